@@ -1,0 +1,149 @@
+"""DATASETS by name, as tensors. Each is read once per process."""
+
+import gzip
+import hashlib
+import math
+import os
+import zlib
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+import pkgutil
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from models.config import DATASETS
+
+VALIDATION_IMAGES = {"digits": 200}
+DEFAULT_VALIDATION_IMAGES = 5000
+SPLIT_SEED = 20250609  # of its own, so that every trial watches the same images, whatever its seed
+IDX_UINT8_3D = (0, 0, 8, 3)
+
+Bytes = NDArray[np.uint8]
+
+
+class DataError(ValueError):
+    """Images that are missing or corrupt. The message names the file and says what to do."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images (N, 1, 28, 28) in [0, 1]: `train` is learned, `val` watched by epoch, `test` only for the final figures."""
+
+    name: str
+    source: str
+    digest: str
+    train: Tensor
+    val: Tensor
+    test: Tensor
+
+
+@cache
+def load(name: str, root: Path) -> Dataset:
+    """Read a dataset, or download it into `root` where it is not there.
+
+    Raises:
+        DataError: it is missing and cannot be downloaded, or a file of it is corrupt.
+    """
+    source, train, test = pkgutil.resolve_name(DATASETS[name])(root)
+    digest = hashlib.sha256(train.tobytes() + test.tobytes()).hexdigest()[:16]
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(train))
+    held_out = VALIDATION_IMAGES.get(name, DEFAULT_VALIDATION_IMAGES)
+    return Dataset(
+        name,
+        source,
+        digest,
+        train=_to_tensor(train[order[held_out:]]),
+        val=_to_tensor(train[order[:held_out]]),
+        test=_to_tensor(test),
+    )
+
+
+def data_root() -> Path:
+    """Where data lie: the folder in SWEEP_DATA_DIR, or ./data."""
+    return Path(os.environ.get("SWEEP_DATA_DIR") or "data").absolute()
+
+
+def _to_tensor(images: Bytes) -> Tensor:
+    return torch.tensor(images).unsqueeze(1).float() / 255
+
+
+def _torchvision_images(folder: str, root: Path) -> tuple[str, Bytes, Bytes]:
+    raw = root / folder / "raw"
+    wanted = ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"]
+    if not all(_find(raw, name) for name in wanted):
+        _download(folder, root, wanted)
+    train, test = (_read_idx(_find(raw, name) or raw / name) for name in wanted)
+    return str(raw), train, test
+
+
+mnist = partial(_torchvision_images, "MNIST")
+fashion_mnist = partial(_torchvision_images, "FashionMNIST")
+kmnist = partial(_torchvision_images, "KMNIST")
+
+
+def digits(root: Path) -> tuple[str, Bytes, Bytes]:
+    """scikit-learn's 1,797 handwritten digits (UCI, 8x8), enlarged to 28x28; the last 297 are the test set."""
+    from sklearn.datasets import load_digits
+
+    small = torch.from_numpy(load_digits().images).unsqueeze(1) / 16
+    large = functional.interpolate(small, size=(28, 28), mode="bicubic", align_corners=False).clamp(0, 1)
+    images = (large.squeeze(1) * 255).round().to(torch.uint8).numpy()
+    return "scikit-learn load_digits", images[:1500], images[1500:]
+
+
+def _find(raw: Path, name: str) -> Path | None:
+    return next((path for path in (raw / name, raw / f"{name}.gz") if path.is_file()), None)
+
+
+def _read_idx(path: Path) -> Bytes:
+    """Images (N, 28, 28) of an IDX file, plain or gzipped (the format is described at yann.lecun.com/exdb/mnist)."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: corrupt gzip file ({error}); delete it and fetch it again") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if tuple(content[:4]) != IDX_UINT8_3D or len(content) < 16:
+        raise DataError(f"{path}: not an IDX file of images; delete it and fetch it again")
+    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", count=3, offset=4))
+    if shape[0] == 0 or shape[1:] != (28, 28):
+        raise DataError(f"{path}: holds {shape[0]} images of {shape[1]}x{shape[2]}, not 28x28")
+    if len(content) - 16 != math.prod(shape):
+        raise DataError(
+            f"{path}: {len(content) - 16:,} bytes of pixels where its header says {math.prod(shape):,}; "
+            "delete it and fetch it again"
+        )
+    return np.frombuffer(content, np.uint8, offset=16).reshape(shape)
+
+
+def _download(folder: str, root: Path, wanted: list[str]) -> None:
+    if torch.version.cuda is None:
+        _declare_vision_operators()
+    import torchvision
+
+    try:
+        getattr(torchvision.datasets, folder)(root, download=True)
+    except (OSError, RuntimeError) as error:
+        files = " and ".join(f"{name}[.gz]" for name in wanted)
+        raise DataError(
+            f"{folder} is not in {root} and cannot be downloaded ({_first_line(error)}); "
+            f"put {files} into {root / folder / 'raw'}, or name their folder with --data-dir"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+@cache
+def _declare_vision_operators() -> torch.library.Library:
+    # torchvision's wheels are linked with CUDA: beside a CPU-only torch its import fails for want of these two schemas
+    library = torch.library.Library("torchvision", "DEF")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library

@@ -1,0 +1,47 @@
+"""How good reconstructions are, and whether a finished model has learned anything at all."""
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+WINDOW_BORDER = 3  # half of scikit-image's 7x7 window, which it leaves out of an image's mean
+COLLAPSED_KL = 0.1
+NO_BETTER = 0.98
+
+Images = NDArray[np.float32]
+
+
+def mse(images: Images, reconstruction: Images) -> float:
+    """Mean squared error per pixel of images (N, 28, 28) in [0, 1]."""
+    return float(np.mean(np.square(images - reconstruction), dtype=np.float64))
+
+
+def ssim(images: Images, reconstruction: Images) -> float:
+    """scikit-image's structural similarity of each image (N, 28, 28) in [0, 1], averaged over the images.
+
+    All images are compared in one call, as a mosaic: a pixel whose window lies within its tile has the value that
+    it has in the image alone, and only those pixels count.
+    """
+    n, height, width = images.shape
+    mosaic = (n * height, width)
+    _, by_pixel = structural_similarity(
+        images.reshape(mosaic), reconstruction.reshape(mosaic), data_range=1.0, full=True
+    )
+    b = WINDOW_BORDER
+    tiles = by_pixel.reshape(images.shape)[:, b : height - b, b : width - b]
+    return float(np.mean(tiles, dtype=np.float64))
+
+
+def diagnose(kl: float, mse: float, mean_image_mse: float) -> str | None:
+    """Say why a finished model is worthless, or None.
+
+    Args:
+        kl: divergence of the posterior from the prior on the validation images, in nats.
+        mse: of the test images' reconstructions from the posterior mean.
+        mean_image_mse: the test images' distance to the mean training image, what one gets without any code.
+    """
+    if kl < COLLAPSED_KL:
+        return f"posterior collapse: the code carries {kl:.2g} nats, so every image is reconstructed alike"
+    if mse > NO_BETTER * mean_image_mse:
+        return f"no better than the mean image: MSE {mse:.4f} against {mean_image_mse:.4f}"
+    return None

@@ -1,0 +1,181 @@
+"""Train one VAE: a generator that yields the metrics of each epoch and returns the final ones."""
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import figures
+from models.config import TrainConfig
+from models.data import Dataset, data_root, load
+from models.loss import negative_elbo
+from models.metrics import Images, diagnose, mse, ssim
+from models.vae import VAE, build, save
+
+# Streams of random numbers, told apart by number; an epoch's own stream is its number, from 1 on.
+VALIDATION, TEST, PICTURES = -1, -2, -3
+EVALUATION_BATCH = 1000
+
+
+def prepare(config: TrainConfig) -> dict[str, str | int]:
+    """Have the images at hand, and say which they are.
+
+    Raises:
+        models.data.DataError: they are missing or corrupt.
+    """
+    data = load(config.dataset, data_root())
+    return {
+        "name": data.name,
+        "digest": data.digest,
+        "source": data.source,
+        "train": len(data.train),
+        "val": len(data.val),
+        "test": len(data.test),
+    }
+
+
+def train(
+    config: TrainConfig, workdir: Path | None = None, watch: Callable[..., None] | None = None
+) -> Generator[dict[str, float], None, dict[str, float | str]]:
+    """Train the VAE of `config`, yield each epoch's metrics, return those of the test set.
+
+    Args:
+        workdir: where to leave pictures and the model, under `artifacts`; None leaves nothing.
+        watch: called after each step with step, loss and gradient norm; what it raises ends the training.
+    """
+    torch.manual_seed(config.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    data = load(config.dataset, data_root())
+    # channels_last: convolutions of few channels run about twice as fast in this layout
+    model = build(config).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
+
+    history: list[dict[str, float]] = []
+    step = 0
+    try:
+        for epoch in range(1, config.epochs + 1):
+            random = generator(config.seed, epoch, device)
+            order = torch.randperm(len(data.train), generator=generator(config.seed, epoch, torch.device("cpu")))
+            started = time.perf_counter()
+            model.train()
+            totals = torch.zeros(4, dtype=torch.float64)
+            for indices in order.split(config.batch_size):
+                images = data.train[indices].to(device)
+                noise = torch.randn(len(images), config.latent_dim, generator=random, device=device)
+                with autocast(config, device):
+                    reconstruction, mean, log_variance = model(images, noise)
+                loss = negative_elbo(images, reconstruction.float(), mean.float(), log_variance.float(), config.var)
+                optimizer.zero_grad()
+                loss.loss.backward()
+                gradients = [p.grad for p in model.parameters() if p.grad is not None]
+                norm = torch.nn.utils.get_total_norm(gradients)
+                step += 1
+                values = torch.stack([loss.loss, loss.recon, loss.kl, norm, log_variance.max()]).double().cpu()
+                if watch is not None:
+                    watch(step, values[0].item(), values[3].item(), log_variance=values[4].item())
+                optimizer.step()
+                totals += values[:4] * len(images)
+            seconds = time.perf_counter() - started
+
+            means = (totals / len(data.train)).tolist()
+            metrics = dict(zip(("train_loss", "train_recon", "train_kl", "grad_norm"), means, strict=True))
+            evaluation = evaluate(model, data.val, config, generator(config.seed, VALIDATION, device))
+            metrics |= {f"val_{name}": value for name, value in evaluation.metrics.items()}
+            metrics["images_per_second"] = len(data.train) / seconds
+            history.append({"epoch": epoch, **metrics})
+            yield history[-1]
+
+        final = finish(model, data, config)
+        if workdir is not None:
+            leave(model, data, config, workdir / "artifacts")
+        return final
+    finally:
+        if workdir is not None and history:
+            (workdir / "artifacts").mkdir(parents=True, exist_ok=True)
+            figures.loss_curve(history, workdir / "artifacts" / "loss_curve.png")
+
+
+train.version = 1  # type: ignore[attr-defined]
+train.prepare = prepare  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of a sampled z, as the loss has it, and reconstructions (N, 28, 28) of the posterior mean."""
+
+    metrics: dict[str, float]
+    from_mean: Images
+
+
+@torch.no_grad()
+def evaluate(model: VAE, images: Tensor, config: TrainConfig, random: torch.Generator) -> Evaluation:
+    """Loss, its terms, MSE and SSIM over images (N, 1, 28, 28)."""
+    model.eval()
+    device = random.device
+    sampled, from_mean = [], []
+    totals = torch.zeros(3, dtype=torch.float64)
+    for batch in images.split(EVALUATION_BATCH):
+        batch = batch.to(device)
+        noise = torch.randn(len(batch), config.latent_dim, generator=random, device=device)
+        with autocast(config, device):
+            reconstruction, mean, log_variance = model(batch, noise)
+            from_mean.append(model.decode(mean).float())
+        reconstruction = reconstruction.float()
+        loss = negative_elbo(batch, reconstruction, mean.float(), log_variance.float(), config.var)
+        totals += torch.stack(loss).double().cpu() * len(batch)
+        sampled.append(reconstruction)
+    metrics = dict(zip(("loss", "recon", "kl"), (totals / len(images)).tolist(), strict=True))
+    originals, reconstructions = to_numpy(images), to_numpy(torch.cat(sampled))
+    metrics |= {"mse": mse(originals, reconstructions), "ssim": ssim(originals, reconstructions)}
+    return Evaluation(metrics, to_numpy(torch.cat(from_mean)))
+
+
+def finish(model: VAE, data: Dataset, config: TrainConfig) -> dict[str, float | str]:
+    """The final metrics, of the test set, and a diagnosis where the model is worthless."""
+    device = next(model.parameters()).device
+    evaluation = evaluate(model, data.test, config, generator(config.seed, TEST, device))
+    originals = to_numpy(data.test)
+    final: dict[str, float | str] = {
+        "ssim": evaluation.metrics["ssim"],
+        "mse": evaluation.metrics["mse"],
+        "ssim_mean": ssim(originals, evaluation.from_mean),
+        "mse_mean": mse(originals, evaluation.from_mean),
+    }
+    mean_image = to_numpy(data.train.mean(0, keepdim=True))
+    diagnosis = diagnose(
+        evaluation.metrics["kl"], mse(originals, evaluation.from_mean), mse(originals, np.broadcast_to(mean_image, originals.shape))
+    )
+    return final if diagnosis is None else {**final, "diagnosis": diagnosis}
+
+
+@torch.no_grad()
+def leave(model: VAE, data: Dataset, config: TrainConfig, folder: Path) -> None:
+    """Write the model and its pictures into a folder."""
+    model.eval()
+    save(model, config, folder / "model")
+    device = next(model.parameters()).device
+    random = generator(config.seed, PICTURES, device)
+    originals = data.test[: 2 * figures.COLUMNS]
+    noise = torch.randn(len(originals), config.latent_dim, generator=random, device=device)
+    figures.reconstructions(originals, model(originals.to(device), noise)[0].cpu(), folder / "reconstructions.png")
+    z = torch.randn(6 * figures.COLUMNS, config.latent_dim, generator=random, device=device)
+    figures.samples(model.decode(z), folder / "samples.png")
+
+
+def generator(seed: int, stream: int, device: torch.device) -> torch.Generator:
+    """Random numbers that depend on the seed and the stream alone, so that an epoch needs no state of the one before."""
+    state = np.random.SeedSequence([seed, stream % 2**32]).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state[0]))
+
+
+def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16")
+
+
+def to_numpy(images: Tensor) -> Images:
+    array: Images = images.squeeze(1).cpu().numpy()
+    return array
