@@ -32,7 +32,7 @@ DATASETS = {
 def _one_of(names: Collection[str]) -> AfterValidator:
     def check(name: str) -> str:
         if name not in names:
-            raise ValueError(f"unknown name {name!r}; there are {', '.join(names)}")
+            raise ValueError(f"should be one of {', '.join(names)}")
         return name
 
     return AfterValidator(check)

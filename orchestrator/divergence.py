@@ -1,0 +1,96 @@
+"""Tell an exploding loss from a healthy one, by comparing a run with itself.
+
+Losses have no scale of their own (they change with the model, the data and the decoder's variance), so no absolute
+threshold can serve. What an explosion looks like in any of them: a value that is not finite, or losses far above the
+best that the run has had, one after the other, without coming back. A single step that jumps a thousandfold and heals
+is no explosion, nor are the large losses of a start.
+"""
+
+import math
+import statistics
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
+
+from orchestrator.events import Explosion
+
+MEDIAN_OF = 9  # losses whose median counts as the level of a run: one lucky batch is no best
+SHARE_OF_GAIN = 0.1
+
+
+@validated(frozen=True)
+class DivergenceRule:
+    """When a loss has left its run's history for good."""
+
+    enabled: Annotated[bool, Field(description="Whether to watch for explosions at all.")] = True
+    factor: Annotated[
+        float, Field(gt=1, description="How many times above the run's own best a loss must rise to be far away.")
+    ] = 5.0
+    patience: Annotated[
+        int, Field(ge=1, description="Steps in a row that must be far away; below, the run has healed.")
+    ] = 50
+    patience_epochs: Annotated[
+        int, Field(ge=1, description="The same in epochs, for the losses that a function yields.")
+    ] = 3
+
+
+@dataclass
+class Divergence:
+    """Watches one series of losses of a run."""
+
+    name: str
+    factor: float
+    patience: int
+    level: float = math.inf  # best of the run, as a median of losses
+    level_epoch: int = 0
+    first: float = math.nan
+    away: int = 0  # losses in a row that were far away
+    away_since: tuple[int, int] = (0, 0)  # epoch and step of the first of them
+    last_finite: float | None = None
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=MEDIAN_OF))
+
+    def update(self, step: int, loss: float, epoch: int) -> Explosion | None:
+        """Take the next loss in; say where and how it has exploded, if by now it has."""
+        if not math.isfinite(loss):
+            before = "" if self.last_finite is None else f" after {self.last_finite:.4g}"
+            reason = f"{self.name} became {loss}{before} at epoch {epoch}, step {step}"
+            return Explosion(reason, epoch, step, self.last_finite)
+        self.last_finite = loss
+        if loss <= self.bound:
+            self.away = 0
+            self._learn(loss, epoch)
+            return None
+        if self.away == 0:
+            self.away_since = (epoch, step)
+        self.away += 1
+        if self.away < self.patience:
+            return None
+        epoch, step = self.away_since
+        reason = (
+            f"{self.name} rose from {self.level:.4g} (epoch {self.level_epoch}) at epoch {epoch}, step {step}, "
+            f"and stands at {loss:.4g} {self.patience} losses later"
+        )
+        return Explosion(reason, epoch, step, loss)
+
+    @property
+    def bound(self) -> float:
+        """Far away is above this: `factor` times the best, and a good part of all that was gained lost again.
+
+        The second condition is for losses that come near zero or go below it, where a multiple of the best says
+        nothing.
+        """
+        if not self.recent:
+            return math.inf
+        gained = max(self.first - self.level, 0.0)
+        return self.level + max((self.factor - 1) * abs(self.level), SHARE_OF_GAIN * gained)
+
+    def _learn(self, loss: float, epoch: int) -> None:
+        if not self.recent:
+            self.first = loss
+        self.recent.append(loss)
+        level = statistics.median(self.recent)
+        if level < self.level:
+            self.level, self.level_epoch = level, epoch

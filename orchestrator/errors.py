@@ -1,0 +1,43 @@
+"""What can go wrong, as a user sees it.
+
+SweepError                the sweep cannot go on; exit status 1
+├── StoreError            MLflow does not answer, or refuses
+└── InputError            arguments, YAML or data are wrong: a line for each mistake; exit status 2
+    ├── NotYetError       asked for by name in the contract, not built so far
+    └── HeldError         another launch of the same sweep is running
+"""
+
+from collections.abc import Iterable
+
+
+class SweepError(Exception):
+    """The sweep cannot go on; the message says why and what to do."""
+
+    exit_status = 1
+
+
+class StoreError(SweepError):
+    """MLflow does not answer, or refuses."""
+
+
+class InputError(SweepError):
+    """Arguments, YAML or data are wrong. Carries one line for each mistake."""
+
+    exit_status = 2
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+    @classmethod
+    def of(cls, mistakes: Iterable[str]) -> "InputError":
+        """The error of these mistakes, each said once."""
+        return cls(*dict.fromkeys(mistakes))
+
+
+class NotYetError(InputError):
+    """Asked for by name in the contract, not built so far."""
+
+
+class HeldError(InputError):
+    """Another launch of the same sweep is running."""

@@ -1,0 +1,69 @@
+"""What travels up from a trial: Started, then Progress for each epoch, then exactly one Finished."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from orchestrator.trial import Outcome
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process has taken the trial up. `dataset` is what the function's `prepare` told of its data."""
+
+    pid: int
+    threads: int
+    dataset: Mapping[str, str | int] | None = None
+    kind: Literal["started"] = "started"
+    is_final: Literal[False] = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One whole epoch: its finite metrics, and when it ended (seconds since 1970)."""
+
+    epoch: int
+    metrics: Mapping[str, float]
+    at: float
+    kind: Literal["progress"] = "progress"
+    is_final: Literal[False] = False
+
+
+@dataclass(frozen=True)
+class Explosion:
+    """Where and how a loss left its run's own history for good."""
+
+    reason: str
+    epoch: int
+    step: int
+    last_finite_loss: float | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end. `metrics` are the final ones; `reason` says why a trial failed, in a line."""
+
+    outcome: Outcome
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    explosion: Explosion | None = None
+    diagnosis: str | None = None
+    kind: Literal["finished"] = "finished"
+    is_final: Literal[True] = True
+
+
+Event = Started | Progress | Finished
+
+_adapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+
+
+def encode(event: Event) -> bytes:
+    """An event as JSON."""
+    return _adapter.dump_json(event)
+
+
+def decode(message: bytes) -> Event:
+    """The event that `encode` wrote."""
+    return _adapter.validate_json(message)

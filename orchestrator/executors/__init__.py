@@ -1,0 +1,40 @@
+"""Where trials run. Each executor keeps one contract: every submitted trial yields exactly one final event."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from orchestrator.events import Event
+from orchestrator.trial import Params, Trial
+
+
+class Executor(Protocol):
+    """Runs trials and tells what happens to them."""
+
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether `submit` would start a trial now."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no trial is running."""
+
+    def prepare(self, configs: Sequence[Params]) -> None:
+        """Have the data of these configurations at hand.
+
+        Raises:
+            InputError: the trial function says that they are missing or corrupt.
+        """
+
+    def submit(self, trial: Trial, workdir: Path) -> None:
+        """Start a trial; `workdir` is there for it."""
+
+    def events(self) -> Iterator[tuple[Trial, Event]]:
+        """Wait until something happens, and tell it."""
+
+    def __enter__(self) -> "Executor": ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

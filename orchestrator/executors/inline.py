@@ -1,0 +1,76 @@
+"""Runs trials one after the other in this process and thread, so that pdb and print work."""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from orchestrator import worker
+from orchestrator.divergence import DivergenceRule
+from orchestrator.errors import InputError
+from orchestrator.events import Event, Finished
+from orchestrator.interrupt import Interrupt
+from orchestrator.trial import Outcome, Params, Trial
+
+
+class InlineExecutor:
+    """One slot, in this thread."""
+
+    def __init__(self, function: str, divergence: DivergenceRule, interrupt: Interrupt, threads: int) -> None:
+        self.function = function
+        self.divergence = divergence
+        self.interrupt = interrupt
+        self.threads = threads
+        self._running: tuple[Trial, Generator[Event, None, None]] | None = None
+
+    def __enter__(self) -> "InlineExecutor":
+        worker.limit_threads(self.threads)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._running:
+            self._running[1].close()
+
+    @property
+    def has_free_slot(self) -> bool:
+        return self._running is None
+
+    @property
+    def idle(self) -> bool:
+        return self._running is None
+
+    def prepare(self, configs: Sequence[Params]) -> None:
+        if problem := worker.prepare(self.function, configs):
+            raise InputError(problem)
+
+    def submit(self, trial: Trial, workdir: Path) -> None:
+        workdir.mkdir(parents=True, exist_ok=True)
+        task = worker.Task(trial.function, trial.params, workdir, self.divergence)
+        self._running = (trial, worker.run(task))
+
+    def events(self) -> Iterator[tuple[Trial, Event]]:
+        if self._running is None:
+            return
+        trial, running = self._running
+        event = Finished(Outcome.INTERRUPTED) if self.interrupt.requested else self._next(running)
+        if event.is_final:
+            running.close()
+            self._running = None
+        yield trial, event
+
+    def _next(self, running: Generator[Event, None, None]) -> Event:
+        try:
+            with self._interruptible():
+                return next(running)
+        except KeyboardInterrupt:
+            return Finished(Outcome.INTERRUPTED)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        self.interrupt.raises = True
+        try:
+            yield
+        finally:
+            self.interrupt.raises = False

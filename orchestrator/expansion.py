@@ -1,0 +1,96 @@
+"""From a spec to its trials, where they are known beforehand: a grid, or seeded random draws."""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import InputError
+from orchestrator.spec import SweepSpec
+from orchestrator.trial import Params, Trial
+
+MOST_TRIALS = 1_000_000
+DRAWS_WITHOUT_NEWS = 1000  # after so many repeats in a row, a random draw has seen all there is
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The trials that a file asks for, and a line for each combination that cannot be."""
+
+    trials: tuple[Trial, ...]
+    invalid: tuple[str, ...]
+
+    @property
+    def varying(self) -> list[str]:
+        """The parameters that differ between trials, in the order of the config."""
+        return _varying([trial.params for trial in self.trials])
+
+
+def expand(spec: SweepSpec) -> Expansion:
+    """Every trial of a grid or of a random search, each once, in the order in which they run.
+
+    Raises:
+        InputError: the grid is beyond all bounds.
+    """
+    combinations = _grid(spec) if spec.method == "grid" else _draws(spec)
+    resolved: dict[tuple[tuple[str, str], ...], Params] = {}
+    invalid: dict[str, None] = {}
+    repeats = 0
+    for values in combinations:
+        if repeats >= DRAWS_WITHOUT_NEWS or len(resolved) == spec.run_cap:
+            break
+        try:
+            params = spec.function.resolve(values)
+        except ValueError as error:
+            repeats += 1
+            names = " ".join(f"{name}={short(value)}" for name, value in values.items())
+            invalid[spec.source.mistake((), f"{names}: {error}")] = None
+            continue
+        identity = tuple((name, repr(value)) for name, value in params.items())
+        repeats = repeats + 1 if identity in resolved and spec.method == "random" else 0
+        resolved.setdefault(identity, params)
+    varying = _varying(list(resolved.values()))
+    trials = tuple(
+        Trial(spec.function.name, spec.function.version, params, _label(params, varying) or spec.name)
+        for params in resolved.values()
+    )
+    return Expansion(trials, tuple(invalid))
+
+
+def _grid(spec: SweepSpec) -> Iterator[dict[str, Any]]:
+    axes = [[{name: value} for value in domain.grid()] for name, domain in spec.domains.items()]
+    axes += [list(rows) for rows in (spec.zipped, spec.configs) if rows]
+    # seeds vary slowest: the whole table stands once before anything is replicated
+    axes.insert(0, [{"seed": seed} for seed in spec.seeds] or [{}])
+    count = math.prod(len(axis) for axis in axes)
+    if count > MOST_TRIALS and spec.run_cap is None:
+        raise InputError(f"{spec.source.path}: a grid of {count:,} trials; use method: random with a run_cap")
+    for parts in itertools.product(*axes):
+        yield {name: value for part in parts for name, value in part.items()}
+
+
+def _draws(spec: SweepSpec) -> Iterator[dict[str, Any]]:
+    for index in itertools.count():
+        # each draw has a generator of its own, so that a larger run_cap only adds to a sweep
+        rng = random.Random(f"{spec.seed}:{index}")
+        values = {name: domain.draw(rng) for name, domain in spec.domains.items()}
+        for rows in (spec.zipped, spec.configs):
+            values |= rng.choice(rows) if rows else {}
+        for seed in spec.seeds or (None,):
+            yield values if seed is None else {**values, "seed": seed}
+
+
+def _varying(configurations: list[Params]) -> list[str]:
+    names = list(configurations[0]) if configurations else []
+    return [name for name in names if len({repr(params[name]) for params in configurations}) > 1]
+
+
+def _label(params: Params, names: list[str]) -> str:
+    return " ".join(f"{name}={short(params[name])}" for name in names)
+
+
+def short(value: Any) -> str:
+    """A parameter's value as people read it."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,75 @@
+"""The dry run: what a launch would do. Writes nothing, and loads mlflow only where there is a store to read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from orchestrator import store
+from orchestrator.expansion import Expansion, expand
+from orchestrator.machine import share
+from orchestrator.spec import SweepSpec
+from orchestrator.trial import Outcome, Trial
+
+if TYPE_CHECKING:
+    from orchestrator.trackers import Record
+
+# What the time of an epoch hangs on; a trial is as fast as those with which it shares these.
+PACE = ("dataset", "architecture", "num_layers", "batch_size", "precision")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each trial's state is, which combinations cannot be, and how long the rest may take."""
+
+    spec: SweepSpec
+    expansion: Expansion
+    outcomes: Mapping[str, Outcome | None]  # by trial_key, of those that the store has
+    workers: int
+    seconds: float | None  # None where there is nothing to learn from
+
+    @property
+    def pending(self) -> list[Trial]:
+        """The trials that a launch would run."""
+        return [trial for trial in self.expansion.trials if not self.is_done(trial)]
+
+    def is_done(self, trial: Trial) -> bool:
+        outcome = self.outcomes.get(trial.trial_key)
+        return outcome is not None and outcome.is_result
+
+
+def plan(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
+    """Look at a sweep and at the store, without touching either."""
+    expansion = expand(spec)
+    own: list[Record] = []
+    others: list[Record] = []
+    if store.exists(uri):
+        from orchestrator.trackers import Store
+
+        reader = Store(uri)
+        own = reader.records(spec.name)
+        others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
+    outcomes = {record.trial_key: record.outcome for record in own}
+    shares = share(len(expansion.trials), workers)
+    draft = Plan(spec, expansion, outcomes, shares.workers, None)
+    seconds = _estimate(draft.pending, [*own, *others], shares.workers)
+    return Plan(spec, expansion, outcomes, shares.workers, seconds)
+
+
+def _estimate(pending: Iterable[Trial], records: Iterable["Record"], workers: int) -> float | None:
+    """Seconds that the trials may take, from those that took their time before; None if one has no like."""
+    paces: dict[tuple[str, ...], list[float]] = {}
+    for record in records:
+        if record.seconds and record.last_epoch and record.outcome is Outcome.COMPLETED:
+            function = record.tags.get("trial", "")
+            key = (function, *(str(record.params.get(name)) for name in PACE))
+            for known in (key, (function,)):
+                paces.setdefault(known, []).append(record.seconds / record.last_epoch)
+    total = 0.0
+    for trial in pending:
+        key = (trial.function, *(str(trial.params.get(name)) for name in PACE))
+        pace = paces.get(key) or paces.get((trial.function,))
+        if pace is None:
+            return None
+        total += median(pace) * int(trial.params.get("epochs", 1))
+    return total / workers

@@ -1,0 +1,53 @@
+"""The JSON Schema of a sweep file, for editors."""
+
+from typing import Any
+
+from orchestrator import trial_function
+from orchestrator.spec.form import (
+    DEFAULT_TRIAL,
+    NAME_PATTERN,
+    RangeForm,
+    SweepFile,
+    ValueForm,
+    ValuesForm,
+)
+from orchestrator.trial_function import Parameter
+
+
+def schema() -> dict[str, Any]:
+    """Sweep files in general; where `trial` is the VAE, the parameters by name, type and range."""
+    document = SweepFile.model_json_schema()
+    properties = document["properties"]
+    properties["name"]["anyOf"][0]["pattern"] = NAME_PATTERN
+    parameters = trial_function.find(DEFAULT_TRIAL).parameters
+    is_default = {"properties": {"trial": {"const": DEFAULT_TRIAL}}}
+    swept = {name: _swept(parameter) for name, parameter in parameters.items()}
+    plain = {name: parameter.schema for name, parameter in parameters.items()}
+    known = {
+        "parameters": {"properties": swept, "additionalProperties": False},
+        "zip": {"properties": {n: _list(s) for n, s in plain.items()}, "additionalProperties": False},
+        "configs": {"items": {"properties": plain, "additionalProperties": False}},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **document,
+        "if": is_default,
+        "then": {"properties": known},
+    }
+
+
+def _list(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": schema, "minItems": 1}
+
+
+def _swept(parameter: Parameter) -> dict[str, Any]:
+    """A parameter as a constant, {value}, {values}, or a range of numbers."""
+    forms = [parameter.schema, _with(ValueForm.model_json_schema(), "value", parameter.schema)]
+    forms.append(_with(ValuesForm.model_json_schema(), "values", _list(parameter.schema)))
+    if parameter.is_number:
+        forms.append(RangeForm.model_json_schema() | {"required": ["min", "max"]})
+    return {"description": parameter.schema.get("description", ""), "anyOf": forms}
+
+
+def _with(form: dict[str, Any], name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return form | {"properties": form["properties"] | {name: schema}}

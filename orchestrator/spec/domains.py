@@ -1,0 +1,112 @@
+"""What values a parameter may take: a list to choose from, or a range with a distribution."""
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.spec.form import RangeForm
+from orchestrator.trial_function import Parameter
+
+MOST_GRID_VALUES = 10_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A list of values, drawn with equal probability or with the given ones. One value is a constant."""
+
+    values: tuple[Any, ...]
+    probabilities: tuple[float, ...] | None = None
+
+    def draw(self, rng: random.Random) -> Any:
+        return rng.choices(self.values, self.probabilities)[0]
+
+    def grid(self) -> tuple[Any, ...]:
+        return self.values
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from low to high, uniform in the value or in its logarithm, on multiples of step where it is given."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+    integer: bool = False
+
+    def draw(self, rng: random.Random) -> float:
+        if self.integer and self.step == 1 and not self.log:
+            return rng.randint(int(self.low), int(self.high))
+        if self.log:
+            value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        else:
+            value = rng.uniform(self.low, self.high)
+        return self._rounded(value)
+
+    def grid(self) -> tuple[float, ...]:
+        """Every multiple of step.
+
+        Raises:
+            ValueError: there are infinitely many values, or far too many.
+        """
+        if self.step is None or self.log:
+            raise ValueError("a grid needs `values`, or a `q` between min and max")
+        count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
+        if count > MOST_GRID_VALUES:
+            raise ValueError(f"{count:,} values are too many for a grid")
+        return tuple(self._rounded(self.low + i * self.step) for i in range(count))
+
+    def _rounded(self, value: float) -> float:
+        if self.step is not None:
+            # counted from low, and through its shortest decimal form, so that 0.1 * 3 is 0.3
+            steps = round((value - self.low) / self.step)
+            value = float(f"{self.low + steps * self.step:.12g}")
+        value = min(max(value, self.low), self.high)
+        return round(value) if self.integer else value
+
+
+Domain = Choice | Range
+
+
+def domain_of(form: RangeForm, parameter: Parameter) -> Range:
+    """The range that W&B's form describes.
+
+    Raises:
+        ValueError: min, max, q and distribution do not go together, or leave the parameter's own range.
+    """
+    if not parameter.is_number:
+        raise ValueError("min and max are for numbers; give `values`")
+    distribution = form.distribution or ("int_uniform" if _is_integral(form, parameter) else "uniform")
+    if distribution not in _DISTRIBUTIONS:
+        raise ValueError(f"distribution {distribution} takes `value` or `values`, not min and max")
+    if form.min is None or form.max is None:
+        raise ValueError("give both min and max")
+    if not form.min < form.max:
+        raise ValueError(f"min {form.min:g} is not below max {form.max:g}")
+    log, quantized, exponents = _DISTRIBUTIONS[distribution]
+    if form.q is not None and not quantized:
+        raise ValueError(f"q goes with q_uniform and q_log_uniform_values, not with {distribution}")
+    low, high = (math.exp(form.min), math.exp(form.max)) if exponents else (form.min, form.max)
+    if log and low <= 0:
+        raise ValueError("a logarithmic distribution needs min above 0")
+    for bound in (low, high):
+        parameter.validate(round(bound) if parameter.is_integer and exponents else bound)
+    integer = parameter.is_integer or distribution == "int_uniform"
+    step = (form.q or 1.0) if quantized else (1.0 if integer else None)
+    return Range(low, high, log, step, integer)
+
+
+# name -> is it uniform in the logarithm, does it take q, are min and max exponents of e
+_DISTRIBUTIONS = {
+    "uniform": (False, False, False),
+    "int_uniform": (False, False, False),
+    "q_uniform": (False, True, False),
+    "log_uniform": (True, False, True),
+    "log_uniform_values": (True, False, False),
+    "q_log_uniform_values": (True, True, False),
+}
+
+
+def _is_integral(form: RangeForm, parameter: Parameter) -> bool:
+    return parameter.is_integer or (isinstance(form.min, int) and isinstance(form.max, int))

@@ -1,0 +1,124 @@
+"""The shape of a sweep file. The JSON Schema that editors use is made from these classes and their descriptions."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.divergence import DivergenceRule
+
+DEFAULT_TRIAL = "models.train:train"
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
+Method = Literal["grid", "random", "bayes", "tpe", "gp", "cmaes", "qmc"]
+Distribution = Literal[
+    "constant",
+    "categorical",
+    "uniform",
+    "int_uniform",
+    "q_uniform",
+    "log_uniform",
+    "log_uniform_values",
+    "q_log_uniform_values",
+]
+Scalar = bool | int | float | str | None
+Values = Annotated[list[Any], Field(min_length=1)]
+
+
+class Form(BaseModel):
+    """Strict: no unknown keys, no value silently turned into another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Metric(Form):
+    """What the trials are compared by."""
+
+    name: Annotated[str, Field(description="A metric that the trial function yields or returns.")]
+    goal: Annotated[Literal["maximize", "minimize"], Field(description="Whether more or less of it is better.")]
+
+
+class ValueForm(Form):
+    """A constant, as W&B writes it."""
+
+    value: Annotated[Any, Field(description="The one value.")]
+    distribution: Literal["constant"] | None = None
+
+
+class ValuesForm(Form):
+    """A list of values."""
+
+    values: Annotated[Values, Field(description="The values to try.")]
+    probabilities: Annotated[
+        list[float] | None, Field(description="How often random draws each value; they add up to 1.")
+    ] = None
+    distribution: Literal["categorical", "categorical_w_probabilities"] | None = None
+
+
+class RangeForm(Form):
+    """A range of numbers, as W&B writes it."""
+
+    min: Annotated[int | float | None, Field(description="Least value (log_uniform: its natural logarithm).")] = None
+    max: Annotated[int | float | None, Field(description="Greatest value (log_uniform: its natural logarithm).")] = None
+    distribution: Annotated[
+        Distribution | None, Field(description="Default: int_uniform for whole numbers, else uniform.")
+    ] = None
+    q: Annotated[float | None, Field(gt=0, description="Step between values, for the q_ distributions.")] = None
+
+
+ParameterForm = ValueForm | ValuesForm | RangeForm
+
+
+class Reference(Form):
+    """Published figures to hold the results against."""
+
+    source: Annotated[str, Field(description="Where they are from.")]
+    rows: Annotated[
+        list[dict[str, Any]],
+        Field(min_length=1, description="Per row the parameters that name it, and metrics or an outcome."),
+    ]
+
+
+class SweepFile(Form):
+    """A sweep over the parameters of a trial function."""
+
+    name: Annotated[
+        str | None, Field(description="Name of the experiment in MLflow. Default: the file's name.")
+    ] = None
+    method: Annotated[
+        Method, Field(description="grid runs every combination; random draws run_cap of them; the others search.")
+    ] = "grid"
+    metric: Annotated[Metric | None, Field(description="Default: val_ssim, maximize.")] = None
+    trial: Annotated[
+        str, Field(description="The function to run, package.module:function. Default: the VAE.")
+    ] = DEFAULT_TRIAL
+    parameters: Annotated[
+        dict[str, Any], Field(description="Parameters by name: a constant, {values: [...]}, or {min: ..., max: ...}.")
+    ] = Field(default_factory=dict)
+    zip: Annotated[dict[str, Values], Field(description="Lists of equal length, walked together.")] = Field(
+        default_factory=dict
+    )
+    configs: Annotated[
+        list[dict[str, Any]], Field(description="Whole configurations, one mapping each.")
+    ] = Field(default_factory=list)
+    seeds: Annotated[
+        list[int], Field(description="Replicates: every configuration runs once per seed.")
+    ] = Field(default_factory=list)
+    run_cap: Annotated[int | None, Field(ge=1, description="Trials in total, over any number of launches.")] = None
+    seed: Annotated[int, Field(ge=0, description="Seeds what the method draws.")] = 0
+    reference: Annotated[Reference | None, Field(description="Published figures to hold the results against.")] = None
+    divergence: Annotated[DivergenceRule, Field(description="When a loss counts as exploded.")] = DivergenceRule()
+    reuse: Annotated[
+        bool, Field(description="Take over trials that another sweep of the store has finished.")
+    ] = False
+    program: Annotated[Any, Field(description="W&B's; ignored.")] = None
+    command: Annotated[Any, Field(description="W&B's; ignored.")] = None
+    project: Annotated[Any, Field(description="W&B's; ignored.")] = None
+    entity: Annotated[Any, Field(description="W&B's; ignored.")] = None
+
+
+IGNORED = ("program", "command", "project", "entity")
+
+
+def is_name(name: str) -> bool:
+    """Whether a name can be an experiment's and a folder's: letters, digits, spaces, . _ - after a letter or digit."""
+    return re.match(NAME_PATTERN, name) is not None

@@ -1,0 +1,344 @@
+"""Check a sweep file against the trial function's parameters, and say every mistake with its line."""
+
+import difflib
+import json
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+
+from orchestrator import trial_function
+from orchestrator.divergence import DivergenceRule
+from orchestrator.errors import InputError, NotYetError
+from orchestrator.spec.domains import Choice, Domain, domain_of
+from orchestrator.spec.form import IGNORED, Form, Metric, RangeForm, SweepFile, ValueForm, ValuesForm, is_name
+from orchestrator.spec.source import Location, Source, read, scalar
+from orchestrator.trial import Outcome, Params
+from orchestrator.trial_function import FunctionError, Parameter, TrialFunction
+
+DEFAULT_METRIC = Metric(name="val_ssim", goal="maximize")
+METHODS = ("grid", "random")
+F = TypeVar("F", bound=Form)
+LONGEST_PARAMS = 8000  # characters of JSON: MLflow cuts a longer tag
+
+
+@dataclass(frozen=True)
+class ReferenceRow:
+    """A published row: the parameters that name it, and its figures or outcome."""
+
+    params: Params
+    metrics: Mapping[str, float]
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Published figures."""
+
+    source: str
+    rows: tuple[ReferenceRow, ...]
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """A sweep, validated: every value is of its parameter's type and within its range."""
+
+    name: str
+    source: Source
+    function: TrialFunction
+    method: str
+    metric: Metric
+    domains: Mapping[str, Domain]
+    zipped: tuple[Params, ...]
+    configs: tuple[Params, ...]
+    seeds: tuple[int, ...]
+    run_cap: int | None
+    seed: int
+    reference: Reference | None
+    divergence: DivergenceRule
+    reuse: bool
+    warnings: tuple[str, ...]
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
+    """Read and check a sweep file.
+
+    Args:
+        overrides: `NAME=VALUE`, each setting a parameter to a constant.
+
+    Raises:
+        InputError: with a line for each mistake.
+    """
+    source = read(path)
+    check = _Checker(source)
+    form = check.form()
+    for folder in (str(Path.cwd()), str(path.parent.absolute())):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    try:
+        function = trial_function.find(form.trial)
+    except FunctionError as error:
+        raise InputError(source.mistake(("trial",), str(error))) from error
+    return check.spec(form, function, overrides)
+
+
+def nearest(name: str, valid: Collection[str]) -> str:
+    """A sentence that helps someone who misspelled a name."""
+    close = difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(valid)}"
+
+
+@dataclass
+class _Checker:
+    source: Source
+    mistakes: list[str] = field(default_factory=list)
+
+    def form(self) -> SweepFile:
+        """The file's shape; its parameters are not looked at yet."""
+        content = self.source.content
+        if not isinstance(content, dict):
+            raise InputError(self.source.mistake((), "a sweep file is a mapping with `parameters:`"))
+        self._refuse_what_is_not_yet_built(content)
+        form = self._validated(SweepFile, content, ())
+        if form is None:
+            raise InputError.of(self.mistakes)
+        return form
+
+    def spec(self, form: SweepFile, function: TrialFunction, overrides: Sequence[str]) -> SweepSpec:
+        """The file's meaning, or every mistake in it."""
+        constants = dict(self._override(text, function) for text in overrides)
+        domains: dict[str, Domain] = {
+            name: domain
+            for name, raw in form.parameters.items()
+            if (domain := self._domain(("parameters", name), raw, function)) and name not in constants
+        }
+        domains |= {name: Choice((value,)) for name, value in constants.items()}
+        zipped = self._zipped(form.zip, function, constants)
+        configs = tuple(
+            self._values(("configs", i), {k: v for k, v in config.items() if k not in constants}, function)
+            for i, config in enumerate(form.configs)
+        )
+        seeds = self._seeds(form.seeds, function) if "seed" not in constants else ()
+        self._refuse_overlaps(domains.keys() - constants.keys(), form.zip, form.configs, bool(form.seeds))
+        self._check_method(form, domains)
+        reference = self._reference(form, function)
+        name = form.name or self.source.path.stem
+        if not is_name(name):
+            self._mistake(
+                ("name",), f"{name!r} cannot be a name: letters, digits, spaces, . _ - after a letter or digit"
+            )
+        if self.mistakes:
+            raise InputError.of(self.mistakes)
+        ignored = [key for key in IGNORED if key in self.source.content]
+        warnings = (f"{self.source.path}: {', '.join(ignored)}: for W&B's agents; ignored",) if ignored else ()
+        return SweepSpec(
+            name=name,
+            source=self.source,
+            function=function,
+            method=form.method,
+            metric=form.metric or DEFAULT_METRIC,
+            domains=domains,
+            zipped=zipped,
+            configs=configs,
+            seeds=seeds,
+            run_cap=form.run_cap,
+            seed=form.seed,
+            reference=reference,
+            divergence=form.divergence,
+            reuse=form.reuse,
+            warnings=warnings,
+        )
+
+    def _mistake(self, location: Location, message: str) -> None:
+        self.mistakes.append(self.source.mistake(location, message))
+
+    def _refuse_what_is_not_yet_built(self, content: Mapping[str, Any]) -> None:
+        if "early_terminate" in content:
+            raise NotYetError(self.source.mistake(("early_terminate",), "pruning is not yet built; take the key out"))
+        method = content.get("method")
+        if method in get_args(SweepFile.model_fields["method"].annotation) and method not in METHODS:
+            message = f"{method} is not yet built; there are {', '.join(METHODS)}"
+            raise NotYetError(self.source.mistake(("method",), message))
+
+    def _validated(self, kind: type[F], content: Any, location: Location) -> F | None:
+        try:
+            return kind.model_validate_json(json.dumps(content), strict=True)
+        except ValidationError as error:
+            for problem in error.errors():
+                where = tuple(part for part in problem["loc"] if part not in ("int", "float"))
+                message = problem["msg"][0].lower() + problem["msg"][1:]
+                if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+                    message = f"unknown key; {nearest(str(where[-1]), _keys(kind, where))}"
+                elif problem["type"] == "literal_error":
+                    message += f"; {nearest(str(problem['input']), _quoted(problem['msg']))}"
+                self._mistake((*location, *where), message)
+            return None
+
+    def _override(self, text: str, function: TrialFunction) -> tuple[str, Any]:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {text}: write NAME=VALUE")
+        if name not in function.parameters:
+            raise InputError(f"--set {text}: unknown parameter {name}; {nearest(name, function.parameters)}")
+        try:
+            return name, function.parameters[name].validate(scalar(value))
+        except ValueError as error:
+            raise InputError(f"--set {text}: {name}: {error}") from error
+
+    def _parameter(self, location: Location, name: str, function: TrialFunction) -> Parameter | None:
+        if name in function.parameters:
+            return function.parameters[name]
+        self._mistake(location, f"unknown parameter of {function.name}; {nearest(name, function.parameters)}")
+        return None
+
+    def _value(self, location: Location, value: Any, parameter: Parameter) -> Any:
+        try:
+            return parameter.validate(value)
+        except ValueError as error:
+            names = parameter.schema.get("enum", [])
+            hint = f"; {nearest(str(value), names)}" if names else ""
+            self._mistake(location, f"{error}{hint}")
+            return None
+
+    def _domain(self, location: Location, raw: Any, function: TrialFunction) -> Domain | None:
+        parameter = self._parameter(location, str(location[-1]), function)
+        if parameter is None:
+            return None
+        if isinstance(raw, list) and parameter.schema.get("type") != "array":
+            self._mistake(location, "a list of values to try is written {values: [...]}")
+            return None
+        if not isinstance(raw, dict):
+            return Choice((self._value(location, raw, parameter),))
+        if "value" in raw:
+            constant = self._validated(ValueForm, raw, location)
+            return constant and Choice((self._value((*location, "value"), constant.value, parameter),))
+        if "values" in raw:
+            return self._choice(location, raw, parameter)
+        form = self._validated(RangeForm, raw, location)
+        if form is None:
+            return None
+        try:
+            return domain_of(form, parameter)
+        except ValueError as error:
+            self._mistake(location, str(error))
+            return None
+
+    def _choice(self, location: Location, raw: Any, parameter: Parameter) -> Choice | None:
+        form = self._validated(ValuesForm, raw, location)
+        if form is None:
+            return None
+        values = [self._value((*location, "values", i), value, parameter) for i, value in enumerate(form.values)]
+        self._refuse_repeats((*location, "values"), values)
+        if form.probabilities is None:
+            return Choice(tuple(values))
+        if len(form.probabilities) != len(values) or abs(sum(form.probabilities) - 1) > 1e-6:
+            self._mistake((*location, "probabilities"), "give one for each value, adding up to 1")
+        return Choice(tuple(values), tuple(form.probabilities))
+
+    def _refuse_repeats(self, location: Location, values: Sequence[Any]) -> None:
+        for i, value in enumerate(values):
+            if value is not None and value in values[:i]:
+                self._mistake((*location, i), f"{value} stands here twice")
+
+    def _values(self, location: Location, raw: Mapping[str, Any], function: TrialFunction) -> Params:
+        return {
+            name: self._value((*location, name), value, parameter)
+            for name, value in raw.items()
+            if (parameter := self._parameter((*location, name), name, function))
+        }
+
+    def _zipped(
+        self, lists: Mapping[str, Sequence[Any]], function: TrialFunction, constants: Collection[str]
+    ) -> tuple[Params, ...]:
+        lists = {name: values for name, values in lists.items() if name not in constants}
+        lengths = {name: len(values) for name, values in lists.items()}
+        if len(set(lengths.values())) > 1:
+            counts = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            self._mistake(("zip",), f"the lists must be of equal length: {counts}")
+            return ()
+        columns = {
+            name: [self._value(("zip", name, i), value, parameter) for i, value in enumerate(values)]
+            for name, values in lists.items()
+            if (parameter := self._parameter(("zip", name), name, function))
+        }
+        return tuple(dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+
+    def _seeds(self, seeds: Sequence[int], function: TrialFunction) -> tuple[int, ...]:
+        if seeds and "seed" not in function.parameters:
+            self._mistake(("seeds",), f"{function.name} has no parameter named seed")
+            return ()
+        self._refuse_repeats(("seeds",), seeds)
+        return tuple(self._value(("seeds", i), seed, function.parameters["seed"]) for i, seed in enumerate(seeds))
+
+    def _refuse_overlaps(
+        self, parameters: Iterable[str], zipped: Iterable[str], configs: Iterable[Params], has_seeds: bool
+    ) -> None:
+        owners: dict[str, str] = {"seed": "seeds"} if has_seeds else {}
+        places: list[tuple[Location, str]] = [(("parameters", name), name) for name in parameters]
+        places += [(("zip", name), name) for name in zipped]
+        for location, name in sorted(places, key=lambda place: self.source.lines.get(place[0], 0)):
+            if owners.setdefault(name, str(location[0])) != location[0]:
+                self._mistake(location, f"is also given under {owners[name]}; give it once")
+        for i, config in enumerate(configs):
+            for name in config.keys() & owners.keys():
+                self._mistake(("configs", i, name), f"is also given under {owners[name]}; give it once")
+
+    def _check_method(self, form: SweepFile, domains: Mapping[str, Domain]) -> None:
+        if form.method == "random" and form.run_cap is None:
+            self._mistake(("method",), "random needs run_cap, the number of trials in total")
+        if form.method != "grid":
+            return
+        for name, domain in domains.items():
+            try:
+                domain.grid()
+            except ValueError as error:
+                self._mistake(("parameters", name), str(error))
+
+    def _reference(self, form: SweepFile, function: TrialFunction) -> Reference | None:
+        if form.reference is None:
+            return None
+        rows = tuple(
+            self._reference_row(("reference", "rows", i), row, function) for i, row in enumerate(form.reference.rows)
+        )
+        return Reference(form.reference.source, rows)
+
+    def _reference_row(self, location: Location, row: Mapping[str, Any], function: TrialFunction) -> ReferenceRow:
+        params: dict[str, Any] = {}
+        metrics: dict[str, float] = {}
+        outcome = None
+        for name, value in row.items():
+            here = (*location, name)
+            if name in function.parameters:
+                params[name] = self._value(here, value, function.parameters[name])
+            elif name == "outcome":
+                outcome = self._known(Outcome, value, here)
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                metrics[name] = float(value)
+            else:
+                self._mistake(here, "is neither a parameter, nor `outcome`, nor a metric with its number")
+        return ReferenceRow(params, metrics, outcome)
+
+    def _known(self, kind: Callable[[Any], Outcome], value: Any, location: Location) -> Outcome | None:
+        try:
+            return kind(value)
+        except ValueError:
+            self._mistake(location, f"no outcome is called {value!r}; {nearest(str(value), list(Outcome))}")
+            return None
+
+
+def _keys(kind: type[Form], location: Location) -> list[str]:
+    """The keys that a form has at the place of an unknown one."""
+    schema = kind.model_json_schema()
+    keys = schema["properties"]
+    for part in location[:-1]:
+        node = keys.get(part, {})
+        reference = next((option["$ref"] for option in node.get("anyOf", [node]) if "$ref" in option), None)
+        keys = schema["$defs"][reference.rsplit("/", 1)[1]]["properties"] if reference else {}
+    return list(keys)
+
+
+def _quoted(message: str) -> list[str]:
+    return message.split("'")[1::2]

@@ -1,0 +1,162 @@
+"""Read a YAML file into plain values, keeping the line of each; refuse what a sweep file has no use for."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.errors import InputError
+
+MOST_VALUES = 100_000
+DEEPEST = 40
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file's content as plain values, and where each of them stands."""
+
+    path: Path
+    text: str
+    content: Any
+    lines: dict[Location, int]
+
+    def mistake(self, location: Location, message: str) -> str:
+        """One line for one mistake: file, line, key, what is wrong."""
+        known = location
+        while known not in self.lines:
+            known = known[:-1]
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+        return f"{self.path}:{self.lines[known]}: {key + ': ' if key else ''}{message}"
+
+
+def read(path: Path) -> Source:
+    """Read a sweep file.
+
+    Raises:
+        InputError: it cannot be read, is not YAML, or holds what plain values cannot express.
+    """
+    text = _text(path)
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise InputError(f"{path}: the file is empty; a sweep needs at least `parameters:`")
+        converter = _Converter(path)
+        content = converter.convert(node, ())
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}:{line}: not valid YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: nested too deeply") from error
+    finally:
+        loader.dispose()
+    if converter.mistakes:
+        raise InputError.of(converter.mistakes)
+    return Source(path, text, content, converter.lines)
+
+
+def scalar(text: str) -> Any:
+    """The value of a single scalar, as a sweep file would have it: `5e-3` is a number."""
+    return _value(_Loader.plain_tag(text), text)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a directory; name a sweep file in it") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 (byte {error.start})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain scalars by the core schema of YAML 1.2, where `5e-3` is a number and `no` and `2001-01-01` are strings."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+    @classmethod
+    def plain_tag(cls, text: str) -> str:
+        for tag, pattern in cls.yaml_implicit_resolvers.get(text[:1], []):
+            if pattern.match(text):
+                return tag
+        return "tag:yaml.org,2002:str"
+
+
+for _tag, _pattern, _first in [
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+]:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), [*_first])  # type: ignore[no-untyped-call]
+_Loader.yaml_implicit_resolvers.setdefault("", []).append(("tag:yaml.org,2002:null", re.compile("^$")))
+
+
+def _value(tag: str, text: str) -> Any:
+    match tag.removeprefix("tag:yaml.org,2002:"):
+        case "null":
+            return None
+        case "bool":
+            return text.lower() == "true"
+        case "int":
+            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        case "float":
+            special = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
+            return special[text.lower()] if text.lower() in special else float(text)
+        case "str":
+            return text
+        case _:
+            raise ValueError(f"the tag {tag} is not allowed here; write plain numbers, strings, lists and mappings")
+
+
+class _Converter:
+    """Turns nodes into values, noting lines and mistakes on the way."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: dict[Location, int] = {}
+        self.mistakes: list[str] = []
+
+    def convert(self, node: yaml.Node, location: Location) -> Any:
+        self.lines[location] = node.start_mark.line + 1
+        if len(self.lines) > MOST_VALUES:
+            raise InputError(f"{self.path}: expands to more than {MOST_VALUES:,} values; use fewer anchors")
+        if len(location) > DEEPEST:
+            raise InputError(f"{self.path}:{self.lines[location]}: nested more than {DEEPEST} deep")
+        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+            return {key: self.convert(value, (*location, key)) for key, value in self._items(node)}
+        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+            return [self.convert(value, (*location, i)) for i, value in enumerate(node.value)]
+        try:
+            return _value(node.tag, node.value)
+        except ValueError as error:
+            self._mistake(node, str(error))
+            return None
+
+    def _items(self, node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
+        seen: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._mistake(key, "a key must be a plain word")
+            elif key.value == "<<":
+                self._mistake(key, "merge keys (<<) are not supported; write the keys out")
+            elif key.value in seen:
+                self._mistake(key, f"the key {key.value} stands here twice")
+            else:
+                seen.add(key.value)
+                yield key.value, value
+
+    def _mistake(self, node: yaml.Node, message: str) -> None:
+        self.mistakes.append(f"{self.path}:{node.start_mark.line + 1}: {message}")

@@ -1,0 +1,34 @@
+"""Where the store is. Imports no mlflow, so that whoever finds no store need not load it."""
+
+import os
+from pathlib import Path
+
+DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
+SQLITE = "sqlite:///"
+
+
+def tracking_uri(given: str | None) -> str:
+    """The URI that was given, or MLFLOW_TRACKING_URI's, or that of the SQLite store under ./mlruns/.
+
+    A SQLite URI comes back with an absolute path.
+    """
+    uri = given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    path = sqlite_path(uri)
+    return uri if path is None else f"{SQLITE}{path}"
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The database file of a SQLite URI, absolute."""
+    return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
+
+
+def exists(uri: str) -> bool:
+    """Whether there can be anything to read: a SQLite file that is not there holds nothing."""
+    path = sqlite_path(uri)
+    return path is None or path.is_file()
+
+
+def work_folder(uri: str) -> Path:
+    """Where work in flight lies: beside a SQLite store, else under ./mlruns/."""
+    path = sqlite_path(uri)
+    return (Path("mlruns").absolute() if path is None else path.parent) / "work"

@@ -1,0 +1,104 @@
+"""The result table of a sweep: a row for each trial that the file asks for, sorted by the metric."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.durations import duration
+from orchestrator.expansion import Expansion, short
+from orchestrator.spec import SweepSpec
+from orchestrator.spec.load import ReferenceRow
+from orchestrator.trackers import Record
+from orchestrator.trial import Outcome, Params, Trial
+
+FINAL = ("ssim", "mse")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial, what the store has of it, and the published row of the same parameters."""
+
+    trial: Trial
+    record: Record | None
+    reference: ReferenceRow | None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        return self.record.outcome if self.record else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows sorted best first; what has no value of the metric comes last."""
+
+    spec: SweepSpec
+    rows: tuple[Row, ...]
+    varying: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: SweepSpec, expansion: Expansion, records: Mapping[str, Record]) -> "Table":
+        """The table of a file's trials, from what the store has of them."""
+        rows = [Row(t, records.get(t.trial_key), _reference(spec, t.params)) for t in expansion.trials]
+        sign = -1 if spec.metric.goal == "maximize" else 1
+
+        def rank(row: Row) -> tuple[bool, float]:
+            value = row.record.value(spec.metric) if row.record and row.outcome is Outcome.COMPLETED else None
+            return value is None, 0.0 if value is None else sign * value
+
+        return cls(spec, tuple(sorted(rows, key=rank)), tuple(expansion.varying))
+
+    def count(self, outcome: Outcome | None) -> int:
+        """How many trials ended so; None counts those without an end."""
+        return Counter(row.outcome for row in self.rows)[outcome]
+
+    def header(self) -> list[str]:
+        """The columns: what varies, the outcome, the metric, the final metrics, the published ones, the time."""
+        columns = [*(self.varying or ("sweep",)), "outcome", self.spec.metric.name, *self._final()]
+        return [*columns, *(f"published {name}" for name in self._published()), "epochs", "time", "remark"]
+
+    def cells(self) -> list[list[str]]:
+        """The rows as text, in the header's order."""
+        return [self._cells(row) for row in self.rows]
+
+    def markdown(self) -> str:
+        """The table in Markdown."""
+        lines = [self.header(), ["---"] * len(self.header()), *self.cells()]
+        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+    def _cells(self, row: Row) -> list[str]:
+        record = row.record
+        names = [short(row.trial.params[name]) for name in self.varying] or [self.spec.name]
+        outcome = "not run" if record is None else str(record.outcome or "running")
+        metrics = record.metrics if record else {}
+        value = record.value(self.spec.metric) if record else None
+        figures = [_figure(value), *(_figure(metrics.get(name)) for name in self._final())]
+        published = [self._published_cell(row.reference, name) for name in self._published()]
+        epochs = short(record.last_epoch) if record and record.last_epoch else ""
+        time = duration(record.seconds) if record and record.seconds else ""
+        return [*names, outcome, *figures, *published, epochs, time, record.remark if record else ""]
+
+    def _final(self) -> list[str]:
+        names = [name for name in FINAL if name != self.spec.metric.name]
+        return [name for name in names if any(row.record and name in row.record.metrics for row in self.rows)]
+
+    def _published(self) -> list[str]:
+        rows = [row.reference for row in self.rows if row.reference]
+        return list(dict.fromkeys(name for row in rows for name in (row.metrics or ["outcome"])))
+
+    @staticmethod
+    def _published_cell(reference: ReferenceRow | None, name: str) -> str:
+        if reference is None:
+            return ""
+        if name in reference.metrics:
+            return _figure(reference.metrics[name])
+        return str(reference.outcome or "")
+
+
+def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:
+    rows = spec.reference.rows if spec.reference else ()
+    return next((row for row in rows if row.params.items() <= params.items()), None)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"

@@ -1,0 +1,51 @@
+"""A trial, its identity, and how it can end."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+Params = Mapping[str, Any]  # resolved parameters by name; values are plain JSON
+
+
+class Outcome(StrEnum):
+    """How a trial ended. An explosion is a result; a crash is a bug."""
+
+    COMPLETED = "completed"
+    EXPLODED = "loss explosion"
+    PRUNED = "pruned"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_result(self) -> bool:
+        """Whether a trial that ended so is never run again."""
+        return self in (Outcome.COMPLETED, Outcome.EXPLODED, Outcome.PRUNED)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One run of a trial function, under fully resolved parameters."""
+
+    function: str
+    version: int
+    params: Params
+    label: str  # what varies, for people: "var=0.22 seed=1"
+
+    @cached_property
+    def trial_key(self) -> str:
+        """Hash of the function's name and version and the resolved parameters: the trial's identity."""
+        return _digest(self.function, self.version, self.params)
+
+    @cached_property
+    def config_key(self) -> str:
+        """The same without the seed, so that replicates share it."""
+        return _digest(self.function, self.version, {k: v for k, v in self.params.items() if k != "seed"})
+
+
+def _digest(function: str, version: int, params: Params) -> str:
+    identity = json.dumps({"trial": function, "version": version, "params": dict(params)}, sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]

@@ -1,0 +1,201 @@
+"""The function that a sweep runs: where it is, and the dataclass that names and types its parameters.
+
+Importing a training module imports torch, which takes seconds; so the module's source is read instead, and only the
+module that defines the config dataclass is imported. Where the source does not tell (the function is decorated, say,
+or its config is defined beside it), the function's own module is imported after all.
+"""
+
+import ast
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import json
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from orchestrator.trial import Params
+
+
+class FunctionError(Exception):
+    """The name leads to no trial function; the message says why."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One field of the config dataclass: what values it takes, and its default."""
+
+    name: str
+    adapter: TypeAdapter[Any]
+    default: Any = dataclasses.MISSING
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of its values."""
+        return self.adapter.json_schema()
+
+    @property
+    def is_integer(self) -> bool:
+        return self.schema.get("type") == "integer"
+
+    @property
+    def is_number(self) -> bool:
+        return self.schema.get("type") in ("integer", "number")
+
+    def validate(self, value: Any) -> Any:
+        """The value as plain JSON, in the field's type.
+
+        Raises:
+            ValueError: it is of another type or out of range.
+        """
+        if self.is_integer and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        try:
+            typed = self.adapter.validate_json(json.dumps(value), strict=True)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ValueError(f"{problem[0].lower()}{problem[1:]}, not {value!r}") from error
+        return self.adapter.dump_python(typed, mode="json")
+
+
+@dataclass(frozen=True)
+class TrialFunction:
+    """A trial function as far as it is known without running it."""
+
+    name: str
+    version: int
+    config_type: type
+    parameters: Mapping[str, Parameter]
+
+    def resolve(self, values: Params) -> Params:
+        """Values of single parameters, already validated, completed by the defaults and checked together.
+
+        Raises:
+            ValueError: they do not go together, or a parameter without a default is missing.
+        """
+        params = {}
+        for name, parameter in self.parameters.items():
+            if name not in values and parameter.default is dataclasses.MISSING:
+                raise ValueError(f"{name} has no default and is not given")
+            params[name] = values.get(name, parameter.default)
+        self.config(params)
+        return params
+
+    def config(self, params: Params) -> Any:
+        """The instance of the config dataclass for resolved parameters."""
+        try:
+            return TypeAdapter(self.config_type).validate_python(dict(params))
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+
+
+def find(name: str) -> TrialFunction:
+    """The trial function `package.module:function`.
+
+    Raises:
+        FunctionError: there is none, or it does not say what its parameters are.
+    """
+    module_name, _, function_name = name.partition(":")
+    if not (module_name and function_name.isidentifier()):
+        raise FunctionError(f"{name!r} is not of the form package.module:function")
+    config_type, version = _read(module_name, function_name) or _import(module_name, function_name)
+    if not (isinstance(config_type, type) and dataclasses.is_dataclass(config_type)):
+        raise FunctionError(f"the first argument of {name} is not annotated with a dataclass")
+    return TrialFunction(name, version, config_type, _parameters(config_type))
+
+
+def load(name: str) -> Callable[..., Any]:
+    """Import the function itself, and with it whatever it trains with."""
+    module_name, _, function_name = name.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module_name), function_name)
+    return function
+
+
+def _parameters(config_type: type) -> dict[str, Parameter]:
+    hints = typing.get_type_hints(config_type, include_extras=True)
+    parameters = {}
+    for field in dataclasses.fields(config_type):
+        if not field.init:
+            continue
+        try:
+            adapter = TypeAdapter(hints[field.name], config=ConfigDict(allow_inf_nan=False))
+            parameters[field.name] = Parameter(field.name, adapter, _default(field, adapter))
+        except PydanticUserError as error:
+            raise FunctionError(
+                f"{config_type.__name__}.{field.name}: a parameter is a number, a string, a truth value or a list"
+            ) from error
+    return parameters
+
+
+def _default(field: dataclasses.Field[Any], adapter: TypeAdapter[Any]) -> Any:
+    default = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
+    return default if default is dataclasses.MISSING else adapter.dump_python(default, mode="json")
+
+
+def _import(module_name: str, function_name: str) -> tuple[Any, int]:
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+        arguments = list(inspect.signature(function).parameters)
+        hints = typing.get_type_hints(function)
+    except AttributeError as error:
+        raise FunctionError(f"module {module_name} has no function {function_name}") from error
+    except Exception as error:  # a user's module may fail in any way while it is imported
+        raise FunctionError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+    return (hints.get(arguments[0]) if arguments else None), getattr(function, "version", 1)
+
+
+def _read(module_name: str, function_name: str) -> tuple[Any, int] | None:
+    """Config class and version, if the module's source tells both without an import of the module."""
+    try:
+        found = importlib.util.find_spec(module_name)
+    except (ImportError, ValueError) as error:
+        raise FunctionError(f"there is no module {module_name}") from error
+    if found is None:
+        raise FunctionError(
+            f"there is no module {module_name}, neither beside the sweep file nor in the current folder nor installed"
+        )
+    if not (found.origin and found.origin.endswith(".py")):
+        return None
+    try:
+        tree = ast.parse(Path(found.origin).read_bytes())
+    except SyntaxError as error:
+        raise FunctionError(f"{found.origin}:{error.lineno}: {error.msg}") from error
+    function = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function_name), None)
+    if function is None or function.decorator_list or not function.args.args:
+        return None
+    annotation = function.args.args[0].annotation
+    version = _constant_version(tree, function_name)
+    source = isinstance(annotation, ast.Name) and _imported_from(tree, annotation.id)
+    if version is None or not source:
+        return None
+    return getattr(importlib.import_module(source[0]), source[1], None), version
+
+
+def _imported_from(tree: ast.Module, name: str) -> tuple[str, str] | None:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return node.module, alias.name
+    return None
+
+
+def _constant_version(tree: ast.Module, function_name: str) -> int | None:
+    """What the module assigns to `function.version`: 1 where it does not, None where only running it would tell."""
+    version: int | None = 1
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        for target in targets:
+            if ast.unparse(target) == f"{function_name}.version":
+                value = node.value.value if isinstance(node.value, ast.Constant) else None  # type: ignore[attr-defined]
+                version = value if isinstance(value, int) else None
+    return version

@@ -1,0 +1,265 @@
+"""The child's side: run a trial function, watch its losses, say what happens. Knows nothing of MLflow or YAML."""
+
+import inspect
+import math
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from orchestrator import events, trial_function
+from orchestrator.divergence import Divergence, DivergenceRule
+from orchestrator.events import Event, Explosion, Finished, Progress, Started
+from orchestrator.trial import Outcome, Params
+
+LOSSES = ("loss", "train_loss", "val_loss")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+LOG_FILE = "log.txt"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A trial as a worker sees it."""
+
+    function: str
+    params: Params
+    workdir: Path
+    divergence: DivergenceRule
+    kind: Literal["task"] = "task"
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """The configurations for which data must be at hand before the first trial starts."""
+
+    function: str
+    configs: Sequence[Params]
+    kind: Literal["prepare"] = "prepare"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the running trial after its current epoch."""
+
+    kind: Literal["stop"] = "stop"
+
+
+Message = Task | Prepare | Stop
+messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+
+
+class ExplodedError(Exception):
+    """Raised out of `watch` to end an exploding trial."""
+
+
+def run(task: Task) -> Generator[Event, None, None]:
+    """Run a trial; yields Started, Progress for each epoch, and Finished, whatever the function does."""
+    watcher = Watcher(task.divergence)
+    try:
+        function = trial_function.load(task.function)
+        config = trial_function.find(task.function).config(task.params)
+        offered = {"workdir": task.workdir, "watch": watcher.step}
+        wanted = {k: v for k, v in offered.items() if k in inspect.signature(function).parameters}
+        prepare = getattr(function, "prepare", None)
+        yield Started(os.getpid(), _threads(), prepare(config) if prepare else None)
+        result = function(config, **wanted)
+        if isinstance(result, Generator):
+            with closing(result):
+                result = yield from _epochs(result, watcher)
+        yield watcher.ended() or _completed(result, watcher.epoch - 1)
+    except ExplodedError:
+        yield watcher.ended() or Finished(Outcome.FAILED, reason="it raised what only `watch` may raise")
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        yield watcher.ended() or Finished(Outcome.FAILED, reason=_in_a_line(error))
+
+
+def prepare(function: str, configs: Sequence[Params]) -> str | None:
+    """Let the function have its data at hand; returns what is wrong with them, or None."""
+    try:
+        config_of = trial_function.find(function).config
+        check: Callable[[Any], Any] | None = getattr(trial_function.load(function), "prepare", None)
+        for params in configs if check else ():
+            check(config_of(params))  # type: ignore[misc]
+    except (OSError, ValueError) as error:
+        return str(error)
+    except Exception as error:
+        traceback.print_exc()
+        return _in_a_line(error)
+    return None
+
+
+def limit_threads(threads: int) -> None:
+    """Give numerical libraries this many threads; before torch is imported, or after."""
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(threads)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
+
+
+def serve(connection: Connection, function: str, threads: int, gpu: str | None) -> None:
+    """Live as a worker process: take tasks from the connection and send events, until it is closed."""
+    os.setsid()  # Ctrl-C in the terminal is for the orchestrator; and trials' own children can be killed with us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    limit_threads(threads)
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    try:
+        trial_function.load(function)
+    except Exception:  # `prepare` meets it again, and tells
+        pass
+    try:
+        while True:
+            match messages.validate_json(connection.recv_bytes()):
+                case Prepare() as request:
+                    connection.send_bytes((prepare(request.function, request.configs) or "").encode())
+                case Task() as task:
+                    _log_to(task.workdir / LOG_FILE)
+                    for event in _until_stopped(run(task), connection):
+                        sys.stdout.flush()
+                        sys.stderr.flush()
+                        connection.send_bytes(events.encode(event))
+                case Stop():  # came too late: the trial had ended
+                    pass
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+@dataclass
+class Watcher:
+    """Follows the losses of a trial, by step where the function calls `watch`, by epoch where it does not."""
+
+    rule: DivergenceRule
+    epoch: int = 1
+    explosion: Explosion | None = None
+    series: dict[str, Divergence] = field(default_factory=dict)
+
+    def step(self, step: int, loss: float, grad_norm: float, **also: float) -> None:
+        """The `watch` that a trial function is given.
+
+        Args:
+            also: further quantities that may explain an explosion, by name; told with its reason.
+
+        Raises:
+            ExplodedError: the trial has exploded and is to end.
+        """
+        explosion = self._update("loss", step, float(loss), self.rule.patience)
+        if explosion is None and not math.isfinite(grad_norm):
+            explosion = Explosion(
+                f"gradient norm became {float(grad_norm)} at a loss of {float(loss):.4g} "
+                f"at epoch {self.epoch}, step {step}",
+                self.epoch,
+                step,
+                float(loss),
+            )
+        if explosion is not None and self.rule.enabled:
+            told = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
+            self.explosion = replace(explosion, reason=explosion.reason + told)
+            raise ExplodedError(self.explosion.reason)
+
+    def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Take in what a function yielded; sets `explosion` where it tells of one."""
+        self.epoch = epoch + 1
+        for name in LOSSES:
+            if name in metrics and self.explosion is None and self.rule.enabled:
+                self.explosion = self._update(name, epoch, metrics[name], self.rule.patience_epochs, epoch)
+
+    def ended(self) -> Finished | None:
+        """The end of a trial that exploded, also where its function kept `watch`'s exception to itself."""
+        return self.explosion and Finished(Outcome.EXPLODED, explosion=self.explosion)
+
+    def _update(
+        self, name: str, step: int, loss: float, patience: int, epoch: int | None = None
+    ) -> Explosion | None:
+        by = "epoch" if epoch else "step"
+        series = self.series.setdefault(f"{name} by {by}", Divergence(name, self.rule.factor, patience))
+        return series.update(step, loss, epoch or self.epoch)
+
+
+def _epochs(
+    generator: Generator[Mapping[str, Any], None, Any], watcher: Watcher
+) -> Generator[Event, None, Any]:
+    epoch = 0
+    while True:
+        try:
+            yielded = next(generator)
+        except StopIteration as stop:
+            return stop.value
+        metrics = _numbers(yielded)
+        epoch = int(metrics.pop("epoch", epoch + 1))
+        watcher.epoch_ended(epoch, metrics)
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        if len(finite) == len(metrics) or watcher.explosion is None:
+            yield Progress(epoch, finite, time.time())
+        if watcher.explosion is not None:
+            return None
+
+
+def _completed(result: Any, epochs: int) -> Finished:
+    if result is None:
+        return Finished(Outcome.COMPLETED)
+    if not isinstance(result, Mapping):
+        raise TypeError(f"the trial function returned {result!r}, not a mapping of metrics")
+    diagnosis = result.get("diagnosis")
+    metrics = _numbers({name: value for name, value in result.items() if name != "diagnosis"})
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            explosion = Explosion(f"the final {name} is {value}, after epoch {epochs}", epochs, epochs, None)
+            return Finished(Outcome.EXPLODED, explosion=explosion)
+    return Finished(Outcome.COMPLETED, metrics, diagnosis=None if diagnosis is None else str(diagnosis))
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    numbers = {}
+    for name, value in metrics.items():
+        try:
+            numbers[str(name)] = float(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"the metric {name} is {value!r}, not a number") from error
+    return numbers
+
+
+def _in_a_line(error: BaseException) -> str:
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _threads() -> int:
+    return int(os.environ.get(THREAD_VARIABLES[0]) or os.cpu_count() or 1)
+
+
+def _until_stopped(trial: Generator[Event, None, None], connection: Connection) -> Iterator[Event]:
+    with closing(trial):
+        for event in trial:
+            yield event
+            if not event.is_final and connection.poll() and messages.validate_json(connection.recv_bytes()) == Stop():
+                trial.close()
+                yield Finished(Outcome.INTERRUPTED)
+                return
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as log:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(log.fileno(), stream.fileno())
+
+
+def _die_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

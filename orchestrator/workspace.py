@@ -1,0 +1,59 @@
+"""The folder of a sweep's work in flight: one folder a trial, and the lock that keeps a second launch out."""
+
+import json
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from orchestrator.errors import HeldError, InputError
+from orchestrator.trial import Trial
+
+
+class Workspace:
+    """`mlruns/work/<sweep>/`, held by one launch at a time. As a context it takes the lock.
+
+    The lock is the operating system's, so that of a dead process does not block.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._holder = folder / "launch.json"
+        self._lock = FileLock(folder / "launch.lock")
+
+    def __enter__(self) -> "Workspace":
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(blocking=False)
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            self._holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
+        except Timeout as error:
+            raise HeldError(f"this sweep is being run already, {self._told()}") from error
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be written ({error.strerror})") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._holder.unlink(missing_ok=True)
+        self._lock.release()
+
+    def of(self, trial: Trial) -> Path:
+        """The trial's own folder."""
+        return self.folder / trial.trial_key
+
+    def remove(self, trial: Trial) -> None:
+        """Drop what a trial left, once MLflow holds its end."""
+        shutil.rmtree(self.of(trial), ignore_errors=True)
+
+    def _told(self) -> str:
+        try:
+            holder = json.loads(self._holder.read_text())
+            return f"by process {holder['pid']} on {holder['host']} since {holder['since']}"
+        except (OSError, ValueError, KeyError):
+            return "by a process that has just started or is about to end"
