@@ -4,11 +4,11 @@ import gzip
 import hashlib
 import math
 import os
+import pkgutil
 import zlib
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-import pkgutil
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images (N, 1, 28, 28) in [0, 1]: `train` is learned, `val` watched by epoch, `test` only for the final figures."""
+    """Images (N, 1, 28, 28) in [0, 1]: `train` to learn, `val` to watch by epoch, `test` for final figures only."""
 
     name: str
     source: str

@@ -28,11 +28,7 @@ def loss_curve(history: Sequence[Mapping[str, float]], path: Path) -> None:
 
 def reconstructions(images: Tensor, reconstruction: Tensor, path: Path) -> None:
     """Images (N, 1, 28, 28) in the rows above, their reconstructions below each."""
-    rows = [
-        row
-        for pair in zip(images.split(COLUMNS), reconstruction.split(COLUMNS), strict=True)
-        for row in pair
-    ]
+    rows = [row for pair in zip(images.split(COLUMNS), reconstruction.split(COLUMNS), strict=True) for row in pair]
     _grid(torch.cat(rows), "originals above, reconstructions below", path)
 
 

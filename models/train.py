@@ -44,6 +44,7 @@ def train(
     """Train the VAE of `config`, yield each epoch's metrics, return those of the test set.
 
     Args:
+        config: of the training; also which dataset and architecture.
         workdir: where to leave pictures and the model, under `artifacts`; None leaves nothing.
         watch: called after each step with step, loss and gradient norm; what it raises ends the training.
     """
@@ -51,7 +52,7 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data = load(config.dataset, data_root())
     # channels_last: convolutions of few channels run about twice as fast in this layout
-    model = build(config).to(device, memory_format=torch.channels_last)
+    model: VAE = build(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
 
     history: list[dict[str, float]] = []
@@ -147,7 +148,9 @@ def finish(model: VAE, data: Dataset, config: TrainConfig) -> dict[str, float | 
     }
     mean_image = to_numpy(data.train.mean(0, keepdim=True))
     diagnosis = diagnose(
-        evaluation.metrics["kl"], mse(originals, evaluation.from_mean), mse(originals, np.broadcast_to(mean_image, originals.shape))
+        evaluation.metrics["kl"],
+        mse(originals, evaluation.from_mean),
+        mse(originals, np.broadcast_to(mean_image, originals.shape)),
     )
     return final if diagnosis is None else {**final, "diagnosis": diagnosis}
 
@@ -167,15 +170,17 @@ def leave(model: VAE, data: Dataset, config: TrainConfig, folder: Path) -> None:
 
 
 def generator(seed: int, stream: int, device: torch.device) -> torch.Generator:
-    """Random numbers that depend on the seed and the stream alone, so that an epoch needs no state of the one before."""
+    """Random numbers that depend on seed and stream alone, so that an epoch needs no state of the one before."""
     state = np.random.SeedSequence([seed, stream % 2**32]).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0]))
 
 
 def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
+    """The context in which the network computes; the loss and the optimizer stay in float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16")
 
 
 def to_numpy(images: Tensor) -> Images:
+    """Images (N, 1, 28, 28) as an array (N, 28, 28)."""
     array: Images = images.squeeze(1).cpu().numpy()
     return array

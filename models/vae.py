@@ -52,7 +52,7 @@ class VAE(nn.Module):
 
 
 class ConvVAE(VAE):
-    """Strided convolutions, the channels doubling from 32, and a decoder of transposed convolutions that mirrors them."""
+    """Strided convolutions, their channels doubling from 32, and transposed ones that mirror them."""
 
     def __init__(self, latent_dim: int, num_layers: int) -> None:
         channels = [1, *(FIRST_CHANNELS * 2**i for i in range(num_layers))]
@@ -102,7 +102,8 @@ class SelfAttention(nn.Module):
         positions = features.flatten(2).transpose(1, 2)
         normed = self.norm(positions)
         attended, _ = self.attention(normed, normed, normed, need_weights=False)
-        return (positions + attended).transpose(1, 2).reshape(features.shape)
+        attending: Tensor = (positions + attended).transpose(1, 2).reshape_as(features)
+        return attending
 
 
 class AttentionVAE(ConvVAE):

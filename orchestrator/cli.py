@@ -10,22 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
 
-from orchestrator import store
-from orchestrator.durations import duration
+from orchestrator import paths
 from orchestrator.errors import InputError, NotYetError, SweepError
+from orchestrator.terminal.consoles import stderr, stdout
 from orchestrator.trial import Outcome
 
 if TYPE_CHECKING:
-    from orchestrator.display import Display
-    from orchestrator.plan import Plan
-    from orchestrator.table import Table
+    from rich.console import Console
 
-PIPE_WIDTH = 10_000  # columns; a pipe has no edge at which to wrap or cut
+    from orchestrator.terminal.display import Display
 
 app = typer.Typer(
     name="sweep",
@@ -50,7 +44,7 @@ DataDir = Annotated[
 ]
 TrackingUri = Annotated[
     str | None,
-    typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's store. Default: SQLite under ./mlruns/."),
+    typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's paths. Default: SQLite under ./mlruns/."),
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Trials at the same time. Default: from the cores and GPUs of the machine.")
@@ -104,19 +98,23 @@ def launch(
         raise NotYetError("--executor ray: not yet; there are process and inline")
     spec = load(file, sets or [])
     _use_data(data_dir)
-    console = _console()
+    console = stdout()
     for warning in spec.warnings:
-        _error_console().print(warning, soft_wrap=True, markup=False)
+        stderr().print(warning, soft_wrap=True, markup=False)
 
-    from orchestrator.sweep import Settings, launch as run
+    from orchestrator.sweep import Settings
+    from orchestrator.sweep import launch as run
+    from orchestrator.terminal.tables import print_results
 
-    settings = Settings(store.tracking_uri(tracking_uri), executor.value, workers, trial_timeout)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor.value, workers, trial_timeout)
     launched = run(spec, settings, _display(console, quiet))
-    _print_results(console, launched.table)
+    print_results(console, launched.table)
     if launched.interrupted:
         console.print(f"interrupted; go on with: {_command_again()}", soft_wrap=True, markup=False, highlight=False)
         raise typer.Exit(130)
-    console.print(f"compare the runs: sweep ui{_uri_option(tracking_uri)}", soft_wrap=True, markup=False, highlight=False)
+    console.print(
+        f"compare the runs: sweep ui{_uri_option(tracking_uri)}", soft_wrap=True, markup=False, highlight=False
+    )
     raise typer.Exit(1 if launched.table.count(Outcome.FAILED) else 0)
 
 
@@ -125,12 +123,13 @@ def plan(file: File, workers: Workers = None, sets: Sets = None, tracking_uri: T
     """Show what a launch would run, what is done, what cannot be, and the time it may take. Writes nothing."""
     from orchestrator.plan import plan as make
     from orchestrator.spec import load
+    from orchestrator.terminal.tables import print_plan
 
     spec = load(file, sets or [])
     for warning in spec.warnings:
-        _error_console().print(warning, soft_wrap=True, markup=False)
-    made = make(spec, store.tracking_uri(tracking_uri), workers)
-    _print_plan(_console(), made)
+        stderr().print(warning, soft_wrap=True, markup=False)
+    made = make(spec, paths.tracking_uri(tracking_uri), workers)
+    print_plan(stdout(), made)
     if made.expansion.invalid:
         raise InputError(*made.expansion.invalid)
 
@@ -141,8 +140,8 @@ def status(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Count a sweep's trials by outcome, and show what runs now."""
-    uri = store.tracking_uri(tracking_uri)
-    if not store.exists(uri):
+    uri = paths.tracking_uri(tracking_uri)
+    if not paths.exists(uri):
         raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
     from orchestrator.trackers import Store
 
@@ -153,15 +152,9 @@ def status(
         if wanted not in names:
             raise InputError(f"the store has no sweep {wanted}; it has {', '.join(names) or 'none'}")
         names = [wanted]
-    table = RichTable(box=box.SIMPLE_HEAD)
-    for column in ("sweep", *Outcome, "running", "now"):
-        table.add_column(str(column), overflow="fold")
-    for name in names:
-        records = reader.records(name)
-        running = [record.label for record in records if record.status == "RUNNING"]
-        counts = [sum(record.outcome is outcome for record in records) for outcome in Outcome]
-        table.add_row(name, *(str(count) for count in counts), str(len(running)), Text(", ".join(running)))
-    _console().print(table)
+    from orchestrator.terminal.tables import print_status
+
+    print_status(stdout(), {name: reader.records(name) for name in names})
 
 
 @app.command()
@@ -182,10 +175,21 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on this store, on 127.0.0.1."""
-    uri = store.tracking_uri(tracking_uri)
-    if not store.exists(uri):
+    uri = paths.tracking_uri(tracking_uri)
+    if not paths.exists(uri):
         raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "ui",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     typer.echo(f"MLflow UI: http://127.0.0.1:{port} (Ctrl-C ends it)")
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
@@ -199,17 +203,8 @@ def schema() -> None:
     typer.echo(json.dumps(make(), indent=2))
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
-
-
-def _error_console() -> Console:
-    return Console(stderr=True, highlight=False)
-
-
-def _display(console: Console, quiet: bool) -> "Display":
-    from orchestrator.display import LiveDisplay, PlainDisplay, QuietDisplay
+def _display(console: "Console", quiet: bool) -> "Display":
+    from orchestrator.terminal.display import LiveDisplay, PlainDisplay, QuietDisplay
 
     if quiet:
         return QuietDisplay()
@@ -230,38 +225,6 @@ def _name_of(sweep: str) -> str:
 
         return load(Path(sweep)).name
     return sweep
-
-
-def _print_results(console: Console, table: "Table") -> None:
-    from orchestrator.display import STYLES
-
-    drawn = RichTable(box=box.SIMPLE_HEAD, title=f"{table.spec.name}: best {table.spec.metric.name} first")
-    header = table.header()
-    for column in header[:-1]:
-        drawn.add_column(column, overflow="fold")
-    for row, cells in zip(table.rows, table.cells(), strict=True):
-        texts = [Text(cell) for cell in cells[:-1]]
-        if row.outcome is not None:
-            texts[header.index("outcome")].stylize(STYLES[row.outcome])
-        drawn.add_row(*texts)
-    console.print(drawn)
-    for row, cells in zip(table.rows, table.cells(), strict=True):
-        if cells[-1]:
-            console.print(f"{row.trial.label}: {cells[-1]}", soft_wrap=True, markup=False)
-
-
-def _print_plan(console: Console, plan: "Plan") -> None:
-    trials = plan.expansion.trials
-    table = RichTable(box=box.SIMPLE_HEAD, title=f"{plan.spec.name}: {len(trials)} trials of {plan.spec.function.name}")
-    for column in ("trial", "trial_key", "state"):
-        table.add_column(column, overflow="fold")
-    for trial in trials:
-        outcome = plan.outcomes.get(trial.trial_key)
-        state = f"done: {outcome}" if plan.is_done(trial) else f"to run (was {outcome})" if outcome else "to run"
-        table.add_row(Text(trial.label), trial.trial_key, state)
-    console.print(table)
-    time = "unknown: no finished trial in the store to learn from" if plan.seconds is None else f"about {duration(plan.seconds)}"
-    console.print(f"to run: {len(plan.pending)} of {len(trials)}, {plan.workers} at a time; time: {time}")
 
 
 def _command_again() -> str:

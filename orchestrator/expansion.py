@@ -60,7 +60,7 @@ def expand(spec: SweepSpec) -> Expansion:
 
 
 def _grid(spec: SweepSpec) -> Iterator[dict[str, Any]]:
-    axes = [[{name: value} for value in domain.grid()] for name, domain in spec.domains.items()]
+    axes: list[list[Params]] = [[{name: value} for value in domain.grid()] for name, domain in spec.domains.items()]
     axes += [list(rows) for rows in (spec.zipped, spec.configs) if rows]
     # seeds vary slowest: the whole table stands once before anything is replicated
     axes.insert(0, [{"seed": seed} for seed in spec.seeds] or [{}])
@@ -74,7 +74,7 @@ def _grid(spec: SweepSpec) -> Iterator[dict[str, Any]]:
 def _draws(spec: SweepSpec) -> Iterator[dict[str, Any]]:
     for index in itertools.count():
         # each draw has a generator of its own, so that a larger run_cap only adds to a sweep
-        rng = random.Random(f"{spec.seed}:{index}")
+        rng = random.Random(f"{spec.seed}:{index}")  # noqa: S311
         values = {name: domain.draw(rng) for name, domain in spec.domains.items()}
         for rows in (spec.zipped, spec.configs):
             values |= rng.choice(rows) if rows else {}

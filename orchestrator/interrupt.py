@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType, TracebackType
 
 GRACE_SECONDS = 10
@@ -44,10 +45,8 @@ class Interrupt:
 
     def drain(self) -> None:
         """Take what made it readable."""
-        try:
+        with suppress(BlockingIOError):
             os.read(self._reader, 4096)
-        except BlockingIOError:
-            pass
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.requested or number == signal.SIGALRM:

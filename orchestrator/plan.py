@@ -3,16 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
 
-from orchestrator import store
+from orchestrator import paths
 from orchestrator.expansion import Expansion, expand
 from orchestrator.machine import share
+from orchestrator.record import Record
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Outcome, Trial
-
-if TYPE_CHECKING:
-    from orchestrator.trackers import Record
 
 # What the time of an epoch hangs on; a trial is as fast as those with which it shares these.
 PACE = ("dataset", "architecture", "num_layers", "batch_size", "precision")
@@ -43,7 +40,7 @@ def plan(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     expansion = expand(spec)
     own: list[Record] = []
     others: list[Record] = []
-    if store.exists(uri):
+    if paths.exists(uri):
         from orchestrator.trackers import Store
 
         reader = Store(uri)
@@ -56,7 +53,7 @@ def plan(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     return Plan(spec, expansion, outcomes, shares.workers, seconds)
 
 
-def _estimate(pending: Iterable[Trial], records: Iterable["Record"], workers: int) -> float | None:
+def _estimate(pending: Iterable[Trial], records: Iterable[Record], workers: int) -> float | None:
     """Seconds that the trials may take, from those that took their time before; None if one has no like."""
     paces: dict[tuple[str, ...], list[float]] = {}
     for record in records:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.display import Display
 from orchestrator.errors import InputError
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
@@ -11,11 +10,13 @@ from orchestrator.executors.process import ProcessExecutor
 from orchestrator.expansion import Expansion, expand
 from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share
+from orchestrator.paths import work_folder
+from orchestrator.record import Record
 from orchestrator.samplers import ListSampler
 from orchestrator.spec import SweepSpec
-from orchestrator.store import work_folder
 from orchestrator.table import Table
-from orchestrator.trackers import Record, Tracker
+from orchestrator.terminal.display import Display
+from orchestrator.trackers import Tracker
 from orchestrator.trial import Outcome
 from orchestrator.workspace import Workspace
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from orchestrator.durations import duration
 from orchestrator.expansion import Expansion, short
-from orchestrator.spec import SweepSpec
-from orchestrator.spec.load import ReferenceRow
-from orchestrator.trackers import Record
+from orchestrator.record import Record
+from orchestrator.spec import ReferenceRow, SweepSpec
 from orchestrator.trial import Outcome, Params, Trial
 
 FINAL = ("ssim", "mse")

@@ -9,8 +9,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -19,13 +19,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from orchestrator import events, trial_function
-from orchestrator.divergence import Divergence, DivergenceRule
+from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Explosion, Finished, Progress, Started
+from orchestrator.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params
+from orchestrator.watcher import ExplodedError, Watcher
 
-LOSSES = ("loss", "train_loss", "val_loss")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-LOG_FILE = "log.txt"
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,6 @@ class Stop:
 
 Message = Task | Prepare | Stop
 messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
-
-
-class ExplodedError(Exception):
-    """Raised out of `watch` to end an exploding trial."""
 
 
 def run(task: Task) -> Generator[Event, None, None]:
@@ -116,10 +112,8 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None) 
     limit_threads(threads)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    try:
+    with suppress(Exception):  # import early what takes seconds; `prepare` meets an error again, and tells
         trial_function.load(function)
-    except Exception:  # `prepare` meets it again, and tells
-        pass
     try:
         while True:
             match messages.validate_json(connection.recv_bytes()):
@@ -137,60 +131,7 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None) 
         return
 
 
-@dataclass
-class Watcher:
-    """Follows the losses of a trial, by step where the function calls `watch`, by epoch where it does not."""
-
-    rule: DivergenceRule
-    epoch: int = 1
-    explosion: Explosion | None = None
-    series: dict[str, Divergence] = field(default_factory=dict)
-
-    def step(self, step: int, loss: float, grad_norm: float, **also: float) -> None:
-        """The `watch` that a trial function is given.
-
-        Args:
-            also: further quantities that may explain an explosion, by name; told with its reason.
-
-        Raises:
-            ExplodedError: the trial has exploded and is to end.
-        """
-        explosion = self._update("loss", step, float(loss), self.rule.patience)
-        if explosion is None and not math.isfinite(grad_norm):
-            explosion = Explosion(
-                f"gradient norm became {float(grad_norm)} at a loss of {float(loss):.4g} "
-                f"at epoch {self.epoch}, step {step}",
-                self.epoch,
-                step,
-                float(loss),
-            )
-        if explosion is not None and self.rule.enabled:
-            told = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
-            self.explosion = replace(explosion, reason=explosion.reason + told)
-            raise ExplodedError(self.explosion.reason)
-
-    def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Take in what a function yielded; sets `explosion` where it tells of one."""
-        self.epoch = epoch + 1
-        for name in LOSSES:
-            if name in metrics and self.explosion is None and self.rule.enabled:
-                self.explosion = self._update(name, epoch, metrics[name], self.rule.patience_epochs, epoch)
-
-    def ended(self) -> Finished | None:
-        """The end of a trial that exploded, also where its function kept `watch`'s exception to itself."""
-        return self.explosion and Finished(Outcome.EXPLODED, explosion=self.explosion)
-
-    def _update(
-        self, name: str, step: int, loss: float, patience: int, epoch: int | None = None
-    ) -> Explosion | None:
-        by = "epoch" if epoch else "step"
-        series = self.series.setdefault(f"{name} by {by}", Divergence(name, self.rule.factor, patience))
-        return series.update(step, loss, epoch or self.epoch)
-
-
-def _epochs(
-    generator: Generator[Mapping[str, Any], None, Any], watcher: Watcher
-) -> Generator[Event, None, Any]:
+def _epochs(generator: Generator[Mapping[str, Any], None, Any], watcher: Watcher) -> Generator[Event, None, Any]:
     epoch = 0
     while True:
         try:

@@ -110,7 +110,7 @@ class ProcessExecutor:
     def prepare(self, configs: Sequence[Params]) -> None:
         first = self._slots[0] or self._spawn(0)
         first.send(worker.Prepare(self.function, configs))
-        wait([first.connection, first.process.sentinel, self.interrupt])
+        wait([first.connection, first.process.sentinel, self.interrupt.fileno()])
         if self.interrupt.requested:
             first.kill()
             raise KeyboardInterrupt
@@ -136,7 +136,7 @@ class ProcessExecutor:
         soonest = min(slot.deadline for slot in busy)
         timeout = None if soonest == float("inf") else max(0.0, soonest - time.monotonic())
         connections = [slot.connection for slot in busy]
-        wait([*connections, *(slot.process.sentinel for slot in busy), self.interrupt], timeout)
+        wait([*connections, *(slot.process.sentinel for slot in busy), self.interrupt.fileno()], timeout)
         self._heed_interrupt(busy)
         for slot in busy:
             trial = slot.trial

@@ -1,5 +1,6 @@
 """From a YAML file to a validated SweepSpec; all validation of what users write lives here."""
 
-from orchestrator.spec.load import SweepSpec, load
+from orchestrator.spec.load import load
+from orchestrator.spec.sweep_spec import Reference, ReferenceRow, SweepSpec
 
-__all__ = ["SweepSpec", "load"]
+__all__ = ["Reference", "ReferenceRow", "SweepSpec", "load"]

@@ -81,35 +81,31 @@ class Reference(Form):
 class SweepFile(Form):
     """A sweep over the parameters of a trial function."""
 
-    name: Annotated[
-        str | None, Field(description="Name of the experiment in MLflow. Default: the file's name.")
-    ] = None
+    name: Annotated[str | None, Field(description="Name of the experiment in MLflow. Default: the file's name.")] = None
     method: Annotated[
         Method, Field(description="grid runs every combination; random draws run_cap of them; the others search.")
     ] = "grid"
     metric: Annotated[Metric | None, Field(description="Default: val_ssim, maximize.")] = None
-    trial: Annotated[
-        str, Field(description="The function to run, package.module:function. Default: the VAE.")
-    ] = DEFAULT_TRIAL
+    trial: Annotated[str, Field(description="The function to run, package.module:function. Default: the VAE.")] = (
+        DEFAULT_TRIAL
+    )
     parameters: Annotated[
         dict[str, Any], Field(description="Parameters by name: a constant, {values: [...]}, or {min: ..., max: ...}.")
     ] = Field(default_factory=dict)
     zip: Annotated[dict[str, Values], Field(description="Lists of equal length, walked together.")] = Field(
         default_factory=dict
     )
-    configs: Annotated[
-        list[dict[str, Any]], Field(description="Whole configurations, one mapping each.")
-    ] = Field(default_factory=list)
-    seeds: Annotated[
-        list[int], Field(description="Replicates: every configuration runs once per seed.")
-    ] = Field(default_factory=list)
+    configs: Annotated[list[dict[str, Any]], Field(description="Whole configurations, one mapping each.")] = Field(
+        default_factory=list
+    )
+    seeds: Annotated[list[int], Field(description="Replicates: every configuration runs once per seed.")] = Field(
+        default_factory=list
+    )
     run_cap: Annotated[int | None, Field(ge=1, description="Trials in total, over any number of launches.")] = None
     seed: Annotated[int, Field(ge=0, description="Seeds what the method draws.")] = 0
     reference: Annotated[Reference | None, Field(description="Published figures to hold the results against.")] = None
     divergence: Annotated[DivergenceRule, Field(description="When a loss counts as exploded.")] = DivergenceRule()
-    reuse: Annotated[
-        bool, Field(description="Take over trials that another sweep of the store has finished.")
-    ] = False
+    reuse: Annotated[bool, Field(description="Take over trials that another sweep of the store has finished.")] = False
     program: Annotated[Any, Field(description="W&B's; ignored.")] = None
     command: Annotated[Any, Field(description="W&B's; ignored.")] = None
     project: Annotated[Any, Field(description="W&B's; ignored.")] = None

@@ -11,11 +11,11 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from orchestrator import trial_function
-from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, NotYetError
 from orchestrator.spec.domains import Choice, Domain, domain_of
 from orchestrator.spec.form import IGNORED, Form, Metric, RangeForm, SweepFile, ValueForm, ValuesForm, is_name
 from orchestrator.spec.source import Location, Source, read, scalar
+from orchestrator.spec.sweep_spec import Reference, ReferenceRow, SweepSpec
 from orchestrator.trial import Outcome, Params
 from orchestrator.trial_function import FunctionError, Parameter, TrialFunction
 
@@ -25,48 +25,11 @@ F = TypeVar("F", bound=Form)
 LONGEST_PARAMS = 8000  # characters of JSON: MLflow cuts a longer tag
 
 
-@dataclass(frozen=True)
-class ReferenceRow:
-    """A published row: the parameters that name it, and its figures or outcome."""
-
-    params: Params
-    metrics: Mapping[str, float]
-    outcome: Outcome | None
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Published figures."""
-
-    source: str
-    rows: tuple[ReferenceRow, ...]
-
-
-@dataclass(frozen=True)
-class SweepSpec:
-    """A sweep, validated: every value is of its parameter's type and within its range."""
-
-    name: str
-    source: Source
-    function: TrialFunction
-    method: str
-    metric: Metric
-    domains: Mapping[str, Domain]
-    zipped: tuple[Params, ...]
-    configs: tuple[Params, ...]
-    seeds: tuple[int, ...]
-    run_cap: int | None
-    seed: int
-    reference: Reference | None
-    divergence: DivergenceRule
-    reuse: bool
-    warnings: tuple[str, ...]
-
-
 def load(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
     """Read and check a sweep file.
 
     Args:
+        path: of the YAML file.
         overrides: `NAME=VALUE`, each setting a parameter to a constant.
 
     Raises:
@@ -214,7 +177,7 @@ class _Checker:
             return Choice((self._value(location, raw, parameter),))
         if "value" in raw:
             constant = self._validated(ValueForm, raw, location)
-            return constant and Choice((self._value((*location, "value"), constant.value, parameter),))
+            return Choice((self._value((*location, "value"), constant.value, parameter),)) if constant else None
         if "values" in raw:
             return self._choice(location, raw, parameter)
         form = self._validated(RangeForm, raw, location)

@@ -1,10 +1,11 @@
-"""Where the store is. Imports no mlflow, so that whoever finds no store need not load it."""
+"""Where the store and the work in flight are. Imports no mlflow: whoever finds no store need not load it."""
 
 import os
 from pathlib import Path
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 SQLITE = "sqlite:///"
+LOG_FILE = "log.txt"  # in a trial's work folder: what its worker printed
 
 
 def tracking_uri(given: str | None) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -36,7 +36,7 @@ class Display(Protocol):
     def say(self, message: str) -> None:
         """A step of the launch itself."""
 
-    def live(self, total: int, done: int) -> "LiveContext":
+    def live(self, total: int, done: int) -> AbstractContextManager[None]:
         """The time in which trials run: how many the sweep has, how many had their result before."""
 
     def start(self, trial: Trial) -> None:
@@ -44,14 +44,6 @@ class Display(Protocol):
 
     def show(self, trial: Trial, event: Event) -> None:
         """A trial has told something."""
-
-
-class LiveContext(Protocol):
-    """A context manager, for Display.live."""
-
-    def __enter__(self) -> object: ...
-
-    def __exit__(self, *error: object) -> bool | None: ...
 
 
 @dataclass

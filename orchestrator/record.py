@@ -1,0 +1,45 @@
+"""A trial as the store has it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.spec.form import Metric
+from orchestrator.trial import Outcome, Params
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial as the store has it."""
+
+    run_id: str
+    trial_key: str
+    label: str
+    outcome: Outcome | None  # None while it runs, or when it was cut off without a word
+    status: str  # MLflow's: RUNNING, FINISHED, FAILED, KILLED
+    params: Params
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+    @property
+    def seconds(self) -> float | None:
+        """Time spent training, in seconds, over all launches."""
+        return float(self.tags["wall_seconds"]) if "wall_seconds" in self.tags else None
+
+    @property
+    def last_epoch(self) -> int | None:
+        """The last whole epoch of a trial that has ended."""
+        return int(self.tags["epochs_run"]) if "epochs_run" in self.tags else None
+
+    @property
+    def remark(self) -> str:
+        """What is to be said of its end: why it exploded or failed, or that it learned nothing."""
+        return next((self.tags[k] for k in ("explosion.reason", "failure.reason", "diagnosis") if k in self.tags), "")
+
+    def value(self, metric: Metric) -> float | None:
+        """The metric that trials are compared by: of a metric by epoch, the best."""
+        return self.metrics.get(best_name(metric.name), self.metrics.get(metric.name))
+
+
+def best_name(metric: str) -> str:
+    """The name under which the best value of a metric by epoch is logged."""
+    return f"best_{metric}"

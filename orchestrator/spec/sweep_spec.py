@@ -1,0 +1,49 @@
+"""A sweep as the rest of the program knows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.divergence import DivergenceRule
+from orchestrator.spec.domains import Domain
+from orchestrator.spec.form import Metric
+from orchestrator.spec.source import Source
+from orchestrator.trial import Outcome, Params
+from orchestrator.trial_function import TrialFunction
+
+
+@dataclass(frozen=True)
+class ReferenceRow:
+    """A published row: the parameters that name it, and its figures or outcome."""
+
+    params: Params
+    metrics: Mapping[str, float]
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Published figures."""
+
+    source: str
+    rows: tuple[ReferenceRow, ...]
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """A sweep, validated: every value is of its parameter's type and within its range."""
+
+    name: str
+    source: Source
+    function: TrialFunction
+    method: str
+    metric: Metric
+    domains: Mapping[str, Domain]
+    zipped: tuple[Params, ...]
+    configs: tuple[Params, ...]
+    seeds: tuple[int, ...]
+    run_cap: int | None
+    seed: int
+    reference: Reference | None
+    divergence: DivergenceRule
+    reuse: bool
+    warnings: tuple[str, ...]

@@ -1,0 +1,63 @@
+"""The tables that commands print."""
+
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from orchestrator.durations import duration
+from orchestrator.plan import Plan
+from orchestrator.record import Record
+from orchestrator.table import Table
+from orchestrator.terminal.display import STYLES
+from orchestrator.trial import Outcome
+
+
+def print_results(console: Console, table: Table) -> None:
+    """The result table, and below it a line for each trial of which there is something to say."""
+    drawn = RichTable(box=box.SIMPLE_HEAD, title=f"{table.spec.name}: best {table.spec.metric.name} first")
+    header = table.header()
+    for column in header[:-1]:
+        drawn.add_column(column, overflow="fold")
+    for row, cells in zip(table.rows, table.cells(), strict=True):
+        texts = [Text(cell) for cell in cells[:-1]]
+        if row.outcome is not None:
+            texts[header.index("outcome")].stylize(STYLES[row.outcome])
+        drawn.add_row(*texts)
+    console.print(drawn)
+    for row, cells in zip(table.rows, table.cells(), strict=True):
+        if cells[-1]:
+            console.print(f"{row.trial.label}: {cells[-1]}", soft_wrap=True, markup=False)
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """A row for each trial with its state, then how many are to run and how long that may take."""
+    trials = plan.expansion.trials
+    table = RichTable(box=box.SIMPLE_HEAD, title=f"{plan.spec.name}: {len(trials)} trials of {plan.spec.function.name}")
+    for column in ("trial", "trial_key", "state"):
+        table.add_column(column, overflow="fold")
+    for trial in trials:
+        outcome = plan.outcomes.get(trial.trial_key)
+        state = f"done: {outcome}" if plan.is_done(trial) else f"to run (was {outcome})" if outcome else "to run"
+        table.add_row(Text(trial.label), trial.trial_key, state)
+    console.print(table)
+    time = (
+        "unknown: no finished trial in the store to learn from"
+        if plan.seconds is None
+        else f"about {duration(plan.seconds)}"
+    )
+    console.print(f"to run: {len(plan.pending)} of {len(trials)}, {plan.workers} at a time; time: {time}")
+
+
+def print_status(console: Console, sweeps: Mapping[str, Sequence[Record]]) -> None:
+    """A row for each sweep: its trials by outcome, and what runs now."""
+    table = RichTable(box=box.SIMPLE_HEAD)
+    for column in ("sweep", *Outcome, "running", "now"):
+        table.add_column(str(column), overflow="fold")
+    for name, records in sweeps.items():
+        running = [record.label for record in records if record.status == "RUNNING"]
+        counts = [sum(record.outcome is outcome for record in records) for outcome in Outcome]
+        table.add_row(name, *(str(count) for count in counts), str(len(running)), Text(", ".join(running)))
+    console.print(table)

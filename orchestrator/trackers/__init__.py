@@ -1,0 +1,6 @@
+"""What stands in MLflow. The only importers of mlflow."""
+
+from orchestrator.trackers.store import Store
+from orchestrator.trackers.tracker import Tracker
+
+__all__ = ["Store", "Tracker"]

@@ -1,0 +1,119 @@
+"""The read side of MLflow: the sweeps of a tracking URI, and what has become of their trials."""
+
+import functools
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar
+
+# before the import: it would otherwise start a thread that reports usage over the network
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Run, ViewType
+from mlflow.exceptions import MlflowException
+
+from orchestrator.errors import InputError, StoreError
+from orchestrator.paths import sqlite_path
+from orchestrator.record import Record
+from orchestrator.trial import Outcome
+
+PARENT = "mlflow.parentRunId"
+PAGE = 1000
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def says_what_mlflow_says(method: Callable[P, T]) -> Callable[P, T]:
+    """Turn MLflow's exceptions into ours."""
+
+    @functools.wraps(method)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except MlflowException as error:
+            message = " ".join(str(error).split())
+            raise StoreError(f"MLflow: {message[:500]}") from error
+
+    return wrapped
+
+
+class Store:
+    """The read side: the sweeps of a tracking URI."""
+
+    def __init__(self, uri: str) -> None:
+        for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self.uri = uri
+        try:
+            if path := sqlite_path(uri):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self.client = MlflowClient(tracking_uri=uri)
+            self.client.search_experiments(max_results=1)  # the first contact makes the schema
+        except Exception as error:  # drivers of databases and of HTTP raise what they like
+            raise InputError(f"the store {uri} cannot be opened: {' '.join(str(error).split())[:300]}") from error
+
+    @says_what_mlflow_says
+    def sweeps(self) -> list[str]:
+        """The names of all sweeps in the store."""
+        found = _all(functools.partial(self.client.search_experiments, filter_string="tags.vae_sweeps = 'true'"))
+        return sorted(experiment.name for experiment in found)
+
+    @says_what_mlflow_says
+    def experiment(self, name: str) -> Experiment | None:
+        """The experiment of a sweep, or None."""
+        experiment: Experiment | None = self.client.get_experiment_by_name(name)
+        return experiment
+
+    @says_what_mlflow_says
+    def parent(self, experiment: Experiment) -> Run | None:
+        """The parent run of a sweep, or None."""
+        runs: list[Run] = self.client.search_runs(
+            [experiment.experiment_id], "tags.`sweep.role` = 'parent'", max_results=1
+        )
+        return runs[0] if runs else None
+
+    @says_what_mlflow_says
+    def records(self, name: str) -> list[Record]:
+        """Every trial of a sweep, in the order in which they were first started."""
+        experiment = self.experiment(name)
+        parent = experiment and self.parent(experiment)
+        if experiment is None or parent is None:
+            return []
+        runs = _all(
+            functools.partial(
+                self.client.search_runs,
+                [experiment.experiment_id],
+                f"tags.`{PARENT}` = '{parent.info.run_id}'",
+                ViewType.ACTIVE_ONLY,
+                order_by=["attributes.start_time ASC"],
+            )
+        )
+        return [_record(run) for run in runs]
+
+
+def _record(run: Run) -> Record:
+    tags = dict(run.data.tags)
+    outcome = Outcome(tags["outcome"]) if "outcome" in tags else None
+    return Record(
+        run_id=run.info.run_id,
+        trial_key=tags.get("trial_key", ""),
+        label=tags.get("mlflow.runName", ""),
+        outcome=outcome,
+        status=run.info.status,
+        params=json.loads(tags.get("params", "{}")),
+        metrics=dict(run.data.metrics),
+        tags=tags,
+    )
+
+
+def _all(search: Callable[..., Any]) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
