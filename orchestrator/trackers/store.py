@@ -70,16 +70,15 @@ class Store:
     @says_what_mlflow_says
     def parent(self, experiment: Experiment) -> Run | None:
         """The parent run of a sweep, or None."""
-        runs: list[Run] = self.client.search_runs(
-            [experiment.experiment_id], "tags.`sweep.role` = 'parent'", max_results=1
-        )
+        is_parent = "tags.`sweep.role` = 'parent'"
+        runs: list[Run] = self.client.search_runs([experiment.experiment_id], is_parent, max_results=1)
         return runs[0] if runs else None
 
     @says_what_mlflow_says
     def records(self, name: str) -> list[Record]:
         """Every trial of a sweep, in the order in which they were first started."""
         experiment = self.experiment(name)
-        parent = experiment and self.parent(experiment)
+        parent = self.parent(experiment) if experiment else None
         if experiment is None or parent is None:
             return []
         runs = _all(

@@ -70,33 +70,9 @@ class Tracker(Store):
     def start(self, trial: Trial) -> None:
         """Have a RUNNING child run for the trial: a new one, or the one in which it was begun."""
         known = self._records.get(trial.trial_key)
-        if known is None:
-            run = self.client.create_run(
-                self.experiment_id,
-                tags={
-                    "mlflow.runName": trial.label,
-                    PARENT: self.parent_id,
-                    "sweep": self.spec.name,
-                    "trial_key": trial.trial_key,
-                    "config_key": trial.config_key,
-                    "params": json.dumps(dict(trial.params)),
-                    "trial": trial.function,
-                    **provenance(),
-                },
-            )
-            self.client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in trial.params.items()])
-            self._runs[trial.trial_key] = _OpenRun(run.info.run_id)
-            return
-        self.client.update_run(known.run_id, status="RUNNING")
-        for tag in known.tags.keys() & STALE_TAGS:
-            self.client.delete_tag(known.run_id, tag)
-        begun = self._runs[trial.trial_key] = _OpenRun(known.run_id, seconds_before=known.seconds or 0.0)
-        for name in known.metrics:
-            for point in self.client.get_metric_history(known.run_id, name):
-                begun.recorded[name] = max(point.step, begun.recorded.get(name, 0))
-                if name == self.spec.metric.name:
-                    begun.note(self.spec.metric, point.step, point.value)
-        begun.last_epoch = max(begun.recorded.values(), default=0)
+        run = self._reopened(known) if known else self._created(trial)
+        self.client.log_batch(run.run_id, params=[Param(k, str(v)) for k, v in trial.params.items()])
+        self._runs[trial.trial_key] = run
 
     @says_what_mlflow_says
     def record(self, trial: Trial, event: Event, workdir: Path) -> None:
@@ -126,6 +102,32 @@ class Tracker(Store):
     def close(self, status: str) -> None:
         """End the launch: FINISHED, FAILED or KILLED."""
         self.client.set_terminated(self.parent_id, status)
+
+    def _created(self, trial: Trial) -> "_OpenRun":
+        tags = {
+            "mlflow.runName": trial.label,
+            PARENT: self.parent_id,
+            "sweep": self.spec.name,
+            "trial_key": trial.trial_key,
+            "config_key": trial.config_key,
+            "params": json.dumps(dict(trial.params)),
+            "trial": trial.function,
+            **provenance(),
+        }
+        return _OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
+
+    def _reopened(self, known: Record) -> "_OpenRun":
+        self.client.update_run(known.run_id, status="RUNNING")
+        for tag in known.tags.keys() & STALE_TAGS:
+            self.client.delete_tag(known.run_id, tag)
+        run = _OpenRun(known.run_id, seconds_before=known.seconds or 0.0)
+        for name in known.metrics:
+            for point in self.client.get_metric_history(known.run_id, name):
+                run.recorded[name] = max(point.step, run.recorded.get(name, 0))
+                if name == self.spec.metric.name:
+                    run.note(self.spec.metric, point.step, point.value)
+        run.last_epoch = max(run.recorded.values(), default=0)
+        return run
 
     def _finish(self, run: "_OpenRun", event: Finished, workdir: Path) -> None:
         artifacts, log = workdir / "artifacts", workdir / LOG_FILE
