@@ -121,7 +121,7 @@ def launch(
 @app.command()
 def plan(file: File, workers: Workers = None, sets: Sets = None, tracking_uri: TrackingUri = None) -> None:
     """Show what a launch would run, what is done, what cannot be, and the time it may take. Writes nothing."""
-    from orchestrator.plan import plan as make
+    from orchestrator.plan import make
     from orchestrator.spec import load
     from orchestrator.terminal.tables import print_plan
 

@@ -1,7 +1,7 @@
 """The dry run: what a launch would do. Writes nothing, and loads mlflow only where there is a store to read."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from orchestrator import paths
@@ -22,6 +22,7 @@ class Plan:
     spec: SweepSpec
     expansion: Expansion
     outcomes: Mapping[str, Outcome | None]  # by trial_key, of those that the store has
+    reusable: Mapping[str, str]  # by trial_key, the other sweep from which a launch would take the result
     workers: int
     seconds: float | None  # None where there is nothing to learn from
 
@@ -31,11 +32,20 @@ class Plan:
         return [trial for trial in self.expansion.trials if not self.is_done(trial)]
 
     def is_done(self, trial: Trial) -> bool:
+        """Whether it has its result, here or where a launch would take it from."""
         outcome = self.outcomes.get(trial.trial_key)
-        return outcome is not None and outcome.is_result
+        return trial.trial_key in self.reusable or (outcome is not None and outcome.is_result)
+
+    def state(self, trial: Trial) -> str:
+        """What a launch would do with it, in words."""
+        outcome = self.outcomes.get(trial.trial_key)
+        if outcome is not None:
+            return f"done: {outcome}" if outcome.is_result else f"to run (was {outcome})"
+        sweep = self.reusable.get(trial.trial_key)
+        return "to run" if sweep is None else f"done in {sweep}"
 
 
-def plan(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
+def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     """Look at a sweep and at the store, without touching either."""
     expansion = expand(spec)
     own: list[Record] = []
@@ -47,10 +57,10 @@ def plan(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         own = reader.records(spec.name)
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
+    reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_result}
     shares = share(len(expansion.trials), workers)
-    draft = Plan(spec, expansion, outcomes, shares.workers, None)
-    seconds = _estimate(draft.pending, [*own, *others], shares.workers)
-    return Plan(spec, expansion, outcomes, shares.workers, seconds)
+    plan = Plan(spec, expansion, outcomes, reusable, shares.workers, None)
+    return replace(plan, seconds=_estimate(plan.pending, [*own, *others], shares.workers))
 
 
 def _estimate(pending: Iterable[Trial], records: Iterable[Record], workers: int) -> float | None:

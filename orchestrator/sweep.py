@@ -81,6 +81,8 @@ def _run(
 ) -> bool:
     """The loop; returns whether it was interrupted."""
     results = {key for key, record in history.items() if record.outcome and record.outcome.is_result}
+    if spec.reuse:
+        results |= tracker.reuse(trial for trial in expansion.trials if trial.trial_key not in results)
     sampler = ListSampler(expansion.trials)
     sampler.replay(results)
     pending = [trial for trial in expansion.trials if trial.trial_key not in results]

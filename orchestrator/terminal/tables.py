@@ -39,9 +39,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     for column in ("trial", "trial_key", "state"):
         table.add_column(column, overflow="fold")
     for trial in trials:
-        outcome = plan.outcomes.get(trial.trial_key)
-        state = f"done: {outcome}" if plan.is_done(trial) else f"to run (was {outcome})" if outcome else "to run"
-        table.add_row(Text(trial.label), trial.trial_key, state)
+        table.add_row(Text(trial.label), trial.trial_key, plan.state(trial))
     console.print(table)
     time = (
         "unknown: no finished trial in the store to learn from"

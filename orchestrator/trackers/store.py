@@ -58,8 +58,13 @@ class Store:
     @says_what_mlflow_says
     def sweeps(self) -> list[str]:
         """The names of all sweeps in the store."""
-        found = _all(functools.partial(self.client.search_experiments, filter_string="tags.vae_sweeps = 'true'"))
-        return sorted(experiment.name for experiment in found)
+        return sorted(experiment.name for experiment in self.experiments())
+
+    @says_what_mlflow_says
+    def experiments(self) -> list[Experiment]:
+        """The experiments that are sweeps."""
+        is_sweep = "tags.vae_sweeps = 'true'"
+        return list(_all(functools.partial(self.client.search_experiments, filter_string=is_sweep)))
 
     @says_what_mlflow_says
     def experiment(self, name: str) -> Experiment | None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from orchestrator.provenance import provenance
 from orchestrator.record import Record, best_name
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import Metric
+from orchestrator.trackers import reuse
 from orchestrator.trackers.store import PARENT, Store, says_what_mlflow_says
 from orchestrator.trial import Outcome, Trial
 
@@ -67,6 +68,18 @@ class Tracker(Store):
         return self._records
 
     @says_what_mlflow_says
+    def reuse(self, trials: Iterable[Trial]) -> set[str]:
+        """Copy those trials that another sweep of the store has finished; returns their keys."""
+        others = [e for e in self.experiments() if e.experiment_id != self.experiment_id]
+        reused = set()
+        for trial in trials if others else ():
+            source = reuse.find(self.client, [e.experiment_id for e in others], trial)
+            if source is not None and trial.trial_key not in self._records:
+                reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
+                reused.add(trial.trial_key)
+        return reused
+
+    @says_what_mlflow_says
     def start(self, trial: Trial) -> None:
         """Have a RUNNING child run for the trial: a new one, or the one in which it was begun."""
         known = self._records.get(trial.trial_key)
@@ -104,7 +117,11 @@ class Tracker(Store):
         self.client.set_terminated(self.parent_id, status)
 
     def _created(self, trial: Trial) -> "_OpenRun":
-        tags = {
+        tags = {**self._identity(trial), **provenance()}
+        return _OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
+
+    def _identity(self, trial: Trial) -> dict[str, str]:
+        return {
             "mlflow.runName": trial.label,
             PARENT: self.parent_id,
             "sweep": self.spec.name,
@@ -112,9 +129,7 @@ class Tracker(Store):
             "config_key": trial.config_key,
             "params": json.dumps(dict(trial.params)),
             "trial": trial.function,
-            **provenance(),
         }
-        return _OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
 
     def _reopened(self, known: Record) -> "_OpenRun":
         self.client.update_run(known.run_id, status="RUNNING")

@@ -1,0 +1,35 @@
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3.11
+INSTALLED := $(VENV)/installed
+
+.PHONY: run test slow check bench install clean
+
+run: install  ## train the quickstart sweep on the embedded digits
+	$(BIN)/sweep launch sweeps/quickstart.yaml
+
+test: install  ## the fast tests
+	$(BIN)/pytest
+
+slow: install  ## the tests that take minutes; real MNIST where SWEEP_DATA_DIR names it
+	$(BIN)/pytest -m slow --timeout 600
+
+check: install  ## what CI runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sweep schema | diff - sweeps/sweep.schema.json
+	$(MAKE) test slow
+
+bench: install  ## what orchestration costs, beside the training itself
+	$(BIN)/python benchmarks/overhead.py
+
+install: $(INSTALLED)  ## everything into .venv, once
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,42 @@
+"""Take over trials that another sweep of the store has finished."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Param, Run, RunTag
+
+from orchestrator.trial import Outcome, Trial
+
+BATCH = 1000  # metrics that MLflow takes at a time
+OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep")
+
+
+def find(client: MlflowClient, experiments: Sequence[str], trial: Trial) -> Run | None:
+    """A run of the same trial_key that has its result, in one of these experiments."""
+    runs: list[Run] = client.search_runs(list(experiments), f"tags.trial_key = '{trial.trial_key}'")
+    return next((run for run in runs if _has_result(run)), None)
+
+
+def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, str]) -> None:
+    """Make a child run with what the source has: params, metrics of every step, tags, artifacts, status."""
+    kept = {name: value for name, value in source.data.tags.items() if name not in OF_THE_OTHER_SWEEP}
+    outcome = kept.pop("outcome")
+    run_id = client.create_run(experiment, tags={**kept, **tags, "reused_from": source.info.run_id}).info.run_id
+    points = [p for name in source.data.metrics for p in client.get_metric_history(source.info.run_id, name)]
+    client.log_batch(run_id, params=[Param(name, value) for name, value in source.data.params.items()])
+    for start in range(0, len(points), BATCH):
+        client.log_batch(run_id, points[start : start + BATCH])
+    if source.inputs.dataset_inputs:
+        client.log_inputs(run_id, source.inputs.dataset_inputs)
+    if client.list_artifacts(source.info.run_id):
+        with tempfile.TemporaryDirectory() as folder:
+            download_artifacts(run_id=source.info.run_id, dst_path=folder, tracking_uri=client.tracking_uri)
+            client.log_artifacts(run_id, folder)
+    client.log_batch(run_id, tags=[RunTag("outcome", outcome)])
+    client.set_terminated(run_id, source.info.status)
+
+
+def _has_result(run: Run) -> bool:
+    return "outcome" in run.data.tags and Outcome(run.data.tags["outcome"]).is_result
