@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as validated
 
 from orchestrator.events import Explosion
@@ -21,7 +21,7 @@ MEDIAN_OF = 9  # losses whose median counts as the level of a run: one lucky bat
 SHARE_OF_GAIN = 0.1
 
 
-@validated(frozen=True)
+@validated(frozen=True, config=ConfigDict(extra="forbid"))
 class DivergenceRule:
     """When a loss has left its run's history for good."""
 

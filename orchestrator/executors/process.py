@@ -160,8 +160,9 @@ class ProcessExecutor:
             return event
         if dead or slot.lost:
             return self._lost(slot, slot.cause_of_death)
-        if self.interrupt.at_once or time.monotonic() >= slot.deadline:
-            slot.kill()
+        if self.interrupt.at_once:
+            return self._lost(slot, "it was interrupted")
+        if time.monotonic() >= slot.deadline:
             return self._lost(slot, f"it ran longer than the trial timeout of {self.trial_timeout:g} seconds")
         return None
 

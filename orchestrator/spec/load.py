@@ -21,6 +21,7 @@ from orchestrator.trial_function import FunctionError, Parameter, TrialFunction
 
 DEFAULT_METRIC = Metric(name="val_ssim", goal="maximize")
 METHODS = ("grid", "random")
+PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 F = TypeVar("F", bound=Form)
 LONGEST_PARAMS = 8000  # characters of JSON: MLflow cuts a longer tag
 
@@ -293,7 +294,9 @@ class _Checker:
 
 
 def _keys(kind: type[Form], location: Location) -> list[str]:
-    """The keys that a form has at the place of an unknown one."""
+    """The keys that could stand at the place of an unknown one."""
+    if kind in PARAMETER_FORMS:
+        return list(dict.fromkeys(key for form in PARAMETER_FORMS for key in form.model_fields))
     schema = kind.model_json_schema()
     keys = schema["properties"]
     for part in location[:-1]:

@@ -42,8 +42,8 @@ def read(path: Path) -> Source:
         InputError: it cannot be read, is not YAML, or holds what plain values cannot express.
     """
     text = _text(path)
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             raise InputError(f"{path}: the file is empty; a sweep needs at least `parameters:`")
@@ -56,8 +56,6 @@ def read(path: Path) -> Source:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise InputError(f"{path}: nested too deeply") from error
-    finally:
-        loader.dispose()
     if converter.mistakes:
         raise InputError.of(converter.mistakes)
     return Source(path, text, content, converter.lines)

@@ -28,7 +28,7 @@ def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, 
     client.log_batch(run_id, params=[Param(name, value) for name, value in source.data.params.items()])
     for start in range(0, len(points), BATCH):
         client.log_batch(run_id, points[start : start + BATCH])
-    if source.inputs.dataset_inputs:
+    if source.inputs and source.inputs.dataset_inputs:
         client.log_inputs(run_id, source.inputs.dataset_inputs)
     if client.list_artifacts(source.info.run_id):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,69 @@
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with MLflow's schema and nothing in it: making the schema takes seconds."""
+    from orchestrator.trackers import Store
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    Store(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of a user's own, with the toy trial functions in it, as the current one."""
+    shutil.copy(TESTS / "toys.py", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    sys.modules.pop("toys", None)
+    return tmp_path
+
+
+@pytest.fixture
+def store(folder: Path, empty_store: Path) -> str:
+    """The tracking URI of a store under the current folder."""
+    (folder / "mlruns").mkdir()
+    shutil.copy(empty_store, folder / "mlruns" / "mlflow.db")
+    return f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
+
+
+@pytest.fixture
+def write(folder: Path) -> Callable[[str], Path]:
+    """Write a sweep file into the current folder."""
+
+    def write(text: str, name: str = "toy.yaml") -> Path:
+        path = folder / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def sweep(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command in the current folder, as a user would."""
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "orchestrator", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=110,
+            env={**os.environ, **environment},
+            check=False,
+        )
+
+    return run

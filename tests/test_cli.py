@@ -1,0 +1,99 @@
+import importlib.metadata
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Write = Callable[..., Path]
+Sweep = Callable[..., subprocess.CompletedProcess[str]]
+VAR = Path(__file__).parent.parent / "sweeps" / "report" / "var.yaml"
+
+WALK = """
+import sys
+from orchestrator.cli import app
+try:
+    app(sys.argv[1:])
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print("LOADED", sorted(name for name in sys.modules if name in ("torch", "mlflow", "optuna", "torchvision")))
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["schema"], ["plan", str(VAR)], ["launch", "--help"], ["--version"]])
+def test_what_needs_neither_torch_nor_mlflow_loads_neither(folder: Path, arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", WALK, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("LOADED []\n")
+
+
+def test_plan_writes_nothing(folder: Path, sweep: Sweep) -> None:
+    before = sorted(folder.rglob("*"))
+    done = sweep("plan", VAR, PYTHONDONTWRITEBYTECODE="1")
+    assert done.returncode == 0
+    assert "to run: 4 of 4" in done.stdout
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_version_is_that_of_the_libraries_too(sweep: Sweep) -> None:
+    lines = sweep("--version").stdout.splitlines()
+    assert lines == [
+        f"{name} {importlib.metadata.version(name)}" for name in ("vae-sweeps", "torch", "mlflow", "optuna")
+    ]
+
+
+@pytest.mark.parametrize("command", ["launch", "plan"])
+def test_invalid_combinations_are_refused_before_anything_starts(
+    folder: Path, write: Write, sweep: Sweep, command: str
+) -> None:
+    path = write("parameters: {architecture: {values: [conv, fc]}, num_layers: {values: [4, 6]}}")
+    done = sweep(command, path)
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == f"sweep: {path}:1: architecture=conv num_layers=6: architecture conv has at most 4 layers, not 6\n"
+    )
+    assert not (folder / "mlruns").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["launch", "none.yaml"], "sweep: none.yaml: there is no such file\n"),
+        (["launch", "."], "sweep: .: is a directory; name a sweep file in it\n"),
+        (["launch", VAR, "--executor", "ray"], "sweep: --executor ray: not yet; there are process and inline\n"),
+        (["launch", VAR, "--set", "vra=1"], "sweep: --set vra=1: unknown parameter vra; did you mean var?\n"),
+        (["launch", VAR, "--data-dir", "nowhere"], "sweep: --data-dir nowhere: there is no such folder\n"),
+        (["status"], "there is no store yet at sqlite:///"),
+        (["ui"], "there is no store yet at sqlite:///"),
+        (["report", "var"], "not yet built"),
+        (["dashboard", "var"], "not yet built"),
+        (["lanch", VAR], "No such command 'lanch'"),
+        (["launch", VAR, "--workers", "0"], "--workers"),
+    ],
+)
+def test_bad_input_is_exit_2_with_a_line_and_no_traceback(sweep: Sweep, arguments: list[object], says: str) -> None:
+    done = sweep(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("uri", ["nonsense://x", "sqlite:////proc/nowhere/mlflow.db"])
+def test_a_store_that_cannot_be_opened_is_said_in_a_line(write: Write, sweep: Sweep, uri: str) -> None:
+    done = sweep("launch", write("trial: toys:train"), "--tracking-uri", uri)
+    assert done.returncode == 2
+    assert done.stderr.startswith("sweep: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_is_piped_is_not_cut_wrapped_or_coloured(store: str, write: Write, sweep: Sweep) -> None:
+    name = "a name that is quite long and goes on and on for well over a hundred columns " * 2
+    path = write(f"name: {name.strip()}\ntrial: toys:train\nparameters: {{x: {{values: [1, 2]}}, mode: nan}}")
+    done = sweep("launch", path, COLUMNS="40", FORCE_COLOR="")
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if "loss explosion" in line and "[" not in line]
+    assert len(rows) == 2
+    assert "\x1b" not in done.stdout

@@ -1,0 +1,119 @@
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models import data
+from models.data import DataError
+
+
+def idx(images: np.ndarray) -> bytes:
+    return struct.pack(">4B3I", 0, 0, 8, 3, *images.shape) + images.tobytes()
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """A small MNIST in torchvision's layout: 5,200 training images, 30 test images."""
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    (folder / "train-images-idx3-ubyte").write_bytes(idx(rng.integers(0, 256, (5200, 28, 28), dtype=np.uint8)))
+    test = idx(rng.integers(0, 256, (30, 28, 28), dtype=np.uint8))
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(test))
+    data.load.cache_clear()
+    return folder
+
+
+def test_plain_and_gzipped_files_are_read(raw: Path, tmp_path: Path) -> None:
+    images = data.load("mnist", tmp_path)
+    assert images.train.shape == (200, 1, 28, 28)
+    assert images.val.shape == (5000, 1, 28, 28)
+    assert images.test.shape == (30, 1, 28, 28)
+    assert images.train.dtype == torch.float32
+    assert 0 <= images.train.min() < images.train.max() <= 1
+    assert images.source == str(raw)
+
+
+def test_the_split_is_fixed_and_takes_every_image_once(raw: Path, tmp_path: Path) -> None:
+    first = data.load("mnist", tmp_path)
+    data.load.cache_clear()
+    second = data.load("mnist", tmp_path)
+    assert torch.equal(first.val, second.val)
+    assert first.digest == second.digest
+    whole = torch.cat([first.train, first.val]).flatten(1).sum(1)
+    stored = np.frombuffer((raw / "train-images-idx3-ubyte").read_bytes(), np.uint8, offset=16).reshape(5200, -1)
+    assert torch.allclose(whole.sort().values, torch.tensor(stored).float().div(255).sum(1).sort().values, rtol=1e-4)
+
+
+def test_data_are_read_once_per_process(raw: Path, tmp_path: Path) -> None:
+    assert data.load("mnist", tmp_path) is data.load("mnist", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("train-images-idx3-ubyte", b"", "not an IDX file of images"),
+        (
+            "train-images-idx3-ubyte",
+            idx(np.zeros((50, 28, 28), np.uint8))[:-1],
+            "39,199 bytes of pixels where its header",
+        ),
+        ("train-images-idx3-ubyte", idx(np.zeros((50, 28, 27), np.uint8)), "holds 50 images of 28x27, not 28x28"),
+        ("train-images-idx3-ubyte", struct.pack(">4B3I", 0, 0, 8, 1, 5, 28, 28), "not an IDX file of images"),
+        ("t10k-images-idx3-ubyte.gz", gzip.compress(b"x" * 999)[:-9], "corrupt gzip file"),
+        ("t10k-images-idx3-ubyte.gz", b"no gzip at all", "corrupt gzip file"),
+        (
+            "t10k-images-idx3-ubyte.gz",
+            gzip.compress(b"x" * 20000, mtime=0).replace(b"x", b"y"),
+            "corrupt gzip file|not an IDX",
+        ),
+    ],
+)
+def test_a_corrupt_file_is_named(raw: Path, tmp_path: Path, name: str, content: bytes, why: str) -> None:
+    (raw / name).write_bytes(content)
+    with pytest.raises(DataError, match=why) as raised:
+        data.load("mnist", tmp_path)
+    assert str(raised.value).startswith(str(raw / name))
+    assert "\n" not in str(raised.value)
+
+
+def test_missing_data_are_said_with_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import urllib.error
+    import urllib.request
+
+    def no_network(*arguments: object, **options: object) -> None:
+        raise urllib.error.URLError("no route to host")
+
+    data._declare_vision_operators()
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    with pytest.raises(
+        DataError, match=r"KMNIST is not in .* and cannot be downloaded \(.*\); put train-images-idx3"
+    ) as e:
+        data.load("kmnist", tmp_path)
+    assert str(tmp_path / "KMNIST" / "raw") in str(e.value)
+
+
+def test_digits_need_no_files(tmp_path: Path) -> None:
+    digits = data.load("digits", tmp_path)
+    assert [len(part) for part in (digits.train, digits.val, digits.test)] == [1300, 200, 297]
+    assert digits.test.shape[1:] == (1, 28, 28)
+    assert digits.test.max() > 0.9
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_data_folder_is_the_environments_or_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SWEEP_DATA_DIR", str(tmp_path))
+    assert data.data_root() == tmp_path
+    monkeypatch.delenv("SWEEP_DATA_DIR")
+    assert data.data_root() == Path.cwd() / "data"
+
+
+@pytest.mark.skipif("SWEEP_DATA_DIR" not in os.environ, reason="SWEEP_DATA_DIR names no real MNIST")
+def test_real_mnist_has_its_known_mean_image() -> None:
+    mnist = data.load("mnist", data.data_root())
+    assert [len(part) for part in (mnist.train, mnist.val, mnist.test)] == [55_000, 5_000, 10_000]
+    assert (mnist.test - mnist.train.mean(0)).square().mean().item() == pytest.approx(0.0673, abs=0.0005)

@@ -1,0 +1,108 @@
+import math
+import random
+
+import pytest
+
+from orchestrator.divergence import Divergence, DivergenceRule
+from orchestrator.events import Explosion
+from orchestrator.watcher import ExplodedError, Watcher
+
+RULE = DivergenceRule()
+
+
+def fed(losses: list[float], steps_per_epoch: int = 54) -> Explosion | None:
+    series = Divergence("loss", RULE.factor, RULE.patience)
+    for step, loss in enumerate(losses, start=1):
+        if explosion := series.update(step, loss, 1 + (step - 1) // steps_per_epoch):
+            return explosion
+    return None
+
+
+def healthy(steps: int, start: float = 1000.0, end: float = 40.0, noise: float = 0.1) -> list[float]:
+    rng = random.Random(0)
+    return [(end + (start - end) * math.exp(-step / 20)) * (1 + noise * rng.gauss(0, 1)) for step in range(steps)]
+
+
+def test_a_healthy_curve_is_none() -> None:
+    assert fed(healthy(2000)) is None
+
+
+def test_large_first_steps_are_none() -> None:
+    assert fed([490.0, 1750.0, 1400.0, 900.0, *healthy(200, 600.0, 140.0)]) is None
+
+
+def test_a_jump_of_a_single_step_that_heals_is_none() -> None:
+    curve = healthy(400)
+    curve[1] = 517_376.0
+    curve[200] = 1e6
+    assert fed(curve) is None
+
+
+def test_a_rise_that_heals_within_patience_is_none_and_one_that_stays_is_an_explosion() -> None:
+    assert fed([*healthy(200), *[5000.0] * (RULE.patience - 1), *healthy(400)[200:]]) is None
+    explosion = fed([*healthy(200), *[5000.0] * RULE.patience])
+    assert explosion is not None
+    assert (explosion.epoch, explosion.step) == (4, 201)
+    assert explosion.last_finite_loss == 5000.0
+    assert "loss rose from" in explosion.reason
+    assert "(epoch 3)" in explosion.reason or "(epoch 4)" in explosion.reason
+    assert "epoch 4, step 201" in explosion.reason
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_is_an_explosion_at_once(bad: float) -> None:
+    explosion = fed([50.0, 51.2, bad])
+    assert explosion == Explosion(f"loss became {bad} after 51.2 at epoch 1, step 3", 1, 3, 51.2)
+    first = fed([bad])
+    assert first is not None
+    assert first.last_finite_loss is None
+
+
+def test_a_model_that_explodes_from_its_first_step_on_is_seen() -> None:
+    assert fed([500.0, *[1e5] * 60]) is not None
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])
+def test_the_verdict_does_not_depend_on_the_scale_of_losses(scale: float) -> None:
+    assert fed([scale * loss for loss in healthy(500)]) is None
+    assert fed([scale * loss for loss in [*healthy(500), *[1000.0] * 60]]) is not None
+
+
+def test_a_loss_below_zero_is_judged_by_what_it_had_gained() -> None:
+    assert fed([loss - 500 for loss in healthy(1000, 1000.0, 400.0, noise=0.02)]) is None
+    assert fed([*[loss - 41 for loss in healthy(500, noise=0.01)], *[700.0] * 60]) is not None
+
+
+def test_noise_of_tiny_losses_is_no_explosion() -> None:
+    rng = random.Random(1)
+    assert fed([1.0, *[abs(rng.gauss(0, 0.02)) for _ in range(3000)]]) is None
+
+
+def test_watch_raises_with_what_may_explain_it() -> None:
+    watcher = Watcher(RULE)
+    watcher.step(1, 50.0, 3.0, log_variance=2.0)
+    with pytest.raises(ExplodedError, match="loss became nan after 50 at epoch 1, step 2; log variance reached 61"):
+        watcher.step(2, math.nan, 3.0, log_variance=61.0)
+
+
+def test_a_gradient_that_is_not_finite_is_an_explosion() -> None:
+    watcher = Watcher(RULE)
+    with pytest.raises(ExplodedError, match="gradient norm became inf at a loss of 50 at epoch 1, step 1"):
+        watcher.step(1, 50.0, math.inf)
+
+
+def test_losses_by_epoch_are_watched_too() -> None:
+    watcher = Watcher(RULE)
+    for epoch, loss in enumerate([10.0, 5.0, 4.0, 1e5, 1e5, 1e5], start=1):
+        assert watcher.explosion is None
+        watcher.epoch_ended(epoch, {"val_loss": loss})
+    assert watcher.explosion is not None
+    assert "val_loss rose from" in watcher.explosion.reason
+    assert watcher.explosion.epoch == 4
+
+
+def test_a_disabled_rule_sees_nothing() -> None:
+    watcher = Watcher(DivergenceRule(enabled=False))
+    watcher.step(1, math.nan, math.nan)
+    watcher.epoch_ended(1, {"train_loss": math.nan})
+    assert watcher.ended() is None

@@ -1,0 +1,215 @@
+"""One contract for every executor, and each way for a worker to die."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.divergence import DivergenceRule
+from orchestrator.errors import InputError
+from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.executors import Executor
+from orchestrator.executors.inline import InlineExecutor
+from orchestrator.executors.process import ProcessExecutor
+from orchestrator.interrupt import Interrupt
+from orchestrator.trial import Outcome, Trial
+
+Open = Callable[..., Executor]
+
+
+def trial(**params: object) -> Trial:
+    return Trial("toys:train", 1, params, str(params))
+
+
+def drive(executor: Executor, trials: list[Trial], folder: Path) -> dict[str, list[Event]]:
+    """Run the trials to their end; what each of them told, by label."""
+    waiting = list(trials)
+    told: dict[str, list[Event]] = {t.label: [] for t in trials}
+    while True:
+        while waiting and executor.has_free_slot:
+            executor.submit(waiting[0], folder / waiting.pop(0).trial_key)
+        if executor.idle:
+            return told
+        for t, event in executor.events():
+            told[t.label].append(event)
+
+
+def final(events: list[Event]) -> Finished:
+    ends = [event for event in events if isinstance(event, Finished)]
+    assert len(ends) == 1
+    assert events[-1] is ends[0]
+    return ends[0]
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Interrupt]:
+    with Interrupt() as interrupt:
+        yield interrupt
+
+
+@pytest.fixture
+def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
+    executors: list[ProcessExecutor] = []
+
+    def open_(workers: int = 2, **options: float) -> Executor:
+        executor = ProcessExecutor(
+            "toys:train", DivergenceRule(), interrupt, workers=workers, threads=1, **options
+        ).__enter__()
+        executors.append(executor)
+        return executor
+
+    yield open_
+    for executor in executors:
+        executor.__exit__(None, None, None)
+
+
+@pytest.fixture(params=["process", "inline"])
+def executor(request: pytest.FixtureRequest, folder: Path, interrupt: Interrupt, processes: Open) -> Executor:
+    if request.param == "process":
+        return processes()
+    return InlineExecutor("toys:train", DivergenceRule(), interrupt, threads=1)
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_every_trial_ends_exactly_once_whatever_its_function_does(executor: Executor, folder: Path) -> None:
+    modes = ["fine", "raise", "nan", "text", "rise"]
+    told = drive(executor, [trial(mode=mode, epochs=6) for mode in modes], folder)
+    assert [final(events).outcome for events in told.values()] == [
+        Outcome.COMPLETED,
+        Outcome.FAILED,
+        Outcome.EXPLODED,
+        Outcome.FAILED,
+        Outcome.EXPLODED,
+    ]
+    assert all(isinstance(events[0], Started) for events in told.values())
+
+
+def test_missing_data_are_bad_input(interrupt: Interrupt, folder: Path) -> None:
+    with (
+        ProcessExecutor("toys:missing_data", DivergenceRule(), interrupt, workers=1, threads=1) as executor,
+        pytest.raises(InputError, match=r"/nowhere/data.bin: is missing; put it there"),
+    ):
+        executor.prepare([{}])
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [("kill", "its worker was killed by SIGKILL"), ("exit", "its worker exited with status 3")],
+)
+def test_a_worker_that_dies_fails_its_trial_and_is_replaced(
+    processes: Open, folder: Path, mode: str, reason: str
+) -> None:
+    told = drive(processes(workers=1), [trial(mode=mode), trial(mode="fine")], folder)
+    dead, fine = told.values()
+    assert final(dead) == Finished(Outcome.FAILED, reason=reason)
+    assert [event.epoch for event in dead if isinstance(event, Progress)] == [1]
+    assert final(fine).outcome is Outcome.COMPLETED
+
+
+def test_a_worker_killed_from_outside_fails_its_trial(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1)
+    executor.submit(trial(mode="hang"), folder / "t")
+    told: list[Event] = []
+    while not executor.idle:
+        for _, event in executor.events():
+            told.append(event)
+            if isinstance(event, Progress):
+                assert isinstance(told[0], Started)
+                os.kill(told[0].pid, signal.SIGKILL)
+    assert final(told).reason == "its worker was killed by SIGKILL"
+
+
+def test_a_worker_that_died_between_trials_is_replaced(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1)
+    told = drive(executor, [trial(x=1.0)], folder)
+    started = next(iter(told.values()))[0]
+    assert isinstance(started, Started)
+    os.kill(started.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+    assert final(drive(executor, [trial(x=2.0)], folder)[trial(x=2.0).label]).outcome is Outcome.COMPLETED
+
+
+def test_a_process_serves_trial_after_trial(processes: Open, folder: Path) -> None:
+    told = drive(processes(workers=1), [trial(x=float(x)) for x in range(1, 6)], folder)
+    assert len({event.pid for events in told.values() for event in events if isinstance(event, Started)}) == 1
+
+
+def test_trials_run_side_by_side(processes: Open, folder: Path) -> None:
+    told = drive(processes(workers=2), [trial(x=float(x), pause=0.3) for x in (1, 2)], folder)
+    assert len({event.pid for events in told.values() for event in events if isinstance(event, Started)}) == 2
+
+
+def test_a_trial_over_its_time_is_killed_with_its_children(
+    processes: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHILD_PID_FILE", str(folder / "child.pid"))
+    told = drive(processes(workers=1, trial_timeout=3.0), [trial(mode="spawn"), trial(mode="fine")], folder)
+    hung, fine = told.values()
+    assert final(hung) == Finished(Outcome.FAILED, reason="it ran longer than the trial timeout of 3 seconds")
+    assert final(fine).outcome is Outcome.COMPLETED
+    child = int((folder / "child.pid").read_text())
+    deadline = time.monotonic() + 10
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(child)
+
+
+def test_what_a_trial_prints_goes_to_its_log(processes: Open, folder: Path) -> None:
+    broken = trial(mode="raise")
+    drive(processes(workers=1), [broken], folder)
+    log = (folder / broken.trial_key / "log.txt").read_text()
+    assert "training with x=1.0" in log
+    assert "RuntimeError: the toy broke" in log
+
+
+def test_an_interrupt_ends_trials_after_their_epoch(executor: Executor, interrupt: Interrupt, folder: Path) -> None:
+    slow = trial(epochs=200, pause=0.1)
+    executor.submit(slow, folder / "slow")
+    told: list[Event] = []
+    while not executor.idle:
+        for _, event in executor.events():
+            told.append(event)
+            if isinstance(event, Progress) and event.epoch == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+    assert final(told).outcome is Outcome.INTERRUPTED
+    assert 2 <= max(event.epoch for event in told if isinstance(event, Progress)) <= 4
+    assert not interrupt.at_once
+
+
+def test_a_second_interrupt_ends_them_at_once(executor: Executor, interrupt: Interrupt, folder: Path) -> None:
+    executor.submit(trial(mode="hang"), folder / "hang")
+    told: list[Event] = []
+    while not executor.idle:
+        for _, event in executor.events():
+            told.append(event)
+            if isinstance(event, Progress):
+                os.kill(os.getpid(), signal.SIGINT)
+                if isinstance(executor, InlineExecutor):
+                    interrupt.requested = False  # so that the hanging epoch is begun, as it was before the first signal
+                    signal.signal(
+                        signal.SIGALRM,
+                        lambda *_: (setattr(interrupt, "requested", True), os.kill(os.getpid(), signal.SIGINT)),
+                    )
+                    signal.setitimer(signal.ITIMER_REAL, 0.5)
+                else:
+                    os.kill(os.getpid(), signal.SIGINT)
+    assert final(told).outcome is Outcome.INTERRUPTED
+
+
+def test_no_process_outlives_the_executor(folder: Path, interrupt: Interrupt) -> None:
+    executor = ProcessExecutor("toys:train", DivergenceRule(), interrupt, workers=2, threads=1)
+    with executor:
+        told = drive(executor, [trial(x=1.0, pause=0.2), trial(x=2.0, pause=0.2)], folder)
+        pids = [event.pid for events in told.values() for event in events if isinstance(event, Started)]
+        assert all(alive(pid) for pid in pids)
+    assert not any(alive(pid) for pid in pids)

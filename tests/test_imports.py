@@ -1,0 +1,81 @@
+"""The direction of imports, and who may import what: docs/design.md, "Imports point down"."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob("*.py")])
+
+# From the bottom up; a module imports only from floors below its own, or from its own package.
+FLOORS = [
+    {"errors", "durations", "trial", "interrupt", "machine", "paths", "provenance"},
+    {"events", "trial_function", "workspace"},
+    {"divergence"},
+    {"spec"},
+    {"expansion", "record", "samplers", "schema", "watcher"},
+    {"table", "trackers", "worker"},
+    {"plan", "executors"},
+    {"terminal"},
+    {"sweep"},
+    {"cli"},
+    {"__main__"},
+]
+ONLY_IN = {
+    "mlflow": ["orchestrator/trackers/"],
+    "optuna": ["orchestrator/samplers"],
+    "yaml": ["orchestrator/spec/"],
+    "torch": ["models/"],
+    "torchvision": ["models/"],
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            assert node.module
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").as_posix().split("/")[1]
+
+
+def floor(name: str) -> int:
+    return next(i for i, names in enumerate(FLOORS) if name in names)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent.name != "models" and p.name != "__init__.py"], ids=str)
+def test_imports_of_the_orchestrator_point_down(path: Path) -> None:
+    for name in imports(path):
+        package, _, rest = name.partition(".")
+        assert package != "models", f"{path} imports the models, which a sweep reaches by name alone"
+        if package == "orchestrator" and rest:
+            imported = rest.split(".")[0]
+            assert imported == module(path) or floor(imported) < floor(module(path)), f"{path} imports {name}"
+
+
+def test_models_know_nothing_of_the_orchestrator() -> None:
+    for path in (ROOT / "models").rglob("*.py"):
+        assert not any(name.split(".")[0] == "orchestrator" for name in imports(path)), path
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_is_imported_where_it_belongs(library: str) -> None:
+    for path in FILES:
+        if any(name.split(".")[0] == library for name in imports(path)):
+            place = path.relative_to(ROOT).as_posix()
+            assert any(place.startswith(allowed) for allowed in ONLY_IN[library]), f"{place} imports {library}"
+
+
+def test_the_training_config_imports_no_torch() -> None:
+    code = "import sys, models.config; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

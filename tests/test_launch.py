@@ -1,0 +1,341 @@
+"""Whole launches, in the store as MLflow's own client reads it back."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run
+
+from models.vae import load
+from orchestrator.cli import main
+
+Write = Callable[..., Path]
+Sweep = Callable[..., subprocess.CompletedProcess[str]]
+
+TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\n"
+VAE = """
+parameters: {dataset: digits, architecture: fc, num_layers: 1, batch_size: 64, epochs: 3}
+configs: [{var: 0.5, lr: 2e-3}, {var: 0.05, lr: 2e-3}, {var: 0.05, lr: 50}]
+"""
+PARAMS = {
+    "dataset",
+    "architecture",
+    "num_layers",
+    "latent_dim",
+    "var",
+    "batch_size",
+    "lr",
+    "epochs",
+    "seed",
+    "precision",
+}
+BY_EPOCH = {f"{part}_{term}" for part in ("train", "val") for term in ("loss", "recon", "kl")}
+BY_EPOCH |= {"val_mse", "val_ssim", "grad_norm", "images_per_second"}
+FINAL = {"ssim", "mse", "ssim_mean", "mse_mean"}
+
+
+@pytest.fixture
+def sweep(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    """Run the command in this process: importing mlflow anew for each launch would take most of the time."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["sweep", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(sys.argv, int(ended.value.code or 0), out, err)
+
+    return run
+
+
+def children(store: str, name: str) -> list[Run]:
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parents) == 1
+    found = [run for run in runs if run not in parents]
+    assert all(run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id for run in found)
+    return sorted(found, key=lambda run: str(run.info.run_name))
+
+
+def steps(store: str, run: Run, name: str) -> list[int]:
+    return [point.step for point in MlflowClient(tracking_uri=store).get_metric_history(run.info.run_id, name)]
+
+
+def artifacts(store: str, run: Run, path: str | None = None) -> set[str]:
+    return {item.path for item in MlflowClient(tracking_uri=store).list_artifacts(run.info.run_id, path)}
+
+
+def outcomes(store: str, name: str) -> dict[str, str | None]:
+    return {str(run.info.run_name): run.data.tags.get("outcome") for run in children(store, name)}
+
+
+def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, sweep: Sweep) -> None:
+    done = sweep("launch", write(VAE, "vae.yaml"))
+    assert done.returncode == 0, done.stderr
+    assert "loss explosion" in done.stdout
+    runs = children(store, "vae")
+    assert [run.info.run_name for run in runs] == ["var=0.05 lr=0.002", "var=0.05 lr=50", "var=0.5 lr=0.002"]
+    exploded, completed = runs[1], runs[2]
+
+    for run in runs:
+        assert set(run.data.params) == PARAMS
+        assert run.data.tags["sweep"] == "vae"
+        assert run.data.tags.keys() >= {"trial_key", "config_key", "threads", "mlflow.source.name", "version.torch"}
+        assert json.loads(run.data.tags["params"])["latent_dim"] == 20
+        assert all(math.isfinite(value) and abs(value) < 1e300 for value in run.data.metrics.values())
+        assert run.inputs.dataset_inputs[0].dataset.name == "digits"
+    assert completed.data.params["var"] == "0.5"
+    assert completed.data.params["latent_dim"] == "20"
+
+    assert completed.info.status == "FINISHED"
+    assert completed.data.tags["outcome"] == "completed"
+    assert set(completed.data.metrics) == {*BY_EPOCH, *FINAL, "exploded", "best_val_ssim", "best_epoch"}
+    assert completed.data.metrics["exploded"] == 0
+    assert all(steps(store, completed, name) == [1, 2, 3] for name in BY_EPOCH)
+    assert artifacts(store, completed) == {"loss_curve.png", "reconstructions.png", "samples.png", "model"}
+    assert artifacts(store, completed, "model") == {"model/weights.pt", "model/config.json"}
+
+    assert exploded.info.status == "FAILED"
+    assert exploded.data.tags["outcome"] == "loss explosion"
+    assert exploded.data.metrics["exploded"] == 1
+    assert not exploded.data.metrics.keys() & FINAL
+    assert {k for k in exploded.data.tags if k.startswith("explosion.")} >= {
+        "explosion.reason",
+        "explosion.epoch",
+        "explosion.step",
+        "explosion.last_finite_loss",
+    }
+    assert int(exploded.data.tags["explosion.step"]) >= 1
+
+
+def test_a_trained_model_is_loaded_back_in_two_lines(store: str, write: Write, sweep: Sweep) -> None:
+    assert sweep("launch", write(VAE, "vae.yaml"), "--set", "var=0.5", "--set", "lr=2e-3").returncode == 0
+    (run,) = children(store, "vae")
+    model = load(download_artifacts(run_id=run.info.run_id, artifact_path="model", tracking_uri=store))
+    assert model.decode(torch.randn(2, 20)).shape == (2, 1, 28, 28)
+
+
+def test_launching_again_starts_nothing_and_prints_the_table(store: str, write: Write, sweep: Sweep) -> None:
+    path = write(TOY + "configs: [{x: 1}, {x: 2}, {x: 3, mode: nan}]\nparameters: {epochs: 4}")
+    first = sweep("launch", path)
+    before = {run.info.run_id: run.to_dictionary() for run in children(store, "toy")}
+    second = sweep("launch", path)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert {run.info.run_id: run.to_dictionary() for run in children(store, "toy")} == before
+    assert first.stdout.split("best score first")[1] == second.stdout.split("best score first")[1]
+    assert "started" not in second.stdout
+
+
+def test_a_larger_grid_extends_a_sweep_in_the_same_parent(store: str, write: Write, sweep: Sweep) -> None:
+    sweep("launch", write(TOY + "parameters: {x: {values: [1, 2]}}"))
+    first = {run.info.run_id for run in children(store, "toy")}
+    assert sweep("launch", write(TOY + "parameters: {x: {values: [1, 2, 3]}}\nseeds: [0, 1]")).returncode == 0
+    runs = children(store, "toy")
+    assert len(runs) == 6
+    assert first < {run.info.run_id for run in runs}
+
+
+def test_a_failed_trial_is_exit_1_and_is_tried_again_in_its_run(store: str, write: Write, sweep: Sweep) -> None:
+    path = write(TOY + "parameters: {mode: {values: [fine, raise]}}")
+    first = sweep("launch", path)
+    assert first.returncode == 1
+    assert "Traceback" not in first.stderr
+    broken = children(store, "toy")[1]
+    assert (broken.info.status, broken.data.tags["outcome"]) == ("FAILED", "failed")
+    assert broken.data.tags["failure.reason"] == "RuntimeError: the toy broke on two lines"
+    assert "log.txt" in artifacts(store, broken)
+
+    toys = path.parent / "toys.py"
+    toys.write_text(toys.read_text().replace('raise RuntimeError("the toy broke\\non two lines")', "return"))
+    assert sweep("launch", path).returncode == 0
+    mended = children(store, "toy")[1]
+    assert mended.info.run_id == broken.info.run_id
+    assert (mended.info.status, mended.data.tags["outcome"]) == ("FINISHED", "completed")
+    assert "failure.reason" not in mended.data.tags
+    assert steps(store, mended, "train_loss") == [1, 2, 3]
+
+
+def started(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    """A launch in the background, once its first epoch has been recorded."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "launch", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "epoch 1/" in line:
+            return process
+    raise AssertionError(process.stderr.read() if process.stderr else "")
+
+
+SLOW = TOY + "parameters: {x: {values: [1, 2, 3]}, epochs: 8, pause: 0.4}"
+
+
+def test_ctrl_c_marks_what_ran_and_the_next_launch_goes_on(
+    store: str, folder: Path, write: Write, sweep: Sweep
+) -> None:
+    path = write(SLOW)
+    process = started(folder, path)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - begun < 30
+    assert "Traceback" not in err
+    assert "go on with: sweep launch" in out
+    runs = children(store, "toy")
+    assert {run.data.tags["outcome"] for run in runs} == {"interrupted"}
+    assert {run.info.status for run in runs} == {"KILLED"}
+
+    assert sweep("launch", path, "--set", "pause=0.4").returncode == 0
+    after = children(store, "toy")
+    assert {run.data.tags["outcome"] for run in after} == {"completed"}
+    assert {run.info.run_id for run in runs} <= {run.info.run_id for run in after}
+    for run in after:
+        assert steps(store, run, "train_loss") == list(range(1, 9))
+        assert run.data.metrics["best_epoch"] == 8
+
+
+def test_a_second_launch_of_a_running_sweep_is_refused(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
+    path = write(SLOW)
+    process = started(folder, path)
+    refused = sweep("launch", path)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert refused.returncode == 2
+    assert f"by process {process.pid} on " in refused.stderr
+    assert sweep("plan", path).returncode == 0
+
+
+def test_a_killed_orchestrator_leaves_no_process_and_no_run_that_runs(
+    store: str, folder: Path, write: Write, sweep: Sweep
+) -> None:
+    path = write(SLOW)
+    process = started(folder, path)
+    workers = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False
+    ).stdout.split()
+    assert len(workers) >= 2
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert "RUNNING" in {run.info.status for run in children(store, "toy")}
+
+    assert sweep("launch", path, "--set", "x=1").returncode == 0
+    assert "RUNNING" not in {run.info.status for run in children(store, "toy")}
+    (run,) = [run for run in children(store, "toy") if run.data.tags["outcome"] == "completed"]
+    assert steps(store, run, "train_loss") == list(range(1, 9))
+
+
+def test_reuse_takes_finished_trials_over_from_another_sweep(store: str, write: Write, sweep: Sweep) -> None:
+    assert sweep("launch", write(TOY + "parameters: {x: {values: [1, 2]}}", "first.yaml")).returncode == 0
+    second = write(TOY + "reuse: true\nparameters: {x: {values: [2, 3]}}", "second.yaml")
+    plan = sweep("plan", second)
+    assert "done in first" in plan.stdout
+    assert "to run: 1 of 2" in plan.stdout
+    assert sweep("launch", second).returncode == 0
+    source = children(store, "first")[1]
+    copied, fresh = children(store, "second")
+    assert copied.data.tags["reused_from"] == source.info.run_id
+    assert "reused_from" not in fresh.data.tags
+    assert copied.data.metrics == source.data.metrics
+    assert copied.data.params == source.data.params
+    assert copied.info.status == "FINISHED"
+    assert steps(store, copied, "train_loss") == [1, 2, 3]
+    assert artifacts(store, copied) == {"note.txt"}
+
+
+def test_the_inline_executor_keeps_the_same_contract(store: str, write: Write, sweep: Sweep) -> None:
+    path = write(TOY + "configs: [{x: 1}, {x: 2, mode: raise}, {x: 3, mode: nan}]")
+    assert sweep("launch", path, "--executor", "inline").returncode == 1
+    assert list(outcomes(store, "toy").values()) == ["completed", "failed", "loss explosion"]
+
+
+def test_a_trial_function_of_the_users_own_runs_from_a_file_beside_it(folder: Path, sweep: Sweep, store: str) -> None:
+    elsewhere = folder / "project"
+    elsewhere.mkdir()
+    (elsewhere / "mine.py").write_text(
+        """
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass(frozen=True)
+class Config:
+    var: float = 0.25
+    epochs: int = 50
+    seed: int = 0
+
+def train(config: Config, workdir: Path):
+    for epoch in range(1, config.epochs + 1):
+        yield {"epoch": epoch, "train_loss": config.var / epoch, "val_loss": config.var / epoch}
+    return {"ssim": 1 - config.var, "mse": config.var}
+"""
+    )
+    (elsewhere / "mine.yaml").write_text("trial: mine:train\nparameters: {var: {values: [0.5, 0.2]}, epochs: 4}\n")
+    done = sweep("launch", elsewhere / "mine.yaml")
+    assert done.returncode == 0, done.stderr
+    worse, better = reversed(children(store, "mine"))
+    assert better.data.metrics["ssim"] == 0.8
+    assert set(better.data.params) == {"var", "epochs", "seed"}
+    assert steps(store, worse, "val_loss") == [1, 2, 3, 4]
+
+
+def test_missing_data_are_exit_2_before_anything_starts(store: str, write: Write, sweep: Sweep) -> None:
+    done = sweep("launch", write("trial: toys:missing_data"))
+    assert done.returncode == 2
+    assert done.stderr == "sweep: /nowhere/data.bin: is missing; put it there\n"
+    assert children(store, "toy") == []
+
+
+def test_status_counts_by_outcome(store: str, write: Write, sweep: Sweep) -> None:
+    path = write(TOY + "configs: [{x: 1}, {x: 2, mode: raise}, {x: 3, mode: nan}]")
+    sweep("launch", path)
+    told = sweep("status", path)
+    assert told.returncode == 0
+    row = next(line for line in told.stdout.splitlines() if " toy " in line)
+    assert row.split() == ["toy", "1", "1", "0", "1", "0", "0"]
+    assert sweep("status").stdout == told.stdout
+    unknown = sweep("status", "nothing")
+    assert (unknown.returncode, unknown.stderr) == (2, "sweep: the store has no sweep nothing; it has toy\n")
+
+
+def test_an_estimate_is_learned_from_finished_trials(store: str, write: Write, sweep: Sweep) -> None:
+    path = write(TOY + "parameters: {x: {values: [1, 2]}, pause: 0.2}")
+    assert "time: unknown" in sweep("plan", path).stdout
+    sweep("launch", path, "--set", "x=1")
+    plan = sweep("plan", path).stdout
+    assert "to run: 1 of 2" in plan
+    assert "time: about" in plan
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("SWEEP_DATA_DIR" not in os.environ, reason="SWEEP_DATA_DIR names no real MNIST")
+def test_the_reports_table_of_var_trains_on_real_mnist(store: str, folder: Path, sweep: Sweep) -> None:
+    file = Path(__file__).parent.parent / "sweeps" / "report" / "var.yaml"
+    done = sweep("launch", file, "--set", "epochs=1", "--set", "batch_size=4096")
+    assert done.returncode == 0, done.stderr
+    runs = children(store, "var")
+    assert [run.info.run_name for run in runs] == ["var=0.2", "var=0.22", "var=0.25", "var=0.5"]
+    assert {run.data.tags["outcome"] for run in runs} == {"completed"}
+    assert all(0.04 < run.data.metrics["mse"] < 0.12 for run in runs)

@@ -1,0 +1,259 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import InputError, NotYetError
+from orchestrator.expansion import expand
+from orchestrator.spec import SweepSpec, load
+from orchestrator.trial import Outcome
+
+
+def loaded(tmp_path: Path, text: str, *overrides: str) -> SweepSpec:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(text)
+    return load(path, overrides)
+
+
+def mistakes(tmp_path: Path, text: str, *overrides: str) -> list[str]:
+    try:
+        said = expand(loaded(tmp_path, text, *overrides)).invalid
+    except InputError as error:
+        said = error.mistakes
+    return [line.removeprefix(f"{tmp_path}/") for line in said]
+
+
+def values(tmp_path: Path, text: str, *names: str, overrides: tuple[str, ...] = ()) -> list[tuple[object, ...]]:
+    trials = expand(loaded(tmp_path, text, *overrides)).trials
+    return [tuple(trial.params[name] for name in names) for trial in trials]
+
+
+def test_a_grid_is_every_combination_with_the_rest_at_its_default(tmp_path: Path) -> None:
+    text = "parameters: {var: {values: [0.5, 0.2]}, num_layers: {values: [2, 3]}, lr: 1e-3}"
+    assert values(tmp_path, text, "var", "num_layers", "lr", "batch_size") == [
+        (0.5, 2, 1e-3, 1024),
+        (0.5, 3, 1e-3, 1024),
+        (0.2, 2, 1e-3, 1024),
+        (0.2, 3, 1e-3, 1024),
+    ]
+
+
+@pytest.mark.parametrize("written", ["5e-3", "{value: 5e-3}", "{values: [5e-3]}", ".005", "0.005", "5E-03"])
+def test_scientific_notation_is_a_number(tmp_path: Path, written: str) -> None:
+    assert values(tmp_path, f"parameters: {{lr: {written}}}", "lr") == [(0.005,)]
+
+
+def test_a_whole_number_serves_where_a_float_is_wanted_and_the_other_way_round(tmp_path: Path) -> None:
+    assert values(tmp_path, "parameters: {var: 1, batch_size: 1e3}", "var", "batch_size") == [(1.0, 1000)]
+    as_float = expand(loaded(tmp_path, "parameters: {var: 1.0}")).trials[0]
+    as_int = expand(loaded(tmp_path, "parameters: {var: 1}")).trials[0]
+    assert as_float.trial_key == as_int.trial_key
+
+
+def test_zip_walks_lists_together_and_configs_list_whole_configurations(tmp_path: Path) -> None:
+    text = """
+parameters: {epochs: {values: [1, 2]}}
+zip: {var: [0.5, 0.2], lr: [1e-3, 2e-3]}
+configs: [{architecture: fc}, {architecture: conv, num_layers: 2}]
+"""
+    got = values(tmp_path, text, "epochs", "var", "lr", "architecture", "num_layers")
+    assert len(got) == len(set(got)) == 2 * 2 * 2
+    assert {(var, lr) for _, var, lr, _, _ in got} == {(0.5, 1e-3), (0.2, 2e-3)}
+    assert {(a, n) for *_, a, n in got} == {("fc", 3), ("conv", 2)}
+
+
+def test_seeds_replicate_every_configuration_and_come_after_one_another(tmp_path: Path) -> None:
+    text = "parameters: {var: {values: [0.5, 0.2]}}\nseeds: [0, 7]"
+    assert values(tmp_path, text, "seed", "var") == [(0, 0.5), (0, 0.2), (7, 0.5), (7, 0.2)]
+    trials = expand(loaded(tmp_path, text)).trials
+    assert trials[0].config_key == trials[2].config_key
+    assert len({trial.trial_key for trial in trials}) == 4
+    assert [trial.label for trial in trials] == ["var=0.5 seed=0", "var=0.2 seed=0", "var=0.5 seed=7", "var=0.2 seed=7"]
+
+
+def test_what_expands_to_the_same_trial_runs_once(tmp_path: Path) -> None:
+    assert values(tmp_path, "configs: [{var: 0.5}, {var: 0.5, lr: 5e-3}]", "var", "lr") == [(0.5, 0.005)]
+
+
+def test_random_draws_are_seeded_and_a_larger_cap_only_adds(tmp_path: Path) -> None:
+    text = "method: random\nrun_cap: {}\nseed: {}\nparameters: {{var: {{min: 0.05, max: 1.0, distribution: log_uniform_values}}}}"  # noqa: E501
+    six, nine = (values(tmp_path, text.format(n, 0), "var") for n in (6, 9))
+    assert nine[:6] == six
+    assert len(set(nine)) == 9
+    assert all(0.05 <= var <= 1.0 for (var,) in nine)
+    assert values(tmp_path, text.format(6, 1), "var") != six
+
+
+def test_random_draws_end_when_everything_has_been_drawn(tmp_path: Path) -> None:
+    text = "method: random\nrun_cap: 50\nparameters: {num_layers: {min: 1, max: 4}}"
+    assert sorted(values(tmp_path, text, "num_layers")) == [(1,), (2,), (3,), (4,)]
+
+
+@pytest.mark.parametrize(
+    ("form", "allowed"),
+    [
+        ("{min: 0.1, max: 0.5, q: 0.1, distribution: q_uniform}", {0.1, 0.2, 0.3, 0.4, 0.5}),
+        ("{values: [0.5, 0.7], probabilities: [0.0, 1.0]}", {0.7}),
+        ("{min: 1.0, max: 1000.0, q: 333, distribution: q_log_uniform_values}", {1.0, 334.0, 667.0, 1000.0}),
+    ],
+)
+def test_draws_keep_to_their_form(tmp_path: Path, form: str, allowed: set[float]) -> None:
+    text = f"method: random\nrun_cap: 200\nparameters: {{var: {form}}}"
+    assert {var for (var,) in values(tmp_path, text, "var")} == allowed
+
+
+def test_log_uniform_takes_exponents_as_in_wandb(tmp_path: Path) -> None:
+    text = "method: random\nrun_cap: 20\nparameters: {lr: {min: -7, max: -5, distribution: log_uniform}}"
+    assert all(0.0009 < lr < 0.0068 for (lr,) in values(tmp_path, text, "lr"))
+
+
+def test_a_grid_steps_through_a_quantized_range(tmp_path: Path) -> None:
+    text = "parameters: {var: {min: 0.1, max: 0.4, q: 0.1, distribution: q_uniform}, num_layers: {min: 1, max: 2}}"
+    assert values(tmp_path, text, "var", "num_layers") == [(v, n) for v in (0.1, 0.2, 0.3, 0.4) for n in (1, 2)]
+
+
+def test_set_makes_a_parameter_constant_wherever_the_file_varies_it(tmp_path: Path) -> None:
+    text = "parameters: {var: {values: [0.5, 0.2]}}\nzip: {lr: [1e-3, 2e-3], epochs: [1, 2]}\nseeds: [0, 1]"
+    got = values(tmp_path, text, "var", "lr", "epochs", "seed", overrides=("var=3e-1", "epochs=3", "seed=5"))
+    assert got == [(0.3, 1e-3, 3, 5), (0.3, 2e-3, 3, 5)]
+
+
+def test_a_reference_is_read_digit_for_digit(tmp_path: Path) -> None:
+    text = "reference: {source: s, rows: [{var: 0.22, ssim: 0.8551499862844326}, {var: 0.2, outcome: loss explosion}]}"
+    reference = loaded(tmp_path, text).reference
+    assert reference is not None
+    assert reference.rows[0].metrics == {"ssim": 0.8551499862844326}
+    assert reference.rows[1].outcome is Outcome.EXPLODED
+
+
+def test_the_name_is_that_of_the_file_unless_given(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "parameters: {}").name == "sweep"
+    assert loaded(tmp_path, "name: my sweep 2").name == "my sweep 2"
+
+
+def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> None:
+    spec = loaded(tmp_path, "program: train.py\nproject: p\nparameters: {var: 0.5}")
+    assert len(spec.warnings) == 1
+    assert "program, project" in spec.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "sweep.yaml: the file is empty; a sweep needs at least `parameters:`"),
+        ("- 1", "sweep.yaml:1: a sweep file is a mapping with `parameters:`"),
+        ("metod: grid", "sweep.yaml:1: metod: unknown key; did you mean method?"),
+        ("\nmethod: gird", "sweep.yaml:2: method: input should be 'grid'"),
+        (
+            "parameters:\n  vra: 1",
+            "sweep.yaml:2: parameters.vra: unknown parameter of models.train:train; did you mean var?",
+        ),
+        ("parameters:\n  var: -1", "sweep.yaml:2: parameters.var: input should be greater than 0, not -1"),
+        ("parameters:\n  var: .inf", "sweep.yaml:2: parameters.var: input should be a finite number"),
+        ("parameters:\n  var: yes", "sweep.yaml:2: parameters.var: input should be a valid number, not 'yes'"),
+        ("parameters:\n  lr: true", "sweep.yaml:2: parameters.lr: input should be a valid number, not True"),
+        ("parameters:\n  var:\n    values:\n    - 0.5\n    - 0", "sweep.yaml:5: parameters.var.values[1]: "),
+        ("parameters: {var: {values: []}}", "sweep.yaml:1: parameters.var.values: list should have at least 1 item"),
+        ("parameters: {var: {valeus: [1]}}", "sweep.yaml:1: parameters.var.valeus: unknown key; did you mean"),
+        ("parameters: {var: {values: [1, 1.0]}}", "sweep.yaml:1: parameters.var.values[1]: 1.0 stands here twice"),
+        ("parameters: {var: [1, 2]}", "a list of values to try is written {values: [...]}"),
+        ("parameters: {architecture: cnov}", "did you mean conv?"),
+        ("parameters: {dataset: minst}", "did you mean mnist?"),
+        ("parameters: {epochs: 2.5}", "parameters.epochs: input should be a valid integer, not 2.5"),
+        ("parameters: {var: {min: 1, max: 0.5}}", "min 1 is not below max 0.5"),
+        ("parameters: {var: {min: 0.1, max: 0.5}}", "a grid needs `values`"),
+        ("parameters: {architecture: {min: 0, max: 1}}", "min and max are for numbers; give `values`"),
+        ("method: random\nparameters: {var: {min: 0.1, max: 0.5}}", "random needs run_cap"),
+        (
+            "method: random\nrun_cap: 3\nparameters: {var: {min: -1, max: 0.5}}",
+            "input should be greater than 0, not -1",
+        ),
+        ("parameters: {architecture: conv, num_layers: 5}", "architecture conv has at most 4 layers, not 5"),
+        ("parameters: {var: 1}\nzip: {var: [1, 2]}", "sweep.yaml:2: zip.var: is also given under parameters"),
+        ("parameters: {var: 1}\nconfigs:\n- {var: 2}", "sweep.yaml:3: configs[0].var: is also given under parameters"),
+        ("parameters: {seed: 1}\nseeds: [1]", "parameters.seed: is also given under seeds"),
+        ("seeds: [1, 1]", "sweep.yaml:1: seeds[1]: 1 stands here twice"),
+        ("zip: {var: [1, 2], lr: [1]}", "the lists must be of equal length: var has 2, lr has 1"),
+        ("name: ../x", "'../x' cannot be a name"),
+        ("metric: {name: ssim}", "metric.goal: field required"),
+        ("trial: nowhere:f", "trial: there is no module nowhere"),
+        ("trial: models.train:nope", "trial: module models.train has no function nope"),
+        ("trial: models", "is not of the form package.module:function"),
+        ("reference: {source: s, rows: [{foo: bar}]}", "is neither a parameter, nor `outcome`, nor a metric"),
+        ("reference: {source: s, rows: [{outcome: exploded}]}", "no outcome is called 'exploded'"),
+        ("divergence: {factor: 1}", "divergence.factor: input should be greater than 1"),
+        ("divergence: {factr: 3}", "divergence.factr: unknown key; did you mean factor?"),
+        ("a: 1\na: 2", "sweep.yaml:2: the key a stands here twice"),
+        ("? [1]\n: 2", "sweep.yaml:1: a key must be a plain word"),
+        ("name: !!python/object/apply:os.system [echo]", "sweep.yaml:1: the tag tag:yaml.org,2002:python/object"),
+        ("<<: {a: 1}", "merge keys (<<) are not supported"),
+        ("name: [", "sweep.yaml:1: not valid YAML"),
+        ("name: a\n---\nname: b", "sweep.yaml:2: not valid YAML"),
+        ("a: &a [*a]", "nested more than 40 deep"),
+        ("[" * 3000, "nested too deeply"),
+        ("name: \x00", "not valid YAML"),
+    ],
+)
+def test_a_mistake_is_said_with_its_place(tmp_path: Path, text: str, line: str) -> None:
+    said = mistakes(tmp_path, text)
+    assert len(said) >= 1
+    assert any(line in one for one in said), said
+    assert all("\n" not in one for one in said)
+
+
+def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, "parameters:\n  vra: 1\n  lr: 0\nseeds: [0, 0]\nname: /")
+    assert [one.split(": ")[0] for one in said] == ["sweep.yaml:2", "sweep.yaml:3", "sweep.yaml:4", "sweep.yaml:5"]
+
+
+def test_anchors_that_expand_without_bound_are_refused(tmp_path: Path) -> None:
+    bomb = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
+    assert mistakes(tmp_path, bomb) == ["sweep.yaml: expands to more than 100,000 values; use fewer anchors"]
+
+
+def test_anchors_within_bounds_serve(tmp_path: Path) -> None:
+    text = "parameters:\n  var: &v {values: [0.5, 0.2]}\n  lr: *v"
+    assert len(values(tmp_path, text, "var", "lr")) == 4
+
+
+def test_a_grid_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
+    text = "parameters: {" + ", ".join(
+        f"{name}: {{min: 1, max: 2000}}" for name in ("latent_dim", "batch_size", "epochs")
+    )
+    assert "trials; use method: random with a run_cap" in mistakes(tmp_path, text + "}")[0]
+
+
+@pytest.mark.parametrize("method", ["bayes", "tpe", "gp", "cmaes", "qmc"])
+def test_searches_are_not_yet(tmp_path: Path, method: str) -> None:
+    with pytest.raises(NotYetError, match="not yet"):
+        loaded(tmp_path, f"method: {method}")
+
+
+@pytest.mark.parametrize("override", ["var", "var=", "var=abc", "vra=1", "var=-1", "epochs=1.5"])
+def test_a_wrong_set_is_refused(tmp_path: Path, override: str) -> None:
+    assert mistakes(tmp_path, "parameters: {}", override)[0].startswith(f"--set {override}: ")
+
+
+def test_files_that_cannot_be_read_are_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes("name: caf\xe9".encode("latin-1"))
+    for path, why in [
+        (tmp_path / "none.yaml", "there is no such file"),
+        (tmp_path, "is a directory"),
+        (tmp_path / "latin.yaml", "is not UTF-8"),
+    ]:
+        with pytest.raises(InputError, match=why):
+            load(path)
+
+
+def test_a_function_of_the_users_own_is_found_beside_the_file(folder: Path) -> None:
+    path = folder / "own.yaml"
+    path.write_text("trial: toys:train\nparameters: {x: {values: [1, 2]}, mode: fine}")
+    assert [trial.params["x"] for trial in expand(load(path)).trials] == [1.0, 2.0]
+    path.write_text("trial: toys:train\nconfigs: [{mode: raise, x: 13}]")
+    assert "mode raise and x=13 do not go together" in expand(load(path)).invalid[0]
+    path.write_text("trial: toys:needs_size")
+    assert "size has no default and is not given" in expand(load(path)).invalid[0]
+    path.write_text("trial: toys:without_annotation")
+    with pytest.raises(InputError, match="first argument of toys:without_annotation is not annotated with a dataclass"):
+        load(path)
+    sys.modules.pop("toys", None)

@@ -1,0 +1,171 @@
+import math
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.config import TrainConfig
+from models.train import prepare, train
+from orchestrator.divergence import DivergenceRule
+from orchestrator.watcher import ExplodedError, Watcher
+
+SMALL = {"dataset": "digits", "architecture": "fc", "num_layers": 1, "batch_size": 64, "epochs": 2, "lr": 2e-3}
+BY_EPOCH = {
+    "train_loss",
+    "train_recon",
+    "train_kl",
+    "val_loss",
+    "val_recon",
+    "val_kl",
+    "val_mse",
+    "val_ssim",
+    "grad_norm",
+    "images_per_second",
+}
+
+
+def drained(trial: Generator) -> tuple[list[dict[str, float]], dict[str, float | str]]:
+    yielded = []
+    while True:
+        try:
+            yielded.append(next(trial))
+        except StopIteration as stop:
+            return yielded, stop.value
+
+
+def test_each_epoch_is_yielded_and_the_test_set_comes_last() -> None:
+    yielded, final = drained(train(TrainConfig(**SMALL)))
+    assert [metrics["epoch"] for metrics in yielded] == [1, 2]
+    assert all(set(metrics) == {"epoch", *BY_EPOCH} for metrics in yielded)
+    assert set(final) == {"ssim", "mse", "ssim_mean", "mse_mean"}
+    assert yielded[1]["val_loss"] < yielded[0]["val_loss"]
+    for part in ("train", "val"):
+        assert yielded[0][f"{part}_loss"] == pytest.approx(yielded[0][f"{part}_recon"] + yielded[0][f"{part}_kl"])
+    # the loss is per image: recon = 784 mse / (2 var)
+    assert yielded[0]["val_recon"] == pytest.approx(784 * yielded[0]["val_mse"] / (2 * 0.25), rel=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])
+def test_the_same_seed_gives_the_same_numbers_to_the_bit(architecture: str) -> None:
+    config = TrainConfig(**{**SMALL, "architecture": architecture, "num_layers": 2})
+
+    def run() -> list[object]:
+        yielded, final = drained(train(config))
+        return [[{k: v for k, v in m.items() if k != "images_per_second"} for m in yielded], final]
+
+    first = run()
+    torch.rand(17)  # whatever else draws from the global generator must not matter
+    assert run() == first
+
+
+def test_another_seed_gives_other_numbers() -> None:
+    finals = [drained(train(TrainConfig(**{**SMALL, "epochs": 1, "seed": seed})))[1] for seed in (0, 1)]
+    assert finals[0] != finals[1]
+
+
+def test_bfloat16_learns_as_well() -> None:
+    exact, half = (
+        drained(train(TrainConfig(**{**SMALL, "epochs": 4, "precision": precision})))[0][-1]["val_loss"]
+        for precision in ("fp32", "bf16")
+    )
+    assert half == pytest.approx(exact, rel=0.05)
+    assert half != exact
+
+
+def test_pictures_and_the_model_are_left_behind(tmp_path: Path) -> None:
+    drained(train(TrainConfig(**SMALL), tmp_path))
+    left = {str(path.relative_to(tmp_path / "artifacts")) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {
+        "loss_curve.png",
+        "reconstructions.png",
+        "samples.png",
+        "model/weights.pt",
+        "model/config.json",
+    }
+
+
+def test_a_training_that_is_stopped_leaves_its_curve(tmp_path: Path) -> None:
+    running = train(TrainConfig(**SMALL), tmp_path)
+    next(running)
+    running.close()
+    assert [path.name for path in (tmp_path / "artifacts").iterdir()] == ["loss_curve.png"]
+
+
+def test_a_high_learning_rate_explodes_within_its_first_epoch() -> None:
+    watcher = Watcher(DivergenceRule())
+    config = TrainConfig(**{**SMALL, "architecture": "conv", "num_layers": 3, "lr": 0.2, "var": 0.05})
+    with pytest.raises(ExplodedError):
+        next(train(config, None, watcher.step))
+    assert watcher.explosion is not None
+    assert watcher.explosion.epoch == 1
+    assert "log variance reached" in watcher.explosion.reason
+
+
+def test_a_model_that_ignores_its_code_is_diagnosed() -> None:
+    # so large a variance makes reconstruction worth nothing: the posterior falls onto the prior
+    _, final = drained(train(TrainConfig(**{**SMALL, "var": 1e4, "epochs": 8})))
+    assert "posterior collapse" in str(final["diagnosis"])
+
+
+def test_prepare_tells_what_the_data_are() -> None:
+    told = prepare(TrainConfig(**SMALL))
+    assert (told["name"], told["train"], told["val"], told["test"]) == ("digits", 1300, 200, 297)
+
+
+HEALTHY = [
+    {
+        "architecture": architecture,
+        "num_layers": num_layers,
+        "var": var,
+        "lr": lr,
+        "batch_size": batch_size,
+        "seed": seed,
+    }
+    for seed, (architecture, num_layers, var, lr, batch_size) in enumerate(
+        [
+            ("conv", 3, 0.5, 5e-3, 64),
+            ("conv", 3, 0.25, 5e-3, 64),
+            ("conv", 3, 0.22, 5e-3, 64),
+            ("conv", 3, 0.2, 5e-3, 64),
+            ("conv", 3, 0.1, 5e-3, 32),
+            ("conv", 3, 0.05, 2e-3, 64),
+            ("conv", 2, 0.5, 5e-3, 32),
+            ("conv", 4, 0.5, 5e-3, 64),
+            ("conv", 1, 0.5, 5e-3, 64),
+            ("conv", 3, 0.02, 1e-3, 16),
+            ("conv", 3, 0.5, 1e-2, 32),
+            ("conv", 3, 5.0, 5e-3, 64),
+            ("fc", 3, 0.5, 1e-3, 64),
+            ("fc", 3, 0.2, 2e-3, 16),
+            ("fc", 1, 0.1, 1e-3, 32),
+            ("fc", 5, 0.5, 1e-3, 64),
+            ("attention", 3, 0.5, 5e-3, 64),
+            ("attention", 3, 0.2, 2e-3, 32),
+            ("attention", 2, 0.25, 2e-3, 64),
+            ("fc", 2, 0.001, 1e-4, 8),
+        ]
+    )
+]
+
+
+@pytest.mark.slow
+def test_twenty_healthy_runs_raise_no_alarm() -> None:
+    assert len(HEALTHY) == 20
+    for settings in HEALTHY:
+        watcher = Watcher(DivergenceRule())
+        yielded, final = drained(train(TrainConfig(dataset="digits", epochs=8, **settings), None, watcher.step))
+        assert watcher.explosion is None, settings
+        assert all(math.isfinite(value) for metrics in yielded for value in metrics.values()), settings
+        assert math.isfinite(float(final["ssim"])), settings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lr", [0.1, 0.2, 0.5, 1.0])
+@pytest.mark.parametrize("architecture", ["conv", "attention", "fc"])
+def test_explosions_of_real_training_are_seen(architecture: str, lr: float) -> None:
+    watcher = Watcher(DivergenceRule())
+    config = TrainConfig(dataset="digits", architecture=architecture, lr=lr, var=0.05, batch_size=64, epochs=8)
+    with pytest.raises(ExplodedError):
+        drained(train(config, None, watcher.step))
+    assert watcher.explosion is not None

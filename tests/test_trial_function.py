@@ -1,0 +1,68 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator import trial_function
+from orchestrator.trial_function import FunctionError
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "light_config.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    x: float = 1.0\n"
+    )
+
+    def write(source: str) -> None:
+        (tmp_path / "heavy.py").write_text(source)
+
+    yield write
+    for name in ("heavy", "light_config"):
+        sys.modules.pop(name, None)
+
+
+HEAD = "from light_config import Config\nraise_if_imported = 1 / 0\n"
+
+
+def test_a_config_in_a_module_of_its_own_is_found_without_importing_the_function(module) -> None:
+    module(HEAD + "def train(config: Config): ...\n")
+    assert list(trial_function.find("heavy:train").parameters) == ["x"]
+    assert "heavy" not in sys.modules
+
+
+def test_the_version_is_read_from_the_source(module) -> None:
+    module(HEAD + "def train(config: Config): ...\ntrain.version = 7\n")
+    assert trial_function.find("heavy:train").version == 7
+    module(HEAD + "def train(config: Config): ...\n")
+    assert trial_function.find("heavy:train").version == 1
+
+
+def test_what_the_source_does_not_tell_is_learned_by_importing(module) -> None:
+    module("from light_config import Config\ndef train(config: Config): ...\ntrain.version = 3 + 4\n")
+    assert trial_function.find("heavy:train").version == 7
+
+
+def test_a_module_that_cannot_be_imported_is_said_with_the_cause(module) -> None:
+    module("x = 1 / 0\n@staticmethod\ndef train(config): ...\n")
+    with pytest.raises(FunctionError, match="heavy cannot be imported: ZeroDivisionError"):
+        trial_function.find("heavy:train")
+    module("def train(config:\n")
+    with pytest.raises(FunctionError, match=r"heavy.py:\d: "):
+        trial_function.find("heavy:train")
+
+
+def test_the_version_changes_the_identity_of_a_trial() -> None:
+    from orchestrator.trial import Trial
+
+    first, second = (Trial("m:f", version, {"x": 1, "seed": 0}, "") for version in (1, 2))
+    assert first.trial_key != second.trial_key
+    assert first.config_key != second.config_key
+    assert first.config_key == Trial("m:f", 1, {"x": 1, "seed": 5}, "").config_key
+
+
+def test_the_vae_is_found_with_its_ranges() -> None:
+    found = trial_function.find("models.train:train")
+    assert found.parameters["var"].schema["exclusiveMinimum"] == 0
+    assert found.parameters["architecture"].schema["enum"] == ["conv", "fc", "attention"]
+    assert found.resolve({})["lr"] == 5e-3

@@ -1,0 +1,103 @@
+"""Trial functions that behave and misbehave, without torch. Copied beside the YAML files of tests."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+
+@dataclass(frozen=True)
+class Config:
+    x: Annotated[float, Field(gt=0)] = 1.0
+    mode: Literal["fine", "raise", "exit", "kill", "hang", "nan", "rise", "text", "spawn"] = "fine"
+    epochs: int = 3
+    seed: int = 0
+    pause: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.mode == "raise" and self.x == 13:
+            raise ValueError("mode raise and x=13 do not go together")
+
+
+def train(config: Config, workdir: Path):
+    (workdir / "artifacts").mkdir(exist_ok=True)
+    (workdir / "artifacts" / "note.txt").write_text(f"x was {config.x}")
+    print(f"training with x={config.x}")
+    for epoch in range(1, config.epochs + 1):
+        time.sleep(config.pause)
+        if epoch == 2:
+            _misbehave(config.mode)
+        loss = config.x * 10 / epoch
+        if config.mode == "nan" and epoch == 3:
+            loss = float("nan")
+        if config.mode == "rise" and epoch >= 3:
+            loss = 1e6
+        yield {"epoch": epoch, "train_loss": loss, "val_loss": loss + 1, "score": 1 / loss}
+    return {"final_score": config.x + config.seed}
+
+
+def _misbehave(mode: str) -> None:
+    match mode:
+        case "raise":
+            raise RuntimeError("the toy broke\non two lines")
+        case "exit":
+            os._exit(3)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "hang":
+            time.sleep(600)
+        case "spawn":
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+            Path(os.environ["CHILD_PID_FILE"]).write_text(str(child.pid))
+            time.sleep(600)
+        case "text":
+            sys.exit("the toy left")
+
+
+def plain(config: Config) -> dict[str, float]:
+    return {"final_score": config.x}
+
+
+def missing_data(config: Config):
+    yield {"train_loss": 1.0}
+
+
+def _prepare(config: Config) -> None:
+    raise ValueError("/nowhere/data.bin: is missing; put it there")
+
+
+missing_data.prepare = _prepare
+
+
+def watched(config: Config, watch):
+    for step in range(1, 400):
+        watch(step, 1e9 if step > 100 else 50.0, 1.0, log_variance=61)
+    yield {"epoch": 1, "train_loss": 50.0}
+
+
+def stubborn(config: Config, watch):
+    try:
+        watch(1, float("nan"), 1.0)
+    except Exception:
+        print("kept to itself")
+    yield {"epoch": 1, "train_loss": 5.0}
+    return {"final_score": 1.0}
+
+
+@dataclass(frozen=True)
+class Required:
+    size: int
+
+
+def needs_size(config: Required):
+    yield {"epoch": 1, "train_loss": float(config.size)}
+
+
+def without_annotation(config):
+    yield {"train_loss": 1.0}
