@@ -14,8 +14,8 @@ VERSIONS = ("vae-sweeps", "torch", "torchvision", "mlflow", "optuna", "scikit-im
 
 
 @functools.cache
-def provenance() -> Mapping[str, str]:
-    """Tags that say who ran what: user, command, git commit, versions."""
+def provenance(folder: Path) -> Mapping[str, str]:
+    """Tags that say who ran what: user, command, versions, and the git commit of a folder."""
     tags = {
         "mlflow.user": _user(),
         "mlflow.source.name": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -27,8 +27,11 @@ def provenance() -> Mapping[str, str]:
             tags[f"version.{package}"] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    if commit := _git("rev-parse", "HEAD"):
-        tags |= {"mlflow.source.git.commit": commit, "git.dirty": str(bool(_git("status", "--porcelain"))).lower()}
+    if commit := _git(folder, "rev-parse", "HEAD"):
+        tags |= {
+            "mlflow.source.git.commit": commit,
+            "git.dirty": str(bool(_git(folder, "status", "--porcelain"))).lower(),
+        }
     return tags
 
 
@@ -39,10 +42,10 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _git(*arguments: str) -> str:
+def _git(folder: Path, *arguments: str) -> str:
     try:
         return subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""

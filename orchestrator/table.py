@@ -83,15 +83,16 @@ class Table:
 
     def _published(self) -> list[str]:
         rows = [row.reference for row in self.rows if row.reference]
-        return list(dict.fromkeys(name for row in rows for name in (row.metrics or ["outcome"])))
+        metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+        return metrics or ["outcome"] * any(row.outcome for row in rows)
 
-    @staticmethod
-    def _published_cell(reference: ReferenceRow | None, name: str) -> str:
+    def _published_cell(self, reference: ReferenceRow | None, name: str) -> str:
         if reference is None:
             return ""
         if name in reference.metrics:
             return _figure(reference.metrics[name])
-        return str(reference.outcome or "")
+        # a published outcome has no figures: it stands where the first of them would
+        return str(reference.outcome or "") if name == self._published()[0] else ""
 
 
 def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlflow import Image
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 from mlflow.entities import Metric as Point
 
@@ -27,6 +28,8 @@ STATUS = {
     Outcome.PRUNED: "KILLED",
     Outcome.INTERRUPTED: "KILLED",
 }
+# the second has the UI open the experiment as one of training runs rather than of language models
+EXPERIMENT_TAGS = {"vae_sweeps": "true", "mlflow.experimentKind": "custom_model_development"}
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is taken up again
 
 
@@ -46,7 +49,9 @@ class Tracker(Store):
             folder = work_folder(self.uri).parent / "artifacts"
             location = (folder / self.spec.name).as_uri() if self.uri.startswith("sqlite:") else None
             self.experiment_id = self.client.create_experiment(
-                self.spec.name, artifact_location=location, tags={"vae_sweeps": "true"}
+                self.spec.name,
+                artifact_location=location,
+                tags=EXPERIMENT_TAGS,
             )
             experiment = self.client.get_experiment(self.experiment_id)
         elif experiment.lifecycle_stage != "active":
@@ -61,7 +66,9 @@ class Tracker(Store):
         else:
             self.client.update_run(parent.info.run_id, status="RUNNING")
         self.parent_id: str = parent.info.run_id
-        self.client.log_batch(self.parent_id, tags=[RunTag(k, v) for k, v in provenance().items()])
+        self.client.log_batch(
+            self.parent_id, tags=[RunTag(k, v) for k, v in provenance(self.spec.source.path.parent).items()]
+        )
         self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
         self._records = {record.trial_key: record for record in self.records(self.spec.name)}
         self._settle()
@@ -113,11 +120,14 @@ class Tracker(Store):
 
     @says_what_mlflow_says
     def close(self, status: str) -> None:
-        """End the launch: FINISHED, FAILED or KILLED."""
+        """End the launch: FINISHED, FAILED or KILLED. What was still open was interrupted."""
+        for run in self._runs.values():
+            self.client.set_tag(run.run_id, "outcome", Outcome.INTERRUPTED.value)
+            self.client.set_terminated(run.run_id, STATUS[Outcome.INTERRUPTED])
         self.client.set_terminated(self.parent_id, status)
 
     def _created(self, trial: Trial) -> "_OpenRun":
-        tags = {**self._identity(trial), **provenance()}
+        tags = {**self._identity(trial), **provenance(self.spec.source.path.parent)}
         return _OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
 
     def _identity(self, trial: Trial) -> dict[str, str]:
@@ -148,6 +158,9 @@ class Tracker(Store):
         artifacts, log = workdir / "artifacts", workdir / LOG_FILE
         if artifacts.is_dir():
             self.client.log_artifacts(run.run_id, str(artifacts))
+            for picture in sorted(artifacts.glob("*.png")):
+                # once more as an image: only these does the UI show side by side for several runs
+                self.client.log_image(run.run_id, Image(str(picture)), key=picture.stem, step=run.last_epoch)
         if event.outcome is Outcome.FAILED and log.is_file():
             self.client.log_artifact(run.run_id, str(log))
         metrics: dict[str, float] = {}
