@@ -21,7 +21,8 @@ check: install  ## what CI runs
 	$(BIN)/sweep schema | diff - sweeps/sweep.schema.json
 	$(MAKE) test slow
 
-bench: install  ## what orchestration costs, beside the training itself
+bench: install  ## what training and orchestration cost, beside the limits of the machine
+	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/overhead.py
 
 install: $(INSTALLED)  ## everything into .venv, once

@@ -139,7 +139,7 @@ def status(
     sweep: Annotated[str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: every sweep.")] = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Count a sweep's trials by outcome, and show what runs now."""
+    """Count a sweep's trials by outcome; show what runs now and the time left."""
     uri = paths.tracking_uri(tracking_uri)
     if not paths.exists(uri):
         raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
@@ -154,7 +154,7 @@ def status(
         names = [wanted]
     from orchestrator.terminal.tables import print_status
 
-    print_status(stdout(), {name: reader.records(name) for name in names})
+    print_status(stdout(), [reader.status(name) for name in names])
 
 
 @app.command()

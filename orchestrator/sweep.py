@@ -54,7 +54,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     with Workspace(work_folder(settings.uri) / spec.name) as workspace:
         display.say(f"opening the store {settings.uri}")
         tracker = Tracker(settings.uri, spec)
-        history = tracker.open()
+        history = tracker.open(len(expansion.trials))
         status = "FAILED"
         try:
             interrupted = _run(spec, expansion, settings, tracker, history, workspace, display)

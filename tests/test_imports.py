@@ -18,6 +18,7 @@ FLOORS = [
     {"divergence"},
     {"spec"},
     {"expansion", "record", "samplers", "schema", "watcher"},
+    {"status"},
     {"table", "trackers", "worker"},
     {"plan", "executors"},
     {"terminal"},

@@ -1,6 +1,6 @@
 """The tables that commands print."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from orchestrator.durations import duration
 from orchestrator.plan import Plan
-from orchestrator.record import Record
+from orchestrator.status import Status
 from orchestrator.table import Table
 from orchestrator.terminal.display import STYLES
 from orchestrator.trial import Outcome
@@ -49,13 +49,13 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(f"to run: {len(plan.pending)} of {len(trials)}, {plan.workers} at a time; time: {time}")
 
 
-def print_status(console: Console, sweeps: Mapping[str, Sequence[Record]]) -> None:
-    """A row for each sweep: its trials by outcome, and what runs now."""
+def print_status(console: Console, sweeps: Sequence[Status]) -> None:
+    """A row for each sweep: its trials by outcome, what runs now, and the time left."""
     table = RichTable(box=box.SIMPLE_HEAD)
-    for column in ("sweep", *Outcome, "running", "now"):
+    for column in ("sweep", *Outcome, "running", "left", "now"):
         table.add_column(str(column), overflow="fold")
-    for name, records in sweeps.items():
-        running = [record.label for record in records if record.status == "RUNNING"]
-        counts = [sum(record.outcome is outcome for record in records) for outcome in Outcome]
-        table.add_row(name, *(str(count) for count in counts), str(len(running)), Text(", ".join(running)))
+    for sweep in sweeps:
+        counts = [str(sweep.count(outcome)) for outcome in Outcome]
+        left = "" if sweep.seconds_left is None else duration(sweep.seconds_left)
+        table.add_row(sweep.name, *counts, str(len(sweep.running)), left, Text(", ".join(sweep.running)))
     console.print(table)

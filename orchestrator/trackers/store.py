@@ -17,9 +17,11 @@ from mlflow.exceptions import MlflowException
 from orchestrator.errors import InputError, StoreError
 from orchestrator.paths import sqlite_path
 from orchestrator.record import Record
+from orchestrator.status import Status
 from orchestrator.trial import Outcome
 
 PARENT = "mlflow.parentRunId"
+ASKED = "sweep.trials"  # on the parent: how many trials its last launch asked for
 PAGE = 1000
 
 P = ParamSpec("P")
@@ -78,6 +80,14 @@ class Store:
         is_parent = "tags.`sweep.role` = 'parent'"
         runs: list[Run] = self.client.search_runs([experiment.experiment_id], is_parent, max_results=1)
         return runs[0] if runs else None
+
+    @says_what_mlflow_says
+    def status(self, name: str) -> Status:
+        """How far a sweep is."""
+        experiment = self.experiment(name)
+        parent = self.parent(experiment) if experiment else None
+        asked = parent.data.tags.get(ASKED, "0") if parent else "0"
+        return Status(name, self.records(name), int(asked))
 
     @says_what_mlflow_says
     def records(self, name: str) -> list[Record]:

@@ -18,7 +18,7 @@ from orchestrator.record import Record, best_name
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import Metric
 from orchestrator.trackers import reuse
-from orchestrator.trackers.store import PARENT, Store, says_what_mlflow_says
+from orchestrator.trackers.store import ASKED, PARENT, Store, says_what_mlflow_says
 from orchestrator.trial import Outcome, Trial
 
 STATUS = {
@@ -42,8 +42,12 @@ class Tracker(Store):
         self._runs: dict[str, _OpenRun] = {}
 
     @says_what_mlflow_says
-    def open(self) -> dict[str, Record]:
-        """Begin a launch, in the sweep's own parent run; returns what the store has of the sweep, by trial_key."""
+    def open(self, trials: int) -> dict[str, Record]:
+        """Begin a launch of so many trials, in the sweep's own parent run.
+
+        Returns:
+            What the store has of the sweep, by trial_key.
+        """
         experiment = self.experiment(self.spec.name)
         if experiment is None:
             folder = work_folder(self.uri).parent / "artifacts"
@@ -69,6 +73,7 @@ class Tracker(Store):
         self.client.log_batch(
             self.parent_id, tags=[RunTag(k, v) for k, v in provenance(self.spec.source.path.parent).items()]
         )
+        self.client.set_tag(self.parent_id, ASKED, str(trials))
         self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
         self._records = {record.trial_key: record for record in self.records(self.spec.name)}
         self._settle()
