@@ -2,13 +2,16 @@
 
 import gzip
 import hashlib
+import importlib
 import math
 import os
 import pkgutil
+import sys
 import zlib
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +56,8 @@ def load(name: str, root: Path) -> Dataset:
     digest = hashlib.sha256(train.tobytes() + test.tobytes()).hexdigest()[:16]
     order = np.random.default_rng(SPLIT_SEED).permutation(len(train))
     held_out = VALIDATION_IMAGES.get(name, DEFAULT_VALIDATION_IMAGES)
+    if len(train) <= held_out:
+        raise DataError(f"{source}: {len(train):,} training images are too few, {held_out:,} are held out to validate")
     return Dataset(
         name,
         source,
@@ -122,12 +127,8 @@ def _read_idx(path: Path) -> Bytes:
 
 
 def _download(folder: str, root: Path, wanted: list[str]) -> None:
-    if torch.version.cuda is None:
-        _declare_vision_operators()
-    import torchvision
-
     try:
-        getattr(torchvision.datasets, folder)(root, download=True)
+        getattr(_torchvision().datasets, folder)(root, download=True)
     except (OSError, RuntimeError) as error:
         files = " and ".join(f"{name}[.gz]" for name in wanted)
         raise DataError(
@@ -141,9 +142,17 @@ def _first_line(error: Exception) -> str:
 
 
 @cache
-def _declare_vision_operators() -> torch.library.Library:
-    # torchvision's wheels are linked with CUDA: beside a CPU-only torch its import fails for want of these two schemas
-    library = torch.library.Library("torchvision", "DEF")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
+def _torchvision() -> Any:
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError:
+        # The wheels are linked with CUDA. Beside a CPU-only torch their import fails for want of two operators'
+        # schemas, which are declared here; the library must live as long as the module.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        _declared.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _declared.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        return importlib.import_module("torchvision")
+
+
+_declared = torch.library.Library("torchvision", "FRAGMENT")

@@ -36,7 +36,7 @@ def diagnose(kl: float, mse: float, mean_image_mse: float) -> str | None:
     """Say why a finished model is worthless, or None.
 
     Args:
-        kl: divergence of the posterior from the prior on the validation images, in nats.
+        kl: divergence of the posterior from the prior on the test images, in nats.
         mse: of the test images' reconstructions from the posterior mean.
         mean_image_mse: the test images' distance to the mean training image, what one gets without any code.
     """

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,10 @@ from models.loss import negative_elbo
 from models.metrics import Images, diagnose, mse, ssim
 from models.vae import VAE, build, save
 
-# Streams of random numbers, told apart by number; an epoch's own stream is its number, from 1 on.
-VALIDATION, TEST, PICTURES = -1, -2, -3
+# Streams of random numbers, told apart by what they are for; the first two by epoch as well.
+ORDER, NOISE, VALIDATION, TEST, PICTURES = range(5)
 EVALUATION_BATCH = 1000
+CPU = torch.device("cpu")
 
 
 def prepare(config: TrainConfig) -> dict[str, str | int]:
@@ -50,6 +50,9 @@ def train(
     """
     torch.manual_seed(config.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # on a GPU: float32 that is float32, and the same numbers each time
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
     data = load(config.dataset, data_root())
     # channels_last: convolutions of few channels run about twice as fast in this layout
     model: VAE = build(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -59,8 +62,8 @@ def train(
     step = 0
     try:
         for epoch in range(1, config.epochs + 1):
-            random = generator(config.seed, epoch, device)
-            order = torch.randperm(len(data.train), generator=generator(config.seed, epoch, torch.device("cpu")))
+            random = generator(device, config.seed, NOISE, epoch)
+            order = torch.randperm(len(data.train), generator=generator(CPU, config.seed, ORDER, epoch))
             started = time.perf_counter()
             model.train()
             totals = torch.zeros(4, dtype=torch.float64)
@@ -69,7 +72,7 @@ def train(
                 noise = torch.randn(len(images), config.latent_dim, generator=random, device=device)
                 with autocast(config, device):
                     reconstruction, mean, log_variance = model(images, noise)
-                loss = negative_elbo(images, reconstruction.float(), mean.float(), log_variance.float(), config.var)
+                loss = negative_elbo(images, reconstruction, mean.float(), log_variance.float(), config.var)
                 optimizer.zero_grad()
                 loss.loss.backward()
                 gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -84,15 +87,15 @@ def train(
 
             means = (totals / len(data.train)).tolist()
             metrics = dict(zip(("train_loss", "train_recon", "train_kl", "grad_norm"), means, strict=True))
-            evaluation = evaluate(model, data.val, config, generator(config.seed, VALIDATION, device))
-            metrics |= {f"val_{name}": value for name, value in evaluation.metrics.items()}
+            validation = evaluate(model, data.val, config, generator(device, config.seed, VALIDATION))
+            metrics |= {f"val_{name}": value for name, value in validation.items()}
             metrics["images_per_second"] = len(data.train) / seconds
             history.append({"epoch": epoch, **metrics})
             yield history[-1]
 
-        final = finish(model, data, config)
+        final = finish(model, data, config, device)
         if workdir is not None:
-            leave(model, data, config, workdir / "artifacts")
+            leave(model, data, config, device, workdir / "artifacts")
         return final
     finally:
         if workdir is not None and history:
@@ -104,74 +107,70 @@ train.version = 1  # type: ignore[attr-defined]
 train.prepare = prepare  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Metrics of a sampled z, as the loss has it, and reconstructions (N, 28, 28) of the posterior mean."""
-
-    metrics: dict[str, float]
-    from_mean: Images
+@torch.no_grad()
+def evaluate(model: VAE, images: Tensor, config: TrainConfig, random: torch.Generator) -> dict[str, float]:
+    """Loss, its terms, MSE and SSIM over images (N, 1, 28, 28), of a sampled z as the loss has it."""
+    model.eval()
+    reconstructions = []
+    totals = torch.zeros(3, dtype=torch.float64)
+    for part in images.split(EVALUATION_BATCH):
+        batch = part.to(random.device)
+        noise = torch.randn(len(batch), config.latent_dim, generator=random, device=random.device)
+        with autocast(config, random.device):
+            reconstruction, mean, log_variance = model(batch, noise)
+        loss = negative_elbo(batch, reconstruction, mean.float(), log_variance.float(), config.var)
+        totals += torch.stack(loss).double().cpu() * len(batch)
+        reconstructions.append(reconstruction)
+    metrics = dict(zip(("loss", "recon", "kl"), (totals / len(images)).tolist(), strict=True))
+    originals, sampled = to_numpy(images), to_numpy(torch.cat(reconstructions))
+    return metrics | {"mse": mse(originals, sampled), "ssim": ssim(originals, sampled)}
 
 
 @torch.no_grad()
-def evaluate(model: VAE, images: Tensor, config: TrainConfig, random: torch.Generator) -> Evaluation:
-    """Loss, its terms, MSE and SSIM over images (N, 1, 28, 28)."""
+def from_mean(model: VAE, images: Tensor, config: TrainConfig, device: torch.device) -> Images:
+    """Reconstructions (N, 28, 28) of the posterior mean, for images (N, 1, 28, 28)."""
     model.eval()
-    device = random.device
-    sampled, from_mean = [], []
-    totals = torch.zeros(3, dtype=torch.float64)
-    for batch in images.split(EVALUATION_BATCH):
-        batch = batch.to(device)
-        noise = torch.randn(len(batch), config.latent_dim, generator=random, device=device)
+    reconstructions = []
+    for part in images.split(EVALUATION_BATCH):
         with autocast(config, device):
-            reconstruction, mean, log_variance = model(batch, noise)
-            from_mean.append(model.decode(mean).float())
-        reconstruction = reconstruction.float()
-        loss = negative_elbo(batch, reconstruction, mean.float(), log_variance.float(), config.var)
-        totals += torch.stack(loss).double().cpu() * len(batch)
-        sampled.append(reconstruction)
-    metrics = dict(zip(("loss", "recon", "kl"), (totals / len(images)).tolist(), strict=True))
-    originals, reconstructions = to_numpy(images), to_numpy(torch.cat(sampled))
-    metrics |= {"mse": mse(originals, reconstructions), "ssim": ssim(originals, reconstructions)}
-    return Evaluation(metrics, to_numpy(torch.cat(from_mean)))
+            reconstructions.append(model.decode(model.encode(part.to(device))[0]))
+    return to_numpy(torch.cat(reconstructions))
 
 
-def finish(model: VAE, data: Dataset, config: TrainConfig) -> dict[str, float | str]:
+def finish(model: VAE, data: Dataset, config: TrainConfig, device: torch.device) -> dict[str, float | str]:
     """The final metrics, of the test set, and a diagnosis where the model is worthless."""
-    device = next(model.parameters()).device
-    evaluation = evaluate(model, data.test, config, generator(config.seed, TEST, device))
-    originals = to_numpy(data.test)
+    sampled = evaluate(model, data.test, config, generator(device, config.seed, TEST))
+    originals, of_mean = to_numpy(data.test), from_mean(model, data.test, config, device)
     final: dict[str, float | str] = {
-        "ssim": evaluation.metrics["ssim"],
-        "mse": evaluation.metrics["mse"],
-        "ssim_mean": ssim(originals, evaluation.from_mean),
-        "mse_mean": mse(originals, evaluation.from_mean),
+        "ssim": sampled["ssim"],
+        "mse": sampled["mse"],
+        "ssim_mean": ssim(originals, of_mean),
+        "mse_mean": mse(originals, of_mean),
     }
-    mean_image = to_numpy(data.train.mean(0, keepdim=True))
-    diagnosis = diagnose(
-        evaluation.metrics["kl"],
-        mse(originals, evaluation.from_mean),
-        mse(originals, np.broadcast_to(mean_image, originals.shape)),
-    )
+    mean_image = np.broadcast_to(to_numpy(data.train.mean(0, keepdim=True)), originals.shape)
+    diagnosis = diagnose(sampled["kl"], mse(originals, of_mean), mse(originals, mean_image))
     return final if diagnosis is None else {**final, "diagnosis": diagnosis}
 
 
 @torch.no_grad()
-def leave(model: VAE, data: Dataset, config: TrainConfig, folder: Path) -> None:
+def leave(model: VAE, data: Dataset, config: TrainConfig, device: torch.device, folder: Path) -> None:
     """Write the model and its pictures into a folder."""
     model.eval()
     save(model, config, folder / "model")
-    device = next(model.parameters()).device
-    random = generator(config.seed, PICTURES, device)
+    random = generator(device, config.seed, PICTURES)
     originals = data.test[: 2 * figures.COLUMNS]
     noise = torch.randn(len(originals), config.latent_dim, generator=random, device=device)
-    figures.reconstructions(originals, model(originals.to(device), noise)[0].cpu(), folder / "reconstructions.png")
     z = torch.randn(6 * figures.COLUMNS, config.latent_dim, generator=random, device=device)
-    figures.samples(model.decode(z), folder / "samples.png")
+    with autocast(config, device):
+        reconstruction, _, _ = model(originals.to(device), noise)
+        decoded = model.decode(z)
+    figures.reconstructions(originals, reconstruction.cpu(), folder / "reconstructions.png")
+    figures.samples(decoded, folder / "samples.png")
 
 
-def generator(seed: int, stream: int, device: torch.device) -> torch.Generator:
-    """Random numbers that depend on seed and stream alone, so that an epoch needs no state of the one before."""
-    state = np.random.SeedSequence([seed, stream % 2**32]).generate_state(1, np.uint64)
+def generator(device: torch.device, *stream: int) -> torch.Generator:
+    """Random numbers that depend on the stream's numbers alone, so that an epoch needs no state of the one before."""
+    state = np.random.SeedSequence(stream).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0]))
 
 

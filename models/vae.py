@@ -19,7 +19,7 @@ class VAE(nn.Module):
     """A Gaussian encoder and a decoder.
 
     A subclass gives `encoder`, from images (N, 1, 28, 28) to features (N, feature_size), and `decoder`, from
-    z (N, latent_dim) to images (N, 1, 28, 28) in [0, 1].
+    z (N, latent_dim) to what a sigmoid makes images of (N, 1, 28, 28).
     """
 
     encoder: nn.Module
@@ -37,8 +37,9 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Images (N, 1, 28, 28) in [0, 1] for z (N, latent_dim)."""
-        images: Tensor = self.decoder(z)
-        return images
+        logits: Tensor = self.decoder(z)
+        # in float32 also under autocast: in bfloat16 a confident sigmoid rounds to 1, and its gradient to 0
+        return torch.sigmoid(logits.float())
 
     def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstruct images from z = mean + deviation * noise, where noise is standard normal (N, latent_dim).
@@ -81,9 +82,7 @@ class ConvVAE(VAE):
                     channels[i + 1], channels[i], kernel_size=3, stride=2, padding=1, output_padding=output_padding
                 ),
             ]
-        self.decoder = nn.Sequential(
-            nn.Linear(latent_dim, feature_size), nn.Unflatten(1, feature_shape), *up, nn.Sigmoid()
-        )
+        self.decoder = nn.Sequential(nn.Linear(latent_dim, feature_size), nn.Unflatten(1, feature_shape), *up)
 
     def on_features(self, channels: int) -> list[nn.Module]:
         """Layers between the last convolution and the heads; a plain convolutional encoder has none."""
@@ -126,7 +125,7 @@ class FullyConnectedVAE(VAE):
             decoder += [nn.Linear(HIDDEN_UNITS if i else latent_dim, HIDDEN_UNITS), nn.LeakyReLU(inplace=True)]
         self.encoder = nn.Sequential(*encoder)
         self.decoder = nn.Sequential(
-            *decoder, nn.Linear(HIDDEN_UNITS, pixels), nn.Unflatten(1, (1, IMAGE_SIDE, IMAGE_SIDE)), nn.Sigmoid()
+            *decoder, nn.Linear(HIDDEN_UNITS, pixels), nn.Unflatten(1, (1, IMAGE_SIDE, IMAGE_SIDE))
         )
 
 

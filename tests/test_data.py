@@ -88,7 +88,6 @@ def test_missing_data_are_said_with_what_to_put_where(tmp_path: Path, monkeypatc
     def no_network(*arguments: object, **options: object) -> None:
         raise urllib.error.URLError("no route to host")
 
-    data._declare_vision_operators()
     monkeypatch.setattr(urllib.request, "urlopen", no_network)
     with pytest.raises(
         DataError, match=r"KMNIST is not in .* and cannot be downloaded \(.*\); put train-images-idx3"
