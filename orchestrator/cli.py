@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import shlex
 import subprocess
 import sys
 from enum import StrEnum
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer._click.exceptions import UsageError  # click's, which typer brings along without naming it
 
 from orchestrator import paths
 from orchestrator.errors import InputError, NotYetError, SweepError
@@ -54,14 +56,14 @@ Workers = Annotated[
 def main() -> None:
     """Run the command; mistakes of the user come out as lines on stderr and an exit status."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except UsageError as error:
+        message = " ".join(error.format_message().split())
+        sys.exit(_say_error(InputError(message)) if message else 2)  # without one, the help has been printed
     except SweepError as error:
         sys.exit(_say_error(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    except BrokenPipeError:  # whoever read our output has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 @app.callback(invoke_without_command=True)
@@ -96,6 +98,8 @@ def launch(
 
     if executor is ExecutorName.ray:
         raise NotYetError("--executor ray: not yet; there are process and inline")
+    if executor is ExecutorName.inline and trial_timeout is not None:
+        raise InputError("--trial-timeout: nothing can end a trial that runs inline; leave one of the two away")
     spec = load(file, sets or [])
     _use_data(data_dir)
     console = stdout()
@@ -228,7 +232,7 @@ def _name_of(sweep: str) -> str:
 
 
 def _command_again() -> str:
-    return " ".join(["sweep", *sys.argv[1:]])
+    return shlex.join(["sweep", *sys.argv[1:]])
 
 
 def _uri_option(tracking_uri: str | None) -> str:

@@ -31,7 +31,7 @@ class DivergenceRule:
     ] = 5.0
     patience: Annotated[
         int, Field(ge=1, description="Steps in a row that must be far away; below, the run has healed.")
-    ] = 50
+    ] = 20
     patience_epochs: Annotated[
         int, Field(ge=1, description="The same in epochs, for the losses that a function yields.")
     ] = 3
@@ -53,11 +53,17 @@ class Divergence:
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=MEDIAN_OF))
 
     def update(self, step: int, loss: float, epoch: int) -> Explosion | None:
-        """Take the next loss in; say where and how it has exploded, if by now it has."""
+        """Take the next loss in; say where and how it has exploded, if by now it has.
+
+        Args:
+            step: optimizer steps so far; 0 where nobody counts them.
+            loss: of that step, or of that epoch.
+            epoch: in which the loss stands, from 1 on.
+        """
         if not math.isfinite(loss):
             before = "" if self.last_finite is None else f" after {self.last_finite:.4g}"
-            reason = f"{self.name} became {loss}{before} at epoch {epoch}, step {step}"
-            return Explosion(reason, epoch, step, self.last_finite)
+            reason = f"{self.name} became {loss}{before} at {_place(epoch, step)}"
+            return Explosion(reason, epoch, step or epoch, self.last_finite)
         self.last_finite = loss
         if loss <= self.bound:
             self.away = 0
@@ -66,14 +72,18 @@ class Divergence:
         if self.away == 0:
             self.away_since = (epoch, step)
         self.away += 1
-        if self.away < self.patience:
+        return self.gone(self.patience)
+
+    def gone(self, least: int) -> Explosion | None:
+        """The explosion of a run that has been far away for at least so many losses, up to now."""
+        if self.away < least:
             return None
         epoch, step = self.away_since
         reason = (
-            f"{self.name} rose from {self.level:.4g} (epoch {self.level_epoch}) at epoch {epoch}, step {step}, "
-            f"and stands at {loss:.4g} {self.patience} losses later"
+            f"{self.name} rose from {self.level:.4g} (epoch {self.level_epoch}) at {_place(epoch, step)}, "
+            f"and came to {self.last_finite:.4g}"
         )
-        return Explosion(reason, epoch, step, loss)
+        return Explosion(reason, epoch, step or epoch, self.last_finite)
 
     @property
     def bound(self) -> float:
@@ -94,3 +104,7 @@ class Divergence:
         level = statistics.median(self.recent)
         if level < self.level:
             self.level, self.level_epoch = level, epoch
+
+
+def _place(epoch: int, step: int) -> str:
+    return f"epoch {epoch}, step {step}" if step else f"epoch {epoch}"

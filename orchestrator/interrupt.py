@@ -1,32 +1,34 @@
-"""Ctrl-C and SIGTERM: the first asks trials to end after their epoch, the second, or ten seconds, ends them at once."""
+"""Ctrl-C and its like: the first has trials end after their epoch, the second, or ten seconds, at once."""
 
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 GRACE_SECONDS = 10
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupt:
     """A context in which signals set flags instead of raising; it can be waited on like a file.
 
-    `requested` says that the sweep is to end, `at_once` that nothing may be waited for any more.
+    `requested` says that the sweep is to end, `at_once` that nothing may be waited for any more. The end of a child
+    process wakes whoever waits, too: its pipe does not tell while a grandchild holds the other end.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self.at_once = False
-        self.raises = False  # whether at_once raises KeyboardInterrupt, for trials that run in this very thread
+        self._raises = False
 
     def __enter__(self) -> "Interrupt":
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._before = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-        }
+        self._before = {number: signal.signal(number, self._on_signal) for number in (*SIGNALS, signal.SIGALRM)}
+        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         return self
 
     def __exit__(
@@ -40,7 +42,7 @@ class Interrupt:
         os.close(self._writer)
 
     def fileno(self) -> int:
-        """Becomes readable when a signal has come."""
+        """Becomes readable when a signal has come, or a child process has ended."""
         return self._reader
 
     def drain(self) -> None:
@@ -48,10 +50,19 @@ class Interrupt:
         with suppress(BlockingIOError):
             os.read(self._reader, 4096)
 
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """For work in this very thread: here `at_once` raises KeyboardInterrupt."""
+        self._raises = True
+        try:
+            yield
+        finally:
+            self._raises = False
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.requested or number == signal.SIGALRM:
             self.at_once = True
-            if self.raises:
+            if self._raises:
                 raise KeyboardInterrupt
         else:
             self.requested = True

@@ -34,12 +34,13 @@ class Plan:
     def is_done(self, trial: Trial) -> bool:
         """Whether it has its result, here or where a launch would take it from."""
         outcome = self.outcomes.get(trial.trial_key)
-        return trial.trial_key in self.reusable or (outcome is not None and outcome.is_result)
+        return trial.trial_key in self.reusable if outcome is None else outcome.is_result
 
     def state(self, trial: Trial) -> str:
         """What a launch would do with it, in words."""
         outcome = self.outcomes.get(trial.trial_key)
-        if outcome is not None:
+        if trial.trial_key in self.outcomes:
+            outcome = outcome or Outcome.INTERRUPTED
             return f"done: {outcome}" if outcome.is_result else f"to run (was {outcome})"
         sweep = self.reusable.get(trial.trial_key)
         return "to run" if sweep is None else f"done in {sweep}"
@@ -78,5 +79,6 @@ def _estimate(pending: Iterable[Trial], records: Iterable[Record], workers: int)
         pace = paces.get(key) or paces.get((trial.function,))
         if pace is None:
             return None
-        total += median(pace) * int(trial.params.get("epochs", 1))
+        epochs = trial.params.get("epochs")
+        total += median(pace) * (epochs if isinstance(epochs, int) else 1)
     return total / workers

@@ -28,11 +28,14 @@ def schema() -> dict[str, Any]:
         "zip": {"properties": {n: _list(s) for n, s in plain.items()}, "additionalProperties": False},
         "configs": {"items": {"properties": plain, "additionalProperties": False}},
     }
+    is_random = {"required": ["method"], "properties": {"method": {"const": "random"}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **document,
-        "if": is_default,
-        "then": {"properties": known},
+        "allOf": [
+            {"if": is_default, "then": {"properties": known}},
+            {"if": is_random, "then": {"required": ["run_cap"]}},
+        ],
     }
 
 
@@ -45,7 +48,7 @@ def _swept(parameter: Parameter) -> dict[str, Any]:
     forms = [parameter.schema, _with(ValueForm.model_json_schema(), "value", parameter.schema)]
     forms.append(_with(ValuesForm.model_json_schema(), "values", _list(parameter.schema)))
     if parameter.is_number:
-        forms.append(RangeForm.model_json_schema() | {"required": ["min", "max"]})
+        forms.append(RangeForm.model_json_schema())
     return {"description": parameter.schema.get("description", ""), "anyOf": forms}
 
 

@@ -51,73 +51,84 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         raise InputError(*expansion.invalid)
     if not expansion.trials:
         raise InputError(f"{spec.source.path}: asks for no trial")
-    with Workspace(work_folder(settings.uri) / spec.name) as workspace:
+    with Interrupt() as interrupt, Workspace(work_folder(settings.uri) / spec.name) as workspace:
         display.say(f"opening the store {settings.uri}")
-        tracker = Tracker(settings.uri, spec)
-        history = tracker.open(len(expansion.trials))
+        with interrupt.raising():
+            tracker = Tracker(settings.uri, spec)
         status = "FAILED"
         try:
-            interrupted = _run(spec, expansion, settings, tracker, history, workspace, display)
-            records = tracker.records(spec.name)
-            table = Table.of(spec, expansion, {record.trial_key: record for record in records})
-            status = "KILLED" if interrupted else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
-            tracker.describe(table.markdown())
+            with interrupt.raising():
+                history = tracker.open(len(expansion.trials))
+            _Launch(spec, expansion, settings, interrupt, tracker, workspace, display).run(history)
+            with interrupt.raising():
+                records = tracker.records(spec.name)
+                table = Table.of(spec, expansion, {record.trial_key: record for record in records})
+                tracker.describe(table.markdown())
+            status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
             tracker.close(status)
-    return Launched(table, interrupted)
+        return Launched(table, interrupt.requested)
 
 
-def _run(
-    spec: SweepSpec,
-    expansion: Expansion,
-    settings: Settings,
-    tracker: Tracker,
-    history: Mapping[str, Record],
-    workspace: Workspace,
-    display: Display,
-) -> bool:
-    """The loop; returns whether it was interrupted."""
-    results = {key for key, record in history.items() if record.outcome and record.outcome.is_result}
-    if spec.reuse:
-        results |= tracker.reuse(trial for trial in expansion.trials if trial.trial_key not in results)
-    sampler = ListSampler(expansion.trials)
-    sampler.replay(results)
-    pending = [trial for trial in expansion.trials if trial.trial_key not in results]
-    if not pending:
-        return False
-    with Interrupt() as interrupt, _executor(spec, len(expansion.trials), settings, interrupt) as executor:
-        display.say("looking at the data")
-        executor.prepare([trial.params for trial in pending])
-        with display.live(total=len(expansion.trials), done=len(expansion.trials) - len(pending)):
-            while True:
-                while not interrupt.requested and executor.has_free_slot and (trial := sampler.ask()):
-                    tracker.start(trial)
-                    display.start(trial)
-                    executor.submit(trial, workspace.of(trial))
-                if executor.idle:
-                    return interrupt.requested
-                for trial, event in executor.events():
-                    tracker.record(trial, event, workspace.of(trial))
-                    display.show(trial, event)
-                    if event.is_final:
-                        sampler.tell(trial, event)
-                        if event.outcome.is_result:
-                            workspace.remove(trial)
+@dataclass(frozen=True)
+class _Launch:
+    spec: SweepSpec
+    expansion: Expansion
+    settings: Settings
+    interrupt: Interrupt
+    tracker: Tracker
+    workspace: Workspace
+    display: Display
 
+    def run(self, history: Mapping[str, Record]) -> None:
+        """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted."""
+        results = {key for key, record in history.items() if record.outcome and record.outcome.is_result}
+        if self.spec.reuse:
+            with self.interrupt.raising():
+                results |= self.tracker.reuse(self.expansion.trials)
+        sampler = ListSampler(self.expansion.trials)
+        sampler.replay(results)
+        pending = [trial for trial in self.expansion.trials if trial.trial_key not in results]
+        if not pending or self.interrupt.requested:
+            return
+        total = len(self.expansion.trials)
+        with self._executor(len(pending)) as executor:
+            self.display.say("looking at the data")
+            executor.prepare([trial.params for trial in pending])
+            with self.display.live(total, done=total - len(pending)):
+                self._loop(sampler, executor)
 
-def _executor(spec: SweepSpec, trials: int, settings: Settings, interrupt: Interrupt) -> Executor:
-    if settings.executor == "inline":
-        return InlineExecutor(spec.function.name, spec.divergence, interrupt, share(trials, 1).threads)
-    shares = share(trials, settings.workers)
-    return ProcessExecutor(
-        spec.function.name,
-        spec.divergence,
-        interrupt,
-        workers=shares.workers,
-        threads=shares.threads,
-        gpus=shares.gpus,
-        trial_timeout=settings.trial_timeout,
-    )
+    def _loop(self, sampler: ListSampler, executor: Executor) -> None:
+        while True:
+            while not self.interrupt.requested and executor.has_free_slot and (trial := sampler.ask()):
+                self.tracker.start(trial)
+                self.display.start(trial)
+                executor.submit(trial, self.workspace.of(trial))
+            if executor.idle:
+                return
+            for trial, event in executor.events():
+                self.tracker.record(trial, event, self.workspace.of(trial))
+                self.display.show(trial, event)
+                if event.is_final:
+                    sampler.tell(trial, event)
+                    if event.outcome.is_result:
+                        self.workspace.remove(trial)
+
+    def _executor(self, pending: int) -> Executor:
+        function, rule, trials = self.spec.function.name, self.spec.divergence, len(self.expansion.trials)
+        if self.settings.executor == "inline":
+            return InlineExecutor(function, rule, self.interrupt, share(trials, 1).threads)
+        shares = share(trials, self.settings.workers)
+        return ProcessExecutor(
+            function,
+            rule,
+            self.interrupt,
+            workers=min(shares.workers, pending),
+            threads=shares.threads,
+            gpus=shares.gpus,
+            log=self.workspace.log,
+            trial_timeout=self.settings.trial_timeout,
+        )

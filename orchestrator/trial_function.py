@@ -20,8 +20,11 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
+from pydantic_core import PydanticSerializationError
 
 from orchestrator.trial import Params
+
+LONGEST_VALUE = 500  # characters: MLflow cuts what is far longer, and its UI shows no more
 
 
 class FunctionError(Exception):
@@ -57,6 +60,8 @@ class Parameter:
         """
         if self.is_integer and isinstance(value, float) and value.is_integer():
             value = int(value)
+        if len(str(value)) > LONGEST_VALUE:
+            raise ValueError(f"is longer than {LONGEST_VALUE} characters; put it into a file and name that")
         try:
             typed = self.adapter.validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
@@ -94,6 +99,8 @@ class TrialFunction:
             return TypeAdapter(self.config_type).validate_python(dict(params))
         except ValidationError as error:
             raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        except Exception as error:  # whatever a user's __post_init__ raises
+            raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def find(name: str) -> TrialFunction:
@@ -105,10 +112,13 @@ def find(name: str) -> TrialFunction:
     module_name, _, function_name = name.partition(":")
     if not (module_name and function_name.isidentifier()):
         raise FunctionError(f"{name!r} is not of the form package.module:function")
-    config_type, version = _read(module_name, function_name) or _import(module_name, function_name)
-    if not (isinstance(config_type, type) and dataclasses.is_dataclass(config_type)):
-        raise FunctionError(f"the first argument of {name} is not annotated with a dataclass")
-    return TrialFunction(name, version, config_type, _parameters(config_type))
+    try:
+        config_type, version = _read(module_name, function_name) or _import(module_name, function_name)
+        return TrialFunction(name, version, config_type, _parameters(name, config_type))
+    except FunctionError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's modules may fail in any way while they are imported
+        raise FunctionError(f"{name} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def load(name: str) -> Callable[..., Any]:
@@ -118,7 +128,9 @@ def load(name: str) -> Callable[..., Any]:
     return function
 
 
-def _parameters(config_type: type) -> dict[str, Parameter]:
+def _parameters(function: str, config_type: Any) -> dict[str, Parameter]:
+    if not (isinstance(config_type, type) and dataclasses.is_dataclass(config_type)):
+        raise FunctionError(f"the first argument of {function} is not annotated with a dataclass")
     hints = typing.get_type_hints(config_type, include_extras=True)
     parameters = {}
     for field in dataclasses.fields(config_type):
@@ -127,7 +139,8 @@ def _parameters(config_type: type) -> dict[str, Parameter]:
         try:
             adapter = TypeAdapter(hints[field.name], config=ConfigDict(allow_inf_nan=False))
             parameters[field.name] = Parameter(field.name, adapter, _default(field, adapter))
-        except PydanticUserError as error:
+            _ = parameters[field.name].schema  # here, where one can say of which field it cannot be made
+        except (PydanticUserError, PydanticSerializationError) as error:
             raise FunctionError(
                 f"{config_type.__name__}.{field.name}: a parameter is a number, a string, a truth value or a list"
             ) from error
@@ -142,14 +155,12 @@ def _default(field: dataclasses.Field[Any], adapter: TypeAdapter[Any]) -> Any:
 
 
 def _import(module_name: str, function_name: str) -> tuple[Any, int]:
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-        arguments = list(inspect.signature(function).parameters)
-        hints = typing.get_type_hints(function)
-    except AttributeError as error:
-        raise FunctionError(f"module {module_name} has no function {function_name}") from error
-    except Exception as error:  # a user's module may fail in any way while it is imported
-        raise FunctionError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+    module = importlib.import_module(module_name)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise FunctionError(f"module {module_name} has no function {function_name}")
+    arguments = list(inspect.signature(function).parameters)
+    hints = typing.get_type_hints(function)
     return (hints.get(arguments[0]) if arguments else None), getattr(function, "version", 1)
 
 
@@ -170,9 +181,10 @@ def _read(module_name: str, function_name: str) -> tuple[Any, int] | None:
     except SyntaxError as error:
         raise FunctionError(f"{found.origin}:{error.lineno}: {error.msg}") from error
     function = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function_name), None)
-    if function is None or function.decorator_list or not function.args.args:
+    arguments = [*function.args.posonlyargs, *function.args.args] if function else []
+    if function is None or function.decorator_list or not arguments:
         return None
-    annotation = function.args.args[0].annotation
+    annotation = arguments[0].annotation
     version = _constant_version(tree, function_name)
     source = isinstance(annotation, ast.Name) and _imported_from(tree, annotation.id)
     if version is None or not source:
@@ -191,11 +203,12 @@ def _imported_from(tree: ast.Module, name: str) -> tuple[str, str] | None:
 
 def _constant_version(tree: ast.Module, function_name: str) -> int | None:
     """What the module assigns to `function.version`: 1 where it does not, None where only running it would tell."""
-    version: int | None = 1
-    for node in ast.walk(tree):
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        for target in targets:
-            if ast.unparse(target) == f"{function_name}.version":
-                value = node.value.value if isinstance(node.value, ast.Constant) else None  # type: ignore[attr-defined]
-                version = value if isinstance(value, int) else None
-    return version
+    name = f"{function_name}.version"
+    mentions = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node) == name]
+    if not mentions:
+        return None if "setattr" in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} else 1
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
+            value = node.value.value if isinstance(node.value, ast.Constant) else None
+            return value if isinstance(value, int) and len(mentions) == 1 else None
+    return None

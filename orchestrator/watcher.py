@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestrator.divergence import Divergence, DivergenceRule
-from orchestrator.events import Explosion, Finished
-from orchestrator.trial import Outcome
+from orchestrator.events import Explosion
 
-LOSSES = ("loss", "train_loss", "val_loss")
+VALIDATION = {"val_loss"}
+LOSSES = VALIDATION | {"loss", "train_loss"}
+STEPS_AT_END = 3  # far away in a row: a single one may be a jump that would have healed
 
 
 class ExplodedError(Exception):
@@ -17,12 +18,18 @@ class ExplodedError(Exception):
 
 @dataclass
 class Watcher:
-    """Follows the losses of a trial, by step where the function calls `watch`, by epoch where it does not."""
+    """Follows the losses of a trial: by step where the function calls `watch`, and by epoch.
+
+    Of a function that calls `watch`, only the validation loss is followed by epoch: its training loss is a mean over
+    steps that have been seen already, and a single one that healed may have raised it.
+    """
 
     rule: DivergenceRule
     epoch: int = 1
+    last_step: int = 0
     explosion: Explosion | None = None
-    series: dict[str, Divergence] = field(default_factory=dict)
+    by_step: Divergence | None = None
+    by_epoch: dict[str, Divergence] = field(default_factory=dict)
 
     def step(self, step: int, loss: float, grad_norm: float, **also: float) -> None:
         """The `watch` that a trial function is given.
@@ -36,16 +43,16 @@ class Watcher:
         Raises:
             ExplodedError: the trial has exploded and is to end.
         """
-        explosion = self._update("loss", step, float(loss), self.rule.patience)
+        self.last_step = step = int(step)
+        if not self.rule.enabled:
+            return
+        if self.by_step is None:
+            self.by_step = Divergence("loss", self.rule.factor, self.rule.patience)
+        explosion = self.by_step.update(step, float(loss), self.epoch)
         if explosion is None and not math.isfinite(grad_norm):
-            explosion = Explosion(
-                f"gradient norm became {float(grad_norm)} at a loss of {float(loss):.4g} "
-                f"at epoch {self.epoch}, step {step}",
-                self.epoch,
-                step,
-                float(loss),
-            )
-        if explosion is not None and self.rule.enabled:
+            reason = f"gradient norm became {float(grad_norm)} at a loss of {float(loss):.4g}"
+            explosion = Explosion(f"{reason} at epoch {self.epoch}, step {step}", self.epoch, step, float(loss))
+        if explosion is not None:
             told = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
             self.explosion = replace(explosion, reason=explosion.reason + told)
             raise ExplodedError(self.explosion.reason)
@@ -53,15 +60,21 @@ class Watcher:
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Take in what a function yielded; sets `explosion` where it tells of one."""
         self.epoch = epoch + 1
-        for name in LOSSES:
-            if name in metrics and self.explosion is None and self.rule.enabled:
-                self.explosion = self._update(name, epoch, metrics[name], self.rule.patience_epochs, epoch)
+        if not self.rule.enabled:
+            return
+        for name in sorted(metrics.keys() & (VALIDATION if self.by_step else LOSSES)):
+            series = self.by_epoch.setdefault(name, Divergence(name, self.rule.factor, self.rule.patience_epochs))
+            self.explosion = self.explosion or series.update(self.last_step, metrics[name], epoch)
 
-    def ended(self) -> Finished | None:
-        """The end of a trial that exploded, also where its function kept `watch`'s exception to itself."""
-        return Finished(Outcome.EXPLODED, explosion=self.explosion) if self.explosion else None
-
-    def _update(self, name: str, step: int, loss: float, patience: int, epoch: int | None = None) -> Explosion | None:
-        by = "epoch" if epoch else "step"
-        series = self.series.setdefault(f"{name} by {by}", Divergence(name, self.rule.factor, patience))
-        return series.update(step, loss, epoch or self.epoch)
+    def run_ended(self, final: Mapping[str, float]) -> None:
+        """The function has returned: what is far away now will not come back."""
+        if not self.rule.enabled or self.explosion:
+            return
+        epoch = self.epoch - 1
+        for name, value in final.items():
+            if not math.isfinite(value):
+                reason = f"the final {name} is {value}"
+                self.explosion = Explosion(reason, epoch, self.last_step or epoch, None)
+        series = [] if self.by_step is None else [(self.by_step, STEPS_AT_END)]
+        for one, least in [*series, *((one, 1) for one in self.by_epoch.values())]:
+            self.explosion = self.explosion or one.gone(least)

@@ -1,15 +1,17 @@
 """The child's side: run a trial function, watch its losses, say what happens. Knows nothing of MLflow or YAML."""
 
+import faulthandler
 import inspect
 import math
 import os
+import re
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -20,11 +22,12 @@ from pydantic import Field, TypeAdapter
 
 from orchestrator import events, trial_function
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Explosion, Finished, Progress, Started
+from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params
 from orchestrator.watcher import ExplodedError, Watcher
 
+METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -68,17 +71,20 @@ def run(task: Task) -> Generator[Event, None, None]:
         offered = {"workdir": task.workdir, "watch": watcher.step}
         wanted = {k: v for k, v in offered.items() if k in inspect.signature(function).parameters}
         prepare = getattr(function, "prepare", None)
-        yield Started(os.getpid(), _threads(), prepare(config) if prepare else None)
+        yield Started(os.getpid(), _threads(), _dataset(prepare(config) if prepare else None))
         result = function(config, **wanted)
         if isinstance(result, Generator):
-            with closing(result):
+            with _closed(result):
                 result = yield from _epochs(result, watcher)
-        yield watcher.ended() or _completed(result, watcher.epoch - 1)
+        metrics, diagnosis = _final(result)
+        watcher.run_ended(metrics)
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        yield _exploded(watcher) or Finished(Outcome.COMPLETED, finite, diagnosis=diagnosis)
     except ExplodedError:
-        yield watcher.ended() or Finished(Outcome.FAILED, reason="it raised what only `watch` may raise")
+        yield _exploded(watcher) or Finished(Outcome.FAILED, reason="it raised what only `watch` may raise")
     except (Exception, SystemExit) as error:
         traceback.print_exc()
-        yield watcher.ended() or Finished(Outcome.FAILED, reason=_in_a_line(error))
+        yield _exploded(watcher) or Finished(Outcome.FAILED, reason=_in_a_line(error))
 
 
 def prepare(function: str, configs: Sequence[Params]) -> str | None:
@@ -90,9 +96,9 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
             check(config_of(params))  # type: ignore[misc]
     except (OSError, ValueError) as error:
         return str(error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
-        return _in_a_line(error)
+        return f"{function} cannot be used: {_in_a_line(error)}"
     return None
 
 
@@ -104,15 +110,18 @@ def limit_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def serve(connection: Connection, function: str, threads: int, gpu: str | None) -> None:
+def serve(connection: Connection, function: str, threads: int, gpu: str | None, log: Path) -> None:
     """Live as a worker process: take tasks from the connection and send events, until it is closed."""
     os.setsid()  # Ctrl-C in the terminal is for the orchestrator; and trials' own children can be killed with us
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    _log_to(log)
+    faulthandler.enable()
     limit_threads(threads)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    with suppress(Exception):  # import early what takes seconds; `prepare` meets an error again, and tells
+    with suppress(Exception, SystemExit):  # import early what takes seconds; `prepare` meets an error again, and tells
         trial_function.load(function)
     try:
         while True:
@@ -122,8 +131,6 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None) 
                 case Task() as task:
                     _log_to(task.workdir / LOG_FILE)
                     for event in _until_stopped(run(task), connection):
-                        sys.stdout.flush()
-                        sys.stderr.flush()
                         connection.send_bytes(events.encode(event))
                 case Stop():  # came too late: the trial had ended
                     pass
@@ -148,28 +155,49 @@ def _epochs(generator: Generator[Mapping[str, Any], None, Any], watcher: Watcher
             return None
 
 
-def _completed(result: Any, epochs: int) -> Finished:
+def _exploded(watcher: Watcher) -> Finished | None:
+    # also where a function kept to itself what `watch` raised
+    return Finished(Outcome.EXPLODED, explosion=watcher.explosion) if watcher.explosion else None
+
+
+def _final(result: Any) -> tuple[dict[str, float], str | None]:
     if result is None:
-        return Finished(Outcome.COMPLETED)
+        return {}, None
     if not isinstance(result, Mapping):
         raise TypeError(f"the trial function returned {result!r}, not a mapping of metrics")
     diagnosis = result.get("diagnosis")
     metrics = _numbers({name: value for name, value in result.items() if name != "diagnosis"})
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            explosion = Explosion(f"the final {name} is {value}, after epoch {epochs}", epochs, epochs, None)
-            return Finished(Outcome.EXPLODED, explosion=explosion)
-    return Finished(Outcome.COMPLETED, metrics, diagnosis=None if diagnosis is None else str(diagnosis))
+    return metrics, None if diagnosis is None else str(diagnosis)
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     numbers = {}
     for name, value in metrics.items():
+        if not (isinstance(name, str) and METRIC_NAME.fullmatch(name)):
+            raise ValueError(f"{name!r} is no metric name for MLflow: up to 250 letters, digits, _ - . : / and spaces")
         try:
-            numbers[str(name)] = float(value)
+            numbers[name] = float(value)
         except (TypeError, ValueError) as error:
             raise TypeError(f"the metric {name} is {value!r}, not a number") from error
     return numbers
+
+
+def _dataset(told: Any) -> dict[str, str | int] | None:
+    if not isinstance(told, Mapping):
+        return None
+    return {str(name): value if isinstance(value, int) else str(value) for name, value in told.items()}
+
+
+@contextmanager
+def _closed(generator: Generator[Any, None, Any]) -> Iterator[None]:
+    """As contextlib.closing, but what a function raises while it is closed ends nothing but itself."""
+    try:
+        yield
+    finally:
+        try:
+            generator.close()
+        except Exception:
+            traceback.print_exc()
 
 
 def _in_a_line(error: BaseException) -> str:
@@ -197,10 +225,12 @@ def _log_to(path: Path) -> None:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(log.fileno(), stream.fileno())
+            # the last words of a dying process count
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
 def _die_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)

@@ -43,6 +43,11 @@ class Workspace:
         self._holder.unlink(missing_ok=True)
         self._lock.release()
 
+    @property
+    def log(self) -> Path:
+        """What workers print outside trials."""
+        return self.folder / "workers.log"
+
     def of(self, trial: Trial) -> Path:
         """The trial's own folder."""
         return self.folder / trial.trial_key

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-ROOT = TESTS.parent
+
+# Tests run in folders of their own, in pipes, whatever the environment says of data, colours and width.
+if "SWEEP_DATA_DIR" in os.environ:
+    os.environ["SWEEP_DATA_DIR"] = str(Path(os.environ["SWEEP_DATA_DIR"]).absolute())
+for name in ("FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,8 @@ def test_bad_input_is_exit_2_with_a_line_and_no_traceback(sweep: Sweep, argument
     done = sweep(*arguments)
     assert done.returncode == 2
     assert says in done.stderr
+    assert done.stderr.startswith("sweep: ")
+    assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
@@ -92,7 +94,7 @@ def test_a_store_that_cannot_be_opened_is_said_in_a_line(write: Write, sweep: Sw
 def test_what_is_piped_is_not_cut_wrapped_or_coloured(store: str, write: Write, sweep: Sweep) -> None:
     name = "a name that is quite long and goes on and on for well over a hundred columns " * 2
     path = write(f"name: {name.strip()}\ntrial: toys:train\nparameters: {{x: {{values: [1, 2]}}, mode: nan}}")
-    done = sweep("launch", path, COLUMNS="40", FORCE_COLOR="")
+    done = sweep("launch", path, COLUMNS="40", FORCE_COLOR="1")
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if "loss explosion" in line and "[" not in line]
     assert len(rows) == 2

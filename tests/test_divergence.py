@@ -105,4 +105,41 @@ def test_a_disabled_rule_sees_nothing() -> None:
     watcher = Watcher(DivergenceRule(enabled=False))
     watcher.step(1, math.nan, math.nan)
     watcher.epoch_ended(1, {"train_loss": math.nan})
-    assert watcher.ended() is None
+    watcher.run_ended({"ssim": math.nan})
+    assert watcher.explosion is None
+
+
+def test_a_rise_that_is_still_open_at_the_end_is_an_explosion_too() -> None:
+    watcher = Watcher(RULE)
+    for step, loss in enumerate([*healthy(100), 5000.0, 5000.0, 5000.0], start=1):
+        watcher.step(step, loss, 1.0)
+    watcher.epoch_ended(1, {"train_loss": 300.0})
+    assert watcher.explosion is None
+    watcher.run_ended({})
+    assert watcher.explosion is not None
+    assert watcher.explosion.step == 101
+
+
+def test_a_jump_of_the_very_last_step_is_none() -> None:
+    watcher = Watcher(RULE)
+    for step, loss in enumerate([*healthy(100), 5000.0], start=1):
+        watcher.step(step, loss, 1.0)
+    watcher.run_ended({"ssim": 0.8})
+    assert watcher.explosion is None
+
+
+def test_a_training_mean_that_a_healed_jump_raised_is_none() -> None:
+    watcher = Watcher(RULE)
+    watcher.step(1, 50.0, 1.0)
+    for epoch, loss in enumerate([50.0, 40.0, 1e6, 1e6, 1e6, 1e6], start=1):
+        watcher.epoch_ended(epoch, {"train_loss": loss, "val_loss": 45.0})
+    watcher.run_ended({})
+    assert watcher.explosion is None
+
+
+def test_a_final_metric_that_is_not_finite_is_an_explosion_after_the_last_step() -> None:
+    watcher = Watcher(RULE)
+    watcher.step(7, 50.0, 1.0)
+    watcher.epoch_ended(1, {"val_loss": 50.0})
+    watcher.run_ended({"ssim": math.nan})
+    assert watcher.explosion == Explosion("the final ssim is nan", 1, 7, None)

@@ -175,7 +175,15 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("seeds: [1, 1]", "sweep.yaml:1: seeds[1]: 1 stands here twice"),
         ("zip: {var: [1, 2], lr: [1]}", "the lists must be of equal length: var has 2, lr has 1"),
         ("name: ../x", "'../x' cannot be a name"),
-        ("metric: {name: ssim}", "metric.goal: field required"),
+        ("metric: {goal: minimize}", "metric.name: field required"),
+        ("name: x\nparamters:\n  var: 1\n", "sweep.yaml:2: paramters: unknown key; did you mean parameters?"),
+        ("parameters: {var: {value: 1, values: [1]}}", "give `value` or `values`, not both"),
+        ("parameters: {var: {min: 1}}", "parameters.var.max: field required"),
+        ("parameters: {latent_dim: {min: 0.5, max: 9}}", "min and max must be whole numbers here"),
+        ("parameters: {lr: {min: 1, max: 1000, distribution: log_uniform}}", "log_uniform takes logarithms"),
+        ("parameters: {var: {values: [1, 2], probabilities: [-1, 2]}}", "parameters.var.probabilities[0]: "),
+        ("name: 'var\n\n'", "cannot be a name"),
+        ("seeds: [-1]", "seeds[0]: input should be greater than or equal to 0"),
         ("trial: nowhere:f", "trial: there is no module nowhere"),
         ("trial: models.train:nope", "trial: module models.train has no function nope"),
         ("trial: models", "is not of the form package.module:function"),
@@ -227,6 +235,17 @@ def test_a_grid_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
 def test_searches_are_not_yet(tmp_path: Path, method: str) -> None:
     with pytest.raises(NotYetError, match="not yet"):
         loaded(tmp_path, f"method: {method}")
+
+
+def test_a_range_gives_values_of_the_parameters_own_type(tmp_path: Path) -> None:
+    ranged = expand(loaded(tmp_path, "parameters: {var: {min: 1, max: 3}}")).trials
+    listed = expand(loaded(tmp_path, "parameters: {var: {values: [1, 2, 3]}}")).trials
+    assert [trial.trial_key for trial in ranged] == [trial.trial_key for trial in listed]
+
+
+def test_every_wrong_set_is_said(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, "parameters: {}", "vra=1", "var=0", "lr=1", "lr=2")
+    assert [line.split(":")[0] for line in said] == ["--set vra=1", "--set var=0", "--set lr=2"]
 
 
 @pytest.mark.parametrize("override", ["var", "var=", "var=abc", "vra=1", "var=-1", "epochs=1.5"])

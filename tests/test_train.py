@@ -1,4 +1,3 @@
-import math
 from collections.abc import Generator
 from pathlib import Path
 
@@ -6,8 +5,13 @@ import pytest
 import torch
 
 from models.config import TrainConfig
+from models.data import Dataset
 from models.train import prepare, train
+from models.vae import build
+from orchestrator import worker
 from orchestrator.divergence import DivergenceRule
+from orchestrator.events import Finished
+from orchestrator.trial import Outcome
 from orchestrator.watcher import ExplodedError, Watcher
 
 SMALL = {"dataset": "digits", "architecture": "fc", "num_layers": 1, "batch_size": 64, "epochs": 2, "lr": 2e-3}
@@ -46,6 +50,47 @@ def test_each_epoch_is_yielded_and_the_test_set_comes_last() -> None:
     assert yielded[0]["val_recon"] == pytest.approx(784 * yielded[0]["val_mse"] / (2 * 0.25), rel=1e-4)
 
 
+def test_metrics_are_those_of_a_plain_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    # three parts that differ, sizes that no batch divides, and a step too small to change the weights
+    generator = torch.Generator().manual_seed(0)
+    parts = [torch.rand(n, 1, 28, 28, generator=generator) * scale for n, scale in ((23, 1.0), (17, 0.5), (11, 0.1))]
+    data = Dataset("tiny", "here", "0", *parts)
+    monkeypatch.setattr("models.train.load", lambda name, root: data)
+    monkeypatch.setattr("models.train.EVALUATION_BATCH", 7)
+    config = TrainConfig(architecture="fc", num_layers=1, latent_dim=4, batch_size=5, lr=1e-30, epochs=1, seed=3)
+    seen: list[tuple[int, float, float]] = []
+    (metrics,), final = drained(train(config, None, lambda step, loss, norm, **_: seen.append((step, loss, norm))))
+
+    torch.manual_seed(config.seed)
+    model = build(config).double()
+
+    def expected(images: torch.Tensor) -> dict[str, float]:
+        images = images.double()
+        mean, log_variance = model.encode(images)
+        kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean().item()
+        recon = [
+            (images - model.decode(mean + (log_variance / 2).exp() * torch.randn_like(mean))).pow(2).flatten(1).sum(1)
+            for _ in range(200)
+        ]
+        return {"kl": kl, "recon": torch.stack(recon).mean().item() / (2 * config.var)}
+
+    for part, images in (("train", data.train), ("val", data.val)):
+        want = expected(images)
+        assert metrics[f"{part}_kl"] == pytest.approx(want["kl"], rel=1e-4)  # no noise in it: it is exact
+        assert metrics[f"{part}_recon"] == pytest.approx(want["recon"], rel=0.02)
+    assert metrics["val_mse"] == pytest.approx(metrics["val_recon"] * 2 * config.var / 784, rel=1e-4)
+    assert final["mse"] == pytest.approx(expected(data.test)["recon"] * 2 * config.var / 784, rel=0.02)
+    assert [step for step, _, _ in seen] == [1, 2, 3, 4, 5]
+    sizes = [5, 5, 5, 5, 3]
+    assert metrics["train_loss"] == pytest.approx(
+        sum(n * loss for n, (_, loss, _) in zip(sizes, seen, strict=True)) / 23
+    )
+    assert metrics["grad_norm"] == pytest.approx(
+        sum(n * norm for n, (_, _, norm) in zip(sizes, seen, strict=True)) / 23
+    )
+    assert metrics["grad_norm"] > 1
+
+
 @pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])
 def test_the_same_seed_gives_the_same_numbers_to_the_bit(architecture: str) -> None:
     config = TrainConfig(**{**SMALL, "architecture": architecture, "num_layers": 2})
@@ -64,9 +109,12 @@ def test_another_seed_gives_other_numbers() -> None:
     assert finals[0] != finals[1]
 
 
-def test_bfloat16_learns_as_well() -> None:
+@pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])
+def test_bfloat16_learns_as_well(architecture: str) -> None:
     exact, half = (
-        drained(train(TrainConfig(**{**SMALL, "epochs": 4, "precision": precision})))[0][-1]["val_loss"]
+        drained(train(TrainConfig(**{**SMALL, "architecture": architecture, "epochs": 4, "precision": precision})))[0][
+            -1
+        ]["val_loss"]
         for precision in ("fp32", "bf16")
     )
     assert half == pytest.approx(exact, rel=0.05)
@@ -150,14 +198,13 @@ HEALTHY = [
 
 
 @pytest.mark.slow
-def test_twenty_healthy_runs_raise_no_alarm() -> None:
+def test_twenty_healthy_runs_raise_no_alarm(tmp_path: Path) -> None:
     assert len(HEALTHY) == 20
     for settings in HEALTHY:
-        watcher = Watcher(DivergenceRule())
-        yielded, final = drained(train(TrainConfig(dataset="digits", epochs=8, **settings), None, watcher.step))
-        assert watcher.explosion is None, settings
-        assert all(math.isfinite(value) for metrics in yielded for value in metrics.values()), settings
-        assert math.isfinite(float(final["ssim"])), settings
+        params = {"dataset": "digits", "epochs": 8, **settings}
+        finished = list(worker.run(worker.Task("models.train:train", params, tmp_path, DivergenceRule())))[-1]
+        assert isinstance(finished, Finished)
+        assert finished.outcome is Outcome.COMPLETED, (settings, finished)
 
 
 @pytest.mark.slow

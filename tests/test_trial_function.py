@@ -45,11 +45,46 @@ def test_what_the_source_does_not_tell_is_learned_by_importing(module) -> None:
 
 def test_a_module_that_cannot_be_imported_is_said_with_the_cause(module) -> None:
     module("x = 1 / 0\n@staticmethod\ndef train(config): ...\n")
-    with pytest.raises(FunctionError, match="heavy cannot be imported: ZeroDivisionError"):
+    with pytest.raises(FunctionError, match="heavy:train cannot be read: ZeroDivisionError"):
         trial_function.find("heavy:train")
     module("def train(config:\n")
     with pytest.raises(FunctionError, match=r"heavy.py:\d: "):
         trial_function.find("heavy:train")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from missing_module import Config\ndef train(config: Config): ...\n",
+        "import sys\nsys.exit(0)\n@staticmethod\ndef train(config): ...\n",
+        "def train(config: 'Nowhere'): ...\n",
+        "from dataclasses import dataclass\nfrom collections.abc import Callable\n@dataclass\nclass C:\n"
+        "    f: Callable[[], int] = len\ndef train(config: C): ...\n",
+        "train = 5\n",
+    ],
+)
+def test_what_cannot_be_read_is_said_and_nothing_else_happens(module, source: str) -> None:
+    module(source)
+    with pytest.raises(FunctionError):
+        trial_function.find("heavy:train")
+
+
+SETS = ["train.version: int = 7", "setattr(train, 'version', 7)", "if True:\n    train.version = 7"]
+
+
+@pytest.mark.parametrize("version", SETS)
+def test_a_version_that_is_set_in_another_way_is_found_by_importing(module, version: str) -> None:
+    module(f"from light_config import Config\ndef train(config: Config, /): ...\n{version}\n")
+    assert trial_function.find("heavy:train").version == 7
+
+
+def test_an_error_of_the_users_own_check_is_a_mistake_of_the_combination(module) -> None:
+    module(
+        "from dataclasses import dataclass\n@dataclass\nclass C:\n    x: int = 0\n"
+        "    def __post_init__(self): {}['missing']\ndef train(config: C): ...\n"
+    )
+    with pytest.raises(ValueError, match="KeyError"):
+        trial_function.find("heavy:train").resolve({})
 
 
 def test_the_version_changes_the_identity_of_a_trial() -> None:

@@ -63,6 +63,15 @@ def test_a_loss_that_rises_for_good_is_an_explosion_and_keeps_its_curve(run: Run
     assert [event.epoch for event in events if isinstance(event, Progress)] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("epochs", [3, 4])
+def test_a_loss_that_rises_in_the_last_epochs_is_an_explosion(run: Run, epochs: int) -> None:
+    finished = run("train", mode="rise", epochs=epochs)[-1]
+    assert isinstance(finished, Finished)
+    assert finished.explosion is not None
+    assert finished.explosion.epoch == 3
+    assert "step" not in finished.explosion.reason
+
+
 def test_watch_ends_a_trial_within_its_epoch(run: Run) -> None:
     _, finished = run("watched")
     assert isinstance(finished, Finished)

@@ -101,3 +101,47 @@ def needs_size(config: Required):
 
 def without_annotation(config):
     yield {"train_loss": 1.0}
+
+
+def forked(config: Config):
+    yield {"epoch": 1, "train_loss": 1.0}
+    if os.fork() == 0:
+        time.sleep(600)
+    print("last words")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def chatty(config: Config):
+    while True:
+        yield {"train_loss": 1.0}
+
+
+def stubborn_end(config: Config):
+    try:
+        while True:
+            time.sleep(0.05)
+            yield {"train_loss": 1.0}
+    finally:
+        raise ValueError("no end")
+
+
+def renamed(config: Config):
+    yield {"epoch": 1, "train_loss": 1.0, "score": 0.3}
+    return {"score": 0.99}
+
+
+def badly_named(config: Config):
+    yield {"epoch": 1, "acc@1": 1.0}
+
+
+def pictures(config: Config, workdir: Path):
+    (workdir / "artifacts").mkdir()
+    (workdir / "artifacts" / "broken.png").write_text("no picture")
+    yield {"epoch": 1, "train_loss": 1.0}
+
+
+def odd_data(config: Config):
+    yield {"epoch": 1, "train_loss": 1.0}
+
+
+odd_data.prepare = lambda config: {"name": "odd", "size": 1.5, "shape": (2, 3)}

@@ -1,7 +1,6 @@
 """Runs trials one after the other in this process and thread, so that pdb and print work."""
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -42,8 +41,13 @@ class InlineExecutor:
         return self._running is None
 
     def prepare(self, configs: Sequence[Params]) -> None:
-        if problem := worker.prepare(self.function, configs):
-            raise InputError(problem)
+        try:
+            with self.interrupt.raising():
+                problem = worker.prepare(self.function, configs)
+        except KeyboardInterrupt:
+            return
+        if problem:
+            raise InputError(*problem.splitlines())
 
     def submit(self, trial: Trial, workdir: Path) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -62,15 +66,7 @@ class InlineExecutor:
 
     def _next(self, running: Generator[Event, None, None]) -> Event:
         try:
-            with self._interruptible():
+            with self.interrupt.raising():
                 return next(running)
         except KeyboardInterrupt:
             return Finished(Outcome.INTERRUPTED)
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        self.interrupt.raises = True
-        try:
-            yield
-        finally:
-            self.interrupt.raises = False

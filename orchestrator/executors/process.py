@@ -12,6 +12,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import TracebackType
 
+from pydantic import ValidationError
+
 from orchestrator import events, worker
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
@@ -33,14 +35,14 @@ class Worker:
     lost: bool = False  # its end of the pipe is closed, so it is dead or dying
 
     def send(self, message: worker.Message) -> None:
-        with suppress(BrokenPipeError, ConnectionResetError):  # that it has died is seen when its events are read
+        with suppress(OSError):  # that it has died is seen when its events are read
             self.connection.send_bytes(worker.messages.dump_json(message))
 
     def receive(self) -> bytes | None:
         """The next message, or None if there is none by now."""
         try:
             return self.connection.recv_bytes() if self.connection.poll() else None
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # closed, or cut off within a message
             self.lost = True
             return None
 
@@ -71,6 +73,7 @@ class ProcessExecutor:
         *,
         workers: int,
         threads: int,
+        log: Path = Path(os.devnull),
         gpus: Sequence[str] = (),
         trial_timeout: float | None = None,
     ) -> None:
@@ -78,6 +81,7 @@ class ProcessExecutor:
         self.divergence = divergence
         self.interrupt = interrupt
         self.threads = threads
+        self.log = log  # of what workers print outside trials
         self.gpus = gpus
         self.trial_timeout = trial_timeout
         self._slots: list[Worker | None] = [None] * workers
@@ -110,13 +114,19 @@ class ProcessExecutor:
     def prepare(self, configs: Sequence[Params]) -> None:
         first = self._slots[0] or self._spawn(0)
         first.send(worker.Prepare(self.function, configs))
-        wait([first.connection, first.process.sentinel, self.interrupt.fileno()])
-        if self.interrupt.requested:
-            first.kill()
-            raise KeyboardInterrupt
-        problem = first.receive()
+        problem = None
+        while problem is None and not first.lost:
+            wait([first.connection, first.process.sentinel, self.interrupt.fileno()])
+            self.interrupt.drain()
+            if self.interrupt.requested:
+                first.kill()
+                self._slots[0] = None
+                return
+            dead = not first.process.is_alive()
+            problem = first.receive()
+            first.lost |= dead and problem is None
         if problem is None:
-            raise SweepError(f"{self.function} could not be made ready: {first.cause_of_death}")
+            raise SweepError(f"{self.function} could not be made ready: {first.cause_of_death} (see {self.log})")
         if problem:
             raise InputError(*problem.decode().splitlines())
 
@@ -150,21 +160,27 @@ class ProcessExecutor:
     def _event(self, slot: Worker) -> Event | None:
         """What a busy worker tells by now: an event, its own death, or nothing."""
         dead = not slot.process.is_alive()  # before the pipe is read: what it still holds was sent before the death
-        message = slot.receive()
-        if message is not None:
-            event = events.decode(message)
-            if isinstance(event, Started):
-                slot.deadline = self._deadline()
-            if event.is_final:
-                slot.trial, slot.deadline = None, float("inf")
+        event = self._received(slot)
+        if event is not None and event.is_final:
+            slot.trial, slot.deadline = None, float("inf")
             return event
-        if dead or slot.lost:
-            return self._lost(slot, slot.cause_of_death)
         if self.interrupt.at_once:
             return self._lost(slot, "it was interrupted")
         if time.monotonic() >= slot.deadline:
             return self._lost(slot, f"it ran longer than the trial timeout of {self.trial_timeout:g} seconds")
-        return None
+        if event is None and (dead or slot.lost):
+            return self._lost(slot, slot.cause_of_death)
+        if isinstance(event, Started):
+            slot.deadline = self._deadline()
+        return event
+
+    def _received(self, slot: Worker) -> Event | None:
+        message = slot.receive()
+        try:
+            return None if message is None else events.decode(message)
+        except ValidationError:  # a trial that writes into our pipe is no reason to end the others
+            slot.lost = True
+            return None
 
     def _lost(self, slot: Worker, reason: str) -> Finished:
         slot.kill()
@@ -189,8 +205,13 @@ class ProcessExecutor:
         ours, theirs = context.Pipe()
         gpu = self.gpus[index % len(self.gpus)] if self.gpus else None
         process = context.Process(
-            target=worker.serve, args=(theirs, self.function, self.threads, gpu), name=f"sweep-worker-{index}"
+            target=worker.serve, args=(theirs, self.function, self.threads, gpu, self.log), name=f"sweep-worker-{index}"
         )
-        process.start()
+        # until it ignores Ctrl-C itself, the child would answer one with a traceback
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
         return Worker(process, ours)

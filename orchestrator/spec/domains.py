@@ -29,6 +29,7 @@ class Choice:
 class Range:
     """Numbers from low to high, uniform in the value or in its logarithm, on multiples of step where it is given."""
 
+    parameter: Parameter
     low: float
     high: float
     log: bool = False
@@ -37,12 +38,10 @@ class Range:
 
     def draw(self, rng: random.Random) -> float:
         if self.integer and self.step == 1 and not self.log:
-            return rng.randint(int(self.low), int(self.high))
+            return self._typed(rng.randint(int(self.low), int(self.high)))
         if self.log:
-            value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-        else:
-            value = rng.uniform(self.low, self.high)
-        return self._rounded(value)
+            return self._typed(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
+        return self._typed(rng.uniform(self.low, self.high))
 
     def grid(self) -> tuple[float, ...]:
         """Every multiple of step.
@@ -55,15 +54,17 @@ class Range:
         count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
         if count > MOST_GRID_VALUES:
             raise ValueError(f"{count:,} values are too many for a grid")
-        return tuple(self._rounded(self.low + i * self.step) for i in range(count))
+        return tuple(self._typed(self.low + i * self.step) for i in range(count))
 
-    def _rounded(self, value: float) -> float:
+    def _typed(self, value: float) -> float:
+        """On a step, within the range, and of the parameter's own type: 1 and 1.0 would be two trials."""
         if self.step is not None:
             # counted from low, and through its shortest decimal form, so that 0.1 * 3 is 0.3
             steps = round((value - self.low) / self.step)
             value = float(f"{self.low + steps * self.step:.12g}")
         value = min(max(value, self.low), self.high)
-        return round(value) if self.integer else value
+        typed: float = self.parameter.validate(round(value) if self.integer else value)
+        return typed
 
 
 Domain = Choice | Range
@@ -80,21 +81,24 @@ def domain_of(form: RangeForm, parameter: Parameter) -> Range:
     distribution = form.distribution or ("int_uniform" if _is_integral(form, parameter) else "uniform")
     if distribution not in _DISTRIBUTIONS:
         raise ValueError(f"distribution {distribution} takes `value` or `values`, not min and max")
-    if form.min is None or form.max is None:
-        raise ValueError("give both min and max")
     if not form.min < form.max:
         raise ValueError(f"min {form.min:g} is not below max {form.max:g}")
     log, quantized, exponents = _DISTRIBUTIONS[distribution]
     if form.q is not None and not quantized:
         raise ValueError(f"q goes with q_uniform and q_log_uniform_values, not with {distribution}")
-    low, high = (math.exp(form.min), math.exp(form.max)) if exponents else (form.min, form.max)
+    try:
+        low, high = (math.exp(form.min), math.exp(form.max)) if exponents else (form.min, form.max)
+    except OverflowError as error:
+        raise ValueError("log_uniform takes logarithms; for plain bounds there is log_uniform_values") from error
     if log and low <= 0:
         raise ValueError("a logarithmic distribution needs min above 0")
-    for bound in (low, high):
-        parameter.validate(round(bound) if parameter.is_integer and exponents else bound)
     integer = parameter.is_integer or distribution == "int_uniform"
+    if integer and not exponents and not (float(low).is_integer() and float(high).is_integer()):
+        raise ValueError("min and max must be whole numbers here")
+    for bound in (low, high):
+        parameter.validate(round(bound) if integer else bound)
     step = (form.q or 1.0) if quantized else (1.0 if integer else None)
-    return Range(low, high, log, step, integer)
+    return Range(parameter, low, high, log, step, integer)
 
 
 # name -> is it uniform in the logarithm, does it take q, are min and max exponents of e

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.divergence import DivergenceRule
 
 DEFAULT_TRIAL = "models.train:train"
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
+NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]*[A-Za-z0-9._-])?$"
 Method = Literal["grid", "random", "bayes", "tpe", "gp", "cmaes", "qmc"]
 Distribution = Literal[
     "constant",
@@ -21,6 +21,8 @@ Distribution = Literal[
     "q_log_uniform_values",
 ]
 Scalar = bool | int | float | str | None
+Share = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0)]
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -34,7 +36,9 @@ class Metric(Form):
     """What the trials are compared by."""
 
     name: Annotated[str, Field(description="A metric that the trial function yields or returns.")]
-    goal: Annotated[Literal["maximize", "minimize"], Field(description="Whether more or less of it is better.")]
+    goal: Annotated[
+        Literal["maximize", "minimize"], Field(description="Whether more or less of it is better; W&B's default.")
+    ] = "minimize"
 
 
 class ValueForm(Form):
@@ -49,7 +53,7 @@ class ValuesForm(Form):
 
     values: Annotated[Values, Field(description="The values to try.")]
     probabilities: Annotated[
-        list[float] | None, Field(description="How often random draws each value; they add up to 1.")
+        list[Share] | None, Field(description="How often random draws each value; they add up to 1.")
     ] = None
     distribution: Literal["categorical", "categorical_w_probabilities"] | None = None
 
@@ -57,8 +61,8 @@ class ValuesForm(Form):
 class RangeForm(Form):
     """A range of numbers, as W&B writes it."""
 
-    min: Annotated[int | float | None, Field(description="Least value (log_uniform: its natural logarithm).")] = None
-    max: Annotated[int | float | None, Field(description="Greatest value (log_uniform: its natural logarithm).")] = None
+    min: Annotated[int | float, Field(description="Least value (log_uniform: its natural logarithm).")]
+    max: Annotated[int | float, Field(description="Greatest value (log_uniform: its natural logarithm).")]
     distribution: Annotated[
         Distribution | None, Field(description="Default: int_uniform for whole numbers, else uniform.")
     ] = None
@@ -98,7 +102,7 @@ class SweepFile(Form):
     configs: Annotated[list[dict[str, Any]], Field(description="Whole configurations, one mapping each.")] = Field(
         default_factory=list
     )
-    seeds: Annotated[list[int], Field(description="Replicates: every configuration runs once per seed.")] = Field(
+    seeds: Annotated[list[Seed], Field(description="Replicates: every configuration runs once per seed.")] = Field(
         default_factory=list
     )
     run_cap: Annotated[int | None, Field(ge=1, description="Trials in total, over any number of launches.")] = None
@@ -117,4 +121,4 @@ IGNORED = ("program", "command", "project", "entity")
 
 def is_name(name: str) -> bool:
     """Whether a name can be an experiment's and a folder's: letters, digits, spaces, . _ - after a letter or digit."""
-    return re.match(NAME_PATTERN, name) is not None
+    return re.fullmatch(NAME_PATTERN, name) is not None and not name.endswith("\n")

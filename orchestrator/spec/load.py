@@ -23,7 +23,6 @@ DEFAULT_METRIC = Metric(name="val_ssim", goal="maximize")
 METHODS = ("grid", "random")
 PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 F = TypeVar("F", bound=Form)
-LONGEST_PARAMS = 8000  # characters of JSON: MLflow cuts a longer tag
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
@@ -73,7 +72,7 @@ class _Checker:
 
     def spec(self, form: SweepFile, function: TrialFunction, overrides: Sequence[str]) -> SweepSpec:
         """The file's meaning, or every mistake in it."""
-        constants = dict(self._override(text, function) for text in overrides)
+        constants = self._constants(overrides, function)
         domains: dict[str, Domain] = {
             name: domain
             for name, raw in form.parameters.items()
@@ -141,16 +140,22 @@ class _Checker:
                 self._mistake((*location, *where), message)
             return None
 
-    def _override(self, text: str, function: TrialFunction) -> tuple[str, Any]:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--set {text}: write NAME=VALUE")
-        if name not in function.parameters:
-            raise InputError(f"--set {text}: unknown parameter {name}; {nearest(name, function.parameters)}")
-        try:
-            return name, function.parameters[name].validate(scalar(value))
-        except ValueError as error:
-            raise InputError(f"--set {text}: {name}: {error}") from error
+    def _constants(self, overrides: Sequence[str], function: TrialFunction) -> dict[str, Any]:
+        constants: dict[str, Any] = {}
+        for text in overrides:
+            name, equals, value = text.partition("=")
+            if not equals:
+                self.mistakes.append(f"--set {text}: write NAME=VALUE")
+            elif name in constants:
+                self.mistakes.append(f"--set {text}: {name} is set twice")
+            elif name not in function.parameters:
+                self.mistakes.append(f"--set {text}: unknown parameter {name}; {nearest(name, function.parameters)}")
+            else:
+                try:
+                    constants[name] = function.parameters[name].validate(scalar(value))
+                except ValueError as error:
+                    self.mistakes.append(f"--set {text}: {error}")
+        return constants
 
     def _parameter(self, location: Location, name: str, function: TrialFunction) -> Parameter | None:
         if name in function.parameters:
@@ -176,6 +181,9 @@ class _Checker:
             return None
         if not isinstance(raw, dict):
             return Choice((self._value(location, raw, parameter),))
+        if "value" in raw and "values" in raw:
+            self._mistake(location, "give `value` or `values`, not both")
+            return None
         if "value" in raw:
             constant = self._validated(ValueForm, raw, location)
             return Choice((self._value((*location, "value"), constant.value, parameter),)) if constant else None

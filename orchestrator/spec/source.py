@@ -132,13 +132,13 @@ class _Converter:
         self.mistakes: list[str] = []
 
     def convert(self, node: yaml.Node, location: Location) -> Any:
-        self.lines[location] = node.start_mark.line + 1
+        self.lines.setdefault(location, node.start_mark.line + 1)
         if len(self.lines) > MOST_VALUES:
             raise InputError(f"{self.path}: expands to more than {MOST_VALUES:,} values; use fewer anchors")
         if len(location) > DEEPEST:
             raise InputError(f"{self.path}:{self.lines[location]}: nested more than {DEEPEST} deep")
         if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
-            return {key: self.convert(value, (*location, key)) for key, value in self._items(node)}
+            return {key: self.convert(value, (*location, key)) for key, value in self._items(node, location)}
         if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
             return [self.convert(value, (*location, i)) for i, value in enumerate(node.value)]
         try:
@@ -147,7 +147,7 @@ class _Converter:
             self._mistake(node, str(error))
             return None
 
-    def _items(self, node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
+    def _items(self, node: yaml.MappingNode, location: Location) -> Iterator[tuple[str, yaml.Node]]:
         seen: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -158,6 +158,8 @@ class _Converter:
                 self._mistake(key, f"the key {key.value} stands here twice")
             else:
                 seen.add(key.value)
+                # of the key: its value may begin further down
+                self.lines[*location, key.value] = key.start_mark.line + 1
                 yield key.value, value
 
     def _mistake(self, node: yaml.Node, message: str) -> None:

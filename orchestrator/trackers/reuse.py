@@ -10,6 +10,7 @@ from mlflow.entities import Param, Run, RunTag
 from orchestrator.trial import Outcome, Trial
 
 BATCH = 1000  # metrics that MLflow takes at a time
+REUSED = "reused_from"
 OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep")
 
 
@@ -23,7 +24,17 @@ def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, 
     """Make a child run with what the source has: params, metrics of every step, tags, artifacts, status."""
     kept = {name: value for name, value in source.data.tags.items() if name not in OF_THE_OTHER_SWEEP}
     outcome = kept.pop("outcome")
-    run_id = client.create_run(experiment, tags={**kept, **tags, "reused_from": source.info.run_id}).info.run_id
+    run_id = client.create_run(experiment, tags={**kept, **tags, REUSED: source.info.run_id}).info.run_id
+    try:
+        _fill(client, source, run_id)
+        client.log_batch(run_id, tags=[RunTag("outcome", outcome)])
+        client.set_terminated(run_id, source.info.status)
+    except BaseException:
+        client.delete_run(run_id)
+        raise
+
+
+def _fill(client: MlflowClient, source: Run, run_id: str) -> None:
     points = [p for name in source.data.metrics for p in client.get_metric_history(source.info.run_id, name)]
     client.log_batch(run_id, params=[Param(name, value) for name, value in source.data.params.items()])
     for start in range(0, len(points), BATCH):
@@ -34,8 +45,6 @@ def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, 
         with tempfile.TemporaryDirectory() as folder:
             download_artifacts(run_id=source.info.run_id, dst_path=folder, tracking_uri=client.tracking_uri)
             client.log_artifacts(run_id, folder)
-    client.log_batch(run_id, tags=[RunTag("outcome", outcome)])
-    client.set_terminated(run_id, source.info.status)
 
 
 def _has_result(run: Run) -> bool:

@@ -5,11 +5,14 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 # before the import: it would otherwise start a thread that reports usage over the network
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
@@ -35,11 +38,22 @@ def says_what_mlflow_says(method: Callable[P, T]) -> Callable[P, T]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
-        except MlflowException as error:
+        except (MlflowException, OSError) as error:
             message = " ".join(str(error).split())
             raise StoreError(f"MLflow: {message[:500]}") from error
 
     return wrapped
+
+
+@contextmanager
+def _alone(path: Path | None) -> Iterator[None]:
+    """Keep others out while a SQLite store that is not there yet is made."""
+    if path is None or path.is_file():
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        yield
 
 
 class Store:
@@ -50,10 +64,9 @@ class Store:
             logging.getLogger(name).setLevel(logging.WARNING)
         self.uri = uri
         try:
-            if path := sqlite_path(uri):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self.client = MlflowClient(tracking_uri=uri)
-            self.client.search_experiments(max_results=1)  # the first contact makes the schema
+            with _alone(sqlite_path(uri)):
+                self.client = MlflowClient(tracking_uri=uri)
+                self.client.search_experiments(max_results=1)  # the first contact makes the schema
         except Exception as error:  # drivers of databases and of HTTP raise what they like
             raise InputError(f"the store {uri} cannot be opened: {' '.join(str(error).split())[:300]}") from error
 

@@ -3,21 +3,23 @@
 import json
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import Image
-from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param, RunTag
 from mlflow.entities import Metric as Point
 
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Progress, Started
-from orchestrator.paths import LOG_FILE, work_folder
+from orchestrator.paths import LOG_FILE, sqlite_path, work_folder
 from orchestrator.provenance import provenance
 from orchestrator.record import Record, best_name
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import Metric
 from orchestrator.trackers import reuse
+from orchestrator.trackers.reuse import REUSED
 from orchestrator.trackers.store import ASKED, PARENT, Store, says_what_mlflow_says
 from orchestrator.trial import Outcome, Trial
 
@@ -30,6 +32,7 @@ STATUS = {
 }
 # the second has the UI open the experiment as one of training runs rather than of language models
 EXPERIMENT_TAGS = {"vae_sweeps": "true", "mlflow.experimentKind": "custom_model_development"}
+LONGEST_TAG = 8000  # characters; MLflow cuts the rest
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is taken up again
 
 
@@ -39,6 +42,7 @@ class Tracker(Store):
     def __init__(self, uri: str, spec: SweepSpec) -> None:
         super().__init__(uri)
         self.spec = spec
+        self.parent_id = ""
         self._runs: dict[str, _OpenRun] = {}
 
     @says_what_mlflow_says
@@ -48,20 +52,7 @@ class Tracker(Store):
         Returns:
             What the store has of the sweep, by trial_key.
         """
-        experiment = self.experiment(self.spec.name)
-        if experiment is None:
-            folder = work_folder(self.uri).parent / "artifacts"
-            location = (folder / self.spec.name).as_uri() if self.uri.startswith("sqlite:") else None
-            self.experiment_id = self.client.create_experiment(
-                self.spec.name,
-                artifact_location=location,
-                tags=EXPERIMENT_TAGS,
-            )
-            experiment = self.client.get_experiment(self.experiment_id)
-        elif experiment.lifecycle_stage != "active":
-            raise InputError(
-                f"the experiment {self.spec.name} is in MLflow's trash; restore it, or name the sweep anew"
-            )
+        experiment = self._own_experiment()
         self.experiment_id = experiment.experiment_id
         parent = self.parent(experiment)
         if parent is None:
@@ -69,11 +60,9 @@ class Tracker(Store):
             parent = self.client.create_run(self.experiment_id, tags=tags)
         else:
             self.client.update_run(parent.info.run_id, status="RUNNING")
-        self.parent_id: str = parent.info.run_id
-        self.client.log_batch(
-            self.parent_id, tags=[RunTag(k, v) for k, v in provenance(self.spec.source.path.parent).items()]
-        )
-        self.client.set_tag(self.parent_id, ASKED, str(trials))
+        self.parent_id = parent.info.run_id
+        tags = {**provenance(self.spec.source.path.parent), ASKED: str(trials)}
+        self.client.log_batch(self.parent_id, tags=[RunTag(k, v) for k, v in tags.items()])
         self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
         self._records = {record.trial_key: record for record in self.records(self.spec.name)}
         self._settle()
@@ -81,12 +70,14 @@ class Tracker(Store):
 
     @says_what_mlflow_says
     def reuse(self, trials: Iterable[Trial]) -> set[str]:
-        """Copy those trials that another sweep of the store has finished; returns their keys."""
+        """Copy those trials, not begun here, that another sweep of the store has finished; returns their keys."""
         others = [e for e in self.experiments() if e.experiment_id != self.experiment_id]
         reused = set()
         for trial in trials if others else ():
+            if trial.trial_key in self._records:
+                continue
             source = reuse.find(self.client, [e.experiment_id for e in others], trial)
-            if source is not None and trial.trial_key not in self._records:
+            if source is not None:
                 reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
                 reused.add(trial.trial_key)
         return reused
@@ -111,9 +102,8 @@ class Tracker(Store):
                 if event.dataset:
                     self.client.log_inputs(run.run_id, [_dataset_input(event.dataset)])
             case Progress():
-                self.client.log_batch(run.run_id, run.points(event.metrics, event.epoch, event.at))
-                if (value := event.metrics.get(self.spec.metric.name)) is not None:
-                    run.note(self.spec.metric, event.epoch, value)
+                self.client.log_batch(run.run_id, points(run.news(event), event.epoch, event.at))
+                run.take_in(event.epoch, event.metrics, self.spec.metric)
             case Finished():
                 self._finish(run, event, workdir)
                 del self._runs[trial.trial_key]
@@ -126,10 +116,26 @@ class Tracker(Store):
     @says_what_mlflow_says
     def close(self, status: str) -> None:
         """End the launch: FINISHED, FAILED or KILLED. What was still open was interrupted."""
+        if not self.parent_id:
+            return
         for run in self._runs.values():
             self.client.set_tag(run.run_id, "outcome", Outcome.INTERRUPTED.value)
             self.client.set_terminated(run.run_id, STATUS[Outcome.INTERRUPTED])
         self.client.set_terminated(self.parent_id, status)
+
+    def _own_experiment(self) -> Experiment:
+        name = self.spec.name
+        experiment = self.experiment(name)
+        if experiment is None:
+            # an absolute place, so that the UI finds it from whichever folder it is started in
+            folder = (work_folder(self.uri).parent / "artifacts" / name).as_uri() if sqlite_path(self.uri) else None
+            made = self.client.create_experiment(name, artifact_location=folder, tags=EXPERIMENT_TAGS)
+            return cast("Experiment", self.client.get_experiment(made))
+        if experiment.lifecycle_stage != "active":
+            raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or name the sweep anew")
+        if not EXPERIMENT_TAGS.items() <= experiment.tags.items():
+            raise InputError(f"the store has an experiment {name} that is no sweep; name the sweep anew")
+        return experiment
 
     def _created(self, trial: Trial) -> "_OpenRun":
         tags = {**self._identity(trial), **provenance(self.spec.source.path.parent)}
@@ -153,10 +159,7 @@ class Tracker(Store):
         run = _OpenRun(known.run_id, seconds_before=known.seconds or 0.0)
         for name in known.metrics:
             for point in self.client.get_metric_history(known.run_id, name):
-                run.recorded[name] = max(point.step, run.recorded.get(name, 0))
-                if name == self.spec.metric.name:
-                    run.note(self.spec.metric, point.step, point.value)
-        run.last_epoch = max(run.recorded.values(), default=0)
+                run.take_in(point.step, {name: point.value}, self.spec.metric)
         return run
 
     def _finish(self, run: "_OpenRun", event: Finished, workdir: Path) -> None:
@@ -165,7 +168,8 @@ class Tracker(Store):
             self.client.log_artifacts(run.run_id, str(artifacts))
             for picture in sorted(artifacts.glob("*.png")):
                 # once more as an image: only these does the UI show side by side for several runs
-                self.client.log_image(run.run_id, Image(str(picture)), key=picture.stem, step=run.last_epoch)
+                with suppress(OSError, ValueError):  # no picture after all, or a name that no image may have
+                    self.client.log_image(run.run_id, Image(str(picture)), key=picture.stem, step=run.last_epoch)
         if event.outcome is Outcome.FAILED and log.is_file():
             self.client.log_artifact(run.run_id, str(log))
         metrics: dict[str, float] = {}
@@ -178,18 +182,25 @@ class Tracker(Store):
             tags["diagnosis"] = event.diagnosis
         if event.explosion:
             tags |= {f"explosion.{k}": str(v) for k, v in vars(event.explosion).items() if v is not None}
-        self.client.log_batch(
-            run.run_id, run.points(metrics, 0, time.time()), tags=[RunTag(k, v[:8000]) for k, v in tags.items()]
-        )
+        last = points(metrics, run.last_epoch, time.time())
+        self.client.log_batch(run.run_id, last, tags=[RunTag(k, v[:LONGEST_TAG]) for k, v in tags.items()])
         self.client.set_terminated(run.run_id, STATUS[event.outcome])
 
     def _settle(self) -> None:
-        """Give the runs that a dead launch left RUNNING the status of their outcome; without one they were cut off."""
-        for record in self._records.values():
-            if record.status == "RUNNING":
-                self.client.set_terminated(record.run_id, STATUS[record.outcome or Outcome.INTERRUPTED])
-                if record.outcome is None:
-                    self.client.set_tag(record.run_id, "outcome", Outcome.INTERRUPTED.value)
+        """End what a dead launch left RUNNING: with the status of its outcome, else as interrupted.
+
+        A copy from another sweep that was cut off is of no use, and deleted.
+        """
+        for record in list(self._records.values()):
+            if record.status != "RUNNING":
+                continue
+            if record.outcome is None and REUSED in record.tags:
+                self.client.delete_run(record.run_id)
+                del self._records[record.trial_key]
+                continue
+            if record.outcome is None:
+                self.client.set_tag(record.run_id, "outcome", Outcome.INTERRUPTED.value)
+            self.client.set_terminated(record.run_id, STATUS[record.outcome or Outcome.INTERRUPTED])
 
 
 @dataclass
@@ -207,18 +218,29 @@ class _OpenRun:
     def seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.started
 
-    def points(self, metrics: Mapping[str, float], step: int, at: float) -> list[Point]:
-        self.last_epoch = max(step, self.last_epoch)
-        new = {name: value for name, value in metrics.items() if step > self.recorded.get(name, -1)}
-        self.recorded |= dict.fromkeys(new, step)
-        return [Point(name, value, int(at * 1000), step) for name, value in new.items()]
+    def news(self, event: Progress) -> dict[str, float]:
+        """What of an epoch's metrics is not recorded yet."""
+        return {name: value for name, value in event.metrics.items() if event.epoch > self.recorded.get(name, -1)}
 
-    def note(self, metric: Metric, epoch: int, value: float) -> None:
-        """Keep the best epoch of the metric that trials are compared by: the store's tables show only the last."""
-        name = best_name(metric.name)
-        better = max if metric.goal == "maximize" else min
-        if name not in self.best or better(value, self.best[name]) != self.best[name]:
-            self.best = {name: value, "best_epoch": float(epoch)}
+    def take_in(self, epoch: int, metrics: Mapping[str, float], metric: Metric) -> None:
+        """Know these as recorded, and keep the best epoch of the metric that trials are compared by.
+
+        The best is for the store's tables, which show a metric's last value.
+        """
+        name, better = best_name(metric.name), max if metric.goal == "maximize" else min
+        value = metrics.get(metric.name)
+        if value is not None and epoch > self.recorded.get(metric.name, -1):
+            best = self.best.get(name)
+            if best is None or (value != best and better(value, best) == value):
+                self.best = {name: value, "best_epoch": float(epoch)}
+        for key in metrics:
+            self.recorded[key] = max(epoch, self.recorded.get(key, -1))
+        self.last_epoch = max(epoch, self.last_epoch)
+
+
+def points(metrics: Mapping[str, float], step: int, at: float) -> list[Point]:
+    """Metrics as MLflow takes them; `at` in seconds since 1970."""
+    return [Point(name, value, int(at * 1000), step) for name, value in metrics.items()]
 
 
 def _dataset_input(dataset: Mapping[str, str | int]) -> DatasetInput:
