@@ -130,7 +130,7 @@ class Tracker(Store):
             # an absolute place, so that the UI finds it from whichever folder it is started in
             folder = (work_folder(self.uri).parent / "artifacts" / name).as_uri() if sqlite_path(self.uri) else None
             made = self.client.create_experiment(name, artifact_location=folder, tags=EXPERIMENT_TAGS)
-            return cast("Experiment", self.client.get_experiment(made))
+            return self.client.get_experiment(made)
         if experiment.lifecycle_stage != "active":
             raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or name the sweep anew")
         if not EXPERIMENT_TAGS.items() <= experiment.tags.items():
