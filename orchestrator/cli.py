@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from enum import StrEnum
@@ -114,10 +115,15 @@ def launch(
     launched = run(spec, settings, _display(console, quiet))
     print_results(console, launched.table)
     if launched.interrupted:
-        console.print(f"interrupted; go on with: {_command_again()}", soft_wrap=True, markup=False, highlight=False)
+        console.print(
+            f"interrupted; go on with: {_command()} {shlex.join(sys.argv[1:])}",
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )
         raise typer.Exit(130)
     console.print(
-        f"compare the runs: sweep ui{_uri_option(tracking_uri)}", soft_wrap=True, markup=False, highlight=False
+        f"compare the runs: {_command()} ui{_uri_option(tracking_uri)}", soft_wrap=True, markup=False, highlight=False
     )
     raise typer.Exit(1 if launched.table.count(Outcome.FAILED) else 0)
 
@@ -231,8 +237,13 @@ def _name_of(sweep: str) -> str:
     return sweep
 
 
-def _command_again() -> str:
-    return shlex.join(["sweep", *sys.argv[1:]])
+def _command() -> str:
+    """How the command was called, as it can be called again from here."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return "python -m orchestrator"
+    found = shutil.which("sweep")
+    return "sweep" if found and Path(found).samefile(called) else os.path.relpath(called)
 
 
 def _uri_option(tracking_uri: str | None) -> str:

@@ -201,7 +201,7 @@ def test_ctrl_c_marks_what_ran_and_the_next_launch_goes_on(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert "go on with: sweep launch" in out
+    assert f"go on with: python -m orchestrator launch {path}" in out
     runs = children(store, "toy")
     assert {run.data.tags["outcome"] for run in runs} == {"interrupted"}
     assert {run.info.status for run in runs} == {"KILLED"}

@@ -39,8 +39,7 @@ def says_what_mlflow_says(method: Callable[P, T]) -> Callable[P, T]:
         try:
             return method(*args, **kwargs)
         except (MlflowException, OSError) as error:
-            message = " ".join(str(error).split())
-            raise StoreError(f"MLflow: {message[:500]}") from error
+            raise StoreError(f"MLflow: {_in_a_line(error)}; mend that, and launch again to go on") from error
 
     return wrapped
 
@@ -60,15 +59,15 @@ class Store:
     """The read side: the sweeps of a tracking URI."""
 
     def __init__(self, uri: str) -> None:
-        for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        for name in ("alembic", "mlflow.store", "mlflow.tracking"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong comes back as an exception, too
         self.uri = uri
         try:
             with _alone(sqlite_path(uri)):
                 self.client = MlflowClient(tracking_uri=uri)
                 self.client.search_experiments(max_results=1)  # the first contact makes the schema
         except Exception as error:  # drivers of databases and of HTTP raise what they like
-            raise InputError(f"the store {uri} cannot be opened: {' '.join(str(error).split())[:300]}") from error
+            raise InputError(f"the store {uri} cannot be opened: {_in_a_line(error)}") from error
 
     @says_what_mlflow_says
     def sweeps(self) -> list[str]:
@@ -119,6 +118,11 @@ class Store:
             )
         )
         return [_record(run) for run in runs]
+
+
+def _in_a_line(error: Exception) -> str:
+    # SQLAlchemy ends its messages with a link to its documentation, in parentheses
+    return " ".join(str(error).partition("(Background on this error")[0].split())[:500]
 
 
 def _record(run: Run) -> Record:
