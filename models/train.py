@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models import figures
+from models import checkpoint, figures
 from models.config import TrainConfig
 from models.data import Dataset, data_root, load
 from models.loss import negative_elbo
@@ -18,6 +18,7 @@ from models.vae import VAE, build, save
 # Streams of random numbers, told apart by what they are for; the first two by epoch as well.
 ORDER, NOISE, VALIDATION, TEST, PICTURES = range(5)
 EVALUATION_BATCH = 1000
+CHECKPOINT_FILE = "checkpoint.pt"
 CPU = torch.device("cpu")
 
 
@@ -45,7 +46,8 @@ def train(
 
     Args:
         config: of the training; also which dataset and architecture.
-        workdir: where to leave pictures and the model, under `artifacts`; None leaves nothing.
+        workdir: where to leave pictures and the model, under `artifacts`, and after each epoch a checkpoint, from which
+            a training that was cut off goes on; None leaves nothing.
         watch: called after each step with step, loss and gradient norm; what it raises ends the training.
     """
     torch.manual_seed(config.seed)
@@ -60,8 +62,13 @@ def train(
 
     history: list[dict[str, float]] = []
     step = 0
+    kept = None if workdir is None else checkpoint.load(workdir / CHECKPOINT_FILE, config)
+    if kept is not None:
+        model.load_state_dict(kept["model"])
+        optimizer.load_state_dict(kept["optimizer"])
+        history, step = kept["history"], kept["step"]
     try:
-        for epoch in range(1, config.epochs + 1):
+        for epoch in range(len(history) + 1, config.epochs + 1):
             random = generator(device, config.seed, NOISE, epoch)
             order = torch.randperm(len(data.train), generator=generator(CPU, config.seed, ORDER, epoch))
             started = time.perf_counter()
@@ -91,7 +98,12 @@ def train(
             metrics |= {f"val_{name}": value for name, value in validation.items()}
             metrics["images_per_second"] = len(data.train) / seconds
             history.append({"epoch": epoch, **metrics})
-            yield history[-1]
+            try:
+                yield history[-1]
+            finally:  # also when whoever iterates ends here; random numbers need no keeping, they come by epoch
+                if workdir is not None:
+                    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                    checkpoint.save(workdir / CHECKPOINT_FILE, config, {**state, "history": history, "step": step})
 
         final = finish(model, data, config, device)
         if workdir is not None:

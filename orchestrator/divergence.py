@@ -8,7 +8,6 @@ is no explosion, nor are the large losses of a start.
 
 import math
 import statistics
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -44,13 +43,13 @@ class Divergence:
     name: str
     factor: float
     patience: int
-    level: float = math.inf  # best of the run, as a median of losses
+    level: float | None = None  # best of the run, as a median of losses
     level_epoch: int = 0
-    first: float = math.nan
+    first: float | None = None
     away: int = 0  # losses in a row that were far away
     away_since: tuple[int, int] = (0, 0)  # epoch and step of the first of them
     last_finite: float | None = None
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=MEDIAN_OF))
+    recent: list[float] = field(default_factory=list)
 
     def update(self, step: int, loss: float, epoch: int) -> Explosion | None:
         """Take the next loss in; say where and how it has exploded, if by now it has.
@@ -92,17 +91,17 @@ class Divergence:
         The second condition is for losses that come near zero or go below it, where a multiple of the best says
         nothing.
         """
-        if not self.recent:
+        if self.level is None or self.first is None:
             return math.inf
         gained = max(self.first - self.level, 0.0)
         return self.level + max((self.factor - 1) * abs(self.level), SHARE_OF_GAIN * gained)
 
     def _learn(self, loss: float, epoch: int) -> None:
-        if not self.recent:
+        if self.first is None:
             self.first = loss
-        self.recent.append(loss)
+        self.recent = [*self.recent[1 - MEDIAN_OF :], loss]
         level = statistics.median(self.recent)
-        if level < self.level:
+        if self.level is None or level < self.level:
             self.level, self.level_epoch = level, epoch
 
 

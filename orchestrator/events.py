@@ -55,8 +55,9 @@ class Finished:
 
 
 Event = Started | Progress | Finished
+AnyEvent = Annotated[Event, Field(discriminator="kind")]
 
-_adapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+_adapter: TypeAdapter[Event] = TypeAdapter(AnyEvent)
 
 
 def encode(event: Event) -> bytes:

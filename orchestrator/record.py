@@ -26,6 +26,11 @@ class Record:
         return float(self.tags["wall_seconds"]) if "wall_seconds" in self.tags else None
 
     @property
+    def threads(self) -> int | None:
+        """Threads with which it was begun, and with which it has to go on to end with the same numbers."""
+        return int(self.tags["threads"]) if "threads" in self.tags else None
+
+    @property
     def last_epoch(self) -> int | None:
         """The last whole epoch of a trial that has ended."""
         return int(self.tags["epochs_run"]) if "epochs_run" in self.tags else None

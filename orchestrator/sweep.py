@@ -1,12 +1,15 @@
 """The loop: ask the sampler, start trials in free slots, record what they tell."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.errors import InputError
+from orchestrator import journal
+from orchestrator.errors import InputError, SweepError
+from orchestrator.events import Event, Finished, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
-from orchestrator.executors.process import ProcessExecutor
+from orchestrator.executors.process import Limits, ProcessExecutor
 from orchestrator.expansion import Expansion, expand
 from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share
@@ -17,8 +20,11 @@ from orchestrator.spec import SweepSpec
 from orchestrator.table import Table
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Tracker
-from orchestrator.trial import Outcome
+from orchestrator.trial import Outcome, Trial
 from orchestrator.workspace import Workspace
+
+MOST_FAILURES_IN_A_ROW = 5
+_NUMBERS = re.compile(r"[0-9.]+")
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,28 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         return Launched(table, interrupt.requested)
 
 
+@dataclass
+class Failures:
+    """Trials that failed one after the other, and why: what fails by one cause will not stop failing."""
+
+    in_a_row: int = 0
+    reason: str = ""
+
+    def note(self, end: Finished) -> None:
+        """Take the end of a trial in."""
+        if end.outcome is not Outcome.FAILED:
+            self.in_a_row = 0
+            return
+        reason = end.reason or ""
+        same = _NUMBERS.sub("", reason) == _NUMBERS.sub("", self.reason)
+        self.in_a_row = self.in_a_row + 1 if same else 1
+        self.reason = reason
+
+    @property
+    def are_too_many(self) -> bool:
+        return self.in_a_row >= MOST_FAILURES_IN_A_ROW
+
+
 @dataclass(frozen=True)
 class _Launch:
     spec: SweepSpec
@@ -89,9 +117,13 @@ class _Launch:
         if self.spec.reuse:
             with self.interrupt.raising():
                 results |= self.tracker.reuse(self.expansion.trials)
+        self._tell_of_what_is_left_out(history)
         sampler = ListSampler(self.expansion.trials)
         sampler.replay(results)
         pending = [trial for trial in self.expansion.trials if trial.trial_key not in results]
+        for trial in self.expansion.trials:
+            if trial.trial_key in results:
+                self.workspace.remove(trial)
         if not pending or self.interrupt.requested:
             return
         total = len(self.expansion.trials)
@@ -99,23 +131,59 @@ class _Launch:
             self.display.say("looking at the data")
             executor.prepare([trial.params for trial in pending])
             with self.display.live(total, done=total - len(pending)):
-                self._loop(sampler, executor)
+                self._loop(sampler, executor, history)
 
-    def _loop(self, sampler: ListSampler, executor: Executor) -> None:
+    def _loop(self, sampler: ListSampler, executor: Executor, history: Mapping[str, Record]) -> None:
+        failures = Failures()
         while True:
-            while not self.interrupt.requested and executor.has_free_slot and (trial := sampler.ask()):
+            while self._goes_on(failures) and executor.has_free_slot and (trial := sampler.ask()):
                 self.tracker.start(trial)
                 self.display.start(trial)
-                executor.submit(trial, self.workspace.of(trial))
+                if result := self._catch_up(trial):
+                    self._take(trial, result, sampler)
+                else:
+                    known = history.get(trial.trial_key)
+                    executor.submit(trial, self.workspace.of(trial), known.threads if known else None)
             if executor.idle:
-                return
+                break
             for trial, event in executor.events():
-                self.tracker.record(trial, event, self.workspace.of(trial))
-                self.display.show(trial, event)
+                self._take(trial, event, sampler)
                 if event.is_final:
-                    sampler.tell(trial, event)
-                    if event.outcome.is_result:
-                        self.workspace.remove(trial)
+                    failures.note(event)
+        if failures.are_too_many:
+            raise SweepError(
+                f"{failures.in_a_row} trials in a row failed by one cause: {failures.reason}; "
+                "mend it, and launch again to go on"
+            )
+
+    def _goes_on(self, failures: "Failures") -> bool:
+        return not (self.interrupt.requested or failures.are_too_many)
+
+    def _take(self, trial: Trial, event: Event, sampler: ListSampler) -> None:
+        self.tracker.record(trial, event, self.workspace.of(trial))
+        self.display.show(trial, event)
+        if isinstance(event, Started):
+            self._catch_up(trial)
+        if event.is_final:
+            sampler.tell(trial, event)
+            if event.outcome.is_result:
+                self.workspace.remove(trial)
+
+    def _catch_up(self, trial: Trial) -> Finished | None:
+        """Record what a process that died had not told any more; its trial's result, if that was part of it."""
+        for entry in journal.read(self.workspace.of(trial)):
+            if isinstance(entry.event, Finished):
+                return entry.event
+            self.tracker.record(trial, entry.event, self.workspace.of(trial))
+        return None
+
+    def _tell_of_what_is_left_out(self, history: Mapping[str, Record]) -> None:
+        left_out = len(history.keys() - {trial.trial_key for trial in self.expansion.trials})
+        if left_out:
+            self.display.say(
+                f"{left_out} trials that the store has of this sweep are of other values or another version than the "
+                "file's; they stay as they are"
+            )
 
     def _executor(self, pending: int) -> Executor:
         function, rule, trials = self.spec.function.name, self.spec.divergence, len(self.expansion.trials)
@@ -130,5 +198,5 @@ class _Launch:
             threads=shares.threads,
             gpus=shares.gpus,
             log=self.workspace.log,
-            trial_timeout=self.settings.trial_timeout,
+            limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),
         )

@@ -1,7 +1,7 @@
 """Follows the losses of a trial, and ends it when it explodes."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.divergence import Divergence, DivergenceRule
@@ -16,6 +16,16 @@ class ExplodedError(Exception):
     """Raised out of `watch` to end an exploding trial."""
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What a watcher knows at the end of an epoch; `epoch` is the next one."""
+
+    epoch: int
+    last_step: int
+    by_step: Divergence | None
+    by_epoch: dict[str, Divergence]
+
+
 @dataclass
 class Watcher:
     """Follows the losses of a trial: by step where the function calls `watch`, and by epoch.
@@ -25,11 +35,18 @@ class Watcher:
     """
 
     rule: DivergenceRule
+    memories: Sequence[Memory] = ()  # of a trial that is taken up again, one for each epoch, oldest first
+    beat: Callable[[], None] = lambda: None  # called at each step: a sign of life
     epoch: int = 1
     last_step: int = 0
     explosion: Explosion | None = None
     by_step: Divergence | None = None
     by_epoch: dict[str, Divergence] = field(default_factory=dict)
+
+    @property
+    def memory(self) -> Memory:
+        """What is known by now."""
+        return Memory(self.epoch, self.last_step, self.by_step, self.by_epoch)
 
     def step(self, step: int, loss: float, grad_norm: float, **also: float) -> None:
         """The `watch` that a trial function is given.
@@ -43,7 +60,10 @@ class Watcher:
         Raises:
             ExplodedError: the trial has exploded and is to end.
         """
-        self.last_step = step = int(step)
+        self.beat()
+        step = int(step)
+        self._recall(lambda memory: memory.last_step < step)
+        self.last_step = step
         if not self.rule.enabled:
             return
         if self.by_step is None:
@@ -59,6 +79,7 @@ class Watcher:
 
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Take in what a function yielded; sets `explosion` where it tells of one."""
+        self._recall(lambda memory: memory.epoch <= epoch)
         self.epoch = epoch + 1
         if not self.rule.enabled:
             return
@@ -78,3 +99,11 @@ class Watcher:
         series = [] if self.by_step is None else [(self.by_step, STEPS_AT_END)]
         for one, least in [*series, *((one, 1) for one in self.by_epoch.values())]:
             self.explosion = self.explosion or one.gone(least)
+
+    def _recall(self, came_before: Callable[[Memory], bool]) -> None:
+        """Go on from what was known when the epoch ended from which the trial has been taken up."""
+        memory = next((memory for memory in reversed(self.memories) if came_before(memory)), None)
+        self.memories = ()
+        if memory is not None:
+            self.epoch, self.last_step = memory.epoch, memory.last_step
+            self.by_step, self.by_epoch = memory.by_step, memory.by_epoch

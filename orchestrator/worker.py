@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from orchestrator import events, trial_function
+from orchestrator import events, journal, trial_function
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.paths import LOG_FILE
@@ -28,6 +28,8 @@ from orchestrator.trial import Outcome, Params
 from orchestrator.watcher import ExplodedError, Watcher
 
 METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")
+BEAT = b""  # a message that says no more than that the trial makes steps
+SECONDS_BETWEEN_BEATS = 1.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -39,6 +41,7 @@ class Task:
     params: Params
     workdir: Path
     divergence: DivergenceRule
+    threads: int | None = None  # None leaves the worker's
     kind: Literal["task"] = "task"
 
 
@@ -62,10 +65,27 @@ Message = Task | Prepare | Stop
 messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
-def run(task: Task) -> Generator[Event, None, None]:
-    """Run a trial; yields Started, Progress for each epoch, and Finished, whatever the function does."""
-    watcher = Watcher(task.divergence)
+def run(task: Task, beat: Callable[[], None] = lambda: None) -> Generator[Event, None, None]:
+    """Run a trial, or go on with it; yields Started, Progress for each epoch, and Finished, whatever happens.
+
+    Args:
+        task: the trial.
+        beat: called at each step that the function tells of.
+    """
+    journal.mend(task.workdir)
+    known = journal.read(task.workdir)
+    watcher = Watcher(task.divergence, [entry.memory for entry in known if not entry.event.is_final], beat)
+    with closing(_run(task, watcher)) as events_of_trial:
+        for event in events_of_trial:
+            if isinstance(event, Progress) or (isinstance(event, Finished) and event.outcome.is_result):
+                journal.write(task.workdir, event, watcher.memory)
+            yield event
+
+
+def _run(task: Task, watcher: Watcher) -> Generator[Event, None, None]:
     try:
+        if task.threads is not None:
+            limit_threads(task.threads)
         function = trial_function.load(task.function)
         config = trial_function.find(task.function).config(task.params)
         offered = {"workdir": task.workdir, "watch": watcher.step}
@@ -130,7 +150,7 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None, 
                     connection.send_bytes((prepare(request.function, request.configs) or "").encode())
                 case Task() as task:
                     _log_to(task.workdir / LOG_FILE)
-                    for event in _until_stopped(run(task), connection):
+                    for event in _until_stopped(run(task, _Heart(connection).beat), connection):
                         connection.send_bytes(events.encode(event))
                 case Stop():  # came too late: the trial had ended
                     pass
@@ -227,6 +247,20 @@ def _log_to(path: Path) -> None:
             os.dup2(log.fileno(), stream.fileno())
             # the last words of a dying process count
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+class _Heart:
+    """Tells the orchestrator about once a second that the trial makes steps."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._last = -math.inf
+
+    def beat(self) -> None:
+        now = time.monotonic()
+        if now - self._last >= SECONDS_BETWEEN_BEATS:
+            self._last = now
+            self._connection.send_bytes(BEAT)
 
 
 def _die_with_parent() -> None:

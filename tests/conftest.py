@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli import main
+
 TESTS = Path(__file__).parent
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 # Tests run in folders of their own, in pipes, whatever the environment says of data, colours and width.
 if "SWEEP_DATA_DIR" in os.environ:
@@ -58,8 +61,8 @@ def write(folder: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def sweep(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command in the current folder, as a user would."""
+def command(folder: Path) -> Command:
+    """Run the command in the current folder, in a process of its own."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -70,5 +73,22 @@ def sweep(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             env={**os.environ, **environment},
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def sweep(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command in this process: importing mlflow anew for each launch would take most of the time."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["sweep", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(sys.argv, int(ended.value.code or 0), out, err)
 
     return run

@@ -28,27 +28,27 @@ def test_what_needs_neither_torch_nor_mlflow_loads_neither(folder: Path, argumen
     assert done.stdout.endswith("LOADED []\n")
 
 
-def test_plan_writes_nothing(folder: Path, sweep: Sweep) -> None:
+def test_plan_writes_nothing(folder: Path, command: Sweep) -> None:
     before = sorted(folder.rglob("*"))
-    done = sweep("plan", VAR, PYTHONDONTWRITEBYTECODE="1")
+    done = command("plan", VAR, PYTHONDONTWRITEBYTECODE="1")
     assert done.returncode == 0
     assert "to run: 4 of 4" in done.stdout
     assert sorted(folder.rglob("*")) == before
 
 
-def test_the_version_is_that_of_the_libraries_too(sweep: Sweep) -> None:
-    lines = sweep("--version").stdout.splitlines()
+def test_the_version_is_that_of_the_libraries_too(command: Sweep) -> None:
+    lines = command("--version").stdout.splitlines()
     assert lines == [
         f"{name} {importlib.metadata.version(name)}" for name in ("vae-sweeps", "torch", "mlflow", "optuna")
     ]
 
 
-@pytest.mark.parametrize("command", ["launch", "plan"])
+@pytest.mark.parametrize("name", ["launch", "plan"])
 def test_invalid_combinations_are_refused_before_anything_starts(
-    folder: Path, write: Write, sweep: Sweep, command: str
+    folder: Path, write: Write, command: Sweep, name: str
 ) -> None:
     path = write("parameters: {architecture: {values: [conv, fc]}, num_layers: {values: [4, 6]}}")
-    done = sweep(command, path)
+    done = command(name, path)
     assert done.returncode == 2
     assert (
         done.stderr
@@ -73,8 +73,8 @@ def test_invalid_combinations_are_refused_before_anything_starts(
         (["launch", VAR, "--workers", "0"], "--workers"),
     ],
 )
-def test_bad_input_is_exit_2_with_a_line_and_no_traceback(sweep: Sweep, arguments: list[object], says: str) -> None:
-    done = sweep(*arguments)
+def test_bad_input_is_exit_2_with_a_line_and_no_traceback(command: Sweep, arguments: list[object], says: str) -> None:
+    done = command(*arguments)
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stderr.startswith("sweep: ")
@@ -84,17 +84,17 @@ def test_bad_input_is_exit_2_with_a_line_and_no_traceback(sweep: Sweep, argument
 
 
 @pytest.mark.parametrize("uri", ["nonsense://x", "sqlite:////proc/nowhere/mlflow.db"])
-def test_a_store_that_cannot_be_opened_is_said_in_a_line(write: Write, sweep: Sweep, uri: str) -> None:
-    done = sweep("launch", write("trial: toys:train"), "--tracking-uri", uri)
+def test_a_store_that_cannot_be_opened_is_said_in_a_line(write: Write, command: Sweep, uri: str) -> None:
+    done = command("launch", write("trial: toys:train"), "--tracking-uri", uri)
     assert done.returncode == 2
     assert done.stderr.startswith("sweep: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_what_is_piped_is_not_cut_wrapped_or_coloured(store: str, write: Write, sweep: Sweep) -> None:
+def test_what_is_piped_is_not_cut_wrapped_or_coloured(store: str, write: Write, command: Sweep) -> None:
     name = "a name that is quite long and goes on and on for well over a hundred columns " * 2
     path = write(f"name: {name.strip()}\ntrial: toys:train\nparameters: {{x: {{values: [1, 2]}}, mode: nan}}")
-    done = sweep("launch", path, COLUMNS="40", FORCE_COLOR="1")
+    done = command("launch", path, COLUMNS="40", FORCE_COLOR="1")
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if "loss explosion" in line and "[" not in line]
     assert len(rows) == 2

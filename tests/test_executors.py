@@ -13,7 +13,7 @@ from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
-from orchestrator.executors.process import ProcessExecutor
+from orchestrator.executors.process import Limits, ProcessExecutor
 from orchestrator.interrupt import Interrupt
 from orchestrator.trial import Outcome, Trial
 
@@ -54,9 +54,14 @@ def interrupt() -> Iterator[Interrupt]:
 def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
     executors: list[ProcessExecutor] = []
 
-    def open_(workers: int = 2, **options: float) -> Executor:
+    def open_(workers: int = 2, **limits: float) -> Executor:
         executor = ProcessExecutor(
-            "toys:train", DivergenceRule(), interrupt, workers=workers, threads=1, **options
+            "toys:train",
+            DivergenceRule(),
+            interrupt,
+            workers=workers,
+            threads=1,
+            limits=Limits(**{"retries": 0, **limits}),
         ).__enter__()
         executors.append(executor)
         return executor

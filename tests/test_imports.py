@@ -18,7 +18,7 @@ FLOORS = [
     {"divergence"},
     {"spec"},
     {"expansion", "record", "samplers", "schema", "watcher"},
-    {"status"},
+    {"status", "journal"},
     {"table", "trackers", "worker"},
     {"plan", "executors"},
     {"terminal"},

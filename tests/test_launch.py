@@ -14,9 +14,7 @@ import processes
 import pytest
 import torch
 from mlflow import MlflowClient
-from mlflow.entities import Run
-
-from orchestrator.cli import main
+from reading import artifacts, children, outcomes, steps
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -41,45 +39,6 @@ PARAMS = {
 BY_EPOCH = {f"{part}_{term}" for part in ("train", "val") for term in ("loss", "recon", "kl")}
 BY_EPOCH |= {"val_mse", "val_ssim", "grad_norm", "images_per_second"}
 FINAL = {"ssim", "mse", "ssim_mean", "mse_mean"}
-
-
-@pytest.fixture
-def sweep(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Sweep:
-    """Run the command in this process: importing mlflow anew for each launch would take most of the time."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["sweep", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        return subprocess.CompletedProcess(sys.argv, int(ended.value.code or 0), out, err)
-
-    return run
-
-
-def children(store: str, name: str) -> list[Run]:
-    client = MlflowClient(tracking_uri=store)
-    experiment = client.get_experiment_by_name(name)
-    assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
-    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    assert len(parents) == 1
-    found = [run for run in runs if run not in parents]
-    assert all(run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id for run in found)
-    return sorted(found, key=lambda run: str(run.info.run_name))
-
-
-def steps(store: str, run: Run, name: str) -> list[int]:
-    return [point.step for point in MlflowClient(tracking_uri=store).get_metric_history(run.info.run_id, name)]
-
-
-def artifacts(store: str, run: Run, path: str | None = None) -> set[str]:
-    return {item.path for item in MlflowClient(tracking_uri=store).list_artifacts(run.info.run_id, path)}
-
-
-def outcomes(store: str, name: str) -> dict[str, str | None]:
-    return {str(run.info.run_name): run.data.tags.get("outcome") for run in children(store, name)}
 
 
 def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, sweep: Sweep) -> None:

@@ -123,7 +123,9 @@ def test_bfloat16_learns_as_well(architecture: str) -> None:
 
 def test_pictures_and_the_model_are_left_behind(tmp_path: Path) -> None:
     drained(train(TrainConfig(**SMALL), tmp_path))
-    left = {str(path.relative_to(tmp_path / "artifacts")) for path in tmp_path.rglob("*") if path.is_file()}
+    left = {
+        str(path.relative_to(tmp_path / "artifacts")) for path in (tmp_path / "artifacts").rglob("*") if path.is_file()
+    }
     assert left == {
         "loss_curve.png",
         "reconstructions.png",

@@ -27,8 +27,8 @@ class Executor(Protocol):
             InputError: the trial function says that they are missing or corrupt.
         """
 
-    def submit(self, trial: Trial, workdir: Path) -> None:
-        """Start a trial; `workdir` is there for it."""
+    def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
+        """Start a trial, or go on with what its workdir holds of it; None leaves the executor's number of threads."""
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         """Wait until something happens, and tell it."""

@@ -49,9 +49,9 @@ class InlineExecutor:
         if problem:
             raise InputError(*problem.splitlines())
 
-    def submit(self, trial: Trial, workdir: Path) -> None:
+    def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        task = worker.Task(trial.function, trial.params, workdir, self.divergence)
+        task = worker.Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads)
         self._running = (trial, worker.run(task))
 
     def events(self) -> Iterator[tuple[Trial, Event]]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -17,11 +18,73 @@ from pydantic import ValidationError
 from orchestrator import events, worker
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
-from orchestrator.events import Event, Finished, Started
+from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.interrupt import Interrupt
+from orchestrator.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
 
 CLOSING_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a worker is given up. A trial is retried from its checkpoint unless it makes no progress."""
+
+    retries: int = 2  # deaths of a worker in a row, without a new whole epoch between them, that a trial survives
+    stall_seconds: float = 120.0  # without a sign of life: the least that counts as hanging
+    stall_factor: float = 10.0  # and the longest wait that the trial has had so far, times this
+    trial_timeout: float | None = None  # seconds that an attempt may take in all
+
+
+@dataclass
+class Run:
+    """A trial in a worker: how it is doing, over all attempts."""
+
+    trial: Trial
+    task: worker.Task
+    limits: Limits
+    deaths: int = 0
+    epoch: int = 0
+    started: float | None = None
+    last_sign: float | None = None  # None until the first step or epoch: of what comes before there is no pace
+    longest_wait: float = 0.0
+
+    def begin(self) -> None:
+        """A new attempt begins."""
+        self.started, self.last_sign = time.monotonic(), None
+
+    def sign(self) -> None:
+        """The trial has shown that it lives."""
+        now = time.monotonic()
+        if self.last_sign is not None:
+            self.longest_wait = max(self.longest_wait, now - self.last_sign)
+        self.last_sign = now
+
+    def has_reached(self, epoch: int) -> None:
+        """The trial has told an epoch."""
+        self.sign()
+        if epoch > self.epoch:
+            self.epoch, self.deaths = epoch, 0
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a sign of life after which the trial hangs."""
+        return max(self.limits.stall_seconds, self.limits.stall_factor * self.longest_wait)
+
+    @property
+    def deadline(self) -> float:
+        """When to look again, at the latest."""
+        out_of_time = inf if self.limits.trial_timeout is None else (self.started or 0) + self.limits.trial_timeout
+        return min(out_of_time, inf if self.last_sign is None else self.last_sign + self.patience)
+
+    def overdue(self) -> str | None:
+        """Why it is to be killed now, or None."""
+        now = time.monotonic()
+        if self.limits.trial_timeout is not None and now >= (self.started or 0) + self.limits.trial_timeout:
+            return f"it ran longer than the trial timeout of {self.limits.trial_timeout:g} seconds"
+        if self.last_sign is not None and now >= self.last_sign + self.patience:
+            return f"it made no step for {self.patience:.0f} seconds"
+        return None
 
 
 @dataclass(eq=False)
@@ -30,8 +93,7 @@ class Worker:
 
     process: SpawnProcess
     connection: Connection
-    trial: Trial | None = None
-    deadline: float = float("inf")
+    run: "Run | None" = None
     lost: bool = False  # its end of the pipe is closed, so it is dead or dying
 
     def send(self, message: worker.Message) -> None:
@@ -75,7 +137,7 @@ class ProcessExecutor:
         threads: int,
         log: Path = Path(os.devnull),
         gpus: Sequence[str] = (),
-        trial_timeout: float | None = None,
+        limits: Limits = Limits(),
     ) -> None:
         self.function = function
         self.divergence = divergence
@@ -83,7 +145,7 @@ class ProcessExecutor:
         self.threads = threads
         self.log = log  # of what workers print outside trials
         self.gpus = gpus
-        self.trial_timeout = trial_timeout
+        self.limits = limits
         self._slots: list[Worker | None] = [None] * workers
         self._asked_to_stop = False
 
@@ -99,13 +161,13 @@ class ProcessExecutor:
             slot.connection.close()
         deadline = time.monotonic() + CLOSING_SECONDS
         for slot in alive:
-            if slot.trial is None and error is None:
+            if slot.run is None and error is None:
                 slot.process.join(max(0.0, deadline - time.monotonic()))
             slot.kill()
 
     @property
     def has_free_slot(self) -> bool:
-        return any(slot is None or slot.trial is None for slot in self._slots)
+        return any(slot is None or slot.run is None for slot in self._slots)
 
     @property
     def idle(self) -> bool:
@@ -130,75 +192,88 @@ class ProcessExecutor:
         if problem:
             raise InputError(*problem.decode().splitlines())
 
-    def submit(self, trial: Trial, workdir: Path) -> None:
-        index = next(i for i, slot in enumerate(self._slots) if slot is None or slot.trial is None)
-        slot = self._slots[index] or self._spawn(index)
-        if not slot.process.is_alive():  # it died while it had nothing to do
-            slot = self._spawn(index)
-        self._slots[index] = slot
+    def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        slot.trial = trial
-        slot.deadline = self._deadline()
-        slot.send(worker.Task(trial.function, trial.params, workdir, self.divergence))
+        task = worker.Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads)
+        index = next(i for i, slot in enumerate(self._slots) if slot is None or slot.run is None)
+        self._begin(index, Run(trial, task, self.limits))
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         busy = self._busy()
-        soonest = min(slot.deadline for slot in busy)
-        timeout = None if soonest == float("inf") else max(0.0, soonest - time.monotonic())
-        connections = [slot.connection for slot in busy]
-        wait([*connections, *(slot.process.sentinel for slot in busy), self.interrupt.fileno()], timeout)
-        self._heed_interrupt(busy)
-        for slot in busy:
-            trial = slot.trial
-            event = self._event(slot)
-            if trial is not None and event is not None:
-                yield trial, event
+        soonest = min(run.deadline for _, run in busy)
+        timeout = None if soonest == inf else max(0.0, soonest - time.monotonic())
+        connections = [slot.connection for slot, _ in busy]
+        wait([*connections, *(slot.process.sentinel for slot, _ in busy), self.interrupt.fileno()], timeout)
+        self._heed_interrupt()
+        for slot, run in busy:
+            if event := self._event(slot, run):
+                yield run.trial, event
 
-    def _busy(self) -> list[Worker]:
-        return [slot for slot in self._slots if slot is not None and slot.trial is not None]
+    def _busy(self) -> list[tuple[Worker, Run]]:
+        return [(slot, slot.run) for slot in self._slots if slot is not None and slot.run is not None]
 
-    def _event(self, slot: Worker) -> Event | None:
-        """What a busy worker tells by now: an event, its own death, or nothing."""
+    def _begin(self, index: int, run: Run) -> None:
+        slot = self._slots[index]
+        if slot is None or not slot.process.is_alive():  # it may have died while it had nothing to do
+            slot = self._slots[index] = self._spawn(index)
+        run.begin()
+        slot.run = run
+        slot.send(run.task)
+
+    def _event(self, slot: Worker, run: Run) -> Event | None:
+        """What a busy worker tells by now: an event, the end of its trial, or nothing."""
         dead = not slot.process.is_alive()  # before the pipe is read: what it still holds was sent before the death
-        event = self._received(slot)
+        event = self._received(slot, run)
         if event is not None and event.is_final:
-            slot.trial, slot.deadline = None, float("inf")
+            slot.run = None
             return event
         if self.interrupt.at_once:
-            return self._lost(slot, "it was interrupted")
-        if time.monotonic() >= slot.deadline:
-            return self._lost(slot, f"it ran longer than the trial timeout of {self.trial_timeout:g} seconds")
+            return self._lost(slot, run, "it was interrupted")
+        if reason := run.overdue():
+            return self._lost(slot, run, reason)
         if event is None and (dead or slot.lost):
-            return self._lost(slot, slot.cause_of_death)
+            return self._lost(slot, run, slot.cause_of_death)
         if isinstance(event, Started):
-            slot.deadline = self._deadline()
+            run.begin()
+        elif isinstance(event, Progress):
+            run.has_reached(event.epoch)
         return event
 
-    def _received(self, slot: Worker) -> Event | None:
+    def _received(self, slot: Worker, run: Run) -> Event | None:
         message = slot.receive()
+        while message == worker.BEAT:
+            run.sign()
+            message = slot.receive()
         try:
             return None if message is None else events.decode(message)
         except ValidationError:  # a trial that writes into our pipe is no reason to end the others
             slot.lost = True
             return None
 
-    def _lost(self, slot: Worker, reason: str) -> Finished:
+    def _lost(self, slot: Worker, run: Run, reason: str) -> Finished | None:
+        """End a worker; its trial is tried again from its checkpoint, or has failed."""
+        index = self._slots.index(slot)
         slot.kill()
         slot.connection.close()
-        self._slots[self._slots.index(slot)] = None
+        self._slots[index] = None
         if self.interrupt.requested:
             return Finished(Outcome.INTERRUPTED)
-        return Finished(Outcome.FAILED, reason=reason)
+        run.deaths += 1
+        if run.deaths > self.limits.retries:
+            return Finished(Outcome.FAILED, reason=reason)
+        with (run.task.workdir / LOG_FILE).open("a") as log:
+            log.write(
+                f"sweep: {reason}; going on from the last checkpoint, retry {run.deaths} of {self.limits.retries}\n"
+            )
+        self._begin(index, run)
+        return None
 
-    def _heed_interrupt(self, busy: Sequence[Worker]) -> None:
+    def _heed_interrupt(self) -> None:
         self.interrupt.drain()
         if self.interrupt.requested and not self._asked_to_stop:
             self._asked_to_stop = True
-            for slot in busy:
+            for slot, _ in self._busy():
                 slot.send(worker.Stop())
-
-    def _deadline(self) -> float:
-        return float("inf") if self.trial_timeout is None else time.monotonic() + self.trial_timeout
 
     def _spawn(self, index: int) -> Worker:
         context = multiprocessing.get_context("spawn")

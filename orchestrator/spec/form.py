@@ -109,6 +109,12 @@ class SweepFile(Form):
     seed: Annotated[int, Field(ge=0, description="Seeds what the method draws.")] = 0
     reference: Annotated[Reference | None, Field(description="Published figures to hold the results against.")] = None
     divergence: Annotated[DivergenceRule, Field(description="When a loss counts as exploded.")] = DivergenceRule()
+    retries: Annotated[
+        int, Field(ge=0, description="Deaths of a trial's worker, without a new epoch between them, that it survives.")
+    ] = 2
+    stall_seconds: Annotated[
+        float, Field(gt=0, description="A trial that shows no sign of life for so long, or ten times its pace, hangs.")
+    ] = 120.0
     reuse: Annotated[bool, Field(description="Take over trials that another sweep of the store has finished.")] = False
     program: Annotated[Any, Field(description="W&B's; ignored.")] = None
     command: Annotated[Any, Field(description="W&B's; ignored.")] = None

@@ -111,6 +111,8 @@ class _Checker:
             seed=form.seed,
             reference=reference,
             divergence=form.divergence,
+            retries=form.retries,
+            stall_seconds=form.stall_seconds,
             reuse=form.reuse,
             warnings=warnings,
         )

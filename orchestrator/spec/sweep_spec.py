@@ -45,5 +45,7 @@ class SweepSpec:
     seed: int
     reference: Reference | None
     divergence: DivergenceRule
+    retries: int
+    stall_seconds: float
     reuse: bool
     warnings: tuple[str, ...]

@@ -1,0 +1,42 @@
+"""The state of a training run after a whole epoch, on disk."""
+
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.config import TrainConfig
+
+FORMAT = 1  # raise it when what a checkpoint holds changes
+
+
+def save(path: Path, config: TrainConfig, state: dict[str, Any]) -> None:
+    """Write the state of a run so that whoever is killed at any moment leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".tmp")
+    with unfinished.open("wb") as file:
+        torch.save({"format": FORMAT, "config": asdict(config), **state}, file)
+        file.flush()
+    unfinished.replace(path)
+
+
+def load(path: Path, config: TrainConfig) -> dict[str, Any] | None:
+    """The state that `save` wrote, or None if there is none.
+
+    A file that is torn, of another configuration or of another format is set aside with a warning.
+    """
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if state["format"] == FORMAT and state["config"] == asdict(config):
+            return state
+        why = "it is of another configuration or format"
+    except Exception as error:  # a torn file fails in many ways, within zip, pickle or torch
+        why = f"it cannot be read ({type(error).__name__})"
+    aside = path.with_suffix(".unusable")
+    path.replace(aside)
+    warnings.warn(f"{path}: {why}; set aside as {aside.name}, the training starts anew", stacklevel=2)
+    return None

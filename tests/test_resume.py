@@ -1,0 +1,321 @@
+"""Nothing lost, nothing repeated: trials that are cut off, and launches that are killed at any moment."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import processes
+import pytest
+import torch
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from reading import children, steps
+
+from models import checkpoint
+from models.config import TrainConfig
+from models.train import CHECKPOINT_FILE, train
+from orchestrator import journal, worker
+from orchestrator.divergence import DivergenceRule
+from orchestrator.events import Finished, Progress
+from orchestrator.trial import Outcome, Trial
+from orchestrator.watcher import Watcher
+
+SMALL = {"dataset": "digits", "architecture": "conv", "num_layers": 2, "batch_size": 64, "epochs": 4, "lr": 2e-3}
+FUNCTION = "models.train:train"
+
+Write = Callable[..., Path]
+Sweep = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def told(task: worker.Task) -> tuple[list[dict[str, float]], Finished]:
+    """The metrics that a trial told by epoch, but for its speed, and its end."""
+    *progress, finished = [event for event in worker.run(task) if isinstance(event, (Progress, Finished))]
+    assert isinstance(finished, Finished)
+    curves = [dict(event.metrics) for event in progress if isinstance(event, Progress)]
+    for metrics in curves:
+        metrics.pop("images_per_second")
+    return curves, finished
+
+
+def task(workdir: Path, **params: object) -> worker.Task:
+    workdir.mkdir(exist_ok=True)
+    return worker.Task(FUNCTION, {**SMALL, **params}, workdir, DivergenceRule())
+
+
+@pytest.mark.parametrize("architecture", ["conv", "attention", "fc"])
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_trial_that_was_cut_off_ends_with_the_same_numbers_to_the_bit(
+    tmp_path: Path, architecture: str, epochs: int
+) -> None:
+    whole, end = told(task(tmp_path / "whole", architecture=architecture))
+    cut = task(tmp_path / "cut", architecture=architecture)
+    running = worker.run(cut)
+    for _ in range(1 + epochs):
+        next(running)
+    running.close()
+    rest, resumed_end = told(cut)
+    assert rest == whole[epochs:]
+    assert resumed_end == end
+
+
+def test_a_trial_that_is_killed_before_its_checkpoint_tells_the_epoch_again(tmp_path: Path) -> None:
+    whole, end = told(task(tmp_path / "whole"))
+    cut = task(tmp_path / "cut")
+    running = worker.run(cut)
+    for _ in range(3):
+        next(running)
+    after_one = (cut.workdir / CHECKPOINT_FILE).read_bytes()
+    running.close()
+    (cut.workdir / CHECKPOINT_FILE).write_bytes(
+        after_one
+    )  # as if killed between the yield of epoch 2 and its checkpoint
+    rest, resumed_end = told(cut)
+    assert rest == whole[1:]
+    assert resumed_end == end
+    epochs = [entry.event.epoch for entry in journal.read(cut.workdir) if isinstance(entry.event, Progress)]
+    assert epochs == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("damage", ["torn", "empty", "another config", "another format"])
+def test_an_unusable_checkpoint_is_set_aside_with_a_warning(tmp_path: Path, damage: str) -> None:
+    config = TrainConfig(**SMALL)  # type: ignore[arg-type]
+    running = train(config, tmp_path)
+    next(running)
+    running.close()
+    path = tmp_path / CHECKPOINT_FILE
+    content = path.read_bytes()
+    match damage:
+        case "torn":
+            path.write_bytes(content[: len(content) // 2])
+        case "empty":
+            path.write_bytes(b"")
+        case "another config":
+            config = TrainConfig(**{**SMALL, "seed": 1})  # type: ignore[arg-type]
+        case "another format":
+            torch.save({**torch.load(path, weights_only=True), "format": 0}, path)
+    with pytest.warns(UserWarning, match="set aside as checkpoint.unusable, the training starts anew"):
+        assert next(train(config, tmp_path))["epoch"] == 1
+    assert (tmp_path / "checkpoint.unusable").is_file()
+
+
+def test_a_checkpoint_runs_no_code_when_it_is_loaded(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+            return os.system, (f"touch {tmp_path}/evil",)
+
+    torch.save({"format": checkpoint.FORMAT, "config": Evil()}, tmp_path / CHECKPOINT_FILE)
+    with pytest.warns(UserWarning, match="set aside"):
+        assert checkpoint.load(tmp_path / CHECKPOINT_FILE, TrainConfig()) is None
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_resumed_trial_is_watched_as_if_never_cut_off() -> None:
+    losses = [1000.0 / step for step in range(1, 61)] + [1e6] * 30
+
+    def alarm(watcher: Watcher, first: int) -> str | None:
+        for step in range(first, len(losses) + 1):
+            try:
+                watcher.step(step, losses[step - 1], 1.0)
+            except Exception:
+                return watcher.explosion.reason if watcher.explosion else None
+            if step % 10 == 0:
+                memories.append(watcher.memory)
+                watcher.epoch_ended(step // 10, {"val_loss": losses[step - 1]})
+        return None
+
+    memories: list[object] = []
+    whole = alarm(Watcher(DivergenceRule()), 1)
+    assert whole is not None
+    assert alarm(Watcher(DivergenceRule(), journal_copies(memories[:7])), 71) == whole  # type: ignore[arg-type]
+    assert alarm(Watcher(DivergenceRule()), 71) != whole
+
+
+def journal_copies(memories: list[object]) -> list[object]:
+    import copy
+
+    return copy.deepcopy(memories)
+
+
+def test_a_line_that_was_cut_off_is_no_entry_and_does_not_spoil_the_next(folder: Path) -> None:
+    toy = worker.Task("toys:train", {"x": 2.0, "epochs": 3}, folder, DivergenceRule())
+    running = worker.run(toy)
+    next(running), next(running)
+    running.close()
+    path = folder / journal.JOURNAL_FILE
+    path.write_bytes(path.read_bytes() + path.read_bytes()[:40])
+    list(worker.run(toy))
+    assert [entry.event.kind for entry in journal.read(folder)] == ["progress"] * 3 + ["finished"]
+    assert all(line.endswith(b"}") for line in path.read_bytes().splitlines())
+
+
+def test_what_was_finished_but_not_recorded_is_recorded_and_not_run_again(
+    store: str,
+    folder: Path,
+    write: Write,
+    sweep: Sweep,
+) -> None:
+    path = write("trial: toys:train\nparameters: {x: 2.0}")
+    trial = Trial("toys:train", 1, {"x": 2.0, "mode": "fine", "epochs": 3, "seed": 0, "pause": 0.0}, "")
+    workdir = folder / "mlruns" / "work" / "toy" / trial.trial_key
+    workdir.mkdir(parents=True)
+    list(worker.run(worker.Task(trial.function, trial.params, workdir, DivergenceRule())))
+    (folder / "toys.py").write_text((folder / "toys.py").read_text().replace('print(f"training', 'raise SystemExit(f"'))
+    done = sweep("launch", path)
+    assert done.returncode == 0, done.stdout
+    (run,) = children(store, "toy")
+    assert run.data.tags["outcome"] == "completed"
+    assert run.data.metrics["final_score"] == 2.0
+    assert steps(store, run, "train_loss") == [1, 2, 3]
+    assert not workdir.exists()
+
+
+RETRIED = """
+from dataclasses import dataclass
+from pathlib import Path
+import os, signal, time
+
+@dataclass(frozen=True)
+class Config:
+    deaths: int = 1
+    at: int = 2
+    epochs: int = 4
+    seed: int = 0
+    hang: bool = False
+
+def train(config: Config, workdir: Path, watch):
+    kept = workdir / "epoch"
+    epoch = int(kept.read_text()) if kept.exists() else 0
+    while epoch < config.epochs:
+        epoch += 1
+        watch(epoch, 1.0, 1.0)
+        died = workdir / "deaths"
+        count = int(died.read_text()) if died.exists() else 0
+        if epoch == config.at and count < config.deaths:
+            died.write_text(str(count + 1))
+            if config.hang:
+                time.sleep(600)
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield {"epoch": epoch, "train_loss": 1.0 / epoch}
+        kept.write_text(str(epoch))
+    return {"score": float(epoch)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("parameters", "outcome", "reason"),
+    [
+        ("deaths: 2", "completed", None),
+        ("deaths: 3", "failed", "its worker was killed by SIGKILL"),
+        ("deaths: 1, hang: true", "completed", None),
+        ("deaths: 9, hang: true", "failed", "it made no step for 1 seconds"),
+    ],
+)
+def test_a_trial_survives_the_deaths_of_its_worker_as_often_as_it_may(
+    store: str,
+    folder: Path,
+    write: Write,
+    sweep: Sweep,
+    parameters: str,
+    outcome: str,
+    reason: str | None,
+) -> None:
+    (folder / "retried.py").write_text(RETRIED)
+    path = write(f"trial: retried:train\nstall_seconds: 1\nparameters: {{{parameters}}}", "retried.yaml")
+    done = sweep("launch", path)
+    (run,) = children(store, "retried")
+    assert run.data.tags["outcome"] == outcome, done.stdout
+    assert run.data.tags.get("failure.reason") == reason
+    assert steps(store, run, "train_loss") == ([1, 2, 3, 4] if outcome == "completed" else [1])
+
+
+def test_a_sweep_that_fails_by_one_cause_again_and_again_is_stopped(store: str, write: Write, sweep: Sweep) -> None:
+    path = write("trial: toys:train\nparameters: {mode: raise, x: {min: 1, max: 9}}")
+    done = sweep("launch", path, "--workers", "1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("sweep: 5 trials in a row failed by one cause: RuntimeError: the toy broke")
+    assert len(children(store, "toy")) == 5
+
+
+def test_a_changed_constant_makes_new_trials_and_says_so(store: str, write: Write, sweep: Sweep) -> None:
+    sweep("launch", write("trial: toys:train\nparameters: {x: {values: [1, 2]}}"))
+    changed = sweep("launch", write("trial: toys:train\nparameters: {x: {values: [1, 2, 3]}, epochs: 4}"))
+    assert "2 trials that the store has of this sweep are of other values" in changed.stdout
+    assert len(children(store, "toy")) == 5
+
+
+def test_a_resumed_trial_keeps_its_number_of_threads(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
+    (folder / "threads.py").write_text(
+        "import os\nfrom toys import Config\ndef train(config: Config):\n"
+        "    yield {'epoch': 1, 'threads': float(os.environ['OMP_NUM_THREADS'])}\n    1 / config.pause\n"
+    )
+    path = write("trial: threads:train\nparameters: {x: {values: [1, 2]}, pause: 0.0}", "threads.yaml")
+    sweep("launch", path, "--workers", "2")
+    first = children(store, "threads")[0].data.tags["threads"]
+    sweep("launch", path, "--workers", "1")
+    assert children(store, "threads")[0].data.tags["threads"] == first
+
+
+CHAOS = """
+name: chaos
+metric: {name: val_ssim, goal: maximize}
+parameters: {dataset: digits, architecture: fc, num_layers: 1, batch_size: 32, epochs: 6, lr: 2e-3}
+zip: {var: [0.5, 0.25, 0.1]}
+"""
+
+
+def numbers(store: str, run: Run) -> dict[str, list[tuple[int, float]]]:
+    """Every point of a run's curves and its final metrics, but for its speed."""
+    client = MlflowClient(tracking_uri=store)
+    names = [name for name in run.data.metrics if name != "images_per_second"]
+    return {n: [(p.step, p.value) for p in client.get_metric_history(run.info.run_id, n)] for n in names}
+
+
+def killed_until_done(folder: Path, path: Path, rng: random.Random, kills: int) -> None:
+    """Launch again and again, killing the orchestrator, a worker, or both; the last launch is left alone."""
+    command = [sys.executable, "-m", "orchestrator", "launch", str(path), "--quiet"]
+    for _ in range(kills):
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + rng.uniform(3.0, 9.0)
+        while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.05)
+        if process.poll() is not None:
+            break
+        workers = processes.children(process.pid)
+        if rng.random() < 0.5 and workers:
+            os.kill(rng.choice(workers), signal.SIGKILL)
+            time.sleep(rng.uniform(0.0, 1.0))
+        process.kill()
+        process.wait()
+        assert processes.all_gone(workers)
+    assert subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.slow)])
+def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_never_was(
+    folder: Path,
+    write: Write,
+    sweep: Sweep,
+    empty_store: Path,
+    kills: int,
+) -> None:
+    path = write(CHAOS, "chaos.yaml")
+    stores = {}
+    for name in ("calm", "killed"):
+        (folder / name / "mlruns").mkdir(parents=True)
+        (folder / name / "mlruns" / "mlflow.db").write_bytes(empty_store.read_bytes())
+        stores[name] = f"sqlite:///{folder / name / 'mlruns' / 'mlflow.db'}"
+    assert sweep("launch", path, "--tracking-uri", stores["calm"], "--quiet").returncode == 0
+    killed_until_done(folder / "killed", path, random.Random(kills), kills)
+
+    calm, killed = (children(store, "chaos") for store in stores.values())
+    assert [run.info.run_name for run in killed] == [run.info.run_name for run in calm]
+    assert {run.info.status for run in killed} == {"FINISHED"}
+    for one, other in zip(calm, killed, strict=True):
+        assert numbers(stores["calm"], one) == numbers(stores["killed"], other)
+    assert [p for p in (folder / "killed" / "mlruns" / "work" / "chaos").iterdir() if p.is_dir()] == []
+    assert Outcome.COMPLETED.value == killed[0].data.tags["outcome"]
