@@ -1,7 +1,8 @@
 """What can go wrong, as a user sees it.
 
 SweepError                the sweep cannot go on; exit status 1
-├── StoreError            MLflow does not answer, or refuses
+├── StoreError            MLflow refuses, or has not answered for too long
+│   └── StoreBusyError    it does not answer now, and may later
 └── InputError            arguments, YAML or data are wrong: a line for each mistake; exit status 2
     ├── NotYetError       asked for by name in the contract, not built so far
     └── HeldError         another launch of the same sweep is running
@@ -17,7 +18,11 @@ class SweepError(Exception):
 
 
 class StoreError(SweepError):
-    """MLflow does not answer, or refuses."""
+    """MLflow refuses, or has not answered for too long."""
+
+
+class StoreBusyError(StoreError):
+    """MLflow does not answer now, and may later."""
 
 
 class InputError(SweepError):

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from orchestrator import journal
-from orchestrator.errors import InputError, SweepError
+from orchestrator.errors import InputError, StoreError, SweepError
 from orchestrator.events import Event, Finished, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
@@ -19,7 +21,7 @@ from orchestrator.samplers import ListSampler
 from orchestrator.spec import SweepSpec
 from orchestrator.table import Table
 from orchestrator.terminal.display import Display
-from orchestrator.trackers import Tracker
+from orchestrator.trackers import Recorder, Tracker, insist
 from orchestrator.trial import Outcome, Trial
 from orchestrator.workspace import Workspace
 
@@ -64,18 +66,25 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         status = "FAILED"
         try:
             with interrupt.raising():
-                history = tracker.open(len(expansion.trials))
-            _Launch(spec, expansion, settings, interrupt, tracker, workspace, display).run(history)
+                history = insist(lambda: tracker.open(len(expansion.trials)))
+            recorder = Recorder(tracker, display.say)
+            try:
+                _Launch(spec, expansion, settings, interrupt, tracker, recorder, workspace, display).run(history)
+            finally:
+                recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
-                records = tracker.records(spec.name)
+                records = insist(lambda: tracker.records(spec.name))
                 table = Table.of(spec, expansion, {record.trial_key: record for record in records})
-                tracker.describe(table.markdown())
+                insist(lambda: tracker.describe(table.markdown()))
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
+        except StoreError as error:
+            raise StoreError(f"{error}; nothing is lost: mend that, and launch again to go on") from error
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            tracker.close(status)
+            with suppress(StoreError):  # then the next launch ends what is open
+                tracker.close(status)
         return Launched(table, interrupt.requested)
 
 
@@ -108,6 +117,7 @@ class _Launch:
     settings: Settings
     interrupt: Interrupt
     tracker: Tracker
+    recorder: Recorder
     workspace: Workspace
     display: Display
 
@@ -137,7 +147,7 @@ class _Launch:
         failures = Failures()
         while True:
             while self._goes_on(failures) and executor.has_free_slot and (trial := sampler.ask()):
-                self.tracker.start(trial)
+                self.recorder.put(trial, partial(self.tracker.start, trial))
                 self.display.start(trial)
                 if result := self._catch_up(trial):
                     self._take(trial, result, sampler)
@@ -160,21 +170,24 @@ class _Launch:
         return not (self.interrupt.requested or failures.are_too_many)
 
     def _take(self, trial: Trial, event: Event, sampler: ListSampler) -> None:
-        self.tracker.record(trial, event, self.workspace.of(trial))
+        self.recorder.put(trial, partial(self._record, trial, event))
         self.display.show(trial, event)
         if isinstance(event, Started):
             self._catch_up(trial)
         if event.is_final:
             sampler.tell(trial, event)
-            if event.outcome.is_result:
-                self.workspace.remove(trial)
+
+    def _record(self, trial: Trial, event: Event) -> None:
+        self.tracker.record(trial, event, self.workspace.of(trial))
+        if event.is_final and event.outcome.is_result:
+            self.workspace.remove(trial)
 
     def _catch_up(self, trial: Trial) -> Finished | None:
         """Record what a process that died had not told any more; its trial's result, if that was part of it."""
         for entry in journal.read(self.workspace.of(trial)):
             if isinstance(entry.event, Finished):
                 return entry.event
-            self.tracker.record(trial, entry.event, self.workspace.of(trial))
+            self.recorder.put(trial, partial(self._record, trial, entry.event))
         return None
 
     def _tell_of_what_is_left_out(self, history: Mapping[str, Record]) -> None:

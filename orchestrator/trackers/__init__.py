@@ -1,6 +1,7 @@
 """What stands in MLflow. The only importers of mlflow."""
 
+from orchestrator.trackers.recorder import Recorder, insist
 from orchestrator.trackers.store import Store
 from orchestrator.trackers.tracker import Tracker
 
-__all__ = ["Store", "Tracker"]
+__all__ = ["Recorder", "Store", "Tracker", "insist"]

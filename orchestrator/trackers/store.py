@@ -1,5 +1,6 @@
 """The read side of MLflow: the sweeps of a tracking URI, and what has become of their trials."""
 
+import errno
 import functools
 import json
 import logging
@@ -11,13 +12,16 @@ from typing import Any, ParamSpec, TypeVar
 
 # before the import: it would otherwise start a thread that reports usage over the network
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# MLflow's own retries would hold a call for minutes; ours go on for longer, and training does not wait for them
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from orchestrator.errors import InputError, StoreError
+from orchestrator.errors import InputError, StoreBusyError, StoreError
 from orchestrator.paths import sqlite_path
 from orchestrator.record import Record
 from orchestrator.status import Status
@@ -26,6 +30,17 @@ from orchestrator.trial import Outcome
 PARENT = "mlflow.parentRunId"
 ASKED = "sweep.trials"  # on the parent: how many trials its last launch asked for
 PAGE = 1000
+FINAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+FINAL_WORDS = ("disk is full", "readonly database", "out-of-date database schema")
+FINAL_CODES = (
+    "BAD_REQUEST",
+    "INVALID_PARAMETER_VALUE",
+    "INVALID_STATE",
+    "PERMISSION_DENIED",
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_DOES_NOT_EXIST",
+    "UNAUTHENTICATED",
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,9 +54,17 @@ def says_what_mlflow_says(method: Callable[P, T]) -> Callable[P, T]:
         try:
             return method(*args, **kwargs)
         except (MlflowException, OSError) as error:
-            raise StoreError(f"MLflow: {_in_a_line(error)}; mend that, and launch again to go on") from error
+            kind = StoreBusyError if _may_pass(error) else StoreError
+            raise kind(f"MLflow: {_in_a_line(error)}") from error
 
     return wrapped
+
+
+def _may_pass(error: MlflowException | OSError) -> bool:
+    """Whether the same call may succeed later: the server is down or restarts, the database is locked."""
+    if isinstance(error, OSError):
+        return error.errno not in FINAL_ERRNOS
+    return error.error_code not in FINAL_CODES and not any(words in str(error) for words in FINAL_WORDS)
 
 
 @contextmanager

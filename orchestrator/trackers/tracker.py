@@ -86,9 +86,9 @@ class Tracker(Store):
     def start(self, trial: Trial) -> None:
         """Have a RUNNING child run for the trial: a new one, or the one in which it was begun."""
         known = self._records.get(trial.trial_key)
-        run = self._reopened(known) if known else self._created(trial)
-        self.client.log_batch(run.run_id, params=[Param(k, str(v)) for k, v in trial.params.items()])
+        run = self._runs.get(trial.trial_key) or (self._reopened(known) if known else self._created(trial))
         self._runs[trial.trial_key] = run
+        self.client.log_batch(run.run_id, params=[Param(k, str(v)) for k, v in trial.params.items()])
 
     @says_what_mlflow_says
     def record(self, trial: Trial, event: Event, workdir: Path) -> None:
@@ -106,7 +106,18 @@ class Tracker(Store):
                 run.take_in(event.epoch, event.metrics, self.spec.metric)
             case Finished():
                 self._finish(run, event, workdir)
-                del self._runs[trial.trial_key]
+                self._runs.pop(trial.trial_key)
+
+    @says_what_mlflow_says
+    def recover(self, trial: Trial) -> None:
+        """After a write that failed, which may have come through all the same: see what of the trial is there."""
+        found = self.client.search_runs(
+            [self.experiment_id], f"tags.trial_key = '{trial.trial_key}' and tags.`{PARENT}` = '{self.parent_id}'"
+        )
+        if found and trial.trial_key not in self._runs:
+            self._runs[trial.trial_key] = _OpenRun(found[0].info.run_id)
+        for run in found:
+            self._read_back(self._runs[trial.trial_key], run.data.metrics)
 
     @says_what_mlflow_says
     def describe(self, summary: str) -> None:
@@ -157,16 +168,20 @@ class Tracker(Store):
         for tag in known.tags.keys() & STALE_TAGS:
             self.client.delete_tag(known.run_id, tag)
         run = _OpenRun(known.run_id, seconds_before=known.seconds or 0.0)
-        for name in known.metrics:
-            for point in self.client.get_metric_history(known.run_id, name):
-                run.take_in(point.step, {name: point.value}, self.spec.metric)
+        self._read_back(run, known.metrics)
         return run
+
+    def _read_back(self, run: "_OpenRun", names: Iterable[str]) -> None:
+        for name in names:
+            for point in self.client.get_metric_history(run.run_id, name):
+                run.take_in(point.step, {name: point.value}, self.spec.metric)
 
     def _finish(self, run: "_OpenRun", event: Finished, workdir: Path) -> None:
         artifacts, log = workdir / "artifacts", workdir / LOG_FILE
         if artifacts.is_dir():
             self.client.log_artifacts(run.run_id, str(artifacts))
-            for picture in sorted(artifacts.glob("*.png")):
+            shown = self.client.list_artifacts(run.run_id, "images")
+            for picture in sorted(artifacts.glob("*.png")) if not shown else ():
                 # once more as an image: only these does the UI show side by side for several runs
                 with suppress(OSError, ValueError):  # no picture after all, or a name that no image may have
                     self.client.log_image(run.run_id, Image(str(picture)), key=picture.stem, step=run.last_epoch)

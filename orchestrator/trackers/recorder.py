@@ -1,0 +1,115 @@
+"""Writes to the store in a thread of its own, so that training never waits for MLflow, nor falls with it.
+
+What is to be written waits in order. While MLflow does not answer, the first in the queue is tried again; since one
+cannot know whether an attempt that failed was written all the same, each further one first reads what is there.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_delay,
+    wait_exponential,
+)
+
+from orchestrator.errors import StoreBusyError, StoreError
+from orchestrator.trackers.tracker import Tracker
+from orchestrator.trial import Trial
+
+PATIENCE_SECONDS = 120.0  # with a store that does not answer, once there is nothing else to do
+WAIT = wait_exponential(multiplier=0.25, max=5)
+
+T = TypeVar("T")
+
+
+def insist(call: Callable[[], T]) -> T:
+    """The result of a call to the store, which is made again while the store does not answer."""
+    waiting = Retrying(
+        retry=retry_if_exception_type(StoreBusyError), wait=WAIT, stop=stop_after_delay(PATIENCE_SECONDS), reraise=True
+    )
+    return waiting(call)
+
+
+class Recorder:
+    """A queue of writes. `say` is told when MLflow stops to answer, and when it answers again."""
+
+    def __init__(self, tracker: Tracker, say: Callable[[str], None], patience: float = PATIENCE_SECONDS) -> None:
+        self.tracker = tracker
+        self.say = say
+        self.patience = patience
+        self.error: StoreError | None = None  # why nothing is written any more
+        self._jobs: queue.SimpleQueue[tuple[Trial, Callable[[], None]] | None] = queue.SimpleQueue()
+        self._closing_since: float | None = None
+        self._give_up = threading.Event()
+        self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
+        self._thread.start()
+
+    def put(self, trial: Trial, write: Callable[[], None]) -> None:
+        """Have something written, after all that was put before.
+
+        Raises:
+            StoreError: the store has refused something, so nothing more is written.
+        """
+        if self.error is not None:
+            raise self.error
+        self._jobs.put((trial, write))
+
+    def close(self, at_once: Callable[[], bool] = lambda: False) -> None:
+        """Wait until all is written, MLflow has not answered for too long, or `at_once` says that it is enough.
+
+        Raises:
+            StoreError: not all could be written.
+        """
+        self._closing_since = time.monotonic()
+        self._jobs.put(None)
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+            if at_once():
+                self._give_up.set()
+        if self.error is not None:
+            raise self.error
+
+    def _write(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                self._insist(*job)
+            except StoreError as error:
+                self.error = error
+                return
+            except Exception as error:  # a bug, which must not leave the launch waiting for this thread
+                self.error = StoreError(f"recording failed: {type(error).__name__}: {error}")
+                raise
+
+    def _insist(self, trial: Trial, write: Callable[[], None]) -> None:
+        waiting = Retrying(
+            retry=retry_if_exception_type(StoreBusyError),
+            wait=WAIT,
+            sleep=sleep_using_event(self._give_up),
+            stop=self._has_waited_enough,
+            after=self._tell_once,
+            reraise=True,
+        )
+        for attempt in waiting:
+            with attempt:
+                if attempt.retry_state.attempt_number > 1:
+                    self.tracker.recover(trial)
+                write()
+        if waiting.statistics["attempt_number"] > 1:
+            self.say("MLflow answers again")
+
+    def _has_waited_enough(self, state: RetryCallState) -> bool:
+        if self._give_up.is_set():
+            return True
+        since = max(self._closing_since or time.monotonic(), state.start_time)
+        return time.monotonic() - since > self.patience
+
+    def _tell_once(self, state: RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome is not None:
+            self.say(f"{state.outcome.exception()} - training goes on, what is to be written waits")
