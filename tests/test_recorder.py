@@ -107,7 +107,7 @@ SWEEP = TOY + "parameters: {x: {values: [1, 2]}, epochs: 12, pause: 0.5}"
 
 def launched(path: Path, uri: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "orchestrator", "launch", str(path), "--tracking-uri", uri]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 @pytest.mark.slow
@@ -121,8 +121,8 @@ def test_a_database_that_is_locked_for_half_a_minute_costs_nothing(store: str, f
         other.execute("BEGIN EXCLUSIVE")
         time.sleep(30)
         other.rollback()
-    out, err = launch.communicate(timeout=200)
-    assert launch.returncode == 0, (out, err)
+    out, _ = launch.communicate(timeout=200)
+    assert launch.returncode == 0, out
     assert set(outcomes(store, "toy").values()) == {"completed"}
     for run in children(store, "toy"):
         assert steps(store, run, "train_loss") == list(range(1, 13))
@@ -186,6 +186,7 @@ def test_a_server_that_is_killed_and_restarted_costs_nothing(server: Server, wri
     server.start()
     launch.wait(timeout=200)
     reader.join()
+    launch.stdout.close()
     assert launch.returncode == 0, said
     assert any("training goes on" in line for line in said)
     assert any("MLflow answers again" in line for line in said)

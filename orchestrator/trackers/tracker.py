@@ -197,8 +197,9 @@ class Tracker(Store):
             tags["diagnosis"] = event.diagnosis
         if event.explosion:
             tags |= {f"explosion.{k}": str(v) for k, v in vars(event.explosion).items() if v is not None}
-        last = points(metrics, run.last_epoch, time.time())
-        self.client.log_batch(run.run_id, last, tags=[RunTag(k, v[:LONGEST_TAG]) for k, v in tags.items()])
+        self.client.log_batch(
+            run.run_id, run.last_points(metrics), tags=[RunTag(k, v[:LONGEST_TAG]) for k, v in tags.items()]
+        )
         self.client.set_terminated(run.run_id, STATUS[event.outcome])
 
     def _settle(self) -> None:
@@ -236,6 +237,13 @@ class _OpenRun:
     def news(self, event: Progress) -> dict[str, float]:
         """What of an epoch's metrics is not recorded yet."""
         return {name: value for name, value in event.metrics.items() if event.epoch > self.recorded.get(name, -1)}
+
+    def last_points(self, metrics: Mapping[str, float]) -> list[Point]:
+        """The final metrics: at step 0, where the UI draws bars, unless epochs had a metric of the same name."""
+        now = time.time()
+        by_epoch = {name: value for name, value in metrics.items() if self.recorded.get(name, 0) > 0}
+        alone = {name: value for name, value in metrics.items() if name not in self.recorded}
+        return points(alone, 0, now) + points(by_epoch, self.last_epoch, now)
 
     def take_in(self, epoch: int, metrics: Mapping[str, float], metric: Metric) -> None:
         """Know these as recorded, and keep the best epoch of the metric that trials are compared by.
