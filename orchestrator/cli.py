@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,7 @@ from orchestrator.trial import Outcome
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from orchestrator.status import Status
     from orchestrator.terminal.display import Display
 
 app = typer.Typer(
@@ -164,7 +166,7 @@ def status(
         names = [wanted]
     from orchestrator.terminal.tables import print_status
 
-    print_status(stdout(), [reader.status(name) for name in names])
+    print_status(stdout(), [_live(reader.status(name), uri) for name in names])
 
 
 @app.command()
@@ -226,6 +228,15 @@ def _use_data(data_dir: Path | None) -> None:
         if not data_dir.is_dir():
             raise InputError(f"--data-dir {data_dir}: there is no such folder")
         os.environ["SWEEP_DATA_DIR"] = str(data_dir.absolute())
+
+
+def _live(status: "Status", uri: str) -> "Status":
+    """The status, told whether its launch is still at work; of a server's sweeps only their own machine knows."""
+    from orchestrator.workspace import Workspace
+
+    if paths.sqlite_path(uri) is None:
+        return status
+    return replace(status, is_live=Workspace(paths.work_folder(uri) / status.name).is_held())
 
 
 def _name_of(sweep: str) -> str:

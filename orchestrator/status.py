@@ -16,15 +16,18 @@ class Status:
     name: str
     records: Sequence[Record]
     asked: int
+    is_live: bool = True  # whether a launch is at work; what else stands as running was cut off
 
     @property
     def running(self) -> list[str]:
         """The labels of the trials that run now."""
-        return [record.label for record in self.records if record.status == "RUNNING"]
+        return [record.label for record in self.records if record.status == "RUNNING" and self.is_live]
 
     def count(self, outcome: Outcome) -> int:
         """How many trials ended so."""
-        return Counter(record.outcome for record in self.records)[outcome]
+        cut_off = [r for r in self.records if r.outcome is None and not self.is_live]
+        ended = Counter(record.outcome for record in self.records)[outcome]
+        return ended + len(cut_off) * (outcome is Outcome.INTERRUPTED)
 
     @property
     def seconds_left(self) -> float | None:

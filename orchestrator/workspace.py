@@ -28,7 +28,7 @@ class Workspace:
     def __enter__(self) -> "Workspace":
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(blocking=False)
+            self._lock.acquire(timeout=1)  # a glance of `is_held` takes a moment
             since = time.strftime("%Y-%m-%d %H:%M:%S")
             self._holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
         except Timeout as error:
@@ -42,6 +42,17 @@ class Workspace:
     ) -> None:
         self._holder.unlink(missing_ok=True)
         self._lock.release()
+
+    def is_held(self) -> bool:
+        """Whether a launch is at work here."""
+        if not self.folder.is_dir():
+            return False
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            return True
+        self._lock.release()
+        return False
 
     @property
     def log(self) -> Path:

@@ -196,6 +196,8 @@ def test_a_killed_orchestrator_leaves_no_process_and_no_run_that_runs(
     process.communicate()
     assert processes.all_gone(workers)
     assert "RUNNING" in {run.info.status for run in children(store, "toy")}
+    row = next(line for line in sweep("status", path).stdout.splitlines() if " toy " in line)
+    assert row.split() == ["toy", "0", "0", "0", "0", "2", "0"]
 
     assert sweep("launch", path, "--set", "x=1").returncode == 0
     assert "RUNNING" not in {run.info.status for run in children(store, "toy")}
