@@ -118,7 +118,7 @@ def launch(
     print_results(console, launched.table)
     if launched.interrupted:
         console.print(
-            f"interrupted; go on with: {_command()} {shlex.join(sys.argv[1:])}",
+            f"interrupted; go on with: {_command()} {paths.redacted(shlex.join(sys.argv[1:]))}",
             soft_wrap=True,
             markup=False,
             highlight=False,
@@ -258,7 +258,9 @@ def _command() -> str:
 
 
 def _uri_option(tracking_uri: str | None) -> str:
-    return f" --tracking-uri {tracking_uri}" if tracking_uri and "MLFLOW_TRACKING_URI" not in os.environ else ""
+    if tracking_uri is None or "MLFLOW_TRACKING_URI" in os.environ:
+        return ""
+    return f" --tracking-uri {paths.redacted(tracking_uri)}"
 
 
 def _say_error(error: SweepError) -> int:

@@ -1,6 +1,7 @@
 """Where the store and the work in flight are. Imports no mlflow: whoever finds no store need not load it."""
 
 import os
+import re
 from pathlib import Path
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
@@ -33,3 +34,8 @@ def work_folder(uri: str) -> Path:
     """Where work in flight lies: beside a SQLite store, else under ./mlruns/."""
     path = sqlite_path(uri)
     return (Path("mlruns").absolute() if path is None else path.parent) / "work"
+
+
+def redacted(text: str) -> str:
+    """The text without the user and password that a URI in it may have."""
+    return re.sub(r"//[^/@\s]+@", "//", text)

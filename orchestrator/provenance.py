@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from orchestrator.paths import redacted
+
 VERSIONS = ("vae-sweeps", "torch", "torchvision", "mlflow", "optuna", "scikit-image", "numpy")
 
 
@@ -18,7 +20,7 @@ def provenance(folder: Path) -> Mapping[str, str]:
     """Tags that say who ran what: user, command, versions, and the git commit of a folder."""
     tags = {
         "mlflow.user": _user(),
-        "mlflow.source.name": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "mlflow.source.name": redacted(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         "mlflow.source.type": "LOCAL",
         "version.python": sys.version.split()[0],
     }

@@ -15,7 +15,7 @@ from orchestrator.executors.process import Limits, ProcessExecutor
 from orchestrator.expansion import Expansion, expand
 from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share
-from orchestrator.paths import work_folder
+from orchestrator.paths import redacted, work_folder
 from orchestrator.record import Record
 from orchestrator.samplers import ListSampler
 from orchestrator.spec import SweepSpec
@@ -26,6 +26,7 @@ from orchestrator.trial import Outcome, Trial
 from orchestrator.workspace import Workspace
 
 MOST_FAILURES_IN_A_ROW = 5
+GO_ON = "nothing is lost: mend that, and launch again to go on"
 _NUMBERS = re.compile(r"[0-9.]+")
 
 
@@ -60,7 +61,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     if not expansion.trials:
         raise InputError(f"{spec.source.path}: asks for no trial")
     with Interrupt() as interrupt, Workspace(work_folder(settings.uri) / spec.name) as workspace:
-        display.say(f"opening the store {settings.uri}")
+        display.say(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
         status = "FAILED"
@@ -77,8 +78,15 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 table = Table.of(spec, expansion, {record.trial_key: record for record in records})
                 insist(lambda: tracker.describe(table.markdown()))
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
+            with interrupt.raising():
+                insist(lambda: tracker.close(status))
+        except OSError as error:  # of the work in flight: journals, logs
+            place = f"{error.filename}: " if error.filename else ""
+            raise SweepError(
+                f"{place}{error.strerror}; nothing is lost: mend that, and launch again to go on"
+            ) from error
         except StoreError as error:
-            raise StoreError(f"{error}; nothing is lost: mend that, and launch again to go on") from error
+            raise StoreError(f"{error}; {GO_ON}") from error
         except KeyboardInterrupt:
             status = "KILLED"
             raise
@@ -126,7 +134,7 @@ class _Launch:
         results = {key for key, record in history.items() if record.outcome and record.outcome.is_result}
         if self.spec.reuse:
             with self.interrupt.raising():
-                results |= self.tracker.reuse(self.expansion.trials)
+                results |= insist(lambda: self.tracker.reuse(self.expansion.trials))
         self._tell_of_what_is_left_out(history)
         sampler = ListSampler(self.expansion.trials)
         sampler.replay(results)
@@ -170,6 +178,8 @@ class _Launch:
         return not (self.interrupt.requested or failures.are_too_many)
 
     def _take(self, trial: Trial, event: Event, sampler: ListSampler) -> None:
+        if isinstance(event, Finished):
+            self._catch_up(trial)
         self.recorder.put(trial, partial(self._record, trial, event))
         self.display.show(trial, event)
         if isinstance(event, Started):

@@ -89,6 +89,7 @@ class Watcher:
 
     def run_ended(self, final: Mapping[str, float]) -> None:
         """The function has returned: what is far away now will not come back."""
+        self._recall(lambda _: True)  # of a trial that was cut off after its last epoch
         if not self.rule.enabled or self.explosion:
             return
         epoch = self.epoch - 1

@@ -1,5 +1,6 @@
 """The child's side: run a trial function, watch its losses, say what happens. Knows nothing of MLflow or YAML."""
 
+import ctypes
 import faulthandler
 import inspect
 import math
@@ -30,6 +31,7 @@ from orchestrator.watcher import ExplodedError, Watcher
 METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")
 BEAT = b""  # a message that says no more than that the trial makes steps
 SECONDS_BETWEEN_BEATS = 1.0
+PR_SET_PDEATHSIG = 1
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -74,11 +76,18 @@ def run(task: Task, beat: Callable[[], None] = lambda: None) -> Generator[Event,
     """
     journal.mend(task.workdir)
     known = journal.read(task.workdir)
-    watcher = Watcher(task.divergence, [entry.memory for entry in known if not entry.event.is_final], beat)
+    if known and isinstance(known[-1].event, Finished):  # its process died before it could tell
+        yield known[-1].event
+        return
+    watcher = Watcher(task.divergence, [entry.memory for entry in known], beat)
     with closing(_run(task, watcher)) as events_of_trial:
         for event in events_of_trial:
             if isinstance(event, Progress) or (isinstance(event, Finished) and event.outcome.is_result):
-                journal.write(task.workdir, event, watcher.memory)
+                try:
+                    journal.write(task.workdir, event, watcher.memory)
+                except OSError as error:
+                    yield Finished(Outcome.FAILED, reason=f"{task.workdir}: {error.strerror}")
+                    return
             yield event
 
 
@@ -135,6 +144,7 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None, 
     os.setsid()  # Ctrl-C in the terminal is for the orchestrator; and trials' own children can be killed with us
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    _ask_to_die_with_parent()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _log_to(log)
     faulthandler.enable()
@@ -261,6 +271,12 @@ class _Heart:
         if now - self._last >= SECONDS_BETWEEN_BEATS:
             self._last = now
             self._connection.send_bytes(BEAT)
+
+
+def _ask_to_die_with_parent() -> None:
+    """Have Linux kill this process when its parent ends, also while a trial holds the interpreter's lock."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _die_with_parent() -> None:

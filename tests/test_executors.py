@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -242,3 +243,17 @@ def test_a_function_that_will_not_be_closed_is_interrupted_all_the_same(
             if isinstance(event, Progress) and event.epoch == 1:
                 os.kill(os.getpid(), signal.SIGTERM)
     assert final(told).outcome is Outcome.INTERRUPTED
+
+
+def test_a_trial_is_not_blamed_for_the_time_in_which_the_orchestrator_stood_still(
+    processes: Open, folder: Path
+) -> None:
+    executor = processes(workers=1, stall_seconds=1.0)
+    executor.submit(trial(epochs=8, pause=0.3), folder / "slow")
+    told: list[Event] = []
+    while not executor.idle:
+        for _, event in executor.events():
+            told.append(event)
+            if isinstance(event, Progress) and event.epoch == 2:
+                time.sleep(3)
+    assert final(told).outcome is Outcome.COMPLETED

@@ -13,8 +13,8 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
-    {"errors", "durations", "trial", "interrupt", "machine", "paths", "provenance"},
-    {"events", "trial_function", "workspace"},
+    {"errors", "durations", "trial", "interrupt", "machine", "paths"},
+    {"events", "provenance", "trial_function", "workspace"},
     {"divergence"},
     {"spec"},
     {"expansion", "record", "samplers", "schema", "watcher"},

@@ -276,6 +276,10 @@ def test_one_trials_bad_names_and_pictures_do_not_end_the_others(store: str, wri
     assert named.returncode == 1
     assert "'acc@1' is no metric name for MLflow" in named.stdout
     assert sweep("launch", write("trial: toys:pictures", "pictures.yaml")).returncode == 0
+    assert sweep("launch", write("trial: toys:dangling", "dangling.yaml")).returncode == 0
+    assert "not all artifacts" in children(store, "dangling")[0].data.tags["artifacts.problem"]
+    killed = sweep("launch", write("trial: toys:odd_signal\nretries: 0", "signal.yaml"))
+    assert "its worker was killed by signal 40" in killed.stdout
     assert sweep("launch", write("trial: toys:odd_data", "odd.yaml")).returncode == 0
     (run,) = children(store, "odd")
     assert run.inputs.dataset_inputs[0].dataset.name == "odd"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import processes
@@ -133,6 +134,23 @@ def test_a_resumed_trial_is_watched_as_if_never_cut_off() -> None:
     assert whole is not None
     assert alarm(Watcher(DivergenceRule(), journal_copies(memories[:7])), 71) == whole  # type: ignore[arg-type]
     assert alarm(Watcher(DivergenceRule()), 71) != whole
+
+
+def test_a_trial_cut_off_after_its_last_epoch_is_judged_as_if_it_had_not_been(folder: Path) -> None:
+    toy = worker.Task("toys:train", {"mode": "rise", "epochs": 3}, folder, DivergenceRule())
+    running = worker.run(toy)
+    for _ in range(4):
+        next(running)
+    running.close()
+    (folder / "over.py").write_text("from toys import Config\ndef train(config: Config):\n    return {}\n    yield\n")
+    (finished,) = [e for e in worker.run(replace(toy, function="over:train")) if isinstance(e, Finished)]
+    assert finished.outcome is Outcome.EXPLODED
+
+
+def test_a_result_in_the_journal_is_told_without_running_again(folder: Path) -> None:
+    toy = worker.Task("toys:train", {"x": 2.0}, folder, DivergenceRule())
+    end = list(worker.run(toy))[-1]
+    assert list(worker.run(toy)) == [end]
 
 
 def journal_copies(memories: list[object]) -> list[object]:
@@ -295,7 +313,7 @@ def killed_until_done(folder: Path, path: Path, rng: random.Random, kills: int) 
     assert subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_never_was(
     folder: Path,
     write: Write,
@@ -317,5 +335,6 @@ def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_never_was(
     assert {run.info.status for run in killed} == {"FINISHED"}
     for one, other in zip(calm, killed, strict=True):
         assert numbers(stores["calm"], one) == numbers(stores["killed"], other)
+    assert "outcome" in killed[0].data.tags
     assert [p for p in (folder / "killed" / "mlruns" / "work" / "chaos").iterdir() if p.is_dir()] == []
     assert Outcome.COMPLETED.value == killed[0].data.tags["outcome"]

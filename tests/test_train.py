@@ -203,7 +203,7 @@ HEALTHY = [
 def test_twenty_healthy_runs_raise_no_alarm(tmp_path: Path) -> None:
     assert len(HEALTHY) == 20
     for settings in HEALTHY:
-        params = {"dataset": "digits", "epochs": 8, **settings}
+        params = {"dataset": "digits", "epochs": 5, **settings}
         finished = list(worker.run(worker.Task("models.train:train", params, tmp_path, DivergenceRule())))[-1]
         assert isinstance(finished, Finished)
         assert finished.outcome is Outcome.COMPLETED, (settings, finished)

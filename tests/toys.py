@@ -145,3 +145,14 @@ def odd_data(config: Config):
 
 
 odd_data.prepare = lambda config: {"name": "odd", "size": 1.5, "shape": (2, 3)}
+
+
+def dangling(config: Config, workdir: Path):
+    (workdir / "artifacts").mkdir()
+    (workdir / "artifacts" / "gone").symlink_to("nowhere")
+    yield {"epoch": 1, "train_loss": 1.0}
+
+
+def odd_signal(config: Config):
+    yield {"epoch": 1, "train_loss": 1.0}
+    os.kill(os.getpid(), 40)

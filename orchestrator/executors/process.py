@@ -24,6 +24,7 @@ from orchestrator.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
 
 CLOSING_SECONDS = 5
+SECONDS_LATE = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,9 @@ class Run:
     def sign(self) -> None:
         """The trial has shown that it lives."""
         now = time.monotonic()
-        if self.last_sign is not None:
-            self.longest_wait = max(self.longest_wait, now - self.last_sign)
+        waited = 0.0 if self.last_sign is None else now - self.last_sign
+        if waited <= self.patience:  # a longer one is no pace: this very process stood still
+            self.longest_wait = max(self.longest_wait, waited)
         self.last_sign = now
 
     def has_reached(self, epoch: int) -> None:
@@ -77,14 +79,14 @@ class Run:
         out_of_time = inf if self.limits.trial_timeout is None else (self.started or 0) + self.limits.trial_timeout
         return min(out_of_time, inf if self.last_sign is None else self.last_sign + self.patience)
 
-    def overdue(self) -> str | None:
-        """Why it is to be killed now, or None."""
-        now = time.monotonic()
-        if self.limits.trial_timeout is not None and now >= (self.started or 0) + self.limits.trial_timeout:
-            return f"it ran longer than the trial timeout of {self.limits.trial_timeout:g} seconds"
-        if self.last_sign is not None and now >= self.last_sign + self.patience:
-            return f"it made no step for {self.patience:.0f} seconds"
-        return None
+    def is_out_of_time(self) -> bool:
+        """Whether this attempt has taken longer than the trial timeout."""
+        limit = self.limits.trial_timeout
+        return limit is not None and time.monotonic() >= (self.started or 0) + limit
+
+    def hangs(self) -> bool:
+        """Whether it has been silent for too long."""
+        return self.last_sign is not None and time.monotonic() >= self.last_sign + self.patience
 
 
 @dataclass(eq=False)
@@ -120,7 +122,8 @@ class Worker:
         self.process.join(CLOSING_SECONDS)
         code = self.process.exitcode
         if code is not None and code < 0:
-            return f"its worker was killed by {signal.Signals(-code).name}"
+            known = {number.value: number.name for number in signal.Signals}
+            return f"its worker was killed by {known.get(-code, f'signal {-code}')}"
         return f"its worker exited with status {code}"
 
 
@@ -205,7 +208,10 @@ class ProcessExecutor:
         connections = [slot.connection for slot, _ in busy]
         wait([*connections, *(slot.process.sentinel for slot, _ in busy), self.interrupt.fileno()], timeout)
         self._heed_interrupt()
+        stood_still = time.monotonic() > soonest + SECONDS_LATE  # stopped, or asleep with the machine: trials were, too
         for slot, run in busy:
+            if stood_still and run.last_sign is not None:
+                run.last_sign = time.monotonic()
             if event := self._event(slot, run):
                 yield run.trial, event
 
@@ -229,10 +235,14 @@ class ProcessExecutor:
             return event
         if self.interrupt.at_once:
             return self._lost(slot, run, "it was interrupted")
-        if reason := run.overdue():
-            return self._lost(slot, run, reason)
+        if run.is_out_of_time():
+            return self._lost(
+                slot, run, f"it ran longer than the trial timeout of {self.limits.trial_timeout:g} seconds"
+            )
         if event is None and (dead or slot.lost):
             return self._lost(slot, run, slot.cause_of_death)
+        if event is None and run.hangs():
+            return self._lost(slot, run, f"it made no step for {run.patience:.0f} seconds")
         if isinstance(event, Started):
             run.begin()
         elif isinstance(event, Progress):

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 # before the import: it would otherwise start a thread that reports usage over the network
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # MLflow's own retries would hold a call for minutes; ours go on for longer, and training does not wait for them
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -20,9 +21,10 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
+from requests import RequestException
 
 from orchestrator.errors import InputError, StoreBusyError, StoreError
-from orchestrator.paths import sqlite_path
+from orchestrator.paths import redacted, sqlite_path
 from orchestrator.record import Record
 from orchestrator.status import Status
 from orchestrator.trial import Outcome
@@ -30,7 +32,7 @@ from orchestrator.trial import Outcome
 PARENT = "mlflow.parentRunId"
 ASKED = "sweep.trials"  # on the parent: how many trials its last launch asked for
 PAGE = 1000
-FINAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 FINAL_WORDS = ("disk is full", "readonly database", "out-of-date database schema")
 FINAL_CODES = (
     "BAD_REQUEST",
@@ -60,10 +62,15 @@ def says_what_mlflow_says(method: Callable[P, T]) -> Callable[P, T]:
     return wrapped
 
 
+def is_the_stores(error: OSError) -> bool:
+    """Whether it is the store that fails (no answer, no room), rather than a file that was to be written to it."""
+    return isinstance(error, RequestException) or error.errno in NO_ROOM
+
+
 def _may_pass(error: MlflowException | OSError) -> bool:
     """Whether the same call may succeed later: the server is down or restarts, the database is locked."""
     if isinstance(error, OSError):
-        return error.errno not in FINAL_ERRNOS
+        return isinstance(error, (RequestException, ConnectionError, TimeoutError))
     return error.error_code not in FINAL_CODES and not any(words in str(error) for words in FINAL_WORDS)
 
 
@@ -90,7 +97,7 @@ class Store:
                 self.client = MlflowClient(tracking_uri=uri)
                 self.client.search_experiments(max_results=1)  # the first contact makes the schema
         except Exception as error:  # drivers of databases and of HTTP raise what they like
-            raise InputError(f"the store {uri} cannot be opened: {_in_a_line(error)}") from error
+            raise InputError(f"the store {redacted(uri)} cannot be opened: {_in_a_line(error)}") from error
 
     @says_what_mlflow_says
     def sweeps(self) -> list[str]:
@@ -145,7 +152,7 @@ class Store:
 
 def _in_a_line(error: Exception) -> str:
     # SQLAlchemy ends its messages with a link to its documentation, in parentheses
-    return " ".join(str(error).partition("(Background on this error")[0].split())[:500]
+    return redacted(" ".join(str(error).partition("(Background on this error")[0].split())[:500])
 
 
 def _record(run: Run) -> Record:

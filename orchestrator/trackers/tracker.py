@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import Metric
 from orchestrator.trackers import reuse
 from orchestrator.trackers.reuse import REUSED
-from orchestrator.trackers.store import ASKED, PARENT, Store, says_what_mlflow_says
+from orchestrator.trackers.store import ASKED, PARENT, Store, is_the_stores, says_what_mlflow_says
 from orchestrator.trial import Outcome, Trial
 
 STATUS = {
@@ -65,7 +64,8 @@ class Tracker(Store):
         self.client.log_batch(self.parent_id, tags=[RunTag(k, v) for k, v in tags.items()])
         self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
         self._records = {record.trial_key: record for record in self.records(self.spec.name)}
-        self._settle()
+        if self._settle():
+            self._records = {record.trial_key: record for record in self.records(self.spec.name)}
         return self._records
 
     @says_what_mlflow_says
@@ -114,9 +114,9 @@ class Tracker(Store):
         found = self.client.search_runs(
             [self.experiment_id], f"tags.trial_key = '{trial.trial_key}' and tags.`{PARENT}` = '{self.parent_id}'"
         )
-        if found and trial.trial_key not in self._runs:
+        if found and trial.trial_key not in self._runs and trial.trial_key not in self._records:
             self._runs[trial.trial_key] = _OpenRun(found[0].info.run_id)
-        for run in found:
+        for run in found if trial.trial_key in self._runs else ():
             self._read_back(self._runs[trial.trial_key], run.data.metrics)
 
     @says_what_mlflow_says
@@ -177,20 +177,16 @@ class Tracker(Store):
                 run.take_in(point.step, {name: point.value}, self.spec.metric)
 
     def _finish(self, run: "_OpenRun", event: Finished, workdir: Path) -> None:
-        artifacts, log = workdir / "artifacts", workdir / LOG_FILE
-        if artifacts.is_dir():
-            self.client.log_artifacts(run.run_id, str(artifacts))
-            shown = self.client.list_artifacts(run.run_id, "images")
-            for picture in sorted(artifacts.glob("*.png")) if not shown else ():
-                # once more as an image: only these does the UI show side by side for several runs
-                with suppress(OSError, ValueError):  # no picture after all, or a name that no image may have
-                    self.client.log_image(run.run_id, Image(str(picture)), key=picture.stem, step=run.last_epoch)
+        log = workdir / LOG_FILE
+        problem = self._keep_artifacts(run, workdir / "artifacts", as_images=event.outcome.is_result)
         if event.outcome is Outcome.FAILED and log.is_file():
             self.client.log_artifact(run.run_id, str(log))
         metrics: dict[str, float] = {}
         if event.outcome.is_result:
             metrics = {**event.metrics, **run.best, "exploded": float(event.outcome is Outcome.EXPLODED)}
         tags = {"outcome": event.outcome.value, "wall_seconds": f"{run.seconds:.3f}", "epochs_run": str(run.last_epoch)}
+        if problem:
+            tags["artifacts.problem"] = problem
         if event.reason:
             tags["failure.reason"] = event.reason
         if event.diagnosis:
@@ -202,21 +198,46 @@ class Tracker(Store):
         )
         self.client.set_terminated(run.run_id, STATUS[event.outcome])
 
-    def _settle(self) -> None:
+    def _keep_artifacts(self, run: "_OpenRun", folder: Path, as_images: bool) -> str | None:
+        """Log what a trial left; says what of it could not be kept, which is that trial's problem alone."""
+        if not folder.is_dir():
+            return None
+        try:
+            self.client.log_artifacts(run.run_id, str(folder))
+        except OSError as error:
+            if is_the_stores(error):
+                raise
+            return f"not all artifacts could be kept: {error}"
+        shown = {Path(item.path).name.partition("%")[0] for item in self.client.list_artifacts(run.run_id, "images")}
+        for picture in sorted(folder.glob("*.png")) if as_images else ():
+            if picture.stem not in shown:
+                self._show(run, picture)
+        return None
+
+    def _show(self, run: "_OpenRun", picture: Path) -> None:
+        # once more as an image: only these does the UI show side by side for several runs
+        try:
+            self.client.log_image(run.run_id, Image(str(picture)), key=picture.stem, step=run.last_epoch)
+        except ValueError:  # a name that no image may have
+            return
+        except OSError as error:  # no picture after all, perhaps
+            if is_the_stores(error):
+                raise
+
+    def _settle(self) -> bool:
         """End what a dead launch left RUNNING: with the status of its outcome, else as interrupted.
 
-        A copy from another sweep that was cut off is of no use, and deleted.
+        A copy from another sweep that was cut off is of no use, and deleted. Returns whether there was anything.
         """
-        for record in list(self._records.values()):
-            if record.status != "RUNNING":
-                continue
+        cut_off = [record for record in self._records.values() if record.status == "RUNNING"]
+        for record in cut_off:
             if record.outcome is None and REUSED in record.tags:
                 self.client.delete_run(record.run_id)
-                del self._records[record.trial_key]
                 continue
             if record.outcome is None:
                 self.client.set_tag(record.run_id, "outcome", Outcome.INTERRUPTED.value)
             self.client.set_terminated(record.run_id, STATUS[record.outcome or Outcome.INTERRUPTED])
+        return bool(cut_off)
 
 
 @dataclass
