@@ -236,7 +236,7 @@ def _live(status: "Status", uri: str) -> "Status":
 
     if paths.sqlite_path(uri) is None:
         return status
-    return replace(status, is_live=Workspace(paths.work_folder(uri) / status.name).is_held())
+    return replace(status, is_live=Workspace(uri, status.name).is_held())
 
 
 def _name_of(sweep: str) -> str:

@@ -1,7 +1,9 @@
 """Where the store and the work in flight are. Imports no mlflow: whoever finds no store need not load it."""
 
+import hashlib
 import os
 import re
+import tempfile
 from pathlib import Path
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
@@ -34,6 +36,14 @@ def work_folder(uri: str) -> Path:
     """Where work in flight lies: beside a SQLite store, else under ./mlruns/."""
     path = sqlite_path(uri)
     return (Path("mlruns").absolute() if path is None else path.parent) / "work"
+
+
+def lock_folder(uri: str, sweep: str) -> Path:
+    """Where launches of a sweep meet: beside a SQLite store, else in a place of the user's on this machine."""
+    if sqlite_path(uri) is not None:
+        return work_folder(uri) / sweep
+    store = hashlib.sha256(uri.encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"vae-sweeps-{os.getuid()}" / store / sweep
 
 
 def redacted(text: str) -> str:

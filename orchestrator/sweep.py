@@ -15,7 +15,7 @@ from orchestrator.executors.process import Limits, ProcessExecutor
 from orchestrator.expansion import Expansion, expand
 from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share
-from orchestrator.paths import redacted, work_folder
+from orchestrator.paths import redacted
 from orchestrator.record import Record
 from orchestrator.samplers import ListSampler
 from orchestrator.spec import SweepSpec
@@ -60,7 +60,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         raise InputError(*expansion.invalid)
     if not expansion.trials:
         raise InputError(f"{spec.source.path}: asks for no trial")
-    with Interrupt() as interrupt, Workspace(work_folder(settings.uri) / spec.name) as workspace:
+    with Interrupt() as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.say(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)

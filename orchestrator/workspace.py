@@ -11,6 +11,7 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from orchestrator.errors import HeldError, InputError
+from orchestrator.paths import lock_folder, work_folder
 from orchestrator.trial import Trial
 
 
@@ -20,14 +21,16 @@ class Workspace:
     The lock is the operating system's, so that of a dead process does not block.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._holder = folder / "launch.json"
-        self._lock = FileLock(folder / "launch.lock")
+    def __init__(self, uri: str, sweep: str) -> None:
+        self.folder = work_folder(uri) / sweep
+        self._meeting = lock_folder(uri, sweep)
+        self._holder = self._meeting / "launch.json"
+        self._lock = FileLock(self._meeting / "launch.lock")
 
     def __enter__(self) -> "Workspace":
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._meeting.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=1)  # a glance of `is_held` takes a moment
             since = time.strftime("%Y-%m-%d %H:%M:%S")
             self._holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
@@ -45,7 +48,7 @@ class Workspace:
 
     def is_held(self) -> bool:
         """Whether a launch is at work here."""
-        if not self.folder.is_dir():
+        if not self._meeting.is_dir():
             return False
         try:
             self._lock.acquire(blocking=False)

@@ -257,3 +257,10 @@ def test_a_trial_is_not_blamed_for_the_time_in_which_the_orchestrator_stood_stil
             if isinstance(event, Progress) and event.epoch == 2:
                 time.sleep(3)
     assert final(told).outcome is Outcome.COMPLETED
+
+
+def test_a_trial_cannot_outlive_its_time_by_an_epoch_an_attempt(processes: Open, folder: Path) -> None:
+    slow = Trial("toys:one_epoch_an_attempt", 1, {}, "slow")
+    (events,) = drive(processes(workers=1, retries=1, trial_timeout=1.0), [slow], folder).values()
+    assert final(events).reason == "it ran longer than the trial timeout of 1 seconds"
+    assert [event.epoch for event in events if isinstance(event, Progress)] == [1, 2]

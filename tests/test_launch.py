@@ -16,6 +16,9 @@ import torch
 from mlflow import MlflowClient
 from reading import artifacts, children, outcomes, steps
 
+from orchestrator.errors import HeldError
+from orchestrator.workspace import Workspace
+
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -289,6 +292,20 @@ def test_an_experiment_that_is_no_sweep_is_left_alone(store: str, write: Write, 
     refused = sweep("launch", write("name: Default\ntrial: toys:train"))
     assert refused.returncode == 2
     assert "has an experiment Default that is no sweep" in refused.stderr
+
+
+def test_launches_from_two_folders_into_one_server_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    uri = "http://127.0.0.1:1"
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+    monkeypatch.chdir(tmp_path / "one")
+    with Workspace(uri, "var"):
+        monkeypatch.chdir(tmp_path / "two")
+        with pytest.raises(HeldError, match=f"by process {os.getpid()} on "), Workspace(uri, "var"):
+            pass
+    with Workspace(uri, "var"):
+        pass
 
 
 def test_two_sweeps_make_a_store_side_by_side(folder: Path, write: Write) -> None:

@@ -156,3 +156,13 @@ def dangling(config: Config, workdir: Path):
 def odd_signal(config: Config):
     yield {"epoch": 1, "train_loss": 1.0}
     os.kill(os.getpid(), 40)
+
+
+def one_epoch_an_attempt(config: Config, workdir: Path):
+    kept = workdir / "epoch"
+    epoch = int(kept.read_text()) if kept.exists() else 0
+    while True:
+        epoch += 1
+        yield {"epoch": epoch, "train_loss": 1.0}
+        kept.write_text(str(epoch))
+        time.sleep(600)

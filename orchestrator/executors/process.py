@@ -45,6 +45,7 @@ class Run:
     task: worker.Task
     limits: Limits
     deaths: int = 0
+    timeouts: int = 0  # never forgiven: a trial may not live on by an epoch an attempt
     epoch: int = 0
     started: float | None = None
     last_sign: float | None = None  # None until the first step or epoch: of what comes before there is no pace
@@ -268,8 +269,9 @@ class ProcessExecutor:
         self._slots[index] = None
         if self.interrupt.requested:
             return Finished(Outcome.INTERRUPTED)
+        run.timeouts += run.is_out_of_time()
         run.deaths += 1
-        if run.deaths > self.limits.retries:
+        if max(run.deaths, run.timeouts) > self.limits.retries:
             return Finished(Outcome.FAILED, reason=reason)
         with (run.task.workdir / LOG_FILE).open("a") as log:
             log.write(
