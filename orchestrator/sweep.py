@@ -11,7 +11,8 @@ from orchestrator.errors import InputError, StoreError, SweepError
 from orchestrator.events import Event, Finished, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
-from orchestrator.executors.process import Limits, ProcessExecutor
+from orchestrator.executors.patience import Limits
+from orchestrator.executors.process import ProcessExecutor
 from orchestrator.expansion import Expansion, expand
 from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share

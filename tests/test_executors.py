@@ -14,7 +14,8 @@ from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
-from orchestrator.executors.process import Limits, ProcessExecutor
+from orchestrator.executors.patience import Limits
+from orchestrator.executors.process import ProcessExecutor
 from orchestrator.interrupt import Interrupt
 from orchestrator.trial import Outcome, Trial
 

@@ -1,0 +1,71 @@
+"""How long a worker may be silent, how often it may die, and how long a trial may take."""
+
+import time
+from dataclasses import dataclass
+from math import inf
+
+from orchestrator import worker
+from orchestrator.trial import Trial
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a worker is given up. A trial is retried from its checkpoint unless it makes no progress."""
+
+    retries: int = 2  # deaths of a worker in a row, without a new whole epoch between them, that a trial survives
+    stall_seconds: float = 120.0  # without a sign of life: the least that counts as hanging
+    stall_factor: float = 10.0  # and the longest wait that the trial has had so far, times this
+    trial_timeout: float | None = None  # seconds that an attempt may take in all
+
+
+@dataclass
+class Run:
+    """A trial in a worker: how it is doing, over all attempts."""
+
+    trial: Trial
+    task: worker.Task
+    limits: Limits
+    deaths: int = 0
+    timeouts: int = 0  # never forgiven: a trial may not live on by an epoch an attempt
+    epoch: int = 0
+    started: float | None = None
+    last_sign: float | None = None  # None until the first step or epoch: of what comes before there is no pace
+    longest_wait: float = 0.0
+
+    def begin(self) -> None:
+        """A new attempt begins."""
+        self.started, self.last_sign = time.monotonic(), None
+
+    def sign(self) -> None:
+        """The trial has shown that it lives."""
+        now = time.monotonic()
+        waited = 0.0 if self.last_sign is None else now - self.last_sign
+        if waited <= self.patience:  # a longer one is no pace: this very process stood still
+            self.longest_wait = max(self.longest_wait, waited)
+        self.last_sign = now
+
+    def has_reached(self, epoch: int) -> None:
+        """The trial has told an epoch."""
+        self.sign()
+        if epoch > self.epoch:
+            self.epoch, self.deaths = epoch, 0
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a sign of life after which the trial hangs."""
+        return max(self.limits.stall_seconds, self.limits.stall_factor * self.longest_wait)
+
+    @property
+    def deadline(self) -> float:
+        """When to look again, at the latest."""
+        out_of_time = inf if self.limits.trial_timeout is None else (self.started or 0) + self.limits.trial_timeout
+        return min(out_of_time, inf if self.last_sign is None else self.last_sign + self.patience)
+
+    def is_out_of_time(self) -> bool:
+        """Whether this attempt has taken longer than the trial timeout."""
+        limit = self.limits.trial_timeout
+        return limit is not None and time.monotonic() >= (self.started or 0) + limit
+
+    def hangs(self) -> bool:
+        """Whether it has been silent for too long."""
+        return self.last_sign is not None and time.monotonic() >= self.last_sign + self.patience
