@@ -83,9 +83,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 insist(lambda: tracker.close(status))
         except OSError as error:  # of the work in flight: journals, logs
             place = f"{error.filename}: " if error.filename else ""
-            raise SweepError(
-                f"{place}{error.strerror}; nothing is lost: mend that, and launch again to go on"
-            ) from error
+            raise SweepError(f"{place}{error.strerror}; {GO_ON}") from error
         except StoreError as error:
             raise StoreError(f"{error}; {GO_ON}") from error
         except KeyboardInterrupt:

@@ -133,6 +133,7 @@ class Tracker(Store):
             self.client.set_tag(run.run_id, "outcome", Outcome.INTERRUPTED.value)
             self.client.set_terminated(run.run_id, STATUS[Outcome.INTERRUPTED])
         self.client.set_terminated(self.parent_id, status)
+        self.parent_id = ""  # closed: a second call has nothing to do
 
     def _own_experiment(self) -> Experiment:
         name = self.spec.name
