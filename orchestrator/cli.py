@@ -17,6 +17,7 @@ from typer._click.exceptions import UsageError  # click's, which typer brings al
 
 from orchestrator import paths
 from orchestrator.errors import InputError, NotYetError, SweepError
+from orchestrator.printable import in_a_line
 from orchestrator.terminal.consoles import stderr, stdout
 from orchestrator.trial import Outcome
 
@@ -265,5 +266,5 @@ def _uri_option(tracking_uri: str | None) -> str:
 
 def _say_error(error: SweepError) -> int:
     for line in str(error).splitlines():
-        print(f"sweep: {line}", file=sys.stderr)
+        print(f"sweep: {in_a_line(line)}", file=sys.stderr)
     return error.exit_status

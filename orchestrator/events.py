@@ -22,11 +22,12 @@ class Started:
 
 @dataclass(frozen=True)
 class Progress:
-    """One whole epoch: its finite metrics, and when it ended (seconds since 1970)."""
+    """One whole epoch: its finite metrics, when it ended (seconds since 1970), and how many seconds it took."""
 
     epoch: int
     metrics: Mapping[str, float]
     at: float
+    seconds: float = field(default=0.0, compare=False)
     kind: Literal["progress"] = "progress"
     is_final: Literal[False] = False
 
@@ -43,13 +44,17 @@ class Explosion:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end. `metrics` are the final ones; `reason` says why a trial failed, in a line."""
+    """The end, so many seconds after the last whole epoch.
+
+    `metrics` are the final ones; `reason` says why a trial failed, in a line.
+    """
 
     outcome: Outcome
     metrics: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     explosion: Explosion | None = None
     diagnosis: str | None = None
+    seconds: float = field(default=0.0, compare=False)
     kind: Literal["finished"] = "finished"
     is_final: Literal[True] = True
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import InputError
+from orchestrator.printable import in_a_line
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Params, Trial
 
@@ -93,4 +94,4 @@ def _label(params: Params, names: list[str]) -> str:
 
 def short(value: Any) -> str:
     """A parameter's value as people read it."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else in_a_line(str(value))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.printable import in_a_line
 from orchestrator.spec.form import Metric
 from orchestrator.trial import Outcome, Params
 
@@ -38,7 +39,8 @@ class Record:
     @property
     def remark(self) -> str:
         """What is to be said of its end: why it exploded or failed, or that it learned nothing."""
-        return next((self.tags[k] for k in ("explosion.reason", "failure.reason", "diagnosis") if k in self.tags), "")
+        told = (self.tags[k] for k in ("explosion.reason", "failure.reason", "diagnosis") if k in self.tags)
+        return in_a_line(next(told, ""))
 
     def value(self, metric: Metric) -> float | None:
         """The metric that trials are compared by: of a metric by epoch, the best."""

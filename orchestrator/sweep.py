@@ -8,7 +8,7 @@ from functools import partial
 
 from orchestrator import journal
 from orchestrator.errors import InputError, StoreError, SweepError
-from orchestrator.events import Event, Finished, Started
+from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
@@ -90,7 +90,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             status = "KILLED"
             raise
         finally:
-            with suppress(StoreError):  # then the next launch ends what is open
+            with suppress(SweepError):  # then the next launch ends what is open
                 tracker.close(status)
         return Launched(table, interrupt.requested)
 
@@ -159,8 +159,7 @@ class _Launch:
                 if result := self._catch_up(trial):
                     self._take(trial, result, sampler)
                 else:
-                    known = history.get(trial.trial_key)
-                    executor.submit(trial, self.workspace.of(trial), known.threads if known else None)
+                    executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
             if executor.idle:
                 break
             for trial, event in executor.events():
@@ -196,8 +195,17 @@ class _Launch:
         for entry in journal.read(self.workspace.of(trial)):
             if isinstance(entry.event, Finished):
                 return entry.event
-            self.recorder.put(trial, partial(self._record, trial, entry.event))
+            if isinstance(entry.event, Progress):
+                self.recorder.put(trial, partial(self._record, trial, entry.event))
         return None
+
+    def _threads(self, trial: Trial, history: Mapping[str, Record]) -> int | None:
+        """The number of threads with which a trial was begun, so that it ends with the same numbers."""
+        for entry in journal.read(self.workspace.of(trial)):
+            if isinstance(entry.event, Started):
+                return entry.event.threads
+        known = history.get(trial.trial_key)
+        return known.threads if known else None
 
     def _tell_of_what_is_left_out(self, history: Mapping[str, Record]) -> None:
         left_out = len(history.keys() - {trial.trial_key for trial in self.expansion.trials})

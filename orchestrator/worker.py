@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -25,6 +25,7 @@ from orchestrator import events, journal, trial_function
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.paths import LOG_FILE
+from orchestrator.printable import in_a_line
 from orchestrator.trial import Outcome, Params
 from orchestrator.watcher import ExplodedError, Watcher
 
@@ -81,8 +82,13 @@ def run(task: Task, beat: Callable[[], None] = lambda: None) -> Generator[Event,
         return
     watcher = Watcher(task.divergence, [entry.memory for entry in known], beat)
     with closing(_run(task, watcher)) as events_of_trial:
+        since = time.monotonic()
         for event in events_of_trial:
-            if isinstance(event, Progress) or (isinstance(event, Finished) and event.outcome.is_result):
+            now = time.monotonic()
+            if not isinstance(event, Started):
+                event = replace(event, seconds=now - since)
+            since = now
+            if not isinstance(event, Finished) or event.outcome.is_result:
                 try:
                     journal.write(task.workdir, event, watcher.memory)
                 except OSError as error:
@@ -113,7 +119,7 @@ def _run(task: Task, watcher: Watcher) -> Generator[Event, None, None]:
         yield _exploded(watcher) or Finished(Outcome.FAILED, reason="it raised what only `watch` may raise")
     except (Exception, SystemExit) as error:
         traceback.print_exc()
-        yield _exploded(watcher) or Finished(Outcome.FAILED, reason=_in_a_line(error))
+        yield _exploded(watcher) or Finished(Outcome.FAILED, reason=_said(error))
 
 
 def prepare(function: str, configs: Sequence[Params]) -> str | None:
@@ -127,7 +133,7 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
         return str(error)
     except (Exception, SystemExit) as error:
         traceback.print_exc()
-        return f"{function} cannot be used: {_in_a_line(error)}"
+        return f"{function} cannot be used: {_said(error)}"
     return None
 
 
@@ -197,7 +203,7 @@ def _final(result: Any) -> tuple[dict[str, float], str | None]:
         raise TypeError(f"the trial function returned {result!r}, not a mapping of metrics")
     diagnosis = result.get("diagnosis")
     metrics = _numbers({name: value for name, value in result.items() if name != "diagnosis"})
-    return metrics, None if diagnosis is None else str(diagnosis)
+    return metrics, None if diagnosis is None else in_a_line(str(diagnosis))
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -230,8 +236,8 @@ def _closed(generator: Generator[Any, None, Any]) -> Iterator[None]:
             traceback.print_exc()
 
 
-def _in_a_line(error: BaseException) -> str:
-    message = " ".join(str(error).split())
+def _said(error: BaseException) -> str:
+    message = in_a_line(str(error))
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 

@@ -260,6 +260,17 @@ def test_a_trial_is_not_blamed_for_the_time_in_which_the_orchestrator_stood_stil
     assert final(told).outcome is Outcome.COMPLETED
 
 
+def test_a_trial_that_hangs_before_its_first_step_is_given_up(processes: Open, folder: Path) -> None:
+    (events,) = drive(processes(workers=1, stall_seconds=0.1), [Trial("toys:stuck", 1, {}, "stuck")], folder).values()
+    assert final(events).reason == "it made no step for 1 seconds"
+
+
+def test_a_slow_first_epoch_is_the_pace_of_the_next(processes: Open, folder: Path) -> None:
+    steady = trial(epochs=3, pause=0.5)  # as long as it likes, so long as it is no slower than before
+    (events,) = drive(processes(workers=1, stall_seconds=0.1), [steady], folder).values()
+    assert final(events).outcome is Outcome.COMPLETED
+
+
 def test_a_trial_cannot_outlive_its_time_by_an_epoch_an_attempt(processes: Open, folder: Path) -> None:
     slow = Trial("toys:one_epoch_an_attempt", 1, {}, "slow")
     (events,) = drive(processes(workers=1, retries=1, trial_timeout=1.0), [slow], folder).values()

@@ -13,7 +13,7 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
-    {"errors", "durations", "trial", "interrupt", "machine", "paths"},
+    {"errors", "durations", "printable", "trial", "interrupt", "machine", "paths"},
     {"events", "provenance", "trial_function", "workspace"},
     {"divergence"},
     {"spec"},

@@ -102,6 +102,19 @@ def test_what_the_store_refuses_for_good_is_not_tried_again(tracker: Tracker) ->
         recorder.put(TRIAL, lambda: None)
 
 
+def test_nothing_is_waited_for_when_all_is_to_end_at_once(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.trackers.recorder.LAST_SECONDS", 0.2)
+    answers = threading.Event()
+    recorder = Recorder(tracker, lambda _: None)
+    recorder.put(TRIAL, answers.wait)
+    recorder.put(TRIAL, lambda: tracker.start(TRIAL))
+    with pytest.raises(KeyboardInterrupt):
+        recorder.close(lambda: True)
+    answers.set()
+    tracker.close("KILLED")  # does not wait for what does not answer, either
+    assert children(tracker.uri, "toy") == []
+
+
 SWEEP = TOY + "parameters: {x: {values: [1, 2]}, epochs: 12, pause: 0.5}"
 
 

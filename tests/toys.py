@@ -111,6 +111,11 @@ def forked(config: Config):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def stuck(config: Config):
+    time.sleep(600)
+    yield {"train_loss": 1.0}
+
+
 def chatty(config: Config):
     while True:
         yield {"train_loss": 1.0}

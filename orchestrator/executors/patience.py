@@ -1,7 +1,7 @@
 """How long a worker may be silent, how often it may die, and how long a trial may take."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from orchestrator import worker
@@ -28,21 +28,23 @@ class Run:
     deaths: int = 0
     timeouts: int = 0  # never forgiven: a trial may not live on by an epoch an attempt
     epoch: int = 0
-    started: float | None = None
-    last_sign: float | None = None  # None until the first step or epoch: of what comes before there is no pace
+    started: float = field(default_factory=time.monotonic)
+    last_sign: float = field(default_factory=time.monotonic)
+    has_shown_signs: bool = False  # in this attempt
     longest_wait: float = 0.0
 
     def begin(self) -> None:
         """A new attempt begins."""
-        self.started, self.last_sign = time.monotonic(), None
+        self.started = self.last_sign = time.monotonic()
+        self.has_shown_signs = False
 
     def sign(self) -> None:
         """The trial has shown that it lives."""
         now = time.monotonic()
-        waited = 0.0 if self.last_sign is None else now - self.last_sign
+        waited = now - self.last_sign
         if waited <= self.patience:  # a longer one is no pace: this very process stood still
             self.longest_wait = max(self.longest_wait, waited)
-        self.last_sign = now
+        self.last_sign, self.has_shown_signs = now, True
 
     def has_reached(self, epoch: int) -> None:
         """The trial has told an epoch."""
@@ -52,20 +54,25 @@ class Run:
 
     @property
     def patience(self) -> float:
-        """Seconds without a sign of life after which the trial hangs."""
-        return max(self.limits.stall_seconds, self.limits.stall_factor * self.longest_wait)
+        """Seconds without a sign of life after which the trial hangs.
+
+        The first sign may take long: imports, data, or an epoch of a function that does not call `watch`.
+        """
+        floor = self.limits.stall_seconds
+        pace = self.longest_wait if self.has_shown_signs else max(self.longest_wait, floor)
+        return max(floor, self.limits.stall_factor * pace)
 
     @property
     def deadline(self) -> float:
         """When to look again, at the latest."""
-        out_of_time = inf if self.limits.trial_timeout is None else (self.started or 0) + self.limits.trial_timeout
-        return min(out_of_time, inf if self.last_sign is None else self.last_sign + self.patience)
+        out_of_time = inf if self.limits.trial_timeout is None else self.started + self.limits.trial_timeout
+        return min(out_of_time, self.last_sign + self.patience)
 
     def is_out_of_time(self) -> bool:
         """Whether this attempt has taken longer than the trial timeout."""
         limit = self.limits.trial_timeout
-        return limit is not None and time.monotonic() >= (self.started or 0) + limit
+        return limit is not None and time.monotonic() >= self.started + limit
 
     def hangs(self) -> bool:
         """Whether it has been silent for too long."""
-        return self.last_sign is not None and time.monotonic() >= self.last_sign + self.patience
+        return time.monotonic() >= self.last_sign + self.patience

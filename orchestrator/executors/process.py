@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import inf
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -143,13 +142,12 @@ class ProcessExecutor:
     def events(self) -> Iterator[tuple[Trial, Event]]:
         busy = self._busy()
         soonest = min(run.deadline for _, run in busy)
-        timeout = None if soonest == inf else max(0.0, soonest - time.monotonic())
-        connections = [slot.connection for slot, _ in busy]
-        wait([*connections, *(slot.process.sentinel for slot, _ in busy), self.interrupt.fileno()], timeout)
+        ends = [end for slot, _ in busy for end in (slot.connection, slot.process.sentinel)]
+        wait([*ends, self.interrupt.fileno()], max(0.0, soonest - time.monotonic()))
         self._heed_interrupt()
         stood_still = time.monotonic() > soonest + SECONDS_LATE  # stopped, or asleep with the machine: trials were, too
         for slot, run in busy:
-            if stood_still and run.last_sign is not None:
+            if stood_still:
                 run.last_sign = time.monotonic()
             if event := self._event(slot, run):
                 yield run.trial, event

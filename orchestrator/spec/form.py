@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.divergence import DivergenceRule
 
 DEFAULT_TRIAL = "models.train:train"
-NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]*[A-Za-z0-9._-])?$"
+NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?$"  # within what file systems and MLflow take
 Method = Literal["grid", "random", "bayes", "tpe", "gp", "cmaes", "qmc"]
 Distribution = Literal[
     "constant",

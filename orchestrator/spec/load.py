@@ -88,10 +88,11 @@ class _Checker:
         self._refuse_overlaps(domains.keys() - constants.keys(), form.zip, form.configs, bool(form.seeds))
         self._check_method(form, domains)
         reference = self._reference(form, function)
-        name = form.name or self.source.path.stem
+        name = self.source.path.stem if form.name is None else form.name
         if not is_name(name):
             self._mistake(
-                ("name",), f"{name!r} cannot be a name: letters, digits, spaces, . _ - after a letter or digit"
+                ("name",),
+                f"{name!r} cannot be a name: up to 200 letters, digits, spaces, . _ - after a letter or digit",
             )
         if self.mistakes:
             raise InputError.of(self.mistakes)

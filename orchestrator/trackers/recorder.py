@@ -19,11 +19,12 @@ from tenacity import (
     wait_exponential,
 )
 
-from orchestrator.errors import StoreBusyError, StoreError
+from orchestrator.errors import StoreBusyError, StoreError, SweepError
 from orchestrator.trackers.tracker import Tracker
 from orchestrator.trial import Trial
 
 PATIENCE_SECONDS = 120.0  # with a store that does not answer, once there is nothing else to do
+LAST_SECONDS = 2.0  # for what is still to be written when nothing may be waited for any more
 WAIT = wait_exponential(multiplier=0.25, max=5)
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class Recorder:
         self.tracker = tracker
         self.say = say
         self.patience = patience
-        self.error: StoreError | None = None  # why nothing is written any more
+        self.error: SweepError | None = None  # why nothing is written any more
         self._jobs: queue.SimpleQueue[tuple[Trial, Callable[[], None]] | None] = queue.SimpleQueue()
         self._closing_since: float | None = None
         self._give_up = threading.Event()
@@ -62,17 +63,23 @@ class Recorder:
         self._jobs.put((trial, write))
 
     def close(self, at_once: Callable[[], bool] = lambda: False) -> None:
-        """Wait until all is written, MLflow has not answered for too long, or `at_once` says that it is enough.
+        """Wait until all is written, or MLflow has not answered for too long: once `at_once` says so, a moment.
 
         Raises:
             StoreError: not all could be written.
+            KeyboardInterrupt: nor could it be waited for.
         """
         self._closing_since = time.monotonic()
         self._jobs.put(None)
+        hurry_since = None
         while self._thread.is_alive():
             self._thread.join(0.1)
             if at_once():
                 self._give_up.set()
+                hurry_since = hurry_since or time.monotonic()
+                if time.monotonic() - hurry_since > LAST_SECONDS:
+                    self.tracker.abandon()
+                    raise KeyboardInterrupt
         if self.error is not None:
             raise self.error
 
@@ -80,7 +87,7 @@ class Recorder:
         while (job := self._jobs.get()) is not None:
             try:
                 self._insist(*job)
-            except StoreError as error:
+            except SweepError as error:
                 self.error = error
                 return
             except Exception as error:  # a bug, which must not leave the launch waiting for this thread

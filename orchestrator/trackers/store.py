@@ -25,6 +25,7 @@ from requests import RequestException
 
 from orchestrator.errors import InputError, StoreBusyError, StoreError
 from orchestrator.paths import redacted, sqlite_path
+from orchestrator.printable import in_a_line
 from orchestrator.record import Record
 from orchestrator.status import Status
 from orchestrator.trial import Outcome
@@ -33,7 +34,7 @@ PARENT = "mlflow.parentRunId"
 ASKED = "sweep.trials"  # on the parent: how many trials its last launch asked for
 PAGE = 1000
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
-FINAL_WORDS = ("disk is full", "readonly database", "out-of-date database schema")
+FINAL_WORDS = ("disk is full", "disk I/O error", "readonly database", "out-of-date database schema")
 FINAL_CODES = (
     "BAD_REQUEST",
     "INVALID_PARAMETER_VALUE",
@@ -57,7 +58,7 @@ def says_what_mlflow_says(method: Callable[P, T]) -> Callable[P, T]:
             return method(*args, **kwargs)
         except (MlflowException, OSError) as error:
             kind = StoreBusyError if _may_pass(error) else StoreError
-            raise kind(f"MLflow: {_in_a_line(error)}") from error
+            raise kind(f"MLflow: {_said(error)}") from error
 
     return wrapped
 
@@ -97,7 +98,7 @@ class Store:
                 self.client = MlflowClient(tracking_uri=uri)
                 self.client.search_experiments(max_results=1)  # the first contact makes the schema
         except Exception as error:  # drivers of databases and of HTTP raise what they like
-            raise InputError(f"the store {redacted(uri)} cannot be opened: {_in_a_line(error)}") from error
+            raise InputError(f"the store {redacted(uri)} cannot be opened: {_said(error)}") from error
 
     @says_what_mlflow_says
     def sweeps(self) -> list[str]:
@@ -150,9 +151,9 @@ class Store:
         return [_record(run) for run in runs]
 
 
-def _in_a_line(error: Exception) -> str:
+def _said(error: Exception) -> str:
     # SQLAlchemy ends its messages with a link to its documentation, in parentheses
-    return redacted(" ".join(str(error).partition("(Background on this error")[0].split())[:500])
+    return redacted(in_a_line(str(error).partition("(Background on this error")[0])[:500])
 
 
 def _record(run: Run) -> Record:
@@ -161,7 +162,7 @@ def _record(run: Run) -> Record:
     return Record(
         run_id=run.info.run_id,
         trial_key=tags.get("trial_key", ""),
-        label=tags.get("mlflow.runName", ""),
+        label=in_a_line(tags.get("mlflow.runName", "")),
         outcome=outcome,
         status=run.info.status,
         params=json.loads(tags.get("params", "{}")),

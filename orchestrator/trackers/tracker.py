@@ -10,7 +10,7 @@ from mlflow import Image
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param, RunTag
 from mlflow.entities import Metric as Point
 
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.paths import LOG_FILE, sqlite_path, work_folder
 from orchestrator.provenance import provenance
@@ -18,6 +18,7 @@ from orchestrator.record import Record, best_name
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import Metric
 from orchestrator.trackers import reuse
+from orchestrator.trackers.hold import Hold
 from orchestrator.trackers.reuse import REUSED
 from orchestrator.trackers.store import ASKED, PARENT, Store, is_the_stores, says_what_mlflow_says
 from orchestrator.trial import Outcome, Trial
@@ -43,6 +44,8 @@ class Tracker(Store):
         self.spec = spec
         self.parent_id = ""
         self._runs: dict[str, _OpenRun] = {}
+        self._hold: Hold | None = None
+        self._is_closed = False
 
     @says_what_mlflow_says
     def open(self, trials: int) -> dict[str, Record]:
@@ -50,9 +53,16 @@ class Tracker(Store):
 
         Returns:
             What the store has of the sweep, by trial_key.
+
+        Raises:
+            HeldError: a launch on another machine is running this sweep.
         """
         experiment = self._own_experiment()
         self.experiment_id = experiment.experiment_id
+        if sqlite_path(self.uri) is None and self._hold is None:
+            hold = Hold(self.client, self.experiment_id)
+            hold.take()
+            self._hold = hold
         parent = self.parent(experiment)
         if parent is None:
             tags = {"mlflow.runName": self.spec.name, "sweep": self.spec.name, "sweep.role": "parent"}
@@ -85,6 +95,7 @@ class Tracker(Store):
     @says_what_mlflow_says
     def start(self, trial: Trial) -> None:
         """Have a RUNNING child run for the trial: a new one, or the one in which it was begun."""
+        self._check_open()
         known = self._records.get(trial.trial_key)
         run = self._runs.get(trial.trial_key) or (self._reopened(known) if known else self._created(trial))
         self._runs[trial.trial_key] = run
@@ -93,17 +104,19 @@ class Tracker(Store):
     @says_what_mlflow_says
     def record(self, trial: Trial, event: Event, workdir: Path) -> None:
         """Write what an event says to the trial's run."""
+        self._check_open()
         run = self._runs[trial.trial_key]
         match event:
             case Started():
-                run.started = time.monotonic()
                 tags = [RunTag("threads", str(event.threads))]
                 self.client.log_batch(run.run_id, tags=tags)
                 if event.dataset:
                     self.client.log_inputs(run.run_id, [_dataset_input(event.dataset)])
             case Progress():
-                self.client.log_batch(run.run_id, points(run.news(event), event.epoch, event.at))
+                if news := run.news(event):
+                    self.client.log_batch(run.run_id, points(news, event.epoch, event.at))
                 run.take_in(event.epoch, event.metrics, self.spec.metric)
+                run.seconds[event.epoch] = event.seconds
             case Finished():
                 self._finish(run, event, workdir)
                 self._runs.pop(trial.trial_key)
@@ -127,13 +140,27 @@ class Tracker(Store):
     @says_what_mlflow_says
     def close(self, status: str) -> None:
         """End the launch: FINISHED, FAILED or KILLED. What was still open was interrupted."""
-        if not self.parent_id:
+        if self._is_closed:
             return
-        for run in self._runs.values():
-            self.client.set_tag(run.run_id, "outcome", Outcome.INTERRUPTED.value)
-            self.client.set_terminated(run.run_id, STATUS[Outcome.INTERRUPTED])
-        self.client.set_terminated(self.parent_id, status)
-        self.parent_id = ""  # closed: a second call has nothing to do
+        self._check_open()
+        if self.parent_id:
+            for run in self._runs.values():
+                self.client.set_tag(run.run_id, "outcome", Outcome.INTERRUPTED.value)
+                self.client.set_terminated(run.run_id, STATUS[Outcome.INTERRUPTED])
+            self.client.set_terminated(self.parent_id, status)
+        if self._hold is not None:
+            self._hold.release()
+        self._is_closed = True
+
+    def abandon(self) -> None:
+        """Write nothing more: what is open, the next launch ends."""
+        self._is_closed = True
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreError("this launch has ended")
+        if self._hold is not None:
+            self._hold.check()
 
     def _own_experiment(self) -> Experiment:
         name = self.spec.name
@@ -168,7 +195,7 @@ class Tracker(Store):
         self.client.update_run(known.run_id, status="RUNNING")
         for tag in known.tags.keys() & STALE_TAGS:
             self.client.delete_tag(known.run_id, tag)
-        run = _OpenRun(known.run_id, seconds_before=known.seconds or 0.0)
+        run = _OpenRun(known.run_id)
         self._read_back(run, known.metrics)
         return run
 
@@ -185,7 +212,8 @@ class Tracker(Store):
         metrics: dict[str, float] = {}
         if event.outcome.is_result:
             metrics = {**event.metrics, **run.best, "exploded": float(event.outcome is Outcome.EXPLODED)}
-        tags = {"outcome": event.outcome.value, "wall_seconds": f"{run.seconds:.3f}", "epochs_run": str(run.last_epoch)}
+        seconds = sum(run.seconds.values()) + event.seconds
+        tags = {"outcome": event.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(run.last_epoch)}
         if problem:
             tags["artifacts.problem"] = problem
         if event.reason:
@@ -247,14 +275,9 @@ class _OpenRun:
 
     run_id: str
     recorded: dict[str, int] = field(default_factory=dict)
-    seconds_before: float = 0.0
-    started: float = field(default_factory=time.monotonic)
+    seconds: dict[int, float] = field(default_factory=dict)  # by epoch; of a run taken up again the journal tells them
     best: dict[str, float] = field(default_factory=dict)
     last_epoch: int = 0
-
-    @property
-    def seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self.started
 
     def news(self, event: Progress) -> dict[str, float]:
         """What of an epoch's metrics is not recorded yet."""
