@@ -3,7 +3,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3.11
 INSTALLED := $(VENV)/installed
 
-.PHONY: run test slow check bench install clean
+.PHONY: run test slow check bench torture install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -24,6 +24,11 @@ check: install  ## what CI runs
 bench: install  ## what training and orchestration cost, beside the limits of the machine
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/overhead.py
+
+KILLS ?= 200
+SEED ?= 0
+torture: install  ## kill sweeps at random, again and again: each must end as one that was never touched
+	$(BIN)/python -u benchmarks/torture.py --kills $(KILLS) --seed $(SEED)
 
 install: $(INSTALLED)  ## everything into .venv, once
 

@@ -101,6 +101,12 @@ def test_missing_data_are_bad_input(interrupt: Interrupt, folder: Path) -> None:
         executor.prepare([{}])
 
 
+def test_a_worker_that_dies_over_the_data_is_replaced(interrupt: Interrupt, folder: Path) -> None:
+    with ProcessExecutor("toys:fragile", DivergenceRule(), interrupt, workers=1, threads=1) as executor:
+        executor.prepare([{}])
+    assert (folder / "tried").exists()
+
+
 @pytest.mark.parametrize(
     ("mode", "reason"),
     [("kill", "its worker was killed by SIGKILL"), ("exit", "its worker exited with status 3")],

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mlflow import MlflowClient
 from reading import artifacts, children, outcomes, steps
 
 from orchestrator.errors import HeldError
+from orchestrator.trackers import Store
 from orchestrator.workspace import Workspace
 
 Write = Callable[..., Path]
@@ -316,6 +318,20 @@ def test_two_sweeps_make_a_store_side_by_side(folder: Path, write: Write) -> Non
     ]
     said = [launch.communicate(timeout=100)[1] for launch in launches]
     assert [launch.returncode for launch in launches] == [0, 0], said
+
+
+def test_a_store_whose_making_was_killed_is_made_anew(folder: Path) -> None:
+    uri = f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
+    making = [sys.executable, "-c", f"from orchestrator.trackers import Store; Store({uri!r})"]
+    process = subprocess.Popen(making)
+    unfinished = folder / "mlruns" / "mlflow.unfinished"
+    while not (unfinished.exists() and unfinished.stat().st_size > 100_000):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert Store(uri).sweeps() == []
+    assert not unfinished.exists()
 
 
 def test_no_run_is_left_running_when_a_launch_is_interrupted_early(store: str, folder: Path, write: Write) -> None:

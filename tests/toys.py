@@ -90,6 +90,20 @@ def stubborn(config: Config, watch):
     return {"final_score": 1.0}
 
 
+def fragile(config: Config):
+    yield {"train_loss": 1.0}
+
+
+def _prepare_at_second_try(config: Config) -> None:
+    tried = Path("tried")
+    if not tried.exists():
+        tried.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+fragile.prepare = _prepare_at_second_try
+
+
 @dataclass(frozen=True)
 class Required:
     size: int

@@ -115,23 +115,22 @@ class ProcessExecutor:
         return not self._busy()
 
     def prepare(self, configs: Sequence[Params]) -> None:
-        first = self._slots[0] or self._spawn(0)
-        first.send(worker.Prepare(self.function, configs))
-        problem = None
-        while problem is None and not first.lost:
-            wait([first.connection, first.process.sentinel, self.interrupt.fileno()])
-            self.interrupt.drain()
+        cause = ""
+        for _ in range(self.limits.retries + 1):
+            first = self._slots[0]
+            if first is None or not first.process.is_alive():
+                first = self._slots[0] = self._spawn(0)
+            first.send(worker.Prepare(self.function, configs))
+            problem = self._answer(first)
             if self.interrupt.requested:
                 first.kill()
-                self._slots[0] = None
                 return
-            dead = not first.process.is_alive()
-            problem = first.receive()
-            first.lost |= dead and problem is None
-        if problem is None:
-            raise SweepError(f"{self.function} could not be made ready: {first.cause_of_death} (see {self.log})")
-        if problem:
-            raise InputError(*problem.decode().splitlines())
+            if problem:
+                raise InputError(*problem.splitlines())
+            if problem is not None:
+                return
+            cause = first.cause_of_death
+        raise SweepError(f"{self.function} could not be made ready: {cause} (see {self.log})")
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -151,6 +150,18 @@ class ProcessExecutor:
                 run.last_sign = time.monotonic()
             if event := self._event(slot, run):
                 yield run.trial, event
+
+    def _answer(self, asked: Worker) -> str | None:
+        """What a worker answers, or None where it dies or the sweep is interrupted first."""
+        while True:
+            wait([asked.connection, asked.process.sentinel, self.interrupt.fileno()])
+            self.interrupt.drain()
+            dead = not asked.process.is_alive()  # before the pipe is read, as in `_event`
+            answer = asked.receive()
+            if answer is not None:
+                return answer.decode()
+            if dead or asked.lost or self.interrupt.requested:
+                return None
 
     def _busy(self) -> list[tuple[Worker, Run]]:
         return [(slot, slot.run) for slot in self._slots if slot is not None and slot.run is not None]

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -24,7 +23,7 @@ from mlflow.exceptions import MlflowException
 from requests import RequestException
 
 from orchestrator.errors import InputError, StoreBusyError, StoreError
-from orchestrator.paths import redacted, sqlite_path
+from orchestrator.paths import SQLITE, redacted, sqlite_path
 from orchestrator.printable import in_a_line
 from orchestrator.record import Record
 from orchestrator.status import Status
@@ -75,15 +74,17 @@ def _may_pass(error: MlflowException | OSError) -> bool:
     return error.error_code not in FINAL_CODES and not any(words in str(error) for words in FINAL_WORDS)
 
 
-@contextmanager
-def _alone(path: Path | None) -> Iterator[None]:
-    """Keep others out while a SQLite store that is not there yet is made."""
-    if path is None or path.is_file():
-        yield
-        return
+def _make(path: Path) -> None:
+    """Make a SQLite store: whole, whoever is killed meanwhile, and once, whoever makes it at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        yield
+        if path.is_file():
+            return
+        unfinished = path.with_suffix(".unfinished")
+        for left in path.parent.glob(f"{unfinished.name}*"):
+            left.unlink()
+        MlflowClient(tracking_uri=f"{SQLITE}{unfinished}").search_experiments(max_results=1)  # makes the schema
+        unfinished.replace(path)
 
 
 class Store:
@@ -94,9 +95,11 @@ class Store:
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong comes back as an exception, too
         self.uri = uri
         try:
-            with _alone(sqlite_path(uri)):
-                self.client = MlflowClient(tracking_uri=uri)
-                self.client.search_experiments(max_results=1)  # the first contact makes the schema
+            path = sqlite_path(uri)
+            if path is not None and not path.is_file():
+                _make(path)
+            self.client = MlflowClient(tracking_uri=uri)
+            self.client.search_experiments(max_results=1)  # a store that does not answer is to say so at once
         except Exception as error:  # drivers of databases and of HTTP raise what they like
             raise InputError(f"the store {redacted(uri)} cannot be opened: {_said(error)}") from error
 

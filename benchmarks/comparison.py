@@ -1,0 +1,251 @@
+"""Whether a sweep that was killed ended as one that was never touched: what both have left, clause by clause."""
+
+import hashlib
+import os
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run, ViewType
+
+PARENT = "mlflow.parentRunId"
+FINISHED = ("FINISHED", "FAILED")  # an explosion is a result, and FAILED to MLflow
+OF_THE_CLOCK = {"images_per_second", "wall_seconds"}
+UNIQUE = re.compile(r"[+%]timestamp[+%].*?(?=\+compressed|\.)")  # in the names of MLflow's images
+STATUSES = """
+CREATE TABLE IF NOT EXISTS statuses (run_id TEXT, status TEXT, end_time INTEGER);
+CREATE TRIGGER IF NOT EXISTS statuses AFTER UPDATE ON runs
+BEGIN INSERT INTO statuses VALUES (NEW.run_uuid, NEW.status, NEW.end_time); END;
+"""
+
+
+class Clause(StrEnum):
+    """What is claimed of a sweep that was killed again and again."""
+
+    ONE_RUN = "every trial has exactly one finished run"
+    NONE_RUNNING = "no run is left RUNNING"
+    STEPS = "no metric step is doubled or missing"
+    ONCE = "no finished trial ran again"
+    NUMBERS = "every number is that of the untouched sweep"
+    ARTIFACTS = "every artifact is there, once"
+    PARENT = "there is one parent run, and it is FINISHED"
+    WORK = "no work folder is left"
+    ORPHANS = "no process outlives its launch"
+    LAUNCHES = "a launch ends by itself only when all is done"
+
+
+class Violation(NamedTuple):
+    """A clause that does not hold, and where."""
+
+    clause: Clause
+    what: str
+
+
+class Note(NamedTuple):
+    """What the witness saw: a step of a trial, or as step 0 the start of an attempt; seconds since 1970."""
+
+    trial_key: str
+    step: int
+    at: float
+
+
+class Change(NamedTuple):
+    """A change of a run as the database itself has kept it."""
+
+    run_id: str
+    status: str
+    end_time: int | None  # milliseconds since 1970
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a sweep has left: its runs and their curves, the runs' history, the notes of the witness, its work."""
+
+    runs: list[Run]
+    curves: dict[str, dict[str, list[tuple[int, float]]]]  # points by run and metric
+    artifacts: dict[str, Counter[tuple[str, str]]]  # paths and contents by run
+    changes: list[Change]
+    notes: list[Note]
+    work: list[str]
+
+    @property
+    def parents(self) -> list[Run]:
+        return [run for run in self.runs if PARENT not in run.data.tags]
+
+    @property
+    def keys(self) -> list[str]:
+        """Every trial_key that has a run or was trained."""
+        found = {run.data.tags["trial_key"]: None for run in self.runs if PARENT in run.data.tags}
+        return [*(found | {note.trial_key: None for note in self.notes})]
+
+    def of(self, key: str) -> list[Run]:
+        """The runs of a trial."""
+        return [run for run in self.runs if run.data.tags.get("trial_key") == key]
+
+
+def store(folder: Path) -> Path:
+    """The SQLite store of the sweep in a folder."""
+    return folder / "mlruns" / "mlflow.db"
+
+
+def keep_history(folder: Path) -> bool:
+    """Have the store keep every change of a run's status, if it is there by now; MLflow keeps the last alone."""
+    try:
+        with closing(sqlite3.connect(f"file:{store(folder)}?mode=rw", uri=True, timeout=0)) as database:
+            if is_whole := database.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is not None:
+                database.executescript(STATUSES)
+            return is_whole
+    except sqlite3.OperationalError:  # no store yet, or MLflow is writing
+        return False
+
+
+def read(folder: Path, name: str) -> Left:
+    """What the sweep in a folder has left, in the store as MLflow's own client reads it."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{store(folder)}")
+    experiment = client.get_experiment_by_name(name)
+    runs = list(client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)) if experiment else []
+    work = folder / "mlruns" / "work" / name
+    return Left(
+        runs,
+        {run.info.run_id: {metric: _curve(client, run, metric) for metric in run.data.metrics} for run in runs},
+        {run.info.run_id: _artifacts(client, run) for run in runs if PARENT in run.data.tags},
+        _changes(folder),
+        notes(folder),
+        sorted(path.name for path in work.iterdir() if path.is_dir()) if work.is_dir() else [],
+    )
+
+
+def notes(folder: Path) -> list[Note]:
+    """What the witness has seen so far."""
+    path = folder / "notes.txt"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [Note(key, int(step), float(at)) for key, step, at in map(str.split, lines)]
+
+
+def violations(untouched: Left, killed: Left) -> list[Violation]:
+    """Every clause that does not hold of a sweep that was killed, beside an untouched one of the same file."""
+    checks = (_one_run, _none_running, _steps, _once, _numbers, _artifacts_there, _one_parent, _no_work)
+    return [violation for check in checks for violation in check(untouched, killed)]
+
+
+def _one_run(untouched: Left, killed: Left) -> Iterator[Violation]:
+    for key in {**dict.fromkeys(untouched.keys), **dict.fromkeys(killed.keys)}:
+        wanted = [(run.info.status, run.data.tags.get("outcome")) for run in untouched.of(key)]
+        found = [(run.info.status, run.data.tags.get("outcome")) for run in killed.of(key)]
+        if found != wanted:
+            yield Violation(Clause.ONE_RUN, f"{key} has {found or 'none'}, not {wanted or 'none'}")
+
+
+def _none_running(_: Left, killed: Left) -> Iterator[Violation]:
+    for run in killed.runs:
+        if run.info.status not in (*FINISHED, "KILLED"):
+            yield Violation(Clause.NONE_RUNNING, f"{run.info.run_name} is {run.info.status}")
+
+
+def _pairs(untouched: Left, killed: Left) -> Iterator[tuple[Run, Run]]:
+    for key in untouched.keys:
+        for run in killed.of(key):
+            yield untouched.of(key)[0], run
+
+
+def _steps(untouched: Left, killed: Left) -> Iterator[Violation]:
+    for one, other in _pairs(untouched, killed):
+        wanted, found = untouched.curves[one.info.run_id], killed.curves[other.info.run_id]
+        for metric in sorted({*wanted, *found}):
+            there = [step for step, _ in found.get(metric, [])]
+            meant = [step for step, _ in wanted.get(metric, [])]
+            if there != meant:
+                yield Violation(Clause.STEPS, f"{other.info.run_name}: {metric} has the steps {there}, not {meant}")
+
+
+def _once(_: Left, killed: Left) -> Iterator[Violation]:
+    for run in killed.runs:
+        if PARENT not in run.data.tags:
+            continue
+        changes = [change for change in killed.changes if change.run_id == run.info.run_id]
+        end = next((i for i, change in enumerate(changes) if change.status in FINISHED), None)
+        if end is None:
+            yield Violation(Clause.ONCE, f"{run.info.run_name}: the store has not kept when it was finished")
+            continue
+        if later := changes[end + 1 :]:
+            yield Violation(Clause.ONCE, f"{run.info.run_name} was finished, and became {later[0].status} after that")
+        key, at = run.data.tags["trial_key"], (changes[end].end_time or 0) / 1000
+        again = [note for note in killed.notes if note.trial_key == key and note.at > at + 0.001]
+        if again:
+            late = again[0].at - at
+            yield Violation(Clause.ONCE, f"{run.info.run_name} ran {late:.1f} seconds after it had been finished")
+
+
+def _numbers(untouched: Left, killed: Left) -> Iterator[Violation]:
+    for one, other in _pairs(untouched, killed):
+        wanted = _told(one, untouched.curves[one.info.run_id])
+        found = _told(other, killed.curves[other.info.run_id])
+        for what in sorted({what for what, _ in wanted.items() ^ found.items()}):
+            yield Violation(
+                Clause.NUMBERS, f"{other.info.run_name}: {what} is {found.get(what)}, not {wanted.get(what)}"
+            )
+
+
+def _told(run: Run, curves: dict[str, list[tuple[int, float]]]) -> dict[str, str]:
+    """All that a run says but for what follows the clock: numbers as hexadecimals, which have every bit."""
+    points = {f"{name} at {step}": value.hex() for name, curve in curves.items() for step, value in curve}
+    last = {name: value.hex() for name, value in run.data.metrics.items()}
+    tags = {f"tag {name}": value for name, value in run.data.tags.items() if not name.startswith(("mlflow.", "git."))}
+    params = {f"param {name}": value for name, value in run.data.params.items()}
+    told = points | last | tags | params
+    return {what: value for what, value in told.items() if not OF_THE_CLOCK & set(what.split())}
+
+
+def _artifacts_there(untouched: Left, killed: Left) -> Iterator[Violation]:
+    for one, other in _pairs(untouched, killed):
+        wanted, found = untouched.artifacts[one.info.run_id], killed.artifacts[other.info.run_id]
+        for word, difference in (("lacks", wanted - found), ("has more of", found - wanted)):
+            if difference:
+                paths = ", ".join(path for path, _ in difference)
+                yield Violation(Clause.ARTIFACTS, f"{other.info.run_name} {word} {paths}")
+
+
+def _one_parent(_: Left, killed: Left) -> Iterator[Violation]:
+    statuses = [run.info.status for run in killed.parents]
+    if statuses != ["FINISHED"]:
+        yield Violation(Clause.PARENT, f"the parents are {statuses}")
+
+
+def _no_work(_: Left, killed: Left) -> Iterator[Violation]:
+    for name in killed.work:
+        yield Violation(Clause.WORK, f"{name} is left")
+
+
+def _curve(client: MlflowClient, run: Run, metric: str) -> list[tuple[int, float]]:
+    return sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, metric))
+
+
+def _artifacts(client: MlflowClient, run: Run) -> Counter[tuple[str, str]]:
+    """Paths and contents; of MLflow's images, whose names are unique, what they show."""
+    if not client.list_artifacts(run.info.run_id):
+        return Counter()
+    tracking_uri = client.tracking_uri
+    folder = Path(download_artifacts(run_id=run.info.run_id, tracking_uri=tracking_uri))
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return Counter(
+        (UNIQUE.sub("", path.relative_to(folder).as_posix()), hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in files
+    )
+
+
+def _changes(folder: Path) -> list[Change]:
+    with closing(sqlite3.connect(f"file:{store(folder)}?mode=ro", uri=True)) as database:
+        try:
+            return [Change(*row) for row in database.execute("SELECT run_id, status, end_time FROM statuses")]
+        except sqlite3.OperationalError:  # no such table: `keep_history` never found a store
+            return []

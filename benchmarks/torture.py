@@ -1,0 +1,390 @@
+"""Kill sweeps with SIGKILL at random instants, again and again; each must end as one that was never touched.
+
+What dies is the orchestrator, one of its workers, or all of them at once: after a random time, or a moment after
+something has changed on disk (an epoch in a journal, a checkpoint, a result, the store). Whenever the orchestrator is
+dead it is launched again at once. Once a sweep has ended, all that it left is compared with what an untouched one left.
+
+    python benchmarks/torture.py [--kills 200] [--seed 0]
+"""
+
+import argparse
+import math
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import comparison
+from comparison import Clause, Left, Note, Violation
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+WITNESS = Path(__file__).with_name("witness.py")
+NAME = "torture"
+SWEEP = """
+trial: witness:train
+metric: {name: val_ssim, goal: maximize}
+retries: 1000
+parameters: {dataset: digits, batch_size: 16, epochs: 8}
+configs:
+  - {architecture: fc, num_layers: 1, var: 0.5, lr: 2e-3}
+  - {architecture: fc, num_layers: 2, var: 0.1, lr: 2e-3}
+  - {architecture: conv, num_layers: 2, var: 0.25, lr: 2e-3}
+  - {architecture: conv, num_layers: 3, var: 0.1, lr: 2e-3}
+  - {architecture: conv, num_layers: 2, var: 0.05, lr: 4e-2}  # explodes with seed 0
+seeds: [0, 1]
+"""
+LAUNCH = [sys.executable, "-m", "orchestrator", "launch", f"{NAME}.yaml", "--workers", "2", "--quiet"]
+
+TARGETS = {"orchestrator": 0.35, "worker": 0.4, "all": 0.25}  # and their shares
+STORE = "mlruns/mlflow.db"
+SECONDS_OF_THE_STORE = 1.5  # that its making takes, about
+SECONDS_OF_CLOSING = 0.3  # that a launch takes from its last trial to its end, about
+LONGEST_WAIT = 9.0
+# What is waited for, as files under the sweep's folder, and how long it lasts at most until the kill after that.
+MARKS = {
+    "notes.txt": 4.0,  # of the witness: training goes on
+    f"mlruns/work/{NAME}/*/journal.jsonl": 0.1,
+    f"mlruns/work/{NAME}/*/checkpoint.*": 0.1,
+    f"mlruns/work/{NAME}/*/artifacts/*": 0.2,
+    f"mlruns/work/{NAME}/*": 0.2,  # a trial's folder, made or removed
+    f"{STORE}*": 0.1,
+    f"mlruns/artifacts/{NAME}/*/artifacts/*": 0.1,
+}
+SHARE_OF_MARKS = 0.5
+SAID = "launches.txt"  # what launches said on stderr
+MARK_OF_LAUNCH = "TORTURE_LAUNCH"  # in the environment of a launch, and so of all that descends from it
+SECONDS_FOR_ORPHANS = 5.0
+SECONDS_TO_END = 300.0
+MOST_VIOLATIONS = 100  # then it is known
+MOST_FALSE_ENDS = 3  # launches in a row that end as they must not, after which a sweep is given up
+
+
+class Launch:
+    """A process of `sweep launch`, and all that descends from it."""
+
+    def __init__(self, folder: Path) -> None:
+        name, value = MARK_OF_LAUNCH, uuid.uuid4().hex
+        self._mark = f"{name}={value}".encode()
+        self.since = time.time()
+        with (folder / SAID).open("ab") as log:
+            self.process = subprocess.Popen(
+                LAUNCH, cwd=folder, env={**os.environ, name: value}, stdout=subprocess.DEVNULL, stderr=log
+            )
+
+    @property
+    def runs(self) -> bool:
+        return self.process.poll() is None
+
+    def pids(self) -> list[int]:
+        """All its living processes, whoever their parents are by now."""
+        return [int(path.name) for path in Path("/proc").glob("[0-9]*") if self._mark in _strings(path / "environ")]
+
+    def victims(self, target: str, rng: random.Random) -> list[int]:
+        """The processes to kill, in a random order; none where there is no worker yet."""
+        match target:
+            case "orchestrator":
+                return [self.process.pid]
+            case "worker":
+                workers = [p for p in self.pids() if b"--multiprocessing-fork" in _strings(Path(f"/proc/{p}/cmdline"))]
+                return rng.sample(workers, min(1, len(workers)))
+            case _:
+                return rng.sample(pids := self.pids(), len(pids))
+
+    def orphans(self) -> list[int]:
+        """What still lives some seconds after its end."""
+        deadline = time.monotonic() + SECONDS_FOR_ORPHANS
+        while (alive := self.pids()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return alive
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Whom to kill next, and when."""
+
+    target: str
+    mark: str | None  # what is waited for; None waits for nothing but the time
+    wait: float  # seconds; at most, where there is a mark
+    moment: float  # seconds after that
+
+    @classmethod
+    def draw(cls, rng: random.Random, has_store: bool) -> "Plan":
+        """The next of a seeded series. The first is for the making of the store, of which there is only one."""
+        if not has_store:
+            return cls("orchestrator", STORE, LONGEST_WAIT, rng.uniform(0.0, SECONDS_OF_THE_STORE))
+        (target,) = rng.choices([*TARGETS], [*TARGETS.values()])
+        if rng.random() < SHARE_OF_MARKS:
+            mark, longest = rng.choice([*MARKS.items()])
+            return cls(target, mark, LONGEST_WAIT, rng.uniform(0.0, longest))
+        return cls(target, None, rng.uniform(0.0, LONGEST_WAIT), rng.uniform(0.0, SECONDS_OF_CLOSING))
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A kill that was made."""
+
+    target: str
+    phase: str
+    at: float  # seconds since 1970
+
+
+@dataclass
+class Sweep:
+    """A sweep in a folder of its own, which is launched, and killed, until it has ended."""
+
+    folder: Path
+    text: str = SWEEP
+    kills: list[Kill] = field(default_factory=list)
+    launches: int = 0
+    seconds: float = 0.0
+    violations: list[tuple[int, Violation]] = field(default_factory=list)  # seen while it ran, after so many kills
+    _keeps_history: bool = False
+
+    def run(
+        self, rng: random.Random | None = None, kills: int = 0, tell: Callable[[Kill], None] = lambda kill: None
+    ) -> Left | None:
+        """Kill it at most so many times, and launch it until it has ended; returns what it left, if it could end."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{NAME}.yaml").write_text(f"name: {NAME}\n{self.text}")
+        shutil.copy(WITNESS, self.folder)
+        started, launch, status, false_ends = time.perf_counter(), None, -signal.SIGKILL, 0
+        while status != 0 and false_ends < MOST_FALSE_ENDS:
+            launch, last = Launch(self.folder), launch
+            self.launches += 1
+            self._look_for_orphans(last)
+            blamed = len(self.violations)
+            status = self._accompany(launch, rng or random.Random(), kills, tell)
+            if status not in (0, -signal.SIGKILL):
+                said = (self.folder / SAID).read_text().splitlines()[-1:]
+                self._blame(Clause.LAUNCHES, f"one ended with status {status}: {' '.join(said)}")
+            false_ends = false_ends + 1 if len(self.violations) > blamed else 0
+        self._look_for_orphans(launch)
+        self.seconds = time.perf_counter() - started
+        return comparison.read(self.folder, NAME) if status == 0 else None
+
+    def _accompany(self, launch: Launch, rng: random.Random, kills: int, tell: Callable[[Kill], None]) -> int:
+        """Stay with a launch until it has ended; returns its status."""
+        while launch.runs and len(self.kills) < kills:
+            plan = Plan.draw(rng, (self.folder / STORE).exists())
+            self._await(launch, plan)
+            if launch.runs and (victims := launch.victims(plan.target, rng)):
+                phase = self._phase(launch)
+                _kill(victims)
+                if launch.process.pid in victims:
+                    launch.process.wait()
+                self.kills.append(Kill(plan.target, phase, time.time()))
+                tell(self.kills[-1])
+        self._wait(launch, SECONDS_TO_END)
+        if launch.runs:
+            self._blame(Clause.LAUNCHES, f"one was not done after {SECONDS_TO_END:.0f} seconds")
+            _kill(launch.pids())
+        return launch.process.wait()
+
+    def _await(self, launch: Launch, plan: Plan) -> None:
+        """Wait for the instant of a plan; or for the closing of the launch, which is short and comes but once."""
+        before = self._state(plan.mark)
+        self._wait(launch, plan.wait, lambda: self._state(plan.mark) != before or self._phase(launch) == "closing")
+        self._wait(launch, plan.moment)
+
+    def _wait(self, launch: Launch, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        deadline = time.monotonic() + seconds
+        while launch.runs and time.monotonic() < deadline and not until():
+            self._keeps_history = self._keeps_history or comparison.keep_history(self.folder)
+            time.sleep(max(0.0, min(0.02, deadline - time.monotonic())))
+
+    def _state(self, mark: str | None) -> list[tuple[Path, float]]:
+        return [(path, _changed_at(path)) for path in self._find(mark)] if mark else []
+
+    def _phase(self, launch: Launch) -> str:
+        """What the launch is doing, by what lies on disk."""
+        work = f"mlruns/work/{NAME}"
+        if _changed_at(self.folder / "notes.txt") < launch.since:
+            return "opening" if _changed_at(self.folder / work / "launch.json") > launch.since else "importing"
+        if not self._find(f"{work}/*/"):
+            return "closing"
+        return "ending a trial" if self._find(f"{work}/*/artifacts/model") else "training"
+
+    def _find(self, pattern: str) -> list[Path]:
+        try:
+            return list(self.folder.glob(pattern))
+        except FileNotFoundError:  # a folder has gone meanwhile
+            return []
+
+    def _look_for_orphans(self, launch: Launch | None) -> None:
+        if launch and (alive := launch.orphans()):
+            self._blame(Clause.ORPHANS, f"{len(alive)} lived {SECONDS_FOR_ORPHANS:.0f} seconds after it")
+            _kill(alive)
+
+    def _blame(self, clause: Clause, what: str) -> None:
+        self.violations.append((len(self.kills), Violation(clause, what)))
+
+
+def seconds_lost(notes: Sequence[Note], kills: Sequence[float]) -> list[float]:
+    """Seconds of training that each kill undid, over all trials: those since the last step that stayed."""
+    attempts: dict[str, list[list[Note]]] = {}
+    for note in notes:
+        of_trial = attempts.setdefault(note.trial_key, [])
+        if note.step == 0:
+            of_trial.append([])
+        of_trial[-1].append(note)
+    lost = [0.0] * len(kills)
+    for *cut, last in attempts.values() if kills else ():
+        repeated_from = min((note.step for note in last[1:]), default=math.inf)
+        for attempt in reversed(cut):
+            kept = [note for note in attempt if note.step < repeated_from][-1]
+            repeated_from = min([repeated_from, *(note.step for note in attempt[1:])])
+            by = min(bisect_left(kills, attempt[-1].at), len(kills) - 1)
+            lost[by] += kills[by] - kept.at
+    return lost
+
+
+@dataclass
+class Report:
+    """What the kills have come to so far."""
+
+    untouched: Left
+    seconds_untouched: float
+    sweeps: list[Sweep] = field(default_factory=list)
+    ended: list[Sweep] = field(default_factory=list)  # those of them that came to an end
+    lost: list[float] = field(default_factory=list)  # seconds of training, by kill
+    steps: int = 0  # that were trained, over all sweeps
+    violations: list[Violation] = field(default_factory=list)
+
+    @property
+    def kills(self) -> list[Kill]:
+        return [kill for sweep in self.sweeps for kill in sweep.kills]
+
+    def take(self, sweep: Sweep, left: Left | None) -> list[str]:
+        """Take a sweep in that has ended, or could not; returns its violations, each in a line."""
+        before, found = len(self.kills), sweep.violations
+        self.sweeps.append(sweep)
+        if left is not None:
+            self.ended.append(sweep)
+            self.lost += seconds_lost(left.notes, [kill.at for kill in sweep.kills])
+            self.steps += _steps(left)
+            found = [*found, *((len(sweep.kills), v) for v in comparison.violations(self.untouched, left))]
+        self.violations += [violation for _, violation in found]
+        return [f"kill {before + kills}, sweep {len(self.sweeps)}: {clause}: {what}" for kills, (clause, what) in found]
+
+    def table(self) -> Table:
+        """The figures."""
+        kills, ended = self.kills, len(self.ended)
+        needed = ended * _steps(self.untouched)
+        more = sum(sweep.seconds - self.seconds_untouched for sweep in self.ended)
+        cost = more / max(1, sum(len(sweep.kills) for sweep in self.ended))
+        table = Table(title="killed, and what it came to", title_justify="left")
+        table.add_column("what")
+        table.add_column("figure", justify="right")
+        for (target, phase), count in sorted(Counter((kill.target, kill.phase) for kill in kills).items()):
+            table.add_row(f"kills: {target}, {phase}", str(count))
+        per_epoch = _steps_of_an_epoch(self.untouched)
+        rows = {
+            "kills": len(kills),
+            "launches": sum(sweep.launches for sweep in self.sweeps),
+            "sweeps": len(self.sweeps),
+            "sweeps that ended": ended,
+            "trials": ended * len(self.untouched.keys),
+            "epochs trained": f"{self.steps / per_epoch:.1f}",
+            "epochs needed": f"{needed / per_epoch:.1f}",
+            "work repeated": f"{self.steps / max(1, needed) - 1:.1%}",
+            "training undone by a kill: median": f"{statistics.median(self.lost or [0.0]):.2f} s",
+            "training undone by a kill: most": f"{max(self.lost, default=0.0):.2f} s",
+            "cost of a kill in all, start-up included: mean": f"{cost:.1f} s",
+        }
+        for what, figure in rows.items():
+            table.add_row(what, str(figure))
+        counts = Counter(violation.clause for violation in self.violations)
+        for clause in Clause:
+            table.add_row(f"violated: {clause}", str(counts[clause]))
+        return table
+
+
+def torture(folder: Path, kills: int, seed: int, console: Console) -> Report:
+    """Kill sweeps, one after the other, until so many kills have been made; keeps the folders of violations alone."""
+    rng = random.Random(seed)
+    calm = Sweep(folder / "untouched")
+    console.print("an untouched sweep first")
+    untouched = calm.run()
+    if untouched is None or calm.violations or comparison.violations(untouched, untouched):
+        sys.exit(f"a sweep that nobody touches does not end as it must: see {calm.folder}")
+    report = Report(untouched, calm.seconds)
+    console.print(f"it took {calm.seconds:.0f} s; now {kills} kills, with seed {seed}")
+    while len(report.kills) < kills and len(report.violations) < MOST_VIOLATIONS:
+        number, before = len(report.sweeps) + 1, len(report.kills)
+        sweep = Sweep(folder / f"sweep-{number}")
+
+        def tell(kill: Kill, before: int = before, sweep: Sweep = sweep, number: int = number) -> None:
+            made = before + len(sweep.kills)
+            console.print(f"{time.strftime('%H:%M:%S')} {made}/{kills} sweep {number}: {kill.target}, {kill.phase}")
+
+        lines = report.take(sweep, sweep.run(rng, kills - before, tell))
+        console.print(f"sweep {number} has ended after {len(sweep.kills)} kills: {len(lines)} violations")
+        for line in lines:
+            console.print(f"[red]seed {seed}, {escape(line)}")
+        if not lines:
+            shutil.rmtree(sweep.folder)
+    return report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Kill sweeps again and again, and look whether it shows.")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    console = Console(soft_wrap=True, highlight=False)
+    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    report = torture(folder, asked.kills, asked.seed, console)
+    console.print(report.table())
+    if report.violations:
+        console.print(f"what the sweeps with violations have left is under {folder}")
+        sys.exit(1)
+    shutil.rmtree(folder)
+
+
+def _kill(pids: Sequence[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _strings(path: Path) -> list[bytes]:
+    """The parts of a process's environment or command line; of one that is gone, or another user's, none."""
+    try:
+        return path.read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _changed_at(path: Path) -> float:
+    """When a file was last written, in seconds since 1970; 0 for none."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _steps(left: Left) -> int:
+    return sum(note.step > 0 for note in left.notes)
+
+
+def _steps_of_an_epoch(left: Left) -> int:
+    epochs = max(len(curves.get("train_loss", [])) for curves in left.curves.values())
+    return max(note.step for note in left.notes) // max(1, epochs)
+
+
+if __name__ == "__main__":
+    main()
