@@ -10,9 +10,9 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.printable import in_a_line
 from orchestrator.spec import SweepSpec
+from orchestrator.spec.form import MOST_TRIALS
 from orchestrator.trial import Params, Trial
 
-MOST_TRIALS = 1_000_000
 DRAWS_WITHOUT_NEWS = 1000  # after so many repeats in a row, a random draw has seen all there is
 
 
@@ -66,9 +66,9 @@ def _grid(spec: SweepSpec) -> Iterator[dict[str, Any]]:
     # seeds vary slowest: the whole table stands once before anything is replicated
     axes.insert(0, [{"seed": seed} for seed in spec.seeds] or [{}])
     count = math.prod(len(axis) for axis in axes)
-    if count > MOST_TRIALS and spec.run_cap is None:
-        raise InputError(f"{spec.source.path}: a grid of {count:,} trials; use method: random with a run_cap")
-    for parts in itertools.product(*axes):
+    for index, parts in enumerate(itertools.product(*axes)):
+        if index == MOST_TRIALS or (count > MOST_TRIALS and spec.run_cap is None):
+            raise InputError(f"{spec.source.path}: a grid of {count:,} trials; use method: random with a run_cap")
         yield {name: value for part in parts for name, value in part.items()}
 
 

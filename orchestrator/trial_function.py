@@ -93,10 +93,14 @@ class TrialFunction:
         self.config(params)
         return params
 
+    @cached_property
+    def _validator(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.config_type)
+
     def config(self, params: Params) -> Any:
         """The instance of the config dataclass for resolved parameters."""
         try:
-            return TypeAdapter(self.config_type).validate_python(dict(params))
+            return self._validator.validate_python(dict(params))
         except ValidationError as error:
             raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
         except Exception as error:  # whatever a user's __post_init__ raises

@@ -200,6 +200,15 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("a: &a [*a]", "nested more than 40 deep"),
         ("[" * 3000, "nested too deeply"),
         ("name: \x00", "not valid YAML"),
+        ("name: !!float []", "sweep.yaml:1: the tag tag:yaml.org,2002:float is not allowed here"),
+        ("seed: 0x" + "f" * 5000, "sweep.yaml:1: a whole number of more than 250 digits"),
+        ("seed: " + "9" * 5000, "sweep.yaml:1: a whole number of more than 250 digits"),
+        (
+            "parameters: {var: {min: 1, max: 2, q: 1e-320, distribution: q_uniform}}",
+            "q is too small for so wide a range",
+        ),
+        ("method: random\nrun_cap: 900000", "run_cap: input should be less than or equal to 10000"),
+        ("# " + "y" * 100_000, "is larger than 100,000 bytes, too much for a sweep file"),
     ],
 )
 def test_a_mistake_is_said_with_its_place(tmp_path: Path, text: str, line: str) -> None:
@@ -212,6 +221,17 @@ def test_a_mistake_is_said_with_its_place(tmp_path: Path, text: str, line: str) 
 def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
     said = mistakes(tmp_path, "parameters:\n  vra: 1\n  lr: 0\nseeds: [0, 0]\nname: /")
     assert [one.split(": ")[0] for one in said] == ["sweep.yaml:2", "sweep.yaml:3", "sweep.yaml:4", "sweep.yaml:5"]
+
+
+def test_of_very_many_mistakes_a_hundred_are_said(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, "".join(f"key{i}: 1\n" for i in range(5000)))
+    assert len(said) == 101
+    assert said[-1] == "there are more; mend these first"
+
+
+def test_a_grid_that_repeats_itself_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
+    text = f"run_cap: 9999\nparameters: {{epochs: {{min: 1, max: 10000}}}}\nconfigs: [{'{}, ' * 9000}]"
+    assert "trials; use method: random with a run_cap" in mistakes(tmp_path, text)[0]
 
 
 def test_anchors_that_expand_without_bound_are_refused(tmp_path: Path) -> None:

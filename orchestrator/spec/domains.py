@@ -98,6 +98,8 @@ def domain_of(form: RangeForm, parameter: Parameter) -> Range:
     for bound in (low, high):
         parameter.validate(round(bound) if integer else bound)
     step = (form.q or 1.0) if quantized else (1.0 if integer else None)
+    if not math.isfinite((high - low) / (step or 1.0)):
+        raise ValueError("min and max are too far apart" if step is None else "q is too small for so wide a range")
     return Range(parameter, low, high, log, step, integer)
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.divergence import DivergenceRule
 
+MOST_TRIALS = 10_000
 DEFAULT_TRIAL = "models.train:train"
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?$"  # within what file systems and MLflow take
 Method = Literal["grid", "random", "bayes", "tpe", "gp", "cmaes", "qmc"]
@@ -105,7 +106,9 @@ class SweepFile(Form):
     seeds: Annotated[list[Seed], Field(description="Replicates: every configuration runs once per seed.")] = Field(
         default_factory=list
     )
-    run_cap: Annotated[int | None, Field(ge=1, description="Trials in total, over any number of launches.")] = None
+    run_cap: Annotated[
+        int | None, Field(ge=1, le=MOST_TRIALS, description="Trials in total, over any number of launches.")
+    ] = None
     seed: Annotated[int, Field(ge=0, description="Seeds what the method draws.")] = 0
     reference: Annotated[Reference | None, Field(description="Published figures to hold the results against.")] = None
     divergence: Annotated[DivergenceRule, Field(description="When a loss counts as exploded.")] = DivergenceRule()

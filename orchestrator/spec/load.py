@@ -14,7 +14,7 @@ from orchestrator import trial_function
 from orchestrator.errors import InputError, NotYetError
 from orchestrator.spec.domains import Choice, Domain, domain_of
 from orchestrator.spec.form import IGNORED, Form, Metric, RangeForm, SweepFile, ValueForm, ValuesForm, is_name
-from orchestrator.spec.source import Location, Source, read, scalar
+from orchestrator.spec.source import Location, Source, note, read, scalar
 from orchestrator.spec.sweep_spec import Reference, ReferenceRow, SweepSpec
 from orchestrator.trial import Outcome, Params
 from orchestrator.trial_function import FunctionError, Parameter, TrialFunction
@@ -119,7 +119,7 @@ class _Checker:
         )
 
     def _mistake(self, location: Location, message: str) -> None:
-        self.mistakes.append(self.source.mistake(location, message))
+        note(self.mistakes, self.source.mistake(location, message))
 
     def _refuse_what_is_not_yet_built(self, content: Mapping[str, Any]) -> None:
         if "early_terminate" in content:
@@ -214,9 +214,11 @@ class _Checker:
         return Choice(tuple(values), tuple(form.probabilities))
 
     def _refuse_repeats(self, location: Location, values: Sequence[Any]) -> None:
+        seen: set[str] = set()
         for i, value in enumerate(values):
-            if value is not None and value in values[:i]:
+            if value is not None and repr(value) in seen:
                 self._mistake((*location, i), f"{value} stands here twice")
+            seen.add(repr(value))
 
     def _values(self, location: Location, raw: Mapping[str, Any], function: TrialFunction) -> Params:
         return {

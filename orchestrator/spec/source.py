@@ -11,7 +11,10 @@ import yaml
 
 from orchestrator.errors import InputError
 
+MOST_BYTES = 100_000  # PyYAML takes most of a second for them
 MOST_VALUES = 100_000
+MOST_DIGITS = 250  # of a whole number: it has to fit into a float
+MOST_MISTAKES = 100  # that are said at once
 DEEPEST = 40
 
 Location = tuple[str | int, ...]
@@ -61,6 +64,17 @@ def read(path: Path) -> Source:
     return Source(path, text, content, converter.lines)
 
 
+def note(mistakes: list[str], mistake: str) -> None:
+    """Add a mistake to those that are to be said at once.
+
+    Raises:
+        InputError: of all of them, when there are more than anyone would read.
+    """
+    if len(mistakes) == MOST_MISTAKES:
+        raise InputError.of([*mistakes, "there are more; mend these first"])
+    mistakes.append(mistake)
+
+
 def scalar(text: str) -> Any:
     """The value of a single scalar, as a sweep file would have it: `5e-3` is a number."""
     return _value(_Loader.plain_tag(text), text)
@@ -68,7 +82,11 @@ def scalar(text: str) -> Any:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise InputError(f"{path}: is larger than {MOST_BYTES:,} bytes, too much for a sweep file")
+        return data.decode("utf-8")
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file") from error
     except IsADirectoryError as error:
@@ -113,6 +131,8 @@ def _value(tag: str, text: str) -> Any:
         case "bool":
             return text.lower() == "true"
         case "int":
+            if len(text) > MOST_DIGITS:
+                raise ValueError(f"a whole number of more than {MOST_DIGITS} digits")
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         case "float":
             special = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
@@ -120,7 +140,11 @@ def _value(tag: str, text: str) -> Any:
         case "str":
             return text
         case _:
-            raise ValueError(f"the tag {tag} is not allowed here; write plain numbers, strings, lists and mappings")
+            raise _not_allowed(tag)
+
+
+def _not_allowed(tag: str) -> ValueError:
+    return ValueError(f"the tag {tag} is not allowed here; write plain numbers, strings, lists and mappings")
 
 
 class _Converter:
@@ -142,6 +166,8 @@ class _Converter:
         if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
             return [self.convert(value, (*location, i)) for i, value in enumerate(node.value)]
         try:
+            if not isinstance(node, yaml.ScalarNode):
+                raise _not_allowed(node.tag)
             return _value(node.tag, node.value)
         except ValueError as error:
             self._mistake(node, str(error))
@@ -163,4 +189,4 @@ class _Converter:
                 yield key.value, value
 
     def _mistake(self, node: yaml.Node, message: str) -> None:
-        self.mistakes.append(f"{self.path}:{node.start_mark.line + 1}: {message}")
+        note(self.mistakes, f"{self.path}:{node.start_mark.line + 1}: {message}")

@@ -151,7 +151,7 @@ class Store:
                 order_by=["attributes.start_time ASC"],
             )
         )
-        return [_record(run) for run in runs]
+        return [record_of(run) for run in runs]
 
 
 def _said(error: Exception) -> str:
@@ -159,7 +159,8 @@ def _said(error: Exception) -> str:
     return redacted(in_a_line(str(error).partition("(Background on this error")[0])[:500])
 
 
-def _record(run: Run) -> Record:
+def record_of(run: Run) -> Record:
+    """A trial's run as the orchestrator knows it."""
     tags = dict(run.data.tags)
     outcome = Outcome(tags["outcome"]) if "outcome" in tags else None
     return Record(

@@ -20,7 +20,7 @@ from orchestrator.spec.form import Metric
 from orchestrator.trackers import reuse
 from orchestrator.trackers.hold import Hold
 from orchestrator.trackers.reuse import REUSED
-from orchestrator.trackers.store import ASKED, PARENT, Store, is_the_stores, says_what_mlflow_says
+from orchestrator.trackers.store import ASKED, PARENT, Store, is_the_stores, record_of, says_what_mlflow_says
 from orchestrator.trial import Outcome, Trial
 
 STATUS = {
@@ -127,7 +127,9 @@ class Tracker(Store):
         found = self.client.search_runs(
             [self.experiment_id], f"tags.trial_key = '{trial.trial_key}' and tags.`{PARENT}` = '{self.parent_id}'"
         )
-        if found and trial.trial_key not in self._runs and trial.trial_key not in self._records:
+        if found and trial.trial_key in self._records:
+            self._records[trial.trial_key] = record_of(found[0])
+        elif found and trial.trial_key not in self._runs:
             self._runs[trial.trial_key] = _OpenRun(found[0].info.run_id)
         for run in found if trial.trial_key in self._runs else ():
             self._read_back(self._runs[trial.trial_key], run.data.metrics)
@@ -192,11 +194,11 @@ class Tracker(Store):
         }
 
     def _reopened(self, known: Record) -> "_OpenRun":
-        self.client.update_run(known.run_id, status="RUNNING")
-        for tag in known.tags.keys() & STALE_TAGS:
-            self.client.delete_tag(known.run_id, tag)
         run = _OpenRun(known.run_id)
         self._read_back(run, known.metrics)
+        for tag in known.tags.keys() & STALE_TAGS:
+            self.client.delete_tag(known.run_id, tag)
+        self.client.update_run(known.run_id, status="RUNNING")  # last: until it is ours, nobody would end it
         return run
 
     def _read_back(self, run: "_OpenRun", names: Iterable[str]) -> None:
