@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import processes
 import pytest
-from mlflow import MlflowClient
+from mlflow import Image, MlflowClient
 from reading import artifacts, children, outcomes, steps
 
 from orchestrator.errors import StoreBusyError, StoreError
@@ -207,3 +208,20 @@ def test_a_server_that_is_killed_and_restarted_costs_nothing(server: Server, wri
         assert run.data.tags["outcome"] == "completed"
         assert steps(uri, run, "train_loss") == list(range(1, 13))
         assert artifacts(uri, run) == {"note.txt"}
+
+
+@pytest.mark.parametrize("cut_off_after", [1, 2])
+def test_a_picture_whose_logging_was_cut_off_stands_once(tracker: Tracker, tmp_path: Path, cut_off_after: int) -> None:
+    picture = tmp_path / "artifacts" / "curve.png"
+    picture.parent.mkdir()
+    Image(np.zeros((8, 8))).save(str(picture))
+    tracker.start(TRIAL)
+    tracker.record(TRIAL, Progress(1, {"score": 0.5}, 1.0), tmp_path)
+    (run,) = children(tracker.uri, "toy")
+    tracker.client.log_image(run.info.run_id, Image(str(picture)), key="curve", step=1)
+    logged = sorted((tmp_path / "mlruns" / "artifacts" / "toy" / run.info.run_id / "artifacts" / "images").iterdir())
+    for file in logged[cut_off_after:]:
+        file.unlink()
+    tracker.record(TRIAL, Finished(Outcome.COMPLETED), tmp_path)
+    images = artifacts(tracker.uri, run, "images")
+    assert sorted(name.rpartition(".")[2] for name in images) == ["png", "webp"]

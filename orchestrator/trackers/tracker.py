@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import Image
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param, RunTag
 from mlflow.entities import Metric as Point
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Event, Finished, Progress, Started
@@ -32,6 +33,7 @@ STATUS = {
 }
 # the second has the UI open the experiment as one of training runs rather than of language models
 EXPERIMENT_TAGS = {"vae_sweeps": "true", "mlflow.experimentKind": "custom_model_development"}
+FILES_OF_AN_IMAGE = 2  # as it is, and smaller
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is taken up again
 
@@ -239,14 +241,17 @@ class Tracker(Store):
             if is_the_stores(error):
                 raise
             return f"not all artifacts could be kept: {error}"
-        shown = {Path(item.path).name.partition("%")[0] for item in self.client.list_artifacts(run.run_id, "images")}
+        shown = [item.path for item in self.client.list_artifacts(run.run_id, "images")]
         for picture in sorted(folder.glob("*.png")) if as_images else ():
-            if picture.stem not in shown:
-                self._show(run, picture)
+            self._show(run, picture, [path for path in shown if path.startswith(f"images/{picture.stem}+step+")])
         return None
 
-    def _show(self, run: "_OpenRun", picture: Path) -> None:
-        # once more as an image: only these does the UI show side by side for several runs
+    def _show(self, run: "_OpenRun", picture: Path, there: Sequence[str]) -> None:
+        """Log a picture once more, as an image: only these does the UI show side by side for several runs."""
+        if len(there) == FILES_OF_AN_IMAGE:
+            return
+        for path in there:  # a launch that was killed had not written all
+            get_artifact_repository(self.client.get_run(run.run_id).info.artifact_uri, self.uri).delete_artifacts(path)
         try:
             self.client.log_image(run.run_id, Image(str(picture)), key=picture.stem, step=run.last_epoch)
         except ValueError:  # a name that no image may have
