@@ -1,17 +1,19 @@
-"""DATASETS by name, as tensors. Each is read once per process."""
+"""DATASETS by name, as tensors. Each is read once, and kept for all processes of the machine to map."""
 
 import gzip
 import hashlib
 import importlib
+import importlib.metadata
 import math
 import os
 import pkgutil
 import sys
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from models.config import DATASETS
 VALIDATION_IMAGES = {"digits": 200}
 DEFAULT_VALIDATION_IMAGES = 5000
 SPLIT_SEED = 20250609  # of its own, so that every trial watches the same images, whatever its seed
+FORMAT = 1  # raise it when the split, or what is kept of it, changes
 IDX_UINT8_3D = (0, 0, 8, 3)
 
 Bytes = NDArray[np.uint8]
@@ -33,9 +36,17 @@ class DataError(ValueError):
     """Images that are missing or corrupt. The message names the file and says what to do."""
 
 
+class Files(NamedTuple):
+    """Where images come from, what tells whether they are still the same, and how to read them: train and test."""
+
+    source: str
+    fingerprint: str
+    read: Callable[[], tuple[Bytes, Bytes]]
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Images (N, 1, 28, 28) in [0, 1]: `train` to learn, `val` to watch by epoch, `test` for final figures only."""
+    """Images (N, 1, 28, 28) of bytes: `train` to learn, `val` to watch by epoch, `test` for final figures only."""
 
     name: str
     source: str
@@ -52,20 +63,19 @@ def load(name: str, root: Path) -> Dataset:
     Raises:
         DataError: it is missing and cannot be downloaded, or a file of it is corrupt.
     """
-    source, train, test = pkgutil.resolve_name(DATASETS[name])(root)
-    digest = hashlib.sha256(train.tobytes() + test.tobytes()).hexdigest()[:16]
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(train))
-    held_out = VALIDATION_IMAGES.get(name, DEFAULT_VALIDATION_IMAGES)
-    if len(train) <= held_out:
-        raise DataError(f"{source}: {len(train):,} training images are too few, {held_out:,} are held out to validate")
-    return Dataset(
-        name,
-        source,
-        digest,
-        train=_to_tensor(train[order[held_out:]]),
-        val=_to_tensor(train[order[:held_out]]),
-        test=_to_tensor(test),
-    )
+    files: Files = pkgutil.resolve_name(DATASETS[name])(root)
+    kept = cache_folder() / f"{name}-{_hash(repr((files.source, files.fingerprint, FORMAT)).encode())}.pt"
+    if not kept.is_file():
+        parts = _split(name, files)
+        try:
+            _keep(kept, parts)
+        except OSError:  # nowhere to keep them: every process has its own
+            return Dataset(name, files.source, **parts)
+    try:
+        return Dataset(name, files.source, **torch.load(kept, mmap=True, weights_only=True))
+    except Exception:  # torn by a power cut: that fails in many ways
+        kept.unlink()
+        return Dataset(name, files.source, **_split(name, files))
 
 
 def data_root() -> Path:
@@ -73,17 +83,52 @@ def data_root() -> Path:
     return Path(os.environ.get("SWEEP_DATA_DIR") or "data").absolute()
 
 
-def _to_tensor(images: Bytes) -> Tensor:
-    return torch.tensor(images).unsqueeze(1).float() / 255
+def cache_folder() -> Path:
+    """Where images are kept as tensors for all processes to map: one copy in memory, and nothing to decode."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vae-sweeps"
 
 
-def _torchvision_images(folder: str, root: Path) -> tuple[str, Bytes, Bytes]:
+def pixels(images: Tensor) -> Tensor:
+    """Images of bytes as numbers in [0, 1]."""
+    return images.float() / 255
+
+
+def _split(name: str, files: Files) -> dict[str, Any]:
+    train, test = files.read()
+    digest = _hash(train.tobytes() + test.tobytes())
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(train))
+    held_out = VALIDATION_IMAGES.get(name, DEFAULT_VALIDATION_IMAGES)
+    if len(train) <= held_out:
+        told = f"{len(train):,} training images are too few, {held_out:,} are held out to validate"
+        raise DataError(f"{files.source}: {told}")
+    parts = {"train": train[order[held_out:]], "val": train[order[:held_out]], "test": test}
+    return {"digest": digest, **{part: torch.tensor(images).unsqueeze(1) for part, images in parts.items()}}
+
+
+def _keep(path: Path, parts: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    try:
+        torch.save(parts, unfinished)
+        unfinished.replace(path)
+    except RuntimeError as error:  # a full disk, as torch has it
+        raise OSError(str(error)) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _torchvision_images(folder: str, root: Path) -> Files:
     raw = root / folder / "raw"
     wanted = ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"]
     if not all(_find(raw, name) for name in wanted):
         _download(folder, root, wanted)
-    train, test = (_read_idx(_find(raw, name) or raw / name) for name in wanted)
-    return str(raw), train, test
+    train, test = (_find(raw, name) or raw / name for name in wanted)
+    there = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in (train, test) if path.is_file()]
+    return Files(str(raw), repr(there), lambda: (_read_idx(train), _read_idx(test)))
 
 
 mnist = partial(_torchvision_images, "MNIST")
@@ -91,14 +136,18 @@ fashion_mnist = partial(_torchvision_images, "FashionMNIST")
 kmnist = partial(_torchvision_images, "KMNIST")
 
 
-def digits(root: Path) -> tuple[str, Bytes, Bytes]:
+def digits(root: Path) -> Files:
     """scikit-learn's 1,797 handwritten digits (UCI, 8x8), enlarged to 28x28; the last 297 are the test set."""
+    return Files("scikit-learn load_digits", importlib.metadata.version("scikit-learn"), _read_digits)
+
+
+def _read_digits() -> tuple[Bytes, Bytes]:
     from sklearn.datasets import load_digits
 
     small = torch.from_numpy(load_digits().images).unsqueeze(1) / 16
     large = functional.interpolate(small, size=(28, 28), mode="bicubic", align_corners=False).clamp(0, 1)
     images = (large.squeeze(1) * 255).round().to(torch.uint8).numpy()
-    return "scikit-learn load_digits", images[:1500], images[1500:]
+    return images[:1500], images[1500:]
 
 
 def _find(raw: Path, name: str) -> Path | None:

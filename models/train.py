@@ -10,13 +10,15 @@ from torch import Tensor
 
 from models import checkpoint, figures
 from models.config import TrainConfig
-from models.data import Dataset, data_root, load
-from models.loss import negative_elbo
+from models.data import Dataset, data_root, load, pixels
+from models.loss import Loss, negative_elbo
 from models.metrics import Images, diagnose, mse, ssim
 from models.vae import VAE, build, save
 
 # Streams of random numbers, told apart by what they are for; the first two by epoch as well.
 ORDER, NOISE, VALIDATION, TEST, PICTURES = range(5)
+TRAINING_METRICS = ("train_loss", "train_recon", "train_kl", "grad_norm")
+STEPS_BETWEEN_READINGS = {"cuda": 16}
 EVALUATION_BATCH = 1000
 CHECKPOINT_FILE = "checkpoint.pt"
 CPU = torch.device("cpu")
@@ -56,6 +58,7 @@ def train(
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     data = load(config.dataset, data_root())
+    train_images = data.train.to(device)
     # channels_last: convolutions of few channels run about twice as fast in this layout
     model: VAE = build(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
@@ -69,31 +72,12 @@ def train(
         history, step = kept["history"], kept["step"]
     try:
         for epoch in range(len(history) + 1, config.epochs + 1):
-            random = generator(device, config.seed, NOISE, epoch)
-            order = torch.randperm(len(data.train), generator=generator(CPU, config.seed, ORDER, epoch))
             started = time.perf_counter()
-            model.train()
-            totals = torch.zeros(4, dtype=torch.float64)
-            for indices in order.split(config.batch_size):
-                images = data.train[indices].to(device)
-                noise = torch.randn(len(images), config.latent_dim, generator=random, device=device)
-                with autocast(config, device):
-                    reconstruction, mean, log_variance = model(images, noise)
-                loss = negative_elbo(images, reconstruction, mean.float(), log_variance.float(), config.var)
-                optimizer.zero_grad()
-                loss.loss.backward()
-                gradients = [p.grad for p in model.parameters() if p.grad is not None]
-                norm = torch.nn.utils.get_total_norm(gradients)
-                step += 1
-                values = torch.stack([loss.loss, loss.recon, loss.kl, norm, log_variance.max()]).double().cpu()
-                if watch is not None:
-                    watch(step, values[0].item(), values[3].item(), log_variance=values[4].item())
-                optimizer.step()
-                totals += values[:4] * len(images)
-            seconds = time.perf_counter() - started
+            readings = Readings(watch, step, every=STEPS_BETWEEN_READINGS.get(device.type, 1))
+            learn(model, optimizer, train_images, config, epoch, readings)
+            metrics = readings.means()
+            seconds, step = time.perf_counter() - started, readings.step
 
-            means = (totals / len(data.train)).tolist()
-            metrics = dict(zip(("train_loss", "train_recon", "train_kl", "grad_norm"), means, strict=True))
             validation = evaluate(model, data.val, config, generator(device, config.seed, VALIDATION))
             metrics |= {f"val_{name}": value for name, value in validation.items()}
             metrics["images_per_second"] = len(data.train) / seconds
@@ -115,8 +99,66 @@ def train(
             figures.loss_curve(history, workdir / "artifacts" / "loss_curve.png")
 
 
-train.version = 1  # type: ignore[attr-defined]
+train.version = 2  # type: ignore[attr-defined]
 train.prepare = prepare  # type: ignore[attr-defined]
+
+
+class Readings:
+    """What the steps of an epoch measured, read from the device several at a time: a GPU that is asked has to wait."""
+
+    def __init__(self, watch: Callable[..., None] | None, step: int, every: int) -> None:
+        self.step = step
+        self._watch = watch
+        self._every = every
+        self._unread: list[tuple[Tensor, int]] = []
+        self._totals = torch.zeros(len(TRAINING_METRICS), dtype=torch.float64)
+        self._images = 0
+
+    def note(self, loss: Loss, grad_norm: Tensor, log_variance: Tensor, images: int) -> None:
+        """Take in a step on so many images; tells `watch`, which may raise, of those that are due."""
+        self._unread.append((torch.stack([*loss, grad_norm, log_variance.max()]), images))
+        if len(self._unread) == self._every:
+            self.read()
+
+    def read(self) -> None:
+        """Have everything read."""
+        unread, self._unread = self._unread, []
+        for values, (_, images) in zip(_on_cpu([values for values, _ in unread]), unread, strict=True):
+            self.step += 1
+            self._images += images
+            self._totals += values[:-1] * images
+            if self._watch is not None:
+                self._watch(self.step, values[0].item(), values[3].item(), log_variance=values[4].item())
+
+    def means(self) -> dict[str, float]:
+        """The epoch's metrics, as means over its images."""
+        self.read()
+        return dict(zip(TRAINING_METRICS, (self._totals / self._images).tolist(), strict=True))
+
+
+def _on_cpu(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).double().cpu() if values else torch.empty(0)
+
+
+def learn(
+    model: VAE, optimizer: torch.optim.Optimizer, images: Tensor, config: TrainConfig, epoch: int, readings: Readings
+) -> None:
+    """One pass over images of bytes (N, 1, 28, 28), on the model's device."""
+    device = images.device
+    random = generator(device, config.seed, NOISE, epoch)
+    order = torch.randperm(len(images), generator=generator(CPU, config.seed, ORDER, epoch)).to(device)
+    model.train()
+    for indices in order.split(config.batch_size):
+        batch = pixels(images[indices])
+        noise = torch.randn(len(batch), config.latent_dim, generator=random, device=device)
+        with autocast(config, device):
+            reconstruction, mean, log_variance = model(batch, noise)
+        loss = negative_elbo(batch, reconstruction, mean.float(), log_variance.float(), config.var)
+        optimizer.zero_grad()
+        loss.loss.backward()
+        norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+        readings.note(Loss(*(term.detach() for term in loss)), norm, log_variance.detach(), len(batch))
+        optimizer.step()
 
 
 @torch.no_grad()
@@ -126,7 +168,7 @@ def evaluate(model: VAE, images: Tensor, config: TrainConfig, random: torch.Gene
     reconstructions = []
     totals = torch.zeros(3, dtype=torch.float64)
     for part in images.split(EVALUATION_BATCH):
-        batch = part.to(random.device)
+        batch = pixels(part.to(random.device))
         noise = torch.randn(len(batch), config.latent_dim, generator=random, device=random.device)
         with autocast(config, random.device):
             reconstruction, mean, log_variance = model(batch, noise)
@@ -134,7 +176,7 @@ def evaluate(model: VAE, images: Tensor, config: TrainConfig, random: torch.Gene
         totals += torch.stack(loss).double().cpu() * len(batch)
         reconstructions.append(reconstruction)
     metrics = dict(zip(("loss", "recon", "kl"), (totals / len(images)).tolist(), strict=True))
-    originals, sampled = to_numpy(images), to_numpy(torch.cat(reconstructions))
+    originals, sampled = to_numpy(pixels(images)), to_numpy(torch.cat(reconstructions))
     return metrics | {"mse": mse(originals, sampled), "ssim": ssim(originals, sampled)}
 
 
@@ -145,21 +187,21 @@ def from_mean(model: VAE, images: Tensor, config: TrainConfig, device: torch.dev
     reconstructions = []
     for part in images.split(EVALUATION_BATCH):
         with autocast(config, device):
-            reconstructions.append(model.decode(model.encode(part.to(device))[0]))
+            reconstructions.append(model.decode(model.encode(pixels(part.to(device)))[0]))
     return to_numpy(torch.cat(reconstructions))
 
 
 def finish(model: VAE, data: Dataset, config: TrainConfig, device: torch.device) -> dict[str, float | str]:
     """The final metrics, of the test set, and a diagnosis where the model is worthless."""
     sampled = evaluate(model, data.test, config, generator(device, config.seed, TEST))
-    originals, of_mean = to_numpy(data.test), from_mean(model, data.test, config, device)
+    originals, of_mean = to_numpy(pixels(data.test)), from_mean(model, data.test, config, device)
     final: dict[str, float | str] = {
         "ssim": sampled["ssim"],
         "mse": sampled["mse"],
         "ssim_mean": ssim(originals, of_mean),
         "mse_mean": mse(originals, of_mean),
     }
-    mean_image = np.broadcast_to(to_numpy(data.train.mean(0, keepdim=True)), originals.shape)
+    mean_image = np.broadcast_to(to_numpy(data.train.float().mean(0, keepdim=True) / 255), originals.shape)
     diagnosis = diagnose(sampled["kl"], mse(originals, of_mean), mse(originals, mean_image))
     return final if diagnosis is None else {**final, "diagnosis": diagnosis}
 
@@ -170,7 +212,7 @@ def leave(model: VAE, data: Dataset, config: TrainConfig, device: torch.device, 
     model.eval()
     save(model, config, folder / "model")
     random = generator(device, config.seed, PICTURES)
-    originals = data.test[: 2 * figures.COLUMNS]
+    originals = pixels(data.test[: 2 * figures.COLUMNS])
     noise = torch.randn(len(originals), config.latent_dim, generator=random, device=device)
     z = torch.randn(6 * figures.COLUMNS, config.latent_dim, generator=random, device=device)
     with autocast(config, device):

@@ -24,6 +24,7 @@ from pydantic import Field, TypeAdapter
 from orchestrator import events, journal, trial_function
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.machine import keep_freed_memory
 from orchestrator.paths import LOG_FILE
 from orchestrator.printable import in_a_line
 from orchestrator.trial import Outcome, Params
@@ -154,6 +155,7 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None, 
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _log_to(log)
     faulthandler.enable()
+    keep_freed_memory()
     limit_threads(threads)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu

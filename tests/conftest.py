@@ -1,7 +1,9 @@
+import atexit
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,8 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 # Tests run in folders of their own, in pipes, whatever the environment says of data, colours and width.
 if "SWEEP_DATA_DIR" in os.environ:
     os.environ["SWEEP_DATA_DIR"] = str(Path(os.environ["SWEEP_DATA_DIR"]).absolute())
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="vae-sweeps-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 for name in ("FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS"):
     os.environ.pop(name, None)
 

@@ -16,7 +16,7 @@ def idx(images: np.ndarray) -> bytes:
 
 
 @pytest.fixture
-def raw(tmp_path: Path) -> Path:
+def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small MNIST in torchvision's layout: 5,200 training images, 30 test images."""
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
@@ -24,6 +24,7 @@ def raw(tmp_path: Path) -> Path:
     (folder / "train-images-idx3-ubyte").write_bytes(idx(rng.integers(0, 256, (5200, 28, 28), dtype=np.uint8)))
     test = idx(rng.integers(0, 256, (30, 28, 28), dtype=np.uint8))
     (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(test))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data.load.cache_clear()
     return folder
 
@@ -33,8 +34,9 @@ def test_plain_and_gzipped_files_are_read(raw: Path, tmp_path: Path) -> None:
     assert images.train.shape == (200, 1, 28, 28)
     assert images.val.shape == (5000, 1, 28, 28)
     assert images.test.shape == (30, 1, 28, 28)
-    assert images.train.dtype == torch.float32
-    assert 0 <= images.train.min() < images.train.max() <= 1
+    pixels = data.pixels(images.train)
+    assert pixels.dtype == torch.float32
+    assert 0 <= pixels.min() < pixels.max() <= 1
     assert images.source == str(raw)
 
 
@@ -44,9 +46,47 @@ def test_the_split_is_fixed_and_takes_every_image_once(raw: Path, tmp_path: Path
     second = data.load("mnist", tmp_path)
     assert torch.equal(first.val, second.val)
     assert first.digest == second.digest
-    whole = torch.cat([first.train, first.val]).flatten(1).sum(1)
+    whole = data.pixels(torch.cat([first.train, first.val])).flatten(1).sum(1)
     stored = np.frombuffer((raw / "train-images-idx3-ubyte").read_bytes(), np.uint8, offset=16).reshape(5200, -1)
     assert torch.allclose(whole.sort().values, torch.tensor(stored).float().div(255).sum(1).sort().values, rtol=1e-4)
+
+
+def test_data_are_decoded_once_for_all_processes(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = data.load("mnist", tmp_path)
+    data.load.cache_clear()
+    monkeypatch.setattr(data, "_read_idx", lambda path: pytest.fail(f"{path} is read again"))
+    second = data.load("mnist", tmp_path)
+    assert torch.equal(first.train, second.train)
+    maps = Path("/proc/self/maps").read_text()
+    assert all(str(path) in maps for path in data.cache_folder().glob("mnist-*.pt"))
+    assert second.digest == first.digest
+
+
+def test_files_that_have_changed_are_read_anew(raw: Path, tmp_path: Path) -> None:
+    first = data.load("mnist", tmp_path)
+    data.load.cache_clear()
+    path = raw / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-784] + bytes(784))
+    os.utime(path, (0, 0))
+    assert data.load("mnist", tmp_path).digest != first.digest
+
+
+def test_images_that_were_kept_but_torn_are_read_anew(raw: Path, tmp_path: Path) -> None:
+    first = data.load("mnist", tmp_path)
+    (path,) = data.cache_folder().iterdir()
+    path.unlink()  # the mapping of the first keeps what it has
+    path.write_bytes(b"torn")
+    data.load.cache_clear()
+    assert data.load("mnist", tmp_path).digest == first.digest
+    assert not path.exists()
+
+
+def test_where_nothing_can_be_kept_data_are_read_all_the_same(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert len(data.load("mnist", tmp_path).train) == 200
 
 
 def test_data_are_read_once_per_process(raw: Path, tmp_path: Path) -> None:
@@ -101,7 +141,7 @@ def test_digits_need_no_files(tmp_path: Path) -> None:
     digits = data.load("digits", tmp_path)
     assert [len(part) for part in (digits.train, digits.val, digits.test)] == [1300, 200, 297]
     assert digits.test.shape[1:] == (1, 28, 28)
-    assert digits.test.max() > 0.9
+    assert data.pixels(digits.test).max() > 0.9
     assert list(tmp_path.iterdir()) == []
 
 
@@ -116,4 +156,5 @@ def test_the_data_folder_is_the_environments_or_data(monkeypatch: pytest.MonkeyP
 def test_real_mnist_has_its_known_mean_image() -> None:
     mnist = data.load("mnist", data.data_root())
     assert [len(part) for part in (mnist.train, mnist.val, mnist.test)] == [55_000, 5_000, 10_000]
-    assert (mnist.test - mnist.train.mean(0)).square().mean().item() == pytest.approx(0.0673, abs=0.0005)
+    test, train = data.pixels(mnist.test), data.pixels(mnist.train)
+    assert (test - train.mean(0)).square().mean().item() == pytest.approx(0.0673, abs=0.0005)

@@ -164,7 +164,7 @@ def test_a_line_that_was_cut_off_is_no_entry_and_does_not_spoil_the_next(folder:
     path = folder / journal.JOURNAL_FILE
     path.write_bytes(path.read_bytes() + path.read_bytes()[:40])
     list(worker.run(toy))
-    assert [entry.event.kind for entry in journal.read(folder)] == ["progress"] * 3 + ["finished"]
+    assert [entry.event.kind for entry in journal.read(folder)] == ["started", *["progress"] * 3, "finished"]
     assert all(line.endswith(b"}") for line in path.read_bytes().splitlines())
 
 

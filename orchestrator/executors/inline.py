@@ -9,6 +9,7 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished
 from orchestrator.interrupt import Interrupt
+from orchestrator.machine import keep_freed_memory
 from orchestrator.trial import Outcome, Params, Trial
 
 
@@ -23,6 +24,7 @@ class InlineExecutor:
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
 
     def __enter__(self) -> "InlineExecutor":
+        keep_freed_memory()
         worker.limit_threads(self.threads)
         return self
 

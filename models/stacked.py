@@ -1,0 +1,251 @@
+"""Train several VAEs of one shape at once on one device: each batched step trains them all.
+
+The trainings of a stack share everything but `var`, `lr` and `seed`. Each gets the images, the noise and the first
+weights that `models.train.train` would give it, and differs from it by rounding alone. Nothing that happens to one
+reaches another; how many they are may change their rounding.
+
+Not supported: layers that draw random numbers (torch refuses dropout under vmap) and layers with buffers (batch
+normalization; refused here).
+"""
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, grad_and_value, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from models import checkpoint, figures
+from models.config import TrainConfig
+from models.data import Dataset, data_root, load, pixels
+from models.loss import Loss, negative_elbo
+from models.train import (
+    CHECKPOINT_FILE,
+    CPU,
+    NOISE,
+    ORDER,
+    STEPS_BETWEEN_READINGS,
+    VALIDATION,
+    Readings,
+    autocast,
+    evaluate,
+    finish,
+    generator,
+    leave,
+)
+from models.vae import VAE, build
+
+VARYING = ("var", "lr", "seed")  # what the trainings of a stack may differ in
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # the defaults of torch.optim.Adam
+
+Metrics = dict[str, float]
+Final = dict[str, float | str]
+
+
+def train_stacked(
+    configs: Sequence[TrainConfig],
+    workdirs: Sequence[Path | None] = (),
+    watches: Sequence[Callable[..., None] | None] = (),
+) -> Generator[list[Metrics | None], None, list[Final | Exception]]:
+    """Train the VAEs of `configs` together, with a workdir and a watch for each as `models.train.train` takes them.
+
+    Each goes on from the checkpoint in its workdir, which `models.train.train` may have written, or may read.
+
+    Yields:
+        By epoch, what `models.train.train` would yield for each training; None for one that has ended.
+
+    Returns:
+        For each training its final metrics, or what its `watch` raised; the others go on without it.
+
+    Raises:
+        ValueError: the configurations differ in more than `VARYING`, or there are none, or their model has buffers.
+    """
+    if len({replace(config, var=1, lr=1, seed=0) for config in configs}) != 1:
+        raise ValueError(f"the configurations of a stack differ in {', '.join(VARYING)} alone")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    data = load(configs[0].dataset, data_root())
+    trainings = [_Training(*each, device) for each in zip_longest(configs, workdirs, watches)]
+    stack = _Stack(trainings, data, device)
+    try:
+        while any(training.running for training in trainings):
+            trained = stack.epoch()
+            try:
+                yield [training.history[-1] if training in trained else None for training in trainings]
+            finally:  # also when whoever iterates ends here
+                for training in trained:
+                    training.keep()
+        return [training.error or training.finish(data) for training in trainings]
+    finally:
+        for training in trainings:
+            if training.error is None:
+                training.leave_curve()
+
+
+class _Training:
+    """One of the stack, as it is between epochs."""
+
+    def __init__(
+        self, config: TrainConfig, workdir: Path | None, watch: Callable[..., None] | None, device: torch.device
+    ) -> None:
+        self.config, self.workdir, self.watch, self.device = config, workdir, watch, device
+        self.history: list[Metrics] = []
+        self.step = 0
+        self.error: Exception | None = None
+        torch.manual_seed(config.seed)
+        self.model: VAE = build(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
+        kept = None if workdir is None else checkpoint.load(workdir / CHECKPOINT_FILE, config)
+        if kept is not None:
+            self.model.load_state_dict(kept["model"])
+            self.optimizer.load_state_dict(kept["optimizer"])
+            self.history, self.step = kept["history"], kept["step"]
+
+    @property
+    def running(self) -> bool:
+        return self.error is None and len(self.history) < self.config.epochs
+
+    def start_epoch(self) -> None:
+        self.readings = Readings(self.watch if self.running else None, self.step, every=1)
+
+    def note(self, values: Tensor, images: int) -> None:
+        """Take in a step: loss, its terms, gradient norm and highest log variance, as a tensor (5,) on the CPU."""
+        if self.running:
+            try:
+                self.readings.note(Loss(*values[:3]), values[3], values[4], images)
+            except Exception as error:  # whatever `watch` raises, it ends this training alone
+                self.error = error
+                self.leave_curve()
+
+    def state(self) -> Tensor:
+        """Weights and Adam's two moments, as rows (3, P)."""
+        weights = list(self.model.parameters())
+        known = self.optimizer.state
+        first, second = (
+            [known[p][name] if p in known else torch.zeros_like(p) for p in weights]
+            for name in ("exp_avg", "exp_avg_sq")
+        )
+        return torch.stack([torch.cat([p.detach().flatten() for p in row]) for row in (weights, first, second)])
+
+    @torch.no_grad()
+    def end_epoch(self, state: Tensor, data: Dataset, seconds: float) -> None:
+        """Take over the state that the epoch came to, as `state` gives it, and measure the model."""
+        self.step = self.readings.step
+        weights = list(self.model.parameters())
+        rows = [row.split([p.numel() for p in weights]) for row in state]
+        for p, *parts in zip(weights, *rows, strict=True):
+            weight, first, second = (torch.empty_like(p).copy_(part.view_as(p)) for part in parts)
+            p.copy_(weight)
+            step = torch.tensor(float(self.step), device=self.device)
+            self.optimizer.state[p] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
+
+        metrics = self.readings.means()
+        random = generator(self.device, self.config.seed, VALIDATION)
+        validation = evaluate(self.model, data.val, self.config, random)
+        metrics |= {f"val_{name}": value for name, value in validation.items()}
+        metrics["images_per_second"] = len(data.train) / seconds
+        self.history.append({"epoch": len(self.history) + 1, **metrics})
+
+    def keep(self) -> None:
+        if self.workdir is not None:
+            state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+            whole = {**state, "history": self.history, "step": self.step}
+            checkpoint.save(self.workdir / CHECKPOINT_FILE, self.config, whole)
+
+    def finish(self, data: Dataset) -> Final:
+        final = finish(self.model, data, self.config, self.device)
+        if self.workdir is not None:
+            leave(self.model, data, self.config, self.device, self.workdir / "artifacts")
+        return final
+
+    def leave_curve(self) -> None:
+        if self.workdir is not None and self.history:
+            (self.workdir / "artifacts").mkdir(parents=True, exist_ok=True)
+            figures.loss_curve(self.history, self.workdir / "artifacts" / "loss_curve.png")
+
+
+class _Stack:
+    """B trainings of P weights side by side, a row of (B, P) for each.
+
+    A training that has ended keeps its row, which is computed on and read no more.
+    """
+
+    def __init__(self, trainings: Sequence[_Training], data: Dataset, device: torch.device) -> None:
+        self.trainings, self.data, self.device = trainings, data, device
+        self.config = trainings[0].config  # for what all share
+        self.model = trainings[0].model  # for its structure: the weights come from the rows
+        if next(self.model.buffers(), None) is not None:
+            raise ValueError(f"architecture {self.config.architecture} has buffers, which cannot be stacked")
+        self.images = data.train.to(device)
+        self.weights, self.first, self.second = torch.stack([training.state() for training in trainings], 1)
+        columns = [(t.config.lr, t.config.var, t.step) for t in trainings]
+        self.lr, var, self.steps = torch.tensor(columns, dtype=torch.float64, device=device).T.unsqueeze(2)
+        self.var = var.squeeze(1).to(self.weights)
+        self.gradients = vmap(grad_and_value(self.loss, has_aux=True))
+
+    def epoch(self) -> list[_Training]:
+        """Train for an epoch; returns the trainings that have come to its end."""
+        started = time.perf_counter()
+        for training in self.trainings:
+            training.start_epoch()
+        streams = [(training.config.seed, len(training.history) + 1) for training in self.trainings]
+        random = [generator(self.device, seed, NOISE, epoch) for seed, epoch in streams]
+        orders = [
+            torch.randperm(len(self.images), generator=generator(CPU, seed, ORDER, epoch)) for seed, epoch in streams
+        ]
+        self.model.train()
+        unread: list[tuple[Tensor, int]] = []
+        for indices in torch.stack(orders).to(self.device).split(self.config.batch_size, 1):
+            size = (indices.shape[1], self.config.latent_dim)
+            noise = torch.stack([torch.randn(size, generator=one, device=self.device) for one in random])
+            with sdpa_kernel(SDPBackend.MATH):  # the fused kernels of attention have no batched form
+                gradients, (_, values) = self.gradients(self.weights, pixels(self.images[indices]), noise, self.var)
+            unread.append((torch.column_stack([values[0], gradients.norm(dim=1), values[1]]), size[0]))
+            if len(unread) == STEPS_BETWEEN_READINGS.get(self.device.type, 1):
+                self.read(unread)
+                if not any(training.running for training in self.trainings):
+                    return []
+            self.adam(gradients)
+        self.read(unread)
+        seconds = time.perf_counter() - started
+
+        ended = [(row, training) for row, training in enumerate(self.trainings) if training.running]
+        for row, training in ended:
+            training.end_epoch(torch.stack([self.weights[row], self.first[row], self.second[row]]), self.data, seconds)
+        return [training for _, training in ended]
+
+    def read(self, unread: list[tuple[Tensor, int]]) -> None:
+        """Tell the trainings of steps (B, 5), with the sizes of their batches, and forget them."""
+        if unread:
+            for step, (_, images) in zip(torch.stack([values for values, _ in unread]).cpu(), unread, strict=True):
+                for training, values in zip(self.trainings, step, strict=True):
+                    training.note(values, images)
+        unread.clear()
+
+    def loss(self, weights: Tensor, images: Tensor, noise: Tensor, var: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The loss of one training at weights (P,); beside it the loss with its terms (3,), and the peak log variance.
+
+        Gradients pass through one vector rather than a dict of weights, so that Adam is a few operations for all.
+        """
+        named = dict(self.model.named_parameters())
+        parts = weights.split([p.numel() for p in named.values()])
+        own = {name: part.view(p.shape) for (name, p), part in zip(named.items(), parts, strict=True)}
+        with autocast(self.config, self.device):
+            reconstruction, mean, log_variance = functional_call(self.model, own, (images, noise))
+        log_variance = log_variance.float()
+        loss = negative_elbo(images, reconstruction, mean.float(), log_variance, var)  # type: ignore[arg-type]
+        return loss.loss, (torch.stack(loss), log_variance.max())
+
+    def adam(self, gradients: Tensor) -> None:
+        """The step of torch.optim.Adam for gradients (B, P), with the learning rate of each row."""
+        self.steps += 1
+        size = (self.lr / (1 - BETA1**self.steps)).to(gradients)
+        scale = (1 - BETA2**self.steps).sqrt().to(gradients)
+        self.first.lerp_(gradients, 1 - BETA1)
+        self.second.mul_(BETA2).addcmul_(gradients, gradients, value=1 - BETA2)
+        self.weights -= (self.first / self.second.sqrt().div_(scale).add_(EPSILON)).mul_(size)
