@@ -1,10 +1,10 @@
 """The loop: ask the sampler, start trials in free slots, record what they tell."""
 
 import re
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 from orchestrator import journal
 from orchestrator.errors import InputError, StoreError, SweepError
@@ -27,6 +27,7 @@ from orchestrator.trial import Outcome, Trial
 from orchestrator.workspace import Workspace
 
 MOST_FAILURES_IN_A_ROW = 5
+SECONDS_FOR_ROOM = 0.1  # after which to see whether the store has caught up with the trials
 GO_ON = "nothing is lost: mend that, and launch again to go on"
 _NUMBERS = re.compile(r"[0-9.]+")
 
@@ -69,7 +70,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         try:
             with interrupt.raising():
                 history = insist(lambda: tracker.open(len(expansion.trials)))
-            recorder = Recorder(tracker, display.say)
+            recorder = Recorder(tracker, workspace, display.say)
             try:
                 _Launch(spec, expansion, settings, interrupt, tracker, recorder, workspace, display).run(history)
             finally:
@@ -77,7 +78,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             with interrupt.raising():
                 records = insist(lambda: tracker.records(spec.name))
                 table = Table.of(spec, expansion, {record.trial_key: record for record in records})
-                insist(lambda: tracker.describe(table.markdown()))
+                insist(lambda: tracker.describe(table))
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
                 insist(lambda: tracker.close(status))
@@ -153,13 +154,15 @@ class _Launch:
     def _loop(self, sampler: ListSampler, executor: Executor, history: Mapping[str, Record]) -> None:
         failures = Failures()
         while True:
-            while self._goes_on(failures) and executor.has_free_slot and (trial := sampler.ask()):
-                self.recorder.put(trial, partial(self.tracker.start, trial))
+            while self._takes_more(failures) and executor.has_free_slot and (trial := sampler.ask()):
                 self.display.start(trial)
                 if result := self._catch_up(trial):
                     self._take(trial, result, sampler)
                 else:
                     executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
+            if executor.idle and not self.recorder.has_room:
+                time.sleep(SECONDS_FOR_ROOM)
+                continue
             if executor.idle:
                 break
             for trial, event in executor.events():
@@ -172,23 +175,18 @@ class _Launch:
                 "mend it, and launch again to go on"
             )
 
-    def _goes_on(self, failures: "Failures") -> bool:
-        return not (self.interrupt.requested or failures.are_too_many)
+    def _takes_more(self, failures: "Failures") -> bool:
+        return self.recorder.has_room and not (self.interrupt.requested or failures.are_too_many)
 
     def _take(self, trial: Trial, event: Event, sampler: ListSampler) -> None:
         if isinstance(event, Finished):
             self._catch_up(trial)
-        self.recorder.put(trial, partial(self._record, trial, event))
+        self.recorder.put(trial, event)
         self.display.show(trial, event)
         if isinstance(event, Started):
             self._catch_up(trial)
         if event.is_final:
             sampler.tell(trial, event)
-
-    def _record(self, trial: Trial, event: Event) -> None:
-        self.tracker.record(trial, event, self.workspace.of(trial))
-        if event.is_final and event.outcome.is_result:
-            self.workspace.remove(trial)
 
     def _catch_up(self, trial: Trial) -> Finished | None:
         """Record what a process that died had not told any more; its trial's result, if that was part of it."""
@@ -196,7 +194,7 @@ class _Launch:
             if isinstance(entry.event, Finished):
                 return entry.event
             if isinstance(entry.event, Progress):
-                self.recorder.put(trial, partial(self._record, trial, entry.event))
+                self.recorder.put(trial, entry.event)
         return None
 
     def _threads(self, trial: Trial, history: Mapping[str, Record]) -> int | None:

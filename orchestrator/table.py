@@ -1,5 +1,7 @@
 """The result table of a sweep: a row for each trial that the file asks for, sorted by the metric."""
 
+import bisect
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +14,7 @@ from orchestrator.spec import ReferenceRow, SweepSpec
 from orchestrator.trial import Outcome, Params, Trial
 
 FINAL = ("ssim", "mse")
+LEFT_OUT = "\nand {} more\n"
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,15 @@ class Table:
         """The rows as text, in the header's order."""
         return [self._cells(row) for row in self.rows]
 
-    def markdown(self) -> str:
-        """The table in Markdown."""
-        lines = [self.header(), ["---"] * len(self.header()), *self.cells()]
-        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+    def markdown(self, longest: int) -> str:
+        """The table in Markdown, of at most so many characters; says how many of its last rows it leaves out."""
+        rows = [self.header(), ["---"] * len(self.header()), *self.cells()]
+        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows]
+        ends = list(itertools.accumulate(map(len, lines)))
+        if ends[-1] <= longest:
+            return "".join(lines)
+        shown = bisect.bisect_right(ends, longest - len(LEFT_OUT.format(len(lines))))
+        return "".join(lines[:shown]) + LEFT_OUT.format(len(lines) - shown)
 
     def _cells(self, row: Row) -> list[str]:
         record = row.record

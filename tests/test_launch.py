@@ -18,6 +18,9 @@ from mlflow import MlflowClient
 from reading import artifacts, children, outcomes, steps
 
 from orchestrator.errors import HeldError
+from orchestrator.expansion import expand
+from orchestrator.spec import load
+from orchestrator.table import Table
 from orchestrator.trackers import Store
 from orchestrator.workspace import Workspace
 
@@ -107,6 +110,18 @@ def test_launching_again_starts_nothing_and_prints_the_table(store: str, write: 
     assert "started" not in second.stdout
 
 
+def test_a_table_too_long_for_mlflow_says_what_it_leaves_out(store: str, write: Write, sweep: Sweep) -> None:
+    sweep("launch", write(TOY + f"parameters: {{epochs: 1, x: {{values: {list(range(1, 41))}}}}}"), "--workers", "1")
+    (parent,) = [run for run in MlflowClient(tracking_uri=store).search_runs(["1"]) if "sweep.role" in run.data.tags]
+    assert parent.data.tags["mlflow.note.content"].count("\n| ") == 41
+    spec = load(Path("toy.yaml"))
+    short = Table.of(spec, expand(spec), {}).markdown(longest=1000)
+    left_out = int(short.split("\nand ")[1].split(" more")[0])
+    assert len(short) <= 1000
+    assert short.count("\n| ") + left_out == 41
+    assert left_out > 0
+
+
 def test_a_larger_grid_extends_a_sweep_in_the_same_parent(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write(TOY + "parameters: {x: {values: [1, 2]}}"))
     first = {run.info.run_id for run in children(store, "toy")}
@@ -190,6 +205,14 @@ def test_a_second_launch_of_a_running_sweep_is_refused(store: str, folder: Path,
     assert sweep("plan", path).returncode == 0
 
 
+def running(store: str) -> list[str]:
+    """The trials of the toy sweep that have a RUNNING run."""
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name("toy")
+    runs = client.search_runs([experiment.experiment_id], "status = 'RUNNING'") if experiment else []
+    return [run.data.tags["trial_key"] for run in runs if "trial_key" in run.data.tags]
+
+
 def test_a_killed_orchestrator_leaves_no_process_and_no_run_that_runs(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -197,15 +220,17 @@ def test_a_killed_orchestrator_leaves_no_process_and_no_run_that_runs(
     process = started(folder, path)
     workers = processes.children(process.pid)
     assert len(workers) >= 2
+    while len(running(store)) < 2:
+        time.sleep(0.05)
     process.kill()
     process.communicate()
     assert processes.all_gone(workers)
-    assert "RUNNING" in {run.info.status for run in children(store, "toy")}
+    assert len(running(store)) == 2
     row = next(line for line in sweep("status", path).stdout.splitlines() if " toy " in line)
     assert row.split() == ["toy", "0", "0", "0", "0", "2", "0"]
 
     assert sweep("launch", path, "--set", "x=1").returncode == 0
-    assert "RUNNING" not in {run.info.status for run in children(store, "toy")}
+    assert not running(store)
     (run,) = [run for run in children(store, "toy") if run.data.tags["outcome"] == "completed"]
     assert steps(store, run, "train_loss") == list(range(1, 9))
 

@@ -8,6 +8,7 @@ import functools
 import re
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,8 +33,10 @@ from orchestrator.interrupt import Interrupt
 from orchestrator.spec import SweepSpec, load
 from orchestrator.terminal.display import QuietDisplay
 from orchestrator.trackers import Recorder, Tracker, recorder, store
+from orchestrator.trackers.recorder import Told
 from orchestrator.trial import Outcome, Trial
 from orchestrator.watcher import Watcher
+from orchestrator.workspace import Workspace
 
 EPOCHS = 3
 SCORES = (2.0, 5.0, 3.0)
@@ -102,6 +105,7 @@ class Luck:
     faults: Mapping[tuple[str, int], Fault] = field(default_factory=dict)
     fates: Mapping[int, str] = field(default_factory=dict)
     workers: int = 2
+    events_a_write: int = 1
 
 
 LUCK = st.builds(
@@ -109,6 +113,7 @@ LUCK = st.builds(
     st.dictionaries(CALLS, FAULTS, max_size=3),
     st.dictionaries(st.integers(1, 30), FATES, max_size=6),
     st.integers(1, 3),
+    st.sampled_from([1, 3, 7]),
 )
 
 
@@ -217,6 +222,7 @@ class UnluckyClient:
 
     def __init__(self, memory: MemoryStore, luck: Luck) -> None:
         self.memory = memory
+        self.events_a_write = luck.events_a_write
         self.faults = {(call, n + i): fault for (call, n), fault in luck.faults.items() for i in range(fault.calls)}
         self.calls: Counter[str] = Counter()
         self.answers = True
@@ -269,18 +275,44 @@ def interrupt(kind: str) -> None:
 
 
 class RecorderInStep(Recorder):
-    """Has written what is put before it goes on, unless the store is away: so a history always goes the same way."""
+    """Has written what is put before it goes on, unless the store is away: so a history always goes the same way.
 
-    def __init__(self, tracker: Tracker, say: Callable[[str], None]) -> None:
-        super().__init__(tracker, say, patience=0.05)
+    It writes once so many events have come as is the launch's luck, and at each end of a trial.
+    """
 
-    def put(self, trial: Trial, write: Callable[[], None]) -> None:
-        super().put(trial, write)
-        written = threading.Event()
-        self._jobs.put((trial, written.set))
+    def __init__(self, tracker: Tracker, workspace: Workspace, say: Callable[[str], None]) -> None:
+        self._due, self._done = threading.Event(), threading.Event()
+        self._unwritten = 0
+        super().__init__(tracker, workspace, say, patience=0.05)
+
+    def put(self, trial: Trial, event: Event) -> None:
+        super().put(trial, event)
+        self._unwritten += 1
+        if self._unwritten < self.tracker.client.events_a_write and not event.is_final:
+            return
+        self._unwritten = 0
+        self._done.clear()
+        self._due.set()
         while self._thread.is_alive() and not self.tracker.client.is_away:
-            if written.wait(0.001):
+            if self._done.wait(0.001):
                 return
+
+    def close(self, at_once: Callable[[], bool] = lambda: False) -> None:
+        self._closing_since = time.monotonic()
+        self._due.set()
+        super().close(at_once)
+
+    def _collected(self) -> tuple[Told, bool]:
+        self._done.set()
+        self._due.wait()
+        if self._closing_since is None:
+            self._due.clear()
+        told: Told = {}
+        while not self._told.empty():
+            if (one := self._told.get()) is None:
+                return told, False
+            told.setdefault(one[0].trial_key, (one[0], []))[1].append(one[1])
+        return told, True
 
 
 @dataclass

@@ -13,6 +13,7 @@ import numpy as np
 import processes
 import pytest
 from mlflow import Image, MlflowClient
+from mlflow.exceptions import MlflowException
 from reading import artifacts, children, outcomes, steps
 
 from orchestrator.errors import StoreBusyError, StoreError
@@ -20,6 +21,7 @@ from orchestrator.events import Finished, Progress, Started
 from orchestrator.spec import load
 from orchestrator.trackers import Recorder, Tracker
 from orchestrator.trial import Outcome, Trial
+from orchestrator.workspace import Workspace
 
 Write = Callable[..., Path]
 TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\n"
@@ -33,82 +35,147 @@ def tracker(store: str, write: Write) -> Tracker:
     return tracker
 
 
-def test_a_write_that_fails_for_a_while_is_made_in_its_turn(tracker: Tracker, tmp_path: Path) -> None:
+@pytest.fixture
+def workspace(tracker: Tracker) -> Workspace:
+    return Workspace(tracker.uri, "toy")
+
+
+Fail = Callable[..., None]
+
+
+@pytest.fixture
+def fail(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> Fail:
+    """Have writes fail with these errors, one after the other, before they are made or after."""
+    write = tracker.write
+
+    def fail(*errors: Exception, made: bool = True) -> None:
+        left = iter(errors)
+
+        def unsure(*arguments: object) -> None:
+            if made:
+                write(*arguments)  # type: ignore[arg-type]
+            if error := next(left, None):
+                raise error
+            if not made:
+                write(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(tracker, "write", unsure)
+
+    return fail
+
+
+EVENTS = [Started(1, 1), Progress(1, {"train_loss": 2.0, "score": 0.5}, 1.0), Finished(Outcome.COMPLETED)]
+
+
+def test_a_write_that_fails_for_a_while_is_made_once(tracker: Tracker, workspace: Workspace, fail: Fail) -> None:
     said: list[str] = []
-    recorder = Recorder(tracker, said.append)
-    failures = iter([StoreBusyError("locked"), StoreBusyError("locked")])
-    order: list[int] = []
-
-    def unsure() -> None:
-        # the write comes through, but its answer is lost
-        tracker.record(TRIAL, Progress(1, {"train_loss": 2.0, "score": 0.5}, 1.0), tmp_path)
-        order.append(1)
-        if error := next(failures, None):
-            raise error
-
-    recorder.put(TRIAL, lambda: tracker.start(TRIAL))
-    recorder.put(TRIAL, lambda: tracker.record(TRIAL, Started(1, 1), tmp_path))
-    recorder.put(TRIAL, unsure)
-    recorder.put(TRIAL, lambda: order.append(2))
-    recorder.put(TRIAL, lambda: tracker.record(TRIAL, Finished(Outcome.COMPLETED), tmp_path))
+    fail(StoreBusyError("locked"), StoreBusyError("locked"))
+    recorder = Recorder(tracker, workspace, said.append)
+    for event in EVENTS:
+        recorder.put(TRIAL, event)
     recorder.close()
     (run,) = children(tracker.uri, "toy")
-    assert order == [1, 1, 1, 2]
+    assert run.data.tags["outcome"] == "completed"
+    assert run.info.status == "FINISHED"
     assert steps(tracker.uri, run, "train_loss") == [1]
+    assert steps(tracker.uri, run, "best_score") == [0]
     assert run.data.metrics["best_score"] == 0.5
     assert said == ["locked - training goes on, what is to be written waits", "MLflow answers again"]
 
 
-def test_a_run_whose_making_was_not_answered_is_made_once(tracker: Tracker, tmp_path: Path) -> None:
-    failures = iter([StoreBusyError("no answer")])
+def test_what_waits_for_the_store_is_written_in_its_turn(tracker: Tracker, workspace: Workspace, fail: Fail) -> None:
+    other = Trial("toys:train", 1, {"x": 2.0}, "x=2")
+    fail(StoreBusyError("locked"), made=False)
+    recorder = Recorder(tracker, workspace, lambda _: None)
+    for trial in (TRIAL, other):
+        for event in EVENTS:
+            recorder.put(trial, event)
+    recorder.close()
+    first, second = children(tracker.uri, "toy")
+    assert (first.info.run_name, second.info.run_name) == ("x=1", "x=2")
+    assert first.info.start_time <= second.info.start_time
+    assert outcomes(tracker.uri, "toy") == {"x=1": "completed", "x=2": "completed"}
 
-    def unsure() -> None:
-        tracker.start(TRIAL)
+
+def test_a_run_whose_making_was_not_answered_is_made_once(
+    tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, failures = tracker.client.create_run, iter([MlflowException("no answer")])
+
+    def unsure(*arguments: object, **named: object) -> object:
+        made = create(*arguments, **named)  # type: ignore[arg-type]
         if error := next(failures, None):
-            tracker._runs.clear()  # as if the answer with the run's id had been lost
             raise error
+        return made
 
-    recorder = Recorder(tracker, lambda _: None)
-    recorder.put(TRIAL, unsure)
-    recorder.put(TRIAL, lambda: tracker.record(TRIAL, Finished(Outcome.COMPLETED), tmp_path))
+    monkeypatch.setattr(tracker.client, "create_run", unsure)
+    recorder = Recorder(tracker, workspace, lambda _: None)
+    recorder.put(TRIAL, Finished(Outcome.COMPLETED))
     recorder.close()
     assert outcomes(tracker.uri, "toy") == {"x=1": "completed"}
     assert len(children(tracker.uri, "toy")) == 1
 
 
-def test_a_store_that_stays_away_ends_the_launch_with_its_reason(tracker: Tracker) -> None:
-    def fail() -> None:
-        raise StoreBusyError("MLflow: nobody there")
+def test_what_a_trial_tells_within_a_second_is_written_in_one_go(tracker: Tracker, workspace: Workspace) -> None:
+    calls: list[int] = []
+    write = tracker.write
+    tracker.write = lambda trial, events, workdir: (calls.append(len(events)), write(trial, events, workdir))  # type: ignore[method-assign]
+    recorder = Recorder(tracker, workspace, lambda _: None)
+    epochs = [Progress(epoch, {f"m{i}": 1.0 for i in range(40)}, 1.0) for epoch in range(1, 51)]
+    for event in [EVENTS[0], *epochs, EVENTS[-1]]:
+        recorder.put(TRIAL, event)
+    recorder.close()
+    assert calls == [52]
+    (run,) = children(tracker.uri, "toy")
+    assert steps(tracker.uri, run, "m39") == list(range(1, 51))  # 2,000 points, of which MLflow takes 1,000 at a time
 
-    recorder = Recorder(tracker, lambda _: None, patience=0.5)
-    recorder.put(TRIAL, fail)
+
+def test_a_store_that_stays_away_ends_the_launch_with_its_reason(
+    tracker: Tracker, workspace: Workspace, fail: Fail
+) -> None:
+    fail(*[StoreBusyError("MLflow: nobody there")] * 100)
+    recorder = Recorder(tracker, workspace, lambda _: None, patience=0.5)
+    recorder.put(TRIAL, EVENTS[0])
     with pytest.raises(StoreError, match="nobody there"):
         recorder.close()
 
 
-def test_what_the_store_refuses_for_good_is_not_tried_again(tracker: Tracker) -> None:
-    tried: list[int] = []
-
-    def refused() -> None:
-        tried.append(1)
-        raise StoreError("MLflow: the disk is full")
-
-    recorder = Recorder(tracker, lambda _: None)
-    recorder.put(TRIAL, refused)
-    recorder.put(TRIAL, lambda: tried.append(2))
+def test_what_the_store_refuses_for_good_is_not_tried_again(tracker: Tracker, workspace: Workspace, fail: Fail) -> None:
+    fail(StoreError("MLflow: the disk is full"), made=False)
+    recorder = Recorder(tracker, workspace, lambda _: None)
+    recorder.put(TRIAL, EVENTS[0])
     with pytest.raises(StoreError, match="full"):
         recorder.close()
-    assert tried == [1]
+    assert children(tracker.uri, "toy") == []
     with pytest.raises(StoreError, match="full"):
-        recorder.put(TRIAL, lambda: None)
+        recorder.put(TRIAL, EVENTS[0])
 
 
-def test_nothing_is_waited_for_when_all_is_to_end_at_once(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_wait_for_a_store_that_is_far_behind(
+    tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.trackers.recorder.MOST_WAITING", 1)
+    answers = threading.Event()
+    write = tracker.write
+    tracker.write = lambda *told: (answers.wait(), write(*told))  # type: ignore[method-assign]
+    recorder = Recorder(tracker, workspace, lambda _: None)
+    assert recorder.has_room
+    recorder.put(TRIAL, EVENTS[-1])
+    assert not recorder.has_room
+    answers.set()
+    recorder.close()
+    assert recorder.has_room
+
+
+def test_nothing_is_waited_for_when_all_is_to_end_at_once(
+    tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("orchestrator.trackers.recorder.LAST_SECONDS", 0.2)
     answers = threading.Event()
-    recorder = Recorder(tracker, lambda _: None)
-    recorder.put(TRIAL, answers.wait)
-    recorder.put(TRIAL, lambda: tracker.start(TRIAL))
+    write = tracker.write
+    tracker.write = lambda *told: (answers.wait(), write(*told))  # type: ignore[method-assign]
+    recorder = Recorder(tracker, workspace, lambda _: None)
+    recorder.put(TRIAL, EVENTS[0])
     with pytest.raises(KeyboardInterrupt):
         recorder.close(lambda: True)
     answers.set()
@@ -215,13 +282,12 @@ def test_a_picture_whose_logging_was_cut_off_stands_once(tracker: Tracker, tmp_p
     picture = tmp_path / "artifacts" / "curve.png"
     picture.parent.mkdir()
     Image(np.zeros((8, 8))).save(str(picture))
-    tracker.start(TRIAL)
-    tracker.record(TRIAL, Progress(1, {"score": 0.5}, 1.0), tmp_path)
+    tracker.write(TRIAL, [Progress(1, {"score": 0.5}, 1.0)], tmp_path)
     (run,) = children(tracker.uri, "toy")
     tracker.client.log_image(run.info.run_id, Image(str(picture)), key="curve", step=1)
     logged = sorted((tmp_path / "mlruns" / "artifacts" / "toy" / run.info.run_id / "artifacts" / "images").iterdir())
     for file in logged[cut_off_after:]:
         file.unlink()
-    tracker.record(TRIAL, Finished(Outcome.COMPLETED), tmp_path)
+    tracker.write(TRIAL, [Finished(Outcome.COMPLETED)], tmp_path)
     images = artifacts(tracker.uri, run, "images")
     assert sorted(name.rpartition(".")[2] for name in images) == ["png", "webp"]

@@ -1,7 +1,8 @@
 """Writes to the store in a thread of its own, so that training never waits for MLflow, nor falls with it.
 
-What is to be written waits in order. While MLflow does not answer, the first in the queue is tried again; since one
-cannot know whether an attempt that failed was written all the same, each further one first reads what is there.
+What trials tell waits in order, and is written once a second: what a trial has told by then in one go. While MLflow
+does not answer, the first in the queue is tried again; since one cannot know whether an attempt that failed was written
+all the same, each further one first reads what is there.
 """
 
 import queue
@@ -20,14 +21,19 @@ from tenacity import (
 )
 
 from orchestrator.errors import StoreBusyError, StoreError, SweepError
+from orchestrator.events import Event
 from orchestrator.trackers.tracker import Tracker
 from orchestrator.trial import Trial
+from orchestrator.workspace import Workspace
 
+SECONDS_BETWEEN_WRITES = 1.0
+MOST_WAITING = 1000  # trials that have ended, but not in the store: then no more are begun
 PATIENCE_SECONDS = 120.0  # with a store that does not answer, once there is nothing else to do
 LAST_SECONDS = 2.0  # for what is still to be written when nothing may be waited for any more
 WAIT = wait_exponential(multiplier=0.25, max=5)
 
 T = TypeVar("T")
+Told = dict[str, tuple[Trial, list[Event]]]  # by trial_key, in the order in which they began to tell
 
 
 def insist(call: Callable[[], T]) -> T:
@@ -39,28 +45,38 @@ def insist(call: Callable[[], T]) -> T:
 
 
 class Recorder:
-    """A queue of writes. `say` is told when MLflow stops to answer, and when it answers again."""
+    """A queue of what trials tell. `say` is told when MLflow stops to answer, and when it answers again."""
 
-    def __init__(self, tracker: Tracker, say: Callable[[str], None], patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, tracker: Tracker, workspace: Workspace, say: Callable[[str], None], patience: float = PATIENCE_SECONDS
+    ) -> None:
         self.tracker = tracker
+        self.workspace = workspace
         self.say = say
         self.patience = patience
         self.error: SweepError | None = None  # why nothing is written any more
-        self._jobs: queue.SimpleQueue[tuple[Trial, Callable[[], None]] | None] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[tuple[Trial, Event] | None] = queue.SimpleQueue()
+        self._ended = self._written = 0  # trials; each counted by one thread alone
         self._closing_since: float | None = None
         self._give_up = threading.Event()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
-    def put(self, trial: Trial, write: Callable[[], None]) -> None:
-        """Have something written, after all that was put before.
+    @property
+    def has_room(self) -> bool:
+        """Whether the store keeps up with the trials that end."""
+        return self._ended - self._written < MOST_WAITING or self.error is not None
+
+    def put(self, trial: Trial, event: Event) -> None:
+        """Have an event written, after all that its trial has told before.
 
         Raises:
             StoreError: the store has refused something, so nothing more is written.
         """
         if self.error is not None:
             raise self.error
-        self._jobs.put((trial, write))
+        self._ended += event.is_final
+        self._told.put((trial, event))
 
     def close(self, at_once: Callable[[], bool] = lambda: False) -> None:
         """Wait until all is written, or MLflow has not answered for too long: once `at_once` says so, a moment.
@@ -70,7 +86,7 @@ class Recorder:
             KeyboardInterrupt: nor could it be waited for.
         """
         self._closing_since = time.monotonic()
-        self._jobs.put(None)
+        self._told.put(None)
         hurry_since = None
         while self._thread.is_alive():
             self._thread.join(0.1)
@@ -84,9 +100,12 @@ class Recorder:
             raise self.error
 
     def _write(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        is_open = True
+        while is_open:
+            told, is_open = self._collected()
             try:
-                self._insist(*job)
+                for trial, events in told.values():
+                    self._insist(trial, events)
             except SweepError as error:
                 self.error = error
                 return
@@ -94,7 +113,21 @@ class Recorder:
                 self.error = StoreError(f"recording failed: {type(error).__name__}: {error}")
                 raise
 
-    def _insist(self, trial: Trial, write: Callable[[], None]) -> None:
+    def _collected(self) -> tuple[Told, bool]:
+        """What is told within a second from now on, and whether more may come."""
+        told: Told = {}
+        until = time.monotonic() + SECONDS_BETWEEN_WRITES
+        while True:
+            try:
+                one = self._told.get(timeout=max(0.0, until - time.monotonic()) if told else None)
+            except queue.Empty:
+                return told, True
+            if one is None:
+                return told, False
+            trial, event = one
+            told.setdefault(trial.trial_key, (trial, []))[1].append(event)
+
+    def _insist(self, trial: Trial, events: list[Event]) -> None:
         waiting = Retrying(
             retry=retry_if_exception_type(StoreBusyError),
             wait=WAIT,
@@ -107,9 +140,14 @@ class Recorder:
             with attempt:
                 if attempt.retry_state.attempt_number > 1:
                     self.tracker.recover(trial)
-                write()
+                self.tracker.write(trial, events, self.workspace.of(trial))
         if waiting.statistics["attempt_number"] > 1:
             self.say("MLflow answers again")
+        end = events[-1]
+        if end.is_final:
+            self._written += 1
+            if end.outcome.is_result:
+                self.workspace.remove(trial)
 
     def _has_waited_enough(self, state: RetryCallState) -> bool:
         if self._give_up.is_set():

@@ -1,28 +1,27 @@
 """The write side of MLflow: the only place that writes what stands in the store."""
 
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import Image
-from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param
 from mlflow.entities import Metric as Point
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from orchestrator.errors import InputError, StoreError
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import Event, Finished, Started
 from orchestrator.paths import LOG_FILE, sqlite_path, work_folder
 from orchestrator.provenance import provenance
-from orchestrator.record import Record, best_name
+from orchestrator.record import Record
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import Metric
+from orchestrator.table import Table
 from orchestrator.trackers import reuse
 from orchestrator.trackers.hold import Hold
+from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.reuse import REUSED
 from orchestrator.trackers.store import ASKED, PARENT, Store, is_the_stores, record_of, says_what_mlflow_says
-from orchestrator.trial import Outcome, Trial
+from orchestrator.trial import Outcome, Params, Trial
 
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -34,7 +33,7 @@ STATUS = {
 # the second has the UI open the experiment as one of training runs rather than of language models
 EXPERIMENT_TAGS = {"vae_sweeps": "true", "mlflow.experimentKind": "custom_model_development"}
 FILES_OF_AN_IMAGE = 2  # as it is, and smaller
-LONGEST_TAG = 8000  # characters; MLflow cuts the rest
+BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is taken up again
 
 
@@ -45,7 +44,7 @@ class Tracker(Store):
         super().__init__(uri)
         self.spec = spec
         self.parent_id = ""
-        self._runs: dict[str, _OpenRun] = {}
+        self._runs: dict[str, OpenRun] = {}
         self._hold: Hold | None = None
         self._is_closed = False
 
@@ -73,7 +72,7 @@ class Tracker(Store):
             self.client.update_run(parent.info.run_id, status="RUNNING")
         self.parent_id = parent.info.run_id
         tags = {**provenance(self.spec.source.path.parent), ASKED: str(trials)}
-        self.client.log_batch(self.parent_id, tags=[RunTag(k, v) for k, v in tags.items()])
+        self.client.log_batch(self.parent_id, tags=tags_of(tags))
         self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
         self._records = {record.trial_key: record for record in self.records(self.spec.name)}
         if self._settle():
@@ -95,33 +94,25 @@ class Tracker(Store):
         return reused
 
     @says_what_mlflow_says
-    def start(self, trial: Trial) -> None:
-        """Have a RUNNING child run for the trial: a new one, or the one in which it was begun."""
+    def write(self, trial: Trial, events: Sequence[Event], workdir: Path) -> None:
+        """Write what a trial has told to its run, which is made or taken up again where it is not open yet."""
         self._check_open()
-        known = self._records.get(trial.trial_key)
-        run = self._runs.get(trial.trial_key) or (self._reopened(known) if known else self._created(trial))
+        if trial.trial_key not in self._runs:
+            known = self._records.get(trial.trial_key)
+            self._runs[trial.trial_key] = self._reopened(known) if known else self._created(trial)
+        run, end = self._runs[trial.trial_key].copy(), events[-1]
+        points, tags = run.news(events)
+        for event in events:
+            if isinstance(event, Started) and event.dataset:
+                self.client.log_inputs(run.run_id, [_dataset_input(event.dataset)])
+        if isinstance(end, Finished):
+            tags |= self._keep_artifacts(run, end.outcome, workdir)
+        self._log(run, points, {} if run.has_params else trial.params, tags)
+        run.has_params = True
         self._runs[trial.trial_key] = run
-        self.client.log_batch(run.run_id, params=[Param(k, str(v)) for k, v in trial.params.items()])
-
-    @says_what_mlflow_says
-    def record(self, trial: Trial, event: Event, workdir: Path) -> None:
-        """Write what an event says to the trial's run."""
-        self._check_open()
-        run = self._runs[trial.trial_key]
-        match event:
-            case Started():
-                tags = [RunTag("threads", str(event.threads))]
-                self.client.log_batch(run.run_id, tags=tags)
-                if event.dataset:
-                    self.client.log_inputs(run.run_id, [_dataset_input(event.dataset)])
-            case Progress():
-                if news := run.news(event):
-                    self.client.log_batch(run.run_id, points(news, event.epoch, event.at))
-                run.take_in(event.epoch, event.metrics, self.spec.metric)
-                run.seconds[event.epoch] = event.seconds
-            case Finished():
-                self._finish(run, event, workdir)
-                self._runs.pop(trial.trial_key)
+        if isinstance(end, Finished):
+            self.client.set_terminated(run.run_id, STATUS[end.outcome])
+            self._runs.pop(trial.trial_key)
 
     @says_what_mlflow_says
     def recover(self, trial: Trial) -> None:
@@ -132,14 +123,14 @@ class Tracker(Store):
         if found and trial.trial_key in self._records:
             self._records[trial.trial_key] = record_of(found[0])
         elif found and trial.trial_key not in self._runs:
-            self._runs[trial.trial_key] = _OpenRun(found[0].info.run_id)
+            self._runs[trial.trial_key] = OpenRun(found[0].info.run_id, self.spec.metric)
         for run in found if trial.trial_key in self._runs else ():
             self._read_back(self._runs[trial.trial_key], run.data.metrics)
 
     @says_what_mlflow_says
-    def describe(self, summary: str) -> None:
-        """Make Markdown the sweep's description."""
-        self.client.set_tag(self.parent_id, "mlflow.note.content", summary)
+    def describe(self, table: Table) -> None:
+        """Make the result table the sweep's description."""
+        self.client.set_tag(self.parent_id, "mlflow.note.content", table.markdown(LONGEST_TAG))
 
     @says_what_mlflow_says
     def close(self, status: str) -> None:
@@ -180,9 +171,9 @@ class Tracker(Store):
             raise InputError(f"the store has an experiment {name} that is no sweep; name the sweep anew")
         return experiment
 
-    def _created(self, trial: Trial) -> "_OpenRun":
+    def _created(self, trial: Trial) -> OpenRun:
         tags = {**self._identity(trial), **provenance(self.spec.source.path.parent)}
-        return _OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
+        return OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.metric)
 
     def _identity(self, trial: Trial) -> dict[str, str]:
         return {
@@ -195,58 +186,48 @@ class Tracker(Store):
             "trial": trial.function,
         }
 
-    def _reopened(self, known: Record) -> "_OpenRun":
-        run = _OpenRun(known.run_id)
+    def _reopened(self, known: Record) -> OpenRun:
+        run = OpenRun(known.run_id, self.spec.metric)
         self._read_back(run, known.metrics)
         for tag in known.tags.keys() & STALE_TAGS:
             self.client.delete_tag(known.run_id, tag)
         self.client.update_run(known.run_id, status="RUNNING")  # last: until it is ours, nobody would end it
         return run
 
-    def _read_back(self, run: "_OpenRun", names: Iterable[str]) -> None:
+    def _read_back(self, run: OpenRun, names: Iterable[str]) -> None:
         for name in names:
             for point in self.client.get_metric_history(run.run_id, name):
-                run.take_in(point.step, {name: point.value}, self.spec.metric)
+                run.take_in(point.step, {name: point.value})
 
-    def _finish(self, run: "_OpenRun", event: Finished, workdir: Path) -> None:
-        log = workdir / LOG_FILE
-        problem = self._keep_artifacts(run, workdir / "artifacts", as_images=event.outcome.is_result)
-        if event.outcome is Outcome.FAILED and log.is_file():
+    def _log(self, run: OpenRun, points: Sequence[Point], params: Params, tags: Mapping[str, str]) -> None:
+        """Log all in as few calls as MLflow allows; it writes tags last, so a run with its outcome has its points."""
+        *before, last = [points[i : i + BATCH] for i in range(0, len(points), BATCH)] or [[]]
+        for part in before:
+            self.client.log_batch(run.run_id, metrics=part)
+        entities = [Param(name, str(value)) for name, value in params.items()]
+        if last or entities or tags:
+            self.client.log_batch(run.run_id, metrics=last, params=entities, tags=tags_of(tags))
+
+    def _keep_artifacts(self, run: OpenRun, outcome: Outcome, workdir: Path) -> dict[str, str]:
+        """Log what a trial left; tells in a tag what of it could not be kept, which is that trial's problem alone."""
+        log, folder = workdir / LOG_FILE, workdir / "artifacts"
+        if outcome is Outcome.FAILED and log.is_file():
             self.client.log_artifact(run.run_id, str(log))
-        metrics: dict[str, float] = {}
-        if event.outcome.is_result:
-            metrics = {**event.metrics, **run.best, "exploded": float(event.outcome is Outcome.EXPLODED)}
-        seconds = sum(run.seconds.values()) + event.seconds
-        tags = {"outcome": event.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(run.last_epoch)}
-        if problem:
-            tags["artifacts.problem"] = problem
-        if event.reason:
-            tags["failure.reason"] = event.reason
-        if event.diagnosis:
-            tags["diagnosis"] = event.diagnosis
-        if event.explosion:
-            tags |= {f"explosion.{k}": str(v) for k, v in vars(event.explosion).items() if v is not None}
-        self.client.log_batch(
-            run.run_id, run.last_points(metrics), tags=[RunTag(k, v[:LONGEST_TAG]) for k, v in tags.items()]
-        )
-        self.client.set_terminated(run.run_id, STATUS[event.outcome])
-
-    def _keep_artifacts(self, run: "_OpenRun", folder: Path, as_images: bool) -> str | None:
-        """Log what a trial left; says what of it could not be kept, which is that trial's problem alone."""
         if not folder.is_dir():
-            return None
+            return {}
         try:
             self.client.log_artifacts(run.run_id, str(folder))
         except OSError as error:
             if is_the_stores(error):
                 raise
-            return f"not all artifacts could be kept: {error}"
-        shown = [item.path for item in self.client.list_artifacts(run.run_id, "images")]
-        for picture in sorted(folder.glob("*.png")) if as_images else ():
+            return {"artifacts.problem": f"not all artifacts could be kept: {error}"[:LONGEST_TAG]}
+        pictures = sorted(folder.glob("*.png")) if outcome.is_result else []
+        shown = [item.path for item in self.client.list_artifacts(run.run_id, "images")] if pictures else []
+        for picture in pictures:
             self._show(run, picture, [path for path in shown if path.startswith(f"images/{picture.stem}+step+")])
-        return None
+        return {}
 
-    def _show(self, run: "_OpenRun", picture: Path, there: Sequence[str]) -> None:
+    def _show(self, run: OpenRun, picture: Path, there: Sequence[str]) -> None:
         """Log a picture once more, as an image: only these does the UI show side by side for several runs."""
         if len(there) == FILES_OF_AN_IMAGE:
             return
@@ -274,48 +255,6 @@ class Tracker(Store):
                 self.client.set_tag(record.run_id, "outcome", Outcome.INTERRUPTED.value)
             self.client.set_terminated(record.run_id, STATUS[record.outcome or Outcome.INTERRUPTED])
         return bool(cut_off)
-
-
-@dataclass
-class _OpenRun:
-    """A run that is being written: what of it is recorded already, so that an epoch told twice stands once."""
-
-    run_id: str
-    recorded: dict[str, int] = field(default_factory=dict)
-    seconds: dict[int, float] = field(default_factory=dict)  # by epoch; of a run taken up again the journal tells them
-    best: dict[str, float] = field(default_factory=dict)
-    last_epoch: int = 0
-
-    def news(self, event: Progress) -> dict[str, float]:
-        """What of an epoch's metrics is not recorded yet."""
-        return {name: value for name, value in event.metrics.items() if event.epoch > self.recorded.get(name, -1)}
-
-    def last_points(self, metrics: Mapping[str, float]) -> list[Point]:
-        """The final metrics: at step 0, where the UI draws bars, unless epochs had a metric of the same name."""
-        now = time.time()
-        by_epoch = {name: value for name, value in metrics.items() if self.recorded.get(name, 0) > 0}
-        alone = {name: value for name, value in metrics.items() if name not in self.recorded}
-        return points(alone, 0, now) + points(by_epoch, self.last_epoch, now)
-
-    def take_in(self, epoch: int, metrics: Mapping[str, float], metric: Metric) -> None:
-        """Know these as recorded, and keep the best epoch of the metric that trials are compared by.
-
-        The best is for the store's tables, which show a metric's last value.
-        """
-        name, better = best_name(metric.name), max if metric.goal == "maximize" else min
-        value = metrics.get(metric.name)
-        if value is not None and epoch > self.recorded.get(metric.name, -1):
-            best = self.best.get(name)
-            if best is None or (value != best and better(value, best) == value):
-                self.best = {name: value, "best_epoch": float(epoch)}
-        for key in metrics:
-            self.recorded[key] = max(epoch, self.recorded.get(key, -1))
-        self.last_epoch = max(epoch, self.last_epoch)
-
-
-def points(metrics: Mapping[str, float], step: int, at: float) -> list[Point]:
-    """Metrics as MLflow takes them; `at` in seconds since 1970."""
-    return [Point(name, value, int(at * 1000), step) for name, value in metrics.items()]
 
 
 def _dataset_input(dataset: Mapping[str, str | int]) -> DatasetInput:
