@@ -3,7 +3,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3.11
 INSTALLED := $(VENV)/installed
 
-.PHONY: run test slow check bench torture install clean
+.PHONY: run test slow check bench bench-quick bench-peers torture install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -21,8 +21,16 @@ check: install  ## what CI runs
 	$(BIN)/sweep schema | diff - sweeps/sweep.schema.json
 	$(MAKE) test slow
 
-bench: install  ## what training and orchestration cost, beside the limits of the machine
-	$(BIN)/python benchmarks/training.py
+bench: install  ## what all costs, beside the limits of the machine; renews docs/performance.md (an hour, undisturbed)
+	$(BIN)/python benchmarks/all.py
+
+bench-quick: install  ## the same at a glance, in about two minutes; leaves the document alone
+	$(BIN)/python benchmarks/all.py --quick
+
+PEERS := build/peers
+bench-peers: install  ## have Ray Tune run beside ours in `make bench`, from an environment of its own
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt 'ray[tune]>=2.40,<3' mlflow
 	$(BIN)/python benchmarks/overhead.py
 
 KILLS ?= 200

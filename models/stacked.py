@@ -4,8 +4,11 @@ The trainings of a stack share everything but `var`, `lr` and `seed`. Each gets 
 weights that `models.train.train` would give it, and differs from it by rounding alone. Nothing that happens to one
 reaches another; how many they are may change their rounding.
 
-Not supported: layers that draw random numbers (torch refuses dropout under vmap) and layers with buffers (batch
-normalization; refused here).
+Meant for GPUs, which one small model cannot fill. On CPUs it gains nothing: grouped convolutions are slow there.
+
+Not supported: layers that draw random numbers (torch refuses dropout under vmap), layers with buffers (batch
+normalization; refused here), and scaled_dot_product_attention under autocast, so architecture attention with precision
+bf16 (torch fails in the backward pass).
 """
 
 import time
@@ -19,27 +22,13 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from models import checkpoint, figures
+from models import checkpoint, figures, train
 from models.config import TrainConfig
 from models.data import Dataset, data_root, load, pixels
 from models.loss import Loss, negative_elbo
-from models.train import (
-    CHECKPOINT_FILE,
-    CPU,
-    NOISE,
-    ORDER,
-    STEPS_BETWEEN_READINGS,
-    VALIDATION,
-    Readings,
-    autocast,
-    evaluate,
-    finish,
-    generator,
-    leave,
-)
+from models.train import Readings, generator
 from models.vae import VAE, build
 
-VARYING = ("var", "lr", "seed")  # what the trainings of a stack may differ in
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # the defaults of torch.optim.Adam
 
 Metrics = dict[str, float]
@@ -53,7 +42,7 @@ def train_stacked(
 ) -> Generator[list[Metrics | None], None, list[Final | Exception]]:
     """Train the VAEs of `configs` together, with a workdir and a watch for each as `models.train.train` takes them.
 
-    Each goes on from the checkpoint in its workdir, which `models.train.train` may have written, or may read.
+    Each goes on from the checkpoint in its workdir, which may come from `models.train.train`, and the reverse.
 
     Yields:
         By epoch, what `models.train.train` would yield for each training; None for one that has ended.
@@ -62,10 +51,10 @@ def train_stacked(
         For each training its final metrics, or what its `watch` raised; the others go on without it.
 
     Raises:
-        ValueError: the configurations differ in more than `VARYING`, or there are none, or their model has buffers.
+        ValueError: there are no configurations, they differ in more than var, lr and seed, or their model has buffers.
     """
     if len({replace(config, var=1, lr=1, seed=0) for config in configs}) != 1:
-        raise ValueError(f"the configurations of a stack differ in {', '.join(VARYING)} alone")
+        raise ValueError("a stack needs configurations that differ in var, lr and seed alone")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
@@ -94,27 +83,27 @@ class _Training:
         self, config: TrainConfig, workdir: Path | None, watch: Callable[..., None] | None, device: torch.device
     ) -> None:
         self.config, self.workdir, self.watch, self.device = config, workdir, watch, device
-        self.history: list[Metrics] = []
-        self.step = 0
         self.error: Exception | None = None
+        self.history: list[Metrics] = []
         torch.manual_seed(config.seed)
         self.model: VAE = build(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
-        kept = None if workdir is None else checkpoint.load(workdir / CHECKPOINT_FILE, config)
+        self.readings = Readings(watch, step=0, every=1)
+        kept = None if workdir is None else checkpoint.load(workdir / train.CHECKPOINT_FILE, config)
         if kept is not None:
             self.model.load_state_dict(kept["model"])
             self.optimizer.load_state_dict(kept["optimizer"])
-            self.history, self.step = kept["history"], kept["step"]
+            self.history, self.readings.step = kept["history"], kept["step"]
 
     @property
     def running(self) -> bool:
         return self.error is None and len(self.history) < self.config.epochs
 
     def start_epoch(self) -> None:
-        self.readings = Readings(self.watch if self.running else None, self.step, every=1)
+        self.readings = Readings(self.watch, self.readings.step, every=1)
 
     def note(self, values: Tensor, images: int) -> None:
-        """Take in a step: loss, its terms, gradient norm and highest log variance, as a tensor (5,) on the CPU."""
+        """Take in a step on so many images: its loss and terms, gradient norm, peak log variance; on the CPU (5,)."""
         if self.running:
             try:
                 self.readings.note(Loss(*values[:3]), values[3], values[4], images)
@@ -133,20 +122,20 @@ class _Training:
         return torch.stack([torch.cat([p.detach().flatten() for p in row]) for row in (weights, first, second)])
 
     @torch.no_grad()
-    def end_epoch(self, state: Tensor, data: Dataset, seconds: float) -> None:
-        """Take over the state that the epoch came to, as `state` gives it, and measure the model."""
-        self.step = self.readings.step
+    def set_state(self, state: Tensor) -> None:
+        """Take over what `state` of a later step would give."""
         weights = list(self.model.parameters())
         rows = [row.split([p.numel() for p in weights]) for row in state]
         for p, *parts in zip(weights, *rows, strict=True):
             weight, first, second = (torch.empty_like(p).copy_(part.view_as(p)) for part in parts)
             p.copy_(weight)
-            step = torch.tensor(float(self.step), device=self.device)
+            step = torch.tensor(self.readings.step, dtype=torch.float32, device=self.device)
             self.optimizer.state[p] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
 
+    def end_epoch(self, data: Dataset, seconds: float) -> None:
         metrics = self.readings.means()
-        random = generator(self.device, self.config.seed, VALIDATION)
-        validation = evaluate(self.model, data.val, self.config, random)
+        random = generator(self.device, self.config.seed, train.VALIDATION)
+        validation = train.evaluate(self.model, data.val, self.config, random)
         metrics |= {f"val_{name}": value for name, value in validation.items()}
         metrics["images_per_second"] = len(data.train) / seconds
         self.history.append({"epoch": len(self.history) + 1, **metrics})
@@ -154,13 +143,13 @@ class _Training:
     def keep(self) -> None:
         if self.workdir is not None:
             state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-            whole = {**state, "history": self.history, "step": self.step}
-            checkpoint.save(self.workdir / CHECKPOINT_FILE, self.config, whole)
+            told = {"history": self.history, "step": self.readings.step}
+            checkpoint.save(self.workdir / train.CHECKPOINT_FILE, self.config, {**state, **told})
 
     def finish(self, data: Dataset) -> Final:
-        final = finish(self.model, data, self.config, self.device)
+        final = train.finish(self.model, data, self.config, self.device)
         if self.workdir is not None:
-            leave(self.model, data, self.config, self.device, self.workdir / "artifacts")
+            train.leave(self.model, data, self.config, self.device, self.workdir / "artifacts")
         return final
 
     def leave_curve(self) -> None:
@@ -172,7 +161,8 @@ class _Training:
 class _Stack:
     """B trainings of P weights side by side, a row of (B, P) for each.
 
-    A training that has ended keeps its row, which is computed on and read no more.
+    One that has ended keeps its row, which is computed on, so that the others stay to the bit what they are, and read
+    no more.
     """
 
     def __init__(self, trainings: Sequence[_Training], data: Dataset, device: torch.device) -> None:
@@ -183,44 +173,49 @@ class _Stack:
             raise ValueError(f"architecture {self.config.architecture} has buffers, which cannot be stacked")
         self.images = data.train.to(device)
         self.weights, self.first, self.second = torch.stack([training.state() for training in trainings], 1)
-        columns = [(t.config.lr, t.config.var, t.step) for t in trainings]
-        self.lr, var, self.steps = torch.tensor(columns, dtype=torch.float64, device=device).T.unsqueeze(2)
+        rows = [(one.config.lr, one.config.var, one.readings.step) for one in trainings]
+        self.lr, var, self.steps = torch.tensor(rows, dtype=torch.float64, device=device).T.unsqueeze(2)
         self.var = var.squeeze(1).to(self.weights)
         self.gradients = vmap(grad_and_value(self.loss, has_aux=True))
 
     def epoch(self) -> list[_Training]:
         """Train for an epoch; returns the trainings that have come to its end."""
         started = time.perf_counter()
+        self.learn()
+        seconds = time.perf_counter() - started
+        ended = [(row, training) for row, training in enumerate(self.trainings) if training.running]
+        for row, training in ended:
+            training.set_state(torch.stack([self.weights[row], self.first[row], self.second[row]]))
+            training.end_epoch(self.data, seconds)
+        return [training for _, training in ended]
+
+    def learn(self) -> None:
+        """One pass of each training over the images, in an order of its own."""
         for training in self.trainings:
             training.start_epoch()
         streams = [(training.config.seed, len(training.history) + 1) for training in self.trainings]
-        random = [generator(self.device, seed, NOISE, epoch) for seed, epoch in streams]
-        orders = [
-            torch.randperm(len(self.images), generator=generator(CPU, seed, ORDER, epoch)) for seed, epoch in streams
-        ]
+        random = [generator(self.device, seed, train.NOISE, epoch) for seed, epoch in streams]
+        shuffles = [generator(train.CPU, seed, train.ORDER, epoch) for seed, epoch in streams]
+        orders = torch.stack([torch.randperm(len(self.images), generator=shuffle) for shuffle in shuffles])
         self.model.train()
         unread: list[tuple[Tensor, int]] = []
-        for indices in torch.stack(orders).to(self.device).split(self.config.batch_size, 1):
+        for indices in orders.to(self.device).split(self.config.batch_size, dim=1):
             size = (indices.shape[1], self.config.latent_dim)
             noise = torch.stack([torch.randn(size, generator=one, device=self.device) for one in random])
             with sdpa_kernel(SDPBackend.MATH):  # the fused kernels of attention have no batched form
-                gradients, (_, values) = self.gradients(self.weights, pixels(self.images[indices]), noise, self.var)
-            unread.append((torch.column_stack([values[0], gradients.norm(dim=1), values[1]]), size[0]))
-            if len(unread) == STEPS_BETWEEN_READINGS.get(self.device.type, 1):
+                gradients, (_, (loss, peak)) = self.gradients(
+                    self.weights, pixels(self.images[indices]), noise, self.var
+                )
+            unread.append((torch.column_stack([loss, gradients.norm(dim=1), peak]), size[0]))
+            if len(unread) == train.STEPS_BETWEEN_READINGS.get(self.device.type, 1):
                 self.read(unread)
                 if not any(training.running for training in self.trainings):
-                    return []
+                    return
             self.adam(gradients)
         self.read(unread)
-        seconds = time.perf_counter() - started
-
-        ended = [(row, training) for row, training in enumerate(self.trainings) if training.running]
-        for row, training in ended:
-            training.end_epoch(torch.stack([self.weights[row], self.first[row], self.second[row]]), self.data, seconds)
-        return [training for _, training in ended]
 
     def read(self, unread: list[tuple[Tensor, int]]) -> None:
-        """Tell the trainings of steps (B, 5), with the sizes of their batches, and forget them."""
+        """Let the trainings note steps, of values (B, 5) and a batch size each, and forget them."""
         if unread:
             for step, (_, images) in zip(torch.stack([values for values, _ in unread]).cpu(), unread, strict=True):
                 for training, values in zip(self.trainings, step, strict=True):
@@ -228,14 +223,14 @@ class _Stack:
         unread.clear()
 
     def loss(self, weights: Tensor, images: Tensor, noise: Tensor, var: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The loss of one training at weights (P,); beside it the loss with its terms (3,), and the peak log variance.
+        """Of one training: the loss at weights (P,); beside it, the loss with its terms (3,) and the peak log variance.
 
-        Gradients pass through one vector rather than a dict of weights, so that Adam is a few operations for all.
+        All weights are one vector, and so is their gradient: Adam is then a few operations for the whole stack.
         """
         named = dict(self.model.named_parameters())
         parts = weights.split([p.numel() for p in named.values()])
         own = {name: part.view(p.shape) for (name, p), part in zip(named.items(), parts, strict=True)}
-        with autocast(self.config, self.device):
+        with train.autocast(self.config, self.device):
             reconstruction, mean, log_variance = functional_call(self.model, own, (images, noise))
         log_variance = log_variance.float()
         loss = negative_elbo(images, reconstruction, mean.float(), log_variance, var)  # type: ignore[arg-type]

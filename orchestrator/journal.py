@@ -4,6 +4,9 @@ Each line is written before the trial goes on, so what a checkpoint builds on is
 completes what the last one did not get to write into MLflow, and a resumed trial is watched as if never cut off.
 """
 
+import math
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,8 @@ from orchestrator.events import AnyEvent, Event
 from orchestrator.watcher import Memory
 
 JOURNAL_FILE = "journal.jsonl"
+SECONDS_BETWEEN_SYNCS = 10.0  # with the disk
+_synced: dict[Path, float] = {}  # when, of the journals that this process writes
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,16 @@ def read(workdir: Path) -> list[Entry]:
 
 
 def write(workdir: Path, event: Event, memory: Memory) -> None:
-    """Add an entry. A killed process loses none; after a power cut the last ones may be missing."""
-    with (workdir / JOURNAL_FILE).open("ab") as file:
+    """Add an entry. A killed process loses none; a power cut may cost those of the last seconds, but no result."""
+    path = workdir / JOURNAL_FILE
+    with path.open("ab") as file:
         file.write(_entries.dump_json(Entry(event, memory)) + b"\n")
+        if event.is_final or time.monotonic() - _synced.get(path, -math.inf) > SECONDS_BETWEEN_SYNCS:
+            file.flush()
+            os.fsync(file.fileno())
+            _synced[path] = time.monotonic()
+    if event.is_final:
+        del _synced[path]
 
 
 def mend(workdir: Path) -> None:

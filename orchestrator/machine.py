@@ -3,11 +3,15 @@
 import ctypes
 import os
 import subprocess
-from contextlib import suppress
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
 LARGEST_MMAP_THRESHOLD = 32 * 2**20  # that glibc takes
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+MEMORY_OF_A_WORKER = 5 * 2**28  # bytes: what one takes that trains the report's model in batches of 1,024
 MEMORY_KEPT = 2**30
 MEMORY_TAKEN_AT_ONCE = 2**26
 
@@ -24,29 +28,63 @@ class Shares:
 def share(trials: int, workers: int | None) -> Shares:
     """Divide the machine among the workers of a sweep.
 
-    By default one worker for each GPU, or for each core, and no more than trials. The number of trials is that of the
-    whole sweep, not of what is left of it: results depend on the number of threads to the bit.
+    By default one worker for each GPU, or for each core, and no more than trials, nor than memory holds. The number of
+    trials is that of the whole sweep, not of what is left of it: results depend on the number of threads to the bit.
     """
     cores, gpus = _cores(), _gpus()
-    chosen = workers or max(1, min(trials, len(gpus) or cores))
+    chosen = workers or max(1, min(trials, len(gpus) or cores, _memory() // MEMORY_OF_A_WORKER))
     return Shares(chosen, max(1, cores // chosen), gpus)
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory() -> bool:
     """Have glibc keep what this process frees, for its next step, instead of giving it back and asking anew.
 
     A training step frees and takes the same hundreds of megabytes each time; having the kernel clear them takes a tenth
-    of the step. Other C libraries have their own ways, and are left alone.
+    of the step. Other C libraries have their own ways, and are left alone: then it returns False.
     """
-    with suppress(OSError, AttributeError):
+    try:
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
-        mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT)
-        mallopt(M_TOP_PAD, MEMORY_TAKEN_AT_ONCE)
+    except (OSError, AttributeError):
+        return False
+    settings = {
+        M_MMAP_THRESHOLD: LARGEST_MMAP_THRESHOLD,
+        M_TRIM_THRESHOLD: MEMORY_KEPT,
+        M_TOP_PAD: MEMORY_TAKEN_AT_ONCE,
+    }
+    return all(mallopt(name, value) for name, value in settings.items())
+
+
+def limit_threads(threads: int) -> None:
+    """Give numerical libraries this many threads; before torch is imported, or after."""
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(threads)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
+
+
+def threads() -> int:
+    """How many threads numerical libraries have been given."""
+    return int(os.environ.get(THREAD_VARIABLES[0]) or os.cpu_count() or 1)
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, _quota()))
+
+
+def _quota() -> int:
+    """Cores that a container may use; what its file says is microseconds of processor time in so many of the clock."""
+    try:
+        quota, period = CPU_QUOTA.read_text().split()
+        return int(quota) // int(period)
+    except (OSError, ValueError):  # no container, or one without a limit: "max 100000"
+        return sys.maxsize
+
+
+def _memory() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total)
 
 
 def _gpus() -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_STATE, RESOURCE_DOES_NOT_EXIST
 from tenacity import wait_fixed
 
-from orchestrator import journal, sweep, trial_function, worker
+from orchestrator import attempt, journal, sweep, trial_function
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
@@ -333,8 +333,8 @@ class UnluckyExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for attempt in self.running:
-            attempt.events.close()
+        for begun in self.running:
+            begun.events.close()
 
     def prepare(self, configs: object) -> None: ...
 
@@ -349,22 +349,22 @@ class UnluckyExecutor:
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         self.history.check_that_it_has_to_run(trial, workdir)
         workdir.mkdir(parents=True, exist_ok=True)
-        self.running.append(Attempt(trial, worker.Task(trial.function, trial.params, workdir, self.rule)))
+        self.running.append(Attempt(trial, attempt.Task(trial.function, trial.params, workdir, self.rule)))
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
-        attempt = self.running.pop(0)
+        begun = self.running.pop(0)
         fate = self.luck.fates.get(next(self.steps), "")
         if fate == "killed":
             self.client.kill()
         if fate.startswith("interrupted"):
             interrupt(fate)
-        event = Finished(Outcome.INTERRUPTED) if self.interrupt.requested else attempt.event(fate, self.limits.retries)
+        event = Finished(Outcome.INTERRUPTED) if self.interrupt.requested else begun.event(fate, self.limits.retries)
         if event is None or not event.is_final:
-            self.running.append(attempt)
+            self.running.append(begun)
         else:
-            attempt.events.close()
+            begun.events.close()
         if event is not None:
-            yield attempt.trial, event
+            yield begun.trial, event
 
 
 @dataclass
@@ -372,12 +372,12 @@ class Attempt:
     """A trial in a worker, over as many deaths of it as are forgiven."""
 
     trial: Trial
-    task: worker.Task
+    task: attempt.Task
     deaths: int = 0
 
     def __post_init__(self) -> None:
         (self.task.workdir / "bad luck").unlink(missing_ok=True)
-        self.events = worker.run(self.task)
+        self.events = attempt.run(self.task)
 
     def event(self, fate: str, retries: int) -> Event | None:
         """What the worker tells next, or None if it has died and is replaced."""
@@ -412,7 +412,7 @@ class Attempt:
 
     def _dies(self, retries: int) -> Finished | None:
         self.events.close()
-        self.events = worker.run(self.task)
+        self.events = attempt.run(self.task)
         self.deaths += 1
         return Finished(Outcome.FAILED, reason="its worker was killed") if self.deaths > retries else None
 

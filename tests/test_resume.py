@@ -18,7 +18,7 @@ from reading import children, steps
 from models import checkpoint
 from models.config import TrainConfig
 from models.train import CHECKPOINT_FILE, train
-from orchestrator import journal, worker
+from orchestrator import attempt, journal
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Finished, Progress
 from orchestrator.trial import Outcome, Trial
@@ -31,9 +31,9 @@ Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def told(task: worker.Task) -> tuple[list[dict[str, float]], Finished]:
+def told(task: attempt.Task) -> tuple[list[dict[str, float]], Finished]:
     """The metrics that a trial told by epoch, but for its speed, and its end."""
-    *progress, finished = [event for event in worker.run(task) if isinstance(event, (Progress, Finished))]
+    *progress, finished = [event for event in attempt.run(task) if isinstance(event, (Progress, Finished))]
     assert isinstance(finished, Finished)
     curves = [dict(event.metrics) for event in progress if isinstance(event, Progress)]
     for metrics in curves:
@@ -41,9 +41,9 @@ def told(task: worker.Task) -> tuple[list[dict[str, float]], Finished]:
     return curves, finished
 
 
-def task(workdir: Path, **params: object) -> worker.Task:
+def task(workdir: Path, **params: object) -> attempt.Task:
     workdir.mkdir(exist_ok=True)
-    return worker.Task(FUNCTION, {**SMALL, **params}, workdir, DivergenceRule())
+    return attempt.Task(FUNCTION, {**SMALL, **params}, workdir, DivergenceRule())
 
 
 @pytest.mark.parametrize(("architecture", "epochs"), [("conv", 1), ("conv", 3), ("attention", 2), ("fc", 2)])
@@ -52,7 +52,7 @@ def test_a_trial_that_was_cut_off_ends_with_the_same_numbers_to_the_bit(
 ) -> None:
     whole, end = told(task(tmp_path / "whole", architecture=architecture))
     cut = task(tmp_path / "cut", architecture=architecture)
-    running = worker.run(cut)
+    running = attempt.run(cut)
     for _ in range(1 + epochs):
         next(running)
     running.close()
@@ -64,7 +64,7 @@ def test_a_trial_that_was_cut_off_ends_with_the_same_numbers_to_the_bit(
 def test_a_trial_that_is_killed_before_its_checkpoint_tells_the_epoch_again(tmp_path: Path) -> None:
     whole, end = told(task(tmp_path / "whole"))
     cut = task(tmp_path / "cut")
-    running = worker.run(cut)
+    running = attempt.run(cut)
     for _ in range(3):
         next(running)
     after_one = (cut.workdir / CHECKPOINT_FILE).read_bytes()
@@ -134,20 +134,20 @@ def test_a_resumed_trial_is_watched_as_if_never_cut_off() -> None:
 
 
 def test_a_trial_cut_off_after_its_last_epoch_is_judged_as_if_it_had_not_been(folder: Path) -> None:
-    toy = worker.Task("toys:train", {"mode": "rise", "epochs": 3}, folder, DivergenceRule())
-    running = worker.run(toy)
+    toy = attempt.Task("toys:train", {"mode": "rise", "epochs": 3}, folder, DivergenceRule())
+    running = attempt.run(toy)
     for _ in range(4):
         next(running)
     running.close()
     (folder / "over.py").write_text("from toys import Config\ndef train(config: Config):\n    return {}\n    yield\n")
-    (finished,) = [e for e in worker.run(replace(toy, function="over:train")) if isinstance(e, Finished)]
+    (finished,) = [e for e in attempt.run(replace(toy, function="over:train")) if isinstance(e, Finished)]
     assert finished.outcome is Outcome.EXPLODED
 
 
 def test_a_result_in_the_journal_is_told_without_running_again(folder: Path) -> None:
-    toy = worker.Task("toys:train", {"x": 2.0}, folder, DivergenceRule())
-    end = list(worker.run(toy))[-1]
-    assert list(worker.run(toy)) == [end]
+    toy = attempt.Task("toys:train", {"x": 2.0}, folder, DivergenceRule())
+    end = list(attempt.run(toy))[-1]
+    assert list(attempt.run(toy)) == [end]
 
 
 def journal_copies(memories: list[object]) -> list[object]:
@@ -157,13 +157,13 @@ def journal_copies(memories: list[object]) -> list[object]:
 
 
 def test_a_line_that_was_cut_off_is_no_entry_and_does_not_spoil_the_next(folder: Path) -> None:
-    toy = worker.Task("toys:train", {"x": 2.0, "epochs": 3}, folder, DivergenceRule())
-    running = worker.run(toy)
+    toy = attempt.Task("toys:train", {"x": 2.0, "epochs": 3}, folder, DivergenceRule())
+    running = attempt.run(toy)
     next(running), next(running)
     running.close()
     path = folder / journal.JOURNAL_FILE
     path.write_bytes(path.read_bytes() + path.read_bytes()[:40])
-    list(worker.run(toy))
+    list(attempt.run(toy))
     assert [entry.event.kind for entry in journal.read(folder)] == ["started", *["progress"] * 3, "finished"]
     assert all(line.endswith(b"}") for line in path.read_bytes().splitlines())
 
@@ -178,7 +178,7 @@ def test_what_was_finished_but_not_recorded_is_recorded_and_not_run_again(
     trial = Trial("toys:train", 1, {"x": 2.0, "mode": "fine", "epochs": 3, "seed": 0, "pause": 0.0}, "")
     workdir = folder / "mlruns" / "work" / "toy" / trial.trial_key
     workdir.mkdir(parents=True)
-    list(worker.run(worker.Task(trial.function, trial.params, workdir, DivergenceRule())))
+    list(attempt.run(attempt.Task(trial.function, trial.params, workdir, DivergenceRule())))
     (folder / "toys.py").write_text((folder / "toys.py").read_text().replace('print(f"training', 'raise SystemExit(f"'))
     done = sweep("launch", path)
     assert done.returncode == 0, done.stdout

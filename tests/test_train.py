@@ -8,7 +8,7 @@ from models.config import TrainConfig
 from models.data import Dataset
 from models.train import prepare, train
 from models.vae import build
-from orchestrator import worker
+from orchestrator import attempt
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Finished
 from orchestrator.trial import Outcome
@@ -207,7 +207,7 @@ def test_twenty_healthy_runs_raise_no_alarm(tmp_path: Path) -> None:
     assert len(HEALTHY) == 20
     for settings in HEALTHY:
         params = {"dataset": "digits", "epochs": 5, **settings}
-        finished = list(worker.run(worker.Task("models.train:train", params, tmp_path, DivergenceRule())))[-1]
+        finished = list(attempt.run(attempt.Task("models.train:train", params, tmp_path, DivergenceRule())))[-1]
         assert isinstance(finished, Finished)
         assert finished.outcome is Outcome.COMPLETED, (settings, finished)
 

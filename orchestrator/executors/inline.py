@@ -4,12 +4,11 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from orchestrator import worker
+from orchestrator import attempt, machine
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished
 from orchestrator.interrupt import Interrupt
-from orchestrator.machine import keep_freed_memory
 from orchestrator.trial import Outcome, Params, Trial
 
 
@@ -24,8 +23,8 @@ class InlineExecutor:
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
 
     def __enter__(self) -> "InlineExecutor":
-        keep_freed_memory()
-        worker.limit_threads(self.threads)
+        machine.keep_freed_memory()
+        machine.limit_threads(self.threads)
         return self
 
     def __exit__(
@@ -45,7 +44,7 @@ class InlineExecutor:
     def prepare(self, configs: Sequence[Params]) -> None:
         try:
             with self.interrupt.raising():
-                problem = worker.prepare(self.function, configs)
+                problem = attempt.prepare(self.function, configs)
         except KeyboardInterrupt:
             return
         if problem:
@@ -53,8 +52,8 @@ class InlineExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        task = worker.Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads)
-        self._running = (trial, worker.run(task))
+        task = attempt.Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads)
+        self._running = (trial, attempt.run(task))
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self._running is None:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from math import inf
 
-from orchestrator import worker
+from orchestrator.attempt import Task
 from orchestrator.trial import Trial
 
 
@@ -23,7 +23,7 @@ class Run:
     """A trial in a worker: how it is doing, over all attempts."""
 
     trial: Trial
-    task: worker.Task
+    task: Task
     limits: Limits
     deaths: int = 0
     timeouts: int = 0  # never forgiven: a trial may not live on by an epoch an attempt

@@ -15,6 +15,7 @@ from types import TracebackType
 from pydantic import ValidationError
 
 from orchestrator import events, worker
+from orchestrator.attempt import Task
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Finished, Progress, Started
@@ -134,7 +135,7 @@ class ProcessExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        task = worker.Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads)
+        task = Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads)
         index = next(i for i, slot in enumerate(self._slots) if slot is None or slot.run is None)
         self._begin(index, Run(trial, task, self.limits))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import worker
+from orchestrator import attempt
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Finished, Progress, Started, decode, encode
 from orchestrator.trial import Outcome
@@ -17,7 +17,7 @@ Run = Callable[..., list[Event]]
 def run(folder: Path) -> Run:
     def run(function: str, **params: object) -> list[Event]:
         sys.modules.pop("toys", None)
-        return list(worker.run(worker.Task(f"toys:{function}", params, folder, DivergenceRule())))
+        return list(attempt.run(attempt.Task(f"toys:{function}", params, folder, DivergenceRule())))
 
     return run
 
@@ -91,7 +91,7 @@ def test_metrics_that_are_no_numbers_fail_with_their_name(folder: Path) -> None:
         "from toys import Config\ndef f(config: Config):\n    yield {'epoch': 1, 'train_loss': 'low'}\n"
         "def g(config: Config):\n    yield {'train_loss': 1.0}\n    return 5\n"
     )
-    reasons = [list(worker.run(worker.Task(f"odd:{f}", {}, folder, DivergenceRule())))[-1] for f in "fg"]
+    reasons = [list(attempt.run(attempt.Task(f"odd:{f}", {}, folder, DivergenceRule())))[-1] for f in "fg"]
     assert [event.reason for event in reasons if isinstance(event, Finished)] == [
         "TypeError: the metric train_loss is 'low', not a number",
         "TypeError: the trial function returned 5, not a mapping of metrics",
@@ -100,7 +100,7 @@ def test_metrics_that_are_no_numbers_fail_with_their_name(folder: Path) -> None:
 
 
 def test_stopping_after_an_epoch_closes_the_function(folder: Path) -> None:
-    trial = worker.run(worker.Task("toys:train", {"epochs": 50}, folder, DivergenceRule()))
+    trial = attempt.run(attempt.Task("toys:train", {"epochs": 50}, folder, DivergenceRule()))
     next(trial), next(trial)
     trial.close()
     assert list(trial) == []
@@ -116,5 +116,5 @@ def test_events_survive_the_journey() -> None:
 
 
 def test_prepare_says_what_is_wrong_with_the_data(folder: Path) -> None:
-    assert worker.prepare("toys:missing_data", [{}]) == "/nowhere/data.bin: is missing; put it there"
-    assert worker.prepare("toys:train", [{}]) is None
+    assert attempt.prepare("toys:missing_data", [{}]) == "/nowhere/data.bin: is missing; put it there"
+    assert attempt.prepare("toys:train", [{}]) is None

@@ -1,0 +1,61 @@
+import platform
+from pathlib import Path
+
+import pytest
+
+from orchestrator import machine
+from orchestrator.machine import Shares, share
+
+GIB = 2**30
+
+
+@pytest.fixture(autouse=True)
+def of_eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_cores", lambda: 8)
+    monkeypatch.setattr(machine, "_gpus", tuple)
+    monkeypatch.setattr(machine, "_memory", lambda: 64 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("trials", "workers", "shares"),
+    [
+        (100, None, Shares(8, 1, ())),
+        (3, None, Shares(3, 2, ())),
+        (1, None, Shares(1, 8, ())),
+        (100, 4, Shares(4, 2, ())),
+        (100, 16, Shares(16, 1, ())),
+    ],
+)
+def test_cores_are_shared_by_as_many_workers_as_can_be_busy(trials: int, workers: int | None, shares: Shares) -> None:
+    assert share(trials, workers) == shares
+
+
+def test_there_are_no_more_workers_than_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_memory", lambda: 4 * GIB)
+    assert share(100, None) == Shares(3, 2, ())
+    monkeypatch.setattr(machine, "_memory", lambda: GIB // 2)
+    assert share(100, None) == Shares(1, 8, ())
+
+
+def test_each_gpu_has_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_gpus", lambda: ("a", "b"))
+    assert share(100, None) == Shares(2, 4, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("content", "cores"), [("250000 100000\n", 2), ("50000 100000", 1), ("max 100000", 8), (None, 8)]
+)
+def test_a_container_has_the_cores_that_it_may_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, cores: int
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(8))
+    monkeypatch.setattr(machine, "CPU_QUOTA", tmp_path / "cpu.max")
+    if content is not None:
+        (tmp_path / "cpu.max").write_text(content)
+    assert machine._cores() == cores
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_glibc_takes_the_settings() -> None:
+    assert machine.keep_freed_memory()
