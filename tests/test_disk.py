@@ -80,6 +80,7 @@ def greedy(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_disk_is_full_goes_on_when_there_is_room(
     greedy: Path, command: Command, empty_store: Path
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_store_that_may_not_grow_ends_a_sweep_with_a_line(greedy: Path, store:
     has_ended_well(store)
 
 
+@pytest.mark.slow
 def test_a_read_only_file_system_is_said_in_a_line(greedy: Path, command: Command, empty_store: Path) -> None:
     place = greedy.parent / "read-only"
     with mounted(place, 10_000_000):
@@ -133,6 +135,7 @@ def test_a_folder_that_may_not_be_written_is_said_in_a_line(greedy: Path, store:
     says_one_line(refused, 2, "Permission denied")
 
 
+@pytest.mark.slow
 def test_a_store_of_another_version_is_said_in_a_line_and_left_alone(
     greedy: Path, store: str, command: Command
 ) -> None:

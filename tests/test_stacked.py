@@ -20,6 +20,7 @@ SMALL = TrainConfig(dataset="digits", architecture="fc", num_layers=1, latent_di
 THREE = [{"var": 0.25, "lr": 2e-3, "seed": 0}, {"var": 0.1, "lr": 1e-3, "seed": 1}, {"var": 0.5, "lr": 5e-3, "seed": 1}]
 HOPELESS = {"var": 0.05, "lr": 50.0, "seed": 2}
 PICTURES = ("loss_curve", "reconstructions", "samples")
+SLOW = pytest.mark.slow
 Metrics = dict[str, float]
 
 
@@ -68,7 +69,7 @@ def kept(workdir: Path) -> dict[str, Tensor]:
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])
+@pytest.mark.parametrize("architecture", ["conv", *(pytest.param(name, marks=SLOW) for name in ("fc", "attention"))])
 def test_a_stack_learns_what_each_learns_alone(architecture: str, tmp_path: Path) -> None:
     configs = [replace(SMALL, architecture=architecture, num_layers=2, epochs=3, **own) for own in THREE]
     steps: list[list[tuple[float, ...]]] = [[] for _ in range(6)]
