@@ -13,7 +13,9 @@ class Loss(NamedTuple):
     kl: Tensor
 
 
-def negative_elbo(images: Tensor, reconstruction: Tensor, mean: Tensor, log_variance: Tensor, var: float) -> Loss:
+def negative_elbo(
+    images: Tensor, reconstruction: Tensor, mean: Tensor, log_variance: Tensor, var: float | Tensor
+) -> Loss:
     """Squared error over twice the decoder's variance, plus the divergence from the standard normal prior in nats.
 
     The Gaussian's normalizer is left out, so values at different `var` do not compare. The divergence is the closed

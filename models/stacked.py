@@ -11,8 +11,7 @@ normalization; refused here), and scaled_dot_product_attention under autocast, s
 bf16 (torch fails in the backward pass).
 """
 
-import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -22,12 +21,12 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from models import checkpoint, figures, train
 from models.config import TrainConfig
 from models.data import Dataset, data_root, load, pixels
 from models.loss import Loss, negative_elbo
-from models.train import Readings, generator
-from models.vae import VAE, build
+from models.random import NOISE, ORDER, generator
+from models.training import STEPS_BETWEEN_READINGS, Training, Watch, device
+from models.vae import autocast
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # the defaults of torch.optim.Adam
 
@@ -38,7 +37,7 @@ Final = dict[str, float | str]
 def train_stacked(
     configs: Sequence[TrainConfig],
     workdirs: Sequence[Path | None] = (),
-    watches: Sequence[Callable[..., None] | None] = (),
+    watches: Sequence[Watch | None] = (),
 ) -> Generator[list[Metrics | None], None, list[Final | Exception]]:
     """Train the VAEs of `configs` together, with a workdir and a watch for each as `models.train.train` takes them.
 
@@ -55,14 +54,11 @@ def train_stacked(
     """
     if len({replace(config, var=1, lr=1, seed=0) for config in configs}) != 1:
         raise ValueError("a stack needs configurations that differ in var, lr and seed alone")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.deterministic = True
     data = load(configs[0].dataset, data_root())
-    trainings = [_Training(*each, device) for each in zip_longest(configs, workdirs, watches)]
-    stack = _Stack(trainings, data, device)
+    trainings = [_Row(*each, device()) for each in zip_longest(configs, workdirs, watches)]
+    stack = _Stack(trainings, data)
     try:
-        while any(training.running for training in trainings):
+        while any(training.is_running for training in trainings):
             trained = stack.epoch()
             try:
                 yield [training.history[-1] if training in trained else None for training in trainings]
@@ -76,38 +72,21 @@ def train_stacked(
                 training.leave_curve()
 
 
-class _Training:
-    """One of the stack, as it is between epochs."""
+class _Row(Training):
+    """One of the stack. What its `watch` raises ends it alone."""
 
-    def __init__(
-        self, config: TrainConfig, workdir: Path | None, watch: Callable[..., None] | None, device: torch.device
-    ) -> None:
-        self.config, self.workdir, self.watch, self.device = config, workdir, watch, device
-        self.error: Exception | None = None
-        self.history: list[Metrics] = []
-        torch.manual_seed(config.seed)
-        self.model: VAE = build(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
-        self.readings = Readings(watch, step=0, every=1)
-        kept = None if workdir is None else checkpoint.load(workdir / train.CHECKPOINT_FILE, config)
-        if kept is not None:
-            self.model.load_state_dict(kept["model"])
-            self.optimizer.load_state_dict(kept["optimizer"])
-            self.history, self.readings.step = kept["history"], kept["step"]
+    error: Exception | None = None
 
     @property
-    def running(self) -> bool:
-        return self.error is None and len(self.history) < self.config.epochs
-
-    def start_epoch(self) -> None:
-        self.readings = Readings(self.watch, self.readings.step, every=1)
+    def is_running(self) -> bool:
+        return self.error is None and super().is_running
 
     def note(self, values: Tensor, images: int) -> None:
         """Take in a step on so many images: its loss and terms, gradient norm, peak log variance; on the CPU (5,)."""
-        if self.running:
+        if self.is_running:
             try:
                 self.readings.note(Loss(*values[:3]), values[3], values[4], images)
-            except Exception as error:  # whatever `watch` raises, it ends this training alone
+            except Exception as error:
                 self.error = error
                 self.leave_curve()
 
@@ -132,31 +111,6 @@ class _Training:
             step = torch.tensor(self.readings.step, dtype=torch.float32, device=self.device)
             self.optimizer.state[p] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
 
-    def end_epoch(self, data: Dataset, seconds: float) -> None:
-        metrics = self.readings.means()
-        random = generator(self.device, self.config.seed, train.VALIDATION)
-        validation = train.evaluate(self.model, data.val, self.config, random)
-        metrics |= {f"val_{name}": value for name, value in validation.items()}
-        metrics["images_per_second"] = len(data.train) / seconds
-        self.history.append({"epoch": len(self.history) + 1, **metrics})
-
-    def keep(self) -> None:
-        if self.workdir is not None:
-            state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-            told = {"history": self.history, "step": self.readings.step}
-            checkpoint.save(self.workdir / train.CHECKPOINT_FILE, self.config, {**state, **told})
-
-    def finish(self, data: Dataset) -> Final:
-        final = train.finish(self.model, data, self.config, self.device)
-        if self.workdir is not None:
-            train.leave(self.model, data, self.config, self.device, self.workdir / "artifacts")
-        return final
-
-    def leave_curve(self) -> None:
-        if self.workdir is not None and self.history:
-            (self.workdir / "artifacts").mkdir(parents=True, exist_ok=True)
-            figures.loss_curve(self.history, self.workdir / "artifacts" / "loss_curve.png")
-
 
 class _Stack:
     """B trainings of P weights side by side, a row of (B, P) for each.
@@ -165,37 +119,35 @@ class _Stack:
     no more.
     """
 
-    def __init__(self, trainings: Sequence[_Training], data: Dataset, device: torch.device) -> None:
-        self.trainings, self.data, self.device = trainings, data, device
+    def __init__(self, trainings: Sequence[_Row], data: Dataset) -> None:
+        self.trainings, self.data, self.device = trainings, data, trainings[0].device
         self.config = trainings[0].config  # for what all share
         self.model = trainings[0].model  # for its structure: the weights come from the rows
         if next(self.model.buffers(), None) is not None:
             raise ValueError(f"architecture {self.config.architecture} has buffers, which cannot be stacked")
-        self.images = data.train.to(device)
+        self.images = data.train.to(self.device)
         self.weights, self.first, self.second = torch.stack([training.state() for training in trainings], 1)
-        rows = [(one.config.lr, one.config.var, one.readings.step) for one in trainings]
-        self.lr, var, self.steps = torch.tensor(rows, dtype=torch.float64, device=device).T.unsqueeze(2)
+        rows = [(one.config.lr, one.config.var, one.step) for one in trainings]
+        self.lr, var, self.steps = torch.tensor(rows, dtype=torch.float64, device=self.device).T.unsqueeze(2)
         self.var = var.squeeze(1).to(self.weights)
         self.gradients = vmap(grad_and_value(self.loss, has_aux=True))
 
-    def epoch(self) -> list[_Training]:
+    def epoch(self) -> list[_Row]:
         """Train for an epoch; returns the trainings that have come to its end."""
-        started = time.perf_counter()
         self.learn()
-        seconds = time.perf_counter() - started
-        ended = [(row, training) for row, training in enumerate(self.trainings) if training.running]
+        ended = [(row, training) for row, training in enumerate(self.trainings) if training.is_running]
         for row, training in ended:
             training.set_state(torch.stack([self.weights[row], self.first[row], self.second[row]]))
-            training.end_epoch(self.data, seconds)
+            training.end_epoch(self.data)
         return [training for _, training in ended]
 
     def learn(self) -> None:
         """One pass of each training over the images, in an order of its own."""
         for training in self.trainings:
-            training.start_epoch()
-        streams = [(training.config.seed, len(training.history) + 1) for training in self.trainings]
-        random = [generator(self.device, seed, train.NOISE, epoch) for seed, epoch in streams]
-        shuffles = [generator(train.CPU, seed, train.ORDER, epoch) for seed, epoch in streams]
+            training.begin_epoch(every=1)
+        streams = [(training.config.seed, training.epoch) for training in self.trainings]
+        random = [generator(self.device, seed, NOISE, epoch) for seed, epoch in streams]
+        shuffles = [generator(torch.device("cpu"), seed, ORDER, epoch) for seed, epoch in streams]
         orders = torch.stack([torch.randperm(len(self.images), generator=shuffle) for shuffle in shuffles])
         self.model.train()
         unread: list[tuple[Tensor, int]] = []
@@ -207,9 +159,9 @@ class _Stack:
                     self.weights, pixels(self.images[indices]), noise, self.var
                 )
             unread.append((torch.column_stack([loss, gradients.norm(dim=1), peak]), size[0]))
-            if len(unread) == train.STEPS_BETWEEN_READINGS.get(self.device.type, 1):
+            if len(unread) == STEPS_BETWEEN_READINGS.get(self.device.type, 1):
                 self.read(unread)
-                if not any(training.running for training in self.trainings):
+                if not any(training.is_running for training in self.trainings):
                     return
             self.adam(gradients)
         self.read(unread)
@@ -230,10 +182,10 @@ class _Stack:
         named = dict(self.model.named_parameters())
         parts = weights.split([p.numel() for p in named.values()])
         own = {name: part.view(p.shape) for (name, p), part in zip(named.items(), parts, strict=True)}
-        with train.autocast(self.config, self.device):
+        with autocast(self.config.precision, self.device):
             reconstruction, mean, log_variance = functional_call(self.model, own, (images, noise))
         log_variance = log_variance.float()
-        loss = negative_elbo(images, reconstruction, mean.float(), log_variance, var)  # type: ignore[arg-type]
+        loss = negative_elbo(images, reconstruction, mean.float(), log_variance, var)
         return loss.loss, (torch.stack(loss), log_variance.max())
 
     def adam(self, gradients: Tensor) -> None:

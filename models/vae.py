@@ -164,3 +164,8 @@ def load(folder: str | Path) -> VAE:
     model = build(config)
     model.load_state_dict(torch.load(Path(folder) / "weights.pt", map_location="cpu", weights_only=True))
     return model.eval()
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """The context in which the network computes; the loss and the optimizer stay in float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

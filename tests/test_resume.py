@@ -17,7 +17,8 @@ from reading import children, steps
 
 from models import checkpoint
 from models.config import TrainConfig
-from models.train import CHECKPOINT_FILE, train
+from models.train import train
+from models.training import CHECKPOINT_FILE
 from orchestrator import attempt, journal
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Finished, Progress

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from models.config import TrainConfig
 from models.data import data_root, load
 from models.stacked import train_stacked
-from models.train import CHECKPOINT_FILE, train
+from models.train import train
+from models.training import CHECKPOINT_FILE
 from models.vae import FullyConnectedVAE
 
 SMALL = TrainConfig(dataset="digits", architecture="fc", num_layers=1, latent_dim=4, batch_size=32, epochs=2, lr=2e-3)

@@ -59,7 +59,7 @@ def test_metrics_are_those_of_a_plain_reference(monkeypatch: pytest.MonkeyPatch)
     ]
     data = Dataset("tiny", "here", "0", *parts)
     monkeypatch.setattr("models.train.load", lambda name, root: data)
-    monkeypatch.setattr("models.train.EVALUATION_BATCH", 7)
+    monkeypatch.setattr("models.evaluation.BATCH", 7)
     config = TrainConfig(architecture="fc", num_layers=1, latent_dim=4, batch_size=5, lr=1e-30, epochs=1, seed=3)
     seen: list[tuple[int, float, float]] = []
     (metrics,), final = drained(train(config, None, lambda step, loss, norm, **_: seen.append((step, loss, norm))))

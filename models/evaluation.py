@@ -1,0 +1,84 @@
+"""What a model is worth: metrics of images that it has not learned, and the pictures that a run leaves."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import figures
+from models.config import TrainConfig
+from models.data import Dataset, pixels
+from models.loss import negative_elbo
+from models.metrics import Images, diagnose, mse, ssim
+from models.random import PICTURES, TEST, generator
+from models.vae import VAE, autocast, save
+
+BATCH = 1000
+
+
+@torch.no_grad()
+def evaluate(model: VAE, images: Tensor, config: TrainConfig, random: torch.Generator) -> dict[str, float]:
+    """Loss, its terms, MSE and SSIM over images (N, 1, 28, 28), of a sampled z as the loss has it."""
+    model.eval()
+    reconstructions = []
+    totals = torch.zeros(3, dtype=torch.float64)
+    for part in images.split(BATCH):
+        batch = pixels(part.to(random.device))
+        noise = torch.randn(len(batch), config.latent_dim, generator=random, device=random.device)
+        with autocast(config.precision, random.device):
+            reconstruction, mean, log_variance = model(batch, noise)
+        loss = negative_elbo(batch, reconstruction, mean.float(), log_variance.float(), config.var)
+        totals += torch.stack(loss).double().cpu() * len(batch)
+        reconstructions.append(reconstruction)
+    metrics = dict(zip(("loss", "recon", "kl"), (totals / len(images)).tolist(), strict=True))
+    originals, sampled = to_numpy(pixels(images)), to_numpy(torch.cat(reconstructions))
+    return metrics | {"mse": mse(originals, sampled), "ssim": ssim(originals, sampled)}
+
+
+@torch.no_grad()
+def from_mean(model: VAE, images: Tensor, config: TrainConfig, device: torch.device) -> Images:
+    """Reconstructions (N, 28, 28) of the posterior mean, for images (N, 1, 28, 28)."""
+    model.eval()
+    reconstructions = []
+    for part in images.split(BATCH):
+        with autocast(config.precision, device):
+            reconstructions.append(model.decode(model.encode(pixels(part.to(device)))[0]))
+    return to_numpy(torch.cat(reconstructions))
+
+
+def finish(model: VAE, data: Dataset, config: TrainConfig, device: torch.device) -> dict[str, float | str]:
+    """The final metrics, of the test set, and a diagnosis where the model is worthless."""
+    sampled = evaluate(model, data.test, config, generator(device, config.seed, TEST))
+    originals, of_mean = to_numpy(pixels(data.test)), from_mean(model, data.test, config, device)
+    final: dict[str, float | str] = {
+        "ssim": sampled["ssim"],
+        "mse": sampled["mse"],
+        "ssim_mean": ssim(originals, of_mean),
+        "mse_mean": mse(originals, of_mean),
+    }
+    mean_image = np.broadcast_to(to_numpy(data.train.float().mean(0, keepdim=True) / 255), originals.shape)
+    diagnosis = diagnose(sampled["kl"], mse(originals, of_mean), mse(originals, mean_image))
+    return final if diagnosis is None else {**final, "diagnosis": diagnosis}
+
+
+@torch.no_grad()
+def leave(model: VAE, data: Dataset, config: TrainConfig, device: torch.device, folder: Path) -> None:
+    """Write the model and its pictures into a folder."""
+    model.eval()
+    save(model, config, folder / "model")
+    random = generator(device, config.seed, PICTURES)
+    originals = pixels(data.test[: 2 * figures.COLUMNS])
+    noise = torch.randn(len(originals), config.latent_dim, generator=random, device=device)
+    z = torch.randn(6 * figures.COLUMNS, config.latent_dim, generator=random, device=device)
+    with autocast(config.precision, device):
+        reconstruction, _, _ = model(originals.to(device), noise)
+        decoded = model.decode(z)
+    figures.reconstructions(originals, reconstruction.cpu(), folder / "reconstructions.png")
+    figures.samples(decoded, folder / "samples.png")
+
+
+def to_numpy(images: Tensor) -> Images:
+    """Images (N, 1, 28, 28) as an array (N, 28, 28)."""
+    array: Images = images.squeeze(1).cpu().numpy()
+    return array
