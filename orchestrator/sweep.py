@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator import journal
 from orchestrator.errors import InputError, StoreError, SweepError
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import Event, Finished, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
@@ -193,8 +193,7 @@ class _Launch:
         for entry in journal.read(self.workspace.of(trial)):
             if isinstance(entry.event, Finished):
                 return entry.event
-            if isinstance(entry.event, Progress):
-                self.recorder.put(trial, entry.event)
+            self.recorder.put(trial, entry.event)
         return None
 
     def _threads(self, trial: Trial, history: Mapping[str, Record]) -> int | None:

@@ -213,7 +213,7 @@ class MemoryStore:
     def log_artifacts(self, run_id: str, folder: str) -> None:
         self.runs[run_id].artifacts |= {path.name for path in Path(folder).iterdir()}
 
-    def list_artifacts(self, run_id: str, folder: str) -> list[SimpleNamespace]:
+    def list_artifacts(self, run_id: str, folder: str | None) -> list[SimpleNamespace]:
         return []
 
 
@@ -518,6 +518,7 @@ def check_result(trial: Trial, run: Run) -> None:
     if outcome == "pruned":
         assert run.status == "KILLED"
         return
+    assert run.tags["threads"]
     assert outcome == ("loss explosion" if trial.params["explodes"] else "completed")
     assert run.status == ("FAILED" if trial.params["explodes"] else "FINISHED")
     assert len(run.steps("train_loss")) == EPOCHS - trial.params["explodes"]

@@ -291,3 +291,17 @@ def test_a_picture_whose_logging_was_cut_off_stands_once(tracker: Tracker, tmp_p
     tracker.write(TRIAL, [Finished(Outcome.COMPLETED)], tmp_path)
     images = artifacts(tracker.uri, run, "images")
     assert sorted(name.rpartition(".")[2] for name in images) == ["png", "webp"]
+
+
+def test_what_mlflow_was_killed_over_is_taken_away(tracker: Tracker, tmp_path: Path) -> None:
+    tracker.write(TRIAL, [Progress(1, {"score": 0.5}, 1.0)], tmp_path)
+    (run,) = children(tracker.uri, "toy")
+    tracker.close("KILLED")
+    place = tmp_path / "mlruns" / "artifacts" / "toy" / run.info.run_id / "artifacts"
+    for folder in (place, place / "images"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".artifact.uploading.abc").write_text("half of it")
+    again = Tracker(tracker.uri, tracker.spec)
+    again.open(1)
+    again.write(TRIAL, [Finished(Outcome.COMPLETED)], tmp_path)
+    assert artifacts(tracker.uri, run) | artifacts(tracker.uri, run, "images") <= {"images"}

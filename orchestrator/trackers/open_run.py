@@ -26,11 +26,12 @@ class OpenRun:
     seconds: dict[int, float] = field(default_factory=dict)  # by epoch; of a run taken up again the journal tells them
     last_epoch: int = 0
     has_params: bool = False
+    has_data: bool = False
 
     def copy(self) -> "OpenRun":
         """One of its own, to try what may fail."""
         taken = dict(self.recorded), dict(self.best), dict(self.seconds)
-        return OpenRun(self.run_id, self.metric, *taken, self.last_epoch, self.has_params)
+        return OpenRun(self.run_id, self.metric, *taken, self.last_epoch, self.has_params, self.has_data)
 
     def news(self, events: Sequence[Event]) -> tuple[list[Point], dict[str, str]]:
         """The points and tags that these events add; they count as recorded from now on."""

@@ -32,6 +32,7 @@ STATUS = {
 }
 # the second has the UI open the experiment as one of training runs rather than of language models
 EXPERIMENT_TAGS = {"vae_sweeps": "true", "mlflow.experimentKind": "custom_model_development"}
+UNFINISHED = ".artifact.uploading."  # MLflow's name for a file that it is writing
 FILES_OF_AN_IMAGE = 2  # as it is, and smaller
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is taken up again
@@ -103,7 +104,8 @@ class Tracker(Store):
         run, end = self._runs[trial.trial_key].copy(), events[-1]
         points, tags = run.news(events)
         for event in events:
-            if isinstance(event, Started) and event.dataset:
+            if isinstance(event, Started) and event.dataset and not run.has_data:
+                run.has_data = True
                 self.client.log_inputs(run.run_id, [_dataset_input(event.dataset)])
         if isinstance(end, Finished):
             tags |= self._keep_artifacts(run, end.outcome, workdir)
@@ -188,11 +190,23 @@ class Tracker(Store):
 
     def _reopened(self, known: Record) -> OpenRun:
         run = OpenRun(known.run_id, self.spec.metric)
+        self._clear(known.run_id)
         self._read_back(run, known.metrics)
         for tag in known.tags.keys() & STALE_TAGS:
             self.client.delete_tag(known.run_id, tag)
         self.client.update_run(known.run_id, status="RUNNING")  # last: until it is ours, nobody would end it
         return run
+
+    def _clear(self, run_id: str) -> None:
+        """Take away what a file was called while MLflow had not written all of it, and was killed."""
+        paths = [item.path for folder in (None, "images") for item in self.client.list_artifacts(run_id, folder)]
+        for path in paths:
+            if Path(path).name.startswith(UNFINISHED):
+                self._delete(run_id, path)
+
+    def _delete(self, run_id: str, path: str) -> None:
+        place = self.client.get_run(run_id).info.artifact_uri
+        get_artifact_repository(place, self.uri).delete_artifacts(path)
 
     def _read_back(self, run: OpenRun, names: Iterable[str]) -> None:
         for name in names:
@@ -232,7 +246,7 @@ class Tracker(Store):
         if len(there) == FILES_OF_AN_IMAGE:
             return
         for path in there:  # a launch that was killed had not written all
-            get_artifact_repository(self.client.get_run(run.run_id).info.artifact_uri, self.uri).delete_artifacts(path)
+            self._delete(run.run_id, path)
         try:
             self.client.log_image(run.run_id, Image(str(picture)), key=picture.stem, step=run.last_epoch)
         except ValueError:  # a name that no image may have
