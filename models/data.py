@@ -8,6 +8,7 @@ import math
 import os
 import pkgutil
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,17 +65,9 @@ def load(name: str, root: Path) -> Dataset:
         DataError: it is missing and cannot be downloaded, or a file of it is corrupt.
     """
     files: Files = pkgutil.resolve_name(DATASETS[name])(root)
-    kept = cache_folder() / f"{name}-{_hash(repr((files.source, files.fingerprint, FORMAT)).encode())}.pt"
-    if not kept.is_file():
-        parts = _split(name, files)
-        try:
-            _keep(kept, parts)
-        except OSError:  # nowhere to keep them: every process has its own
-            return Dataset(name, files.source, **parts)
     try:
-        return Dataset(name, files.source, **torch.load(kept, mmap=True, weights_only=True))
-    except Exception:  # torn by a power cut: that fails in many ways
-        kept.unlink()
+        return Dataset(name, files.source, **_kept(name, files))
+    except (OSError, RuntimeError):  # there is no place to keep them: every process has its own
         return Dataset(name, files.source, **_split(name, files))
 
 
@@ -105,16 +98,26 @@ def _split(name: str, files: Files) -> dict[str, Any]:
     return {"digest": digest, **{part: torch.tensor(images).unsqueeze(1) for part, images in parts.items()}}
 
 
+def _kept(name: str, files: Files) -> dict[str, Any]:
+    """The parts of a dataset from the cache, where they are put if they are not there yet."""
+    path = cache_folder() / f"{name}-{_hash(repr((files.source, files.fingerprint, FORMAT)).encode())}.pt"
+    if not path.is_file():
+        _keep(path, _split(name, files))
+    try:
+        parts: dict[str, Any] = torch.load(path, mmap=True, weights_only=True)
+    except Exception as error:  # torn by a power cut: that fails in many ways
+        path.unlink(missing_ok=True)
+        raise OSError(f"{path}: torn") from error
+    return parts
+
+
 def _keep(path: Path, parts: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    try:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, (Path(folder) / path.name).open("wb") as unfinished:
         torch.save(parts, unfinished)
-        unfinished.replace(path)
-    except RuntimeError as error:  # a full disk, as torch has it
-        raise OSError(str(error)) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+        unfinished.flush()
+        os.fsync(unfinished.fileno())
+        Path(unfinished.name).replace(path)
 
 
 def _hash(content: bytes) -> str:

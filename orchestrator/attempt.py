@@ -61,6 +61,8 @@ def run(task: Task, beat: Callable[[], None] = lambda: None) -> Generator[Event,
                 try:
                     journal.write(task.workdir, event, watcher.memory)
                 except OSError as error:
+                    if not event.is_final:
+                        yield event
                     yield Finished(Outcome.FAILED, reason=f"{task.workdir}: {error.strerror}")
                     return
             yield event
@@ -99,7 +101,7 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
         for params in configs if check else ():
             check(config_of(params))  # type: ignore[misc]
     except (OSError, ValueError) as error:
-        return str(error)
+        return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
         traceback.print_exc()
         return f"{function} cannot be used: {_said(error)}"

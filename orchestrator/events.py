@@ -1,5 +1,6 @@
 """What travels up from a trial: Started, then Progress for each epoch, then exactly one Finished."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -46,7 +47,7 @@ class Explosion:
 class Finished:
     """The end, so many seconds after the last whole epoch.
 
-    `metrics` are the final ones; `reason` says why a trial failed, in a line.
+    `metrics` are the final ones; `reason` says why a trial failed, in a line; `at` is in seconds since 1970.
     """
 
     outcome: Outcome
@@ -54,6 +55,7 @@ class Finished:
     reason: str | None = None
     explosion: Explosion | None = None
     diagnosis: str | None = None
+    at: float = field(default_factory=time.time, compare=False)
     seconds: float = field(default=0.0, compare=False)
     kind: Literal["finished"] = "finished"
     is_final: Literal[True] = True

@@ -68,7 +68,8 @@ def _grid(spec: SweepSpec) -> Iterator[dict[str, Any]]:
     count = math.prod(len(axis) for axis in axes)
     for index, parts in enumerate(itertools.product(*axes)):
         if index == MOST_TRIALS or (count > MOST_TRIALS and spec.run_cap is None):
-            raise InputError(f"{spec.source.path}: a grid of {count:,} trials; use method: random with a run_cap")
+            hint = f"at most {MOST_TRIALS:,} serve; use method: random with a run_cap"
+            raise InputError(f"{spec.source.path}: a grid of {count:,} trials; {hint}")
         yield {name: value for part in parts for name, value in part.items()}
 
 

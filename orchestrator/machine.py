@@ -11,6 +11,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
 LARGEST_MMAP_THRESHOLD = 32 * 2**20  # that glibc takes
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 MEMORY_OF_A_WORKER = 5 * 2**28  # bytes: what one takes that trains the report's model in batches of 1,024
 MEMORY_KEPT = 2**30
 MEMORY_TAKEN_AT_ONCE = 2**26
@@ -84,7 +85,11 @@ def _quota() -> int:
 def _memory() -> int:
     import psutil
 
-    return int(psutil.virtual_memory().total)
+    total = int(psutil.virtual_memory().total)
+    try:
+        return min(total, int(MEMORY_LIMIT.read_text()))
+    except (OSError, ValueError):  # no container, or one without a limit: "max"
+        return total
 
 
 def _gpus() -> tuple[str, ...]:

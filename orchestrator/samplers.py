@@ -22,5 +22,10 @@ class ListSampler:
         """The next trial, or None if there is none left."""
         return self._waiting.popleft() if self._waiting else None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether `ask` has a trial."""
+        return bool(self._waiting)
+
     def tell(self, trial: Trial, event: Finished) -> None:
         """A list learns nothing from its results."""

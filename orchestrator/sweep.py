@@ -1,7 +1,6 @@
 """The loop: ask the sampler, start trials in free slots, record what they tell."""
 
 import re
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from orchestrator.trial import Outcome, Trial
 from orchestrator.workspace import Workspace
 
 MOST_FAILURES_IN_A_ROW = 5
-SECONDS_FOR_ROOM = 0.1  # after which to see whether the store has caught up with the trials
 GO_ON = "nothing is lost: mend that, and launch again to go on"
 _NUMBERS = re.compile(r"[0-9.]+")
 
@@ -160,11 +158,11 @@ class _Launch:
                     self._take(trial, result, sampler)
                 else:
                     executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
-            if executor.idle and not self.recorder.has_room:
-                time.sleep(SECONDS_FOR_ROOM)
-                continue
             if executor.idle:
-                break
+                self.recorder.wait_for_room(lambda: self.interrupt.requested)
+                if not (self._takes_more(failures) and sampler.has_more):
+                    break
+                continue
             for trial, event in executor.events():
                 self._take(trial, event, sampler)
                 if event.is_final:

@@ -81,6 +81,17 @@ def test_images_that_were_kept_but_torn_are_read_anew(raw: Path, tmp_path: Path)
     assert not path.exists()
 
 
+def test_a_cache_that_cannot_be_read_is_none(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("not yours")
+
+    first = data.load("mnist", tmp_path)
+    data.load.cache_clear()
+    monkeypatch.setattr("torch.load", refuse)
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    assert data.load("mnist", tmp_path).digest == first.digest
+
+
 def test_where_nothing_can_be_kept_data_are_read_all_the_same(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

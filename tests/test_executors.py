@@ -272,8 +272,8 @@ def test_a_trial_that_hangs_before_its_first_step_is_given_up(processes: Open, f
 
 
 def test_a_slow_first_epoch_is_the_pace_of_the_next(processes: Open, folder: Path) -> None:
-    steady = trial(epochs=3, pause=0.5)  # as long as it likes, so long as it is no slower than before
-    (events,) = drive(processes(workers=1, stall_seconds=0.1), [steady], folder).values()
+    steady = trial(epochs=3, pause=1.0)  # beyond the floor, but no slower than before
+    (events,) = drive(processes(workers=1, stall_seconds=0.5), [steady], folder).values()
     assert final(events).outcome is Outcome.COMPLETED
 
 

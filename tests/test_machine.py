@@ -37,6 +37,16 @@ def test_there_are_no_more_workers_than_memory_holds(monkeypatch: pytest.MonkeyP
     assert share(100, None) == Shares(1, 8, ())
 
 
+def test_a_container_has_the_memory_that_it_may_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(machine, "MEMORY_LIMIT", tmp_path / "memory.max")
+    whole = machine._memory()
+    (tmp_path / "memory.max").write_text("12345678\n")
+    assert machine._memory() == 12345678 < whole
+    (tmp_path / "memory.max").write_text("max\n")
+    assert machine._memory() == whole
+
+
 def test_each_gpu_has_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_gpus", lambda: ("a", "b"))
     assert share(100, None) == Shares(2, 4, ("a", "b"))

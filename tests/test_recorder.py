@@ -167,6 +167,19 @@ def test_trials_wait_for_a_store_that_is_far_behind(
     assert recorder.has_room
 
 
+def test_waiting_for_room_ends_with_patience_and_with_an_interrupt(
+    tracker: Tracker, workspace: Workspace, fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.trackers.recorder.MOST_WAITING", 1)
+    fail(*[StoreBusyError("nobody there")] * 1000, made=False)
+    recorder = Recorder(tracker, workspace, lambda _: None, patience=1.0)
+    recorder.put(TRIAL, EVENTS[-1])
+    recorder.wait_for_room(lambda: True)
+    assert not recorder.has_room
+    recorder.wait_for_room(lambda: False)
+    assert isinstance(recorder.error, StoreBusyError)
+
+
 def test_nothing_is_waited_for_when_all_is_to_end_at_once(
     tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,4 +317,14 @@ def test_what_mlflow_was_killed_over_is_taken_away(tracker: Tracker, tmp_path: P
     again = Tracker(tracker.uri, tracker.spec)
     again.open(1)
     again.write(TRIAL, [Finished(Outcome.COMPLETED)], tmp_path)
-    assert artifacts(tracker.uri, run) | artifacts(tracker.uri, run, "images") <= {"images"}
+    assert [path for path in place.rglob("*") if path.is_file()] == []
+
+
+def test_of_two_runs_that_a_late_server_made_one_stays(tracker: Tracker, tmp_path: Path) -> None:
+    tracker.write(TRIAL, [Progress(1, {"score": 0.5}, 1.0)], tmp_path)
+    tracker.client.create_run(tracker.experiment_id, tags=tracker._identity(TRIAL))
+    assert len(children(tracker.uri, "toy")) == 2
+    again = Tracker(tracker.uri, tracker.spec)
+    again.open(1)
+    (run,) = children(tracker.uri, "toy")
+    assert run.info.status == "KILLED"

@@ -131,6 +131,7 @@ class ProcessExecutor:
             if problem is not None:
                 return
             cause = first.cause_of_death
+            first.kill()
         raise SweepError(f"{self.function} could not be made ready: {cause} (see {self.log})")
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:

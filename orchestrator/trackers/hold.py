@@ -7,13 +7,14 @@ operating system does this at once; across machines a newcomer watches whether t
 import json
 import os
 import socket
+import tempfile
 import threading
 import time
 import uuid
 from contextlib import suppress
+from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from orchestrator.errors import HeldError
 
@@ -31,13 +32,14 @@ class Hold:
         self._experiment_id = experiment_id
         self._me = {
             "pid": os.getpid(),
-            "place": f"{os.getuid()}@{host or socket.gethostname()}",
+            "place": f"{os.getuid()}@{host or socket.gethostname()}, {_folder_of_locks()}",
             "host": host or socket.gethostname(),
             "since": time.strftime("%Y-%m-%d %H:%M:%S"),
             "token": uuid.uuid4().hex,
         }
         self._beats = 0
         self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="hold", daemon=True)
         self._lost: HeldError | None = None
 
     def take(self) -> None:
@@ -53,7 +55,7 @@ class Hold:
         time.sleep(SECONDS_OF_A_RACE)
         self._look()
         self.check()
-        threading.Thread(target=self._go_on, name="hold", daemon=True).start()
+        self._thread.start()
 
     def check(self) -> None:
         """See that the sweep is still ours.
@@ -68,12 +70,13 @@ class Hold:
         """Let the next one in at once."""
         if not self._ended.is_set():
             self._ended.set()
+            self._thread.join(SECONDS_BETWEEN_BEATS)
             if self._lost is None:
                 self._client.delete_experiment_tag(self._experiment_id, TAG)
 
     def _go_on(self) -> None:
         while not self._ended.wait(SECONDS_BETWEEN_BEATS) and self._lost is None:
-            with suppress(MlflowException, OSError):  # the server is away, for the newcomer, too
+            with suppress(Exception):  # the server is away, for the newcomer, too
                 self._look()
                 if self._lost is None and not self._ended.is_set():
                     self._beat()
@@ -98,6 +101,12 @@ class Hold:
     def _read(self) -> dict[str, str] | None:
         told = self._client.get_experiment(self._experiment_id).tags.get(TAG)
         return json.loads(told) if told else None
+
+
+def _folder_of_locks() -> str:
+    """What tells the places apart in which the lock of the operating system is: containers share host names."""
+    there = Path(tempfile.gettempdir()).stat()
+    return f"{there.st_dev}:{there.st_ino}"
 
 
 def _held(holder: dict[str, str]) -> HeldError:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from time import time
 
 from mlflow.entities import Metric as Point
 from mlflow.entities import RunTag
@@ -76,7 +75,8 @@ class OpenRun:
         metrics = {**end.metrics, **self.best, "exploded": float(end.outcome is Outcome.EXPLODED)}
         by_epoch = {name: value for name, value in metrics.items() if self.recorded.get(name, 0) > 0}
         alone = {name: value for name, value in metrics.items() if name not in self.recorded}
-        return _points(alone, 0, time()) + _points(by_epoch, self.last_epoch, time())
+        # always with the same time: MLflow takes a point that it is told twice for one
+        return _points(alone, 0, end.at) + _points(by_epoch, self.last_epoch, end.at)
 
     def _last_tags(self, end: Finished) -> dict[str, str]:
         seconds = sum(self.seconds.values()) + end.seconds

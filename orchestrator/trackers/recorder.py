@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from tenacity import (
@@ -27,6 +28,7 @@ from orchestrator.trial import Trial
 from orchestrator.workspace import Workspace
 
 SECONDS_BETWEEN_WRITES = 1.0
+SECONDS_BETWEEN_LOOKS = 0.1
 MOST_WAITING = 1000  # trials that have ended, but not in the store: then no more are begun
 PATIENCE_SECONDS = 120.0  # with a store that does not answer, once there is nothing else to do
 LAST_SECONDS = 2.0  # for what is still to be written when nothing may be waited for any more
@@ -57,7 +59,7 @@ class Recorder:
         self.error: SweepError | None = None  # why nothing is written any more
         self._told: queue.SimpleQueue[tuple[Trial, Event] | None] = queue.SimpleQueue()
         self._ended = self._written = 0  # trials; each counted by one thread alone
-        self._closing_since: float | None = None
+        self._waited_for_since: float | None = None  # when there was nothing else to do any more
         self._give_up = threading.Event()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
@@ -66,6 +68,13 @@ class Recorder:
     def has_room(self) -> bool:
         """Whether the store keeps up with the trials that end."""
         return self._ended - self._written < MOST_WAITING or self.error is not None
+
+    def wait_for_room(self, enough: Callable[[], bool]) -> None:
+        """Wait until the store has caught up, has not answered for too long, or `enough` says so."""
+        self._waited_for_since = time.monotonic()
+        while not (self.has_room or enough()):
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        self._waited_for_since = None
 
     def put(self, trial: Trial, event: Event) -> None:
         """Have an event written, after all that its trial has told before.
@@ -85,11 +94,11 @@ class Recorder:
             StoreError: not all could be written.
             KeyboardInterrupt: nor could it be waited for.
         """
-        self._closing_since = time.monotonic()
+        self._waited_for_since = time.monotonic()
         self._told.put(None)
         hurry_since = None
         while self._thread.is_alive():
-            self._thread.join(0.1)
+            self._thread.join(SECONDS_BETWEEN_LOOKS)
             if at_once():
                 self._give_up.set()
                 hurry_since = hurry_since or time.monotonic()
@@ -142,7 +151,7 @@ class Recorder:
                     self.tracker.recover(trial)
                 self.tracker.write(trial, events, self.workspace.of(trial))
         if waiting.statistics["attempt_number"] > 1:
-            self.say("MLflow answers again")
+            self._say("MLflow answers again")
         end = events[-1]
         if end.is_final:
             self._written += 1
@@ -152,9 +161,13 @@ class Recorder:
     def _has_waited_enough(self, state: RetryCallState) -> bool:
         if self._give_up.is_set():
             return True
-        since = max(self._closing_since or time.monotonic(), state.start_time)
+        since = max(self._waited_for_since or time.monotonic(), state.start_time)
         return time.monotonic() - since > self.patience
 
     def _tell_once(self, state: RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:
-            self.say(f"{state.outcome.exception()} - training goes on, what is to be written waits")
+            self._say(f"{state.outcome.exception()} - training goes on, what is to be written waits")
+
+    def _say(self, what: str) -> None:
+        with suppress(OSError):  # nobody listens any more
+            self.say(what)

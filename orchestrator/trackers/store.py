@@ -12,8 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 # before the import: it would otherwise start a thread that reports usage over the network
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-# MLflow's own retries would hold a call for minutes; ours go on for longer, and training does not wait for them
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+# MLflow's own retries make a run twice where a server answers late; ours look at what is there first
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 from filelock import FileLock

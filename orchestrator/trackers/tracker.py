@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mlflow import Image
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param
@@ -32,7 +34,7 @@ STATUS = {
 }
 # the second has the UI open the experiment as one of training runs rather than of language models
 EXPERIMENT_TAGS = {"vae_sweeps": "true", "mlflow.experimentKind": "custom_model_development"}
-UNFINISHED = ".artifact.uploading."  # MLflow's name for a file that it is writing
+UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
 FILES_OF_AN_IMAGE = 2  # as it is, and smaller
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is taken up again
@@ -75,9 +77,9 @@ class Tracker(Store):
         tags = {**provenance(self.spec.source.path.parent), ASKED: str(trials)}
         self.client.log_batch(self.parent_id, tags=tags_of(tags))
         self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
-        self._records = {record.trial_key: record for record in self.records(self.spec.name)}
+        self._records = self._known()
         if self._settle():
-            self._records = {record.trial_key: record for record in self.records(self.spec.name)}
+            self._records = self._known()
         return self._records
 
     @says_what_mlflow_says
@@ -198,15 +200,10 @@ class Tracker(Store):
         return run
 
     def _clear(self, run_id: str) -> None:
-        """Take away what a file was called while MLflow had not written all of it, and was killed."""
-        paths = [item.path for folder in (None, "images") for item in self.client.list_artifacts(run_id, folder)]
-        for path in paths:
-            if Path(path).name.startswith(UNFINISHED):
-                self._delete(run_id, path)
-
-    def _delete(self, run_id: str, path: str) -> None:
-        place = self.client.get_run(run_id).info.artifact_uri
-        get_artifact_repository(place, self.uri).delete_artifacts(path)
+        """Take away what MLflow was writing when it was killed. Its lists leave that out, but not the disk."""
+        place = urlsplit(self.client.get_run(run_id).info.artifact_uri)
+        for path in Path(url2pathname(place.path)).rglob(UNFINISHED) if place.scheme == "file" else ():
+            path.unlink(missing_ok=True)
 
     def _read_back(self, run: OpenRun, names: Iterable[str]) -> None:
         for name in names:
@@ -246,7 +243,8 @@ class Tracker(Store):
         if len(there) == FILES_OF_AN_IMAGE:
             return
         for path in there:  # a launch that was killed had not written all
-            self._delete(run.run_id, path)
+            place = self.client.get_run(run.run_id).info.artifact_uri
+            get_artifact_repository(place, self.uri).delete_artifacts(path)
         try:
             self.client.log_image(run.run_id, Image(str(picture)), key=picture.stem, step=run.last_epoch)
         except ValueError:  # a name that no image may have
@@ -254,6 +252,16 @@ class Tracker(Store):
         except OSError as error:  # no picture after all, perhaps
             if is_the_stores(error):
                 raise
+
+    def _known(self) -> dict[str, Record]:
+        """What the store has, by trial_key. A server that answers late may have made two runs of a trial: one stays."""
+        known: dict[str, Record] = {}
+        records = [record for record in self.records(self.spec.name) if record.trial_key]
+        for record in sorted(records, key=lambda record: record.outcome is None):
+            if record.trial_key in known:
+                self.client.delete_run(record.run_id)
+            known.setdefault(record.trial_key, record)
+        return known
 
     def _settle(self) -> bool:
         """End what a dead launch left RUNNING: with the status of its outcome, else as interrupted.
