@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.config import TrainConfig
 from models.data import data_root, load, pixels
+from models.graphs import Passes, passes
 from models.loss import Loss, negative_elbo
 from models.random import NOISE, ORDER, generator
 from models.training import Readings, Training, Watch, device
@@ -45,9 +46,10 @@ def train(
     data = load(config.dataset, data_root())
     training = Training(config, workdir, watch, device())
     images = data.train.to(training.device)
+    forward = passes(training.model, config, training.device)
     try:
         while training.is_running:
-            learn(training, images, training.begin_epoch())
+            learn(training, forward, images, training.begin_epoch())
             metrics = training.end_epoch(data)
             try:
                 yield metrics
@@ -62,7 +64,7 @@ train.version = 2  # type: ignore[attr-defined]
 train.prepare = prepare  # type: ignore[attr-defined]
 
 
-def learn(training: Training, images: Tensor, readings: Readings) -> None:
+def learn(training: Training, forward: Passes, images: Tensor, readings: Readings) -> None:
     """One pass over images of bytes (N, 1, 28, 28), on the training's device."""
     config, model, device = training.config, training.model, training.device
     random = generator(device, config.seed, NOISE, training.epoch)
@@ -72,7 +74,7 @@ def learn(training: Training, images: Tensor, readings: Readings) -> None:
         batch = pixels(images[indices])
         noise = torch.randn(len(batch), config.latent_dim, generator=random, device=device)
         with autocast(config.precision, device):
-            reconstruction, mean, log_variance = model(batch, noise)
+            reconstruction, mean, log_variance = forward(batch, noise)
         loss = negative_elbo(batch, reconstruction, mean.float(), log_variance.float(), config.var)
         training.optimizer.zero_grad()
         loss.loss.backward()

@@ -166,6 +166,6 @@ def load(folder: str | Path) -> VAE:
     return model.eval()
 
 
-def autocast(precision: str, device: torch.device) -> torch.autocast:
+def autocast(precision: str, device: torch.device, cached: bool = True) -> torch.autocast:
     """The context in which the network computes; the loss and the optimizer stay in float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=cached)
