@@ -15,13 +15,14 @@ from commands import SWEEP
 from measuring import MEGABYTE, Goal, Table, Topic, number
 
 SIZES, QUICK_SIZES = (100, 1_000, 10_000), (10, 60)
+SEARCHED, QUICK_SEARCHED = 1_000, 20
 REPETITIONS, QUICK_REPETITIONS = 3, 1
 
 
-def measured(folder: Path, trials: int, repetitions: int) -> dict[str, float]:
+def measured(folder: Path, trials: int, repetitions: int, method: str = "grid") -> dict[str, float]:
     """One sweep of so many trials, and what one may ask about it afterwards."""
-    measuring.say(f"{trials} trials")
-    launched = commands.launch(folder, trials, terminal=True)
+    measuring.say(f"{trials} trials, {method}")
+    launched = commands.launch(folder, trials, terminal=True, method=method)
     commands.landed(folder, trials)
     asked = {
         "plan": [SWEEP, "plan", "idle.yaml"],
@@ -35,26 +36,27 @@ def measured(folder: Path, trials: int, repetitions: int) -> dict[str, float]:
     return {"launch": launched.seconds, "peak": launched.peak, **seconds}
 
 
-def table(figures: Mapping[int, Mapping[str, float]], floor: Mapping[int, float], start_up: float) -> Table:
-    rows = [
-        [
-            f"{trials:,}",
-            number(of["launch"]),
-            number(1000 * of["launch"] / trials),
-            number(1000 * (of["launch"] - start_up) / trials),
-            number(1000 * floor[trials] / trials),
-            number(of["peak"] / MEGABYTE),
-            number(of["plan"]),
-            number(of["status"]),
-            number(of["resume"]),
-        ]
-        for trials, of in figures.items()
+def row(name: str, trials: int, of: Mapping[str, float], floor: float, start_up: float) -> list[str]:
+    return [
+        name,
+        number(of["launch"]),
+        number(1000 * of["launch"] / trials),
+        number(1000 * (of["launch"] - start_up) / trials),
+        number(1000 * floor / trials),
+        number(of["peak"] / MEGABYTE),
+        number(of["plan"]),
+        number(of["status"]),
+        number(of["resume"]),
     ]
+
+
+def table(rows: list[list[str]], start_up: float) -> Table:
     columns = ["trials", "launch, s", "ms a trial", "without start-up", "the floor, ms a trial", "peak memory, MB"]
     note = (
         f"The sweeps of the table before, with the live view on; start-up is a sweep of one trial ({start_up:.1f} s). "
         "The floor is MLflow alone, its start-up included. The memory is the orchestrator's. Resume is a launch "
-        "that finds everything done, and prints the table of all trials."
+        "that finds everything done, and prints the table of all trials. The last row is a search over one parameter "
+        "by TPE, which proposes each trial from all before it."
     )
     return Table("Scale", [*columns, "plan, s", "status, s", "resume, s"], rows, note)
 
@@ -75,8 +77,13 @@ def measure(quick: bool) -> Topic:
         for trials in sizes:
             figures[trials] = measured(place(f"sweep-{trials}"), trials, repetitions)
             floor[trials] = commands.write_alone(place(f"floor-{trials}"), trials).seconds
-    kept: dict[str, Any] = {"sweeps": figures, "floor": floor, "start_up": start_up}
-    return Topic(kept, [table(figures, floor, start_up)], [_goal(figures, start_up)])
+        searched = QUICK_SEARCHED if quick else SEARCHED
+        search = measured(place("search"), searched, repetitions, "tpe")
+        search_floor = commands.write_alone(place("search-floor"), searched).seconds
+    rows = [row(f"{trials:,}", trials, of, floor[trials], start_up) for trials, of in figures.items()]
+    rows.append(row(f"{searched:,}, searched", searched, search, search_floor, start_up))
+    kept: dict[str, Any] = {"sweeps": figures, "floor": floor, "search": search, "start_up": start_up}
+    return Topic(kept, [table(rows, start_up)], [_goal(figures, start_up)])
 
 
 def _goal(figures: Mapping[int, Mapping[str, float]], start_up: float) -> Goal:

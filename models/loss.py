@@ -1,5 +1,6 @@
 """The negative evidence lower bound of a VAE whose decoder is a Gaussian of fixed variance."""
 
+import math
 from typing import NamedTuple
 
 from torch import Tensor
@@ -31,3 +32,14 @@ def negative_elbo(
     recon = (images - reconstruction).square().flatten(1).sum(1).mean() / (2 * var)
     kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
     return Loss(recon + kl, recon, kl)
+
+
+def nll_bound(loss: float, var: float, pixels: int) -> float:
+    """The loss with the Gaussian's normalizer, in nats per image: a bound on -log p(x) that compares between `var`.
+
+    Args:
+        loss: of `negative_elbo`.
+        var: the decoder's variance.
+        pixels: of an image.
+    """
+    return loss + pixels / 2 * math.log(2 * math.pi * var)

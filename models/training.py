@@ -10,7 +10,7 @@ from torch import Tensor
 from models import checkpoint, evaluation, figures
 from models.config import TrainConfig
 from models.data import Dataset
-from models.loss import Loss
+from models.loss import Loss, nll_bound
 from models.random import VALIDATION, generator
 from models.vae import VAE, build
 
@@ -105,6 +105,7 @@ class Training:
         random = generator(self.device, self.config.seed, VALIDATION)
         validation = evaluation.evaluate(self.model, data.val, self.config, random)
         metrics |= {f"val_{name}": value for name, value in validation.items()}
+        metrics["val_nll"] = nll_bound(metrics["val_loss"], self.config.var, data.val[0].numel())
         metrics["images_per_second"] = len(data.train) / seconds
         self.history.append({"epoch": self.epoch, **metrics})
         return self.history[-1]

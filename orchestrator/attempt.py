@@ -47,7 +47,7 @@ def run(task: Task, beat: Callable[[], None] = lambda: None) -> Generator[Event,
     journal.mend(task.workdir)
     known = journal.read(task.workdir)
     if known and isinstance(known[-1].event, Finished):  # its process died before it could tell
-        yield known[-1].event
+        yield from (entry.event for entry in known)
         return
     watcher = Watcher(task.divergence, [entry.memory for entry in known], beat)
     with closing(_run(task, watcher)) as events_of_trial:
@@ -85,7 +85,8 @@ def _run(task: Task, watcher: Watcher) -> Generator[Event, None, None]:
         metrics, diagnosis = _final(result)
         watcher.run_ended(metrics)
         finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        yield _exploded(watcher) or Finished(Outcome.COMPLETED, finite, diagnosis=diagnosis)
+        completed = Finished(Outcome.COMPLETED, finite, diagnosis=diagnosis, margin=watcher.margin)
+        yield _exploded(watcher) or completed
     except ExplodedError:
         yield _exploded(watcher) or Finished(Outcome.FAILED, reason="it raised what only `watch` may raise")
     except (Exception, SystemExit) as error:
@@ -127,7 +128,9 @@ def _epochs(generator: Generator[Mapping[str, Any], None, Any], watcher: Watcher
 
 def _exploded(watcher: Watcher) -> Finished | None:
     # also where a function kept to itself what `watch` raised
-    return Finished(Outcome.EXPLODED, explosion=watcher.explosion) if watcher.explosion else None
+    if watcher.explosion is None:
+        return None
+    return Finished(Outcome.EXPLODED, explosion=watcher.explosion, margin=watcher.margin)
 
 
 def _final(result: Any) -> tuple[dict[str, float], str | None]:

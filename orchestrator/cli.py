@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from orchestrator.status import Status
     from orchestrator.terminal.display import Display
+    from orchestrator.trackers import Store
 
 app = typer.Typer(
     name="sweep",
@@ -143,8 +145,8 @@ def plan(file: File, workers: Workers = None, sets: Sets = None, tracking_uri: T
         stderr().print(warning, soft_wrap=True, markup=False)
     made = make(spec, paths.tracking_uri(tracking_uri), workers)
     print_plan(stdout(), made)
-    if made.expansion.invalid:
-        raise InputError(*made.expansion.invalid)
+    if made.invalid:
+        raise InputError(*made.invalid)
 
 
 @app.command()
@@ -154,20 +156,35 @@ def status(
 ) -> None:
     """Count a sweep's trials by outcome; show what runs now and the time left."""
     uri = paths.tracking_uri(tracking_uri)
-    if not paths.exists(uri):
-        raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
-    from orchestrator.trackers import Store
-
-    reader = Store(uri)
+    reader = _store(uri)
     names = reader.sweeps()
     if sweep is not None:
-        wanted = _name_of(sweep)
-        if wanted not in names:
-            raise InputError(f"the store has no sweep {wanted}; it has {', '.join(names) or 'none'}")
-        names = [wanted]
+        names = [_wanted(sweep, names)]
     from orchestrator.terminal.tables import print_status
 
     print_status(stdout(), [_live(reader.status(name), uri) for name in names])
+
+
+@app.command()
+def best(
+    sweep: Annotated[str, typer.Argument(metavar="FILE or NAME")],
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Show a sweep's best configuration, with its interval over seeds, and the command that runs it again."""
+    from orchestrator.ranking import ranking, told_apart_by
+    from orchestrator.terminal.tables import print_best
+
+    uri = paths.tracking_uri(tracking_uri)
+    reader = _store(uri)
+    name = _wanted(sweep, reader.sweeps())
+    asked = reader.asked(name)
+    records = reader.records(name)
+    standings = ranking(records, asked.metric)
+    if not standings:
+        raise InputError(f"no trial of {name} has completed with a value of {asked.metric.name}")
+    sets = [f"--set={name}={standings[0].params[name]}" for name in told_apart_by(standings)]
+    command = f"{_command()} launch {shlex.join([asked.file, *sets])}{_uri_option(tracking_uri)}"
+    print_best(stdout(), asked.metric, standings, command)
 
 
 @app.command()
@@ -238,6 +255,21 @@ def _live(status: "Status", uri: str) -> "Status":
     if paths.sqlite_path(uri) is None:
         return status
     return replace(status, is_live=Workspace(uri, status.name).is_held())
+
+
+def _store(uri: str) -> "Store":
+    if not paths.exists(uri):
+        raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
+    from orchestrator.trackers import Store
+
+    return Store(uri)
+
+
+def _wanted(sweep: str, names: Sequence[str]) -> str:
+    wanted = _name_of(sweep)
+    if wanted not in names:
+        raise InputError(f"the store has no sweep {wanted}; it has {', '.join(names) or 'none'}")
+    return wanted
 
 
 def _name_of(sweep: str) -> str:

@@ -8,6 +8,7 @@ is no explosion, nor are the large losses of a start.
 
 import math
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from orchestrator.events import Explosion
 
 MEDIAN_OF = 9  # losses whose median counts as the level of a run: one lucky batch is no best
 SHARE_OF_GAIN = 0.1
+NEAREST, FARTHEST = 0.01, 3.0  # of a margin, on either side
 
 
 @validated(frozen=True, config=ConfigDict(extra="forbid"))
@@ -50,6 +52,8 @@ class Divergence:
     away_since: tuple[int, int] = (0, 0)  # epoch and step of the first of them
     last_finite: float | None = None
     recent: list[float] = field(default_factory=list)
+    strain: float = 0.0  # how near the level of losses that were not far away has come to the bound, which is 1
+    excess: float = 0.0  # how far beyond it those have come that are far away now
 
     def update(self, step: int, loss: float, epoch: int) -> Explosion | None:
         """Take the next loss in; say where and how it has exploded, if by now it has.
@@ -61,16 +65,18 @@ class Divergence:
         """
         if not math.isfinite(loss):
             before = "" if self.last_finite is None else f" after {self.last_finite:.4g}"
+            self.excess = 10**FARTHEST
             reason = f"{self.name} became {loss}{before} at {_place(epoch, step)}"
             return Explosion(reason, epoch, step or epoch, self.last_finite)
         self.last_finite = loss
         if loss <= self.bound:
-            self.away = 0
+            self.away, self.excess = 0, 0.0
             self._learn(loss, epoch)
             return None
         if self.away == 0:
             self.away_since = (epoch, step)
         self.away += 1
+        self.excess = max(self.excess, self._rise(loss))
         return self.gone(self.patience)
 
     def gone(self, least: int) -> Explosion | None:
@@ -103,7 +109,28 @@ class Divergence:
         level = statistics.median(self.recent)
         if self.level is None or level < self.level:
             self.level, self.level_epoch = level, epoch
+        self.strain = max(self.strain, self._rise(level))
+
+    def _rise(self, loss: float) -> float:
+        """How far a loss is above the run's best, as a share of what the bound allows."""
+        allowed = self.bound - (self.level or 0.0)
+        if self.level is None or not allowed > 0:
+            return 0.0
+        return min((loss - self.level) / allowed, 10**FARTHEST)
 
 
 def _place(epoch: int, step: int) -> str:
     return f"epoch {epoch}, step {step}" if step else f"epoch {epoch}"
+
+
+def margin(series: Iterable[Divergence], *, exploded: bool) -> float:
+    """How far beyond its bound a run's loss came, in powers of ten: 0.01 to 3 if it exploded, -3 to -0.01 if not.
+
+    So a search can tell a run that nearly exploded from one that was far from it. Where nothing but a number that is
+    none tells of an explosion, it is 3.
+    """
+    told = [one.excess if exploded else one.strain for one in series]
+    reached = max(told, default=0.0)
+    if exploded:
+        return min(max(math.log10(reached), NEAREST), FARTHEST) if reached else FARTHEST
+    return max(min(math.log10(reached), -NEAREST), -FARTHEST) if reached else -FARTHEST

@@ -47,7 +47,8 @@ class Explosion:
 class Finished:
     """The end, so many seconds after the last whole epoch.
 
-    `metrics` are the final ones; `reason` says why a trial failed, in a line; `at` is in seconds since 1970.
+    `metrics` are the final ones; `reason` says why a trial failed, in a line; `at` is in seconds since 1970; `margin`
+    says how far beyond an explosion the trial was, as `divergence.margin` tells it.
     """
 
     outcome: Outcome
@@ -55,6 +56,7 @@ class Finished:
     reason: str | None = None
     explosion: Explosion | None = None
     diagnosis: str | None = None
+    margin: float | None = None
     at: float = field(default_factory=time.time, compare=False)
     seconds: float = field(default=0.0, compare=False)
     kind: Literal["finished"] = "finished"

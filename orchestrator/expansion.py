@@ -3,7 +3,7 @@
 import itertools
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Expansion:
     @property
     def varying(self) -> list[str]:
         """The parameters that differ between trials, in the order of the config."""
-        return _varying([trial.params for trial in self.trials])
+        return varying(self.trials)
 
 
 def expand(spec: SweepSpec) -> Expansion:
@@ -46,15 +46,15 @@ def expand(spec: SweepSpec) -> Expansion:
             params = spec.function.resolve(values)
         except ValueError as error:
             repeats += 1
-            names = " ".join(f"{name}={short(value)}" for name, value in values.items())
-            invalid[spec.source.mistake((), f"{names}: {error}")] = None
+            told = " ".join(f"{name}={short(value)}" for name, value in values.items())
+            invalid[spec.source.mistake((), f"{told}: {error}")] = None
             continue
         identity = tuple((name, repr(value)) for name, value in params.items())
         repeats = repeats + 1 if identity in resolved and spec.method == "random" else 0
         resolved.setdefault(identity, params)
-    varying = _varying(list(resolved.values()))
+    names = _varying(list(resolved.values()))
     trials = tuple(
-        Trial(spec.function.name, spec.function.version, params, _label(params, varying) or spec.name)
+        Trial(spec.function.name, spec.function.version, params, label(params, names) or spec.name)
         for params in resolved.values()
     )
     return Expansion(trials, tuple(invalid))
@@ -84,12 +84,18 @@ def _draws(spec: SweepSpec) -> Iterator[dict[str, Any]]:
             yield values if seed is None else {**values, "seed": seed}
 
 
+def varying(trials: Iterable[Trial]) -> list[str]:
+    """The parameters that differ between trials, in the order of the config."""
+    return _varying([trial.params for trial in trials])
+
+
 def _varying(configurations: list[Params]) -> list[str]:
     names = list(configurations[0]) if configurations else []
     return [name for name in names if len({repr(params[name]) for params in configurations}) > 1]
 
 
-def _label(params: Params, names: list[str]) -> str:
+def label(params: Params, names: Iterable[str]) -> str:
+    """What tells a trial from others, for people: "var=0.22 seed=1"."""
     return " ".join(f"{name}={short(params[name])}" for name in names)
 
 

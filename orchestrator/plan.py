@@ -1,15 +1,17 @@
 """The dry run: what a launch would do. Writes nothing, and loads mlflow only where there is a store to read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 from orchestrator import paths
-from orchestrator.expansion import Expansion, expand
+from orchestrator.expansion import expand
 from orchestrator.machine import share
 from orchestrator.record import Record
+from orchestrator.search_space import SearchSpace
 from orchestrator.spec import SweepSpec
-from orchestrator.trial import Outcome, Trial
+from orchestrator.spec.form import LISTED
+from orchestrator.trial import Outcome, Params, Trial
 
 # What the time of an epoch hangs on; a trial is as fast as those with which it shares these.
 PACE = ("dataset", "architecture", "num_layers", "batch_size", "precision")
@@ -20,7 +22,9 @@ class Plan:
     """What each trial's state is, which combinations cannot be, and how long the rest may take."""
 
     spec: SweepSpec
-    expansion: Expansion
+    trials: Sequence[Trial]  # all of them, or those that a search has begun
+    proposals: Sequence[Params]  # like those that a search has yet to make
+    invalid: Sequence[str]  # a line for each combination that cannot be
     outcomes: Mapping[str, Outcome | None]  # by trial_key, of those that the store has
     reusable: Mapping[str, str]  # by trial_key, the other sweep from which a launch would take the result
     workers: int
@@ -28,8 +32,13 @@ class Plan:
 
     @property
     def pending(self) -> list[Trial]:
-        """The trials that a launch would run."""
-        return [trial for trial in self.expansion.trials if not self.is_done(trial)]
+        """The known trials that a launch would run."""
+        return [trial for trial in self.trials if not self.is_done(trial)]
+
+    @property
+    def to_run(self) -> list[Params]:
+        """The parameters of what a launch would run, as far as they are known beforehand."""
+        return [*(trial.params for trial in self.pending), *self.proposals]
 
     def is_done(self, trial: Trial) -> bool:
         """Whether it has its result, here or where a launch would take it from."""
@@ -48,7 +57,6 @@ class Plan:
 
 def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     """Look at a sweep and at the store, without touching either."""
-    expansion = expand(spec)
     own: list[Record] = []
     others: list[Record] = []
     if paths.exists(uri):
@@ -59,13 +67,21 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
     reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_result}
-    shares = share(len(expansion.trials), workers)
-    plan = Plan(spec, expansion, outcomes, reusable, shares.workers, None)
-    return replace(plan, seconds=_estimate(plan.pending, [*own, *others], shares.workers))
+    trials: Sequence[Trial]
+    if spec.method in LISTED:
+        expansion = expand(spec)
+        trials, invalid, proposals = expansion.trials, expansion.invalid, []
+    else:
+        space = SearchSpace(spec)
+        trials, invalid = space.trials(own), ()
+        proposals = space.examples()[:1] * ((spec.run_cap or 0) - len(trials))
+    shares = share(len(trials) + len(proposals), workers)
+    plan = Plan(spec, trials, proposals, invalid, outcomes, reusable, shares.workers, None)
+    return replace(plan, seconds=_estimate(plan, [*own, *others]))
 
 
-def _estimate(pending: Iterable[Trial], records: Iterable[Record], workers: int) -> float | None:
-    """Seconds that the trials may take, from those that took their time before; None if one has no like."""
+def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
+    """Seconds that the rest may take, from trials that took their time before; None if one has no like."""
     paces: dict[tuple[str, ...], list[float]] = {}
     for record in records:
         if record.seconds and record.last_epoch and record.outcome is Outcome.COMPLETED:
@@ -73,12 +89,12 @@ def _estimate(pending: Iterable[Trial], records: Iterable[Record], workers: int)
             key = (function, *(str(record.params.get(name)) for name in PACE))
             for known in (key, (function,)):
                 paces.setdefault(known, []).append(record.seconds / record.last_epoch)
-    total = 0.0
-    for trial in pending:
-        key = (trial.function, *(str(trial.params.get(name)) for name in PACE))
-        pace = paces.get(key) or paces.get((trial.function,))
+    total, function = 0.0, plan.spec.function.name
+    for params in plan.to_run:
+        key = (function, *(str(params.get(name)) for name in PACE))
+        pace = paces.get(key) or paces.get((function,))
         if pace is None:
             return None
-        epochs = trial.params.get("epochs")
+        epochs = params.get("epochs")
         total += median(pace) * (epochs if isinstance(epochs, int) else 1)
-    return total / workers
+    return total / plan.workers

@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter
+
 from orchestrator.printable import in_a_line
 from orchestrator.spec.form import Metric
-from orchestrator.trial import Outcome, Params
+from orchestrator.trial import Outcome, Params, Proposal
+
+PROPOSALS = TypeAdapter(Proposal)
+MARGIN = "explosion_margin"  # the metric that says how far beyond an explosion a trial was
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,11 @@ class Record:
     def threads(self) -> int | None:
         """Threads with which it was begun, and with which it has to go on to end with the same numbers."""
         return int(self.tags["threads"]) if "threads" in self.tags else None
+
+    @property
+    def proposal(self) -> Proposal | None:
+        """Its place in the course of a search, if it was one that began it."""
+        return PROPOSALS.validate_json(self.tags["proposal"]) if "proposal" in self.tags else None
 
     @property
     def last_epoch(self) -> int | None:

@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from orchestrator import journal
-from orchestrator.errors import InputError, StoreError, SweepError
+from orchestrator import journal, samplers
+from orchestrator.errors import StoreError, SweepError
 from orchestrator.events import Event, Finished, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
 from orchestrator.executors.process import ProcessExecutor
-from orchestrator.expansion import Expansion, expand
 from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share
+from orchestrator.observation import Observation
 from orchestrator.paths import redacted
 from orchestrator.record import Record
-from orchestrator.samplers import ListSampler
+from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec
 from orchestrator.table import Table
 from orchestrator.terminal.display import Display
@@ -55,11 +55,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         InputError: combinations are invalid, data are missing, or another launch of this sweep is running.
         StoreError: MLflow does not answer.
     """
-    expansion = expand(spec)
-    if expansion.invalid:
-        raise InputError(*expansion.invalid)
-    if not expansion.trials:
-        raise InputError(f"{spec.source.path}: asks for no trial")
+    sampler = samplers.of(spec)
     with Interrupt() as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.say(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
@@ -67,15 +63,15 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         status = "FAILED"
         try:
             with interrupt.raising():
-                history = insist(lambda: tracker.open(len(expansion.trials)))
+                history = insist(lambda: tracker.open(sampler.total))
             recorder = Recorder(tracker, workspace, display.say)
             try:
-                _Launch(spec, expansion, settings, interrupt, tracker, recorder, workspace, display).run(history)
+                news = _Launch(spec, sampler, settings, interrupt, tracker, recorder, workspace, display).run(history)
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
-                records = insist(lambda: tracker.records(spec.name))
-                table = Table.of(spec, expansion, {record.trial_key: record for record in records})
+                records = insist(lambda: tracker.records(spec.name)) if news else history.values()
+                table = Table.of(spec, sampler.trials, {record.trial_key: record for record in records})
                 insist(lambda: tracker.describe(table))
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
@@ -119,7 +115,7 @@ class Failures:
 @dataclass(frozen=True)
 class _Launch:
     spec: SweepSpec
-    expansion: Expansion
+    sampler: Sampler
     settings: Settings
     interrupt: Interrupt
     tracker: Tracker
@@ -127,44 +123,51 @@ class _Launch:
     workspace: Workspace
     display: Display
 
-    def run(self, history: Mapping[str, Record]) -> None:
-        """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted."""
-        results = {key for key, record in history.items() if record.outcome and record.outcome.is_result}
+    def run(self, history: Mapping[str, Record]) -> bool:
+        """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
+
+        Returns:
+            Whether anything has changed in the store.
+        """
+        reused: dict[str, Record] = {}
         if self.spec.reuse:
             with self.interrupt.raising():
-                results |= insist(lambda: self.tracker.reuse(self.expansion.trials))
+                reused = insist(lambda: self.tracker.reuse(self.sampler.trials))
+                history = {**history, **reused}
+        self.sampler.replay(history, self.workspace.begun(self.spec.function))
         self._tell_of_what_is_left_out(history)
-        sampler = ListSampler(self.expansion.trials)
-        sampler.replay(results)
-        pending = [trial for trial in self.expansion.trials if trial.trial_key not in results]
-        for trial in self.expansion.trials:
-            if trial.trial_key in results:
+        done = 0
+        for trial in self.sampler.trials:
+            record = history.get(trial.trial_key)
+            if record and record.outcome and record.outcome.is_result:
                 self.workspace.remove(trial)
-        if not pending or self.interrupt.requested:
-            return
-        total = len(self.expansion.trials)
-        with self._executor(len(pending)) as executor:
+                done += 1
+        if not self.sampler.has_more or self.interrupt.requested:
+            return bool(reused)
+        with self._executor(self.sampler.total - done) as executor:
             self.display.say("looking at the data")
-            executor.prepare([trial.params for trial in pending])
-            with self.display.live(total, done=total - len(pending)):
-                self._loop(sampler, executor, history)
+            executor.prepare(self.sampler.examples())
+            with self.display.live(self.sampler.total, done):
+                self._loop(executor, history)
+        return True
 
-    def _loop(self, sampler: ListSampler, executor: Executor, history: Mapping[str, Record]) -> None:
+    def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
         failures = Failures()
         while True:
-            while self._takes_more(failures) and executor.has_free_slot and (trial := sampler.ask()):
+            while self._takes_more(failures) and executor.has_free_slot and (trial := self.sampler.ask()):
                 self.display.start(trial)
                 if result := self._catch_up(trial):
-                    self._take(trial, result, sampler)
+                    self._take(trial, result)
                 else:
+                    self.workspace.note(trial)
                     executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
             if executor.idle:
                 self.recorder.wait_for_room(lambda: self.interrupt.requested)
-                if not (self._takes_more(failures) and sampler.has_more):
+                if not (self._takes_more(failures) and self.sampler.has_more):
                     break
                 continue
             for trial, event in executor.events():
-                self._take(trial, event, sampler)
+                self._take(trial, event)
                 if event.is_final:
                     failures.note(event)
         if failures.are_too_many:
@@ -176,15 +179,16 @@ class _Launch:
     def _takes_more(self, failures: "Failures") -> bool:
         return self.recorder.has_room and not (self.interrupt.requested or failures.are_too_many)
 
-    def _take(self, trial: Trial, event: Event, sampler: ListSampler) -> None:
-        if isinstance(event, Finished):
+    def _take(self, trial: Trial, event: Event) -> None:
+        if isinstance(event, Finished) and not event.outcome.is_result:
             self._catch_up(trial)
+        if event.is_final and self.sampler.learns:
+            told = [entry.event for entry in journal.read(self.workspace.of(trial)) if not entry.event.is_final]
+            self.sampler.tell(trial, Observation.of_events(self.spec.metric, [*told, event]))
         self.recorder.put(trial, event)
         self.display.show(trial, event)
         if isinstance(event, Started):
             self._catch_up(trial)
-        if event.is_final:
-            sampler.tell(trial, event)
 
     def _catch_up(self, trial: Trial) -> Finished | None:
         """Record what a process that died had not told any more; its trial's result, if that was part of it."""
@@ -203,7 +207,7 @@ class _Launch:
         return known.threads if known else None
 
     def _tell_of_what_is_left_out(self, history: Mapping[str, Record]) -> None:
-        left_out = len(history.keys() - {trial.trial_key for trial in self.expansion.trials})
+        left_out = len(history.keys() - {trial.trial_key for trial in self.sampler.trials})
         if left_out:
             self.display.say(
                 f"{left_out} trials that the store has of this sweep are of other values or another version than the "
@@ -211,7 +215,7 @@ class _Launch:
             )
 
     def _executor(self, pending: int) -> Executor:
-        function, rule, trials = self.spec.function.name, self.spec.divergence, len(self.expansion.trials)
+        function, rule, trials = self.spec.function.name, self.spec.divergence, self.sampler.total
         if self.settings.executor == "inline":
             return InlineExecutor(function, rule, self.interrupt, share(trials, 1).threads)
         shares = share(trials, self.settings.workers)

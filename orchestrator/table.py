@@ -4,11 +4,12 @@ import bisect
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from orchestrator.durations import duration
-from orchestrator.expansion import Expansion, short
+from orchestrator.expansion import short, varying
 from orchestrator.record import Record
 from orchestrator.spec import ReferenceRow, SweepSpec
 from orchestrator.trial import Outcome, Params, Trial
@@ -39,16 +40,16 @@ class Table:
     varying: tuple[str, ...]
 
     @classmethod
-    def of(cls, spec: SweepSpec, expansion: Expansion, records: Mapping[str, Record]) -> "Table":
+    def of(cls, spec: SweepSpec, trials: Iterable[Trial], records: Mapping[str, Record]) -> "Table":
         """The table of a file's trials, from what the store has of them."""
-        rows = [Row(t, records.get(t.trial_key), _reference(spec, t.params)) for t in expansion.trials]
+        rows = [Row(t, records.get(t.trial_key), _reference(spec, t.params)) for t in trials]
         sign = -1 if spec.metric.goal == "maximize" else 1
 
         def rank(row: Row) -> tuple[bool, float]:
             value = row.record.value(spec.metric) if row.record and row.outcome is Outcome.COMPLETED else None
             return value is None, 0.0 if value is None else sign * value
 
-        return cls(spec, tuple(sorted(rows, key=rank)), tuple(expansion.varying))
+        return cls(spec, tuple(sorted(rows, key=rank)), tuple(varying(row.trial for row in rows)))
 
     def count(self, outcome: Outcome | None) -> int:
         """How many trials ended so; None counts those without an end."""
@@ -56,8 +57,8 @@ class Table:
 
     def header(self) -> list[str]:
         """The columns: what varies, the outcome, the metric, the final metrics, the published ones, the time."""
-        columns = [*(self.varying or ("sweep",)), "outcome", self.spec.metric.name, *self._final()]
-        return [*columns, *(f"published {name}" for name in self._published()), "epochs", "time", "remark"]
+        columns = [*(self.varying or ("sweep",)), "outcome", self.spec.metric.name, *self._final]
+        return [*columns, *(f"published {name}" for name in self._published), "epochs", "time", "remark"]
 
     def cells(self) -> list[list[str]]:
         """The rows as text, in the header's order."""
@@ -79,16 +80,18 @@ class Table:
         outcome = "not run" if record is None else str(record.outcome or "running")
         metrics = record.metrics if record else {}
         value = record.value(self.spec.metric) if record else None
-        figures = [_figure(value), *(_figure(metrics.get(name)) for name in self._final())]
-        published = [self._published_cell(row.reference, name) for name in self._published()]
+        figures = [_figure(value), *(_figure(metrics.get(name)) for name in self._final)]
+        published = [self._published_cell(row.reference, name) for name in self._published]
         epochs = short(record.last_epoch) if record and record.last_epoch else ""
         time = duration(record.seconds) if record and record.seconds else ""
         return [*names, outcome, *figures, *published, epochs, time, record.remark if record else ""]
 
+    @cached_property
     def _final(self) -> list[str]:
         names = [name for name in FINAL if name != self.spec.metric.name]
         return [name for name in names if any(row.record and name in row.record.metrics for row in self.rows)]
 
+    @cached_property
     def _published(self) -> list[str]:
         rows = [row.reference for row in self.rows if row.reference]
         metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
@@ -100,7 +103,7 @@ class Table:
         if name in reference.metrics:
             return _figure(reference.metrics[name])
         # a published outcome has no figures: it stands where the first of them would
-        return str(reference.outcome or "") if name == self._published()[0] else ""
+        return str(reference.outcome or "") if name == self._published[0] else ""
 
 
 def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:

@@ -26,6 +26,14 @@ class Outcome(StrEnum):
         return self in (Outcome.COMPLETED, Outcome.EXPLODED, Outcome.PRUNED)
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """The place of a trial in the course of a search."""
+
+    number: int  # of the sampler's proposals
+    again: tuple[tuple[int, str], ...] = ()  # proposals just before it that were known: number and config_key
+
+
 @dataclass(frozen=True, eq=False)
 class Trial:
     """One run of a trial function, under fully resolved parameters."""
@@ -34,6 +42,7 @@ class Trial:
     version: int
     params: Params
     label: str  # what varies, for people: "var=0.22 seed=1"
+    proposal: Proposal | None = None  # of a search
 
     @cached_property
     def trial_key(self) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.divergence import Divergence, DivergenceRule
+from orchestrator.divergence import Divergence, DivergenceRule, margin
 from orchestrator.events import Explosion
 
 VALIDATION = {"val_loss"}
@@ -76,6 +76,14 @@ class Watcher:
             told = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
             self.explosion = replace(explosion, reason=explosion.reason + told)
             raise ExplodedError(self.explosion.reason)
+
+    @property
+    def margin(self) -> float | None:
+        """How far beyond an explosion the run is, as `divergence.margin` tells it; None where nobody watches."""
+        if not self.rule.enabled:
+            return None
+        series = [*self.by_epoch.values(), *([self.by_step] if self.by_step else [])]
+        return margin(series, exploded=self.explosion is not None)
 
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Take in what a function yielded; sets `explosion` where it tells of one."""

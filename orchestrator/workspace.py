@@ -5,14 +5,30 @@ import os
 import shutil
 import socket
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from orchestrator.errors import HeldError, InputError
 from orchestrator.paths import lock_folder, work_folder
-from orchestrator.trial import Trial
+from orchestrator.trial import Params, Proposal, Trial
+from orchestrator.trial_function import TrialFunction
+
+PROPOSAL_FILE = "proposal.json"
+
+
+@dataclass(frozen=True)
+class _Note:
+    version: int
+    params: Params
+    label: str
+    proposal: Proposal
+
+
+_notes = TypeAdapter(_Note)
 
 
 class Workspace:
@@ -65,6 +81,25 @@ class Workspace:
     def of(self, trial: Trial) -> Path:
         """The trial's own folder."""
         return self.folder / trial.trial_key
+
+    def note(self, trial: Trial) -> None:
+        """Keep what a search has proposed until MLflow has it, which is written later."""
+        if trial.proposal is None:
+            return
+        path = self.of(trial) / PROPOSAL_FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_bytes(_notes.dump_json(_Note(trial.version, trial.params, trial.label, trial.proposal)))
+        unfinished.replace(path)
+
+    def begun(self, function: TrialFunction) -> list[Trial]:
+        """The trials of searches that were noted and have not come to an end in MLflow."""
+        notes = [_notes.validate_json(path.read_bytes()) for path in self.folder.glob(f"*/{PROPOSAL_FILE}")]
+        return [
+            Trial(function.name, note.version, note.params, note.label, note.proposal)
+            for note in notes
+            if note.version == function.version
+        ]
 
     def remove(self, trial: Trial) -> None:
         """Drop what a trial left, once MLflow holds its end."""

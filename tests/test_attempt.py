@@ -28,11 +28,11 @@ def test_a_trial_starts_progresses_by_epoch_and_finishes(run: Run) -> None:
     assert started.pid == os.getpid()
     assert all(isinstance(event, Progress) for event in progress)
     assert [event.epoch for event in progress if isinstance(event, Progress)] == [1, 2, 3]
-    assert finished == Finished(Outcome.COMPLETED, {"final_score": 7.0})
+    assert finished == Finished(Outcome.COMPLETED, {"final_score": 7.0}, margin=-3.0)
 
 
 def test_a_function_that_only_returns_is_a_trial_too(run: Run) -> None:
-    assert run("plain", x=3.0)[-1] == Finished(Outcome.COMPLETED, {"final_score": 3.0})
+    assert run("plain", x=3.0)[-1] == Finished(Outcome.COMPLETED, {"final_score": 3.0}, margin=-3.0)
 
 
 def test_an_exception_fails_the_trial_with_its_reason_in_a_line(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 import math
 import random
+from contextlib import suppress
 
 import pytest
 
@@ -143,3 +144,40 @@ def test_a_final_metric_that_is_not_finite_is_an_explosion_after_the_last_step()
     watcher.epoch_ended(1, {"val_loss": 50.0})
     watcher.run_ended({"ssim": math.nan})
     assert watcher.explosion == Explosion("the final ssim is nan", 1, 7, None)
+
+
+def watched(losses: list[float]) -> Watcher:
+    watcher = Watcher(RULE)
+    with suppress(ExplodedError):
+        for step, loss in enumerate(losses, start=1):
+            watcher.step(step, loss, grad_norm=1.0)
+    return watcher
+
+
+def test_the_margin_of_a_run_is_negative_until_it_explodes_and_grows_with_the_rise() -> None:
+    calm = watched([*healthy(300), *[60.0] * 40]).margin
+    strained = watched([*healthy(300), *[150.0] * 40]).margin
+    exploded = watched([*healthy(300), *[500.0] * 40]).margin
+    far_gone = watched([*healthy(300), *[1e6] * 40]).margin
+    broken = watched([*healthy(300), math.nan]).margin
+    assert None not in (calm, strained, exploded, far_gone, broken)
+    assert -3 <= calm < strained <= -0.01 < 0.01 <= exploded < far_gone <= broken == 3  # type: ignore[operator]
+
+
+def test_a_jump_that_heals_leaves_the_margin_alone() -> None:
+    curve = healthy(400)
+    jumped = [*curve[:200], 1e6, *curve[200:]]
+    assert watched(jumped).margin == watched(curve).margin
+
+
+def test_the_margin_does_not_depend_on_the_scale_of_losses() -> None:
+    curve = [*healthy(300), *[150.0] * 40]
+    assert watched([1000 * loss for loss in curve]).margin == pytest.approx(watched(curve).margin)
+
+
+def test_a_gradient_that_is_none_has_the_largest_margin_and_what_nobody_watches_has_none() -> None:
+    watcher = Watcher(RULE)
+    with pytest.raises(ExplodedError):
+        watcher.step(1, 50.0, math.nan)
+    assert watcher.margin == 3
+    assert Watcher(DivergenceRule(enabled=False)).margin is None

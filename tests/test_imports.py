@@ -14,11 +14,12 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
     {"errors", "durations", "printable", "trial", "interrupt", "machine", "paths"},
-    {"events", "provenance", "trial_function", "workspace"},
-    {"divergence"},
+    {"events", "provenance", "trial_function"},
+    {"divergence", "workspace"},
     {"spec"},
-    {"expansion", "record", "samplers", "schema", "watcher"},
-    {"status", "journal", "table"},
+    {"expansion", "record", "schema", "watcher"},
+    {"observation", "ranking", "search_space", "status", "journal", "table"},
+    {"samplers"},
     {"trackers", "attempt"},
     {"worker"},
     {"plan", "executors"},

@@ -45,7 +45,7 @@ PARAMS = {
     "precision",
 }
 BY_EPOCH = {f"{part}_{term}" for part in ("train", "val") for term in ("loss", "recon", "kl")}
-BY_EPOCH |= {"val_mse", "val_ssim", "grad_norm", "images_per_second"}
+BY_EPOCH |= {"val_nll", "val_mse", "val_ssim", "grad_norm", "images_per_second"}
 FINAL = {"ssim", "mse", "ssim_mean", "mse_mean"}
 
 
@@ -69,7 +69,14 @@ def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, s
 
     assert completed.info.status == "FINISHED"
     assert completed.data.tags["outcome"] == "completed"
-    assert set(completed.data.metrics) == {*BY_EPOCH, *FINAL, "exploded", "best_val_ssim", "best_epoch"}
+    assert set(completed.data.metrics) == {
+        *BY_EPOCH,
+        *FINAL,
+        "exploded",
+        "explosion_margin",
+        "best_val_ssim",
+        "best_epoch",
+    }
     assert completed.data.metrics["exploded"] == 0
     assert all(steps(store, completed, name) == [1, 2, 3] for name in BY_EPOCH)
     assert artifacts(store, completed) == {"loss_curve.png", "reconstructions.png", "samples.png", "model", "images"}
@@ -115,7 +122,7 @@ def test_a_table_too_long_for_mlflow_says_what_it_leaves_out(store: str, write: 
     (parent,) = [run for run in MlflowClient(tracking_uri=store).search_runs(["1"]) if "sweep.role" in run.data.tags]
     assert parent.data.tags["mlflow.note.content"].count("\n| ") == 41
     spec = load(Path("toy.yaml"))
-    short = Table.of(spec, expand(spec), {}).markdown(longest=1000)
+    short = Table.of(spec, expand(spec).trials, {}).markdown(longest=1000)
     left_out = int(short.split("\nand ")[1].split(" more")[0])
     assert len(short) <= 1000
     assert short.count("\n| ") + left_out == 41

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import InputError, NotYetError
+from orchestrator.errors import InputError
 from orchestrator.expansion import expand
 from orchestrator.spec import SweepSpec, load
 from orchestrator.trial import Outcome
@@ -249,12 +249,6 @@ def test_a_grid_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
         f"{name}: {{min: 1, max: 2000}}" for name in ("latent_dim", "batch_size", "epochs")
     )
     assert "trials; at most 10,000 serve; use method: random" in mistakes(tmp_path, text + "}")[0]
-
-
-@pytest.mark.parametrize("method", ["bayes", "tpe", "gp", "cmaes", "qmc"])
-def test_searches_are_not_yet(tmp_path: Path, method: str) -> None:
-    with pytest.raises(NotYetError, match="not yet"):
-        loaded(tmp_path, f"method: {method}")
 
 
 def test_a_range_gives_values_of_the_parameters_own_type(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Generator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ BY_EPOCH = {
     "val_loss",
     "val_recon",
     "val_kl",
+    "val_nll",
     "val_mse",
     "val_ssim",
     "grad_norm",
@@ -221,3 +223,10 @@ def test_explosions_of_real_training_are_seen(architecture: str, lr: float) -> N
     with pytest.raises(ExplodedError):
         drained(train(config, None, watcher.step))
     assert watcher.explosion is not None
+
+
+def test_val_nll_is_the_bound_on_the_likelihood_of_the_gaussian() -> None:
+    config = TrainConfig(dataset="digits", architecture="fc", num_layers=1, latent_dim=2, epochs=1, var=0.1)
+    (epoch,), _ = drained(train(config))
+    normalizer = -torch.distributions.Normal(torch.zeros(784), math.sqrt(0.1)).log_prob(torch.zeros(784)).sum().item()
+    assert epoch["val_nll"] == pytest.approx(epoch["val_loss"] + normalizer, rel=1e-5)

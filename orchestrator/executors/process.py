@@ -26,6 +26,7 @@ from orchestrator.trial import Outcome, Params, Trial
 
 CLOSING_SECONDS = 5
 SECONDS_LATE = 1.0
+MOST_AT_ONCE = 100  # events of a trial, before it is another's turn
 
 
 @dataclass(eq=False)
@@ -150,8 +151,13 @@ class ProcessExecutor:
         for slot, run in busy:
             if stood_still:
                 run.last_sign = time.monotonic()
-            if event := self._event(slot, run):
+            for _ in range(MOST_AT_ONCE):
+                event = self._event(slot, run)
+                if event is None:
+                    break
                 yield run.trial, event
+                if event.is_final:
+                    break
 
     def _answer(self, asked: Worker) -> str | None:
         """What a worker answers, or None where it dies or the sweep is interrupted first."""

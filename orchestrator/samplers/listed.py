@@ -1,31 +1,57 @@
-"""Which trial comes next: ask, tell, replay."""
+"""Trials that are known beforehand: a grid, or random draws."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from orchestrator.events import Finished
-from orchestrator.trial import Trial
+from orchestrator.errors import InputError
+from orchestrator.expansion import expand
+from orchestrator.observation import Observation
+from orchestrator.record import Record
+from orchestrator.spec import SweepSpec
+from orchestrator.trial import Params, Trial
 
 
 class ListSampler:
-    """Proposes the trials of a list, in its order: a grid, or random draws made beforehand."""
+    """Proposes the trials of a list, in its order."""
+
+    learns = False
 
     def __init__(self, trials: Sequence[Trial]) -> None:
+        self.trials = trials
         self._waiting = deque(trials)
 
-    def replay(self, finished: Iterable[str]) -> None:
-        """Leave out the trials with these keys: they have their result."""
-        known = set(finished)
-        self._waiting = deque(trial for trial in self._waiting if trial.trial_key not in known)
+    @classmethod
+    def of(cls, spec: SweepSpec) -> "ListSampler":
+        """All that a file asks for.
 
-    def ask(self) -> Trial | None:
-        """The next trial, or None if there is none left."""
-        return self._waiting.popleft() if self._waiting else None
+        Raises:
+            InputError: combinations are invalid, or there are none.
+        """
+        expansion = expand(spec)
+        if expansion.invalid:
+            raise InputError(*expansion.invalid)
+        if not expansion.trials:
+            raise InputError(f"{spec.source.path}: asks for no trial")
+        return cls(expansion.trials)
+
+    @property
+    def total(self) -> int:
+        return len(self.trials)
 
     @property
     def has_more(self) -> bool:
-        """Whether `ask` has a trial."""
         return bool(self._waiting)
 
-    def tell(self, trial: Trial, event: Finished) -> None:
+    def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
+        """Leave out the trials that have their result."""
+        results = {key for key, record in history.items() if record.outcome and record.outcome.is_result}
+        self._waiting = deque(trial for trial in self._waiting if trial.trial_key not in results)
+
+    def ask(self) -> Trial | None:
+        return self._waiting.popleft() if self._waiting else None
+
+    def tell(self, trial: Trial, observation: Observation) -> None:
         """A list learns nothing from its results."""
+
+    def examples(self) -> Sequence[Params]:
+        return [trial.params for trial in self._waiting]

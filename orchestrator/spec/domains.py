@@ -18,11 +18,22 @@ class Choice:
     values: tuple[Any, ...]
     probabilities: tuple[float, ...] | None = None
 
+    @property
+    def is_constant(self) -> bool:
+        return len(self.values) == 1
+
     def draw(self, rng: random.Random) -> Any:
         return rng.choices(self.values, self.probabilities)[0]
 
     def grid(self) -> tuple[Any, ...]:
         return self.values
+
+    def examples(self) -> tuple[Any, ...]:
+        """Values that stand for all."""
+        return self.values
+
+    def has(self, value: Any) -> bool:
+        return repr(value) in map(repr, self.values)
 
 
 @dataclass(frozen=True)
@@ -36,12 +47,14 @@ class Range:
     step: float | None = None
     integer: bool = False
 
+    is_constant = False
+
     def draw(self, rng: random.Random) -> float:
         if self.integer and self.step == 1 and not self.log:
-            return self._typed(rng.randint(int(self.low), int(self.high)))
+            return self.typed(rng.randint(int(self.low), int(self.high)))
         if self.log:
-            return self._typed(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
-        return self._typed(rng.uniform(self.low, self.high))
+            return self.typed(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
+        return self.typed(rng.uniform(self.low, self.high))
 
     def grid(self) -> tuple[float, ...]:
         """Every multiple of step.
@@ -54,9 +67,16 @@ class Range:
         count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
         if count > MOST_GRID_VALUES:
             raise ValueError(f"{count:,} values are too many for a grid")
-        return tuple(self._typed(self.low + i * self.step) for i in range(count))
+        return tuple(self.typed(self.low + i * self.step) for i in range(count))
 
-    def _typed(self, value: float) -> float:
+    def examples(self) -> tuple[float, ...]:
+        """A value that stands for all."""
+        return (self.typed(self.low),)
+
+    def has(self, value: Any) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def typed(self, value: float) -> float:
         """On a step, within the range, and of the parameter's own type: 1 and 1.0 would be two trials."""
         if self.step is not None:
             # counted from low, and through its shortest decimal form, so that 0.1 * 3 is 0.3

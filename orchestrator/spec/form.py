@@ -11,6 +11,7 @@ MOST_TRIALS = 10_000
 DEFAULT_TRIAL = "models.train:train"
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?$"  # within what file systems and MLflow take
 Method = Literal["grid", "random", "bayes", "tpe", "gp", "cmaes", "qmc"]
+LISTED = ("grid", "random")  # methods whose trials are known beforehand; the others search
 Distribution = Literal[
     "constant",
     "categorical",

@@ -13,14 +13,27 @@ from pydantic import ValidationError
 from orchestrator import trial_function
 from orchestrator.errors import InputError, NotYetError
 from orchestrator.spec.domains import Choice, Domain, domain_of
-from orchestrator.spec.form import IGNORED, Form, Metric, RangeForm, SweepFile, ValueForm, ValuesForm, is_name
+from orchestrator.spec.form import (
+    DEFAULT_TRIAL,
+    IGNORED,
+    LISTED,
+    Form,
+    Metric,
+    RangeForm,
+    Scalar,
+    SweepFile,
+    ValueForm,
+    ValuesForm,
+    is_name,
+)
 from orchestrator.spec.source import Location, Source, note, read, scalar
 from orchestrator.spec.sweep_spec import Reference, ReferenceRow, SweepSpec
 from orchestrator.trial import Outcome, Params
 from orchestrator.trial_function import FunctionError, Parameter, TrialFunction
 
 DEFAULT_METRIC = Metric(name="val_ssim", goal="maximize")
-METHODS = ("grid", "random")
+ALIASES = {"bayes": "tpe"}
+OF_THE_LOSS = ("_loss", "_recon")
 PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 F = TypeVar("F", bound=Form)
 
@@ -86,7 +99,11 @@ class _Checker:
         )
         seeds = self._seeds(form.seeds, function) if "seed" not in constants else ()
         self._refuse_overlaps(domains.keys() - constants.keys(), form.zip, form.configs, bool(form.seeds))
-        self._check_method(form, domains)
+        varying = {name for name, domain in domains.items() if not domain.is_constant}
+        varying |= {name for rows in (zipped, configs) if len(rows) > 1 for row in rows for name in row}
+        # a search of which all was set to constants is a single configuration: it is run again
+        method = "grid" if overrides and not varying else ALIASES.get(form.method, form.method)
+        self._check_method(method, form, domains, varying)
         reference = self._reference(form, function)
         name = self.source.path.stem if form.name is None else form.name
         if not is_name(name):
@@ -102,7 +119,7 @@ class _Checker:
             name=name,
             source=self.source,
             function=function,
-            method=form.method,
+            method=method,
             metric=form.metric or DEFAULT_METRIC,
             domains=domains,
             zipped=zipped,
@@ -124,10 +141,6 @@ class _Checker:
     def _refuse_what_is_not_yet_built(self, content: Mapping[str, Any]) -> None:
         if "early_terminate" in content:
             raise NotYetError(self.source.mistake(("early_terminate",), "pruning is not yet built; take the key out"))
-        method = content.get("method")
-        if method in get_args(SweepFile.model_fields["method"].annotation) and method not in METHODS:
-            message = f"{method} is not yet built; there are {', '.join(METHODS)}"
-            raise NotYetError(self.source.mistake(("method",), message))
 
     def _validated(self, kind: type[F], content: Any, location: Location) -> F | None:
         try:
@@ -263,16 +276,46 @@ class _Checker:
             for name in config.keys() & owners.keys():
                 self._mistake(("configs", i, name), f"is also given under {owners[name]}; give it once")
 
-    def _check_method(self, form: SweepFile, domains: Mapping[str, Domain]) -> None:
-        if form.method == "random" and form.run_cap is None:
-            self._mistake(("method",), "random needs run_cap, the number of trials in total")
-        if form.method != "grid":
+    def _check_method(
+        self, method: str, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]
+    ) -> None:
+        if method != "grid" and form.run_cap is None:
+            self._mistake(("method",), f"{form.method} needs run_cap, the number of trials in total")
+        if form.trial == DEFAULT_TRIAL and "var" in varying:
+            self._refuse_losses_with_var(form)
+        if method not in LISTED:
+            self._check_search(form, domains, varying)
+        if method != "grid":
             return
         for name, domain in domains.items():
             try:
                 domain.grid()
             except ValueError as error:
                 self._mistake(("parameters", name), str(error))
+
+    def _check_search(self, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]) -> None:
+        if form.metric is None:
+            self._mistake(("method",), f"{form.method} needs metric, what it is to make best: {{name: ..., goal: ...}}")
+        if form.reuse:
+            self._mistake(("reuse",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
+        if not varying:
+            self._mistake(
+                ("parameters",), f"{form.method} has nothing to search: give a parameter values, or min and max"
+            )
+        for name, domain in domains.items():
+            if isinstance(domain, Choice) and domain.probabilities is not None:
+                self._mistake(("parameters", name, "probabilities"), "go with method random")
+            elif isinstance(domain, Choice) and not all(isinstance(value, get_args(Scalar)) for value in domain.values):
+                self._mistake(("parameters", name, "values"), f"lists and mappings go with {' and '.join(LISTED)}")
+
+    def _refuse_losses_with_var(self, form: SweepFile) -> None:
+        """A loss has the decoder's variance in it, so it cannot say which variance is best."""
+        if form.metric is not None and form.metric.name.endswith(OF_THE_LOSS):
+            self._mistake(
+                ("metric", "name"),
+                f"{form.metric.name} has var in it, so its values do not compare between values of var; "
+                "use val_ssim, val_mse or val_nll",
+            )
 
     def _reference(self, form: SweepFile, function: TrialFunction) -> Reference | None:
         if form.reference is None:

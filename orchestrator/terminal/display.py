@@ -177,10 +177,10 @@ class LiveDisplay:
                     f"[{STYLES[event.outcome]}]{event.outcome}[/] {escape(trial.label)} "
                     f"[dim]{escape(ending(event).removeprefix(event.outcome).removeprefix(': '))}[/]"
                 )
-        shares = (r.epoch / r.epochs for r in list(self._running.values()) if r.epochs)
-        self._bar.update(self._task, completed=self._done + sum(shares), done=self._done)
 
     def _render(self) -> RenderableType:
+        shares = (r.epoch / r.epochs for r in list(self._running.values()) if r.epochs)
+        self._bar.update(self._task, completed=self._done + sum(shares), done=self._done)
         table = Table(box=None, pad_edge=False)
         for title in ("trial", "epoch", "loss", "rate", "left"):
             table.add_column(title, justify="left" if title == "trial" else "right", header_style="dim")

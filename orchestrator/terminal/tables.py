@@ -8,11 +8,16 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from orchestrator.durations import duration
+from orchestrator.expansion import label
 from orchestrator.plan import Plan
+from orchestrator.ranking import Standing, told_apart_by
+from orchestrator.spec.form import Metric
 from orchestrator.status import Status
 from orchestrator.table import Table
 from orchestrator.terminal.display import STYLES
 from orchestrator.trial import Outcome
+
+MOST_NEAR = 5
 
 
 def print_results(console: Console, table: Table) -> None:
@@ -34,19 +39,45 @@ def print_results(console: Console, table: Table) -> None:
 
 def print_plan(console: Console, plan: Plan) -> None:
     """A row for each trial with its state, then how many are to run and how long that may take."""
-    trials = plan.expansion.trials
-    table = RichTable(box=box.SIMPLE_HEAD, title=f"{plan.spec.name}: {len(trials)} trials of {plan.spec.function.name}")
+    trials, count = plan.trials, len(plan.trials) + len(plan.proposals)
+    table = RichTable(box=box.SIMPLE_HEAD, title=f"{plan.spec.name}: {count} trials of {plan.spec.function.name}")
     for column in ("trial", "trial_key", "state"):
         table.add_column(column, overflow="fold")
     for trial in trials:
         table.add_row(Text(trial.label), trial.trial_key, plan.state(trial))
     console.print(table)
+    if plan.proposals:
+        console.print(f"to be proposed by {plan.spec.method}: {len(plan.proposals)}")
     time = (
         "unknown: no finished trial in the store to learn from"
         if plan.seconds is None
         else f"about {duration(plan.seconds)}"
     )
-    console.print(f"to run: {len(plan.pending)} of {len(trials)}, {plan.workers} at a time; time: {time}")
+    console.print(f"to run: {len(plan.to_run)} of {count}, {plan.workers} at a time; time: {time}")
+
+
+def print_best(console: Console, metric: Metric, standings: Sequence[Standing], command: str) -> None:
+    """The first of the standings, what cannot be told from it, and how to run it again."""
+    first = standings[0]
+    names = told_apart_by(standings)
+    lines = [
+        f"best of {len(standings)} by {metric.name} ({metric.goal}): {label(first.params, names) or 'the only one'}"
+    ]
+    seeds = f"{len(first.values)} seed{'s' * (len(first.values) > 1)}"
+    if first.half_width is None:
+        lines.append(f"{metric.name} {first.mean:.5g} ({seeds}: no interval)")
+    else:
+        lines.append(f"{metric.name} {first.mean:.5g} ± {first.half_width:.2g} (95%, {seeds})")
+    if first.exploded:
+        lines.append(f"{first.exploded} of {first.exploded + len(first.values)} seeds exploded")
+    near = [label(one.params, names) for one in standings[1:] if first.half_width is not None and first.overlaps(one)]
+    if near:
+        lines.append(
+            f"not told apart from it by these seeds: {'; '.join(near[:MOST_NEAR])}{', ...' * (len(near) > MOST_NEAR)}"
+        )
+    lines.append(f"run it again: {command}")
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def print_status(console: Console, sweeps: Sequence[Status]) -> None:

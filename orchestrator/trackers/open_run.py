@@ -7,7 +7,7 @@ from mlflow.entities import Metric as Point
 from mlflow.entities import RunTag
 
 from orchestrator.events import Event, Finished, Progress, Started
-from orchestrator.record import best_name
+from orchestrator.record import MARGIN, best_name
 from orchestrator.spec.form import Metric
 from orchestrator.trial import Outcome
 
@@ -73,6 +73,8 @@ class OpenRun:
         if not end.outcome.is_result:
             return []
         metrics = {**end.metrics, **self.best, "exploded": float(end.outcome is Outcome.EXPLODED)}
+        if end.margin is not None:
+            metrics[MARGIN] = end.margin
         by_epoch = {name: value for name, value in metrics.items() if self.recorded.get(name, 0) > 0}
         alone = {name: value for name, value in metrics.items() if name not in self.recorded}
         # always with the same time: MLflow takes a point that it is told twice for one

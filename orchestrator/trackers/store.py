@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,11 +27,13 @@ from orchestrator.errors import InputError, StoreBusyError, StoreError
 from orchestrator.paths import SQLITE, redacted, sqlite_path
 from orchestrator.printable import in_a_line
 from orchestrator.record import Record
+from orchestrator.spec.form import Metric
 from orchestrator.status import Status
 from orchestrator.trial import Outcome
 
 PARENT = "mlflow.parentRunId"
-ASKED = "sweep.trials"  # on the parent: how many trials its last launch asked for
+# on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
+ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
 PAGE = 1000
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 FINAL_WORDS = ("disk is full", "disk I/O error", "readonly database", "out-of-date database schema")
@@ -43,6 +46,15 @@ FINAL_CODES = (
     "RESOURCE_DOES_NOT_EXIST",
     "UNAUTHENTICATED",
 )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a launch asked for: the metric to compare trials by, and the file as it was named."""
+
+    metric: Metric
+    file: str
+
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -134,6 +146,16 @@ class Store:
         parent = self.parent(experiment) if experiment else None
         asked = parent.data.tags.get(ASKED, "0") if parent else "0"
         return Status(name, self.records(name), int(asked))
+
+    @says_what_mlflow_says
+    def asked(self, name: str) -> Asked:
+        """What the last launch of a sweep asked for."""
+        experiment = self.experiment(name)
+        parent = self.parent(experiment) if experiment else None
+        tags = parent.data.tags if parent else {}
+        if METRIC not in tags:
+            raise InputError(f"the store does not say what the trials of {name} are compared by; launch it once more")
+        return Asked(Metric.model_validate({"name": tags[METRIC], "goal": tags[GOAL]}), tags[FILE])
 
     @says_what_mlflow_says
     def records(self, name: str) -> list[Record]:

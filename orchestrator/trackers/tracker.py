@@ -15,14 +15,24 @@ from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Event, Finished, Started
 from orchestrator.paths import LOG_FILE, sqlite_path, work_folder
 from orchestrator.provenance import provenance
-from orchestrator.record import Record
+from orchestrator.record import PROPOSALS, Record
 from orchestrator.spec import SweepSpec
 from orchestrator.table import Table
 from orchestrator.trackers import reuse
 from orchestrator.trackers.hold import Hold
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.reuse import REUSED
-from orchestrator.trackers.store import ASKED, PARENT, Store, is_the_stores, record_of, says_what_mlflow_says
+from orchestrator.trackers.store import (
+    ASKED,
+    FILE,
+    GOAL,
+    METRIC,
+    PARENT,
+    Store,
+    is_the_stores,
+    record_of,
+    says_what_mlflow_says,
+)
 from orchestrator.trial import Outcome, Params, Trial
 
 STATUS = {
@@ -74,7 +84,14 @@ class Tracker(Store):
         else:
             self.client.update_run(parent.info.run_id, status="RUNNING")
         self.parent_id = parent.info.run_id
-        tags = {**provenance(self.spec.source.path.parent), ASKED: str(trials)}
+        metric = self.spec.metric
+        tags = {
+            **provenance(self.spec.source.path.parent),
+            ASKED: str(trials),
+            METRIC: metric.name,
+            GOAL: metric.goal,
+            FILE: str(self.spec.source.path),
+        }
         self.client.log_batch(self.parent_id, tags=tags_of(tags))
         self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
         self._records = self._known()
@@ -83,17 +100,17 @@ class Tracker(Store):
         return self._records
 
     @says_what_mlflow_says
-    def reuse(self, trials: Iterable[Trial]) -> set[str]:
-        """Copy those trials, not begun here, that another sweep of the store has finished; returns their keys."""
+    def reuse(self, trials: Iterable[Trial]) -> dict[str, Record]:
+        """Copy those trials, not begun here, that another sweep of the store has finished; returns them by key."""
         others = [e for e in self.experiments() if e.experiment_id != self.experiment_id]
-        reused = set()
+        reused: dict[str, Record] = {}
         for trial in trials if others else ():
             if trial.trial_key in self._records:
                 continue
             source = reuse.find(self.client, [e.experiment_id for e in others], trial)
             if source is not None:
                 reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
-                reused.add(trial.trial_key)
+                reused[trial.trial_key] = record_of(source)
         return reused
 
     @says_what_mlflow_says
@@ -180,7 +197,8 @@ class Tracker(Store):
         return OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.metric)
 
     def _identity(self, trial: Trial) -> dict[str, str]:
-        return {
+        proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
+        return proposal | {
             "mlflow.runName": trial.label,
             PARENT: self.parent_id,
             "sweep": self.spec.name,

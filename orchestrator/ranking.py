@@ -1,0 +1,64 @@
+"""Configurations of a sweep by their metric, over their seeds."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from scipy.special import stdtrit
+
+from orchestrator.record import Record
+from orchestrator.spec.form import Metric
+from orchestrator.trial import Outcome, Params
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A configuration, and what its seeds came to."""
+
+    params: Params
+    values: Sequence[float]  # of the metric, of the seeds that completed
+    exploded: int
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.values)
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the mean's 95% interval, by Student's t; None of a single seed."""
+        n = len(self.values)
+        if n < 2:
+            return None
+        return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(self.values) / math.sqrt(n)
+
+    def overlaps(self, other: "Standing") -> bool:
+        """Whether seeds do not tell the two apart: their intervals meet, or one of them has none."""
+        if self.half_width is None or other.half_width is None:
+            return True
+        return abs(self.mean - other.mean) <= self.half_width + other.half_width
+
+
+def ranking(records: Iterable[Record], metric: Metric) -> list[Standing]:
+    """The configurations of which a seed has completed, best first."""
+    by_config: dict[str, list[Record]] = {}
+    for record in records:
+        if record.outcome in (Outcome.COMPLETED, Outcome.EXPLODED):
+            by_config.setdefault(record.tags["config_key"], []).append(record)
+    standings = []
+    for replicates in by_config.values():
+        completed = [record for record in replicates if record.outcome is Outcome.COMPLETED]
+        values = [value for record in completed if (value := record.value(metric)) is not None]
+        if values:
+            standings.append(Standing(replicates[0].params, values, len(replicates) - len(completed)))
+    return sorted(standings, key=lambda standing: standing.mean, reverse=metric.goal == "maximize")
+
+
+def told_apart_by(standings: Sequence[Standing]) -> list[str]:
+    """The parameters in which configurations differ."""
+    params = [standing.params for standing in standings]
+    return [
+        name for name in (params[0] if params else {}) if name != "seed" and len({repr(p[name]) for p in params}) > 1
+    ]

@@ -1,0 +1,57 @@
+"""Which trial comes next: ask, tell, replay."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from orchestrator.observation import Observation
+from orchestrator.record import Record
+from orchestrator.samplers.listed import ListSampler
+from orchestrator.spec import SweepSpec
+from orchestrator.spec.form import LISTED
+from orchestrator.trial import Params, Trial
+
+
+class Sampler(Protocol):
+    """Proposes the trials of a sweep."""
+
+    learns: bool  # whether it wants to be told what became of trials
+
+    @property
+    def total(self) -> int:
+        """How many trials there will be, over all launches."""
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """Those that are known by now, in the order in which they were proposed."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `ask` may have a trial, now or once it has been told of those that run."""
+
+    def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
+        """Take in what the store has of the sweep, by trial_key, and trials that were begun without its knowing.
+
+        What has its result is not asked for again; what has not comes first.
+        """
+
+    def ask(self) -> Trial | None:
+        """The next trial, or None if there is none now."""
+
+    def tell(self, trial: Trial, observation: Observation) -> None:
+        """Say what became of a trial."""
+
+    def examples(self) -> Sequence[Params]:
+        """Configurations for which data must be at hand before the first trial starts."""
+
+
+def of(spec: SweepSpec) -> Sampler:
+    """The sampler that a sweep's method names.
+
+    Raises:
+        InputError: combinations are invalid, or there are none.
+    """
+    if spec.method in LISTED:
+        return ListSampler.of(spec)
+    from orchestrator.samplers.search import SearchSampler  # optuna takes a while to import
+
+    return SearchSampler(spec)

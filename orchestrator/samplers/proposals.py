@@ -1,0 +1,184 @@
+"""Optuna's side of a search: a study in memory, to which every finished configuration is told.
+
+Optuna's samplers see an explosion each in its own way (docs/design.md has the table): as a constraint that is broken,
+by how much, or where a sampler has no notion of that, as a value no better than the worst that was ever seen.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from orchestrator.spec.domains import Choice, Domain
+from orchestrator.spec.form import Metric
+from orchestrator.trial import Params
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+CONSTRAINT = "explosion"  # above 0 where it is broken
+
+
+def _tpe(seed: int) -> BaseSampler:
+    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def _gp(seed: int) -> BaseSampler:
+    return GPSampler(seed=seed, warn_independent_sampling=False)
+
+
+def _cmaes(seed: int) -> BaseSampler:
+    return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+
+
+def _qmc(seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+
+
+SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "cmaes": _cmaes, "qmc": _qmc}
+TAKES_CONSTRAINTS = {"tpe", "gp"}
+TAKES_PRUNED = {"tpe"}  # learns from a trial without a value, too
+KEEPS_STATE = {"cmaes", "qmc"}  # in the study: what is told again must have been asked for again
+KEEPS_SEED = {"qmc"}  # a sequence has one seed; others draw anew for each proposal
+
+
+class Proposals:
+    """Asks a sampler for configurations and tells it what became of them.
+
+    A proposal hangs on the search's seed, on its own number, and on what was told before it: a study that is told the
+    same again, in the same order, goes on with the same proposals.
+    """
+
+    def __init__(self, method: str, metric: Metric, domains: Mapping[str, Domain], seed: int) -> None:
+        self.method, self.domains, self.seed = method, domains, seed
+        self.space = {name: distribution(domain) for name, domain in domains.items()}
+        self.sign = 1 if metric.goal == "maximize" else -1
+        self._study = optuna.create_study(direction=metric.goal)
+        self._open: dict[int, Trial] = {}
+        self._worst: float | None = None
+        self._untold: list[tuple[Trial, float]] = []  # explosions, as long as there is no value to compare them with
+
+    def ask(self, known: Params | None = None) -> tuple[int, dict[str, Any]]:
+        """The next configuration; or `known`, which is asked for once more after a restart.
+
+        Returns:
+            Its number, to be told with its result, and the values of the domains.
+        """
+        number = len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = _Typed(self._sampler(number), self.domains, known, self.method in KEEPS_STATE)
+        trial = self._study.ask(self.space)
+        self._open[number] = trial
+        return number, dict(trial.params)
+
+    def skip(self, number: int) -> None:
+        """Have the next configuration be that of a number, as if those before had been asked for and dropped."""
+        while len(self._study.get_trials(deepcopy=False)) < number:
+            if self.method in KEEPS_STATE:
+                self.drop(self.ask()[0])
+            else:
+                self._study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+
+    def drop(self, number: int) -> None:
+        """Forget a configuration of which there will be no result."""
+        self._study.tell(self._open.pop(number), state=TrialState.FAIL)
+
+    def tell(self, number: int, value: float | None, margin: float | None) -> None:
+        """Say what became of a configuration.
+
+        Args:
+            number: that `ask` gave.
+            value: of the metric; None where there is none.
+            margin: how far it was beyond an explosion, above 0 if it exploded; None if nobody knows.
+        """
+        trial = self._open.pop(number)
+        exploded = margin is not None and margin > 0
+        if self.method in TAKES_CONSTRAINTS:
+            trial.set_constraint(CONSTRAINT, 0.0 if margin is None else margin)
+        if exploded and self.method in TAKES_PRUNED:
+            self._study.tell(trial, state=TrialState.PRUNED)
+        elif exploded:
+            self._untold.append((trial, margin or 0.0))
+        elif value is None:
+            self._study.tell(trial, state=TrialState.FAIL)
+        else:
+            self._worst = value if self._worst is None else self.sign * min(self.sign * value, self.sign * self._worst)
+            self._study.tell(trial, value)
+        if self._worst is not None:
+            for one, by in self._untold:
+                self._study.tell(one, self._bad_value(by))
+            self._untold.clear()
+
+    def _bad_value(self, margin: float) -> float:
+        """For samplers that compare values alone: worse than all others, and the worse the farther beyond."""
+        worst = self._worst or 0.0
+        if self.method in TAKES_CONSTRAINTS:
+            return worst
+        return worst - self.sign * (margin * max(abs(worst), 1e-6))
+
+    def _sampler(self, number: int) -> BaseSampler:
+        entropy = (self.seed,) if self.method in KEEPS_SEED else (self.seed, number)
+        return SAMPLERS[self.method](int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+
+
+class _Typed(BaseSampler):
+    """Another sampler, with each value as the parameter has it (on a step, say), or with values that are known."""
+
+    def __init__(
+        self, inner: BaseSampler, domains: Mapping[str, Domain], known: Params | None, keeps_state: bool
+    ) -> None:
+        self.inner, self.domains, self.known, self.keeps_state = inner, domains, known, keeps_state
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self.inner.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if self.known is not None and not self.keeps_state:
+            return {}
+        proposed = self.inner.sample_relative(study, trial, search_space)
+        return {name: self._value(name, value) for name, value in proposed.items()}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        if self.known is not None:
+            return self.known[param_name]
+        return self._value(param_name, self.inner.sample_independent(study, trial, param_name, param_distribution))
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self.inner.before_trial(study, trial)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
+        self.inner.after_trial(study, trial, state, values)
+
+    def _value(self, name: str, value: Any) -> Any:
+        if self.known is not None:
+            return self.known[name]
+        domain = self.domains[name]
+        return value if isinstance(domain, Choice) else domain.typed(value)
+
+
+def distribution(domain: Domain) -> BaseDistribution:
+    """What Optuna calls a domain."""
+    if isinstance(domain, Choice):
+        return CategoricalDistribution(domain.values)
+    if domain.integer and not domain.log and domain.step == 1:
+        return IntDistribution(int(domain.low), int(domain.high))
+    if domain.integer and domain.log and domain.step == 1:
+        return IntDistribution(int(domain.low), int(domain.high), log=True)
+    # steps are counted by the domain itself, which keeps values in their shortest decimal form
+    return FloatDistribution(domain.low, domain.high, log=domain.log)

@@ -1,0 +1,278 @@
+"""What every search method keeps: ask, tell, replay, explosions, failures, repeats, seeds, and a budget."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator import samplers
+from orchestrator.errors import InputError
+from orchestrator.observation import Observation
+from orchestrator.record import MARGIN, PROPOSALS, Record
+from orchestrator.samplers import Sampler
+from orchestrator.samplers.search import REPEATS
+from orchestrator.spec import SweepSpec, load
+from orchestrator.trial import Outcome, Trial
+
+GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
+METHODS = ("tpe", "gp", "cmaes", "qmc")
+HEAD = "trial: toys:train\nmethod: {method}\nmetric: {{name: score, goal: maximize}}\nrun_cap: {cap}\n"
+SPEC = """
+trial: toys:train
+method: {method}
+metric: {{name: score, goal: maximize}}
+run_cap: {cap}
+parameters:
+  x: {{min: 0.01, max: 1.0, distribution: log_uniform_values}}
+  pause: {{min: 0.0, max: 1.0}}
+  mode: {{values: [fine, text]}}
+"""
+CLIFF = 0.1  # in x: below, a toy explodes
+
+Load = Callable[..., SweepSpec]
+
+
+@pytest.fixture
+def spec(write: Callable[[str], Path]) -> Load:
+    def loaded(method: str, text: str = SPEC, cap: int = 14, more: str = "") -> SweepSpec:
+        return load(write(text.format(method=method, cap=cap) + more))
+
+    return loaded
+
+
+def toy(trial: Trial) -> Observation:
+    """Better as x falls, until it explodes."""
+    x = trial.params["x"]
+    if x < CLIFF:
+        return Observation(Outcome.EXPLODED, None, math.log10(CLIFF / x) + 0.01)
+    seed = trial.params["seed"]
+    return Observation(
+        Outcome.COMPLETED, -x - (trial.params["pause"] - 0.5) ** 2 - seed / 8, math.log10(CLIFF / x) - 0.01
+    )
+
+
+def record(trial: Trial, seen: Observation | None) -> Record:
+    """What the store has of a trial."""
+    metrics = {} if seen is None or seen.value is None else {"best_score": seen.value}
+    if seen is not None and seen.margin is not None:
+        metrics[MARGIN] = seen.margin
+    tags = {"proposal": PROPOSALS.dump_json(trial.proposal).decode()} if trial.proposal else {}
+    outcome = None if seen is None else seen.outcome
+    return Record(trial.trial_key, trial.trial_key, trial.label, outcome, "", trial.params, metrics, tags)
+
+
+class Search:
+    """A search by one worker, and the store that it leaves."""
+
+    def __init__(self, spec: SweepSpec, history: dict[str, Record] | None = None) -> None:
+        self.sampler: Sampler = samplers.of(spec)
+        self.history = history or {}
+        self.sampler.replay(self.history, [])
+        self.asked: list[Trial] = []
+
+    def run(self, trials: int = 1000, outcome_of: Callable[[Trial], Observation] = toy) -> "Search":
+        while len(self.asked) < trials and (trial := self.sampler.ask()):
+            self.asked.append(trial)
+            seen = outcome_of(trial)
+            self.sampler.tell(trial, seen)
+            self.history[trial.trial_key] = record(trial, seen)
+        return self
+
+    @property
+    def keys(self) -> list[str]:
+        return [trial.trial_key for trial in self.asked]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_proposals_are_new_within_their_ranges_and_as_many_as_the_budget(spec: Load, method: str) -> None:
+    search = Search(spec(method)).run()
+    assert len(set(search.keys)) == len(search.asked) == 14
+    assert not search.sampler.has_more
+    for trial in search.asked:
+        assert 0.01 <= trial.params["x"] <= 1
+        assert 0 <= trial.params["pause"] <= 1
+        assert trial.params["mode"] in ("fine", "text")
+        assert trial.label.startswith("x=")
+    assert len({trial.params["mode"] for trial in search.asked}) == 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_seed_of_a_search_decides_its_proposals(spec: Load, method: str) -> None:
+    text = SPEC + "seed: {seed}\n"
+    searches = [Search(spec(method, text.replace("{seed}", str(seed)), cap=6)).run() for seed in (0, 0, 1)]
+    assert searches[0].keys == searches[1].keys
+    assert not set(searches[0].keys) & set(searches[2].keys)
+
+
+@pytest.mark.parametrize("cut", [1, 7, 12])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_search_that_was_cut_off_goes_on_as_if_it_never_was(spec: Load, method: str, cut: int) -> None:
+    untouched = Search(spec(method)).run()
+    first = Search(spec(method)).run(cut)
+    begun = first.sampler.ask()  # it was running when the launch was killed
+    assert begun is not None
+    second = Search(spec(method), {**first.history, begun.trial_key: record(begun, None)}).run()
+    assert second.keys[0] == begun.trial_key
+    assert first.keys + second.keys == untouched.keys
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_was_proposed_and_not_yet_in_the_store_comes_first(spec: Load, method: str) -> None:
+    first = Search(spec(method)).run(5)
+    begun = [first.sampler.ask(), first.sampler.ask()]
+    assert None not in begun
+    sampler = samplers.of(spec(method))
+    sampler.replay(first.history, [trial for trial in reversed(begun) if trial])
+    assert [trial.trial_key for trial in (sampler.ask(), sampler.ask()) if trial] == [t.trial_key for t in begun if t]
+    assert len(sampler.trials) == 7
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_larger_budget_goes_on_with_the_search(spec: Load, method: str) -> None:
+    small = Search(spec(method, cap=8)).run()
+    assert not Search(spec(method, cap=8), dict(small.history)).sampler.has_more
+    larger = Search(spec(method, cap=12), dict(small.history)).run()
+    assert small.keys + larger.keys == Search(spec(method, cap=12)).run().keys
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_search_in_which_everything_explodes_goes_on(spec: Load, method: str) -> None:
+    search = Search(spec(method)).run(outcome_of=lambda _: Observation(Outcome.EXPLODED, None, 3.0))
+    assert len(set(search.keys)) == 14
+
+
+@pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "cmaes"])
+def test_explosions_teach_a_sampler_to_keep_away(spec: Load, method: str) -> None:
+    one = SPEC.replace(
+        "  pause: {{min: 0.0, max: 1.0}}\n  mode: {{values: [fine, text]}}\n", "  epochs: {{min: 3, max: 9}}\n"
+    )
+    late = 0
+    for seed in range(3):
+        search = Search(spec(method, one + f"seed: {seed}\n", cap=40)).run(
+            outcome_of=lambda trial: (
+                toy(trial) if trial.params["x"] < CLIFF else replace(toy(trial), value=-abs(trial.params["x"] - 0.4))
+            )
+        )
+        late += sum(trial.params["x"] < CLIFF for trial in search.asked[20:])
+    assert late <= 12  # of 60; at random, half of them would
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_failed_trial_is_tried_again_by_the_next_launch_and_keeps_its_place(spec: Load, method: str) -> None:
+    failed = Search(spec(method, cap=6)).run(
+        outcome_of=lambda trial: (
+            Observation(Outcome.FAILED) if trial.proposal and trial.proposal.number == 2 else toy(trial)
+        )
+    )
+    assert len(failed.asked) == 6
+    again = Search(spec(method, cap=6), dict(failed.history)).run()
+    assert again.keys == [failed.keys[2]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_pruned_trials_count_with_what_they_reached(spec: Load, method: str) -> None:
+    search = Search(spec(method)).run(
+        outcome_of=lambda trial: replace(toy(trial), outcome=Outcome.PRUNED, margin=-1.0, value=0.5)
+    )
+    assert len(search.asked) == 14
+    resumed = Search(spec(method), dict(search.history))
+    assert not resumed.sampler.has_more
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_configuration_runs_for_each_seed_within_the_budget(spec: Load, method: str) -> None:
+    search = Search(spec(method, cap=11, more="seeds: [3, 4, 5]\n")).run()
+    assert len(search.asked) == 11
+    configurations = [search.asked[i : i + 3] for i in range(0, 11, 3)]
+    assert all(len({trial.config_key for trial in trials}) == 1 for trials in configurations)
+    assert [[trial.params["seed"] for trial in trials] for trials in configurations] == [[3, 4, 5]] * 3 + [[3, 4]]
+
+
+@pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "cmaes", "qmc"])
+def test_a_sampler_that_stays_with_what_it_knows_is_given_another_seed(spec: Load, method: str) -> None:
+    few = HEAD + "parameters: {{x: {{values: [0.2, 0.4]}}}}\n"
+    untouched = Search(spec(method, few, cap=12)).run()
+    assert len(set(untouched.keys)) == 12
+    assert {trial.params["x"] for trial in untouched.asked} == {0.2, 0.4}
+    assert any(trial.proposal and len(trial.proposal.again) == REPEATS for trial in untouched.asked)
+    for cut in (3, 8):
+        first = Search(spec(method, few, cap=12)).run(cut)
+        assert first.keys + Search(spec(method, few, cap=12), dict(first.history)).run().keys == untouched.keys
+
+
+def test_a_space_without_seeds_ends_when_all_of_it_is_known(spec: Load, folder: Path) -> None:
+    (folder / "seedless.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    x: float = 1.0\n\n"
+        "def train(config: Config):\n    return {'score': config.x}\n"
+    )
+    few = HEAD.replace("toys", "seedless") + "parameters: {{x: {{values: [1, 2, 3]}}}}\n"
+    search = Search(spec("tpe", few)).run(
+        outcome_of=lambda trial: Observation(Outcome.COMPLETED, trial.params["x"], -1.0)
+    )
+    assert sorted(trial.params["x"] for trial in search.asked) == [1, 2, 3]
+    assert not search.sampler.has_more
+
+
+def test_invalid_combinations_are_not_proposed(spec: Load) -> None:
+    text = HEAD + "parameters: {{x: {{values: [13, 14]}}, mode: {{values: [raise, fine]}}}}\nseeds: [0]\n"
+    search = Search(spec("tpe", text, cap=3)).run(
+        outcome_of=lambda trial: Observation(Outcome.COMPLETED, trial.params["x"], -1.0)
+    )
+    assert {(trial.params["x"], trial.params["mode"]) for trial in search.asked} == {
+        (13, "fine"),
+        (14, "fine"),
+        (14, "raise"),
+    }
+
+
+def test_rows_are_searched_as_wholes(spec: Load) -> None:
+    text = HEAD + "zip: {{x: [1, 2], pause: [3, 4]}}\nconfigs: [{{epochs: 5}}, {{epochs: 6}}]\n"
+    search = Search(spec("tpe", text, cap=4)).run(outcome_of=lambda trial: Observation(Outcome.COMPLETED, 1.0, -1.0))
+    assert {(trial.params["x"], trial.params["pause"]) for trial in search.asked} == {(1, 3), (2, 4)}
+    resumed = Search(spec("tpe", text, cap=4), dict(search.history))
+    assert len(resumed.sampler.trials) == 4
+
+
+def test_steps_are_kept(spec: Load) -> None:
+    text = HEAD + (
+        "parameters:\n  x: {{min: 0.5, max: 2, q: 0.1, distribution: q_uniform}}\n"
+        "  epochs: {{min: 1, max: 90, distribution: log_uniform_values}}\n"
+    )
+    for trial in (
+        Search(spec("tpe", text))
+        .run(outcome_of=lambda trial: Observation(Outcome.COMPLETED, trial.params["x"], -1.0))
+        .asked
+    ):
+        assert trial.params["x"] == float(f"{trial.params['x']:.1f}")
+        assert isinstance(trial.params["epochs"], int)
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("method: tpe\nmetric: {name: score}\nparameters: {x: {min: 1, max: 2}}", "tpe needs run_cap"),
+        ("method: bayes\nrun_cap: 3\nparameters: {x: {min: 1, max: 2}}", "bayes needs metric"),
+        ("method: tpe\nrun_cap: 3\nmetric: {name: score}\nparameters: {x: 1}", "has nothing to search"),
+        (
+            "method: gp\nrun_cap: 3\nreuse: true\nmetric: {name: score}\nparameters: {x: {min: 1, max: 2}}",
+            "reuse: goes with",
+        ),
+        (
+            "method: tpe\nrun_cap: 3\nmetric: {name: score}\n"
+            "parameters: {x: {values: [1, 2], probabilities: [0.5, 0.5]}}",
+            "go with method random",
+        ),
+    ],
+)
+def test_searches_that_cannot_be_are_refused(write: Callable[[str], Path], text: str, mistake: str) -> None:
+    with pytest.raises(InputError, match=mistake):
+        load(write("trial: toys:train\n" + text))
+
+
+def test_a_loss_with_var_in_it_is_no_goal_of_a_sweep_over_var(write: Callable[[str], Path]) -> None:
+    for method in ("method: grid", "method: tpe\nrun_cap: 3"):
+        with pytest.raises(InputError, match=r"metric\.name: val_loss has var in it.*use val_ssim, val_mse or val_nll"):
+            load(write(f"{method}\nmetric: {{name: val_loss}}\nparameters: {{var: {{values: [0.1, 0.2]}}}}"))
+    load(write("metric: {name: val_loss}\nparameters: {lr: {values: [0.1, 0.2]}}"))
