@@ -9,7 +9,9 @@ import pytest
 
 from orchestrator.errors import InputError
 from orchestrator.expansion import expand
+from orchestrator.search_space import SearchSpace
 from orchestrator.spec import load
+from orchestrator.spec.form import LISTED
 
 SECONDS = 1.0  # of the processor, a file
 SHIPPED = [path.read_bytes() for path in sorted((Path(__file__).parent.parent / "sweeps").rglob("*.yaml"))]
@@ -22,6 +24,8 @@ OWN = [
     b"method: random\nrun_cap: 7\nseeds: [0, 1]\nparameters:\n"
     b"  var: {values: [0.5, 0.7], probabilities: [0.25, 0.75]}\n"
     b"  batch_size: {min: 3, max: 6, distribution: log_uniform}\nmetric: {name: val_ssim, goal: maximize}\n",
+    b"method: tpe\nrun_cap: 9\nmetric: {name: val_ssim, goal: maximize}\nparameters:\n"
+    b"  var: {min: 0.1, max: 0.9, distribution: log_uniform_values}\n  architecture: {values: [conv, fc]}\n",
     b"divergence: {factor: 5, patience: 20, enabled: true}\nretries: 2\nstall_seconds: 120\nreuse: false\n"
     b"parameters:\n  dataset: digits\n  lr:\n    value: 5e-3\n  epochs: {min: 1, max: 100}\n",
     b"base: &a {values: [1, 2]}\nparameters:\n  <<: *a\n  epochs: *a\n  num_layers: *a\n",
@@ -152,7 +156,11 @@ def damaged(seed: int) -> bytes:
 def mistakes(path: Path) -> Sequence[str]:
     """What is wrong with a file, read as `sweep plan` and `sweep launch` do, which then exit with 2."""
     try:
-        return expand(load(path)).invalid
+        spec = load(path)
+        if spec.method in LISTED:
+            return expand(spec).invalid
+        SearchSpace(spec).examples()
+        return ()
     except InputError as error:
         return error.mistakes or ("",)
 
