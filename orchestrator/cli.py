@@ -194,9 +194,23 @@ def report(sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME ...
 
 
 @app.command()
-def dashboard(sweep: Annotated[str, typer.Argument(metavar="FILE or NAME")]) -> None:
-    """Not yet: optuna-dashboard on a sweep's study."""
-    raise NotYetError(f"sweep dashboard {sweep}: not yet built; `sweep ui` opens the MLflow UI")
+def dashboard(
+    sweep: Annotated[str, typer.Argument(metavar="FILE or NAME")],
+    tracking_uri: TrackingUri = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8080,
+) -> None:
+    """Open optuna-dashboard on a sweep, on 127.0.0.1; it follows while the sweep runs."""
+    from orchestrator.samplers.dashboard import serve
+    from orchestrator.spec import load
+
+    reader = _store(paths.tracking_uri(tracking_uri))
+    name = _wanted(sweep, reader.sweeps())
+    spec = load(Path(sweep) if _is_file(sweep) else Path(reader.asked(name).file))
+    typer.echo(f"optuna-dashboard: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    try:
+        serve(spec, lambda: reader.records(name), port)
+    except OSError as error:
+        raise InputError(f"--port {port}: {error.strerror}; take another") from error
 
 
 @app.command()
@@ -274,11 +288,15 @@ def _wanted(sweep: str, names: Sequence[str]) -> str:
 
 def _name_of(sweep: str) -> str:
     """The sweep that a FILE or NAME means."""
-    if sweep.endswith((".yaml", ".yml")) or Path(sweep).is_file():
+    if _is_file(sweep):
         from orchestrator.spec import load
 
         return load(Path(sweep)).name
     return sweep
+
+
+def _is_file(sweep: str) -> bool:
+    return sweep.endswith((".yaml", ".yml")) or Path(sweep).is_file()
 
 
 def _command() -> str:

@@ -157,10 +157,9 @@ def mistakes(path: Path) -> Sequence[str]:
     """What is wrong with a file, read as `sweep plan` and `sweep launch` do, which then exit with 2."""
     try:
         spec = load(path)
-        if spec.method in LISTED:
-            return expand(spec).invalid
-        SearchSpace(spec).examples()
-        return ()
+        if spec.method not in LISTED:
+            SearchSpace(spec).examples()
+        return expand(spec).invalid if spec.method in LISTED else ()
     except InputError as error:
         return error.mistakes or ("",)
 

@@ -1,0 +1,117 @@
+"""A sweep as an Optuna study in memory, for optuna-dashboard; kept current while the sweep runs."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState, create_trial
+from optuna_dashboard import run_server
+
+from orchestrator.errors import StoreError
+from orchestrator.record import MARGIN, Record
+from orchestrator.spec import SweepSpec
+from orchestrator.spec.domains import Range
+from orchestrator.trial import Outcome
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+HOST = "127.0.0.1"
+SECONDS_BETWEEN_LOOKS = 5.0
+STATES = {
+    Outcome.COMPLETED: TrialState.FAIL,  # where it has told no value of the metric
+    Outcome.EXPLODED: TrialState.PRUNED,  # so that the dashboard counts it as one that has told something
+    Outcome.PRUNED: TrialState.PRUNED,
+    Outcome.FAILED: TrialState.FAIL,
+    Outcome.INTERRUPTED: TrialState.FAIL,
+}
+
+
+class Mirror:
+    """Shows in a study what the store has of a sweep."""
+
+    def __init__(self, spec: SweepSpec) -> None:
+        self.metric = spec.metric
+        self.storage = InMemoryStorage()
+        study = optuna.create_study(storage=self.storage, study_name=spec.name, direction=spec.metric.goal)
+        self._study = self.storage.get_study_id_from_name(study.study_name)
+        self._axes = axes(spec)
+        self._running: dict[str, int] = {}  # Optuna's id of a trial, by run_id
+        self._ended: set[str] = set()
+
+    def show(self, records: Iterable[Record]) -> None:
+        """Add what is new of these."""
+        for record in records:
+            if record.run_id in self._ended or not self._fits(record):
+                continue
+            if record.run_id not in self._running:
+                params = {name: record.params[name] for name in self._axes}
+                trial = create_trial(state=TrialState.RUNNING, params=params, distributions=dict(self._axes))
+                self._running[record.run_id] = self.storage.create_new_trial(self._study, trial)
+            if record.outcome is not None:
+                self._end(record, record.outcome)
+
+    def _end(self, record: Record, outcome: Outcome) -> None:
+        trial, value = self._running.pop(record.run_id), record.value(self.metric)
+        told: dict[str, Any] = {"outcome": outcome.value, "remark": record.remark, "run_id": record.run_id}
+        if MARGIN in record.metrics:
+            told[MARGIN] = record.metrics[MARGIN]
+        for name, what in told.items():
+            self.storage.set_trial_user_attr(trial, name, what)
+        if outcome is Outcome.COMPLETED and value is not None:
+            self.storage.set_trial_state_values(trial, TrialState.COMPLETE, [value])
+        else:
+            self.storage.set_trial_state_values(trial, STATES[outcome])
+        self._ended.add(record.run_id)
+
+    def _fits(self, record: Record) -> bool:
+        """Whether its values have a place on the axes; those of an earlier version of the file may have none."""
+        try:
+            return all(axis._contains(axis.to_internal_repr(record.params[name])) for name, axis in self._axes.items())
+        except (KeyError, ValueError):
+            return False
+
+
+def axes(spec: SweepSpec) -> dict[str, BaseDistribution]:
+    """The parameters that vary, each with the values that it may take; numbers are drawn on an axis of numbers."""
+    found: dict[str, BaseDistribution] = {}
+    choices: dict[str, list[Any]] = {}
+    for name, domain in spec.domains.items():
+        if isinstance(domain, Range):
+            found[name] = FloatDistribution(domain.low, domain.high, log=domain.log)
+        else:
+            choices[name] = list(domain.values)
+    for row in (*spec.zipped, *spec.configs):
+        for name, value in row.items():
+            choices.setdefault(name, []).append(value)
+    for name, values in choices.items():
+        if len({repr(value) for value in values}) > 1:
+            found[name] = _axis(values)
+    return found
+
+
+def _axis(values: Iterable[Any]) -> BaseDistribution:
+    distinct = list({repr(value): value for value in values}.values())
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in distinct):
+        return FloatDistribution(min(distinct), max(distinct))
+    scalars = (bool, int, float, str, type(None))
+    return CategoricalDistribution([value if isinstance(value, scalars) else repr(value) for value in distinct])
+
+
+def serve(spec: SweepSpec, records: Callable[[], Iterable[Record]], port: int) -> None:
+    """Open the dashboard on 127.0.0.1, and keep it current, until it is ended by Ctrl-C."""
+    mirror = Mirror(spec)
+    mirror.show(records())
+    threading.Thread(target=_follow, args=(mirror, records), daemon=True).start()
+    run_server(mirror.storage, host=HOST, port=port)
+
+
+def _follow(mirror: Mirror, records: Callable[[], Iterable[Record]]) -> None:
+    while True:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+        with suppress(StoreError):  # it may answer again
+            mirror.show(records())

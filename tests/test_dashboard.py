@@ -1,0 +1,94 @@
+"""A sweep in optuna-dashboard, asked as a browser asks."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Write = Callable[..., Path]
+Sweep = Callable[..., subprocess.CompletedProcess[str]]
+SEARCH = """
+trial: toys:train
+method: tpe
+metric: {{name: score, goal: maximize}}
+run_cap: {cap}
+parameters: {{x: {{min: 0.1, max: 10, distribution: log_uniform_values}}, mode: {{values: [fine, rise]}}, epochs: 7}}
+"""
+
+
+@pytest.fixture
+def port() -> int:
+    with closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture
+def dashboard(store: str, port: int) -> Iterator[Callable[[str], None]]:
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(sweep: str) -> None:
+        command = [sys.executable, "-m", "orchestrator", "dashboard", sweep, "--port", str(port)]
+        running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ))
+
+    yield start
+    for process in running:
+        process.terminate()
+        assert process.wait(20) == -signal.SIGTERM
+
+
+def asked(port: int, path: str) -> Any:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
+                return json.load(answer)
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_the_dashboard_shows_a_search_and_follows_it(
+    write: Write, sweep: Sweep, dashboard: Callable[[str], None], port: int
+) -> None:
+    path = write(SEARCH.format(cap=8))
+    assert sweep("launch", path).returncode == 0
+    dashboard("toy")
+    (study,) = asked(port, "api/studies")["study_summaries"]
+    assert (study["study_name"], study["directions"]) == ("toy", ["maximize"])
+    detail = asked(port, f"api/studies/{study['study_id']}?after=0")
+    assert len(detail["trials"]) == 8
+    for trial in detail["trials"]:
+        told = {one["key"]: one["value"] for one in trial["user_attrs"]}
+        exploded = told["outcome"] == "loss explosion"
+        assert trial["state"] == ("Pruned" if exploded else "Complete")
+        assert (float(told["explosion_margin"]) > 0) == exploded
+        assert {one["name"] for one in trial["params"]} == {"x", "mode"}
+
+    write(SEARCH.format(cap=10))
+    sweep("launch", path)
+    deadline = time.monotonic() + 60
+    while len(asked(port, f"api/studies/{study['study_id']}?after=0")["trials"]) < 10:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def test_a_port_that_is_taken_is_said(store: str, write: Write, sweep: Sweep, port: int) -> None:
+    path = write(SEARCH.format(cap=1))
+    sweep("launch", path)
+    with closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", port))
+        one.listen()
+        said = sweep("dashboard", path, "--port", port)
+    assert said.returncode == 2
+    assert f"--port {port}: Address already in use" in said.stderr
