@@ -171,7 +171,8 @@ def best(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Show a sweep's best configuration, with its interval over seeds, and the command that runs it again."""
-    from orchestrator.ranking import ranking, told_apart_by
+    from orchestrator.expansion import varying
+    from orchestrator.ranking import ranking
     from orchestrator.terminal.tables import print_best
 
     uri = paths.tracking_uri(tracking_uri)
@@ -182,9 +183,10 @@ def best(
     standings = ranking(records, asked.metric)
     if not standings:
         raise InputError(f"no trial of {name} has completed with a value of {asked.metric.name}")
-    sets = [f"--set={name}={standings[0].params[name]}" for name in told_apart_by(standings)]
+    names = [name for name in varying([record.params for record in records]) if name != "seed"]
+    sets = [f"--set={name}={standings[0].params[name]}" for name in names]
     command = f"{_command()} launch {shlex.join([asked.file, *sets])}{_uri_option(tracking_uri)}"
-    print_best(stdout(), asked.metric, standings, command)
+    print_best(stdout(), asked.metric, standings, names, command)
 
 
 @app.command()

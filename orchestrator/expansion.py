@@ -3,7 +3,7 @@
 import itertools
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,6 @@ class Expansion:
 
     trials: tuple[Trial, ...]
     invalid: tuple[str, ...]
-
-    @property
-    def varying(self) -> list[str]:
-        """The parameters that differ between trials, in the order of the config."""
-        return varying(self.trials)
 
 
 def expand(spec: SweepSpec) -> Expansion:
@@ -52,7 +47,7 @@ def expand(spec: SweepSpec) -> Expansion:
         identity = tuple((name, repr(value)) for name, value in params.items())
         repeats = repeats + 1 if identity in resolved and spec.method == "random" else 0
         resolved.setdefault(identity, params)
-    names = _varying(list(resolved.values()))
+    names = varying(list(resolved.values()))
     trials = tuple(
         Trial(spec.function.name, spec.function.version, params, label(params, names) or spec.name)
         for params in resolved.values()
@@ -84,12 +79,8 @@ def _draws(spec: SweepSpec) -> Iterator[dict[str, Any]]:
             yield values if seed is None else {**values, "seed": seed}
 
 
-def varying(trials: Iterable[Trial]) -> list[str]:
-    """The parameters that differ between trials, in the order of the config."""
-    return _varying([trial.params for trial in trials])
-
-
-def _varying(configurations: list[Params]) -> list[str]:
+def varying(configurations: Sequence[Params]) -> list[str]:
+    """The parameters that differ between configurations, in the order of the config."""
     names = list(configurations[0]) if configurations else []
     return [name for name in names if len({repr(params[name]) for params in configurations}) > 1]
 

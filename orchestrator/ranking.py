@@ -54,11 +54,3 @@ def ranking(records: Iterable[Record], metric: Metric) -> list[Standing]:
         if values:
             standings.append(Standing(replicates[0].params, values, len(replicates) - len(completed)))
     return sorted(standings, key=lambda standing: standing.mean, reverse=metric.goal == "maximize")
-
-
-def told_apart_by(standings: Sequence[Standing]) -> list[str]:
-    """The parameters in which configurations differ."""
-    params = [standing.params for standing in standings]
-    return [
-        name for name in (params[0] if params else {}) if name != "seed" and len({repr(p[name]) for p in params}) > 1
-    ]

@@ -49,7 +49,7 @@ class Table:
             value = row.record.value(spec.metric) if row.record and row.outcome is Outcome.COMPLETED else None
             return value is None, 0.0 if value is None else sign * value
 
-        return cls(spec, tuple(sorted(rows, key=rank)), tuple(varying(row.trial for row in rows)))
+        return cls(spec, tuple(sorted(rows, key=rank)), tuple(varying([row.trial.params for row in rows])))
 
     def count(self, outcome: Outcome | None) -> int:
         """How many trials ended so; None counts those without an end."""

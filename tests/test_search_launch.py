@@ -141,6 +141,12 @@ def test_the_best_configuration_is_told_with_its_interval_and_how_to_run_it_agai
     assert sweep("best", "toy").stdout == said.stdout
 
 
+def test_the_command_of_the_best_sets_also_what_only_the_others_had(store: str, write: Write, sweep: Sweep) -> None:
+    path = write("trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters: {mode: {values: [fine, nan]}}")
+    sweep("launch", path)
+    assert "--set=mode=fine" in sweep("best", path).stdout
+
+
 def test_there_is_no_best_of_nothing(store: str, write: Write, sweep: Sweep) -> None:
     path = write("trial: toys:train\nmetric: {name: score, goal: maximize}\nconfigs: [{mode: nan, epochs: 4}]")
     assert "there is no store yet" in sweep("best", path, "--tracking-uri", "sqlite:///elsewhere.db").stderr

@@ -10,7 +10,7 @@ from rich.text import Text
 from orchestrator.durations import duration
 from orchestrator.expansion import label
 from orchestrator.plan import Plan
-from orchestrator.ranking import Standing, told_apart_by
+from orchestrator.ranking import Standing
 from orchestrator.spec.form import Metric
 from orchestrator.status import Status
 from orchestrator.table import Table
@@ -56,10 +56,11 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(f"to run: {len(plan.to_run)} of {count}, {plan.workers} at a time; time: {time}")
 
 
-def print_best(console: Console, metric: Metric, standings: Sequence[Standing], command: str) -> None:
-    """The first of the standings, what cannot be told from it, and how to run it again."""
+def print_best(
+    console: Console, metric: Metric, standings: Sequence[Standing], names: Sequence[str], command: str
+) -> None:
+    """The first of the standings by what varies, what cannot be told from it, and how to run it again."""
     first = standings[0]
-    names = told_apart_by(standings)
     lines = [
         f"best of {len(standings)} by {metric.name} ({metric.goal}): {label(first.params, names) or 'the only one'}"
     ]
