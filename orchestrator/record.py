@@ -25,6 +25,8 @@ class Record:
     params: Params
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
+    began: float = 0.0  # seconds since 1970
+    ended: float | None = None
 
     @property
     def seconds(self) -> float | None:

@@ -2,14 +2,17 @@
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna_dashboard import run_server
 
 from orchestrator.errors import StoreError
@@ -38,6 +41,9 @@ class Mirror:
         self.metric = spec.metric
         self.storage = InMemoryStorage()
         study = optuna.create_study(storage=self.storage, study_name=spec.name, direction=spec.metric.goal)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names([spec.metric.name])
         self._study = self.storage.get_study_id_from_name(study.study_name)
         self._axes = axes(spec)
         self._running: dict[str, int] = {}  # Optuna's id of a trial, by run_id
@@ -48,25 +54,34 @@ class Mirror:
         for record in records:
             if record.run_id in self._ended or not self._fits(record):
                 continue
+            trial = self._trial(record)
             if record.run_id not in self._running:
-                params = {name: record.params[name] for name in self._axes}
-                trial = create_trial(state=TrialState.RUNNING, params=params, distributions=dict(self._axes))
                 self._running[record.run_id] = self.storage.create_new_trial(self._study, trial)
-            if record.outcome is not None:
-                self._end(record, record.outcome)
+            elif trial.state.is_finished():
+                for name, told in trial.user_attrs.items():
+                    self.storage.set_trial_user_attr(self._running[record.run_id], name, told)
+                self.storage.set_trial_state_values(self._running[record.run_id], trial.state, trial.values)
+            if trial.state.is_finished():
+                self._ended.add(record.run_id)
 
-    def _end(self, record: Record, outcome: Outcome) -> None:
-        trial, value = self._running.pop(record.run_id), record.value(self.metric)
-        told: dict[str, Any] = {"outcome": outcome.value, "remark": record.remark, "run_id": record.run_id}
+    def _trial(self, record: Record) -> FrozenTrial:
+        """What Optuna would have of it; its times are naive."""
+        value = record.value(self.metric) if record.outcome is Outcome.COMPLETED else None
+        told: dict[str, Any] = {"outcome": str(record.outcome), "remark": record.remark, "run_id": record.run_id}
         if MARGIN in record.metrics:
             told[MARGIN] = record.metrics[MARGIN]
-        for name, what in told.items():
-            self.storage.set_trial_user_attr(trial, name, what)
-        if outcome is Outcome.COMPLETED and value is not None:
-            self.storage.set_trial_state_values(trial, TrialState.COMPLETE, [value])
-        else:
-            self.storage.set_trial_state_values(trial, STATES[outcome])
-        self._ended.add(record.run_id)
+        trial = create_trial(
+            state=TrialState.RUNNING if record.outcome is None else STATES[record.outcome],
+            params={name: record.params[name] for name in self._axes},
+            distributions=dict(self._axes),
+            user_attrs=told if record.outcome else {},
+        )
+        if value is not None:
+            trial.state, trial.value = TrialState.COMPLETE, value
+        trial.datetime_start = datetime.fromtimestamp(record.began)
+        if trial.state.is_finished():
+            trial.datetime_complete = datetime.fromtimestamp(record.ended or record.began)
+        return trial
 
     def _fits(self, record: Record) -> bool:
         """Whether its values have a place on the axes; those of an earlier version of the file may have none."""

@@ -194,6 +194,8 @@ def record_of(run: Run) -> Record:
         params=json.loads(tags.get("params", "{}")),
         metrics=dict(run.data.metrics),
         tags=tags,
+        began=run.info.start_time / 1000,
+        ended=run.info.end_time / 1000 if run.info.end_time else None,
     )
 
 
