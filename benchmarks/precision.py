@@ -38,7 +38,8 @@ def table(runs: Sequence[Run]) -> Table:
             )
             differences = [b - a for a, b in zip(exact, fast, strict=True)]
             rows.append([var, title, *(mean(values, DIGITS[metric]) for values in (exact, fast, differences))])
-    note = f"Means over seeds {', '.join(seeds)} with 95% intervals by Student's t; 50 epochs of MNIST; SSIM and MSE of its test set."
+    over = f"Means over seeds {', '.join(seeds)} with 95% intervals by Student's t"
+    note = f"{over}; 50 epochs of MNIST; SSIM and MSE of its test set."
     return Table("bfloat16 against float32", ["var", "", "fp32", "bf16", "bf16 less fp32, seed by seed"], rows, note)
 
 

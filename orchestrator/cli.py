@@ -173,6 +173,8 @@ def best(
     """Show a sweep's best configuration, with its interval over seeds, and the command that runs it again."""
     from orchestrator.expansion import varying
     from orchestrator.ranking import ranking
+    from orchestrator.search_space import overrides
+    from orchestrator.spec import load
     from orchestrator.terminal.tables import print_best
 
     uri = paths.tracking_uri(tracking_uri)
@@ -184,8 +186,9 @@ def best(
     if not standings:
         raise InputError(f"no trial of {name} has completed with a value of {asked.metric.name}")
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
-    sets = [f"--set={name}={standings[0].params[name]}" for name in names]
-    command = f"{_command()} launch {shlex.join([asked.file, *sets])}{_uri_option(tracking_uri)}"
+    file = os.path.relpath(asked.file)
+    sets = [f"--set={setting}" for setting in overrides(load(Path(file)), standings[0].params)]
+    command = f"{_command()} launch {shlex.join([file, *sets])}{_uri_option(tracking_uri)}"
     print_best(stdout(), asked.metric, standings, names, command)
 
 

@@ -70,7 +70,7 @@ class Divergence:
             return Explosion(reason, epoch, step or epoch, self.last_finite)
         self.last_finite = loss
         if loss <= self.bound:
-            self.away, self.excess = 0, 0.0
+            self.strain, self.away, self.excess = self.strained, 0, 0.0
             self._learn(loss, epoch)
             return None
         if self.away == 0:
@@ -89,6 +89,14 @@ class Divergence:
             f"and came to {self.last_finite:.4g}"
         )
         return Explosion(reason, epoch, step or epoch, self.last_finite)
+
+    @property
+    def strained(self) -> float:
+        """How near the run has come to an explosion, 1 being one: by its level, or by its losses far away in a row.
+
+        A single one is a jump, and counts for nothing.
+        """
+        return max(self.strain, (self.away - 1) / self.patience)
 
     @property
     def bound(self) -> float:
@@ -129,7 +137,7 @@ def margin(series: Iterable[Divergence], *, exploded: bool) -> float:
     So a search can tell a run that nearly exploded from one that was far from it. Where nothing but a number that is
     none tells of an explosion, it is 3.
     """
-    told = [one.excess if exploded else one.strain for one in series]
+    told = [one.excess if exploded else one.strained for one in series]
     reached = max(told, default=0.0)
     if exploded:
         return min(max(math.log10(reached), NEAREST), FARTHEST) if reached else FARTHEST

@@ -23,7 +23,8 @@ class Plan:
 
     spec: SweepSpec
     trials: Sequence[Trial]  # all of them, or those that a search has begun
-    proposals: Sequence[Params]  # like those that a search has yet to make
+    proposals: int  # that a search has yet to make
+    example: Params | None  # what they may be like
     invalid: Sequence[str]  # a line for each combination that cannot be
     outcomes: Mapping[str, Outcome | None]  # by trial_key, of those that the store has
     reusable: Mapping[str, str]  # by trial_key, the other sweep from which a launch would take the result
@@ -34,11 +35,6 @@ class Plan:
     def pending(self) -> list[Trial]:
         """The known trials that a launch would run."""
         return [trial for trial in self.trials if not self.is_done(trial)]
-
-    @property
-    def to_run(self) -> list[Params]:
-        """The parameters of what a launch would run, as far as they are known beforehand."""
-        return [*(trial.params for trial in self.pending), *self.proposals]
 
     def is_done(self, trial: Trial) -> bool:
         """Whether it has its result, here or where a launch would take it from."""
@@ -70,13 +66,14 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     trials: Sequence[Trial]
     if spec.method in LISTED:
         expansion = expand(spec)
-        trials, invalid, proposals = expansion.trials, expansion.invalid, []
+        trials, invalid, proposals, example = expansion.trials, expansion.invalid, 0, None
     else:
         space = SearchSpace(spec)
-        trials, invalid = space.trials(own), ()
-        proposals = space.examples()[:1] * ((spec.run_cap or 0) - len(trials))
-    shares = share(len(trials) + len(proposals), workers)
-    plan = Plan(spec, trials, proposals, invalid, outcomes, reusable, shares.workers, None)
+        trials, invalid = [known.trial for known in space.trials(own)], ()
+        proposals = max(0, (spec.run_cap or 0) - len(trials))
+        example = next(iter(space.examples()), None)
+    shares = share(len(trials) + proposals, workers)
+    plan = Plan(spec, trials, proposals, example, invalid, outcomes, reusable, shares.workers, None)
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
 
 
@@ -90,7 +87,7 @@ def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
             for known in (key, (function,)):
                 paces.setdefault(known, []).append(record.seconds / record.last_epoch)
     total, function = 0.0, plan.spec.function.name
-    for params in plan.to_run:
+    for params in [*(trial.params for trial in plan.pending), *[plan.example or {}] * plan.proposals]:
         key = (function, *(str(params.get(name)) for name in PACE))
         pace = paces.get(key) or paces.get((function,))
         if pace is None:

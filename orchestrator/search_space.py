@@ -1,16 +1,27 @@
 """From what a search proposes to trials, and back from trials that the store has."""
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.expansion import label
 from orchestrator.record import Record
-from orchestrator.spec import SweepSpec
+from orchestrator.spec import SweepSpec, text_of
 from orchestrator.spec.domains import Choice, Domain
 from orchestrator.trial import Params, Proposal, Trial
 
 ROWS = ("zip", "configs")  # proposed as the index of a row
+ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Known:
+    """A trial of the search that was begun before, and the values that were proposed for it."""
+
+    trial: Trial
+    values: Params
 
 
 class SearchSpace:
@@ -25,12 +36,15 @@ class SearchSpace:
         every |= {name: Choice(tuple(range(len(rows)))) for name, rows in self._rows.items()}
         self._constants = {name: domain.examples()[0] for name, domain in every.items() if domain.is_constant}
         self.domains = {name: domain for name, domain in every.items() if name not in self._constants}
+        self._of_rows = {name for rows in self._rows.values() for row in rows for name in row}
         self.seeds: tuple[int | None, ...] = spec.seeds or (None,)
 
     @property
-    def has_seed(self) -> bool:
-        """Whether a configuration can be tried again with another seed."""
-        return "seed" in self.spec.function.parameters and "seed" not in self.domains
+    def has_further_seeds(self) -> bool:
+        """Whether a configuration can be tried again with another seed than the file has."""
+        seed = self.spec.function.parameters.get("seed")
+        given = {*self.spec.domains, *self._of_rows}
+        return seed is not None and seed.is_integer and "seed" not in given
 
     def trial(self, proposed: Params, seed: int | None, proposal: Proposal) -> Trial:
         """The trial of a configuration and a seed; None leaves the seed that the file or the function has.
@@ -44,25 +58,21 @@ class SearchSpace:
         names = [name for name in params if name in self._varying or (name == "seed" and seed is not None)]
         return Trial(function.name, function.version, params, label(params, names), proposal)
 
-    def proposed(self, params: Params) -> dict[str, Any] | None:
-        """What was proposed where these parameters came of it, or None where they never could."""
-        proposed: dict[str, Any] = {}
-        for name, domain in self.domains.items():
-            if name in self._rows:
-                indices = (i for i, row in enumerate(self._rows[name]) if row.items() <= params.items())
-                value = next(indices, None)
-            else:
-                value = params.get(name)
-            if value is None or not domain.has(value):
-                return None
-            proposed[name] = value
-        return proposed
+    def known(self, params: Params, trial_key: str, proposal: Proposal | None) -> Known | None:
+        """The trial of these parameters, or None where the search, as the file has it now, has no such trial."""
+        proposal = proposal or Proposal(-1)
+        seeds = [params.get("seed")] if proposal.another_seed and self.has_further_seeds else self.seeds
+        for values, seed in itertools.product(self._proposals(params), seeds):
+            with suppress(ValueError):
+                trial = self.trial(values, seed, proposal)
+                if trial.trial_key == trial_key:
+                    return Known(trial, values)
+        return None
 
-    def trials(self, records: Iterable[Record]) -> list[Trial]:
+    def trials(self, records: Iterable[Record]) -> list[Known]:
         """The trials of this search among those that the store has of the sweep, in the order of their proposals."""
         known = (self.known(record.params, record.trial_key, record.proposal) for record in records)
-        trials = [trial for trial in known if trial is not None]
-        return sorted(trials, key=lambda trial: trial.proposal.number if trial.proposal else -1)
+        return sorted((one for one in known if one is not None), key=place)
 
     def examples(self) -> list[Params]:
         """The first choice of everything, and each further choice once."""
@@ -74,16 +84,17 @@ class SearchSpace:
                 params.append(self.trial(proposed, None, Proposal(-1)).params)
         return params
 
-    def known(self, params: Params, trial_key: str, proposal: Proposal | None) -> Trial | None:
-        """The trial of these parameters, or None where the search, as it is now, has no such trial."""
-        proposed = self.proposed(params)
-        if proposed is None:
-            return None
-        try:
-            trial = self.trial(proposed, params.get("seed") if self.has_seed else None, proposal or Proposal(-1))
-        except ValueError:
-            return None
-        return trial if trial.trial_key == trial_key else None
+    def _proposals(self, params: Params) -> Iterator[dict[str, Any]]:
+        """The proposals from which these parameters may have come: of rows, defaults may hide which one it was."""
+        axes: list[list[Any]] = []
+        for name, domain in self.domains.items():
+            if name in self._rows:
+                axes.append([i for i, row in enumerate(self._rows[name]) if row.items() <= params.items()])
+            else:
+                value = params.get(name, ABSENT)
+                axes.append([] if value is ABSENT or not domain.has(value) else [value])
+        for values in itertools.product(*axes):
+            yield dict(zip(self.domains, values, strict=True))
 
     @property
     def _varying(self) -> set[str]:
@@ -95,3 +106,21 @@ class SearchSpace:
         for name in proposed.keys() & self._rows.keys():
             values |= self._rows[name][proposed[name]]
         return values
+
+
+def overrides(spec: SweepSpec, params: Params) -> list[str]:
+    """What to `--set` so that a file asks for this configuration alone, whatever its seeds."""
+    given = {name: domain.examples()[0] for name, domain in spec.domains.items() if domain.is_constant}
+    rows = {name for row in (*spec.zipped, *spec.configs) for name in row}
+    needed = []
+    for name, parameter in spec.function.parameters.items():
+        stays = name not in rows and name not in spec.domains.keys() - given.keys()
+        if name != "seed" and not (stays and repr(given.get(name, parameter.default)) == repr(params[name])):
+            needed.append(f"{name}={text_of(params[name])}")
+    return needed
+
+
+def place(known: Known) -> tuple[int, str]:
+    """Where in the course of the search; what was begun by another method comes first."""
+    trial = known.trial
+    return (trial.proposal.number if trial.proposal else -1, trial.config_key)

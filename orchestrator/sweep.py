@@ -1,12 +1,12 @@
 """The loop: ask the sampler, start trials in free slots, record what they tell."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator import journal, samplers
-from orchestrator.errors import StoreError, SweepError
+from orchestrator.errors import InputError, StoreError, SweepError
 from orchestrator.events import Event, Finished, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
@@ -18,7 +18,7 @@ from orchestrator.observation import Observation
 from orchestrator.paths import redacted
 from orchestrator.record import Record
 from orchestrator.samplers import Sampler
-from orchestrator.spec import SweepSpec
+from orchestrator.spec import SweepSpec, nearest
 from orchestrator.table import Table
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, insist
@@ -144,11 +144,15 @@ class _Launch:
                 done += 1
         if not self.sampler.has_more or self.interrupt.requested:
             return bool(reused)
-        with self._executor(self.sampler.total - done) as executor:
+        with self._executor(max(1, self.sampler.total - done)) as executor:
             self.display.say("looking at the data")
             executor.prepare(self.sampler.examples())
             with self.display.live(self.sampler.total, done):
                 self._loop(executor, history)
+        if not self.sampler.trials:
+            raise InputError(f"{self.spec.source.path}: no combination of values was found that can be")
+        if not self.sampler.has_more and len(self.sampler.trials) < self.sampler.total:
+            self.display.say(f"there is nothing new to propose after {len(self.sampler.trials)} trials")
         return True
 
     def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
@@ -184,11 +188,20 @@ class _Launch:
             self._catch_up(trial)
         if event.is_final and self.sampler.learns:
             told = [entry.event for entry in journal.read(self.workspace.of(trial)) if not entry.event.is_final]
-            self.sampler.tell(trial, Observation.of_events(self.spec.metric, [*told, event]))
+            observation = Observation.of_events(self.spec.metric, [*told, event])
+            self._check_metric(trial, observation, [*told, event])
+            self.sampler.tell(trial, observation)
         self.recorder.put(trial, event)
         self.display.show(trial, event)
         if isinstance(event, Started):
             self._catch_up(trial)
+
+    def _check_metric(self, trial: Trial, observation: Observation, events: Iterable[Event]) -> None:
+        """A search for the best of what no trial tells would go on blindly."""
+        if observation.outcome is Outcome.COMPLETED and observation.value is None:
+            told = {name: None for event in events for name in getattr(event, "metrics", ())}
+            message = f"{trial.label} has told no {self.spec.metric.name}; {nearest(self.spec.metric.name, list(told))}"
+            raise InputError(self.spec.source.mistake(("metric", "name"), message))
 
     def _catch_up(self, trial: Trial) -> Finished | None:
         """Record what a process that died had not told any more; its trial's result, if that was part of it."""

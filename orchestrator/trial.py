@@ -32,6 +32,7 @@ class Proposal:
 
     number: int  # of the sampler's proposals
     again: tuple[tuple[int, str], ...] = ()  # proposals just before it that were known: number and config_key
+    another_seed: bool = False  # whether it is a further seed of what is known
 
 
 @dataclass(frozen=True, eq=False)

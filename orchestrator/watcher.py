@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.divergence import Divergence, DivergenceRule, margin
+from orchestrator.divergence import FARTHEST, Divergence, DivergenceRule, margin
 from orchestrator.events import Explosion
 
 VALIDATION = {"val_loss"}
@@ -42,6 +42,7 @@ class Watcher:
     explosion: Explosion | None = None
     by_step: Divergence | None = None
     by_epoch: dict[str, Divergence] = field(default_factory=dict)
+    is_broken: bool = False  # something beside a loss became a number that is none
 
     @property
     def memory(self) -> Memory:
@@ -70,6 +71,7 @@ class Watcher:
             self.by_step = Divergence("loss", self.rule.factor, self.rule.patience)
         explosion = self.by_step.update(step, float(loss), self.epoch)
         if explosion is None and not math.isfinite(grad_norm):
+            self.is_broken = True
             reason = f"gradient norm became {float(grad_norm)} at a loss of {float(loss):.4g}"
             explosion = Explosion(f"{reason} at epoch {self.epoch}, step {step}", self.epoch, step, float(loss))
         if explosion is not None:
@@ -82,6 +84,8 @@ class Watcher:
         """How far beyond an explosion the run is, as `divergence.margin` tells it; None where nobody watches."""
         if not self.rule.enabled:
             return None
+        if self.is_broken:
+            return FARTHEST
         series = [*self.by_epoch.values(), *([self.by_step] if self.by_step else [])]
         return margin(series, exploded=self.explosion is not None)
 
@@ -103,6 +107,7 @@ class Watcher:
         epoch = self.epoch - 1
         for name, value in final.items():
             if not math.isfinite(value):
+                self.is_broken = True
                 reason = f"the final {name} is {value}"
                 self.explosion = Explosion(reason, epoch, self.last_step or epoch, None)
         series = [] if self.by_step is None else [(self.by_step, STEPS_AT_END)]

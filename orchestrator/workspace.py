@@ -5,12 +5,13 @@ import os
 import shutil
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import HeldError, InputError
 from orchestrator.paths import lock_folder, work_folder
@@ -22,7 +23,6 @@ PROPOSAL_FILE = "proposal.json"
 
 @dataclass(frozen=True)
 class _Note:
-    version: int
     params: Params
     label: str
     proposal: Proposal
@@ -89,17 +89,22 @@ class Workspace:
         path = self.of(trial) / PROPOSAL_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".unfinished")
-        unfinished.write_bytes(_notes.dump_json(_Note(trial.version, trial.params, trial.label, trial.proposal)))
+        with unfinished.open("wb") as file:
+            file.write(_notes.dump_json(_Note(trial.params, trial.label, trial.proposal)))
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.replace(path)
 
     def begun(self, function: TrialFunction) -> list[Trial]:
         """The trials of searches that were noted and have not come to an end in MLflow."""
-        notes = [_notes.validate_json(path.read_bytes()) for path in self.folder.glob(f"*/{PROPOSAL_FILE}")]
-        return [
-            Trial(function.name, note.version, note.params, note.label, note.proposal)
-            for note in notes
-            if note.version == function.version
-        ]
+        trials = []
+        for path in self.folder.glob(f"*/{PROPOSAL_FILE}"):
+            with suppress(ValidationError):  # what a power cut left
+                note = _notes.validate_json(path.read_bytes())
+                trial = Trial(function.name, function.version, note.params, note.label, note.proposal)
+                if trial.trial_key == path.parent.name:  # else of another function, or of another version of it
+                    trials.append(trial)
+        return trials
 
     def remove(self, trial: Trial) -> None:
         """Drop what a trial left, once MLflow holds its end."""

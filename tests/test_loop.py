@@ -143,7 +143,10 @@ class Run:
     def as_mlflow_has_it(self) -> SimpleNamespace:
         data = SimpleNamespace(tags=dict(self.tags), metrics=self.metrics, params=dict(self.params))
         return SimpleNamespace(
-            info=SimpleNamespace(run_id=self.run_id, status=self.status, artifact_uri="memory:/"), data=data
+            info=SimpleNamespace(
+                run_id=self.run_id, status=self.status, artifact_uri="memory:/", start_time=0, end_time=None
+            ),
+            data=data,
         )
 
 

@@ -249,6 +249,136 @@ def test_steps_are_kept(spec: Load) -> None:
         assert isinstance(trial.params["epochs"], int)
 
 
+ODD = """
+from dataclasses import dataclass
+from typing import Annotated
+from pydantic import Field
+
+@dataclass(frozen=True)
+class Config:
+    x: float = 1.0
+    lr: float = 0.5
+    opt: str | None = "sgd"
+    n: int | float = 1
+    seed: Annotated[int, Field(ge=0, le=2)] = 0
+
+def train(config: Config):
+    return {"score": config.x}
+"""
+
+
+def good(trial: Trial) -> Observation:
+    return Observation(Outcome.COMPLETED, float(trial.params["x"]), -1.0)
+
+
+@pytest.fixture
+def odd(folder: Path) -> str:
+    """A trial function with parameters that are hard to tell apart."""
+    (folder / "odd.py").write_text(ODD)
+    return HEAD.replace("toys", "odd")
+
+
+@pytest.mark.parametrize(
+    "searched",
+    [
+        "configs: [{{lr: 0.1}}, {{opt: sgd}}]\nparameters: {{x: {{min: 0.5, max: 9.5}}}}",
+        "zip: {{x: [1, 2], n: [1, 2]}}\nconfigs: [{{lr: 0.1}}, {{opt: a}}]",
+        "parameters: {{opt: {{values: [null, a, b]}}, x: {{min: 1, max: 2}}}}",
+        "parameters: {{n: {{values: [1, 1.5, 2.0, 2]}}, x: {{min: 1, max: 2}}}}",
+        "parameters: {{seed: 1, x: {{min: 1, max: 2}}}}",
+        "seeds: [1, 2]\nparameters: {{x: {{values: [1, 2, 3, 4]}}, opt: {{values: [null, a]}}}}",
+    ],
+)
+def test_a_finished_search_finds_all_of_its_trials_again(spec: Load, odd: str, searched: str) -> None:
+    text = odd + searched + "\n"
+    whole = Search(spec("tpe", text, cap=12)).run(outcome_of=good)
+    again = Search(spec("tpe", text, cap=12), dict(whole.history))
+    assert {trial.trial_key for trial in again.sampler.trials} == set(whole.keys)
+    assert again.run(outcome_of=good).asked == []
+    for cut in (1, 4, 9):
+        first = Search(spec("tpe", text, cap=12)).run(cut, outcome_of=good)
+        second = Search(spec("tpe", text, cap=12), dict(first.history)).run(outcome_of=good)
+        assert first.keys + second.keys == whole.keys
+
+
+def test_seeds_end_where_the_function_has_no_more(spec: Load, odd: str) -> None:
+    search = Search(spec("tpe", odd + "parameters: {{x: {{values: [1, 2]}}}}\n", cap=30)).run(outcome_of=good)
+    assert 2 <= len(search.asked) <= 6
+    assert not search.sampler.has_more
+
+
+def test_seeds_that_are_added_run_for_all_within_the_budget_and_none_runs_again(spec: Load) -> None:
+    few = HEAD + "parameters: {{x: {{values: [1, 2, 3]}}}}\n"
+    first = Search(spec("tpe", few, cap=9)).run(outcome_of=good)
+    more = Search(spec("tpe", few, cap=12, more="seeds: [0, 1, 2]\n"), dict(first.history)).run(outcome_of=good)
+    assert not set(first.keys) & set(more.keys)
+    assert len(set(first.keys) | set(more.keys)) <= 12
+    assert len(more.sampler.trials) <= 12
+
+
+def test_another_seed_on_the_command_line_is_another_search(spec: Load) -> None:
+    first = Search(spec("tpe", cap=4)).run()
+    other = Search(spec("tpe", SPEC.replace("parameters:", "parameters:\n  seed: 5"), cap=4), dict(first.history))
+    assert other.sampler.trials == []
+    assert len(other.run().asked) == 4
+
+
+def test_a_budget_below_what_is_known_still_tries_again_what_failed(spec: Load) -> None:
+    first = Search(spec("tpe", cap=6)).run(
+        outcome_of=lambda trial: Observation(Outcome.FAILED) if trial.proposal and trial.proposal.number else toy(trial)
+    )
+    less = Search(spec("tpe", cap=2), dict(first.history))
+    assert less.sampler.total == 6
+    assert less.run().keys == first.keys[1:]
+
+
+def test_while_all_that_is_proposed_runs_nothing_is_asked_of_the_sampler(spec: Load, odd: str) -> None:
+    text = odd + "parameters: {{x: {{values: [1, 2]}}, seed: 0}}\n"
+    sampler = samplers.of(spec("tpe", text, cap=10))
+    running = [trial for trial in (sampler.ask(), sampler.ask(), sampler.ask()) if trial]
+    assert len(running) == 2
+    assert sampler.has_more
+    for trial in running:
+        sampler.tell(trial, good(trial))
+    assert sampler.ask() is None
+    assert not sampler.has_more
+
+
+def test_a_search_finds_the_few_combinations_that_can_be(spec: Load, folder: Path) -> None:
+    (folder / "narrow.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    x: float = 1.0\n"
+        "    seed: int = 0\n    def __post_init__(self):\n        if self.x > 0.02: raise ValueError('too large')\n\n"
+        "def train(config: Config):\n    return {'score': config.x}\n"
+    )
+    text = HEAD.replace("toys", "narrow") + "parameters: {{x: {{min: 0.0, max: 1.0}}}}\n"
+    for method in ("tpe", "qmc"):
+        whole = Search(spec(method, text, cap=12)).run(outcome_of=good)
+        assert len(whole.asked) == 12
+        first = Search(spec(method, text, cap=12)).run(5, outcome_of=good)
+        assert (
+            first.keys + Search(spec(method, text, cap=12), dict(first.history)).run(outcome_of=good).keys == whole.keys
+        )
+    none = Search(spec("tpe", text.replace("min: 0.0", "min: 0.5"), cap=12)).run()
+    assert (none.asked, none.sampler.has_more) == ([], False)
+
+
+@pytest.mark.parametrize("method", ["tpe", "cmaes"])
+@pytest.mark.parametrize("cut", range(7, 20, 3))
+def test_a_search_that_repeats_itself_over_seeds_goes_on_as_if_never_cut_off(spec: Load, method: str, cut: int) -> None:
+    text = HEAD + "parameters: {{x: {{values: [1, 2, 3]}}, epochs: {{min: 3, max: 5}}}}\nseeds: [0, 1]\n"
+    whole = Search(spec(method, text, cap=24)).run(outcome_of=good)
+    first = Search(spec(method, text, cap=24)).run(cut, outcome_of=good)
+    begun = first.sampler.ask()
+    assert begun is not None
+    sampler = samplers.of(spec(method, text, cap=24))
+    sampler.replay(first.history, [begun])
+    keys = []
+    while trial := sampler.ask():
+        keys.append(trial.trial_key)
+        sampler.tell(trial, good(trial))
+    assert first.keys + keys == whole.keys
+
+
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
@@ -258,6 +388,10 @@ def test_steps_are_kept(spec: Load) -> None:
         (
             "method: gp\nrun_cap: 3\nreuse: true\nmetric: {name: score}\nparameters: {x: {min: 1, max: 2}}",
             "reuse: goes with",
+        ),
+        (
+            "method: tpe\nrun_cap: 3\nmetric: {name: score}\nconfigs: [{seed: 1}, {seed: 2}]",
+            "does not search seeds",
         ),
         (
             "method: tpe\nrun_cap: 3\nmetric: {name: score}\n"

@@ -71,21 +71,26 @@ class Proposals:
         self._worst: float | None = None
         self._untold: list[tuple[Trial, float]] = []  # explosions, as long as there is no value to compare them with
 
+    @property
+    def count(self) -> int:
+        """How many there have been; the number of the next."""
+        return len(self._study.get_trials(deepcopy=False))
+
     def ask(self, known: Params | None = None) -> tuple[int, dict[str, Any]]:
         """The next configuration; or `known`, which is asked for once more after a restart.
 
         Returns:
             Its number, to be told with its result, and the values of the domains.
         """
-        number = len(self._study.get_trials(deepcopy=False))
+        number = self.count
         self._study.sampler = _Typed(self._sampler(number), self.domains, known, self.method in KEEPS_STATE)
         trial = self._study.ask(self.space)
         self._open[number] = trial
-        return number, dict(trial.params)
+        return number, {name: self._given(name, value) for name, value in trial.params.items()}
 
     def skip(self, number: int) -> None:
         """Have the next configuration be that of a number, as if those before had been asked for and dropped."""
-        while len(self._study.get_trials(deepcopy=False)) < number:
+        while self.count < number:
             if self.method in KEEPS_STATE:
                 self.drop(self.ask()[0])
             else:
@@ -120,6 +125,10 @@ class Proposals:
             for one, by in self._untold:
                 self._study.tell(one, self._bad_value(by))
             self._untold.clear()
+
+    def _given(self, name: str, value: Any) -> Any:
+        domain = self.domains[name]
+        return domain.values[value] if isinstance(domain, Choice) else value
 
     def _bad_value(self, margin: float) -> float:
         """For samplers that compare values alone: worse than all others, and the worse the farther beyond."""
@@ -156,7 +165,7 @@ class _Typed(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         if self.known is not None:
-            return self.known[param_name]
+            return self._value(param_name, None)
         return self._value(param_name, self.inner.sample_independent(study, trial, param_name, param_distribution))
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
@@ -166,16 +175,16 @@ class _Typed(BaseSampler):
         self.inner.after_trial(study, trial, state, values)
 
     def _value(self, name: str, value: Any) -> Any:
-        if self.known is not None:
-            return self.known[name]
         domain = self.domains[name]
+        if self.known is not None:
+            return domain.index(self.known[name]) if isinstance(domain, Choice) else self.known[name]
         return value if isinstance(domain, Choice) else domain.typed(value)
 
 
 def distribution(domain: Domain) -> BaseDistribution:
-    """What Optuna calls a domain."""
+    """What Optuna calls a domain; choices by their index, since to it 1, 1.0 and True are one."""
     if isinstance(domain, Choice):
-        return CategoricalDistribution(domain.values)
+        return CategoricalDistribution(range(len(domain.values)))
     if domain.integer and not domain.log and domain.step == 1:
         return IntDistribution(int(domain.low), int(domain.high))
     if domain.integer and domain.log and domain.step == 1:

@@ -1,8 +1,10 @@
 """A search: configurations that an Optuna sampler proposes, each run once for every seed."""
 
 import itertools
+import random
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -10,12 +12,13 @@ from orchestrator.divergence import FARTHEST
 from orchestrator.observation import Observation
 from orchestrator.record import Record
 from orchestrator.samplers.proposals import Proposals
-from orchestrator.search_space import SearchSpace
+from orchestrator.search_space import Known, SearchSpace, place
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 
 REPEATS = 5  # of what is known, in a row: then the sampler stays there, and can learn from another seed alone
-ATTEMPTS = 100  # to have something new proposed
+INVALID = 50  # combinations in a row that cannot be: then values are drawn at random
+DRAWS = 10_000
 
 
 @dataclass
@@ -66,6 +69,8 @@ class SearchSampler:
         self._proposals = Proposals(spec.method, spec.metric, self.space.domains, spec.seed)
         self._configurations: dict[str, Configuration] = {}  # by config_key
         self._waiting: deque[Trial] = deque()
+        self._has_further_seeds = self.space.has_further_seeds
+        self._waits_for_news = False  # all that the sampler proposes is running
         self._exhausted = False
 
     @property
@@ -73,18 +78,21 @@ class SearchSampler:
         return bool(self._waiting) or (len(self.trials) < self.total and not self._exhausted)
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
-        begun = [trial for trial in begun if self.space.known(trial.params, trial.trial_key, trial.proposal)]
-        known = {trial.trial_key: trial for trial in [*begun, *self.space.trials(history.values())]}
-        proposed = sorted(known.values(), key=_place)
-        for _, trials in itertools.groupby(proposed, key=_place):
-            self._take_up(list(trials), history)
+        noted = (self.space.known(trial.params, trial.trial_key, trial.proposal) for trial in begun)
+        every = [*filter(None, noted), *self.space.trials(history.values())]
+        known = {one.trial.trial_key: one for one in every}
+        self.total = max(self.total, len(known))
+        room = self.total - len(known)
+        for _, group in itertools.groupby(sorted(known.values(), key=place), key=place):
+            room -= self._take_up(list(group), history, known.keys(), room)
 
     def ask(self) -> Trial | None:
-        if not self._waiting and len(self.trials) < self.total and not self._exhausted:
+        if not self._waiting and len(self.trials) < self.total and not (self._exhausted or self._waits_for_news):
             self._propose()
         return self._waiting.popleft() if self._waiting else None
 
     def tell(self, trial: Trial, observation: Observation) -> None:
+        self._waits_for_news = False
         configuration = self._configurations[trial.config_key]
         configuration.observations[trial.trial_key] = observation
         if configuration.has_ended:
@@ -96,39 +104,52 @@ class SearchSampler:
     def _propose(self) -> None:
         """Have the sampler propose until there is a configuration to run, or nothing new to be had."""
         again: list[tuple[int, str]] = []
-        for _ in range(ATTEMPTS):
-            number, values = self._proposals.ask()
+        repeats = invalid = 0
+        while repeats < REPEATS:
+            if invalid < INVALID:
+                number, values = self._proposals.ask()
+            elif drawn := self._draw():
+                number, values = self._proposals.ask(drawn)
+            else:
+                break
             try:
                 trial = self.space.trial(values, self.space.seeds[0], Proposal(number, tuple(again)))
             except ValueError:
                 self._proposals.drop(number)
+                invalid += 1
                 continue
             known = self._configurations.get(trial.config_key)
             if known is None:
-                self._begin([trial], values, number)
+                configuration = self._begin(values, number, [trial])
+                self._add_seeds(configuration, set(), self.total - len(self.trials))
                 return
-            if not known.has_ended:
+            repeats += 1
+            if known.has_ended:
+                self._tell(number, known)
+                again.append((number, trial.config_key))
+            else:
                 self._proposals.drop(number)
-                continue
-            self._tell(number, known)
-            again.append((number, trial.config_key))
-            if len(again) == REPEATS and self.space.has_seed:
-                self._try_another_seed(known, tuple(again))
+            if repeats == REPEATS and self._has_further_seeds and self._try_another_seed(known, tuple(again)):
                 return
-        self._exhausted = all(one.has_ended for one in self._configurations.values())
+        runs = any(not one.has_ended for one in self._configurations.values())
+        self._waits_for_news, self._exhausted = runs, not runs
 
-    def _begin(self, trials: Sequence[Trial], values: Params, number: int) -> Configuration:
-        """Take up a configuration, of which these trials are known; each further seed of the file is to run, too."""
+    def _draw(self) -> Params | None:
+        """Values that go together, drawn at random, where the sampler finds none."""
+        rng = random.Random(f"{self.spec.seed}:{self._proposals.count}")  # noqa: S311
+        for _ in range(DRAWS):
+            values = {name: domain.draw(rng) for name, domain in self.space.domains.items()}
+            with suppress(ValueError):
+                trial = self.space.trial(values, self.space.seeds[0], Proposal(-1))
+                if trial.config_key not in self._configurations:
+                    return values
+        return None
+
+    def _begin(self, values: Params, number: int, trials: Sequence[Trial]) -> Configuration:
         configuration = Configuration(values, number, [])
         self._configurations[trials[0].config_key] = configuration
-        first = trials[0].proposal or Proposal(number)
-        known = {trial.trial_key: trial for trial in trials}
-        for seed in self.space.seeds:
-            trial = self.space.trial(values, seed, Proposal(first.number))
-            known.setdefault(trial.trial_key, trial)
-        for trial in known.values():
-            if trial in trials or len(self.trials) < self.total:
-                self._add(configuration, trial)
+        for trial in trials:
+            self._add(configuration, trial)
         return configuration
 
     def _add(self, configuration: Configuration, trial: Trial) -> None:
@@ -136,24 +157,46 @@ class SearchSampler:
         self.trials.append(trial)
         self._waiting.append(trial)
 
-    def _try_another_seed(self, configuration: Configuration, again: tuple[tuple[int, str], ...]) -> None:
-        seed = 1 + max(trial.params["seed"] for trial in configuration.trials)
-        configuration.number, _ = self._proposals.ask(configuration.values)
-        self._add(configuration, self.space.trial(configuration.values, seed, Proposal(configuration.number, again)))
+    def _add_seeds(self, configuration: Configuration, elsewhere: Collection[str], room: int) -> int:
+        """Have every seed of the file run that does not, as far as there is room; returns how many that were."""
+        proposal = configuration.trials[0].proposal or Proposal(configuration.number)
+        known = {*elsewhere, *(trial.trial_key for trial in configuration.trials)}
+        trials = [self.space.trial(configuration.values, seed, proposal) for seed in self.space.seeds]
+        missing = [trial for trial in trials if trial.trial_key not in known][:room]
+        for trial in missing:
+            self._add(configuration, trial)
+        return len(missing)
 
-    def _take_up(self, trials: Sequence[Trial], history: Mapping[str, Record]) -> None:
-        """Repeat what was asked and told of a proposal's trials in an earlier launch."""
-        proposal = trials[0].proposal or Proposal(-1)
-        for number, config_key in proposal.again:
+    def _try_another_seed(self, configuration: Configuration, again: tuple[tuple[int, str], ...]) -> bool:
+        """Have a configuration run once more; what its seeds come to will be told when all have ended."""
+        seed = 1 + max(trial.params["seed"] for trial in configuration.trials)
+        number = self._proposals.count if configuration.has_ended else configuration.number
+        try:
+            trial = self.space.trial(configuration.values, seed, Proposal(number, again, another_seed=True))
+        except ValueError:  # beyond the seeds that there are
+            self._has_further_seeds = False
+            return False
+        if configuration.has_ended:
+            configuration.number, _ = self._proposals.ask(configuration.values)
+        self._add(configuration, trial)
+        return True
+
+    def _take_up(
+        self, group: Sequence[Known], history: Mapping[str, Record], elsewhere: Collection[str], room: int
+    ) -> int:
+        """Repeat what was asked and told of a proposal in an earlier launch; returns how many trials it needs more."""
+        proposals = [one.trial.proposal or Proposal(-1) for one in group]
+        for number, config_key in max(proposals, key=lambda proposal: len(proposal.again)).again:
             if (known := self._configurations.get(config_key)) and known.has_ended:
                 self._proposals.skip(number)
                 self._tell(self._proposals.ask(known.values)[0], known)
-        self._proposals.skip(proposal.number)
-        values = self.space.proposed(trials[0].params)
-        number, _ = self._proposals.ask(values)
+        self._proposals.skip(proposals[0].number)
+        number, _ = self._proposals.ask(group[0].values)
+        trials, added = [one.trial for one in group], 0
         configuration = self._configurations.get(trials[0].config_key)
         if configuration is None:
-            configuration = self._begin(trials, values or {}, number)
+            configuration = self._begin(group[0].values, number, trials)
+            added = self._add_seeds(configuration, elsewhere, room)
         else:
             configuration.number = number
             for trial in trials:
@@ -166,14 +209,10 @@ class SearchSampler:
                 configuration.observations[trial.trial_key] = observation
         if configuration.has_ended:
             self._tell(number, configuration)
+        return added
 
     def _tell(self, number: int, configuration: Configuration) -> None:
         if configuration.results:
             self._proposals.tell(number, configuration.value, configuration.margin)
         else:
             self._proposals.drop(number)
-
-
-def _place(trial: Trial) -> tuple[int, str]:
-    """In the course of the search; what was begun by another method comes first."""
-    return (trial.proposal.number if trial.proposal else -1, trial.config_key)

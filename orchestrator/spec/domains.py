@@ -32,6 +32,9 @@ class Choice:
         """Values that stand for all."""
         return self.values
 
+    def index(self, value: Any) -> int:
+        return [repr(one) for one in self.values].index(repr(value))
+
     def has(self, value: Any) -> bool:
         return repr(value) in map(repr, self.values)
 
@@ -113,6 +116,10 @@ def domain_of(form: RangeForm, parameter: Parameter) -> Range:
     if log and low <= 0:
         raise ValueError("a logarithmic distribution needs min above 0")
     integer = parameter.is_integer or distribution == "int_uniform"
+    if integer and exponents:
+        low, high = math.ceil(low * (1 - 1e-9)), math.floor(high * (1 + 1e-9))  # e to the logarithm of 3 is above 3
+        if low > high:
+            raise ValueError("there is no whole number between min and max")
     if integer and not exponents and not (float(low).is_integer() and float(high).is_integer()):
         raise ValueError("min and max must be whole numbers here")
     for bound in (low, high):

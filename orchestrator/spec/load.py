@@ -302,6 +302,8 @@ class _Checker:
             self._mistake(
                 ("parameters",), f"{form.method} has nothing to search: give a parameter values, or min and max"
             )
+        if "seed" in varying:
+            self._mistake(("parameters", "seed"), "a search does not search seeds; `seeds: [...]` replicates with them")
         for name, domain in domains.items():
             if isinstance(domain, Choice) and domain.probabilities is not None:
                 self._mistake(("parameters", name, "probabilities"), "go with method random")

@@ -1,8 +1,10 @@
 """Read a YAML file into plain values, keeping the line of each; refuse what a sweep file has no use for."""
 
+import json
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +78,10 @@ def note(mistakes: list[str], mistake: str) -> None:
 
 
 def scalar(text: str) -> Any:
-    """The value of a single scalar, as a sweep file would have it: `5e-3` is a number."""
+    """The value of a single scalar as a sweep file would have it (`5e-3` is a number), or what JSON has in brackets."""
+    if text[:1] in ('"', "[", "{"):
+        with suppress(ValueError):
+            return json.loads(text)
     return _value(_Loader.plain_tag(text), text)
 
 
@@ -190,3 +195,10 @@ class _Converter:
 
     def _mistake(self, node: yaml.Node, message: str) -> None:
         note(self.mistakes, f"{self.path}:{node.start_mark.line + 1}: {message}")
+
+
+def text_of(value: Any) -> str:
+    """A value as `scalar` reads it back."""
+    if isinstance(value, str) and scalar(value) == value:
+        return value
+    return json.dumps(value)

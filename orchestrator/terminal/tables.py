@@ -39,7 +39,7 @@ def print_results(console: Console, table: Table) -> None:
 
 def print_plan(console: Console, plan: Plan) -> None:
     """A row for each trial with its state, then how many are to run and how long that may take."""
-    trials, count = plan.trials, len(plan.trials) + len(plan.proposals)
+    trials, count = plan.trials, len(plan.trials) + plan.proposals
     table = RichTable(box=box.SIMPLE_HEAD, title=f"{plan.spec.name}: {count} trials of {plan.spec.function.name}")
     for column in ("trial", "trial_key", "state"):
         table.add_column(column, overflow="fold")
@@ -47,13 +47,13 @@ def print_plan(console: Console, plan: Plan) -> None:
         table.add_row(Text(trial.label), trial.trial_key, plan.state(trial))
     console.print(table)
     if plan.proposals:
-        console.print(f"to be proposed by {plan.spec.method}: {len(plan.proposals)}")
+        console.print(f"to be proposed by {plan.spec.method}: {plan.proposals}")
     time = (
         "unknown: no finished trial in the store to learn from"
         if plan.seconds is None
         else f"about {duration(plan.seconds)}"
     )
-    console.print(f"to run: {len(plan.to_run)} of {count}, {plan.workers} at a time; time: {time}")
+    console.print(f"to run: {len(plan.pending) + plan.proposals} of {count}, {plan.workers} at a time; time: {time}")
 
 
 def print_best(

@@ -11,7 +11,7 @@ from orchestrator.trial import Outcome, Trial
 
 BATCH = 1000  # metrics that MLflow takes at a time
 REUSED = "reused_from"
-OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep")
+OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal")
 
 
 def find(client: MlflowClient, experiments: Sequence[str], trial: Trial) -> Run | None:

@@ -90,7 +90,7 @@ class Tracker(Store):
             ASKED: str(trials),
             METRIC: metric.name,
             GOAL: metric.goal,
-            FILE: str(self.spec.source.path),
+            FILE: str(self.spec.source.path.absolute()),
         }
         self.client.log_batch(self.parent_id, tags=tags_of(tags))
         self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
