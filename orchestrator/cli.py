@@ -114,11 +114,13 @@ def launch(
 
     from orchestrator.sweep import Settings
     from orchestrator.sweep import launch as run
-    from orchestrator.terminal.tables import print_results
+    from orchestrator.terminal.tables import print_boundary, print_results
 
     settings = Settings(paths.tracking_uri(tracking_uri), executor.value, workers, trial_timeout)
     launched = run(spec, settings, _display(console, quiet))
     print_results(console, launched.table)
+    if launched.boundary:
+        print_boundary(console, launched.boundary)
     if launched.interrupted:
         console.print(
             f"interrupted; go on with: {_command()} {paths.redacted(shlex.join(sys.argv[1:]))}",

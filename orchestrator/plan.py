@@ -10,7 +10,7 @@ from orchestrator.machine import share
 from orchestrator.record import Record
 from orchestrator.search_space import SearchSpace
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import LISTED
+from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.trial import Outcome, Params, Trial
 
 # What the time of an epoch hangs on; a trial is as fast as those with which it shares these.
@@ -71,10 +71,21 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         space = SearchSpace(spec)
         trials, invalid = [known.trial for known in space.trials(own)], ()
         proposals = max(0, (spec.run_cap or 0) - len(trials))
+        if spec.method == BOUNDARY and _is_known_well(spec, own):
+            proposals = 0
         example = next(iter(space.examples()), None)
     shares = share(len(trials) + proposals, workers)
     plan = Plan(spec, trials, proposals, example, invalid, outcomes, reusable, shares.workers, None)
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
+
+
+def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
+    """Whether a boundary is as narrow as was asked for, so that a launch would propose nothing more."""
+    from orchestrator import samplers
+
+    sampler = samplers.of(spec)
+    sampler.replay({record.trial_key: record for record in records}, [])
+    return not sampler.has_more
 
 
 def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:

@@ -1,11 +1,14 @@
 """The loop: ask the sampler, start trials in free slots, record what they tell."""
 
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator import journal, samplers
+from orchestrator.boundary import Boundary
 from orchestrator.errors import InputError, StoreError, SweepError
 from orchestrator.events import Event, Finished, Started
 from orchestrator.executors import Executor
@@ -19,6 +22,7 @@ from orchestrator.paths import redacted
 from orchestrator.record import Record
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec, nearest
+from orchestrator.spec.form import BOUNDARY
 from orchestrator.table import Table
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, insist
@@ -46,6 +50,7 @@ class Launched:
 
     table: Table
     interrupted: bool
+    boundary: Boundary | None = None
 
 
 def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
@@ -71,8 +76,13 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
                 records = insist(lambda: tracker.records(spec.name)) if news else history.values()
-                table = Table.of(spec, sampler.trials, {record.trial_key: record for record in records})
-                insist(lambda: tracker.describe(table))
+                by_key = {record.trial_key: record for record in records}
+                table = Table.of(spec, sampler.trials, by_key)
+                boundary = Boundary.of(spec, sampler.trials, by_key) if spec.method == BOUNDARY else None
+                if boundary and boundary.metrics():
+                    _conclude(tracker, boundary)
+                heading = f"{boundary.markdown()}\n" if boundary else ""
+                insist(lambda: tracker.describe(table, heading))
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
                 insist(lambda: tracker.close(status))
@@ -87,7 +97,17 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         finally:
             with suppress(SweepError):  # then the next launch ends what is open
                 tracker.close(status)
-        return Launched(table, interrupt.requested)
+        return Launched(table, interrupt.requested, boundary)
+
+
+def _conclude(tracker: Tracker, boundary: Boundary) -> None:
+    """Write what was found, and its picture, to the parent run."""
+    from orchestrator.figures.boundary import draw  # matplotlib takes a while to import
+
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "boundary.png"
+        draw(boundary, picture)
+        insist(lambda: tracker.conclude(boundary.metrics(), picture))
 
 
 @dataclass

@@ -13,13 +13,14 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
-    {"errors", "durations", "printable", "trial", "interrupt", "machine", "paths"},
+    {"errors", "durations", "printable", "trial", "interrupt", "machine", "paths", "psychometric"},
     {"events", "provenance", "trial_function"},
     {"divergence", "workspace"},
     {"spec"},
     {"expansion", "record", "schema", "watcher"},
     {"observation", "ranking", "search_space", "status", "journal", "table"},
-    {"samplers"},
+    {"boundary"},
+    {"figures", "samplers"},
     {"trackers", "attempt"},
     {"worker"},
     {"plan", "executors"},

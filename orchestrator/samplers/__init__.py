@@ -7,7 +7,7 @@ from orchestrator.observation import Observation
 from orchestrator.record import Record
 from orchestrator.samplers.listed import ListSampler
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import LISTED
+from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.trial import Params, Trial
 
 
@@ -52,6 +52,10 @@ def of(spec: SweepSpec) -> Sampler:
     """
     if spec.method in LISTED:
         return ListSampler.of(spec)
+    if spec.method == BOUNDARY:
+        from orchestrator.samplers.boundary import BoundarySampler
+
+        return BoundarySampler(spec)
     from orchestrator.samplers.search import SearchSampler  # optuna takes a while to import
 
     return SearchSampler(spec)

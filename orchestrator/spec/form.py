@@ -10,8 +10,9 @@ from orchestrator.divergence import DivergenceRule
 MOST_TRIALS = 10_000
 DEFAULT_TRIAL = "models.train:train"
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?$"  # within what file systems and MLflow take
-Method = Literal["grid", "random", "bayes", "tpe", "gp", "cmaes", "qmc"]
+Method = Literal["grid", "random", "bayes", "tpe", "gp", "cmaes", "qmc", "boundary"]
 LISTED = ("grid", "random")  # methods whose trials are known beforehand; the others search
+BOUNDARY = "boundary"
 Distribution = Literal[
     "constant",
     "categorical",
@@ -84,12 +85,32 @@ class Reference(Form):
     ]
 
 
+class Boundary(Form):
+    """How well the boundary is to be known, and which risk counts as safe."""
+
+    width: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="Stop once the threshold's 95% interval is narrower: the ratio of its ends on a logarithmic "
+            "range, their difference on another. Default: go on to run_cap.",
+        ),
+    ] = None
+    risk: Annotated[
+        float, Field(gt=0, lt=1, description="The safest value is the outermost one with fewer explosions than this.")
+    ] = 0.05
+
+
 class SweepFile(Form):
     """A sweep over the parameters of a trial function."""
 
     name: Annotated[str | None, Field(description="Name of the experiment in MLflow. Default: the file's name.")] = None
     method: Annotated[
-        Method, Field(description="grid runs every combination; random draws run_cap of them; the others search.")
+        Method,
+        Field(
+            description="grid runs every combination; random draws run_cap of them; boundary finds where training "
+            "breaks; the others search what is best."
+        ),
     ] = "grid"
     metric: Annotated[Metric | None, Field(description="Default: val_ssim, maximize.")] = None
     trial: Annotated[str, Field(description="The function to run, package.module:function. Default: the VAE.")] = (
@@ -112,6 +133,7 @@ class SweepFile(Form):
     ] = None
     seed: Annotated[int, Field(ge=0, description="Seeds what the method draws.")] = 0
     reference: Annotated[Reference | None, Field(description="Published figures to hold the results against.")] = None
+    boundary: Annotated[Boundary | None, Field(description="What method boundary stops at, and reports.")] = None
     divergence: Annotated[DivergenceRule, Field(description="When a loss counts as exploded.")] = DivergenceRule()
     retries: Annotated[
         int, Field(ge=0, description="Deaths of a trial's worker, without a new epoch between them, that it survives.")

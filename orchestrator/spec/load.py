@@ -12,11 +12,13 @@ from pydantic import ValidationError
 
 from orchestrator import trial_function
 from orchestrator.errors import InputError, NotYetError
-from orchestrator.spec.domains import Choice, Domain, domain_of
+from orchestrator.spec.domains import Choice, Domain, Range, domain_of
 from orchestrator.spec.form import (
+    BOUNDARY,
     DEFAULT_TRIAL,
     IGNORED,
     LISTED,
+    Boundary,
     Form,
     Metric,
     RangeForm,
@@ -128,6 +130,7 @@ class _Checker:
             run_cap=form.run_cap,
             seed=form.seed,
             reference=reference,
+            boundary=form.boundary or Boundary(),
             divergence=form.divergence,
             retries=form.retries,
             stall_seconds=form.stall_seconds,
@@ -285,6 +288,10 @@ class _Checker:
             self._refuse_losses_with_var(form)
         if method not in LISTED:
             self._check_search(form, domains, varying)
+        if method == BOUNDARY:
+            self._check_boundary(form, domains, varying)
+        elif form.boundary is not None and form.method != BOUNDARY:
+            self._mistake(("boundary",), f"goes with method {BOUNDARY}")
         if method != "grid":
             return
         for name, domain in domains.items():
@@ -294,11 +301,11 @@ class _Checker:
                 self._mistake(("parameters", name), str(error))
 
     def _check_search(self, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]) -> None:
-        if form.metric is None:
+        if form.metric is None and form.method != BOUNDARY:
             self._mistake(("method",), f"{form.method} needs metric, what it is to make best: {{name: ..., goal: ...}}")
         if form.reuse:
             self._mistake(("reuse",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
-        if not varying:
+        if not varying and form.method != BOUNDARY:
             self._mistake(
                 ("parameters",), f"{form.method} has nothing to search: give a parameter values, or min and max"
             )
@@ -309,6 +316,32 @@ class _Checker:
                 self._mistake(("parameters", name, "probabilities"), "go with method random")
             elif isinstance(domain, Choice) and not all(isinstance(value, get_args(Scalar)) for value in domain.values):
                 self._mistake(("parameters", name, "values"), f"lists and mappings go with {' and '.join(LISTED)}")
+
+    def _check_boundary(self, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]) -> None:
+        ranges = [domain for domain in domains.values() if isinstance(domain, Range)]
+        rows = varying - domains.keys()
+        if len(ranges) != 1 or len(varying) > 2 or rows:
+            self._mistake(
+                ("parameters",),
+                "boundary wants one parameter with min and max, and at most one other, with values; "
+                f"here are {len(ranges)} with min and max, {len(varying) - len(ranges)} with lists",
+            )
+        if form.seeds:
+            self._mistake(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; take `seeds` out")
+        if not form.divergence.enabled:
+            self._mistake(("divergence", "enabled"), "boundary looks for explosions; without this there are none")
+        width = form.boundary.width if form.boundary else None
+        if width is not None and len(ranges) == 1:
+            self._check_width(width, ranges[0])
+
+    def _check_width(self, width: float, swept: Range) -> None:
+        least, most = (1.0, swept.high / swept.low) if swept.log else (0.0, swept.high - swept.low)
+        if not least < width < most:
+            what = "ratio" if swept.log else "difference"
+            self._mistake(
+                ("boundary", "width"),
+                f"is the {what} of the interval's ends: above {least:g}, below the range's {most:g}",
+            )
 
     def _refuse_losses_with_var(self, form: SweepFile) -> None:
         """A loss has the decoder's variance in it, so it cannot say which variance is best."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.spec.domains import Domain
-from orchestrator.spec.form import Metric
+from orchestrator.spec.form import Boundary, Metric
 from orchestrator.spec.source import Source
 from orchestrator.trial import Outcome, Params
 from orchestrator.trial_function import TrialFunction
@@ -44,6 +44,7 @@ class SweepSpec:
     run_cap: int | None
     seed: int
     reference: Reference | None
+    boundary: Boundary
     divergence: DivergenceRule
     retries: int
     stall_seconds: float

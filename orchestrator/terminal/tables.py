@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from orchestrator.boundary import Boundary
 from orchestrator.durations import duration
 from orchestrator.expansion import label
 from orchestrator.plan import Plan
@@ -35,6 +36,16 @@ def print_results(console: Console, table: Table) -> None:
     for row, cells in zip(table.rows, table.cells(), strict=True):
         if cells[-1]:
             console.print(f"{row.trial.label}: {cells[-1]}", soft_wrap=True, markup=False)
+
+
+def print_boundary(console: Console, boundary: Boundary) -> None:
+    """Where training breaks, a row for each curve."""
+    drawn = RichTable(box=box.SIMPLE_HEAD, title=boundary.title)
+    for column in boundary.header():
+        drawn.add_column(column, overflow="fold")
+    for cells in boundary.cells():
+        drawn.add_row(*map(Text, cells))
+    console.print(drawn)
 
 
 def print_plan(console: Console, plan: Plan) -> None:

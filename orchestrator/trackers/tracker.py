@@ -1,6 +1,7 @@
 """The write side of MLflow: the only place that writes what stands in the store."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -149,9 +150,18 @@ class Tracker(Store):
             self._read_back(self._runs[trial.trial_key], run.data.metrics)
 
     @says_what_mlflow_says
-    def describe(self, table: Table) -> None:
-        """Make the result table the sweep's description."""
-        self.client.set_tag(self.parent_id, "mlflow.note.content", table.markdown(LONGEST_TAG))
+    def describe(self, table: Table, heading: str = "") -> None:
+        """Make the result table the sweep's description, below a heading in Markdown."""
+        description = heading + table.markdown(LONGEST_TAG - len(heading))
+        self.client.set_tag(self.parent_id, "mlflow.note.content", description)
+
+    @says_what_mlflow_says
+    def conclude(self, metrics: Mapping[str, float], picture: Path) -> None:
+        """Keep what the sweep as a whole has found, on its parent run."""
+        points = [Point(name, value, int(time.time() * 1000), 0) for name, value in metrics.items()]
+        for start in range(0, len(points), BATCH):
+            self.client.log_batch(self.parent_id, metrics=points[start : start + BATCH])
+        self.client.log_artifact(self.parent_id, str(picture))
 
     @says_what_mlflow_says
     def close(self, status: str) -> None:

@@ -1,0 +1,129 @@
+"""Where training breaks: each next trial is the one that tells most about the curve P(explosion | value)."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from orchestrator.boundary import curves_of, index_of
+from orchestrator.observation import Observation
+from orchestrator.psychometric import Array, Candidates
+from orchestrator.record import Record
+from orchestrator.search_space import SearchSpace
+from orchestrator.spec import SweepSpec
+from orchestrator.trial import Outcome, Params, Proposal, Trial
+
+
+class BoundarySampler:
+    """Proposes one trial at a time, each with a seed of its own, so that chance is averaged over.
+
+    With a second parameter the next trial goes to the curve of which it tells most.
+    """
+
+    learns = True
+
+    def __init__(self, spec: SweepSpec) -> None:
+        self.spec = spec
+        self.total = spec.run_cap or 0
+        self.space = SearchSpace(spec)
+        self.trials: list[Trial] = []
+        self._curves = curves_of(self.space)
+        self._name = self._curves[0].name
+        self._values = self._curves[0].candidates()
+        self._candidates = Candidates(np.array([self._curves[0].scale.position(value) for value in self._values]))
+        self._gains: dict[int, Array] = {}
+        self._known: set[str] = set()  # trial_keys
+        self._waiting: deque[Trial] = deque()
+        self._running: dict[str, Trial] = {}  # asked for, and not told of yet; by trial_key
+        self._number = 0  # of the next proposal
+        self._exhausted = False
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._waiting) or self._wants_more
+
+    def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
+        begun = [trial for trial in begun if self.space.known(trial.params, trial.trial_key, trial.proposal)]
+        known = {trial.trial_key: trial for trial in [*begun, *self.space.trials(history.values())]}
+        for trial in sorted(known.values(), key=_number):
+            self._add(trial)
+            record = history.get(trial.trial_key)
+            if record is not None and record.outcome is not None and record.outcome.is_result:
+                self._take(trial, record.outcome)
+            else:
+                self._waiting.append(trial)
+
+    def ask(self) -> Trial | None:
+        if not self._waiting and self._wants_more:
+            self._propose()
+        if not self._waiting:
+            return None
+        trial = self._waiting.popleft()
+        self._running[trial.trial_key] = trial
+        self._gains.pop(self._curve(trial), None)
+        return trial
+
+    def tell(self, trial: Trial, observation: Observation) -> None:
+        self._running.pop(trial.trial_key, None)
+        self._take(trial, observation.outcome)
+
+    def examples(self) -> Sequence[Params]:
+        return self.space.examples()
+
+    @property
+    def _wants_more(self) -> bool:
+        return len(self.trials) < self.total and not self._exhausted and bool(self._open)
+
+    @property
+    def _open(self) -> list[int]:
+        """The curves that are not known as well as was asked for."""
+        width = self.spec.boundary.width
+        return [i for i, curve in enumerate(self._curves) if width is None or not curve.is_narrower_than(width)]
+
+    def _propose(self) -> None:
+        """Take up the trial that tells most of those that are new."""
+        seed = self._number if self.space.has_seed else None
+        for params in self._best_first():
+            try:
+                trial = self.space.trial(params, seed, Proposal(self._number))
+            except ValueError:  # a combination that cannot be
+                continue
+            if trial.trial_key not in self._known:
+                self._add(trial)
+                self._waiting.append(trial)
+                return
+        self._exhausted = True
+
+    def _best_first(self) -> Iterator[Params]:
+        curves = self._open
+        gains = np.array([self._gains_of(curve) for curve in curves])
+        for index in np.argsort(-gains, axis=None, kind="stable"):
+            row, candidate = divmod(int(index), len(self._values))
+            yield {**self._curves[curves[row]].at, self._name: self._values[candidate]}
+
+    def _gains_of(self, index: int) -> Array:
+        """What a trial at each candidate would tell of a curve; kept until something of that curve changes."""
+        if index not in self._gains:
+            curve = self._curves[index]
+            running = [trial for trial in self._running.values() if self._curve(trial) == index]
+            positions = [curve.scale.position(trial.params[self._name]) for trial in running]
+            self._gains[index] = self._candidates.gains(curve.posterior, positions, (self.spec.seed, self._number))
+        return self._gains[index]
+
+    def _curve(self, trial: Trial) -> int:
+        return index_of(self._curves, trial.params)
+
+    def _take(self, trial: Trial, outcome: Outcome) -> None:
+        index = self._curve(trial)
+        self._curves[index].take(trial.params[self._name], outcome)
+        self._gains.pop(index, None)
+
+    def _add(self, trial: Trial) -> None:
+        self.trials.append(trial)
+        self._known.add(trial.trial_key)
+        self._number = max(self._number, _number(trial) + 1)
+
+
+def _number(trial: Trial) -> int:
+    """Its place in the course of the sweep; what was begun by another method comes first."""
+    return trial.proposal.number if trial.proposal else -1
