@@ -24,6 +24,7 @@ SPREADS = np.geomspace(0.01, 2.0, 20)  # from 10% to 90%
 BLUNTNESS = 0.5
 LAPSE = 0.01  # trials that explode, or do not, whatever the value: one of them must not move the threshold far
 CREDIBLE = 0.95
+ROUNDING = 1e-6
 IMAGINED = 16  # draws of the results that are still to come
 
 
@@ -112,14 +113,15 @@ class Posterior:
         return _normalized(self.logarithms)
 
     def interval(self) -> tuple[float, float, float]:
-        """The threshold: its median, and the ends of its central 95% interval."""
+        """The threshold: its median, and its central 95% interval, to the next candidates around it."""
         thresholds, inverse = np.unique(grid().thresholds, return_inverse=True)
         below = np.concatenate([[0.0], np.cumsum(np.bincount(inverse, self.weights))])
         half = 0.5 / STEPS
         edges = np.append(thresholds - half, thresholds[-1] + half)  # each threshold stands for all around it
         tail = (1 - CREDIBLE) / 2
         low, median, high = np.interp([tail, 0.5, 1 - tail], below, edges)
-        return float(median), float(low), float(high)
+        # trials tell of a threshold no more than between which candidates it lies
+        return float(median), math.floor(low * STEPS + ROUNDING) / STEPS, math.ceil(high * STEPS - ROUNDING) / STEPS
 
     def estimate(self, risk: float) -> Estimate:
         """What is known, in numbers.
@@ -132,8 +134,9 @@ class Posterior:
         above = bool(weights[curves.signs > 0].sum() >= 0.5)
         of_direction = curves.signs == (1 if above else -1)
         ten, ninety = (quantile(curves.reach(p)[of_direction], weights[of_direction], 0.5) for p in (0.1, 0.9))
-        safe = [position for position in np.linspace(0, 1, 401) if self._is_safe(position, risk)]
-        safest = (max(safe) if above else min(safe)) if safe else None
+        positions = np.linspace(0, 1, 2 * STEPS + 1)
+        safe = positions[self._safety(positions, risk) >= CREDIBLE]
+        safest = float(safe.max() if above else safe.min()) if len(safe) else None
         return Estimate(*self.interval(), ten, ninety, safest, above)
 
     def mean(self, positions: Array) -> Array:
@@ -147,10 +150,15 @@ class Posterior:
         low, high = ([quantile(row, weights, share) for row in curves] for share in (tail, 1 - tail))
         return np.array(low), np.array(high)
 
-    def _is_safe(self, position: float, risk: float) -> bool:
-        """Whether P(explosion) is below a risk with a probability of 95%."""
-        curves = grid()
-        return bool(self.weights[curves.signs * (curves.reach(risk) - position) > 0].sum() >= CREDIBLE)
+    def _safety(self, positions: Array, risk: float) -> Array:
+        """How probable it is at each position that P(explosion) is below a risk."""
+        order = np.argsort(grid().reach(risk))
+        reach, signs, weights = grid().reach(risk)[order], grid().signs[order], self.weights[order]
+        at = np.searchsorted(reach, positions)
+        # of those that break above, the curves that come to the risk farther up; of the others, farther down
+        above = np.concatenate([[0.0], np.cumsum(weights * (signs > 0))])
+        below = np.concatenate([[0.0], np.cumsum(weights * (signs < 0))])
+        return np.asarray(above[-1] - above[at] + below[at])
 
 
 class Candidates:

@@ -1,6 +1,7 @@
 """Trial functions that behave and misbehave, without torch. Copied beside the YAML files of tests."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -58,6 +59,15 @@ def _misbehave(mode: str) -> None:
             time.sleep(600)
         case "text":
             sys.exit("the toy left")
+
+
+def cliff(config: Config):
+    """Explodes with a chance that grows with x: half of the seeds do at 0.1, and 97% of them at 0.25."""
+    chance = random.Random(config.seed).random()
+    for epoch in range(1, config.epochs + 1):
+        time.sleep(config.pause)
+        explodes = epoch == 3 and chance < 1 / (1 + (0.1 / config.x) ** 4)
+        yield {"epoch": epoch, "train_loss": float("nan") if explodes else 1 / epoch}
 
 
 def plain(config: Config) -> dict[str, float]:

@@ -39,8 +39,8 @@ def _curve(axes: Axes, finding: Finding) -> None:
     mean = finding.curve.posterior.mean(POSITIONS)
     low, high = finding.curve.posterior.band(POSITIONS)
     values = [scale.value(position) for position in POSITIONS]
-    axes.fill_between(values, low, high, color="black", alpha=0.12, lw=0, label="its 95% band")
     axes.plot(values, mean, color="black", label="P(explosion)")
+    axes.fill_between(values, low, high, color="black", alpha=0.12, lw=0, label="its 95% band")
     ends = scale.value(estimate.low), scale.value(estimate.high)
     axes.plot(ends, (0.5, 0.5), color="tab:orange", lw=5, solid_capstyle="butt", label="threshold, 95% interval")
     axes.plot(scale.value(estimate.threshold), 0.5, "o", color="tab:orange", mec="black", zorder=3)
@@ -54,7 +54,7 @@ def _curve(axes: Axes, finding: Finding) -> None:
         seen = [value for value, one in finding.curve.points if one is exploded]
         levels = _levels([scale.position(value) for value in seen])
         heights = [base + step * level for level in levels]
-        axes.plot(seen, heights, marker, color=color, ms=5, ls="", label=f"{len(seen)} {name}")
+        axes.plot(seen, heights, marker, color=color, ms=5, ls="", clip_on=False, label=f"{len(seen)} {name}")
     margin = 0.09 + 0.04 * (LEVELS - 1)
     axes.set(ylabel="P(explosion)", ylim=(-margin, 1 + margin), yticks=(0, 0.25, 0.5, 0.75, 1))
     axes.grid(alpha=0.3)
@@ -81,7 +81,9 @@ def _row(axes: Axes, row: int, finding: Finding) -> None:
     for exploded, marker, inside, name in ((False, "o", "white", "completed"), (True, "x", "none", "exploded")):
         seen = [value for value, one in finding.curve.points if one is exploded]
         heights = [row + (0.27 if exploded else -0.27)] * len(seen)
-        axes.plot(seen, heights, marker, ms=4, ls="", color="black", mfc=inside, label=name if named else None)
+        axes.plot(
+            seen, heights, marker, ms=4, ls="", clip_on=False, color="black", mfc=inside, label=name if named else None
+        )
     if not finding.curve.points:
         return
     ends = scale.value(estimate.low), scale.value(estimate.high)

@@ -1,0 +1,348 @@
+"""Where training breaks: curves of which the threshold is known, whole launches, kills."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from reading import artifacts, children
+from test_search import Search, record
+
+from orchestrator import samplers
+from orchestrator.boundary import Boundary, Finding
+from orchestrator.errors import InputError
+from orchestrator.observation import Observation
+from orchestrator.plan import make
+from orchestrator.psychometric import Candidates, Posterior, Scale
+from orchestrator.spec import SweepSpec, load
+from orchestrator.trial import Outcome, Trial
+
+Write = Callable[..., Path]
+Sweep = Callable[..., subprocess.CompletedProcess[str]]
+Load = Callable[..., SweepSpec]
+Toy = Callable[[float], bool]
+
+SPEC = """
+trial: toys:cliff
+method: boundary
+run_cap: {cap}
+parameters:
+  x: {{min: 0.001, max: 1.0, distribution: log_uniform_values}}
+"""
+SECOND = "  pause: {{values: [0.0, 0.001, 0.002]}}\n"
+FINE, BROKEN = Observation(Outcome.COMPLETED), Observation(Outcome.EXPLODED)
+FEW, MANY = np.linspace(0, 1, 41), np.linspace(0, 1, 201)
+
+
+@pytest.fixture
+def spec(write: Write) -> Load:
+    def loaded(text: str = SPEC, cap: int = 40, more: str = "") -> SweepSpec:
+        return load(write((text + more).format(cap=cap)))
+
+    return loaded
+
+
+def logistic(threshold: float, spread: float, sign: int, chance: int) -> Toy:
+    """Half of the trials explode at the threshold; from 10% of them to 90%, it is a spread."""
+    rng = np.random.default_rng(chance)
+
+    def explodes(position: float) -> bool:
+        z = sign * (position - threshold) / (spread / 2 / math.log(9))
+        return bool(rng.random() < 1 / (1 + math.exp(-min(max(z, -500), 500))))
+
+    return explodes
+
+
+def learned(toy: Toy, positions: np.ndarray, trials: int = 40) -> Posterior:
+    posterior, candidates = Posterior(), Candidates(positions)
+    for _ in range(trials):
+        position = positions[np.argmax(candidates.gains(posterior))]
+        posterior.observe(position, toy(position))
+    return posterior
+
+
+def check_coverage(threshold: float, spread: float, sign: int, positions: np.ndarray) -> None:
+    """In 100 repetitions: the intervals cover, and are narrow; the direction is right."""
+    intervals = []
+    for chance in range(100):
+        posterior = learned(logistic(threshold, spread, sign, chance), positions)
+        intervals.append(posterior.interval()[1:])
+        assert posterior.estimate(0.05).breaks_above == (sign > 0)
+    assert sum(low - 1e-9 <= threshold <= high + 1e-9 for low, high in intervals) >= 90
+    assert np.median([high - low for low, high in intervals]) < 0.02 + spread / 2
+
+
+def test_the_interval_covers_the_threshold_in_nine_of_ten_repetitions() -> None:
+    check_coverage(0.37, 0.2, 1, FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("threshold", "spread", "sign"),
+    [(0.5, 0.2, 1), (0.8, 0.4, 1), (0.37, 0.05, -1), (0.123, 0.1, -1), (0.613, 0.001, 1), (0.61, 0.001, -1)],
+)
+def test_the_interval_covers_thresholds_off_centre_of_any_slope_and_direction(
+    threshold: float, spread: float, sign: int
+) -> None:
+    check_coverage(threshold, spread, sign, MANY)
+
+
+def test_a_cliff_beyond_the_range_is_not_put_into_it() -> None:
+    quiet = learned(lambda _: False, FEW, 12)
+    _, low, high = quiet.interval()
+    assert low < 0.05
+    assert high > 0.95
+    assert quiet.estimate(0.2).safest is not None
+    posterior = learned(lambda position: position > 0.99, MANY)
+    assert posterior.interval()[2] >= 0.99
+
+
+@pytest.mark.slow
+def test_chance_explosions_far_from_the_cliff_do_not_move_it() -> None:
+    covered = 0
+    for chance in range(40):
+        cliff, rng = logistic(0.6, 0.1, 1, chance), np.random.default_rng((chance, 1))
+        posterior = learned(lambda p, cliff=cliff, rng=rng: rng.random() < 0.03 or cliff(p), MANY)
+        _, low, high = posterior.interval()
+        covered += low <= 0.6 <= high
+    assert covered >= 36
+
+
+def test_the_safest_value_keeps_the_risk_and_lies_on_the_side_that_does_not_break() -> None:
+    for sign in (1, -1):
+        safest = [learned(logistic(0.5, 0.2, sign, chance), FEW).estimate(0.1).safest for chance in range(10)]
+        ten_percent = 0.5 - sign * 0.1
+        kept = [one is not None and sign * (ten_percent - one) >= 0 for one in safest]
+        assert sum(kept) >= 8
+        assert all(one is None or abs(one - ten_percent) < 0.35 for one in safest)
+    assert Posterior().estimate(0.05).safest is None
+
+
+def test_trials_at_the_same_time_are_spread_and_seldom_tell_the_same_twice() -> None:
+    posterior, candidates = Posterior(), Candidates(MANY)
+    for position in (0.1, 0.3, 0.4):
+        posterior.observe(position, False)
+    for position in (0.9, 0.7):
+        posterior.observe(position, True)
+    running: list[float] = []
+    for number in range(8):
+        running.append(float(MANY[np.argmax(candidates.gains(posterior, running, (0, number)))]))
+    assert len(set(running)) >= 6
+    assert max(running) - min(running) > 0.1
+    assert all(0.2 < position < 0.9 for position in running)
+
+
+def test_scales_turn_values_to_positions_and_back() -> None:
+    for scale in (Scale(1e-4, 1.0, log=True), Scale(-3, 5), Scale(1e-300, 1e300, log=True)):
+        assert [scale.position(scale.low), scale.position(scale.high)] == pytest.approx([0, 1])
+        assert scale.position(scale.value(0.3)) == pytest.approx(0.3)
+        assert (scale.value(-1), scale.value(2)) == (scale.low, scale.high)
+    assert Scale(1e-4, 1.0, log=True).width(0.25, 0.5) == pytest.approx(10)
+    assert Scale(-3, 5).width(0.25, 0.5) == pytest.approx(2)
+
+
+def cliff(trial: Trial) -> Observation:
+    """Explodes above x = 0.1, farther up for a longer pause."""
+    return BROKEN if trial.params["x"] > 0.1 * (1 + 1000 * trial.params["pause"]) else FINE
+
+
+def found(sampler: samplers.Sampler, search: Search, spec: SweepSpec) -> list[Finding]:
+    return list(Boundary.of(spec, sampler.trials, search.history).findings)
+
+
+def test_every_trial_is_new_has_a_seed_of_its_own_and_counts_against_the_budget(spec: Load) -> None:
+    search = Search(spec(cap=12)).run(outcome_of=cliff)
+    assert [trial.params["seed"] for trial in search.asked] == list(range(12))
+    assert len(set(search.keys)) == 12
+    assert not search.sampler.has_more
+    (finding,) = found(search.sampler, search, spec(cap=12))
+    assert finding.breaks.startswith("above 0.")
+    assert finding.metrics()["threshold_low"] <= 0.1 <= finding.metrics()["threshold_high"]
+
+
+@pytest.mark.parametrize("more", ["", SECOND])
+@pytest.mark.parametrize("cut", [1, 9])
+def test_a_sweep_that_was_cut_off_goes_on_as_if_it_never_was(spec: Load, cut: int, more: str) -> None:
+    untouched = Search(spec(cap=14, more=more)).run(outcome_of=cliff)
+    first = Search(spec(cap=14, more=more)).run(cut, cliff)
+    begun = first.sampler.ask()  # it ran when the launch was killed
+    assert begun is not None
+    noted = samplers.of(spec(cap=14, more=more))
+    noted.replay(first.history, [begun])  # known from its work folder alone
+    again = noted.ask()
+    assert again is not None
+    assert again.trial_key == begun.trial_key
+    second = Search(spec(cap=14, more=more), {**first.history, begun.trial_key: record(begun, None)})
+    assert first.keys + second.run(outcome_of=cliff).keys == untouched.keys
+
+
+def test_several_workers_get_as_many_trials_and_each_is_told_once(spec: Load) -> None:
+    sampler = samplers.of(spec(cap=20))
+    running: list[Trial] = []
+    values = []
+    while sampler.has_more or running:
+        while len(running) < 4 and (trial := sampler.ask()):
+            running.append(trial)
+            values.append(trial.params["x"])
+        sampler.tell(done := running.pop(0), cliff(done))
+    assert len(values) == len(sampler.trials) == 20
+    assert len(set(values)) >= 10
+
+
+def test_failed_trials_tell_nothing_and_are_tried_again_by_the_next_launch(spec: Load) -> None:
+    failed = Search(spec(cap=6)).run(
+        outcome_of=lambda trial: Observation(Outcome.FAILED) if trial.params["seed"] == 2 else cliff(trial)
+    )
+    assert len(failed.asked) == 6
+    (finding,) = found(failed.sampler, failed, spec(cap=6))
+    assert len(finding.curve.points) == 5
+    again = Search(spec(cap=6), dict(failed.history)).run(outcome_of=cliff)
+    assert again.keys == [failed.keys[2]]
+
+
+def test_it_stops_at_the_width_asked_for_and_a_smaller_one_goes_on(spec: Load, store: str) -> None:
+    wide = spec(more="boundary: {{width: 1.5}}\n")
+    search = Search(wide).run(outcome_of=cliff)
+    assert 5 < len(search.asked) < 30
+    (finding,) = found(search.sampler, search, wide)
+    assert finding.metrics()["threshold_high"] / finding.metrics()["threshold_low"] < 1.5
+    assert not Search(wide, dict(search.history)).sampler.has_more
+    narrow = spec(more="boundary: {{width: 1.2}}\n")
+    assert Search(narrow, dict(search.history)).run(outcome_of=cliff).asked
+    assert len(make(narrow, store, 1).proposals) == 40
+
+
+def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
+    both = spec(cap=60, more=SECOND + "boundary: {{width: 1.6}}\n")
+    search = Search(both).run(outcome_of=cliff)
+    findings = found(search.sampler, search, both)
+    assert [dict(finding.curve.at) for finding in findings] == [{"pause": 0.0}, {"pause": 0.001}, {"pause": 0.002}]
+    for finding, threshold in zip(findings, (0.1, 0.2, 0.3), strict=True):
+        scale = finding.curve.scale
+        assert scale.value(finding.estimate.low) <= threshold <= scale.value(finding.estimate.high)
+        assert scale.width(finding.estimate.low, finding.estimate.high) < 1.6
+    assert "threshold/pause 0.001" in Boundary.of(both, search.sampler.trials, search.history).metrics()
+
+
+def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folder: Path) -> None:
+    (folder / "seedless.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    size: int = 1\n\n"
+        "def train(config: Config):\n    return {'score': config.size}\n"
+    )
+    few = (
+        SPEC.replace("toys:cliff", "seedless:train").split("parameters")[0]
+        + "parameters: {{size: {{min: 1, max: 6}}}}\n"
+    )
+    search = Search(spec(few)).run(outcome_of=lambda trial: BROKEN if trial.params["size"] < 3 else FINE)
+    assert sorted(trial.params["size"] for trial in search.asked) == [1, 2, 3, 4, 5, 6]
+    assert not search.sampler.has_more
+    (finding,) = found(search.sampler, search, spec(few))
+    assert finding.breaks.startswith("below 2.")
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("parameters: {x: {min: 1, max: 2}}", "boundary needs run_cap"),
+        ("run_cap: 9\nparameters: {x: 1}", r"parameters: boundary wants one parameter .*here are 0 .*, 0 with lists"),
+        ("run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {min: 1.0, max: 2}}", "here are 2 with min and max"),
+        (
+            "run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {values: [0.1, 0.2]}, epochs: {values: [3, 4]}}",
+            "2 with lists",
+        ),
+        ("run_cap: 9\nparameters: {x: {min: 1, max: 2}}\nzip: {epochs: [1, 2]}", "here are 1 .* 1 with lists"),
+        ("run_cap: 9\nseeds: [0, 1]\nparameters: {x: {min: 1, max: 2}}", "seeds: boundary gives each trial a seed"),
+        ("run_cap: 9\nreuse: true\nparameters: {x: {min: 1, max: 2}}", "reuse: goes with"),
+        (
+            "run_cap: 9\nboundary: {width: 2}\nparameters: {x: {min: 1.0, max: 2}}",
+            r"boundary\.width: is the difference",
+        ),
+        (
+            "run_cap: 9\nboundary: {width: 0.5}\nparameters: {x: {min: 1, max: 9.5, distribution: log_uniform_values}}",
+            r"boundary\.width: is the ratio of the interval's ends: above 1, below the range's 9\.5",
+        ),
+        ("run_cap: 9\nboundary: {risk: 1}\nparameters: {x: {min: 1, max: 2}}", "risk"),
+        ("run_cap: 9\ndivergence: {enabled: false}\nparameters: {x: {min: 1, max: 2}}", "looks for explosions"),
+    ],
+)
+def test_what_has_no_boundary_is_refused(write: Write, text: str, mistake: str) -> None:
+    with pytest.raises(InputError, match=mistake):
+        load(write("trial: toys:train\nmethod: boundary\n" + text))
+
+
+def test_its_key_goes_with_its_method(write: Write) -> None:
+    with pytest.raises(InputError, match="boundary: goes with method boundary"):
+        load(write("trial: toys:train\nboundary: {risk: 0.1}\nparameters: {x: {values: [1, 2]}}"))
+
+
+def parent(store: str, name: str = "toy") -> Run:
+    (child, *_) = children(store, name)
+    return MlflowClient(tracking_uri=store).get_run(child.data.tags["mlflow.parentRunId"])
+
+
+def test_a_launch_prints_the_cliff_and_leaves_it_and_its_picture_on_the_parent_run(
+    store: str, write: Write, sweep: Sweep
+) -> None:
+    path = write(SPEC.format(cap=24))
+    done = sweep("launch", path, "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert "breaks" in done.stdout
+    assert "above 0." in done.stdout
+    run = parent(store)
+    metrics = run.data.metrics
+    assert metrics["threshold_low"] <= metrics["threshold"] <= metrics["threshold_high"]
+    assert metrics["threshold_low"] <= 0.1 <= metrics["threshold_high"]
+    assert "boundary.png" in artifacts(store, run)
+    assert run.data.tags["mlflow.note.content"].startswith("| breaks | 95% interval |")
+    again = sweep("launch", path)
+    assert "started" not in again.stdout
+    assert parent(store).data.metrics == metrics
+
+
+def test_a_launch_draws_a_map_of_two_parameters(store: str, write: Write, sweep: Sweep) -> None:
+    done = sweep("launch", write((SPEC + SECOND).format(cap=9)), "--executor", "inline", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert any(name.startswith("threshold/pause 0") for name in parent(store).data.metrics)
+    assert "boundary.png" in artifacts(store, parent(store))
+
+
+def test_a_plan_imports_neither_matplotlib_nor_optuna(write: Write, folder: Path) -> None:
+    path = write(SPEC.format(cap=24))
+    code = (
+        f"import sys; sys.argv = ['sweep', 'plan', {str(path)!r}]\nfrom orchestrator.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    sys.exit(bool({'matplotlib', 'optuna'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "to be proposed by boundary: 24" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_finds_what_an_untouched_one_does(folder: Path, write: Write) -> None:
+    text = SPEC.format(cap=16) + "  pause: 0.05\n"
+    path = write(text)
+    stores = [f"sqlite:///{folder / name / 'mlruns' / 'mlflow.db'}" for name in ("calm", "killed")]
+    for store in stores:
+        command = [sys.executable, "-m", "orchestrator", "launch", str(path), "--workers", "1", "--tracking-uri", store]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        for _ in range(2 if store == stores[1] else 0):
+            launch = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+            assert launch.stdout is not None
+            begun = 0
+            while begun < 3:
+                begun += ": started" in launch.stdout.readline()
+            launch.send_signal(signal.SIGKILL)
+            assert launch.wait() == -signal.SIGKILL
+            launch.stdout.close()
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    calm, killed = ([(run.data.params, run.data.tags["outcome"]) for run in children(s, "toy")] for s in stores)
+    assert killed == calm
+    metrics = [parent(store).data.metrics for store in stores]
+    assert metrics[0] == metrics[1]
