@@ -146,11 +146,6 @@ class Boundary:
         """Of a table or a picture."""
         return f"{self.sweep}: where half of the trials explode, by {self.findings[0].curve.name}"
 
-    @property
-    def count(self) -> int:
-        """How many trials have told something."""
-        return sum(len(finding.curve.points) for finding in self.findings)
-
     def header(self) -> list[str]:
         """The columns of the table."""
         second = list(self.findings[0].curve.at)

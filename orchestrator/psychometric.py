@@ -25,7 +25,8 @@ BLUNTNESS = 0.5
 LAPSE = 0.01  # trials that explode, or do not, whatever the value: one of them must not move the threshold far
 CREDIBLE = 0.95
 ROUNDING = 1e-6
-IMAGINED = 16  # draws of the results that are still to come
+NEGLIGIBLE = 1e-7  # probability of a curve
+IMAGINED = 8  # draws of the results that are still to come
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Candidates:
     """Positions at which the next trial could be, and how much it would tell there."""
 
     def __init__(self, positions: Array) -> None:
-        self._probability = grid().probability(positions).astype(np.float32)
+        self._probability = np.ascontiguousarray(grid().probability(positions).T, np.float32)  # a row for each curve
         self._entropy = _entropy(self._probability)
 
     def gains(self, posterior: Posterior, running: Sequence[float] = (), seed: Sequence[int] = ()) -> Array:
@@ -186,9 +187,13 @@ class Candidates:
             drawn = probability[:, rng.choice(len(logarithms), IMAGINED, p=posterior.weights)]
             explodes = rng.random(drawn.shape) < drawn
             logarithms = logarithms + np.log(probability).T @ explodes + np.log(1 - probability).T @ ~explodes
-        weights = _normalized(logarithms).astype(np.float32)
-        gains = _entropy(self._probability @ weights) - self._entropy @ weights
-        return np.asarray(gains.mean(axis=1), np.float64)
+        weights = _normalized(logarithms).astype(np.float32).T
+        kept = np.flatnonzero(weights.max(axis=0) > NEGLIGIBLE)
+        weights = np.ascontiguousarray(weights[:, kept])
+        # einsum, as the threads of a matrix product would wait for the cores on which trials run
+        mean = np.einsum("mk,kn->mn", weights, self._probability[kept])
+        told = _entropy(mean).mean(axis=0) - np.einsum("k,kn->n", weights.mean(axis=0), self._entropy[kept])
+        return np.asarray(told, np.float64)
 
 
 def quantile(values: Array, weights: Array, share: float) -> float:

@@ -167,6 +167,12 @@ def test_every_trial_is_new_has_a_seed_of_its_own_and_counts_against_the_budget(
     assert finding.metrics()["threshold_low"] <= 0.1 <= finding.metrics()["threshold_high"]
 
 
+def test_a_seed_that_is_given_stays(spec: Load) -> None:
+    search = Search(spec(cap=6, more="  seed: 7\n")).run(outcome_of=cliff)
+    assert [trial.params["seed"] for trial in search.asked] == [7] * 6
+    assert len(set(search.keys)) == 6
+
+
 @pytest.mark.parametrize("more", ["", SECOND])
 @pytest.mark.parametrize("cut", [1, 9])
 def test_a_sweep_that_was_cut_off_goes_on_as_if_it_never_was(spec: Load, cut: int, more: str) -> None:

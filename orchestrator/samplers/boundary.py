@@ -17,7 +17,8 @@ from orchestrator.trial import Outcome, Params, Proposal, Trial
 class BoundarySampler:
     """Proposes one trial at a time, each with a seed of its own, so that chance is averaged over.
 
-    With a second parameter the next trial goes to the curve of which it tells most.
+    With a second parameter the next trial goes to the curve of which it tells most. Where there is no seed to vary, a
+    trial that is known is not proposed again.
     """
 
     learns = True
@@ -36,6 +37,8 @@ class BoundarySampler:
         self._waiting: deque[Trial] = deque()
         self._running: dict[str, Trial] = {}  # asked for, and not told of yet; by trial_key
         self._number = 0  # of the next proposal
+        given = {*spec.domains, *(name for row in (*spec.zipped, *spec.configs) for name in row)}
+        self._draws_seeds = self.space.has_seed and "seed" not in given
         self._exhausted = False
 
     @property
@@ -82,7 +85,7 @@ class BoundarySampler:
 
     def _propose(self) -> None:
         """Take up the trial that tells most of those that are new."""
-        seed = self._number if self.space.has_seed else None
+        seed = self._number if self._draws_seeds else None
         for params in self._best_first():
             try:
                 trial = self.space.trial(params, seed, Proposal(self._number))
