@@ -238,12 +238,12 @@ def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
 
 
 def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folder: Path) -> None:
-    (folder / "seedless.py").write_text(
+    (folder / "sized.py").write_text(
         "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    size: int = 1\n\n"
         "def train(config: Config):\n    return {'score': config.size}\n"
     )
     few = (
-        SPEC.replace("toys:cliff", "seedless:train").split("parameters")[0]
+        SPEC.replace("toys:cliff", "sized:train").split("parameters")[0]
         + "parameters: {{size: {{min: 1, max: 6}}}}\n"
     )
     search = Search(spec(few)).run(outcome_of=lambda trial: BROKEN if trial.params["size"] < 3 else FINE)
