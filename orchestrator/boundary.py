@@ -18,6 +18,8 @@ from orchestrator.trial import Outcome, Params, Trial
 EXPLODED = {Outcome.EXPLODED: True, Outcome.COMPLETED: False}  # what else becomes of a trial tells nothing
 NO_NAME = re.compile(r"[^A-Za-z0-9_. :-]")  # what MLflow does not take in the name of a metric
 
+LONGEST = 200  # of the 250 characters that such a name may have
+
 
 @dataclass
 class Curve:
@@ -117,7 +119,7 @@ class Finding:
             "threshold_high": estimate.high,
             "safest": estimate.safest,
         }
-        of = "".join(f"/{name} {NO_NAME.sub('_', short(value))}" for name, value in self.curve.at.items())
+        of = "".join(f"/{name} {NO_NAME.sub('_', short(value))}"[:LONGEST] for name, value in self.curve.at.items())
         return {f"{name}{of}": self.curve.scale.value(at) for name, at in positions.items() if at is not None}
 
 

@@ -25,6 +25,7 @@ BLUNTNESS = 0.5
 LAPSE = 0.01  # trials that explode, or do not, whatever the value: one of them must not move the threshold far
 CREDIBLE = 0.95
 ROUNDING = 1e-6
+LARGEST_EXPONENT = 700  # of e, in a float
 NEGLIGIBLE = 1e-7  # probability of a curve
 IMAGINED = 8  # draws of the results that are still to come
 
@@ -54,7 +55,7 @@ class Scale:
     def width(self, low: float, high: float) -> float:
         """From one position to another: the ratio of their values on a logarithmic range, else the difference."""
         if self.log:
-            return math.exp((high - low) * (math.log(self.high) - math.log(self.low)))
+            return math.exp(min((high - low) * (math.log(self.high) - math.log(self.low)), LARGEST_EXPONENT))
         return (high - low) * (self.high - self.low)
 
 

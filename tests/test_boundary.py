@@ -146,6 +146,7 @@ def test_scales_turn_values_to_positions_and_back() -> None:
         assert (scale.value(-1), scale.value(2)) == (scale.low, scale.high)
     assert Scale(1e-4, 1.0, log=True).width(0.25, 0.5) == pytest.approx(10)
     assert Scale(-3, 5).width(0.25, 0.5) == pytest.approx(2)
+    assert Scale(1e-300, 1e300, log=True).width(-0.2, 1.2) > 1e300
 
 
 def cliff(trial: Trial) -> Observation:
@@ -243,8 +244,7 @@ def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folde
         "def train(config: Config):\n    return {'score': config.size}\n"
     )
     few = (
-        SPEC.replace("toys:cliff", "sized:train").split("parameters")[0]
-        + "parameters: {{size: {{min: 1, max: 6}}}}\n"
+        SPEC.replace("toys:cliff", "sized:train").split("parameters")[0] + "parameters: {{size: {{min: 1, max: 6}}}}\n"
     )
     search = Search(spec(few)).run(outcome_of=lambda trial: BROKEN if trial.params["size"] < 3 else FINE)
     assert sorted(trial.params["size"] for trial in search.asked) == [1, 2, 3, 4, 5, 6]

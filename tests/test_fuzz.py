@@ -26,6 +26,8 @@ OWN = [
     b"  batch_size: {min: 3, max: 6, distribution: log_uniform}\nmetric: {name: val_ssim, goal: maximize}\n",
     b"method: tpe\nrun_cap: 9\nmetric: {name: val_ssim, goal: maximize}\nparameters:\n"
     b"  var: {min: 0.1, max: 0.9, distribution: log_uniform_values}\n  architecture: {values: [conv, fc]}\n",
+    b"method: boundary\nrun_cap: 9\nboundary: {width: 1.5, risk: 0.1}\nparameters:\n"
+    b"  lr: {min: 0.001, max: 0.9, distribution: log_uniform_values}\n  var: {values: [0.2, 0.4]}\n",
     b"divergence: {factor: 5, patience: 20, enabled: true}\nretries: 2\nstall_seconds: 120\nreuse: false\n"
     b"parameters:\n  dataset: digits\n  lr:\n    value: 5e-3\n  epochs: {min: 1, max: 100}\n",
     b"base: &a {values: [1, 2]}\nparameters:\n  <<: *a\n  epochs: *a\n  num_layers: *a\n",

@@ -13,13 +13,14 @@ from orchestrator.expansion import short
 POSITIONS = np.linspace(0, 1, 201)
 NEAR = 0.012  # of the range: trials nearer than this would cover each other
 LEVELS = 6
+TALLEST = 60  # inches
 COMPLETED, EXPLODED = "tab:blue", "tab:red"
 
 
 def draw(boundary: Boundary, path: Path) -> None:
     """Draw what a sweep has found, as PNG."""
     findings = boundary.findings
-    height = 4.6 if len(findings) == 1 else 2.2 + 0.42 * len(findings)
+    height = 4.6 if len(findings) == 1 else min(2.2 + 0.42 * len(findings), TALLEST)
     figure = Figure(figsize=(8.5, height), layout="constrained")
     axes = figure.subplots()
     if len(findings) == 1:
@@ -72,7 +73,9 @@ def _map(axes: Axes, findings: Sequence[Finding]) -> None:
         _row(axes, row, finding)
     (second,) = findings[0].curve.at
     axes.set(ylabel=second, ylim=(-0.5, len(findings) - 0.5))
-    axes.set_yticks(range(len(findings)), [short(*finding.curve.at.values()) for finding in findings])
+    axes.set_yticks(
+        range(len(findings)), [short(*finding.curve.at.values()).replace("$", r"\$") for finding in findings]
+    )
 
 
 def _row(axes: Axes, row: int, finding: Finding) -> None:
