@@ -218,6 +218,8 @@ class _Launch:
 
     def _check_metric(self, trial: Trial, observation: Observation, events: Iterable[Event]) -> None:
         """A search for the best of what no trial tells would go on blindly."""
+        if self.spec.method == BOUNDARY:  # looks at outcomes alone
+            return
         if observation.outcome is Outcome.COMPLETED and observation.value is None:
             told = {name: None for event in events for name in getattr(event, "metrics", ())}
             message = f"{trial.label} has told no {self.spec.metric.name}; {nearest(self.spec.metric.name, list(told))}"

@@ -223,7 +223,7 @@ def test_it_stops_at_the_width_asked_for_and_a_smaller_one_goes_on(spec: Load, s
     assert not Search(wide, dict(search.history)).sampler.has_more
     narrow = spec(more="boundary: {{width: 1.2}}\n")
     assert Search(narrow, dict(search.history)).run(outcome_of=cliff).asked
-    assert len(make(narrow, store, 1).proposals) == 40
+    assert make(narrow, store, 1).proposals == 40
 
 
 def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:

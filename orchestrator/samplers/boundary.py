@@ -9,7 +9,7 @@ from orchestrator.boundary import curves_of, index_of
 from orchestrator.observation import Observation
 from orchestrator.psychometric import Array, Candidates
 from orchestrator.record import Record
-from orchestrator.search_space import SearchSpace
+from orchestrator.search_space import SearchSpace, place
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 
@@ -37,8 +37,6 @@ class BoundarySampler:
         self._waiting: deque[Trial] = deque()
         self._running: dict[str, Trial] = {}  # asked for, and not told of yet; by trial_key
         self._number = 0  # of the next proposal
-        given = {*spec.domains, *(name for row in (*spec.zipped, *spec.configs) for name in row)}
-        self._draws_seeds = self.space.has_seed and "seed" not in given
         self._exhausted = False
 
     @property
@@ -46,9 +44,10 @@ class BoundarySampler:
         return bool(self._waiting) or self._wants_more
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
-        begun = [trial for trial in begun if self.space.known(trial.params, trial.trial_key, trial.proposal)]
-        known = {trial.trial_key: trial for trial in [*begun, *self.space.trials(history.values())]}
-        for trial in sorted(known.values(), key=_number):
+        noted = (self.space.known(trial.params, trial.trial_key, trial.proposal) for trial in begun)
+        every = [*filter(None, noted), *self.space.trials(history.values())]
+        known = {one.trial.trial_key: one for one in every}
+        for trial in (one.trial for one in sorted(known.values(), key=place)):
             self._add(trial)
             record = history.get(trial.trial_key)
             if record is not None and record.outcome is not None and record.outcome.is_result:
@@ -85,10 +84,11 @@ class BoundarySampler:
 
     def _propose(self) -> None:
         """Take up the trial that tells most of those that are new."""
-        seed = self._number if self._draws_seeds else None
+        seed = self._number if self.space.has_further_seeds else None
+        proposal = Proposal(self._number, another_seed=seed is not None)
         for params in self._best_first():
             try:
-                trial = self.space.trial(params, seed, Proposal(self._number))
+                trial = self.space.trial(params, seed, proposal)
             except ValueError:  # a combination that cannot be
                 continue
             if trial.trial_key not in self._known:
@@ -124,9 +124,4 @@ class BoundarySampler:
     def _add(self, trial: Trial) -> None:
         self.trials.append(trial)
         self._known.add(trial.trial_key)
-        self._number = max(self._number, _number(trial) + 1)
-
-
-def _number(trial: Trial) -> int:
-    """Its place in the course of the sweep; what was begun by another method comes first."""
-    return trial.proposal.number if trial.proposal else -1
+        self._number = max(self._number, trial.proposal.number + 1 if trial.proposal else 0)
