@@ -2,16 +2,16 @@
 
 The trainings of a stack share everything but `var`, `lr` and `seed`. Each gets the images, the noise and the first
 weights that `models.train.train` would give it, and differs from it by rounding alone. Nothing that happens to one
-reaches another; how many they are may change their rounding.
+reaches another. Their rounding follows the width of the stack and their place in it (on CPUs the sigmoid of the last
+elements of a tensor, which do not fill a vector, rounds otherwise), so both can be asked for.
 
 Meant for GPUs, which one small model cannot fill. On CPUs it gains nothing: grouped convolutions are slow there.
 
-Not supported: layers that draw random numbers (torch refuses dropout under vmap), layers with buffers (batch
-normalization; refused here), and scaled_dot_product_attention under autocast, so architecture attention with precision
-bf16 (torch fails in the backward pass).
+Not supported: layers that draw random numbers (torch refuses dropout under vmap), and layers with buffers (batch
+normalization; refused here).
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -38,13 +38,23 @@ def train_stacked(
     configs: Sequence[TrainConfig],
     workdirs: Sequence[Path | None] = (),
     watches: Sequence[Watch | None] = (),
-) -> Generator[list[Metrics | None], None, list[Final | Exception]]:
+    places: Sequence[int] = (),
+    width: int = 1,
+) -> Generator[list[Metrics | Exception | None], None, list[Final | Exception]]:
     """Train the VAEs of `configs` together, with a workdir and a watch for each as `models.train.train` takes them.
 
     Each goes on from the checkpoint in its workdir, which may come from `models.train.train`, and the reverse.
 
+    Args:
+        configs: of the trainings.
+        workdirs: of each; none leave nothing.
+        watches: of each; what one raises ends its training alone.
+        places: among the rows of the stack, one for each; else they come one after the other.
+        width: of the stack, at least. The rows that no training has repeat the first, and nobody reads them.
+
     Yields:
-        By epoch, what `models.train.train` would yield for each training; None for one that has ended.
+        By epoch, for each training what `models.train.train` would yield, or what its `watch` raised in that epoch, or
+        None if it had ended before.
 
     Returns:
         For each training its final metrics, or what its `watch` raised; the others go on without it.
@@ -56,15 +66,17 @@ def train_stacked(
         raise ValueError("a stack needs configurations that differ in var, lr and seed alone")
     data = load(configs[0].dataset, data_root())
     trainings = [_Row(*each, device()) for each in zip_longest(configs, workdirs, watches)]
-    stack = _Stack(trainings, data)
+    placed = dict(zip(places or range(len(trainings)), trainings, strict=True))
+    stack = _Stack(placed, max(width, *(place + 1 for place in placed)), data)
     try:
-        while any(training.is_running for training in trainings):
-            trained = stack.epoch()
+        while running := [training for training in trainings if training.is_running]:
+            stack.epoch()
             try:
-                yield [training.history[-1] if training in trained else None for training in trainings]
+                yield [(one.error or one.history[-1]) if one in running else None for one in trainings]
             finally:  # also when whoever iterates ends here
-                for training in trained:
-                    training.keep()
+                for training in running:
+                    if training.error is None:
+                        training.keep()
         return [training.error or training.finish(data) for training in trainings]
     finally:
         for training in trainings:
@@ -113,39 +125,40 @@ class _Row(Training):
 
 
 class _Stack:
-    """B trainings of P weights side by side, a row of (B, P) for each.
+    """B trainings of P weights side by side, a row of (B, P) for each by its place; the other rows repeat the first.
 
     One that has ended keeps its row, which is computed on, so that the others stay to the bit what they are, and read
     no more.
     """
 
-    def __init__(self, trainings: Sequence[_Row], data: Dataset) -> None:
-        self.trainings, self.data, self.device = trainings, data, trainings[0].device
-        self.config = trainings[0].config  # for what all share
-        self.model = trainings[0].model  # for its structure: the weights come from the rows
+    def __init__(self, placed: Mapping[int, _Row], width: int, data: Dataset) -> None:
+        first = next(iter(placed.values()))
+        self.placed, self.data, self.device = placed, data, first.device
+        self.rows = [placed.get(place, first) for place in range(width)]
+        self.config = first.config  # for what all share
+        self.model = first.model  # for its structure: the weights come from the rows
         if next(self.model.buffers(), None) is not None:
             raise ValueError(f"architecture {self.config.architecture} has buffers, which cannot be stacked")
         self.images = data.train.to(self.device)
-        self.weights, self.first, self.second = torch.stack([training.state() for training in trainings], 1)
-        rows = [(one.config.lr, one.config.var, one.step) for one in trainings]
-        self.lr, var, self.steps = torch.tensor(rows, dtype=torch.float64, device=self.device).T.unsqueeze(2)
+        self.weights, self.first, self.second = torch.stack([row.state() for row in self.rows], 1)
+        own = [(row.config.lr, row.config.var, row.step) for row in self.rows]
+        self.lr, var, self.steps = torch.tensor(own, dtype=torch.float64, device=self.device).T.unsqueeze(2)
         self.var = var.squeeze(1).to(self.weights)
         self.gradients = vmap(grad_and_value(self.loss, has_aux=True))
 
-    def epoch(self) -> list[_Row]:
-        """Train for an epoch; returns the trainings that have come to its end."""
+    def epoch(self) -> None:
+        """Train for an epoch those that have not ended."""
         self.learn()
-        ended = [(row, training) for row, training in enumerate(self.trainings) if training.is_running]
-        for row, training in ended:
-            training.set_state(torch.stack([self.weights[row], self.first[row], self.second[row]]))
-            training.end_epoch(self.data)
-        return [training for _, training in ended]
+        for place, training in self.placed.items():
+            if training.is_running:
+                training.set_state(torch.stack([self.weights[place], self.first[place], self.second[place]]))
+                training.end_epoch(self.data)
 
     def learn(self) -> None:
         """One pass of each training over the images, in an order of its own."""
-        for training in self.trainings:
+        for training in self.placed.values():
             training.begin_epoch(every=1)
-        streams = [(training.config.seed, training.epoch) for training in self.trainings]
+        streams = [(row.config.seed, row.epoch) for row in self.rows]
         random = [generator(self.device, seed, NOISE, epoch) for seed, epoch in streams]
         shuffles = [generator(torch.device("cpu"), seed, ORDER, epoch) for seed, epoch in streams]
         orders = torch.stack([torch.randperm(len(self.images), generator=shuffle) for shuffle in shuffles])
@@ -161,7 +174,7 @@ class _Stack:
             unread.append((torch.column_stack([loss, gradients.norm(dim=1), peak]), size[0]))
             if len(unread) == STEPS_BETWEEN_READINGS.get(self.device.type, 1):
                 self.read(unread)
-                if not any(training.is_running for training in self.trainings):
+                if not any(training.is_running for training in self.placed.values()):
                     return
             self.adam(gradients)
         self.read(unread)
@@ -170,8 +183,8 @@ class _Stack:
         """Let the trainings note steps, of values (B, 5) and a batch size each, and forget them."""
         if unread:
             for step, (_, images) in zip(torch.stack([values for values, _ in unread]).cpu(), unread, strict=True):
-                for training, values in zip(self.trainings, step, strict=True):
-                    training.note(values, images)
+                for place, training in self.placed.items():
+                    training.note(step[place], images)
         unread.clear()
 
     def loss(self, weights: Tensor, images: Tensor, noise: Tensor, var: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -11,6 +11,7 @@ from models.data import data_root, load, pixels
 from models.graphs import Passes, passes
 from models.loss import Loss, negative_elbo
 from models.random import NOISE, ORDER, generator
+from models.stacked import train_stacked
 from models.training import Readings, Training, Watch, device
 from models.vae import autocast
 
@@ -62,6 +63,8 @@ def train(
 
 train.version = 2  # type: ignore[attr-defined]
 train.prepare = prepare  # type: ignore[attr-defined]
+train.stacked = train_stacked  # type: ignore[attr-defined]
+train.stack_by = ("var", "lr", "seed")  # type: ignore[attr-defined]
 
 
 def learn(training: Training, forward: Passes, images: Tensor, readings: Readings) -> None:

@@ -105,7 +105,10 @@ class ConvVAE(VAE):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention over the positions of a feature map (N, channels, H, W), added to it."""
+    """Multi-head self-attention over the positions of a feature map (N, channels, H, W), added to it.
+
+    In float32 also under autocast, with which torch cannot differentiate attention in a stack of trainings.
+    """
 
     def __init__(self, channels: int, heads: int = 4) -> None:
         super().__init__()
@@ -113,10 +116,11 @@ class SelfAttention(nn.Module):
         self.attention = nn.MultiheadAttention(channels, heads, batch_first=True)
 
     def forward(self, features: Tensor) -> Tensor:
-        positions = features.flatten(2).transpose(1, 2)
-        normed = self.norm(positions)
-        attended, _ = self.attention(normed, normed, normed, need_weights=False)
-        attending: Tensor = (positions + attended).transpose(1, 2).reshape_as(features)
+        with torch.autocast(features.device.type, enabled=False):
+            positions = features.float().flatten(2).transpose(1, 2)
+            normed = self.norm(positions)
+            attended, _ = self.attention(normed, normed, normed, need_weights=False)
+            attending: Tensor = (positions + attended).transpose(1, 2).reshape_as(features)
         return attending
 
 

@@ -101,13 +101,41 @@ def test_a_stack_of_one_is_plain_training(architecture: str) -> None:
     assert numbers([final])[0] == pytest.approx(numbers([alone_final])[0], rel=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["conv", "fc"])
+@pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])
 def test_a_stack_learns_as_well_in_bfloat16(architecture: str) -> None:
     configs = [replace(SMALL, architecture=architecture, num_layers=2, precision="bf16", **own) for own in THREE]
     epochs, _ = drained(train_stacked(configs))
     for config, metrics in zip(configs, epochs[-1], strict=True):
         alone, _ = drained(train(config))
         assert metrics["val_loss"] == pytest.approx(alone[-1]["val_loss"], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "precision", "threads"),
+    [
+        *((architecture, "fp32", 1) for architecture in ("conv", "fc", "attention")),
+        *(pytest.param(architecture, "bf16", 1, marks=SLOW) for architecture in ("conv", "fc", "attention")),
+        pytest.param("conv", "fp32", 2, marks=SLOW),
+    ],
+)
+def test_a_training_in_its_place_is_the_same_to_the_bit_whatever_else_is_in_the_stack(
+    architecture: str, precision: str, threads: int
+) -> None:
+    torch.set_num_threads(threads)
+    # so odd that rows do not begin where vectors or threads do
+    odd = replace(SMALL, architecture=architecture, precision=precision, latent_dim=3, batch_size=37, epochs=1)
+    one, two, three = (replace(odd, **own) for own in THREE)
+    hopeless = replace(odd, **HOPELESS)
+
+    def told(placed: dict[int, TrainConfig]) -> dict[TrainConfig, list[Metrics]]:
+        epochs, finals = drained(train_stacked([*placed.values()], places=[*placed], width=4))
+        rows = zip(placed.values(), *epochs, finals, strict=True)
+        return {config: numbers(of_config) for config, *of_config in rows}
+
+    together = told({1: one, 2: two, 3: three})
+    mixed = told({0: hopeless, 3: three, 1: one})
+    assert (mixed[one], mixed[three]) == (together[one], together[three])
+    assert told({2: two})[two] == together[two]
 
 
 @pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])
@@ -124,7 +152,8 @@ def test_an_explosion_leaves_the_others_as_they_are_to_the_bit(architecture: str
     epochs, finals = drained(train_stacked(exploding, watches=[None, watch, None]))
     assert len(losses) == 8
     assert math.isnan(losses[-1])
-    assert [epoch[1] is None for epoch in epochs] == [False, True]
+    assert isinstance(epochs[0][1], dict)
+    assert epochs[1][1] is finals[1]
     assert isinstance(finals[1], ArithmeticError)
     without, finals_without = drained(train_stacked(healthy))
     assert [numbers([a, c]) for a, _, c in epochs] == [numbers([a, c]) for a, _, c in without]
@@ -140,7 +169,7 @@ def test_when_all_have_ended_the_stack_ends() -> None:
             raise ArithmeticError("enough")
 
     epochs, finals = drained(train_stacked([replace(SMALL, **own) for own in THREE[:2]], watches=[watch, watch]))
-    assert epochs == [[None, None]]
+    assert [[str(error) for error in epoch] for epoch in epochs] == [["enough", "enough"]]
     assert [str(final) for final in finals] == ["enough", "enough"]
     assert steps == [1, 1, 2, 2]
 
