@@ -48,11 +48,11 @@ def expand(spec: SweepSpec) -> Expansion:
         repeats = repeats + 1 if identity in resolved and spec.method == "random" else 0
         resolved.setdefault(identity, params)
     names = varying(list(resolved.values()))
-    trials = tuple(
+    trials = [
         Trial(spec.function.name, spec.function.version, params, label(params, names) or spec.name)
         for params in resolved.values()
-    )
-    return Expansion(trials, tuple(invalid))
+    ]
+    return Expansion(tuple(spec.stacking.arranged(trials)), tuple(invalid))
 
 
 def _grid(spec: SweepSpec) -> Iterator[dict[str, Any]]:

@@ -44,6 +44,7 @@ class Trial:
     params: Params
     label: str  # what varies, for people: "var=0.22 seed=1"
     proposal: Proposal | None = None  # of a search
+    place: int = 0  # in a stack, wherever it is trained
 
     @cached_property
     def trial_key(self) -> str:

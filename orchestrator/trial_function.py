@@ -13,6 +13,7 @@ import inspect
 import json
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +79,7 @@ class TrialFunction:
     version: int
     config_type: type
     parameters: Mapping[str, Parameter]
+    stack_by: tuple[str, ...] = ()  # in what trials may differ that it trains at once; none where it cannot
 
     def resolve(self, values: Params) -> Params:
         """Values of single parameters, already validated, completed by the defaults and checked together.
@@ -117,8 +119,10 @@ def find(name: str) -> TrialFunction:
     if not (module_name and function_name.isidentifier()):
         raise FunctionError(f"{name!r} is not of the form package.module:function")
     try:
-        config_type, version = _read(module_name, function_name) or _import(module_name, function_name)
-        return TrialFunction(name, version, config_type, _parameters(name, config_type))
+        config_type, version, stack_by = _read(module_name, function_name) or _import(module_name, function_name)
+        parameters = _parameters(name, config_type)
+        _check_stack_by(name, stack_by, parameters)
+        return TrialFunction(name, version, config_type, parameters, stack_by)
     except FunctionError:
         raise
     except (Exception, SystemExit) as error:  # a user's modules may fail in any way while they are imported
@@ -151,6 +155,12 @@ def _parameters(function: str, config_type: Any) -> dict[str, Parameter]:
     return parameters
 
 
+def _check_stack_by(function: str, stack_by: tuple[str, ...], parameters: Mapping[str, Parameter]) -> None:
+    for name in stack_by:
+        if name not in parameters:
+            raise FunctionError(f"{function}: its stack_by has {name}, which is none of its parameters")
+
+
 def _default(field: dataclasses.Field[Any], adapter: TypeAdapter[Any]) -> Any:
     default = field.default
     if field.default_factory is not dataclasses.MISSING:
@@ -158,18 +168,19 @@ def _default(field: dataclasses.Field[Any], adapter: TypeAdapter[Any]) -> Any:
     return default if default is dataclasses.MISSING else adapter.dump_python(default, mode="json")
 
 
-def _import(module_name: str, function_name: str) -> tuple[Any, int]:
+def _import(module_name: str, function_name: str) -> tuple[Any, int, tuple[str, ...]]:
     module = importlib.import_module(module_name)
     function = getattr(module, function_name, None)
     if not callable(function):
         raise FunctionError(f"module {module_name} has no function {function_name}")
     arguments = list(inspect.signature(function).parameters)
     hints = typing.get_type_hints(function)
-    return (hints.get(arguments[0]) if arguments else None), getattr(function, "version", 1)
+    config_type = hints.get(arguments[0]) if arguments else None
+    return config_type, getattr(function, "version", 1), tuple(getattr(function, "stack_by", ()))
 
 
-def _read(module_name: str, function_name: str) -> tuple[Any, int] | None:
-    """Config class and version, if the module's source tells both without an import of the module."""
+def _read(module_name: str, function_name: str) -> tuple[Any, int, tuple[str, ...]] | None:
+    """Config class, version and stack_by, if the module's source tells all without an import of the module."""
     try:
         found = importlib.util.find_spec(module_name)
     except (ImportError, ValueError) as error:
@@ -189,11 +200,12 @@ def _read(module_name: str, function_name: str) -> tuple[Any, int] | None:
     if function is None or function.decorator_list or not arguments:
         return None
     annotation = arguments[0].annotation
-    version = _constant_version(tree, function_name)
+    version = _constant(tree, f"{function_name}.version", default=1)
+    stack_by = _constant(tree, f"{function_name}.stack_by", default=())
     source = isinstance(annotation, ast.Name) and _imported_from(tree, annotation.id)
-    if version is None or not source:
+    if not (isinstance(version, int) and isinstance(stack_by, tuple) and source):
         return None
-    return getattr(importlib.import_module(source[0]), source[1], None), version
+    return getattr(importlib.import_module(source[0]), source[1], None), version, stack_by
 
 
 def _imported_from(tree: ast.Module, name: str) -> tuple[str, str] | None:
@@ -205,14 +217,13 @@ def _imported_from(tree: ast.Module, name: str) -> tuple[str, str] | None:
     return None
 
 
-def _constant_version(tree: ast.Module, function_name: str) -> int | None:
-    """What the module assigns to `function.version`: 1 where it does not, None where only running it would tell."""
-    name = f"{function_name}.version"
+def _constant(tree: ast.Module, name: str, default: Any) -> Any:
+    """What the module assigns to `function.attribute`, or the default; None where only running it would tell."""
     mentions = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node) == name]
     if not mentions:
-        return None if "setattr" in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} else 1
+        return None if "setattr" in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} else default
     for node in tree.body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
-            value = node.value.value if isinstance(node.value, ast.Constant) else None
-            return value if isinstance(value, int) and len(mentions) == 1 else None
+            with suppress(ValueError):
+                return ast.literal_eval(node.value) if len(mentions) == 1 else None
     return None

@@ -14,13 +14,13 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
     {"errors", "durations", "printable", "trial", "interrupt", "machine", "paths", "psychometric"},
-    {"events", "provenance", "trial_function"},
+    {"events", "provenance", "stacking", "trial_function"},
     {"divergence", "workspace"},
     {"spec"},
     {"expansion", "record", "schema", "watcher"},
     {"observation", "ranking", "search_space", "status", "journal", "table"},
     {"boundary"},
-    {"figures", "samplers"},
+    {"account", "figures", "samplers"},
     {"trackers", "attempt"},
     {"worker"},
     {"plan", "executors"},

@@ -6,6 +6,7 @@ import pytest
 from orchestrator.errors import InputError
 from orchestrator.expansion import expand
 from orchestrator.spec import SweepSpec, load
+from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome
 
 
@@ -189,6 +190,7 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("trial: models", "is not of the form package.module:function"),
         ("reference: {source: s, rows: [{foo: bar}]}", "is neither a parameter, nor `outcome`, nor a metric"),
         ("reference: {source: s, rows: [{outcome: exploded}]}", "no outcome is called 'exploded'"),
+        ("stack: 0", "sweep.yaml:1: stack: input should be greater than or equal to 1"),
         ("divergence: {factor: 1}", "divergence.factor: input should be greater than 1"),
         ("divergence: {factr: 3}", "divergence.factr: unknown key; did you mean factor?"),
         ("a: 1\na: 2", "sweep.yaml:2: the key a stands here twice"),
@@ -276,6 +278,20 @@ def test_files_that_cannot_be_read_are_said_in_a_line(tmp_path: Path) -> None:
     ]:
         with pytest.raises(InputError, match=why):
             load(path)
+
+
+def test_a_stack_of_a_function_that_does_not_offer_it_is_refused(folder: Path) -> None:
+    said = mistakes(folder, "trial: toys:train\nstack: 4")
+    assert said == [
+        "sweep.yaml:2: stack: toys:train trains one trial at a time; take the key out, or have it offer `stacked` and "
+        "`stack_by` as the README says"
+    ]
+    search = "stack: 4\nmethod: tpe\nrun_cap: 9\nmetric: {name: val_ssim}\nparameters: {lr: {min: 1, max: 2}}"
+    assert mistakes(folder, search) == [
+        "sweep.yaml:1: stack: goes with grid and random, whose trials are known beforehand"
+    ]
+    assert loaded(folder, "trial: toys:stackable\nstack: 4").stacking == Stacking(4, ("x", "mode", "seed"))
+    assert loaded(folder, "trial: toys:stackable").stacking == Stacking()
 
 
 def test_a_function_of_the_users_own_is_found_beside_the_file(folder: Path) -> None:

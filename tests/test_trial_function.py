@@ -38,6 +38,21 @@ def test_the_version_is_read_from_the_source(module) -> None:
     assert trial_function.find("heavy:train").version == 1
 
 
+def test_what_trials_of_a_stack_may_differ_in_is_read_from_the_source(module) -> None:
+    module(HEAD + "def train(config: Config): ...\ntrain.stack_by = ('x',)\n")
+    assert trial_function.find("heavy:train").stack_by == ("x",)
+    module(HEAD + "def train(config: Config): ...\n")
+    assert trial_function.find("heavy:train").stack_by == ()
+    module("from light_config import Config\ndef train(config: Config): ...\ntrain.stack_by = tuple('x')\n")
+    assert trial_function.find("heavy:train").stack_by == ("x",)
+
+
+def test_a_stack_by_that_is_no_parameter_is_said(module) -> None:
+    module(HEAD + "def train(config: Config): ...\ntrain.stack_by = ('x', 'y')\n")
+    with pytest.raises(FunctionError, match="heavy:train: its stack_by has y, which is none of its parameters"):
+        trial_function.find("heavy:train")
+
+
 def test_what_the_source_does_not_tell_is_learned_by_importing(module) -> None:
     module("from light_config import Config\ndef train(config: Config): ...\ntrain.version = 3 + 4\n")
     assert trial_function.find("heavy:train").version == 7

@@ -141,6 +141,14 @@ class SweepFile(Form):
     stall_seconds: Annotated[
         float, Field(gt=0, description="A trial that shows no sign of life for so long, or ten times its pace, hangs.")
     ] = 120.0
+    stack: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Up to so many trials that differ in var, lr and seed alone train together in a worker, for "
+            "GPUs; the trial function has to offer it.",
+        ),
+    ] = 1
     reuse: Annotated[bool, Field(description="Take over trials that another sweep of the store has finished.")] = False
     program: Annotated[Any, Field(description="W&B's; ignored.")] = None
     command: Annotated[Any, Field(description="W&B's; ignored.")] = None

@@ -30,6 +30,7 @@ from orchestrator.spec.form import (
 )
 from orchestrator.spec.source import Location, Source, note, read, scalar
 from orchestrator.spec.sweep_spec import Reference, ReferenceRow, SweepSpec
+from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.trial import Outcome, Params
 from orchestrator.trial_function import FunctionError, Parameter, TrialFunction
 
@@ -106,6 +107,7 @@ class _Checker:
         # a search of which all was set to constants is a single configuration: it is run again
         method = "grid" if overrides and not varying else ALIASES.get(form.method, form.method)
         self._check_method(method, form, domains, varying)
+        stacking = self._stacking(method, form, function)
         reference = self._reference(form, function)
         name = self.source.path.stem if form.name is None else form.name
         if not is_name(name):
@@ -134,6 +136,7 @@ class _Checker:
             divergence=form.divergence,
             retries=form.retries,
             stall_seconds=form.stall_seconds,
+            stacking=stacking,
             reuse=form.reuse,
             warnings=warnings,
         )
@@ -351,6 +354,16 @@ class _Checker:
                 f"{form.metric.name} has var in it, so its values do not compare between values of var; "
                 "use val_ssim, val_mse or val_nll",
             )
+
+    def _stacking(self, method: str, form: SweepFile, function: TrialFunction) -> Stacking:
+        if form.stack == 1:
+            return UNSTACKED
+        if not function.stack_by:
+            message = f"{function.name} trains one trial at a time; take the key out, or have it offer `stacked`"
+            self._mistake(("stack",), f"{message} and `stack_by` as the README says")
+        if method not in LISTED:
+            self._mistake(("stack",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
+        return Stacking(form.stack, function.stack_by)
 
     def _reference(self, form: SweepFile, function: TrialFunction) -> Reference | None:
         if form.reference is None:

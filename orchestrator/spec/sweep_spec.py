@@ -7,6 +7,7 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.spec.domains import Domain
 from orchestrator.spec.form import Boundary, Metric
 from orchestrator.spec.source import Source
+from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome, Params
 from orchestrator.trial_function import TrialFunction
 
@@ -48,5 +49,6 @@ class SweepSpec:
     divergence: DivergenceRule
     retries: int
     stall_seconds: float
+    stacking: Stacking
     reuse: bool
     warnings: tuple[str, ...]
