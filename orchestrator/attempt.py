@@ -1,28 +1,25 @@
-"""An attempt at a trial, in this process: iterate its function, watch its losses, say what happens.
+"""An attempt at a trial, or at several at once, in this process: iterate the function and say what happens.
 
 Knows nothing of MLflow or YAML, nor of the process it is in.
 """
 
 import inspect
-import math
 import os
-import re
-import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from orchestrator import journal, machine, trial_function
+from orchestrator import machine, trial_function
+from orchestrator.account import Account, Told, said, show
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Finished, Progress, Started
-from orchestrator.printable import in_a_line
-from orchestrator.trial import Outcome, Params
-from orchestrator.watcher import ExplodedError, Watcher
+from orchestrator.events import Event, Started
+from orchestrator.trial import Params
 
-METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")
+Round = list[tuple[int, Event]]  # what happens at a time, each with the place of its task
+Training = Generator[Sequence[Told], None, Sequence[Any]]  # by epoch, and in the end, something for each trial
 
 
 @dataclass(frozen=True)
@@ -34,64 +31,42 @@ class Task:
     workdir: Path
     divergence: DivergenceRule
     threads: int | None = None  # None leaves the worker's
-    kind: Literal["task"] = "task"
+    place: int = 0  # in a stack
 
 
-def run(task: Task, beat: Callable[[], None] = lambda: None) -> Generator[Event, None, None]:
-    """Run a trial, or go on with it; yields Started, Progress for each epoch, and Finished, whatever happens.
+def run(task: Task, width: int = 1) -> Generator[Event, None, None]:
+    """Run a trial by itself, or go on with it; yields Started, Progress for each epoch, and Finished, whatever happens.
+
+    With a width above 1 it is computed as a row of a stack of that width.
+    """
+    with closing(run_stack([task], width)) as rounds:
+        for events in rounds:
+            for _, event in events:
+                yield event
+
+
+def run_stack(
+    tasks: Sequence[Task], width: int, beat: Callable[[], None] = lambda: None
+) -> Generator[Round, None, None]:
+    """Run trials together, or go on with them; yields what `run` yields of each, epoch by epoch.
+
+    All of an epoch stands in the journals before any of it is yielded, and the trials go on after that: whoever stops
+    in between leaves no checkpoint of an epoch that its journal lacks.
 
     Args:
-        task: the trial.
+        tasks: of one function and number of threads, of parameters that go together, each with a place of its own; a
+            single one where width is 1.
+        width: how many rows the function is to compute with; 1 runs the function itself, not what it has for stacks.
         beat: called at each step that the function tells of.
     """
-    journal.mend(task.workdir)
-    known = journal.read(task.workdir)
-    if known and isinstance(known[-1].event, Finished):  # its process died before it could tell
-        yield from (entry.event for entry in known)
-        return
-    watcher = Watcher(task.divergence, [entry.memory for entry in known], beat)
-    with closing(_run(task, watcher)) as events_of_trial:
-        since = time.monotonic()
-        for event in events_of_trial:
-            now = time.monotonic()
-            if not isinstance(event, Started):
-                event = replace(event, seconds=now - since)
-            since = now
-            if not isinstance(event, Finished) or event.outcome.is_result:
-                try:
-                    journal.write(task.workdir, event, watcher.memory)
-                except OSError as error:
-                    if not event.is_final:
-                        yield event
-                    yield Finished(Outcome.FAILED, reason=f"{task.workdir}: {error.strerror}")
-                    return
-            yield event
-
-
-def _run(task: Task, watcher: Watcher) -> Generator[Event, None, None]:
-    try:
-        if task.threads is not None:
-            machine.limit_threads(task.threads)
-        function = trial_function.load(task.function)
-        config = trial_function.find(task.function).config(task.params)
-        offered = {"workdir": task.workdir, "watch": watcher.step}
-        wanted = {k: v for k, v in offered.items() if k in inspect.signature(function).parameters}
-        prepare = getattr(function, "prepare", None)
-        yield Started(os.getpid(), machine.threads(), _dataset(prepare(config) if prepare else None))
-        result = function(config, **wanted)
-        if isinstance(result, Generator):
-            with _closed(result):
-                result = yield from _epochs(result, watcher)
-        metrics, diagnosis = _final(result)
-        watcher.run_ended(metrics)
-        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        completed = Finished(Outcome.COMPLETED, finite, diagnosis=diagnosis, margin=watcher.margin)
-        yield _exploded(watcher) or completed
-    except ExplodedError:
-        yield _exploded(watcher) or Finished(Outcome.FAILED, reason="it raised what only `watch` may raise")
-    except (Exception, SystemExit) as error:
-        traceback.print_exc()
-        yield _exploded(watcher) or Finished(Outcome.FAILED, reason=_said(error))
+    attempts = [_Attempt(task, beat) for task in tasks]
+    first = [(row, event) for row, attempt in enumerate(attempts) for event in attempt.begin()]
+    yield first
+    ended = {row for row, event in first if event.is_final}
+    begun = {row: attempt for row, attempt in enumerate(attempts) if row not in ended}
+    with _closed(_training([*begun.values()], width)) as training:
+        yield from _epochs(begun, training)
+    yield [(row, attempt.tell_end()) for row, attempt in begun.items() if not attempt.has_told_end]
 
 
 def prepare(function: str, configs: Sequence[Params]) -> str | None:
@@ -105,54 +80,84 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
         return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
         traceback.print_exc()
-        return f"{function} cannot be used: {_said(error)}"
+        return f"{function} cannot be used: {said(error)}"
     return None
 
 
-def _epochs(generator: Generator[Mapping[str, Any], None, Any], watcher: Watcher) -> Generator[Event, None, Any]:
-    epoch = 0
-    while True:
+class _Attempt(Account):
+    def __init__(self, task: Task, beat: Callable[[], None]) -> None:
+        super().__init__(task.workdir, task.divergence, beat)
+        self.task = task
+
+    def begin(self) -> list[Event]:
+        """Make everything ready; all up to the end where nothing is to run."""
+        if self.known and self.known[-1].is_final:  # its process died before it could tell
+            return self.known
         try:
-            yielded = next(generator)
-        except StopIteration as stop:
-            return stop.value
-        metrics = _numbers(yielded)
-        epoch = int(metrics.pop("epoch", epoch + 1))
-        watcher.epoch_ended(epoch, metrics)
-        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        if len(finite) == len(metrics) or watcher.explosion is None:
-            yield Progress(epoch, finite, time.time())
-        if watcher.explosion is not None:
-            return None
+            if self.task.threads is not None:
+                machine.limit_threads(self.task.threads)
+            self.function = trial_function.load(self.task.function)
+            self.config = trial_function.find(self.task.function).config(self.task.params)
+            prepare = getattr(self.function, "prepare", None)
+            dataset = _dataset(prepare(self.config) if prepare else None)
+        except (Exception, SystemExit) as error:
+            self.fail(error)
+            return [self.tell_end()]
+        return [self.tell(Started(os.getpid(), machine.threads(), dataset))]
 
 
-def _exploded(watcher: Watcher) -> Finished | None:
-    # also where a function kept to itself what `watch` raised
-    if watcher.explosion is None:
-        return None
-    return Finished(Outcome.EXPLODED, explosion=watcher.explosion, margin=watcher.margin)
+def _epochs(attempts: Mapping[int, _Attempt], training: Training) -> Generator[Round, None, None]:
+    """Train until each attempt has its end."""
+    try:
+        while any(attempt.end is None for attempt in attempts.values()):
+            try:
+                told = next(training)
+            except StopIteration as stop:
+                for attempt, result in zip(attempts.values(), stop.value, strict=True):
+                    attempt.finish(result)
+                return
+            rows = zip(attempts.items(), told, strict=True)
+            yield [(row, event) for (row, attempt), what in rows for event in attempt.take(what)]
+    except (Exception, SystemExit) as error:
+        show(error)
+        for attempt in attempts.values():
+            attempt.end_with(error)
 
 
-def _final(result: Any) -> tuple[dict[str, float], str | None]:
-    if result is None:
-        return {}, None
-    if not isinstance(result, Mapping):
-        raise TypeError(f"the trial function returned {result!r}, not a mapping of metrics")
-    diagnosis = result.get("diagnosis")
-    metrics = _numbers({name: value for name, value in result.items() if name != "diagnosis"})
-    return metrics, None if diagnosis is None else in_a_line(str(diagnosis))
+def _training(attempts: Sequence[_Attempt], width: int) -> Training:
+    """The attempts' function at work: for each of them what it yields by epoch, and what it returns."""
+    first = attempts[0]
+    if width == 1:
+        return [(yield from _alone(_called(first.function, first.config, workdir=first.workdir, watch=first.watch)))]
+    together: Training = _called(
+        first.function.stacked,  # type: ignore[attr-defined]
+        [attempt.config for attempt in attempts],
+        workdirs=[attempt.workdir for attempt in attempts],
+        watches=[attempt.watch for attempt in attempts],
+        places=[attempt.task.place for attempt in attempts],
+        width=width,
+    )
+    return (yield from together)
 
 
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    numbers = {}
-    for name, value in metrics.items():
-        if not (isinstance(name, str) and METRIC_NAME.fullmatch(name)):
-            raise ValueError(f"{name!r} is no metric name for MLflow: up to 250 letters, digits, _ - . : / and spaces")
-        try:
-            numbers[name] = float(value)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"the metric {name} is {value!r}, not a number") from error
-    return numbers
+def _called(function: Callable[..., Any], configs: Any, **offered: Any) -> Any:
+    named = inspect.signature(function).parameters
+    return function(configs, **{name: value for name, value in offered.items() if name in named})
+
+
+def _alone(result: Any) -> Generator[Sequence[Told], None, Any]:
+    """What a trial function has returned, as a training of one; returns the final metrics."""
+    if not isinstance(result, Generator):
+        return result
+    with closing(result):
+        while True:
+            try:
+                metrics = next(result)
+            except StopIteration as stop:
+                return stop.value
+            if not isinstance(metrics, Mapping):
+                raise TypeError(f"the trial function yielded {metrics!r}, not a mapping of metrics")
+            yield [metrics]
 
 
 def _dataset(told: Any) -> dict[str, str | int] | None:
@@ -162,17 +167,12 @@ def _dataset(told: Any) -> dict[str, str | int] | None:
 
 
 @contextmanager
-def _closed(generator: Generator[Any, None, Any]) -> Iterator[None]:
+def _closed(training: Training) -> Iterator[Training]:
     """As contextlib.closing, but what a function raises while it is closed ends nothing but itself."""
     try:
-        yield
+        yield training
     finally:
         try:
-            generator.close()
+            training.close()
         except Exception:
             traceback.print_exc()
-
-
-def _said(error: BaseException) -> str:
-    message = in_a_line(str(error))
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -66,14 +66,14 @@ class Finished:
 Event = Started | Progress | Finished
 AnyEvent = Annotated[Event, Field(discriminator="kind")]
 
-_adapter: TypeAdapter[Event] = TypeAdapter(AnyEvent)
+_adapter: TypeAdapter[tuple[int, Event]] = TypeAdapter(tuple[int, AnyEvent])
 
 
-def encode(event: Event) -> bytes:
-    """An event as JSON."""
-    return _adapter.dump_json(event)
+def encode(row: int, event: Event) -> bytes:
+    """An event, and which trial of a worker's it is of, as JSON."""
+    return _adapter.dump_json((row, event))
 
 
-def decode(message: bytes) -> Event:
-    """The event that `encode` wrote."""
+def decode(message: bytes) -> tuple[int, Event]:
+    """What `encode` wrote."""
     return _adapter.validate_json(message)

@@ -28,7 +28,7 @@ class Plan:
     invalid: Sequence[str]  # a line for each combination that cannot be
     outcomes: Mapping[str, Outcome | None]  # by trial_key, of those that the store has
     reusable: Mapping[str, str]  # by trial_key, the other sweep from which a launch would take the result
-    workers: int
+    at_a_time: int  # trials
     seconds: float | None  # None where there is nothing to learn from
 
     @property
@@ -74,8 +74,9 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         if spec.method == BOUNDARY and _is_known_well(spec, own):
             proposals = 0
         example = next(iter(space.examples()), None)
-    shares = share(len(trials) + proposals, workers)
-    plan = Plan(spec, trials, proposals, example, invalid, outcomes, reusable, shares.workers, None)
+    shares = share(spec.stacking.count(trials) + proposals, workers)
+    at_a_time = max(1, min(shares.workers * spec.stacking.width, len(trials) + proposals))
+    plan = Plan(spec, trials, proposals, example, invalid, outcomes, reusable, at_a_time, None)
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
 
 
@@ -105,4 +106,4 @@ def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
             return None
         epochs = params.get("epochs")
         total += median(pace) * (epochs if isinstance(epochs, int) else 1)
-    return total / plan.workers
+    return total / plan.at_a_time

@@ -250,16 +250,18 @@ class _Launch:
             )
 
     def _executor(self, pending: int) -> Executor:
-        function, rule, trials = self.spec.function.name, self.spec.divergence, self.sampler.total
+        function, rule, stacking = self.spec.function.name, self.spec.divergence, self.spec.stacking
+        stacks = stacking.count(self.sampler.trials) if stacking.width > 1 else self.sampler.total
         if self.settings.executor == "inline":
-            return InlineExecutor(function, rule, self.interrupt, share(trials, 1).threads)
-        shares = share(trials, self.settings.workers)
+            return InlineExecutor(function, rule, self.interrupt, share(stacks, 1).threads, stacking)
+        shares = share(stacks, self.settings.workers)
         return ProcessExecutor(
             function,
             rule,
             self.interrupt,
             workers=min(shares.workers, pending),
             threads=shares.threads,
+            stacking=stacking,
             gpus=shares.gpus,
             log=self.workspace.log,
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),

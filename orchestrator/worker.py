@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from orchestrator import attempt, events, machine, trial_function
-from orchestrator.attempt import Task
+from orchestrator.attempt import Round, Task
 from orchestrator.events import Event, Finished
 from orchestrator.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params
@@ -39,13 +39,22 @@ class Prepare:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Trials to run together, as `attempt.run_stack` takes them."""
+
+    tasks: Sequence[Task]
+    width: int
+    kind: Literal["stack"] = "stack"
+
+
+@dataclass(frozen=True)
 class Stop:
-    """End the running trial after its current epoch."""
+    """End the running trials after their current epoch."""
 
     kind: Literal["stop"] = "stop"
 
 
-Message = Task | Prepare | Stop
+Message = Stack | Prepare | Stop
 messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
@@ -69,29 +78,41 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None, 
             match messages.validate_json(connection.recv_bytes()):
                 case Prepare() as request:
                     connection.send_bytes((attempt.prepare(request.function, request.configs) or "").encode())
-                case Task() as task:
-                    _log_to(task.workdir / LOG_FILE)
-                    for event in _until_stopped(attempt.run(task, _Heart(connection).beat), connection):
-                        connection.send_bytes(events.encode(event))
-                case Stop():  # came too late: the trial had ended
+                case Stack() as stack:
+                    _log_to(*(task.workdir / LOG_FILE for task in stack.tasks))
+                    rounds = attempt.run_stack(stack.tasks, stack.width, _Heart(connection).beat)
+                    for row, event in _until_stopped(rounds, len(stack.tasks), connection):
+                        connection.send_bytes(events.encode(row, event))
+                case Stop():  # came too late: the trials had ended
                     pass
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _until_stopped(trial: Generator[Event, None, None], connection: Connection) -> Iterator[Event]:
-    with closing(trial):
-        for event in trial:
-            yield event
-            if not event.is_final and connection.poll() and messages.validate_json(connection.recv_bytes()) == Stop():
-                trial.close()
-                yield Finished(Outcome.INTERRUPTED)
+def _until_stopped(
+    rounds: Generator[Round, None, None], trials: int, connection: Connection
+) -> Iterator[tuple[int, Event]]:
+    running = {*range(trials)}
+    with closing(rounds):
+        for events_of_all in rounds:
+            yield from events_of_all
+            running -= {row for row, event in events_of_all if event.is_final}
+            if running and connection.poll() and messages.validate_json(connection.recv_bytes()) == Stop():
+                rounds.close()
+                yield from ((row, Finished(Outcome.INTERRUPTED)) for row in running)
                 return
 
 
-def _log_to(path: Path) -> None:
+def _log_to(path: Path, *others: Path) -> None:
+    """Have what this process prints go to a file, which from now on is also that of the other paths."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as log:
+        for other in others:
+            if not (other.exists() and other.samefile(path)):
+                log.write(other.read_bytes() if other.exists() else b"")
+                other.unlink(missing_ok=True)
+                with suppress(OSError):  # a file system without links: then only the first trial keeps a log
+                    other.hardlink_to(path)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(log.fileno(), stream.fileno())

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
 from orchestrator.executors.process import ProcessExecutor
 from orchestrator.interrupt import Interrupt
+from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome, Trial
 
 Open = Callable[..., Executor]
@@ -26,10 +28,19 @@ def trial(**params: object) -> Trial:
     return Trial("toys:train", 1, params, str(params))
 
 
+def stackable(place: int = 0, **params: object) -> Trial:
+    return Trial("toys:stackable", 1, params, str(params), place=place)
+
+
+def stacks(folder: Path) -> list[str]:
+    """How many trials, of how many that have room, each stack of the toys has had, in the order of their beginnings."""
+    return (folder / "stacks.txt").read_text().splitlines()
+
+
 def drive(executor: Executor, trials: list[Trial], folder: Path) -> dict[str, list[Event]]:
-    """Run the trials to their end; what each of them told, by label."""
+    """Run the trials to their end, with those that were submitted before; what each of them told, by label."""
     waiting = list(trials)
-    told: dict[str, list[Event]] = {t.label: [] for t in trials}
+    told: dict[str, list[Event]] = defaultdict(list, {t.label: [] for t in trials})
     while True:
         while waiting and executor.has_free_slot:
             executor.submit(waiting[0], folder / waiting.pop(0).trial_key)
@@ -56,13 +67,14 @@ def interrupt() -> Iterator[Interrupt]:
 def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
     executors: list[ProcessExecutor] = []
 
-    def open_(workers: int = 2, **limits: float) -> Executor:
+    def open_(workers: int = 2, stack: int = 1, **limits: float) -> Executor:
         executor = ProcessExecutor(
             "toys:train",
             DivergenceRule(),
             interrupt,
             workers=workers,
             threads=1,
+            stacking=Stacking(stack, ("x", "mode", "seed") if stack > 1 else ()),
             limits=Limits(**{"retries": 0, **limits}),
         ).__enter__()
         executors.append(executor)
@@ -282,3 +294,132 @@ def test_a_trial_cannot_outlive_its_time_by_an_epoch_an_attempt(processes: Open,
     (events,) = drive(processes(workers=1, retries=1, trial_timeout=1.0), [slow], folder).values()
     assert final(events).reason == "it ran longer than the trial timeout of 1 seconds"
     assert [event.epoch for event in events if isinstance(event, Progress)] == [1, 2]
+
+
+def test_a_stack_is_filled_with_trials_of_one_shape_and_number_of_threads(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1, stack=3)
+    alone = [(stackable(0, x=1.0, epochs=2), 1), (stackable(1, x=2.0, epochs=2), 2), (stackable(2, x=3.0), 2)]
+    for t, threads in alone:
+        assert executor.has_free_slot
+        executor.submit(t, folder / t.trial_key, threads)
+    assert not executor.has_free_slot
+    assert [final(events).outcome for events in drive(executor, [], folder).values()] == [Outcome.COMPLETED] * 3
+    assert stacks(folder) == ["1 of 3"] * 3
+    stacking = Stacking(3, ("x", "mode", "seed"))
+    mixed = stacking.arranged(stackable(x=float(x), epochs=3 + x % 2) for x in range(1, 9))
+    assert [t.place for t in mixed] == [0, 1, 2, 0, 0, 1, 2, 0]
+    told = drive(executor, mixed, folder)
+    assert {final(events).outcome for events in told.values()} == {Outcome.COMPLETED}
+    assert stacks(folder)[3:] == ["3 of 3", "1 of 3"] * 2
+
+
+def test_two_trials_of_one_place_do_not_share_a_stack(processes: Open, folder: Path) -> None:
+    drive(processes(workers=1, stack=2), [stackable(1, x=1.0), stackable(1, x=2.0), stackable(0, x=3.0)], folder)
+    assert stacks(folder) == ["1 of 2", "2 of 2"]
+
+
+def test_each_trial_of_a_stack_ends_exactly_once_whatever_its_function_does(processes: Open, folder: Path) -> None:
+    told = drive(
+        processes(workers=1, stack=4),
+        [stackable(i, mode=mode) for i, mode in enumerate(("fine", "nan", "text"))],
+        folder,
+    )
+    outcomes = [final(events).outcome for events in told.values()]
+    assert outcomes == [Outcome.COMPLETED, Outcome.EXPLODED, Outcome.FAILED]
+    assert len({event.pid for events in told.values() for event in events if isinstance(event, Started)}) == 1
+
+
+def test_inline_each_trial_is_a_stack_of_its_own_of_the_same_width(interrupt: Interrupt, folder: Path) -> None:
+    stacking = Stacking(3, ("x", "mode", "seed"))
+    executor = InlineExecutor("toys:stackable", DivergenceRule(), interrupt, threads=1, stacking=stacking)
+    told = drive(executor, [stackable(0, x=1.0), stackable(1, x=2.0)], folder)
+    assert [final(events).metrics for events in told.values()] == [{"final_score": 1.0}, {"final_score": 2.0}]
+    assert stacks(folder) == ["1 of 3"] * 2
+
+
+@pytest.mark.parametrize("mode", ["exit", pytest.param("hang", marks=pytest.mark.slow)])
+def test_a_trial_that_ends_its_worker_again_and_again_does_not_take_its_stack_along(
+    processes: Open, folder: Path, mode: str
+) -> None:
+    executor = processes(workers=2, stack=3, retries=2, stall_seconds=1.0 if mode == "hang" else 120.0)
+    bad, *good = drive(executor, [stackable(0, mode=mode), stackable(1, x=2.0), stackable(2, x=3.0)], folder).values()
+    assert final(bad).outcome is Outcome.FAILED
+    for events in good:
+        assert final(events).outcome is Outcome.COMPLETED
+        assert [event.epoch for event in events if isinstance(event, Progress)] == [1, 2, 3]
+    assert stacks(folder) == ["3 of 3", "3 of 3", "1 of 3", "1 of 3", "1 of 3"]
+
+
+def test_a_stack_over_its_time_fails_all_that_have_not_ended(processes: Open, folder: Path) -> None:
+    trials = [stackable(i, mode=mode) for i, mode in enumerate(("nan", "fine", "hang"))]
+    (folder / trials[0].trial_key).mkdir()
+    (folder / trials[0].trial_key / "epoch").write_text("1")  # so it explodes an epoch before the others hang
+    told = drive(processes(stack=3, trial_timeout=3.0), trials, folder)
+    exploded, *late = [final(events) for events in told.values()]
+    assert exploded.outcome is Outcome.EXPLODED
+    assert late == [Finished(Outcome.FAILED, reason="it ran longer than the trial timeout of 3 seconds")] * 2
+
+
+def test_every_trial_of_a_stack_has_the_log_of_its_worker(processes: Open, folder: Path) -> None:
+    trials = [stackable(0, mode="raise"), stackable(1, mode="fine")]
+    (folder / trials[1].trial_key).mkdir()
+    (folder / trials[1].trial_key / "log.txt").write_text("from before\n")
+    drive(processes(workers=1, stack=2), trials, folder)
+    for t in trials:
+        log = (folder / t.trial_key / "log.txt").read_text()
+        assert log.startswith("from before")
+        assert "RuntimeError: the toy broke" in log
+
+
+def test_an_interrupt_ends_all_trials_of_a_stack_after_their_epoch_and_those_that_wait(
+    processes: Open, interrupt: Interrupt, folder: Path
+) -> None:
+    executor = processes(workers=1, stack=2)
+    slow = [stackable(i, x=1.0 + i, epochs=200, pause=0.1) for i in range(2)]
+    waiting = stackable(epochs=3)
+    told: dict[str, list[Event]] = {}
+    for t in (*slow, waiting):
+        executor.submit(t, folder / t.trial_key)
+    while not executor.idle:
+        for t, event in executor.events():
+            told.setdefault(t.label, []).append(event)
+            if isinstance(event, Progress) and event.epoch == 2 and not interrupt.requested:
+                os.kill(os.getpid(), signal.SIGINT)
+    assert [final(told[t.label]).outcome for t in (*slow, waiting)] == [Outcome.INTERRUPTED] * 3
+    assert [len(told[t.label]) for t in slow] == [len(told[slow[0].label])] * 2
+    assert len(told[waiting.label]) == 1
+    assert not interrupt.at_once
+
+
+DIGITS = {"dataset": "digits", "architecture": "fc", "num_layers": 1, "batch_size": 64, "epochs": 4}
+SHARED = {"var": 0.25, "latent_dim": 8, "seed": 0, "precision": "fp32"}
+
+
+@pytest.mark.slow
+def test_a_stack_whose_worker_is_killed_ends_as_one_that_was_not_to_the_bit(interrupt: Interrupt, folder: Path) -> None:
+    stacking = Stacking(3, ("var", "lr", "seed"))
+    rates = (2e-3, 1e-3, 50.0)
+    trials = stacking.arranged(Trial("models.train:train", 2, {**DIGITS, **SHARED, "lr": lr}, f"{lr}") for lr in rates)
+
+    def ends(place: Path, kill_at: int | None) -> list[tuple[dict[int, dict[str, float]], Finished]]:
+        told: dict[str, list[Event]] = {t.label: [] for t in trials}
+        with ProcessExecutor(
+            "models.train:train", DivergenceRule(), interrupt, workers=1, threads=1, stacking=stacking
+        ) as executor:
+            for t in trials:
+                executor.submit(t, place / t.trial_key)
+            while not executor.idle:
+                for t, event in executor.events():
+                    told[t.label].append(event)
+                    if kill_at and isinstance(event, Progress) and event.epoch == kill_at:
+                        os.kill(next(e.pid for e in told[t.label] if isinstance(e, Started)), signal.SIGKILL)
+                        kill_at = None
+        return [(curves(events), final(events)) for events in told.values()]
+
+    def curves(events: list[Event]) -> dict[int, dict[str, float]]:
+        progress = [event for event in events if isinstance(event, Progress)]
+        return {e.epoch: {k: v for k, v in e.metrics.items() if k != "images_per_second"} for e in progress}
+
+    untouched = ends(folder / "untouched", None)
+    assert [end.outcome for _, end in untouched] == [Outcome.COMPLETED, Outcome.COMPLETED, Outcome.EXPLODED]
+    assert ends(folder / "killed", 2) == untouched

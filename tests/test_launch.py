@@ -16,7 +16,10 @@ import pytest
 import torch
 from mlflow import MlflowClient
 from reading import artifacts, children, outcomes, steps
+from test_train import drained
 
+from models.config import TrainConfig
+from models.train import train
 from orchestrator.errors import HeldError
 from orchestrator.expansion import expand
 from orchestrator.spec import load
@@ -93,6 +96,23 @@ def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, s
         "explosion.last_finite_loss",
     }
     assert int(exploded.data.tags["explosion.step"]) >= 1
+
+
+def test_a_stacked_sweep_comes_to_what_it_comes_to_alone(store: str, write: Write, sweep: Sweep) -> None:
+    done = sweep("launch", write(VAE + "stack: 3", "vae.yaml"), "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    first, exploded, second = children(store, "vae")
+    assert exploded.data.tags["outcome"] == "loss explosion"
+    assert not exploded.data.metrics.keys() & {*BY_EPOCH, *FINAL}
+    for run in (first, second):
+        assert run.data.tags["outcome"] == "completed"
+        assert artifacts(store, run) == {"loss_curve.png", "reconstructions.png", "samples.png", "model", "images"}
+        epochs, final = drained(train(TrainConfig(**json.loads(run.data.tags["params"]))))
+        for name in epochs[0].keys() - {"epoch", "images_per_second"}:
+            points = MlflowClient(tracking_uri=store).get_metric_history(run.info.run_id, name)
+            assert [point.value for point in points] == pytest.approx([epoch[name] for epoch in epochs], rel=0.01), name
+        assert {name: run.data.metrics[name] for name in final} == pytest.approx(final, rel=0.01)
+    assert "3 at a time" in sweep("plan", "vae.yaml", "--workers", "2").stdout
 
 
 def test_a_trained_model_is_loaded_back_in_two_lines(store: str, write: Write, sweep: Sweep) -> None:

@@ -14,11 +14,11 @@ class Executor(Protocol):
 
     @property
     def has_free_slot(self) -> bool:
-        """Whether `submit` would start a trial now."""
+        """Whether a further trial could be started now."""
 
     @property
     def idle(self) -> bool:
-        """Whether no trial is running."""
+        """Whether no trial is running, nor waits to."""
 
     def prepare(self, configs: Sequence[Params]) -> None:
         """Have the data of these configurations at hand.
@@ -28,7 +28,13 @@ class Executor(Protocol):
         """
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
-        """Start a trial, or go on with what its workdir holds of it; None leaves the executor's number of threads."""
+        """Take a trial, to start it or go on with what its workdir holds of it before `events` waits for anything.
+
+        Args:
+            trial: the trial.
+            workdir: its folder; made where it is missing.
+            threads: None leaves the executor's number.
+        """
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         """Wait until something happens, and tell it."""

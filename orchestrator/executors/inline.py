@@ -1,4 +1,7 @@
-"""Runs trials one after the other in this process and thread, so that pdb and print work."""
+"""Runs trials one after the other in this process and thread, so that pdb and print work.
+
+Where trials are to be stacked, each is a stack of its own, filled up to the width: the numbers are those of any stack.
+"""
 
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -9,17 +12,26 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished
 from orchestrator.interrupt import Interrupt
+from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.trial import Outcome, Params, Trial
 
 
 class InlineExecutor:
     """One slot, in this thread."""
 
-    def __init__(self, function: str, divergence: DivergenceRule, interrupt: Interrupt, threads: int) -> None:
+    def __init__(
+        self,
+        function: str,
+        divergence: DivergenceRule,
+        interrupt: Interrupt,
+        threads: int,
+        stacking: Stacking = UNSTACKED,
+    ) -> None:
         self.function = function
         self.divergence = divergence
         self.interrupt = interrupt
         self.threads = threads
+        self.stacking = stacking
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
 
     def __enter__(self) -> "InlineExecutor":
@@ -52,8 +64,10 @@ class InlineExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        task = attempt.Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads)
-        self._running = (trial, attempt.run(task))
+        task = attempt.Task(
+            trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place
+        )
+        self._running = (trial, attempt.run(task, self.stacking.width))
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self._running is None:

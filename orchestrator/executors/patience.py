@@ -18,7 +18,7 @@ class Limits:
     trial_timeout: float | None = None  # seconds that an attempt may take in all
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """A trial in a worker: how it is doing, over all attempts."""
 
@@ -51,6 +51,16 @@ class Run:
         self.sign()
         if epoch > self.epoch:
             self.epoch, self.deaths = epoch, 0
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it has died or taken too long more often than it may."""
+        return max(self.deaths, self.timeouts) > self.limits.retries
+
+    @property
+    def has_one_try_left(self) -> bool:
+        """Whether the next death, or timeout, is one too many, where there has been another."""
+        return max(self.deaths, self.timeouts) == self.limits.retries > 0
 
     @property
     def patience(self) -> float:

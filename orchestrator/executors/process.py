@@ -1,4 +1,7 @@
-"""Runs trials in spawned worker processes, one pipe each. A worker serves trial after trial; a dead one is replaced."""
+"""Runs trials in spawned worker processes, one pipe each. A worker serves trial after trial; a dead one is replaced.
+
+Where trials are stacked it serves stack after stack, and what ends it ends an attempt at each trial of its stack.
+"""
 
 import multiprocessing
 import os
@@ -6,7 +9,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -22,20 +25,21 @@ from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.executors.patience import Limits, Run
 from orchestrator.interrupt import Interrupt
 from orchestrator.paths import LOG_FILE
+from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.trial import Outcome, Params, Trial
 
 CLOSING_SECONDS = 5
 SECONDS_LATE = 1.0
-MOST_AT_ONCE = 100  # events of a trial, before it is another's turn
+MOST_AT_ONCE = 100  # events of a worker, before it is another's turn
 
 
 @dataclass(eq=False)
 class Worker:
-    """A worker process, its end of the pipe, and the trial that it is busy with."""
+    """A worker process, its end of the pipe, and the trials that it is busy with, by their place in the stack."""
 
     process: SpawnProcess
     connection: Connection
-    run: "Run | None" = None
+    runs: dict[int, Run] = field(default_factory=dict)
     lost: bool = False  # its end of the pipe is closed, so it is dead or dying
 
     def send(self, message: worker.Message) -> None:
@@ -51,7 +55,7 @@ class Worker:
             return None
 
     def kill(self) -> None:
-        """End the process and the children that its trial may have started."""
+        """End the process and the children that its trials may have started."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid or 0, signal.SIGKILL)
         self.process.kill()
@@ -68,7 +72,10 @@ class Worker:
 
 
 class ProcessExecutor:
-    """`workers` processes, each with `threads` threads, and with one of the GPUs where there are any."""
+    """`workers` processes, each with `threads` threads, and with one of the GPUs where there are any.
+
+    Trials that are submitted wait until `events` begins them, those that stack together.
+    """
 
     def __init__(
         self,
@@ -78,6 +85,7 @@ class ProcessExecutor:
         *,
         workers: int,
         threads: int,
+        stacking: Stacking = UNSTACKED,
         log: Path = Path(os.devnull),
         gpus: Sequence[str] = (),
         limits: Limits | None = None,
@@ -86,10 +94,12 @@ class ProcessExecutor:
         self.divergence = divergence
         self.interrupt = interrupt
         self.threads = threads
+        self.stacking = stacking
         self.log = log  # of what workers print outside trials
         self.gpus = gpus
         self.limits = limits or Limits()
         self._slots: list[Worker | None] = [None] * workers
+        self._waiting: list[Run] = []
         self._asked_to_stop = False
 
     def __enter__(self) -> "ProcessExecutor":
@@ -104,17 +114,17 @@ class ProcessExecutor:
             slot.connection.close()
         deadline = time.monotonic() + CLOSING_SECONDS
         for slot in alive:
-            if slot.run is None and error is None:
+            if not slot.runs and error is None:
                 slot.process.join(max(0.0, deadline - time.monotonic()))
             slot.kill()
 
     @property
     def has_free_slot(self) -> bool:
-        return any(slot is None or slot.run is None for slot in self._slots)
+        return len(self._waiting) < len(self._free()) * self.stacking.width
 
     @property
     def idle(self) -> bool:
-        return not self._busy()
+        return not (self._busy() or self._waiting)
 
     def prepare(self, configs: Sequence[Params]) -> None:
         cause = ""
@@ -137,26 +147,30 @@ class ProcessExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        task = Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads)
-        index = next(i for i, slot in enumerate(self._slots) if slot is None or slot.run is None)
-        self._begin(index, Run(trial, task, self.limits))
+        task = Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place)
+        self._waiting.append(Run(trial, task, self.limits))
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
+        if self.interrupt.requested:
+            waiting, self._waiting = self._waiting, []
+            yield from ((run.trial, Finished(Outcome.INTERRUPTED)) for run in waiting)
+        self._begin_stacks()
         busy = self._busy()
-        soonest = min(run.deadline for _, run in busy)
-        ends = [end for slot, _ in busy for end in (slot.connection, slot.process.sentinel)]
+        if not busy:
+            return
+        # a stack is given up when the most patient of its trials would be
+        soonest = min(max(run.deadline for run in slot.runs.values()) for slot in busy)
+        ends = [end for slot in busy for end in (slot.connection, slot.process.sentinel)]
         wait([*ends, self.interrupt.fileno()], max(0.0, soonest - time.monotonic()))
         self._heed_interrupt()
         stood_still = time.monotonic() > soonest + SECONDS_LATE  # stopped, or asleep with the machine: trials were, too
-        for slot, run in busy:
-            if stood_still:
+        for slot in busy:
+            for run in slot.runs.values() if stood_still else ():
                 run.last_sign = time.monotonic()
             for _ in range(MOST_AT_ONCE):
-                event = self._event(slot, run)
-                if event is None:
-                    break
-                yield run.trial, event
-                if event.is_final:
+                told = [*self._events(slot)]
+                yield from told
+                if not (told and slot.runs):
                     break
 
     def _answer(self, asked: Worker) -> str | None:
@@ -164,82 +178,113 @@ class ProcessExecutor:
         while True:
             wait([asked.connection, asked.process.sentinel, self.interrupt.fileno()])
             self.interrupt.drain()
-            dead = not asked.process.is_alive()  # before the pipe is read, as in `_event`
+            dead = not asked.process.is_alive()  # before the pipe is read, as in `_events`
             answer = asked.receive()
             if answer is not None:
                 return answer.decode()
             if dead or asked.lost or self.interrupt.requested:
                 return None
 
-    def _busy(self) -> list[tuple[Worker, Run]]:
-        return [(slot, slot.run) for slot in self._slots if slot is not None and slot.run is not None]
+    def _busy(self) -> list[Worker]:
+        return [slot for slot in self._slots if slot is not None and slot.runs]
 
-    def _begin(self, index: int, run: Run) -> None:
+    def _free(self) -> list[int]:
+        return [index for index, slot in enumerate(self._slots) if slot is None or not slot.runs]
+
+    def _begin_stacks(self) -> None:
+        """Begin in the free slots those that have waited longest, each with others that stack with it."""
+        for index in self._free():
+            if not self._waiting:
+                return
+            key = self._key(self._waiting[0])
+            stack: dict[int, Run] = {}
+            for run in self._waiting:
+                if self._key(run) == key:
+                    stack.setdefault(run.trial.place, run)
+            self._waiting = [run for run in self._waiting if run not in stack.values()]
+            self._begin(index, [*stack.values()])
+
+    def _key(self, run: Run) -> tuple[int | None, str, str]:
+        """What the trials of a stack share. The last try is made alone: it may be another that kills the worker."""
+        alone = run.trial.trial_key if run.has_one_try_left else ""
+        return run.task.threads, self.stacking.shape(run.trial), alone
+
+    def _begin(self, index: int, stack: Sequence[Run]) -> None:
         slot = self._slots[index]
         if slot is None or not slot.process.is_alive():  # it may have died while it had nothing to do
             slot = self._slots[index] = self._spawn(index)
-        run.begin()
-        slot.run = run
-        slot.send(run.task)
-
-    def _event(self, slot: Worker, run: Run) -> Event | None:
-        """What a busy worker tells by now: an event, the end of its trial, or nothing."""
-        dead = not slot.process.is_alive()  # before the pipe is read: what it still holds was sent before the death
-        event = self._received(slot, run)
-        if event is not None and event.is_final:
-            slot.run = None
-            return event
-        if self.interrupt.at_once:
-            return self._lost(slot, run, "it was interrupted")
-        if run.is_out_of_time():
-            return self._lost(
-                slot, run, f"it ran longer than the trial timeout of {self.limits.trial_timeout:g} seconds"
-            )
-        if event is None and (dead or slot.lost):
-            return self._lost(slot, run, slot.cause_of_death)
-        if event is None and run.hangs():
-            return self._lost(slot, run, f"it made no step for {run.patience:.0f} seconds")
-        if isinstance(event, Started):
+        for run in stack:
             run.begin()
-        elif isinstance(event, Progress):
-            run.has_reached(event.epoch)
-        return event
+        slot.runs = dict(enumerate(stack))
+        slot.send(worker.Stack([run.task for run in stack], self.stacking.width))
 
-    def _received(self, slot: Worker, run: Run) -> Event | None:
+    def _events(self, slot: Worker) -> Iterator[tuple[Trial, Event]]:
+        """What a busy worker tells by now: an event, the ends of its trials, or nothing."""
+        dead = not slot.process.is_alive()  # before the pipe is read: what it still holds was sent before the death
+        row, event = self._received(slot)
+        if event is not None and event.is_final:
+            yield slot.runs.pop(row).trial, event
+        elif cause := self._cause_of_loss(slot, event, dead):
+            yield from self._lost(slot, cause)
+        elif event is not None:
+            run = slot.runs[row]
+            if isinstance(event, Started):
+                run.begin()
+            elif isinstance(event, Progress):
+                run.has_reached(event.epoch)
+            yield run.trial, event
+
+    def _cause_of_loss(self, slot: Worker, event: Event | None, dead: bool) -> str | None:
+        """Why a busy worker that has told this has to be given up, if it has."""
+        runs = slot.runs.values()
+        if self.interrupt.at_once:
+            return "it was interrupted"
+        if any(run.is_out_of_time() for run in runs):
+            return f"it ran longer than the trial timeout of {self.limits.trial_timeout:g} seconds"
+        if event is None and (dead or slot.lost):
+            return slot.cause_of_death
+        if event is None and all(run.hangs() for run in runs):
+            return f"it made no step for {max(run.patience for run in runs):.0f} seconds"
+        return None
+
+    def _received(self, slot: Worker) -> tuple[int, Event | None]:
         message = slot.receive()
         while message == worker.BEAT:
-            run.sign()
+            for run in slot.runs.values():
+                run.sign()
             message = slot.receive()
         try:
-            return None if message is None else events.decode(message)
+            row, event = (0, None) if message is None else events.decode(message)
         except ValidationError:  # a trial that writes into our pipe is no reason to end the others
             slot.lost = True
-            return None
+            return 0, None
+        slot.lost = slot.lost or (event is not None and row not in slot.runs)
+        return row, None if slot.lost else event
 
-    def _lost(self, slot: Worker, run: Run, reason: str) -> Finished | None:
-        """End a worker; its trial is tried again from its checkpoint, or has failed."""
-        index = self._slots.index(slot)
+    def _lost(self, slot: Worker, reason: str) -> Iterator[tuple[Trial, Event]]:
+        """End a worker; its trials are tried again from their checkpoints, or have failed."""
+        self._slots[self._slots.index(slot)] = None
         slot.kill()
         slot.connection.close()
-        self._slots[index] = None
-        if self.interrupt.requested:
-            return Finished(Outcome.INTERRUPTED)
-        run.timeouts += run.is_out_of_time()
-        run.deaths += 1
-        if max(run.deaths, run.timeouts) > self.limits.retries:
-            return Finished(Outcome.FAILED, reason=reason)
-        with (run.task.workdir / LOG_FILE).open("a") as log:
-            log.write(
-                f"sweep: {reason}; going on from the last checkpoint, retry {run.deaths} of {self.limits.retries}\n"
-            )
-        self._begin(index, run)
-        return None
+        runs, slot.runs = [*slot.runs.values()], {}
+        end = Finished(Outcome.INTERRUPTED) if self.interrupt.requested else Finished(Outcome.FAILED, reason=reason)
+        for run in runs:
+            run.timeouts += run.is_out_of_time()
+            run.deaths += 1
+        ended = [run for run in runs if self.interrupt.requested or run.is_given_up]
+        again = [run for run in runs if run not in ended]
+        self._waiting[:0] = again
+        for run in again:
+            with (run.task.workdir / LOG_FILE).open("a") as log:
+                retry = f"retry {run.deaths} of {self.limits.retries}"
+                log.write(f"sweep: {reason}; going on from the last checkpoint, {retry}\n")
+        yield from ((run.trial, end) for run in ended)
 
     def _heed_interrupt(self) -> None:
         self.interrupt.drain()
         if self.interrupt.requested and not self._asked_to_stop:
             self._asked_to_stop = True
-            for slot, _ in self._busy():
+            for slot in self._busy():
                 slot.send(worker.Stop())
 
     def _spawn(self, index: int) -> Worker:

@@ -64,7 +64,7 @@ def print_plan(console: Console, plan: Plan) -> None:
         if plan.seconds is None
         else f"about {duration(plan.seconds)}"
     )
-    console.print(f"to run: {len(plan.pending) + plan.proposals} of {count}, {plan.workers} at a time; time: {time}")
+    console.print(f"to run: {len(plan.pending) + plan.proposals} of {count}, {plan.at_a_time} at a time; time: {time}")
 
 
 def print_best(
