@@ -5,9 +5,9 @@ as step 0, and one at each step: `trial_key step seconds`.
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from models.config import TrainConfig
 from models.train import prepare
@@ -21,13 +21,31 @@ def train(
 ) -> Generator[dict[str, float], None, dict[str, float | str]]:
     """Train as `models.train` does, and note it."""
     with NOTES.open("a", buffering=1) as notes:  # a line at a time: a kill tears none
+        return (yield from train_vae(config, workdir, _noting(notes, workdir, watch)))
 
-        def note(step: int, *arguments: Any, **more: Any) -> None:
-            print(workdir.name, step, time.time(), file=notes)
-            watch(step, *arguments, **more)
 
-        print(workdir.name, 0, time.time(), file=notes)
-        return (yield from train_vae(config, workdir, note))
+def train_stacked(
+    configs: Sequence[TrainConfig],
+    workdirs: Sequence[Path],
+    watches: Sequence[Callable[..., None]],
+    places: Sequence[int],
+    width: int,
+) -> Generator[Any, None, Any]:
+    """The same of a stack."""
+    with NOTES.open("a", buffering=1) as notes:
+        noting = [_noting(notes, workdir, watch) for workdir, watch in zip(workdirs, watches, strict=True)]
+        return (yield from train_vae.stacked(configs, workdirs, noting, places, width))  # type: ignore[attr-defined]
+
+
+def _noting(notes: TextIO, workdir: Path, watch: Callable[..., None]) -> Callable[..., None]:
+    def note(step: int, *arguments: Any, **more: Any) -> None:
+        print(workdir.name, step, time.time(), file=notes)
+        watch(step, *arguments, **more)
+
+    print(workdir.name, 0, time.time(), file=notes)
+    return note
 
 
 train.prepare = prepare  # type: ignore[attr-defined]
+train.stacked = train_stacked  # type: ignore[attr-defined]
+train.stack_by = ("var", "lr", "seed")  # type: ignore[attr-defined]
