@@ -274,8 +274,8 @@ def good(trial: Trial) -> Observation:
 @pytest.fixture
 def odd(folder: Path) -> str:
     """A trial function with parameters that are hard to tell apart."""
-    (folder / "odd.py").write_text(ODD)
-    return HEAD.replace("toys", "odd")
+    (folder / "choosy.py").write_text(ODD)
+    return HEAD.replace("toys", "choosy")
 
 
 @pytest.mark.parametrize(
