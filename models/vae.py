@@ -107,7 +107,7 @@ class ConvVAE(VAE):
 class SelfAttention(nn.Module):
     """Multi-head self-attention over the positions of a feature map (N, channels, H, W), added to it.
 
-    In float32 also under autocast, with which torch cannot differentiate attention in a stack of trainings.
+    In the precision of its parameters also under autocast, with which torch cannot differentiate attention in a stack of trainings.
     """
 
     def __init__(self, channels: int, heads: int = 4) -> None:
@@ -116,8 +116,8 @@ class SelfAttention(nn.Module):
         self.attention = nn.MultiheadAttention(channels, heads, batch_first=True)
 
     def forward(self, features: Tensor) -> Tensor:
+        positions = features.to(self.norm.weight.dtype).flatten(2).transpose(1, 2)
         with torch.autocast(features.device.type, enabled=False):
-            positions = features.float().flatten(2).transpose(1, 2)
             normed = self.norm(positions)
             attended, _ = self.attention(normed, normed, normed, need_weights=False)
             attending: Tensor = (positions + attended).transpose(1, 2).reshape_as(features)
