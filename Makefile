@@ -2,6 +2,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3.11
 INSTALLED := $(VENV)/installed
+PARALLEL := --numprocesses 2 --dist worksteal
 
 .PHONY: run test slow check bench bench-quick bench-peers torture install clean
 
@@ -9,10 +10,10 @@ run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
 
 test: install  ## the fast tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 slow: install  ## the tests that take minutes; real MNIST where SWEEP_DATA_DIR names it
-	$(BIN)/pytest -m slow --timeout 600
+	$(BIN)/pytest $(PARALLEL) -m slow --timeout 600
 
 check: install  ## what CI runs
 	$(BIN)/ruff check .
