@@ -107,7 +107,7 @@ class ConvVAE(VAE):
 class SelfAttention(nn.Module):
     """Multi-head self-attention over the positions of a feature map (N, channels, H, W), added to it.
 
-    In the precision of its parameters also under autocast, with which torch cannot differentiate attention in a stack of trainings.
+    In the precision of its parameters also under autocast, with which torch cannot differentiate attention in a stack.
     """
 
     def __init__(self, channels: int, heads: int = 4) -> None:
