@@ -1,5 +1,6 @@
 """What a model is worth: metrics of images that it has not learned, and the pictures that a run leaves."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from models.random import PICTURES, TEST, generator
 from models.vae import VAE, autocast, save
 
 BATCH = 1000
+SHOWN = ("reconstructions", "samples")  # pictures, by epoch and at the end
+TRAVERSED = tuple(-3 + 6 * i / 9 for i in range(10))
+MOST_TRAVERSED = 10
 
 
 @torch.no_grad()
@@ -63,19 +67,57 @@ def finish(model: VAE, data: Dataset, config: TrainConfig, device: torch.device)
 
 
 @torch.no_grad()
-def leave(model: VAE, data: Dataset, config: TrainConfig, device: torch.device, folder: Path) -> None:
-    """Write the model and its pictures into a folder."""
+def show(model: VAE, data: Dataset, config: TrainConfig, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Test images, their reconstructions, and samples from the prior, (N, 1, 28, 28) each: of a run always the same."""
     model.eval()
-    save(model, config, folder / "model")
     random = generator(device, config.seed, PICTURES)
-    originals = pixels(data.test[: 2 * figures.COLUMNS])
+    originals = pixels(data.test[: 2 * figures.COLUMNS].to(device))
     noise = torch.randn(len(originals), config.latent_dim, generator=random, device=device)
     z = torch.randn(6 * figures.COLUMNS, config.latent_dim, generator=random, device=device)
     with autocast(config.precision, device):
-        reconstruction, _, _ = model(originals.to(device), noise)
-        decoded = model.decode(z)
-    figures.reconstructions(originals, reconstruction.cpu(), folder / "reconstructions.png")
-    figures.samples(decoded, folder / "samples.png")
+        reconstruction, _, _ = model(originals, noise)
+        return originals, reconstruction, model.decode(z)
+
+
+@torch.no_grad()
+def traverse(
+    model: VAE, data: Dataset, config: TrainConfig, device: torch.device
+) -> tuple[Tensor, list[int], list[float]]:
+    """Walk from the code of a test image along the dimensions that carry most of it, over TRAVERSED in turn.
+
+    Returns:
+        Images (R, C, 28, 28); the dimensions, and the divergence of each in nats, as means over test images.
+    """
+    model.eval()
+    with autocast(config.precision, device):
+        mean, log_variance = (part.float() for part in model.encode(pixels(data.test[:BATCH].to(device))))
+        nats = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(0)
+        told, dimensions = nats.topk(min(MOST_TRAVERSED, config.latent_dim))
+        z = mean[0].repeat(len(dimensions), len(TRAVERSED), 1)
+        for row, dimension in enumerate(dimensions):
+            z[row, :, dimension] = torch.tensor(TRAVERSED, device=device)
+        images = model.decode(z.flatten(0, 1))
+    return images.reshape(*z.shape[:2], 28, 28), dimensions.tolist(), told.tolist()
+
+
+def leave_images(
+    model: VAE, data: Dataset, config: TrainConfig, device: torch.device, paths: Mapping[str, Path]
+) -> None:
+    """Write the pictures that show how far a model is: `reconstructions` and `samples`."""
+    for path in paths.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    originals, reconstruction, sampled = show(model, data, config, device)
+    figures.reconstructions(originals, reconstruction, paths["reconstructions"])
+    figures.samples(sampled, paths["samples"])
+
+
+def leave(model: VAE, data: Dataset, config: TrainConfig, device: torch.device, folder: Path) -> None:
+    """Write the model and its pictures into a folder."""
+    save(model, config, folder / "model")
+    leave_images(model, data, config, device, {name: folder / f"{name}.png" for name in SHOWN})
+    images, dimensions, nats = traverse(model, data, config, device)
+    labels = [f"z{dimension}: {value:.2g} nats" for dimension, value in zip(dimensions, nats, strict=True)]
+    figures.traversal(images, TRAVERSED, labels, folder / "traversal.png")
 
 
 def to_numpy(images: Tensor) -> Images:

@@ -22,10 +22,11 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.config import TrainConfig
-from models.data import Dataset, data_root, load, pixels
-from models.loss import Loss, negative_elbo
-from models.random import NOISE, ORDER, generator
-from models.training import STEPS_BETWEEN_READINGS, Training, Watch, device
+from models.data import data_root, load, pixels
+from models.loss import negative_elbo
+from models.random import NOISE, generator, shuffled
+from models.readings import Watch
+from models.training import STEPS_BETWEEN_READINGS, Training
 from models.vae import autocast
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # the defaults of torch.optim.Adam
@@ -65,9 +66,9 @@ def train_stacked(
     if len({replace(config, var=1, lr=1, seed=0) for config in configs}) != 1:
         raise ValueError("a stack needs configurations that differ in var, lr and seed alone")
     data = load(configs[0].dataset, data_root())
-    trainings = [_Row(*each, device()) for each in zip_longest(configs, workdirs, watches)]
+    trainings = [_Row(*each, data) for each in zip_longest(configs, workdirs, watches)]
     placed = dict(zip(places or range(len(trainings)), trainings, strict=True))
-    stack = _Stack(placed, max(width, *(place + 1 for place in placed)), data)
+    stack = _Stack(placed, max(width, *(place + 1 for place in placed)))
     try:
         while running := [training for training in trainings if training.is_running]:
             stack.epoch()
@@ -77,7 +78,7 @@ def train_stacked(
                 for training in running:
                     if training.error is None:
                         training.keep()
-        return [training.error or training.finish(data) for training in trainings]
+        return [training.error or training.finish() for training in trainings]
     finally:
         for training in trainings:
             if training.error is None:
@@ -94,13 +95,14 @@ class _Row(Training):
         return self.error is None and super().is_running
 
     def note(self, values: Tensor, images: int) -> None:
-        """Take in a step on so many images: its loss and terms, gradient norm, peak log variance; on the CPU (5,)."""
+        """Take in what a step on so many images has measured, as `models.readings.measured` gives it, on the CPU."""
         if self.is_running:
             try:
-                self.readings.note(Loss(*values[:3]), values[3], values[4], images)
+                self.readings.note(values, images)
             except Exception as error:
                 self.error = error
                 self.leave_curve()
+                self.leave_postmortem(error)
 
     def state(self) -> Tensor:
         """Weights and Adam's two moments, as rows (3, P)."""
@@ -131,15 +133,16 @@ class _Stack:
     no more.
     """
 
-    def __init__(self, placed: Mapping[int, _Row], width: int, data: Dataset) -> None:
+    def __init__(self, placed: Mapping[int, _Row], width: int) -> None:
         first = next(iter(placed.values()))
-        self.placed, self.data, self.device = placed, data, first.device
+        self.placed, self.device = placed, first.device
         self.rows = [placed.get(place, first) for place in range(width)]
         self.config = first.config  # for what all share
         self.model = first.model  # for its structure: the weights come from the rows
         if next(self.model.buffers(), None) is not None:
             raise ValueError(f"architecture {self.config.architecture} has buffers, which cannot be stacked")
-        self.images = data.train.to(self.device)
+        self.images = first.data.train.to(self.device)
+        self.sizes = [p.numel() for p in self.model.parameters()]
         self.weights, self.first, self.second = torch.stack([row.state() for row in self.rows], 1)
         own = [(row.config.lr, row.config.var, row.step) for row in self.rows]
         self.lr, var, self.steps = torch.tensor(own, dtype=torch.float64, device=self.device).T.unsqueeze(2)
@@ -152,7 +155,7 @@ class _Stack:
         for place, training in self.placed.items():
             if training.is_running:
                 training.set_state(torch.stack([self.weights[place], self.first[place], self.second[place]]))
-                training.end_epoch(self.data)
+                training.end_epoch()
 
     def learn(self) -> None:
         """One pass of each training over the images, in an order of its own."""
@@ -160,18 +163,18 @@ class _Stack:
             training.begin_epoch(every=1)
         streams = [(row.config.seed, row.epoch) for row in self.rows]
         random = [generator(self.device, seed, NOISE, epoch) for seed, epoch in streams]
-        shuffles = [generator(torch.device("cpu"), seed, ORDER, epoch) for seed, epoch in streams]
-        orders = torch.stack([torch.randperm(len(self.images), generator=shuffle) for shuffle in shuffles])
+        orders = torch.stack([shuffled(len(self.images), *stream) for stream in streams])
         self.model.train()
         unread: list[tuple[Tensor, int]] = []
         for indices in orders.to(self.device).split(self.config.batch_size, dim=1):
             size = (indices.shape[1], self.config.latent_dim)
             noise = torch.stack([torch.randn(size, generator=one, device=self.device) for one in random])
             with sdpa_kernel(SDPBackend.MATH):  # the fused kernels of attention have no batched form
-                gradients, (_, (loss, peak)) = self.gradients(
+                gradients, (_, (loss, ranges)) = self.gradients(
                     self.weights, pixels(self.images[indices]), noise, self.var
                 )
-            unread.append((torch.column_stack([loss, gradients.norm(dim=1), peak]), size[0]))
+            norms = [part.norm(dim=1) for part in gradients.split(self.sizes, dim=1)]
+            unread.append((torch.column_stack([loss, gradients.norm(dim=1), ranges, *norms]), size[0]))
             if len(unread) == STEPS_BETWEEN_READINGS.get(self.device.type, 1):
                 self.read(unread)
                 if not any(training.is_running for training in self.placed.values()):
@@ -180,7 +183,7 @@ class _Stack:
         self.read(unread)
 
     def read(self, unread: list[tuple[Tensor, int]]) -> None:
-        """Let the trainings note steps, of values (B, 5) and a batch size each, and forget them."""
+        """Let the trainings note steps, of values (B, ...) and a batch size each, and forget them."""
         if unread:
             for step, (_, images) in zip(torch.stack([values for values, _ in unread]).cpu(), unread, strict=True):
                 for place, training in self.placed.items():
@@ -188,18 +191,21 @@ class _Stack:
         unread.clear()
 
     def loss(self, weights: Tensor, images: Tensor, noise: Tensor, var: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Of one training: the loss at weights (P,); beside it, the loss with its terms (3,) and the peak log variance.
+        """Of one training: the loss at weights (P,).
+
+        Beside it, the loss with its terms (3,), and least and most of the posterior's mean and log variance (4,).
 
         All weights are one vector, and so is their gradient: Adam is then a few operations for the whole stack.
         """
         named = dict(self.model.named_parameters())
-        parts = weights.split([p.numel() for p in named.values()])
+        parts = weights.split(self.sizes)
         own = {name: part.view(p.shape) for (name, p), part in zip(named.items(), parts, strict=True)}
         with autocast(self.config.precision, self.device):
             reconstruction, mean, log_variance = functional_call(self.model, own, (images, noise))
-        log_variance = log_variance.float()
-        loss = negative_elbo(images, reconstruction, mean.float(), log_variance, var)
-        return loss.loss, (torch.stack(loss), log_variance.max())
+        mean, log_variance = mean.float(), log_variance.float()
+        loss = negative_elbo(images, reconstruction, mean, log_variance, var)
+        ranges = torch.stack([mean.min(), mean.max(), log_variance.min(), log_variance.max()])
+        return loss.loss, (torch.stack(loss), ranges)
 
     def adam(self, gradients: Tensor) -> None:
         """The step of torch.optim.Adam for gradients (B, P), with the learning rate of each row."""

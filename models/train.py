@@ -8,11 +8,13 @@ from torch import Tensor
 
 from models.config import TrainConfig
 from models.data import data_root, load, pixels
+from models.export import export
 from models.graphs import Passes, passes
-from models.loss import Loss, negative_elbo
-from models.random import NOISE, ORDER, generator
+from models.loss import negative_elbo
+from models.random import NOISE, generator, shuffled
+from models.readings import Readings, Watch, measured
 from models.stacked import train_stacked
-from models.training import Readings, Training, Watch, device
+from models.training import Training
 from models.vae import autocast
 
 
@@ -42,27 +44,32 @@ def train(
         config: of the training; also which dataset and architecture.
         workdir: where to leave pictures and the model, under `artifacts`, and after each epoch a checkpoint, from which
             a training that was cut off goes on; None leaves nothing.
-        watch: called after each step with step, loss and gradient norm; what it raises ends the training.
+        watch: called after each step with step, loss and gradient norm; what it raises ends the training. Where that
+            has an attribute `explosion` with its `step`, a post-mortem is left beside the pictures.
     """
     data = load(config.dataset, data_root())
-    training = Training(config, workdir, watch, device())
+    training = Training(config, workdir, watch, data)
     images = data.train.to(training.device)
     forward = passes(training.model, config, training.device)
     try:
         while training.is_running:
             learn(training, forward, images, training.begin_epoch())
-            metrics = training.end_epoch(data)
+            metrics = training.end_epoch()
             try:
                 yield metrics
             finally:  # also when whoever iterates ends here
                 training.keep()
-        return training.finish(data)
+        return training.finish()
+    except Exception as error:
+        training.leave_postmortem(error)
+        raise
     finally:
         training.leave_curve()
 
 
 train.version = 2  # type: ignore[attr-defined]
 train.prepare = prepare  # type: ignore[attr-defined]
+train.export = export  # type: ignore[attr-defined]
 train.stacked = train_stacked  # type: ignore[attr-defined]
 train.stack_by = ("var", "lr", "seed")  # type: ignore[attr-defined]
 
@@ -71,16 +78,17 @@ def learn(training: Training, forward: Passes, images: Tensor, readings: Reading
     """One pass over images of bytes (N, 1, 28, 28), on the training's device."""
     config, model, device = training.config, training.model, training.device
     random = generator(device, config.seed, NOISE, training.epoch)
-    order = torch.randperm(len(images), generator=generator(torch.device("cpu"), config.seed, ORDER, training.epoch))
+    weights = list(model.parameters())
     model.train()
-    for indices in order.to(device).split(config.batch_size):
+    for indices in shuffled(len(images), config.seed, training.epoch).to(device).split(config.batch_size):
         batch = pixels(images[indices])
         noise = torch.randn(len(batch), config.latent_dim, generator=random, device=device)
         with autocast(config.precision, device):
             reconstruction, mean, log_variance = forward(batch, noise)
-        loss = negative_elbo(batch, reconstruction, mean.float(), log_variance.float(), config.var)
+        mean, log_variance = mean.float(), log_variance.float()
+        loss = negative_elbo(batch, reconstruction, mean, log_variance, config.var)
         training.optimizer.zero_grad()
         loss.loss.backward()
-        norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-        readings.note(Loss(*(term.detach() for term in loss)), norm, log_variance.detach(), len(batch))
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in weights]
+        readings.note(measured(loss, gradients, mean, log_variance), len(batch))
         training.optimizer.step()

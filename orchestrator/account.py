@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator import journal
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import Event, Finished, Progress
 from orchestrator.printable import in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.watcher import ExplodedError, Watcher
@@ -87,7 +87,7 @@ class Account:
     def tell(self, event: Event) -> Event:
         """The event, once it stands in the journal; where that cannot be written, the trial fails."""
         now = time.monotonic()
-        if not isinstance(event, Started):
+        if isinstance(event, (Progress, Finished)):
             event = replace(event, seconds=now - self._since)
         self._since = now
         if not isinstance(event, Finished) or event.outcome.is_result:

@@ -19,6 +19,7 @@ from orchestrator.events import Event, Started
 from orchestrator.trial import Params
 
 Round = list[tuple[int, Event]]  # what happens at a time, each with the place of its task
+Raised = Callable[[BaseException], None]
 Training = Generator[Sequence[Told], None, Sequence[Any]]  # by epoch, and in the end, something for each trial
 
 
@@ -34,19 +35,19 @@ class Task:
     place: int = 0  # in a stack
 
 
-def run(task: Task, width: int = 1) -> Generator[Event, None, None]:
+def run(task: Task, width: int = 1, raised: Raised = show) -> Generator[Event, None, None]:
     """Run a trial by itself, or go on with it; yields Started, Progress for each epoch, and Finished, whatever happens.
 
     With a width above 1 it is computed as a row of a stack of that width.
     """
-    with closing(run_stack([task], width)) as rounds:
+    with closing(run_stack([task], width, raised=raised)) as rounds:
         for events in rounds:
             for _, event in events:
                 yield event
 
 
 def run_stack(
-    tasks: Sequence[Task], width: int, beat: Callable[[], None] = lambda: None
+    tasks: Sequence[Task], width: int, beat: Callable[[], None] = lambda: None, raised: Raised = show
 ) -> Generator[Round, None, None]:
     """Run trials together, or go on with them; yields what `run` yields of each, epoch by epoch.
 
@@ -58,6 +59,7 @@ def run_stack(
             single one where width is 1.
         width: how many rows the function is to compute with; 1 runs the function itself, not what it has for stacks.
         beat: called at each step that the function tells of.
+        raised: given what ends the function, also where that is an explosion.
     """
     attempts = [_Attempt(task, beat) for task in tasks]
     first = [(row, event) for row, attempt in enumerate(attempts) for event in attempt.begin()]
@@ -65,7 +67,7 @@ def run_stack(
     ended = {row for row, event in first if event.is_final}
     begun = {row: attempt for row, attempt in enumerate(attempts) if row not in ended}
     with _closed(_training([*begun.values()], width)) as training:
-        yield from _epochs(begun, training)
+        yield from _epochs(begun, training, raised)
     yield [(row, attempt.tell_end()) for row, attempt in begun.items() if not attempt.has_told_end]
 
 
@@ -106,7 +108,7 @@ class _Attempt(Account):
         return [self.tell(Started(os.getpid(), machine.threads(), dataset))]
 
 
-def _epochs(attempts: Mapping[int, _Attempt], training: Training) -> Generator[Round, None, None]:
+def _epochs(attempts: Mapping[int, _Attempt], training: Training, raised: Raised) -> Generator[Round, None, None]:
     """Train until each attempt has its end."""
     try:
         while any(attempt.end is None for attempt in attempts.values()):
@@ -119,7 +121,7 @@ def _epochs(attempts: Mapping[int, _Attempt], training: Training) -> Generator[R
             rows = zip(attempts.items(), told, strict=True)
             yield [(row, event) for (row, attempt), what in rows for event in attempt.take(what)]
     except (Exception, SystemExit) as error:
-        show(error)
+        raised(error)
         for attempt in attempts.values():
             attempt.end_with(error)
 

@@ -1,4 +1,4 @@
-"""What travels up from a trial: Started, then Progress for each epoch, then exactly one Finished."""
+"""What travels up from a trial: Started, then Progress for each epoch, perhaps Sampled, and exactly one Finished."""
 
 import time
 from collections.abc import Mapping
@@ -34,6 +34,16 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Sampled:
+    """What a trial's process takes of the machine at a time (seconds since 1970), by MLflow's names."""
+
+    metrics: Mapping[str, float]
+    at: float
+    kind: Literal["sampled"] = "sampled"
+    is_final: Literal[False] = False
+
+
+@dataclass(frozen=True)
 class Explosion:
     """Where and how a loss left its run's own history for good."""
 
@@ -63,7 +73,7 @@ class Finished:
     is_final: Literal[True] = True
 
 
-Event = Started | Progress | Finished
+Event = Started | Progress | Sampled | Finished
 AnyEvent = Annotated[Event, Field(discriminator="kind")]
 
 _adapter: TypeAdapter[tuple[int, Event]] = TypeAdapter(tuple[int, AnyEvent])

@@ -9,6 +9,8 @@ from pathlib import Path
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 SQLITE = "sqlite:///"
 LOG_FILE = "log.txt"  # in a trial's work folder: what its worker printed
+ARTIFACTS_FOLDER = "artifacts"  # the same: what is to become the run's artifacts
+IMAGES_FOLDER = "images"  # the same: pictures by epoch, as <name>/<epoch>.png
 
 
 def tracking_uri(given: str | None) -> str:

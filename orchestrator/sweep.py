@@ -4,7 +4,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator import journal, samplers
@@ -15,6 +15,7 @@ from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
 from orchestrator.executors.process import ProcessExecutor
+from orchestrator.export import export
 from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share
 from orchestrator.observation import Observation
@@ -27,6 +28,7 @@ from orchestrator.table import Table
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, insist
 from orchestrator.trial import Outcome, Trial
+from orchestrator.vitals import Vitals
 from orchestrator.workspace import Workspace
 
 MOST_FAILURES_IN_A_ROW = 5
@@ -83,6 +85,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                     _conclude(tracker, boundary)
                 heading = f"{boundary.markdown()}\n" if boundary else ""
                 insist(lambda: tracker.describe(table, heading))
+                if table.best and not interrupt.requested:
+                    _keep_model(tracker, table.best, workspace.log, display)
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
                 insist(lambda: tracker.close(status))
@@ -108,6 +112,21 @@ def _conclude(tracker: Tracker, boundary: Boundary) -> None:
         picture = Path(folder) / "boundary.png"
         draw(boundary, picture)
         insist(lambda: tracker.conclude(boundary.metrics(), picture))
+
+
+def _keep_model(tracker: Tracker, best: Record, log: Path, display: Display) -> None:
+    """Have the best trial's model stand in MLflow as one of its own, where the trial function can write that."""
+    if not tracker.spec.function.exports or insist(lambda: tracker.has_model(best)):
+        return
+    display.say(f"exporting the model of {best.label}")
+    with tempfile.TemporaryDirectory() as folder:
+        artifacts, model = Path(folder) / "artifacts", Path(folder) / "model"
+        artifacts.mkdir()
+        insist(lambda: tracker.fetch(best, artifacts))
+        if export(tracker.spec.function.name, artifacts, model, log):
+            insist(lambda: tracker.keep_model(best, model))
+        else:
+            display.say(f"the model of {best.label} could not be exported; {log} says why")
 
 
 @dataclass
@@ -142,6 +161,7 @@ class _Launch:
     recorder: Recorder
     workspace: Workspace
     display: Display
+    vitals: Vitals = field(default_factory=Vitals)
 
     def run(self, history: Mapping[str, Record]) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
@@ -161,6 +181,7 @@ class _Launch:
             record = history.get(trial.trial_key)
             if record and record.outcome and record.outcome.is_result:
                 self.workspace.remove(trial)
+                self.tracker.tally.take(trial, record)
                 done += 1
         if not self.sampler.has_more or self.interrupt.requested:
             return bool(reused)
@@ -192,8 +213,11 @@ class _Launch:
                 continue
             for trial, event in executor.events():
                 self._take(trial, event)
+                self.vitals.note(trial, event)
                 if event.is_final:
                     failures.note(event)
+            for trial, sample in self.vitals.samples():
+                self.recorder.put(trial, sample)
         if failures.are_too_many:
             raise SweepError(
                 f"{failures.in_a_row} trials in a row failed by one cause: {failures.reason}; "

@@ -38,18 +38,20 @@ class Table:
     spec: SweepSpec
     rows: tuple[Row, ...]
     varying: tuple[str, ...]
+    left_out: int = 0  # trials that it has no row for
 
     @classmethod
     def of(cls, spec: SweepSpec, trials: Iterable[Trial], records: Mapping[str, Record]) -> "Table":
         """The table of a file's trials, from what the store has of them."""
-        rows = [Row(t, records.get(t.trial_key), _reference(spec, t.params)) for t in trials]
-        sign = -1 if spec.metric.goal == "maximize" else 1
+        rows = [Row(t, records.get(t.trial_key), reference_of(spec, t.params)) for t in trials]
+        ranked = sorted(rows, key=lambda row: rank(spec, row))
+        return cls(spec, tuple(ranked), tuple(varying([row.trial.params for row in rows])))
 
-        def rank(row: Row) -> tuple[bool, float]:
-            value = row.record.value(spec.metric) if row.record and row.outcome is Outcome.COMPLETED else None
-            return value is None, 0.0 if value is None else sign * value
-
-        return cls(spec, tuple(sorted(rows, key=rank)), tuple(varying([row.trial.params for row in rows])))
+    @property
+    def best(self) -> Record | None:
+        """The best trial, or None where none has completed with a value of the metric."""
+        first = self.rows[0] if self.rows else None
+        return first.record if first and not rank(self.spec, first)[0] else None
 
     def count(self, outcome: Outcome | None) -> int:
         """How many trials ended so; None counts those without an end."""
@@ -69,10 +71,10 @@ class Table:
         rows = [self.header(), ["---"] * len(self.header()), *self.cells()]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows]
         ends = list(itertools.accumulate(map(len, lines)))
-        if ends[-1] <= longest:
+        if ends[-1] <= longest and not self.left_out:
             return "".join(lines)
-        shown = bisect.bisect_right(ends, longest - len(LEFT_OUT.format(len(lines))))
-        return "".join(lines[:shown]) + LEFT_OUT.format(len(lines) - shown)
+        shown = bisect.bisect_right(ends, longest - len(LEFT_OUT.format(len(lines) + self.left_out)))
+        return "".join(lines[:shown]) + LEFT_OUT.format(len(lines) - shown + self.left_out)
 
     def _cells(self, row: Row) -> list[str]:
         record = row.record
@@ -106,7 +108,15 @@ class Table:
         return str(reference.outcome or "") if name == self._published[0] else ""
 
 
-def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:
+def rank(spec: SweepSpec, row: Row) -> tuple[bool, float]:
+    """Where a row stands: the best first, and last what has no value of the metric."""
+    value = row.record.value(spec.metric) if row.record and row.outcome is Outcome.COMPLETED else None
+    sign = -1 if spec.metric.goal == "maximize" else 1
+    return value is None, 0.0 if value is None else sign * value
+
+
+def reference_of(spec: SweepSpec, params: Params) -> ReferenceRow | None:
+    """The published row of these parameters."""
     rows = spec.reference.rows if spec.reference else ()
     return next((row for row in rows if row.params.items() <= params.items()), None)
 

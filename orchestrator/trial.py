@@ -56,6 +56,12 @@ class Trial:
         """The same without the seed, so that replicates share it."""
         return _digest(self.function, self.version, {k: v for k, v in self.params.items() if k != "seed"})
 
+    @property
+    def config(self) -> str:
+        """The label without the seed, so that replicates share it: "var=0.22"."""
+        seed = f"seed={self.params.get('seed')}"
+        return " ".join(part for part in self.label.split(" ") if part != seed)
+
 
 def _digest(function: str, version: int, params: Params) -> str:
     identity = json.dumps({"trial": function, "version": version, "params": dict(params)}, sort_keys=True)

@@ -25,6 +25,7 @@ from pydantic_core import PydanticSerializationError
 
 from orchestrator.trial import Params
 
+Found = tuple[Any, int, tuple[str, ...], bool]  # config class, version, stack_by, whether it exports
 LONGEST_VALUE = 500  # characters: MLflow cuts what is far longer, and its UI shows no more
 
 
@@ -80,6 +81,7 @@ class TrialFunction:
     config_type: type
     parameters: Mapping[str, Parameter]
     stack_by: tuple[str, ...] = ()  # in what trials may differ that it trains at once; none where it cannot
+    exports: bool = False  # whether it can write what it trained as an MLflow model
 
     def resolve(self, values: Params) -> Params:
         """Values of single parameters, already validated, completed by the defaults and checked together.
@@ -119,10 +121,11 @@ def find(name: str) -> TrialFunction:
     if not (module_name and function_name.isidentifier()):
         raise FunctionError(f"{name!r} is not of the form package.module:function")
     try:
-        config_type, version, stack_by = _read(module_name, function_name) or _import(module_name, function_name)
+        found = _read(module_name, function_name) or _import(module_name, function_name)
+        config_type, version, stack_by, exports = found
         parameters = _parameters(name, config_type)
         _check_stack_by(name, stack_by, parameters)
-        return TrialFunction(name, version, config_type, parameters, stack_by)
+        return TrialFunction(name, version, config_type, parameters, stack_by, exports)
     except FunctionError:
         raise
     except (Exception, SystemExit) as error:  # a user's modules may fail in any way while they are imported
@@ -168,7 +171,7 @@ def _default(field: dataclasses.Field[Any], adapter: TypeAdapter[Any]) -> Any:
     return default if default is dataclasses.MISSING else adapter.dump_python(default, mode="json")
 
 
-def _import(module_name: str, function_name: str) -> tuple[Any, int, tuple[str, ...]]:
+def _import(module_name: str, function_name: str) -> Found:
     module = importlib.import_module(module_name)
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -176,11 +179,12 @@ def _import(module_name: str, function_name: str) -> tuple[Any, int, tuple[str, 
     arguments = list(inspect.signature(function).parameters)
     hints = typing.get_type_hints(function)
     config_type = hints.get(arguments[0]) if arguments else None
-    return config_type, getattr(function, "version", 1), tuple(getattr(function, "stack_by", ()))
+    stack_by = tuple(getattr(function, "stack_by", ()))
+    return config_type, getattr(function, "version", 1), stack_by, hasattr(function, "export")
 
 
-def _read(module_name: str, function_name: str) -> tuple[Any, int, tuple[str, ...]] | None:
-    """Config class, version and stack_by, if the module's source tells all without an import of the module."""
+def _read(module_name: str, function_name: str) -> Found | None:
+    """What there is to find, if the module's source tells all without an import of the module."""
     try:
         found = importlib.util.find_spec(module_name)
     except (ImportError, ValueError) as error:
@@ -205,7 +209,8 @@ def _read(module_name: str, function_name: str) -> tuple[Any, int, tuple[str, ..
     source = isinstance(annotation, ast.Name) and _imported_from(tree, annotation.id)
     if not (isinstance(version, int) and isinstance(stack_by, tuple) and source):
         return None
-    return getattr(importlib.import_module(source[0]), source[1], None), version, stack_by
+    exports = bool(_mentions(tree, f"{function_name}.export"))
+    return getattr(importlib.import_module(source[0]), source[1], None), version, stack_by, exports
 
 
 def _imported_from(tree: ast.Module, name: str) -> tuple[str, str] | None:
@@ -219,7 +224,7 @@ def _imported_from(tree: ast.Module, name: str) -> tuple[str, str] | None:
 
 def _constant(tree: ast.Module, name: str, default: Any) -> Any:
     """What the module assigns to `function.attribute`, or the default; None where only running it would tell."""
-    mentions = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node) == name]
+    mentions = _mentions(tree, name)
     if not mentions:
         return None if "setattr" in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} else default
     for node in tree.body:
@@ -227,3 +232,7 @@ def _constant(tree: ast.Module, name: str, default: Any) -> Any:
             with suppress(ValueError):
                 return ast.literal_eval(node.value) if len(mentions) == 1 else None
     return None
+
+
+def _mentions(tree: ast.Module, name: str) -> list[ast.AST]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node) == name]

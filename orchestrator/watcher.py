@@ -13,7 +13,11 @@ STEPS_AT_END = 3  # far away in a row: a single one may be a jump that would hav
 
 
 class ExplodedError(Exception):
-    """Raised out of `watch` to end an exploding trial."""
+    """Raised out of `watch` to end an exploding trial; without an `explosion`, one that has its end already."""
+
+    def __init__(self, reason: str, explosion: Explosion | None = None) -> None:
+        super().__init__(reason)
+        self.explosion = explosion
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Watcher:
         if explosion is not None:
             told = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
             self.explosion = replace(explosion, reason=explosion.reason + told)
-            raise ExplodedError(self.explosion.reason)
+            raise ExplodedError(self.explosion.reason, self.explosion)
 
     @property
     def margin(self) -> float | None:

@@ -20,7 +20,7 @@ from models.vae import FullyConnectedVAE
 SMALL = TrainConfig(dataset="digits", architecture="fc", num_layers=1, latent_dim=4, batch_size=32, epochs=2, lr=2e-3)
 THREE = [{"var": 0.25, "lr": 2e-3, "seed": 0}, {"var": 0.1, "lr": 1e-3, "seed": 1}, {"var": 0.5, "lr": 5e-3, "seed": 1}]
 HOPELESS = {"var": 0.05, "lr": 50.0, "seed": 2}
-PICTURES = ("loss_curve", "reconstructions", "samples")
+PICTURES = ("loss_curve", "reconstructions", "samples", "traversal")
 SLOW = pytest.mark.slow
 Metrics = dict[str, float]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.image import imread
 
 from models.config import TrainConfig
 from models.data import Dataset
@@ -135,9 +136,25 @@ def test_pictures_and_the_model_are_left_behind(tmp_path: Path) -> None:
         "loss_curve.png",
         "reconstructions.png",
         "samples.png",
+        "traversal.png",
         "model/weights.pt",
         "model/config.json",
     }
+
+
+def test_pictures_are_left_by_epoch_and_stay_comparable(tmp_path: Path) -> None:
+    running = train(TrainConfig(**{**SMALL, "epochs": 6}), tmp_path)
+    for _ in range(5):
+        next(running)
+    running.close()
+    left = {str(path.relative_to(tmp_path / "images")) for path in (tmp_path / "images").rglob("*.*")}
+    assert left == {f"{name}/{epoch}.png" for name in ("reconstructions", "samples") for epoch in (1, 2, 4)}
+    first, second = (imread(tmp_path / "images" / "reconstructions" / f"{epoch}.png") for epoch in (1, 2))
+    assert first.shape[:2] == (4 * 56, 10 * 56)
+    originals = slice(0, 56), slice(112, 168)
+    for rows in originals:
+        assert (first[rows] == second[rows]).all()
+    assert (first[56:112] != second[56:112]).any()
 
 
 def test_a_training_that_is_stopped_leaves_its_curve(tmp_path: Path) -> None:

@@ -1,17 +1,20 @@
 """A run that is being written: what of its trial stands in the store already, and what is new."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlflow.entities import Metric as Point
 from mlflow.entities import RunTag
 
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import Event, Finished, Progress, Sampled, Started
 from orchestrator.record import MARGIN, best_name
 from orchestrator.spec.form import Metric
 from orchestrator.trial import Outcome
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
+SYSTEM = "system/"  # what MLflow's names of system metrics begin with
+
+Pictures = frozenset[tuple[str, int]]  # by name and epoch
 
 
 @dataclass
@@ -24,13 +27,15 @@ class OpenRun:
     best: dict[str, float] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)  # by epoch; of a run taken up again the journal tells them
     last_epoch: int = 0
+    samples: int = 0
+    sampled_at: int = 0  # milliseconds since 1970
     has_params: bool = False
     has_data: bool = False
+    pictures: Pictures | None = frozenset()  # that it has; None where only the store knows
 
     def copy(self) -> "OpenRun":
         """One of its own, to try what may fail."""
-        taken = dict(self.recorded), dict(self.best), dict(self.seconds)
-        return OpenRun(self.run_id, self.metric, *taken, self.last_epoch, self.has_params, self.has_data)
+        return replace(self, recorded=dict(self.recorded), best=dict(self.best), seconds=dict(self.seconds))
 
     def news(self, events: Sequence[Event]) -> tuple[list[Point], dict[str, str]]:
         """The points and tags that these events add; they count as recorded from now on."""
@@ -42,6 +47,8 @@ class OpenRun:
                     tags["threads"] = str(event.threads)
                 case Progress():
                     points += self._points_of(event)
+                case Sampled():
+                    points += self._points_of_sample(event)
                 case Finished():
                     points += self._last_points(event)
                     tags |= self._last_tags(event)
@@ -67,6 +74,17 @@ class OpenRun:
         self.take_in(event.epoch, event.metrics)
         self.seconds[event.epoch] = event.seconds
         return _points(new, event.epoch, event.at)
+
+    def _points_of_sample(self, event: Sampled) -> list[Point]:
+        if int(event.at * 1000) <= self.sampled_at:
+            return []
+        points = _points(event.metrics, self.samples, event.at)
+        self.take_in_sample(self.samples, points[0].timestamp)
+        return points
+
+    def take_in_sample(self, step: int, at: int) -> None:
+        """Know a sample of the machine as recorded, which was taken so many milliseconds after 1970."""
+        self.samples, self.sampled_at = max(self.samples, step + 1), max(self.sampled_at, at)
 
     def _last_points(self, end: Finished) -> list[Point]:
         """The final metrics: at step 0, where the UI draws bars, unless epochs had a metric of the same name."""

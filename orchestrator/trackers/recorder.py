@@ -5,6 +5,7 @@ does not answer, the first in the queue is tried again; since one cannot know wh
 all the same, each further one first reads what is there.
 """
 
+import math
 import queue
 import threading
 import time
@@ -29,6 +30,7 @@ from orchestrator.workspace import Workspace
 
 SECONDS_BETWEEN_WRITES = 1.0
 SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_DESCRIPTIONS = 30.0  # of the sweep as a whole
 MOST_WAITING = 1000  # trials that have ended, but not in the store: then no more are begun
 PATIENCE_SECONDS = 120.0  # with a store that does not answer, once there is nothing else to do
 LAST_SECONDS = 2.0  # for what is still to be written when nothing may be waited for any more
@@ -60,6 +62,7 @@ class Recorder:
         self._told: queue.SimpleQueue[tuple[Trial, Event] | None] = queue.SimpleQueue()
         self._ended = self._written = 0  # trials; each counted by one thread alone
         self._waited_for_since: float | None = None  # when there was nothing else to do any more
+        self._described: tuple[float, int] = -math.inf, -1  # when, and after how many trials
         self._give_up = threading.Event()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
@@ -115,6 +118,7 @@ class Recorder:
             try:
                 for trial, events in told.values():
                     self._insist(trial, events)
+                self._describe()
             except SweepError as error:
                 self.error = error
                 return
@@ -157,6 +161,15 @@ class Recorder:
             self._written += 1
             if end.outcome.is_result:
                 self.workspace.remove(trial)
+
+    def _describe(self) -> None:
+        """Keep the sweep's description current. A store that does not answer is not waited for: it comes later."""
+        when, ended = self._described
+        if self._written == ended or time.monotonic() - when < SECONDS_BETWEEN_DESCRIPTIONS:
+            return
+        self._described = time.monotonic(), self._written
+        with suppress(StoreBusyError):
+            self.tracker.describe_so_far()
 
     def _has_waited_enough(self, state: RetryCallState) -> bool:
         if self._give_up.is_set():

@@ -1,5 +1,6 @@
 """The read side of MLflow: the sweeps of a tracking URI, and what has become of their trials."""
 
+import difflib
 import errno
 import functools
 import json
@@ -34,7 +35,9 @@ from orchestrator.trial import Outcome
 PARENT = "mlflow.parentRunId"
 # on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
 ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
+FILE_TEXT = "sweep.yaml"  # the artifact of the parent that has the file's text
 PAGE = 1000
+NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 FINAL_WORDS = ("disk is full", "disk I/O error", "readonly database", "out-of-date database schema")
 FINAL_CODES = (
@@ -158,6 +161,37 @@ class Store:
         return Asked(Metric.model_validate({"name": tags[METRIC], "goal": tags[GOAL]}), tags[FILE])
 
     @says_what_mlflow_says
+    def file(self, name: str, folder: Path) -> Path:
+        """The sweep's file as its last launch had it, put into a folder."""
+        experiment = self.experiment(name)
+        parent = self.parent(experiment) if experiment else None
+        if parent is None:
+            raise InputError(f"the store has no sweep {name}")
+        return Path(self.client.download_artifacts(parent.info.run_id, FILE_TEXT, str(folder)))
+
+    @says_what_mlflow_says
+    def record(self, run_id: str) -> Record:
+        """The trial of a run.
+
+        Raises:
+            InputError: there is no such run, or it is no trial's.
+        """
+        try:
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code not in NO_SUCH_RUN:
+                raise
+            raise InputError(f"the store has no run {in_a_line(run_id)}; {self._nearest_run(run_id)}") from error
+        tags = run.data.tags
+        if tags.get("sweep.role") == "parent":
+            trials = [f"{record.run_id} ({record.label})" for record in self.records(tags["sweep"])[:1]]
+            hint = f"name one of its trials, {trials[0]} for one" if trials else "it has no trials yet"
+            raise InputError(f"{run_id} is the run of the whole sweep {tags['sweep']}; {hint}")
+        if not {"trial_key", "trial", "params", "sweep"} <= tags.keys():
+            raise InputError(f"{run_id} is no trial of a sweep; there are {', '.join(self.sweeps())}")
+        return record_of(run)
+
+    @says_what_mlflow_says
     def records(self, name: str) -> list[Record]:
         """Every trial of a sweep, in the order in which they were first started."""
         experiment = self.experiment(name)
@@ -174,6 +208,15 @@ class Store:
             )
         )
         return [record_of(run) for run in runs]
+
+    def _nearest_run(self, run_id: str) -> str:
+        records = {record.run_id: record for name in self.sweeps() for record in self.records(name)}
+        begins_so = [known for known in records if run_id and known.startswith(run_id)]
+        close = begins_so or difflib.get_close_matches(run_id, records, n=1, cutoff=0.8)
+        if close:
+            known = records[close[0]]
+            return f"did you mean {known.run_id} ({known.tags['sweep']}: {known.label})?"
+        return "`sweep ui` shows the id of a trial's run on its page"
 
 
 def _said(error: Exception) -> str:

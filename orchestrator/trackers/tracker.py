@@ -7,25 +7,26 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from mlflow import Image
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param
 from mlflow.entities import Metric as Point
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from orchestrator.errors import InputError, StoreError
-from orchestrator.events import Event, Finished, Started
-from orchestrator.paths import LOG_FILE, sqlite_path, work_folder
+from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.paths import ARTIFACTS_FOLDER, LOG_FILE, sqlite_path, work_folder
 from orchestrator.provenance import provenance
 from orchestrator.record import PROPOSALS, Record
 from orchestrator.spec import SweepSpec
 from orchestrator.table import Table
-from orchestrator.trackers import reuse
+from orchestrator.tally import Tally
+from orchestrator.trackers import album, best_model, reuse
+from orchestrator.trackers.album import Picture
 from orchestrator.trackers.hold import Hold
-from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
+from orchestrator.trackers.open_run import LONGEST_TAG, SYSTEM, OpenRun, tags_of
 from orchestrator.trackers.reuse import REUSED
 from orchestrator.trackers.store import (
     ASKED,
     FILE,
+    FILE_TEXT,
     GOAL,
     METRIC,
     PARENT,
@@ -46,7 +47,6 @@ STATUS = {
 # the second has the UI open the experiment as one of training runs rather than of language models
 EXPERIMENT_TAGS = {"vae_sweeps": "true", "mlflow.experimentKind": "custom_model_development"}
 UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
-FILES_OF_AN_IMAGE = 2  # as it is, and smaller
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is taken up again
 
@@ -57,6 +57,7 @@ class Tracker(Store):
     def __init__(self, uri: str, spec: SweepSpec) -> None:
         super().__init__(uri)
         self.spec = spec
+        self.tally = Tally(spec)
         self.parent_id = ""
         self._runs: dict[str, OpenRun] = {}
         self._hold: Hold | None = None
@@ -94,7 +95,8 @@ class Tracker(Store):
             FILE: str(self.spec.source.path.absolute()),
         }
         self.client.log_batch(self.parent_id, tags=tags_of(tags))
-        self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
+        self.client.log_text(self.parent_id, self.spec.source.text, FILE_TEXT)
+        self.tally.asked = trials
         self._records = self._known()
         if self._settle():
             self._records = self._known()
@@ -127,6 +129,8 @@ class Tracker(Store):
             if isinstance(event, Started) and event.dataset and not run.has_data:
                 run.has_data = True
                 self.client.log_inputs(run.run_id, [_dataset_input(event.dataset)])
+        if any(isinstance(event, (Progress, Finished)) for event in events):
+            album.show(self.client, self.uri, run, album.by_epoch(workdir))
         if isinstance(end, Finished):
             tags |= self._keep_artifacts(run, end.outcome, workdir)
         self._log(run, points, {} if run.has_params else trial.params, tags)
@@ -135,6 +139,8 @@ class Tracker(Store):
         if isinstance(end, Finished):
             self.client.set_terminated(run.run_id, STATUS[end.outcome])
             self._runs.pop(trial.trial_key)
+            ended = (end.outcome, STATUS[end.outcome], trial.params, {**end.metrics, **run.best}, tags)
+            self.tally.take(trial, Record(run.run_id, trial.trial_key, trial.label, *ended))
 
     @says_what_mlflow_says
     def recover(self, trial: Trial) -> None:
@@ -147,6 +153,7 @@ class Tracker(Store):
         elif found and trial.trial_key not in self._runs:
             self._runs[trial.trial_key] = OpenRun(found[0].info.run_id, self.spec.metric)
         for run in found if trial.trial_key in self._runs else ():
+            self._runs[trial.trial_key].pictures = None
             self._read_back(self._runs[trial.trial_key], run.data.metrics)
 
     @says_what_mlflow_says
@@ -155,6 +162,10 @@ class Tracker(Store):
         description = heading + table.markdown(LONGEST_TAG - len(heading))
         self.client.set_tag(self.parent_id, "mlflow.note.content", description)
 
+    def describe_so_far(self) -> None:
+        """Make what the sweep has come to by now its description."""
+        self.describe(self.tally.table(), self.tally.heading())
+
     @says_what_mlflow_says
     def conclude(self, metrics: Mapping[str, float], picture: Path) -> None:
         """Keep what the sweep as a whole has found, on its parent run."""
@@ -162,6 +173,21 @@ class Tracker(Store):
         for start in range(0, len(points), BATCH):
             self.client.log_batch(self.parent_id, metrics=points[start : start + BATCH])
         self.client.log_artifact(self.parent_id, str(picture))
+
+    @says_what_mlflow_says
+    def has_model(self, record: Record) -> bool:
+        """Whether a trial has the sweep's model already."""
+        return best_model.has_model(self.client, self.experiment_id, record.run_id)
+
+    @says_what_mlflow_says
+    def fetch(self, record: Record, folder: Path) -> None:
+        """Bring a trial's artifacts here."""
+        best_model.artifacts(self.client, record.run_id, folder)
+
+    @says_what_mlflow_says
+    def keep_model(self, record: Record, folder: Path) -> None:
+        """Make the MLflow model in a folder the sweep's model, on a trial's run."""
+        best_model.keep(self.client, self.uri, self.experiment_id, record, folder)
 
     @says_what_mlflow_says
     def close(self, status: str) -> None:
@@ -212,6 +238,8 @@ class Tracker(Store):
             "mlflow.runName": trial.label,
             PARENT: self.parent_id,
             "sweep": self.spec.name,
+            "config": trial.config or self.spec.name,
+            **({"seed": str(trial.params["seed"])} if "seed" in trial.params else {}),
             "trial_key": trial.trial_key,
             "config_key": trial.config_key,
             "params": json.dumps(dict(trial.params)),
@@ -219,7 +247,7 @@ class Tracker(Store):
         }
 
     def _reopened(self, known: Record) -> OpenRun:
-        run = OpenRun(known.run_id, self.spec.metric)
+        run = OpenRun(known.run_id, self.spec.metric, pictures=None)
         self._clear(known.run_id)
         self._read_back(run, known.metrics)
         for tag in known.tags.keys() & STALE_TAGS:
@@ -236,7 +264,10 @@ class Tracker(Store):
     def _read_back(self, run: OpenRun, names: Iterable[str]) -> None:
         for name in names:
             for point in self.client.get_metric_history(run.run_id, name):
-                run.take_in(point.step, {name: point.value})
+                if name.startswith(SYSTEM):
+                    run.take_in_sample(point.step, point.timestamp)
+                else:
+                    run.take_in(point.step, {name: point.value})
 
     def _log(self, run: OpenRun, points: Sequence[Point], params: Params, tags: Mapping[str, str]) -> None:
         """Log all in as few calls as MLflow allows; it writes tags last, so a run with its outcome has its points."""
@@ -249,7 +280,7 @@ class Tracker(Store):
 
     def _keep_artifacts(self, run: OpenRun, outcome: Outcome, workdir: Path) -> dict[str, str]:
         """Log what a trial left; tells in a tag what of it could not be kept, which is that trial's problem alone."""
-        log, folder = workdir / LOG_FILE, workdir / "artifacts"
+        log, folder = workdir / LOG_FILE, workdir / ARTIFACTS_FOLDER
         if outcome is Outcome.FAILED and log.is_file():
             self.client.log_artifact(run.run_id, str(log))
         if not folder.is_dir():
@@ -260,26 +291,10 @@ class Tracker(Store):
             if is_the_stores(error):
                 raise
             return {"artifacts.problem": f"not all artifacts could be kept: {error}"[:LONGEST_TAG]}
-        pictures = sorted(folder.glob("*.png")) if outcome.is_result else []
-        shown = [item.path for item in self.client.list_artifacts(run.run_id, "images")] if pictures else []
-        for picture in pictures:
-            self._show(run, picture, [path for path in shown if path.startswith(f"images/{picture.stem}+step+")])
+        if outcome.is_result:
+            pictures = (Picture(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
+            album.show(self.client, self.uri, run, pictures)
         return {}
-
-    def _show(self, run: OpenRun, picture: Path, there: Sequence[str]) -> None:
-        """Log a picture once more, as an image: only these does the UI show side by side for several runs."""
-        if len(there) == FILES_OF_AN_IMAGE:
-            return
-        for path in there:  # a launch that was killed had not written all
-            place = self.client.get_run(run.run_id).info.artifact_uri
-            get_artifact_repository(place, self.uri).delete_artifacts(path)
-        try:
-            self.client.log_image(run.run_id, Image(str(picture)), key=picture.stem, step=run.last_epoch)
-        except ValueError:  # a name that no image may have
-            return
-        except OSError as error:  # no picture after all, perhaps
-            if is_the_stores(error):
-                raise
 
     def _known(self) -> dict[str, Record]:
         """What the store has, by trial_key. A server that answers late may have made two runs of a trial: one stays."""

@@ -1,0 +1,46 @@
+"""A trained VAE as an MLflow model: images in, their reconstructions out."""
+
+import importlib.metadata
+import logging
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from models.vae import IMAGE_SIDE, VAE, load
+
+EXAMPLES = 2  # images in the input example; of a single one torch would take the number for fixed
+
+
+class Reconstruction(nn.Module):
+    """Images (N, 1, 28, 28) in [0, 1] from the mean of their posteriors: nothing random is in it."""
+
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        mean, _ = self.model.encode(images)
+        return self.model.decode(mean)
+
+
+def export(artifacts: Path, folder: Path) -> None:
+    """Write the VAE that a training left among its artifacts as an MLflow model, which needs nothing of ours to load.
+
+    It is a graph of torch.export, with a signature (images as float32, any number of them) and an input example.
+    """
+    # here, since no worker is to import it: that takes seconds
+    import mlflow.pytorch
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    images = TensorSpec(np.dtype(np.float32), (-1, 1, IMAGE_SIDE, IMAGE_SIDE))
+    mlflow.pytorch.save_model(
+        Reconstruction(load(artifacts / "model")).eval(),
+        folder,
+        signature=ModelSignature(Schema([images]), Schema([images])),
+        input_example=np.zeros((EXAMPLES, 1, IMAGE_SIDE, IMAGE_SIDE), np.float32),
+        serialization_format="pt2",
+        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "torch", "numpy")],
+    )

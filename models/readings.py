@@ -1,0 +1,64 @@
+"""What the steps of a training measure, read from the device several at a time: a GPU that is asked has to wait."""
+
+from collections import deque
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from models.loss import Loss
+
+# of each step, in this order; the norms of the parameters' gradients follow
+MEASURES = ("loss", "recon", "kl", "grad_norm", "mean_min", "mean_max", "log_variance_min", "log_variance_max")
+METRICS = ("train_loss", "train_recon", "train_kl", "grad_norm")  # what the first of them are by epoch
+LAST_STEPS = 64  # that are kept for a post-mortem
+
+Watch = Callable[..., None]
+
+
+@torch.no_grad()
+def measured(loss: Loss, gradients: list[Tensor], mean: Tensor, log_variance: Tensor) -> Tensor:
+    """What a step has to tell, as one tensor on its device: MEASURES, then a norm for each of the gradients."""
+    norms = torch.stack(torch._foreach_norm(gradients))
+    whole = [*loss, torch.linalg.vector_norm(norms), *mean.aminmax(), *log_variance.aminmax()]
+    return torch.cat([torch.stack(whole), norms])
+
+
+class Readings:
+    """Takes in the steps of an epoch. Of what they told, `last` keeps the end, also that of the epochs before."""
+
+    def __init__(self, watch: Watch | None, step: int, last: deque[Tensor], every: int) -> None:
+        self.step = step
+        self.last = last
+        self._watch = watch
+        self._every = every
+        self._unread: list[tuple[Tensor, int]] = []
+        self._totals = torch.zeros(len(METRICS), dtype=torch.float64)
+        self._images = 0
+
+    def note(self, values: Tensor, images: int) -> None:
+        """Take in what a step on so many images has `measured`; tells `watch`, which may raise, of what is due."""
+        self._unread.append((values, images))
+        if len(self._unread) == self._every:
+            self.read()
+
+    def read(self) -> None:
+        """Have everything read."""
+        unread, self._unread = self._unread, []
+        for values, (_, images) in zip(_on_cpu([values for values, _ in unread]), unread, strict=True):
+            self.step += 1
+            self._images += images
+            self._totals += values[: len(METRICS)] * images
+            self.last.append(values)
+            if self._watch is not None:
+                told = dict(zip(MEASURES, values.tolist(), strict=False))
+                self._watch(self.step, told["loss"], told["grad_norm"], log_variance=told["log_variance_max"])
+
+    def means(self) -> dict[str, float]:
+        """The epoch's metrics, as means over its images."""
+        self.read()
+        return dict(zip(METRICS, (self._totals / self._images).tolist(), strict=True))
+
+
+def _on_cpu(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).double().cpu() if values else torch.empty(0)

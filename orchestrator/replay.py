@@ -1,0 +1,111 @@
+"""Train a trial of the store again in this process, up to its explosion or to its end. Writes nothing to the store."""
+
+import pdb
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator import attempt, machine, trial_function
+from orchestrator.account import show
+from orchestrator.attempt import Task
+from orchestrator.divergence import DivergenceRule
+from orchestrator.errors import InputError
+from orchestrator.events import Finished, Progress
+from orchestrator.record import Record
+from orchestrator.spec import load
+from orchestrator.stacking import UNSTACKED, Stacking
+from orchestrator.terminal.display import LOSSES, ending
+from orchestrator.trackers import Store
+from orchestrator.trial import Outcome, Trial
+from orchestrator.trial_function import FunctionError
+
+Say = Callable[[str], None]
+
+
+def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
+    """Run the trial of a run again, with its parameters and its number of threads; returns how it ended.
+
+    Args:
+        store: that has the run.
+        run_id: of the trial's run.
+        say: given a line for each thing that happens.
+        debug: break in pdb where the trial explodes or fails.
+
+    Raises:
+        InputError: there is no such trial, its function is gone or takes other parameters now, or data are missing.
+    """
+    record = store.record(run_id)
+    asked = store.asked(record.tags["sweep"])
+    rule, stacking = _as_launched(store, record, Path(asked.file).parent, say)
+    say(f"{record.label} of {record.tags['sweep']}: {record.tags['trial']}, again")
+    if stacking.width > 1:
+        say("it is recomputed alone: in its stack it was rounded a little otherwise")
+    machine.keep_freed_memory()
+    if problem := attempt.prepare(record.tags["trial"], [record.params]):
+        raise InputError(*problem.splitlines())
+    end = Finished(Outcome.INTERRUPTED)
+    with tempfile.TemporaryDirectory(prefix="sweep-replay-") as folder:
+        task = Task(record.tags["trial"], record.params, Path(folder), rule, record.threads)
+        for event in attempt.run(task, raised=_break_in if debug else show):
+            if isinstance(event, Progress):
+                say(_told(event, record, asked.metric.name))
+            elif isinstance(event, Finished):
+                end = event
+    say(ending(end))
+    say(_compared(end, record))
+    return end.outcome
+
+
+def _as_launched(store: Store, record: Record, place: Path, say: Say) -> tuple[DivergenceRule, Stacking]:
+    """How the sweep's last launch watched and stacked its trials; says where the function is another one now."""
+    for folder in (str(Path.cwd()), str(place)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    name = record.tags["trial"]
+    try:
+        function = trial_function.find(name)
+        function.config(record.params)
+    except FunctionError as error:
+        raise InputError(f"run {record.run_id} is of the trial function {name}, which is gone: {error}") from error
+    except ValueError as error:
+        raise InputError(f"run {record.run_id}: {name} does not take its parameters any more: {error}") from error
+    if Trial(name, function.version, record.params, "").trial_key != record.trial_key:
+        say(f"warning: the run is of another version of {name} than {function.version}; it may come to other numbers")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            spec = load(store.file(record.tags["sweep"], Path(folder)))
+    except InputError as error:
+        say(f"warning: the sweep's file cannot be read any more, so explosions are told by the usual rule: {error}")
+        return DivergenceRule(), UNSTACKED
+    return spec.divergence, spec.stacking
+
+
+def _told(event: Progress, record: Record, metric: str) -> str:
+    epochs = record.params.get("epochs")
+    told = {name: event.metrics[name] for name in (*LOSSES, metric) if name in event.metrics}
+    facts = ", ".join(f"{name} {value:.5g}" for name, value in told.items())
+    return f"epoch {event.epoch}{f'/{epochs}' if isinstance(epochs, int) else ''}: {facts}"
+
+
+def _compared(end: Finished, record: Record) -> str:
+    """Whether the run came to the same."""
+    step = None if end.explosion is None else str(end.explosion.step)
+    if end.outcome is record.outcome and step == record.tags.get("explosion.step"):
+        return "so it was in the run"
+    where = f" at step {record.tags['explosion.step']}" if "explosion.step" in record.tags else ""
+    return f"in the run it was: {record.outcome or 'not yet ended'}{where}"
+
+
+def _break_in(error: BaseException) -> None:
+    """Look around in pdb where an error was raised; for an explosion, where the trial function called `watch`."""
+    traceback.print_exception(error, limit=-1)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = 0
+    while ours < len(frames) and frames[-1 - ours].f_globals.get("__name__", "").startswith("orchestrator."):
+        ours += 1
+    debugger = pdb.Pdb()
+    debugger.rcLines += ["up"] * ours
+    debugger.reset()
+    debugger.interaction(None, error.__traceback__)

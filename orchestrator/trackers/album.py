@@ -1,0 +1,61 @@
+"""The pictures of a run by epoch, logged as images: only those does the UI show side by side, for several runs."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mlflow import Image, MlflowClient
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from orchestrator.paths import IMAGES_FOLDER
+from orchestrator.trackers.open_run import OpenRun, Pictures
+from orchestrator.trackers.store import is_the_stores
+
+FILES_OF_AN_IMAGE = 2  # as it is, and smaller
+LOGGED = re.compile(r"images/(.+)\+step\+(\d+)\+timestamp\+")  # MLflow's name for a file of one
+
+
+class Picture(NamedTuple):
+    """A picture that a trial has left."""
+
+    name: str
+    epoch: int
+    path: Path
+
+
+def by_epoch(workdir: Path) -> Iterator[Picture]:
+    """What a trial left by epoch: `images/<name>/<epoch>.png`."""
+    for path in sorted((workdir / IMAGES_FOLDER).glob("*/*.png")):
+        if path.stem.isdecimal():
+            yield Picture(path.parent.name, int(path.stem), path)
+
+
+def show(client: MlflowClient, uri: str, run: OpenRun, pictures: Iterable[Picture]) -> None:
+    """Log those pictures that the run does not have yet. What turns out to be none is left out."""
+    for name, epoch, path in pictures:
+        if run.pictures is None:
+            run.pictures = _there(client, uri, run.run_id)
+        if (name, epoch) in run.pictures:
+            continue
+        try:
+            client.log_image(run.run_id, Image(str(path)), key=name, step=epoch)
+        except ValueError:  # a name that no image may have
+            pass
+        except OSError as error:  # no picture after all, perhaps
+            if is_the_stores(error):
+                raise
+        run.pictures |= {(name, epoch)}
+
+
+def _there(client: MlflowClient, uri: str, run_id: str) -> Pictures:
+    """The images of a run. Of what a launch had not written whole when it was killed, the rest is taken away."""
+    files: dict[tuple[str, int], list[str]] = {}
+    for item in client.list_artifacts(run_id, "images"):
+        if found := LOGGED.match(item.path):
+            files.setdefault((found[1], int(found[2])), []).append(item.path)
+    torn = [paths for paths in files.values() if len(paths) < FILES_OF_AN_IMAGE]
+    for path in (path for paths in torn for path in paths):
+        place = client.get_run(run_id).info.artifact_uri
+        get_artifact_repository(place, uri).delete_artifacts(path)
+    return frozenset(picture for picture, paths in files.items() if paths not in torn)
