@@ -5,11 +5,12 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from models.vae import IMAGE_SIDE, VAE, load
 
-EXAMPLES = 2  # images in the input example; of a single one torch would take the number for fixed
+EXAMPLES = 2  # in the input example: of a single one torch would take the number for fixed
 
 
 class Reconstruction(nn.Module):
@@ -35,12 +36,17 @@ def export(artifacts: Path, folder: Path) -> None:
     from mlflow.types import Schema, TensorSpec
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
+    model = load(artifacts / "model")
+    with torch.no_grad():
+        example = model.decode(
+            torch.randn(EXAMPLES, model.mean.out_features, generator=torch.Generator().manual_seed(0))
+        )
     images = TensorSpec(np.dtype(np.float32), (-1, 1, IMAGE_SIDE, IMAGE_SIDE))
     mlflow.pytorch.save_model(
-        Reconstruction(load(artifacts / "model")).eval(),
+        Reconstruction(model).eval(),
         folder,
         signature=ModelSignature(Schema([images]), Schema([images])),
-        input_example=np.zeros((EXAMPLES, 1, IMAGE_SIDE, IMAGE_SIDE), np.float32),
+        input_example=example.numpy(),
         serialization_format="pt2",
         pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "torch", "numpy")],
     )

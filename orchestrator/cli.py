@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -246,21 +245,9 @@ def ui(
     uri = paths.tracking_uri(tracking_uri)
     if not paths.exists(uri):
         raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "ui",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    typer.echo(f"MLflow UI: http://127.0.0.1:{port} (Ctrl-C ends it)")
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+    from orchestrator.ui import serve
+
+    raise typer.Exit(serve(uri, port, typer.echo))
 
 
 @app.command()

@@ -25,7 +25,7 @@ FLOORS = [
     {"worker"},
     {"plan", "executors"},
     {"terminal"},
-    {"replay", "sweep"},
+    {"replay", "sweep", "ui"},
     {"cli"},
     {"__main__"},
 ]

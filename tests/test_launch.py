@@ -50,8 +50,16 @@ PARAMS = {
 BY_EPOCH = {f"{part}_{term}" for part in ("train", "val") for term in ("loss", "recon", "kl")}
 BY_EPOCH |= {"val_nll", "val_mse", "val_ssim", "grad_norm", "images_per_second"}
 FINAL = {"ssim", "mse", "ssim_mean", "mse_mean"}
+LEFT = {"loss_curve.png", "reconstructions.png", "samples.png", "traversal.png", "model", "images"}
 
 
+@pytest.fixture
+def unexported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the export of the best model, which takes longer than such small trials."""
+    monkeypatch.setattr("orchestrator.sweep.export", lambda *_: False)
+
+
+@pytest.mark.usefixtures("unexported")
 def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, sweep: Sweep) -> None:
     done = sweep("launch", write(VAE, "vae.yaml"))
     assert done.returncode == 0, done.stderr
@@ -64,6 +72,7 @@ def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, s
         assert set(run.data.params) == PARAMS
         assert run.data.tags["sweep"] == "vae"
         assert run.data.tags.keys() >= {"trial_key", "config_key", "threads", "mlflow.source.name", "version.torch"}
+        assert (run.data.tags["config"], run.data.tags["seed"]) == (run.info.run_name, "0")
         assert json.loads(run.data.tags["params"])["latent_dim"] == 20
         assert all(math.isfinite(value) and abs(value) < 1e300 for value in run.data.metrics.values())
         assert run.inputs.dataset_inputs[0].dataset.name == "digits"
@@ -82,7 +91,13 @@ def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, s
     }
     assert completed.data.metrics["exploded"] == 0
     assert all(steps(store, completed, name) == [1, 2, 3] for name in BY_EPOCH)
-    assert artifacts(store, completed) == {"loss_curve.png", "reconstructions.png", "samples.png", "model", "images"}
+    assert artifacts(store, completed) == LEFT
+    assert {path.split("+timestamp")[0] for path in artifacts(store, completed, "images")} >= {
+        "images/samples+step+1",
+        "images/samples+step+2",
+        "images/samples+step+3",
+        "images/traversal+step+3",
+    }
     assert artifacts(store, completed, "model") == {"model/weights.pt", "model/config.json"}
 
     assert exploded.info.status == "FAILED"
@@ -96,8 +111,10 @@ def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, s
         "explosion.last_finite_loss",
     }
     assert int(exploded.data.tags["explosion.step"]) >= 1
+    assert artifacts(store, exploded) == {"explosion.json", "explosion.md", "explosion.png", "images"}
 
 
+@pytest.mark.usefixtures("unexported")
 def test_a_stacked_sweep_comes_to_what_it_comes_to_alone(store: str, write: Write, sweep: Sweep) -> None:
     done = sweep("launch", write(VAE + "stack: 3", "vae.yaml"), "--workers", "2")
     assert done.returncode == 0, done.stderr
@@ -106,7 +123,7 @@ def test_a_stacked_sweep_comes_to_what_it_comes_to_alone(store: str, write: Writ
     assert not exploded.data.metrics.keys() & {*BY_EPOCH, *FINAL}
     for run in (first, second):
         assert run.data.tags["outcome"] == "completed"
-        assert artifacts(store, run) == {"loss_curve.png", "reconstructions.png", "samples.png", "model", "images"}
+        assert artifacts(store, run) == LEFT
         epochs, final = drained(train(TrainConfig(**json.loads(run.data.tags["params"]))))
         for name in epochs[0].keys() - {"epoch", "images_per_second"}:
             points = MlflowClient(tracking_uri=store).get_metric_history(run.info.run_id, name)
@@ -124,6 +141,11 @@ def test_a_trained_model_is_loaded_back_in_two_lines(store: str, write: Write, s
     exec(code, names)  # noqa: S102
     model = names["model"]
     assert model.decode(torch.randn(2, 20)).shape == (2, 1, 28, 28)
+    (code,) = re.findall(r"```python\n(import mlflow\n.*?)```", readme, re.DOTALL)
+    exec(code, names)  # noqa: S102
+    images = torch.rand(3, 1, 28, 28)
+    with torch.no_grad():
+        torch.testing.assert_close(names["reconstruct"](images), model.decode(model.encode(images)[0]))
 
 
 def test_launching_again_starts_nothing_and_prints_the_table(store: str, write: Write, sweep: Sweep) -> None:

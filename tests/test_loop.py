@@ -4,6 +4,7 @@ A history is a few unlucky launches of one sweep and a last one that nothing bef
 end, the invariants of docs/design.md have to hold.
 """
 
+import base64
 import functools
 import re
 import signal
@@ -32,13 +33,16 @@ from orchestrator.expansion import expand
 from orchestrator.interrupt import Interrupt
 from orchestrator.spec import SweepSpec, load
 from orchestrator.terminal.display import QuietDisplay
-from orchestrator.trackers import Recorder, Tracker, recorder, store
+from orchestrator.trackers import Recorder, Tracker, album, recorder, store
 from orchestrator.trackers.recorder import Told
 from orchestrator.trial import Outcome, Trial
 from orchestrator.watcher import Watcher
 from orchestrator.workspace import Workspace
 
 EPOCHS = 3
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
 SCORES = (2.0, 5.0, 3.0)
 SWEEP = """
 trial: test_loop:train
@@ -57,12 +61,14 @@ class Config:
 def train(config: Config, workdir: Path) -> Iterator[dict[str, float]]:
     (workdir / "artifacts").mkdir(exist_ok=True)
     (workdir / "artifacts" / "note.txt").write_text("kept")
+    (workdir / "images" / "state").mkdir(parents=True, exist_ok=True)
     checkpoint, bad_luck = workdir / "checkpoint", workdir / "bad luck"
     done = int(checkpoint.read_text()) if checkpoint.exists() else 0
     for epoch in range(done + 1, EPOCHS + 1):
         if bad_luck.exists():
             bad_luck.unlink()
             raise RuntimeError("bad luck")
+        (workdir / "images" / "state" / f"{epoch}.png").write_bytes(PICTURE)
         loss = float("nan") if config.explodes and epoch == EPOCHS else config.x / epoch
         yield {"epoch": epoch, "train_loss": loss, "score": config.x * SCORES[epoch - 1]}
         checkpoint.write_text(str(epoch))
@@ -90,7 +96,8 @@ FAULTS = st.builds(
 ) | st.builds(Fault, st.sampled_from(["refused", "interrupted", "interrupted twice"]))
 CALLS = st.tuples(
     st.sampled_from(["create_run", "log_batch", "set_terminated", "update_run", "set_tag", "delete_tag"])
-    | st.sampled_from(["search_runs", "get_metric_history", "log_artifacts", "log_text", "create_experiment"]),
+    | st.sampled_from(["search_runs", "get_metric_history", "log_artifacts", "log_text", "create_experiment"])
+    | st.sampled_from(["log_image", "list_artifacts", "set_experiment_tag"]),
     st.integers(1, 9),
 )
 FATES = st.sampled_from(
@@ -127,6 +134,7 @@ class Run:
     params: dict[str, str] = field(default_factory=dict)
     points: list[tuple[str, int, int, float]] = field(default_factory=list)
     artifacts: set[str] = field(default_factory=set)
+    images: list[str] = field(default_factory=list)  # files
 
     def steps(self, name: str) -> list[int]:
         return [step for known, step, _, _ in self.points if known == name]
@@ -224,8 +232,20 @@ class MemoryStore:
     def log_artifacts(self, run_id: str, folder: str) -> None:
         self.runs[run_id].artifacts |= {path.name for path in Path(folder).iterdir()}
 
-    def list_artifacts(self, run_id: str, folder: str | None) -> list[SimpleNamespace]:
-        return []
+    def log_image(self, run_id: str, image: object, key: str, step: int, files: int = 2) -> None:
+        images = self.runs[run_id].images
+        images += [f"images/{key}+step+{step}+timestamp+1+{run_id}-{len(images) + i}.png" for i in range(files)]
+
+    def list_artifacts(self, run_id: str, folder: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(path=path) for path in self.runs[run_id].images]
+
+    def delete_artifacts(self, path: str) -> None:
+        for run in self.runs.values():
+            run.images = [file for file in run.images if file != path]
+
+    def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
+        assert self.experiment is not None
+        self.experiment.tags[key] = value
 
 
 class UnluckyClient:
@@ -244,11 +264,12 @@ class UnluckyClient:
         def call(*args: object, **kwargs: object) -> object:
             self.calls[name] += 1
             fault = self._fault(name)
-            halfway = fault.when == "halfway" and name == "log_batch"
+            halfway = fault.when == "halfway" and name in ("log_batch", "log_image")
             if not (halfway or fault.when == "after"):
                 self._befall(fault)
             if halfway:
                 kwargs.pop("tags", None)  # MLflow writes them last
+                kwargs |= {"files": 1} if name == "log_image" else {}
             result = getattr(self.memory, name)(*args, **kwargs)
             if halfway or fault.when == "after":
                 self._befall(fault)
@@ -472,6 +493,7 @@ class History:
         display, limits = Ends(), Limits(retries=self.spec.retries)
         client = UnluckyClient(self.memory, luck)
         self.monkeypatch.setattr(store, "MlflowClient", lambda **_: client)
+        self.monkeypatch.setattr(album, "get_artifact_repository", lambda *_: client)
         self.monkeypatch.setattr(
             sweep,
             "ProcessExecutor",
@@ -536,6 +558,8 @@ def check_result(trial: Trial, run: Run) -> None:
     assert run.metrics.get("final_score") == (None if trial.params["explodes"] else x)
     assert run.metrics["best_score"] == x * max(SCORES)
     assert run.metrics["best_epoch"] == 2
+    epochs = [path.split("+")[2] for path in run.images]
+    assert sorted(epochs) == [str(epoch) for epoch in range(1, EPOCHS + 1) for _ in range(album.FILES_OF_AN_IMAGE)]
     assert run.artifacts == {"note.txt"} | (run.artifacts & {"log.txt"})
 
 
@@ -574,6 +598,8 @@ RESULT_WITHOUT_ITS_LAST_EPOCH = Luck(fates={4: "dies late"}, workers=1)
 FAILED_AT_FIRST = Luck(fates={3: "raises"}, workers=1)
 MAKING_A_RUN_UNANSWERED = Luck({("create_run", 2): Fault("busy", "after")})
 REFUSED_WHILE_A_RUN_IS_TAKEN_UP = Luck({("get_metric_history", 1): Fault("refused")})
+A_PICTURE_HALFWAY = Luck({("log_image", 2): Fault("killed", "halfway")})
+A_PICTURE_UNANSWERED = Luck({("log_image", 2): Fault("busy", "after")})
 TAKING_A_TAG_AWAY_UNANSWERED = Luck({("delete_tag", 1): Fault("busy", "after")})
 
 
@@ -583,6 +609,8 @@ TAKING_A_TAG_AWAY_UNANSWERED = Luck({("delete_tag", 1): Fault("busy", "after")})
 @example(lucks=[RESULT_WITHOUT_ITS_LAST_EPOCH])
 @example(lucks=[FAILED_AT_FIRST])
 @example(lucks=[MAKING_A_RUN_UNANSWERED])
+@example(lucks=[A_PICTURE_HALFWAY])
+@example(lucks=[A_PICTURE_UNANSWERED])
 @example(lucks=[FAILED_AT_FIRST, REFUSED_WHILE_A_RUN_IS_TAKEN_UP])
 @example(lucks=[FAILED_AT_FIRST, TAKING_A_TAG_AWAY_UNANSWERED])
 @HISTORIES

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,12 +14,15 @@ import numpy as np
 import processes
 import pytest
 from mlflow import Image, MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from reading import artifacts, children, outcomes, steps
 
 from orchestrator.errors import StoreBusyError, StoreError
-from orchestrator.events import Finished, Progress, Started
+from orchestrator.events import Event, Finished, Progress, Sampled, Started
+from orchestrator.record import Record
 from orchestrator.spec import load
+from orchestrator.tally import Tally
 from orchestrator.trackers import Recorder, Tracker
 from orchestrator.trial import Outcome, Trial
 from orchestrator.workspace import Workspace
@@ -301,9 +305,149 @@ def test_a_picture_whose_logging_was_cut_off_stands_once(tracker: Tracker, tmp_p
     logged = sorted((tmp_path / "mlruns" / "artifacts" / "toy" / run.info.run_id / "artifacts" / "images").iterdir())
     for file in logged[cut_off_after:]:
         file.unlink()
-    tracker.write(TRIAL, [Finished(Outcome.COMPLETED)], tmp_path)
-    images = artifacts(tracker.uri, run, "images")
-    assert sorted(name.rpartition(".")[2] for name in images) == ["png", "webp"]
+    tracker.close("KILLED")
+    again = Tracker(tracker.uri, tracker.spec)
+    again.open(1)
+    again.write(TRIAL, [Finished(Outcome.COMPLETED)], tmp_path)
+    assert logged_images(tracker.uri, run) == {("curve", 1): 2}
+
+
+def logged_images(store: str, run: Run) -> Counter[tuple[str, int]]:
+    """How many files of each image the run has, by name and step: it should be two."""
+    paths = artifacts(store, run, "images")
+    return Counter((name, int(step)) for name, _, step, *_ in (p.removeprefix("images/").split("+") for p in paths))
+
+
+def leave(workdir: Path, name: str, epoch: int) -> None:
+    """What a trial function leaves as a picture of an epoch."""
+    path = workdir / "images" / name / f"{epoch}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image(np.zeros((8, 8))).save(str(path))
+
+
+def test_pictures_by_epoch_stand_as_soon_as_their_epoch_and_once(tracker: Tracker, tmp_path: Path) -> None:
+    leave(tmp_path, "samples", 1)
+    tracker.write(TRIAL, [Started(1, 1), Progress(1, {"score": 0.5}, 1.0)], tmp_path)
+    (run,) = children(tracker.uri, "toy")
+    assert logged_images(tracker.uri, run) == {("samples", 1): 2}
+    leave(tmp_path, "samples", 2)
+    leave(tmp_path, "a/b", 2)  # of no such name
+    (tmp_path / "images" / "samples" / "latest.png").write_text("of no epoch")
+    (tmp_path / "images" / "samples" / "3.png").write_text("no picture")
+    tracker.write(TRIAL, [Progress(2, {"score": 0.5}, 1.0)], tmp_path)
+    tracker.recover(TRIAL)  # as after a write whose answer was lost
+    tracker.write(TRIAL, [Progress(2, {"score": 0.5}, 1.0), Progress(3, {"score": 0.5}, 1.0)], tmp_path)
+    tracker.close("KILLED")
+    again = Tracker(tracker.uri, tracker.spec)
+    again.open(1)
+    leave(tmp_path, "samples", 4)
+    artifact = tmp_path / "artifacts" / "samples.png"
+    artifact.parent.mkdir()
+    Image(np.zeros((8, 8))).save(str(artifact))
+    again.write(TRIAL, [Progress(4, {"score": 0.5}, 1.0), Finished(Outcome.COMPLETED)], tmp_path)
+    assert logged_images(tracker.uri, run) == {("samples", 1): 2, ("samples", 2): 2, ("samples", 4): 2}
+    assert artifacts(tracker.uri, run) == {"images", "samples.png"}
+
+
+def test_a_sample_of_the_machine_stands_once_and_after_the_last_one(tracker: Tracker, tmp_path: Path) -> None:
+    name = "system/cpu_utilization_percentage"
+    first, second, third = (Sampled({name: 90.0 + i}, 100.0 + 5 * i) for i in range(3))
+    tracker.write(TRIAL, [Started(1, 1), first], tmp_path)
+    tracker.recover(TRIAL)
+    tracker.write(TRIAL, [first, Progress(1, {"score": 0.5}, 1.0)], tmp_path)
+    tracker.close("KILLED")
+    again = Tracker(tracker.uri, tracker.spec)
+    again.open(1)
+    again.write(TRIAL, [second], tmp_path)
+    again.write(TRIAL, [third, Progress(2, {"score": 0.7}, 1.0), Finished(Outcome.COMPLETED)], tmp_path)
+    (run,) = children(tracker.uri, "toy")
+    points = tracker.client.get_metric_history(run.info.run_id, name)
+    assert [(point.step, point.value) for point in points] == [(0, 90.0), (1, 91.0), (2, 92.0)]
+    assert run.data.tags["epochs_run"] == "2"
+    assert run.data.metrics["best_epoch"] == 2
+
+
+def test_replicates_share_the_tag_config_and_have_a_seed_each(tracker: Tracker, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        trial = Trial("toys:train", 1, {"x": 1.0, "seed": seed, "mode": "fine"}, f"x=1 seed={seed} mode=fine")
+        tracker.write(trial, [Finished(Outcome.COMPLETED)], tmp_path)
+    alone = Trial("toys:train", 1, {"x": 2.0, "seed": 2}, "seed=2")
+    tracker.write(alone, [Finished(Outcome.COMPLETED)], tmp_path)
+    told = [(run.data.tags["config"], run.data.tags["seed"]) for run in children(tracker.uri, "toy")]
+    assert told == [("toy", "2"), ("x=1 mode=fine", "0"), ("x=1 mode=fine", "1")]
+
+
+def description(tracker: Tracker) -> str:
+    return str(tracker.client.get_run(tracker.parent_id).data.tags.get("mlflow.note.content"))
+
+
+def ended(x: float, score: float | None, **how: object) -> tuple[Trial, list[Event]]:
+    """A trial, and all that it tells."""
+    epoch = [] if score is None else [Progress(1, {"score": score}, 1.0)]
+    end = Finished(**({"outcome": Outcome.COMPLETED} | how))  # type: ignore[arg-type]
+    return Trial("toys:train", 1, {"x": x, "epochs": 1}, f"x={x:g}"), [Started(1, 1), *epoch, end]
+
+
+def test_the_description_so_far_has_the_best_trials(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.tally.MOST_ROWS", 3)
+    tracker.tally.asked = 9
+    tracker.describe_so_far()
+    assert description(tracker).startswith("Running: 0 of 9 trials have ended.")
+    trials = [ended(1.0, 0.5), ended(2.0, None, outcome=Outcome.FAILED, reason="it broke"), ended(3.0, 0.9)]
+    for trial, events in [*trials, ended(4.0, 0.7), ended(5.0, 0.1)]:
+        tracker.write(trial, events, tmp_path)
+    tracker.describe_so_far()
+    heading, table, left_out = description(tracker).split("\n\n")
+    assert heading == "Running: 5 of 9 trials have ended (4 completed, 1 failed)."
+    lines = table.splitlines()
+    assert lines[0] == "| x | outcome | score | epochs | time | remark |"
+    assert [line.split(" | ")[2] for line in lines[2:5]] == ["0.9000", "0.7000", "0.5000"]
+    assert (lines[5:], left_out) == ([], "and 2 more\n")
+
+
+def test_a_table_of_the_best_says_how_many_it_leaves_out(tracker: Tracker, tmp_path: Path) -> None:
+    tally = Tally(tracker.spec, asked=200)
+    for i in range(200):
+        outcome = Outcome.EXPLODED if i % 2 else Outcome.COMPLETED
+        trial, _ = ended(float(i), 1.0)
+        tally.take(trial, Record("r", trial.trial_key, trial.label, outcome, "", trial.params, {"score": i / 1000}, {}))
+    table = tally.table()
+    assert [row.trial.params["x"] for row in table.rows[:3]] == [198.0, 196.0, 194.0]
+    assert table.markdown(8000).endswith("\nand 150 more\n")
+    assert tally.heading() == "Running: 200 of 200 trials have ended (100 completed, 100 loss explosion).\n\n"
+
+
+@pytest.mark.parametrize(("seconds_between", "times"), [(0.0, 3), (30.0, 1)])
+def test_the_description_is_renewed_while_trials_end_but_not_often(
+    tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, seconds_between: float, times: int
+) -> None:
+    monkeypatch.setattr("orchestrator.trackers.recorder.SECONDS_BETWEEN_WRITES", 0.0)
+    monkeypatch.setattr("orchestrator.trackers.recorder.SECONDS_BETWEEN_DESCRIPTIONS", seconds_between)
+    described: list[int] = []
+    monkeypatch.setattr(tracker, "describe_so_far", lambda: described.append(tracker.tally.ended.total()))
+    recorder = Recorder(tracker, workspace, lambda _: None)
+    for x in (1.0, 2.0, 3.0):
+        trial, events = ended(x, 0.5)
+        recorder.put(trial, events[-1])
+        while recorder._written < x:
+            time.sleep(0.01)
+    recorder.close()
+    assert described == [1, 2, 3][:times]
+
+
+def test_a_description_that_cannot_be_written_now_comes_later(
+    tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise StoreBusyError("locked")
+
+    monkeypatch.setattr(tracker, "describe_so_far", fail)
+    recorder = Recorder(tracker, workspace, lambda _: None)
+    recorder.put(*(lambda trial, events: (trial, events[-1]))(*ended(1.0, 0.5)))
+    recorder.close()
+    assert outcomes(tracker.uri, "toy") == {"x=1": "completed"}
 
 
 def test_what_mlflow_was_killed_over_is_taken_away(tracker: Tracker, tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def test_a_search_runs_to_its_budget_and_a_larger_one_goes_on(store: str, write:
         assert run.data.metrics["best_score"] == pytest.approx(0.3 / float(run.data.params["x"]))
 
 
-def test_trials_that_explode_are_results_of_a_search(store: str, write: Write, sweep: Sweep) -> None:
+def test_trials_that_explode_are_results_of_a_search(
+    store: str, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.sweep.export", lambda *_: False)
     done = sweep("launch", write(VAE, "search.yaml"))
     assert done.returncode == 0, done.stderr
     runs = proposed(store, "search")

@@ -74,6 +74,23 @@ def plain(config: Config) -> dict[str, float]:
     return {"final_score": config.x}
 
 
+def exporting(config: Config, workdir: Path):
+    (workdir / "artifacts").mkdir()
+    (workdir / "artifacts" / "x").write_text(str(config.x))
+    yield {"epoch": 1, "train_loss": float("nan") if config.mode == "nan" else 1.0, "score": config.x}
+
+
+def _export(artifacts: Path, folder: Path) -> None:
+    if Path("broken").exists():
+        raise ValueError("no way to write it")
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {}\nmodel_uuid: none\n")
+    (folder / "x").write_text((artifacts / "x").read_text())
+
+
+exporting.export = _export
+
+
 def missing_data(config: Config):
     yield {"train_loss": 1.0}
 

@@ -39,7 +39,9 @@ def show(client: MlflowClient, uri: str, run: OpenRun, pictures: Iterable[Pictur
         if (name, epoch) in run.pictures:
             continue
         try:
-            client.log_image(run.run_id, Image(str(path)), key=name, step=epoch)
+            image = Image(str(path))
+            image.to_pil().load()  # else what is torn would be noticed halfway
+            client.log_image(run.run_id, image, key=name, step=epoch)
         except ValueError:  # a name that no image may have
             pass
         except OSError as error:  # no picture after all, perhaps

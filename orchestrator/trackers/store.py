@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 # before the import: it would otherwise start a thread that reports usage over the network
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # MLflow's own retries make a run twice where a server answers late; ours look at what is there first
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -30,6 +31,7 @@ from orchestrator.printable import in_a_line
 from orchestrator.record import Record
 from orchestrator.spec.form import Metric
 from orchestrator.status import Status
+from orchestrator.trackers import view
 from orchestrator.trial import Outcome
 
 PARENT = "mlflow.parentRunId"
@@ -141,6 +143,12 @@ class Store:
         is_parent = "tags.`sweep.role` = 'parent'"
         runs: list[Run] = self.client.search_runs([experiment.experiment_id], is_parent, max_results=1)
         return runs[0] if runs else None
+
+    @says_what_mlflow_says
+    def addresses(self, most: int) -> list[tuple[str, str]]:
+        """The names of sweeps, those launched last first, and where the UI compares their runs."""
+        known = sorted(self.experiments(), key=lambda e: e.last_update_time or 0, reverse=True)
+        return [(e.name, view.address(e.experiment_id, view.TAG in e.tags)) for e in known[:most]]
 
     @says_what_mlflow_says
     def status(self, name: str) -> Status:

@@ -18,7 +18,7 @@ from orchestrator.record import PROPOSALS, Record
 from orchestrator.spec import SweepSpec
 from orchestrator.table import Table
 from orchestrator.tally import Tally
-from orchestrator.trackers import album, best_model, reuse
+from orchestrator.trackers import album, best_model, reuse, view
 from orchestrator.trackers.album import Picture
 from orchestrator.trackers.hold import Hold
 from orchestrator.trackers.open_run import LONGEST_TAG, SYSTEM, OpenRun, tags_of
@@ -59,6 +59,7 @@ class Tracker(Store):
         self.spec = spec
         self.tally = Tally(spec)
         self.parent_id = ""
+        self._view = ""
         self._runs: dict[str, OpenRun] = {}
         self._hold: Hold | None = None
         self._is_closed = False
@@ -158,9 +159,13 @@ class Tracker(Store):
 
     @says_what_mlflow_says
     def describe(self, table: Table, heading: str = "") -> None:
-        """Make the result table the sweep's description, below a heading in Markdown."""
+        """Make the result table the sweep's description, below a heading in Markdown, and the UI's view."""
         description = heading + table.markdown(LONGEST_TAG - len(heading))
         self.client.set_tag(self.parent_id, "mlflow.note.content", description)
+        told = view.view_of(table)
+        if told is not None and told != self._view:
+            self.client.set_experiment_tag(self.experiment_id, view.TAG, told)
+            self._view = told
 
     def describe_so_far(self) -> None:
         """Make what the sweep has come to by now its description."""

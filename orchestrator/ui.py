@@ -1,0 +1,25 @@
+"""MLflow's UI on a store, with a link to the comparison of each sweep."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+from orchestrator.trackers import Store
+
+MOST_LINKS = 10
+
+
+def serve(uri: str, port: int, say: Callable[[str], None]) -> int:
+    """Serve until it is ended; returns the server's exit status."""
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    here = f"http://127.0.0.1:{port}"
+    say(f"MLflow UI: {here} (Ctrl-C ends it)")
+    server = subprocess.Popen(command, env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"})
+    try:
+        for name, address in Store(uri).addresses(MOST_LINKS):
+            say(f"  {name}: {here}{address}")
+        return server.wait()
+    finally:
+        server.terminate()
