@@ -124,7 +124,8 @@ def _sheet(images: Tensor, path: Path) -> None:
     """Images (N, 1, 28, 28) in rows of COLUMNS. The file appears whole, as somebody may wait for it."""
     picture = _tiled(images, COLUMNS).repeat(ENLARGED, 0).repeat(ENLARGED, 1)
     unfinished = path.with_suffix(".unfinished")
-    imsave(unfinished, picture, cmap="gray", vmin=0, vmax=1, format="png")
+    quickly = {"compress_level": 1}
+    imsave(unfinished, picture, cmap="gray", vmin=0, vmax=1, format="png", pil_kwargs=quickly)
     unfinished.replace(path)
 
 
