@@ -87,6 +87,7 @@ def test_ssim_of_the_mosaic_is_the_mean_over_single_images_exactly() -> None:
     noisy = np.clip(images + 0.1 * rng.standard_normal(images.shape, dtype=np.float32), 0, 1)
     single = [structural_similarity(a, b, data_range=1.0) for a, b in zip(images, noisy, strict=True)]
     assert ssim(images, noisy) == pytest.approx(np.mean(single), abs=1e-7)
+    assert ssim(images, noisy, threads=2) == ssim(images, noisy)
     assert ssim(images, images) == pytest.approx(1.0)
 
 

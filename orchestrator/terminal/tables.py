@@ -1,22 +1,25 @@
 """The tables that commands print."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from orchestrator.boundary import Boundary
 from orchestrator.durations import duration
 from orchestrator.expansion import label
 from orchestrator.plan import Plan
-from orchestrator.ranking import Standing
 from orchestrator.spec.form import Metric
 from orchestrator.status import Status
 from orchestrator.table import Table
 from orchestrator.terminal.display import STYLES
 from orchestrator.trial import Outcome
+
+if TYPE_CHECKING:  # scipy takes longer to import than a plan to make
+    from orchestrator.boundary import Boundary
+    from orchestrator.ranking import Standing
 
 MOST_NEAR = 5
 
@@ -38,7 +41,7 @@ def print_results(console: Console, table: Table) -> None:
             console.print(f"{row.trial.label}: {cells[-1]}", soft_wrap=True, markup=False)
 
 
-def print_boundary(console: Console, boundary: Boundary) -> None:
+def print_boundary(console: Console, boundary: "Boundary") -> None:
     """Where training breaks, a row for each curve."""
     drawn = RichTable(box=box.SIMPLE_HEAD, title=boundary.title)
     for column in boundary.header():
@@ -68,7 +71,7 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 
 def print_best(
-    console: Console, metric: Metric, standings: Sequence[Standing], names: Sequence[str], command: str
+    console: Console, metric: Metric, standings: Sequence["Standing"], names: Sequence[str], command: str
 ) -> None:
     """The first of the standings by what varies, what cannot be told from it, and how to run it again."""
     first = standings[0]
