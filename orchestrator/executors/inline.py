@@ -33,6 +33,7 @@ class InlineExecutor:
         self.threads = threads
         self.stacking = stacking
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
+        self._stops: dict[int, str] = {}
 
     def __enter__(self) -> "InlineExecutor":
         machine.keep_freed_memory()
@@ -67,7 +68,11 @@ class InlineExecutor:
         task = attempt.Task(
             trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place
         )
-        self._running = (trial, attempt.run(task, self.stacking.width))
+        self._stops = {}
+        self._running = (trial, attempt.run(task, self.stacking.width, self._stops))
+
+    def stop(self, trial: Trial, reason: str) -> None:
+        self._stops[0] = reason
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self._running is None:
