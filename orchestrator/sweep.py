@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import journal, samplers
+from orchestrator import journal, pruners, samplers
 from orchestrator.boundary import Boundary
 from orchestrator.errors import InputError, StoreError, SweepError
-from orchestrator.events import Event, Finished, Started
+from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
@@ -19,6 +19,7 @@ from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share
 from orchestrator.observation import Observation
 from orchestrator.paths import redacted
+from orchestrator.pruners import Pruner
 from orchestrator.record import Record
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec, nearest
@@ -71,7 +72,9 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 history = insist(lambda: tracker.open(sampler.total))
             recorder = Recorder(tracker, workspace, display.say)
             try:
-                news = _Launch(spec, sampler, settings, interrupt, tracker, recorder, workspace, display).run(history)
+                news = _Launch(
+                    spec, sampler, pruners.of(spec), settings, interrupt, tracker, recorder, workspace, display
+                ).run(history)
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
@@ -136,6 +139,7 @@ class Failures:
 class _Launch:
     spec: SweepSpec
     sampler: Sampler
+    pruner: Pruner
     settings: Settings
     interrupt: Interrupt
     tracker: Tracker
@@ -164,6 +168,8 @@ class _Launch:
                 done += 1
         if not self.sampler.has_more or self.interrupt.requested:
             return bool(reused)
+        with self.interrupt.raising():
+            self._tell_the_pruner(history)
         with self._executor(max(1, self.sampler.total - done)) as executor:
             self.display.say("looking at the data")
             executor.prepare(self.sampler.examples())
@@ -175,6 +181,22 @@ class _Launch:
             self.display.say(f"there is nothing new to propose after {len(self.sampler.trials)} trials")
         return True
 
+    def _tell_the_pruner(self, history: Mapping[str, Record]) -> None:
+        """Tell it what trials told that had their result before; those in flight are told of when they go on."""
+        if self.spec.early_terminate is None:
+            return
+        metric = (self.spec.early_terminate.metric or self.spec.metric).name
+        known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
+        curves = insist(lambda: self.tracker.curves(metric, [record.run_id for _, record in known]))
+        for trial, record in known:
+            if record.outcome is None or not record.outcome.is_result:
+                continue
+            if record.outcome is Outcome.COMPLETED and metric not in record.metrics:  # the function tells it by now
+                continue
+            for epoch, value in curves[record.run_id].items():
+                self.pruner.tell(trial, Progress(epoch, {metric: value}, record.began))
+            self.pruner.tell(trial, Finished(record.outcome, record.metrics))
+
     def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
         failures = Failures()
         while True:
@@ -185,6 +207,7 @@ class _Launch:
                 else:
                     self.workspace.note(trial)
                     executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
+                    self._judge(trial, executor)
             if executor.idle:
                 self.recorder.wait_for_room(lambda: self.interrupt.requested)
                 if not (self._takes_more(failures) and self.sampler.has_more):
@@ -194,6 +217,8 @@ class _Launch:
                 self._take(trial, event)
                 if event.is_final:
                     failures.note(event)
+                elif isinstance(event, Progress):
+                    self._judge(trial, executor)
         if failures.are_too_many:
             raise SweepError(
                 f"{failures.in_a_row} trials in a row failed by one cause: {failures.reason}; "
@@ -203,6 +228,11 @@ class _Launch:
     def _takes_more(self, failures: "Failures") -> bool:
         return self.recorder.has_room and not (self.interrupt.requested or failures.are_too_many)
 
+    def _judge(self, trial: Trial, executor: Executor) -> None:
+        reason = self.pruner.judge(trial)
+        if reason is not None:
+            executor.stop(trial, reason)
+
     def _take(self, trial: Trial, event: Event) -> None:
         if isinstance(event, Finished) and not event.outcome.is_result:
             self._catch_up(trial)
@@ -211,6 +241,7 @@ class _Launch:
             observation = Observation.of_events(self.spec.metric, [*told, event])
             self._check_metric(trial, observation, [*told, event])
             self.sampler.tell(trial, observation)
+        self.pruner.tell(trial, event)
         self.recorder.put(trial, event)
         self.display.show(trial, event)
         if isinstance(event, Started):
@@ -230,6 +261,7 @@ class _Launch:
         for entry in journal.read(self.workspace.of(trial)):
             if isinstance(entry.event, Finished):
                 return entry.event
+            self.pruner.tell(trial, entry.event)
             self.recorder.put(trial, entry.event)
         return None
 
@@ -262,6 +294,7 @@ class _Launch:
             workers=min(shares.workers, pending),
             threads=shares.threads,
             stacking=stacking,
+            asks=self.pruner.judges_epochs,
             gpus=shares.gpus,
             log=self.workspace.log,
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),

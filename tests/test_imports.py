@@ -20,7 +20,7 @@ FLOORS = [
     {"expansion", "record", "schema", "watcher"},
     {"observation", "ranking", "search_space", "status", "journal", "table"},
     {"boundary"},
-    {"account", "figures", "samplers"},
+    {"account", "figures", "pruners", "samplers"},
     {"trackers", "attempt"},
     {"worker"},
     {"plan", "executors"},
@@ -31,7 +31,7 @@ FLOORS = [
 ]
 ONLY_IN = {
     "mlflow": ["orchestrator/trackers/"],
-    "optuna": ["orchestrator/samplers"],
+    "optuna": ["orchestrator/samplers", "orchestrator/pruners"],
     "yaml": ["orchestrator/spec/"],
     "torch": ["models/"],
     "torchvision": ["models/"],

@@ -5,7 +5,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -20,6 +20,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
+from mlflow.entities import Metric as Point
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 
@@ -35,6 +36,7 @@ PARENT = "mlflow.parentRunId"
 # on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
 ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
 PAGE = 1000
+MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 FINAL_WORDS = ("disk is full", "disk I/O error", "readonly database", "out-of-date database schema")
 FINAL_CODES = (
@@ -156,6 +158,30 @@ class Store:
         if METRIC not in tags:
             raise InputError(f"the store does not say what the trials of {name} are compared by; launch it once more")
         return Asked(Metric.model_validate({"name": tags[METRIC], "goal": tags[GOAL]}), tags[FILE])
+
+    @says_what_mlflow_says
+    def curves(self, metric: str, run_ids: Sequence[str]) -> dict[str, dict[int, float]]:
+        """A metric by epoch of each of these runs, as their trials told it."""
+        found: dict[str, dict[int, float]] = {run_id: {} for run_id in run_ids}
+        for run_id, point in self._points(metric, run_ids):
+            if point.step > 0:  # at 0 stand final metrics, or after an epoch's value in its own step
+                found[run_id].setdefault(point.step, point.value)
+        return {run_id: dict(sorted(curve.items())) for run_id, curve in found.items()}
+
+    def _points(self, metric: str, run_ids: Sequence[str]) -> Iterator[tuple[str, Point]]:
+        """All points of a metric, those of a run in the order in which they were logged.
+
+        A database gives those of many runs at once, which MLflow's client does not offer; a server is asked run by run.
+        """
+        of_many = getattr(self.client._tracking_client.store, "get_metric_history_bulk", None)
+        if of_many is None:
+            yield from (
+                (run_id, point) for run_id in run_ids for point in self.client.get_metric_history(run_id, metric)
+            )
+            return
+        for start in range(0, len(run_ids), PAGE):
+            for found in of_many(run_ids[start : start + PAGE], metric, MOST_POINTS):
+                yield found.run_id, found
 
     @says_what_mlflow_says
     def records(self, name: str) -> list[Record]:
