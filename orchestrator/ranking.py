@@ -1,6 +1,7 @@
 """Configurations of a sweep by their metric, over their seeds."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -21,6 +22,7 @@ class Standing:
     params: Params
     values: Sequence[float]  # of the metric, of the seeds that completed
     exploded: int
+    pruned: int = 0
 
     @property
     def mean(self) -> float:
@@ -42,15 +44,20 @@ class Standing:
 
 
 def ranking(records: Iterable[Record], metric: Metric) -> list[Standing]:
-    """The configurations of which a seed has completed, best first."""
+    """The configurations of which a seed has completed, best first; last those of which another was pruned.
+
+    What the pruned seeds would have come to is not in the mean.
+    """
     by_config: dict[str, list[Record]] = {}
     for record in records:
-        if record.outcome in (Outcome.COMPLETED, Outcome.EXPLODED):
+        if record.outcome and record.outcome.is_result:
             by_config.setdefault(record.tags["config_key"], []).append(record)
     standings = []
     for replicates in by_config.values():
         completed = [record for record in replicates if record.outcome is Outcome.COMPLETED]
         values = [value for record in completed if (value := record.value(metric)) is not None]
         if values:
-            standings.append(Standing(replicates[0].params, values, len(replicates) - len(completed)))
-    return sorted(standings, key=lambda standing: standing.mean, reverse=metric.goal == "maximize")
+            count = Counter(record.outcome for record in replicates)
+            standings.append(Standing(replicates[0].params, values, count[Outcome.EXPLODED], count[Outcome.PRUNED]))
+    sign = -1 if metric.goal == "maximize" else 1
+    return sorted(standings, key=lambda standing: (standing.pruned > 0, sign * standing.mean))

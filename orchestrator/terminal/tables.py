@@ -62,6 +62,9 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(table)
     if plan.proposals:
         console.print(f"to be proposed by {plan.spec.method}: {plan.proposals}")
+    if pruner := plan.spec.early_terminate:
+        metric = pruner.metric or plan.spec.metric
+        console.print(f"trials may end early, by {pruner.type} of {metric.name}: the time is the most that it may take")
     time = (
         "unknown: no finished trial in the store to learn from"
         if plan.seconds is None
@@ -83,8 +86,10 @@ def print_best(
         lines.append(f"{metric.name} {first.mean:.5g} ({seeds}: no interval)")
     else:
         lines.append(f"{metric.name} {first.mean:.5g} ± {first.half_width:.2g} (95%, {seeds})")
-    if first.exploded:
-        lines.append(f"{first.exploded} of {first.exploded + len(first.values)} seeds exploded")
+    seeds_in_all = first.exploded + first.pruned + len(first.values)
+    for count, what in ((first.exploded, "exploded"), (first.pruned, "were pruned")):
+        if count:
+            lines.append(f"{count} of {seeds_in_all} seeds {what}")
     near = [label(one.params, names) for one in standings[1:] if first.half_width is not None and first.overlaps(one)]
     if near:
         lines.append(
