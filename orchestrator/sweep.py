@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,16 +160,15 @@ class _Launch:
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
         self._tell_of_what_is_left_out(history)
-        done = 0
-        for trial in self.sampler.trials:
-            record = history.get(trial.trial_key)
-            if record and record.outcome and record.outcome.is_result:
-                self.workspace.remove(trial)
-                done += 1
+        known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
+        ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
+        for trial, _ in ended:
+            self.workspace.remove(trial)
+        done = len(ended)
         if not self.sampler.has_more or self.interrupt.requested:
             return bool(reused)
         with self.interrupt.raising():
-            self._tell_the_pruner(history)
+            self._tell_the_pruner(ended)
         with self._executor(max(1, self.sampler.total - done)) as executor:
             self.display.say("looking at the data")
             executor.prepare(self.sampler.examples())
@@ -181,21 +180,19 @@ class _Launch:
             self.display.say(f"there is nothing new to propose after {len(self.sampler.trials)} trials")
         return True
 
-    def _tell_the_pruner(self, history: Mapping[str, Record]) -> None:
+    def _tell_the_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
         """Tell it what trials told that had their result before; those in flight are told of when they go on."""
-        if self.spec.early_terminate is None:
+        if self.spec.early_terminate is None or not ended:
             return
         metric = (self.spec.early_terminate.metric or self.spec.metric).name
-        known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
-        curves = insist(lambda: self.tracker.curves(metric, [record.run_id for _, record in known]))
-        for trial, record in known:
-            if record.outcome is None or not record.outcome.is_result:
-                continue
-            if record.outcome is Outcome.COMPLETED and metric not in record.metrics:  # the function tells it by now
-                continue
+        self.display.say(f"reading the {metric} of {len(ended)} trials")
+        curves = insist(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
+        for trial, record in ended:
+            if record.outcome is Outcome.COMPLETED and metric not in record.metrics:
+                continue  # an older version of the function did not tell it
             for epoch, value in curves[record.run_id].items():
                 self.pruner.tell(trial, Progress(epoch, {metric: value}, record.began))
-            self.pruner.tell(trial, Finished(record.outcome, record.metrics))
+            self.pruner.tell(trial, Finished(record.outcome or Outcome.FAILED, record.metrics))
 
     def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
         failures = Failures()

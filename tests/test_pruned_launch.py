@@ -175,7 +175,7 @@ def test_a_sweep_that_is_killed_again_and_again_prunes_what_an_untouched_one_doe
 
     rng, kills = random.Random(name), 0
     command = [sys.executable, "-m", "orchestrator", "launch", str(path), "--workers", "1"]
-    while kills < 4:
+    while kills < 3:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as launch:
             assert launch.stdout is not None
