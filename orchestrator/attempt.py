@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from orchestrator.trial import Params
 
 NOTHING: Mapping[int, str] = {}
 Round = list[tuple[int, Event]]  # what happens at a time, each with the place of its task
+Beat = Callable[[int, int, float], None]  # is given the place of a task, its step, and the loss of that
 Training = Generator[Sequence[Told], None, Sequence[Any]]  # by epoch, and in the end, something for each trial
 
 
@@ -35,22 +37,24 @@ class Task:
     place: int = 0  # in a stack
 
 
-def run(task: Task, width: int = 1, stops: Mapping[int, str] = NOTHING) -> Generator[Event, None, None]:
+def _unheard(place: int, step: int, loss: float) -> None: ...
+
+
+def run(
+    task: Task, width: int = 1, beat: Beat = _unheard, stops: Mapping[int, str] = NOTHING
+) -> Generator[Event, None, None]:
     """Run a trial by itself, or go on with it; yields Started, Progress for each epoch, and Finished, whatever happens.
 
     With a width above 1 it is computed as a row of a stack of that width. `stops` is that of `run_stack`.
     """
-    with closing(run_stack([task], width, stops=stops)) as rounds:
+    with closing(run_stack([task], width, beat, stops)) as rounds:
         for events in rounds:
             for _, event in events:
                 yield event
 
 
 def run_stack(
-    tasks: Sequence[Task],
-    width: int,
-    beat: Callable[[], None] = lambda: None,
-    stops: Mapping[int, str] = NOTHING,
+    tasks: Sequence[Task], width: int, beat: Beat = _unheard, stops: Mapping[int, str] = NOTHING
 ) -> Generator[Round, None, None]:
     """Run trials together, or go on with them; yields what `run` yields of each, epoch by epoch.
 
@@ -65,7 +69,7 @@ def run_stack(
         stops: why trials are to end after what they have told last, by their place among the tasks; looked at before
             they begin, and after each round.
     """
-    attempts = [_Attempt(task, beat) for task in tasks]
+    attempts = [_Attempt(task, partial(beat, row)) for row, task in enumerate(tasks)]
     first = [(row, event) for row, attempt in enumerate(attempts) for event in attempt.begin(stops.get(row))]
     yield first
     ended = {row for row, event in first if event.is_final}
@@ -91,7 +95,7 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
 
 
 class _Attempt(Account):
-    def __init__(self, task: Task, beat: Callable[[], None]) -> None:
+    def __init__(self, task: Task, beat: Callable[[int, float], None]) -> None:
         super().__init__(task.workdir, task.divergence, beat)
         self.task = task
 
