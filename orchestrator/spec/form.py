@@ -215,6 +215,19 @@ PRUNERS: Mapping[str, type[Pruner]] = {
 }
 
 
+class OnFinish(Form):
+    """Who is told when a launch has ended, however it did: one of the two gets a summary as JSON."""
+
+    run: Annotated[
+        str | list[str] | None,
+        Field(
+            description="A command and its arguments, which finds the summary on its standard input; run without a "
+            "shell, for at most a minute."
+        ),
+    ] = None
+    post: Annotated[str | None, Field(description="A URL, to which the summary is posted.")] = None
+
+
 class SweepFile(Form):
     """A sweep over the parameters of a trial function."""
 
@@ -267,6 +280,9 @@ class SweepFile(Form):
             "GPUs; the trial function has to offer it.",
         ),
     ] = 1
+    on_finish: Annotated[
+        OnFinish | None, Field(description="Whom to tell when a launch has ended: {run: COMMAND} or {post: URL}.")
+    ] = None
     reuse: Annotated[
         bool, Field(description="Take over trials that another sweep of the store has finished, without pruning.")
     ] = False
