@@ -20,7 +20,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
-from mlflow.entities import Metric as Point
+from mlflow.entities import Metric as Logged
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 
@@ -167,7 +167,7 @@ class Store:
                 found[run_id].setdefault(point.step, point.value)
         return {run_id: dict(sorted(curve.items())) for run_id, curve in found.items()}
 
-    def _points(self, metric: str, run_ids: Sequence[str]) -> Iterator[tuple[str, Point]]:
+    def _points(self, metric: str, run_ids: Sequence[str]) -> Iterator[tuple[str, Logged]]:
         """All points of a metric, those of a run in the order in which they were logged.
 
         A database gives those of many runs at once, which MLflow's client does not offer; a server is asked run by run.
