@@ -6,13 +6,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from orchestrator.record import Record
 from orchestrator.spec.form import Metric
 from orchestrator.trial import Outcome, Params
 
 CONFIDENCE = 0.95
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Half of the mean's 95% interval, by Student's t; None of a single value."""
+    n = len(values)
+    if n < 2:
+        return None
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(values) / math.sqrt(n)
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The 95% interval of a rate of which count of total were seen (E. B. Wilson, JASA 22:209, 1927)."""
+    z = float(ndtri((1 + CONFIDENCE) / 2))
+    centre = count + z * z / 2
+    half = z * math.sqrt(count * (total - count) / total + z * z / 4)
+    return max(0.0, (centre - half) / (total + z * z)), min(1.0, (centre + half) / (total + z * z))
 
 
 @dataclass(frozen=True)
@@ -30,11 +46,8 @@ class Standing:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the mean's 95% interval, by Student's t; None of a single seed."""
-        n = len(self.values)
-        if n < 2:
-            return None
-        return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(self.values) / math.sqrt(n)
+        """Half of the mean's 95% interval; None of a single seed."""
+        return half_width(self.values)
 
     def overlaps(self, other: "Standing") -> bool:
         """Whether seeds do not tell the two apart: their intervals meet, or one of them has none."""

@@ -23,7 +23,7 @@ FLOORS = [
     {"account", "course", "figures", "pruners", "samplers"},
     {"trackers", "attempt"},
     {"worker"},
-    {"plan", "executors"},
+    {"plan", "executors", "report"},
     {"terminal"},
     {"notification", "sweep"},
     {"api", "commands"},
@@ -33,6 +33,8 @@ FLOORS = [
 ONLY_IN = {
     "mlflow": ["orchestrator/trackers/"],
     "optuna": ["orchestrator/samplers", "orchestrator/pruners"],
+    "altair": ["orchestrator/report/"],
+    "jinja2": ["orchestrator/report/"],
     "yaml": ["orchestrator/spec/"],
     "torch": ["models/"],
     "torchvision": ["models/"],

@@ -49,17 +49,18 @@ PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 F = TypeVar("F", bound=Form)
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
+def load(path: Path, overrides: Sequence[str] = (), text: str | None = None) -> SweepSpec:
     """Read and check a sweep file.
 
     Args:
         path: of the YAML file.
         overrides: `NAME=VALUE`, each setting a parameter to a constant.
+        text: what stood in the file, where that is not what stands in it now.
 
     Raises:
         InputError: with a line for each mistake.
     """
-    source = read(path)
+    source = read(path, text)
     check = _Checker(source)
     form = check.form()
     for folder in (str(Path.cwd()), str(path.parent.absolute())):

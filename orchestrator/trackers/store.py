@@ -5,6 +5,7 @@ import functools
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 # before the import: it would otherwise start a thread that reports usage over the network
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # MLflow's own retries make a run twice where a server answers late; ours look at what is there first
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -35,6 +37,7 @@ from orchestrator.trial import Outcome
 PARENT = "mlflow.parentRunId"
 # on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
 ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
+SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
 PAGE = 1000
 MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
@@ -214,6 +217,31 @@ class Store:
             )
         )
         return [record_of(run) for run in runs]
+
+    @says_what_mlflow_says
+    def sweep_file(self, name: str) -> str | None:
+        """What stood in the file of a sweep's last launch, or None if the store has it no more."""
+        experiment = self.experiment(name)
+        parent = self.parent(experiment) if experiment else None
+        if parent is None or SWEEP_FILE not in self.artifacts(parent.info.run_id):
+            return None
+        return self.artifact(parent.info.run_id, SWEEP_FILE).decode()
+
+    @says_what_mlflow_says
+    def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
+        """A metric of a run by epoch, in their order."""
+        return sorted({point.step: point.value for point in self.client.get_metric_history(run_id, metric)}.items())
+
+    @says_what_mlflow_says
+    def artifacts(self, run_id: str) -> set[str]:
+        """The names of what a run left, folders included."""
+        return {item.path for item in self.client.list_artifacts(run_id)}
+
+    @says_what_mlflow_says
+    def artifact(self, run_id: str, name: str) -> bytes:
+        """What a run left under a name that `artifacts` has."""
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self.client.download_artifacts(run_id, name, folder)).read_bytes()
 
 
 def _said(error: Exception) -> str:
