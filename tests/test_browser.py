@@ -3,11 +3,13 @@
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import Browser, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), "")
@@ -16,22 +18,21 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine to open the page in"),
 ]
 
-# two sweeps of the VAE itself, so that the page has what a user's has
-SWEEPS = {
-    "digits": """
+DIGITS = """
 parameters: {dataset: digits, batch_size: 64, epochs: 2, architecture: fc, num_layers: 1}
 configs:
   - {var: 0.5, lr: 2e-3}
   - {var: 0.1, lr: 2e-3}
   - {var: 0.1, lr: 100.0}
 reference: {source: nobody, rows: [{var: 0.5, ssim: 0.5}]}
-""",
-    "search": """
+"""
+SEARCH = """
+trial: toys:train
 method: random
-run_cap: 4
-parameters: {dataset: digits, batch_size: 256, epochs: 1, architecture: fc, num_layers: 1, var: {min: 0.1, max: 1.0}}
-""",
-}
+metric: {name: score, goal: maximize}
+run_cap: 24
+parameters: {x: {min: 0.1, max: 10, distribution: log_uniform_values}, mode: {values: [fine, nan]}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +48,12 @@ def report(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
-    for name, text in SWEEPS.items():
-        (folder / f"{name}.yaml").write_text(text)
-        sweep("launch", f"{name}.yaml")
-    sweep("report", *(f"{name}.yaml" for name in SWEEPS), "--out", "report")
+    shutil.copy(Path(__file__).parent / "toys.py", folder)
+    (folder / "digits.yaml").write_text(DIGITS)
+    (folder / "search.yaml").write_text(SEARCH)
+    sweep("launch", "digits.yaml", "--workers", "1")
+    sweep("launch", "search.yaml", "--executor", "inline")
+    sweep("report", "digits.yaml", "search.yaml", "--out", "report")
     return folder / "report" / "report.html"
 
 
@@ -91,7 +94,7 @@ def test_the_page_shows_all_of_a_sweep_and_asks_for_nothing(
     lines = page.locator("#sweep-1 figure", has_text="Training loss (solid)").locator(".mark-line path")
     assert lines.count() == 4  # two of training, two of validation: the third run had no epoch
     widths = page.eval_on_selector_all("img", "pictures => pictures.map(picture => picture.naturalWidth)")
-    assert len(widths) == 2 * (1 + 2 + 2) + 3  # originals, reconstructions and samples; the search has four runs
+    assert len(widths) == 1 + 2 + 2  # the originals, and of two runs their reconstructions and samples
     assert all(widths)
     assert all(page.eval_on_selector_all("img", "pictures => pictures.map(picture => picture.alt)"))
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -115,8 +118,7 @@ def test_a_legend_picks_a_run_and_pointing_says_which_it_is(browser: Browser, re
     figure.locator(".role-legend-symbol path").first.click()
     page.wait_for_timeout(100)
     assert faded() == 2
-    cross = figure.locator(".mark-symbol path").last
-    cross.hover()
+    figure.locator(".mark-symbol[aria-roledescription='symbol mark container'] path").last.hover(force=True)
     assert "lr=100" in page.locator("#vg-tooltip-element.visible").inner_text()
     page.close()
 
@@ -125,6 +127,10 @@ def test_on_paper_the_page_is_light_and_unfolded(browser: Browser, report: Path)
     page = browser.new_page(viewport={"width": 794, "height": 1123}, color_scheme="dark")
     page.goto(report.as_uri())
     page.wait_for_selector("html[data-drawn]", state="attached")
+    folded = page.locator("details:not(.file)")
+    assert folded.evaluate_all("all => all.map(one => one.open)") == [False]
+    page.pdf()
+    assert folded.evaluate_all("all => all.map(one => one.open)") == [True]
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("document.documentElement.scrollWidth") <= 794

@@ -85,7 +85,7 @@ def test_invalid_combinations_are_refused_before_anything_starts(
         (["launch", VAR, "--data-dir", "nowhere"], "sweep: --data-dir nowhere: there is no such folder\n"),
         (["status"], "there is no store yet at sqlite:///"),
         (["ui"], "there is no store yet at sqlite:///"),
-        (["report", "var"], "not yet built"),
+        (["report", "var"], "there is no store yet at sqlite:///"),
         (["dashboard", "var"], "there is no store yet at sqlite:///"),
         (["best", "var"], "there is no store yet at sqlite:///"),
         (["lanch", VAR], "No such command 'lanch'"),

@@ -107,7 +107,7 @@ def test_a_picture_of_something_else_is_kept_as_it_is(tmp_path: Path) -> None:
     assert pictures.images(out.getvalue()) is None
     kept = pictures.whole(out.getvalue(), "green", "")
     assert kept is not None
-    assert (kept.width, kept.height) == (1000, 250)
+    assert (kept.width, kept.height) == (800, 200)
     assert pictures.whole(b"no picture", "", "") is None
     assert pictures.images(b"no picture") is None
 

@@ -88,7 +88,8 @@ class _Panel:
     def x(self) -> alt.X:
         told = [e for curve in self.curves for e, _ in (*curve.training, *curve.validation, *self.crossing(curve))]
         first, last = round(min(told)), round(max(told))
-        ticks = list(range(first, last + 1, 1 + (last - first) // MOST_TICKS))
+        step = 1 + (last - first) // MOST_TICKS
+        ticks = sorted({first, *range(step * (first // step + 1), last + 1, step)})
         return alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=ticks, format="d"), scale=alt.Scale(nice=False))
 
     @property

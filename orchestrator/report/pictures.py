@@ -12,7 +12,7 @@ COLUMNS = 10  # of a picture that the VAE leaves
 SIDE = 28  # pixels of an image
 WHITE = 250
 SQUARE = 0.03  # by how much the sides of an image, as it is drawn, may differ
-WIDEST = 1000  # pixels of a picture that is kept as it is
+WIDEST = 800  # pixels of a picture that is kept as it is
 QUALITY = 82
 
 Images = NDArray[np.uint8]  # (rows, COLUMNS, SIDE, SIDE)

@@ -62,8 +62,8 @@ def importances(shares: Mapping[str, float], metric: Metric) -> Chart | None:
     layers = [base.mark_bar(), base.mark_text(align="left", dx=4).encode(text="label:N")]
     listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     text = (
-        f"How much of the variance of {metric.name} over the searched ranges each parameter accounts for (functional "
-        f"ANOVA, over the trials that completed): {listed}."
+        f"How much of the variance of {metric.name} over the searched ranges, each on its own scale, a parameter "
+        f"accounts for (functional ANOVA, over the trials that completed): {listed}."
     )
     return chart("What mattered", text, layers, height=ROW * len(rows) + 20)
 
