@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from orchestrator.record import Record
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec, nearest
 from orchestrator.spec.form import BOUNDARY
+from orchestrator.spec.source import Location
 from orchestrator.table import Table
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, insist
@@ -94,7 +95,9 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 table = Table.of(spec, sampler.trials, by_key)
                 boundary = Boundary.of(spec, sampler.trials, by_key) if spec.method == BOUNDARY else None
                 if boundary and boundary.metrics():
-                    _conclude(tracker, boundary)
+                    _draw_boundary(tracker, boundary)
+                if table.front:
+                    _draw_front(tracker, table)
                 heading = f"{boundary.markdown()}\n" if boundary else ""
                 insist(lambda: tracker.describe(table, heading))
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
@@ -114,14 +117,24 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         return Launched(table, interrupt.requested, boundary)
 
 
-def _conclude(tracker: Tracker, boundary: Boundary) -> None:
-    """Write what was found, and its picture, to the parent run."""
+def _draw_boundary(tracker: Tracker, boundary: Boundary) -> None:
     from orchestrator.figures.boundary import draw  # matplotlib takes a while to import
 
+    _conclude(tracker, boundary.metrics(), "boundary.png", lambda picture: draw(boundary, picture))
+
+
+def _draw_front(tracker: Tracker, table: Table) -> None:
+    from orchestrator.figures.front import draw
+
+    _conclude(tracker, {}, "front.png", lambda picture: draw(table, picture))
+
+
+def _conclude(tracker: Tracker, metrics: Mapping[str, float], name: str, draw: Callable[[Path], None]) -> None:
+    """Write what was found, and its picture, to the parent run."""
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "boundary.png"
-        draw(boundary, picture)
-        insist(lambda: tracker.conclude(boundary.metrics(), picture))
+        picture = Path(folder) / name
+        draw(picture)
+        insist(lambda: tracker.conclude(metrics, picture))
 
 
 @dataclass
@@ -196,7 +209,7 @@ class _Launch:
         """Tell it what trials told that had their result before; those in flight are told of when they go on."""
         if self.spec.early_terminate is None or not ended:
             return
-        metric = (self.spec.early_terminate.metric or self.spec.metric).name
+        metric = self.spec.pruned_by.name
         self.display.say(f"reading the {metric} of {len(ended)} trials")
         curves = insist(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
         for trial, record in ended:
@@ -247,7 +260,7 @@ class _Launch:
             self._catch_up(trial)
         if event.is_final and self.sampler.learns:
             told = [entry.event for entry in journal.read(self.workspace.of(trial)) if not entry.event.is_final]
-            observation = Observation.of_events(self.spec.metric, [*told, event])
+            observation = Observation.of_events(self.spec.objectives, [*told, event])
             self._check_metric(trial, observation, [*told, event])
             self.sampler.tell(trial, observation)
         self.pruner.tell(trial, event)
@@ -260,10 +273,13 @@ class _Launch:
         """A search for the best of what no trial tells would go on blindly."""
         if self.spec.method == BOUNDARY:  # looks at outcomes alone
             return
-        if observation.outcome is Outcome.COMPLETED and observation.value is None:
+        if observation.outcome is Outcome.COMPLETED and observation.values is None:
             told = {name: None for event in events for name in getattr(event, "metrics", ())}
-            message = f"{trial.label} has told no {self.spec.metric.name}; {nearest(self.spec.metric.name, list(told))}"
-            raise InputError(self.spec.source.mistake(("metric", "name"), message))
+            names = [objective.name for objective in self.spec.objectives]
+            index, missing = next((i, name) for i, name in enumerate(names) if name not in told)
+            place: Location = ("metric", "name") if len(names) == 1 else ("metrics", index, "name")
+            message = f"{trial.label} has told no {missing}; {nearest(missing, list(told))}"
+            raise InputError(self.spec.source.mistake(place, message))
 
     def _catch_up(self, trial: Trial) -> Finished | None:
         """Record what a process that died had not told any more; its trial's result, if that was part of it."""

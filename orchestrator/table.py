@@ -1,4 +1,4 @@
-"""The result table of a sweep: a row for each trial that the file asks for, sorted by the metric."""
+"""The result table of a sweep: a row for each trial that the file asks for, the best first."""
 
 import bisect
 import itertools
@@ -10,8 +10,10 @@ from functools import cached_property
 
 from orchestrator.durations import duration
 from orchestrator.expansion import short, varying
+from orchestrator.ranking import Standing, front, ranking, standings
 from orchestrator.record import Record
 from orchestrator.spec import ReferenceRow, SweepSpec
+from orchestrator.spec.objective import by_names
 from orchestrator.trial import Outcome, Params, Trial
 
 FINAL = ("ssim", "mse")
@@ -25,6 +27,7 @@ class Row:
     trial: Trial
     record: Record | None
     reference: ReferenceRow | None
+    on_front: bool  # whether its configuration is, where there are several objectives
 
     @property
     def outcome(self) -> Outcome | None:
@@ -33,23 +36,37 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows sorted best first; what has no value of the metric comes last."""
+    """Rows sorted best first, and those on the front before all others; what has not all objectives comes last."""
 
     spec: SweepSpec
     rows: tuple[Row, ...]
     varying: tuple[str, ...]
+    standings: tuple[Standing, ...]  # of the configurations
+    front: tuple[Standing, ...]  # the Pareto front of these, where there are several objectives
 
     @classmethod
     def of(cls, spec: SweepSpec, trials: Iterable[Trial], records: Mapping[str, Record]) -> "Table":
         """The table of a file's trials, from what the store has of them."""
-        rows = [Row(t, records.get(t.trial_key), _reference(spec, t.params)) for t in trials]
-        sign = -1 if spec.metric.goal == "maximize" else 1
+        trials = list(trials)
+        found = standings(filter(None, (records.get(trial.trial_key) for trial in trials)), spec.objectives)
+        best = front(ranking(found, spec.objectives), spec.objectives) if len(spec.objectives) > 1 else []
+        on_front = {standing.config_key for standing in best}
+        rows = [Row(t, records.get(t.trial_key), _reference(spec, t.params), t.config_key in on_front) for t in trials]
 
-        def rank(row: Row) -> tuple[bool, float]:
-            value = row.record.value(spec.metric) if row.record and row.outcome is Outcome.COMPLETED else None
-            return value is None, 0.0 if value is None else sign * value
+        def rank(row: Row) -> tuple[bool, bool, list[float]]:
+            values = row.record.values(spec.objectives) if row.record and row.outcome is Outcome.COMPLETED else None
+            signed = [-one.sign * value for one, value in zip(spec.objectives, values or (), strict=False)]
+            return values is None, not row.on_front, signed
 
-        return cls(spec, tuple(sorted(rows, key=rank)), tuple(varying([row.trial.params for row in rows])))
+        names = tuple(varying([trial.params for trial in trials]))
+        return cls(spec, tuple(sorted(rows, key=rank)), names, tuple(found), tuple(best))
+
+    @property
+    def title(self) -> str:
+        """What it shows, and in which order."""
+        names = by_names(self.spec.objectives)
+        order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the front of {names} first"
+        return f"{self.spec.name}: {order}"
 
     def count(self, outcome: Outcome | None) -> int:
         """How many trials ended so; None counts those without an end."""
@@ -57,7 +74,8 @@ class Table:
 
     def header(self) -> list[str]:
         """The columns: what varies, the outcome, the metric, the final metrics, the published ones, the time."""
-        columns = [*(self.varying or ("sweep",)), "outcome", self.spec.metric.name, *self._final]
+        compared = ["front"] * (len(self.spec.objectives) > 1) + [one.name for one in self.spec.objectives]
+        columns = [*(self.varying or ("sweep",)), "outcome", *compared, *self._final]
         return [*columns, *(f"published {name}" for name in self._published), "epochs", "time", "remark"]
 
     def cells(self) -> list[list[str]]:
@@ -79,8 +97,10 @@ class Table:
         names = [short(row.trial.params[name]) for name in self.varying] or [self.spec.name]
         outcome = "not run" if record is None else str(record.outcome or "running")
         metrics = record.metrics if record else {}
-        value = record.value(self.spec.metric) if record else None
-        figures = [_figure(value), *(_figure(metrics.get(name)) for name in self._final)]
+        values = [record.value(objective) if record else None for objective in self.spec.objectives]
+        figures = [*map(_figure, values), *(_figure(metrics.get(name)) for name in self._final)]
+        if len(self.spec.objectives) > 1:
+            figures.insert(0, "yes" if row.on_front else "")
         published = [self._published_cell(row.reference, name) for name in self._published]
         epochs = short(record.last_epoch) if record and record.last_epoch else ""
         time = duration(record.seconds) if record and record.seconds else ""
@@ -88,7 +108,7 @@ class Table:
 
     @cached_property
     def _final(self) -> list[str]:
-        names = [name for name in FINAL if name != self.spec.metric.name]
+        names = [name for name in FINAL if name not in {objective.name for objective in self.spec.objectives}]
         return [name for name in names if any(row.record and name in row.record.metrics for row in self.rows)]
 
     @cached_property

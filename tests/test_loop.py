@@ -443,7 +443,7 @@ class Ends(Display):
     """Counts how often each trial was begun and ended."""
 
     def __init__(self, spec: SweepSpec) -> None:
-        super().__init__(Course(spec.name, spec.metric))
+        super().__init__(Course(spec.name, spec.objectives[0]))
         self.begun: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
 

@@ -27,7 +27,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 HOST = "127.0.0.1"
 SECONDS_BETWEEN_LOOKS = 5.0
 STATES = {
-    Outcome.COMPLETED: TrialState.FAIL,  # where it has told no value of the metric
+    Outcome.COMPLETED: TrialState.FAIL,  # where it has not told all that it is compared by
     Outcome.EXPLODED: TrialState.PRUNED,  # so that the dashboard counts it as one that has told something
     Outcome.PRUNED: TrialState.PRUNED,
     Outcome.FAILED: TrialState.FAIL,
@@ -39,12 +39,13 @@ class Mirror:
     """Shows in a study what the store has of a sweep."""
 
     def __init__(self, spec: SweepSpec) -> None:
-        self.metric = spec.metric
+        self.objectives = spec.objectives
         self.storage = InMemoryStorage()
-        study = optuna.create_study(storage=self.storage, study_name=spec.name, direction=spec.metric.goal)
+        directions = [objective.goal for objective in spec.objectives]
+        study = optuna.create_study(storage=self.storage, study_name=spec.name, directions=directions)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names([spec.metric.name])
+            study.set_metric_names([objective.name for objective in spec.objectives])
         self._study = self.storage.get_study_id_from_name(study.study_name)
         self._axes = axes(spec)
         self._running: dict[str, int] = {}  # Optuna's id of a trial, by run_id
@@ -67,7 +68,7 @@ class Mirror:
 
     def _trial(self, record: Record) -> FrozenTrial:
         """What Optuna would have of it; its times are naive."""
-        value = record.value(self.metric) if record.outcome is Outcome.COMPLETED else None
+        values = record.values(self.objectives) if record.outcome is Outcome.COMPLETED else None
         told: dict[str, Any] = {"outcome": str(record.outcome), "remark": record.remark, "run_id": record.run_id}
         if MARGIN in record.metrics:
             told[MARGIN] = record.metrics[MARGIN]
@@ -77,8 +78,8 @@ class Mirror:
             distributions=dict(self._axes),
             user_attrs=told if record.outcome else {},
         )
-        if value is not None:
-            trial.state, trial.value = TrialState.COMPLETE, value
+        if values is not None:
+            trial.state, trial.values = TrialState.COMPLETE, values
         trial.datetime_start = datetime.fromtimestamp(record.began)
         if trial.state.is_finished():
             trial.datetime_complete = datetime.fromtimestamp(record.ended or record.began)

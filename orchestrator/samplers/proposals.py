@@ -5,7 +5,7 @@ by how much, or where a sampler has no notion of that, as a value no better than
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, TP
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from orchestrator.spec import Objective, Values
 from orchestrator.spec.domains import Choice, Domain
-from orchestrator.spec.form import Metric
 from orchestrator.trial import Params
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -62,15 +62,15 @@ class Proposals:
     same again, in the same order, goes on with the same proposals.
     """
 
-    def __init__(self, method: str, metric: Metric, domains: Mapping[str, Domain], seed: int) -> None:
+    def __init__(self, method: str, objectives: Sequence[Objective], domains: Mapping[str, Domain], seed: int) -> None:
         self.method, self.domains, self.seed = method, domains, seed
         self.space = {name: distribution(domain) for name, domain in domains.items()}
-        self.sign = 1 if metric.goal == "maximize" else -1
-        self._study = optuna.create_study(direction=metric.goal)
+        self.objectives = objectives
+        self._study = optuna.create_study(directions=[objective.goal for objective in objectives])
         self._open: dict[int, Trial] = {}
-        self._best: float | None = None  # of what was not pruned
-        self._worst: float | None = None
-        self._untold: list[tuple[Trial, float]] = []  # explosions, as long as there is no value to compare them with
+        self._best: Values | None = None  # of what was not pruned; used where there is one objective
+        self._worst: Values | None = None
+        self._untold: list[tuple[Trial, float]] = []  # what is bad, as long as there is no value to compare it with
 
     @property
     def count(self) -> int:
@@ -101,53 +101,60 @@ class Proposals:
         """Forget a configuration of which there will be no result."""
         self._study.tell(self._open.pop(number), state=TrialState.FAIL)
 
-    def tell(self, number: int, value: float | None, margin: float | None, pruned_at: int | None = None) -> None:
+    def tell(self, number: int, values: Values | None, margin: float | None, pruned_at: int | None = None) -> None:
         """Say what became of a configuration.
 
         Args:
             number: that `ask` gave.
-            value: of the metric; None where there is none.
+            values: of the objectives; None where there are none.
             margin: how far it was beyond an explosion, above 0 if it exploded; None if nobody knows.
-            pruned_at: the epoch after which it was pruned, which the value is of.
+            pruned_at: the epoch after which it was pruned, which the values are of.
         """
         trial = self._open.pop(number)
         exploded = margin is not None and margin > 0
+        alone = len(self.objectives) == 1
         if self.method in TAKES_CONSTRAINTS:
             trial.set_constraint(CONSTRAINT, 0.0 if margin is None else margin)
-        if exploded and self.method in TAKES_PRUNED:
-            self._study.tell(trial, state=TrialState.PRUNED)
-        elif exploded:
-            self._untold.append((trial, margin or 0.0))
-        elif value is None:
+        if exploded or (pruned_at is not None and not alone):  # for several, Optuna has no values by epoch
+            if self.method in TAKES_PRUNED:
+                self._study.tell(trial, state=TrialState.PRUNED)
+            else:
+                self._untold.append((trial, max(0.0, margin or 0.0)))
+        elif values is None:
             self._study.tell(trial, state=TrialState.FAIL)
         elif pruned_at is not None and self.method in TAKES_PRUNED:
-            trial.report(value, pruned_at)
+            trial.report(values[0], pruned_at)
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            if pruned_at is not None:
-                value = self._worse(value, self._best)  # what was pruned is never better than what completed
-            elif self._best is None or self._worse(value, self._best) == self._best:
-                self._best = value
-            self._worst = self._worse(value, self._worst)
-            self._study.tell(trial, value)
+            self._tell_values(trial, values, pruned_at is not None)
         if self._worst is not None:
             for one, by in self._untold:
-                self._study.tell(one, self._bad_value(by))
+                self._study.tell(one, self._bad_values(self._worst, by))
             self._untold.clear()
+
+    def _tell_values(self, trial: Trial, values: Values, is_pruned: bool) -> None:
+        """Tell it, and remember the best and the worst; what was pruned is never better than what completed."""
+        if is_pruned:
+            values = self._worse(values, self._best)
+        elif self._best is None or self._worse(values, self._best) == self._best:
+            self._best = values
+        self._worst = self._worse(values, self._worst)
+        self._study.tell(trial, values)
+
+    def _worse(self, values: Values, others: Values | None) -> Values:
+        pairs = zip(self.objectives, values, others or values, strict=True)
+        return tuple(objective.worst(pair) for objective, *pair in pairs)
 
     def _given(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
         return domain.values[value] if isinstance(domain, Choice) else value
 
-    def _worse(self, value: float, other: float | None) -> float:
-        return value if other is None else self.sign * min(self.sign * value, self.sign * other)
-
-    def _bad_value(self, margin: float) -> float:
+    def _bad_values(self, worst: Values, margin: float) -> Values:
         """For samplers that compare values alone: worse than all others, and the worse the farther beyond."""
-        worst = self._worst or 0.0
         if self.method in TAKES_CONSTRAINTS:
             return worst
-        return worst - self.sign * (margin * max(abs(worst), 1e-6))
+        each = zip(self.objectives, worst, strict=True)
+        return tuple(value - objective.sign * (margin * max(abs(value), 1e-6)) for objective, value in each)
 
     def _sampler(self, number: int) -> BaseSampler:
         entropy = (self.seed,) if self.method in KEEPS_SEED else (self.seed, number)

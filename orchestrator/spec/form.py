@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 from orchestrator.divergence import DivergenceRule
 
 MOST_TRIALS = 10_000
+MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than another in all of them
 MOST_BRACKETS = 100
 LATEST_BRACKET = 1e6  # in epochs
 DEFAULT_TRIAL = "models.train:train"
@@ -28,6 +29,7 @@ Distribution = Literal[
     "log_uniform_values",
     "q_log_uniform_values",
 ]
+Goal = Literal["maximize", "minimize"]
 Scalar = bool | int | float | str | None
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
@@ -44,9 +46,7 @@ class Metric(Form):
     """What the trials are compared by."""
 
     name: Annotated[str, Field(description="A metric that the trial function yields or returns.")]
-    goal: Annotated[
-        Literal["maximize", "minimize"], Field(description="Whether more or less of it is better; W&B's default.")
-    ] = "minimize"
+    goal: Annotated[Goal, Field(description="Whether more or less of it is better; W&B's default.")] = "minimize"
 
 
 class ValueForm(Form):
@@ -242,6 +242,15 @@ class SweepFile(Form):
         ),
     ] = "grid"
     metric: Annotated[Metric | None, Field(description="Default: val_ssim, maximize.")] = None
+    metrics: Annotated[
+        list[Metric] | None,
+        Field(
+            min_length=2,
+            max_length=MOST_METRICS,
+            description="Instead of metric, several: what is found is their Pareto front. Each counts with its last "
+            "value.",
+        ),
+    ] = None
     trial: Annotated[str, Field(description="The function to run, package.module:function. Default: the VAE.")] = (
         DEFAULT_TRIAL
     )

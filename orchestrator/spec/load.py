@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from orchestrator import trial_function
 from orchestrator.errors import InputError
+from orchestrator.events import METRIC_NAME
 from orchestrator.spec.domains import Choice, Domain, Range, domain_of
 from orchestrator.spec.form import (
     BOUNDARY,
@@ -35,6 +36,7 @@ from orchestrator.spec.form import (
     Wilcoxon,
     is_name,
 )
+from orchestrator.spec.objective import objectives
 from orchestrator.spec.source import Location, Source, note, read, scalar
 from orchestrator.spec.sweep_spec import OnFinish, Reference, ReferenceRow, SweepSpec
 from orchestrator.stacking import UNSTACKED, Stacking
@@ -45,6 +47,7 @@ DEFAULT_METRIC = Metric(name="val_ssim", goal="maximize")
 ALIASES = {"bayes": "tpe"}
 OF_THE_LOSS = ("_loss", "_recon")
 KINDS = ("int", "float", "str", "list[str]")  # as pydantic names those of a union, among the keys
+OF_ONE_METRIC = ("cmaes",)  # methods that cannot search a front
 PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 F = TypeVar("F", bound=Form)
 
@@ -114,6 +117,7 @@ class _Checker:
         varying |= {name for rows in (zipped, configs) if len(rows) > 1 for row in rows for name in row}
         # a search of which all was set to constants is a single configuration: it is run again
         method = "grid" if overrides and not varying else ALIASES.get(form.method, form.method)
+        metrics = self._metrics(form, varying)
         self._check_method(method, form, domains, varying)
         pruner = self._early_terminate(form, varying)
         stacking = self._stacking(method, form, function)
@@ -134,7 +138,7 @@ class _Checker:
             source=self.source,
             function=function,
             method=method,
-            metric=form.metric or DEFAULT_METRIC,
+            objectives=objectives(metrics),
             domains=domains,
             zipped=zipped,
             configs=configs,
@@ -290,13 +294,35 @@ class _Checker:
             for name in config.keys() & owners.keys():
                 self._mistake(("configs", i, name), f"is also given under {owners[name]}; give it once")
 
+    def _metrics(self, form: SweepFile, varying: Collection[str]) -> list[Metric]:
+        """What trials are compared by."""
+        if form.metric is not None and form.metrics is not None:
+            self._mistake(("metrics",), "give `metric` or `metrics`, not both")
+        metrics = form.metrics or [form.metric or DEFAULT_METRIC]
+        compares_var = form.trial == DEFAULT_TRIAL and "var" in varying
+        for i, metric in enumerate(metrics):
+            place: Location = ("metrics", i, "name") if form.metrics else ("metric", "name")
+            self._check_metric(metric, place, compares_var)
+            if metric.name in [earlier.name for earlier in metrics[:i]]:
+                self._mistake(place, f"{metric.name} stands here twice")
+        return metrics
+
+    def _check_metric(self, metric: Metric, place: Location, compares_var: bool) -> None:
+        if not METRIC_NAME.fullmatch(metric.name):
+            self._mistake(place, f"{metric.name!r} is no metric name: letters, digits, _ - . : / and spaces")
+        if compares_var and metric.name.endswith(OF_THE_LOSS):
+            # the decoder's variance is in it, so it cannot say which variance is best
+            self._mistake(
+                place,
+                f"{metric.name} has var in it, so its values do not compare between values of var; "
+                "use val_ssim, val_mse or val_nll",
+            )
+
     def _check_method(
         self, method: str, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]
     ) -> None:
         if method != "grid" and form.run_cap is None:
             self._mistake(("method",), f"{form.method} needs run_cap, the number of trials in total")
-        if form.trial == DEFAULT_TRIAL and "var" in varying:
-            self._refuse_losses_with_var(form.metric, ("metric", "name"))
         if method not in LISTED:
             self._check_search(form, domains, varying)
         if method == BOUNDARY:
@@ -312,8 +338,10 @@ class _Checker:
                 self._mistake(("parameters", name), str(error))
 
     def _check_search(self, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]) -> None:
-        if form.metric is None and form.method != BOUNDARY:
+        if form.metric is None and form.metrics is None and form.method != BOUNDARY:
             self._mistake(("method",), f"{form.method} needs metric, what it is to make best: {{name: ..., goal: ...}}")
+        if form.metrics is not None and form.method in OF_ONE_METRIC:
+            self._mistake(("metrics",), f"{form.method} makes one metric best; for several there are tpe and gp")
         if form.reuse:
             self._mistake(("reuse",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
         if not varying and form.method != BOUNDARY:
@@ -354,15 +382,6 @@ class _Checker:
                 f"is the {what} of the interval's ends: above {least:g}, below the range's {most:g}",
             )
 
-    def _refuse_losses_with_var(self, metric: Metric | None, location: Location) -> None:
-        """A loss has the decoder's variance in it, so it cannot say which variance is best."""
-        if metric is not None and metric.name.endswith(OF_THE_LOSS):
-            self._mistake(
-                location,
-                f"{metric.name} has var in it, so its values do not compare between values of var; "
-                "use val_ssim, val_mse or val_nll",
-            )
-
     def _early_terminate(self, form: SweepFile, varying: Collection[str]) -> Pruner | None:
         if form.early_terminate is None:
             return None
@@ -373,8 +392,11 @@ class _Checker:
         if isinstance(pruner, Wilcoxon):
             self._check_seeds_to_compare(pruner, form.seeds)
         is_alone = isinstance(pruner, Patient) and pruner.wrapped_pruner is None  # compares a trial with itself
-        if pruner and form.trial == DEFAULT_TRIAL and "var" in varying and not is_alone:
-            self._refuse_losses_with_var(pruner.metric, (*here, "metric", "name"))
+        if pruner and pruner.metric:
+            compares_var = form.trial == DEFAULT_TRIAL and "var" in varying and not is_alone
+            self._check_metric(pruner.metric, (*here, "metric", "name"), compares_var)
+        elif pruner and form.metrics:
+            self._mistake((*here, "metric"), f"is missing: say which of `metrics` {pruner.type} looks at")
         return pruner
 
     def _pruner(self, location: Location, raw: Any, known: Mapping[str, type[Pruner]]) -> Pruner | None:
@@ -477,8 +499,11 @@ def _keys(kind: type[Form], location: Location) -> list[str]:
     schema = kind.model_json_schema()
     keys = schema["properties"]
     for part in location[:-1]:
+        if isinstance(part, int):
+            continue
         node = keys.get(part, {})
-        reference = next((option["$ref"] for option in node.get("anyOf", [node]) if "$ref" in option), None)
+        options = [option.get("items", option) for option in node.get("anyOf", [node])]
+        reference = next((option["$ref"] for option in options if "$ref" in option), None)
         keys = schema["$defs"][reference.rsplit("/", 1)[1]]["properties"] if reference else {}
     return list(keys)
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.spec.domains import Domain
-from orchestrator.spec.form import Boundary, Metric, Pruner
+from orchestrator.spec.form import Boundary, Pruner
+from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome, Params
@@ -45,7 +46,7 @@ class SweepSpec:
     source: Source
     function: TrialFunction
     method: str
-    metric: Metric
+    objectives: tuple[Objective, ...]
     domains: Mapping[str, Domain]
     zipped: tuple[Params, ...]
     configs: tuple[Params, ...]
@@ -62,3 +63,9 @@ class SweepSpec:
     reuse: bool
     on_finish: OnFinish | None
     warnings: tuple[str, ...]
+
+    @property
+    def pruned_by(self) -> Objective:
+        """What early termination looks at: a metric of its own, or the only objective."""
+        own = self.early_terminate and self.early_terminate.metric
+        return objectives([own])[0] if own else self.objectives[0]
