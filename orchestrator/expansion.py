@@ -35,7 +35,7 @@ def expand(spec: SweepSpec) -> Expansion:
     invalid: dict[str, None] = {}
     repeats = 0
     for values in combinations:
-        if repeats >= DRAWS_WITHOUT_NEWS or len(resolved) == spec.run_cap:
+        if repeats >= DRAWS_WITHOUT_NEWS or len(resolved) == spec.proposal_cap:
             break
         try:
             params = spec.function.resolve(values)

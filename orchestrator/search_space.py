@@ -55,7 +55,7 @@ class SearchSpace:
         values = self._values({**self._constants, **proposed})
         function = self.spec.function
         params = function.resolve(values if seed is None else {**values, "seed": seed})
-        names = [name for name in params if name in self._varying or (name == "seed" and seed is not None)]
+        names = [name for name in params if name in self.spec.varying or (name == "seed" and seed is not None)]
         return Trial(function.name, function.version, params, label(params, names), proposal)
 
     def known(self, params: Params, trial_key: str, proposal: Proposal | None) -> Known | None:
@@ -95,11 +95,6 @@ class SearchSpace:
                 axes.append([] if value is ABSENT or not domain.has(value) else [value])
         for values in itertools.product(*axes):
             yield dict(zip(self.domains, values, strict=True))
-
-    @property
-    def _varying(self) -> set[str]:
-        rows = {name for which in self.domains.keys() & self._rows.keys() for row in self._rows[which] for name in row}
-        return set(self.domains) | rows
 
     def _values(self, proposed: Mapping[str, Any]) -> dict[str, Any]:
         values = {name: value for name, value in proposed.items() if name not in self._rows}

@@ -202,7 +202,7 @@ class _Launch:
         if not self.sampler.trials:
             raise InputError(f"{self.spec.source.path}: no combination of values was found that can be")
         if not self.sampler.has_more and len(self.sampler.trials) < self.sampler.total:
-            self.display.say(f"there is nothing new to propose after {len(self.sampler.trials)} trials")
+            self.display.say(f"there is nothing more to try after {len(self.sampler.trials)} trials")
         return True
 
     def _tell_the_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:

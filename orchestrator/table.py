@@ -10,9 +10,10 @@ from functools import cached_property
 
 from orchestrator.durations import duration
 from orchestrator.expansion import short, varying
-from orchestrator.ranking import Standing, front, ranking, standings
+from orchestrator.ranking import Interval, Standing, front, ranking, standings
 from orchestrator.record import Record
 from orchestrator.spec import ReferenceRow, SweepSpec
+from orchestrator.spec.form import BOUNDARY
 from orchestrator.spec.objective import by_names
 from orchestrator.trial import Outcome, Params, Trial
 
@@ -83,14 +84,26 @@ class Table:
         return [self._cells(row) for row in self.rows]
 
     def markdown(self, longest: int) -> str:
-        """The table in Markdown, of at most so many characters; says how many of its last rows it leaves out."""
-        rows = [self.header(), ["---"] * len(self.header()), *self.cells()]
-        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows]
-        ends = list(itertools.accumulate(map(len, lines)))
-        if ends[-1] <= longest:
-            return "".join(lines)
-        shown = bisect.bisect_right(ends, longest - len(LEFT_OUT.format(len(lines))))
-        return "".join(lines[:shown]) + LEFT_OUT.format(len(lines) - shown)
+        """The table in Markdown, of at most so many characters, below that over seeds, if there is one."""
+        over_seeds = f"{_markdown(*self.over_seeds(), longest // 2)}\n" if self.has_replicates else ""
+        return over_seeds + _markdown(self.header(), self.cells(), longest - len(over_seeds))
+
+    @property
+    def has_replicates(self) -> bool:
+        """Whether a configuration has results of several seeds, other than those that a boundary is drawn from."""
+        return self.spec.method != BOUNDARY and any(standing.seeds > 1 for standing in self.standings)
+
+    def over_seeds(self) -> tuple[list[str], list[list[str]]]:
+        """The columns and rows of a table of configurations: means with 95% intervals, seeds, and how these ended."""
+        names = [name for name in self.varying if name != "seed"]
+        counted = ["seeds", "exploded", *["pruned"] * (self.spec.early_terminate is not None)]
+        found = [*ranking(self.standings, self.spec.objectives), *(one for one in self.standings if not one.values)]
+        rows = []
+        for one in found:
+            means = [_with_interval(interval) for interval in one.intervals] or [""] * len(self.spec.objectives)
+            counts = [str(getattr(one, name)) for name in counted]
+            rows.append([*(short(one.params[name]) for name in names), *means, *counts])
+        return [*names, *(objective.name for objective in self.spec.objectives), *counted], rows
 
     def _cells(self, row: Row) -> list[str]:
         record = row.record
@@ -126,9 +139,24 @@ class Table:
         return str(reference.outcome or "") if name == self._published[0] else ""
 
 
+def _markdown(header: list[str], cells: Iterable[list[str]], longest: int) -> str:
+    """A table in Markdown, of at most so many characters; says how many of its last rows it leaves out."""
+    rows = [header, ["---"] * len(header), *cells]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows]
+    ends = list(itertools.accumulate(map(len, lines)))
+    if ends[-1] <= longest:
+        return "".join(lines)
+    shown = bisect.bisect_right(ends, longest - len(LEFT_OUT.format(len(lines))))
+    return "".join(lines[:shown]) + LEFT_OUT.format(len(lines) - shown)
+
+
 def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:
     rows = spec.reference.rows if spec.reference else ()
     return next((row for row in rows if row.params.items() <= params.items()), None)
+
+
+def _with_interval(interval: Interval) -> str:
+    return _figure(interval.mean) + ("" if interval.half_width is None else f" ± {interval.half_width:.2g}")
 
 
 def _figure(value: float | None) -> str:

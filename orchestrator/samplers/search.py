@@ -73,13 +73,13 @@ class SearchSampler:
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
-        self.total = spec.run_cap or 0
+        self.total = spec.proposal_cap or 0
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
         self._proposals = Proposals(spec.method, spec.objectives, self.space.domains, spec.seed)
         self._configurations: dict[str, Configuration] = {}  # by config_key
         self._waiting: deque[Trial] = deque()
-        self._has_further_seeds = self.space.has_further_seeds
+        self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None
         self._waits_for_news = False  # all that the sampler proposes is running
         self._exhausted = False
 

@@ -108,6 +108,15 @@ class Boundary(Form):
     ] = 0.05
 
 
+class Replicates(Form):
+    """Further seeds for the best configuration, and for those that seeds do not tell from it."""
+
+    max: Annotated[int, Field(ge=2, description="The most seeds of a configuration, those of `seeds` among them.")]
+    until: Annotated[
+        Literal["separated"], Field(description="Stop once no other's 95% interval overlaps that of the best.")
+    ] = "separated"
+
+
 class Pruner(Form):
     """What ends trials early that fall behind."""
 
@@ -266,6 +275,10 @@ class SweepFile(Form):
     seeds: Annotated[list[Seed], Field(description="Replicates: every configuration runs once per seed.")] = Field(
         default_factory=list
     )
+    replicates: Annotated[
+        Replicates | None,
+        Field(description="Further seeds where a configuration is not told from the best. Default: none."),
+    ] = None
     run_cap: Annotated[
         int | None, Field(ge=1, le=MOST_TRIALS, description="Trials in total, over any number of launches.")
     ] = None

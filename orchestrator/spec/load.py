@@ -29,6 +29,7 @@ from orchestrator.spec.form import (
     Patient,
     Pruner,
     RangeForm,
+    Replicates,
     Scalar,
     SweepFile,
     ValueForm,
@@ -118,6 +119,9 @@ class _Checker:
         # a search of which all was set to constants is a single configuration: it is run again
         method = "grid" if overrides and not varying else ALIASES.get(form.method, form.method)
         metrics = self._metrics(form, varying)
+        replicates = form.replicates if "seed" not in constants else None
+        if replicates is not None:
+            self._check_replicates(form, replicates, function)
         self._check_method(method, form, domains, varying)
         pruner = self._early_terminate(form, varying)
         stacking = self._stacking(method, form, function)
@@ -142,6 +146,8 @@ class _Checker:
             domains=domains,
             zipped=zipped,
             configs=configs,
+            varying=frozenset(varying),
+            replicates=replicates,
             seeds=seeds,
             run_cap=form.run_cap,
             seed=form.seed,
@@ -355,6 +361,21 @@ class _Checker:
                 self._mistake(("parameters", name, "probabilities"), "go with method random")
             elif isinstance(domain, Choice) and not all(isinstance(value, get_args(Scalar)) for value in domain.values):
                 self._mistake(("parameters", name, "values"), f"lists and mappings go with {' and '.join(LISTED)}")
+
+    def _check_replicates(self, form: SweepFile, replicates: Replicates, function: TrialFunction) -> None:
+        seed = function.parameters.get("seed")
+        if seed is None or not seed.is_integer:
+            self._mistake(("replicates",), f"{function.name} has no whole number named seed as a parameter")
+        if form.method == BOUNDARY:
+            self._mistake(("replicates",), "boundary gives each trial a seed of its own; take the key out")
+        if form.metrics is not None:
+            self._mistake(("replicates",), "tells configurations apart by one metric; with `metrics`, list `seeds`")
+        if form.stack > 1:
+            self._mistake(("replicates",), "adds trials that are not known beforehand, which cannot be stacked")
+        if len(form.seeds) >= replicates.max:
+            self._mistake(
+                ("replicates", "max"), f"is for the {len(form.seeds)} of `seeds` and further ones; give a larger number"
+            )
 
     def _check_boundary(self, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]) -> None:
         ranges = [domain for domain in domains.values() if isinstance(domain, Range)]

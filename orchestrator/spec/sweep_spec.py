@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.spec.domains import Domain
-from orchestrator.spec.form import Boundary, Pruner
+from orchestrator.spec.form import Boundary, Pruner, Replicates
 from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
@@ -50,7 +50,9 @@ class SweepSpec:
     domains: Mapping[str, Domain]
     zipped: tuple[Params, ...]
     configs: tuple[Params, ...]
+    varying: frozenset[str]  # the parameters that may differ between configurations
     seeds: tuple[int, ...]
+    replicates: Replicates | None
     run_cap: int | None
     seed: int
     reference: Reference | None
@@ -69,3 +71,10 @@ class SweepSpec:
         """What early termination looks at: a metric of its own, or the only objective."""
         own = self.early_terminate and self.early_terminate.metric
         return objectives([own])[0] if own else self.objectives[0]
+
+    @property
+    def proposal_cap(self) -> int | None:
+        """How many trials may be proposed: half of run_cap where the rest is for replicates; a grid's are given."""
+        if self.run_cap is None or self.replicates is None or self.method == "grid":
+            return self.run_cap
+        return -(-self.run_cap // 2)

@@ -26,7 +26,7 @@ MOST_NEAR = 5
 
 
 def print_results(console: Console, table: Table) -> None:
-    """The result table, and below it a line for each trial of which there is something to say."""
+    """The result table, below it that over seeds, and a line for each trial of which there is something to say."""
     drawn = RichTable(box=box.SIMPLE_HEAD, title=table.title)
     header = table.header()
     for column in header[:-1]:
@@ -37,9 +37,21 @@ def print_results(console: Console, table: Table) -> None:
             texts[header.index("outcome")].stylize(STYLES[row.outcome])
         drawn.add_row(*texts)
     console.print(drawn)
+    if table.has_replicates:
+        _print_over_seeds(console, table)
     for row, cells in zip(table.rows, table.cells(), strict=True):
         if cells[-1]:
             console.print(f"{row.trial.label}: {cells[-1]}", soft_wrap=True, markup=False)
+
+
+def _print_over_seeds(console: Console, table: Table) -> None:
+    header, rows = table.over_seeds()
+    drawn = RichTable(box=box.SIMPLE_HEAD, title=f"{table.spec.name}: means over seeds, with their 95% intervals")
+    for column in header:
+        drawn.add_column(column, overflow="fold")
+    for cells in rows:
+        drawn.add_row(*map(Text, cells))
+    console.print(drawn)
 
 
 def print_boundary(console: Console, boundary: "Boundary") -> None:
@@ -63,6 +75,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(table)
     if plan.proposals:
         console.print(f"to be proposed by {plan.spec.method}: {plan.proposals}")
+    if plan.further_seeds:
+        console.print(f"further seeds, until the best is told from the others: up to {plan.further_seeds}")
     if pruner := plan.spec.early_terminate:
         name = plan.spec.pruned_by.name
         console.print(f"trials may end early, by {pruner.type} of {name}: the time is the most that it may take")
