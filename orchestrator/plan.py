@@ -30,6 +30,7 @@ class Plan:
     reusable: Mapping[str, str]  # by trial_key, the other sweep from which a launch would take the result
     at_a_time: int  # trials
     seconds: float | None  # None where there is nothing to learn from
+    spent: float  # seconds of training
 
     @property
     def pending(self) -> list[Trial]:
@@ -81,7 +82,9 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         further = max(0, sampler.total - len(trials) - proposals) if proposals or sampler.has_more else 0
     shares = share(spec.stacking.count(trials) + proposals + further, workers)
     at_a_time = max(1, min(shares.workers * spec.stacking.width, len(trials) + proposals + further))
-    plan = Plan(spec, trials, proposals, further, example, invalid, outcomes, reusable, at_a_time, None)
+    keys = {trial.trial_key for trial in trials}
+    spent = sum(r.seconds or 0.0 for r in own if r.trial_key in keys and not r.is_reused)
+    plan = Plan(spec, trials, proposals, further, example, invalid, outcomes, reusable, at_a_time, None, spent)
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
 
 
@@ -102,4 +105,6 @@ def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
         if seconds is None:
             return None
         total += seconds
+    if plan.spec.time_cap is not None:
+        total = min(total, max(0.0, plan.spec.time_cap - plan.spent))
     return total / plan.at_a_time

@@ -11,6 +11,7 @@ from orchestrator.spec.objective import complete
 from orchestrator.trial import Outcome, Params, Proposal
 
 PROPOSALS = TypeAdapter(Proposal)
+REUSED = "reused_from"  # the tag of a run that was copied from another sweep
 MARGIN = "explosion_margin"  # the metric that says how far beyond an explosion a trial was
 
 
@@ -33,6 +34,11 @@ class Record:
     def seconds(self) -> float | None:
         """Time spent training, in seconds, over all launches."""
         return float(self.tags["wall_seconds"]) if "wall_seconds" in self.tags else None
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether another sweep has run it."""
+        return REUSED in self.tags
 
     @property
     def threads(self) -> int | None:

@@ -28,6 +28,7 @@ from orchestrator.spec.source import Location
 from orchestrator.table import Table
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, insist
+from orchestrator.training_time import TrainingTime
 from orchestrator.trial import Outcome, Trial
 from orchestrator.workspace import Workspace
 
@@ -59,6 +60,7 @@ class Launched:
     table: Table
     interrupted: bool
     boundary: Boundary | None = None
+    spent: float | None = None  # seconds of training, where `time_cap` has ended it
 
     @property
     def exit_status(self) -> int:
@@ -79,14 +81,15 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
         status = "FAILED"
+        time = TrainingTime(spec.time_cap)
         try:
             with interrupt.raising():
                 history = insist(lambda: tracker.open(sampler.total))
             recorder = Recorder(tracker, workspace, display.say)
             try:
-                news = _Launch(
-                    spec, sampler, pruners.of(spec), settings, interrupt, tracker, recorder, workspace, display
-                ).run(history)
+                pruner = pruners.of(spec)
+                parts = (spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time)
+                news = _Launch(*parts).run(history)
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
@@ -114,7 +117,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         finally:
             with suppress(SweepError):  # then the next launch ends what is open
                 tracker.close(status)
-        return Launched(table, interrupt.requested, boundary)
+        is_out_of_time = sampler.has_more and not time.allows_more
+        return Launched(table, interrupt.requested, boundary, time.spent if is_out_of_time else None)
 
 
 def _draw_boundary(tracker: Tracker, boundary: Boundary) -> None:
@@ -170,6 +174,7 @@ class _Launch:
     recorder: Recorder
     workspace: Workspace
     display: Display
+    time: TrainingTime
 
     def run(self, history: Mapping[str, Record]) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
@@ -178,19 +183,21 @@ class _Launch:
             Whether anything has changed in the store.
         """
         reused: dict[str, Record] = {}
+        own = history
         if self.spec.reuse:
             with self.interrupt.raising():
                 reused = insist(lambda: self.tracker.reuse(self.sampler.trials))
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
         self._tell_of_what_is_left_out(history)
+        self.time.recall(self.sampler.trials, own, self.workspace)
         known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
         for trial, _ in ended:
             self.workspace.remove(trial)
         done = len(ended)
         self.display.begin(self.sampler.total, self.sampler.trials, history)
-        if not self.sampler.has_more or self.interrupt.requested:
+        if not (self.sampler.has_more and self.time.allows_more) or self.interrupt.requested:
             return bool(reused)
         with self.interrupt.raising():
             self._tell_the_pruner(ended)
@@ -224,6 +231,7 @@ class _Launch:
         while True:
             while self._takes_more(failures) and executor.has_free_slot and (trial := self.sampler.ask()):
                 self.display.start(trial)
+                self.time.start()
                 if result := self._catch_up(trial):
                     self._take(trial, result)
                 else:
@@ -248,7 +256,8 @@ class _Launch:
             )
 
     def _takes_more(self, failures: "Failures") -> bool:
-        return self.recorder.has_room and not (self.interrupt.requested or failures.are_too_many)
+        stops = self.interrupt.requested or failures.are_too_many
+        return self.recorder.has_room and self.time.allows_more and not stops
 
     def _judge(self, trial: Trial, executor: Executor) -> None:
         reason = self.pruner.judge(trial)
@@ -264,6 +273,7 @@ class _Launch:
             self._check_metric(trial, observation, [*told, event])
             self.sampler.tell(trial, observation)
         self.pruner.tell(trial, event)
+        self.time.take(trial, event)
         self.recorder.put(trial, event)
         self.display.show(trial, event)
         if isinstance(event, Started):

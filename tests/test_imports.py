@@ -19,7 +19,7 @@ FLOORS = [
     {"spec"},
     {"expansion", "record", "schema", "template", "watcher"},
     {"forecast", "observation", "ranking", "search_space", "journal"},
-    {"boundary", "status", "table"},
+    {"boundary", "status", "table", "training_time"},
     {"account", "course", "figures", "pruners", "samplers"},
     {"trackers", "attempt"},
     {"worker"},

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, WithJsonSchema
 
+from orchestrator import durations
 from orchestrator.divergence import DivergenceRule
 
 MOST_TRIALS = 10_000
@@ -33,6 +34,18 @@ Goal = Literal["maximize", "minimize"]
 Scalar = bool | int | float | str | None
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
+Duration = Annotated[
+    float,
+    BeforeValidator(durations.seconds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{durations.WRITTEN}$"},
+                {"type": "number", "exclusiveMinimum": 0},
+            ]
+        }
+    ),
+]
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -281,6 +294,13 @@ class SweepFile(Form):
     ] = None
     run_cap: Annotated[
         int | None, Field(ge=1, le=MOST_TRIALS, description="Trials in total, over any number of launches.")
+    ] = None
+    time_cap: Annotated[
+        Duration | None,
+        Field(
+            description="Training time in total, over all trials and launches: 45s, 90m, 1.5h, or a number of seconds. "
+            "When it is spent no further trial starts."
+        ),
     ] = None
     seed: Annotated[int, Field(ge=0, description="Seeds what the method draws.")] = 0
     reference: Annotated[Reference | None, Field(description="Published figures to hold the results against.")] = None

@@ -150,6 +150,7 @@ class _Checker:
             replicates=replicates,
             seeds=seeds,
             run_cap=form.run_cap,
+            time_cap=form.time_cap,
             seed=form.seed,
             reference=reference,
             boundary=form.boundary or Boundary(),
@@ -172,7 +173,8 @@ class _Checker:
         except ValidationError as error:
             for problem in error.errors():
                 where = tuple(part for part in problem["loc"] if part not in KINDS)
-                message = problem["msg"][0].lower() + problem["msg"][1:]
+                message = problem["msg"].removeprefix("Value error, ")
+                message = message[0].lower() + message[1:]
                 if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
                     message = f"unknown key; {nearest(str(where[-1]), _keys(kind, where))}"
                 elif problem["type"] == "literal_error":

@@ -54,6 +54,7 @@ class SweepSpec:
     seeds: tuple[int, ...]
     replicates: Replicates | None
     run_cap: int | None
+    time_cap: float | None  # seconds
     seed: int
     reference: Reference | None
     boundary: Boundary

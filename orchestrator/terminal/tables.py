@@ -77,6 +77,8 @@ def print_plan(console: Console, plan: Plan) -> None:
         console.print(f"to be proposed by {plan.spec.method}: {plan.proposals}")
     if plan.further_seeds:
         console.print(f"further seeds, until the best is told from the others: up to {plan.further_seeds}")
+    if plan.spec.time_cap is not None:
+        console.print(f"time_cap: {duration(plan.spec.time_cap)} of training, {duration(plan.spent)} of it spent")
     if pruner := plan.spec.early_terminate:
         name = plan.spec.pruned_by.name
         console.print(f"trials may end early, by {pruner.type} of {name}: the time is the most that it may take")

@@ -16,13 +16,12 @@ from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Event, Finished, Started
 from orchestrator.paths import LOG_FILE, redacted, sqlite_path, work_folder
 from orchestrator.provenance import provenance
-from orchestrator.record import PROPOSALS, Record
+from orchestrator.record import PROPOSALS, REUSED, Record
 from orchestrator.spec import SweepSpec
 from orchestrator.table import Table
 from orchestrator.trackers import reuse
 from orchestrator.trackers.hold import Hold
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
-from orchestrator.trackers.reuse import REUSED
 from orchestrator.trackers.store import (
     ASKED,
     BETWEEN,
