@@ -4,7 +4,7 @@ import bisect
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -102,12 +102,12 @@ class Table:
         for one in found:
             means = [_with_interval(interval) for interval in one.intervals] or [""] * len(self.spec.objectives)
             counts = [str(getattr(one, name)) for name in counted]
-            rows.append([*(short(one.params[name]) for name in names), *means, *counts])
+            rows.append([*self._named(one.params, names), *means, *counts])
         return [*names, *(objective.name for objective in self.spec.objectives), *counted], rows
 
     def _cells(self, row: Row) -> list[str]:
         record = row.record
-        names = [short(row.trial.params[name]) for name in self.varying] or [self.spec.name]
+        names = self._named(row.trial.params, self.varying) or [self.spec.name]
         outcome = "not run" if record is None else str(record.outcome or "running")
         metrics = record.metrics if record else {}
         values = [record.value(objective) if record else None for objective in self.spec.objectives]
@@ -118,6 +118,11 @@ class Table:
         epochs = short(record.last_epoch) if record and record.last_epoch else ""
         time = duration(record.seconds) if record and record.seconds else ""
         return [*names, outcome, *figures, *published, epochs, time, record.remark if record else ""]
+
+    def _named(self, params: Params, names: Sequence[str]) -> list[str]:
+        """The values of what varies, but for what is not varied beside the others."""
+        active = self.spec.conditions.active(names, params)
+        return [short(params[name]) if name in active else "" for name in names]
 
     @cached_property
     def _final(self) -> list[str]:

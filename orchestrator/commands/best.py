@@ -24,7 +24,7 @@ def best(
 
     Of several metrics, show their Pareto front.
     """
-    from orchestrator.expansion import varying
+    from orchestrator.expansion import label, varying
     from orchestrator.ranking import front, ranking, standings
     from orchestrator.search_space import overrides
     from orchestrator.spec import load
@@ -43,12 +43,15 @@ def best(
     file = os.path.relpath(asked.file)
     spec = load(Path(file))
 
+    def named(params: "Params") -> str:
+        return label(params, spec.conditions.active(names, params)) or "the only one"
+
     def command(params: "Params") -> str:
         sets = [f"--set={setting}" for setting in overrides(spec, params)]
         return f"{again.command()} launch {shlex.join([file, *sets])}{again.uri_option(tracking_uri)}"
 
     if len(asked.objectives) == 1:
-        print_best(stdout(), asked.objectives[0], ranked, names, command(ranked[0].params))
+        print_best(stdout(), asked.objectives[0], ranked, named, command(ranked[0].params))
         return
     best = front(ranked, asked.objectives)
-    print_front(stdout(), asked.objectives, best, len(ranked), names, [command(one.params) for one in best])
+    print_front(stdout(), asked.objectives, best, len(ranked), named, [command(one.params) for one in best])

@@ -48,6 +48,7 @@ class Mirror:
             study.set_metric_names([objective.name for objective in spec.objectives])
         self._study = self.storage.get_study_id_from_name(study.study_name)
         self._axes = axes(spec)
+        self._conditions = spec.conditions
         self._running: dict[str, int] = {}  # Optuna's id of a trial, by run_id
         self._ended: set[str] = set()
 
@@ -72,10 +73,11 @@ class Mirror:
         told: dict[str, Any] = {"outcome": str(record.outcome), "remark": record.remark, "run_id": record.run_id}
         if MARGIN in record.metrics:
             told[MARGIN] = record.metrics[MARGIN]
+        varied = self._axes_of(record)
         trial = create_trial(
             state=TrialState.RUNNING if record.outcome is None else STATES[record.outcome],
-            params={name: record.params[name] for name in self._axes},
-            distributions=dict(self._axes),
+            params={name: record.params[name] for name in varied},
+            distributions=varied,
             user_attrs=told if record.outcome else {},
         )
         if values is not None:
@@ -88,9 +90,14 @@ class Mirror:
     def _fits(self, record: Record) -> bool:
         """Whether its values have a place on the axes; those of an earlier version of the file may have none."""
         try:
-            return all(axis._contains(axis.to_internal_repr(record.params[name])) for name, axis in self._axes.items())
+            varied = self._axes_of(record).items()
+            return all(axis._contains(axis.to_internal_repr(record.params[name])) for name, axis in varied)
         except (KeyError, ValueError):
             return False
+
+    def _axes_of(self, record: Record) -> dict[str, BaseDistribution]:
+        """Those of the parameters that are varied beside the others that it has."""
+        return {name: self._axes[name] for name in self._conditions.active(self._axes, record.params)}
 
 
 def study(spec: SweepSpec, records: Iterable[Record]) -> Study:

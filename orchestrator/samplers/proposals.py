@@ -5,7 +5,7 @@ by how much, or where a sampler has no notion of that, as a value no better than
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, TP
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from orchestrator.spec import Objective, Values
+from orchestrator.search_space import SearchSpace
+from orchestrator.spec import SweepSpec, Values
 from orchestrator.spec.domains import Choice, Domain
 from orchestrator.trial import Params
 
@@ -32,6 +33,12 @@ CONSTRAINT = "explosion"  # above 0 where it is broken
 
 def _tpe(seed: int) -> BaseSampler:
     return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def _branching_tpe(seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True, group=True)
 
 
 def _gp(seed: int) -> BaseSampler:
@@ -49,6 +56,8 @@ def _qmc(seed: int) -> BaseSampler:
 
 
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "cmaes": _cmaes, "qmc": _qmc}
+# for spaces of which a configuration has only a part
+BRANCHING: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _branching_tpe}
 TAKES_CONSTRAINTS = {"tpe", "gp"}
 TAKES_PRUNED = {"tpe"}  # learns from a trial without a value, too
 KEEPS_STATE = {"cmaes", "qmc"}  # in the study: what is told again must have been asked for again
@@ -59,14 +68,18 @@ class Proposals:
     """Asks a sampler for configurations and tells it what became of them.
 
     A proposal hangs on the search's seed, on its own number, and on what was told before it: a study that is told the
-    same again, in the same order, goes on with the same proposals.
+    same again, in the same order, goes on with the same proposals. Of what is not varied beside the rest, samplers that
+    take a domain to be in every configuration always see its middle; others do not see it.
     """
 
-    def __init__(self, method: str, objectives: Sequence[Objective], domains: Mapping[str, Domain], seed: int) -> None:
-        self.method, self.domains, self.seed = method, domains, seed
-        self.space = {name: distribution(domain) for name, domain in domains.items()}
-        self.objectives = objectives
-        self._study = optuna.create_study(directions=[objective.goal for objective in objectives])
+    def __init__(self, spec: SweepSpec, space: SearchSpace) -> None:
+        self.method, self.domains, self.seed, self.objectives = spec.method, space.domains, spec.seed, spec.objectives
+        self.space = {name: distribution(domain) for name, domain in space.domains.items()}
+        self.varies = space.varies
+        branches = BRANCHING if spec.conditions.wanted else {}
+        self.takes_absent = spec.method in branches
+        self.sampler = {**SAMPLERS, **branches}[spec.method]
+        self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
         self._open: dict[int, Trial] = {}
         self._best: Values | None = None  # of what was not pruned; used where there is one objective
         self._worst: Values | None = None
@@ -81,13 +94,20 @@ class Proposals:
         """The next configuration; or `known`, which is asked for once more after a restart.
 
         Returns:
-            Its number, to be told with its result, and the values of the domains.
+            Its number, to be told with its result, and the values of the domains that are varied in it.
         """
         number = self.count
         self._study.sampler = _Typed(self._sampler(number), self.domains, known, self.method in KEEPS_STATE)
-        trial = self._study.ask(self.space)
+        trial = self._study.ask()
         self._open[number] = trial
-        return number, {name: self._given(name, value) for name, value in trial.params.items()}
+        values: dict[str, Any] = {}
+        for name, axis in self.space.items():
+            if self.varies(name, values):
+                values[name] = self._given(name, trial._suggest(name, axis))
+            elif not self.takes_absent:
+                middle = self._taken(name, self.domains[name].middle())
+                trial.storage.set_trial_param(trial._trial_id, name, axis.to_internal_repr(middle), axis)
+        return number, values
 
     def skip(self, number: int) -> None:
         """Have the next configuration be that of a number, as if those before had been asked for and dropped."""
@@ -149,6 +169,10 @@ class Proposals:
         domain = self.domains[name]
         return domain.values[value] if isinstance(domain, Choice) else value
 
+    def _taken(self, name: str, value: Any) -> Any:
+        domain = self.domains[name]
+        return domain.index(value) if isinstance(domain, Choice) else value
+
     def _bad_values(self, worst: Values, margin: float) -> Values:
         """For samplers that compare values alone: worse than all others, and the worse the farther beyond."""
         if self.method in TAKES_CONSTRAINTS:
@@ -158,7 +182,7 @@ class Proposals:
 
     def _sampler(self, number: int) -> BaseSampler:
         entropy = (self.seed,) if self.method in KEEPS_SEED else (self.seed, number)
-        return SAMPLERS[self.method](int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        return self.sampler(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
 
 class _Typed(BaseSampler):
@@ -178,6 +202,8 @@ class _Typed(BaseSampler):
         if self.known is not None and not self.keeps_state:
             return {}
         proposed = self.inner.sample_relative(study, trial, search_space)
+        if self.known is not None:
+            proposed = {name: value for name, value in proposed.items() if name in self.known}
         return {name: self._value(name, value) for name, value in proposed.items()}
 
     def sample_independent(

@@ -76,7 +76,7 @@ class SearchSampler:
         self.total = spec.proposal_cap or 0
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
-        self._proposals = Proposals(spec.method, spec.objectives, self.space.domains, spec.seed)
+        self._proposals = Proposals(spec, self.space)
         self._configurations: dict[str, Configuration] = {}  # by config_key
         self._waiting: deque[Trial] = deque()
         self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None

@@ -49,6 +49,16 @@ Duration = Annotated[
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
+When = Annotated[
+    dict[str, Any] | None,
+    Field(
+        min_length=1,
+        description="Other parameters, and the value or values that each must have for this one to be varied; else it "
+        "has its default.",
+    ),
+]
+
+
 class Form(BaseModel):
     """Strict: no unknown keys, no value silently turned into another type."""
 
@@ -67,6 +77,7 @@ class ValueForm(Form):
 
     value: Annotated[Any, Field(description="The one value.")]
     distribution: Annotated[Literal["constant"] | None, Field(description="W&B's; says no more.")] = None
+    when: When = None
 
 
 class ValuesForm(Form):
@@ -79,6 +90,7 @@ class ValuesForm(Form):
     distribution: Annotated[
         Literal["categorical", "categorical_w_probabilities"] | None, Field(description="W&B's; says no more.")
     ] = None
+    when: When = None
 
 
 class RangeForm(Form):
@@ -90,6 +102,7 @@ class RangeForm(Form):
         Distribution | None, Field(description="Default: int_uniform for whole numbers, else uniform.")
     ] = None
     q: Annotated[float | None, Field(gt=0, description="Step between values, for the q_ distributions.")] = None
+    when: When = None
 
 
 ParameterForm = ValueForm | ValuesForm | RangeForm
@@ -277,7 +290,11 @@ class SweepFile(Form):
         DEFAULT_TRIAL
     )
     parameters: Annotated[
-        dict[str, Any], Field(description="Parameters by name: a constant, {values: [...]}, or {min: ..., max: ...}.")
+        dict[str, Any],
+        Field(
+            description="Parameters by name: a constant, {values: [...]}, or {min: ..., max: ...}; with "
+            "when: {...}, only where others have certain values.",
+        ),
     ] = Field(default_factory=dict)
     zip: Annotated[dict[str, Values], Field(description="Lists of equal length, walked together.")] = Field(
         default_factory=dict

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from orchestrator import trial_function
 from orchestrator.errors import InputError
 from orchestrator.events import METRIC_NAME
+from orchestrator.spec.conditions import Conditions, Wanted, in_order
 from orchestrator.spec.domains import Choice, Domain, Range, domain_of
 from orchestrator.spec.form import (
     BOUNDARY,
@@ -87,6 +88,7 @@ def nearest(name: str, valid: Collection[str]) -> str:
 class _Checker:
     source: Source
     mistakes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def form(self) -> SweepFile:
         """The file's shape; its parameters are not looked at yet."""
@@ -118,7 +120,10 @@ class _Checker:
         varying |= {name for rows in (zipped, configs) if len(rows) > 1 for row in rows for name in row}
         # a search of which all was set to constants is a single configuration: it is run again
         method = "grid" if overrides and not varying else ALIASES.get(form.method, form.method)
-        metrics = self._metrics(form, varying)
+        conditions = self._conditions(form, function, constants)
+        from_rows = {name for row in (*zipped, *configs) for name in row}
+        self._check_conditions(conditions, domains, from_rows | constants.keys())
+        metrics = self._metrics(form, varying | conditions.wanted.keys())
         replicates = form.replicates if "seed" not in constants else None
         if replicates is not None:
             self._check_replicates(form, replicates, function)
@@ -136,7 +141,8 @@ class _Checker:
         if self.mistakes:
             raise InputError.of(self.mistakes)
         ignored = [key for key in IGNORED if key in self.source.content]
-        warnings = (f"{self.source.path}: {', '.join(ignored)}: for W&B's agents; ignored",) if ignored else ()
+        if ignored:
+            self.warnings.append(f"{self.source.path}: {', '.join(ignored)}: for W&B's agents; ignored")
         return SweepSpec(
             name=name,
             source=self.source,
@@ -144,9 +150,10 @@ class _Checker:
             method=method,
             objectives=objectives(metrics),
             domains=domains,
+            conditions=conditions,
             zipped=zipped,
             configs=configs,
-            varying=frozenset(varying),
+            varying=frozenset(varying | conditions.wanted.keys()),
             replicates=replicates,
             seeds=seeds,
             run_cap=form.run_cap,
@@ -161,7 +168,7 @@ class _Checker:
             stacking=stacking,
             reuse=form.reuse,
             on_finish=on_finish,
-            warnings=warnings,
+            warnings=tuple(self.warnings),
         )
 
     def _mistake(self, location: Location, message: str) -> None:
@@ -251,6 +258,54 @@ class _Checker:
         if len(form.probabilities) != len(values) or abs(sum(form.probabilities) - 1) > 1e-6:
             self._mistake((*location, "probabilities"), "give one for each value, adding up to 1")
         return Choice(tuple(values), tuple(form.probabilities))
+
+    def _conditions(self, form: SweepFile, function: TrialFunction, constants: Collection[str]) -> Conditions:
+        """Where parameters are varied; what was set to a constant is one everywhere."""
+        wanted: dict[str, Wanted] = {}
+        for name, raw in form.parameters.items():
+            when = raw.get("when") if isinstance(raw, dict) and name not in constants else None
+            if isinstance(when, dict) and name in function.parameters:
+                wanted[name] = self._wanted(name, when, function)
+        if wanted and form.method == BOUNDARY:
+            self._mistake(("parameters", next(iter(wanted)), "when"), "goes with any method but boundary")
+        try:
+            names = in_order(wanted)
+        except ValueError as error:
+            last = str(error).split(" when ")[0]
+            self._mistake(("parameters", last, "when"), f"comes back to itself: {error}")
+            names = []
+        return Conditions({name: wanted[name] for name in names}, function.defaults)
+
+    def _wanted(self, name: str, when: Mapping[str, Any], function: TrialFunction) -> Wanted:
+        here: Location = ("parameters", name, "when")
+        if name not in function.defaults:
+            self._mistake(here, f"{name} has no default to have where this does not hold")
+        if "seed" in (name, *when):
+            self._mistake(here, "a seed has no conditions, and is none: it only replicates")
+        found: dict[str, tuple[Any, ...]] = {}
+        for other, among in when.items():
+            parameter = self._parameter((*here, other), other, function)
+            values = among if isinstance(among, list) else [among]
+            if not values:
+                self._mistake((*here, other), "give a value, or a list of them")
+            if parameter is not None:
+                places = [(*here, other, i) if isinstance(among, list) else (*here, other) for i in range(len(values))]
+                found[other] = tuple(self._value(at, one, parameter) for at, one in zip(places, values, strict=True))
+        return found
+
+    def _check_conditions(
+        self, conditions: Conditions, domains: Mapping[str, Domain], elsewhere: Collection[str]
+    ) -> None:
+        """Refuse what is no condition, and warn of what never holds; `elsewhere` are parameters that rows may give."""
+        for name, wanted in conditions.wanted.items():
+            for other, among in wanted.items():
+                here = ("parameters", name, "when", other)
+                domain = domains.get(other, Choice((conditions.defaults.get(other),)))
+                if isinstance(domain, Range) and not domain.integer and domain.step is None:
+                    self._mistake(here, f"{other} may be any number between min and max; a condition needs `values`")
+                elif other not in {*elsewhere, *conditions.wanted} and not any(map(domain.has, among)):
+                    never = f"never holds, so {name} has its default everywhere"
+                    self.warnings.append(self.source.mistake(here, never))
 
     def _refuse_repeats(self, location: Location, values: Sequence[Any]) -> None:
         seen: set[str] = set()

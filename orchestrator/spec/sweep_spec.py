@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.divergence import DivergenceRule
+from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.domains import Domain
 from orchestrator.spec.form import Boundary, Pruner, Replicates
 from orchestrator.spec.objective import Objective, objectives
@@ -48,6 +49,7 @@ class SweepSpec:
     method: str
     objectives: tuple[Objective, ...]
     domains: Mapping[str, Domain]
+    conditions: Conditions
     zipped: tuple[Params, ...]
     configs: tuple[Params, ...]
     varying: frozenset[str]  # the parameters that may differ between configurations

@@ -1,6 +1,6 @@
 """The tables that commands print."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -9,7 +9,6 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from orchestrator.durations import duration
-from orchestrator.expansion import label
 from orchestrator.plan import Plan
 from orchestrator.ranking import Standing
 from orchestrator.spec import Objective
@@ -17,12 +16,13 @@ from orchestrator.status import Status
 from orchestrator.table import Table
 from orchestrator.terminal.consoles import PIPE_WIDTH, has_ascii_alone
 from orchestrator.terminal.view import STYLES, view
-from orchestrator.trial import Outcome
+from orchestrator.trial import Outcome, Params
 
 if TYPE_CHECKING:  # scipy takes longer to import than a plan to make
     from orchestrator.boundary import Boundary
 
 MOST_NEAR = 5
+Named = Callable[[Params], str]  # a configuration by what varies
 
 
 def print_results(console: Console, table: Table) -> None:
@@ -90,17 +90,15 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(f"to run: {len(plan.pending) + plan.proposals} of {count}, {plan.at_a_time} at a time; time: {time}")
 
 
-def print_best(
-    console: Console, objective: Objective, ranked: Sequence[Standing], names: Sequence[str], command: str
-) -> None:
+def print_best(console: Console, objective: Objective, ranked: Sequence[Standing], named: Named, command: str) -> None:
     """The first of a ranking by what varies, what cannot be told from it, and how to run it again."""
     first, (interval,) = ranked[0], ranked[0].intervals
-    lines = [f"best of {len(ranked)} by {_aim(objective)}: {label(first.params, names) or 'the only one'}"]
+    lines = [f"best of {len(ranked)} by {_aim(objective)}: {named(first.params)}"]
     lines += _facts(first, [objective])
     near = [one for one in ranked[1:] if interval.half_width is not None and interval.overlaps(one.intervals[0])]
     if near:
-        named = "; ".join(label(one.params, names) for one in near[:MOST_NEAR])
-        lines.append(f"not told apart from it by these seeds: {named}{', ...' * (len(near) > MOST_NEAR)}")
+        those = "; ".join(named(one.params) for one in near[:MOST_NEAR])
+        lines.append(f"not told apart from it by these seeds: {those}{', ...' * (len(near) > MOST_NEAR)}")
     lines.append(f"run it again: {command}")
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -111,15 +109,14 @@ def print_front(
     objectives: Sequence[Objective],
     front: Sequence[Standing],
     of: int,
-    names: Sequence[str],
+    named: Named,
     commands: Sequence[str],
 ) -> None:
     """Each configuration on the front by what varies, what it came to, and how to run it again."""
     aims = " and ".join(map(_aim, objectives))
     lines = [f"{len(front)} of {of} are on the front by {aims}: no other is as good in all and better in one"]
     for standing, command in zip(front, commands, strict=True):
-        lines += ["", label(standing.params, names) or "the only one"]
-        lines += [*_facts(standing, objectives), f"run it again: {command}"]
+        lines += ["", named(standing.params), *_facts(standing, objectives), f"run it again: {command}"]
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
