@@ -16,6 +16,7 @@ from orchestrator.observation import Observation
 from orchestrator.ranking import Standing, front, ranking
 from orchestrator.samplers.dashboard import Mirror
 from orchestrator.samplers.proposals import Proposals
+from orchestrator.search_space import SearchSpace
 from orchestrator.spec import Objective, load
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
@@ -99,8 +100,8 @@ def test_a_search_for_a_front_goes_on_from_pruned_trials_as_if_never_cut_off(wri
 
 @pytest.mark.parametrize("method", ["tpe", "gp", "qmc"])
 def test_what_was_pruned_is_told_as_no_better_than_the_worst_of_each_metric(write: Write, method: str) -> None:
-    domains = load(write(SEARCH.replace("METHOD", method).replace("CAP", "9"))).domains
-    proposals = Proposals(method, UP_AND_DOWN, domains, 0)
+    spec = load(write(SEARCH.replace("METHOD", method).replace("CAP", "9")))
+    proposals = Proposals(spec, SearchSpace(spec))
     for values, pruned_at in (((9.0, -9.0), 1), ((5.0, 5.0), None), ((4.0, 4.0), None), ((9.0, -9.0), 2), (None, 1)):
         proposals.tell(proposals.ask()[0], values, -1.0, pruned_at)
     trials = proposals._study.trials

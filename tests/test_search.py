@@ -14,6 +14,7 @@ from orchestrator.record import MARGIN, PROPOSALS, Record
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.samplers.search import REPEATS, Configuration
+from orchestrator.search_space import SearchSpace
 from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.spec.form import Goal
 from orchestrator.trial import Outcome, Trial
@@ -203,8 +204,8 @@ def test_a_search_of_which_trials_are_pruned_goes_on_as_if_never_cut_off(spec: L
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
 def test_what_was_pruned_is_told_with_its_last_value_and_is_never_the_best(spec: Load, method: str, goal: Goal) -> None:
-    domains, sign = spec(method).domains, 1 if goal == "maximize" else -1
-    proposals = Proposals(method, [Objective("score", goal)], domains, 0)
+    searched, sign = spec(method, SPEC.replace("maximize", goal)), 1 if goal == "maximize" else -1
+    proposals = Proposals(searched, SearchSpace(searched))
     for value, pruned_at in ((0.5, None), (0.3, 4), (0.9, 2), (0.7, None)):
         proposals.tell(proposals.ask()[0], (sign * value,), -1.0, pruned_at)
     trials = proposals._study.trials

@@ -146,14 +146,14 @@ class Replicates(Form):
 class Pruner(Form):
     """What ends trials early that fall behind."""
 
-    type: str
+    type: Annotated[str, Field(description="Which rule.")]
     metric: Annotated[Metric | None, Field(description="What it looks at. Default: the sweep's metric.")] = None
 
 
 class Hyperband(Pruner):
     """W&B's: of the trials that come to a bracket, the best 1/eta go on."""
 
-    type: Literal["hyperband"]
+    type: Annotated[Literal["hyperband"], Field(description="Which rule.")]
     min_iter: Annotated[
         int | None, Field(ge=1, description="The first bracket, in epochs; each further one is eta times later.")
     ] = None
@@ -196,20 +196,20 @@ class ComparedByEpoch(Pruner):
 class Median(ComparedByEpoch):
     """Optuna's: a trial goes on while its best value is no worse than the median of the others at the same epoch."""
 
-    type: Literal["median"]
+    type: Annotated[Literal["median"], Field(description="Which rule.")]
 
 
 class Percentile(ComparedByEpoch):
     """Optuna's: a trial goes on while its best value is among the best so many percent of the others at that epoch."""
 
-    type: Literal["percentile"]
+    type: Annotated[Literal["percentile"], Field(description="Which rule.")]
     percentile: Annotated[float, Field(ge=0, le=100, description="25.0 keeps the best quarter.")]
 
 
 class SuccessiveHalving(Pruner):
     """Optuna's asynchronous successive halving: of the trials that come to a rung, the best few go on."""
 
-    type: Literal["successive_halving"]
+    type: Annotated[Literal["successive_halving"], Field(description="Which rule.")]
     min_resource: Annotated[int, Field(ge=1, description="The first rung, in epochs.")] = 1
     reduction_factor: Annotated[
         int, Field(ge=2, description="How many times later the next rung is, and of how many trials one goes on.")
@@ -223,7 +223,7 @@ class SuccessiveHalving(Pruner):
 class Patient(Pruner):
     """Optuna's: a trial that gets no better for some epochs ends, if the wrapped pruner, where there is one, agrees."""
 
-    type: Literal["patient"]
+    type: Annotated[Literal["patient"], Field(description="Which rule.")]
     patience: Annotated[int, Field(ge=0, description="Epochs without anything better that a trial may take.")]
     min_delta: Annotated[float, Field(ge=0, description="What counts as better must be so by more than this.")] = 0.0
     wrapped_pruner: Annotated[
@@ -235,7 +235,7 @@ class Patient(Pruner):
 class Wilcoxon(Pruner):
     """Optuna's: a configuration gets no further seeds once it is significantly worse than the best on the same ones."""
 
-    type: Literal["wilcoxon"]
+    type: Annotated[Literal["wilcoxon"], Field(description="Which rule.")]
     p_threshold: Annotated[
         float, Field(gt=0, le=1, description="Of the signed-rank test: below it, the difference is no chance.")
     ] = 0.1
