@@ -581,6 +581,7 @@ REFUSED_WHILE_A_RUN_IS_TAKEN_UP = Luck({("get_metric_history", 1): Fault("refuse
 TAKING_A_TAG_AWAY_UNANSWERED = Luck({("delete_tag", 1): Fault("busy", "after")})
 
 
+@pytest.mark.slow
 @settings(HYPOTHESIS, max_examples=80)
 @example(lucks=[KILLED_BEFORE_THE_STATUS])
 @example(lucks=[REFUSED_IN_THE_MIDDLE])
