@@ -26,6 +26,7 @@ FLOORS = [
     {"plan", "executors"},
     {"terminal"},
     {"sweep"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]
