@@ -27,7 +27,7 @@ class Account:
     `end` is how the trial ends, as soon as that is known. It is told when the function has let go of the workdir.
     """
 
-    def __init__(self, workdir: Path, rule: DivergenceRule, beat: Callable[[], None]) -> None:
+    def __init__(self, workdir: Path, rule: DivergenceRule, beat: Callable[[int, float], None]) -> None:
         self.workdir = workdir
         journal.mend(workdir)
         known = journal.read(workdir)
@@ -111,7 +111,7 @@ class Account:
         finite = _finite(metrics)
         if self.end is not None and len(finite) < len(metrics):
             return []
-        return [self.tell(Progress(self.epoch, finite, time.time()))]
+        return [self.tell(Progress(self.epoch, finite, time.time(), step=self.watcher.last_step))]
 
     def _explosion(self) -> Finished | None:
         # also where a function kept to itself what `watch` raised

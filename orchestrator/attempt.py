@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from orchestrator.events import Event, Started
 from orchestrator.trial import Params
 
 Round = list[tuple[int, Event]]  # what happens at a time, each with the place of its task
+Beat = Callable[[int, int, float], None]  # is given the place of a task, its step, and the loss of that
 Training = Generator[Sequence[Told], None, Sequence[Any]]  # by epoch, and in the end, something for each trial
 
 
@@ -34,20 +36,21 @@ class Task:
     place: int = 0  # in a stack
 
 
-def run(task: Task, width: int = 1) -> Generator[Event, None, None]:
+def _unheard(place: int, step: int, loss: float) -> None: ...
+
+
+def run(task: Task, width: int = 1, beat: Beat = _unheard) -> Generator[Event, None, None]:
     """Run a trial by itself, or go on with it; yields Started, Progress for each epoch, and Finished, whatever happens.
 
     With a width above 1 it is computed as a row of a stack of that width.
     """
-    with closing(run_stack([task], width)) as rounds:
+    with closing(run_stack([task], width, beat)) as rounds:
         for events in rounds:
             for _, event in events:
                 yield event
 
 
-def run_stack(
-    tasks: Sequence[Task], width: int, beat: Callable[[], None] = lambda: None
-) -> Generator[Round, None, None]:
+def run_stack(tasks: Sequence[Task], width: int, beat: Beat = _unheard) -> Generator[Round, None, None]:
     """Run trials together, or go on with them; yields what `run` yields of each, epoch by epoch.
 
     All of an epoch stands in the journals before any of it is yielded, and the trials go on after that: whoever stops
@@ -59,7 +62,7 @@ def run_stack(
         width: how many rows the function is to compute with; 1 runs the function itself, not what it has for stacks.
         beat: called at each step that the function tells of.
     """
-    attempts = [_Attempt(task, beat) for task in tasks]
+    attempts = [_Attempt(task, partial(beat, row)) for row, task in enumerate(tasks)]
     first = [(row, event) for row, attempt in enumerate(attempts) for event in attempt.begin()]
     yield first
     ended = {row for row, event in first if event.is_final}
@@ -85,7 +88,7 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
 
 
 class _Attempt(Account):
-    def __init__(self, task: Task, beat: Callable[[], None]) -> None:
+    def __init__(self, task: Task, beat: Callable[[int, float], None]) -> None:
         super().__init__(task.workdir, task.divergence, beat)
         self.task = task
 

@@ -1,4 +1,7 @@
-"""What travels up from a trial: Started, then Progress for each epoch, then exactly one Finished."""
+"""What travels up from a trial: Started, then Progress for each epoch, then exactly one Finished.
+
+Beats come in between, about once a second: they are for whoever looks on, and nothing keeps them.
+"""
 
 import time
 from collections.abc import Mapping
@@ -23,14 +26,27 @@ class Started:
 
 @dataclass(frozen=True)
 class Progress:
-    """One whole epoch: its finite metrics, when it ended (seconds since 1970), and how many seconds it took."""
+    """One whole epoch: its finite metrics, when it ended (seconds since 1970), and how many seconds it took.
+
+    `step` is the last one, where the function tells of steps.
+    """
 
     epoch: int
     metrics: Mapping[str, float]
     at: float
     seconds: float = field(default=0.0, compare=False)
+    step: int = field(default=0, compare=False)
     kind: Literal["progress"] = "progress"
     is_final: Literal[False] = False
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life: the step that a trial has made, and its loss, if that is finite."""
+
+    step: int
+    loss: float | None
+    kind: Literal["beat"] = "beat"
 
 
 @dataclass(frozen=True)
@@ -66,14 +82,16 @@ class Finished:
 Event = Started | Progress | Finished
 AnyEvent = Annotated[Event, Field(discriminator="kind")]
 
-_adapter: TypeAdapter[tuple[int, Event]] = TypeAdapter(tuple[int, AnyEvent])
+_adapter: TypeAdapter[tuple[int, Event | Beat]] = TypeAdapter(
+    tuple[int, Annotated[Event | Beat, Field(discriminator="kind")]]
+)
 
 
-def encode(row: int, event: Event) -> bytes:
-    """An event, and which trial of a worker's it is of, as JSON."""
+def encode(row: int, event: Event | Beat) -> bytes:
+    """An event or a beat, and which trial of a worker's it is of, as JSON."""
     return _adapter.dump_json((row, event))
 
 
-def decode(message: bytes) -> tuple[int, Event]:
+def decode(message: bytes) -> tuple[int, Event | Beat]:
     """What `encode` wrote."""
     return _adapter.validate_json(message)

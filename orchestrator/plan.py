@@ -2,19 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 from orchestrator import paths
 from orchestrator.expansion import expand
+from orchestrator.forecast import Forecast, epochs, kind
 from orchestrator.machine import share
 from orchestrator.record import Record
 from orchestrator.search_space import SearchSpace
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.trial import Outcome, Params, Trial
-
-# What the time of an epoch hangs on; a trial is as fast as those with which it shares these.
-PACE = ("dataset", "architecture", "num_layers", "batch_size", "precision")
 
 
 @dataclass(frozen=True)
@@ -91,19 +88,10 @@ def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
 
 def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
     """Seconds that the rest may take, from trials that took their time before; None if one has no like."""
-    paces: dict[tuple[str, ...], list[float]] = {}
-    for record in records:
-        if record.seconds and record.last_epoch and record.outcome is Outcome.COMPLETED:
-            function = record.tags.get("trial", "")
-            key = (function, *(str(record.params.get(name)) for name in PACE))
-            for known in (key, (function,)):
-                paces.setdefault(known, []).append(record.seconds / record.last_epoch)
-    total, function = 0.0, plan.spec.function.name
+    forecast, total = Forecast(records), 0.0
     for params in [*(trial.params for trial in plan.pending), *[plan.example or {}] * plan.proposals]:
-        key = (function, *(str(params.get(name)) for name in PACE))
-        pace = paces.get(key) or paces.get((function,))
-        if pace is None:
+        seconds = forecast.seconds(kind(plan.spec.function.name, params), epochs(params))
+        if seconds is None:
             return None
-        epochs = params.get("epochs")
-        total += median(pace) * (epochs if isinstance(epochs, int) else 1)
+        total += seconds
     return total / plan.at_a_time

@@ -43,6 +43,12 @@ class Settings:
     workers: int | None = None
     trial_timeout: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.executor not in ("process", "inline"):
+            raise InputError(f"there is no executor {self.executor}; there are process and inline")
+        if self.executor == "inline" and self.trial_timeout is not None:
+            raise InputError("nothing can end a trial that runs inline; leave the executor or the trial timeout away")
+
 
 @dataclass(frozen=True)
 class Launched:
@@ -51,6 +57,11 @@ class Launched:
     table: Table
     interrupted: bool
     boundary: Boundary | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """What the command ends with."""
+        return 130 if self.interrupted else 1 if self.table.count(Outcome.FAILED) else 0
 
 
 def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
@@ -162,12 +173,13 @@ class _Launch:
             if record and record.outcome and record.outcome.is_result:
                 self.workspace.remove(trial)
                 done += 1
+        self.display.begin(self.sampler.total, self.sampler.trials, history)
         if not self.sampler.has_more or self.interrupt.requested:
             return bool(reused)
         with self._executor(max(1, self.sampler.total - done)) as executor:
             self.display.say("looking at the data")
             executor.prepare(self.sampler.examples())
-            with self.display.live(self.sampler.total, done):
+            with self.display.live():
                 self._loop(executor, history)
         if not self.sampler.trials:
             raise InputError(f"{self.spec.source.path}: no combination of values was found that can be")
@@ -230,6 +242,7 @@ class _Launch:
         for entry in journal.read(self.workspace.of(trial)):
             if isinstance(entry.event, Finished):
                 return entry.event
+            self.display.recall(trial, entry.event)
             self.recorder.put(trial, entry.event)
         return None
 
@@ -253,7 +266,9 @@ class _Launch:
         function, rule, stacking = self.spec.function.name, self.spec.divergence, self.spec.stacking
         stacks = stacking.count(self.sampler.trials) if stacking.width > 1 else self.sampler.total
         if self.settings.executor == "inline":
-            return InlineExecutor(function, rule, self.interrupt, share(stacks, 1).threads, stacking)
+            return InlineExecutor(
+                function, rule, self.interrupt, share(stacks, 1).threads, stacking, on_beat=self.display.beat
+            )
         shares = share(stacks, self.settings.workers)
         return ProcessExecutor(
             function,
@@ -265,4 +280,5 @@ class _Launch:
             gpus=shares.gpus,
             log=self.workspace.log,
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),
+            on_beat=self.display.beat,
         )

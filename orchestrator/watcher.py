@@ -36,7 +36,7 @@ class Watcher:
 
     rule: DivergenceRule
     memories: Sequence[Memory] = ()  # of a trial that is taken up again, one for each epoch, oldest first
-    beat: Callable[[], None] = lambda: None  # called at each step: a sign of life
+    beat: Callable[[int, float], None] = lambda *_: None  # called at each step, with its loss: a sign of life
     epoch: int = 1
     last_step: int = 0
     explosion: Explosion | None = None
@@ -61,19 +61,19 @@ class Watcher:
         Raises:
             ExplodedError: the trial has exploded and is to end.
         """
-        self.beat()
-        step = int(step)
+        step, loss = int(step), float(loss)
+        self.beat(step, loss)
         self._recall(lambda memory: memory.last_step < step)
         self.last_step = step
         if not self.rule.enabled:
             return
         if self.by_step is None:
             self.by_step = Divergence("loss", self.rule.factor, self.rule.patience)
-        explosion = self.by_step.update(step, float(loss), self.epoch)
+        explosion = self.by_step.update(step, loss, self.epoch)
         if explosion is None and not math.isfinite(grad_norm):
             self.is_broken = True
-            reason = f"gradient norm became {float(grad_norm)} at a loss of {float(loss):.4g}"
-            explosion = Explosion(f"{reason} at epoch {self.epoch}, step {step}", self.epoch, step, float(loss))
+            reason = f"gradient norm became {float(grad_norm)} at a loss of {loss:.4g}"
+            explosion = Explosion(f"{reason} at epoch {self.epoch}, step {step}", self.epoch, step, loss)
         if explosion is not None:
             told = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
             self.explosion = replace(explosion, reason=explosion.reason + told)

@@ -20,11 +20,10 @@ from pydantic import Field, TypeAdapter
 
 from orchestrator import attempt, events, machine, trial_function
 from orchestrator.attempt import Round, Task
-from orchestrator.events import Event, Finished
+from orchestrator.events import Beat, Event, Finished
 from orchestrator.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params
 
-BEAT = b""  # a message that says no more than that the trial makes steps
 SECONDS_BETWEEN_BEATS = 1.0
 PR_SET_PDEATHSIG = 1
 
@@ -121,17 +120,17 @@ def _log_to(path: Path, *others: Path) -> None:
 
 
 class _Heart:
-    """Tells the orchestrator about once a second that the trial makes steps."""
+    """Tells the orchestrator about once a second which step a trial makes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._last = -math.inf
+        self._last: dict[int, float] = {}  # by the trial's place
 
-    def beat(self) -> None:
+    def beat(self, row: int, step: int, loss: float) -> None:
         now = time.monotonic()
-        if now - self._last >= SECONDS_BETWEEN_BEATS:
-            self._last = now
-            self._connection.send_bytes(BEAT)
+        if now - self._last.get(row, -math.inf) >= SECONDS_BETWEEN_BEATS:
+            self._last[row] = now
+            self._connection.send_bytes(events.encode(row, Beat(step, loss)))
 
 
 def _ask_to_die_with_parent() -> None:

@@ -12,7 +12,7 @@ from processes import alive, all_gone
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import Beat, Event, Finished, Progress, Started, decode, encode
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
@@ -423,3 +423,27 @@ def test_a_stack_whose_worker_is_killed_ends_as_one_that_was_not_to_the_bit(inte
     untouched = ends(folder / "untouched", None)
     assert [end.outcome for _, end in untouched] == [Outcome.COMPLETED, Outcome.COMPLETED, Outcome.EXPLODED]
     assert ends(folder / "killed", 2) == untouched
+
+
+@pytest.mark.parametrize("kind", ["process", "inline"])
+def test_whoever_looks_on_is_told_of_steps(folder: Path, interrupt: Interrupt, kind: str) -> None:
+    seen: list[tuple[Trial, Beat]] = []
+    one = Trial("toys:watched", 1, {"x": 1.0}, "watched")
+    opened: Executor = InlineExecutor(
+        "toys:watched", DivergenceRule(), interrupt, 1, on_beat=lambda *beat: seen.append(beat)
+    )
+    if kind == "process":
+        opened = ProcessExecutor(
+            "toys:watched", DivergenceRule(), interrupt, workers=1, threads=1, on_beat=lambda *beat: seen.append(beat)
+        )
+    with opened as executor:
+        told = drive(executor, [one], folder)["watched"]
+    assert final(told).outcome is Outcome.EXPLODED
+    assert seen[0] == (one, Beat(1, 50.0))
+    assert all(a is one for a, _ in seen)
+    if kind == "process":  # about once a second
+        assert len(seen) < 10
+
+
+def test_a_loss_that_is_none_travels_as_none() -> None:
+    assert decode(encode(3, Beat(7, float("nan")))) == (3, Beat(7, None))

@@ -13,20 +13,20 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
-    {"errors", "durations", "printable", "trial", "interrupt", "machine", "paths", "psychometric"},
+    {"errors", "durations", "losses", "printable", "trial", "interrupt", "machine", "paths", "psychometric"},
     {"events", "provenance", "stacking", "trial_function"},
     {"divergence", "workspace"},
     {"spec"},
-    {"expansion", "record", "schema", "watcher"},
-    {"observation", "ranking", "search_space", "status", "journal", "table"},
-    {"boundary"},
-    {"account", "figures", "samplers"},
+    {"expansion", "record", "schema", "template", "watcher"},
+    {"forecast", "observation", "ranking", "search_space", "journal", "table"},
+    {"boundary", "status"},
+    {"account", "course", "figures", "samplers"},
     {"trackers", "attempt"},
     {"worker"},
     {"plan", "executors"},
     {"terminal"},
-    {"sweep"},
-    {"commands"},
+    {"notification", "sweep"},
+    {"api", "commands"},
     {"cli"},
     {"__main__"},
 ]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from orchestrator import paths
 from orchestrator.errors import InputError
 
@@ -34,6 +36,15 @@ def wanted(sweep: str, names: Sequence[str]) -> str:
     if name not in names:
         raise InputError(f"the store has no sweep {name}; it has {', '.join(names) or 'none'}")
     return name
+
+
+def known(context: typer.Context, incomplete: str) -> list[str]:
+    """The names of sweeps that begin so, for a shell that completes: it cannot wait for MLflow.
+
+    Where there are none, the shell offers files.
+    """
+    folder = paths.work_folder(paths.tracking_uri(context.params.get("tracking_uri")))
+    return sorted(path.name for path in folder.glob("*/") if path.name.startswith(incomplete))
 
 
 def name_of(sweep: str) -> str:

@@ -1,12 +1,12 @@
 """`sweep status`."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator import paths
-from orchestrator.commands.lookup import store, wanted
+from orchestrator.commands.lookup import known, store, wanted
 from orchestrator.commands.options import TrackingUri
 from orchestrator.terminal.consoles import stdout
 
@@ -15,24 +15,34 @@ if TYPE_CHECKING:
 
 
 def status(
-    sweep: Annotated[str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: every sweep.")] = None,
+    sweep: Annotated[
+        str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: every sweep.", autocompletion=known)
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep it current, until Ctrl-C.")] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Count a sweep's trials by outcome; show what runs now and the time left."""
+    """Show how far a sweep is: trials by outcome, the best so far, what runs now and the time left."""
+    from orchestrator.terminal.tables import print_status
+    from orchestrator.terminal.watch import watch as keep_current
+    from orchestrator.trackers import Follower
+
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    names = reader.sweeps()
-    if sweep is not None:
-        names = [wanted(sweep, names)]
-    from orchestrator.terminal.tables import print_status
+    name = None if sweep is None else wanted(sweep, reader.sweeps())
+    followers: dict[str, Follower] = {}
 
-    print_status(stdout(), [_live(reader.status(name), uri) for name in names])
+    def look() -> Sequence["Status"]:
+        for one in reader.sweeps() if name is None else [name]:
+            followers.setdefault(one, Follower(reader, one))
+        return [follower.status(_is_live(uri, one)) for one, follower in followers.items()]
+
+    if watch:
+        keep_current(stdout(), look)
+    print_status(stdout(), look())
 
 
-def _live(status: "Status", uri: str) -> "Status":
-    """The status, told whether its launch is still at work; of a server's sweeps only their own machine knows."""
+def _is_live(uri: str, sweep: str) -> bool:
+    """Whether a launch of the sweep may be at work: of a server's sweeps only their own machine knows."""
     from orchestrator.workspace import Workspace
 
-    if paths.sqlite_path(uri) is None:
-        return status
-    return replace(status, is_live=Workspace(uri, status.name).is_held())
+    return paths.sqlite_path(uri) is None or Workspace(uri, sweep).is_held()

@@ -1,12 +1,14 @@
 """Where trials run. Each executor keeps one contract: every submitted trial yields exactly one final event."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from orchestrator.events import Event
+from orchestrator.events import Beat, Event
 from orchestrator.trial import Params, Trial
+
+OnBeat = Callable[[Trial, Beat], None]  # is told which step a trial makes: about once a second, or more often
 
 
 class Executor(Protocol):

@@ -6,14 +6,15 @@ Where trials are stacked it serves stack after stack, and what ends it ends an a
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 
 from pydantic import ValidationError
 
@@ -21,7 +22,8 @@ from orchestrator import events, worker
 from orchestrator.attempt import Task
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import Beat, Event, Finished, Progress, Started
+from orchestrator.executors import OnBeat
 from orchestrator.executors.patience import Limits, Run
 from orchestrator.interrupt import Interrupt
 from orchestrator.paths import LOG_FILE
@@ -89,6 +91,7 @@ class ProcessExecutor:
         log: Path = Path(os.devnull),
         gpus: Sequence[str] = (),
         limits: Limits | None = None,
+        on_beat: OnBeat = lambda *_: None,
     ) -> None:
         self.function = function
         self.divergence = divergence
@@ -98,6 +101,7 @@ class ProcessExecutor:
         self.log = log  # of what workers print outside trials
         self.gpus = gpus
         self.limits = limits or Limits()
+        self.on_beat = on_beat
         self._slots: list[Worker | None] = [None] * workers
         self._waiting: list[Run] = []
         self._asked_to_stop = False
@@ -248,18 +252,22 @@ class ProcessExecutor:
         return None
 
     def _received(self, slot: Worker) -> tuple[int, Event | None]:
-        message = slot.receive()
-        while message == worker.BEAT:
+        """The next event of a worker, after the beats before it, and the place of its trial."""
+        while (message := slot.receive()) is not None:
+            try:
+                row, told = events.decode(message)
+            except ValidationError:  # a trial that writes into our pipe is no reason to end the others
+                slot.lost = True
+                break
+            slot.lost = slot.lost or row not in slot.runs
+            if slot.lost:
+                break
+            if not isinstance(told, Beat):
+                return row, told
             for run in slot.runs.values():
                 run.sign()
-            message = slot.receive()
-        try:
-            row, event = (0, None) if message is None else events.decode(message)
-        except ValidationError:  # a trial that writes into our pipe is no reason to end the others
-            slot.lost = True
-            return 0, None
-        slot.lost = slot.lost or (event is not None and row not in slot.runs)
-        return row, None if slot.lost else event
+            self.on_beat(slot.runs[row].trial, told)
+        return 0, None
 
     def _lost(self, slot: Worker, reason: str) -> Iterator[tuple[Trial, Event]]:
         """End a worker; its trials are tried again from their checkpoints, or have failed."""
@@ -297,8 +305,20 @@ class ProcessExecutor:
         # until it ignores Ctrl-C itself, the child would answer one with a traceback
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            process.start()
+            with _without_main():
+                process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
         return Worker(process, ours)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A spawned process would run the main module again, which may be a script that launches, and serves no worker."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

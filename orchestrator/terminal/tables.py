@@ -15,7 +15,8 @@ from orchestrator.ranking import Standing
 from orchestrator.spec.form import Metric
 from orchestrator.status import Status
 from orchestrator.table import Table
-from orchestrator.terminal.display import STYLES
+from orchestrator.terminal.consoles import PIPE_WIDTH, has_ascii_alone
+from orchestrator.terminal.view import STYLES, view
 from orchestrator.trial import Outcome
 
 MOST_NEAR = 5
@@ -93,12 +94,19 @@ def print_best(
 
 
 def print_status(console: Console, sweeps: Sequence[Status]) -> None:
-    """A row for each sweep: its trials by outcome, what runs now, and the time left."""
+    """A row for each sweep: its trials by outcome, the time left, the best; and below, what runs now."""
     table = RichTable(box=box.SIMPLE_HEAD)
-    for column in ("sweep", *Outcome, "running", "left", "now"):
-        table.add_column(str(column), overflow="fold")
+    for column in ("sweep", *Outcome, "running", "left", "best"):
+        table.add_column(str(column))
     for sweep in sweeps:
-        counts = [str(sweep.count(outcome)) for outcome in Outcome]
+        counts = [str(sweep.outcomes.get(outcome, 0)) for outcome in Outcome]
         left = "" if sweep.seconds_left is None else duration(sweep.seconds_left)
-        table.add_row(sweep.name, *counts, str(len(sweep.running)), left, Text(", ".join(sweep.running)))
-    console.print(table)
+        best = f"{sweep.best.metric.name} {sweep.best.value:.5g}: {sweep.best.label}" if sweep.best else ""
+        table.add_row(sweep.name, *counts, str(len(sweep.running)), left, Text(best))
+    fits = console.measure(table, options=console.options.update(max_width=PIPE_WIDTH)).maximum <= console.width
+    if fits:
+        console.print(table)
+    for sweep in sweeps:
+        if sweep.running or not fits:
+            lines = view(sweep, console.width, plain=has_ascii_alone(console))
+            console.print(*lines, sep="\n")

@@ -28,7 +28,7 @@ from orchestrator.paths import SQLITE, redacted, sqlite_path
 from orchestrator.printable import in_a_line
 from orchestrator.record import Record
 from orchestrator.spec.form import Metric
-from orchestrator.status import Status
+from orchestrator.status import Point
 from orchestrator.trial import Outcome
 
 PARENT = "mlflow.parentRunId"
@@ -140,12 +140,11 @@ class Store:
         return runs[0] if runs else None
 
     @says_what_mlflow_says
-    def status(self, name: str) -> Status:
-        """How far a sweep is."""
+    def total(self, name: str) -> int:
+        """How many trials the last launch of a sweep was to bring to a result."""
         experiment = self.experiment(name)
         parent = self.parent(experiment) if experiment else None
-        asked = parent.data.tags.get(ASKED, "0") if parent else "0"
-        return Status(name, self.records(name), int(asked))
+        return int(parent.data.tags.get(ASKED, 0)) if parent else 0
 
     @says_what_mlflow_says
     def asked(self, name: str) -> Asked:
@@ -160,6 +159,21 @@ class Store:
     @says_what_mlflow_says
     def records(self, name: str) -> list[Record]:
         """Every trial of a sweep, in the order in which they were first started."""
+        return self._found(name)
+
+    @says_what_mlflow_says
+    def news(self, name: str, since: float) -> list[Record]:
+        """The trials of a sweep that run now, and those that have ended since then (seconds since 1970)."""
+        running = self._found(name, " and attributes.status = 'RUNNING'")
+        return [*running, *self._found(name, f" and attributes.end_time >= {int(since * 1000)}")]
+
+    @says_what_mlflow_says
+    def curve(self, run_id: str, metric: str) -> list[Point]:
+        """A metric of a run by epoch."""
+        told = self.client.get_metric_history(run_id, metric)
+        return [(point.step, point.value, point.timestamp / 1000) for point in told if point.step > 0]
+
+    def _found(self, name: str, filtered: str = "") -> list[Record]:
         experiment = self.experiment(name)
         parent = self.parent(experiment) if experiment else None
         if experiment is None or parent is None:
@@ -168,7 +182,7 @@ class Store:
             functools.partial(
                 self.client.search_runs,
                 [experiment.experiment_id],
-                f"tags.`{PARENT}` = '{parent.info.run_id}'",
+                f"tags.`{PARENT}` = '{parent.info.run_id}'{filtered}",
                 ViewType.ACTIVE_ONLY,
                 order_by=["attributes.start_time ASC"],
             )
