@@ -48,6 +48,7 @@ def launch(
     for warning in spec.warnings:
         stderr().print(warning, soft_wrap=True, markup=False)
 
+    from orchestrator.notification import notifying
     from orchestrator.sweep import Settings
     from orchestrator.sweep import launch as run
     from orchestrator.terminal.display import display_for
@@ -55,13 +56,15 @@ def launch(
 
     settings = Settings(paths.tracking_uri(tracking_uri), executor.value, workers, trial_timeout)
     display = display_for(spec, console, quiet)
-    launched = run(spec, settings, display)
-    print_results(console, launched.table)
-    if launched.boundary:
-        print_boundary(console, launched.boundary)
-    if launched.interrupted:
-        hint = f"interrupted; go on with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}"
-    else:
-        hint = f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}"
-    console.print(hint, soft_wrap=True, markup=False, highlight=False)
+    with notifying(spec, settings.uri, display.course) as end:
+        launched = run(spec, settings, display)
+        end.exit_status = launched.exit_status
+        print_results(console, launched.table)
+        if launched.boundary:
+            print_boundary(console, launched.boundary)
+        if launched.interrupted:
+            hint = f"interrupted; go on with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}"
+        else:
+            hint = f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}"
+        console.print(hint, soft_wrap=True, markup=False, highlight=False)
     raise typer.Exit(launched.exit_status)

@@ -2,6 +2,6 @@
 
 from orchestrator.spec.load import load, nearest
 from orchestrator.spec.source import text_of
-from orchestrator.spec.sweep_spec import Reference, ReferenceRow, SweepSpec
+from orchestrator.spec.sweep_spec import OnFinish, Reference, ReferenceRow, SweepSpec
 
-__all__ = ["Reference", "ReferenceRow", "SweepSpec", "load", "nearest", "text_of"]
+__all__ = ["OnFinish", "Reference", "ReferenceRow", "SweepSpec", "load", "nearest", "text_of"]

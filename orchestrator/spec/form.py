@@ -101,6 +101,19 @@ class Boundary(Form):
     ] = 0.05
 
 
+class OnFinish(Form):
+    """Who is told when a launch has ended, however it did: one of the two gets a summary as JSON."""
+
+    run: Annotated[
+        str | list[str] | None,
+        Field(
+            description="A command and its arguments, which finds the summary on its standard input; run without a "
+            "shell, for at most a minute."
+        ),
+    ] = None
+    post: Annotated[str | None, Field(description="A URL, to which the summary is posted.")] = None
+
+
 class SweepFile(Form):
     """A sweep over the parameters of a trial function."""
 
@@ -149,6 +162,9 @@ class SweepFile(Form):
             "GPUs; the trial function has to offer it.",
         ),
     ] = 1
+    on_finish: Annotated[
+        OnFinish | None, Field(description="Whom to tell when a launch has ended: {run: COMMAND} or {post: URL}.")
+    ] = None
     reuse: Annotated[bool, Field(description="Take over trials that another sweep of the store has finished.")] = False
     program: Annotated[Any, Field(description="W&B's; ignored.")] = None
     command: Annotated[Any, Field(description="W&B's; ignored.")] = None

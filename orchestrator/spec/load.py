@@ -2,11 +2,13 @@
 
 import difflib
 import json
+import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -29,7 +31,7 @@ from orchestrator.spec.form import (
     is_name,
 )
 from orchestrator.spec.source import Location, Source, note, read, scalar
-from orchestrator.spec.sweep_spec import Reference, ReferenceRow, SweepSpec
+from orchestrator.spec.sweep_spec import OnFinish, Reference, ReferenceRow, SweepSpec
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.trial import Outcome, Params
 from orchestrator.trial_function import FunctionError, Parameter, TrialFunction
@@ -37,6 +39,7 @@ from orchestrator.trial_function import FunctionError, Parameter, TrialFunction
 DEFAULT_METRIC = Metric(name="val_ssim", goal="maximize")
 ALIASES = {"bayes": "tpe"}
 OF_THE_LOSS = ("_loss", "_recon")
+KINDS = ("int", "float", "str", "list[str]")  # as pydantic names those of a union, among the keys
 PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 F = TypeVar("F", bound=Form)
 
@@ -109,6 +112,7 @@ class _Checker:
         self._check_method(method, form, domains, varying)
         stacking = self._stacking(method, form, function)
         reference = self._reference(form, function)
+        on_finish = self._on_finish(form)
         name = self.source.path.stem if form.name is None else form.name
         if not is_name(name):
             self._mistake(
@@ -138,6 +142,7 @@ class _Checker:
             stall_seconds=form.stall_seconds,
             stacking=stacking,
             reuse=form.reuse,
+            on_finish=on_finish,
             warnings=warnings,
         )
 
@@ -153,7 +158,7 @@ class _Checker:
             return kind.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
             for problem in error.errors():
-                where = tuple(part for part in problem["loc"] if part not in ("int", "float"))
+                where = tuple(part for part in problem["loc"] if part not in KINDS)
                 message = problem["msg"][0].lower() + problem["msg"][1:]
                 if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
                     message = f"unknown key; {nearest(str(where[-1]), _keys(kind, where))}"
@@ -389,6 +394,23 @@ class _Checker:
                 self._mistake(here, "is neither a parameter, nor `outcome`, nor a metric with its number")
         return ReferenceRow(params, metrics, outcome)
 
+    def _on_finish(self, form: SweepFile) -> OnFinish | None:
+        if form.on_finish is None:
+            return None
+        command, url = form.on_finish.run, form.on_finish.post
+        if (command is None) == (url is None):
+            self._mistake(("on_finish",), "wants either `run`, a command, or `post`, a URL")
+        if url is not None and not _is_url(url):
+            self._mistake(("on_finish", "post"), "is no URL of the form https://host/path")
+        try:
+            words = shlex.split(command) if isinstance(command, str) else command or []
+        except ValueError as error:
+            self._mistake(("on_finish", "run"), f"cannot be taken apart: {str(error).lower()}")
+            return None
+        if command is not None and not (words and words[0]):
+            self._mistake(("on_finish", "run"), "names no command")
+        return OnFinish(tuple(words), url or "")
+
     def _known(self, kind: Callable[[Any], Outcome], value: Any, location: Location) -> Outcome | None:
         try:
             return kind(value)
@@ -408,6 +430,14 @@ def _keys(kind: type[Form], location: Location) -> list[str]:
         reference = next((option["$ref"] for option in node.get("anyOf", [node]) if "$ref" in option), None)
         keys = schema["$defs"][reference.rsplit("/", 1)[1]]["properties"] if reference else {}
     return list(keys)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of brackets and ports
+        return False
 
 
 def _quoted(message: str) -> list[str]:

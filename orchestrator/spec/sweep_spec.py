@@ -30,6 +30,14 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class OnFinish:
+    """What a launch that has ended is told to: a command with its arguments, or a URL."""
+
+    command: tuple[str, ...] = ()
+    url: str = ""
+
+
+@dataclass(frozen=True)
 class SweepSpec:
     """A sweep, validated: every value is of its parameter's type and within its range."""
 
@@ -51,4 +59,5 @@ class SweepSpec:
     stall_seconds: float
     stacking: Stacking
     reuse: bool
+    on_finish: OnFinish | None
     warnings: tuple[str, ...]

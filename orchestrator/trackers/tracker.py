@@ -14,7 +14,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Event, Finished, Started
-from orchestrator.paths import LOG_FILE, sqlite_path, work_folder
+from orchestrator.paths import LOG_FILE, redacted, sqlite_path, work_folder
 from orchestrator.provenance import provenance
 from orchestrator.record import PROPOSALS, Record
 from orchestrator.spec import SweepSpec
@@ -94,7 +94,7 @@ class Tracker(Store):
             FILE: str(self.spec.source.path.absolute()),
         }
         self.client.log_batch(self.parent_id, tags=tags_of(tags))
-        self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
+        self.client.log_text(self.parent_id, redacted(self.spec.source.text), "sweep.yaml")
         self._records = self._known()
         if self._settle():
             self._records = self._known()
