@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import sys
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -9,6 +11,7 @@ from typer._click.exceptions import UsageError  # click's, which typer brings al
 
 from orchestrator.commands.best import best
 from orchestrator.commands.dashboard import dashboard
+from orchestrator.commands.init import init
 from orchestrator.commands.launch import launch
 from orchestrator.commands.plan import plan
 from orchestrator.commands.report import report
@@ -28,6 +31,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; mistakes of the user come out as lines on stderr and an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # where letters are missing, they are no reason to fail
+            stream.reconfigure(errors="replace")
     try:
         sys.exit(app(standalone_mode=False))
     except UsageError as error:
@@ -50,8 +56,23 @@ def options(
         raise typer.Exit
 
 
-for call in (launch, plan, status, best, report, dashboard, ui, schema):
-    app.command()(call)
+EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
+    launch: (
+        "sweep launch sweeps/quickstart.yaml",
+        "sweep launch sweeps/report/var.yaml --set epochs=3 --workers 2",
+        "sweep launch var.yaml --quiet > result.txt",
+    ),
+    plan: ("sweep plan sweeps/report/var.yaml", "sweep plan var.yaml --set dataset=digits"),
+    init: ("sweep init", "sweep init lr.yaml --from report/learning_rate"),
+    status: ("sweep status", "sweep status var --watch"),
+    best: ("sweep best best_var",),
+    report: ("sweep report var",),
+    dashboard: ("sweep dashboard best_var --port 8081",),
+    ui: ("sweep ui", "sweep ui --tracking-uri http://127.0.0.1:5000"),
+    schema: ("sweep schema > sweep.schema.json",),
+}
+for call, examples in EXAMPLES.items():
+    app.command(epilog="\n".join(["Examples:", *examples]))(call)
 
 
 def _say_error(error: SweepError) -> int:

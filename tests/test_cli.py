@@ -1,10 +1,14 @@
 import importlib.metadata
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
+
+from orchestrator.cli import app
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -41,6 +45,19 @@ def test_the_version_is_that_of_the_libraries_too(command: Sweep) -> None:
     assert lines == [
         f"{name} {importlib.metadata.version(name)}" for name in ("vae-sweeps", "torch", "mlflow", "optuna")
     ]
+
+
+def test_every_call_has_examples_that_can_be_typed() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    for name, call in group.commands.items():
+        heading, *examples = (call.epilog or "").splitlines()
+        assert heading == "Examples:"
+        assert examples
+        for example in examples:
+            program, called, *arguments = shlex.split(example.partition(" > ")[0])
+            assert (program, called) == ("sweep", name)
+            call.make_context(name, arguments).close()
 
 
 @pytest.mark.parametrize("name", ["launch", "plan"])

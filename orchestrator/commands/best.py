@@ -3,20 +3,17 @@
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from orchestrator import paths
 from orchestrator.commands import again
 from orchestrator.commands.lookup import store, wanted
-from orchestrator.commands.options import TrackingUri
+from orchestrator.commands.options import Sweep, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.terminal.consoles import stdout
 
 
 def best(
-    sweep: Annotated[str, typer.Argument(metavar="FILE or NAME")],
+    sweep: Sweep,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Show a sweep's best configuration, with its interval over seeds, and the command that runs it again."""

@@ -7,12 +7,12 @@ import typer
 
 from orchestrator import paths
 from orchestrator.commands.lookup import is_file, store, wanted
-from orchestrator.commands.options import TrackingUri
+from orchestrator.commands.options import Sweep, TrackingUri
 from orchestrator.errors import InputError
 
 
 def dashboard(
-    sweep: Annotated[str, typer.Argument(metavar="FILE or NAME")],
+    sweep: Sweep,
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8080,
 ) -> None:

@@ -6,8 +6,13 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.commands.lookup import known
 from orchestrator.errors import InputError
 
+Sweep = Annotated[
+    str,
+    typer.Argument(metavar="FILE or NAME", help="A sweep's YAML file, or its name in the store.", autocompletion=known),
+]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The sweep's YAML file.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter to a constant.")]
 DataDir = Annotated[

@@ -1,12 +1,10 @@
 """`sweep schema`."""
 
-import json
-
 import typer
 
 
 def schema() -> None:
     """Print the JSON Schema of sweep files, for editors."""
-    from orchestrator.schema import schema as make
+    from orchestrator.schema import text
 
-    typer.echo(json.dumps(make(), indent=2))
+    typer.echo(text(), nl=False)

@@ -48,7 +48,7 @@ class ValueForm(Form):
     """A constant, as W&B writes it."""
 
     value: Annotated[Any, Field(description="The one value.")]
-    distribution: Literal["constant"] | None = None
+    distribution: Annotated[Literal["constant"] | None, Field(description="W&B's; says no more.")] = None
 
 
 class ValuesForm(Form):
@@ -58,7 +58,9 @@ class ValuesForm(Form):
     probabilities: Annotated[
         list[Share] | None, Field(description="How often random draws each value; they add up to 1.")
     ] = None
-    distribution: Literal["categorical", "categorical_w_probabilities"] | None = None
+    distribution: Annotated[
+        Literal["categorical", "categorical_w_probabilities"] | None, Field(description="W&B's; says no more.")
+    ] = None
 
 
 class RangeForm(Form):
