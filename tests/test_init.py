@@ -85,7 +85,9 @@ def test_without_anybody_to_ask_it_says_what_to_do(folder: Path, command: Sweep)
 def test_questions_make_a_file_that_plans(folder: Path) -> None:
     answers = {
         "What is to vary": "var, lrr",
-        "did you mean lr?": "var, lr",
+        "did you mean lr?": "precision, var, lr",
+        "[fp32, bf16]": "fp32..bf16",
+        "a range is for numbers": "fp32",
         "[0.5, 0.25, 0.125]": "0.5, abc",
         "Error: input should be a valid number": "0.5, 0.25",
         "[0.01, 0.005, 0.0025]": "1e-3..1e-2",

@@ -1,6 +1,7 @@
 """The questions of `sweep init`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import typer
@@ -35,7 +36,7 @@ def ask(known: Parameters) -> tuple[dict[str, Any], dict[str, Any]]:
         name: _ask(
             f"{name}: values separated by commas, or MIN..MAX",
             _suggested(known[name]),
-            lambda text, name=name: _domain(text, known[name]),  # type: ignore[misc]
+            partial(_domain, parameter=known[name]),
         )
         for name in names
     }
@@ -52,9 +53,8 @@ def ask(known: Parameters) -> tuple[dict[str, Any], dict[str, Any]]:
         keys |= {"seeds": list(range(seeds))} if seeds > 1 and "seed" not in names else {}
     for name in ("dataset", "epochs"):
         if name not in names:
-            parameters[name] = _ask(
-                name.capitalize(), str(known[name].default), lambda text, name=name: _value(text, known[name])
-            )  # type: ignore[misc]
+            default = str(known[name].default)
+            parameters[name] = _ask(name.capitalize(), default, partial(_value, parameter=known[name]))
     return keys, parameters
 
 
@@ -91,9 +91,11 @@ def _names(text: str, known: Mapping[str, Parameter]) -> list[str]:
 def _domain(text: str, parameter: Parameter) -> dict[str, Any]:
     if ".." not in text:
         return {"values": list(dict.fromkeys(_value(part, parameter) for part in text.split(",")))}
+    if not parameter.is_number:
+        raise ValueError("a range is for numbers; name the values")
     low, high = (_value(part, parameter) for part in text.split("..", 1))
     form: dict[str, Any] = {"min": low, "max": high}
-    if parameter.is_number and low > 0 and high >= WIDE * low:
+    if low > 0 and high >= WIDE * low:
         form["distribution"] = "log_uniform_values"
     domain_of(RangeForm.model_validate(form), parameter)
     return form

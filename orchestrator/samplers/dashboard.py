@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import optuna
+from optuna import Study as Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage
@@ -91,6 +92,13 @@ class Mirror:
             return False
 
 
+def study(spec: SweepSpec, records: Iterable[Record]) -> Study:
+    """What the store has of a sweep, as a study."""
+    mirror = Mirror(spec)
+    mirror.show(records)
+    return optuna.load_study(study_name=spec.name, storage=mirror.storage)
+
+
 def axes(spec: SweepSpec) -> dict[str, BaseDistribution]:
     """The parameters that vary, each with the values that it may take; numbers are drawn on an axis of numbers."""
     found: dict[str, BaseDistribution] = {}
@@ -100,9 +108,10 @@ def axes(spec: SweepSpec) -> dict[str, BaseDistribution]:
             found[name] = FloatDistribution(domain.low, domain.high, log=domain.log)
         else:
             choices[name] = list(domain.values)
-    for row in (*spec.zipped, *spec.configs):
-        for name, value in row.items():
-            choices.setdefault(name, []).append(value)
+    for rows in (spec.zipped, spec.configs):
+        for name in dict.fromkeys(name for row in rows for name in row):
+            default = spec.function.parameters[name].default  # of rows that leave it out
+            choices.setdefault(name, []).extend(row.get(name, default) for row in rows)
     for name, values in choices.items():
         if len({repr(value) for value in values}) > 1:
             found[name] = _axis(values)
