@@ -78,6 +78,12 @@ class Account:
         show(error)
         self.end_with(error)
 
+    def prune(self, reason: str) -> None:
+        """Let it end here, unless it has come to an end by itself."""
+        self.watcher.recall()
+        margin = self.watcher.margin if self.watcher.epoch > 1 else None
+        self.end = self.end or self._explosion() or Finished(Outcome.PRUNED, reason=reason, margin=margin)
+
     def end_with(self, error: BaseException) -> None:
         """Take what was raised and has been printed."""
         is_ours = isinstance(error, ExplodedError)

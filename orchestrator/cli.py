@@ -66,7 +66,7 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     init: ("sweep init", "sweep init lr.yaml --from report/learning_rate"),
     status: ("sweep status", "sweep status var --watch"),
     best: ("sweep best best_var",),
-    report: ("sweep report var",),
+    report: ("sweep report var", "sweep report sweeps/report/*.yaml"),
     dashboard: ("sweep dashboard best_var --port 8081",),
     ui: ("sweep ui", "sweep ui --tracking-uri http://127.0.0.1:5000"),
     schema: ("sweep schema > sweep.schema.json",),

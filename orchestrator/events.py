@@ -63,8 +63,8 @@ class Explosion:
 class Finished:
     """The end, so many seconds after the last whole epoch.
 
-    `metrics` are the final ones; `reason` says why a trial failed, in a line; `at` is in seconds since 1970; `margin`
-    says how far beyond an explosion the trial was, as `divergence.margin` tells it.
+    `metrics` are the final ones; `reason` says why a trial failed or was pruned, in a line; `at` is in seconds since
+    1970; `margin` says how far beyond an explosion the trial was, as `divergence.margin` tells it.
     """
 
     outcome: Outcome

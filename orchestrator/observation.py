@@ -11,11 +11,15 @@ from orchestrator.trial import Outcome
 
 @dataclass(frozen=True)
 class Observation:
-    """How a trial ended, its value of the metric, and how far beyond an explosion it was."""
+    """How a trial ended, its value of the metric, how far beyond an explosion it was, and after which epoch it ended.
+
+    Of what was pruned, the value is the last.
+    """
 
     outcome: Outcome
     value: float | None = None
     margin: float | None = None
+    epoch: int = 0
 
     @classmethod
     def of_events(cls, metric: Metric, events: Iterable[Event]) -> "Observation":
@@ -25,17 +29,22 @@ class Observation:
         """
         best = max if metric.goal == "maximize" else min
         by_epoch: list[float] = []
-        end = Finished(Outcome.FAILED)
+        end, epoch = Finished(Outcome.FAILED), 0
         for event in events:
-            if isinstance(event, Progress) and metric.name in event.metrics:
-                by_epoch.append(event.metrics[metric.name])
+            if isinstance(event, Progress):
+                epoch = max(epoch, event.epoch)
+                by_epoch += [event.metrics[metric.name]] if metric.name in event.metrics else []
             elif isinstance(event, Finished):
                 end = event
-        return cls(end.outcome, best(by_epoch, default=end.metrics.get(metric.name)), end.margin)
+        if end.outcome is Outcome.PRUNED:
+            return cls(end.outcome, by_epoch[-1] if by_epoch else None, end.margin, epoch)
+        return cls(end.outcome, best(by_epoch, default=end.metrics.get(metric.name)), end.margin, epoch)
 
     @classmethod
     def of_record(cls, metric: Metric, record: Record) -> "Observation | None":
         """The same from what the store has of a trial, or None where that is no result."""
         if record.outcome is None or not record.outcome.is_result:
             return None
-        return cls(record.outcome, record.value(metric), record.metrics.get(MARGIN))
+        last = record.metrics.get(metric.name)  # MLflow's metrics are the last
+        value = last if record.outcome is Outcome.PRUNED else record.value(metric)
+        return cls(record.outcome, value, record.metrics.get(MARGIN), record.last_epoch or 0)

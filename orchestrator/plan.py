@@ -59,7 +59,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         own = reader.records(spec.name)
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
-    reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_result}
+    reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_reusable}
     trials: Sequence[Trial]
     if spec.method in LISTED:
         expansion = expand(spec)

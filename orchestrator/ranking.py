@@ -1,17 +1,34 @@
 """Configurations of a sweep by their metric, over their seeds."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from orchestrator.record import Record
 from orchestrator.spec.form import Metric
 from orchestrator.trial import Outcome, Params
 
 CONFIDENCE = 0.95
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Half of the mean's 95% interval, by Student's t; None of a single value."""
+    n = len(values)
+    if n < 2:
+        return None
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(values) / math.sqrt(n)
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The 95% interval of a rate of which count of total were seen (E. B. Wilson, JASA 22:209, 1927)."""
+    z = float(ndtri((1 + CONFIDENCE) / 2))
+    centre = count + z * z / 2
+    half = z * math.sqrt(count * (total - count) / total + z * z / 4)
+    return max(0.0, (centre - half) / (total + z * z)), min(1.0, (centre + half) / (total + z * z))
 
 
 @dataclass(frozen=True)
@@ -21,6 +38,7 @@ class Standing:
     params: Params
     values: Sequence[float]  # of the metric, of the seeds that completed
     exploded: int
+    pruned: int = 0
 
     @property
     def mean(self) -> float:
@@ -28,11 +46,8 @@ class Standing:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the mean's 95% interval, by Student's t; None of a single seed."""
-        n = len(self.values)
-        if n < 2:
-            return None
-        return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(self.values) / math.sqrt(n)
+        """Half of the mean's 95% interval; None of a single seed."""
+        return half_width(self.values)
 
     def overlaps(self, other: "Standing") -> bool:
         """Whether seeds do not tell the two apart: their intervals meet, or one of them has none."""
@@ -42,15 +57,20 @@ class Standing:
 
 
 def ranking(records: Iterable[Record], metric: Metric) -> list[Standing]:
-    """The configurations of which a seed has completed, best first."""
+    """The configurations of which a seed has completed, best first; last those of which another was pruned.
+
+    What the pruned seeds would have come to is not in the mean.
+    """
     by_config: dict[str, list[Record]] = {}
     for record in records:
-        if record.outcome in (Outcome.COMPLETED, Outcome.EXPLODED):
+        if record.outcome and record.outcome.is_result:
             by_config.setdefault(record.tags["config_key"], []).append(record)
     standings = []
     for replicates in by_config.values():
         completed = [record for record in replicates if record.outcome is Outcome.COMPLETED]
         values = [value for record in completed if (value := record.value(metric)) is not None]
         if values:
-            standings.append(Standing(replicates[0].params, values, len(replicates) - len(completed)))
-    return sorted(standings, key=lambda standing: standing.mean, reverse=metric.goal == "maximize")
+            count = Counter(record.outcome for record in replicates)
+            standings.append(Standing(replicates[0].params, values, count[Outcome.EXPLODED], count[Outcome.PRUNED]))
+    sign = -1 if metric.goal == "maximize" else 1
+    return sorted(standings, key=lambda standing: (standing.pruned > 0, sign * standing.mean))

@@ -50,8 +50,9 @@ class Record:
 
     @property
     def remark(self) -> str:
-        """What is to be said of its end: why it exploded or failed, or that it learned nothing."""
-        told = (self.tags[k] for k in ("explosion.reason", "failure.reason", "diagnosis") if k in self.tags)
+        """What is to be said of its end: why it exploded, failed or was pruned, or that it learned nothing."""
+        kinds = ("explosion.reason", "failure.reason", "pruned.reason", "diagnosis")
+        told = (self.tags[kind] for kind in kinds if kind in self.tags)
         return in_a_line(next(told, ""))
 
     def value(self, metric: Metric) -> float | None:

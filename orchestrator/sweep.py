@@ -2,15 +2,15 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import journal, samplers
+from orchestrator import journal, pruners, samplers
 from orchestrator.boundary import Boundary
 from orchestrator.errors import InputError, StoreError, SweepError
-from orchestrator.events import Event, Finished, Started
+from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
@@ -19,6 +19,7 @@ from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share
 from orchestrator.observation import Observation
 from orchestrator.paths import redacted
+from orchestrator.pruners import Pruner
 from orchestrator.record import Record
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec, nearest
@@ -82,7 +83,9 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 history = insist(lambda: tracker.open(sampler.total))
             recorder = Recorder(tracker, workspace, display.say)
             try:
-                news = _Launch(spec, sampler, settings, interrupt, tracker, recorder, workspace, display).run(history)
+                news = _Launch(
+                    spec, sampler, pruners.of(spec), settings, interrupt, tracker, recorder, workspace, display
+                ).run(history)
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
@@ -147,6 +150,7 @@ class Failures:
 class _Launch:
     spec: SweepSpec
     sampler: Sampler
+    pruner: Pruner
     settings: Settings
     interrupt: Interrupt
     tracker: Tracker
@@ -167,15 +171,16 @@ class _Launch:
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
         self._tell_of_what_is_left_out(history)
-        done = 0
-        for trial in self.sampler.trials:
-            record = history.get(trial.trial_key)
-            if record and record.outcome and record.outcome.is_result:
-                self.workspace.remove(trial)
-                done += 1
+        known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
+        ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
+        for trial, _ in ended:
+            self.workspace.remove(trial)
+        done = len(ended)
         self.display.begin(self.sampler.total, self.sampler.trials, history)
         if not self.sampler.has_more or self.interrupt.requested:
             return bool(reused)
+        with self.interrupt.raising():
+            self._tell_the_pruner(ended)
         with self._executor(max(1, self.sampler.total - done)) as executor:
             self.display.say("looking at the data")
             executor.prepare(self.sampler.examples())
@@ -187,6 +192,20 @@ class _Launch:
             self.display.say(f"there is nothing new to propose after {len(self.sampler.trials)} trials")
         return True
 
+    def _tell_the_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
+        """Tell it what trials told that had their result before; those in flight are told of when they go on."""
+        if self.spec.early_terminate is None or not ended:
+            return
+        metric = (self.spec.early_terminate.metric or self.spec.metric).name
+        self.display.say(f"reading the {metric} of {len(ended)} trials")
+        curves = insist(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
+        for trial, record in ended:
+            if record.outcome is Outcome.COMPLETED and metric not in record.metrics:
+                continue  # an older version of the function did not tell it
+            for epoch, value in curves[record.run_id].items():
+                self.pruner.tell(trial, Progress(epoch, {metric: value}, record.began))
+            self.pruner.tell(trial, Finished(record.outcome or Outcome.FAILED, record.metrics))
+
     def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
         failures = Failures()
         while True:
@@ -197,6 +216,7 @@ class _Launch:
                 else:
                     self.workspace.note(trial)
                     executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
+                    self._judge(trial, executor)
             if executor.idle:
                 self.recorder.wait_for_room(lambda: self.interrupt.requested)
                 if not (self._takes_more(failures) and self.sampler.has_more):
@@ -206,6 +226,8 @@ class _Launch:
                 self._take(trial, event)
                 if event.is_final:
                     failures.note(event)
+                elif isinstance(event, Progress):
+                    self._judge(trial, executor)
         if failures.are_too_many:
             raise SweepError(
                 f"{failures.in_a_row} trials in a row failed by one cause: {failures.reason}; "
@@ -215,6 +237,11 @@ class _Launch:
     def _takes_more(self, failures: "Failures") -> bool:
         return self.recorder.has_room and not (self.interrupt.requested or failures.are_too_many)
 
+    def _judge(self, trial: Trial, executor: Executor) -> None:
+        reason = self.pruner.judge(trial)
+        if reason is not None:
+            executor.stop(trial, reason)
+
     def _take(self, trial: Trial, event: Event) -> None:
         if isinstance(event, Finished) and not event.outcome.is_result:
             self._catch_up(trial)
@@ -223,6 +250,7 @@ class _Launch:
             observation = Observation.of_events(self.spec.metric, [*told, event])
             self._check_metric(trial, observation, [*told, event])
             self.sampler.tell(trial, observation)
+        self.pruner.tell(trial, event)
         self.recorder.put(trial, event)
         self.display.show(trial, event)
         if isinstance(event, Started):
@@ -242,6 +270,7 @@ class _Launch:
         for entry in journal.read(self.workspace.of(trial)):
             if isinstance(entry.event, Finished):
                 return entry.event
+            self.pruner.tell(trial, entry.event)
             self.display.recall(trial, entry.event)
             self.recorder.put(trial, entry.event)
         return None
@@ -277,6 +306,7 @@ class _Launch:
             workers=min(shares.workers, pending),
             threads=shares.threads,
             stacking=stacking,
+            asks=self.pruner.judges_epochs,
             gpus=shares.gpus,
             log=self.workspace.log,
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),

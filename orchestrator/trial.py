@@ -25,6 +25,11 @@ class Outcome(StrEnum):
         """Whether a trial that ended so is never run again."""
         return self in (Outcome.COMPLETED, Outcome.EXPLODED, Outcome.PRUNED)
 
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another sweep may take the result over; pruned is a trial only beside others of its own."""
+        return self in (Outcome.COMPLETED, Outcome.EXPLODED)
+
 
 @dataclass(frozen=True)
 class Proposal:

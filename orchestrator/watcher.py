@@ -101,7 +101,7 @@ class Watcher:
 
     def run_ended(self, final: Mapping[str, float]) -> None:
         """The function has returned: what is far away now will not come back."""
-        self._recall(lambda _: True)  # of a trial that was cut off after its last epoch
+        self.recall()
         if not self.rule.enabled or self.explosion:
             return
         epoch = self.epoch - 1
@@ -113,6 +113,12 @@ class Watcher:
         series = [] if self.by_step is None else [(self.by_step, STEPS_AT_END)]
         for one, least in [*series, *((one, 1) for one in self.by_epoch.values())]:
             self.explosion = self.explosion or one.gone(least)
+
+    def recall(self) -> None:
+        """Know what was known when the last epoch ended, of a trial that has been taken up again after that."""
+        self._recall(lambda _: True)
+        for one in (*self.by_epoch.values(), *([self.by_step] if self.by_step else [])):
+            self.explosion = self.explosion or one.gone(one.patience)
 
     def _recall(self, came_before: Callable[[Memory], bool]) -> None:
         """Go on from what was known when the epoch ended from which the trial has been taken up."""

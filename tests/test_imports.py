@@ -20,10 +20,10 @@ FLOORS = [
     {"expansion", "record", "schema", "template", "watcher"},
     {"forecast", "observation", "ranking", "search_space", "journal", "table"},
     {"boundary", "status"},
-    {"account", "course", "figures", "samplers"},
+    {"account", "course", "figures", "pruners", "samplers"},
     {"trackers", "attempt"},
     {"worker"},
-    {"plan", "executors"},
+    {"plan", "executors", "report"},
     {"terminal"},
     {"notification", "sweep"},
     {"api", "commands"},
@@ -32,7 +32,9 @@ FLOORS = [
 ]
 ONLY_IN = {
     "mlflow": ["orchestrator/trackers/"],
-    "optuna": ["orchestrator/samplers"],
+    "optuna": ["orchestrator/samplers", "orchestrator/pruners"],
+    "altair": ["orchestrator/report/"],
+    "jinja2": ["orchestrator/report/"],
     "yaml": ["orchestrator/spec/"],
     "torch": ["models/"],
     "torchvision": ["models/"],

@@ -12,8 +12,10 @@ from orchestrator.errors import InputError
 from orchestrator.observation import Observation
 from orchestrator.record import MARGIN, PROPOSALS, Record
 from orchestrator.samplers import Sampler
-from orchestrator.samplers.search import REPEATS
+from orchestrator.samplers.proposals import Proposals
+from orchestrator.samplers.search import REPEATS, Configuration
 from orchestrator.spec import SweepSpec, load
+from orchestrator.spec.form import Metric
 from orchestrator.trial import Outcome, Trial
 
 GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
@@ -59,6 +61,9 @@ def record(trial: Trial, seen: Observation | None) -> Record:
     if seen is not None and seen.margin is not None:
         metrics[MARGIN] = seen.margin
     tags = {"proposal": PROPOSALS.dump_json(trial.proposal).decode()} if trial.proposal else {}
+    if seen is not None and seen.outcome is Outcome.PRUNED and seen.value is not None:
+        metrics |= {"best_score": seen.value + 1, "score": seen.value}
+        tags["epochs_run"] = str(seen.epoch)
     outcome = None if seen is None else seen.outcome
     return Record(trial.trial_key, trial.trial_key, trial.label, outcome, "", trial.params, metrics, tags)
 
@@ -171,14 +176,61 @@ def test_a_failed_trial_is_tried_again_by_the_next_launch_and_keeps_its_place(sp
     assert again.keys == [failed.keys[2]]
 
 
+def pruned(trial: Trial) -> Observation:
+    """Every other trial is pruned, with a value that looks better than all that complete."""
+    seen = toy(trial)
+    if seen.outcome is Outcome.EXPLODED or trial.proposal is None or trial.proposal.number % 2 == 0:
+        return seen
+    return replace(seen, outcome=Outcome.PRUNED, value=0.5, epoch=1 + trial.proposal.number % 3)
+
+
+@pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "cmaes", "qmc"])
+def test_a_search_of_which_trials_are_pruned_goes_on_as_if_never_cut_off(spec: Load, method: str) -> None:
+    untouched = Search(spec(method)).run(outcome_of=pruned)
+    assert len(untouched.asked) == 14
+    for cut in (2, 7, 12):
+        first = Search(spec(method)).run(cut, outcome_of=pruned)
+        second = Search(spec(method), dict(first.history)).run(outcome_of=pruned)
+        assert first.keys + second.keys == untouched.keys
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_pruned_trials_count_with_what_they_reached(spec: Load, method: str) -> None:
-    search = Search(spec(method)).run(
-        outcome_of=lambda trial: replace(toy(trial), outcome=Outcome.PRUNED, margin=-1.0, value=0.5)
-    )
-    assert len(search.asked) == 14
-    resumed = Search(spec(method), dict(search.history))
-    assert not resumed.sampler.has_more
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+def test_what_was_pruned_is_told_with_its_last_value_and_is_never_the_best(spec: Load, method: str, goal: str) -> None:
+    domains, sign = spec(method).domains, 1 if goal == "maximize" else -1
+    proposals = Proposals(method, Metric(name="score", goal=goal), domains, 0)
+    for value, pruned_at in ((0.5, None), (0.3, 4), (0.9, 2), (0.7, None)):
+        proposals.tell(proposals.ask()[0], sign * value, -1.0, pruned_at)
+    trials = proposals._study.trials
+    if method == "tpe":
+        assert [trial.state.name for trial in trials] == ["COMPLETE", "PRUNED", "PRUNED", "COMPLETE"]
+        assert [trial.intermediate_values for trial in trials[1:3]] == [{4: sign * 0.3}, {2: sign * 0.9}]
+    else:
+        assert [trial.value for trial in trials] == [sign * value for value in (0.5, 0.3, 0.5, 0.7)]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ([("completed", 0.8), ("completed", 0.6)], (0.7, None)),
+        ([("completed", 0.8), ("pruned", 0.2)], (0.5, None)),
+        ([("completed", 0.8), ("pruned", 0.9)], (0.8, None)),
+        ([("completed", 0.8), ("pruned", None)], (0.8, None)),
+        ([("pruned", 0.4), ("pruned", 0.2)], (pytest.approx(0.3), 4)),
+        ([("pruned", None), ("failed", None)], (None, 3)),
+    ],
+)
+def test_a_configuration_of_which_a_seed_was_pruned_looks_no_better_than_it_is(
+    outcomes: list[tuple[str, float | None]], told: tuple[float | None, int | None]
+) -> None:
+    observations = {
+        str(i): Observation(Outcome(outcome), value, -1.0, 3 + i) for i, (outcome, value) in enumerate(outcomes)
+    }
+    for sign, goal in ((1, "maximize"), (-1, "minimize")):
+        signed = {key: replace(one, value=one.value and sign * one.value) for key, one in observations.items()}
+        configuration = Configuration({}, 0, [], signed)
+        value = configuration.value(Metric(name="score", goal=goal))
+        assert (value and sign * value, configuration.pruned_at) == told
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator import paths
-from orchestrator.commands.lookup import known, store, wanted
+from orchestrator.commands.lookup import is_live, known, store, wanted
 from orchestrator.commands.options import TrackingUri
 from orchestrator.terminal.consoles import stdout
 
@@ -34,15 +34,8 @@ def status(
     def look() -> Sequence["Status"]:
         for one in reader.sweeps() if name is None else [name]:
             followers.setdefault(one, Follower(reader, one))
-        return [follower.status(_is_live(uri, one)) for one, follower in followers.items()]
+        return [follower.status(is_live(uri, one)) for one, follower in followers.items()]
 
     if watch:
         keep_current(stdout(), look)
     print_status(stdout(), look())
-
-
-def _is_live(uri: str, sweep: str) -> bool:
-    """Whether a launch of the sweep may be at work: of a server's sweeps only their own machine knows."""
-    from orchestrator.workspace import Workspace
-
-    return paths.sqlite_path(uri) is None or Workspace(uri, sweep).is_held()

@@ -38,6 +38,12 @@ class Executor(Protocol):
             threads: None leaves the executor's number.
         """
 
+    def stop(self, trial: Trial, reason: str) -> None:
+        """Have a trial end as pruned, for this reason.
+
+        It ends after the epoch that `events` tells of at this moment, or where it was only submitted, before it begins.
+        """
+
     def events(self) -> Iterator[tuple[Trial, Event]]:
         """Wait until something happens, and tell it."""
 

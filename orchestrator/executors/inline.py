@@ -37,6 +37,7 @@ class InlineExecutor:
         self.stacking = stacking
         self.on_beat = on_beat
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
+        self._stops: dict[int, str] = {}
 
     def __enter__(self) -> "InlineExecutor":
         machine.keep_freed_memory()
@@ -71,11 +72,15 @@ class InlineExecutor:
         task = attempt.Task(
             trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place
         )
+        self._stops = {}
 
         def beat(_: int, step: int, loss: float) -> None:
             self.on_beat(trial, Beat(step, loss if math.isfinite(loss) else None))
 
-        self._running = (trial, attempt.run(task, self.stacking.width, beat))
+        self._running = (trial, attempt.run(task, self.stacking.width, beat, self._stops))
+
+    def stop(self, trial: Trial, reason: str) -> None:
+        self._stops[0] = reason
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self._running is None:

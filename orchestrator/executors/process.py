@@ -88,6 +88,7 @@ class ProcessExecutor:
         workers: int,
         threads: int,
         stacking: Stacking = UNSTACKED,
+        asks: bool = False,
         log: Path = Path(os.devnull),
         gpus: Sequence[str] = (),
         limits: Limits | None = None,
@@ -98,6 +99,7 @@ class ProcessExecutor:
         self.interrupt = interrupt
         self.threads = threads
         self.stacking = stacking
+        self.asks = asks  # whether trials wait after each epoch until it is known whether they are stopped
         self.log = log  # of what workers print outside trials
         self.gpus = gpus
         self.limits = limits or Limits()
@@ -154,6 +156,10 @@ class ProcessExecutor:
         task = Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place)
         self._waiting.append(Run(trial, task, self.limits))
 
+    def stop(self, trial: Trial, reason: str) -> None:
+        runs = [*self._waiting, *(run for slot in self._busy() for run in slot.runs.values())]
+        next(run for run in runs if run.trial is trial).stop = reason
+
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self.interrupt.requested:
             waiting, self._waiting = self._waiting, []
@@ -174,8 +180,14 @@ class ProcessExecutor:
             for _ in range(MOST_AT_ONCE):
                 told = [*self._events(slot)]
                 yield from told
+                self._answer_epochs(slot, told)
                 if not (told and slot.runs):
                     break
+
+    def _answer_epochs(self, slot: Worker, told: Sequence[tuple[Trial, Event]]) -> None:
+        for trial in (trial for trial, event in told if self.asks and isinstance(event, Progress)):
+            row, run = next((row, run) for row, run in slot.runs.items() if run.trial is trial)
+            slot.send(worker.Verdict(row, run.stop))
 
     def _answer(self, asked: Worker) -> str | None:
         """What a worker answers, or None where it dies or the sweep is interrupted first."""
@@ -220,7 +232,8 @@ class ProcessExecutor:
         for run in stack:
             run.begin()
         slot.runs = dict(enumerate(stack))
-        slot.send(worker.Stack([run.task for run in stack], self.stacking.width))
+        stops = {row: run.stop for row, run in slot.runs.items() if run.stop is not None}
+        slot.send(worker.Stack([run.task for run in stack], self.stacking.width, stops, self.asks))
 
     def _events(self, slot: Worker) -> Iterator[tuple[Trial, Event]]:
         """What a busy worker tells by now: an event, the ends of its trials, or nothing."""

@@ -68,6 +68,7 @@ class Proposals:
         self.sign = 1 if metric.goal == "maximize" else -1
         self._study = optuna.create_study(direction=metric.goal)
         self._open: dict[int, Trial] = {}
+        self._best: float | None = None  # of what was not pruned
         self._worst: float | None = None
         self._untold: list[tuple[Trial, float]] = []  # explosions, as long as there is no value to compare them with
 
@@ -100,13 +101,14 @@ class Proposals:
         """Forget a configuration of which there will be no result."""
         self._study.tell(self._open.pop(number), state=TrialState.FAIL)
 
-    def tell(self, number: int, value: float | None, margin: float | None) -> None:
+    def tell(self, number: int, value: float | None, margin: float | None, pruned_at: int | None = None) -> None:
         """Say what became of a configuration.
 
         Args:
             number: that `ask` gave.
             value: of the metric; None where there is none.
             margin: how far it was beyond an explosion, above 0 if it exploded; None if nobody knows.
+            pruned_at: the epoch after which it was pruned, which the value is of.
         """
         trial = self._open.pop(number)
         exploded = margin is not None and margin > 0
@@ -118,8 +120,15 @@ class Proposals:
             self._untold.append((trial, margin or 0.0))
         elif value is None:
             self._study.tell(trial, state=TrialState.FAIL)
+        elif pruned_at is not None and self.method in TAKES_PRUNED:
+            trial.report(value, pruned_at)
+            self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._worst = value if self._worst is None else self.sign * min(self.sign * value, self.sign * self._worst)
+            if pruned_at is not None:
+                value = self._worse(value, self._best)  # what was pruned is never better than what completed
+            elif self._best is None or self._worse(value, self._best) == self._best:
+                self._best = value
+            self._worst = self._worse(value, self._worst)
             self._study.tell(trial, value)
         if self._worst is not None:
             for one, by in self._untold:
@@ -129,6 +138,9 @@ class Proposals:
     def _given(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
         return domain.values[value] if isinstance(domain, Choice) else value
+
+    def _worse(self, value: float, other: float | None) -> float:
+        return value if other is None else self.sign * min(self.sign * value, self.sign * other)
 
     def _bad_value(self, margin: float) -> float:
         """For samplers that compare values alone: worse than all others, and the worse the farther beyond."""

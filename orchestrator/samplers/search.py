@@ -14,6 +14,7 @@ from orchestrator.record import Record
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.search_space import Known, SearchSpace, place
 from orchestrator.spec import SweepSpec
+from orchestrator.spec.form import Metric
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 
 REPEATS = 5  # of what is known, in a row: then the sampler stays there, and can learn from another seed alone
@@ -38,11 +39,20 @@ class Configuration:
     def results(self) -> list[Observation]:
         return [one for one in self.observations.values() if one.outcome.is_result]
 
+    def value(self, metric: Metric) -> float | None:
+        """The mean over the seeds that completed; no better than with what those that were pruned had reached."""
+        completed = self._values(Outcome.COMPLETED)
+        means = [fmean(values) for values in (completed, completed + self._values(Outcome.PRUNED)) if values]
+        return (min if metric.goal == "maximize" else max)(means, default=None)
+
     @property
-    def value(self) -> float | None:
-        """The mean over the seeds that reached one."""
-        values = [one.value for one in self.results if one.outcome is not Outcome.EXPLODED and one.value is not None]
-        return fmean(values) if values else None
+    def pruned_at(self) -> int | None:
+        """The epoch that the last of its seeds reached, where none completed and some were pruned."""
+        pruned = [one.epoch for one in self.results if one.outcome is Outcome.PRUNED]
+        return None if self._values(Outcome.COMPLETED) else max(pruned, default=None)
+
+    def _values(self, outcome: Outcome) -> list[float]:
+        return [one.value for one in self.results if one.outcome is outcome and one.value is not None]
 
     @property
     def margin(self) -> float | None:
@@ -213,6 +223,7 @@ class SearchSampler:
 
     def _tell(self, number: int, configuration: Configuration) -> None:
         if configuration.results:
-            self._proposals.tell(number, configuration.value, configuration.margin)
+            value = configuration.value(self.spec.metric)
+            self._proposals.tell(number, value, configuration.margin, configuration.pruned_at)
         else:
             self._proposals.drop(number)

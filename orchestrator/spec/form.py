@@ -1,13 +1,18 @@
 """The shape of a sweep file. The JSON Schema that editors use is made from these classes and their descriptions."""
 
+import itertools
+import operator
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 from orchestrator.divergence import DivergenceRule
 
 MOST_TRIALS = 10_000
+MOST_BRACKETS = 100
+LATEST_BRACKET = 1e6  # in epochs
 DEFAULT_TRIAL = "models.train:train"
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?$"  # within what file systems and MLflow take
 Method = Literal["grid", "random", "bayes", "tpe", "gp", "cmaes", "qmc", "boundary"]
@@ -103,6 +108,115 @@ class Boundary(Form):
     ] = 0.05
 
 
+class Pruner(Form):
+    """What ends trials early that fall behind."""
+
+    type: str
+    metric: Annotated[Metric | None, Field(description="What it looks at. Default: the sweep's metric.")] = None
+
+
+class Hyperband(Pruner):
+    """W&B's: of the trials that come to a bracket, the best 1/eta go on."""
+
+    type: Literal["hyperband"]
+    min_iter: Annotated[
+        int | None, Field(ge=1, description="The first bracket, in epochs; each further one is eta times later.")
+    ] = None
+    max_iter: Annotated[
+        int | None, Field(ge=1, description="Epochs in all: the brackets are at 1/eta of them, 1/eta of that, ...")
+    ] = None
+    s: Annotated[
+        int | None, Field(ge=1, le=MOST_BRACKETS, description="How many brackets there are, with max_iter.")
+    ] = None
+    eta: Annotated[float, Field(gt=1, description="How much later the next bracket is, and how few go on.")] = 3.0
+    strict: Annotated[
+        bool, Field(description="Look at the value at the bracket, not at the best one up to there: prunes more.")
+    ] = False
+
+    @property
+    def brackets(self) -> frozenset[int]:
+        """After how many told values a trial is judged, as W&B counts them: max_iter goes before min_iter."""
+        if self.max_iter is not None:
+            earlier = itertools.repeat(self.eta, self.s or 0)
+            bands = itertools.accumulate(earlier, operator.truediv, initial=float(self.max_iter))
+            return frozenset(int(band) for band in itertools.islice(bands, 1, None) if band >= 1)
+        if self.min_iter is None:
+            return frozenset()
+        later = itertools.repeat(self.eta, MOST_BRACKETS)
+        bands = itertools.accumulate(later, operator.mul, initial=float(self.min_iter))
+        return frozenset(int(band) for band in bands if band <= LATEST_BRACKET)
+
+
+class ComparedByEpoch(Pruner):
+    """When a trial is held against those that completed, at the same epoch."""
+
+    n_startup_trials: Annotated[int, Field(ge=0, description="Trials that complete before any is pruned.")] = 5
+    n_warmup_steps: Annotated[int, Field(ge=0, description="The first epoch after which a trial may be pruned.")] = 0
+    interval_steps: Annotated[int, Field(ge=1, description="Epochs from one look to the next.")] = 1
+    n_min_trials: Annotated[
+        int, Field(ge=1, description="Completed trials that there must be to compare with at an epoch.")
+    ] = 1
+
+
+class Median(ComparedByEpoch):
+    """Optuna's: a trial goes on while its best value is no worse than the median of the others at the same epoch."""
+
+    type: Literal["median"]
+
+
+class Percentile(ComparedByEpoch):
+    """Optuna's: a trial goes on while its best value is among the best so many percent of the others at that epoch."""
+
+    type: Literal["percentile"]
+    percentile: Annotated[float, Field(ge=0, le=100, description="25.0 keeps the best quarter.")]
+
+
+class SuccessiveHalving(Pruner):
+    """Optuna's asynchronous successive halving: of the trials that come to a rung, the best few go on."""
+
+    type: Literal["successive_halving"]
+    min_resource: Annotated[int, Field(ge=1, description="The first rung, in epochs.")] = 1
+    reduction_factor: Annotated[
+        int, Field(ge=2, description="How many times later the next rung is, and of how many trials one goes on.")
+    ] = 4
+    min_early_stopping_rate: Annotated[int, Field(ge=0, description="How many of the first rungs are left out.")] = 0
+    bootstrap_count: Annotated[
+        int, Field(ge=0, description="Trials that must have come to a rung before any goes on from there.")
+    ] = 0
+
+
+class Patient(Pruner):
+    """Optuna's: a trial that gets no better for some epochs ends, if the wrapped pruner, where there is one, agrees."""
+
+    type: Literal["patient"]
+    patience: Annotated[int, Field(ge=0, description="Epochs without anything better that a trial may take.")]
+    min_delta: Annotated[float, Field(ge=0, description="What counts as better must be so by more than this.")] = 0.0
+    wrapped_pruner: Annotated[
+        SkipValidation[Hyperband | Median | Percentile | SuccessiveHalving | None],
+        Field(description="The pruner that is asked then. Default: none, the trial ends."),
+    ] = None
+
+
+class Wilcoxon(Pruner):
+    """Optuna's: a configuration gets no further seeds once it is significantly worse than the best on the same ones."""
+
+    type: Literal["wilcoxon"]
+    p_threshold: Annotated[
+        float, Field(gt=0, le=1, description="Of the signed-rank test: below it, the difference is no chance.")
+    ] = 0.1
+    n_startup_steps: Annotated[int, Field(ge=0, description="Seeds that any configuration gets.")] = 2
+
+
+PRUNERS: Mapping[str, type[Pruner]] = {
+    "hyperband": Hyperband,
+    "median": Median,
+    "percentile": Percentile,
+    "successive_halving": SuccessiveHalving,
+    "patient": Patient,
+    "wilcoxon": Wilcoxon,
+}
+
+
 class OnFinish(Form):
     """Who is told when a launch has ended, however it did: one of the two gets a summary as JSON."""
 
@@ -149,6 +263,10 @@ class SweepFile(Form):
     seed: Annotated[int, Field(ge=0, description="Seeds what the method draws.")] = 0
     reference: Annotated[Reference | None, Field(description="Published figures to hold the results against.")] = None
     boundary: Annotated[Boundary | None, Field(description="What method boundary stops at, and reports.")] = None
+    early_terminate: Annotated[
+        SkipValidation[Hyperband | Median | Percentile | SuccessiveHalving | Patient | Wilcoxon | None],
+        Field(description="What ends trials early that fall behind. Default: nothing."),
+    ] = None
     divergence: Annotated[DivergenceRule, Field(description="When a loss counts as exploded.")] = DivergenceRule()
     retries: Annotated[
         int, Field(ge=0, description="Deaths of a trial's worker, without a new epoch between them, that it survives.")
@@ -167,7 +285,9 @@ class SweepFile(Form):
     on_finish: Annotated[
         OnFinish | None, Field(description="Whom to tell when a launch has ended: {run: COMMAND} or {post: URL}.")
     ] = None
-    reuse: Annotated[bool, Field(description="Take over trials that another sweep of the store has finished.")] = False
+    reuse: Annotated[
+        bool, Field(description="Take over trials that another sweep of the store has finished, without pruning.")
+    ] = False
     program: Annotated[Any, Field(description="W&B's; ignored.")] = None
     command: Annotated[Any, Field(description="W&B's; ignored.")] = None
     project: Annotated[Any, Field(description="W&B's; ignored.")] = None

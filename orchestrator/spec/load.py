@@ -13,21 +13,26 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from orchestrator import trial_function
-from orchestrator.errors import InputError, NotYetError
+from orchestrator.errors import InputError
 from orchestrator.spec.domains import Choice, Domain, Range, domain_of
 from orchestrator.spec.form import (
     BOUNDARY,
     DEFAULT_TRIAL,
     IGNORED,
     LISTED,
+    PRUNERS,
     Boundary,
     Form,
+    Hyperband,
     Metric,
+    Patient,
+    Pruner,
     RangeForm,
     Scalar,
     SweepFile,
     ValueForm,
     ValuesForm,
+    Wilcoxon,
     is_name,
 )
 from orchestrator.spec.source import Location, Source, note, read, scalar
@@ -44,17 +49,18 @@ PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 F = TypeVar("F", bound=Form)
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
+def load(path: Path, overrides: Sequence[str] = (), text: str | None = None) -> SweepSpec:
     """Read and check a sweep file.
 
     Args:
         path: of the YAML file.
         overrides: `NAME=VALUE`, each setting a parameter to a constant.
+        text: what stood in the file, where that is not what stands in it now.
 
     Raises:
         InputError: with a line for each mistake.
     """
-    source = read(path)
+    source = read(path, text)
     check = _Checker(source)
     form = check.form()
     for folder in (str(Path.cwd()), str(path.parent.absolute())):
@@ -83,7 +89,6 @@ class _Checker:
         content = self.source.content
         if not isinstance(content, dict):
             raise InputError(self.source.mistake((), "a sweep file is a mapping with `parameters:`"))
-        self._refuse_what_is_not_yet_built(content)
         form = self._validated(SweepFile, content, ())
         if form is None:
             raise InputError.of(self.mistakes)
@@ -110,6 +115,7 @@ class _Checker:
         # a search of which all was set to constants is a single configuration: it is run again
         method = "grid" if overrides and not varying else ALIASES.get(form.method, form.method)
         self._check_method(method, form, domains, varying)
+        pruner = self._early_terminate(form, varying)
         stacking = self._stacking(method, form, function)
         reference = self._reference(form, function)
         on_finish = self._on_finish(form)
@@ -137,6 +143,7 @@ class _Checker:
             seed=form.seed,
             reference=reference,
             boundary=form.boundary or Boundary(),
+            early_terminate=pruner,
             divergence=form.divergence,
             retries=form.retries,
             stall_seconds=form.stall_seconds,
@@ -148,10 +155,6 @@ class _Checker:
 
     def _mistake(self, location: Location, message: str) -> None:
         note(self.mistakes, self.source.mistake(location, message))
-
-    def _refuse_what_is_not_yet_built(self, content: Mapping[str, Any]) -> None:
-        if "early_terminate" in content:
-            raise NotYetError(self.source.mistake(("early_terminate",), "pruning is not yet built; take the key out"))
 
     def _validated(self, kind: type[F], content: Any, location: Location) -> F | None:
         try:
@@ -293,7 +296,7 @@ class _Checker:
         if method != "grid" and form.run_cap is None:
             self._mistake(("method",), f"{form.method} needs run_cap, the number of trials in total")
         if form.trial == DEFAULT_TRIAL and "var" in varying:
-            self._refuse_losses_with_var(form)
+            self._refuse_losses_with_var(form.metric, ("metric", "name"))
         if method not in LISTED:
             self._check_search(form, domains, varying)
         if method == BOUNDARY:
@@ -351,13 +354,61 @@ class _Checker:
                 f"is the {what} of the interval's ends: above {least:g}, below the range's {most:g}",
             )
 
-    def _refuse_losses_with_var(self, form: SweepFile) -> None:
+    def _refuse_losses_with_var(self, metric: Metric | None, location: Location) -> None:
         """A loss has the decoder's variance in it, so it cannot say which variance is best."""
-        if form.metric is not None and form.metric.name.endswith(OF_THE_LOSS):
+        if metric is not None and metric.name.endswith(OF_THE_LOSS):
             self._mistake(
-                ("metric", "name"),
-                f"{form.metric.name} has var in it, so its values do not compare between values of var; "
+                location,
+                f"{metric.name} has var in it, so its values do not compare between values of var; "
                 "use val_ssim, val_mse or val_nll",
+            )
+
+    def _early_terminate(self, form: SweepFile, varying: Collection[str]) -> Pruner | None:
+        if form.early_terminate is None:
+            return None
+        here: Location = ("early_terminate",)
+        if form.method == BOUNDARY:
+            self._mistake(here, f"does not go with method {BOUNDARY}, which has to see whether each trial explodes")
+        pruner = self._pruner(here, form.early_terminate, PRUNERS)
+        if isinstance(pruner, Wilcoxon):
+            self._check_seeds_to_compare(pruner, form.seeds)
+        is_alone = isinstance(pruner, Patient) and pruner.wrapped_pruner is None  # compares a trial with itself
+        if pruner and form.trial == DEFAULT_TRIAL and "var" in varying and not is_alone:
+            self._refuse_losses_with_var(pruner.metric, (*here, "metric", "name"))
+        return pruner
+
+    def _pruner(self, location: Location, raw: Any, known: Mapping[str, type[Pruner]]) -> Pruner | None:
+        if not (isinstance(raw, dict) and "type" in raw):
+            self._mistake(location, f"wants {{type: ...}}, one of {', '.join(known)}")
+            return None
+        kind = known.get(str(raw["type"]))
+        if kind is None:
+            self._mistake((*location, "type"), f"there is no {raw['type']!r} here; {nearest(str(raw['type']), known)}")
+            return None
+        pruner = self._validated(kind, raw, location)
+        if isinstance(pruner, Hyperband) and not pruner.brackets:
+            self._mistake(location, "hyperband needs min_iter, or max_iter and s, with at least one bracket")
+        if isinstance(pruner, Patient) and pruner.wrapped_pruner is not None:
+            wrapped = self._wrapped((*location, "wrapped_pruner"), pruner.wrapped_pruner)
+            return pruner.model_copy(update={"wrapped_pruner": wrapped})
+        return pruner
+
+    def _wrapped(self, location: Location, raw: Any) -> Pruner | None:
+        wrapped = self._pruner(location, raw, {k: v for k, v in PRUNERS.items() if k not in ("patient", "wilcoxon")})
+        if wrapped and wrapped.metric:
+            self._mistake((*location, "metric"), "is that of the pruner around it; give it there")
+        return wrapped
+
+    def _check_seeds_to_compare(self, wilcoxon: Wilcoxon, seeds: Sequence[int]) -> None:
+        """Of n seeds, all of them worse, the test says a probability of 2^-n."""
+        least = max(2, wilcoxon.n_startup_steps)
+        while 2.0**-least >= wilcoxon.p_threshold:
+            least += 1
+        if len(seeds) <= least:
+            self._mistake(
+                ("early_terminate",),
+                f"wilcoxon needs at least {least + 1} `seeds`: with p_threshold {wilcoxon.p_threshold:g} it takes "
+                f"{least} to tell configurations apart, and one more to be saved",
             )
 
     def _stacking(self, method: str, form: SweepFile, function: TrialFunction) -> Stacking:

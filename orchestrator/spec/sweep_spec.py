@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.spec.domains import Domain
-from orchestrator.spec.form import Boundary, Metric
+from orchestrator.spec.form import Boundary, Metric, Pruner
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome, Params
@@ -54,6 +54,7 @@ class SweepSpec:
     seed: int
     reference: Reference | None
     boundary: Boundary
+    early_terminate: Pruner | None
     divergence: DivergenceRule
     retries: int
     stall_seconds: float

@@ -123,8 +123,7 @@ class LiveDisplay(Display):
                 ended.set()
                 drawing.join()
                 self._is_live = False
-                with suppress(OSError):
-                    self._draw_once(frame)
+                self._draw_once(frame)
 
     def show(self, trial: Trial, event: Event) -> None:
         super().show(trial, event)

@@ -1,23 +1,26 @@
 """The tables that commands print."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from orchestrator.boundary import Boundary
 from orchestrator.durations import duration
 from orchestrator.expansion import label
 from orchestrator.plan import Plan
-from orchestrator.ranking import Standing
 from orchestrator.spec.form import Metric
 from orchestrator.status import Status
 from orchestrator.table import Table
 from orchestrator.terminal.consoles import PIPE_WIDTH, has_ascii_alone
 from orchestrator.terminal.view import STYLES, view
 from orchestrator.trial import Outcome
+
+if TYPE_CHECKING:  # scipy takes longer to import than a plan to make
+    from orchestrator.boundary import Boundary
+    from orchestrator.ranking import Standing
 
 MOST_NEAR = 5
 
@@ -39,7 +42,7 @@ def print_results(console: Console, table: Table) -> None:
             console.print(f"{row.trial.label}: {cells[-1]}", soft_wrap=True, markup=False)
 
 
-def print_boundary(console: Console, boundary: Boundary) -> None:
+def print_boundary(console: Console, boundary: "Boundary") -> None:
     """Where training breaks, a row for each curve."""
     drawn = RichTable(box=box.SIMPLE_HEAD, title=boundary.title)
     for column in boundary.header():
@@ -60,6 +63,9 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(table)
     if plan.proposals:
         console.print(f"to be proposed by {plan.spec.method}: {plan.proposals}")
+    if pruner := plan.spec.early_terminate:
+        metric = pruner.metric or plan.spec.metric
+        console.print(f"trials may end early, by {pruner.type} of {metric.name}: the time is the most that it may take")
     time = (
         "unknown: no finished trial in the store to learn from"
         if plan.seconds is None
@@ -69,7 +75,7 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 
 def print_best(
-    console: Console, metric: Metric, standings: Sequence[Standing], names: Sequence[str], command: str
+    console: Console, metric: Metric, standings: Sequence["Standing"], names: Sequence[str], command: str
 ) -> None:
     """The first of the standings by what varies, what cannot be told from it, and how to run it again."""
     first = standings[0]
@@ -81,8 +87,10 @@ def print_best(
         lines.append(f"{metric.name} {first.mean:.5g} ({seeds}: no interval)")
     else:
         lines.append(f"{metric.name} {first.mean:.5g} ± {first.half_width:.2g} (95%, {seeds})")
-    if first.exploded:
-        lines.append(f"{first.exploded} of {first.exploded + len(first.values)} seeds exploded")
+    seeds_in_all = first.exploded + first.pruned + len(first.values)
+    for count, what in ((first.exploded, "exploded"), (first.pruned, "were pruned")):
+        if count:
+            lines.append(f"{count} of {seeds_in_all} seeds {what}")
     near = [label(one.params, names) for one in standings[1:] if first.half_width is not None and first.overlaps(one)]
     if near:
         lines.append(

@@ -84,7 +84,7 @@ class OpenRun:
         seconds = sum(self.seconds.values()) + end.seconds
         tags = {"outcome": end.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(self.last_epoch)}
         if end.reason:
-            tags["failure.reason"] = end.reason
+            tags["pruned.reason" if end.outcome is Outcome.PRUNED else "failure.reason"] = end.reason
         if end.diagnosis:
             tags["diagnosis"] = end.diagnosis
         if end.explosion:

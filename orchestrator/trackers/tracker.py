@@ -29,6 +29,7 @@ from orchestrator.trackers.store import (
     GOAL,
     METRIC,
     PARENT,
+    SWEEP_FILE,
     Store,
     is_the_stores,
     record_of,
@@ -94,7 +95,7 @@ class Tracker(Store):
             FILE: str(self.spec.source.path.absolute()),
         }
         self.client.log_batch(self.parent_id, tags=tags_of(tags))
-        self.client.log_text(self.parent_id, redacted(self.spec.source.text), "sweep.yaml")
+        self.client.log_text(self.parent_id, redacted(self.spec.source.text), SWEEP_FILE)
         self._records = self._known()
         if self._settle():
             self._records = self._known()
