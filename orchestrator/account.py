@@ -1,7 +1,6 @@
 """What a trial function tells of a trial, made into events; each stands in the trial's journal before it goes on."""
 
 import math
-import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -11,12 +10,10 @@ from typing import Any
 
 from orchestrator import journal
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import METRIC_NAME, Event, Finished, Progress, Started
 from orchestrator.printable import in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.watcher import ExplodedError, Watcher
-
-METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")
 
 Told = Mapping[str, Any] | Exception | None
 

@@ -10,7 +10,7 @@ from orchestrator.events import Beat, Event, Finished, Progress, Started
 from orchestrator.forecast import Forecast, Kind, epochs, kind
 from orchestrator.losses import Losses
 from orchestrator.record import Record
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective
 from orchestrator.status import LOSSES, RATE, Best, Running, Status, best, bests, time_left
 from orchestrator.trial import Outcome, Trial
 
@@ -22,10 +22,10 @@ class TrialCourse:
     """What a trial has told that runs."""
 
     trial: Trial
-    metric: Metric
+    objective: Objective
     epoch: int = 0
     seconds: float = 0.0  # that it has trained for
-    value: float | None = None  # of the metric by epoch, the best
+    value: float | None = None  # of the objective, so far
     _since: float = field(default_factory=lambda: time.monotonic())  # when it began, or told its last epoch
     _told: tuple[float, int] = (0.0, 0)  # seconds of whole epochs, and how many these are
     _last_step: int = 0  # at the end of the last epoch
@@ -84,9 +84,8 @@ class TrialCourse:
             self._loss = loss
         else:
             self._note(loss)
-        better = max if self.metric.goal == "maximize" else min
-        values = [value for value in (self.value, event.metrics.get(self.metric.name)) if value is not None]
-        self.value = better(values, default=None)
+        told = [value for value in (self.value, event.metrics.get(self.objective.name)) if value is not None]
+        self.value = self.objective.value(told, None)
 
     def _note(self, loss: float | None) -> None:
         if loss is not None:
@@ -107,8 +106,8 @@ class TrialCourse:
 class Course:
     """Keeps what a launch is told, in memory that does not grow with what has ended. Any thread may look at it."""
 
-    def __init__(self, name: str, metric: Metric) -> None:
-        self.name, self.metric = name, metric
+    def __init__(self, name: str, objective: Objective) -> None:
+        self.name, self.objective = name, objective
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._total = 0
@@ -136,7 +135,7 @@ class Course:
                     self._outcomes[record.outcome] += 1
                     if not record.outcome.is_result:
                         self._again[trial.trial_key] = record.outcome
-            self._best = best(bests(known, self.metric))
+            self._best = best(bests(known, self.objective))
 
     def start(self, trial: Trial) -> None:
         """A trial is given to a worker."""
@@ -147,7 +146,7 @@ class Course:
             self._waiting[self._latest] -= 1
             if self._waiting[self._latest] <= 0:  # below 0 where a search has only now proposed it
                 del self._waiting[self._latest]
-            self._running[trial.trial_key] = TrialCourse(trial, self.metric)
+            self._running[trial.trial_key] = TrialCourse(trial, self.objective)
             self._most_running = max(self._most_running, len(self._running))
 
     def recall(self, trial: Trial, event: Event) -> None:
@@ -168,9 +167,10 @@ class Course:
                 self._outcomes[event.outcome] += 1
                 if event.outcome.is_result:
                     self._forecast.ended(pace, total, running.seconds)
-                value = event.metrics.get(self.metric.name) if running.value is None else running.value
+                told = [] if running.value is None else [running.value]
+                value = self.objective.value(told, event.metrics.get(self.objective.name))
                 if event.outcome is Outcome.COMPLETED and value is not None:
-                    ended = Best(trial.label, trial.params, self.metric, value)
+                    ended = Best(trial.label, trial.params, self.objective, value)
                     self._best = best(one for one in (self._best, ended) if one)
 
     def beat(self, trial: Trial, beat: Beat) -> None:

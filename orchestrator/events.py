@@ -3,6 +3,7 @@
 Beats come in between, about once a second: they are for whoever looks on, and nothing keeps them.
 """
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from orchestrator.trial import Outcome
+
+METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")  # what MLflow takes
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def summary(status: Status, exit_status: int) -> dict[str, Any]:
         "trials": status.asked,
         "outcomes": counts,
         "best": best
-        and {"trial": best.label, "metric": best.metric.name, "value": best.value, "params": dict(best.params)},
+        and {"trial": best.label, "metric": best.objective.name, "value": best.value, "params": dict(best.params)},
         "seconds": status.seconds,
         "ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }

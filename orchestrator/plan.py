@@ -8,6 +8,8 @@ from orchestrator.expansion import expand
 from orchestrator.forecast import Forecast, epochs, kind
 from orchestrator.machine import share
 from orchestrator.record import Record
+from orchestrator.samplers.listed import ListSampler
+from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.search_space import SearchSpace
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import BOUNDARY, LISTED
@@ -21,12 +23,14 @@ class Plan:
     spec: SweepSpec
     trials: Sequence[Trial]  # all of them, or those that a search has begun
     proposals: int  # that a search has yet to make
+    further_seeds: int  # that there may be at most beside these
     example: Params | None  # what they may be like
     invalid: Sequence[str]  # a line for each combination that cannot be
     outcomes: Mapping[str, Outcome | None]  # by trial_key, of those that the store has
     reusable: Mapping[str, str]  # by trial_key, the other sweep from which a launch would take the result
     at_a_time: int  # trials
     seconds: float | None  # None where there is nothing to learn from
+    spent: float  # seconds of training
 
     @property
     def pending(self) -> list[Trial]:
@@ -60,20 +64,27 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
     reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_reusable}
-    trials: Sequence[Trial]
     if spec.method in LISTED:
         expansion = expand(spec)
-        trials, invalid, proposals, example = expansion.trials, expansion.invalid, 0, None
+        trials, invalid, proposals, example = list(expansion.trials), expansion.invalid, 0, None
     else:
         space = SearchSpace(spec)
         trials, invalid = [known.trial for known in space.trials(own)], ()
-        proposals = max(0, (spec.run_cap or 0) - len(trials))
+        proposals = max(0, (spec.proposal_cap or 0) - len(trials))
         if spec.method == BOUNDARY and _is_known_well(spec, own):
             proposals = 0
         example = next(iter(space.examples()), None)
-    shares = share(spec.stacking.count(trials) + proposals, workers)
-    at_a_time = max(1, min(shares.workers * spec.stacking.width, len(trials) + proposals))
-    plan = Plan(spec, trials, proposals, example, invalid, outcomes, reusable, at_a_time, None)
+    further = 0
+    if spec.replicates is not None:
+        sampler = ReplicatingSampler(spec, ListSampler(trials), spec.replicates)
+        sampler.replay({record.trial_key: record for record in own}, [])
+        trials = list(sampler.trials)
+        further = max(0, sampler.total - len(trials) - proposals) if proposals or sampler.has_more else 0
+    shares = share(spec.stacking.count(trials) + proposals + further, workers)
+    at_a_time = max(1, min(shares.workers * spec.stacking.width, len(trials) + proposals + further))
+    keys = {trial.trial_key for trial in trials}
+    spent = sum(r.seconds or 0.0 for r in own if r.trial_key in keys and not r.is_reused)
+    plan = Plan(spec, trials, proposals, further, example, invalid, outcomes, reusable, at_a_time, None, spent)
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
 
 
@@ -94,4 +105,6 @@ def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
         if seconds is None:
             return None
         total += seconds
+    if plan.spec.time_cap is not None:
+        total = min(total, max(0.0, plan.spec.time_cap - plan.spent))
     return total / plan.at_a_time

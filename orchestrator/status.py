@@ -8,7 +8,7 @@ from statistics import mean, median
 
 from orchestrator.forecast import Forecast, epochs, kind_of
 from orchestrator.record import Record
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective
 from orchestrator.trial import Outcome, Params
 
 LOSSES = ("train_loss", "loss", "val_loss")
@@ -42,18 +42,18 @@ class Running:
 
 @dataclass(frozen=True)
 class Best:
-    """The trial with the best value of the metric among those that completed."""
+    """The trial with the best value of an objective among those that completed."""
 
     label: str
     params: Params
-    metric: Metric
+    objective: Objective
     value: float
 
     def is_better_than(self, other: "Best | None") -> bool:
         """Whether it takes the other's place."""
         if other is None or self.value == other.value:
             return other is None
-        return (self.value > other.value) == (self.metric.goal == "maximize")
+        return self.objective.sign * self.value > self.objective.sign * other.value
 
 
 def best(found: Iterable[Best]) -> Best | None:
@@ -93,7 +93,7 @@ class Status:
         name: str,
         records: Sequence[Record],
         asked: int,
-        metric: Metric | None,
+        objective: Objective | None,
         curves: Mapping[str, Sequence[Point]],
     ) -> "Status":
         """What the store tells.
@@ -102,7 +102,7 @@ class Status:
             name: of the sweep.
             records: of its trials.
             asked: how many its last launch was to bring to a result.
-            metric: that they are compared by, if the store says so.
+            objective: that they are compared by first, if the store says so.
             curves: by run_id, a loss by epoch, or whatever is told by epoch, of each trial that runs. What else stands
                 as running was cut off.
         """
@@ -116,7 +116,9 @@ class Status:
         waiting = max(0, asked - len(results) - len(running))
         after = mean(took) * waiting if took else (None if waiting else 0.0)
         left = time_left(running, after, len(running))
-        return cls(name, asked, outcomes, running, best(bests(records, metric)) if metric else None, seconds_left=left)
+        return cls(
+            name, asked, outcomes, running, best(bests(records, objective)) if objective else None, seconds_left=left
+        )
 
 
 def time_left(running: Sequence[Running], after: float | None, at_a_time: int) -> float | None:
@@ -127,12 +129,12 @@ def time_left(running: Sequence[Running], after: float | None, at_a_time: int) -
     return max((sum(lefts) + after) / at_a_time, *lefts)
 
 
-def bests(records: Iterable[Record], metric: Metric) -> Iterable[Best]:
-    """Those that completed with a value of the metric."""
+def bests(records: Iterable[Record], objective: Objective) -> Iterable[Best]:
+    """Those that completed with a value of the objective."""
     for record in records:
-        value = record.value(metric)
+        value = record.value(objective)
         if record.outcome is Outcome.COMPLETED and value is not None:
-            yield Best(record.label, record.params, metric, value)
+            yield Best(record.label, record.params, objective, value)
 
 
 def _running(record: Record, curve: Sequence[Point], forecast: Forecast) -> Running:

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,11 @@ from orchestrator.record import Record
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec, nearest
 from orchestrator.spec.form import BOUNDARY
+from orchestrator.spec.source import Location
 from orchestrator.table import Table
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, insist
+from orchestrator.training_time import TrainingTime
 from orchestrator.trial import Outcome, Trial
 from orchestrator.workspace import Workspace
 
@@ -58,6 +60,7 @@ class Launched:
     table: Table
     interrupted: bool
     boundary: Boundary | None = None
+    spent: float | None = None  # seconds of training, where `time_cap` has ended it
 
     @property
     def exit_status(self) -> int:
@@ -78,14 +81,15 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
         status = "FAILED"
+        time = TrainingTime(spec.time_cap)
         try:
             with interrupt.raising():
                 history = insist(lambda: tracker.open(sampler.total))
             recorder = Recorder(tracker, workspace, display.say)
             try:
-                news = _Launch(
-                    spec, sampler, pruners.of(spec), settings, interrupt, tracker, recorder, workspace, display
-                ).run(history)
+                pruner = pruners.of(spec)
+                parts = (spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time)
+                news = _Launch(*parts).run(history)
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
@@ -94,7 +98,9 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 table = Table.of(spec, sampler.trials, by_key)
                 boundary = Boundary.of(spec, sampler.trials, by_key) if spec.method == BOUNDARY else None
                 if boundary and boundary.metrics():
-                    _conclude(tracker, boundary)
+                    _draw_boundary(tracker, boundary)
+                if table.front:
+                    _draw_front(tracker, table)
                 heading = f"{boundary.markdown()}\n" if boundary else ""
                 insist(lambda: tracker.describe(table, heading))
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
@@ -111,17 +117,28 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         finally:
             with suppress(SweepError):  # then the next launch ends what is open
                 tracker.close(status)
-        return Launched(table, interrupt.requested, boundary)
+        is_out_of_time = sampler.has_more and not time.allows_more
+        return Launched(table, interrupt.requested, boundary, time.spent if is_out_of_time else None)
 
 
-def _conclude(tracker: Tracker, boundary: Boundary) -> None:
-    """Write what was found, and its picture, to the parent run."""
+def _draw_boundary(tracker: Tracker, boundary: Boundary) -> None:
     from orchestrator.figures.boundary import draw  # matplotlib takes a while to import
 
+    _conclude(tracker, boundary.metrics(), "boundary.png", lambda picture: draw(boundary, picture))
+
+
+def _draw_front(tracker: Tracker, table: Table) -> None:
+    from orchestrator.figures.front import draw
+
+    _conclude(tracker, {}, "front.png", lambda picture: draw(table, picture))
+
+
+def _conclude(tracker: Tracker, metrics: Mapping[str, float], name: str, draw: Callable[[Path], None]) -> None:
+    """Write what was found, and its picture, to the parent run."""
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "boundary.png"
-        draw(boundary, picture)
-        insist(lambda: tracker.conclude(boundary.metrics(), picture))
+        picture = Path(folder) / name
+        draw(picture)
+        insist(lambda: tracker.conclude(metrics, picture))
 
 
 @dataclass
@@ -157,6 +174,7 @@ class _Launch:
     recorder: Recorder
     workspace: Workspace
     display: Display
+    time: TrainingTime
 
     def run(self, history: Mapping[str, Record]) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
@@ -165,19 +183,21 @@ class _Launch:
             Whether anything has changed in the store.
         """
         reused: dict[str, Record] = {}
+        own = history
         if self.spec.reuse:
             with self.interrupt.raising():
                 reused = insist(lambda: self.tracker.reuse(self.sampler.trials))
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
         self._tell_of_what_is_left_out(history)
+        self.time.recall(self.sampler.trials, own, self.workspace)
         known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
         for trial, _ in ended:
             self.workspace.remove(trial)
         done = len(ended)
         self.display.begin(self.sampler.total, self.sampler.trials, history)
-        if not self.sampler.has_more or self.interrupt.requested:
+        if not (self.sampler.has_more and self.time.allows_more) or self.interrupt.requested:
             return bool(reused)
         with self.interrupt.raising():
             self._tell_the_pruner(ended)
@@ -189,14 +209,14 @@ class _Launch:
         if not self.sampler.trials:
             raise InputError(f"{self.spec.source.path}: no combination of values was found that can be")
         if not self.sampler.has_more and len(self.sampler.trials) < self.sampler.total:
-            self.display.say(f"there is nothing new to propose after {len(self.sampler.trials)} trials")
+            self.display.say(f"there is nothing more to try after {len(self.sampler.trials)} trials")
         return True
 
     def _tell_the_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
         """Tell it what trials told that had their result before; those in flight are told of when they go on."""
         if self.spec.early_terminate is None or not ended:
             return
-        metric = (self.spec.early_terminate.metric or self.spec.metric).name
+        metric = self.spec.pruned_by.name
         self.display.say(f"reading the {metric} of {len(ended)} trials")
         curves = insist(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
         for trial, record in ended:
@@ -211,6 +231,7 @@ class _Launch:
         while True:
             while self._takes_more(failures) and executor.has_free_slot and (trial := self.sampler.ask()):
                 self.display.start(trial)
+                self.time.start()
                 if result := self._catch_up(trial):
                     self._take(trial, result)
                 else:
@@ -235,7 +256,8 @@ class _Launch:
             )
 
     def _takes_more(self, failures: "Failures") -> bool:
-        return self.recorder.has_room and not (self.interrupt.requested or failures.are_too_many)
+        stops = self.interrupt.requested or failures.are_too_many
+        return self.recorder.has_room and self.time.allows_more and not stops
 
     def _judge(self, trial: Trial, executor: Executor) -> None:
         reason = self.pruner.judge(trial)
@@ -247,10 +269,11 @@ class _Launch:
             self._catch_up(trial)
         if event.is_final and self.sampler.learns:
             told = [entry.event for entry in journal.read(self.workspace.of(trial)) if not entry.event.is_final]
-            observation = Observation.of_events(self.spec.metric, [*told, event])
+            observation = Observation.of_events(self.spec.objectives, [*told, event])
             self._check_metric(trial, observation, [*told, event])
             self.sampler.tell(trial, observation)
         self.pruner.tell(trial, event)
+        self.time.take(trial, event)
         self.recorder.put(trial, event)
         self.display.show(trial, event)
         if isinstance(event, Started):
@@ -260,10 +283,13 @@ class _Launch:
         """A search for the best of what no trial tells would go on blindly."""
         if self.spec.method == BOUNDARY:  # looks at outcomes alone
             return
-        if observation.outcome is Outcome.COMPLETED and observation.value is None:
+        if observation.outcome is Outcome.COMPLETED and observation.values is None:
             told = {name: None for event in events for name in getattr(event, "metrics", ())}
-            message = f"{trial.label} has told no {self.spec.metric.name}; {nearest(self.spec.metric.name, list(told))}"
-            raise InputError(self.spec.source.mistake(("metric", "name"), message))
+            names = [objective.name for objective in self.spec.objectives]
+            index, missing = next((i, name) for i, name in enumerate(names) if name not in told)
+            place: Location = ("metric", "name") if len(names) == 1 else ("metrics", index, "name")
+            message = f"{trial.label} has told no {missing}; {nearest(missing, list(told))}"
+            raise InputError(self.spec.source.mistake(place, message))
 
     def _catch_up(self, trial: Trial) -> Finished | None:
         """Record what a process that died had not told any more; its trial's result, if that was part of it."""

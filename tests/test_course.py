@@ -10,10 +10,10 @@ from orchestrator.course import Course
 from orchestrator.events import Beat, Event, Explosion, Finished, Progress, Started
 from orchestrator.forecast import MOST_KINDS, Forecast, kind
 from orchestrator.record import Record
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective
 from orchestrator.trial import Outcome, Trial
 
-METRIC = Metric(name="score", goal="maximize")
+METRIC = Objective("score", "maximize")
 
 
 def trial(x: float, epochs: int | None = 10, **params: object) -> Trial:

@@ -10,7 +10,7 @@ from terminals import COLOURS, on_terminal
 
 from orchestrator.course import Course
 from orchestrator.events import Explosion, Finished, Progress, Started
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective
 from orchestrator.terminal import display as display_module
 from orchestrator.terminal.display import PlainDisplay
 from orchestrator.trial import Outcome, Trial
@@ -19,13 +19,13 @@ PROGRAM = """
 import time
 from orchestrator.course import Course
 from orchestrator.events import Beat, Explosion, Finished, Progress, Started
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective
 from orchestrator.terminal.consoles import stdout
 from orchestrator.terminal.display import LiveDisplay
 from orchestrator.trial import Outcome, Trial
 
 trials = [Trial("toys:train", 1, {"x": x, "epochs": 12}, f"x={x} of_a_name_that_is_long") for x in range(3)]
-display = LiveDisplay(Course("toy", Metric(name="score", goal="maximize")), stdout())
+display = LiveDisplay(Course("toy", Objective("score", "maximize")), stdout())
 display.begin(3, trials, {})
 with display.live():
     for trial in trials:
@@ -92,7 +92,7 @@ def test_elsewhere_there_are_lines_with_the_time(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(display_module, "SECONDS_BETWEEN_SUMMARIES", 0.0)
     console = Console(width=10_000, force_terminal=False, color_system=None)
     one = Trial("toys:train", 1, {"x": 1, "epochs": 4}, "x=1")
-    display = PlainDisplay(Course("toy", Metric(name="score", goal="maximize")), console)
+    display = PlainDisplay(Course("toy", Objective("score", "maximize")), console)
     with console.capture() as captured:
         display.begin(1, [one], {})
         with display.live():

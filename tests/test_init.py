@@ -103,7 +103,7 @@ def test_questions_make_a_file_that_plans(folder: Path) -> None:
     assert status == 0, screen.text
     spec = load(folder / "mine.yaml")
     assert (spec.method, spec.run_cap, spec.seeds) == ("gp", 40, (0, 1, 2))
-    assert (spec.metric.name, spec.metric.goal) == ("val_mse", "minimize")
+    assert (spec.objectives[0].name, spec.objectives[0].goal) == ("val_mse", "minimize")
     assert spec.domains["var"].grid() == (0.5, 0.25)
     swept = spec.domains["lr"]
     assert (swept.low, swept.high, swept.log) == (1e-3, 1e-2, True)  # type: ignore[union-attr]

@@ -98,6 +98,7 @@ def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, s
     assert int(exploded.data.tags["explosion.step"]) >= 1
 
 
+@pytest.mark.slow
 def test_a_stacked_sweep_comes_to_what_it_comes_to_alone(store: str, write: Write, sweep: Sweep) -> None:
     done = sweep("launch", write(VAE + "stack: 3", "vae.yaml"), "--workers", "2")
     assert done.returncode == 0, done.stderr

@@ -443,7 +443,7 @@ class Ends(Display):
     """Counts how often each trial was begun and ended."""
 
     def __init__(self, spec: SweepSpec) -> None:
-        super().__init__(Course(spec.name, spec.metric))
+        super().__init__(Course(spec.name, spec.objectives[0]))
         self.begun: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
 
@@ -581,6 +581,7 @@ REFUSED_WHILE_A_RUN_IS_TAKEN_UP = Luck({("get_metric_history", 1): Fault("refuse
 TAKING_A_TAG_AWAY_UNANSWERED = Luck({("delete_tag", 1): Fault("busy", "after")})
 
 
+@pytest.mark.slow
 @settings(HYPOTHESIS, max_examples=80)
 @example(lucks=[KILLED_BEFORE_THE_STATUS])
 @example(lucks=[REFUSED_IN_THE_MIDDLE])

@@ -134,7 +134,7 @@ def test_every_end_is_told(
     folder: Path, write: Write, raised: BaseException, status: str, exit_status: int, error: str | None
 ) -> None:
     spec = load(write(TOY))
-    with pytest.raises(type(raised)), notifying(spec, "http://user:secret@host", Course(spec.name, spec.metric)):
+    with pytest.raises(type(raised)), notifying(spec, "http://user:secret@host", Course(spec.name, spec.objectives[0])):
         raise raised
     summary = told(folder)
     assert (summary["status"], summary["exit_status"], summary["error"]) == (status, exit_status, error)
@@ -143,7 +143,7 @@ def test_every_end_is_told(
 
 def test_a_launch_that_finds_another_one_has_no_end(folder: Path, write: Write) -> None:
     spec = load(write(TOY))
-    with pytest.raises(HeldError), notifying(spec, "", Course(spec.name, spec.metric)):
+    with pytest.raises(HeldError), notifying(spec, "", Course(spec.name, spec.objectives[0])):
         raise HeldError("it is running")
     assert not (folder / "told.json").exists()
 

@@ -16,10 +16,9 @@ from optuna.trial import TrialState
 from orchestrator import pruners
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Explosion, Finished, Progress, Started
-from orchestrator.ranking import ranking
+from orchestrator.ranking import ranking, standings
 from orchestrator.record import Record
-from orchestrator.spec import SweepSpec, load
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.trial import Outcome, Trial
 
 EPOCHS = 9
@@ -403,6 +402,7 @@ def test_a_configuration_with_a_pruned_seed_ranks_behind_all_others() -> None:
         *(record("b", completed, score) for score in (0.5, 0.7)),
         record("c", gone, 0.99),
     ]
-    first, second = ranking(records, Metric(name="score", goal="maximize"))
-    assert (first.params, first.values, first.pruned) == ({"x": "b"}, [0.5, 0.7], 0)
-    assert (second.params, second.values, second.pruned, second.exploded) == ({"x": "a"}, [0.9], 1, 1)
+    objectives = [Objective("score", "maximize")]
+    first, second = ranking(standings(records, objectives), objectives)
+    assert (first.params, first.values, first.pruned) == ({"x": "b"}, [(0.5,), (0.7,)], 0)
+    assert (second.params, second.values, second.pruned, second.exploded) == ({"x": "a"}, [(0.9,)], 1, 1)

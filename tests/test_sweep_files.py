@@ -103,6 +103,9 @@ def test_every_row_of_the_reports_table_has_its_trial_and_its_figures(name: str)
         {"zip": {"vra": [1]}},
         {"configs": [{"lr": -1}]},
         {"name": "../x"},
+        {"time_cap": "90x"},
+        {"metrics": [{"name": "val_ssim"}]},
+        {"replicates": {"max": 1}},
     ],
 )
 def test_the_schema_refuses_what_the_command_refuses(wrong: dict[str, object]) -> None:

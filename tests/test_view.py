@@ -7,13 +7,13 @@ import pytest
 from rich.console import Console
 
 from orchestrator.losses import MOST, Losses
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective
 from orchestrator.status import Best, Running, Status
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.terminal.view import view
 from orchestrator.trial import Outcome
 
-METRIC = Metric(name="val_ssim", goal="maximize")
+METRIC = Objective("val_ssim", "maximize")
 TRIALS = [
     Running(f"var={var} lr=0.002 seed={seed}", 12, 50, 34, 55, 39.412, (900, 90, 50, 45, 44, 43, 42, 41), 12345.6, 125)
     for var in (0.5, 0.25, 0.1, 0.05)

@@ -10,6 +10,7 @@ import typer
 from orchestrator import paths
 from orchestrator.commands import again
 from orchestrator.commands.options import DataDir, File, Sets, TrackingUri, Workers, use_data
+from orchestrator.durations import duration
 from orchestrator.errors import NotYetError
 from orchestrator.terminal.consoles import stderr, stdout
 
@@ -66,5 +67,8 @@ def launch(
             hint = f"interrupted; go on with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}"
         else:
             hint = f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}"
+        if launched.spent is not None and not launched.interrupted:
+            told = f"time_cap is spent: {duration(launched.spent)} of training; set a larger one in {file}"
+            console.print(f"{told} and launch again to go on", soft_wrap=True, markup=False, highlight=False)
         console.print(hint, soft_wrap=True, markup=False, highlight=False)
     raise typer.Exit(launched.exit_status)

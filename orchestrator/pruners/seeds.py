@@ -30,7 +30,7 @@ class SeedPruner:
 
     def __init__(self, spec: SweepSpec, rule: form.Wilcoxon) -> None:
         self.spec, self.rule = spec, rule
-        self.metric = rule.metric or spec.metric
+        self.metric = spec.pruned_by
         self._pruner = rules.pruner(rule)
         self._told: dict[str, list[Event]] = {}  # by trial_key, of those that have begun
         self._results: dict[str, dict[int, float]] = defaultdict(dict)  # by config_key and seed
@@ -40,15 +40,15 @@ class SeedPruner:
         self._told.setdefault(trial.trial_key, []).append(event)
         if not isinstance(event, Finished):
             return
-        value = Observation.of_events(self.metric, self._told.pop(trial.trial_key)).value
+        values = Observation.of_events([self.metric], self._told.pop(trial.trial_key)).values
         if event.outcome is Outcome.EXPLODED:
             self._exploded.add(trial.config_key)
         if event.outcome is not Outcome.COMPLETED:
             return
-        if value is None:
+        if values is None:
             what = f"{trial.label} has told no {self.metric.name}"
             raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), what))
-        self._results[trial.config_key][trial.params["seed"]] = value
+        (self._results[trial.config_key][trial.params["seed"]],) = values
 
     def judge(self, trial: Trial) -> str | None:
         own = self._results.get(trial.config_key)

@@ -36,7 +36,7 @@ class StudyPruner:
 
     def __init__(self, spec: SweepSpec, rule: form.Pruner) -> None:
         self.spec, self.rule = spec, rule
-        self.metric = rule.metric or spec.metric
+        self.metric = spec.pruned_by
         self._study = self._new_study()
         self._told: dict[str, _Told] = {}  # by trial_key
         self._names: dict[str, None] = {}  # of all metrics by epoch

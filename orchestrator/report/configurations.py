@@ -12,8 +12,8 @@ from orchestrator.expansion import expand, label, varying
 from orchestrator.ranking import half_width, wilson
 from orchestrator.record import Record
 from orchestrator.search_space import SearchSpace
-from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import BOUNDARY, LISTED, Metric
+from orchestrator.spec import Objective, SweepSpec
+from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.trial import Outcome, Params
 
 DIGITS = 4  # of a figure
@@ -78,9 +78,9 @@ class Configuration:
         """A metric's last value, of the seeds that completed."""
         return [record.metrics[name] for record in self.completed if math.isfinite(record.metrics.get(name, math.nan))]
 
-    def compared(self, metric: Metric) -> list[float]:
-        """The metric that trials are compared by, of the seeds that completed."""
-        return [value for record in self.completed if (value := record.value(metric)) is not None]
+    def compared(self, objective: Objective) -> list[float]:
+        """What trials are compared by, of the seeds that completed."""
+        return [value for record in self.completed if (value := record.value(objective)) is not None]
 
 
 def runs_of(spec: SweepSpec, records: Sequence[Record], every: bool, is_live: bool) -> list[Run]:
@@ -122,15 +122,15 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[Configuratio
     ]
     if spec.method == BOUNDARY:
         return sorted(found, key=lambda one: [_place(one.params[name]) for name in names])
-    return found if spec.method == "grid" else best_first(found, spec.metric)
+    return found if spec.method == "grid" else best_first(found, spec.objectives[0])
 
 
-def best_first(configurations: Iterable[Configuration], metric: Metric) -> list[Configuration]:
+def best_first(configurations: Iterable[Configuration], objective: Objective) -> list[Configuration]:
     """By their mean; those without a value come last."""
-    sign = -1 if metric.goal == "maximize" else 1
+    sign = -objective.sign
 
     def place(one: Configuration) -> tuple[bool, float]:
-        values = one.compared(metric)
+        values = one.compared(objective)
         return not values, sign * fmean(values) if values else 0.0
 
     return sorted(configurations, key=place)

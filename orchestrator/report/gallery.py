@@ -67,8 +67,8 @@ def _chosen(spec: SweepSpec, having: Sequence[Configuration]) -> tuple[Sequence[
         return having, ()
     if spec.method == BOUNDARY:
         return thinned(having, MOST), (f"Of {MOST} of {len(having)} configurations; all stand in MLflow.",)
-    best = {id(one) for one in best_first(having, spec.metric)[:MOST]}
-    words = f"Of the {MOST} best of {len(having)} configurations by {spec.metric.name}; all stand in MLflow."
+    best = {id(one) for one in best_first(having, spec.objectives[0])[:MOST]}
+    words = f"Of the {MOST} best of {len(having)} configurations by {spec.objectives[0].name}; all stand in MLflow."
     return [one for one in having if id(one) in best], (words,)
 
 

@@ -1,5 +1,6 @@
 """The tables of a sweep: what its configurations came to, and the published figures beside ours."""
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from orchestrator.expansion import label, short
-from orchestrator.ranking import ranking
+from orchestrator.ranking import front, ranking, standings
 from orchestrator.record import best_name
 from orchestrator.report import verdict
 from orchestrator.report.configurations import Configuration, Run, constants, figure, measured
@@ -15,6 +16,7 @@ from orchestrator.report.document import Cell, Grid, Part
 from orchestrator.report.verdict import Judgement, Ours, Verdict
 from orchestrator.spec import ReferenceRow, SweepSpec
 from orchestrator.spec.form import BOUNDARY
+from orchestrator.spec.objective import by_names
 from orchestrator.table import FINAL
 from orchestrator.trial import Outcome
 
@@ -63,13 +65,20 @@ def best_of(spec: SweepSpec, configurations: Sequence[Configuration]) -> str:
     """The best configuration, and what its seeds do not tell from it; empty where none has completed."""
     if spec.method == BOUNDARY:
         return ""
-    standings = ranking([run.record for one in configurations for run in one.runs if run.record], spec.metric)
-    if not standings:
+    records = [run.record for one in configurations for run in one.runs if run.record]
+    ranked = ranking(standings(records, spec.objectives), spec.objectives)
+    if not ranked:
         return ""
-    names, first = _varying(configurations), standings[0]
+    names = _varying(configurations)
+    if len(spec.objectives) > 1:
+        best = [label(one.params, names) for one in front(ranked, spec.objectives)]
+        return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}"
+    first, (interval,) = ranked[0], ranked[0].intervals
     seeds = f"{len(first.values)} seed{'s' * (len(first.values) > 1)}"
-    said = f"{label(first.params, names) or spec.name}: {spec.metric.name} {measured(first.values)} ({seeds})"
-    near = [label(one.params, names) for one in standings[1:] if first.half_width is not None and first.overlaps(one)]
+    value = measured([value for (value,) in first.values])
+    said = f"{label(first.params, names) or spec.name}: {spec.objectives[0].name} {value} ({seeds})"
+    others = ranked[1:] if interval.half_width is not None else []
+    near = [label(one.params, names) for one in others if interval.overlaps(one.intervals[0])]
     if near:
         said += f"; not told apart from it by these seeds: {'; '.join(near[:MOST_NEAR])}"
         said += "; ..." * (len(near) > MOST_NEAR)
@@ -134,17 +143,18 @@ def _varying(configurations: Sequence[Configuration]) -> list[str]:
 
 
 def _columns(spec: SweepSpec, configurations: Sequence[Configuration]) -> list[_Column]:
-    metric = spec.metric
     found = [
         _Column(TITLES[name], lambda one, name=name: one.values(name), name == "ssim")  # type: ignore[misc]
         for name in FINAL
         if any(one.values(name) for one in configurations)
     ]
-    if metric.name not in FINAL and spec.method != BOUNDARY and any(one.compared(metric) for one in configurations):
-        records = [record for one in configurations for record in one.completed]
-        by_epoch = any(best_name(metric.name) in record.metrics for record in records)
-        title = f"best {metric.name}" if by_epoch else metric.name
-        found.append(_Column(title, lambda one: one.compared(metric), metric.goal == "maximize"))
+    for objective in spec.objectives if spec.method != BOUNDARY else ():
+        if objective.name not in FINAL and any(one.compared(objective) for one in configurations):
+            records = [record for one in configurations for record in one.completed]
+            is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
+            title = f"best {objective.name}" if is_best else objective.name
+            values = functools.partial(Configuration.compared, objective=objective)
+            found.append(_Column(title, values, objective.sign > 0))
     return found
 
 

@@ -10,7 +10,7 @@ from orchestrator.expansion import short
 from orchestrator.report import charts
 from orchestrator.report.charts import Chart, chart, crosses, data
 from orchestrator.report.configurations import figure
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective
 
 MARGIN = 0.06  # of the range: exploded trials stand so far beyond the worst value
 ROW = 34  # pixels
@@ -26,12 +26,12 @@ class Tried:
     params: Mapping[str, Any]
 
 
-def history(tried: Sequence[Tried], metric: Metric) -> Chart | None:
+def history(tried: Sequence[Tried], objective: Objective) -> Chart | None:
     """The metric of trial after trial, the best so far, and crosses for explosions."""
     told = [one for one in tried if one.value is not None]
     if not told:
         return None
-    better = max if metric.goal == "maximize" else min
+    better = max if objective.sign > 0 else min
     rows, best = [], None
     for one in tried:
         if one.value is not None:
@@ -40,17 +40,17 @@ def history(tried: Sequence[Tried], metric: Metric) -> Chart | None:
             rows.append({"number": one.number, "best": best})
     x = alt.X("number:Q", title="trial, in the order of their starts", axis=alt.Axis(tickMinStep=1))
     line = alt.Chart(data(rows)).mark_line(interpolate="step-after", style="best")
-    best_so_far = line.encode(x, alt.Y("best:Q", title=metric.name, scale=alt.Scale(zero=False)))
+    best_so_far = line.encode(x, alt.Y("best:Q", title=objective.name, scale=alt.Scale(zero=False)))
     first = better(told, key=lambda one: one.value or 0.0)
     exploded = len(tried) - len(told)
     text = (
-        f"{metric.name} of {len(told)} trials in the order in which they were started, and the best so far (line): "
+        f"{objective.name} of {len(told)} trials in the order in which they were started, and the best so far (line): "
         f"{figure(first.value or 0.0)} by trial {first.number} ({first.run}).{_of_crosses(exploded)}"
     )
-    return chart("History of the search", text, [best_so_far, *_points(tried, metric, x)])
+    return chart("History of the search", text, [best_so_far, *_points(tried, objective, x)])
 
 
-def importances(shares: Mapping[str, float], metric: Metric) -> Chart | None:
+def importances(shares: Mapping[str, float], objective: Objective) -> Chart | None:
     """How much each parameter matters."""
     if not shares:
         return None
@@ -62,13 +62,13 @@ def importances(shares: Mapping[str, float], metric: Metric) -> Chart | None:
     layers = [base.mark_bar(), base.mark_text(align="left", dx=4).encode(text="label:N")]
     listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     text = (
-        f"How much of the variance of {metric.name} over the searched ranges, each on its own scale, a parameter "
+        f"How much of the variance of {objective.name} over the searched ranges, each on its own scale, a parameter "
         f"accounts for (functional ANOVA, over the trials that completed): {listed}."
     )
     return chart("What mattered", text, layers, height=ROW * len(rows) + 20)
 
 
-def along(name: str, logarithmic: bool, tried: Sequence[Tried], metric: Metric) -> Chart | None:
+def along(name: str, logarithmic: bool, tried: Sequence[Tried], objective: Objective) -> Chart | None:
     """The metric along one parameter."""
     told = [one for one in tried if one.value is not None]
     if not told:
@@ -80,33 +80,33 @@ def along(name: str, logarithmic: bool, tried: Sequence[Tried], metric: Metric) 
         x = alt.X("at:Q", title=name, scale=alt.Scale(type="log", nice=False))
     else:
         x = alt.X("at:Q", title=name, scale=alt.Scale(zero=False, nice=False))
-    layers = _points(tried, metric, x, name)
-    better = max if metric.goal == "maximize" else min
+    layers = _points(tried, objective, x, name)
+    better = max if objective.sign > 0 else min
     first = better(told, key=lambda one: one.value or 0.0)
     text = (
-        f"{metric.name} over {name}: the best, {figure(first.value or 0.0)}, at {short(first.params[name])}."
+        f"{objective.name} over {name}: the best, {figure(first.value or 0.0)}, at {short(first.params[name])}."
         f"{_of_crosses(len(tried) - len(told))}"
     )
-    return chart(f"{metric.name} over {name}", text, layers, height=240)
+    return chart(f"{objective.name} over {name}", text, layers, height=240)
 
 
-def thinned(tried: Sequence[Tried], metric: Metric, most: int) -> list[Tried]:
+def thinned(tried: Sequence[Tried], objective: Objective, most: int) -> list[Tried]:
     """At most so many of the trials, evenly, the best among them."""
     if len(tried) <= most:
         return list(tried)
-    better = max if metric.goal == "maximize" else min
+    better = max if objective.sign > 0 else min
     told = [one for one in tried if one.value is not None]
     best = [better(told, key=lambda one: one.value or 0.0)] if told else []
     kept = {one.number: one for one in (*charts.thinned(tried, most - 1), *best)}
     return [kept[number] for number in sorted(kept)]
 
 
-def _points(tried: Sequence[Tried], metric: Metric, x: alt.X, name: str | None = None) -> list[alt.Chart]:
+def _points(tried: Sequence[Tried], objective: Objective, x: alt.X, name: str | None = None) -> list[alt.Chart]:
     """A ring for each trial that completed, a cross beyond the worst of them for each that exploded."""
     values = [one.value for one in tried if one.value is not None]
     spread = (max(values) - min(values)) or abs(values[0]) or 1.0
-    edge = min(values) - MARGIN * spread if metric.goal == "maximize" else max(values) + MARGIN * spread
-    y = alt.Y("value:Q", title=metric.name, scale=alt.Scale(zero=False))
+    edge = min(values) - MARGIN * spread if objective.sign > 0 else max(values) + MARGIN * spread
+    y = alt.Y("value:Q", title=objective.name, scale=alt.Scale(zero=False))
 
     def rows(exploded: bool) -> list[dict[str, Any]]:
         return [

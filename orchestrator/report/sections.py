@@ -109,8 +109,8 @@ def _facts(
     facts += [("seeds", _listed(sorted({short(seed) for seed in seeds}, key=_as_number)))] * (len(seeds) > 1)
     facts += [("the same in all", label(alike, alike))] * bool(alike)
     if spec.method != BOUNDARY:
-        better = "more" if spec.metric.goal == "maximize" else "less"
-        facts.append(("compared by", f"{spec.metric.name}, {better} is better"))
+        aims = (f"{one.name}, {'more' if one.sign > 0 else 'less'} is better" for one in spec.objectives)
+        facts.append(("compared by", "; ".join(aims)))
     if spec.reference is not None:
         facts.append(("published", spec.reference.source))
     if spec.function.name != DEFAULT_TRIAL:
@@ -154,8 +154,8 @@ def _as_number(text: str) -> float:
 
 
 def _best(spec: SweepSpec, configurations: Sequence[Configuration]) -> Configuration | None:
-    first = best_first(configurations, spec.metric)[:1]
-    return first[0] if first and first[0].compared(spec.metric) else None
+    first = best_first(configurations, spec.objectives[0])[:1]
+    return first[0] if first and first[0].compared(spec.objectives[0]) else None
 
 
 def _note(spec: SweepSpec, configurations: Sequence[Configuration]) -> str:
@@ -218,18 +218,19 @@ def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
         return []
     from orchestrator.samplers.importances import importances  # optuna takes a while to import
 
+    objective = spec.objectives[0]
     records = sorted((run.record for run in runs if run.record), key=lambda record: record.began)
     labels = {run.record.run_id: run.label for run in runs if run.record}
     tried = []
     for number, record in enumerate(records, 1):
-        value = record.value(spec.metric) if record.outcome is Outcome.COMPLETED else None
+        value = record.value(objective) if record.outcome is Outcome.COMPLETED else None
         if value is not None or record.outcome is Outcome.EXPLODED:
             tried.append(Tried(number, labels[record.run_id], value, record.params))
     words = (f"{MOST_TRIED:,} of {len(tried):,} trials are drawn.",) if len(tried) > MOST_TRIED else ()
-    tried = search_charts.thinned(tried, spec.metric, MOST_TRIED)
-    went = search_charts.history(tried, spec.metric)
-    mattered = search_charts.importances(importances(spec, records), spec.metric)
-    slices = [search_charts.along(name, _is_log(spec, name), tried, spec.metric) for name in _searched(spec, tried)]
+    tried = search_charts.thinned(tried, objective, MOST_TRIED)
+    went = search_charts.history(tried, objective)
+    mattered = search_charts.importances(importances(spec, records), objective)
+    slices = [search_charts.along(name, _is_log(spec, name), tried, objective) for name in _searched(spec, tried)]
     return [
         Part("How the search went", words, charts=tuple(one for one in (went, mattered) if one)),
         Part("The metric along each parameter", charts=tuple(one for one in slices if one)),

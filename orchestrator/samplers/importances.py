@@ -22,8 +22,11 @@ def importances(spec: SweepSpec, records: Iterable[Record]) -> dict[str, float]:
     """The share of each parameter in the metric's variance over its range, the largest first, by functional ANOVA.
 
     Of the trials that completed (F. Hutter et al., ICML 2014, as Optuna has it). Optuna takes the ranges as linear, so
-    logarithmic ones are given to it as logarithms. Empty where a single parameter is searched, or too few completed.
+    logarithmic ones are given to it as logarithms. Empty where a single parameter is searched, too few completed, or
+    there are several objectives.
     """
+    if len(spec.objectives) > 1:
+        return {}
     searched = axes(spec)
     mirror = Mirror(spec)
     mirror.show(records)
@@ -31,7 +34,7 @@ def importances(spec: SweepSpec, records: Iterable[Record]) -> dict[str, float]:
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(searched) < 2 or len({trial.value for trial in completed}) < FEWEST:
         return {}
-    even = optuna.create_study(direction=spec.metric.goal)
+    even = optuna.create_study(direction=spec.objectives[0].goal)
     distributions = {name: _linear(axis) for name, axis in searched.items()}
     for trial in completed:
         params = {name: _position(axis, trial.params[name]) for name, axis in searched.items()}

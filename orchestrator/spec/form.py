@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, WithJsonSchema
 
+from orchestrator import durations
 from orchestrator.divergence import DivergenceRule
 
 MOST_TRIALS = 10_000
+MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than another in all of them
 MOST_BRACKETS = 100
 LATEST_BRACKET = 1e6  # in epochs
 DEFAULT_TRIAL = "models.train:train"
@@ -28,10 +30,33 @@ Distribution = Literal[
     "log_uniform_values",
     "q_log_uniform_values",
 ]
+Goal = Literal["maximize", "minimize"]
 Scalar = bool | int | float | str | None
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
+Duration = Annotated[
+    float,
+    BeforeValidator(durations.seconds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{durations.WRITTEN}$"},
+                {"type": "number", "exclusiveMinimum": 0},
+            ]
+        }
+    ),
+]
 Values = Annotated[list[Any], Field(min_length=1)]
+
+
+When = Annotated[
+    dict[str, Any] | None,
+    Field(
+        min_length=1,
+        description="Other parameters, and the value or values that each must have for this one to be varied; else it "
+        "has its default.",
+    ),
+]
 
 
 class Form(BaseModel):
@@ -44,9 +69,7 @@ class Metric(Form):
     """What the trials are compared by."""
 
     name: Annotated[str, Field(description="A metric that the trial function yields or returns.")]
-    goal: Annotated[
-        Literal["maximize", "minimize"], Field(description="Whether more or less of it is better; W&B's default.")
-    ] = "minimize"
+    goal: Annotated[Goal, Field(description="Whether more or less of it is better; W&B's default.")] = "minimize"
 
 
 class ValueForm(Form):
@@ -54,6 +77,7 @@ class ValueForm(Form):
 
     value: Annotated[Any, Field(description="The one value.")]
     distribution: Annotated[Literal["constant"] | None, Field(description="W&B's; says no more.")] = None
+    when: When = None
 
 
 class ValuesForm(Form):
@@ -66,6 +90,7 @@ class ValuesForm(Form):
     distribution: Annotated[
         Literal["categorical", "categorical_w_probabilities"] | None, Field(description="W&B's; says no more.")
     ] = None
+    when: When = None
 
 
 class RangeForm(Form):
@@ -77,6 +102,7 @@ class RangeForm(Form):
         Distribution | None, Field(description="Default: int_uniform for whole numbers, else uniform.")
     ] = None
     q: Annotated[float | None, Field(gt=0, description="Step between values, for the q_ distributions.")] = None
+    when: When = None
 
 
 ParameterForm = ValueForm | ValuesForm | RangeForm
@@ -108,17 +134,26 @@ class Boundary(Form):
     ] = 0.05
 
 
+class Replicates(Form):
+    """Further seeds for the best configuration, and for those that seeds do not tell from it."""
+
+    max: Annotated[int, Field(ge=2, description="The most seeds of a configuration, those of `seeds` among them.")]
+    until: Annotated[
+        Literal["separated"], Field(description="Stop once no other's 95% interval overlaps that of the best.")
+    ] = "separated"
+
+
 class Pruner(Form):
     """What ends trials early that fall behind."""
 
-    type: str
+    type: Annotated[str, Field(description="Which rule.")]
     metric: Annotated[Metric | None, Field(description="What it looks at. Default: the sweep's metric.")] = None
 
 
 class Hyperband(Pruner):
     """W&B's: of the trials that come to a bracket, the best 1/eta go on."""
 
-    type: Literal["hyperband"]
+    type: Annotated[Literal["hyperband"], Field(description="Which rule.")]
     min_iter: Annotated[
         int | None, Field(ge=1, description="The first bracket, in epochs; each further one is eta times later.")
     ] = None
@@ -161,20 +196,20 @@ class ComparedByEpoch(Pruner):
 class Median(ComparedByEpoch):
     """Optuna's: a trial goes on while its best value is no worse than the median of the others at the same epoch."""
 
-    type: Literal["median"]
+    type: Annotated[Literal["median"], Field(description="Which rule.")]
 
 
 class Percentile(ComparedByEpoch):
     """Optuna's: a trial goes on while its best value is among the best so many percent of the others at that epoch."""
 
-    type: Literal["percentile"]
+    type: Annotated[Literal["percentile"], Field(description="Which rule.")]
     percentile: Annotated[float, Field(ge=0, le=100, description="25.0 keeps the best quarter.")]
 
 
 class SuccessiveHalving(Pruner):
     """Optuna's asynchronous successive halving: of the trials that come to a rung, the best few go on."""
 
-    type: Literal["successive_halving"]
+    type: Annotated[Literal["successive_halving"], Field(description="Which rule.")]
     min_resource: Annotated[int, Field(ge=1, description="The first rung, in epochs.")] = 1
     reduction_factor: Annotated[
         int, Field(ge=2, description="How many times later the next rung is, and of how many trials one goes on.")
@@ -188,7 +223,7 @@ class SuccessiveHalving(Pruner):
 class Patient(Pruner):
     """Optuna's: a trial that gets no better for some epochs ends, if the wrapped pruner, where there is one, agrees."""
 
-    type: Literal["patient"]
+    type: Annotated[Literal["patient"], Field(description="Which rule.")]
     patience: Annotated[int, Field(ge=0, description="Epochs without anything better that a trial may take.")]
     min_delta: Annotated[float, Field(ge=0, description="What counts as better must be so by more than this.")] = 0.0
     wrapped_pruner: Annotated[
@@ -200,7 +235,7 @@ class Patient(Pruner):
 class Wilcoxon(Pruner):
     """Optuna's: a configuration gets no further seeds once it is significantly worse than the best on the same ones."""
 
-    type: Literal["wilcoxon"]
+    type: Annotated[Literal["wilcoxon"], Field(description="Which rule.")]
     p_threshold: Annotated[
         float, Field(gt=0, le=1, description="Of the signed-rank test: below it, the difference is no chance.")
     ] = 0.1
@@ -242,11 +277,24 @@ class SweepFile(Form):
         ),
     ] = "grid"
     metric: Annotated[Metric | None, Field(description="Default: val_ssim, maximize.")] = None
+    metrics: Annotated[
+        list[Metric] | None,
+        Field(
+            min_length=2,
+            max_length=MOST_METRICS,
+            description="Instead of metric, several: what is found is their Pareto front. Each counts with its last "
+            "value.",
+        ),
+    ] = None
     trial: Annotated[str, Field(description="The function to run, package.module:function. Default: the VAE.")] = (
         DEFAULT_TRIAL
     )
     parameters: Annotated[
-        dict[str, Any], Field(description="Parameters by name: a constant, {values: [...]}, or {min: ..., max: ...}.")
+        dict[str, Any],
+        Field(
+            description="Parameters by name: a constant, {values: [...]}, or {min: ..., max: ...}; with "
+            "when: {...}, only where others have certain values.",
+        ),
     ] = Field(default_factory=dict)
     zip: Annotated[dict[str, Values], Field(description="Lists of equal length, walked together.")] = Field(
         default_factory=dict
@@ -257,8 +305,19 @@ class SweepFile(Form):
     seeds: Annotated[list[Seed], Field(description="Replicates: every configuration runs once per seed.")] = Field(
         default_factory=list
     )
+    replicates: Annotated[
+        Replicates | None,
+        Field(description="Further seeds where a configuration is not told from the best. Default: none."),
+    ] = None
     run_cap: Annotated[
         int | None, Field(ge=1, le=MOST_TRIALS, description="Trials in total, over any number of launches.")
+    ] = None
+    time_cap: Annotated[
+        Duration | None,
+        Field(
+            description="Training time in total, over all trials and launches: 45s, 90m, 1.5h, or a number of seconds. "
+            "When it is spent no further trial starts."
+        ),
     ] = None
     seed: Annotated[int, Field(ge=0, description="Seeds what the method draws.")] = 0
     reference: Annotated[Reference | None, Field(description="Published figures to hold the results against.")] = None

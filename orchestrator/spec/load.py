@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from orchestrator import trial_function
 from orchestrator.errors import InputError
+from orchestrator.events import METRIC_NAME
+from orchestrator.spec.conditions import Conditions, Wanted, in_order
 from orchestrator.spec.domains import Choice, Domain, Range, domain_of
 from orchestrator.spec.form import (
     BOUNDARY,
@@ -28,6 +30,7 @@ from orchestrator.spec.form import (
     Patient,
     Pruner,
     RangeForm,
+    Replicates,
     Scalar,
     SweepFile,
     ValueForm,
@@ -35,6 +38,7 @@ from orchestrator.spec.form import (
     Wilcoxon,
     is_name,
 )
+from orchestrator.spec.objective import objectives
 from orchestrator.spec.source import Location, Source, note, read, scalar
 from orchestrator.spec.sweep_spec import OnFinish, Reference, ReferenceRow, SweepSpec
 from orchestrator.stacking import UNSTACKED, Stacking
@@ -45,6 +49,7 @@ DEFAULT_METRIC = Metric(name="val_ssim", goal="maximize")
 ALIASES = {"bayes": "tpe"}
 OF_THE_LOSS = ("_loss", "_recon")
 KINDS = ("int", "float", "str", "list[str]")  # as pydantic names those of a union, among the keys
+OF_ONE_METRIC = ("cmaes",)  # methods that cannot search a front
 PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 F = TypeVar("F", bound=Form)
 
@@ -83,6 +88,7 @@ def nearest(name: str, valid: Collection[str]) -> str:
 class _Checker:
     source: Source
     mistakes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def form(self) -> SweepFile:
         """The file's shape; its parameters are not looked at yet."""
@@ -114,6 +120,13 @@ class _Checker:
         varying |= {name for rows in (zipped, configs) if len(rows) > 1 for row in rows for name in row}
         # a search of which all was set to constants is a single configuration: it is run again
         method = "grid" if overrides and not varying else ALIASES.get(form.method, form.method)
+        conditions = self._conditions(form, function, constants)
+        from_rows = {name for row in (*zipped, *configs) for name in row}
+        self._check_conditions(conditions, domains, from_rows | constants.keys())
+        metrics = self._metrics(form, varying | conditions.wanted.keys())
+        replicates = form.replicates if "seed" not in constants else None
+        if replicates is not None:
+            self._check_replicates(form, replicates, function)
         self._check_method(method, form, domains, varying)
         pruner = self._early_terminate(form, varying)
         stacking = self._stacking(method, form, function)
@@ -128,18 +141,23 @@ class _Checker:
         if self.mistakes:
             raise InputError.of(self.mistakes)
         ignored = [key for key in IGNORED if key in self.source.content]
-        warnings = (f"{self.source.path}: {', '.join(ignored)}: for W&B's agents; ignored",) if ignored else ()
+        if ignored:
+            self.warnings.append(f"{self.source.path}: {', '.join(ignored)}: for W&B's agents; ignored")
         return SweepSpec(
             name=name,
             source=self.source,
             function=function,
             method=method,
-            metric=form.metric or DEFAULT_METRIC,
+            objectives=objectives(metrics),
             domains=domains,
+            conditions=conditions,
             zipped=zipped,
             configs=configs,
+            varying=frozenset(varying | conditions.wanted.keys()),
+            replicates=replicates,
             seeds=seeds,
             run_cap=form.run_cap,
+            time_cap=form.time_cap,
             seed=form.seed,
             reference=reference,
             boundary=form.boundary or Boundary(),
@@ -150,7 +168,7 @@ class _Checker:
             stacking=stacking,
             reuse=form.reuse,
             on_finish=on_finish,
-            warnings=warnings,
+            warnings=tuple(self.warnings),
         )
 
     def _mistake(self, location: Location, message: str) -> None:
@@ -162,7 +180,8 @@ class _Checker:
         except ValidationError as error:
             for problem in error.errors():
                 where = tuple(part for part in problem["loc"] if part not in KINDS)
-                message = problem["msg"][0].lower() + problem["msg"][1:]
+                message = problem["msg"].removeprefix("Value error, ")
+                message = message[0].lower() + message[1:]
                 if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
                     message = f"unknown key; {nearest(str(where[-1]), _keys(kind, where))}"
                 elif problem["type"] == "literal_error":
@@ -240,6 +259,54 @@ class _Checker:
             self._mistake((*location, "probabilities"), "give one for each value, adding up to 1")
         return Choice(tuple(values), tuple(form.probabilities))
 
+    def _conditions(self, form: SweepFile, function: TrialFunction, constants: Collection[str]) -> Conditions:
+        """Where parameters are varied; what was set to a constant is one everywhere."""
+        wanted: dict[str, Wanted] = {}
+        for name, raw in form.parameters.items():
+            when = raw.get("when") if isinstance(raw, dict) and name not in constants else None
+            if isinstance(when, dict) and name in function.parameters:
+                wanted[name] = self._wanted(name, when, function)
+        if wanted and form.method == BOUNDARY:
+            self._mistake(("parameters", next(iter(wanted)), "when"), "goes with any method but boundary")
+        try:
+            names = in_order(wanted)
+        except ValueError as error:
+            last = str(error).split(" when ")[0]
+            self._mistake(("parameters", last, "when"), f"comes back to itself: {error}")
+            names = []
+        return Conditions({name: wanted[name] for name in names}, function.defaults)
+
+    def _wanted(self, name: str, when: Mapping[str, Any], function: TrialFunction) -> Wanted:
+        here: Location = ("parameters", name, "when")
+        if name not in function.defaults:
+            self._mistake(here, f"{name} has no default to have where this does not hold")
+        if "seed" in (name, *when):
+            self._mistake(here, "a seed has no conditions, and is none: it only replicates")
+        found: dict[str, tuple[Any, ...]] = {}
+        for other, among in when.items():
+            parameter = self._parameter((*here, other), other, function)
+            values = among if isinstance(among, list) else [among]
+            if not values:
+                self._mistake((*here, other), "give a value, or a list of them")
+            if parameter is not None:
+                places = [(*here, other, i) if isinstance(among, list) else (*here, other) for i in range(len(values))]
+                found[other] = tuple(self._value(at, one, parameter) for at, one in zip(places, values, strict=True))
+        return found
+
+    def _check_conditions(
+        self, conditions: Conditions, domains: Mapping[str, Domain], elsewhere: Collection[str]
+    ) -> None:
+        """Refuse what is no condition, and warn of what never holds; `elsewhere` are parameters that rows may give."""
+        for name, wanted in conditions.wanted.items():
+            for other, among in wanted.items():
+                here = ("parameters", name, "when", other)
+                domain = domains.get(other, Choice((conditions.defaults.get(other),)))
+                if isinstance(domain, Range) and not domain.integer and domain.step is None:
+                    self._mistake(here, f"{other} may be any number between min and max; a condition needs `values`")
+                elif other not in {*elsewhere, *conditions.wanted} and not any(map(domain.has, among)):
+                    never = f"never holds, so {name} has its default everywhere"
+                    self.warnings.append(self.source.mistake(here, never))
+
     def _refuse_repeats(self, location: Location, values: Sequence[Any]) -> None:
         seen: set[str] = set()
         for i, value in enumerate(values):
@@ -290,13 +357,35 @@ class _Checker:
             for name in config.keys() & owners.keys():
                 self._mistake(("configs", i, name), f"is also given under {owners[name]}; give it once")
 
+    def _metrics(self, form: SweepFile, varying: Collection[str]) -> list[Metric]:
+        """What trials are compared by."""
+        if form.metric is not None and form.metrics is not None:
+            self._mistake(("metrics",), "give `metric` or `metrics`, not both")
+        metrics = form.metrics or [form.metric or DEFAULT_METRIC]
+        compares_var = form.trial == DEFAULT_TRIAL and "var" in varying
+        for i, metric in enumerate(metrics):
+            place: Location = ("metrics", i, "name") if form.metrics else ("metric", "name")
+            self._check_metric(metric, place, compares_var)
+            if metric.name in [earlier.name for earlier in metrics[:i]]:
+                self._mistake(place, f"{metric.name} stands here twice")
+        return metrics
+
+    def _check_metric(self, metric: Metric, place: Location, compares_var: bool) -> None:
+        if not METRIC_NAME.fullmatch(metric.name):
+            self._mistake(place, f"{metric.name!r} is no metric name: letters, digits, _ - . : / and spaces")
+        if compares_var and metric.name.endswith(OF_THE_LOSS):
+            # the decoder's variance is in it, so it cannot say which variance is best
+            self._mistake(
+                place,
+                f"{metric.name} has var in it, so its values do not compare between values of var; "
+                "use val_ssim, val_mse or val_nll",
+            )
+
     def _check_method(
         self, method: str, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]
     ) -> None:
         if method != "grid" and form.run_cap is None:
             self._mistake(("method",), f"{form.method} needs run_cap, the number of trials in total")
-        if form.trial == DEFAULT_TRIAL and "var" in varying:
-            self._refuse_losses_with_var(form.metric, ("metric", "name"))
         if method not in LISTED:
             self._check_search(form, domains, varying)
         if method == BOUNDARY:
@@ -312,8 +401,10 @@ class _Checker:
                 self._mistake(("parameters", name), str(error))
 
     def _check_search(self, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]) -> None:
-        if form.metric is None and form.method != BOUNDARY:
+        if form.metric is None and form.metrics is None and form.method != BOUNDARY:
             self._mistake(("method",), f"{form.method} needs metric, what it is to make best: {{name: ..., goal: ...}}")
+        if form.metrics is not None and form.method in OF_ONE_METRIC:
+            self._mistake(("metrics",), f"{form.method} makes one metric best; for several there are tpe and gp")
         if form.reuse:
             self._mistake(("reuse",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
         if not varying and form.method != BOUNDARY:
@@ -327,6 +418,21 @@ class _Checker:
                 self._mistake(("parameters", name, "probabilities"), "go with method random")
             elif isinstance(domain, Choice) and not all(isinstance(value, get_args(Scalar)) for value in domain.values):
                 self._mistake(("parameters", name, "values"), f"lists and mappings go with {' and '.join(LISTED)}")
+
+    def _check_replicates(self, form: SweepFile, replicates: Replicates, function: TrialFunction) -> None:
+        seed = function.parameters.get("seed")
+        if seed is None or not seed.is_integer:
+            self._mistake(("replicates",), f"{function.name} has no whole number named seed as a parameter")
+        if form.method == BOUNDARY:
+            self._mistake(("replicates",), "boundary gives each trial a seed of its own; take the key out")
+        if form.metrics is not None:
+            self._mistake(("replicates",), "tells configurations apart by one metric; with `metrics`, list `seeds`")
+        if form.stack > 1:
+            self._mistake(("replicates",), "adds trials that are not known beforehand, which cannot be stacked")
+        if len(form.seeds) >= replicates.max:
+            self._mistake(
+                ("replicates", "max"), f"is for the {len(form.seeds)} of `seeds` and further ones; give a larger number"
+            )
 
     def _check_boundary(self, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]) -> None:
         ranges = [domain for domain in domains.values() if isinstance(domain, Range)]
@@ -354,15 +460,6 @@ class _Checker:
                 f"is the {what} of the interval's ends: above {least:g}, below the range's {most:g}",
             )
 
-    def _refuse_losses_with_var(self, metric: Metric | None, location: Location) -> None:
-        """A loss has the decoder's variance in it, so it cannot say which variance is best."""
-        if metric is not None and metric.name.endswith(OF_THE_LOSS):
-            self._mistake(
-                location,
-                f"{metric.name} has var in it, so its values do not compare between values of var; "
-                "use val_ssim, val_mse or val_nll",
-            )
-
     def _early_terminate(self, form: SweepFile, varying: Collection[str]) -> Pruner | None:
         if form.early_terminate is None:
             return None
@@ -373,8 +470,11 @@ class _Checker:
         if isinstance(pruner, Wilcoxon):
             self._check_seeds_to_compare(pruner, form.seeds)
         is_alone = isinstance(pruner, Patient) and pruner.wrapped_pruner is None  # compares a trial with itself
-        if pruner and form.trial == DEFAULT_TRIAL and "var" in varying and not is_alone:
-            self._refuse_losses_with_var(pruner.metric, (*here, "metric", "name"))
+        if pruner and pruner.metric:
+            compares_var = form.trial == DEFAULT_TRIAL and "var" in varying and not is_alone
+            self._check_metric(pruner.metric, (*here, "metric", "name"), compares_var)
+        elif pruner and form.metrics:
+            self._mistake((*here, "metric"), f"is missing: say which of `metrics` {pruner.type} looks at")
         return pruner
 
     def _pruner(self, location: Location, raw: Any, known: Mapping[str, type[Pruner]]) -> Pruner | None:
@@ -477,8 +577,11 @@ def _keys(kind: type[Form], location: Location) -> list[str]:
     schema = kind.model_json_schema()
     keys = schema["properties"]
     for part in location[:-1]:
+        if isinstance(part, int):
+            continue
         node = keys.get(part, {})
-        reference = next((option["$ref"] for option in node.get("anyOf", [node]) if "$ref" in option), None)
+        options = [option.get("items", option) for option in node.get("anyOf", [node])]
+        reference = next((option["$ref"] for option in options if "$ref" in option), None)
         keys = schema["$defs"][reference.rsplit("/", 1)[1]]["properties"] if reference else {}
     return list(keys)
 

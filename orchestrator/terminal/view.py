@@ -81,7 +81,7 @@ def facts(status: Status) -> list[Text]:
     told += [] if status.seconds is None else [Text(f"elapsed {duration(status.seconds)}")]
     told += [] if status.seconds_left is None else [Text(f"left {duration(status.seconds_left)}")]
     if status.best is not None:
-        told.append(Text(f"best {status.best.metric.name} {status.best.value:.5g}: {status.best.label}"))
+        told.append(Text(f"best {status.best.objective.name} {status.best.value:.5g}: {status.best.label}"))
     return told
 
 

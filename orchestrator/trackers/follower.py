@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from orchestrator.errors import InputError
 from orchestrator.record import Record
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective
 from orchestrator.status import LOSSES, Point, Status
 from orchestrator.trackers.store import Store
 
@@ -28,11 +28,11 @@ class Follower:
         records = list(self._records.values())
         running = [record for record in records if record.status == "RUNNING" and is_live]
         curves = {record.run_id: self._curve(record) for record in running}
-        return Status.of(self.name, records, self.store.total(self.name), self._metric(), curves)
+        return Status.of(self.name, records, self.store.total(self.name), self._objective(), curves)
 
-    def _metric(self) -> Metric | None:
+    def _objective(self) -> Objective | None:
         with suppress(InputError):  # an old store does not say
-            return self.store.asked(self.name).metric
+            return self.store.asked(self.name).objectives[0]
         return None
 
     def _curve(self, record: Record) -> Sequence[Point]:

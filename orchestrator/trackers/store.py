@@ -30,7 +30,9 @@ from orchestrator.errors import InputError, StoreBusyError, StoreError
 from orchestrator.paths import SQLITE, redacted, sqlite_path
 from orchestrator.printable import in_a_line
 from orchestrator.record import Record
+from orchestrator.spec import Objective
 from orchestrator.spec.form import Metric
+from orchestrator.spec.objective import objectives
 from orchestrator.status import Point
 from orchestrator.trial import Outcome
 
@@ -38,6 +40,7 @@ PARENT = "mlflow.parentRunId"
 # on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
 ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
+BETWEEN = ", "  # several metrics and their goals
 PAGE = 1000
 MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
@@ -55,9 +58,9 @@ FINAL_CODES = (
 
 @dataclass(frozen=True)
 class Asked:
-    """What a launch asked for: the metric to compare trials by, and the file as it was named."""
+    """What a launch asked for: what to compare trials by, and the file as it was named."""
 
-    metric: Metric
+    objectives: Sequence[Objective]
     file: str
 
 
@@ -159,7 +162,9 @@ class Store:
         tags = parent.data.tags if parent else {}
         if METRIC not in tags:
             raise InputError(f"the store does not say what the trials of {name} are compared by; launch it once more")
-        return Asked(Metric.model_validate({"name": tags[METRIC], "goal": tags[GOAL]}), tags[FILE])
+        told = zip(tags[METRIC].split(BETWEEN), tags[GOAL].split(BETWEEN), strict=True)
+        metrics = [Metric.model_validate({"name": name, "goal": goal}) for name, goal in told]
+        return Asked(objectives(metrics), tags[FILE])
 
     @says_what_mlflow_says
     def curves(self, metric: str, run_ids: Sequence[str]) -> dict[str, dict[int, float]]:
