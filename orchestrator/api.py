@@ -14,6 +14,7 @@ from orchestrator.sweep import launch as run
 from orchestrator.terminal.consoles import stdout, warn
 from orchestrator.terminal.display import display_for
 from orchestrator.trackers import Store
+from orchestrator.workspace import is_live
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -46,15 +47,28 @@ class Sweep:
 
     @property
     def study(self) -> "Study":
-        """The trials as a study of Optuna's, in memory, for its plots and importances.
-
-        Raises:
-            InputError: the sweep's file is gone, or not what it was.
-        """
+        """The trials as a study of Optuna's, in memory, for its plots and importances."""
         from orchestrator.samplers.dashboard import study
 
         reader = Store(self.uri)
-        return study(load(Path(reader.asked(self.name).file)), reader.records(self.name))
+        return study(self._spec(reader), reader.records(self.name))
+
+    def report(self, out: str | Path | None = None) -> Path:
+        """Write the report of all trials into a folder, or into reports/ and the sweep's name; returns its page.
+
+        Raises:
+            InputError: it cannot be written there.
+        """
+        from orchestrator.report.files import folder_for, write
+        from orchestrator.report.sections import section
+
+        reader = Store(self.uri)
+        shown = section(reader, self._spec(reader), self.name, every=True, is_live=is_live(self.uri, self.name))
+        return write([shown], folder_for([self.name]) if out is None else Path(out)).page
+
+    def _spec(self, reader: Store) -> SweepSpec:
+        """The sweep's file as its last launch had it."""
+        return load(Path(reader.asked(self.name).file), text=reader.sweep_file(self.name))
 
 
 def launch(

@@ -38,27 +38,28 @@ class _NoAnswerError(_NotToldError):
 
 @dataclass
 class End:
-    """How a launch has ended, where nothing was raised."""
+    """How a launch has ended, once that is known."""
 
-    exit_status: int = 0
+    exit_status: int | None = None
 
 
 @contextmanager
 def notifying(spec: SweepSpec, uri: str, course: Course) -> Iterator[End]:
     """For the time of a launch: tells of its end, whatever that is. That this fails is a line on standard error."""
-    end, error = End(), ""
+    end, error = End(), None
     try:
         yield end
     except HeldError:  # it has not begun
         spec = replace(spec, on_finish=None)
         raise
     except BaseException as raised:
-        end.exit_status = 130 if isinstance(raised, KeyboardInterrupt) else getattr(raised, "exit_status", 1)
-        error = str(raised)
+        if end.exit_status is None:
+            end.exit_status = 130 if isinstance(raised, KeyboardInterrupt) else getattr(raised, "exit_status", 1)
+            error = str(raised) or None
         raise
     finally:
         if spec.on_finish is not None:
-            told = summary(course.status(), end.exit_status) | {"error": error or None}
+            told = summary(course.status(), end.exit_status or 0) | {"error": error}
             told |= {"file": str(spec.source.path.absolute()), "store": redacted(uri)}
             if problem := notify(spec.on_finish, told):
                 warn(f"on_finish: {problem}")

@@ -49,6 +49,11 @@ def test_what_was_launched_is_at_hand(store: str, write: Write, capfd: pytest.Ca
     states = [trial.state for trial in study.trials]
     assert sorted(states) == sorted([TrialState.COMPLETE] * 2 + [TrialState.FAIL, TrialState.PRUNED])
 
+    page = sweep.report()
+    assert page == Path("reports/toy/report.html")
+    assert "x=3 mode=nan" in page.read_text()
+    assert sweep.report("elsewhere").parent == Path("elsewhere")
+
     # again, from a spec, and quietly: there is nothing left to do but what has failed
     spec = load(path, ["epochs=4", "x=4", "mode=fine"])
     assert orchestrator.launch(spec, quiet=True) == sweep

@@ -59,10 +59,3 @@ def name_of(sweep: str) -> str:
 def is_file(sweep: str) -> bool:
     """Whether a FILE is meant, rather than a NAME."""
     return sweep.endswith((".yaml", ".yml")) or Path(sweep).is_file()
-
-
-def is_live(uri: str, sweep: str) -> bool:
-    """Whether a launch of the sweep may be at work: of a server's sweeps only their own machine knows."""
-    from orchestrator.workspace import Workspace
-
-    return paths.sqlite_path(uri) is None or Workspace(uri, sweep).is_held()

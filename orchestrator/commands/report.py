@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator import paths
-from orchestrator.commands.lookup import is_file, is_live, known, name_of, store, wanted
+from orchestrator.commands.lookup import is_file, known, name_of, store, wanted
 from orchestrator.commands.options import TrackingUri
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def report(
 
     from orchestrator.report.files import folder_for, write
     from orchestrator.report.sections import section
+    from orchestrator.workspace import is_live
 
     sections = [
         section(reader, spec, name, every=not is_file(sweep), is_live=is_live(uri, name))

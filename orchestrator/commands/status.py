@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator import paths
-from orchestrator.commands.lookup import is_live, known, store, wanted
+from orchestrator.commands.lookup import known, store, wanted
 from orchestrator.commands.options import TrackingUri
 from orchestrator.terminal.consoles import stdout
 
@@ -25,6 +25,7 @@ def status(
     from orchestrator.terminal.tables import print_status
     from orchestrator.terminal.watch import watch as keep_current
     from orchestrator.trackers import Follower
+    from orchestrator.workspace import is_live
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)

@@ -123,7 +123,8 @@ class LiveDisplay(Display):
                 ended.set()
                 drawing.join()
                 self._is_live = False
-                self._draw_once(frame)
+                with suppress(OSError):
+                    self._draw_once(frame)
 
     def show(self, trial: Trial, event: Event) -> None:
         super().show(trial, event)

@@ -1,6 +1,7 @@
 """Lines at the bottom of a terminal that are drawn anew in place."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -27,7 +28,8 @@ class Frame:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        with suppress(OSError):  # the terminal is gone
+            self._live.stop()
 
     def draw(self, lines: Callable[[int, int], Sequence[Text]], said: Sequence[Text] = ()) -> None:
         """Draw the lines that there are for a width and a height, and above them what was said meanwhile."""
