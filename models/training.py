@@ -19,9 +19,9 @@ STEPS_BETWEEN_READINGS = {"cuda": 16}
 CHECKPOINT_FILE = "checkpoint.pt"
 
 
-def device() -> torch.device:
-    """Where to train; on a GPU with float32 that is float32, and the same numbers each time."""
-    torch.backends.cudnn.allow_tf32 = False
+def device(precision: str) -> torch.device:
+    """Where to train; on a GPU with fp32 that is float32, with bf16 at least TF32, and the same numbers each time."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
     torch.backends.cudnn.deterministic = True
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -30,7 +30,8 @@ class Training:
     """One training, as it is between epochs. It goes on from the checkpoint in its workdir, if there is one."""
 
     def __init__(self, config: TrainConfig, workdir: Path | None, watch: Watch | None, data: Dataset) -> None:
-        self.config, self.workdir, self.watch, self.data, self.device = config, workdir, watch, data, device()
+        self.config, self.workdir, self.watch, self.data = config, workdir, watch, data
+        self.device = device(config.precision)
         self.history: list[dict[str, float]] = []
         torch.manual_seed(config.seed)
         # channels_last: convolutions of few channels run about twice as fast in this layout

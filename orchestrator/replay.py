@@ -4,7 +4,7 @@ import pdb
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator import attempt, machine, trial_function
@@ -16,7 +16,8 @@ from orchestrator.events import Finished, Progress
 from orchestrator.record import Record
 from orchestrator.spec import load
 from orchestrator.stacking import UNSTACKED, Stacking
-from orchestrator.terminal.display import LOSSES, ending
+from orchestrator.status import LOSSES
+from orchestrator.terminal.display import ending
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trial_function import FunctionError
@@ -38,7 +39,7 @@ def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
     """
     record = store.record(run_id)
     asked = store.asked(record.tags["sweep"])
-    rule, stacking = _as_launched(store, record, Path(asked.file).parent, say)
+    rule, stacking = _as_launched(store, record, Path(asked.file), say)
     say(f"{record.label} of {record.tags['sweep']}: {record.tags['trial']}, again")
     if stacking.width > 1:
         say("it is recomputed alone: in its stack it was rounded a little otherwise")
@@ -50,7 +51,7 @@ def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
         task = Task(record.tags["trial"], record.params, Path(folder), rule, record.threads)
         for event in attempt.run(task, raised=_break_in if debug else show):
             if isinstance(event, Progress):
-                say(_told(event, record, asked.metric.name))
+                say(_told(event, record, [objective.name for objective in asked.objectives]))
             elif isinstance(event, Finished):
                 end = event
     say(ending(end))
@@ -58,9 +59,9 @@ def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
     return end.outcome
 
 
-def _as_launched(store: Store, record: Record, place: Path, say: Say) -> tuple[DivergenceRule, Stacking]:
+def _as_launched(store: Store, record: Record, file: Path, say: Say) -> tuple[DivergenceRule, Stacking]:
     """How the sweep's last launch watched and stacked its trials; says where the function is another one now."""
-    for folder in (str(Path.cwd()), str(place)):
+    for folder in (str(Path.cwd()), str(file.parent)):
         if folder not in sys.path:
             sys.path.insert(0, folder)
     name = record.tags["trial"]
@@ -74,17 +75,16 @@ def _as_launched(store: Store, record: Record, place: Path, say: Say) -> tuple[D
     if Trial(name, function.version, record.params, "").trial_key != record.trial_key:
         say(f"warning: the run is of another version of {name} than {function.version}; it may come to other numbers")
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            spec = load(store.file(record.tags["sweep"], Path(folder)))
+        spec = load(file, text=store.sweep_file(record.tags["sweep"]))
     except InputError as error:
         say(f"warning: the sweep's file cannot be read any more, so explosions are told by the usual rule: {error}")
         return DivergenceRule(), UNSTACKED
     return spec.divergence, spec.stacking
 
 
-def _told(event: Progress, record: Record, metric: str) -> str:
+def _told(event: Progress, record: Record, compared: Sequence[str]) -> str:
     epochs = record.params.get("epochs")
-    told = {name: event.metrics[name] for name in (*LOSSES, metric) if name in event.metrics}
+    told = {name: event.metrics[name] for name in (*LOSSES, *compared) if name in event.metrics}
     facts = ", ".join(f"{name} {value:.5g}" for name, value in told.items())
     return f"epoch {event.epoch}{f'/{epochs}' if isinstance(epochs, int) else ''}: {facts}"
 

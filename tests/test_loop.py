@@ -25,6 +25,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_STATE, RESOURCE
 from tenacity import wait_fixed
 
 from orchestrator import attempt, journal, sweep, trial_function
+from orchestrator.course import Course
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
@@ -32,7 +33,7 @@ from orchestrator.executors.patience import Limits
 from orchestrator.expansion import expand
 from orchestrator.interrupt import Interrupt
 from orchestrator.spec import SweepSpec, load
-from orchestrator.terminal.display import QuietDisplay
+from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, album, recorder, store
 from orchestrator.trackers.recorder import Told
 from orchestrator.trial import Outcome, Trial
@@ -459,17 +460,20 @@ class Attempt:
         path.write_bytes(path.read_bytes()[:-3]) if path.exists() else None
 
 
-class Ends(QuietDisplay):
+class Ends(Display):
     """Counts how often each trial was begun and ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, spec: SweepSpec) -> None:
+        super().__init__(Course(spec.name, spec.objectives[0]))
         self.begun: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
 
     def start(self, trial: Trial) -> None:
+        super().start(trial)
         self.begun[trial.trial_key] += 1
 
     def show(self, trial: Trial, event: Event) -> None:
+        super().show(trial, event)
         self.ended[trial.trial_key] += event.is_final
 
 
@@ -490,7 +494,7 @@ class History:
     def launch(self, luck: Luck) -> None:
         """Launch once, and look at what is left."""
         running = self.running()
-        display, limits = Ends(), Limits(retries=self.spec.retries)
+        display, limits = Ends(self.spec), Limits(retries=self.spec.retries)
         client = UnluckyClient(self.memory, luck)
         self.monkeypatch.setattr(store, "MlflowClient", lambda **_: client)
         self.monkeypatch.setattr(album, "get_artifact_repository", lambda *_: client)
@@ -603,6 +607,7 @@ A_PICTURE_UNANSWERED = Luck({("log_image", 2): Fault("busy", "after")})
 TAKING_A_TAG_AWAY_UNANSWERED = Luck({("delete_tag", 1): Fault("busy", "after")})
 
 
+@pytest.mark.slow
 @settings(HYPOTHESIS, max_examples=80)
 @example(lucks=[KILLED_BEFORE_THE_STATUS])
 @example(lucks=[REFUSED_IN_THE_MIDDLE])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from orchestrator.spec import load
+from orchestrator.spec import SweepSpec, load
 from orchestrator.table import Table
 from orchestrator.trackers import Store
 from orchestrator.trackers.view import LONGEST, TAG, address, view_of
@@ -23,10 +23,10 @@ Sweep = Callable[..., subprocess.CompletedProcess[str]]
 PORT = 5719
 
 
-def test_the_view_of_a_sweep_has_the_best_trials_first_and_what_varies(
-    store: str, write: Write, sweep: Sweep
-) -> None:
-    sweep("launch", write("trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}"))
+def test_the_view_of_a_sweep_has_the_best_trials_first_and_what_varies(store: str, write: Write, sweep: Sweep) -> None:
+    sweep(
+        "launch", write("trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}")
+    )
     experiment = MlflowClient(tracking_uri=store).get_experiment_by_name("toy")
     assert experiment is not None
     view = json.loads(experiment.tags[TAG])
@@ -51,11 +51,15 @@ def test_a_metric_that_is_told_once_is_sorted_by_itself(store: str, write: Write
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`final_score`", True)
 
 
+def table(spec: SweepSpec, *varying: str) -> Table:
+    return Table(spec, (), varying, (), ())
+
+
 def test_a_view_too_long_for_mlflow_is_none(folder: Path, write: Write) -> None:
     spec = load(write("trial: toys:train"))
-    assert view_of(Table(spec, (), ("x",))) is not None
-    assert view_of(Table(spec, (), tuple("x" * LONGEST))) is not None  # of many parameters, ten are shown
-    assert view_of(Table(spec, (), ("x" * LONGEST,))) is None
+    assert view_of(table(spec, "x")) is not None
+    assert view_of(table(spec, *("x" * LONGEST))) is not None  # of many parameters, ten are shown
+    assert view_of(table(spec, "x" * LONGEST)) is None
 
 
 @pytest.mark.slow
@@ -74,7 +78,7 @@ def test_the_ui_says_where_each_sweep_is_compared_and_ends_with_the_command(
     ]
     for _ in range(60):
         try:
-            with urllib.request.urlopen(here, timeout=5) as answer:  # noqa: S310
+            with urllib.request.urlopen(here, timeout=5) as answer:
                 assert b"MLflow" in answer.read()
                 break
         except OSError:

@@ -12,9 +12,9 @@ from mlflow.entities import Metric as Point
 
 from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Event, Finished, Progress, Started
-from orchestrator.paths import ARTIFACTS_FOLDER, LOG_FILE, sqlite_path, work_folder
+from orchestrator.paths import ARTIFACTS_FOLDER, LOG_FILE, redacted, sqlite_path, work_folder
 from orchestrator.provenance import provenance
-from orchestrator.record import PROPOSALS, Record
+from orchestrator.record import PROPOSALS, REUSED, Record
 from orchestrator.spec import SweepSpec
 from orchestrator.table import Table
 from orchestrator.tally import Tally
@@ -22,14 +22,14 @@ from orchestrator.trackers import album, best_model, reuse, view
 from orchestrator.trackers.album import Picture
 from orchestrator.trackers.hold import Hold
 from orchestrator.trackers.open_run import LONGEST_TAG, SYSTEM, OpenRun, tags_of
-from orchestrator.trackers.reuse import REUSED
 from orchestrator.trackers.store import (
     ASKED,
+    BETWEEN,
     FILE,
-    FILE_TEXT,
     GOAL,
     METRIC,
     PARENT,
+    SWEEP_FILE,
     Store,
     is_the_stores,
     record_of,
@@ -87,16 +87,15 @@ class Tracker(Store):
         else:
             self.client.update_run(parent.info.run_id, status="RUNNING")
         self.parent_id = parent.info.run_id
-        metric = self.spec.metric
         tags = {
             **provenance(self.spec.source.path.parent),
             ASKED: str(trials),
-            METRIC: metric.name,
-            GOAL: metric.goal,
+            METRIC: BETWEEN.join(objective.name for objective in self.spec.objectives),
+            GOAL: BETWEEN.join(objective.goal for objective in self.spec.objectives),
             FILE: str(self.spec.source.path.absolute()),
         }
         self.client.log_batch(self.parent_id, tags=tags_of(tags))
-        self.client.log_text(self.parent_id, self.spec.source.text, FILE_TEXT)
+        self.client.log_text(self.parent_id, redacted(self.spec.source.text), SWEEP_FILE)
         self.tally.asked = trials
         self._records = self._known()
         if self._settle():
@@ -140,7 +139,8 @@ class Tracker(Store):
         if isinstance(end, Finished):
             self.client.set_terminated(run.run_id, STATUS[end.outcome])
             self._runs.pop(trial.trial_key)
-            ended = (end.outcome, STATUS[end.outcome], trial.params, {**end.metrics, **run.best}, tags)
+            metrics = {**run.last, **end.metrics, **run.best}
+            ended = (end.outcome, STATUS[end.outcome], trial.params, metrics, tags)
             self.tally.take(trial, Record(run.run_id, trial.trial_key, trial.label, *ended))
 
     @says_what_mlflow_says
@@ -152,7 +152,7 @@ class Tracker(Store):
         if found and trial.trial_key in self._records:
             self._records[trial.trial_key] = record_of(found[0])
         elif found and trial.trial_key not in self._runs:
-            self._runs[trial.trial_key] = OpenRun(found[0].info.run_id, self.spec.metric)
+            self._runs[trial.trial_key] = OpenRun(found[0].info.run_id, self.spec.objectives)
         for run in found if trial.trial_key in self._runs else ():
             self._runs[trial.trial_key].pictures = None
             self._read_back(self._runs[trial.trial_key], run.data.metrics)
@@ -235,7 +235,7 @@ class Tracker(Store):
 
     def _created(self, trial: Trial) -> OpenRun:
         tags = {**self._identity(trial), **provenance(self.spec.source.path.parent)}
-        return OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.metric)
+        return OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
 
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
@@ -252,7 +252,7 @@ class Tracker(Store):
         }
 
     def _reopened(self, known: Record) -> OpenRun:
-        run = OpenRun(known.run_id, self.spec.metric, pictures=None)
+        run = OpenRun(known.run_id, self.spec.objectives, pictures=None)
         self._clear(known.run_id)
         self._read_back(run, known.metrics)
         for tag in known.tags.keys() & STALE_TAGS:

@@ -17,17 +17,19 @@ LONGEST = 5000  # characters that MLflow takes in a tag of an experiment
 
 def view_of(table: Table) -> str | None:
     """The view for a table's trials, as a tag; None where it would be too long for one."""
-    metric, best = table.spec.metric, best_name(table.spec.metric.name)
     measured = {name for row in table.rows if row.record for name in row.record.metrics}
-    by = metric.name if metric.name in measured and best not in measured else best
-    metrics = dict.fromkeys((by, *FINAL, "best_epoch"))
+    compared = []
+    for objective in table.spec.objectives:
+        best, name = best_name(objective.name), objective.name
+        compared.append(best if objective.counts_best and (best in measured or name not in measured) else name)
+    metrics = dict.fromkeys((*compared, *FINAL, "best_epoch"))
     columns = ["tags.`outcome`", *(f"metrics.`{name}`" for name in metrics)]
     columns += [f"params.`{name}`" for name in table.varying[:MOST_PARAMETERS]]
     state = {
         "selectedColumns": [*columns, "attributes.`Models`"],
         "columnOrder": columns,
-        "orderByKey": f"metrics.`{by}`",
-        "orderByAsc": metric.goal == "minimize",
+        "orderByKey": f"metrics.`{compared[0]}`",
+        "orderByAsc": table.spec.objectives[0].goal == "minimize",
         "runsHiddenMode": "FIRST_20_RUNS",
     }
     text = json.dumps(state)

@@ -1,0 +1,27 @@
+"""`sweep replay`."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator import paths
+from orchestrator.commands.lookup import store
+from orchestrator.commands.options import DataDir, TrackingUri, use_data
+from orchestrator.terminal.consoles import stdout
+from orchestrator.trial import Outcome
+
+
+def replay(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The id of a trial's run, as `sweep ui` shows it.")],
+    debug: Annotated[bool, typer.Option("--debug", help="Break in pdb where the trial explodes or fails.")] = False,
+    data_dir: DataDir = None,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Train a trial again in this process, up to its explosion or its end. Writes nothing to the store."""
+    from orchestrator.replay import replay as run
+
+    reader = store(paths.tracking_uri(tracking_uri))
+    use_data(data_dir)
+    console = stdout()
+    outcome = run(reader, run_id, lambda line: console.print(line, soft_wrap=True, markup=False), debug)
+    raise typer.Exit(1 if outcome is Outcome.FAILED else 0)
