@@ -21,6 +21,7 @@ from mlflow.entities import Run, ViewType
 PARENT = "mlflow.parentRunId"
 FINISHED = ("FINISHED", "FAILED")  # an explosion is a result, and FAILED to MLflow
 OF_THE_CLOCK = {"images_per_second", "wall_seconds"}
+SYSTEM = "system/"  # what the machine was like every few seconds: of the clock, too
 UNIQUE = re.compile(r"[+%]timestamp[+%].*?(?=\+compressed|\.)")  # in the names of MLflow's images
 STATUSES = """
 CREATE TABLE IF NOT EXISTS statuses (run_id TEXT, status TEXT, end_time INTEGER);
@@ -117,7 +118,7 @@ def read(folder: Path, name: str) -> Left:
     work = folder / "mlruns" / "work" / name
     return Left(
         runs,
-        {run.info.run_id: {metric: _curve(client, run, metric) for metric in run.data.metrics} for run in runs},
+        {run.info.run_id: _curves(client, run) for run in runs},
         {run.info.run_id: _artifacts(client, run) for run in runs if PARENT in run.data.tags},
         _changes(folder),
         notes(folder),
@@ -199,7 +200,7 @@ def _numbers(untouched: Left, killed: Left) -> Iterator[Violation]:
 def _told(run: Run, curves: dict[str, list[tuple[int, float]]]) -> dict[str, str]:
     """All that a run says but for what follows the clock: numbers as hexadecimals, which have every bit."""
     points = {f"{name} at {step}": value.hex() for name, curve in curves.items() for step, value in curve}
-    last = {name: value.hex() for name, value in run.data.metrics.items()}
+    last = {name: value.hex() for name, value in run.data.metrics.items() if not name.startswith(SYSTEM)}
     tags = {f"tag {name}": value for name, value in run.data.tags.items() if not name.startswith(("mlflow.", "git."))}
     params = {f"param {name}": value for name, value in run.data.params.items()}
     told = points | last | tags | params
@@ -226,8 +227,10 @@ def _no_work(_: Left, killed: Left) -> Iterator[Violation]:
         yield Violation(Clause.WORK, f"{name} is left")
 
 
-def _curve(client: MlflowClient, run: Run, metric: str) -> list[tuple[int, float]]:
-    return sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, metric))
+def _curves(client: MlflowClient, run: Run) -> dict[str, list[tuple[int, float]]]:
+    told = [name for name in run.data.metrics if not name.startswith(SYSTEM)]
+    histories = {name: client.get_metric_history(run.info.run_id, name) for name in told}
+    return {name: sorted((point.step, point.value) for point in history) for name, history in histories.items()}
 
 
 def _artifacts(client: MlflowClient, run: Run) -> Counter[tuple[str, str]]:
