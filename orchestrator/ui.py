@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from orchestrator.trackers import Store
+from orchestrator.trackers.view import charts
 
 MOST_LINKS = 10
 
@@ -20,6 +21,7 @@ def serve(uri: str, port: int, say: Callable[[str], None]) -> int:
     try:
         for name, address in Store(uri).addresses(MOST_LINKS):
             say(f"  {name}: {here}{address}")
+            say(f"    as curves and pictures: {here}{charts(address)}")
         return server.wait()
     finally:
         server.terminate()

@@ -1,5 +1,6 @@
 """The write side of MLflow: the only place that writes what stands in the store."""
 
+import itertools
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +47,10 @@ STATUS = {
 }
 # the second has the UI open the experiment as one of training runs rather than of language models
 EXPERIMENT_TAGS = {"vae_sweeps": "true", "mlflow.experimentKind": "custom_model_development"}
+COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, the strong ones first
+    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
+    *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
+)
 UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is taken up again
@@ -100,6 +105,7 @@ class Tracker(Store):
         self._records = self._known()
         if self._settle():
             self._records = self._known()
+        self._colours = itertools.islice(itertools.cycle(COLOURS), len(self._records), None)
         return self._records
 
     @says_what_mlflow_says
@@ -234,7 +240,11 @@ class Tracker(Store):
         return experiment
 
     def _created(self, trial: Trial) -> OpenRun:
-        tags = {**self._identity(trial), **provenance(self.spec.source.path.parent)}
+        tags = {
+            **self._identity(trial),
+            **provenance(self.spec.source.path.parent),
+            "mlflow.runColor": next(self._colours),
+        }
         return OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
 
     def _identity(self, trial: Trial) -> dict[str, str]:

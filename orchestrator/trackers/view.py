@@ -1,27 +1,30 @@
-"""The view of a sweep that the UI opens with: trials best first, in columns that tell something.
+"""The view of a sweep that the UI opens with: trials best first, in columns and charts that tell something.
 
 It stands where the UI itself keeps a view that somebody shares: in a tag of the experiment, whose key is part of the
 address. A UI that does not understand it shows its own.
 """
 
 import json
+from collections.abc import Iterable
+from typing import Any
 
 from orchestrator.record import best_name
+from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.table import FINAL, Table
 
 KEY = "sweep"
 TAG = f"mlflow.sharedViewState.{KEY}"
 MOST_PARAMETERS = 10
 LONGEST = 5000  # characters that MLflow takes in a tag of an experiment
+LOSSES = ("train_loss", "val_loss")
+PICTURES = ("reconstructions", "samples")  # of the VAE, by epoch
+THE_UIS_OWN = ("Model metrics", "System metrics")  # sections, which it fills with what the others do not show
+MOST_CURVES = 20
 
 
 def view_of(table: Table) -> str | None:
     """The view for a table's trials, as a tag; None where it would be too long for one."""
-    measured = {name for row in table.rows if row.record for name in row.record.metrics}
-    compared = []
-    for objective in table.spec.objectives:
-        best, name = best_name(objective.name), objective.name
-        compared.append(best if objective.counts_best and (best in measured or name not in measured) else name)
+    compared = _compared(table)
     metrics = dict.fromkeys((*compared, *FINAL, "best_epoch"))
     columns = ["tags.`outcome`", *(f"metrics.`{name}`" for name in metrics)]
     columns += [f"params.`{name}`" for name in table.varying[:MOST_PARAMETERS]]
@@ -30,13 +33,61 @@ def view_of(table: Table) -> str | None:
         "columnOrder": columns,
         "orderByKey": f"metrics.`{compared[0]}`",
         "orderByAsc": table.spec.objectives[0].goal == "minimize",
-        "runsHiddenMode": "FIRST_20_RUNS",
+        "runsHiddenMode": f"FIRST_{MOST_CURVES}_RUNS",
+        "hideEmptyCharts": True,
+        **_charts(table),
     }
-    text = json.dumps(state)
+    text = json.dumps(state, separators=(",", ":"))
     return text if len(text) <= LONGEST else None
 
 
 def address(experiment_id: str, has_view: bool) -> str:
-    """Where on a server of MLflow's the runs of a sweep are."""
+    """Where on a server of MLflow's the runs of a sweep are, as a table."""
     view = f"&viewStateShareKey={KEY}" if has_view else ""
     return f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning{view}"
+
+
+def charts(address: str) -> str:
+    """The same, as curves and pictures."""
+    return f"{address}&compareRunsMode=CHART"
+
+
+def _compared(table: Table) -> list[str]:
+    """The metrics that have the values of the objectives."""
+    measured = {name for row in table.rows if row.record for name in row.record.metrics}
+    compared = []
+    for objective in table.spec.objectives:
+        best, name = best_name(objective.name), objective.name
+        compared.append(best if objective.counts_best and (best in measured or name not in measured) else name)
+    return compared
+
+
+def _charts(table: Table) -> dict[str, list[dict[str, Any]]]:
+    """Curves of the objectives and losses, pictures at the last epoch that there is, and what the UI adds by itself."""
+    curves = dict.fromkeys((*(objective.name for objective in table.spec.objectives), *LOSSES))
+    made = {"Curves": [_curve(name) for name in curves]}
+    epochs = [row.record.last_epoch or 0 for row in table.rows if row.record and row.values(table.spec.objectives)]
+    if table.spec.function.name == DEFAULT_TRIAL and epochs:
+        made["Pictures"] = [_picture(name, max(epochs)) for name in PICTURES]
+    placed = [{**chart, "metricSectionId": section} for section, of_it in made.items() for chart in of_it]
+    sections = [*_sections(made, is_generated=False), *_sections(THE_UIS_OWN, is_generated=True)]
+    return {"compareRunCharts": placed, "compareRunSections": sections}
+
+
+def _sections(names: Iterable[str], is_generated: bool) -> list[dict[str, Any]]:
+    columns: dict[str, Any] = {"Pictures": {"columns": 1}}
+    shared = {"display": True, "isReordered": not is_generated, "deleted": False, "isGenerated": is_generated}
+    return [{"uuid": name, "name": name, **shared, **columns.get(name, {})} for name in names]
+
+
+def _curve(name: str) -> dict[str, Any]:
+    shown = {"metricKey": name, "selectedMetricKeys": [name], "xAxisKey": "step", "lineSmoothness": 0}
+    return _chart("LINE", name) | shown
+
+
+def _picture(name: str, epoch: int) -> dict[str, Any]:
+    return _chart("IMAGE", name) | {"imageKeys": [name], "step": epoch, "showRunParams": False}
+
+
+def _chart(kind: str, name: str) -> dict[str, Any]:
+    return {"uuid": name, "type": kind, "runsCountToCompare": MOST_CURVES, "deleted": False, "isGenerated": False}
