@@ -1,0 +1,159 @@
+"""MLflow's own UI in a real browser, on a real sweep: the table, the curves, the pictures and the description."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from mlflow import MlflowClient
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from test_browser import CHROMIUM, pytestmark
+
+__all__ = ["pytestmark"]
+PORT = 5723
+SWEEP = """
+parameters: {dataset: digits, batch_size: 64, epochs: 3, architecture: fc, num_layers: 1}
+configs:
+  - {var: 0.5, lr: 2e-3}
+  - {var: 0.1, lr: 2e-3}
+  - {var: 0.1, lr: 100.0}
+"""
+LABELS = ("var=0.5 lr=0.002", "var=0.1 lr=0.002", "var=0.1 lr=100")
+MLFLOWS_OWN = (
+    "users/current",  # it asks who has logged in: nobody, on a server without accounts
+    "ResizeObserver loop",  # its charts are laid out twice
+)
+PATIENCE = 40_000.0  # milliseconds that a page may take on a machine that is busy
+
+
+class Ui(NamedTuple):
+    table: str
+    charts: str
+    store: str
+    browser: Browser
+
+    def run(self, page: Page, label: str, part: str = "") -> None:
+        client = MlflowClient(tracking_uri=self.store)
+        experiment = client.get_experiment_by_name("digits")
+        assert experiment is not None
+        (run,) = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{label}'")
+        page.goto(f"{self.table.split('/runs')[0]}/runs/{run.info.run_id}{part}")
+
+
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Ui]:
+    folder = tmp_path_factory.mktemp("sweeps")
+    (folder / "mlruns").mkdir()
+    shutil.copy(empty_store, folder / "mlruns" / "mlflow.db")
+    (folder / "digits.yaml").write_text(SWEEP)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONUNBUFFERED": "1"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    command = [sys.executable, "-m", "orchestrator"]
+    launch = [*command, "launch", "digits.yaml", "--quiet"]
+    subprocess.run(launch, cwd=folder, env=environment, check=True, capture_output=True)
+    server = subprocess.Popen(
+        [*command, "ui", "--port", str(PORT)], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    _, table, charts = (re.findall(r"http://\S+", server.stdout.readline())[0] for _ in range(3))
+    wait_for(server)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield Ui(table, charts, f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}", browser)
+        browser.close()
+    server.send_signal(signal.SIGINT)
+    server.wait(timeout=60)
+    server.stdout.close()
+
+
+def wait_for(server: "subprocess.Popen[str]") -> None:
+    for _ in range(90):
+        try:
+            with socket.create_connection(("127.0.0.1", PORT), timeout=5):
+                return
+        except OSError:
+            assert server.poll() is None
+            time.sleep(0.5)
+
+
+WIDTHS = {"desktop": 1280, "phone": 390}
+ON_DESKTOP = pytest.mark.parametrize("page", ["desktop"], indirect=True)  # beside its list of runs MLflow has no room
+
+
+@pytest.fixture(params=WIDTHS)
+def page(ui: Ui, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page, on whose console nothing is to be said that is not MLflow's own."""
+    page = ui.browser.new_page(viewport={"width": WIDTHS[request.param], "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    # a panel that MLflow opens by itself the first time, above everything else on a phone
+    page.add_init_script("localStorage['mlflow.assistant.fab.autoOpenedOnFirstLoad_v1'] = 'true'")
+    said: list[str] = []
+    page.on("console", lambda message: said.append(f"{message.text} {message.location}") if is_wrong(message) else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page
+    page.close()
+    assert [words for words in said if not any(own in words for own in MLFLOWS_OWN)] == []
+
+
+def is_wrong(message: object) -> bool:
+    return getattr(message, "type", "") == "error"
+
+
+def test_trials_stand_with_the_best_first(ui: Ui, page: Page) -> None:
+    page.goto(ui.charts)
+    page.get_by_role("button", name="Toggle sidebar").click()  # a phone has no room for both
+    places = []
+    for label in (LABELS[1], LABELS[0], LABELS[2]):
+        link = page.get_by_role("link", name=label, exact=True)
+        expect(link).to_be_visible()
+        box = link.bounding_box()
+        assert box is not None
+        places.append(box["y"])
+    assert places == sorted(places)
+
+
+@ON_DESKTOP
+def test_the_first_link_leads_to_a_table_of_what_matters(ui: Ui, page: Page) -> None:
+    page.goto(ui.table)
+    for header in ("outcome", "best_val_ssim", "ssim"):
+        expect(page.get_by_role("columnheader", name=header, exact=True).first).to_be_visible()
+    expect(page.get_by_text("loss explosion", exact=True)).to_be_visible()
+
+
+@ON_DESKTOP
+def test_the_second_leads_to_curves_of_all_runs_in_one_chart_and_to_their_pictures(ui: Ui, page: Page) -> None:
+    page.goto(ui.charts)
+    colours = (
+        "[...document.querySelector('.js-plotly-plot').querySelectorAll('.js-line')].map(line => line.style.stroke)"
+    )
+    page.wait_for_function(f"document.querySelector('.js-line') && new Set({colours}).size == 2")  # one has no epoch
+    for name in ("val_ssim", "train_loss", "val_loss"):
+        expect(page.get_by_text(name, exact=True).first).to_be_attached()
+    page.get_by_text("reconstructions", exact=True).first.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "[...document.querySelectorAll('img.rc-image-img')].filter(image => image.naturalWidth > 0).length >= 2"
+    )
+
+
+def test_the_sweeps_own_run_has_the_result_table(ui: Ui, page: Page) -> None:
+    ui.run(page, "digits")
+    table = page.locator("table", has_text="loss explosion").first
+    expect(table).to_be_attached()
+    assert table.locator("tbody tr").count() == len(LABELS)
+
+
+def test_an_exploded_run_says_what_went_first_and_shows_it(ui: Ui, page: Page) -> None:
+    ui.run(page, LABELS[2], "/artifacts/explosion.md")
+    expect(page.get_by_text("What went first").first).to_be_attached()
+    ui.run(page, LABELS[2], "/artifacts/explosion.png")
+    page.reload()
+    page.wait_for_function("[...document.images].some(image => image.naturalWidth > 500)")
