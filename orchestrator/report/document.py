@@ -42,7 +42,7 @@ class Part:
     grid: Grid | None = None
     charts: tuple[Chart, ...] = ()
     pictures: tuple[Picture, ...] = ()
-    layout: Literal["one by one", "in rows"] = "one by one"  # of the pictures; in rows they stand below each other
+    layout: Literal["side by side", "in rows", "wide"] = "side by side"  # of the pictures; in rows beside their captions
 
     @property
     def is_empty(self) -> bool:

@@ -58,7 +58,7 @@ def post_mortems(store: Store, runs: Sequence[Run]) -> Part:
         text = f"The run {first.label} up to its explosion."
         picture = pictures.whole(files.get("explosion.png", b""), text, first.label)
         drawn += [picture] if picture else []
-    return Part("How training exploded", tuple(words), pictures=tuple(drawn))
+    return Part("How training exploded", tuple(words), pictures=tuple(drawn), layout="wide")
 
 
 def _chosen(spec: SweepSpec, having: Sequence[Configuration]) -> tuple[Sequence[Configuration], tuple[str, ...]]:
