@@ -122,6 +122,8 @@ def _facts(
     known = [run.record for run in runs if run.record]
     if known:
         facts.append(("trained", _trained(known)))
+    if versions := _versions(known):
+        facts.append(("with", versions))
     if stored > len(known):
         others = f"{stored - len(known)} trials of this sweep that the store has besides"
         facts.append(("left out", f"{others}, of other values or another version than the file's"))
@@ -134,6 +136,13 @@ def _trained(records: Sequence[Record]) -> str:
     last = max(record.ended or record.began for record in records)
     days = sorted({f"{datetime.fromtimestamp(time):%Y-%m-%d}" for time in (first, last)})
     return f"{duration(seconds)} in all, {' to '.join(days)}"
+
+
+def _versions(records: Sequence[Record]) -> str:
+    """Of what the trials ran on, each commit and version once."""
+    tags = {"commit": "mlflow.source.git.commit", "torch": "version.torch"}
+    found = ((name, record.tags[tag]) for name, tag in tags.items() for record in records if tag in record.tags)
+    return _listed(list(dict.fromkeys(f"{name} {value[:8]}" for name, value in found)))
 
 
 def _values(spec: SweepSpec, name: str, configurations: Sequence[Configuration]) -> str:
