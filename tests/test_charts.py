@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.ranking import Standing, ranking
 from orchestrator.report.charts import Chart, thinned
+from orchestrator.report.front_charts import fronts
 from orchestrator.report.loss_charts import Curve, losses
 from orchestrator.report.search_charts import Tried, history
 from orchestrator.report.tradeoff_charts import Tradeoff, rate_distortion
@@ -88,3 +90,25 @@ def test_a_history_has_the_best_so_far_and_crosses_beyond_the_worst(goal: str, b
     chart = history(tried, Objective("score", goal))
     assert [row["best"] for row in rows(chart, "best")] == best
     assert [row["value"] for row in rows(chart, "run") if row["run"] == "c"] == [pytest.approx(edge)]
+
+
+def test_a_front_is_joined_from_end_to_end_and_the_others_are_rings() -> None:
+    objectives = (Objective("quality", "maximize"), Objective("cost", "minimize"))
+    points = {"cheap": (1.0, 1.0), "dear": (3.0, 9.0), "middling": (2.0, 4.0), "worse": (1.5, 5.0)}
+    ranked = ranking([Standing(name, {"at": name}, [point], 0) for name, point in points.items()], objectives)
+    (chart,) = fronts(ranked, objectives, lambda params: params["at"])
+    best = {(row["name"], row["at1"]) for row in rows(chart, "at1") if row["best"]}
+    assert best == {("cheap", 1.0), ("middling", 4.0), ("dear", 9.0)}
+    assert {row["name"] for row in rows(chart, "at1") if not row["best"]} == {"worse"}
+    assert "3 on the Pareto front" in chart.text
+    assert "From cheap (quality 1.000, cost 1.000) to dear (quality 3.000, cost 9.000)" in chart.text
+    assert fronts(ranked, objectives[:1], str) == ()
+
+
+def test_each_further_objective_has_a_chart_with_the_first() -> None:
+    objectives = (Objective("quality", "maximize"), Objective("cost", "minimize"), Objective("time", "minimize"))
+    only = Standing("a", {}, [(1.0, 2.0, 3.0)], 0)
+    assert [chart.title for chart in fronts([only], objectives, lambda _: "a")] == [
+        "quality against cost",
+        "quality against time",
+    ]
