@@ -42,7 +42,9 @@ class Part:
     grid: Grid | None = None
     charts: tuple[Chart, ...] = ()
     pictures: tuple[Picture, ...] = ()
-    layout: Literal["side by side", "in rows", "wide"] = "side by side"  # of the pictures; in rows beside their captions
+    layout: Literal["side by side", "in rows", "wide"] = (
+        "side by side"  # of the pictures; in rows beside their captions
+    )
 
     @property
     def is_empty(self) -> bool:
