@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import processes
 import pytest
@@ -122,6 +123,7 @@ def test_a_stacked_sweep_comes_to_what_it_comes_to_alone(store: str, write: Writ
     first, exploded, second = children(store, "vae")
     assert exploded.data.tags["outcome"] == "loss explosion"
     assert not exploded.data.metrics.keys() & {*BY_EPOCH, *FINAL}
+    assert artifacts(store, exploded) == {"explosion.json", "explosion.md", "explosion.png", "images"}
     for run in (first, second):
         assert run.data.tags["outcome"] == "completed"
         assert artifacts(store, run) == LEFT
@@ -133,20 +135,32 @@ def test_a_stacked_sweep_comes_to_what_it_comes_to_alone(store: str, write: Writ
     assert "3 at a time" in sweep("plan", "vae.yaml", "--workers", "2").stdout
 
 
+@pytest.mark.usefixtures("unexported")
 def test_a_trained_model_is_loaded_back_in_two_lines(store: str, write: Write, sweep: Sweep) -> None:
     assert sweep("launch", write(VAE, "vae.yaml"), "--set", "var=0.5", "--set", "lr=2e-3").returncode == 0
     (run,) = children(store, "vae")
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    (code,) = re.findall(r"```python\n(from mlflow.artifacts .*?)```", readme, re.DOTALL)
-    names = {"run_id": run.info.run_id}
-    exec(code, names)  # noqa: S102
-    model = names["model"]
+    model = as_the_readme_says("from mlflow.artifacts ", run.info.run_id)["model"]
     assert model.decode(torch.randn(2, 20)).shape == (2, 1, 28, 28)
-    (code,) = re.findall(r"```python\n(import mlflow\n.*?)```", readme, re.DOTALL)
+
+
+def as_the_readme_says(beginning: str, run_id: str) -> dict[str, Any]:
+    """What the README's code that begins so has made."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    (code,) = re.findall(rf"```python\n({beginning}.*?)```", readme, re.DOTALL)
+    names = {"run_id": run_id}
     exec(code, names)  # noqa: S102
+    return names
+
+
+@pytest.mark.slow
+def test_the_best_model_is_one_of_mlflows_too(store: str, write: Write, sweep: Sweep) -> None:
+    assert sweep("launch", write(VAE, "vae.yaml"), "--set", "var=0.5", "--set", "lr=2e-3").returncode == 0
+    (run,) = children(store, "vae")
+    model = as_the_readme_says("from mlflow.artifacts ", run.info.run_id)["model"]
+    reconstruct = as_the_readme_says("import mlflow\n", run.info.run_id)["reconstruct"]
     images = torch.rand(3, 1, 28, 28)
     with torch.no_grad():
-        torch.testing.assert_close(names["reconstruct"](images), model.decode(model.encode(images)[0]))
+        torch.testing.assert_close(reconstruct(images), model.decode(model.encode(images)[0]))
 
 
 def test_launching_again_starts_nothing_and_prints_the_table(store: str, write: Write, sweep: Sweep) -> None:
@@ -316,6 +330,7 @@ def test_a_trial_function_of_the_users_own_runs_from_a_file_beside_it(folder: Pa
         """
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 @dataclass(frozen=True)
 class Config:

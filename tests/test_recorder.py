@@ -407,7 +407,7 @@ def test_the_description_so_far_has_the_best_trials(
     assert (lines[5:], left_out) == ([], "and 2 more\n")
 
 
-def test_a_table_of_the_best_says_how_many_it_leaves_out(tracker: Tracker, tmp_path: Path) -> None:
+def test_a_table_of_the_best_says_how_many_it_leaves_out(tracker: Tracker) -> None:
     tally = Tally(tracker.spec, asked=200)
     for i in range(200):
         outcome = Outcome.EXPLODED if i % 2 else Outcome.COMPLETED
