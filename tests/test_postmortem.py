@@ -73,6 +73,7 @@ def left_by(config: TrainConfig, workdir: Path, alarm: Alarm) -> list[bytes]:
     return [(workdir / "artifacts" / name).read_bytes() for name in LEFT[:2]]
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_cut_off_leaves_the_same_post_mortem_to_the_bit(tmp_path: Path) -> None:
     whole = Alarm(at=75)
     with pytest.raises(ExplodedError):

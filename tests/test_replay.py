@@ -78,6 +78,7 @@ def debugged(run_id: str, *commands: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_debugger_breaks_where_the_function_called_watch(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write("trial: toys:watched"))
     (run,) = children(store, "toy")

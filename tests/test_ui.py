@@ -1,16 +1,10 @@
 """MLflow's UI, and the view with which it shows a sweep."""
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from mlflow import MlflowClient
 
 from orchestrator.spec import SweepSpec, load
@@ -20,7 +14,6 @@ from orchestrator.trackers.view import LONGEST, TAG, address, view_of
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
-PORT = 5719
 
 
 def test_the_view_of_a_sweep_has_the_best_trials_first_and_what_varies(store: str, write: Write, sweep: Sweep) -> None:
@@ -60,30 +53,3 @@ def test_a_view_too_long_for_mlflow_is_none(folder: Path, write: Write) -> None:
     assert view_of(table(spec, "x")) is not None
     assert view_of(table(spec, *("x" * LONGEST))) is not None  # of many parameters, ten are shown
     assert view_of(table(spec, "x" * LONGEST)) is None
-
-
-@pytest.mark.slow
-def test_the_ui_says_where_each_sweep_is_compared_and_ends_with_the_command(
-    store: str, write: Write, sweep: Sweep
-) -> None:
-    sweep("launch", write("trial: toys:train"))
-    command = [sys.executable, "-m", "orchestrator", "ui", "--port", str(PORT)]
-    ui = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
-    assert ui.stdout is not None
-    said = [ui.stdout.readline().rstrip(), ui.stdout.readline().rstrip()]
-    here = f"http://127.0.0.1:{PORT}"
-    assert said == [
-        f"MLflow UI: {here} (Ctrl-C ends it)",
-        f"  toy: {here}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=sweep",
-    ]
-    for _ in range(60):
-        try:
-            with urllib.request.urlopen(here, timeout=5) as answer:
-                assert b"MLflow" in answer.read()
-                break
-        except OSError:
-            assert ui.poll() is None
-            time.sleep(1)
-    ui.send_signal(signal.SIGINT)
-    assert ui.wait(timeout=60) == 130
-    ui.stdout.close()

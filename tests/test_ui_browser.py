@@ -1,7 +1,6 @@
 """MLflow's own UI in a real browser, on a real sweep: the table, the curves, the pictures and the description."""
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -63,14 +62,19 @@ def ui(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[
         [*command, "ui", "--port", str(PORT)], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     )
     assert server.stdout is not None
-    _, table, charts = (re.findall(r"http://\S+", server.stdout.readline())[0] for _ in range(3))
+    said = [server.stdout.readline().rstrip() for _ in range(3)]
+    here = f"http://127.0.0.1:{PORT}"
+    table = f"{here}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=sweep"
+    charts = f"{table}&compareRunsMode=CHART"
+    links = [f"  digits: {table}", f"    as curves and pictures: {charts}"]
+    assert said == [f"MLflow UI: {here} (Ctrl-C ends it)", *links]
     wait_for(server)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield Ui(table, charts, f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}", browser)
         browser.close()
     server.send_signal(signal.SIGINT)
-    server.wait(timeout=60)
+    assert server.wait(timeout=60) == 130
     server.stdout.close()
 
 
