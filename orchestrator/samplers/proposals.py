@@ -1,11 +1,13 @@
 """Optuna's side of a search: a study in memory, to which every finished configuration is told.
 
-Optuna's samplers see an explosion each in its own way (docs/design.md has the table): as a constraint that is broken,
-by how much, or where a sampler has no notion of that, as a value no better than the worst that was ever seen.
+Optuna's samplers see an explosion each in its own way (docs/search.md has the table): as a constraint that is broken,
+by how much, or where a sampler has no notion of that, as a value no better than the worst that was ever seen. From the
+first explosion on, those that learn propose what, of several candidates of theirs, `feasibility` says is worth most.
 """
 
+import random
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, TP
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from orchestrator.samplers.feasibility import Array, Cube, Seen, Worth
+from orchestrator.samplers.weighing import Weighing, WeighingTPE
 from orchestrator.spec.domains import Choice, Domain
 from orchestrator.spec.form import Metric
 from orchestrator.trial import Params
@@ -50,6 +54,8 @@ def _qmc(seed: int) -> BaseSampler:
 
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "cmaes": _cmaes, "qmc": _qmc}
 TAKES_CONSTRAINTS = {"tpe", "gp"}
+WEIGHED = {"tpe", "gp", "cmaes"}  # those that learn
+REDRAWS = {"cmaes"}  # gives another candidate each time; gp has found its one by optimizing
 TAKES_PRUNED = {"tpe"}  # learns from a trial without a value, too
 KEEPS_STATE = {"cmaes", "qmc"}  # in the study: what is told again must have been asked for again
 KEEPS_SEED = {"qmc"}  # a sequence has one seed; others draw anew for each proposal
@@ -66,6 +72,8 @@ class Proposals:
         self.method, self.domains, self.seed = method, domains, seed
         self.space = {name: distribution(domain) for name, domain in domains.items()}
         self.sign = 1 if metric.goal == "maximize" else -1
+        self._cube = Cube({name: domain for name, domain in domains.items() if not self.space[name].single()})
+        self._seen: list[Seen] = []
         self._study = optuna.create_study(direction=metric.goal)
         self._open: dict[int, Trial] = {}
         self._worst: float | None = None
@@ -83,7 +91,9 @@ class Proposals:
             Its number, to be told with its result, and the values of the domains.
         """
         number = self.count
-        self._study.sampler = _Typed(self._sampler(number), self.domains, known, self.method in KEEPS_STATE)
+        careful = known is None and self.method in WEIGHED and any(one.exploded for one in self._seen)
+        sampler = self._weighing(number) if careful else self._sampler(number)
+        self._study.sampler = _Typed(sampler, self.domains, known, self.method in KEEPS_STATE)
         trial = self._study.ask(self.space)
         self._open[number] = trial
         return number, {name: self._given(name, value) for name, value in trial.params.items()}
@@ -110,6 +120,9 @@ class Proposals:
         """
         trial = self._open.pop(number)
         exploded = margin is not None and margin > 0
+        if exploded or value is not None:
+            told = None if exploded or value is None else self.sign * value
+            self._seen.append(Seen(self._cube.position(trial.params), told, margin or 0.0))
         if self.method in TAKES_CONSTRAINTS:
             trial.set_constraint(CONSTRAINT, 0.0 if margin is None else margin)
         if exploded and self.method in TAKES_PRUNED:
@@ -130,6 +143,10 @@ class Proposals:
         domain = self.domains[name]
         return domain.values[value] if isinstance(domain, Choice) else value
 
+    def _internal(self, name: str, value: Any) -> Any:
+        domain = self.domains[name]
+        return domain.index(value) if isinstance(domain, Choice) else value
+
     def _bad_value(self, margin: float) -> float:
         """For samplers that compare values alone: worse than all others, and the worse the farther beyond."""
         worst = self._worst or 0.0
@@ -138,8 +155,25 @@ class Proposals:
         return worst - self.sign * (margin * max(abs(worst), 1e-6))
 
     def _sampler(self, number: int) -> BaseSampler:
+        return SAMPLERS[self.method](self._seed(number))
+
+    def _weighing(self, number: int) -> BaseSampler:
+        worth = Worth(self._cube, self._seen, [self._cube.position(trial.params) for trial in self._open.values()])
+        rng = random.Random(f"{self.seed}:{number}")  # noqa: S311
+
+        def weigh(candidates: Sequence[Params]) -> Array:
+            return worth.of(np.array([self._cube.position(one) for one in candidates]))
+
+        def draw() -> Params:
+            drawn = {name: domain.draw(rng) for name, domain in self.domains.items()}
+            return {name: self._internal(name, value) for name, value in drawn.items()}
+
+        inner = WeighingTPE(self._seed(number), weigh) if self.method == "tpe" else self._sampler(number)
+        return Weighing(inner, self.space, weigh, draw, redraws=self.method in REDRAWS)
+
+    def _seed(self, number: int) -> int:
         entropy = (self.seed,) if self.method in KEEPS_SEED else (self.seed, number)
-        return SAMPLERS[self.method](int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 class _Typed(BaseSampler):

@@ -1,0 +1,143 @@
+"""What candidates are worth once trials have exploded, and that samplers choose by it."""
+
+import math
+
+import numpy as np
+import optuna
+import pytest
+
+from orchestrator.samplers.feasibility import Array, Cube, Seen, Worth
+from orchestrator.samplers.proposals import SAMPLERS, Proposals
+from orchestrator.samplers.weighing import CANDIDATES, WeighingTPE
+from orchestrator.spec.domains import Choice, Domain, Range
+from orchestrator.spec.form import Metric
+from orchestrator.trial_function import Parameter, TypeAdapter
+
+NUMBER = Parameter("x", TypeAdapter(float), 1.0)
+LINE: dict[str, Domain] = {"x": Range(NUMBER, 0.0, 1.0)}
+METRIC = Metric(name="score", goal="maximize")
+GRID = np.linspace(0, 1, 101)[:, None]
+CLIFF = 0.4  # in x: below, it explodes
+
+
+def seen(*positions: float, best: float = 0.0, cliff: float = CLIFF) -> list[Seen]:
+    """Trials that were better the nearer to `best`."""
+    return [Seen((x,), None if x < cliff else -abs(x - best), (cliff - x) * 3 or -0.01) for x in positions]
+
+
+def worth(trials: list[Seen], running: tuple[float, ...] = (), candidates: Array = GRID) -> Array:
+    return Worth(Cube(LINE), trials, [(x,) for x in running]).of(candidates)
+
+
+def chosen(trials: list[Seen], running: tuple[float, ...] = ()) -> float:
+    return float(GRID[worth(trials, running).argmax(), 0])
+
+
+def test_what_lies_beyond_a_known_cliff_is_worth_least() -> None:
+    found = worth(seen(0.05, 0.2, 0.3, 0.5, 0.7, 0.9))
+    assert found[GRID[:, 0] < 0.3].max() < found[GRID[:, 0] > 0.5].min()
+
+
+def test_a_cliff_is_approached_from_its_stable_side_and_not_crossed_for_little() -> None:
+    trials = seen(0.1, 0.3, 0.5, 0.9)
+    for _ in range(12):
+        trials += seen(chosen(trials))
+    stable = [one.at[0] for one in trials if not one.exploded]
+    assert min(stable) < CLIFF + 0.01
+    assert sum(one.exploded for one in trials[4:]) <= 4
+
+
+def test_an_optimum_away_from_the_cliff_is_found_without_an_explosion() -> None:
+    trials = seen(0.1, 0.3, 0.5, 0.9, best=0.7)
+    for _ in range(8):
+        trials += seen(chosen(trials), best=0.7)
+    assert min(abs(one.at[0] - 0.7) for one in trials) < 0.02
+    assert not any(one.exploded for one in trials[4:])
+
+
+def test_while_all_explodes_what_is_farthest_from_it_or_explodes_least_is_tried() -> None:
+    assert chosen([Seen((0.1,), None, 3.0), Seen((0.2,), None, 2.0), Seen((0.3,), None, 1.0)]) > 0.5
+    assert math.isfinite(chosen([Seen((0.1,), None, 3.0)]))
+
+
+def test_where_a_trial_runs_the_next_is_worth_less() -> None:
+    trials = seen(0.1, 0.3, 0.5, 0.9, best=0.7)
+    places = [chosen(trials)]
+    for _ in range(3):
+        places.append(chosen(trials, tuple(places)))
+    apart = np.diff(sorted(places))
+    assert apart.min() > 0.01
+
+
+def test_the_unit_of_the_metric_does_not_matter() -> None:
+    trials = seen(0.1, 0.3, 0.5, 0.55, 0.9, best=0.6)
+    other = [Seen(one.at, None if one.value is None else 1e4 * one.value + 7, one.margin) for one in trials]
+    assert chosen(trials) == chosen(other)
+
+
+def test_how_bad_the_bad_ones_are_does_not_matter() -> None:
+    trials = seen(0.1, 0.3, 0.5, 0.55, 0.65, 0.7, 0.9, best=0.6)
+    awful = [Seen((0.99,), -(10.0**power), -1.0) for power in (1, 9)]
+    assert chosen([*trials, awful[0]]) == chosen([*trials, awful[1]])
+
+
+def test_the_same_configuration_with_different_results_is_noise() -> None:
+    trials = [*seen(0.1, 0.3, 0.5, 0.9), *(Seen((0.7,), value, -1.0) for value in (-0.7, -0.1, -0.9) * 5)]
+    assert np.isfinite(worth(trials)).all()
+
+
+def test_a_choice_that_explodes_is_told_from_one_that_does_not() -> None:
+    cube = Cube({"opt": Choice(("sgd", "adam")), "x": Range(NUMBER, 0.0, 1.0)})
+    trials = [Seen((float(opt), x), None if opt else x, 2.0 if opt else -2.0) for opt in (0, 1) for x in (0.2, 0.5, 0.8)]
+    sgd, adam = Worth(cube, trials, []).of(np.array([(0.0, 0.6), (1.0, 0.6)]))
+    assert sgd > 10 * adam
+
+
+def test_a_cliff_is_not_forgotten_among_very_many_trials() -> None:
+    rng = np.random.default_rng(0)
+    trials = seen(*rng.random(40), *rng.uniform(CLIFF, 0.5, 1000))
+    found = worth(trials)
+    assert found[GRID[:, 0] < 0.3].max() < found[GRID[:, 0] > 0.5].min()
+
+
+@pytest.mark.parametrize("method", ["tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow)])
+def test_without_explosions_proposals_are_those_of_optunas_sampler(method: str) -> None:
+    proposals = Proposals(method, METRIC, LINE, seed=3)
+    study = optuna.create_study(direction="maximize")
+    for count in range(15):
+        number, values = proposals.ask()
+        study.sampler = SAMPLERS[method](int(np.random.SeedSequence((3, count)).generate_state(1)[0]))
+        trial = study.ask(proposals.space)
+        assert values == trial.params
+        proposals.tell(number, -values["x"], -1.0)
+        trial.set_constraint("explosion", -1.0)
+        study.tell(trial, -values["x"])
+
+
+def test_tpe_leaves_the_choice_among_its_candidates() -> None:
+    weighed: list[int] = []
+
+    def largest(candidates: list[dict[str, float]]) -> Array:
+        weighed.append(len(candidates))
+        return np.array([one["x"] for one in candidates])
+
+    study = optuna.create_study(sampler=WeighingTPE(0, largest))
+    study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=20)
+    assert weighed == [CANDIDATES] * 10  # after as many at random
+    assert min(trial.params["x"] for trial in study.trials[10:]) > 0.5  # though it is to be small
+
+
+@pytest.mark.parametrize("method", ["tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow)])
+def test_searches_come_to_the_cliff_and_seldom_cross_it(method: str) -> None:
+    late = 0
+    for seed in range(3):
+        proposals = Proposals(method, METRIC, LINE, seed)
+        values = []
+        for _ in range(40):
+            number, given = proposals.ask()
+            (trial,) = seen(given["x"])
+            proposals.tell(number, trial.value, trial.margin)
+            values.append(trial.value)
+        assert max(value for value in values if value is not None) > -CLIFF - 0.01
+        late += values[20:].count(None)
+    assert late <= 15  # of 60; half of them by a constraint alone
