@@ -20,11 +20,12 @@ from measuring import ROOT
 from orchestrator import attempt, trial_function
 from orchestrator.divergence import FARTHEST, NEAREST, DivergenceRule
 from orchestrator.observation import Observation
-from orchestrator.spec.form import DEFAULT_TRIAL, Metric
+from orchestrator.spec import Objective
+from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.trial import Outcome, Params
 
 Ranges = Mapping[str, tuple[float, float]]  # each uniform in the logarithm
-METRIC = Metric(name="val_ssim", goal="maximize")
+OBJECTIVE = Objective("val_ssim", "maximize")
 QUALITY = 0.9  # of the best without a cliff
 
 VAR: Ranges = {"var": (0.01, 1.0)}
@@ -141,7 +142,7 @@ def train(rate: float, seed: int) -> dict[str, object]:
     params = trial_function.find(DEFAULT_TRIAL).resolve({**REAL, "lr": rate, "seed": seed})
     with tempfile.TemporaryDirectory() as folder:
         task = attempt.Task(DEFAULT_TRIAL, params, Path(folder), DivergenceRule(), threads=1)
-        return asdict(Observation.of_events(METRIC, attempt.run(task)))
+        return asdict(Observation.of_events([OBJECTIVE], attempt.run(task)))
 
 
 def prepare(processes: Executor) -> None:

@@ -43,9 +43,14 @@ def table(runs: Sequence[Run]) -> Table:
     return Table("bfloat16 against float32", ["var", "", "fp32", "bf16", "bf16 less fp32, seed by seed"], rows, note)
 
 
-def main() -> None:
+def runs() -> list[Run]:
+    """The finished runs of the reproduction, by the columns of their file."""
     with RUNS.open(newline="") as file:
-        print(table(list(csv.DictReader(file))).markdown())
+        return list(csv.DictReader(file))
+
+
+def main() -> None:
+    print(table(runs()).markdown())
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def evaluate(model: VAE, images: Tensor, config: TrainConfig, random: torch.Gene
         reconstructions.append(reconstruction)
     metrics = dict(zip(("loss", "recon", "kl"), (totals / len(images)).tolist(), strict=True))
     originals, sampled = to_numpy(pixels(images)), to_numpy(torch.cat(reconstructions))
-    return metrics | {"mse": mse(originals, sampled), "ssim": ssim(originals, sampled)}
+    return metrics | {"mse": mse(originals, sampled), "ssim": ssim(originals, sampled, torch.get_num_threads())}
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def finish(model: VAE, data: Dataset, config: TrainConfig, device: torch.device)
     final: dict[str, float | str] = {
         "ssim": sampled["ssim"],
         "mse": sampled["mse"],
-        "ssim_mean": ssim(originals, of_mean),
+        "ssim_mean": ssim(originals, of_mean, torch.get_num_threads()),
         "mse_mean": mse(originals, of_mean),
     }
     mean_image = np.broadcast_to(to_numpy(data.train.float().mean(0, keepdim=True) / 255), originals.shape)

@@ -1,5 +1,7 @@
 """How good reconstructions are, and whether a finished model has learned anything at all."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
@@ -17,15 +19,16 @@ def mse(images: Images, reconstruction: Images) -> float:
     return float(np.mean(np.square(images - reconstruction), dtype=np.float64))
 
 
-def ssim(images: Images, reconstruction: Images) -> float:
+def ssim(images: Images, reconstruction: Images, threads: int = 1) -> float:
     """scikit-image's structural similarity of each image (N, 28, 28) in [0, 1], averaged over the images.
 
     Images are compared many in one call, as a mosaic: a pixel whose window lies within its tile has the value that
     it has in the image alone, and only those pixels count.
     """
     parts = [slice(start, start + MOSAIC) for start in range(0, len(images), MOSAIC)]
-    total = sum(_ssim_of_mosaic(images[part], reconstruction[part]) * len(images[part]) for part in parts)
-    return total / len(images)
+    with ThreadPoolExecutor(threads) as pool:
+        means = pool.map(lambda part: _ssim_of_mosaic(images[part], reconstruction[part]) * len(images[part]), parts)
+        return sum(means) / len(images)
 
 
 def _ssim_of_mosaic(images: Images, reconstruction: Images) -> float:

@@ -65,7 +65,7 @@ def train_stacked(
     if len({replace(config, var=1, lr=1, seed=0) for config in configs}) != 1:
         raise ValueError("a stack needs configurations that differ in var, lr and seed alone")
     data = load(configs[0].dataset, data_root())
-    trainings = [_Row(*each, device()) for each in zip_longest(configs, workdirs, watches)]
+    trainings = [_Row(*each, device(each[0].precision)) for each in zip_longest(configs, workdirs, watches)]
     placed = dict(zip(places or range(len(trainings)), trainings, strict=True))
     stack = _Stack(placed, max(width, *(place + 1 for place in placed)), data)
     try:

@@ -45,7 +45,7 @@ def train(
         watch: called after each step with step, loss and gradient norm; what it raises ends the training.
     """
     data = load(config.dataset, data_root())
-    training = Training(config, workdir, watch, device())
+    training = Training(config, workdir, watch, device(config.precision))
     images = data.train.to(training.device)
     forward = passes(training.model, config, training.device)
     try:

@@ -21,9 +21,9 @@ CHECKPOINT_FILE = "checkpoint.pt"
 Watch = Callable[..., None]
 
 
-def device() -> torch.device:
-    """Where to train; on a GPU with float32 that is float32, and the same numbers each time."""
-    torch.backends.cudnn.allow_tf32 = False
+def device(precision: str) -> torch.device:
+    """Where to train; on a GPU with fp32 that is float32, with bf16 at least TF32, and the same numbers each time."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
     torch.backends.cudnn.deterministic = True
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

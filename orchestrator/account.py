@@ -1,7 +1,6 @@
 """What a trial function tells of a trial, made into events; each stands in the trial's journal before it goes on."""
 
 import math
-import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -11,12 +10,10 @@ from typing import Any
 
 from orchestrator import journal
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import METRIC_NAME, Event, Finished, Progress, Started
 from orchestrator.printable import in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.watcher import ExplodedError, Watcher
-
-METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")
 
 Told = Mapping[str, Any] | Exception | None
 
@@ -27,7 +24,7 @@ class Account:
     `end` is how the trial ends, as soon as that is known. It is told when the function has let go of the workdir.
     """
 
-    def __init__(self, workdir: Path, rule: DivergenceRule, beat: Callable[[], None]) -> None:
+    def __init__(self, workdir: Path, rule: DivergenceRule, beat: Callable[[int, float], None]) -> None:
         self.workdir = workdir
         journal.mend(workdir)
         known = journal.read(workdir)
@@ -78,6 +75,12 @@ class Account:
         show(error)
         self.end_with(error)
 
+    def prune(self, reason: str) -> None:
+        """Let it end here, unless it has come to an end by itself."""
+        self.watcher.recall()
+        margin = self.watcher.margin if self.watcher.epoch > 1 else None
+        self.end = self.end or self._explosion() or Finished(Outcome.PRUNED, reason=reason, margin=margin)
+
     def end_with(self, error: BaseException) -> None:
         """Take what was raised and has been printed."""
         is_ours = isinstance(error, ExplodedError)
@@ -111,7 +114,7 @@ class Account:
         finite = _finite(metrics)
         if self.end is not None and len(finite) < len(metrics):
             return []
-        return [self.tell(Progress(self.epoch, finite, time.time()))]
+        return [self.tell(Progress(self.epoch, finite, time.time(), step=self.watcher.last_step))]
 
     def _explosion(self) -> Finished | None:
         # also where a function kept to itself what `watch` raised

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Started
 from orchestrator.trial import Params
 
+NOTHING: Mapping[int, str] = {}
 Round = list[tuple[int, Event]]  # what happens at a time, each with the place of its task
+Beat = Callable[[int, int, float], None]  # is given the place of a task, its step, and the loss of that
 Training = Generator[Sequence[Told], None, Sequence[Any]]  # by epoch, and in the end, something for each trial
 
 
@@ -34,19 +37,24 @@ class Task:
     place: int = 0  # in a stack
 
 
-def run(task: Task, width: int = 1) -> Generator[Event, None, None]:
+def _unheard(place: int, step: int, loss: float) -> None: ...
+
+
+def run(
+    task: Task, width: int = 1, beat: Beat = _unheard, stops: Mapping[int, str] = NOTHING
+) -> Generator[Event, None, None]:
     """Run a trial by itself, or go on with it; yields Started, Progress for each epoch, and Finished, whatever happens.
 
-    With a width above 1 it is computed as a row of a stack of that width.
+    With a width above 1 it is computed as a row of a stack of that width. `stops` is that of `run_stack`.
     """
-    with closing(run_stack([task], width)) as rounds:
+    with closing(run_stack([task], width, beat, stops)) as rounds:
         for events in rounds:
             for _, event in events:
                 yield event
 
 
 def run_stack(
-    tasks: Sequence[Task], width: int, beat: Callable[[], None] = lambda: None
+    tasks: Sequence[Task], width: int, beat: Beat = _unheard, stops: Mapping[int, str] = NOTHING
 ) -> Generator[Round, None, None]:
     """Run trials together, or go on with them; yields what `run` yields of each, epoch by epoch.
 
@@ -58,14 +66,16 @@ def run_stack(
             single one where width is 1.
         width: how many rows the function is to compute with; 1 runs the function itself, not what it has for stacks.
         beat: called at each step that the function tells of.
+        stops: why trials are to end after what they have told last, by their place among the tasks; looked at before
+            they begin, and after each round.
     """
-    attempts = [_Attempt(task, beat) for task in tasks]
-    first = [(row, event) for row, attempt in enumerate(attempts) for event in attempt.begin()]
+    attempts = [_Attempt(task, partial(beat, row)) for row, task in enumerate(tasks)]
+    first = [(row, event) for row, attempt in enumerate(attempts) for event in attempt.begin(stops.get(row))]
     yield first
     ended = {row for row, event in first if event.is_final}
     begun = {row: attempt for row, attempt in enumerate(attempts) if row not in ended}
     with _closed(_training([*begun.values()], width)) as training:
-        yield from _epochs(begun, training)
+        yield from _epochs(begun, training, stops)
     yield [(row, attempt.tell_end()) for row, attempt in begun.items() if not attempt.has_told_end]
 
 
@@ -85,14 +95,17 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
 
 
 class _Attempt(Account):
-    def __init__(self, task: Task, beat: Callable[[], None]) -> None:
+    def __init__(self, task: Task, beat: Callable[[int, float], None]) -> None:
         super().__init__(task.workdir, task.divergence, beat)
         self.task = task
 
-    def begin(self) -> list[Event]:
+    def begin(self, stop: str | None) -> list[Event]:
         """Make everything ready; all up to the end where nothing is to run."""
         if self.known and self.known[-1].is_final:  # its process died before it could tell
             return self.known
+        if stop is not None:
+            self.prune(stop)
+            return [self.tell_end()]
         try:
             if self.task.threads is not None:
                 machine.limit_threads(self.task.threads)
@@ -106,7 +119,9 @@ class _Attempt(Account):
         return [self.tell(Started(os.getpid(), machine.threads(), dataset))]
 
 
-def _epochs(attempts: Mapping[int, _Attempt], training: Training) -> Generator[Round, None, None]:
+def _epochs(
+    attempts: Mapping[int, _Attempt], training: Training, stops: Mapping[int, str]
+) -> Generator[Round, None, None]:
     """Train until each attempt has its end."""
     try:
         while any(attempt.end is None for attempt in attempts.values()):
@@ -118,6 +133,8 @@ def _epochs(attempts: Mapping[int, _Attempt], training: Training) -> Generator[R
                 return
             rows = zip(attempts.items(), told, strict=True)
             yield [(row, event) for (row, attempt), what in rows for event in attempt.take(what)]
+            for row in stops.keys() & attempts.keys():
+                attempts[row].prune(stops[row])
     except (Exception, SystemExit) as error:
         show(error)
         for attempt in attempts.values():

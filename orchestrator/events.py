@@ -1,5 +1,9 @@
-"""What travels up from a trial: Started, then Progress for each epoch, then exactly one Finished."""
+"""What travels up from a trial: Started, then Progress for each epoch, then exactly one Finished.
 
+Beats come in between, about once a second: they are for whoever looks on, and nothing keeps them.
+"""
+
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +12,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from orchestrator.trial import Outcome
+
+METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")  # what MLflow takes
 
 
 @dataclass(frozen=True)
@@ -23,14 +29,27 @@ class Started:
 
 @dataclass(frozen=True)
 class Progress:
-    """One whole epoch: its finite metrics, when it ended (seconds since 1970), and how many seconds it took."""
+    """One whole epoch: its finite metrics, when it ended (seconds since 1970), and how many seconds it took.
+
+    `step` is the last one, where the function tells of steps.
+    """
 
     epoch: int
     metrics: Mapping[str, float]
     at: float
     seconds: float = field(default=0.0, compare=False)
+    step: int = field(default=0, compare=False)
     kind: Literal["progress"] = "progress"
     is_final: Literal[False] = False
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life: the step that a trial has made, and its loss, if that is finite."""
+
+    step: int
+    loss: float | None
+    kind: Literal["beat"] = "beat"
 
 
 @dataclass(frozen=True)
@@ -47,8 +66,8 @@ class Explosion:
 class Finished:
     """The end, so many seconds after the last whole epoch.
 
-    `metrics` are the final ones; `reason` says why a trial failed, in a line; `at` is in seconds since 1970; `margin`
-    says how far beyond an explosion the trial was, as `divergence.margin` tells it.
+    `metrics` are the final ones; `reason` says why a trial failed or was pruned, in a line; `at` is in seconds since
+    1970; `margin` says how far beyond an explosion the trial was, as `divergence.margin` tells it.
     """
 
     outcome: Outcome
@@ -66,14 +85,16 @@ class Finished:
 Event = Started | Progress | Finished
 AnyEvent = Annotated[Event, Field(discriminator="kind")]
 
-_adapter: TypeAdapter[tuple[int, Event]] = TypeAdapter(tuple[int, AnyEvent])
+_adapter: TypeAdapter[tuple[int, Event | Beat]] = TypeAdapter(
+    tuple[int, Annotated[Event | Beat, Field(discriminator="kind")]]
+)
 
 
-def encode(row: int, event: Event) -> bytes:
-    """An event, and which trial of a worker's it is of, as JSON."""
+def encode(row: int, event: Event | Beat) -> bytes:
+    """An event or a beat, and which trial of a worker's it is of, as JSON."""
     return _adapter.dump_json((row, event))
 
 
-def decode(message: bytes) -> tuple[int, Event]:
+def decode(message: bytes) -> tuple[int, Event | Beat]:
     """What `encode` wrote."""
     return _adapter.validate_json(message)

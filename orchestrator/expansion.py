@@ -35,7 +35,7 @@ def expand(spec: SweepSpec) -> Expansion:
     invalid: dict[str, None] = {}
     repeats = 0
     for values in combinations:
-        if repeats >= DRAWS_WITHOUT_NEWS or len(resolved) == spec.run_cap:
+        if repeats >= DRAWS_WITHOUT_NEWS or len(resolved) == spec.proposal_cap:
             break
         try:
             params = spec.function.resolve(values)
@@ -48,24 +48,40 @@ def expand(spec: SweepSpec) -> Expansion:
         repeats = repeats + 1 if identity in resolved and spec.method == "random" else 0
         resolved.setdefault(identity, params)
     names = varying(list(resolved.values()))
+    function, active = spec.function, spec.conditions.active
     trials = [
-        Trial(spec.function.name, spec.function.version, params, label(params, names) or spec.name)
+        Trial(function.name, function.version, params, label(params, active(names, params)) or spec.name)
         for params in resolved.values()
     ]
     return Expansion(tuple(spec.stacking.arranged(trials)), tuple(invalid))
 
 
 def _grid(spec: SweepSpec) -> Iterator[dict[str, Any]]:
-    axes: list[list[Params]] = [[{name: value} for value in domain.grid()] for name, domain in spec.domains.items()]
+    always = [name for name in spec.domains if name not in spec.conditions.wanted]
+    axes: list[list[Params]] = [[{name: value} for value in spec.domains[name].grid()] for name in always]
     axes += [list(rows) for rows in (spec.zipped, spec.configs) if rows]
     # seeds vary slowest: the whole table stands once before anything is replicated
     axes.insert(0, [{"seed": seed} for seed in spec.seeds] or [{}])
     count = math.prod(len(axis) for axis in axes)
-    for index, parts in enumerate(itertools.product(*axes)):
+    parts = ({name: value for part in one for name, value in part.items()} for one in itertools.product(*axes))
+    combinations = (whole for values in parts for whole in _with_conditional(values, [*spec.conditions.wanted], spec))
+    for index, values in enumerate(combinations):
         if index == MOST_TRIALS or (count > MOST_TRIALS and spec.run_cap is None):
+            size = f"{count:,}" if count > MOST_TRIALS else f"more than {MOST_TRIALS:,}"
             hint = f"at most {MOST_TRIALS:,} serve; use method: random with a run_cap"
-            raise InputError(f"{spec.source.path}: a grid of {count:,} trials; {hint}")
-        yield {name: value for part in parts for name, value in part.items()}
+            raise InputError(f"{spec.source.path}: a grid of {size} trials; {hint}")
+        yield values
+
+
+def _with_conditional(values: Params, names: Sequence[str], spec: SweepSpec) -> Iterator[dict[str, Any]]:
+    """These values with all of the conditional parameters, where their conditions hold."""
+    if not names:
+        yield dict(values)
+        return
+    name, *rest = names
+    varied = spec.conditions.holds(name, values)
+    for one in [{name: value} for value in spec.domains[name].grid()] if varied else [{}]:
+        yield from _with_conditional({**values, **one}, rest, spec)
 
 
 def _draws(spec: SweepSpec) -> Iterator[dict[str, Any]]:
@@ -75,6 +91,7 @@ def _draws(spec: SweepSpec) -> Iterator[dict[str, Any]]:
         values = {name: domain.draw(rng) for name, domain in spec.domains.items()}
         for rows in (spec.zipped, spec.configs):
             values |= rng.choice(rows) if rows else {}
+        values = spec.conditions.kept(values)
         for seed in spec.seeds or (None,):
             yield values if seed is None else {**values, "seed": seed}
 

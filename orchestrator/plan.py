@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 from orchestrator import paths
 from orchestrator.expansion import expand
+from orchestrator.forecast import Forecast, epochs, kind
 from orchestrator.machine import share
 from orchestrator.record import Record
+from orchestrator.samplers.listed import ListSampler
+from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.search_space import SearchSpace
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.trial import Outcome, Params, Trial
-
-# What the time of an epoch hangs on; a trial is as fast as those with which it shares these.
-PACE = ("dataset", "architecture", "num_layers", "batch_size", "precision")
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,14 @@ class Plan:
     spec: SweepSpec
     trials: Sequence[Trial]  # all of them, or those that a search has begun
     proposals: int  # that a search has yet to make
+    further_seeds: int  # that there may be at most beside these
     example: Params | None  # what they may be like
     invalid: Sequence[str]  # a line for each combination that cannot be
     outcomes: Mapping[str, Outcome | None]  # by trial_key, of those that the store has
     reusable: Mapping[str, str]  # by trial_key, the other sweep from which a launch would take the result
     at_a_time: int  # trials
     seconds: float | None  # None where there is nothing to learn from
+    spent: float  # seconds of training
 
     @property
     def pending(self) -> list[Trial]:
@@ -62,21 +63,28 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         own = reader.records(spec.name)
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
-    reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_result}
-    trials: Sequence[Trial]
+    reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_reusable}
     if spec.method in LISTED:
         expansion = expand(spec)
-        trials, invalid, proposals, example = expansion.trials, expansion.invalid, 0, None
+        trials, invalid, proposals, example = list(expansion.trials), expansion.invalid, 0, None
     else:
         space = SearchSpace(spec)
         trials, invalid = [known.trial for known in space.trials(own)], ()
-        proposals = max(0, (spec.run_cap or 0) - len(trials))
+        proposals = max(0, (spec.proposal_cap or 0) - len(trials))
         if spec.method == BOUNDARY and _is_known_well(spec, own):
             proposals = 0
         example = next(iter(space.examples()), None)
-    shares = share(spec.stacking.count(trials) + proposals, workers)
-    at_a_time = max(1, min(shares.workers * spec.stacking.width, len(trials) + proposals))
-    plan = Plan(spec, trials, proposals, example, invalid, outcomes, reusable, at_a_time, None)
+    further = 0
+    if spec.replicates is not None:
+        sampler = ReplicatingSampler(spec, ListSampler(trials), spec.replicates)
+        sampler.replay({record.trial_key: record for record in own}, [])
+        trials = list(sampler.trials)
+        further = max(0, sampler.total - len(trials) - proposals) if proposals or sampler.has_more else 0
+    shares = share(spec.stacking.count(trials) + proposals + further, workers)
+    at_a_time = max(1, min(shares.workers * spec.stacking.width, len(trials) + proposals + further))
+    keys = {trial.trial_key for trial in trials}
+    spent = sum(r.seconds or 0.0 for r in own if r.trial_key in keys and not r.is_reused)
+    plan = Plan(spec, trials, proposals, further, example, invalid, outcomes, reusable, at_a_time, None, spent)
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
 
 
@@ -91,19 +99,12 @@ def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
 
 def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
     """Seconds that the rest may take, from trials that took their time before; None if one has no like."""
-    paces: dict[tuple[str, ...], list[float]] = {}
-    for record in records:
-        if record.seconds and record.last_epoch and record.outcome is Outcome.COMPLETED:
-            function = record.tags.get("trial", "")
-            key = (function, *(str(record.params.get(name)) for name in PACE))
-            for known in (key, (function,)):
-                paces.setdefault(known, []).append(record.seconds / record.last_epoch)
-    total, function = 0.0, plan.spec.function.name
+    forecast, total = Forecast(records), 0.0
     for params in [*(trial.params for trial in plan.pending), *[plan.example or {}] * plan.proposals]:
-        key = (function, *(str(params.get(name)) for name in PACE))
-        pace = paces.get(key) or paces.get((function,))
-        if pace is None:
+        seconds = forecast.seconds(kind(plan.spec.function.name, params), epochs(params))
+        if seconds is None:
             return None
-        epochs = params.get("epochs")
-        total += median(pace) * (epochs if isinstance(epochs, int) else 1)
+        total += seconds
+    if plan.spec.time_cap is not None:
+        total = min(total, max(0.0, plan.spec.time_cap - plan.spent))
     return total / plan.at_a_time

@@ -1,15 +1,17 @@
 """A trial as the store has it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
 from orchestrator.printable import in_a_line
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective, Values
+from orchestrator.spec.objective import complete
 from orchestrator.trial import Outcome, Params, Proposal
 
 PROPOSALS = TypeAdapter(Proposal)
+REUSED = "reused_from"  # the tag of a run that was copied from another sweep
 MARGIN = "explosion_margin"  # the metric that says how far beyond an explosion a trial was
 
 
@@ -34,6 +36,11 @@ class Record:
         return float(self.tags["wall_seconds"]) if "wall_seconds" in self.tags else None
 
     @property
+    def is_reused(self) -> bool:
+        """Whether another sweep has run it."""
+        return REUSED in self.tags
+
+    @property
     def threads(self) -> int | None:
         """Threads with which it was begun, and with which it has to go on to end with the same numbers."""
         return int(self.tags["threads"]) if "threads" in self.tags else None
@@ -50,13 +57,19 @@ class Record:
 
     @property
     def remark(self) -> str:
-        """What is to be said of its end: why it exploded or failed, or that it learned nothing."""
-        told = (self.tags[k] for k in ("explosion.reason", "failure.reason", "diagnosis") if k in self.tags)
+        """What is to be said of its end: why it exploded, failed or was pruned, or that it learned nothing."""
+        kinds = ("explosion.reason", "failure.reason", "pruned.reason", "diagnosis")
+        told = (self.tags[kind] for kind in kinds if kind in self.tags)
         return in_a_line(next(told, ""))
 
-    def value(self, metric: Metric) -> float | None:
-        """The metric that trials are compared by: of a metric by epoch, the best."""
-        return self.metrics.get(best_name(metric.name), self.metrics.get(metric.name))
+    def value(self, objective: Objective) -> float | None:
+        """The value by which it is compared with other trials."""
+        last = self.metrics.get(objective.name)
+        return self.metrics.get(best_name(objective.name), last) if objective.counts_best else last
+
+    def values(self, objectives: Iterable[Objective]) -> Values | None:
+        """The values of all objectives, or None where one is missing."""
+        return complete(self.value(objective) for objective in objectives)
 
 
 def best_name(metric: str) -> str:

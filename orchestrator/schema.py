@@ -1,5 +1,6 @@
 """The JSON Schema of a sweep file, for editors."""
 
+import json
 from typing import Any
 
 from orchestrator import trial_function
@@ -12,6 +13,11 @@ from orchestrator.spec.form import (
     ValuesForm,
 )
 from orchestrator.trial_function import Parameter
+
+
+def text() -> str:
+    """The schema as it stands in a file."""
+    return json.dumps(schema(), indent=2) + "\n"
 
 
 def schema() -> dict[str, Any]:
@@ -40,7 +46,7 @@ def schema() -> dict[str, Any]:
 
 
 def _list(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": schema, "minItems": 1}
+    return {"description": schema.get("description", ""), "type": "array", "items": schema, "minItems": 1}
 
 
 def _swept(parameter: Parameter) -> dict[str, Any]:

@@ -35,7 +35,10 @@ class SearchSpace:
         every: dict[str, Domain] = {**spec.domains}
         every |= {name: Choice(tuple(range(len(rows)))) for name, rows in self._rows.items()}
         self._constants = {name: domain.examples()[0] for name, domain in every.items() if domain.is_constant}
-        self.domains = {name: domain for name, domain in every.items() if name not in self._constants}
+        conditions = spec.conditions.wanted
+        names = [*(name for name in every if name not in conditions), *conditions]
+        # each after those that its condition names
+        self.domains = {name: every[name] for name in names if name not in self._constants}
         self._of_rows = {name for rows in self._rows.values() for row in rows for name in row}
         self.seeds: tuple[int | None, ...] = spec.seeds or (None,)
 
@@ -52,11 +55,17 @@ class SearchSpace:
         Raises:
             ValueError: the values do not go together.
         """
-        values = self._values({**self._constants, **proposed})
+        values = self.spec.conditions.kept(self._values({**self._constants, **proposed}))
         function = self.spec.function
         params = function.resolve(values if seed is None else {**values, "seed": seed})
-        names = [name for name in params if name in self._varying or (name == "seed" and seed is not None)]
-        return Trial(function.name, function.version, params, label(params, names), proposal)
+        names = [name for name in params if name in self.spec.varying or (name == "seed" and seed is not None)]
+        named = label(params, self.spec.conditions.active(names, params))
+        return Trial(function.name, function.version, params, named, proposal)
+
+    def varies(self, name: str, proposed: Params) -> bool:
+        """Whether a domain is varied beside what is proposed of those before it."""
+        values = self._values({**self._constants, **proposed})
+        return self.spec.conditions.holds(name, self.spec.conditions.kept(values))
 
     def known(self, params: Params, trial_key: str, proposal: Proposal | None) -> Known | None:
         """The trial of these parameters, or None where the search, as the file has it now, has no such trial."""
@@ -86,20 +95,16 @@ class SearchSpace:
 
     def _proposals(self, params: Params) -> Iterator[dict[str, Any]]:
         """The proposals from which these parameters may have come: of rows, defaults may hide which one it was."""
+        varied = self.spec.conditions.active(self.domains, params)
         axes: list[list[Any]] = []
-        for name, domain in self.domains.items():
+        for name in varied:
             if name in self._rows:
                 axes.append([i for i, row in enumerate(self._rows[name]) if row.items() <= params.items()])
             else:
                 value = params.get(name, ABSENT)
-                axes.append([] if value is ABSENT or not domain.has(value) else [value])
+                axes.append([] if value is ABSENT or not self.domains[name].has(value) else [value])
         for values in itertools.product(*axes):
-            yield dict(zip(self.domains, values, strict=True))
-
-    @property
-    def _varying(self) -> set[str]:
-        rows = {name for which in self.domains.keys() & self._rows.keys() for row in self._rows[which] for name in row}
-        return set(self.domains) | rows
+            yield dict(zip(varied, values, strict=True))
 
     def _values(self, proposed: Mapping[str, Any]) -> dict[str, Any]:
         values = {name: value for name, value in proposed.items() if name not in self._rows}

@@ -2,15 +2,15 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import journal, samplers
+from orchestrator import journal, pruners, samplers
 from orchestrator.boundary import Boundary
 from orchestrator.errors import InputError, StoreError, SweepError
-from orchestrator.events import Event, Finished, Started
+from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
@@ -19,13 +19,16 @@ from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share
 from orchestrator.observation import Observation
 from orchestrator.paths import redacted
+from orchestrator.pruners import Pruner
 from orchestrator.record import Record
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec, nearest
 from orchestrator.spec.form import BOUNDARY
+from orchestrator.spec.source import Location
 from orchestrator.table import Table
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, insist
+from orchestrator.training_time import TrainingTime
 from orchestrator.trial import Outcome, Trial
 from orchestrator.workspace import Workspace
 
@@ -43,6 +46,12 @@ class Settings:
     workers: int | None = None
     trial_timeout: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.executor not in ("process", "inline"):
+            raise InputError(f"there is no executor {self.executor}; there are process and inline")
+        if self.executor == "inline" and self.trial_timeout is not None:
+            raise InputError("nothing can end a trial that runs inline; leave the executor or the trial timeout away")
+
 
 @dataclass(frozen=True)
 class Launched:
@@ -51,6 +60,12 @@ class Launched:
     table: Table
     interrupted: bool
     boundary: Boundary | None = None
+    spent: float | None = None  # seconds of training, where `time_cap` has ended it
+
+    @property
+    def exit_status(self) -> int:
+        """What the command ends with."""
+        return 130 if self.interrupted else 1 if self.table.count(Outcome.FAILED) else 0
 
 
 def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
@@ -66,12 +81,15 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
         status = "FAILED"
+        time = TrainingTime(spec.time_cap)
         try:
             with interrupt.raising():
                 history = insist(lambda: tracker.open(sampler.total))
             recorder = Recorder(tracker, workspace, display.say)
             try:
-                news = _Launch(spec, sampler, settings, interrupt, tracker, recorder, workspace, display).run(history)
+                pruner = pruners.of(spec)
+                parts = (spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time)
+                news = _Launch(*parts).run(history)
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
@@ -80,7 +98,9 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 table = Table.of(spec, sampler.trials, by_key)
                 boundary = Boundary.of(spec, sampler.trials, by_key) if spec.method == BOUNDARY else None
                 if boundary and boundary.metrics():
-                    _conclude(tracker, boundary)
+                    _draw_boundary(tracker, boundary)
+                if table.front:
+                    _draw_front(tracker, table)
                 heading = f"{boundary.markdown()}\n" if boundary else ""
                 insist(lambda: tracker.describe(table, heading))
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
@@ -97,17 +117,28 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         finally:
             with suppress(SweepError):  # then the next launch ends what is open
                 tracker.close(status)
-        return Launched(table, interrupt.requested, boundary)
+        is_out_of_time = sampler.has_more and not time.allows_more
+        return Launched(table, interrupt.requested, boundary, time.spent if is_out_of_time else None)
 
 
-def _conclude(tracker: Tracker, boundary: Boundary) -> None:
-    """Write what was found, and its picture, to the parent run."""
+def _draw_boundary(tracker: Tracker, boundary: Boundary) -> None:
     from orchestrator.figures.boundary import draw  # matplotlib takes a while to import
 
+    _conclude(tracker, boundary.metrics(), "boundary.png", lambda picture: draw(boundary, picture))
+
+
+def _draw_front(tracker: Tracker, table: Table) -> None:
+    from orchestrator.figures.front import draw
+
+    _conclude(tracker, {}, "front.png", lambda picture: draw(table, picture))
+
+
+def _conclude(tracker: Tracker, metrics: Mapping[str, float], name: str, draw: Callable[[Path], None]) -> None:
+    """Write what was found, and its picture, to the parent run."""
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "boundary.png"
-        draw(boundary, picture)
-        insist(lambda: tracker.conclude(boundary.metrics(), picture))
+        picture = Path(folder) / name
+        draw(picture)
+        insist(lambda: tracker.conclude(metrics, picture))
 
 
 @dataclass
@@ -136,12 +167,14 @@ class Failures:
 class _Launch:
     spec: SweepSpec
     sampler: Sampler
+    pruner: Pruner
     settings: Settings
     interrupt: Interrupt
     tracker: Tracker
     recorder: Recorder
     workspace: Workspace
     display: Display
+    time: TrainingTime
 
     def run(self, history: Mapping[str, Record]) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
@@ -150,41 +183,61 @@ class _Launch:
             Whether anything has changed in the store.
         """
         reused: dict[str, Record] = {}
+        own = history
         if self.spec.reuse:
             with self.interrupt.raising():
                 reused = insist(lambda: self.tracker.reuse(self.sampler.trials))
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
         self._tell_of_what_is_left_out(history)
-        done = 0
-        for trial in self.sampler.trials:
-            record = history.get(trial.trial_key)
-            if record and record.outcome and record.outcome.is_result:
-                self.workspace.remove(trial)
-                done += 1
-        if not self.sampler.has_more or self.interrupt.requested:
+        self.time.recall(self.sampler.trials, own, self.workspace)
+        known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
+        ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
+        for trial, _ in ended:
+            self.workspace.remove(trial)
+        done = len(ended)
+        self.display.begin(self.sampler.total, self.sampler.trials, history)
+        if not (self.sampler.has_more and self.time.allows_more) or self.interrupt.requested:
             return bool(reused)
+        with self.interrupt.raising():
+            self._tell_the_pruner(ended)
         with self._executor(max(1, self.sampler.total - done)) as executor:
             self.display.say("looking at the data")
             executor.prepare(self.sampler.examples())
-            with self.display.live(self.sampler.total, done):
+            with self.display.live():
                 self._loop(executor, history)
         if not self.sampler.trials:
             raise InputError(f"{self.spec.source.path}: no combination of values was found that can be")
         if not self.sampler.has_more and len(self.sampler.trials) < self.sampler.total:
-            self.display.say(f"there is nothing new to propose after {len(self.sampler.trials)} trials")
+            self.display.say(f"there is nothing more to try after {len(self.sampler.trials)} trials")
         return True
+
+    def _tell_the_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
+        """Tell it what trials told that had their result before; those in flight are told of when they go on."""
+        if self.spec.early_terminate is None or not ended:
+            return
+        metric = self.spec.pruned_by.name
+        self.display.say(f"reading the {metric} of {len(ended)} trials")
+        curves = insist(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
+        for trial, record in ended:
+            if record.outcome is Outcome.COMPLETED and metric not in record.metrics:
+                continue  # an older version of the function did not tell it
+            for epoch, value in curves[record.run_id].items():
+                self.pruner.tell(trial, Progress(epoch, {metric: value}, record.began))
+            self.pruner.tell(trial, Finished(record.outcome or Outcome.FAILED, record.metrics))
 
     def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
         failures = Failures()
         while True:
             while self._takes_more(failures) and executor.has_free_slot and (trial := self.sampler.ask()):
                 self.display.start(trial)
+                self.time.start()
                 if result := self._catch_up(trial):
                     self._take(trial, result)
                 else:
                     self.workspace.note(trial)
                     executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
+                    self._judge(trial, executor)
             if executor.idle:
                 self.recorder.wait_for_room(lambda: self.interrupt.requested)
                 if not (self._takes_more(failures) and self.sampler.has_more):
@@ -194,6 +247,8 @@ class _Launch:
                 self._take(trial, event)
                 if event.is_final:
                     failures.note(event)
+                elif isinstance(event, Progress):
+                    self._judge(trial, executor)
         if failures.are_too_many:
             raise SweepError(
                 f"{failures.in_a_row} trials in a row failed by one cause: {failures.reason}; "
@@ -201,16 +256,24 @@ class _Launch:
             )
 
     def _takes_more(self, failures: "Failures") -> bool:
-        return self.recorder.has_room and not (self.interrupt.requested or failures.are_too_many)
+        stops = self.interrupt.requested or failures.are_too_many
+        return self.recorder.has_room and self.time.allows_more and not stops
+
+    def _judge(self, trial: Trial, executor: Executor) -> None:
+        reason = self.pruner.judge(trial)
+        if reason is not None:
+            executor.stop(trial, reason)
 
     def _take(self, trial: Trial, event: Event) -> None:
         if isinstance(event, Finished) and not event.outcome.is_result:
             self._catch_up(trial)
         if event.is_final and self.sampler.learns:
             told = [entry.event for entry in journal.read(self.workspace.of(trial)) if not entry.event.is_final]
-            observation = Observation.of_events(self.spec.metric, [*told, event])
+            observation = Observation.of_events(self.spec.objectives, [*told, event])
             self._check_metric(trial, observation, [*told, event])
             self.sampler.tell(trial, observation)
+        self.pruner.tell(trial, event)
+        self.time.take(trial, event)
         self.recorder.put(trial, event)
         self.display.show(trial, event)
         if isinstance(event, Started):
@@ -220,16 +283,21 @@ class _Launch:
         """A search for the best of what no trial tells would go on blindly."""
         if self.spec.method == BOUNDARY:  # looks at outcomes alone
             return
-        if observation.outcome is Outcome.COMPLETED and observation.value is None:
+        if observation.outcome is Outcome.COMPLETED and observation.values is None:
             told = {name: None for event in events for name in getattr(event, "metrics", ())}
-            message = f"{trial.label} has told no {self.spec.metric.name}; {nearest(self.spec.metric.name, list(told))}"
-            raise InputError(self.spec.source.mistake(("metric", "name"), message))
+            names = [objective.name for objective in self.spec.objectives]
+            index, missing = next((i, name) for i, name in enumerate(names) if name not in told)
+            place: Location = ("metric", "name") if len(names) == 1 else ("metrics", index, "name")
+            message = f"{trial.label} has told no {missing}; {nearest(missing, list(told))}"
+            raise InputError(self.spec.source.mistake(place, message))
 
     def _catch_up(self, trial: Trial) -> Finished | None:
         """Record what a process that died had not told any more; its trial's result, if that was part of it."""
         for entry in journal.read(self.workspace.of(trial)):
             if isinstance(entry.event, Finished):
                 return entry.event
+            self.pruner.tell(trial, entry.event)
+            self.display.recall(trial, entry.event)
             self.recorder.put(trial, entry.event)
         return None
 
@@ -253,7 +321,9 @@ class _Launch:
         function, rule, stacking = self.spec.function.name, self.spec.divergence, self.spec.stacking
         stacks = stacking.count(self.sampler.trials) if stacking.width > 1 else self.sampler.total
         if self.settings.executor == "inline":
-            return InlineExecutor(function, rule, self.interrupt, share(stacks, 1).threads, stacking)
+            return InlineExecutor(
+                function, rule, self.interrupt, share(stacks, 1).threads, stacking, on_beat=self.display.beat
+            )
         shares = share(stacks, self.settings.workers)
         return ProcessExecutor(
             function,
@@ -262,7 +332,9 @@ class _Launch:
             workers=min(shares.workers, pending),
             threads=shares.threads,
             stacking=stacking,
+            asks=self.pruner.judges_epochs,
             gpus=shares.gpus,
             log=self.workspace.log,
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),
+            on_beat=self.display.beat,
         )

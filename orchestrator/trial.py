@@ -25,14 +25,20 @@ class Outcome(StrEnum):
         """Whether a trial that ended so is never run again."""
         return self in (Outcome.COMPLETED, Outcome.EXPLODED, Outcome.PRUNED)
 
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another sweep may take the result over; pruned is a trial only beside others of its own."""
+        return self in (Outcome.COMPLETED, Outcome.EXPLODED)
+
 
 @dataclass(frozen=True)
 class Proposal:
-    """The place of a trial in the course of a search."""
+    """The place of a trial in the course of a sweep whose trials are not all known beforehand."""
 
-    number: int  # of the sampler's proposals
+    number: int  # of the sampler's proposals; -1 where there are none
     again: tuple[tuple[int, str], ...] = ()  # proposals just before it that were known: number and config_key
     another_seed: bool = False  # whether it is a further seed of what is known
+    replicate: int | None = None  # of the seeds that are to tell configurations from the best one: which it is
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +49,7 @@ class Trial:
     version: int
     params: Params
     label: str  # what varies, for people: "var=0.22 seed=1"
-    proposal: Proposal | None = None  # of a search
+    proposal: Proposal | None = None
     place: int = 0  # in a stack, wherever it is trained
 
     @cached_property

@@ -81,6 +81,11 @@ class TrialFunction:
     parameters: Mapping[str, Parameter]
     stack_by: tuple[str, ...] = ()  # in what trials may differ that it trains at once; none where it cannot
 
+    @property
+    def defaults(self) -> Params:
+        """The default of each parameter that has one."""
+        return {name: one.default for name, one in self.parameters.items() if one.default is not dataclasses.MISSING}
+
     def resolve(self, values: Params) -> Params:
         """Values of single parameters, already validated, completed by the defaults and checked together.
 

@@ -36,7 +36,7 @@ class Watcher:
 
     rule: DivergenceRule
     memories: Sequence[Memory] = ()  # of a trial that is taken up again, one for each epoch, oldest first
-    beat: Callable[[], None] = lambda: None  # called at each step: a sign of life
+    beat: Callable[[int, float], None] = lambda *_: None  # called at each step, with its loss: a sign of life
     epoch: int = 1
     last_step: int = 0
     explosion: Explosion | None = None
@@ -61,19 +61,19 @@ class Watcher:
         Raises:
             ExplodedError: the trial has exploded and is to end.
         """
-        self.beat()
-        step = int(step)
+        step, loss = int(step), float(loss)
+        self.beat(step, loss)
         self._recall(lambda memory: memory.last_step < step)
         self.last_step = step
         if not self.rule.enabled:
             return
         if self.by_step is None:
             self.by_step = Divergence("loss", self.rule.factor, self.rule.patience)
-        explosion = self.by_step.update(step, float(loss), self.epoch)
+        explosion = self.by_step.update(step, loss, self.epoch)
         if explosion is None and not math.isfinite(grad_norm):
             self.is_broken = True
-            reason = f"gradient norm became {float(grad_norm)} at a loss of {float(loss):.4g}"
-            explosion = Explosion(f"{reason} at epoch {self.epoch}, step {step}", self.epoch, step, float(loss))
+            reason = f"gradient norm became {float(grad_norm)} at a loss of {loss:.4g}"
+            explosion = Explosion(f"{reason} at epoch {self.epoch}, step {step}", self.epoch, step, loss)
         if explosion is not None:
             told = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
             self.explosion = replace(explosion, reason=explosion.reason + told)
@@ -101,7 +101,7 @@ class Watcher:
 
     def run_ended(self, final: Mapping[str, float]) -> None:
         """The function has returned: what is far away now will not come back."""
-        self._recall(lambda _: True)  # of a trial that was cut off after its last epoch
+        self.recall()
         if not self.rule.enabled or self.explosion:
             return
         epoch = self.epoch - 1
@@ -113,6 +113,12 @@ class Watcher:
         series = [] if self.by_step is None else [(self.by_step, STEPS_AT_END)]
         for one, least in [*series, *((one, 1) for one in self.by_epoch.values())]:
             self.explosion = self.explosion or one.gone(least)
+
+    def recall(self) -> None:
+        """Know what was known when the last epoch ended, of a trial that has been taken up again after that."""
+        self._recall(lambda _: True)
+        for one in (*self.by_epoch.values(), *([self.by_step] if self.by_step else [])):
+            self.explosion = self.explosion or one.gone(one.patience)
 
     def _recall(self, came_before: Callable[[Memory], bool]) -> None:
         """Go on from what was known when the epoch ended from which the trial has been taken up."""

@@ -8,9 +8,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -19,12 +19,11 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from orchestrator import attempt, events, machine, trial_function
-from orchestrator.attempt import Round, Task
-from orchestrator.events import Event, Finished
+from orchestrator.attempt import Task
+from orchestrator.events import Beat, Event, Finished, Progress
 from orchestrator.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params
 
-BEAT = b""  # a message that says no more than that the trial makes steps
 SECONDS_BETWEEN_BEATS = 1.0
 PR_SET_PDEATHSIG = 1
 
@@ -44,7 +43,18 @@ class Stack:
 
     tasks: Sequence[Task]
     width: int
+    stops: Mapping[int, str] = field(default_factory=dict)  # trials that are to end before they begin
+    asks: bool = False  # whether each epoch waits for a verdict
     kind: Literal["stack"] = "stack"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to an epoch: why the trial that told it is to end there, or that it is to go on."""
+
+    row: int
+    stop: str | None
+    kind: Literal["verdict"] = "verdict"
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ class Stop:
     kind: Literal["stop"] = "stop"
 
 
-Message = Stack | Prepare | Stop
+Message = Stack | Prepare | Verdict | Stop
 messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
@@ -80,27 +90,30 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None, 
                     connection.send_bytes((attempt.prepare(request.function, request.configs) or "").encode())
                 case Stack() as stack:
                     _log_to(*(task.workdir / LOG_FILE for task in stack.tasks))
-                    rounds = attempt.run_stack(stack.tasks, stack.width, _Heart(connection).beat)
-                    for row, event in _until_stopped(rounds, len(stack.tasks), connection):
+                    for row, event in _until_stopped(stack, connection):
                         connection.send_bytes(events.encode(row, event))
-                case Stop():  # came too late: the trials had ended
+                case Stop() | Verdict():  # came too late: the trials had ended
                     pass
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _until_stopped(
-    rounds: Generator[Round, None, None], trials: int, connection: Connection
-) -> Iterator[tuple[int, Event]]:
-    running = {*range(trials)}
-    with closing(rounds):
+def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, Event]]:
+    running, stops = {*range(len(stack.tasks))}, {**stack.stops}
+    with closing(attempt.run_stack(stack.tasks, stack.width, _Heart(connection).beat, stops)) as rounds:
         for events_of_all in rounds:
             yield from events_of_all
             running -= {row for row, event in events_of_all if event.is_final}
-            if running and connection.poll() and messages.validate_json(connection.recv_bytes()) == Stop():
-                rounds.close()
-                yield from ((row, Finished(Outcome.INTERRUPTED)) for row in running)
-                return
+            asked = sum(stack.asks and isinstance(event, Progress) for _, event in events_of_all)
+            while running and (asked or connection.poll()):
+                match messages.validate_json(connection.recv_bytes()):
+                    case Verdict(row, reason):
+                        asked -= 1
+                        stops |= {} if reason is None else {row: reason}
+                    case Stop():
+                        rounds.close()
+                        yield from ((row, Finished(Outcome.INTERRUPTED)) for row in running)
+                        return
 
 
 def _log_to(path: Path, *others: Path) -> None:
@@ -121,17 +134,17 @@ def _log_to(path: Path, *others: Path) -> None:
 
 
 class _Heart:
-    """Tells the orchestrator about once a second that the trial makes steps."""
+    """Tells the orchestrator about once a second which step a trial makes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._last = -math.inf
+        self._last: dict[int, float] = {}  # by the trial's place
 
-    def beat(self) -> None:
+    def beat(self, row: int, step: int, loss: float) -> None:
         now = time.monotonic()
-        if now - self._last >= SECONDS_BETWEEN_BEATS:
-            self._last = now
-            self._connection.send_bytes(BEAT)
+        if now - self._last.get(row, -math.inf) >= SECONDS_BETWEEN_BEATS:
+            self._last[row] = now
+            self._connection.send_bytes(events.encode(row, Beat(step, loss)))
 
 
 def _ask_to_die_with_parent() -> None:

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import HeldError, InputError
-from orchestrator.paths import lock_folder, work_folder
+from orchestrator.paths import lock_folder, sqlite_path, work_folder
 from orchestrator.trial import Params, Proposal, Trial
 from orchestrator.trial_function import TrialFunction
 
@@ -29,6 +29,11 @@ class _Note:
 
 
 _notes = TypeAdapter(_Note)
+
+
+def is_live(uri: str, sweep: str) -> bool:
+    """Whether a launch of the sweep may be at work: of a server's sweeps only their own machine knows."""
+    return sqlite_path(uri) is None or Workspace(uri, sweep).is_held()
 
 
 class Workspace:

@@ -1,10 +1,14 @@
 import importlib.metadata
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
+
+from orchestrator.cli import app
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -17,12 +21,13 @@ try:
     app(sys.argv[1:])
 except SystemExit as ended:
     assert not ended.code, ended.code
-print("LOADED", sorted(name for name in sys.modules if name in ("torch", "mlflow", "optuna", "torchvision")))
+heavy = {"torch", "torchvision", "mlflow", "optuna", "numpy", "scipy"}
+print("LOADED", sorted(heavy & sys.modules.keys()))
 """
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["schema"], ["plan", str(VAR)], ["launch", "--help"], ["--version"]])
-def test_what_needs_neither_torch_nor_mlflow_loads_neither(folder: Path, arguments: list[str]) -> None:
+def test_what_needs_no_heavy_library_loads_none(folder: Path, arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", WALK, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("LOADED []\n")
@@ -41,6 +46,19 @@ def test_the_version_is_that_of_the_libraries_too(command: Sweep) -> None:
     assert lines == [
         f"{name} {importlib.metadata.version(name)}" for name in ("vae-sweeps", "torch", "mlflow", "optuna")
     ]
+
+
+def test_every_call_has_examples_that_can_be_typed() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    for name, call in group.commands.items():
+        heading, *examples = (call.epilog or "").splitlines()
+        assert heading == "Examples:"
+        assert examples
+        for example in examples:
+            program, called, *arguments = shlex.split(example.partition(" > ")[0])
+            assert (program, called) == ("sweep", name)
+            call.make_context(name, arguments).close()
 
 
 @pytest.mark.parametrize("name", ["launch", "plan"])
@@ -67,7 +85,7 @@ def test_invalid_combinations_are_refused_before_anything_starts(
         (["launch", VAR, "--data-dir", "nowhere"], "sweep: --data-dir nowhere: there is no such folder\n"),
         (["status"], "there is no store yet at sqlite:///"),
         (["ui"], "there is no store yet at sqlite:///"),
-        (["report", "var"], "not yet built"),
+        (["report", "var"], "there is no store yet at sqlite:///"),
         (["dashboard", "var"], "there is no store yet at sqlite:///"),
         (["best", "var"], "there is no store yet at sqlite:///"),
         (["lanch", VAR], "No such command 'lanch'"),

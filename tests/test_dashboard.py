@@ -58,6 +58,7 @@ def asked(port: int, path: str) -> Any:
             time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_a_search_and_follows_it(
     write: Write, sweep: Sweep, dashboard: Callable[[str], None], port: int
 ) -> None:

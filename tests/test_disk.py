@@ -97,6 +97,7 @@ def test_a_sweep_whose_disk_is_full_goes_on_when_there_is_room(
         has_ended_well(store)
 
 
+@pytest.mark.slow
 def test_a_store_that_may_not_grow_ends_a_sweep_with_a_line(greedy: Path, store: str) -> None:
     limit = (greedy.parent / "mlruns" / "mlflow.db").stat().st_size
     launch = [sys.executable, "-m", "orchestrator", "launch", str(greedy), "--set", "chunk=10"]

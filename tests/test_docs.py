@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import precision
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +34,11 @@ def test_every_dependency_has_its_reason() -> None:
     for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
         name = re.split(r"[<>=\[]", requirement)[0]
         assert name.lower().removeprefix("types-") in reasons.lower(), name
+
+
+def test_the_table_of_bf16_is_that_of_the_runs() -> None:
+    table = precision.table(precision.runs()).markdown().split("\n\n", 1)[1]
+    assert table in (ROOT / "docs" / "performance.md").read_text()
 
 
 def test_the_readmes_architecture_works_as_it_stands() -> None:

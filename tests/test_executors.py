@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from processes import alive, all_gone
 
+from orchestrator import attempt, journal
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import Beat, Event, Finished, Progress, Started, decode, encode
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
@@ -67,7 +68,7 @@ def interrupt() -> Iterator[Interrupt]:
 def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
     executors: list[ProcessExecutor] = []
 
-    def open_(workers: int = 2, stack: int = 1, **limits: float) -> Executor:
+    def open_(workers: int = 2, stack: int = 1, asks: bool = False, **limits: float) -> Executor:
         executor = ProcessExecutor(
             "toys:train",
             DivergenceRule(),
@@ -75,6 +76,7 @@ def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
             workers=workers,
             threads=1,
             stacking=Stacking(stack, ("x", "mode", "seed") if stack > 1 else ()),
+            asks=asks,
             limits=Limits(**{"retries": 0, **limits}),
         ).__enter__()
         executors.append(executor)
@@ -88,7 +90,7 @@ def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
 @pytest.fixture(params=["process", "inline"])
 def executor(request: pytest.FixtureRequest, folder: Path, interrupt: Interrupt, processes: Open) -> Executor:
     if request.param == "process":
-        return processes()
+        return processes(asks=True)
     return InlineExecutor("toys:train", DivergenceRule(), interrupt, threads=1)
 
 
@@ -391,6 +393,117 @@ def test_an_interrupt_ends_all_trials_of_a_stack_after_their_epoch_and_those_tha
     assert not interrupt.at_once
 
 
+def drive_until(executor: Executor, trials: list[Trial], folder: Path, stops: dict[str, int]) -> dict[str, list[Event]]:
+    """As `drive`, but trials are stopped after the epoch that `stops` has for their label."""
+    told: dict[str, list[Event]] = defaultdict(list, {t.label: [] for t in trials})
+    for t in trials:
+        executor.submit(t, folder / t.trial_key)
+    while not executor.idle:
+        for t, event in executor.events():
+            told[t.label].append(event)
+            if isinstance(event, Progress) and event.epoch == stops.get(t.label):
+                executor.stop(t, f"behind at {event.epoch}")
+    return told
+
+
+def epochs(events: list[Event]) -> list[int]:
+    return [event.epoch for event in events if isinstance(event, Progress)]
+
+
+def test_a_trial_that_is_stopped_ends_after_the_epoch_that_it_has_told(executor: Executor, folder: Path) -> None:
+    slow = trial(epochs=50, x=2.0)
+    (events,) = drive_until(executor, [slow], folder, {slow.label: 2}).values()
+    assert epochs(events) == [1, 2]
+    end = final(events)
+    assert (end.outcome, end.reason) == (Outcome.PRUNED, "behind at 2")
+    assert end.margin is not None
+    assert end.margin < 0
+    told = [entry.event for entry in journal.read(folder / slow.trial_key)]
+    assert told == events
+    assert final(drive(executor, [trial(x=1.0)], folder)[trial(x=1.0).label]).outcome is Outcome.COMPLETED
+
+
+def test_a_trial_that_is_stopped_before_it_begins_does_nothing_but_end(executor: Executor, folder: Path) -> None:
+    hopeless = trial(x=2.0)
+    executor.submit(hopeless, folder / hopeless.trial_key)
+    executor.stop(hopeless, "its others are worse")
+    told = drive(executor, [], folder)[hopeless.label]
+    assert told == [Finished(Outcome.PRUNED, reason="its others are worse")]
+    assert [entry.event for entry in journal.read(folder / hopeless.trial_key)] == told
+    assert not (folder / hopeless.trial_key / "artifacts").exists()
+
+
+def test_a_trial_that_was_cut_off_can_be_stopped_where_it_was(executor: Executor, folder: Path) -> None:
+    cut = trial(epochs=50)
+    (folder / cut.trial_key).mkdir()
+    running = attempt.run(attempt.Task(cut.function, cut.params, folder / cut.trial_key, DivergenceRule()))
+    before = [next(running) for _ in range(4)]
+    running.close()
+    executor.submit(cut, folder / cut.trial_key)
+    executor.stop(cut, "behind at 3")
+    end = final(drive(executor, [], folder)[cut.label])
+    assert (end.outcome, end.reason) == (Outcome.PRUNED, "behind at 3")
+    assert [entry.event for entry in journal.read(folder / cut.trial_key)] == [*before, end]
+    assert end.margin is not None
+
+
+def test_what_has_exploded_by_the_epoch_after_which_it_is_stopped_has_exploded(
+    executor: Executor, folder: Path
+) -> None:
+    rises = trial(mode="rise", epochs=9)  # from epoch 3 on, which is known at epoch 5
+    (events,) = drive_until(executor, [rises], folder, {rises.label: 5}).values()
+    assert final(events).outcome is Outcome.EXPLODED
+    path = folder / rises.trial_key / journal.JOURNAL_FILE
+    *lines, _ = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines))  # killed before its end stood in the journal
+    executor.submit(rises, folder / rises.trial_key)
+    executor.stop(rises, "behind at 5")
+    assert final(drive(executor, [], folder)[rises.label]).outcome is Outcome.EXPLODED
+
+
+def test_a_stopped_trial_ends_though_its_worker_dies_before_it_knows(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1, asks=True, retries=1)
+    slow = trial(epochs=50)
+    executor.submit(slow, folder / slow.trial_key)
+    told: list[Event] = []
+    while not executor.idle:
+        for t, event in executor.events():
+            told.append(event)
+            if isinstance(event, Progress) and event.epoch == 2:
+                assert isinstance(told[0], Started)
+                os.kill(told[0].pid, signal.SIGKILL)
+                executor.stop(t, "behind at 2")
+    assert final(told).outcome is Outcome.PRUNED
+    assert epochs(told) == [1, 2]
+
+
+def test_an_interrupt_goes_before_a_verdict(executor: Executor, folder: Path) -> None:
+    slow = trial(epochs=200, pause=0.05)
+    executor.submit(slow, folder / slow.trial_key)
+    told: list[Event] = []
+    while not executor.idle:
+        for t, event in executor.events():
+            told.append(event)
+            if isinstance(event, Progress) and event.epoch == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            if isinstance(event, Progress) and event.epoch == 3:
+                executor.stop(t, "behind at 3")
+    assert final(told).outcome is Outcome.INTERRUPTED
+    assert len(epochs(told)) <= 3
+
+
+def test_of_a_stack_only_those_end_that_are_stopped(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1, stack=4, asks=True)
+    trials = [stackable(i, x=1.0 + i, epochs=4) for i in range(4)]
+    executor.submit(trials[3], folder / trials[3].trial_key)
+    executor.stop(trials[3], "its others are worse")
+    told = drive_until(executor, trials[:3], folder, {trials[1].label: 2})
+    assert stacks(folder) == ["3 of 4"]
+    ended = [final(told[t.label]).outcome for t in trials]
+    assert ended == [Outcome.COMPLETED, Outcome.PRUNED, Outcome.COMPLETED, Outcome.PRUNED]
+    assert [epochs(told[t.label]) for t in trials] == [[1, 2, 3, 4], [1, 2], [1, 2, 3, 4], []]
+
+
 DIGITS = {"dataset": "digits", "architecture": "fc", "num_layers": 1, "batch_size": 64, "epochs": 4}
 SHARED = {"var": 0.25, "latent_dim": 8, "seed": 0, "precision": "fp32"}
 
@@ -423,3 +536,27 @@ def test_a_stack_whose_worker_is_killed_ends_as_one_that_was_not_to_the_bit(inte
     untouched = ends(folder / "untouched", None)
     assert [end.outcome for _, end in untouched] == [Outcome.COMPLETED, Outcome.COMPLETED, Outcome.EXPLODED]
     assert ends(folder / "killed", 2) == untouched
+
+
+@pytest.mark.parametrize("kind", ["process", "inline"])
+def test_whoever_looks_on_is_told_of_steps(folder: Path, interrupt: Interrupt, kind: str) -> None:
+    seen: list[tuple[Trial, Beat]] = []
+    one = Trial("toys:watched", 1, {"x": 1.0}, "watched")
+    opened: Executor = InlineExecutor(
+        "toys:watched", DivergenceRule(), interrupt, 1, on_beat=lambda *beat: seen.append(beat)
+    )
+    if kind == "process":
+        opened = ProcessExecutor(
+            "toys:watched", DivergenceRule(), interrupt, workers=1, threads=1, on_beat=lambda *beat: seen.append(beat)
+        )
+    with opened as executor:
+        told = drive(executor, [one], folder)["watched"]
+    assert final(told).outcome is Outcome.EXPLODED
+    assert seen[0] == (one, Beat(1, 50.0))
+    assert all(a is one for a, _ in seen)
+    if kind == "process":  # about once a second
+        assert len(seen) < 10
+
+
+def test_a_loss_that_is_none_travels_as_none() -> None:
+    assert decode(encode(3, Beat(7, float("nan")))) == (3, Beat(7, None))

@@ -98,6 +98,7 @@ def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, s
     assert int(exploded.data.tags["explosion.step"]) >= 1
 
 
+@pytest.mark.slow
 def test_a_stacked_sweep_comes_to_what_it_comes_to_alone(store: str, write: Write, sweep: Sweep) -> None:
     done = sweep("launch", write(VAE + "stack: 3", "vae.yaml"), "--workers", "2")
     assert done.returncode == 0, done.stderr
@@ -407,7 +408,7 @@ def test_status_counts_by_outcome(store: str, write: Write, sweep: Sweep) -> Non
     told = sweep("status", path)
     assert told.returncode == 0
     row = next(line for line in told.stdout.splitlines() if " toy " in line)
-    assert row.split() == ["toy", "1", "1", "0", "1", "0", "0"]
+    assert row.split() == ["toy", "1", "1", "0", "1", "0", "0", "score", "0.3:", "x=1", "mode=fine"]
     assert sweep("status").stdout == told.stdout
     unknown = sweep("status", "nothing")
     assert (unknown.returncode, unknown.stderr) == (2, "sweep: the store has no sweep nothing; it has toy\n")

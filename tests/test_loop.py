@@ -24,6 +24,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_STATE, RESOURCE
 from tenacity import wait_fixed
 
 from orchestrator import attempt, journal, sweep, trial_function
+from orchestrator.course import Course
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
@@ -31,7 +32,7 @@ from orchestrator.executors.patience import Limits
 from orchestrator.expansion import expand
 from orchestrator.interrupt import Interrupt
 from orchestrator.spec import SweepSpec, load
-from orchestrator.terminal.display import QuietDisplay
+from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, recorder, store
 from orchestrator.trackers.recorder import Told
 from orchestrator.trial import Outcome, Trial
@@ -438,17 +439,20 @@ class Attempt:
         path.write_bytes(path.read_bytes()[:-3]) if path.exists() else None
 
 
-class Ends(QuietDisplay):
+class Ends(Display):
     """Counts how often each trial was begun and ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, spec: SweepSpec) -> None:
+        super().__init__(Course(spec.name, spec.objectives[0]))
         self.begun: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
 
     def start(self, trial: Trial) -> None:
+        super().start(trial)
         self.begun[trial.trial_key] += 1
 
     def show(self, trial: Trial, event: Event) -> None:
+        super().show(trial, event)
         self.ended[trial.trial_key] += event.is_final
 
 
@@ -469,7 +473,7 @@ class History:
     def launch(self, luck: Luck) -> None:
         """Launch once, and look at what is left."""
         running = self.running()
-        display, limits = Ends(), Limits(retries=self.spec.retries)
+        display, limits = Ends(self.spec), Limits(retries=self.spec.retries)
         client = UnluckyClient(self.memory, luck)
         self.monkeypatch.setattr(store, "MlflowClient", lambda **_: client)
         self.monkeypatch.setattr(
@@ -577,6 +581,7 @@ REFUSED_WHILE_A_RUN_IS_TAKEN_UP = Luck({("get_metric_history", 1): Fault("refuse
 TAKING_A_TAG_AWAY_UNANSWERED = Luck({("delete_tag", 1): Fault("busy", "after")})
 
 
+@pytest.mark.slow
 @settings(HYPOTHESIS, max_examples=80)
 @example(lucks=[KILLED_BEFORE_THE_STATUS])
 @example(lucks=[REFUSED_IN_THE_MIDDLE])

@@ -83,10 +83,11 @@ def test_the_reports_own_figures_agree_with_this_loss() -> None:
 
 def test_ssim_of_the_mosaic_is_the_mean_over_single_images_exactly() -> None:
     rng = np.random.default_rng(0)
-    images = rng.random((50, 28, 28), dtype=np.float32)
+    images = rng.random((250, 28, 28), dtype=np.float32)
     noisy = np.clip(images + 0.1 * rng.standard_normal(images.shape, dtype=np.float32), 0, 1)
     single = [structural_similarity(a, b, data_range=1.0) for a, b in zip(images, noisy, strict=True)]
     assert ssim(images, noisy) == pytest.approx(np.mean(single), abs=1e-7)
+    assert ssim(images, noisy, threads=2) == ssim(images, noisy)
     assert ssim(images, images) == pytest.approx(1.0)
 
 

@@ -12,8 +12,11 @@ from orchestrator.errors import InputError
 from orchestrator.observation import Observation
 from orchestrator.record import MARGIN, PROPOSALS, Record
 from orchestrator.samplers import Sampler
-from orchestrator.samplers.search import REPEATS
-from orchestrator.spec import SweepSpec, load
+from orchestrator.samplers.proposals import Proposals
+from orchestrator.samplers.search import REPEATS, Configuration
+from orchestrator.search_space import SearchSpace
+from orchestrator.spec import Objective, SweepSpec, load
+from orchestrator.spec.form import Goal
 from orchestrator.trial import Outcome, Trial
 
 GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
@@ -29,6 +32,8 @@ parameters:
   pause: {{min: 0.0, max: 1.0}}
   mode: {{values: [fine, text]}}
 """
+LAST = ([], ["score"], ["score", "cost"])
+NAMES = ([], ["best_score"], ["score", "cost"])  # in the store, of one objective and of several
 CLIFF = 0.1  # in x: below, a toy explodes
 
 Load = Callable[..., SweepSpec]
@@ -49,16 +54,21 @@ def toy(trial: Trial) -> Observation:
         return Observation(Outcome.EXPLODED, None, math.log10(CLIFF / x) + 0.01)
     seed = trial.params["seed"]
     return Observation(
-        Outcome.COMPLETED, -x - (trial.params["pause"] - 0.5) ** 2 - seed / 8, math.log10(CLIFF / x) - 0.01
+        Outcome.COMPLETED, (-x - (trial.params["pause"] - 0.5) ** 2 - seed / 8,), math.log10(CLIFF / x) - 0.01
     )
 
 
 def record(trial: Trial, seen: Observation | None) -> Record:
     """What the store has of a trial."""
-    metrics = {} if seen is None or seen.value is None else {"best_score": seen.value}
+    values = (seen and seen.values) or ()
+    is_pruned = seen is not None and seen.outcome is Outcome.PRUNED
+    metrics = dict(zip(LAST[len(values)] if is_pruned else NAMES[len(values)], values, strict=True))
     if seen is not None and seen.margin is not None:
         metrics[MARGIN] = seen.margin
     tags = {"proposal": PROPOSALS.dump_json(trial.proposal).decode()} if trial.proposal else {}
+    if seen is not None and is_pruned:
+        metrics |= {f"best_{name}": value + 1 for name, value in metrics.items()}
+        tags["epochs_run"] = str(seen.epoch)
     outcome = None if seen is None else seen.outcome
     return Record(trial.trial_key, trial.trial_key, trial.label, outcome, "", trial.params, metrics, tags)
 
@@ -152,7 +162,9 @@ def test_explosions_teach_a_sampler_to_keep_away(spec: Load, method: str) -> Non
     for seed in range(3):
         search = Search(spec(method, one + f"seed: {seed}\n", cap=40)).run(
             outcome_of=lambda trial: (
-                toy(trial) if trial.params["x"] < CLIFF else replace(toy(trial), value=-abs(trial.params["x"] - 0.4))
+                toy(trial)
+                if trial.params["x"] < CLIFF
+                else replace(toy(trial), values=(-abs(trial.params["x"] - 0.4),))
             )
         )
         late += sum(trial.params["x"] < CLIFF for trial in search.asked[20:])
@@ -178,14 +190,63 @@ def test_a_failed_trial_is_tried_again_by_the_next_launch_and_keeps_its_place(sp
     assert again.keys == [failed.keys[2]]
 
 
+def pruned(trial: Trial) -> Observation:
+    """Every other trial is pruned, with a value that looks better than all that complete."""
+    seen = toy(trial)
+    if seen.outcome is Outcome.EXPLODED or trial.proposal is None or trial.proposal.number % 2 == 0:
+        return seen
+    return replace(seen, outcome=Outcome.PRUNED, values=(0.5,), epoch=1 + trial.proposal.number % 3)
+
+
+@pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "cmaes", "qmc"])
+def test_a_search_of_which_trials_are_pruned_goes_on_as_if_never_cut_off(spec: Load, method: str) -> None:
+    untouched = Search(spec(method)).run(outcome_of=pruned)
+    assert len(untouched.asked) == 14
+    for cut in (2, 7, 12):
+        first = Search(spec(method)).run(cut, outcome_of=pruned)
+        second = Search(spec(method), dict(first.history)).run(outcome_of=pruned)
+        assert first.keys + second.keys == untouched.keys
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_pruned_trials_count_with_what_they_reached(spec: Load, method: str) -> None:
-    search = Search(spec(method)).run(
-        outcome_of=lambda trial: replace(toy(trial), outcome=Outcome.PRUNED, margin=-1.0, value=0.5)
-    )
-    assert len(search.asked) == 14
-    resumed = Search(spec(method), dict(search.history))
-    assert not resumed.sampler.has_more
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+def test_what_was_pruned_is_told_with_its_last_value_and_is_never_the_best(spec: Load, method: str, goal: Goal) -> None:
+    searched, sign = spec(method, SPEC.replace("maximize", goal)), 1 if goal == "maximize" else -1
+    proposals = Proposals(searched, SearchSpace(searched))
+    for value, pruned_at in ((0.5, None), (0.3, 4), (0.9, 2), (0.7, None)):
+        proposals.tell(proposals.ask()[0], (sign * value,), -1.0, pruned_at)
+    trials = proposals._study.trials
+    if method == "tpe":
+        assert [trial.state.name for trial in trials] == ["COMPLETE", "PRUNED", "PRUNED", "COMPLETE"]
+        assert [trial.intermediate_values for trial in trials[1:3]] == [{4: sign * 0.3}, {2: sign * 0.9}]
+    else:
+        assert [trial.value for trial in trials] == [sign * value for value in (0.5, 0.3, 0.5, 0.7)]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ([("completed", 0.8), ("completed", 0.6)], (0.7, None)),
+        ([("completed", 0.8), ("pruned", 0.2)], (0.5, None)),
+        ([("completed", 0.8), ("pruned", 0.9)], (0.8, None)),
+        ([("completed", 0.8), ("pruned", None)], (0.8, None)),
+        ([("pruned", 0.4), ("pruned", 0.2)], (pytest.approx(0.3), 4)),
+        ([("pruned", None), ("failed", None)], (None, 3)),
+    ],
+)
+def test_a_configuration_of_which_a_seed_was_pruned_looks_no_better_than_it_is(
+    outcomes: list[tuple[str, float | None]], told: tuple[float | None, int | None]
+) -> None:
+    observations = {
+        str(i): Observation(Outcome(outcome), None if value is None else (value,), -1.0, 3 + i)
+        for i, (outcome, value) in enumerate(outcomes)
+    }
+    goals: tuple[tuple[int, Goal], ...] = ((1, "maximize"), (-1, "minimize"))
+    for sign, goal in goals:
+        signed = {key: replace(one, values=one.values and (sign * one.values[0],)) for key, one in observations.items()}
+        configuration = Configuration({}, 0, [], signed)
+        means = configuration.means([Objective("score", goal)])
+        assert (means and sign * means[0], configuration.pruned_at) == told
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -216,7 +277,7 @@ def test_a_space_without_seeds_ends_when_all_of_it_is_known(spec: Load, folder: 
     )
     few = HEAD.replace("toys", "seedless") + "parameters: {{x: {{values: [1, 2, 3]}}}}\n"
     search = Search(spec("tpe", few)).run(
-        outcome_of=lambda trial: Observation(Outcome.COMPLETED, trial.params["x"], -1.0)
+        outcome_of=lambda trial: Observation(Outcome.COMPLETED, (trial.params["x"],), -1.0)
     )
     assert sorted(trial.params["x"] for trial in search.asked) == [1, 2, 3]
     assert not search.sampler.has_more
@@ -225,7 +286,7 @@ def test_a_space_without_seeds_ends_when_all_of_it_is_known(spec: Load, folder: 
 def test_invalid_combinations_are_not_proposed(spec: Load) -> None:
     text = HEAD + "parameters: {{x: {{values: [13, 14]}}, mode: {{values: [raise, fine]}}}}\nseeds: [0]\n"
     search = Search(spec("tpe", text, cap=3)).run(
-        outcome_of=lambda trial: Observation(Outcome.COMPLETED, trial.params["x"], -1.0)
+        outcome_of=lambda trial: Observation(Outcome.COMPLETED, (trial.params["x"],), -1.0)
     )
     assert {(trial.params["x"], trial.params["mode"]) for trial in search.asked} == {
         (13, "fine"),
@@ -236,7 +297,7 @@ def test_invalid_combinations_are_not_proposed(spec: Load) -> None:
 
 def test_rows_are_searched_as_wholes(spec: Load) -> None:
     text = HEAD + "zip: {{x: [1, 2], pause: [3, 4]}}\nconfigs: [{{epochs: 5}}, {{epochs: 6}}]\n"
-    search = Search(spec("tpe", text, cap=4)).run(outcome_of=lambda trial: Observation(Outcome.COMPLETED, 1.0, -1.0))
+    search = Search(spec("tpe", text, cap=4)).run(outcome_of=lambda trial: Observation(Outcome.COMPLETED, (1.0,), -1.0))
     assert {(trial.params["x"], trial.params["pause"]) for trial in search.asked} == {(1, 3), (2, 4)}
     resumed = Search(spec("tpe", text, cap=4), dict(search.history))
     assert len(resumed.sampler.trials) == 4
@@ -249,7 +310,7 @@ def test_steps_are_kept(spec: Load) -> None:
     )
     for trial in (
         Search(spec("tpe", text))
-        .run(outcome_of=lambda trial: Observation(Outcome.COMPLETED, trial.params["x"], -1.0))
+        .run(outcome_of=lambda trial: Observation(Outcome.COMPLETED, (trial.params["x"],), -1.0))
         .asked
     ):
         assert trial.params["x"] == float(f"{trial.params['x']:.1f}")
@@ -275,7 +336,7 @@ def train(config: Config):
 
 
 def good(trial: Trial) -> Observation:
-    return Observation(Outcome.COMPLETED, float(trial.params["x"]), -1.0)
+    return Observation(Outcome.COMPLETED, (float(trial.params["x"]),), -1.0)
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def test_a_changed_constant_begins_a_new_search_and_leaves_the_old_one(store: st
     assert len(children(store, "toy")) == 4
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_again_and_again_proposes_what_an_untouched_one_does(
     folder: Path, store: str, write: Write, sweep: Sweep
 ) -> None:

@@ -70,6 +70,14 @@ def cliff(config: Config):
         yield {"epoch": epoch, "train_loss": float("nan") if explodes else 1 / epoch}
 
 
+def tradeoff(config: Config):
+    """Gains more the more it costs; both are at their best before the last epoch, and mode text gains less."""
+    for epoch, (gain, cost) in enumerate(((1.0, 1.0), (3.0, 0.5), (2.0, 2.0)), start=1):
+        loss = float("nan") if config.mode == "nan" and epoch == 3 else 1 / epoch
+        gain = gain / 2 if config.mode == "text" else gain
+        yield {"epoch": epoch, "train_loss": loss, "gain": gain * config.x + config.seed / 100, "cost": cost * config.x}
+
+
 def plain(config: Config) -> dict[str, float]:
     return {"final_score": config.x}
 

@@ -1,12 +1,14 @@
 """Where trials run. Each executor keeps one contract: every submitted trial yields exactly one final event."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from orchestrator.events import Event
+from orchestrator.events import Beat, Event
 from orchestrator.trial import Params, Trial
+
+OnBeat = Callable[[Trial, Beat], None]  # is told which step a trial makes: about once a second, or more often
 
 
 class Executor(Protocol):
@@ -34,6 +36,12 @@ class Executor(Protocol):
             trial: the trial.
             workdir: its folder; made where it is missing.
             threads: None leaves the executor's number.
+        """
+
+    def stop(self, trial: Trial, reason: str) -> None:
+        """Have a trial end as pruned, for this reason.
+
+        It ends after the epoch that `events` tells of at this moment, or where it was only submitted, before it begins.
         """
 
     def events(self) -> Iterator[tuple[Trial, Event]]:

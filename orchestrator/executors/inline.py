@@ -3,6 +3,7 @@
 Where trials are to be stacked, each is a stack of its own, filled up to the width: the numbers are those of any stack.
 """
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,8 @@ from types import TracebackType
 from orchestrator import attempt, machine
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
-from orchestrator.events import Event, Finished
+from orchestrator.events import Beat, Event, Finished
+from orchestrator.executors import OnBeat
 from orchestrator.interrupt import Interrupt
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.trial import Outcome, Params, Trial
@@ -26,13 +28,16 @@ class InlineExecutor:
         interrupt: Interrupt,
         threads: int,
         stacking: Stacking = UNSTACKED,
+        on_beat: OnBeat = lambda *_: None,
     ) -> None:
         self.function = function
         self.divergence = divergence
         self.interrupt = interrupt
         self.threads = threads
         self.stacking = stacking
+        self.on_beat = on_beat
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
+        self._stops: dict[int, str] = {}
 
     def __enter__(self) -> "InlineExecutor":
         machine.keep_freed_memory()
@@ -67,7 +72,15 @@ class InlineExecutor:
         task = attempt.Task(
             trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place
         )
-        self._running = (trial, attempt.run(task, self.stacking.width))
+        self._stops = {}
+
+        def beat(_: int, step: int, loss: float) -> None:
+            self.on_beat(trial, Beat(step, loss if math.isfinite(loss) else None))
+
+        self._running = (trial, attempt.run(task, self.stacking.width, beat, self._stops))
+
+    def stop(self, trial: Trial, reason: str) -> None:
+        self._stops[0] = reason
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self._running is None:

@@ -25,6 +25,7 @@ class Run:
     trial: Trial
     task: Task
     limits: Limits
+    stop: str | None = None  # why it is to end after what it has told last, once it is
     deaths: int = 0
     timeouts: int = 0  # never forgiven: a trial may not live on by an epoch an attempt
     epoch: int = 0

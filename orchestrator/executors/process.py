@@ -6,14 +6,15 @@ Where trials are stacked it serves stack after stack, and what ends it ends an a
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 
 from pydantic import ValidationError
 
@@ -21,7 +22,8 @@ from orchestrator import events, worker
 from orchestrator.attempt import Task
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import Beat, Event, Finished, Progress, Started
+from orchestrator.executors import OnBeat
 from orchestrator.executors.patience import Limits, Run
 from orchestrator.interrupt import Interrupt
 from orchestrator.paths import LOG_FILE
@@ -86,18 +88,22 @@ class ProcessExecutor:
         workers: int,
         threads: int,
         stacking: Stacking = UNSTACKED,
+        asks: bool = False,
         log: Path = Path(os.devnull),
         gpus: Sequence[str] = (),
         limits: Limits | None = None,
+        on_beat: OnBeat = lambda *_: None,
     ) -> None:
         self.function = function
         self.divergence = divergence
         self.interrupt = interrupt
         self.threads = threads
         self.stacking = stacking
+        self.asks = asks  # whether trials wait after each epoch until it is known whether they are stopped
         self.log = log  # of what workers print outside trials
         self.gpus = gpus
         self.limits = limits or Limits()
+        self.on_beat = on_beat
         self._slots: list[Worker | None] = [None] * workers
         self._waiting: list[Run] = []
         self._asked_to_stop = False
@@ -150,6 +156,10 @@ class ProcessExecutor:
         task = Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place)
         self._waiting.append(Run(trial, task, self.limits))
 
+    def stop(self, trial: Trial, reason: str) -> None:
+        runs = [*self._waiting, *(run for slot in self._busy() for run in slot.runs.values())]
+        next(run for run in runs if run.trial is trial).stop = reason
+
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self.interrupt.requested:
             waiting, self._waiting = self._waiting, []
@@ -170,8 +180,14 @@ class ProcessExecutor:
             for _ in range(MOST_AT_ONCE):
                 told = [*self._events(slot)]
                 yield from told
+                self._answer_epochs(slot, told)
                 if not (told and slot.runs):
                     break
+
+    def _answer_epochs(self, slot: Worker, told: Sequence[tuple[Trial, Event]]) -> None:
+        for trial in (trial for trial, event in told if self.asks and isinstance(event, Progress)):
+            row, run = next((row, run) for row, run in slot.runs.items() if run.trial is trial)
+            slot.send(worker.Verdict(row, run.stop))
 
     def _answer(self, asked: Worker) -> str | None:
         """What a worker answers, or None where it dies or the sweep is interrupted first."""
@@ -216,7 +232,8 @@ class ProcessExecutor:
         for run in stack:
             run.begin()
         slot.runs = dict(enumerate(stack))
-        slot.send(worker.Stack([run.task for run in stack], self.stacking.width))
+        stops = {row: run.stop for row, run in slot.runs.items() if run.stop is not None}
+        slot.send(worker.Stack([run.task for run in stack], self.stacking.width, stops, self.asks))
 
     def _events(self, slot: Worker) -> Iterator[tuple[Trial, Event]]:
         """What a busy worker tells by now: an event, the ends of its trials, or nothing."""
@@ -248,18 +265,22 @@ class ProcessExecutor:
         return None
 
     def _received(self, slot: Worker) -> tuple[int, Event | None]:
-        message = slot.receive()
-        while message == worker.BEAT:
+        """The next event of a worker, after the beats before it, and the place of its trial."""
+        while (message := slot.receive()) is not None:
+            try:
+                row, told = events.decode(message)
+            except ValidationError:  # a trial that writes into our pipe is no reason to end the others
+                slot.lost = True
+                break
+            slot.lost = slot.lost or row not in slot.runs
+            if slot.lost:
+                break
+            if not isinstance(told, Beat):
+                return row, told
             for run in slot.runs.values():
                 run.sign()
-            message = slot.receive()
-        try:
-            row, event = (0, None) if message is None else events.decode(message)
-        except ValidationError:  # a trial that writes into our pipe is no reason to end the others
-            slot.lost = True
-            return 0, None
-        slot.lost = slot.lost or (event is not None and row not in slot.runs)
-        return row, None if slot.lost else event
+            self.on_beat(slot.runs[row].trial, told)
+        return 0, None
 
     def _lost(self, slot: Worker, reason: str) -> Iterator[tuple[Trial, Event]]:
         """End a worker; its trials are tried again from their checkpoints, or have failed."""
@@ -297,8 +318,20 @@ class ProcessExecutor:
         # until it ignores Ctrl-C itself, the child would answer one with a traceback
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            process.start()
+            with _without_main():
+                process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
         return Worker(process, ours)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A spawned process would run the main module again, which may be a script that launches, and serves no worker."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

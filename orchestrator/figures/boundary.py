@@ -7,12 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from orchestrator.boundary import Boundary, Finding
+from orchestrator.boundary import LEVELS, Boundary, Finding, levels
 from orchestrator.expansion import short
 
 POSITIONS = np.linspace(0, 1, 201)
-NEAR = 0.012  # of the range: trials nearer than this would cover each other
-LEVELS = 6
 TALLEST = 60  # inches
 COMPLETED, EXPLODED = "tab:blue", "tab:red"
 
@@ -53,8 +51,7 @@ def _curve(axes: Axes, finding: Finding) -> None:
         (True, 1.05, 0.04, EXPLODED, "x", "exploded"),
     ):
         seen = [value for value, one in finding.curve.points if one is exploded]
-        levels = _levels([scale.position(value) for value in seen])
-        heights = [base + step * level for level in levels]
+        heights = [base + step * level for level in levels([scale.position(value) for value in seen])]
         axes.plot(seen, heights, marker, color=color, ms=5, ls="", clip_on=False, label=f"{len(seen)} {name}")
     margin = 0.09 + 0.04 * (LEVELS - 1)
     axes.set(ylabel="P(explosion)", ylim=(-margin, 1 + margin), yticks=(0, 0.25, 0.5, 0.75, 1))
@@ -92,8 +89,3 @@ def _row(axes: Axes, row: int, finding: Finding) -> None:
     ends = scale.value(estimate.low), scale.value(estimate.high)
     axes.plot(ends, (row, row), color="black", lw=3, label="threshold, 95% interval" if named else None)
     axes.plot(scale.value(estimate.threshold), row, "D", color="black", mfc="white", ms=6, zorder=3)
-
-
-def _levels(positions: Sequence[float]) -> list[int]:
-    """How high each trial stands, so that near ones do not cover each other."""
-    return [sum(abs(other - one) < NEAR for other in positions[:i]) % LEVELS for i, one in enumerate(positions)]

@@ -6,6 +6,7 @@ from typing import Protocol
 from orchestrator.observation import Observation
 from orchestrator.record import Record
 from orchestrator.samplers.listed import ListSampler
+from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.trial import Params, Trial
@@ -50,6 +51,11 @@ def of(spec: SweepSpec) -> Sampler:
     Raises:
         InputError: combinations are invalid, or there are none.
     """
+    sampler = _of_method(spec)
+    return sampler if spec.replicates is None else ReplicatingSampler(spec, sampler, spec.replicates)
+
+
+def _of_method(spec: SweepSpec) -> Sampler:
     if spec.method in LISTED:
         return ListSampler.of(spec)
     if spec.method == BOUNDARY:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import optuna
+from optuna import Study as Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage
@@ -26,7 +27,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 HOST = "127.0.0.1"
 SECONDS_BETWEEN_LOOKS = 5.0
 STATES = {
-    Outcome.COMPLETED: TrialState.FAIL,  # where it has told no value of the metric
+    Outcome.COMPLETED: TrialState.FAIL,  # where it has not told all that it is compared by
     Outcome.EXPLODED: TrialState.PRUNED,  # so that the dashboard counts it as one that has told something
     Outcome.PRUNED: TrialState.PRUNED,
     Outcome.FAILED: TrialState.FAIL,
@@ -38,14 +39,16 @@ class Mirror:
     """Shows in a study what the store has of a sweep."""
 
     def __init__(self, spec: SweepSpec) -> None:
-        self.metric = spec.metric
+        self.objectives = spec.objectives
         self.storage = InMemoryStorage()
-        study = optuna.create_study(storage=self.storage, study_name=spec.name, direction=spec.metric.goal)
+        directions = [objective.goal for objective in spec.objectives]
+        study = optuna.create_study(storage=self.storage, study_name=spec.name, directions=directions)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names([spec.metric.name])
+            study.set_metric_names([objective.name for objective in spec.objectives])
         self._study = self.storage.get_study_id_from_name(study.study_name)
         self._axes = axes(spec)
+        self._conditions = spec.conditions
         self._running: dict[str, int] = {}  # Optuna's id of a trial, by run_id
         self._ended: set[str] = set()
 
@@ -66,18 +69,19 @@ class Mirror:
 
     def _trial(self, record: Record) -> FrozenTrial:
         """What Optuna would have of it; its times are naive."""
-        value = record.value(self.metric) if record.outcome is Outcome.COMPLETED else None
+        values = record.values(self.objectives) if record.outcome is Outcome.COMPLETED else None
         told: dict[str, Any] = {"outcome": str(record.outcome), "remark": record.remark, "run_id": record.run_id}
         if MARGIN in record.metrics:
             told[MARGIN] = record.metrics[MARGIN]
+        varied = self._axes_of(record)
         trial = create_trial(
             state=TrialState.RUNNING if record.outcome is None else STATES[record.outcome],
-            params={name: record.params[name] for name in self._axes},
-            distributions=dict(self._axes),
+            params={name: record.params[name] for name in varied},
+            distributions=varied,
             user_attrs=told if record.outcome else {},
         )
-        if value is not None:
-            trial.state, trial.value = TrialState.COMPLETE, value
+        if values is not None:
+            trial.state, trial.values = TrialState.COMPLETE, values
         trial.datetime_start = datetime.fromtimestamp(record.began)
         if trial.state.is_finished():
             trial.datetime_complete = datetime.fromtimestamp(record.ended or record.began)
@@ -86,9 +90,21 @@ class Mirror:
     def _fits(self, record: Record) -> bool:
         """Whether its values have a place on the axes; those of an earlier version of the file may have none."""
         try:
-            return all(axis._contains(axis.to_internal_repr(record.params[name])) for name, axis in self._axes.items())
+            varied = self._axes_of(record).items()
+            return all(axis._contains(axis.to_internal_repr(record.params[name])) for name, axis in varied)
         except (KeyError, ValueError):
             return False
+
+    def _axes_of(self, record: Record) -> dict[str, BaseDistribution]:
+        """Those of the parameters that are varied beside the others that it has."""
+        return {name: self._axes[name] for name in self._conditions.active(self._axes, record.params)}
+
+
+def study(spec: SweepSpec, records: Iterable[Record]) -> Study:
+    """What the store has of a sweep, as a study."""
+    mirror = Mirror(spec)
+    mirror.show(records)
+    return optuna.load_study(study_name=spec.name, storage=mirror.storage)
 
 
 def axes(spec: SweepSpec) -> dict[str, BaseDistribution]:
@@ -100,9 +116,10 @@ def axes(spec: SweepSpec) -> dict[str, BaseDistribution]:
             found[name] = FloatDistribution(domain.low, domain.high, log=domain.log)
         else:
             choices[name] = list(domain.values)
-    for row in (*spec.zipped, *spec.configs):
-        for name, value in row.items():
-            choices.setdefault(name, []).append(value)
+    for rows in (spec.zipped, spec.configs):
+        for name in dict.fromkeys(name for row in rows for name in row):
+            default = spec.function.parameters[name].default  # of rows that leave it out
+            choices.setdefault(name, []).extend(row.get(name, default) for row in rows)
     for name, values in choices.items():
         if len({repr(value) for value in values}) > 1:
             found[name] = _axis(values)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from orchestrator.divergence import FARTHEST
 from orchestrator.psychometric import Scale
 from orchestrator.spec.domains import Choice, Domain
 from orchestrator.trial import Params
@@ -44,11 +45,11 @@ class Seen:
 
     at: Position
     value: float | None  # of the metric, more being better; None where it exploded
-    margin: float  # above 0 where it exploded
+    margin: float | None  # above 0 where it exploded; None where nobody knows it of one that did not
 
     @property
     def exploded(self) -> bool:
-        return self.margin > 0
+        return self.margin is not None and self.margin > 0
 
 
 class Cube:
@@ -81,7 +82,7 @@ class Worth:
     def __init__(self, cube: Cube, seen: Sequence[Seen], running: Sequence[Position]) -> None:
         seen = _nearest(cube, seen)
         at = np.array([one.at for one in seen])
-        self._margin = Process.believing(cube, at, np.array([one.margin for one in seen]), running)
+        self._margin = Process.believing(cube, at, _margins(seen), running)
         stable = [i for i, one in enumerate(seen) if one.value is not None]
         values = np.array([one.value for one in seen if one.value is not None])
         self._value = Process.believing(cube, at[stable], _clipped(values), running) if stable else None
@@ -187,10 +188,22 @@ def _probability(covariance: Array, targets: Array) -> Array:
     return np.asarray(weights / weights.sum())
 
 
+def _margins(seen: Sequence[Seen]) -> Array:
+    """Of those that did not explode, unknown ones are taken to be as the others' median."""
+    stable = [one.margin for one in seen if one.margin is not None and not one.exploded]
+    unknown = float(np.median(stable)) if stable else -FARTHEST
+    return np.array([unknown if one.margin is None else one.margin for one in seen])
+
+
 def _clipped(values: Array) -> Array:
     """How bad a bad value is says nothing of where the best is: none counts as farther below the median than that."""
     median = float(np.median(values)) if len(values) else 0.0
     return np.maximum(values, 2 * median - values.max(initial=median))
+
+
+def _goodness(one: Seen) -> tuple[bool, float]:
+    """Any value is better than an explosion, of which the nearest is best."""
+    return (True, one.value) if one.value is not None else (False, -(one.margin or 0.0))
 
 
 def _nearest(cube: Cube, seen: Sequence[Seen]) -> Sequence[Seen]:
@@ -198,7 +211,7 @@ def _nearest(cube: Cube, seen: Sequence[Seen]) -> Sequence[Seen]:
     if len(seen) <= MOST:
         return seen
     first, others = seen[: MOST // 2], seen[MOST // 2 :]
-    best = max(seen, key=lambda one: (one.value is not None, -one.margin if one.value is None else one.value))
+    best = max(seen, key=_goodness)
     squared = cube.distances(np.array([best.at]), np.array([one.at for one in others]))[0].sum(axis=1)
     nearest = np.argsort(squared, kind="stable")[: MOST // 2]
     return [*first, *(others[i] for i in np.sort(nearest))]

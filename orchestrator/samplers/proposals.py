@@ -23,10 +23,11 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, TP
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from orchestrator.samplers.feasibility import Array, Cube, Seen, Worth
+from orchestrator.samplers.feasibility import Array, Cube, Position, Seen, Worth
 from orchestrator.samplers.weighing import Weighing, WeighingTPE
+from orchestrator.search_space import SearchSpace
+from orchestrator.spec import SweepSpec, Values
 from orchestrator.spec.domains import Choice, Domain
-from orchestrator.spec.form import Metric
 from orchestrator.trial import Params
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -36,6 +37,12 @@ CONSTRAINT = "explosion"  # above 0 where it is broken
 
 def _tpe(seed: int) -> BaseSampler:
     return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def _branching_tpe(seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True, group=True)
 
 
 def _gp(seed: int) -> BaseSampler:
@@ -53,6 +60,8 @@ def _qmc(seed: int) -> BaseSampler:
 
 
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "cmaes": _cmaes, "qmc": _qmc}
+# for spaces of which a configuration has only a part
+BRANCHING: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _branching_tpe}
 TAKES_CONSTRAINTS = {"tpe", "gp"}
 WEIGHED = {"tpe", "gp", "cmaes"}  # those that learn
 REDRAWS = {"cmaes"}  # gives another candidate each time; gp has found its one by optimizing
@@ -65,19 +74,26 @@ class Proposals:
     """Asks a sampler for configurations and tells it what became of them.
 
     A proposal hangs on the search's seed, on its own number, and on what was told before it: a study that is told the
-    same again, in the same order, goes on with the same proposals.
+    same again, in the same order, goes on with the same proposals. Of what is not varied beside the rest, samplers that
+    take a domain to be in every configuration always see its middle; others do not see it.
     """
 
-    def __init__(self, method: str, metric: Metric, domains: Mapping[str, Domain], seed: int) -> None:
-        self.method, self.domains, self.seed = method, domains, seed
-        self.space = {name: distribution(domain) for name, domain in domains.items()}
-        self.sign = 1 if metric.goal == "maximize" else -1
-        self._cube = Cube({name: domain for name, domain in domains.items() if not self.space[name].single()})
+    def __init__(self, spec: SweepSpec, space: SearchSpace) -> None:
+        self.method, self.domains, self.seed, self.objectives = spec.method, space.domains, spec.seed, spec.objectives
+        self.space = {name: distribution(domain) for name, domain in space.domains.items()}
+        self.varies = space.varies
+        self._middle = {name: self._taken(name, domain.middle()) for name, domain in space.domains.items()}
+        branches = BRANCHING if spec.conditions.wanted else {}
+        self.takes_absent = spec.method in branches
+        self.sampler = {**SAMPLERS, **branches}[spec.method]
+        self.weighs = spec.method in WEIGHED and len(spec.objectives) == 1
+        self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
         self._seen: list[Seen] = []
-        self._study = optuna.create_study(direction=metric.goal)
+        self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
         self._open: dict[int, Trial] = {}
-        self._worst: float | None = None
-        self._untold: list[tuple[Trial, float]] = []  # explosions, as long as there is no value to compare them with
+        self._best: Values | None = None  # of what was not pruned; used where there is one objective
+        self._worst: Values | None = None
+        self._untold: list[tuple[Trial, float]] = []  # what is bad, as long as there is no value to compare it with
 
     @property
     def count(self) -> int:
@@ -88,15 +104,22 @@ class Proposals:
         """The next configuration; or `known`, which is asked for once more after a restart.
 
         Returns:
-            Its number, to be told with its result, and the values of the domains.
+            Its number, to be told with its result, and the values of the domains that are varied in it.
         """
         number = self.count
-        careful = known is None and self.method in WEIGHED and any(one.exploded for one in self._seen)
+        careful = known is None and self.weighs and any(one.exploded for one in self._seen)
         sampler = self._weighing(number) if careful else self._sampler(number)
         self._study.sampler = _Typed(sampler, self.domains, known, self.method in KEEPS_STATE)
-        trial = self._study.ask(self.space)
+        trial = self._study.ask()
         self._open[number] = trial
-        return number, {name: self._given(name, value) for name, value in trial.params.items()}
+        values: dict[str, Any] = {}
+        for name, axis in self.space.items():
+            if self.varies(name, values):
+                values[name] = self._given(name, trial._suggest(name, axis))
+            elif not self.takes_absent:
+                middle = axis.to_internal_repr(self._middle[name])
+                trial.storage.set_trial_param(trial._trial_id, name, middle, axis)
+        return number, values
 
     def skip(self, number: int) -> None:
         """Have the next configuration be that of a number, as if those before had been asked for and dropped."""
@@ -110,66 +133,100 @@ class Proposals:
         """Forget a configuration of which there will be no result."""
         self._study.tell(self._open.pop(number), state=TrialState.FAIL)
 
-    def tell(self, number: int, value: float | None, margin: float | None) -> None:
+    def tell(self, number: int, values: Values | None, margin: float | None, pruned_at: int | None = None) -> None:
         """Say what became of a configuration.
 
         Args:
             number: that `ask` gave.
-            value: of the metric; None where there is none.
+            values: of the objectives; None where there are none.
             margin: how far it was beyond an explosion, above 0 if it exploded; None if nobody knows.
+            pruned_at: the epoch after which it was pruned, which the values are of.
         """
         trial = self._open.pop(number)
         exploded = margin is not None and margin > 0
-        if exploded or value is not None:
-            told = None if exploded or value is None else self.sign * value
-            self._seen.append(Seen(self._cube.position(trial.params), told, margin or 0.0))
+        self._see(trial, None if exploded else values, margin, pruned_at is not None)
+        alone = len(self.objectives) == 1
         if self.method in TAKES_CONSTRAINTS:
             trial.set_constraint(CONSTRAINT, 0.0 if margin is None else margin)
-        if exploded and self.method in TAKES_PRUNED:
-            self._study.tell(trial, state=TrialState.PRUNED)
-        elif exploded:
-            self._untold.append((trial, margin or 0.0))
-        elif value is None:
+        if exploded or (pruned_at is not None and not alone):  # for several, Optuna has no values by epoch
+            if self.method in TAKES_PRUNED:
+                self._study.tell(trial, state=TrialState.PRUNED)
+            else:
+                self._untold.append((trial, max(0.0, margin or 0.0)))
+        elif values is None:
             self._study.tell(trial, state=TrialState.FAIL)
+        elif pruned_at is not None and self.method in TAKES_PRUNED:
+            trial.report(values[0], pruned_at)
+            self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._worst = value if self._worst is None else self.sign * min(self.sign * value, self.sign * self._worst)
-            self._study.tell(trial, value)
+            self._tell_values(trial, values, pruned_at is not None)
         if self._worst is not None:
             for one, by in self._untold:
-                self._study.tell(one, self._bad_value(by))
+                self._study.tell(one, self._bad_values(self._worst, by))
             self._untold.clear()
+
+    def _tell_values(self, trial: Trial, values: Values, is_pruned: bool) -> None:
+        """Tell it, and remember the best and the worst; what was pruned is never better than what completed."""
+        if is_pruned:
+            values = self._worse(values, self._best)
+        elif self._best is None or self._worse(values, self._best) == self._best:
+            self._best = values
+        self._worst = self._worse(values, self._worst)
+        self._study.tell(trial, values)
+
+    def _worse(self, values: Values, others: Values | None) -> Values:
+        pairs = zip(self.objectives, values, others or values, strict=True)
+        return tuple(objective.worst(pair) for objective, *pair in pairs)
 
     def _given(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
-        return domain.values[value] if isinstance(domain, Choice) else value
+        return domain.values[int(value)] if isinstance(domain, Choice) else value
 
-    def _internal(self, name: str, value: Any) -> Any:
+    def _taken(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
         return domain.index(value) if isinstance(domain, Choice) else value
 
-    def _bad_value(self, margin: float) -> float:
+    def _bad_values(self, worst: Values, margin: float) -> Values:
         """For samplers that compare values alone: worse than all others, and the worse the farther beyond."""
-        worst = self._worst or 0.0
         if self.method in TAKES_CONSTRAINTS:
             return worst
-        return worst - self.sign * (margin * max(abs(worst), 1e-6))
+        each = zip(self.objectives, worst, strict=True)
+        return tuple(value - objective.sign * (margin * max(abs(value), 1e-6)) for objective, value in each)
 
     def _sampler(self, number: int) -> BaseSampler:
-        return SAMPLERS[self.method](self._seed(number))
+        return self.sampler(self._seed(number))
 
     def _weighing(self, number: int) -> BaseSampler:
-        worth = Worth(self._cube, self._seen, [self._cube.position(trial.params) for trial in self._open.values()])
+        worth = Worth(self._cube, self._seen, [self._position(trial.params) for trial in self._open.values()])
         rng = random.Random(f"{self.seed}:{number}")  # noqa: S311
 
         def weigh(candidates: Sequence[Params]) -> Array:
-            return worth.of(np.array([self._cube.position(one) for one in candidates]))
+            return worth.of(np.array([self._position(one) for one in candidates]))
 
         def draw() -> Params:
-            drawn = {name: domain.draw(rng) for name, domain in self.domains.items()}
-            return {name: self._internal(name, value) for name, value in drawn.items()}
+            return {name: self._taken(name, domain.draw(rng)) for name, domain in self.domains.items()}
 
-        inner = WeighingTPE(self._seed(number), weigh) if self.method == "tpe" else self._sampler(number)
-        return Weighing(inner, self.space, weigh, draw, redraws=self.method in REDRAWS)
+        weighs_itself = self.method == "tpe" and not self.takes_absent
+        inner = WeighingTPE(self._seed(number), weigh) if weighs_itself else self._sampler(number)
+        return Weighing(inner, self.space, weigh, draw, redraws=self.method in REDRAWS or self.takes_absent)
+
+    def _see(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
+        """Remember what became of a trial, for the weighing; what was pruned is never better than what completed."""
+        exploded = margin is not None and margin > 0
+        if not self.weighs or (values is None and not exploded):
+            return
+        if values is not None and is_pruned:
+            values = self._worse(values, self._best)
+        value = None if values is None else self.objectives[0].sign * values[0]
+        self._seen.append(Seen(self._position(trial.params), value, margin))
+
+    def _position(self, taken: Params) -> Position:
+        """Where a configuration lies; what is not varied in it, in its middle."""
+        varied: dict[str, Any] = {}
+        for name in self.space:
+            if self.varies(name, varied):
+                varied[name] = self._given(name, taken[name])
+        return self._cube.position({**self._middle, **{name: taken[name] for name in varied}})
 
     def _seed(self, number: int) -> int:
         entropy = (self.seed,) if self.method in KEEPS_SEED else (self.seed, number)
@@ -193,6 +250,8 @@ class _Typed(BaseSampler):
         if self.known is not None and not self.keeps_state:
             return {}
         proposed = self.inner.sample_relative(study, trial, search_space)
+        if self.known is not None:
+            proposed = {name: value for name, value in proposed.items() if name in self.known}
         return {name: self._value(name, value) for name, value in proposed.items()}
 
     def sample_independent(

@@ -13,7 +13,7 @@ from orchestrator.observation import Observation
 from orchestrator.record import Record
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.search_space import Known, SearchSpace, place
-from orchestrator.spec import SweepSpec
+from orchestrator.spec import Objective, SweepSpec, Values
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 
 REPEATS = 5  # of what is known, in a row: then the sampler stays there, and can learn from another seed alone
@@ -38,11 +38,21 @@ class Configuration:
     def results(self) -> list[Observation]:
         return [one for one in self.observations.values() if one.outcome.is_result]
 
+    def means(self, objectives: Sequence[Objective]) -> Values | None:
+        """Over the seeds that completed; no better than with what those that were pruned had reached."""
+        completed = self._values(Outcome.COMPLETED)
+        told = [values for values in (completed, completed + self._values(Outcome.PRUNED)) if values]
+        means = [tuple(map(fmean, zip(*values, strict=True))) for values in told]
+        return tuple(one.worst(pair) for one, *pair in zip(objectives, *means, strict=True)) if means else None
+
     @property
-    def value(self) -> float | None:
-        """The mean over the seeds that reached one."""
-        values = [one.value for one in self.results if one.outcome is not Outcome.EXPLODED and one.value is not None]
-        return fmean(values) if values else None
+    def pruned_at(self) -> int | None:
+        """The epoch that the last of its seeds reached, where none completed and some were pruned."""
+        pruned = [one.epoch for one in self.results if one.outcome is Outcome.PRUNED]
+        return None if self._values(Outcome.COMPLETED) else max(pruned, default=None)
+
+    def _values(self, outcome: Outcome) -> list[Values]:
+        return [one.values for one in self.results if one.outcome is outcome and one.values is not None]
 
     @property
     def margin(self) -> float | None:
@@ -63,13 +73,13 @@ class SearchSampler:
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
-        self.total = spec.run_cap or 0
+        self.total = spec.proposal_cap or 0
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
-        self._proposals = Proposals(spec.method, spec.metric, self.space.domains, spec.seed)
+        self._proposals = Proposals(spec, self.space)
         self._configurations: dict[str, Configuration] = {}  # by config_key
         self._waiting: deque[Trial] = deque()
-        self._has_further_seeds = self.space.has_further_seeds
+        self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None
         self._waits_for_news = False  # all that the sampler proposes is running
         self._exhausted = False
 
@@ -203,7 +213,7 @@ class SearchSampler:
                 self._add(configuration, trial)
         for trial in trials:
             record = history.get(trial.trial_key)
-            observation = Observation.of_record(self.spec.metric, record) if record else None
+            observation = Observation.of_record(self.spec.objectives, record) if record else None
             if observation is not None:
                 self._waiting.remove(trial)
                 configuration.observations[trial.trial_key] = observation
@@ -213,6 +223,7 @@ class SearchSampler:
 
     def _tell(self, number: int, configuration: Configuration) -> None:
         if configuration.results:
-            self._proposals.tell(number, configuration.value, configuration.margin)
+            means = configuration.means(self.spec.objectives)
+            self._proposals.tell(number, means, configuration.margin, configuration.pruned_at)
         else:
             self._proposals.drop(number)

@@ -1,7 +1,8 @@
 """From a YAML file to a validated SweepSpec; all validation of what users write lives here."""
 
 from orchestrator.spec.load import load, nearest
+from orchestrator.spec.objective import Objective, Values
 from orchestrator.spec.source import text_of
-from orchestrator.spec.sweep_spec import Reference, ReferenceRow, SweepSpec
+from orchestrator.spec.sweep_spec import OnFinish, Reference, ReferenceRow, SweepSpec
 
-__all__ = ["Reference", "ReferenceRow", "SweepSpec", "load", "nearest", "text_of"]
+__all__ = ["Objective", "OnFinish", "Reference", "ReferenceRow", "SweepSpec", "Values", "load", "nearest", "text_of"]

@@ -32,6 +32,9 @@ class Choice:
         """Values that stand for all."""
         return self.values
 
+    def middle(self) -> Any:
+        return self.values[len(self.values) // 2]
+
     def index(self, value: Any) -> int:
         return [repr(one) for one in self.values].index(repr(value))
 
@@ -75,6 +78,10 @@ class Range:
     def examples(self) -> tuple[float, ...]:
         """A value that stands for all."""
         return (self.typed(self.low),)
+
+    def middle(self) -> float:
+        """The value in the middle, on its own scale."""
+        return self.typed(math.sqrt(self.low) * math.sqrt(self.high) if self.log else self.low / 2 + self.high / 2)
 
     def has(self, value: Any) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high

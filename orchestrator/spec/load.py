@@ -2,34 +2,45 @@
 
 import difflib
 import json
+import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from orchestrator import trial_function
-from orchestrator.errors import InputError, NotYetError
+from orchestrator.errors import InputError
+from orchestrator.events import METRIC_NAME
+from orchestrator.spec.conditions import Conditions, Wanted, in_order
 from orchestrator.spec.domains import Choice, Domain, Range, domain_of
 from orchestrator.spec.form import (
     BOUNDARY,
     DEFAULT_TRIAL,
     IGNORED,
     LISTED,
+    PRUNERS,
     Boundary,
     Form,
+    Hyperband,
     Metric,
+    Patient,
+    Pruner,
     RangeForm,
+    Replicates,
     Scalar,
     SweepFile,
     ValueForm,
     ValuesForm,
+    Wilcoxon,
     is_name,
 )
+from orchestrator.spec.objective import objectives
 from orchestrator.spec.source import Location, Source, note, read, scalar
-from orchestrator.spec.sweep_spec import Reference, ReferenceRow, SweepSpec
+from orchestrator.spec.sweep_spec import OnFinish, Reference, ReferenceRow, SweepSpec
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.trial import Outcome, Params
 from orchestrator.trial_function import FunctionError, Parameter, TrialFunction
@@ -37,21 +48,24 @@ from orchestrator.trial_function import FunctionError, Parameter, TrialFunction
 DEFAULT_METRIC = Metric(name="val_ssim", goal="maximize")
 ALIASES = {"bayes": "tpe"}
 OF_THE_LOSS = ("_loss", "_recon")
+KINDS = ("int", "float", "str", "list[str]")  # as pydantic names those of a union, among the keys
+OF_ONE_METRIC = ("cmaes",)  # methods that cannot search a front
 PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 F = TypeVar("F", bound=Form)
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
+def load(path: Path, overrides: Sequence[str] = (), text: str | None = None) -> SweepSpec:
     """Read and check a sweep file.
 
     Args:
         path: of the YAML file.
         overrides: `NAME=VALUE`, each setting a parameter to a constant.
+        text: what stood in the file, where that is not what stands in it now.
 
     Raises:
         InputError: with a line for each mistake.
     """
-    source = read(path)
+    source = read(path, text)
     check = _Checker(source)
     form = check.form()
     for folder in (str(Path.cwd()), str(path.parent.absolute())):
@@ -74,13 +88,13 @@ def nearest(name: str, valid: Collection[str]) -> str:
 class _Checker:
     source: Source
     mistakes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def form(self) -> SweepFile:
         """The file's shape; its parameters are not looked at yet."""
         content = self.source.content
         if not isinstance(content, dict):
             raise InputError(self.source.mistake((), "a sweep file is a mapping with `parameters:`"))
-        self._refuse_what_is_not_yet_built(content)
         form = self._validated(SweepFile, content, ())
         if form is None:
             raise InputError.of(self.mistakes)
@@ -106,9 +120,18 @@ class _Checker:
         varying |= {name for rows in (zipped, configs) if len(rows) > 1 for row in rows for name in row}
         # a search of which all was set to constants is a single configuration: it is run again
         method = "grid" if overrides and not varying else ALIASES.get(form.method, form.method)
+        conditions = self._conditions(form, function, constants)
+        from_rows = {name for row in (*zipped, *configs) for name in row}
+        self._check_conditions(conditions, domains, from_rows | constants.keys())
+        metrics = self._metrics(form, varying | conditions.wanted.keys())
+        replicates = form.replicates if "seed" not in constants else None
+        if replicates is not None:
+            self._check_replicates(form, replicates, function)
         self._check_method(method, form, domains, varying)
+        pruner = self._early_terminate(form, varying)
         stacking = self._stacking(method, form, function)
         reference = self._reference(form, function)
+        on_finish = self._on_finish(form)
         name = self.source.path.stem if form.name is None else form.name
         if not is_name(name):
             self._mistake(
@@ -118,43 +141,47 @@ class _Checker:
         if self.mistakes:
             raise InputError.of(self.mistakes)
         ignored = [key for key in IGNORED if key in self.source.content]
-        warnings = (f"{self.source.path}: {', '.join(ignored)}: for W&B's agents; ignored",) if ignored else ()
+        if ignored:
+            self.warnings.append(f"{self.source.path}: {', '.join(ignored)}: for W&B's agents; ignored")
         return SweepSpec(
             name=name,
             source=self.source,
             function=function,
             method=method,
-            metric=form.metric or DEFAULT_METRIC,
+            objectives=objectives(metrics),
             domains=domains,
+            conditions=conditions,
             zipped=zipped,
             configs=configs,
+            varying=frozenset(varying | conditions.wanted.keys()),
+            replicates=replicates,
             seeds=seeds,
             run_cap=form.run_cap,
+            time_cap=form.time_cap,
             seed=form.seed,
             reference=reference,
             boundary=form.boundary or Boundary(),
+            early_terminate=pruner,
             divergence=form.divergence,
             retries=form.retries,
             stall_seconds=form.stall_seconds,
             stacking=stacking,
             reuse=form.reuse,
-            warnings=warnings,
+            on_finish=on_finish,
+            warnings=tuple(self.warnings),
         )
 
     def _mistake(self, location: Location, message: str) -> None:
         note(self.mistakes, self.source.mistake(location, message))
-
-    def _refuse_what_is_not_yet_built(self, content: Mapping[str, Any]) -> None:
-        if "early_terminate" in content:
-            raise NotYetError(self.source.mistake(("early_terminate",), "pruning is not yet built; take the key out"))
 
     def _validated(self, kind: type[F], content: Any, location: Location) -> F | None:
         try:
             return kind.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
             for problem in error.errors():
-                where = tuple(part for part in problem["loc"] if part not in ("int", "float"))
-                message = problem["msg"][0].lower() + problem["msg"][1:]
+                where = tuple(part for part in problem["loc"] if part not in KINDS)
+                message = problem["msg"].removeprefix("Value error, ")
+                message = message[0].lower() + message[1:]
                 if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
                     message = f"unknown key; {nearest(str(where[-1]), _keys(kind, where))}"
                 elif problem["type"] == "literal_error":
@@ -232,6 +259,54 @@ class _Checker:
             self._mistake((*location, "probabilities"), "give one for each value, adding up to 1")
         return Choice(tuple(values), tuple(form.probabilities))
 
+    def _conditions(self, form: SweepFile, function: TrialFunction, constants: Collection[str]) -> Conditions:
+        """Where parameters are varied; what was set to a constant is one everywhere."""
+        wanted: dict[str, Wanted] = {}
+        for name, raw in form.parameters.items():
+            when = raw.get("when") if isinstance(raw, dict) and name not in constants else None
+            if isinstance(when, dict) and name in function.parameters:
+                wanted[name] = self._wanted(name, when, function)
+        if wanted and form.method == BOUNDARY:
+            self._mistake(("parameters", next(iter(wanted)), "when"), "goes with any method but boundary")
+        try:
+            names = in_order(wanted)
+        except ValueError as error:
+            last = str(error).split(" when ")[0]
+            self._mistake(("parameters", last, "when"), f"comes back to itself: {error}")
+            names = []
+        return Conditions({name: wanted[name] for name in names}, function.defaults)
+
+    def _wanted(self, name: str, when: Mapping[str, Any], function: TrialFunction) -> Wanted:
+        here: Location = ("parameters", name, "when")
+        if name not in function.defaults:
+            self._mistake(here, f"{name} has no default to have where this does not hold")
+        if "seed" in (name, *when):
+            self._mistake(here, "a seed has no conditions, and is none: it only replicates")
+        found: dict[str, tuple[Any, ...]] = {}
+        for other, among in when.items():
+            parameter = self._parameter((*here, other), other, function)
+            values = among if isinstance(among, list) else [among]
+            if not values:
+                self._mistake((*here, other), "give a value, or a list of them")
+            if parameter is not None:
+                places = [(*here, other, i) if isinstance(among, list) else (*here, other) for i in range(len(values))]
+                found[other] = tuple(self._value(at, one, parameter) for at, one in zip(places, values, strict=True))
+        return found
+
+    def _check_conditions(
+        self, conditions: Conditions, domains: Mapping[str, Domain], elsewhere: Collection[str]
+    ) -> None:
+        """Refuse what is no condition, and warn of what never holds; `elsewhere` are parameters that rows may give."""
+        for name, wanted in conditions.wanted.items():
+            for other, among in wanted.items():
+                here = ("parameters", name, "when", other)
+                domain = domains.get(other, Choice((conditions.defaults.get(other),)))
+                if isinstance(domain, Range) and not domain.integer and domain.step is None:
+                    self._mistake(here, f"{other} may be any number between min and max; a condition needs `values`")
+                elif other not in {*elsewhere, *conditions.wanted} and not any(map(domain.has, among)):
+                    never = f"never holds, so {name} has its default everywhere"
+                    self.warnings.append(self.source.mistake(here, never))
+
     def _refuse_repeats(self, location: Location, values: Sequence[Any]) -> None:
         seen: set[str] = set()
         for i, value in enumerate(values):
@@ -282,13 +357,35 @@ class _Checker:
             for name in config.keys() & owners.keys():
                 self._mistake(("configs", i, name), f"is also given under {owners[name]}; give it once")
 
+    def _metrics(self, form: SweepFile, varying: Collection[str]) -> list[Metric]:
+        """What trials are compared by."""
+        if form.metric is not None and form.metrics is not None:
+            self._mistake(("metrics",), "give `metric` or `metrics`, not both")
+        metrics = form.metrics or [form.metric or DEFAULT_METRIC]
+        compares_var = form.trial == DEFAULT_TRIAL and "var" in varying
+        for i, metric in enumerate(metrics):
+            place: Location = ("metrics", i, "name") if form.metrics else ("metric", "name")
+            self._check_metric(metric, place, compares_var)
+            if metric.name in [earlier.name for earlier in metrics[:i]]:
+                self._mistake(place, f"{metric.name} stands here twice")
+        return metrics
+
+    def _check_metric(self, metric: Metric, place: Location, compares_var: bool) -> None:
+        if not METRIC_NAME.fullmatch(metric.name):
+            self._mistake(place, f"{metric.name!r} is no metric name: letters, digits, _ - . : / and spaces")
+        if compares_var and metric.name.endswith(OF_THE_LOSS):
+            # the decoder's variance is in it, so it cannot say which variance is best
+            self._mistake(
+                place,
+                f"{metric.name} has var in it, so its values do not compare between values of var; "
+                "use val_ssim, val_mse or val_nll",
+            )
+
     def _check_method(
         self, method: str, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]
     ) -> None:
         if method != "grid" and form.run_cap is None:
             self._mistake(("method",), f"{form.method} needs run_cap, the number of trials in total")
-        if form.trial == DEFAULT_TRIAL and "var" in varying:
-            self._refuse_losses_with_var(form)
         if method not in LISTED:
             self._check_search(form, domains, varying)
         if method == BOUNDARY:
@@ -304,8 +401,10 @@ class _Checker:
                 self._mistake(("parameters", name), str(error))
 
     def _check_search(self, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]) -> None:
-        if form.metric is None and form.method != BOUNDARY:
+        if form.metric is None and form.metrics is None and form.method != BOUNDARY:
             self._mistake(("method",), f"{form.method} needs metric, what it is to make best: {{name: ..., goal: ...}}")
+        if form.metrics is not None and form.method in OF_ONE_METRIC:
+            self._mistake(("metrics",), f"{form.method} makes one metric best; for several there are tpe and gp")
         if form.reuse:
             self._mistake(("reuse",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
         if not varying and form.method != BOUNDARY:
@@ -319,6 +418,21 @@ class _Checker:
                 self._mistake(("parameters", name, "probabilities"), "go with method random")
             elif isinstance(domain, Choice) and not all(isinstance(value, get_args(Scalar)) for value in domain.values):
                 self._mistake(("parameters", name, "values"), f"lists and mappings go with {' and '.join(LISTED)}")
+
+    def _check_replicates(self, form: SweepFile, replicates: Replicates, function: TrialFunction) -> None:
+        seed = function.parameters.get("seed")
+        if seed is None or not seed.is_integer:
+            self._mistake(("replicates",), f"{function.name} has no whole number named seed as a parameter")
+        if form.method == BOUNDARY:
+            self._mistake(("replicates",), "boundary gives each trial a seed of its own; take the key out")
+        if form.metrics is not None:
+            self._mistake(("replicates",), "tells configurations apart by one metric; with `metrics`, list `seeds`")
+        if form.stack > 1:
+            self._mistake(("replicates",), "adds trials that are not known beforehand, which cannot be stacked")
+        if len(form.seeds) >= replicates.max:
+            self._mistake(
+                ("replicates", "max"), f"is for the {len(form.seeds)} of `seeds` and further ones; give a larger number"
+            )
 
     def _check_boundary(self, form: SweepFile, domains: Mapping[str, Domain], varying: Collection[str]) -> None:
         ranges = [domain for domain in domains.values() if isinstance(domain, Range)]
@@ -346,13 +460,55 @@ class _Checker:
                 f"is the {what} of the interval's ends: above {least:g}, below the range's {most:g}",
             )
 
-    def _refuse_losses_with_var(self, form: SweepFile) -> None:
-        """A loss has the decoder's variance in it, so it cannot say which variance is best."""
-        if form.metric is not None and form.metric.name.endswith(OF_THE_LOSS):
+    def _early_terminate(self, form: SweepFile, varying: Collection[str]) -> Pruner | None:
+        if form.early_terminate is None:
+            return None
+        here: Location = ("early_terminate",)
+        if form.method == BOUNDARY:
+            self._mistake(here, f"does not go with method {BOUNDARY}, which has to see whether each trial explodes")
+        pruner = self._pruner(here, form.early_terminate, PRUNERS)
+        if isinstance(pruner, Wilcoxon):
+            self._check_seeds_to_compare(pruner, form.seeds)
+        is_alone = isinstance(pruner, Patient) and pruner.wrapped_pruner is None  # compares a trial with itself
+        if pruner and pruner.metric:
+            compares_var = form.trial == DEFAULT_TRIAL and "var" in varying and not is_alone
+            self._check_metric(pruner.metric, (*here, "metric", "name"), compares_var)
+        elif pruner and form.metrics:
+            self._mistake((*here, "metric"), f"is missing: say which of `metrics` {pruner.type} looks at")
+        return pruner
+
+    def _pruner(self, location: Location, raw: Any, known: Mapping[str, type[Pruner]]) -> Pruner | None:
+        if not (isinstance(raw, dict) and "type" in raw):
+            self._mistake(location, f"wants {{type: ...}}, one of {', '.join(known)}")
+            return None
+        kind = known.get(str(raw["type"]))
+        if kind is None:
+            self._mistake((*location, "type"), f"there is no {raw['type']!r} here; {nearest(str(raw['type']), known)}")
+            return None
+        pruner = self._validated(kind, raw, location)
+        if isinstance(pruner, Hyperband) and not pruner.brackets:
+            self._mistake(location, "hyperband needs min_iter, or max_iter and s, with at least one bracket")
+        if isinstance(pruner, Patient) and pruner.wrapped_pruner is not None:
+            wrapped = self._wrapped((*location, "wrapped_pruner"), pruner.wrapped_pruner)
+            return pruner.model_copy(update={"wrapped_pruner": wrapped})
+        return pruner
+
+    def _wrapped(self, location: Location, raw: Any) -> Pruner | None:
+        wrapped = self._pruner(location, raw, {k: v for k, v in PRUNERS.items() if k not in ("patient", "wilcoxon")})
+        if wrapped and wrapped.metric:
+            self._mistake((*location, "metric"), "is that of the pruner around it; give it there")
+        return wrapped
+
+    def _check_seeds_to_compare(self, wilcoxon: Wilcoxon, seeds: Sequence[int]) -> None:
+        """Of n seeds, all of them worse, the test says a probability of 2^-n."""
+        least = max(2, wilcoxon.n_startup_steps)
+        while 2.0**-least >= wilcoxon.p_threshold:
+            least += 1
+        if len(seeds) <= least:
             self._mistake(
-                ("metric", "name"),
-                f"{form.metric.name} has var in it, so its values do not compare between values of var; "
-                "use val_ssim, val_mse or val_nll",
+                ("early_terminate",),
+                f"wilcoxon needs at least {least + 1} `seeds`: with p_threshold {wilcoxon.p_threshold:g} it takes "
+                f"{least} to tell configurations apart, and one more to be saved",
             )
 
     def _stacking(self, method: str, form: SweepFile, function: TrialFunction) -> Stacking:
@@ -389,6 +545,23 @@ class _Checker:
                 self._mistake(here, "is neither a parameter, nor `outcome`, nor a metric with its number")
         return ReferenceRow(params, metrics, outcome)
 
+    def _on_finish(self, form: SweepFile) -> OnFinish | None:
+        if form.on_finish is None:
+            return None
+        command, url = form.on_finish.run, form.on_finish.post
+        if (command is None) == (url is None):
+            self._mistake(("on_finish",), "wants either `run`, a command, or `post`, a URL")
+        if url is not None and not _is_url(url):
+            self._mistake(("on_finish", "post"), "is no URL of the form https://host/path")
+        try:
+            words = shlex.split(command) if isinstance(command, str) else command or []
+        except ValueError as error:
+            self._mistake(("on_finish", "run"), f"cannot be taken apart: {str(error).lower()}")
+            return None
+        if command is not None and not (words and words[0]):
+            self._mistake(("on_finish", "run"), "names no command")
+        return OnFinish(tuple(words), url or "")
+
     def _known(self, kind: Callable[[Any], Outcome], value: Any, location: Location) -> Outcome | None:
         try:
             return kind(value)
@@ -404,10 +577,21 @@ def _keys(kind: type[Form], location: Location) -> list[str]:
     schema = kind.model_json_schema()
     keys = schema["properties"]
     for part in location[:-1]:
+        if isinstance(part, int):
+            continue
         node = keys.get(part, {})
-        reference = next((option["$ref"] for option in node.get("anyOf", [node]) if "$ref" in option), None)
+        options = [option.get("items", option) for option in node.get("anyOf", [node])]
+        reference = next((option["$ref"] for option in options if "$ref" in option), None)
         keys = schema["$defs"][reference.rsplit("/", 1)[1]]["properties"] if reference else {}
     return list(keys)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of brackets and ports
+        return False
 
 
 def _quoted(message: str) -> list[str]:

@@ -40,13 +40,13 @@ class Source:
         return f"{self.path}:{self.lines[known]}: {key + ': ' if key else ''}{message}"
 
 
-def read(path: Path) -> Source:
-    """Read a sweep file.
+def read(path: Path, text: str | None = None) -> Source:
+    """Read a sweep file, or what stood in it at another time.
 
     Raises:
         InputError: it cannot be read, is not YAML, or holds what plain values cannot express.
     """
-    text = _text(path)
+    text = _text(path) if text is None else text
     try:
         loader = _Loader(text)
         node = loader.get_single_node()

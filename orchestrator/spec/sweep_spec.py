@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.divergence import DivergenceRule
+from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.domains import Domain
-from orchestrator.spec.form import Boundary, Metric
+from orchestrator.spec.form import Boundary, Pruner, Replicates
+from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome, Params
@@ -30,6 +32,14 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class OnFinish:
+    """What a launch that has ended is told to: a command with its arguments, or a URL."""
+
+    command: tuple[str, ...] = ()
+    url: str = ""
+
+
+@dataclass(frozen=True)
 class SweepSpec:
     """A sweep, validated: every value is of its parameter's type and within its range."""
 
@@ -37,18 +47,37 @@ class SweepSpec:
     source: Source
     function: TrialFunction
     method: str
-    metric: Metric
+    objectives: tuple[Objective, ...]
     domains: Mapping[str, Domain]
+    conditions: Conditions
     zipped: tuple[Params, ...]
     configs: tuple[Params, ...]
+    varying: frozenset[str]  # the parameters that may differ between configurations
     seeds: tuple[int, ...]
+    replicates: Replicates | None
     run_cap: int | None
+    time_cap: float | None  # seconds
     seed: int
     reference: Reference | None
     boundary: Boundary
+    early_terminate: Pruner | None
     divergence: DivergenceRule
     retries: int
     stall_seconds: float
     stacking: Stacking
     reuse: bool
+    on_finish: OnFinish | None
     warnings: tuple[str, ...]
+
+    @property
+    def pruned_by(self) -> Objective:
+        """What early termination looks at: a metric of its own, or the only objective."""
+        own = self.early_terminate and self.early_terminate.metric
+        return objectives([own])[0] if own else self.objectives[0]
+
+    @property
+    def proposal_cap(self) -> int | None:
+        """How many trials may be proposed: half of run_cap where the rest is for replicates; a grid's are given."""
+        if self.run_cap is None or self.replicates is None or self.method == "grid":
+            return self.run_cap
+        return -(-self.run_cap // 2)

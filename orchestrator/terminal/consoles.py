@@ -1,8 +1,11 @@
 """Where output goes: on a terminal with colours and its width, in a pipe whole and plain."""
 
 import sys
+import time
 
 from rich.console import Console
+
+from orchestrator.printable import in_a_line
 
 PIPE_WIDTH = 10_000  # columns; a pipe has no edge at which to wrap or cut
 
@@ -17,8 +20,25 @@ def stderr() -> Console:
     return _console(sys.stderr.isatty(), stderr=True)
 
 
+def has_ascii_alone(console: Console) -> bool:
+    """Whether there are no blocks to draw with."""
+    return not console.encoding.startswith("utf")
+
+
+def say(console: Console, message: str) -> None:
+    """A line with the time of day, for logs and pipes."""
+    console.print(f"{time.strftime('%H:%M:%S')} {message}", soft_wrap=True, markup=False, highlight=False)
+
+
+def warn(message: str) -> None:
+    """A line on standard error."""
+    stderr().print(f"sweep: {in_a_line(message)}", soft_wrap=True, markup=False)
+
+
 def _console(terminal: bool, stderr: bool = False) -> Console:
-    # told rather than left to rich, which takes FORCE_COLOR and some CI machines for terminals
+    # told rather than left to rich, which takes FORCE_COLOR and some CI machines for terminals, and draws in notebooks
     if terminal:
         return Console(stderr=stderr, highlight=False)
-    return Console(stderr=stderr, highlight=False, width=PIPE_WIDTH, force_terminal=False, color_system=None)
+    return Console(
+        stderr=stderr, highlight=False, width=PIPE_WIDTH, force_terminal=False, force_jupyter=False, color_system=None
+    )

@@ -1,193 +1,162 @@
 """What a person sees while a sweep runs: a live view on a terminal, plain lines elsewhere, or nothing."""
 
+import queue
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from orchestrator import events
-from orchestrator.durations import duration
-from orchestrator.events import Event, Finished
-from orchestrator.trial import Outcome, Trial
+from orchestrator.course import Course
+from orchestrator.events import Beat, Event, Finished
+from orchestrator.record import Record
+from orchestrator.spec import SweepSpec
+from orchestrator.terminal.consoles import has_ascii_alone, say
+from orchestrator.terminal.frame import Frame
+from orchestrator.terminal.view import STYLES, facts, in_words, view
+from orchestrator.trial import Trial
 
-LOSSES = ("train_loss", "loss", "val_loss")
-RATE = "images_per_second"
 SECONDS_BETWEEN_LINES = 5.0  # of one trial, where lines are printed
-STYLES = {
-    Outcome.COMPLETED: "green",
-    Outcome.EXPLODED: "bold red",
-    Outcome.PRUNED: "yellow",
-    Outcome.FAILED: "bold white on red",
-    Outcome.INTERRUPTED: "yellow",
-}
+SECONDS_BETWEEN_SUMMARIES = 30.0
+SECONDS_BETWEEN_FRAMES = 0.25
 
 
-class Display(Protocol):
-    """Told of everything that happens in a sweep."""
+class Display:
+    """Told of everything that happens in a sweep, of which it keeps the course. This one says nothing of it."""
+
+    def __init__(self, course: Course) -> None:
+        self.course = course
 
     def say(self, message: str) -> None:
         """A step of the launch itself."""
 
-    def live(self, total: int, done: int) -> AbstractContextManager[None]:
-        """The time in which trials run: how many the sweep has, how many had their result before."""
+    def begin(self, total: int, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
+        """A launch begins; as `Course.begin`."""
+        self.course.begin(total, trials, history)
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """The time in which trials run."""
+        yield
 
     def start(self, trial: Trial) -> None:
         """A trial is given to a worker."""
+        self.course.start(trial)
+
+    def recall(self, trial: Trial, event: Event) -> None:
+        """A trial that is taken up again had told this before."""
+        self.course.recall(trial, event)
 
     def show(self, trial: Trial, event: Event) -> None:
         """A trial has told something."""
+        self.course.take(trial, event)
+
+    def beat(self, trial: Trial, beat: Beat) -> None:
+        """A trial has made a step."""
+        self.course.beat(trial, beat)
 
 
-@dataclass
-class Running:
-    """A trial that runs: how far it is."""
-
-    trial: Trial
-    started: float = field(default_factory=time.monotonic)
-    epoch: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    printed: float = -SECONDS_BETWEEN_LINES
-
-    @property
-    def epochs(self) -> int | None:
-        """How many epochs it will take, if its config says so."""
-        epochs = self.trial.params.get("epochs")
-        return epochs if isinstance(epochs, int) else None
-
-    @property
-    def loss(self) -> str:
-        value = next((self.metrics[name] for name in LOSSES if name in self.metrics), None)
-        return "" if value is None else f"{value:.5g}"
-
-    @property
-    def rate(self) -> str:
-        return f"{self.metrics[RATE]:,.0f}/s" if RATE in self.metrics else ""
-
-    @property
-    def left(self) -> str:
-        if not (self.epochs and self.epoch):
-            return ""
-        elapsed = time.monotonic() - self.started
-        return duration(elapsed / self.epoch * (self.epochs - self.epoch))
-
-    @property
-    def progress(self) -> str:
-        return f"{self.epoch}/{self.epochs}" if self.epochs else str(self.epoch)
-
-
-class QuietDisplay:
-    """Says nothing."""
-
-    def say(self, message: str) -> None: ...
-
-    @contextmanager
-    def live(self, total: int, done: int) -> Iterator[None]:
-        yield
-
-    def start(self, trial: Trial) -> None: ...
-
-    def show(self, trial: Trial, event: Event) -> None: ...
-
-
-class PlainDisplay:
+class PlainDisplay(Display):
     """Lines with the time of day, for logs and pipes."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, course: Course, console: Console) -> None:
+        super().__init__(course)
         self.console = console
-        self._running: dict[str, Running] = {}
-        self._total = self._done = 0
+        self._printed: dict[str, float] = {}  # when a trial's last epoch was, by trial_key
+        self._summed_up = time.monotonic()
 
     def say(self, message: str) -> None:
-        self.console.print(f"{time.strftime('%H:%M:%S')} {message}", soft_wrap=True, markup=False, highlight=False)
+        say(self.console, message)
 
     @contextmanager
-    def live(self, total: int, done: int) -> Iterator[None]:
-        self._total, self._done = total, done
-        self.say(f"{total} trials, {done} of them finished before")
+    def live(self) -> Iterator[None]:
+        status = self.course.status()
+        self.say(f"{status.asked} trials, {status.results} of them finished before")
         yield
 
-    def start(self, trial: Trial) -> None:
-        self._running[trial.trial_key] = Running(trial)
-
     def show(self, trial: Trial, event: Event) -> None:
-        running = self._running[trial.trial_key]
+        super().show(trial, event)
         match event:
             case events.Started():
                 self.say(f"{trial.label}: started, process {event.pid}")
             case events.Progress():
-                running.epoch, running.metrics = event.epoch, event.metrics
-                if time.monotonic() - running.printed >= SECONDS_BETWEEN_LINES:
-                    running.printed = time.monotonic()
-                    told = {"loss": running.loss, "rate": running.rate, "left": running.left}
-                    facts = ", ".join(f"{name} {value}" for name, value in told.items() if value)
-                    self.say(f"{trial.label}: epoch {running.progress}, {facts}")
+                if self._is_due(self._printed.get(trial.trial_key), SECONDS_BETWEEN_LINES):
+                    self._printed[trial.trial_key] = time.monotonic()
+                    self.say(f"{trial.label}: {in_words(self.course.running(trial))}")
             case Finished():
-                del self._running[trial.trial_key]
-                self._done += event.outcome.is_result
-                self.say(f"{trial.label}: {ending(event)} [{self._done}/{self._total}]")
+                self._printed.pop(trial.trial_key, None)
+                status = self.course.status()
+                self.say(f"{trial.label}: {ending(event)} [{status.results}/{status.asked}]")
+        if self._is_due(self._summed_up, SECONDS_BETWEEN_SUMMARIES):
+            self._summed_up = time.monotonic()
+            self.say(", ".join(fact.plain for fact in facts(self.course.status())))
+
+    def _is_due(self, last: float | None, seconds: float) -> bool:
+        return last is None or time.monotonic() - last >= seconds
 
 
-class LiveDisplay:
-    """A row for each running trial and a bar for the whole sweep, redrawn in place."""
+class LiveDisplay(Display):
+    """A view of the sweep, drawn anew in place a few times a second, however much happens in between."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, course: Course, console: Console) -> None:
+        super().__init__(course)
         self.console = console
-        self._running: dict[str, Running] = {}
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[done]}/{task.total:.0f} trials"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._done = 0
+        self._is_live = False
+        self._said: queue.SimpleQueue[Text] = queue.SimpleQueue()  # for the next frame
 
     def say(self, message: str) -> None:
-        self.console.print(Text(message, style="dim"))
+        self._print(Text(message, style="dim"))
 
     @contextmanager
-    def live(self, total: int, done: int) -> Iterator[None]:
-        self._done = done
-        self._task = self._bar.add_task("sweep", total=total, completed=done, done=done)
-        with Live(get_renderable=self._render, console=self.console, refresh_per_second=4, transient=True):
-            yield
-
-    def start(self, trial: Trial) -> None:
-        self._running[trial.trial_key] = Running(trial)
+    def live(self) -> Iterator[None]:
+        with Frame(self.console) as frame:
+            ended = threading.Event()
+            drawing = threading.Thread(target=self._draw, args=(frame, ended), name="display", daemon=True)
+            self._is_live = True
+            drawing.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                drawing.join()
+                self._is_live = False
+                with suppress(OSError):
+                    self._draw_once(frame)
 
     def show(self, trial: Trial, event: Event) -> None:
-        running = self._running[trial.trial_key]
-        match event:
-            case events.Progress():
-                running.epoch, running.metrics = event.epoch, event.metrics
-            case Finished():
-                del self._running[trial.trial_key]
-                self._done += event.outcome.is_result
-                self.console.print(
-                    f"[{STYLES[event.outcome]}]{event.outcome}[/] {escape(trial.label)} "
-                    f"[dim]{escape(ending(event).removeprefix(event.outcome).removeprefix(': '))}[/]"
-                )
+        super().show(trial, event)
+        if isinstance(event, Finished):
+            why = ending(event).removeprefix(event.outcome).removeprefix(": ")
+            ended = Text.assemble((event.outcome, STYLES[event.outcome]), " ", trial.label, " ", (why, "dim"))
+            ended.rstrip()
+            self._print(ended)
 
-    def _render(self) -> RenderableType:
-        shares = (r.epoch / r.epochs for r in list(self._running.values()) if r.epochs)
-        self._bar.update(self._task, completed=self._done + sum(shares), done=self._done)
-        table = Table(box=None, pad_edge=False)
-        for title in ("trial", "epoch", "loss", "rate", "left"):
-            table.add_column(title, justify="left" if title == "trial" else "right", header_style="dim")
-        for running in list(self._running.values()):
-            told = (running.progress, running.loss, running.rate, running.left)
-            table.add_row(Text(running.trial.label), *(Text(text) for text in told))
-        return Group(table, self._bar) if self._running else self._bar
+    def _print(self, line: Text) -> None:
+        if self._is_live:
+            self._said.put(line)
+        else:
+            self.console.print(line)
+
+    def _draw(self, frame: Frame, ended: threading.Event) -> None:
+        with suppress(OSError):  # the terminal is gone
+            while not ended.wait(SECONDS_BETWEEN_FRAMES):
+                self._draw_once(frame)
+
+    def _draw_once(self, frame: Frame) -> None:
+        plain = has_ascii_alone(self.console)
+        said = [self._said.get() for _ in range(self._said.qsize())]
+        frame.draw(lambda width, height: view(self.course.status(), width, height, plain=plain), said)
+
+
+def display_for(spec: SweepSpec, console: Console, quiet: bool) -> Display:
+    """The display of a launch: silent where it is to be quiet, live where something can be drawn anew."""
+    course = Course(spec.name, spec.objectives[0])
+    if quiet:
+        return Display(course)
+    return LiveDisplay(course, console) if console.is_interactive else PlainDisplay(course, console)
 
 
 def ending(event: Finished) -> str:

@@ -1,29 +1,33 @@
 """The tables that commands print."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from orchestrator.boundary import Boundary
 from orchestrator.durations import duration
-from orchestrator.expansion import label
 from orchestrator.plan import Plan
 from orchestrator.ranking import Standing
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective
 from orchestrator.status import Status
 from orchestrator.table import Table
-from orchestrator.terminal.display import STYLES
-from orchestrator.trial import Outcome
+from orchestrator.terminal.consoles import PIPE_WIDTH, has_ascii_alone
+from orchestrator.terminal.view import STYLES, view
+from orchestrator.trial import Outcome, Params
+
+if TYPE_CHECKING:  # scipy takes longer to import than a plan to make
+    from orchestrator.boundary import Boundary
 
 MOST_NEAR = 5
+Named = Callable[[Params], str]  # a configuration by what varies
 
 
 def print_results(console: Console, table: Table) -> None:
-    """The result table, and below it a line for each trial of which there is something to say."""
-    drawn = RichTable(box=box.SIMPLE_HEAD, title=f"{table.spec.name}: best {table.spec.metric.name} first")
+    """The result table, below it that over seeds, and a line for each trial of which there is something to say."""
+    drawn = RichTable(box=box.SIMPLE_HEAD, title=table.title)
     header = table.header()
     for column in header[:-1]:
         drawn.add_column(column, overflow="fold")
@@ -33,12 +37,24 @@ def print_results(console: Console, table: Table) -> None:
             texts[header.index("outcome")].stylize(STYLES[row.outcome])
         drawn.add_row(*texts)
     console.print(drawn)
+    if table.has_replicates:
+        _print_over_seeds(console, table)
     for row, cells in zip(table.rows, table.cells(), strict=True):
         if cells[-1]:
             console.print(f"{row.trial.label}: {cells[-1]}", soft_wrap=True, markup=False)
 
 
-def print_boundary(console: Console, boundary: Boundary) -> None:
+def _print_over_seeds(console: Console, table: Table) -> None:
+    header, rows = table.over_seeds()
+    drawn = RichTable(box=box.SIMPLE_HEAD, title=f"{table.spec.name}: means over seeds, with their 95% intervals")
+    for column in header:
+        drawn.add_column(column, overflow="fold")
+    for cells in rows:
+        drawn.add_row(*map(Text, cells))
+    console.print(drawn)
+
+
+def print_boundary(console: Console, boundary: "Boundary") -> None:
     """Where training breaks, a row for each curve."""
     drawn = RichTable(box=box.SIMPLE_HEAD, title=boundary.title)
     for column in boundary.header():
@@ -59,6 +75,13 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(table)
     if plan.proposals:
         console.print(f"to be proposed by {plan.spec.method}: {plan.proposals}")
+    if plan.further_seeds:
+        console.print(f"further seeds, until the best is told from the others: up to {plan.further_seeds}")
+    if plan.spec.time_cap is not None:
+        console.print(f"time_cap: {duration(plan.spec.time_cap)} of training, {duration(plan.spent)} of it spent")
+    if pruner := plan.spec.early_terminate:
+        name = plan.spec.pruned_by.name
+        console.print(f"trials may end early, by {pruner.type} of {name}: the time is the most that it may take")
     time = (
         "unknown: no finished trial in the store to learn from"
         if plan.seconds is None
@@ -67,38 +90,70 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(f"to run: {len(plan.pending) + plan.proposals} of {count}, {plan.at_a_time} at a time; time: {time}")
 
 
-def print_best(
-    console: Console, metric: Metric, standings: Sequence[Standing], names: Sequence[str], command: str
-) -> None:
-    """The first of the standings by what varies, what cannot be told from it, and how to run it again."""
-    first = standings[0]
-    lines = [
-        f"best of {len(standings)} by {metric.name} ({metric.goal}): {label(first.params, names) or 'the only one'}"
-    ]
-    seeds = f"{len(first.values)} seed{'s' * (len(first.values) > 1)}"
-    if first.half_width is None:
-        lines.append(f"{metric.name} {first.mean:.5g} ({seeds}: no interval)")
-    else:
-        lines.append(f"{metric.name} {first.mean:.5g} ± {first.half_width:.2g} (95%, {seeds})")
-    if first.exploded:
-        lines.append(f"{first.exploded} of {first.exploded + len(first.values)} seeds exploded")
-    near = [label(one.params, names) for one in standings[1:] if first.half_width is not None and first.overlaps(one)]
+def print_best(console: Console, objective: Objective, ranked: Sequence[Standing], named: Named, command: str) -> None:
+    """The first of a ranking by what varies, what cannot be told from it, and how to run it again."""
+    first, (interval,) = ranked[0], ranked[0].intervals
+    lines = [f"best of {len(ranked)} by {_aim(objective)}: {named(first.params)}"]
+    lines += _facts(first, [objective])
+    near = [one for one in ranked[1:] if interval.half_width is not None and interval.overlaps(one.intervals[0])]
     if near:
-        lines.append(
-            f"not told apart from it by these seeds: {'; '.join(near[:MOST_NEAR])}{', ...' * (len(near) > MOST_NEAR)}"
-        )
+        those = "; ".join(named(one.params) for one in near[:MOST_NEAR])
+        lines.append(f"not told apart from it by these seeds: {those}{', ...' * (len(near) > MOST_NEAR)}")
     lines.append(f"run it again: {command}")
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
+def print_front(
+    console: Console,
+    objectives: Sequence[Objective],
+    front: Sequence[Standing],
+    of: int,
+    named: Named,
+    commands: Sequence[str],
+) -> None:
+    """Each configuration on the front by what varies, what it came to, and how to run it again."""
+    aims = " and ".join(map(_aim, objectives))
+    lines = [f"{len(front)} of {of} are on the front by {aims}: no other is as good in all and better in one"]
+    for standing, command in zip(front, commands, strict=True):
+        lines += ["", named(standing.params), *_facts(standing, objectives), f"run it again: {command}"]
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _aim(objective: Objective) -> str:
+    return f"{objective.name} ({objective.goal})"
+
+
+def _facts(standing: Standing, objectives: Sequence[Objective]) -> list[str]:
+    """What the seeds of a configuration came to, a line for each fact."""
+    seeds = f"{len(standing.values)} seed{'s' * (len(standing.values) > 1)}"
+    lines = []
+    for objective, interval in zip(objectives, standing.intervals, strict=True):
+        if interval.half_width is None:
+            lines.append(f"{objective.name} {interval.mean:.5g} ({seeds}: no interval)")
+        else:
+            lines.append(f"{objective.name} {interval.mean:.5g} ± {interval.half_width:.2g} (95%, {seeds})")
+    for count, what in ((standing.exploded, "exploded"), (standing.pruned, "were pruned")):
+        if count:
+            lines.append(f"{count} of {standing.seeds} seeds {what}")
+    return lines
+
+
 def print_status(console: Console, sweeps: Sequence[Status]) -> None:
-    """A row for each sweep: its trials by outcome, what runs now, and the time left."""
+    """A row for each sweep: its trials by outcome, the time left, the best; and below, what runs now."""
     table = RichTable(box=box.SIMPLE_HEAD)
-    for column in ("sweep", *Outcome, "running", "left", "now"):
-        table.add_column(str(column), overflow="fold")
+    for column in ("sweep", *Outcome, "running", "left", "best"):
+        table.add_column(str(column))
     for sweep in sweeps:
-        counts = [str(sweep.count(outcome)) for outcome in Outcome]
+        counts = [str(sweep.outcomes.get(outcome, 0)) for outcome in Outcome]
         left = "" if sweep.seconds_left is None else duration(sweep.seconds_left)
-        table.add_row(sweep.name, *counts, str(len(sweep.running)), left, Text(", ".join(sweep.running)))
-    console.print(table)
+        best = f"{sweep.best.objective.name} {sweep.best.value:.5g}: {sweep.best.label}" if sweep.best else ""
+        table.add_row(sweep.name, *counts, str(len(sweep.running)), left, Text(best))
+    fits = console.measure(table, options=console.options.update(max_width=PIPE_WIDTH)).maximum <= console.width
+    if fits:
+        console.print(table)
+    for sweep in sweeps:
+        if sweep.running or not fits:
+            lines = view(sweep, console.width, plain=has_ascii_alone(console))
+            console.print(*lines, sep="\n")

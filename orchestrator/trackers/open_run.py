@@ -8,7 +8,7 @@ from mlflow.entities import RunTag
 
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.record import MARGIN, best_name
-from orchestrator.spec.form import Metric
+from orchestrator.spec import Objective
 from orchestrator.trial import Outcome
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
@@ -19,7 +19,7 @@ class OpenRun:
     """What of a run is recorded, so that an epoch that is told twice stands once."""
 
     run_id: str
-    metric: Metric  # that trials are compared by
+    objectives: Sequence[Objective]
     recorded: dict[str, int] = field(default_factory=dict)  # the last step of each metric
     best: dict[str, float] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)  # by epoch; of a run taken up again the journal tells them
@@ -30,7 +30,7 @@ class OpenRun:
     def copy(self) -> "OpenRun":
         """One of its own, to try what may fail."""
         taken = dict(self.recorded), dict(self.best), dict(self.seconds)
-        return OpenRun(self.run_id, self.metric, *taken, self.last_epoch, self.has_params, self.has_data)
+        return OpenRun(self.run_id, self.objectives, *taken, self.last_epoch, self.has_params, self.has_data)
 
     def news(self, events: Sequence[Event]) -> tuple[list[Point], dict[str, str]]:
         """The points and tags that these events add; they count as recorded from now on."""
@@ -48,16 +48,16 @@ class OpenRun:
         return points, {name: value[:LONGEST_TAG] for name, value in tags.items()}
 
     def take_in(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Know these as recorded, and keep the best epoch of the metric that trials are compared by.
+        """Know these as recorded, and keep the best epoch of a metric that counts with its best value.
 
         The best is for the store's tables, which show a metric's last value.
         """
-        name, better = best_name(self.metric.name), max if self.metric.goal == "maximize" else min
-        value = metrics.get(self.metric.name)
-        if value is not None and epoch > self.recorded.get(self.metric.name, -1):
-            best = self.best.get(name)
-            if best is None or (value != best and better(value, best) == value):
-                self.best = {name: value, "best_epoch": float(epoch)}
+        for objective in self.objectives:
+            value, name = metrics.get(objective.name), best_name(objective.name)
+            if objective.counts_best and value is not None and epoch > self.recorded.get(objective.name, -1):
+                best = self.best.get(name)
+                if best is None or (value != best and objective.best((value, best)) == value):
+                    self.best = {name: value, "best_epoch": float(epoch)}
         for key in metrics:
             self.recorded[key] = max(epoch, self.recorded.get(key, -1))
         self.last_epoch = max(epoch, self.last_epoch)
@@ -84,7 +84,7 @@ class OpenRun:
         seconds = sum(self.seconds.values()) + end.seconds
         tags = {"outcome": end.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(self.last_epoch)}
         if end.reason:
-            tags["failure.reason"] = end.reason
+            tags["pruned.reason" if end.outcome is Outcome.PRUNED else "failure.reason"] = end.reason
         if end.diagnosis:
             tags["diagnosis"] = end.diagnosis
         if end.explosion:

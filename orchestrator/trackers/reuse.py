@@ -7,17 +7,17 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Param, Run, RunTag
 
+from orchestrator.record import REUSED
 from orchestrator.trial import Outcome, Trial
 
 BATCH = 1000  # metrics that MLflow takes at a time
-REUSED = "reused_from"
 OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal")
 
 
 def find(client: MlflowClient, experiments: Sequence[str], trial: Trial) -> Run | None:
-    """A run of the same trial_key that has its result, in one of these experiments."""
+    """A run of the same trial_key with a result to take over, in one of these experiments."""
     runs: list[Run] = client.search_runs(list(experiments), f"tags.trial_key = '{trial.trial_key}'")
-    return next((run for run in runs if _has_result(run)), None)
+    return next((run for run in runs if _is_reusable(run)), None)
 
 
 def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, str]) -> None:
@@ -47,5 +47,5 @@ def _fill(client: MlflowClient, source: Run, run_id: str) -> None:
             client.log_artifacts(run_id, folder)
 
 
-def _has_result(run: Run) -> bool:
-    return "outcome" in run.data.tags and Outcome(run.data.tags["outcome"]).is_result
+def _is_reusable(run: Run) -> bool:
+    return "outcome" in run.data.tags and Outcome(run.data.tags["outcome"]).is_reusable

@@ -5,7 +5,8 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 # before the import: it would otherwise start a thread that reports usage over the network
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # MLflow's own retries make a run twice where a server answers late; ours look at what is there first
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -20,6 +22,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
+from mlflow.entities import Metric as Logged
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 
@@ -27,14 +30,19 @@ from orchestrator.errors import InputError, StoreBusyError, StoreError
 from orchestrator.paths import SQLITE, redacted, sqlite_path
 from orchestrator.printable import in_a_line
 from orchestrator.record import Record
+from orchestrator.spec import Objective
 from orchestrator.spec.form import Metric
-from orchestrator.status import Status
+from orchestrator.spec.objective import objectives
+from orchestrator.status import Point
 from orchestrator.trial import Outcome
 
 PARENT = "mlflow.parentRunId"
 # on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
 ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
+SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
+BETWEEN = ", "  # several metrics and their goals
 PAGE = 1000
+MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 FINAL_WORDS = ("disk is full", "disk I/O error", "readonly database", "out-of-date database schema")
 FINAL_CODES = (
@@ -50,9 +58,9 @@ FINAL_CODES = (
 
 @dataclass(frozen=True)
 class Asked:
-    """What a launch asked for: the metric to compare trials by, and the file as it was named."""
+    """What a launch asked for: what to compare trials by, and the file as it was named."""
 
-    metric: Metric
+    objectives: Sequence[Objective]
     file: str
 
 
@@ -140,12 +148,11 @@ class Store:
         return runs[0] if runs else None
 
     @says_what_mlflow_says
-    def status(self, name: str) -> Status:
-        """How far a sweep is."""
+    def total(self, name: str) -> int:
+        """How many trials the last launch of a sweep was to bring to a result."""
         experiment = self.experiment(name)
         parent = self.parent(experiment) if experiment else None
-        asked = parent.data.tags.get(ASKED, "0") if parent else "0"
-        return Status(name, self.records(name), int(asked))
+        return int(parent.data.tags.get(ASKED, 0)) if parent else 0
 
     @says_what_mlflow_says
     def asked(self, name: str) -> Asked:
@@ -155,11 +162,52 @@ class Store:
         tags = parent.data.tags if parent else {}
         if METRIC not in tags:
             raise InputError(f"the store does not say what the trials of {name} are compared by; launch it once more")
-        return Asked(Metric.model_validate({"name": tags[METRIC], "goal": tags[GOAL]}), tags[FILE])
+        told = zip(tags[METRIC].split(BETWEEN), tags[GOAL].split(BETWEEN), strict=True)
+        metrics = [Metric.model_validate({"name": name, "goal": goal}) for name, goal in told]
+        return Asked(objectives(metrics), tags[FILE])
+
+    @says_what_mlflow_says
+    def curves(self, metric: str, run_ids: Sequence[str]) -> dict[str, dict[int, float]]:
+        """A metric by epoch of each of these runs, as their trials told it."""
+        found: dict[str, dict[int, float]] = {run_id: {} for run_id in run_ids}
+        for run_id, point in self._points(metric, run_ids):
+            if point.step > 0:  # at 0 stand final metrics, or after an epoch's value in its own step
+                found[run_id].setdefault(point.step, point.value)
+        return {run_id: dict(sorted(curve.items())) for run_id, curve in found.items()}
+
+    def _points(self, metric: str, run_ids: Sequence[str]) -> Iterator[tuple[str, Logged]]:
+        """All points of a metric, those of a run in the order in which they were logged.
+
+        A database gives those of many runs at once, which MLflow's client does not offer; a server is asked run by run.
+        """
+        of_many = getattr(self.client._tracking_client.store, "get_metric_history_bulk", None)
+        if of_many is None:
+            yield from (
+                (run_id, point) for run_id in run_ids for point in self.client.get_metric_history(run_id, metric)
+            )
+            return
+        for start in range(0, len(run_ids), PAGE):
+            for found in of_many(run_ids[start : start + PAGE], metric, MOST_POINTS):
+                yield found.run_id, found
 
     @says_what_mlflow_says
     def records(self, name: str) -> list[Record]:
         """Every trial of a sweep, in the order in which they were first started."""
+        return self._found(name)
+
+    @says_what_mlflow_says
+    def news(self, name: str, since: float) -> list[Record]:
+        """The trials of a sweep that run now, and those that have ended since then (seconds since 1970)."""
+        running = self._found(name, " and attributes.status = 'RUNNING'")
+        return [*running, *self._found(name, f" and attributes.end_time >= {int(since * 1000)}")]
+
+    @says_what_mlflow_says
+    def curve(self, run_id: str, metric: str) -> list[Point]:
+        """A metric of a run by epoch."""
+        told = self.client.get_metric_history(run_id, metric)
+        return [(point.step, point.value, point.timestamp / 1000) for point in told if point.step > 0]
+
+    def _found(self, name: str, filtered: str = "") -> list[Record]:
         experiment = self.experiment(name)
         parent = self.parent(experiment) if experiment else None
         if experiment is None or parent is None:
@@ -168,12 +216,37 @@ class Store:
             functools.partial(
                 self.client.search_runs,
                 [experiment.experiment_id],
-                f"tags.`{PARENT}` = '{parent.info.run_id}'",
+                f"tags.`{PARENT}` = '{parent.info.run_id}'{filtered}",
                 ViewType.ACTIVE_ONLY,
                 order_by=["attributes.start_time ASC"],
             )
         )
         return [record_of(run) for run in runs]
+
+    @says_what_mlflow_says
+    def sweep_file(self, name: str) -> str | None:
+        """What stood in the file of a sweep's last launch, or None if the store has it no more."""
+        experiment = self.experiment(name)
+        parent = self.parent(experiment) if experiment else None
+        if parent is None or SWEEP_FILE not in self.artifacts(parent.info.run_id):
+            return None
+        return self.artifact(parent.info.run_id, SWEEP_FILE).decode()
+
+    @says_what_mlflow_says
+    def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
+        """A metric of a run by epoch, in their order."""
+        return sorted({point.step: point.value for point in self.client.get_metric_history(run_id, metric)}.items())
+
+    @says_what_mlflow_says
+    def artifacts(self, run_id: str) -> set[str]:
+        """The names of what a run left, folders included."""
+        return {item.path for item in self.client.list_artifacts(run_id)}
+
+    @says_what_mlflow_says
+    def artifact(self, run_id: str, name: str) -> bytes:
+        """What a run left under a name that `artifacts` has."""
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self.client.download_artifacts(run_id, name, folder)).read_bytes()
 
 
 def _said(error: Exception) -> str:

@@ -14,21 +14,22 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Event, Finished, Started
-from orchestrator.paths import LOG_FILE, sqlite_path, work_folder
+from orchestrator.paths import LOG_FILE, redacted, sqlite_path, work_folder
 from orchestrator.provenance import provenance
-from orchestrator.record import PROPOSALS, Record
+from orchestrator.record import PROPOSALS, REUSED, Record
 from orchestrator.spec import SweepSpec
 from orchestrator.table import Table
 from orchestrator.trackers import reuse
 from orchestrator.trackers.hold import Hold
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
-from orchestrator.trackers.reuse import REUSED
 from orchestrator.trackers.store import (
     ASKED,
+    BETWEEN,
     FILE,
     GOAL,
     METRIC,
     PARENT,
+    SWEEP_FILE,
     Store,
     is_the_stores,
     record_of,
@@ -85,16 +86,15 @@ class Tracker(Store):
         else:
             self.client.update_run(parent.info.run_id, status="RUNNING")
         self.parent_id = parent.info.run_id
-        metric = self.spec.metric
         tags = {
             **provenance(self.spec.source.path.parent),
             ASKED: str(trials),
-            METRIC: metric.name,
-            GOAL: metric.goal,
+            METRIC: BETWEEN.join(objective.name for objective in self.spec.objectives),
+            GOAL: BETWEEN.join(objective.goal for objective in self.spec.objectives),
             FILE: str(self.spec.source.path.absolute()),
         }
         self.client.log_batch(self.parent_id, tags=tags_of(tags))
-        self.client.log_text(self.parent_id, self.spec.source.text, "sweep.yaml")
+        self.client.log_text(self.parent_id, redacted(self.spec.source.text), SWEEP_FILE)
         self._records = self._known()
         if self._settle():
             self._records = self._known()
@@ -145,7 +145,7 @@ class Tracker(Store):
         if found and trial.trial_key in self._records:
             self._records[trial.trial_key] = record_of(found[0])
         elif found and trial.trial_key not in self._runs:
-            self._runs[trial.trial_key] = OpenRun(found[0].info.run_id, self.spec.metric)
+            self._runs[trial.trial_key] = OpenRun(found[0].info.run_id, self.spec.objectives)
         for run in found if trial.trial_key in self._runs else ():
             self._read_back(self._runs[trial.trial_key], run.data.metrics)
 
@@ -204,7 +204,7 @@ class Tracker(Store):
 
     def _created(self, trial: Trial) -> OpenRun:
         tags = {**self._identity(trial), **provenance(self.spec.source.path.parent)}
-        return OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.metric)
+        return OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
 
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
@@ -219,7 +219,7 @@ class Tracker(Store):
         }
 
     def _reopened(self, known: Record) -> OpenRun:
-        run = OpenRun(known.run_id, self.spec.metric)
+        run = OpenRun(known.run_id, self.spec.objectives)
         self._clear(known.run_id)
         self._read_back(run, known.metrics)
         for tag in known.tags.keys() & STALE_TAGS:

@@ -1,0 +1,128 @@
+"""Sweeps from Python, in scripts and notebooks: `launch` one, or look at one that was launched by `load_sweep`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import paths
+from orchestrator.errors import InputError
+from orchestrator.notification import notifying
+from orchestrator.spec import SweepSpec, load, text_of
+from orchestrator.sweep import Settings
+from orchestrator.sweep import launch as run
+from orchestrator.terminal.consoles import stdout, warn
+from orchestrator.terminal.display import display_for
+from orchestrator.trackers import Store
+from orchestrator.workspace import is_live
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from orchestrator.samplers.dashboard import Study
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep in a store; all that it shows is what the store has at that moment."""
+
+    name: str
+    uri: str
+
+    @property
+    def trials(self) -> "DataFrame":
+        """A row for each trial, by its label: parameters, outcome, metrics, seconds of training, remark, run_id.
+
+        A metric that has the name of a parameter is called `metrics.NAME`.
+        """
+        from pandas import DataFrame
+
+        rows = []
+        for record in Store(self.uri).records(self.name):
+            metrics = {f"metrics.{k}" if k in record.params else k: value for k, value in record.metrics.items()}
+            ended = {"seconds": record.seconds, "remark": record.remark, "run_id": record.run_id}
+            outcome = None if record.outcome is None else str(record.outcome)
+            rows.append({"trial": record.label, **record.params, "outcome": outcome, **metrics, **ended})
+        return DataFrame(rows, columns=None if rows else ["trial"]).set_index("trial")
+
+    @property
+    def study(self) -> "Study":
+        """The trials as a study of Optuna's, in memory, for its plots and importances."""
+        from orchestrator.samplers.dashboard import study
+
+        reader = Store(self.uri)
+        return study(self._spec(reader), reader.records(self.name))
+
+    def report(self, out: str | Path | None = None) -> Path:
+        """Write the report of all trials into a folder, or into reports/ and the sweep's name; returns its page.
+
+        Raises:
+            InputError: it cannot be written there.
+        """
+        from orchestrator.report.files import folder_for, write
+        from orchestrator.report.sections import section
+
+        reader = Store(self.uri)
+        shown = section(reader, self._spec(reader), self.name, every=True, is_live=is_live(self.uri, self.name))
+        return write([shown], folder_for([self.name]) if out is None else Path(out)).page
+
+    def _spec(self, reader: Store) -> SweepSpec:
+        """The sweep's file as its last launch had it."""
+        return load(Path(reader.asked(self.name).file), text=reader.sweep_file(self.name))
+
+
+def launch(
+    sweep: str | Path | SweepSpec,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    tracking_uri: str | None = None,
+    executor: str = "process",
+    workers: int | None = None,
+    trial_timeout: float | None = None,
+    quiet: bool = False,
+) -> Sweep:
+    """Run a sweep to its end, or go on with it, as the command does.
+
+    Args:
+        sweep: its YAML file, or what `orchestrator.spec.load` has made of one.
+        overrides: parameters of a file, set to constants.
+        tracking_uri: of the store; default as the command's.
+        executor: process or inline.
+        workers: trials at the same time; default from the cores and GPUs of the machine.
+        trial_timeout: seconds after which a trial is killed.
+        quiet: whether to print nothing.
+
+    Raises:
+        InputError: the file or an argument is wrong, data are missing, or another launch of the sweep is running.
+        SweepError: the sweep cannot go on.
+        KeyboardInterrupt: it was interrupted; launched again, it goes on.
+    """
+    if isinstance(sweep, SweepSpec):
+        if overrides:
+            raise InputError("overrides go with a file; load it with them")
+        spec = sweep
+    else:
+        spec = load(Path(sweep), [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()])
+    for warning in spec.warnings:
+        warn(warning)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout)
+    display = display_for(spec, stdout(), quiet)
+    with notifying(spec, settings.uri, display.course) as end:
+        launched = run(spec, settings, display)
+        end.exit_status = launched.exit_status
+    if launched.interrupted:
+        raise KeyboardInterrupt
+    return Sweep(spec.name, settings.uri)
+
+
+def load_sweep(name: str, tracking_uri: str | None = None) -> Sweep:
+    """A sweep that the store has.
+
+    Raises:
+        InputError: there is no store, or no such sweep in it.
+    """
+    uri = paths.tracking_uri(tracking_uri)
+    names = Store(uri).sweeps() if paths.exists(uri) else []
+    if name not in names:
+        raise InputError(f"the store {paths.redacted(uri)} has no sweep {name}; it has {', '.join(names) or 'none'}")
+    return Sweep(name, uri)

@@ -1,0 +1,1 @@
+"""What the command `sweep` does: a module for each call, and what they share."""

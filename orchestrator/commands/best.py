@@ -1,0 +1,57 @@
+"""`sweep best`."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator import paths
+from orchestrator.commands import again
+from orchestrator.commands.lookup import store, wanted
+from orchestrator.commands.options import Sweep, TrackingUri
+from orchestrator.errors import InputError
+from orchestrator.terminal.consoles import stdout
+
+if TYPE_CHECKING:
+    from orchestrator.trial import Params
+
+
+def best(
+    sweep: Sweep,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Show a sweep's best configuration, with its interval over seeds, and the command that runs it again.
+
+    Of several metrics, show their Pareto front.
+    """
+    from orchestrator.expansion import label, varying
+    from orchestrator.ranking import front, ranking, standings
+    from orchestrator.search_space import overrides
+    from orchestrator.spec import load
+    from orchestrator.spec.objective import by_names
+    from orchestrator.terminal.tables import print_best, print_front
+
+    uri = paths.tracking_uri(tracking_uri)
+    reader = store(uri)
+    name = wanted(sweep, reader.sweeps())
+    asked = reader.asked(name)
+    records = reader.records(name)
+    ranked = ranking(standings(records, asked.objectives), asked.objectives)
+    if not ranked:
+        raise InputError(f"no trial of {name} has completed with a value of {by_names(asked.objectives)}")
+    names = [name for name in varying([record.params for record in records]) if name != "seed"]
+    file = os.path.relpath(asked.file)
+    spec = load(Path(file))
+
+    def named(params: "Params") -> str:
+        return label(params, spec.conditions.active(names, params)) or "the only one"
+
+    def command(params: "Params") -> str:
+        sets = [f"--set={setting}" for setting in overrides(spec, params)]
+        return f"{again.command()} launch {shlex.join([file, *sets])}{again.uri_option(tracking_uri)}"
+
+    if len(asked.objectives) == 1:
+        print_best(stdout(), asked.objectives[0], ranked, named, command(ranked[0].params))
+        return
+    best = front(ranked, asked.objectives)
+    print_front(stdout(), asked.objectives, best, len(ranked), named, [command(one.params) for one in best])

@@ -1,0 +1,30 @@
+"""`sweep dashboard`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator import paths
+from orchestrator.commands.lookup import is_file, store, wanted
+from orchestrator.commands.options import Sweep, TrackingUri
+from orchestrator.errors import InputError
+
+
+def dashboard(
+    sweep: Sweep,
+    tracking_uri: TrackingUri = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8080,
+) -> None:
+    """Open optuna-dashboard on a sweep, on 127.0.0.1; it follows while the sweep runs."""
+    from orchestrator.samplers.dashboard import serve
+    from orchestrator.spec import load
+
+    reader = store(paths.tracking_uri(tracking_uri))
+    name = wanted(sweep, reader.sweeps())
+    spec = load(Path(sweep) if is_file(sweep) else Path(reader.asked(name).file))
+    typer.echo(f"optuna-dashboard: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    try:
+        serve(spec, lambda: reader.records(name), port)
+    except OSError as error:
+        raise InputError(f"--port {port}: {error.strerror}; take another") from error

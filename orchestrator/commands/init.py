@@ -1,0 +1,59 @@
+"""`sweep init`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.errors import InputError
+
+
+def _shipped(incomplete: str) -> list[str]:
+    from orchestrator.template import shipped
+
+    return [name for name in shipped() if name.startswith(incomplete)]
+
+
+def init(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The file to write.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME", help="Copy a sweep that is shipped.", autocompletion=_shipped),
+    ] = None,
+) -> None:
+    """Write a sweep file to start from, in which comments explain all keys: ask what is to vary, or copy one."""
+    from orchestrator import trial_function
+    from orchestrator.commands.questions import ask
+    from orchestrator.expansion import expand
+    from orchestrator.schema import text as schema_text
+    from orchestrator.spec import load
+    from orchestrator.spec.form import DEFAULT_TRIAL, LISTED
+    from orchestrator.template import SCHEMA_FILE, composed, copied
+
+    path = file or Path(f"{Path(source).stem if source else 'sweep'}.yaml")
+    if path.exists():
+        raise InputError(f"{path}: is there already, and stays as it is; name another file")
+    known = trial_function.find(DEFAULT_TRIAL).parameters
+    if source is not None:
+        text = copied(source, path.stem, known)
+    elif sys.stdin.isatty():
+        text = composed(*ask(known), known)
+    else:
+        raise InputError("init asks questions, and nobody is here to answer; copy a sweep, as by --from report/var")
+    _write(path, text)
+    schema = path.with_name(SCHEMA_FILE)
+    if not schema.exists():
+        _write(schema, schema_text())
+    spec = load(path)
+    if spec.method in LISTED and (invalid := expand(spec).invalid):
+        raise InputError(*invalid)
+    typer.echo(f"{path} is written; `sweep plan {path}` shows its trials, `sweep launch {path}` runs them")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with path.open("x") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error

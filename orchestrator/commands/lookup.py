@@ -1,0 +1,61 @@
+"""What a FILE or NAME means, and the store that it is looked up in."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from orchestrator import paths
+from orchestrator.errors import InputError
+
+if TYPE_CHECKING:
+    from orchestrator.trackers import Store
+
+
+def store(uri: str) -> "Store":
+    """The read side of the store.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not paths.exists(uri):
+        raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
+    from orchestrator.trackers import Store
+
+    return Store(uri)
+
+
+def wanted(sweep: str, names: Sequence[str]) -> str:
+    """The name of the sweep that is meant, which has to be one of these.
+
+    Raises:
+        InputError: it is none of them.
+    """
+    name = name_of(sweep)
+    if name not in names:
+        raise InputError(f"the store has no sweep {name}; it has {', '.join(names) or 'none'}")
+    return name
+
+
+def known(context: typer.Context, incomplete: str) -> list[str]:
+    """The names of sweeps that begin so, for a shell that completes: it cannot wait for MLflow.
+
+    Where there are none, the shell offers files.
+    """
+    folder = paths.work_folder(paths.tracking_uri(context.params.get("tracking_uri")))
+    return sorted(path.name for path in folder.glob("*/") if path.name.startswith(incomplete))
+
+
+def name_of(sweep: str) -> str:
+    """The sweep that a FILE or NAME means."""
+    if is_file(sweep):
+        from orchestrator.spec import load
+
+        return load(Path(sweep)).name
+    return sweep
+
+
+def is_file(sweep: str) -> bool:
+    """Whether a FILE is meant, rather than a NAME."""
+    return sweep.endswith((".yaml", ".yml")) or Path(sweep).is_file()

@@ -1,0 +1,39 @@
+"""Arguments and options that several calls take."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.lookup import known
+from orchestrator.errors import InputError
+
+Sweep = Annotated[
+    str,
+    typer.Argument(metavar="FILE or NAME", help="A sweep's YAML file, or its name in the store.", autocompletion=known),
+]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The sweep's YAML file.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter to a constant.")]
+DataDir = Annotated[
+    Path | None, typer.Option(envvar="SWEEP_DATA_DIR", help="Where data lie, or are downloaded to. Default: ./data.")
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's paths. Default: SQLite under ./mlruns/."),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Trials at the same time. Default: from the cores and GPUs of the machine.")
+]
+
+
+def use_data(data_dir: Path | None) -> None:
+    """Have trial functions look for data there.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if data_dir is not None:
+        if not data_dir.is_dir():
+            raise InputError(f"--data-dir {data_dir}: there is no such folder")
+        os.environ["SWEEP_DATA_DIR"] = str(data_dir.absolute())

@@ -1,0 +1,124 @@
+"""The questions of `sweep init`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import typer
+
+from orchestrator.spec import nearest
+from orchestrator.spec.domains import domain_of
+from orchestrator.spec.form import BOUNDARY, RangeForm
+from orchestrator.spec.source import scalar
+from orchestrator.template import Parameters, explained
+from orchestrator.trial_function import Parameter
+
+AROUND = (2.0, 1.0, 0.5)  # times the default: the values that are suggested
+METRICS = {"val_ssim": "maximize", "val_mse": "minimize", "val_nll": "minimize"}
+SEARCHES = ("tpe", "gp", "cmaes", "qmc", "random")
+TRIALS = 40  # that are suggested where trials are drawn
+WIDE = 10  # the ratio of a range's ends from which on it is logarithmic
+
+T = TypeVar("T")
+
+
+def ask(known: Parameters) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys and the parameters of a new sweep file.
+
+    Raises:
+        typer.Abort: whoever is asked has had enough.
+    """
+    typer.echo("The parameters, and their defaults:")
+    for name, parameter in known.items():
+        typer.echo(f"  {name}: {parameter.default}  {explained(parameter)}")
+    names = _ask("What is to vary, separated by commas", "var", lambda text: _names(text, known))
+    parameters = {
+        name: _ask(
+            f"{name}: values separated by commas, or MIN..MAX",
+            _suggested(known[name]),
+            partial(_domain, parameter=known[name]),
+        )
+        for name in names
+    }
+    ranges = [domain for domain in parameters.values() if "min" in domain]
+    methods = ["grid", *SEARCHES] if not ranges else list(SEARCHES)
+    methods += [BOUNDARY] * (len(ranges) == 1 and len(parameters) <= 2)
+    keys: dict[str, Any] = {"method": _choose("method", methods, "tpe" if ranges else "grid")}
+    if keys["method"] != "grid":
+        keys["run_cap"] = _ask("Trials in all", str(TRIALS), _count)
+    if keys["method"] != BOUNDARY:
+        name = _choose("metric", list(METRICS), "val_ssim")
+        keys["metric"] = {"name": name, "goal": METRICS[name]}
+        seeds = _ask("Seeds for each configuration", "1", _count)
+        keys |= {"seeds": list(range(seeds))} if seeds > 1 and "seed" not in names else {}
+    for name in ("dataset", "epochs"):
+        if name not in names:
+            default = str(known[name].default)
+            parameters[name] = _ask(name.capitalize(), default, partial(_value, parameter=known[name]))
+    return keys, parameters
+
+
+def _ask(question: str, suggested: str, answer: Callable[[str], T]) -> T:
+    """An answer; the question is asked again until there is one."""
+
+    def understood(text: str) -> T:
+        try:
+            return answer(text.strip())
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    found: T = typer.prompt(question, default=suggested, value_proc=understood)
+    return found
+
+
+def _choose(what: str, among: Sequence[str], suggested: str) -> str:
+    def chosen(text: str) -> str:
+        if text not in among:
+            raise ValueError(nearest(text, among))
+        return text
+
+    return _ask(f"{what.capitalize()} ({', '.join(among)})", suggested, chosen)
+
+
+def _names(text: str, known: Mapping[str, Parameter]) -> list[str]:
+    names = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no parameter {name}; {nearest(name, known)}")
+    return names
+
+
+def _domain(text: str, parameter: Parameter) -> dict[str, Any]:
+    if ".." not in text:
+        return {"values": list(dict.fromkeys(_value(part, parameter) for part in text.split(",")))}
+    if not parameter.is_number:
+        raise ValueError("a range is for numbers; name the values")
+    low, high = (_value(part, parameter) for part in text.split("..", 1))
+    form: dict[str, Any] = {"min": low, "max": high}
+    if low > 0 and high >= WIDE * low:
+        form["distribution"] = "log_uniform_values"
+    domain_of(RangeForm.model_validate(form), parameter)
+    return form
+
+
+def _value(text: str, parameter: Parameter) -> Any:
+    return parameter.validate(scalar(text.strip()))
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise ValueError("a whole number above 0")
+    return int(text)
+
+
+def _suggested(parameter: Parameter) -> str:
+    if "enum" in parameter.schema:
+        return ", ".join(map(str, parameter.schema["enum"]))
+    if not parameter.is_number or not parameter.default:
+        return str(parameter.default)
+    return ", ".join(f"{_around(parameter, times):g}" for times in AROUND)
+
+
+def _around(parameter: Parameter, times: float) -> float:
+    value: float = parameter.default * times
+    return max(1, round(value)) if parameter.is_integer else value

@@ -1,0 +1,56 @@
+"""`sweep report`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator import paths
+from orchestrator.commands.lookup import is_file, known, name_of, store, wanted
+from orchestrator.commands.options import TrackingUri
+
+if TYPE_CHECKING:
+    from orchestrator.spec import SweepSpec
+    from orchestrator.trackers import Store
+
+
+def report(
+    sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME ...", autocompletion=known)],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: reports/ and the sweep's name.")] = None,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Write the report of one or several sweeps: an HTML page that needs no network, Markdown, and CSV.
+
+    Of a FILE it shows the trials that the file asks for, of a NAME those that the store has.
+    """
+    uri = paths.tracking_uri(tracking_uri)
+    reader = store(uri)
+    names = reader.sweeps()
+    asked = dict.fromkeys(sweeps)
+    if all(is_file(sweep) and name_of(sweep) not in names for sweep in asked):
+        wanted(sweeps[0], names)
+
+    from orchestrator.report.files import folder_for, write
+    from orchestrator.report.sections import section
+    from orchestrator.workspace import is_live
+
+    sections = [
+        section(reader, spec, name, every=not is_file(sweep), is_live=is_live(uri, name))
+        for sweep in asked
+        for name, spec in [_reported(reader, sweep, names)]
+    ]
+    files = write(sections, out or folder_for([section.name for section in sections]))
+    for path in (files.page, files.markdown, files.table):
+        typer.echo(path)
+
+
+def _reported(reader: "Store", sweep: str, names: Sequence[str]) -> tuple[str, "SweepSpec"]:
+    """The name of a sweep that is to be reported, and its file: as it is, or as the last launch had it."""
+    from orchestrator.spec import load
+
+    if is_file(sweep):
+        spec = load(Path(sweep))
+        return spec.name, spec
+    name = wanted(sweep, names)
+    return name, load(Path(reader.asked(name).file), text=reader.sweep_file(name))

@@ -1,0 +1,42 @@
+"""`sweep status`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator import paths
+from orchestrator.commands.lookup import known, store, wanted
+from orchestrator.commands.options import TrackingUri
+from orchestrator.terminal.consoles import stdout
+
+if TYPE_CHECKING:
+    from orchestrator.status import Status
+
+
+def status(
+    sweep: Annotated[
+        str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: every sweep.", autocompletion=known)
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep it current, until Ctrl-C.")] = False,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Show how far a sweep is: trials by outcome, the best so far, what runs now and the time left."""
+    from orchestrator.terminal.tables import print_status
+    from orchestrator.terminal.watch import watch as keep_current
+    from orchestrator.trackers import Follower
+    from orchestrator.workspace import is_live
+
+    uri = paths.tracking_uri(tracking_uri)
+    reader = store(uri)
+    name = None if sweep is None else wanted(sweep, reader.sweeps())
+    followers: dict[str, Follower] = {}
+
+    def look() -> Sequence["Status"]:
+        for one in reader.sweeps() if name is None else [name]:
+            followers.setdefault(one, Follower(reader, one))
+        return [follower.status(is_live(uri, one)) for one, follower in followers.items()]
+
+    if watch:
+        keep_current(stdout(), look)
+    print_status(stdout(), look())

@@ -1,0 +1,98 @@
+"""What a sweep file names, as Optuna's pruners; and their verdicts in words, which Optuna leaves out."""
+
+import warnings
+
+import numpy as np
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import (
+    BasePruner,
+    MedianPruner,
+    PatientPruner,
+    PercentilePruner,
+    SuccessiveHalvingPruner,
+    WilcoxonPruner,
+)
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from orchestrator.pruners.hyperband import HyperbandPruner
+from orchestrator.spec import form
+
+
+def pruner(rule: form.Pruner) -> BasePruner:
+    """Optuna's pruner of a file's `early_terminate`; steps are epochs, from 1 on, or seeds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return _pruner(rule)
+
+
+def _pruner(rule: form.Pruner) -> BasePruner:
+    match rule:
+        case form.Hyperband():
+            return HyperbandPruner(rule.brackets, rule.eta, rule.strict)
+        case form.Median():
+            return MedianPruner(
+                rule.n_startup_trials, rule.n_warmup_steps, rule.interval_steps, n_min_trials=rule.n_min_trials
+            )
+        case form.Percentile():
+            return PercentilePruner(
+                rule.percentile,
+                rule.n_startup_trials,
+                rule.n_warmup_steps,
+                rule.interval_steps,
+                n_min_trials=rule.n_min_trials,
+            )
+        case form.SuccessiveHalving():
+            return SuccessiveHalvingPruner(
+                rule.min_resource, rule.reduction_factor, rule.min_early_stopping_rate, rule.bootstrap_count
+            )
+        case form.Patient():
+            wrapped = _pruner(rule.wrapped_pruner) if rule.wrapped_pruner else None
+            return PatientPruner(wrapped, rule.patience, rule.min_delta)
+        case form.Wilcoxon():
+            return WilcoxonPruner(p_threshold=rule.p_threshold, n_startup_steps=rule.n_startup_steps)
+    raise TypeError(rule.type)
+
+
+def keeps_state(rule: form.Pruner) -> bool:
+    """Whether Optuna's pruner keeps in the study, with each trial, what it saw when it judged it."""
+    return isinstance(rule, form.SuccessiveHalving) or (
+        isinstance(rule, form.Patient) and isinstance(rule.wrapped_pruner, form.SuccessiveHalving)
+    )
+
+
+def why(rule: form.Pruner, metric: str, study: Study, trial: FrozenTrial) -> str:
+    """Why a trial was pruned: what it had come to, and what that was held against."""
+    curve, epoch = trial.intermediate_values, trial.last_step
+    better, worse = (max, "below") if study.direction is StudyDirection.MAXIMIZE else (min, "above")
+    best, last = better(curve.values()), f"{metric} {curve[epoch or 0]:.5g} at epoch {epoch}"
+    by_then = f"{metric} {best:.5g} by epoch {epoch}"
+    match rule:
+        case form.Hyperband():
+            judge = HyperbandPruner(rule.brackets, rule.eta, rule.strict)
+            bound, count = judge.threshold(study, trial)
+            judged = last if rule.strict else by_then
+            told = f"{judged} is {worse} {bound:.5g}, the best 1/{rule.eta:g} of {count} trials"
+        case form.Median() | form.Percentile():
+            share = rule.percentile if isinstance(rule, form.Percentile) else 50.0
+            bound, count = _percentile(study, epoch or 0, share)
+            name = f"the best {share:g}%" if isinstance(rule, form.Percentile) else "the median"
+            told = f"{by_then} is {worse} {bound:.5g}, {name} of {count} trials"
+        case form.SuccessiveHalving():
+            told = f"{last} is not among the best 1/{rule.reduction_factor} of the trials that came there"
+        case form.Patient():
+            since = next(step for step, value in curve.items() if value == best)
+            told = f"{metric} got no better than {best:.5g} since epoch {since}"
+            if rule.wrapped_pruner:
+                told += f"; {why(rule.wrapped_pruner, metric, study, trial)}"
+        case _:
+            raise TypeError(rule.type)
+    return f"{rule.type}: {told}"
+
+
+def _percentile(study: Study, epoch: int, share: float) -> tuple[float, int]:
+    """What the best `share` percent of the completed trials have at an epoch, and how many have come there."""
+    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    values = [trial.intermediate_values[epoch] for trial in completed if epoch in trial.intermediate_values]
+    kept = 100 - share if study.direction is StudyDirection.MAXIMIZE else share
+    return float(np.percentile(values, kept)), len(values)

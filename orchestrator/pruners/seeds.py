@@ -1,0 +1,81 @@
+"""Configurations over their seeds: one that is worse than the best on the same seeds gets no more of them."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from statistics import fmean
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.trial import create_trial
+
+from orchestrator.errors import InputError
+from orchestrator.events import Event, Finished
+from orchestrator.observation import Observation
+from orchestrator.pruners import rules
+from orchestrator.spec import SweepSpec, form
+from orchestrator.trial import Outcome, Trial
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class SeedPruner:
+    """Optuna's Wilcoxon pruner: its trials are our configurations, its steps their seeds.
+
+    A trial is judged before it begins, by the seeds of its configuration that have completed; one that has begun goes
+    on to its end.
+    """
+
+    judges_epochs = False
+
+    def __init__(self, spec: SweepSpec, rule: form.Wilcoxon) -> None:
+        self.spec, self.rule = spec, rule
+        self.metric = spec.pruned_by
+        self._pruner = rules.pruner(rule)
+        self._told: dict[str, list[Event]] = {}  # by trial_key, of those that have begun
+        self._results: dict[str, dict[int, float]] = defaultdict(dict)  # by config_key and seed
+        self._exploded: set[str] = set()  # configurations of which a seed did
+
+    def tell(self, trial: Trial, event: Event) -> None:
+        self._told.setdefault(trial.trial_key, []).append(event)
+        if not isinstance(event, Finished):
+            return
+        values = Observation.of_events([self.metric], self._told.pop(trial.trial_key)).values
+        if event.outcome is Outcome.EXPLODED:
+            self._exploded.add(trial.config_key)
+        if event.outcome is not Outcome.COMPLETED:
+            return
+        if values is None:
+            what = f"{trial.label} has told no {self.metric.name}"
+            raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), what))
+        (self._results[trial.config_key][trial.params["seed"]],) = values
+
+    def judge(self, trial: Trial) -> str | None:
+        own = self._results.get(trial.config_key)
+        if not own or trial.trial_key in self._told:
+            return None
+        best = self._best(own.keys())  # the configuration itself, perhaps
+        if best is None:
+            return None
+        study = optuna.create_study(sampler=RandomSampler(), pruner=self._pruner, direction=self.metric.goal)
+        study.add_trial(create_trial(value=fmean(best.values()), intermediate_values=dict(best)))
+        run = study.ask()
+        for seed, value in own.items():
+            run.report(value, seed)
+        if not run.should_prune():
+            return None
+        worse = "below" if self.metric.goal == "maximize" else "above"
+        return (
+            f"{self.rule.type}: {self.metric.name} {fmean(own.values()):.5g} over {len(own)} seeds is {worse} "
+            f"{fmean(best.values()):.5g} of the best configuration on the same seeds (p < {self.rule.p_threshold:g})"
+        )
+
+    def _best(self, seeds: AbstractSet[int]) -> Mapping[int, float] | None:
+        """What the configuration that is best on these seeds has on them, of those that have not exploded."""
+        rivals = [
+            {seed: results[seed] for seed in seeds}
+            for key, results in self._results.items()
+            if key not in self._exploded and seeds <= results.keys()
+        ]
+        best = max if self.metric.goal == "maximize" else min
+        return best(rivals, key=lambda results: fmean(results.values()), default=None)

@@ -1,0 +1,101 @@
+"""Pictures that runs left, made small: the images of a grid are read back from it, pixel for pixel."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+COLUMNS = 10  # of a picture that the VAE leaves
+SIDE = 28  # pixels of an image
+WHITE = 250
+SQUARE = 0.03  # by how much the sides of an image, as it is drawn, may differ
+WIDEST = 800  # pixels of a picture that is kept as it is
+QUALITY = 82
+
+Images = NDArray[np.uint8]  # (rows, COLUMNS, SIDE, SIDE)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as WebP, and what it shows."""
+
+    content: bytes
+    width: int  # pixels
+    height: int
+    text: str
+    caption: str
+    is_pixels: bool = False  # few large ones, to be shown with sharp edges
+
+    @property
+    def uri(self) -> str:
+        """The picture itself, as a link."""
+        return f"data:image/webp;base64,{base64.b64encode(self.content).decode()}"
+
+
+def images(picture: bytes) -> Images | None:
+    """The grey images that a figure of the VAE shows in rows of ten, or None of any other picture."""
+    opened = _opened(picture)
+    if opened is None:
+        return None
+    grey = np.asarray(opened.convert("L"))
+    dark = grey < WHITE
+    lines = np.flatnonzero(dark.mean(axis=1) > 0.5)
+    if not len(lines):
+        return None
+    top, bottom = int(lines[0]), int(lines[-1]) + 1
+    columns = np.flatnonzero(dark[top:bottom].mean(axis=0) > 0.5)
+    if not len(columns):
+        return None
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    side = (right - left) / COLUMNS
+    rows = round((bottom - top) / side)
+    if rows == 0 or abs((bottom - top) / rows / side - 1) > SQUARE:
+        return None
+    at_rows = top + (np.arange(rows * SIDE) + 0.5) * (bottom - top) / (rows * SIDE)
+    at_columns = left + (np.arange(COLUMNS * SIDE) + 0.5) * (right - left) / (COLUMNS * SIDE)
+    pixels: Images = grey[np.ix_(at_rows.astype(int), at_columns.astype(int))]
+    return pixels.reshape(rows, SIDE, COLUMNS, SIDE).transpose(0, 2, 1, 3)
+
+
+def strip(rows: Images, text: str, caption: str) -> Picture:
+    """Rows of images as one picture, pixel for pixel."""
+    count = len(rows)
+    pixels = rows.transpose(0, 2, 1, 3).reshape(count * SIDE, COLUMNS * SIDE)
+    content = _encoded(Image.fromarray(pixels), lossless=True)
+    return Picture(content, COLUMNS * SIDE, count * SIDE, text, caption, is_pixels=True)
+
+
+def whole(picture: bytes, text: str, caption: str) -> Picture | None:
+    """A picture as it is, no wider than need be; None of what is none."""
+    opened = _opened(picture)
+    if opened is None:
+        return None
+    small = opened.convert("RGBA")
+    ground = Image.new("RGBA", small.size, "white")
+    small = Image.alpha_composite(ground, small).convert("RGB")
+    if small.width > WIDEST:
+        small = small.resize((WIDEST, max(1, round(small.height * WIDEST / small.width))), Image.Resampling.LANCZOS)
+    return Picture(_encoded(small, lossless=False), small.width, small.height, text, caption)
+
+
+def same(one: Images, other: Images) -> bool:
+    """Whether two rows of images show the same, rounding of their drawing aside."""
+    return one.shape == other.shape and bool(np.abs(one.astype(int) - other.astype(int)).max() <= 2)
+
+
+def _opened(picture: bytes) -> Image.Image | None:
+    try:
+        opened = Image.open(io.BytesIO(picture))
+        opened.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return opened
+
+
+def _encoded(image: Image.Image, lossless: bool) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "WEBP", lossless=lossless, quality=100 if lossless else QUALITY, method=4)
+    return out.getvalue()

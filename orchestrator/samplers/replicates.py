@@ -1,0 +1,174 @@
+"""Further seeds for what another sampler has proposed, where seeds do not tell a configuration from the best one."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.expansion import label
+from orchestrator.observation import Observation
+from orchestrator.ranking import Interval
+from orchestrator.record import Record
+from orchestrator.spec import SweepSpec
+from orchestrator.spec.form import LISTED, MOST_TRIALS, Replicates
+from orchestrator.trial import Outcome, Params, Proposal, Trial
+
+if TYPE_CHECKING:
+    from orchestrator.samplers import Sampler
+
+
+@dataclass
+class Configuration:
+    """A configuration's trials that have been asked for, and what they came to."""
+
+    config_key: str
+    sign: int  # of the objective
+    trials: list[Trial] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)  # of the seeds that completed
+    interval: Interval | None = None  # of their mean
+    rank: tuple[float, str] = (0.0, "")  # the better, the less
+    is_pruned: bool = False  # a seed of it was: then it is not the best, and no rival of it
+    following: Params | None = None  # those of the next seed, if it may have one
+
+    def take(self, observation: Observation) -> None:
+        """Take in how one of the trials ended."""
+        self.is_pruned = self.is_pruned or observation.outcome is Outcome.PRUNED
+        if observation.outcome is Outcome.COMPLETED and observation.values is not None:
+            self.values.append(observation.values[0])
+            self.interval = Interval.of(self.values)
+            self.rank = -self.sign * self.interval.mean, self.config_key
+
+    def overlaps(self, other: "Configuration") -> bool:
+        """Whether seeds do not tell the two apart."""
+        return bool(self.interval and other.interval and self.interval.overlaps(other.interval))
+
+
+class ReplicatingSampler:
+    """Has another sampler propose, then adds seeds to the best configuration and to those that overlap its interval.
+
+    Each gets one more at a time, those with the fewest first, until none overlaps or all have as many as they may.
+    Which is next hangs on what is known, not on how it came to be known: so a launch goes on where another was cut off.
+    """
+
+    learns = True
+
+    def __init__(self, spec: SweepSpec, inner: "Sampler", replicates: Replicates) -> None:
+        self.spec, self.inner, self.most = spec, inner, replicates.max
+        (self._objective,) = spec.objectives
+        self._further: dict[str, Trial] = {}  # by trial_key
+        self._configurations: dict[str, Configuration] = {}  # by config_key
+        self._waiting: deque[Trial] = deque()
+        self._running: dict[str, Trial] = {}  # asked for, and not told of yet; by trial_key
+        self._history: Mapping[str, Record] = {}
+
+    @property
+    def total(self) -> int:
+        trials, cap = self.trials, self.spec.run_cap or MOST_TRIALS
+        if self.spec.method in LISTED:
+            seeds = Counter(trial.config_key for trial in trials)
+            cap = min(cap, sum(max(count, self.most) for count in seeds.values()))
+        return max(len(trials), cap)
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        return [*self.inner.trials, *self._further.values()]
+
+    @property
+    def has_more(self) -> bool:
+        if self._waiting or self.inner.has_more:
+            return True
+        return self._has_room and bool(self._running or self._due)
+
+    def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
+        begun = list(begun)
+        self._history = history
+        self.inner.replay(history, begun)
+        for trial in self.inner.trials:
+            self._take_known(trial)
+        for trial in self._begun_before(history.values(), begun):
+            self._further[trial.trial_key] = trial
+            if not self._take_known(trial):
+                self._waiting.append(trial)
+
+    def ask(self) -> Trial | None:
+        trial = self.inner.ask() or (self._waiting.popleft() if self._waiting else self._next_seed())
+        if trial is not None:
+            self._running[trial.trial_key] = trial
+            self._begin(trial)
+        return trial
+
+    def tell(self, trial: Trial, observation: Observation) -> None:
+        self._running.pop(trial.trial_key, None)
+        self._configurations[trial.config_key].take(observation)
+        if trial.trial_key not in self._further:
+            self.inner.tell(trial, observation)
+
+    def examples(self) -> Sequence[Params]:
+        return self.inner.examples()
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self.inner.trials) + len(self._further) < (self.spec.run_cap or MOST_TRIALS)
+
+    def _next_seed(self) -> Trial | None:
+        """The next trial that is due. What is known of it already is taken in instead."""
+        while self._has_room and self._running.keys() <= self._further.keys() and (due := self._due):
+            trial = self._following(due)
+            self._further[trial.trial_key] = trial
+            if not self._take_known(trial):
+                return trial
+        return None
+
+    @property
+    def _due(self) -> Configuration | None:
+        """Of the best configuration and those that seeds do not tell from it, the one that is to have one more now."""
+        standing = [one for one in self._configurations.values() if one.interval and not one.is_pruned]
+        best = min(standing, key=lambda one: one.rank, default=None)
+        near = [one for one in standing if best and one.overlaps(best)]
+        if len(near) < 2:
+            return None
+        running = {trial.config_key for trial in self._running.values()}
+        may = (one for one in near if one.following and one.config_key not in running)
+        return min(may, key=lambda one: (len(one.trials), one.rank), default=None)
+
+    def _begun_before(self, records: Iterable[Record], begun: Iterable[Trial]) -> list[Trial]:
+        """The further seeds of earlier launches, in their order."""
+        keys = {trial.trial_key for trial in self.inner.trials}
+        config_keys = {trial.config_key for trial in self.inner.trials}
+        function = self.spec.function
+        found: dict[str, tuple[int, Trial]] = {}
+        every: list[Trial | Record] = [*begun, *records]
+        for one in every:
+            if one.proposal and one.proposal.replicate is not None and one.trial_key not in keys:
+                trial = Trial(function.name, function.version, one.params, one.label, one.proposal)
+                if trial.trial_key == one.trial_key and trial.config_key in config_keys:
+                    found[trial.trial_key] = one.proposal.replicate, trial
+        return [trial for _, trial in sorted(found.values(), key=lambda each: each[0])]
+
+    def _take_known(self, trial: Trial) -> bool:
+        """Take in what the store has of a trial, if that is a result."""
+        record = self._history.get(trial.trial_key)
+        observation = Observation.of_record(self.spec.objectives, record) if record else None
+        if observation is not None:
+            self._begin(trial).take(observation)
+        return observation is not None
+
+    def _begin(self, trial: Trial) -> Configuration:
+        key = trial.config_key
+        one = self._configurations.setdefault(key, Configuration(key, self._objective.sign))
+        one.trials.append(trial)
+        seed = 1 + max([*self.spec.seeds, *(each.params["seed"] for each in one.trials)])
+        one.following = None
+        with suppress(ValueError):  # beyond the seeds that there are
+            if len(one.trials) < self.most:
+                one.following = self.spec.function.resolve({**trial.params, "seed": seed})
+        return one
+
+    def _following(self, one: Configuration) -> Trial:
+        """The trial of a configuration's next seed."""
+        first, params = one.trials[0], one.following or {}
+        names = [name for name in params if name in self.spec.varying or name == "seed"]
+        named = label(params, self.spec.conditions.active(names, params))
+        proposal = Proposal(first.proposal.number if first.proposal else -1, replicate=len(self._further))
+        return Trial(first.function, first.version, params, named, proposal)

@@ -1,0 +1,59 @@
+"""Parameters that are varied only where others have certain values; elsewhere they have their defaults."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.trial import Params
+
+Wanted = Mapping[str, tuple[Any, ...]]  # by parameter, the values of which it has to have one
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions of a sweep file. Each comes after those of the parameters that it names."""
+
+    wanted: Mapping[str, Wanted] = field(default_factory=dict)  # by the parameter that is varied where they hold
+    defaults: Params = field(default_factory=dict)  # of all parameters
+
+    def holds(self, name: str, values: Params) -> bool:
+        """Whether a parameter is varied where others have these values; what is not given has its default."""
+        if name not in self.wanted:
+            return True
+        told = {**self.defaults, **values}
+        return all(repr(told.get(other)) in map(repr, among) for other, among in self.wanted[name].items())
+
+    def active(self, names: Iterable[str], params: Params) -> list[str]:
+        """Those of some parameters that are varied where all have these values."""
+        return [name for name in names if self.holds(name, params)]
+
+    def kept(self, values: Params) -> dict[str, Any]:
+        """The values without those of parameters that are not varied where the others have theirs."""
+        kept = dict(values)
+        for name in self.wanted:
+            if not self.holds(name, kept):
+                kept.pop(name, None)
+        return kept
+
+
+def in_order(wanted: Mapping[str, Wanted]) -> list[str]:
+    """The parameters that have conditions, each after those that its own names.
+
+    Raises:
+        ValueError: that cannot be, since conditions come back to themselves; the message says along which parameters.
+    """
+    found: list[str] = []
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in found:
+            return
+        if name in path:
+            raise ValueError(" when ".join([*path[path.index(name) :], name]))
+        for other in wanted.get(name, {}):
+            visit(other, (*path, name))
+        if name in wanted:
+            found.append(name)
+
+    for name in wanted:
+        visit(name, ())
+    return found

@@ -1,0 +1,147 @@
+"""How far a sweep is, in lines that fit a screen, however narrow or low it is."""
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from orchestrator.durations import duration
+from orchestrator.status import Running, Status
+from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
+from orchestrator.trial import Outcome
+
+COLUMNS = ("trial", "epoch", "step", "loss", "curve", "rate", "left")
+BY_WEIGHT = ("epoch", "loss", "left", "curve", "step", "rate")  # where there is no room for all, the last go first
+NARROWEST = {"trial": 16, "curve": 8}  # the others are never cut; all these stand to the left
+STEADY = {"loss": 7, "left": 10}  # so that they do not jump with what stands in them
+WIDEST_CURVE = 24
+GAP, BAR = 2, 20
+STYLES = {
+    Outcome.COMPLETED: "green",
+    Outcome.EXPLODED: "bold red",
+    Outcome.PRUNED: "yellow",
+    Outcome.FAILED: "bold white on red",
+    Outcome.INTERRUPTED: "yellow",
+}
+
+
+def view(status: Status, width: int, height: int | None = None, *, plain: bool = False) -> list[Text]:
+    """A row for each trial that runs, as far as there is room, and below them how far the sweep is.
+
+    Args:
+        status: of the sweep.
+        width: columns of the screen.
+        height: lines that there are; None where they have no end.
+        plain: whether there is ASCII alone.
+    """
+    below = _summary(status, width, plain)
+    room = len(status.running) if height is None else max(0, height - len(below) - 1)
+    shown, rest = status.running, 0
+    if len(shown) > room:
+        shown = shown[: max(0, room - 1)]
+        rest = len(status.running) - len(shown)
+    above = _table(shown, width, plain) if shown else []
+    if rest and shown:
+        above.append(Text(_cut(f"and {rest} more", width, plain), style="dim"))
+    lines = [*above, *below[:height]]
+    for line in lines:
+        line.no_wrap, line.overflow = True, "crop"  # by a screen that has become narrower since
+    return lines
+
+
+def cells(running: Running) -> dict[str, str]:
+    """What is to be said of a trial that runs, by column."""
+    of_epochs = f"/{running.epochs}" if running.epochs else ""
+    of_steps = f"/{running.steps}" if running.steps else ""
+    return {
+        "trial": running.label,
+        "epoch": f"{running.epoch}{of_epochs}",
+        "step": f"{running.step}{of_steps}" if running.step or running.steps else "",
+        "loss": "" if running.loss is None else f"{running.loss:.5g}",
+        "rate": "" if running.rate is None else f"{running.rate:,.0f}/s",
+        "left": "" if running.seconds_left is None else duration(running.seconds_left),
+    }
+
+
+def in_words(running: Running) -> str:
+    """The same in a line: "epoch 12/50, loss 39.4, left 2 min 05 s"."""
+    told = cells(running)
+    return ", ".join(f"{name} {told[name]}" for name in COLUMNS[1:] if told.get(name))
+
+
+def facts(status: Status) -> list[Text]:
+    """How far a sweep is, in words: its trials, their outcomes, the time left, and the best so far."""
+    told = [Text(f"{status.results}/{status.asked} trials")]
+    told += [Text(f"{len(status.running)} running")] if status.running else []
+    told += [
+        Text(f"{outcome} {status.outcomes[outcome]}", style=STYLES[outcome])
+        for outcome in Outcome
+        if status.outcomes.get(outcome)
+    ]
+    told += [] if status.seconds is None else [Text(f"elapsed {duration(status.seconds)}")]
+    told += [] if status.seconds_left is None else [Text(f"left {duration(status.seconds_left)}")]
+    if status.best is not None:
+        told.append(Text(f"best {status.best.objective.name} {status.best.value:.5g}: {status.best.label}"))
+    return told
+
+
+def _summary(status: Status, width: int, plain: bool) -> list[Text]:
+    """The facts, as many to a line as there is room for."""
+    full, empty = ("#", "-") if plain else ("█", "░")
+    done = round(BAR * status.share)
+    lines: list[Text] = []
+    for fact in [Text(status.name, style="bold"), Text(full * done + empty * (BAR - done)), *facts(status)]:
+        part = Text(_cut(fact.plain, width, plain), style=fact.style)
+        if lines and lines[-1].cell_len + GAP + part.cell_len <= width:
+            lines[-1].append(" " * GAP).append_text(part)
+        else:
+            lines.append(Text().append_text(part))
+    return lines
+
+
+def _table(running: Sequence[Running], width: int, plain: bool) -> list[Text]:
+    levels = PLAIN if plain else BLOCKS
+    rows = [cells(one) | {"curve": sparkline(one.losses, WIDEST_CURVE, levels)} for one in running]
+    named = [name for name in COLUMNS if any(row[name] for row in rows)]
+    natural = {
+        name: max(STEADY.get(name, 0), *(cell_len(text) for text in (name, *(row[name] for row in rows))))
+        for name in named
+    }
+    widths = _widths(natural, width)
+    for row, one in zip(rows, running, strict=True):
+        row["curve"] = sparkline(one.losses, widths.get("curve", 0), levels)
+    header = Text(_line({name: name for name in COLUMNS}, widths, plain), style="dim")
+    return [header, *(Text(_line(row, widths, plain)) for row in rows)]
+
+
+def _widths(natural: dict[str, int], width: int) -> dict[str, int]:
+    """The columns that there is room for, and how wide they are; what is left over goes to names, then to curves."""
+    widths = {"trial": min(natural["trial"], NARROWEST["trial"], width)}
+    room = width - widths["trial"]
+    for name in (name for name in BY_WEIGHT if name in natural):
+        least = min(natural[name], NARROWEST.get(name, natural[name]))
+        if least + GAP > room:
+            break
+        widths[name] = least
+        room -= least + GAP
+    for name in (name for name in NARROWEST if name in widths):
+        more = min(room, natural[name] - widths[name])
+        widths[name] += more
+        room -= more
+    return {name: widths[name] for name in COLUMNS if name in widths}
+
+
+def _line(row: dict[str, str], widths: dict[str, int], plain: bool) -> str:
+    placed = []
+    for name, size in widths.items():
+        text = _cut(row[name], size, plain)
+        space = " " * (size - cell_len(text))
+        placed.append(text + space if name in NARROWEST else space + text)
+    return (" " * GAP).join(placed).rstrip()
+
+
+def _cut(text: str, width: int, plain: bool) -> str:
+    """The text, or what of it there is room for."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1) + ("~" if plain else "…") if width > 1 else set_cell_size(text, width)

@@ -1,0 +1,73 @@
+"""How far sweeps are, kept current until Ctrl-C."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.errors import StoreBusyError
+from orchestrator.status import Status
+from orchestrator.terminal.consoles import has_ascii_alone, say
+from orchestrator.terminal.frame import Frame
+from orchestrator.terminal.view import facts, in_words, view
+
+SECONDS_BETWEEN_LOOKS = 2.0
+SHARE_OF_LOOKING = 0.25  # of the time, at most, where there is much to look at
+SECONDS_BETWEEN_FRAMES = 0.25
+
+Look = Callable[[], Sequence[Status]]
+
+
+def watch(console: Console, look: Look) -> NoReturn:
+    """Show what is looked up: in place on a terminal, else in lines as it changes.
+
+    Raises:
+        KeyboardInterrupt: nobody wants to see more.
+        StoreError: the store refuses. While it does not answer, what was seen last stays.
+    """
+    if console.is_interactive:
+        _in_place(console, look)
+    _in_lines(console, look)
+
+
+def _in_place(console: Console, look: Look) -> NoReturn:
+    seen: Sequence[Status] = ()
+
+    def lines(width: int, height: int) -> list[Text]:
+        drawn: list[Text] = []
+        for status in sorted(seen, key=lambda status: not status.running):
+            drawn += view(status, width, max(0, height - len(drawn)), plain=has_ascii_alone(console))
+        return drawn[:height]
+
+    with Frame(console, stays=True) as frame:
+        while True:
+            began = time.monotonic()
+            with suppress(StoreBusyError):
+                seen = look()
+            until = _next_look(began)
+            while time.monotonic() < until:
+                frame.draw(lines)
+                time.sleep(SECONDS_BETWEEN_FRAMES)
+
+
+def _in_lines(console: Console, look: Look) -> NoReturn:
+    told: dict[str, object] = {}
+    while True:
+        began = time.monotonic()
+        with suppress(StoreBusyError):
+            for status in look():
+                news = status.outcomes, [(one.label, one.epoch) for one in status.running]
+                if told.get(status.name) != news:
+                    told[status.name] = news
+                    say(console, f"{status.name}: {', '.join(fact.plain for fact in facts(status))}")
+                    for running in status.running:
+                        say(console, f"{status.name}: {running.label}: {in_words(running)}")
+        time.sleep(max(0.0, _next_look(began) - time.monotonic()))
+
+
+def _next_look(began: float) -> float:
+    now = time.monotonic()
+    return max(began + SECONDS_BETWEEN_LOOKS, now + (now - began) * (1 / SHARE_OF_LOOKING - 1))

@@ -1,0 +1,125 @@
+"""Programs on a terminal: what they draw stands on a screen, which may become narrower meanwhile."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+
+MOVES = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
+COLOURS = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9;]*)?m")
+
+
+class Screen:
+    """The rows of a terminal, of which none ever leaves it. It knows what rich writes, and breaks up long rows."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.rows = [""]
+        self.row = self.column = 0
+        self.written = ""
+        self.erased: list[str] = []  # rows, as they were
+
+    @property
+    def text(self) -> str:
+        """What stands on it."""
+        return "\n".join(row.rstrip() for row in self.rows).rstrip()
+
+    def write(self, text: str) -> None:
+        self.written += text
+        for numbers, command, control, plain in MOVES.findall(text):
+            if control == "\r":
+                self.column = 0
+            elif control == "\n":
+                self._down()
+                self.column = 0
+            elif command == "A":
+                self.row = max(0, self.row - int(numbers or 1))
+            elif command == "K":
+                self.erased.append(self.rows[self.row])
+                self.rows[self.row] = ""
+            elif plain:
+                self._put(plain)
+
+    def resize(self, width: int) -> None:
+        """Rows that are longer are broken up, and the cursor stays where it is in the text."""
+        self.width, rows = width, []
+        for index, row in enumerate(self.rows):
+            if index == self.row:
+                cursor = len(rows) + self.column // (width + (self.column == width))
+            rows += [row[start : start + width] for start in range(0, max(1, len(row)), width)]
+        self.rows, self.row, self.column = rows, min(cursor, len(rows) - 1), self.column % width
+
+    def _put(self, text: str) -> None:
+        for letter in text:
+            if self.column == self.width:
+                self._down()
+                self.column = 0
+            row = self.rows[self.row].ljust(self.column)
+            self.rows[self.row] = row[: self.column] + letter + row[self.column + 1 :]
+            self.column += 1
+
+    def _down(self) -> None:
+        self.row += 1
+        if self.row == len(self.rows):
+            self.rows.append("")
+
+
+def on_terminal(
+    command: Sequence[object],
+    *,
+    size: tuple[int, int] = (80, 24),
+    then: tuple[int, int] | None = None,
+    when: str = "",
+    answers: Mapping[str, str] | None = None,
+    **environment: str,
+) -> tuple[Screen, int]:
+    """Run a program on a terminal of so many columns and lines; returns the screen and the exit status.
+
+    Args:
+        command: the program and its arguments, for this Python.
+        size: at first.
+        then: the size from when on a text was written.
+        when: the text.
+        answers: what is typed once a text was written, each once, in their order.
+        environment: further variables.
+    """
+    ours, theirs = pty.openpty()
+    _set_size(ours, size)
+    known = {**os.environ, "TERM": "xterm-256color", **environment}
+    program = [sys.executable, *map(str, command)]
+    process = subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=known, start_new_session=True)
+    os.close(theirs)
+    screen, asked = Screen(size[0]), list((answers or {}).items())
+    deadline = time.monotonic() + 100
+    while chunk := _read(ours, deadline):
+        screen.write(chunk)
+        if then is not None and when in screen.written:
+            _set_size(ours, then)
+            screen.resize(then[0])
+            then = None
+        if asked and asked[0][0] in screen.written:
+            os.write(ours, f"{asked.pop(0)[1]}\n".encode())
+    os.close(ours)
+    if time.monotonic() > deadline:
+        process.kill()
+    return screen, process.wait()
+
+
+def _set_size(terminal: int, size: tuple[int, int]) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+
+
+def _read(terminal: int, deadline: float) -> str:
+    if not select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        return ""
+    try:
+        return os.read(terminal, 65536).decode(errors="replace")
+    except OSError:  # the program has ended
+        return ""

@@ -1,0 +1,137 @@
+"""The page in a real browser: what is on it, what it says on its console, and what it asks of the network."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), "")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine to open the page in"),
+]
+
+DIGITS = """
+parameters: {dataset: digits, batch_size: 64, epochs: 2, architecture: fc, num_layers: 1}
+configs:
+  - {var: 0.5, lr: 2e-3}
+  - {var: 0.1, lr: 2e-3}
+  - {var: 0.1, lr: 100.0}
+reference: {source: nobody, rows: [{var: 0.5, ssim: 0.5}]}
+"""
+SEARCH = """
+trial: toys:train
+method: random
+metric: {name: score, goal: maximize}
+run_cap: 24
+parameters: {x: {min: 0.1, max: 10, distribution: log_uniform_values}, mode: {values: [fine, nan]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    folder = tmp_path_factory.mktemp("sweeps")
+    (folder / "mlruns").mkdir()
+    shutil.copy(empty_store, folder / "mlruns" / "mlflow.db")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+
+    def sweep(*arguments: str) -> None:
+        command = [sys.executable, "-m", "orchestrator", *arguments]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    shutil.copy(Path(__file__).parent / "toys.py", folder)
+    (folder / "digits.yaml").write_text(DIGITS)
+    (folder / "search.yaml").write_text(SEARCH)
+    sweep("launch", "digits.yaml", "--workers", "1")
+    sweep("launch", "search.yaml", "--executor", "inline")
+    sweep("report", "digits.yaml", "search.yaml", "--out", "report")
+    return folder / "report" / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("dress", ["light", "dark"])
+def test_the_page_shows_all_of_a_sweep_and_asks_for_nothing(
+    browser: Browser, report: Path, width: int, dress: Literal["light", "dark"]
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=dress)
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(report.as_uri())
+    page.wait_for_selector("html[data-drawn]", state="attached")
+
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for cell in ("0.5", "loss explosion", "differs"):
+        assert page.locator("#sweep-1 td", has_text=cell).count() > 0
+    drawn = page.locator(".chart svg")
+    assert drawn.count() == page.locator("script.spec").count() >= 5
+    for chart in drawn.all():
+        box = chart.bounding_box()
+        assert box is not None
+        assert 100 < box["width"] <= width
+        assert chart.locator("path").count() > 3
+    lines = page.locator("#sweep-1 figure", has_text="Training loss (solid)").locator(".mark-line path")
+    assert lines.count() == 4  # two of training, two of validation: the third run had no epoch
+    widths = page.eval_on_selector_all("img", "pictures => pictures.map(picture => picture.naturalWidth)")
+    assert len(widths) == 1 + 2 + 2  # the originals, and of two runs their reconstructions and samples
+    assert all(widths)
+    assert all(page.eval_on_selector_all("img", "pictures => pictures.map(picture => picture.alt)"))
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[dress]
+    label = page.locator(".chart svg text").first.evaluate("text => getComputedStyle(text).fill")
+    assert label == {"light": "rgb(87, 96, 106)", "dark": "rgb(163, 171, 181)"}[dress]
+    page.close()
+
+
+def test_a_legend_picks_a_run_and_pointing_says_which_it_is(browser: Browser, report: Path) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(report.as_uri())
+    page.wait_for_selector("html[data-drawn]", state="attached")
+    figure = page.locator("#sweep-1 figure", has_text="Training loss (solid)")
+    lines = figure.locator(".mark-line path")
+
+    def faded() -> int:
+        return sum(float(line.get_attribute("opacity") or 1) < 0.5 for line in lines.all())
+
+    assert faded() == 0
+    figure.locator(".role-legend-symbol path").first.click()
+    page.wait_for_timeout(100)
+    assert faded() == 2
+    figure.locator(".mark-symbol[aria-roledescription='symbol mark container'] path").last.hover(force=True)
+    assert "lr=100" in page.locator("#vg-tooltip-element.visible").inner_text()
+    page.close()
+
+
+def test_on_paper_the_page_is_light_and_unfolded(browser: Browser, report: Path) -> None:
+    page = browser.new_page(viewport={"width": 794, "height": 1123}, color_scheme="dark")
+    page.goto(report.as_uri())
+    page.wait_for_selector("html[data-drawn]", state="attached")
+    folded = page.locator("details:not(.file)")
+    assert folded.evaluate_all("all => all.map(one => one.open)") == [False]
+    page.pdf()
+    assert folded.evaluate_all("all => all.map(one => one.open)") == [True]
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 794
+    page.close()

@@ -1,0 +1,88 @@
+"""Published figures against ours, on made cases; intervals of rates against published ones."""
+
+import pytest
+
+from orchestrator.ranking import half_width, wilson
+from orchestrator.report.verdict import RULE, Ours, Verdict, of_figure, of_outcome
+from orchestrator.trial import Outcome
+
+REPRODUCED, DIFFERS, NOT_COMPARABLE = Verdict.REPRODUCED, Verdict.DIFFERS, Verdict.NOT_COMPARABLE
+
+
+def seeds(*values: float, exploded: int = 0) -> Ours:
+    return Ours(values, exploded, len(values) + exploded)
+
+
+@pytest.mark.parametrize(
+    ("metric", "published", "ours", "verdict", "reason"),
+    [
+        # equal, and within the tolerance of the metric
+        ("ssim", 0.85, seeds(0.85), REPRODUCED, "within 0.02"),
+        ("ssim", 0.85, seeds(0.831), REPRODUCED, "within 0.02"),
+        ("val_ssim", 0.85, seeds(0.869), REPRODUCED, "within 0.02"),
+        ("mse", 0.02, seeds(0.0229), REPRODUCED, "within 0.003"),
+        ("val_loss", 39.4, seeds(41.0), REPRODUCED, "within 2"),
+        ("ssim", 0.85, seeds(0.86, 0.861, 0.859), REPRODUCED, "within 0.02"),
+        # off
+        ("ssim", 0.85, seeds(0.829), DIFFERS, "more than 0.02 apart"),
+        ("ssim", 0.242, seeds(0.78, 0.781, 0.779), DIFFERS, "more than 0.02 apart"),
+        ("mse", 0.02, seeds(0.0231), DIFFERS, "more than 0.003 apart"),
+        ("val_loss", 39.4, seeds(42.0), DIFFERS, "more than 2 apart"),
+        ("score", 0.0, seeds(0.1), DIFFERS, "more than 0 apart"),
+        # beyond the tolerance, and within the interval of the mean, ±0.0298
+        ("ssim", 0.85, seeds(0.813, 0.825, 0.837), REPRODUCED, "within our 95% interval"),
+        # as far, but the seeds scatter less: ±0.0050
+        ("ssim", 0.85, seeds(0.823, 0.825, 0.827), DIFFERS, "more than 0.02 apart"),
+        # within an interval so wide, ±0.66, that anything would be
+        ("ssim", 0.85, seeds(0.5, 1.0, 0.6), NOT_COMPARABLE, "our seeds scatter too much: ±0.66"),
+        # and one so wide tells of what lies outside of it that it differs
+        ("ssim", 0.10, seeds(0.60, 0.61, 0.80), DIFFERS, "more than 0.02 apart"),
+        # exploded here and not there
+        ("ssim", 0.85, seeds(exploded=1), DIFFERS, "1 of 1 exploded here, and completed there"),
+        ("ssim", 0.85, seeds(0.85, exploded=1), DIFFERS, "1 of 2 exploded here, and completed there"),
+        ("ssim", 0.85, seeds(0.85, 0.85, exploded=1), REPRODUCED, "within 0.02"),
+        # missing figures
+        ("ssim", None, seeds(0.85), NOT_COMPARABLE, "nothing published"),
+        ("ssim", 0.85, Ours(), NOT_COMPARABLE, "no result of ours"),
+        ("ssim", 0.85, Ours((), 0, 1), NOT_COMPARABLE, "no figure of ours"),
+    ],
+)
+def test_a_published_figure(metric: str, published: float | None, ours: Ours, verdict: Verdict, reason: str) -> None:
+    judged = of_figure(metric, published, ours)
+    assert (judged.verdict, judged.reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize(
+    ("published", "ours", "verdict"),
+    [
+        (Outcome.EXPLODED, seeds(exploded=1), REPRODUCED),
+        (Outcome.EXPLODED, seeds(0.8, exploded=1), REPRODUCED),
+        (Outcome.EXPLODED, seeds(0.8, 0.8, exploded=1), DIFFERS),
+        (Outcome.EXPLODED, seeds(0.8), DIFFERS),
+        (Outcome.COMPLETED, seeds(0.8), REPRODUCED),
+        (Outcome.COMPLETED, seeds(exploded=2), DIFFERS),
+        (Outcome.EXPLODED, Ours(), NOT_COMPARABLE),
+        (Outcome.FAILED, seeds(0.8), NOT_COMPARABLE),
+    ],
+)
+def test_a_published_outcome(published: Outcome, ours: Ours, verdict: Verdict) -> None:
+    assert of_outcome(published, ours).verdict is verdict
+
+
+def test_the_rule_names_its_numbers() -> None:
+    rule = " ".join(RULE)
+    for number in ("0.02", "15%", "5%", "95%", "2 tolerances", "half of our seeds"):
+        assert number in rule
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),  # R: binom::binom.confint(count, total, methods = "wilson")
+    [(0, 10, 0.0, 0.2775328), (5, 10, 0.2365931, 0.7634069), (1, 3, 0.0614919, 0.7923404), (3, 3, 0.4385030, 1.0)],
+)
+def test_wilsons_interval_is_the_known_one(count: int, total: int, low: float, high: float) -> None:
+    assert wilson(count, total) == pytest.approx((low, high), abs=1e-6)
+
+
+def test_students_interval_is_the_known_one() -> None:
+    assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.302653 / 3**0.5)  # t of two degrees of freedom
+    assert half_width([1.0]) is None
