@@ -101,11 +101,12 @@ def ranking(found: Iterable[Standing], objectives: Sequence[Objective]) -> list[
 def front(ranked: Iterable[Standing], objectives: Sequence[Objective]) -> list[Standing]:
     """Of a ranking the Pareto front: those that no other is as good as in all objectives and better in one.
 
-    What was pruned is not on it: what its seeds would have come to, nobody knows.
+    What was pruned is not on it, unless nothing else is there: what its seeds would have come to, nobody knows.
     """
     import numpy as np
 
-    whole = [standing for standing in ranked if not standing.pruned]
+    found = list(ranked)
+    whole = [standing for standing in found if not standing.pruned] or found
     signs = [objective.sign for objective in objectives]
     means = np.array([[one.mean for one in standing.intervals] for standing in whole]).reshape(-1, len(signs)) * signs
     kept: list[int] = []

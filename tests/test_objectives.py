@@ -64,9 +64,10 @@ def test_a_configuration_is_on_the_front_by_the_means_of_its_seeds() -> None:
     assert [one.config_key for one in front(ranking([lucky_once, steady], UP_AND_DOWN), UP_AND_DOWN)] == ["steady"]
 
 
-def test_what_was_pruned_is_on_no_front() -> None:
+def test_what_was_pruned_is_on_the_front_of_the_pruned_alone() -> None:
     pruned, whole = Standing("pruned", {}, [(9.0, 0.0)], 0, pruned=1), Standing("whole", {}, [(1.0, 1.0)], 0)
     assert front(ranking([pruned, whole], UP_AND_DOWN), UP_AND_DOWN) == [whole]
+    assert front(ranking([pruned], UP_AND_DOWN), UP_AND_DOWN) == [pruned]
 
 
 @pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "qmc"])

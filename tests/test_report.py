@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -73,6 +74,25 @@ def record(store: str, path: Path, tell: Tell = told, artifacts: dict[str, bytes
     tracker.abandon()
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """A store in which VAR stands, with pictures."""
+    folder = tmp_path_factory.mktemp("recorded")
+    store = folder / "mlflow.db"
+    shutil.copy(empty_store, store)
+    (folder / "var.yaml").write_text(VAR)
+    record(f"sqlite:///{store}", folder / "var.yaml", artifacts=drawn(folder))
+    return store
+
+
+@pytest.fixture
+def var(folder: Path, write: Write, recorded: Path) -> Path:
+    """The file of a sweep that stands in the store of the current folder."""
+    (folder / "mlruns").mkdir()
+    shutil.copy(recorded, folder / "mlruns" / "mlflow.db")
+    return write(VAR, "var.yaml")
+
+
 def drawn(folder: Path) -> dict[str, bytes]:
     """Pictures as a run leaves them."""
     random = torch.Generator().manual_seed(0)
@@ -112,12 +132,8 @@ def test_a_picture_of_something_else_is_kept_as_it_is(tmp_path: Path) -> None:
     assert pictures.images(b"no picture") is None
 
 
-def test_the_report_of_a_sweep_has_its_means_its_rates_and_its_verdicts(
-    store: str, folder: Path, write: Write, sweep: Sweep
-) -> None:
-    path = write(VAR, "var.yaml")
-    record(store, path, artifacts=drawn(folder))
-    done = sweep("report", path)
+def test_the_report_of_a_sweep_has_its_means_its_rates_and_its_verdicts(folder: Path, var: Path, sweep: Sweep) -> None:
+    done = sweep("report", var)
     assert done.returncode == 0, done.stderr
     files = [folder / line for line in done.stdout.split()]
     assert files == [folder / "reports" / "var" / f"report.{suffix}" for suffix in ("html", "md", "csv")]
@@ -160,10 +176,7 @@ def test_the_report_of_a_sweep_has_its_means_its_rates_and_its_verdicts(
     assert runs[0]["var"] == "0.5"
 
 
-def test_a_page_runs_its_own_scripts_alone_and_fetches_nothing(
-    store: str, folder: Path, write: Write, sweep: Sweep
-) -> None:
-    record(store, write(VAR, "var.yaml"))
+def test_a_page_runs_its_own_scripts_alone_and_fetches_nothing(folder: Path, var: Path, sweep: Sweep) -> None:
     sweep("report", "var")
     page = (folder / "reports" / "var" / "report.html").read_text()
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
@@ -226,11 +239,10 @@ def test_a_report_is_made_while_a_sweep_runs(store: str, folder: Path, write: Wr
 
 
 def test_a_sweep_of_which_nothing_was_run_is_part_of_a_report_of_several(
-    store: str, folder: Path, write: Write, sweep: Sweep
+    folder: Path, var: Path, write: Write, sweep: Sweep
 ) -> None:
-    done, missing = write(VAR, "var.yaml"), write(VAR.replace("name: var", "name: missing"), "missing.yaml")
-    record(store, done)
-    assert sweep("report", done, missing, "--out", "all").returncode == 0
+    missing = write(VAR.replace("name: var", "name: missing"), "missing.yaml")
+    assert sweep("report", var, missing, "--out", "all").returncode == 0
     markdown = (folder / "all" / "report.md").read_text()
     assert "| missing | 9 not run |  | 0 | 0 | 5 |" in markdown
     assert "no trial of these values" not in markdown
@@ -242,27 +254,45 @@ def test_a_sweep_of_which_nothing_was_run_is_part_of_a_report_of_several(
 
 
 def test_trials_of_other_values_stand_under_the_name_and_compare_with_nothing(
-    store: str, folder: Path, write: Write, sweep: Sweep
+    folder: Path, var: Path, write: Write, sweep: Sweep
 ) -> None:
-    path = write(VAR, "var.yaml")
-    record(store, path)
     write(VAR.replace("epochs: 2", "epochs: 50"), "var.yaml")
-    sweep("report", path)
+    sweep("report", var)
     markdown = (folder / "reports" / "var" / "report.md").read_text()
     assert {row[1] for row in rows(markdown, "Results")} == {"not run"}
     assert "left out: 9 trials of this sweep that the store has besides" in markdown
     assert {row[5] for row in rows(markdown, "Published figures beside ours")} == {"○ not comparable"}
 
-    tracker = Tracker(store, load(path))
+    tracker = Tracker(f"sqlite:///{folder}/mlruns/mlflow.db", load(var))
     tracker.open(9)  # another launch, of which nothing has run so far
     tracker.abandon()
-    path.unlink()
+    var.unlink()
     sweep("report", "var")
     markdown = (folder / "reports" / "var" / "report.md").read_text()
     assert rows(markdown, "Results")[0][1] == "0.7860 ± 0.0025"
     assert {row[6] for row in rows(markdown, "Published figures beside ours")} == {
         "other settings than the file's: epochs=2"
     }
+
+
+@pytest.mark.slow
+def test_a_page_of_two_hundred_trials_stays_below_five_megabytes(
+    store: str, folder: Path, write: Write, sweep: Sweep
+) -> None:
+    text = "method: random\nrun_cap: 200\nparameters: {var: {min: 0.2, max: 1.0}, lr: {min: 1e-4, max: 1e-2}}"
+
+    def long(trial: Trial) -> list[Event]:
+        started, first, _, end = told(trial)
+        assert isinstance(first, Progress)
+        epochs = [Progress(epoch, first.metrics, at=float(epoch)) for epoch in range(1, 51)]
+        return [started, *epochs, end]
+
+    figures.samples(torch.rand(60, 1, 28, 28), folder / "samples.png")  # noise, of which no picture is small
+    pictures = {**drawn(folder / "mlruns"), "samples.png": (folder / "samples.png").read_bytes()}
+    pictures["traversal.png"] = pictures["samples.png"]
+    record(store, write(text, "random.yaml"), long, pictures)
+    assert sweep("report", "random").returncode == 0
+    assert (folder / "reports" / "random" / "report.html").stat().st_size < 5_000_000
 
 
 def test_a_search_has_its_history_and_what_mattered(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
@@ -300,7 +330,6 @@ def test_a_boundary_has_its_curve(store: str, folder: Path, write: Write, sweep:
     assert "Half of the trials explode above" in markdown
 
 
-def test_a_folder_that_cannot_be_written_is_said(store: str, write: Write, sweep: Sweep) -> None:
-    record(store, write(VAR, "var.yaml"))
+def test_a_folder_that_cannot_be_written_is_said(var: Path, sweep: Sweep) -> None:
     done = sweep("report", "var", "--out", "var.yaml")
     assert (done.returncode, done.stderr) == (2, "sweep: --out var.yaml: cannot be written (File exists)\n")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME ...", autocompletion=known)],
+    sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME", autocompletion=known)],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: reports/ and the sweep's name.")] = None,
     tracking_uri: TrackingUri = None,
 ) -> None:

@@ -29,7 +29,7 @@ class Run:
     config_key: str
     label: str
     record: Record | None
-    is_asked: bool  # by the sweep file as it stands
+    is_asked: bool  # whether the sweep file asks for its configuration
     state: str  # its outcome; or running, or not run
 
     @property
@@ -97,16 +97,17 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], every: bool, is_live: bo
         trials = list(expand(spec).trials)
     else:
         trials = [known.trial for known in SearchSpace(spec).trials(records)]
-    asked = {trial.trial_key for trial in trials}
-    found = [(trial.params, trial.config_key, by_key.get(trial.trial_key), True) for trial in trials]
+    found = [(trial.params, trial.config_key, by_key.get(trial.trial_key)) for trial in trials]
+    asked = {config_key for _, config_key, _ in found}
     if every:
-        others = [record for record in records if record.trial_key not in asked and _fits(spec, record)]
+        known = {trial.trial_key for trial in trials}
+        others = [record for record in records if record.trial_key not in known and _fits(spec, record)]
         found = [one for one in found if one[2]]
-        found += [(record.params, record.tags.get("config_key", ""), record, False) for record in others]
+        found += [(record.params, record.tags.get("config_key", ""), record) for record in others]
     names = varying([params for params, *_ in found])
     return [
-        Run(params, key, label(params, names) or spec.name, record, is_asked, _state(record, is_live))
-        for params, key, record, is_asked in found
+        Run(params, key, label(params, names) or spec.name, record, key in asked, _state(record, is_live))
+        for params, key, record in found
     ]
 
 

@@ -77,6 +77,8 @@ def best_of(spec: SweepSpec, configurations: Sequence[Configuration]) -> str:
     seeds = f"{len(first.values)} seed{'s' * (len(first.values) > 1)}"
     value = measured([value for (value,) in first.values])
     said = f"{label(first.params, names) or spec.name}: {spec.objectives[0].name} {value} ({seeds})"
+    if first.exploded:
+        said += f"; {first.exploded} of {first.exploded + len(first.values)} seeds exploded"
     others = ranked[1:] if interval.half_width is not None else []
     near = [label(one.params, names) for one in others if interval.overlaps(one.intervals[0])]
     if near:
@@ -98,9 +100,10 @@ def comparison(spec: SweepSpec, configurations: Sequence[Configuration]) -> Part
             rows += _compared(spec, row, metrics, None, name)
         for one in matching:
             rows += _compared(spec, row, metrics, one, name if name and len(matching) == 1 else one.label)
-    header = ("", "figure", "published", "ours", "difference", "verdict", "why")
-    words = f"Published: {spec.reference.source}. The rule stands at the end."
-    return Part("Published figures beside ours", (words,), Grid(header, tuple(rows)))
+    header = ("configuration", "figure", "published", "ours", "difference", "verdict", "why")
+    words = [f"Published: {spec.reference.source}. The rule stands at the end."]
+    words += [f"The first {MOST_ROWS} of {len(rows):,}."] * (len(rows) > MOST_ROWS)
+    return Part("Published figures beside ours", tuple(words), Grid(header, tuple(rows[:MOST_ROWS])))
 
 
 def explosions(runs: Sequence[Run]) -> Part | None:

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from orchestrator.boundary import Boundary
 from orchestrator.durations import duration
-from orchestrator.expansion import label, short
+from orchestrator.expansion import label, short, varying
+from orchestrator.ranking import ranking, standings
 from orchestrator.record import Record
 from orchestrator.report import gallery, results, search_charts
 from orchestrator.report.boundary_charts import boundary as boundary_chart
@@ -22,6 +23,7 @@ from orchestrator.report.configurations import (
     runs_of,
 )
 from orchestrator.report.document import Grid, Part, Section
+from orchestrator.report.front_charts import fronts
 from orchestrator.report.loss_charts import Curve, can_tell_apart, losses
 from orchestrator.report.search_charts import Tried
 from orchestrator.report.tradeoff_charts import Tradeoff, rate_distortion
@@ -62,6 +64,7 @@ def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool
         found,
         results.results(spec, configurations),
         compared,
+        _front(spec, runs),
         *_search(spec, runs),
         Part("Loss curves", charts=(curves,)) if curves else None,
         Part("Rate against distortion", charts=(tradeoff,)) if tradeoff else None,
@@ -122,6 +125,8 @@ def _facts(
     known = [run.record for run in runs if run.record]
     if known:
         facts.append(("trained", _trained(known)))
+    if versions := _versions(known):
+        facts.append(("with", versions))
     if stored > len(known):
         others = f"{stored - len(known)} trials of this sweep that the store has besides"
         facts.append(("left out", f"{others}, of other values or another version than the file's"))
@@ -134,6 +139,14 @@ def _trained(records: Sequence[Record]) -> str:
     last = max(record.ended or record.began for record in records)
     days = sorted({f"{datetime.fromtimestamp(time):%Y-%m-%d}" for time in (first, last)})
     return f"{duration(seconds)} in all, {' to '.join(days)}"
+
+
+def _versions(records: Sequence[Record]) -> str:
+    """Of what the trials ran on, each commit and version once."""
+    commits = (tag[:8] for record in records if (tag := record.tags.get("mlflow.source.git.commit")))
+    versions = (tag for record in records if (tag := record.tags.get("version.torch")))
+    told = [*(f"commit {commit}" for commit in commits), *(f"torch {version}" for version in versions)]
+    return _listed(list(dict.fromkeys(told)))
 
 
 def _values(spec: SweepSpec, name: str, configurations: Sequence[Configuration]) -> str:
@@ -210,6 +223,13 @@ def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
     found = Boundary.of(spec, trials, {record.trial_key: record for record in records})
     drawn = boundary_chart(found)
     return Part("Where training breaks", grid=Grid.of(found.header(), found.cells()), charts=(drawn,) if drawn else ())
+
+
+def _front(spec: SweepSpec, runs: Sequence[Run]) -> Part:
+    ranked = ranking(standings((run.record for run in runs if run.record), spec.objectives), spec.objectives)
+    names = varying([run.params for run in runs])
+    drawn = fronts(ranked, spec.objectives, lambda params: label(params, [name for name in names if name != "seed"]))
+    return Part("The Pareto front", charts=drawn)
 
 
 def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
