@@ -10,12 +10,13 @@ import json
 import math
 import random
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from measuring import ROOT
+from pydantic import TypeAdapter
 
 from orchestrator import attempt, trial_function
 from orchestrator.divergence import FARTHEST, NEAREST, DivergenceRule
@@ -44,6 +45,11 @@ class Instance:
     optimum: float  # the best value that can be had without an explosion
 
 
+def value(seen: Observation) -> float | None:
+    """Of the metric, where training completed."""
+    return seen.values[0] if seen.outcome is Outcome.COMPLETED and seen.values else None
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is searched, and its instance for a seed."""
@@ -65,7 +71,7 @@ def toy(quality: Callable[[Params], float], beyond: Callable[[Params], float], o
         far = beyond(params)
         if far > 0:
             return Observation(Outcome.EXPLODED, None, min(NEAREST + 10 * far, FARTHEST))
-        return Observation(Outcome.COMPLETED, quality(params), max(1.5 * far - NEAREST, -FARTHEST))
+        return Observation(Outcome.COMPLETED, (quality(params),), max(1.5 * far - NEAREST, -FARTHEST))
 
     return Instance(observe, optimum)
 
@@ -112,14 +118,14 @@ def plane(seed: int, best: float) -> Instance:
 
 def vae(seed: int) -> Instance:
     """The VAE on scikit-learn's digits, by its learning rate: the nearest of those with which it was trained."""
-    trained = [_observation(row) for row in landscape()[str(seed % TRAINED_SEEDS)]]
+    trained = landscape()[seed % TRAINED_SEEDS]
     rates = [math.log(rate) for rate in learning_rates()]
     between = [(low + high) / 2 for low, high in itertools.pairwise(rates)]
 
     def observe(params: Params) -> Observation:
         return trained[bisect.bisect(between, math.log(params["lr"]))]
 
-    return Instance(observe, max(one.value for one in trained if one.value is not None))
+    return Instance(observe, max(filter(None, map(value, trained))))
 
 
 PROBLEMS = {
@@ -137,12 +143,12 @@ def learning_rates() -> list[float]:
     return [low * (high / low) ** (i / (TRAINED - 1)) for i in range(TRAINED)]
 
 
-def train(rate: float, seed: int) -> dict[str, object]:
+def train(rate: float, seed: int) -> Observation:
     """Train the VAE, as a worker does, and say what a search would be told."""
     params = trial_function.find(DEFAULT_TRIAL).resolve({**REAL, "lr": rate, "seed": seed})
     with tempfile.TemporaryDirectory() as folder:
         task = attempt.Task(DEFAULT_TRIAL, params, Path(folder), DivergenceRule(), threads=1)
-        return asdict(Observation.of_events([OBJECTIVE], attempt.run(task)))
+        return Observation.of_events([OBJECTIVE], attempt.run(task))
 
 
 def prepare(processes: Executor) -> None:
@@ -152,25 +158,18 @@ def prepare(processes: Executor) -> None:
     seeds = range(TRAINED_SEEDS)
     rates = learning_rates()
     told = processes.map(train, [*rates] * len(seeds), [seed for seed in seeds for _ in rates])
-    trained = {str(seed): [next(told) for _ in rates] for seed in seeds}
+    trained = [[asdict(next(told)) for _ in rates] for _ in seeds]
     LANDSCAPE.parent.mkdir(exist_ok=True)
     LANDSCAPE.write_text(json.dumps({"of": _trained_as(), "trained": trained}, indent=1) + "\n")
 
 
-def landscape() -> Mapping[str, Sequence[Mapping[str, object]]]:
+def landscape() -> list[list[Observation]]:
     """What came of each learning rate, by seed."""
-    trained: Mapping[str, Sequence[Mapping[str, object]]] = json.loads(LANDSCAPE.read_text())["trained"]
-    return trained
+    return TypeAdapter(list[list[Observation]]).validate_python(json.loads(LANDSCAPE.read_text())["trained"])
 
 
 def _trained_as() -> dict[str, object]:
     return {**REAL, "rates": TRAINED, "seeds": TRAINED_SEEDS, "range": [*LR["lr"]]}
-
-
-def _observation(row: Mapping[str, object]) -> Observation:
-    outcome = Outcome(str(row["outcome"]))
-    value, margin = (None if row[name] is None else float(str(row[name])) for name in ("value", "margin"))
-    return Observation(outcome, None if outcome is Outcome.EXPLODED else value, margin)
 
 
 def _log(params: Params, name: str) -> float:

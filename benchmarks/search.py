@@ -6,7 +6,6 @@ python benchmarks/search.py --quick    # a look, in a minute: fewer seeds and no
 
 import math
 import multiprocessing
-import os
 import statistics
 import tempfile
 import warnings
@@ -23,7 +22,6 @@ from measuring import ROOT, Goal, Table, Topic, number
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 
 from orchestrator import machine, samplers, spec
-from orchestrator.trial import Outcome
 
 DOCUMENT, COMMAND = ROOT / "docs" / "search.md", "make bench-search"
 SEEDS, QUICK_SEEDS = 30, 8
@@ -60,7 +58,7 @@ def ours(method: str) -> Run:
         while trial := sampler.ask():
             seen = instance.observe(trial.params)
             sampler.tell(trial, seen)
-            values.append(seen.value if seen.outcome is Outcome.COMPLETED else None)
+            values.append(cliffs.value(seen))
         return values
 
     return run
@@ -74,8 +72,7 @@ def plain(sampler: Callable[..., BaseSampler]) -> Run:
 
         def objective(trial: optuna.Trial) -> float:
             params = {name: trial.suggest_float(name, *ends, log=True) for name, ends in problem.ranges.items()}
-            seen = instance.observe(params)
-            values.append(seen.value if seen.outcome is Outcome.COMPLETED else None)
+            values.append(cliffs.value(instance.observe(params)))
             return math.nan if values[-1] is None else values[-1]
 
         study = optuna.create_study(direction="maximize", sampler=sampler(seed=seed))
@@ -122,9 +119,7 @@ def late(searches: Sequence[Search]) -> float:
 
 
 def row(name: str, searches: Sequence[Search]) -> list[str]:
-    explosions, regret = (
-        statistics.fmean(getattr(one, what) for one in searches) for what in ("explosions", "regret")
-    )
+    explosions, regret = (statistics.fmean(getattr(one, what) for one in searches) for what in ("explosions", "regret"))
     missed = sum(one.until is None for one in searches)
     cells = [number(late(searches)), number(explosions), f"{100 * regret:.2f}%", number(trials_until(searches))]
     return [name, *cells, f"{missed} of {len(searches)}"]
@@ -176,7 +171,9 @@ def measure(quick: bool) -> Topic:
         found = run(processes, contenders, QUICK_SEEDS if quick else SEEDS)
     tables = [table(PROBLEMS[problem], of) for problem, of in found.items()]
     asked = [goal for problem, of in found.items() for goal in goals(PROBLEMS[problem], of)]
-    figures = {problem: {name: [asdict(one) for one in all_] for name, all_ in of.items()} for problem, of in found.items()}
+    figures = {
+        problem: {name: [asdict(one) for one in all_] for name, all_ in of.items()} for problem, of in found.items()
+    }
     return Topic(figures, tables, asked)
 
 

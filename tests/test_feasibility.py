@@ -2,18 +2,22 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+from test_search import Search
 
+from orchestrator.observation import Observation
 from orchestrator.samplers.feasibility import Array, Cube, Seen, Worth
 from orchestrator.samplers.proposals import SAMPLERS, TAKES_CONSTRAINTS, Proposals
-from orchestrator.samplers.weighing import CANDIDATES, WeighingTPE
+from orchestrator.samplers.weighing import CANDIDATES, DrawingTPE
 from orchestrator.search_space import SearchSpace
 from orchestrator.spec import load
 from orchestrator.spec.domains import Choice, Domain, Range
+from orchestrator.trial import Outcome, Trial
 from orchestrator.trial_function import Parameter, TypeAdapter
 
 NUMBER = Parameter("x", TypeAdapter(float), 1.0)
@@ -29,7 +33,16 @@ parameters:
 """
 GRID = np.linspace(0, 1, 101)[:, None]
 CLIFF = 0.4  # in x: below, it explodes
-
+BRANCHES = """
+trial: toys:train
+method: {method}
+metric: {{name: score, goal: maximize}}
+run_cap: 30
+parameters:
+  mode: {{values: [fine, text]}}
+  x: {{min: 0.01, max: 1.0, distribution: log_uniform_values, when: {{mode: fine}}}}
+  pause: {{min: 0.0, max: 1.0, when: {{mode: text}}}}
+"""
 Write = Callable[[str], Path]
 
 
@@ -40,6 +53,15 @@ def seen(*positions: float, best: float = 0.0, cliff: float = CLIFF) -> list[See
 
 def worth(trials: list[Seen], running: tuple[float, ...] = (), candidates: Array = GRID) -> Array:
     return Worth(Cube(LINE), trials, [(x,) for x in running]).of(candidates)
+
+
+def branch(trial: Trial) -> Observation:
+    """Better the nearer to where it explodes, in either branch."""
+    x, pause = trial.params["x"], trial.params["pause"]
+    beyond = math.log10(0.1 / x) if trial.params["mode"] == "fine" else pause - 0.7
+    if beyond > 0:
+        return Observation(Outcome.EXPLODED, None, beyond)
+    return Observation(Outcome.COMPLETED, (beyond - trial.params["seed"] / 8,), beyond)
 
 
 def proposals_of(write: Write, method: str, seed: int, text: str = SPEC) -> Proposals:
@@ -106,7 +128,9 @@ def test_the_same_configuration_with_different_results_is_noise() -> None:
 
 def test_a_choice_that_explodes_is_told_from_one_that_does_not() -> None:
     cube = Cube({"opt": Choice(("sgd", "adam")), "x": Range(NUMBER, 0.0, 1.0)})
-    trials = [Seen((float(opt), x), None if opt else x, 2.0 if opt else -2.0) for opt in (0, 1) for x in (0.2, 0.5, 0.8)]
+    trials = [
+        Seen((float(opt), x), None if opt else x, 2.0 if opt else -2.0) for opt in (0, 1) for x in (0.2, 0.5, 0.8)
+    ]
     sgd, adam = Worth(cube, trials, []).of(np.array([(0.0, 0.6), (1.0, 0.6)]))
     assert sgd > 10 * adam
 
@@ -133,17 +157,20 @@ def test_without_explosions_proposals_are_those_of_optunas_sampler(write: Write,
         study.tell(trial, -values["x"])
 
 
-def test_tpe_leaves_the_choice_among_its_candidates() -> None:
-    weighed: list[int] = []
-
-    def largest(candidates: list[dict[str, float]]) -> Array:
-        weighed.append(len(candidates))
-        return np.array([one["x"] for one in candidates])
-
-    study = optuna.create_study(sampler=WeighingTPE(0, largest))
-    study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=20)
-    assert weighed == [CANDIDATES] * 10  # after as many at random
-    assert min(trial.params["x"] for trial in study.trials[10:]) > 0.5  # though it is to be small
+@pytest.mark.parametrize("group", [False, True])
+def test_tpe_draws_candidates_near_good_trials_as_soon_as_it_has_learned(group: bool) -> None:
+    sampler = DrawingTPE(0, group=group)
+    study = optuna.create_study(sampler=sampler)
+    counts = []
+    for _ in range(20):
+        trial = study.ask()
+        frozen = study.trials[-1]
+        drawn = sampler.draws(study, frozen, sampler.infer_relative_search_space(study, frozen))
+        counts.append(len(drawn))
+        study.tell(trial, trial.suggest_float("x", 0.0, 1.0) + trial.suggest_categorical("y", (0, 1)))
+    assert counts == [0] * 10 + [CANDIDATES] * 10
+    assert {one["y"] for one in drawn} == {0, 1}
+    assert sum(one["x"] < 0.5 and one["y"] == 0 for one in drawn) > CANDIDATES / 2
 
 
 @pytest.mark.parametrize("method", ["tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow)])
@@ -160,3 +187,39 @@ def test_searches_come_to_the_cliff_and_seldom_cross_it(write: Write, method: st
         assert max(value for value in values if value is not None) > -CLIFF - 0.01
         late += values[20:].count(None)
     assert late <= 15  # of 60; half of them by a constraint alone
+
+
+@pytest.mark.parametrize("method", ["tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow)])
+def test_what_is_chosen_after_a_restart_is_what_an_untouched_search_chooses(write: Write, method: str) -> None:
+    spec = load(write(BRANCHES.format(method=method)))
+    untouched = Search(spec).run(24, outcome_of=branch)
+    exploded = [branch(trial).outcome is Outcome.EXPLODED for trial in untouched.asked]
+    for cut in (exploded.index(True) + 1, 17):
+        first = Search(spec).run(cut, outcome_of=branch)
+        second = Search(spec, dict(first.history)).run(24 - cut, outcome_of=branch)
+        assert first.keys + second.keys == untouched.keys
+
+
+@pytest.mark.parametrize("method", ["tpe", "cmaes"])
+def test_of_what_is_not_varied_no_explosion_is_learned(write: Write, method: str) -> None:
+    late = 0
+    for seed in range(3):
+        spec = load(write(BRANCHES.format(method=method) + f"seed: {seed}\n"))
+        search = Search(spec).run(outcome_of=branch)
+        late += sum(branch(trial).outcome is Outcome.EXPLODED for trial in search.asked[15:])
+    assert late <= 9  # of 45
+
+
+def test_what_was_pruned_is_thought_no_better_than_the_best_that_completed(write: Write) -> None:
+    proposals = proposals_of(write, "tpe", 0)
+    for value, margin, pruned_at in ((0.5, -1.0, None), (0.9, None, 1), (0.3, -1.0, 4), (None, 2.0, None)):
+        proposals.tell(proposals.ask()[0], None if value is None else (value,), margin, pruned_at)
+    assert [(one.value, one.margin) for one in proposals._seen] == [(0.5, -1.0), (0.5, None), (0.3, -1.0), (None, 2.0)]
+
+
+def test_where_the_margin_is_not_known_it_is_that_of_the_others() -> None:
+    trials = seen(0.05, 0.2, 0.3, 0.5, 0.7, 0.9)
+    unknown = [replace(one, margin=None) if one.at == (0.7,) else one for one in trials]
+    everywhere = [one if one.exploded else replace(one, margin=None) for one in trials]
+    assert chosen(unknown) > 0.3
+    assert chosen(everywhere) > 0.3

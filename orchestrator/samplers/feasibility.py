@@ -35,7 +35,6 @@ LENGTHS = 0.03, 2.0  # from the shortest to the longest, in parts of a range
 NOISE = 1e-5, 0.3  # likewise, as a share of the variance
 WEIGHT = 4.0  # observations that it would take to outweigh what is thought of the variance beforehand
 NEGLIGIBLE = 0.01  # probability of a setting
-LARGE = 1e12
 TINY = 1e-12
 
 
@@ -113,11 +112,11 @@ class Process:
         targets = (seen - self._mean) / self.spread
         lengths, noise = settings(cube.axes)
         covariance = self._covariance(at, lengths) + noise[:, None, None] * np.eye(len(at))
-        weights = _probability(covariance, targets)
+        inverse = np.asarray(np.linalg.inv(covariance), np.float64)
+        weights = _probability(covariance, inverse, targets)
         kept = weights > NEGLIGIBLE
         self._weights = weights[kept] / weights[kept].sum()
-        self._lengths, self._noise = lengths[kept], noise[kept]
-        self._inverse = np.linalg.inv(covariance[kept])
+        self._lengths, self._noise, self._inverse = lengths[kept], noise[kept], inverse[kept]
         self._solved = self._inverse @ targets
         self._variance = (self._solved @ targets + WEIGHT) / (len(targets) + WEIGHT)
         self._best = float(self.expected(at).max())
@@ -173,17 +172,11 @@ def settings(axes: int) -> tuple[Array, Array]:
     return lengths[:, :axes], noise[:, axes]
 
 
-def _probability(covariance: Array, targets: Array) -> Array:
+def _probability(covariance: Array, inverse: Array, targets: Array) -> Array:
     """Of each setting, averaged over the variance that the process may have."""
-    count = len(targets)
-    # with the targets as a last row, the factor's last row is what the likelihood needs of them
-    extended = np.full((len(covariance), count + 1, count + 1), LARGE)
-    extended[:, :count, :count] = covariance
-    extended[:, :count, count] = extended[:, count, :count] = targets
-    factor = np.linalg.cholesky(extended)
-    determinant = np.log(np.diagonal(factor, axis1=1, axis2=2)[:, :count]).sum(axis=1)
-    squares = (factor[:, count, :count] ** 2).sum(axis=1)
-    logarithms = -determinant - (count + WEIGHT) / 2 * np.log(squares + WEIGHT)
+    squares = (inverse @ targets) @ targets
+    determinant = np.linalg.slogdet(covariance)[1]
+    logarithms = -determinant / 2 - (len(targets) + WEIGHT) / 2 * np.log(squares + WEIGHT)
     weights = np.exp(logarithms - logarithms.max())
     return np.asarray(weights / weights.sum())
 
@@ -198,7 +191,7 @@ def _margins(seen: Sequence[Seen]) -> Array:
 def _clipped(values: Array) -> Array:
     """How bad a bad value is says nothing of where the best is: none counts as farther below the median than that."""
     median = float(np.median(values)) if len(values) else 0.0
-    return np.maximum(values, 2 * median - values.max(initial=median))
+    return np.asarray(np.maximum(values, 2 * median - values.max(initial=median)))
 
 
 def _goodness(one: Seen) -> tuple[bool, float]:

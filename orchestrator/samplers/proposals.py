@@ -24,7 +24,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from orchestrator.samplers.feasibility import Array, Cube, Position, Seen, Worth
-from orchestrator.samplers.weighing import Weighing, WeighingTPE
+from orchestrator.samplers.weighing import DrawingTPE, Weighing
 from orchestrator.search_space import SearchSpace
 from orchestrator.spec import SweepSpec, Values
 from orchestrator.spec.domains import Choice, Domain
@@ -64,7 +64,7 @@ SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, 
 BRANCHING: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _branching_tpe}
 TAKES_CONSTRAINTS = {"tpe", "gp"}
 WEIGHED = {"tpe", "gp", "cmaes"}  # those that learn
-REDRAWS = {"cmaes"}  # gives another candidate each time; gp has found its one by optimizing
+REDRAWS = {"cmaes": 16}  # gives another candidate each time; gp has found its one by optimizing
 TAKES_PRUNED = {"tpe"}  # learns from a trial without a value, too
 KEEPS_STATE = {"cmaes", "qmc"}  # in the study: what is told again must have been asked for again
 KEEPS_SEED = {"qmc"}  # a sequence has one seed; others draw anew for each proposal
@@ -180,7 +180,7 @@ class Proposals:
 
     def _given(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
-        return domain.values[int(value)] if isinstance(domain, Choice) else value
+        return domain.values[value] if isinstance(domain, Choice) else value
 
     def _taken(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
@@ -206,9 +206,9 @@ class Proposals:
         def draw() -> Params:
             return {name: self._taken(name, domain.draw(rng)) for name, domain in self.domains.items()}
 
-        weighs_itself = self.method == "tpe" and not self.takes_absent
-        inner = WeighingTPE(self._seed(number), weigh) if weighs_itself else self._sampler(number)
-        return Weighing(inner, self.space, weigh, draw, redraws=self.method in REDRAWS or self.takes_absent)
+        is_tpe = self.method == "tpe"
+        inner = DrawingTPE(self._seed(number), group=self.takes_absent) if is_tpe else self._sampler(number)
+        return Weighing(inner, self.space, weigh, draw, REDRAWS.get(self.method, 1))
 
     def _see(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
         """Remember what became of a trial, for the weighing; what was pruned is never better than what completed."""

@@ -1,10 +1,12 @@
 """Optuna's samplers, made to propose, of several candidates of theirs, the one that is worth most."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -13,32 +15,42 @@ from orchestrator.samplers.feasibility import Array
 from orchestrator.trial import Params
 
 CANDIDATES = 128
-REDRAWS = 16  # of a sampler that takes its time for each
 
 Weigh = Callable[[Sequence[Params]], Array]  # what candidates are worth, choices being given by their index
 
 
-class WeighingTPE(TPESampler):
-    """TPE whose candidates come from the density of good trials, as ever, but are weighed by another measure."""
+class DrawingTPE(TPESampler):
+    """TPE that leaves the choice among what it draws from the density of good trials to others."""
 
-    def __init__(self, seed: int, weigh: Weigh) -> None:
-        super().__init__(seed=seed, multivariate=True, constant_liar=True, n_ei_candidates=CANDIDATES)
-        self.weigh = weigh
+    def __init__(self, seed: int, *, group: bool) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            super().__init__(seed=seed, multivariate=True, constant_liar=True, group=group, n_ei_candidates=CANDIDATES)
+        self._drawn: dict[str, list[float]] = {}
+
+    def draws(self, study: Study, trial: FrozenTrial, space: dict[str, BaseDistribution]) -> list[dict[str, Any]]:
+        """As many as there are candidates; none as long as it has not learned enough."""
+        self._drawn = {}
+        self.sample_relative(study, trial, space)
+        return [
+            {name: space[name].to_external_repr(value) for name, value in zip(self._drawn, row, strict=True)}
+            for row in zip(*self._drawn.values(), strict=True)
+        ]
 
     def _compute_acquisition_func(self, samples: dict[str, Array], mpe_below: Any, mpe_above: Any) -> Array:
-        rows = zip(*(values.tolist() for values in samples.values()), strict=True)
-        return self.weigh([dict(zip(samples, row, strict=True)) for row in rows])
+        self._drawn |= {name: values.tolist() for name, values in samples.items()}
+        return np.zeros(CANDIDATES)
 
 
 class Weighing(BaseSampler):
-    """Another sampler, with a choice of what is left to chance: random draws, and its own where it draws again.
+    """Another sampler, of whose candidates the one is taken that is worth most; what they lack is drawn at random.
 
     Args:
         inner: the other sampler.
         space: all that is searched.
         weigh: says what candidates are worth.
         draw: gives values for the whole space, at random.
-        redraws: whether `inner` proposes something else each time that it is asked.
+        redraws: how often `inner` is asked, if it has to be asked for candidates one at a time.
     """
 
     def __init__(
@@ -47,8 +59,7 @@ class Weighing(BaseSampler):
         space: Mapping[str, BaseDistribution],
         weigh: Weigh,
         draw: Callable[[], Params],
-        *,
-        redraws: bool,
+        redraws: int,
     ) -> None:
         self.inner, self.space, self.weigh, self.draw, self.redraws = inner, dict(space), weigh, draw, redraws
         self._inner_space: dict[str, BaseDistribution] = {}
@@ -60,16 +71,15 @@ class Weighing(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        proposed = self.inner.sample_relative(study, trial, self._inner_space)
-        if proposed and not self.redraws:
-            return proposed
-        own = [proposed]
-        if proposed:
-            own += [self.inner.sample_relative(study, trial, self._inner_space) for _ in range(REDRAWS - 1)]
-        else:  # it has not learned enough yet
-            own *= CANDIDATES
+        own = self._draws(study, trial) or [{}] * CANDIDATES  # it may not have learned enough yet
         candidates = [{**self.draw(), **one} for one in own]
         return candidates[int(np.argmax(self.weigh(candidates)))]
+
+    def _draws(self, study: Study, trial: FrozenTrial) -> list[dict[str, Any]]:
+        if isinstance(self.inner, DrawingTPE):
+            return self.inner.draws(study, trial, self._inner_space)
+        each = (self.inner.sample_relative(study, trial, self._inner_space) for _ in range(self.redraws))
+        return [one for one in each if one]
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
