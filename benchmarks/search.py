@@ -24,7 +24,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler,
 from orchestrator import machine, samplers, spec
 
 DOCUMENT, COMMAND = ROOT / "docs" / "search.md", "make bench-search"
-SEEDS, QUICK_SEEDS = 30, 8
+SEEDS, QUICK_SEEDS = 20, 6
 TRIALS, LAST = 40, 20
 WITHIN = 0.01  # of the optimum
 FILE = """
