@@ -82,9 +82,9 @@ class Worth:
         seen = _nearest(cube, seen)
         at = np.array([one.at for one in seen])
         self._margin = Process.believing(cube, at, _margins(seen), running)
-        stable = [i for i, one in enumerate(seen) if one.value is not None]
+        told = [i for i, one in enumerate(seen) if one.value is not None]
         values = np.array([one.value for one in seen if one.value is not None])
-        self._value = Process.believing(cube, at[stable], _clipped(values), running) if stable else None
+        self._value = Process.believing(cube, at[told], _clipped(values), running) if told else None
 
     def of(self, candidates: Array) -> Array:
         """Of each candidate (a row), on a scale that only compares."""
@@ -189,9 +189,9 @@ def _margins(seen: Sequence[Seen]) -> Array:
 
 
 def _clipped(values: Array) -> Array:
-    """How bad a bad value is says nothing of where the best is: none counts as farther below the median than that."""
-    median = float(np.median(values)) if len(values) else 0.0
-    return np.asarray(np.maximum(values, 2 * median - values.max(initial=median)))
+    """As shares of the largest; none farther below the median than the best is above: how bad says nothing of where."""
+    shares = values / (np.abs(values).max() or 1.0)
+    return np.asarray(np.maximum(shares, 2 * np.median(shares) - shares.max()))
 
 
 def _goodness(one: Seen) -> tuple[bool, float]:

@@ -144,7 +144,7 @@ class Proposals:
         """
         trial = self._open.pop(number)
         exploded = margin is not None and margin > 0
-        self._see(trial, None if exploded else values, margin, pruned_at is not None)
+        self._see(trial, values, margin, pruned_at is not None)
         alone = len(self.objectives) == 1
         if self.method in TAKES_CONSTRAINTS:
             trial.set_constraint(CONSTRAINT, 0.0 if margin is None else margin)
@@ -180,7 +180,7 @@ class Proposals:
 
     def _given(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
-        return domain.values[value] if isinstance(domain, Choice) else value
+        return domain.values[value] if isinstance(domain, Choice) else domain.typed(value)
 
     def _taken(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
@@ -212,21 +212,24 @@ class Proposals:
 
     def _see(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
         """Remember what became of a trial, for the weighing; what was pruned is never better than what completed."""
-        exploded = margin is not None and margin > 0
-        if not self.weighs or (values is None and not exploded):
+        if not self.weighs:
             return
-        if values is not None and is_pruned:
-            values = self._worse(values, self._best)
-        value = None if values is None else self.objectives[0].sign * values[0]
-        self._seen.append(Seen(self._position(trial.params), value, margin))
+        at = self._position(trial.params)
+        if margin is not None and margin > 0:
+            self._seen.append(Seen(at, None, margin))
+        elif values is not None:
+            (value,) = self._worse(values, self._best) if is_pruned else values
+            self._seen.append(Seen(at, self.objectives[0].sign * value, margin))
 
     def _position(self, taken: Params) -> Position:
-        """Where a configuration lies; what is not varied in it, in its middle."""
-        varied: dict[str, Any] = {}
+        """Where a configuration lies, on its steps; what is not varied in it, in its middle."""
+        values: dict[str, Any] = {}
         for name in self.space:
-            if self.varies(name, varied):
-                varied[name] = self._given(name, taken[name])
-        return self._cube.position({**self._middle, **{name: taken[name] for name in varied}})
+            if self.varies(name, values):
+                values[name] = self._given(name, taken[name])
+        return self._cube.position(
+            {**self._middle, **{name: self._taken(name, value) for name, value in values.items()}}
+        )
 
     def _seed(self, number: int) -> int:
         entropy = (self.seed,) if self.method in KEEPS_SEED else (self.seed, number)
