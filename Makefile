@@ -34,7 +34,7 @@ bench-peers: install  ## have Ray Tune run beside ours in `make bench`, from an 
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt 'ray[tune]>=2.40,<3' mlflow
 	$(BIN)/python benchmarks/overhead.py
 
-bench-search: install  ## searches beside a cliff: ours, plain Optuna, random; renews docs/search.md (ten minutes)
+bench-search: install  ## searches beside a cliff: ours, plain Optuna, random; renews docs/search.md (a quarter of an hour)
 	$(BIN)/python benchmarks/search.py
 
 KILLS ?= 200

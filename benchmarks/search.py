@@ -1,6 +1,6 @@
 """Searches beside a cliff: ours, plain Optuna and random search, on the same problems, seeds and budgets.
 
-python benchmarks/search.py            # renews docs/search.md; about ten minutes on two cores
+python benchmarks/search.py            # renews docs/search.md; about a quarter of an hour on two cores
 python benchmarks/search.py --quick    # a look, in a minute: fewer seeds and no GP; printed only
 """
 

@@ -27,11 +27,13 @@ from orchestrator.trial import Params
 
 Array = NDArray[np.float64]
 Position = tuple[float, ...]
+Lengths = tuple[float, float]
 
 PRICE = 0.02  # of an explosion, in standard deviations of the values
 MOST = 64  # trials that a process learns from
 SETTINGS = 32  # of a process, over which it is averaged
-LENGTHS = 0.03, 2.0  # from the shortest to the longest, in parts of a range
+VALUES_OVER = 0.03, 2.0  # lengths, from the shortest to the longest, in parts of a range
+MARGINS_OVER = 0.25, 2.0  # what explodes is no island: between two explosions lies a third
 NOISE = 1e-5, 0.3  # likewise, as a share of the variance
 WEIGHT = 4.0  # observations that it would take to outweigh what is thought of the variance beforehand
 NEGLIGIBLE = 0.01  # probability of a setting
@@ -81,10 +83,10 @@ class Worth:
     def __init__(self, cube: Cube, seen: Sequence[Seen], running: Sequence[Position]) -> None:
         seen = _nearest(cube, seen)
         at = np.array([one.at for one in seen])
-        self._margin = Process.believing(cube, at, _margins(seen), running)
+        self._margin = Process.believing(cube, MARGINS_OVER, at, _margins(seen), running)
         told = [i for i, one in enumerate(seen) if one.value is not None]
         values = np.array([one.value for one in seen if one.value is not None])
-        self._value = Process.believing(cube, at[told], _clipped(values), running) if told else None
+        self._value = Process.believing(cube, VALUES_OVER, at[told], _clipped(values), running) if told else None
 
     def of(self, candidates: Array) -> Array:
         """Of each candidate (a row), on a scale that only compares."""
@@ -102,15 +104,16 @@ class Process:
 
     Args:
         cube: where it is.
+        over: the shortest and the longest of its lengths.
         at: positions (rows).
         seen: what was seen there.
     """
 
-    def __init__(self, cube: Cube, at: Array, seen: Array) -> None:
+    def __init__(self, cube: Cube, over: Lengths, at: Array, seen: Array) -> None:
         self._cube, self._at = cube, at
         self._mean, self.spread = float(seen.mean()), float(seen.std()) or 1.0
         targets = (seen - self._mean) / self.spread
-        lengths, noise = settings(cube.axes)
+        lengths, noise = settings(cube.axes, over)
         covariance = self._covariance(at, lengths) + noise[:, None, None] * np.eye(len(at))
         inverse = np.asarray(np.linalg.inv(covariance), np.float64)
         weights = _probability(covariance, inverse, targets)
@@ -122,13 +125,13 @@ class Process:
         self._best = float(self.expected(at).max())
 
     @classmethod
-    def believing(cls, cube: Cube, at: Array, seen: Array, running: Sequence[Position]) -> "Process":
+    def believing(cls, cube: Cube, over: Lengths, at: Array, seen: Array, running: Sequence[Position]) -> "Process":
         """One that takes it that trials that run will come to what it expects of them."""
-        process = cls(cube, at, seen)
+        process = cls(cube, over, at, seen)
         if not running:
             return process
         pending = np.array(running)
-        return cls(cube, np.vstack([at, pending]), np.append(seen, process.expected(pending)))
+        return cls(cube, over, np.vstack([at, pending]), np.append(seen, process.expected(pending)))
 
     def expected(self, candidates: Array) -> Array:
         """What is expected at each candidate."""
@@ -164,11 +167,11 @@ class Process:
 
 
 @cache
-def settings(axes: int) -> tuple[Array, Array]:
+def settings(axes: int, over: Lengths) -> tuple[Array, Array]:
     """Lengths along each axis (columns), and shares of noise: evenly spread in their logarithms, a Latin hypercube."""
     rng = np.random.default_rng(0)
     even = np.stack([(rng.permutation(SETTINGS) + 0.5) / SETTINGS for _ in range(axes + 1)], axis=1)
-    lengths, noise = (low * (high / low) ** even for low, high in (LENGTHS, NOISE))
+    lengths, noise = (low * (high / low) ** even for low, high in (over, NOISE))
     return lengths[:, :axes], noise[:, axes]
 
 
