@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 INSTALLED := $(VENV)/installed
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow check bench bench-quick bench-peers bench-search torture install clean
+.PHONY: run test slow check bench bench-quick bench-peers bench-search torture screenshots install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -41,6 +41,9 @@ KILLS ?= 200
 SEED ?= 0
 torture: install  ## kill sweeps at random, again and again: each must end as one that was never touched
 	$(BIN)/python -u benchmarks/torture.py --kills $(KILLS) --seed $(SEED)
+
+screenshots: install  ## draw docs/images from a run of the quickstart sweep, in Chromium
+	$(BIN)/python docs/screenshots.py
 
 install: $(INSTALLED)  ## everything into .venv, once
 
