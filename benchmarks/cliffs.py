@@ -33,7 +33,8 @@ VAR: Ranges = {"var": (0.01, 1.0)}
 LR_AND_VAR: Ranges = {"lr": (1e-4, 0.1), "var": (0.01, 1.0)}
 LR: Ranges = {"lr": (1e-3, 1.0)}
 REAL = {"dataset": "digits", "architecture": "conv", "num_layers": 1, "batch_size": 64, "epochs": 4, "var": 0.05}
-TRAINED, TRAINED_SEEDS = 72, 4  # learning rates, and seeds with each
+TRAINED = 72  # learning rates
+TRAINED_SEEDS = 4, 5, 6, 7  # with each; 0 to 3 were looked at when the settings of `feasibility` were chosen
 LANDSCAPE = ROOT / "build" / "landscape.json"
 
 
@@ -118,7 +119,7 @@ def plane(seed: int, best: float) -> Instance:
 
 def vae(seed: int) -> Instance:
     """The VAE on scikit-learn's digits, by its learning rate: the nearest of those with which it was trained."""
-    trained = landscape()[seed % TRAINED_SEEDS]
+    trained = landscape()[seed % len(TRAINED_SEEDS)]
     rates = [math.log(rate) for rate in learning_rates()]
     between = [(low + high) / 2 for low, high in itertools.pairwise(rates)]
 
@@ -155,10 +156,9 @@ def prepare(processes: Executor) -> None:
     """Have the VAE trained for each learning rate and seed, unless that has been done before."""
     if LANDSCAPE.exists() and json.loads(LANDSCAPE.read_text())["of"] == _trained_as():
         return
-    seeds = range(TRAINED_SEEDS)
     rates = learning_rates()
-    told = processes.map(train, [*rates] * len(seeds), [seed for seed in seeds for _ in rates])
-    trained = [[asdict(next(told)) for _ in rates] for _ in seeds]
+    told = processes.map(train, [*rates] * len(TRAINED_SEEDS), [seed for seed in TRAINED_SEEDS for _ in rates])
+    trained = [[asdict(next(told)) for _ in rates] for _ in TRAINED_SEEDS]
     LANDSCAPE.parent.mkdir(exist_ok=True)
     LANDSCAPE.write_text(json.dumps({"of": _trained_as(), "trained": trained}, indent=1) + "\n")
 
@@ -169,7 +169,7 @@ def landscape() -> list[list[Observation]]:
 
 
 def _trained_as() -> dict[str, object]:
-    return {**REAL, "rates": TRAINED, "seeds": TRAINED_SEEDS, "range": [*LR["lr"]]}
+    return {**REAL, "rates": TRAINED, "seeds": [*TRAINED_SEEDS], "range": [*LR["lr"]]}
 
 
 def _log(params: Params, name: str) -> float:

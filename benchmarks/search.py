@@ -25,6 +25,7 @@ from orchestrator import machine, samplers, spec
 
 DOCUMENT, COMMAND = ROOT / "docs" / "search.md", "make bench-search"
 SEEDS, QUICK_SEEDS = 20, 6
+FIRST_SEED = 1000  # the settings of `feasibility` were chosen on seeds 0 to 19, so that the figures are of others
 TRIALS, LAST = 40, 20
 WITHIN = 0.01  # of the optimum
 FILE = """
@@ -161,7 +162,7 @@ def run(processes: Executor, contenders: Sequence[str], seeds: int) -> dict[str,
     found = {}
     for problem in PROBLEMS:
         measuring.say(PROBLEMS[problem].title)
-        jobs = [(problem, name, seed) for name in contenders for seed in range(seeds)]
+        jobs = [(problem, name, FIRST_SEED + i) for name in contenders for i in range(seeds)]
         results = processes.map(searched, *zip(*jobs, strict=True))
         found[problem] = {name: [next(results) for _ in range(seeds)] for name in contenders}
     return found
