@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from models.config import TrainConfig
 from orchestrator.expansion import expand
 from orchestrator.record import Record
@@ -77,7 +78,7 @@ def table(name: str, runs: Sequence[Row]) -> Table:
 
 def document(runs: Sequence[Row]) -> str:
     """The page."""
-    environment = Environment(
+    environment = Environment(  # noqa: S701 - Markdown of our own figures
         loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
     tables = {name: table(name, runs) for name in NAMES}
@@ -96,8 +97,9 @@ def add(uri: str) -> int:
             if record.outcome in (Outcome.COMPLETED, Outcome.EXPLODED) and record.trial_key not in known:
                 known.add(record.trial_key)
                 found.append(_row(name, record))
+    columns = RUNS.read_text().splitlines()[0].split(",")
     with RUNS.open("a", newline="") as file:
-        csv.DictWriter(file, RUNS.read_text().splitlines()[0].split(","), lineterminator="\n", restval="").writerows(found)
+        csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore", restval="").writerows(found)
     return len(found)
 
 
@@ -131,6 +133,7 @@ def _markdown(grid: Grid | None) -> str:
 
 
 def main() -> None:
+    """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--add", metavar="URI", help="a store of which to take in what is new")
     uri = parser.parse_args().add
