@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 INSTALLED := $(VENV)/installed
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow check bench bench-quick bench-peers torture screenshots install clean
+.PHONY: run test slow check bench bench-quick bench-peers bench-search torture screenshots install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -33,6 +33,9 @@ bench-peers: install  ## have Ray Tune run beside ours in `make bench`, from an 
 	$(PYTHON) -m venv --clear $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt 'ray[tune]>=2.40,<3' mlflow
 	$(BIN)/python benchmarks/overhead.py
+
+bench-search: install  ## searches beside a cliff: ours, plain Optuna, random; renews docs/search.md (a quarter of an hour)
+	$(BIN)/python benchmarks/search.py
 
 KILLS ?= 200
 SEED ?= 0

@@ -5,12 +5,14 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -135,13 +137,44 @@ def _said_by(*command: str) -> str:
         return ""
 
 
-def main(measure: Callable[[bool], Topic]) -> None:
-    """Run one benchmark as a command: print its tables; write all that it measured as JSON where that is wanted."""
+def results(**topics: Any) -> dict[str, Any]:
+    """What has been measured, with the time and the machine."""
+    return {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": machine(), **topics}
+
+
+def page(found: Mapping[str, Any], topics: Sequence[str]) -> str:
+    """The tables of some topics, as they stand in JSON; the goals and the machine before them."""
+    kept = [found[topic] for topic in topics if topic in found]
+    facts = Table("The machine", ["", ""], [["measured", found["at"]], *map(list, found["machine"].items())])
+    goals = [[goal["what"], goal["goal"], goal["found"]] for topic in kept for goal in topic["goals"]]
+    tables = [Table(**table) for topic in kept for table in topic["tables"]]
+    parts = [facts, Table("Goals", ["what", "goal", "found"], goals), *tables]
+    return "\n\n".join(part.markdown() for part in parts)
+
+
+def renew(document: Path, command: str, tables: str) -> None:
+    """Put the tables into the document, between the marks of the command that writes them."""
+    begin, end = f"<!-- measured: written by `{command}` -->", "<!-- end of what is measured -->"
+    text = document.read_text()
+    between = re.compile(f"(?<={re.escape(begin)}\n).*?(?={re.escape(end)})", re.DOTALL)
+    if not between.search(text):
+        raise SystemExit(f"{document} lacks its marks:\n{begin}\n{end}")
+    document.write_text(between.sub(lambda _: f"\n{tables}\n\n", text))
+
+
+def main(measure: Callable[[bool], Topic], document: Path | None = None, command: str = "") -> None:
+    """Run one benchmark as a command: print its tables; write all that it measured as JSON where that is wanted.
+
+    One that has a document to itself renews it, unless it was only to have a look; `command` is what its marks name.
+    """
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything: a look, not a measurement")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures, tables and goals there")
     arguments = parser.parse_args()
+    before = results()
     topic = measure(arguments.quick)
     print("\n\n".join(table.markdown() for table in topic.tables), end="\n\n", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(asdict(topic), indent=2) + "\n")
+    if document and not arguments.quick:
+        renew(document, command, page({**before, "measured": asdict(topic)}, ["measured"]))

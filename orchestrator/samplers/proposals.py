@@ -1,11 +1,13 @@
 """Optuna's side of a search: a study in memory, to which every finished configuration is told.
 
-Optuna's samplers see an explosion each in its own way (docs/design.md has the table): as a constraint that is broken,
-by how much, or where a sampler has no notion of that, as a value no better than the worst that was ever seen.
+Optuna's samplers see an explosion each in its own way (docs/search.md has the table): as a constraint that is broken,
+by how much, or where a sampler has no notion of that, as a value no better than the worst that was ever seen. From the
+first explosion on, those that learn propose what, of several candidates of theirs, `feasibility` says is worth most.
 """
 
+import random
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, TP
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from orchestrator.samplers.feasibility import Array, Cube, Position, Seen, Worth
+from orchestrator.samplers.weighing import DrawingTPE, Weighing
 from orchestrator.search_space import SearchSpace
 from orchestrator.spec import SweepSpec, Values
 from orchestrator.spec.domains import Choice, Domain
@@ -59,6 +63,8 @@ SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, 
 # for spaces of which a configuration has only a part
 BRANCHING: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _branching_tpe}
 TAKES_CONSTRAINTS = {"tpe", "gp"}
+WEIGHED = {"tpe", "gp", "cmaes"}  # those that learn
+REDRAWS = {"cmaes": 16}  # gives another candidate each time; gp has found its one by optimizing
 TAKES_PRUNED = {"tpe"}  # learns from a trial without a value, too
 KEEPS_STATE = {"cmaes", "qmc"}  # in the study: what is told again must have been asked for again
 KEEPS_SEED = {"qmc"}  # a sequence has one seed; others draw anew for each proposal
@@ -76,9 +82,13 @@ class Proposals:
         self.method, self.domains, self.seed, self.objectives = spec.method, space.domains, spec.seed, spec.objectives
         self.space = {name: distribution(domain) for name, domain in space.domains.items()}
         self.varies = space.varies
+        self._middle = {name: self._taken(name, domain.middle()) for name, domain in space.domains.items()}
         branches = BRANCHING if spec.conditions.wanted else {}
         self.takes_absent = spec.method in branches
         self.sampler = {**SAMPLERS, **branches}[spec.method]
+        self.weighs = spec.method in WEIGHED and len(spec.objectives) == 1
+        self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
+        self._seen: list[Seen] = []
         self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
         self._open: dict[int, Trial] = {}
         self._best: Values | None = None  # of what was not pruned; used where there is one objective
@@ -97,7 +107,9 @@ class Proposals:
             Its number, to be told with its result, and the values of the domains that are varied in it.
         """
         number = self.count
-        self._study.sampler = _Typed(self._sampler(number), self.domains, known, self.method in KEEPS_STATE)
+        careful = known is None and self.weighs and any(one.exploded for one in self._seen)
+        sampler = self._weighing(number) if careful else self._sampler(number)
+        self._study.sampler = _Typed(sampler, self.domains, known, self.method in KEEPS_STATE)
         trial = self._study.ask()
         self._open[number] = trial
         values: dict[str, Any] = {}
@@ -105,8 +117,8 @@ class Proposals:
             if self.varies(name, values):
                 values[name] = self._given(name, trial._suggest(name, axis))
             elif not self.takes_absent:
-                middle = self._taken(name, self.domains[name].middle())
-                trial.storage.set_trial_param(trial._trial_id, name, axis.to_internal_repr(middle), axis)
+                middle = axis.to_internal_repr(self._middle[name])
+                trial.storage.set_trial_param(trial._trial_id, name, middle, axis)
         return number, values
 
     def skip(self, number: int) -> None:
@@ -132,6 +144,7 @@ class Proposals:
         """
         trial = self._open.pop(number)
         exploded = margin is not None and margin > 0
+        self._see(trial, values, margin, pruned_at is not None)
         alone = len(self.objectives) == 1
         if self.method in TAKES_CONSTRAINTS:
             trial.set_constraint(CONSTRAINT, 0.0 if margin is None else margin)
@@ -167,7 +180,7 @@ class Proposals:
 
     def _given(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
-        return domain.values[value] if isinstance(domain, Choice) else value
+        return domain.values[value] if isinstance(domain, Choice) else domain.typed(value)
 
     def _taken(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
@@ -181,8 +194,46 @@ class Proposals:
         return tuple(value - objective.sign * (margin * max(abs(value), 1e-6)) for objective, value in each)
 
     def _sampler(self, number: int) -> BaseSampler:
+        return self.sampler(self._seed(number))
+
+    def _weighing(self, number: int) -> BaseSampler:
+        worth = Worth(self._cube, self._seen, [self._position(trial.params) for trial in self._open.values()])
+        rng = random.Random(f"{self.seed}:{number}")  # noqa: S311
+
+        def weigh(candidates: Sequence[Params]) -> Array:
+            return worth.of(np.array([self._position(one) for one in candidates]))
+
+        def draw() -> Params:
+            return {name: self._taken(name, domain.draw(rng)) for name, domain in self.domains.items()}
+
+        is_tpe = self.method == "tpe"
+        inner = DrawingTPE(self._seed(number), group=self.takes_absent) if is_tpe else self._sampler(number)
+        return Weighing(inner, self.space, weigh, draw, REDRAWS.get(self.method, 1))
+
+    def _see(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
+        """Remember what became of a trial, for the weighing; what was pruned is never better than what completed."""
+        if not self.weighs:
+            return
+        at = self._position(trial.params)
+        if margin is not None and margin > 0:
+            self._seen.append(Seen(at, None, margin))
+        elif values is not None:
+            (value,) = self._worse(values, self._best) if is_pruned else values
+            self._seen.append(Seen(at, self.objectives[0].sign * value, margin))
+
+    def _position(self, taken: Params) -> Position:
+        """Where a configuration lies, on its steps; what is not varied in it, in its middle."""
+        values: dict[str, Any] = {}
+        for name in self.space:
+            if self.varies(name, values):
+                values[name] = self._given(name, taken[name])
+        return self._cube.position(
+            {**self._middle, **{name: self._taken(name, value) for name, value in values.items()}}
+        )
+
+    def _seed(self, number: int) -> int:
         entropy = (self.seed,) if self.method in KEEPS_SEED else (self.seed, number)
-        return self.sampler(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 class _Typed(BaseSampler):

@@ -1,0 +1,147 @@
+"""Writes docs/reproduction.md from docs/reproduction/runs.csv, by the tables and verdicts of `sweep report`.
+
+make report
+python docs/reproduction.py --add sqlite:///mlruns/mlflow.db    # first takes in what a store has that is new
+"""
+
+import argparse
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from models.config import TrainConfig
+from orchestrator.expansion import expand
+from orchestrator.record import Record
+from orchestrator.report import results
+from orchestrator.report.configurations import Configuration, Run, configurations_of
+from orchestrator.report.document import Grid
+from orchestrator.report.page import SIGNS
+from orchestrator.report.verdict import RULE
+from orchestrator.spec import SweepSpec, load
+from orchestrator.trial import Outcome, Trial
+
+ROOT = Path(__file__).parent.parent
+DOCUMENT = ROOT / "docs" / "reproduction.md"
+FOLDER = ROOT / "docs" / "reproduction"
+RUNS = FOLDER / "runs.csv"
+SWEEPS = ROOT / "sweeps" / "report"
+NAMES = ("architecture", "num_layers", "latent_dim", "attention", "var", "batch_size", "learning_rate", "baseline")
+PRECISION = "precision=bf16"
+PARAMETERS = tuple(field.name for field in fields(TrainConfig))
+FIGURES = ("ssim", "mse", "ssim_mean", "mse_mean", "val_loss", "train_loss")
+TAGS = ("epochs_run", "wall_seconds", "threads")
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report: what it asked, what ours came to, and the two held against each other."""
+
+    spec: SweepSpec
+    configurations: Sequence[Configuration]
+
+    @property
+    def ours(self) -> str:
+        return _markdown(results.results(self.spec, self.configurations).grid)
+
+    @property
+    def compared(self) -> str:
+        part = results.comparison(self.spec, self.configurations)
+        return _markdown(part.grid if part else None)
+
+
+def rows() -> list[Row]:
+    """The finished runs."""
+    with RUNS.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(name: str, runs: Sequence[Row]) -> Table:
+    """One of the report's tables, from every run of its configurations, whatever sweep it was run by."""
+    spec = load(SWEEPS / f"{name}.yaml", [PRECISION])
+    trials = expand(spec).trials
+    known: dict[str, list[Record]] = {}
+    for row in runs:
+        record = _record(row)
+        known.setdefault(_config_key(spec, record), []).append(record)
+    found = [
+        Run(trial.params, trial.config_key, trial.label, record, True, str(record.outcome) if record else "not run")
+        for trial in trials
+        for record in known.get(trial.config_key, [None])
+    ]
+    return Table(spec, configurations_of(spec, found))
+
+
+def document(runs: Sequence[Row]) -> str:
+    """The page."""
+    environment = Environment(  # noqa: S701 - Markdown of our own figures
+        loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    tables = {name: table(name, runs) for name in NAMES}
+    hours = sum(float(row["wall_seconds"]) for row in runs) / 3600
+    return environment.get_template("words.md").render(tables=tables, rule=RULE, count=len(runs), hours=f"{hours:.1f}")
+
+
+def add(uri: str) -> int:
+    """Take in the trials of the report's sweeps that a store has and the file lacks; returns how many."""
+    from orchestrator.trackers import Store
+
+    known = {row["trial_key"] for row in rows()}
+    store, found = Store(uri), []
+    for name in store.sweeps():
+        for record in store.records(name):
+            if record.outcome in (Outcome.COMPLETED, Outcome.EXPLODED) and record.trial_key not in known:
+                known.add(record.trial_key)
+                found.append(_row(name, record))
+    columns = RUNS.read_text().splitlines()[0].split(",")
+    with RUNS.open("a", newline="") as file:
+        csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore", restval="").writerows(found)
+    return len(found)
+
+
+def _record(row: Row) -> Record:
+    params = asdict(TrainConfig(**{name: row[name] for name in PARAMETERS}))  # type: ignore[arg-type]
+    metrics = {name: float(row[name]) for name in FIGURES if row.get(name)}
+    tags = {name: row[name] for name in TAGS}
+    return Record("", row["trial_key"], "", Outcome(row["outcome"]), "", params, metrics, tags)
+
+
+def _row(name: str, record: Record) -> Row:
+    told = {**record.params, **{name: repr(record.metrics[name]) for name in FIGURES if name in record.metrics}}
+    known = {"sweep": name, "trial_key": record.trial_key, "outcome": str(record.outcome)}
+    commit = record.tags.get("mlflow.source.git.commit", "")[:12]
+    row = {**told, **known, **{name: record.tags.get(name, "") for name in TAGS}, "commit": commit}
+    return {name: str(value) for name, value in row.items()}
+
+
+def _config_key(spec: SweepSpec, record: Record) -> str:
+    return Trial(spec.function.name, spec.function.version, record.params, "").config_key
+
+
+def _markdown(grid: Grid | None) -> str:
+    if grid is None:
+        return ""
+    lines = [grid.header, ["---"] * len(grid.header)]
+    for cells in grid.rows:
+        texts = (f"{SIGNS[cell.verdict]} {cell.text}" if cell.verdict else cell.text for cell in cells)
+        lines.append([f"**{text}**" if cell.is_best else text for cell, text in zip(cells, texts, strict=True)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--add", metavar="URI", help="a store of which to take in what is new")
+    uri = parser.parse_args().add
+    if uri:
+        print(f"{add(uri)} runs taken in")
+    DOCUMENT.write_text(document(rows()))
+    print(DOCUMENT.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Which candidate to run, once trials have exploded: by what it may gain, and how likely it is to be stable.
+
+Two Gaussian processes learn over the space: one the metric, from the trials that have a value, the other the margin by
+which trials exploded, or did not. A candidate is worth
+
+    (EI + PRICE * spread of the values) * P(margin < 0)
+
+which is, but for a constant, the gain to expect less the price of an explosion: EI * P - price * (1 - P). So the cliff
+is approached as long as that gains more than it costs; then the stablest candidate is worth most. EI * P alone is the
+constrained expected improvement of J. R. Gardner et al., Bayesian Optimization with Inequality Constraints, ICML 2014:
+beside a cliff it never stops trying what lies a little beyond.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from orchestrator.divergence import FARTHEST
+from orchestrator.psychometric import Scale
+from orchestrator.spec.domains import Choice, Domain
+from orchestrator.trial import Params
+
+Array = NDArray[np.float64]
+Position = tuple[float, ...]
+Lengths = tuple[float, float]
+
+PRICE = 0.02  # of an explosion, in standard deviations of the values
+MOST = 64  # trials that a process learns from
+SETTINGS = 32  # of a process, over which it is averaged
+VALUES_OVER = 0.03, 2.0  # lengths, from the shortest to the longest, in parts of a range
+MARGINS_OVER = 0.25, 2.0  # what explodes is no island: between two explosions lies a third
+NOISE = 1e-5, 0.3  # from the least to the most, as a share of the variance
+WEIGHT = 4.0  # observations that it would take to outweigh what is thought of the variance beforehand
+NEGLIGIBLE = 0.01  # probability of a setting
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What became of a configuration."""
+
+    at: Position
+    value: float | None  # of the metric, more being better; None where it exploded
+    margin: float | None  # above 0 where it exploded; None where nobody knows it of one that did not
+
+    @property
+    def exploded(self) -> bool:
+        return self.margin is not None and self.margin > 0
+
+
+class Cube:
+    """The search space as a cube: numbers from 0 to 1 on their own scale, choices by their index."""
+
+    def __init__(self, domains: Mapping[str, Domain]) -> None:
+        self._scales = {
+            name: None if isinstance(domain, Choice) else Scale(domain.low, domain.high, domain.log)
+            for name, domain in domains.items()
+        }
+        self._is_choice = np.array([scale is None for scale in self._scales.values()])
+
+    @property
+    def axes(self) -> int:
+        return len(self._scales)
+
+    def position(self, values: Params) -> Position:
+        """Where values lie, choices being given by their index."""
+        return tuple(scale.position(values[name]) if scale else values[name] for name, scale in self._scales.items())
+
+    def distances(self, some: Array, others: Array) -> Array:
+        """Along each axis (last), squared, of `some` from `others`; choices that differ are 1 apart."""
+        apart = np.abs(some[:, None, :] - others[None, :, :])
+        return np.asarray(np.where(self._is_choice, apart > 0, apart) ** 2)
+
+
+class Worth:
+    """What candidates are worth, given what has been seen, and where trials run of which nothing is known yet."""
+
+    def __init__(self, cube: Cube, seen: Sequence[Seen], running: Sequence[Position]) -> None:
+        seen = _nearest(cube, seen)
+        at = np.array([one.at for one in seen])
+        self._margin = Process.believing(cube, MARGINS_OVER, at, _margins(seen), running)
+        told = [i for i, one in enumerate(seen) if one.value is not None]
+        values = np.array([one.value for one in seen if one.value is not None])
+        self._value = Process.believing(cube, VALUES_OVER, at[told], _clipped(values), running) if told else None
+
+    def of(self, candidates: Array) -> Array:
+        """Of each candidate (a row), on a scale that only compares."""
+        stable = self._margin.below_zero(candidates)
+        if self._value is None:
+            return stable
+        return stable * (self._value.improvement(candidates) + PRICE * self._value.spread)
+
+
+class Process:
+    """A Gaussian process, averaged over its settings by how probable they are, given what it has learned from.
+
+    Its settings are the length along each axis over which it changes, and the share of noise. Its covariance is
+    Matern's of 5/2.
+
+    Args:
+        cube: where it is.
+        over: the shortest and the longest of its lengths.
+        at: positions (rows).
+        seen: what was seen there.
+    """
+
+    def __init__(self, cube: Cube, over: Lengths, at: Array, seen: Array) -> None:
+        self._cube, self._at = cube, at
+        self._mean, self.spread = float(seen.mean()), float(seen.std()) or 1.0
+        targets = (seen - self._mean) / self.spread
+        lengths, noise = settings(cube.axes, over)
+        covariance = self._covariance(at, lengths) + noise[:, None, None] * np.eye(len(at))
+        inverse = np.asarray(np.linalg.inv(covariance), np.float64)
+        weights = _probability(covariance, inverse, targets)
+        kept = weights > NEGLIGIBLE
+        self._weights = weights[kept] / weights[kept].sum()
+        self._lengths, self._noise, self._inverse = lengths[kept], noise[kept], inverse[kept]
+        self._solved = self._inverse @ targets
+        self._variance = (self._solved @ targets + WEIGHT) / (len(targets) + WEIGHT)
+        self._best = float(self.expected(at).max())
+
+    @classmethod
+    def believing(cls, cube: Cube, over: Lengths, at: Array, seen: Array, running: Sequence[Position]) -> "Process":
+        """One that takes it that trials that run will come to what it expects of them."""
+        process = cls(cube, over, at, seen)
+        if not running:
+            return process
+        pending = np.array(running)
+        return cls(cube, over, np.vstack([at, pending]), np.append(seen, process.expected(pending)))
+
+    def expected(self, candidates: Array) -> Array:
+        """What is expected at each candidate."""
+        return np.asarray(self._weights @ self._predict(candidates)[0])
+
+    def below_zero(self, candidates: Array) -> Array:
+        """The probability that what would be seen at each candidate lies below 0."""
+        mean, variance = self._predict(candidates)
+        noise = (self._noise * self._variance)[:, None] * self.spread**2
+        return np.asarray(self._weights @ ndtr(-mean / np.sqrt(variance + noise)))
+
+    def improvement(self, candidates: Array) -> Array:
+        """By how much each candidate is expected to exceed the best so far."""
+        mean, variance = self._predict(candidates)
+        deviation = np.sqrt(variance)
+        z = (mean - self._best) / deviation
+        density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        return np.asarray(self._weights @ (deviation * np.maximum(z * ndtr(z) + density, 0.0)))
+
+    def _predict(self, candidates: Array) -> tuple[Array, Array]:
+        """Mean and variance, without noise, by each setting (rows) at each candidate (columns)."""
+        across = self._covariance(candidates, self._lengths)
+        mean = np.einsum("smn,sn->sm", across, self._solved)
+        unexplained = 1 - np.einsum("smn,smn->sm", across @ self._inverse, across)
+        variance = self._variance[:, None] * np.maximum(unexplained, TINY)
+        return self._mean + self.spread * mean, self.spread**2 * variance
+
+    def _covariance(self, candidates: Array, lengths: Array) -> Array:
+        """Of candidates (rows) with what it has learned from (columns), by each setting."""
+        squared = self._cube.distances(candidates, self._at)
+        r = np.sqrt(5 * np.einsum("mna,sa->smn", squared, lengths**-2))
+        return np.asarray((1 + r + r * r / 3) * np.exp(-r))
+
+
+@cache
+def settings(axes: int, over: Lengths) -> tuple[Array, Array]:
+    """Lengths along each axis (columns), and shares of noise: evenly spread in their logarithms, a Latin hypercube."""
+    rng = np.random.default_rng(0)
+    even = np.stack([(rng.permutation(SETTINGS) + 0.5) / SETTINGS for _ in range(axes + 1)], axis=1)
+    lengths, noise = (low * (high / low) ** even for low, high in (over, NOISE))
+    return lengths[:, :axes], noise[:, axes]
+
+
+def _probability(covariance: Array, inverse: Array, targets: Array) -> Array:
+    """Of each setting, averaged over the variance that the process may have."""
+    squares = (inverse @ targets) @ targets
+    determinant = np.linalg.slogdet(covariance)[1]
+    logarithms = -determinant / 2 - (len(targets) + WEIGHT) / 2 * np.log(squares + WEIGHT)
+    weights = np.exp(logarithms - logarithms.max())
+    return np.asarray(weights / weights.sum())
+
+
+def _margins(seen: Sequence[Seen]) -> Array:
+    """Of those that did not explode, unknown ones are taken to be as the others' median."""
+    stable = [one.margin for one in seen if one.margin is not None and not one.exploded]
+    unknown = float(np.median(stable)) if stable else -FARTHEST
+    return np.array([unknown if one.margin is None else one.margin for one in seen])
+
+
+def _clipped(values: Array) -> Array:
+    """As shares of the largest; none farther below the median than the best is above: how bad says nothing of where."""
+    shares = values / (np.abs(values).max() or 1.0)
+    return np.asarray(np.maximum(shares, 2 * np.median(shares) - shares.max()))
+
+
+def _goodness(one: Seen) -> tuple[bool, float]:
+    """Any value is better than an explosion, of which the nearest is best."""
+    return (True, one.value) if one.value is not None else (False, -(one.margin or 0.0))
+
+
+def _nearest(cube: Cube, seen: Sequence[Seen]) -> Sequence[Seen]:
+    """Those to learn from: as many of the first, which are spread, as of the others nearest to the best."""
+    if len(seen) <= MOST:
+        return seen
+    first, others = seen[: MOST // 2], seen[MOST // 2 :]
+    best = max(seen, key=_goodness)
+    squared = cube.distances(np.array([best.at]), np.array([one.at for one in others]))[0].sum(axis=1)
+    nearest = np.argsort(squared, kind="stable")[: MOST // 2]
+    return [*first, *(others[i] for i in np.sort(nearest))]

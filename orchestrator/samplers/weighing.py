@@ -1,0 +1,93 @@
+"""Optuna's samplers, made to propose, of several candidates of theirs, the one that is worth most."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from orchestrator.samplers.feasibility import Array
+from orchestrator.trial import Params
+
+CANDIDATES = 128
+
+Weigh = Callable[[Sequence[Params]], Array]  # what candidates are worth, choices being given by their index
+
+
+class DrawingTPE(TPESampler):
+    """TPE that leaves the choice among what it draws from the density of good trials to others."""
+
+    def __init__(self, seed: int, *, group: bool) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            super().__init__(seed=seed, multivariate=True, constant_liar=True, group=group, n_ei_candidates=CANDIDATES)
+        self._drawn: dict[str, list[float]] = {}
+
+    def draws(self, study: Study, trial: FrozenTrial, space: dict[str, BaseDistribution]) -> list[dict[str, Any]]:
+        """As many as there are candidates; none as long as it has not learned enough."""
+        self._drawn = {}
+        self.sample_relative(study, trial, space)
+        return [
+            {name: space[name].to_external_repr(value) for name, value in zip(self._drawn, row, strict=True)}
+            for row in zip(*self._drawn.values(), strict=True)
+        ]
+
+    def _compute_acquisition_func(self, samples: dict[str, Array], mpe_below: Any, mpe_above: Any) -> Array:
+        self._drawn |= {name: values.tolist() for name, values in samples.items()}
+        return np.zeros(CANDIDATES)
+
+
+class Weighing(BaseSampler):
+    """Another sampler, of whose candidates the one is taken that is worth most; what they lack is drawn at random.
+
+    Args:
+        inner: the other sampler.
+        space: all that is searched.
+        weigh: says what candidates are worth.
+        draw: gives values for the whole space, at random.
+        redraws: how often `inner` is asked, if it has to be asked for candidates one at a time.
+    """
+
+    def __init__(
+        self,
+        inner: BaseSampler,
+        space: Mapping[str, BaseDistribution],
+        weigh: Weigh,
+        draw: Callable[[], Params],
+        redraws: int,
+    ) -> None:
+        self.inner, self.space, self.weigh, self.draw, self.redraws = inner, dict(space), weigh, draw, redraws
+        self._inner_space: dict[str, BaseDistribution] = {}
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        self._inner_space = self.inner.infer_relative_search_space(study, trial)
+        return self.space
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        own = self._draws(study, trial) or [{}] * CANDIDATES  # it may not have learned enough yet
+        candidates = [{**self.draw(), **one} for one in own]
+        return candidates[int(np.argmax(self.weigh(candidates)))]
+
+    def _draws(self, study: Study, trial: FrozenTrial) -> list[dict[str, Any]]:
+        if isinstance(self.inner, DrawingTPE):
+            return self.inner.draws(study, trial, self._inner_space)
+        each = (self.inner.sample_relative(study, trial, self._inner_space) for _ in range(self.redraws))
+        return [one for one in each if one]
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self.inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self.inner.before_trial(study, trial)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        self.inner.after_trial(study, trial, state, values)
