@@ -98,8 +98,8 @@ def comparison(browser: Browser, folder: Path) -> None:
             page.get_by_text("loss explosion").first.wait_for(timeout=PATIENCE * 1000)
             page.screenshot(path=IMAGES / "mlflow.png")
         with opened(browser, f"{link}&compareRunsMode=CHART", 1500, 1100) as page:
-            page.get_by_text("val_ssim").first.wait_for(timeout=PATIENCE * 1000)
-            page.wait_for_timeout(3000)  # charts are drawn after the page
+            page.locator(".js-line").first.wait_for(state="attached", timeout=PATIENCE * 1000)
+            page.wait_for_timeout(3000)  # for the other charts
             page.screenshot(path=IMAGES / "mlflow-charts.png")
     finally:
         ui.send_signal(signal.SIGINT)
