@@ -404,5 +404,5 @@ def test_a_configuration_with_a_pruned_seed_ranks_behind_all_others() -> None:
     ]
     objectives = [Objective("score", "maximize")]
     first, second = ranking(standings(records, objectives), objectives)
-    assert (first.params, first.values, first.pruned) == ({"x": "b"}, [(0.5,), (0.7,)], 0)
-    assert (second.params, second.values, second.pruned, second.exploded) == ({"x": "a"}, [(0.9,)], 1, 1)
+    assert (first.params, first.values, first.pruned) == ({"x": "b"}, ((0.5,), (0.7,)), 0)
+    assert (second.params, second.values, second.pruned, second.exploded) == ({"x": "a"}, ((0.9,),), 1, 1)
