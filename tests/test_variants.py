@@ -15,7 +15,7 @@ from models.config import TrainConfig
 from models.vae import build
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
-import variants  # noqa: E402
+import variants
 
 DIGITS: dict[str, Any] = {"dataset": "digits", "epochs": 1, "batch_size": 256, "lr": 2e-3}
 
