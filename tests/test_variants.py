@@ -13,9 +13,13 @@ import torch
 
 from models.config import TrainConfig
 from models.vae import build
+from orchestrator.expansion import expand
+from orchestrator.spec import load
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 import variants
+
+EXAMPLES = Path(variants.__file__).parent
 
 DIGITS: dict[str, Any] = {"dataset": "digits", "epochs": 1, "batch_size": 256, "lr": 2e-3}
 
@@ -59,3 +63,11 @@ def test_clipped_gradients_and_another_epsilon_change_what_is_learned() -> None:
     plain = variants.Config(**DIGITS, images=768)
     losses = [first_epoch(config)["val_loss"] for config in (plain, replace(plain, clip=1e-9), replace(plain, eps=1.0))]
     assert len({round(loss, 3) for loss in losses}) == 3
+
+
+def test_its_sweep_of_starts_asks_for_every_variant_with_every_seed() -> None:
+    assert len(expand(load(EXAMPLES / "start.yaml")).trials) == 7 * 6
+
+
+def test_its_boundary_is_one_in_the_learning_rate() -> None:
+    assert load(EXAMPLES / "cliff.yaml").method == "boundary"
