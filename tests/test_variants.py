@@ -1,0 +1,73 @@
+"""The trial function under examples/ that varies what the report leaves unsaid."""
+
+import csv
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.config import TrainConfig
+from models.vae import build
+from orchestrator.expansion import expand
+from orchestrator.spec import load
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+import variants
+
+EXAMPLES = Path(variants.__file__).parent
+
+DIGITS: dict[str, Any] = {"dataset": "digits", "epochs": 1, "batch_size": 256, "lr": 2e-3}
+
+
+def first_epoch(config: variants.Config, workdir: Path | None = None) -> dict[str, float]:
+    epochs: Iterator[dict[str, float]] = variants.train(config, workdir)
+    return next(epochs)
+
+
+def test_the_variant_of_the_defaults_is_the_architecture_conv() -> None:
+    models = []
+    for made in (lambda: build(TrainConfig()), lambda: variants.VariantVAE(variants.Config())):
+        torch.manual_seed(0)
+        models.append(made())
+    images, noise = torch.rand(8, 1, 28, 28), torch.randn(8, 20)
+    for ours, theirs in zip(*(model(images, noise) for model in models), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"kernel": 4, "num_layers": 4, "norm": "batch", "head": "softplus", "init": "kaiming"},
+        {"kernel": 5, "innermost_stride": 1, "hidden": 32, "head": "log_deviation", "clamp": 5.0, "init": "small"},
+    ],
+    ids=str,
+)
+def test_a_variant_trains_on_the_digits_and_writes_its_steps(choices: dict[str, Any], tmp_path: Path) -> None:
+    metrics = first_epoch(variants.Config(**DIGITS, **choices, images=512), tmp_path)
+    with (tmp_path / "artifacts" / "steps.csv").open() as file:
+        steps = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    assert [row["step"] for row in steps] == [1, 2]
+    for row in steps:
+        assert row["loss"] == pytest.approx(row["recon"] + row["kl"], rel=1e-4)
+        parts = [row[f"grad_{part}"] for part in variants.PARTS]
+        assert math.hypot(*parts) == pytest.approx(row["grad_norm"], rel=1e-4)
+    assert math.isfinite(metrics["val_loss"])
+
+
+def test_clipped_gradients_and_another_epsilon_change_what_is_learned() -> None:
+    plain = variants.Config(**DIGITS, images=768)
+    losses = [first_epoch(config)["val_loss"] for config in (plain, replace(plain, clip=1e-9), replace(plain, eps=1.0))]
+    assert len({round(loss, 3) for loss in losses}) == 3
+
+
+def test_its_sweep_of_starts_asks_for_every_variant_with_every_seed() -> None:
+    assert len(expand(load(EXAMPLES / "start.yaml")).trials) == 7 * 6
+
+
+def test_its_boundary_is_one_in_the_learning_rate() -> None:
+    assert load(EXAMPLES / "cliff.yaml").method == "boundary"
