@@ -8,11 +8,11 @@ from typing import Any
 import altair as alt
 
 from orchestrator.expansion import short
-from orchestrator.report.charts import Chart, Row, chart, data, legend, thinned
+from orchestrator.report.charts import Chart, Row, chart, data, legend
 from orchestrator.report.configurations import figure
 from orchestrator.report.theme import GROUPS
 
-MOST_NAMES = 9  # beside points
+MOST_NAMES = 9  # beside points; of more, the ends alone are named
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def rate_distortion(tradeoffs: Sequence[Tradeoff]) -> Chart | None:
         told: dict[str, Any] = {"title": None, "scale": alt.Scale(domain=groups), "legend": legend(groups)}
         base, single, points = (one.encode(alt.Color("group:N", **told)) for one in (base, single, points))
         points = points.encode(alt.Shape("group:N", **told))
-    names = alt.Chart(data(thinned(means, MOST_NAMES))).mark_text(align="left", dx=8, dy=-6)
+    named = means if len(means) <= MOST_NAMES else [means[0], means[-1]]
+    names = alt.Chart(data(named)).mark_text(align="left", dx=8, dy=-6)
     layers = [
         base.mark_line().encode(order="var:Q", detail="group:N"),
         *([single.mark_point(filled=True, style="seed")] if seeds else []),
