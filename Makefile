@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 INSTALLED := $(VENV)/installed
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow check bench bench-quick bench-peers bench-search torture screenshots install clean
+.PHONY: run test slow check bench bench-quick bench-peers bench-search torture screenshots report install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -44,6 +44,9 @@ torture: install  ## kill sweeps at random, again and again: each must end as on
 
 screenshots: install  ## draw docs/images from a run of the quickstart sweep, in Chromium
 	$(BIN)/python docs/screenshots.py
+
+report: install  ## docs/reproduction.md from docs/reproduction/runs.csv
+	$(BIN)/python docs/reproduction.py
 
 install: $(INSTALLED)  ## everything into .venv, once
 

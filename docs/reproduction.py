@@ -28,7 +28,16 @@ DOCUMENT = ROOT / "docs" / "reproduction.md"
 FOLDER = ROOT / "docs" / "reproduction"
 RUNS = FOLDER / "runs.csv"
 SWEEPS = ROOT / "sweeps" / "report"
-NAMES = ("architecture", "num_layers", "latent_dim", "attention", "var", "batch_size", "learning_rate", "baseline")
+TITLES = {
+    "baseline": "The final model",
+    "architecture": "Fully connected or convolutional",
+    "num_layers": "How many convolutions",
+    "latent_dim": "Latent dimensions",
+    "attention": "Attention",
+    "var": "The variance of the decoder",
+    "batch_size": "The batch size",
+    "learning_rate": "The learning rate",
+}
 PRECISION = "precision=bf16"
 PARAMETERS = tuple(field.name for field in fields(TrainConfig))
 FIGURES = ("ssim", "mse", "ssim_mean", "mse_mean", "val_loss", "train_loss")
@@ -39,17 +48,15 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report: what it asked, what ours came to, and the two held against each other."""
+    """A table of the report, held against what ours came to."""
 
+    title: str
     spec: SweepSpec
     configurations: Sequence[Configuration]
 
     @property
-    def ours(self) -> str:
-        return _markdown(results.results(self.spec, self.configurations).grid)
-
-    @property
     def compared(self) -> str:
+        """As Markdown."""
         part = results.comparison(self.spec, self.configurations)
         return _markdown(part.grid if part else None)
 
@@ -73,7 +80,7 @@ def table(name: str, runs: Sequence[Row]) -> Table:
         for trial in trials
         for record in known.get(trial.config_key, [None])
     ]
-    return Table(spec, configurations_of(spec, found))
+    return Table(TITLES[name], spec, configurations_of(spec, found))
 
 
 def document(runs: Sequence[Row]) -> str:
@@ -81,9 +88,9 @@ def document(runs: Sequence[Row]) -> str:
     environment = Environment(  # noqa: S701 - Markdown of our own figures
         loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    tables = {name: table(name, runs) for name in NAMES}
+    tables = {name: table(name, runs) for name in TITLES}
     hours = sum(float(row["wall_seconds"]) for row in runs) / 3600
-    return environment.get_template("words.md").render(tables=tables, rule=RULE, count=len(runs), hours=f"{hours:.1f}")
+    return environment.get_template("words.md").render(tables=tables, rule=RULE, count=len(runs), hours=f"{hours:.0f}")
 
 
 def add(uri: str) -> int:

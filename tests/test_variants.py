@@ -2,7 +2,6 @@
 
 import csv
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+import variants
 
 from models.config import TrainConfig
 from models.vae import build
 from orchestrator.expansion import expand
 from orchestrator.spec import load
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
-import variants
 
 EXAMPLES = Path(variants.__file__).parent
 

@@ -1,0 +1,55 @@
+"""The page on the report's reproduction, from the file of its runs."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import reproduction
+
+from orchestrator.events import Finished, Progress, Started
+from orchestrator.expansion import expand
+from orchestrator.spec import load
+from orchestrator.trackers import Tracker
+from orchestrator.trial import Outcome
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_page_is_what_its_runs_make() -> None:
+    assert reproduction.DOCUMENT.read_text() == reproduction.document(reproduction.rows()), "make report renews it"
+
+
+def test_a_row_counts_in_each_table_that_has_its_configuration_whatever_its_seed() -> None:
+    whole = {row["seed"]: row for row in reproduction.rows() if row["var"] == "0.25" and row["precision"] == "bf16"}
+    rows = [{**row, "ssim": "0.5", "mse": "0.02"} for row in whole.values()]
+    for name in ("baseline", "var"):
+        text = reproduction.table(name, rows).compared
+        assert "| var=0.25 | SSIM | 0.8504 | 0.5000 | -0.35 (-41.2%) | ✗ differs |" in text
+    assert "0.5000" not in reproduction.table("num_layers", rows).compared  # which is at var 0.5
+    exact = [{**row, "precision": "fp32"} for row in rows]
+    assert "0.5000" not in reproduction.table("var", exact).compared
+
+
+def test_what_a_store_has_is_taken_in_once(store: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = load(ROOT / "sweeps" / "report" / "var.yaml", ["precision=bf16"])
+    tracker = Tracker(store, spec)
+    trials = expand(spec).trials
+    tracker.open(len(trials))
+    figures = {"ssim": 0.75, "mse": 0.02}
+    for trial in trials[:2]:
+        workdir = folder / "work" / trial.trial_key
+        workdir.mkdir(parents=True)
+        end = Finished(Outcome.COMPLETED, figures)
+        tracker.write(trial, [Started(1, 1), Progress(1, {"val_loss": 40.0}, at=1.0), end], workdir)
+    tracker.abandon()
+    runs = folder / "runs.csv"
+    runs.write_text(reproduction.RUNS.read_text().splitlines()[0] + "\n")
+    monkeypatch.setattr(reproduction, "RUNS", runs)
+    assert (reproduction.add(store), reproduction.add(store)) == (2, 0)
+    with runs.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["sweep"], row["var"], row["ssim"], row["val_loss"]) for row in rows] == [
+        ("var", "0.5", "0.75", "40.0"),
+        ("var", "0.25", "0.75", "40.0"),
+    ]
+    assert "| var=0.5 | SSIM | 0.7854 | 0.7500 |" in reproduction.table("var", rows).compared
