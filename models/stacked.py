@@ -11,6 +11,7 @@ Not supported: layers that draw random numbers (torch refuses dropout under vmap
 normalization; refused here).
 """
 
+import traceback
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -101,8 +102,11 @@ class _Row(Training):
                 self.readings.note(values, images)
             except Exception as error:
                 self.error = error
-                self.leave_curve()
-                self.leave_postmortem(error)
+                try:
+                    self.leave_curve()
+                    self.leave_postmortem(error)
+                except Exception:  # a full disk, say: what cannot be drawn is no trouble of its neighbours
+                    traceback.print_exc()
 
     def state(self) -> Tensor:
         """Weights and Adam's two moments, as rows (3, P)."""

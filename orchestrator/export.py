@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator import trial_function
+from orchestrator.spawning import end_with_parent, without_main
+
+SECONDS = 600  # within which it is to be done
 
 
 def export(function: str, artifacts: Path, folder: Path, log: Path) -> bool:
@@ -19,16 +22,19 @@ def export(function: str, artifacts: Path, folder: Path, log: Path) -> bool:
         log: a file for what is printed.
     """
     process = multiprocessing.get_context("spawn").Process(target=_export, args=(function, artifacts, folder, log))
-    process.start()
+    with without_main():
+        process.start()
     try:
-        process.join()
+        process.join(SECONDS)
     finally:
         with suppress(ValueError):
             process.kill()
+    process.join()
     return process.exitcode == 0
 
 
 def _export(function: str, artifacts: Path, folder: Path, log: Path) -> None:
+    end_with_parent()
     with log.open("ab") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())

@@ -114,8 +114,10 @@ def front(ranked: Iterable[Standing], objectives: Sequence[Objective]) -> list[S
     signs = [objective.sign for objective in objectives]
     means = np.array([[one.mean for one in standing.intervals] for standing in whole]).reshape(-1, len(signs)) * signs
     kept: list[int] = []
+    of_kept = np.empty_like(means)
     for i, row in enumerate(means):
-        better = means[kept]  # if any is: what comes later in a ranking is not
+        better = of_kept[: len(kept)]  # if any is: what comes later in a ranking is not
         if not ((better >= row).all(axis=1) & (better > row).any(axis=1)).any():
+            of_kept[len(kept)] = row
             kept.append(i)
     return [whole[i] for i in kept]

@@ -146,18 +146,26 @@ def _conclude(tracker: Tracker, metrics: Mapping[str, float], name: str, draw: C
 
 
 def _keep_model(tracker: Tracker, best: Record, log: Path, display: Display) -> None:
-    """Have the best trial's model stand in MLflow as one of its own, where the trial function can write that."""
-    if not tracker.spec.function.exports or insist(lambda: tracker.has_model(best)):
+    """Have the best trial's model stand in MLflow as one of its own, where the trial function can write that.
+
+    A convenience, for which no launch fails or waits: the next one tries again.
+    """
+    if not tracker.spec.function.exports:
         return
-    display.say(f"exporting the model of {best.label}")
-    with tempfile.TemporaryDirectory() as folder:
-        artifacts, model = Path(folder) / "artifacts", Path(folder) / "model"
-        artifacts.mkdir()
-        insist(lambda: tracker.fetch(best, artifacts))
-        if export(tracker.spec.function.name, artifacts, model, log):
-            insist(lambda: tracker.keep_model(best, model))
-        else:
-            display.say(f"the model of {best.label} could not be exported; {log} says why")
+    try:
+        if not tracker.has_model(best):
+            display.say(f"exporting the model of {best.label}")
+            with tempfile.TemporaryDirectory() as folder:
+                artifacts, model = Path(folder) / "artifacts", Path(folder) / "model"
+                artifacts.mkdir()
+                tracker.fetch(best, artifacts)
+                if not export(tracker.spec.function.name, artifacts, model, log):
+                    display.say(f"the model of {best.label} could not be exported; {log} says why")
+                    return
+                tracker.keep_model(best, model)
+        tracker.clear_models(best)
+    except (StoreError, OSError) as error:
+        display.say(f"the model of {best.label} could not be kept: {error}")
 
 
 @dataclass

@@ -1,18 +1,15 @@
 """A worker process: takes tasks from its orchestrator, sends what happens, and does not outlive it."""
 
-import ctypes
 import faulthandler
 import math
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,10 +19,10 @@ from orchestrator import attempt, events, machine, trial_function
 from orchestrator.attempt import Task
 from orchestrator.events import Beat, Event, Finished, Progress
 from orchestrator.paths import LOG_FILE
+from orchestrator.spawning import end_with_parent
 from orchestrator.trial import Outcome, Params
 
 SECONDS_BETWEEN_BEATS = 1.0
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -70,11 +67,9 @@ messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 
 def serve(connection: Connection, function: str, threads: int, gpu: str | None, log: Path) -> None:
     """Live as a worker process: take tasks from the connection and send events, until it is closed."""
-    os.setsid()  # Ctrl-C in the terminal is for the orchestrator; and trials' own children can be killed with us
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    _ask_to_die_with_parent()
-    threading.Thread(target=_die_with_parent, daemon=True).start()
     _log_to(log)
     faulthandler.enable()
     machine.keep_freed_memory()
@@ -145,16 +140,3 @@ class _Heart:
         if now - self._last.get(row, -math.inf) >= SECONDS_BETWEEN_BEATS:
             self._last[row] = now
             self._connection.send_bytes(events.encode(row, Beat(step, loss)))
-
-
-def _ask_to_die_with_parent() -> None:
-    """Have Linux kill this process when its parent ends, also while a trial holds the interpreter's lock."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _die_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os.killpg(0, signal.SIGKILL)

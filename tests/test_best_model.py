@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel
+from mlflow.entities import LoggedModel, LoggedModelStatus
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from reading import children
 
+import orchestrator
 from models.config import TrainConfig
 from models.export import export
 from models.vae import build, save
@@ -67,6 +70,50 @@ def test_a_model_that_cannot_be_exported_is_said_and_tried_again(
     assert models(store) == []
     (folder / "broken").unlink()
     sweep("launch", "toy.yaml")
+    assert [kept(model) for model in models(store)] == ["1.0"]
+
+
+@pytest.mark.parametrize("refused", ["search_logged_models", "create_logged_model", "log_model_artifacts"])
+def test_a_store_that_takes_no_model_ends_no_launch(
+    store: str, write: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException("no such thing", error_code=ENDPOINT_NOT_FOUND)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, refused, refuse)
+        assert len(orchestrator.launch(write(TOY.format("1"))).trials) == 1
+    assert "the model of toy could not be kept: MLflow: no such thing" in capsys.readouterr().out
+    orchestrator.launch("toy.yaml")
+    assert [model.status for model in models(store)] == ["READY"]
+
+
+def test_a_model_that_is_none_leaves_nothing_behind(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
+    (folder / "empty").touch()
+    done = sweep("launch", write(TOY.format("1")))
+    assert done.returncode == 0
+    assert "the model of toy could not be kept" in done.stdout
+    assert models(store) == []
+
+
+def test_of_two_models_that_a_kill_has_left_the_best_trials_stays(store: str, write: Write, sweep: Sweep) -> None:
+    sweep("launch", write(TOY.format("1, 2")))
+    client = MlflowClient(tracking_uri=store)
+    (best,) = models(store)
+    other = next(run for run in children(store, "toy") if run.info.run_name == "x=1")
+    left = client.create_logged_model(best.experiment_id, "model", other.info.run_id, dict(best.tags))
+    client.finalize_logged_model(left.model_id, LoggedModelStatus.READY)
+    sweep("launch", write(TOY.format("1, 2")))
+    assert [model.model_id for model in models(store)] == [best.model_id]
+    assert kept(best) == "2.0"
+
+
+def test_a_script_without_a_guard_exports_once(store: str, folder: Path, write: Write) -> None:
+    write(TOY.format("1"))
+    script = "import orchestrator\nprint('once')\norchestrator.launch('toy.yaml', quiet=True)\n"
+    (folder / "script.py").write_text(script)
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "once\n"), done.stderr
     assert [kept(model) for model in models(store)] == ["1.0"]
 
 

@@ -2,10 +2,12 @@
 
 import os
 import sqlite3
+import struct
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -325,6 +327,12 @@ def leave(workdir: Path, name: str, epoch: int) -> None:
     Image(np.zeros((8, 8))).save(str(path))
 
 
+def png_that_claims(width: int, height: int) -> bytes:
+    """The beginning of a picture of so many pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
 def test_pictures_by_epoch_stand_as_soon_as_their_epoch_and_once(tracker: Tracker, tmp_path: Path) -> None:
     leave(tmp_path, "samples", 1)
     tracker.write(TRIAL, [Started(1, 1), Progress(1, {"score": 0.5}, 1.0)], tmp_path)
@@ -334,6 +342,7 @@ def test_pictures_by_epoch_stand_as_soon_as_their_epoch_and_once(tracker: Tracke
     leave(tmp_path, "a/b", 2)  # of no such name
     (tmp_path / "images" / "samples" / "latest.png").write_text("of no epoch")
     (tmp_path / "images" / "samples" / "3.png").write_text("no picture")
+    (tmp_path / "images" / "samples" / "5.png").write_bytes(png_that_claims(50_000, 50_000))
     tracker.write(TRIAL, [Progress(2, {"score": 0.5}, 1.0)], tmp_path)
     tracker.recover(TRIAL)  # as after a write whose answer was lost
     tracker.write(TRIAL, [Progress(2, {"score": 0.5}, 1.0), Progress(3, {"score": 0.5}, 1.0)], tmp_path)
@@ -437,11 +446,12 @@ def test_the_description_is_renewed_while_trials_end_but_not_often(
     assert described == [1, 2, 3][:times]
 
 
+@pytest.mark.parametrize("error", [StoreBusyError("locked"), StoreError("refused")], ids=str)
 def test_a_description_that_cannot_be_written_now_comes_later(
-    tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, error: StoreError
 ) -> None:
     def fail() -> None:
-        raise StoreBusyError("locked")
+        raise error
 
     monkeypatch.setattr(tracker, "describe_so_far", fail)
     recorder = Recorder(tracker, workspace, lambda _: None)

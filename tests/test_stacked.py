@@ -1,15 +1,18 @@
 """A stack of trainings is what each of them is alone."""
 
+import errno
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from test_train import drained
 from torch import Tensor, nn
 
+from models import postmortem
 from models.config import TrainConfig
 from models.data import data_root, load
 from models.stacked import train_stacked
@@ -136,6 +139,29 @@ def test_a_training_in_its_place_is_the_same_to_the_bit_whatever_else_is_in_the_
     mixed = told({0: hopeless, 3: three, 1: one})
     assert (mixed[one], mixed[three]) == (together[one], together[three])
     assert told({2: two})[two] == together[two]
+
+
+def test_what_an_explosion_cannot_leave_behind_is_no_trouble_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class ExplosionError(ArithmeticError):
+        explosion = SimpleNamespace(step=1)
+
+    def watch(step: int, loss: float, grad_norm: float, **also: float) -> None:
+        raise ExplosionError
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(postmortem, "leave", full)
+    workdirs = [tmp_path / "a", tmp_path / "b"]
+    for workdir in workdirs:
+        workdir.mkdir()
+    configs = [replace(SMALL, **own) for own in THREE[:2]]
+    _, finals = drained(train_stacked(configs, workdirs, [watch, None]))
+    assert isinstance(finals[0], ExplosionError)
+    assert isinstance(finals[1], dict)
+    assert "no space left on device" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])

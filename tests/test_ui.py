@@ -5,11 +5,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from orchestrator.spec import SweepSpec, load
 from orchestrator.table import Table
-from orchestrator.trackers import Store
+from orchestrator.trackers import Store, Tracker
 from orchestrator.trackers.view import LONGEST, TAG, address, view_of
 
 Write = Callable[..., Path]
@@ -34,6 +37,21 @@ def test_the_view_of_a_sweep_has_the_best_trials_first_and_what_varies(store: st
     ]
     assert set(view["columnOrder"]) < set(view["selectedColumns"])
     assert Store(store).addresses(5) == [("toy", address(experiment.experiment_id, has_view=True))]
+
+
+def test_a_store_that_takes_no_view_keeps_the_description(
+    store: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MlflowException("not yours", error_code=PERMISSION_DENIED)
+
+    monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
+    tracker = Tracker(store, load(write("trial: toys:train")))
+    tracker.open(1)
+    tracker.describe(table(tracker.spec, "x"))
+    tracker.close("FINISHED")
+    (parent,) = MlflowClient(tracking_uri=store).search_runs([tracker.experiment_id])
+    assert "mlflow.note.content" in parent.data.tags
 
 
 def test_a_metric_that_is_told_once_is_sorted_by_itself(store: str, write: Write, sweep: Sweep) -> None:

@@ -13,7 +13,10 @@ from orchestrator.trial import Outcome
 
 def replay(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The id of a trial's run, as `sweep ui` shows it.")],
-    debug: Annotated[bool, typer.Option("--debug", help="Break in pdb where the trial explodes or fails.")] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Break in pdb at the step that explodes, or where the trial fails."),
+    ] = False,
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
 ) -> None:

@@ -6,15 +6,14 @@ Where trials are stacked it serves stack after stack, and what ends it ends an a
 import multiprocessing
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import TracebackType
 
 from pydantic import ValidationError
 
@@ -27,6 +26,7 @@ from orchestrator.executors import OnBeat
 from orchestrator.executors.patience import Limits, Run
 from orchestrator.interrupt import Interrupt
 from orchestrator.paths import LOG_FILE
+from orchestrator.spawning import without_main
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.trial import Outcome, Params, Trial
 
@@ -318,20 +318,9 @@ class ProcessExecutor:
         # until it ignores Ctrl-C itself, the child would answer one with a traceback
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with _without_main():
+            with without_main():
                 process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
         return Worker(process, ours)
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """A spawned process would run the main module again, which may be a script that launches, and serves no worker."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main

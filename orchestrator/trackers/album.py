@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,16 +39,21 @@ def show(client: MlflowClient, uri: str, run: OpenRun, pictures: Iterable[Pictur
             run.pictures = _there(client, uri, run.run_id)
         if (name, epoch) in run.pictures:
             continue
-        try:
-            image = Image(str(path))
-            image.to_pil().load()  # else what is torn would be noticed halfway
-            client.log_image(run.run_id, image, key=name, step=epoch)
-        except ValueError:  # a name that no image may have
-            pass
-        except OSError as error:  # no picture after all, perhaps
-            if is_the_stores(error):
-                raise
+        if image := _read(path):
+            with suppress(ValueError):  # a name that no image may have
+                client.log_image(run.run_id, image, key=name, step=epoch)
         run.pictures |= {(name, epoch)}
+
+
+def _read(path: Path) -> Image | None:
+    try:
+        image = Image(str(path))
+        image.to_pil().load()  # else what is torn would be noticed halfway
+    except Exception as error:  # pillow has many words for what is no picture, or too large for one
+        if isinstance(error, OSError) and is_the_stores(error):
+            raise
+        return None
+    return image
 
 
 def _there(client: MlflowClient, uri: str, run_id: str) -> Pictures:

@@ -26,24 +26,28 @@ def artifacts(client: MlflowClient, run_id: str, folder: Path) -> None:
             client.download_artifacts(run_id, item.path, str(folder))
 
 
-def keep(client: MlflowClient, uri: str, experiment_id: str, record: Record, folder: Path) -> None:
-    """Log the MLflow model in a folder as that of a trial's run, and take away the sweep's model until now."""
+def keep(client: MlflowClient, experiment_id: str, record: Record, folder: Path) -> None:
+    """Log the MLflow model in a folder as that of a trial's run."""
     from mlflow.models import Model
 
-    before = [*_models(client, experiment_id)]
+    description = Model.load(str(folder))
     tags = {TAG: "true", "sweep": record.tags["sweep"], "config": record.tags.get("config", record.label)}
     params = {name: str(value) for name, value in record.params.items()}
     made = client.create_logged_model(experiment_id, NAME, record.run_id, tags, params)
-    description = Model.load(str(folder))
     description.run_id, description.model_id = record.run_id, made.model_id
     description.model_uuid, description.artifact_path = made.model_id, made.artifact_location
     description.save(str(folder / "MLmodel"))
     client.log_model_artifacts(made.model_id, str(folder))
     client.log_outputs(record.run_id, [LoggedModelOutput(made.model_id, record.last_epoch or 0)])
     client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
-    for model in before:
-        get_artifact_repository(model.artifact_location, uri).delete_artifacts()
-        client.delete_logged_model(model.model_id)
+
+
+def clear(client: MlflowClient, uri: str, experiment_id: str, run_id: str) -> None:
+    """Take away the sweep's models of other runs, and what a kill left of any."""
+    for model in [*_models(client, experiment_id)]:
+        if model.source_run_id != run_id or not _is_whole(model):
+            client.delete_logged_model(model.model_id)  # first: one without its files would be taken for whole
+            get_artifact_repository(model.artifact_location, uri).delete_artifacts()
 
 
 def _models(client: MlflowClient, experiment_id: str) -> Iterator[LoggedModel]:

@@ -163,12 +163,12 @@ class Recorder:
                 self.workspace.remove(trial)
 
     def _describe(self) -> None:
-        """Keep the sweep's description current. A store that does not answer is not waited for: it comes later."""
+        """Keep the sweep's description current. Where that does not succeed, training goes on: it comes later."""
         when, ended = self._described
         if self._written == ended or time.monotonic() - when < SECONDS_BETWEEN_DESCRIPTIONS:
             return
         self._described = time.monotonic(), self._written
-        with suppress(StoreBusyError):
+        with suppress(StoreError):
             self.tracker.describe_so_far()
 
     def _has_waited_enough(self, state: RetryCallState) -> bool:

@@ -4,6 +4,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -168,7 +169,11 @@ class Tracker(Store):
         """Make the result table the sweep's description, below a heading in Markdown, and the UI's view."""
         description = heading + table.markdown(LONGEST_TAG - len(heading))
         self.client.set_tag(self.parent_id, "mlflow.note.content", description)
-        told = view.view_of(table)
+        with suppress(StoreError):  # without it the UI shows a view of its own
+            self._show(view.view_of(table))
+
+    @says_what_mlflow_says
+    def _show(self, told: str | None) -> None:
         if told is not None and told != self._view:
             self.client.set_experiment_tag(self.experiment_id, view.TAG, told)
             self._view = told
@@ -198,7 +203,12 @@ class Tracker(Store):
     @says_what_mlflow_says
     def keep_model(self, record: Record, folder: Path) -> None:
         """Make the MLflow model in a folder the sweep's model, on a trial's run."""
-        best_model.keep(self.client, self.uri, self.experiment_id, record, folder)
+        best_model.keep(self.client, self.experiment_id, record, folder)
+
+    @says_what_mlflow_says
+    def clear_models(self, record: Record) -> None:
+        """Take away what the sweep has of other trials' models, and of models that were never whole."""
+        best_model.clear(self.client, self.uri, self.experiment_id, record.run_id)
 
     @says_what_mlflow_says
     def close(self, status: str) -> None:
