@@ -624,7 +624,7 @@ def test_whatever_fails_every_trial_comes_to_one_whole_result(begin: Begin, luck
 
 
 @pytest.mark.slow
-@settings(HYPOTHESIS, max_examples=500)
+@settings(HYPOTHESIS, max_examples=200)
 @HISTORIES
 def test_hundreds_of_histories_come_to_whole_results(begin: Begin, lucks: list[Luck]) -> None:
     go_through(begin(), lucks)
