@@ -386,6 +386,16 @@ def test_an_experiment_that_is_no_sweep_is_left_alone(store: str, write: Write, 
     assert "has an experiment Default that is no sweep" in refused.stderr
 
 
+def test_a_sweep_whose_kind_was_changed_in_the_ui_goes_on(store: str, write: Write, sweep: Sweep) -> None:
+    assert sweep("launch", write("trial: toys:train\nparameters: {x: {values: [1]}}")).returncode == 0
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name("toy")
+    assert experiment is not None
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.experimentKind", "genai_development")
+    assert sweep("launch", write("trial: toys:train\nparameters: {x: {values: [1, 2]}}")).returncode == 0
+    assert len(children(store, "toy")) == 2
+
+
 def test_launches_from_two_folders_into_one_server_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     uri = "http://127.0.0.1:1"

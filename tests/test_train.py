@@ -115,7 +115,7 @@ def test_another_seed_gives_other_numbers() -> None:
     assert finals[0] != finals[1]
 
 
-@pytest.mark.parametrize("architecture", ["conv", "fc", pytest.param("attention", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("architecture", ["conv", "fc"])
 def test_bfloat16_learns_as_well(architecture: str) -> None:
     exact, half = (
         drained(train(TrainConfig(**{**SMALL, "architecture": architecture, "epochs": 4, "precision": precision})))[0][

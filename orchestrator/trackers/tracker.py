@@ -46,8 +46,9 @@ STATUS = {
     Outcome.PRUNED: "KILLED",
     Outcome.INTERRUPTED: "KILLED",
 }
-# the second has the UI open the experiment as one of training runs rather than of language models
-EXPERIMENT_TAGS = {"vae_sweeps": "true", "mlflow.experimentKind": "custom_model_development"}
+SWEEPS = "vae_sweeps"
+# the second has the UI open the experiment as one of training runs rather than of language models; people may change it
+EXPERIMENT_TAGS = {SWEEPS: "true", "mlflow.experimentKind": "custom_model_development"}
 COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, the strong ones first
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
     *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
@@ -245,7 +246,7 @@ class Tracker(Store):
             return self.client.get_experiment(made)
         if experiment.lifecycle_stage != "active":
             raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or name the sweep anew")
-        if not EXPERIMENT_TAGS.items() <= experiment.tags.items():
+        if SWEEPS not in experiment.tags:
             raise InputError(f"the store has an experiment {name} that is no sweep; name the sweep anew")
         return experiment
 
