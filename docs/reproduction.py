@@ -104,7 +104,8 @@ def add(uri: str) -> int:
     for name in store.sweeps():
         for record in store.records(name):
             is_result = record.outcome in (Outcome.COMPLETED, Outcome.EXPLODED)
-            if is_result and record.trial_key not in known and _is_the_vaes(record):
+            is_new = record.trial_key not in known and not record.is_reused
+            if is_result and is_new and _is_the_vaes(record):
                 known.add(record.trial_key)
                 found.append(_row(name, record))
     columns = RUNS.read_text().splitlines()[0].split(",")
