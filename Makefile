@@ -2,7 +2,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3.11
 INSTALLED := $(VENV)/installed
-PARALLEL := --numprocesses 3 --dist worksteal
+PARALLEL := --numprocesses 2 --dist worksteal
 
 .PHONY: run test slow check bench bench-quick bench-peers bench-search torture screenshots report install clean
 

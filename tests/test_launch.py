@@ -410,6 +410,7 @@ def test_launches_from_two_folders_into_one_server_meet(tmp_path: Path, monkeypa
         pass
 
 
+@pytest.mark.slow
 def test_two_sweeps_make_a_store_side_by_side(folder: Path, write: Write) -> None:
     paths = [write(TOY + "parameters: {x: 1}", f"{name}.yaml") for name in ("first", "second")]
     launches = [

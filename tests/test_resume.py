@@ -47,7 +47,9 @@ def task(workdir: Path, **params: object) -> attempt.Task:
     return attempt.Task(FUNCTION, {**SMALL, **params}, workdir, DivergenceRule())
 
 
-@pytest.mark.parametrize(("architecture", "epochs"), [("conv", 1), ("conv", 3), ("attention", 2), ("fc", 2)])
+@pytest.mark.parametrize(
+    ("architecture", "epochs"), [("conv", 3), pytest.param("attention", 2, marks=pytest.mark.slow), ("fc", 2)]
+)
 def test_a_trial_that_was_cut_off_ends_with_the_same_numbers_to_the_bit(
     tmp_path: Path, architecture: str, epochs: int
 ) -> None:
@@ -62,6 +64,7 @@ def test_a_trial_that_was_cut_off_ends_with_the_same_numbers_to_the_bit(
     assert resumed_end == end
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_killed_before_its_checkpoint_tells_the_epoch_again(tmp_path: Path) -> None:
     whole, end = told(task(tmp_path / "whole"))
     cut = task(tmp_path / "cut")

@@ -61,6 +61,7 @@ def test_a_search_runs_to_its_budget_and_a_larger_one_goes_on(store: str, write:
         assert run.data.metrics["best_score"] == pytest.approx(0.3 / float(run.data.params["x"]))
 
 
+@pytest.mark.slow
 def test_trials_that_explode_are_results_of_a_search(
     store: str, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
