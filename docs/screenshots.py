@@ -60,11 +60,12 @@ def live_view(browser: Browser, folder: Path) -> None:
     while chunk := _read(terminal):
         stream.feed(chunk)
         shown = "\n".join(screen.display)
-        if "loss explosion" in shown and "1 running" in shown:
+        tells_most = "loss explosion" in shown and "1 running" in shown
+        if tells_most or ("completed" in shown and "2 running" in shown):
             drawn = _as_text(screen)
     os.waitpid(child, 0)
     if drawn is None:
-        sys.exit("screenshots: no trial was left when one had exploded; another run may do better")
+        sys.exit("screenshots: nothing ran any more when the first trial had completed")
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
     console.print(drawn)
     with opened(browser, "about:blank", 1000, 500) as page:
