@@ -113,7 +113,7 @@ def test_the_seed_of_a_search_decides_its_proposals(spec: Load, method: str) -> 
     text = SPEC + "seed: {seed}\n"
     searches = [Search(spec(method, text.replace("{seed}", str(seed)), cap=6)).run() for seed in (0, 0, 1)]
     assert searches[0].keys == searches[1].keys
-    assert not set(searches[0].keys) & set(searches[2].keys)
+    assert not set(searches[0].keys[1:]) & set(searches[2].keys[1:])  # tpe begins in the middle
 
 
 @pytest.mark.parametrize("cut", [1, 7, 12])

@@ -1,4 +1,4 @@
-"""Which candidate to run, once trials have exploded: by what it may gain, and how likely it is to be stable.
+"""Which candidate to run, where trials may explode: by what it may gain, and how likely it is to be stable.
 
 Two Gaussian processes learn over the space: one the metric, from the trials that have a value, the other the margin by
 which trials exploded, or did not. A candidate is worth
@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 Position = tuple[float, ...]
 Lengths = tuple[float, float]
 
-PRICE = 0.02  # of an explosion, in standard deviations of the values
+PRICE = 0.01  # of an explosion, in standard deviations of the values
 MOST = 64  # trials that a process learns from
 SETTINGS = 32  # of a process, over which it is averaged
 VALUES_OVER = 0.03, 2.0  # lengths, from the shortest to the longest, in parts of a range

@@ -2,7 +2,8 @@
 
 Optuna's samplers see an explosion each in its own way (docs/search.md has the table): as a constraint that is broken,
 by how much, or where a sampler has no notion of that, as a value no better than the worst that was ever seen. From the
-first explosion on, those that learn propose what, of several candidates of theirs, `feasibility` says is worth most.
+first explosion on, those that learn propose what, of several candidates of theirs, `feasibility` says is worth most;
+TPE, which is ours by default, does so from the fourth proposal on.
 """
 
 import random
@@ -64,6 +65,8 @@ SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, 
 BRANCHING: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _branching_tpe}
 TAKES_CONSTRAINTS = {"tpe", "gp"}
 WEIGHED = {"tpe", "gp", "cmaes"}  # those that learn
+CHOOSES_EARLY = {"tpe"}  # others leave proposals to Optuna where nothing explodes
+FIRST = 3  # proposals before that: the middle of the space, and others at random
 REDRAWS = {"cmaes": 16}  # gives another candidate each time; gp has found its one by optimizing
 TAKES_PRUNED = {"tpe"}  # learns from a trial without a value, too
 KEEPS_STATE = {"cmaes", "qmc"}  # in the study: what is told again must have been asked for again
@@ -87,6 +90,7 @@ class Proposals:
         self.takes_absent = spec.method in branches
         self.sampler = {**SAMPLERS, **branches}[spec.method]
         self.weighs = spec.method in WEIGHED and len(spec.objectives) == 1
+        self._chooses_early = self.weighs and spec.method in CHOOSES_EARLY
         self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
         self._seen: list[Seen] = []
         self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
@@ -107,8 +111,10 @@ class Proposals:
             Its number, to be told with its result, and the values of the domains that are varied in it.
         """
         number = self.count
-        careful = known is None and self.weighs and any(one.exploded for one in self._seen)
-        sampler = self._weighing(number) if careful else self._sampler(number)
+        if known is None and number == 0 and self._chooses_early:
+            known = {name: domain.middle() for name, domain in self.domains.items()}
+        chooses = known is None and self._chooses(number)
+        sampler = self._weighing(number) if chooses else self._sampler(number)
         self._study.sampler = _Typed(sampler, self.domains, known, self.method in KEEPS_STATE)
         trial = self._study.ask()
         self._open[number] = trial
@@ -193,6 +199,11 @@ class Proposals:
         each = zip(self.objectives, worst, strict=True)
         return tuple(value - objective.sign * (margin * max(abs(value), 1e-6)) for objective, value in each)
 
+    def _chooses(self, number: int) -> bool:
+        """Whether a proposal is chosen among several candidates."""
+        early = self._chooses_early and number >= FIRST and bool(self._seen)
+        return early or (self.weighs and any(one.exploded for one in self._seen))
+
     def _sampler(self, number: int) -> BaseSampler:
         return self.sampler(self._seed(number))
 
@@ -208,7 +219,8 @@ class Proposals:
 
         is_tpe = self.method == "tpe"
         inner = DrawingTPE(self._seed(number), group=self.takes_absent) if is_tpe else self._sampler(number)
-        return Weighing(inner, self.space, weigh, draw, REDRAWS.get(self.method, 1))
+        redraws = REDRAWS.get(self.method, 1)
+        return Weighing(inner, self.space, weigh, draw, redraws, at_random=self.method in CHOOSES_EARLY)
 
     def _see(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
         """Remember what became of a trial, for the weighing; what was pruned is never better than what completed."""

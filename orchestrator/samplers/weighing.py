@@ -51,6 +51,7 @@ class Weighing(BaseSampler):
         weigh: says what candidates are worth.
         draw: gives values for the whole space, at random.
         redraws: how often `inner` is asked, if it has to be asked for candidates one at a time.
+        at_random: whether candidates are drawn from all of the space, too, and not only while `inner` has none.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Weighing(BaseSampler):
         weigh: Weigh,
         draw: Callable[[], Params],
         redraws: int,
+        at_random: bool,
     ) -> None:
-        self.inner, self.space, self.weigh, self.draw, self.redraws = inner, dict(space), weigh, draw, redraws
+        self.inner, self.space, self.weigh, self.draw = inner, dict(space), weigh, draw
+        self.redraws, self.at_random = redraws, at_random
         self._inner_space: dict[str, BaseDistribution] = {}
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -71,7 +74,9 @@ class Weighing(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        own = self._draws(study, trial) or [{}] * CANDIDATES  # it may not have learned enough yet
+        own = self._draws(study, trial)
+        if self.at_random or not own:  # it may not have learned enough yet
+            own += [{}] * CANDIDATES
         candidates = [{**self.draw(), **one} for one in own]
         return candidates[int(np.argmax(self.weigh(candidates)))]
 
