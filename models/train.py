@@ -10,7 +10,6 @@ from models.config import TrainConfig
 from models.data import data_root, load, pixels
 from models.export import export
 from models.graphs import Passes, passes
-from models.loss import negative_elbo
 from models.random import NOISE, generator, shuffled
 from models.readings import Readings, Watch, measured
 from models.stacked import train_stacked
@@ -86,7 +85,7 @@ def learn(training: Training, forward: Passes, images: Tensor, readings: Reading
         with autocast(config.precision, device):
             reconstruction, mean, log_variance = forward(batch, noise)
         mean, log_variance = mean.float(), log_variance.float()
-        loss = negative_elbo(batch, reconstruction, mean, log_variance, config.var)
+        loss = training.loss(batch, reconstruction, mean, log_variance)
         training.optimizer.zero_grad()
         loss.loss.backward()
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in weights]

@@ -10,7 +10,7 @@ from torch import Tensor
 from models import checkpoint, evaluation, figures, postmortem
 from models.config import TrainConfig
 from models.data import Dataset
-from models.loss import nll_bound
+from models.loss import Loss, negative_elbo, nll_bound
 from models.random import VALIDATION, generator
 from models.readings import LAST_STEPS, Readings, Watch
 from models.vae import VAE, build
@@ -62,6 +62,10 @@ class Training:
         every = every or STEPS_BETWEEN_READINGS.get(self.device.type, 1)
         self.readings = Readings(self.watch, self.step, self.last_steps, every)
         return self.readings
+
+    def loss(self, images: Tensor, reconstruction: Tensor, mean: Tensor, log_variance: Tensor) -> Loss:
+        """What a step makes less of."""
+        return negative_elbo(images, reconstruction, mean, log_variance, self.config.var)
 
     def end_epoch(self) -> dict[str, float]:
         """Evaluate; returns the metrics of the epoch."""
