@@ -62,7 +62,8 @@ def finish(model: VAE, data: Dataset, config: TrainConfig, device: torch.device)
         "mse_mean": mse(originals, of_mean),
     }
     mean_image = np.broadcast_to(to_numpy(data.train.float().mean(0, keepdim=True) / 255), originals.shape)
-    diagnosis = diagnose(sampled["kl"], mse(originals, of_mean), mse(originals, mean_image))
+    errors = mse(originals, of_mean), mse(originals, mean_image)
+    diagnosis = diagnose(sampled["kl"], *errors, brightest=float(of_mean.max()))
     return final if diagnosis is None else {**final, "diagnosis": diagnosis}
 
 

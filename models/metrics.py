@@ -8,6 +8,7 @@ from skimage.metrics import structural_similarity
 
 MOSAIC = 200  # images compared in one call: few enough to stay in a core's cache
 WINDOW_BORDER = 3  # half of scikit-image's 7x7 window, which it leaves out of an image's mean
+BLACK = 0.05
 COLLAPSED_KL = 0.1
 NO_BETTER = 0.98
 
@@ -42,14 +43,17 @@ def _ssim_of_mosaic(images: Images, reconstruction: Images) -> float:
     return float(np.mean(tiles, dtype=np.float64))
 
 
-def diagnose(kl: float, mse: float, mean_image_mse: float) -> str | None:
+def diagnose(kl: float, mse: float, mean_image_mse: float, brightest: float) -> str | None:
     """Say why a finished model is worthless, or None.
 
     Args:
         kl: divergence of the posterior from the prior on the test images, in nats.
         mse: of the test images' reconstructions from the posterior mean.
         mean_image_mse: the test images' distance to the mean training image, what one gets without any code.
+        brightest: the largest pixel of these reconstructions, from 0 to 1.
     """
+    if brightest < BLACK:
+        return "dead decoder: every image is reconstructed black; a smaller learning rate may keep it alive"
     if kl < COLLAPSED_KL:
         return f"posterior collapse: the code carries {kl:.2g} nats, so every image is reconstructed alike"
     if mse > NO_BETTER * mean_image_mse:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+ASKED = os.environ.get(THREAD_VARIABLES[0], "")  # by whoever launches; trials that run inline change it
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
 LARGEST_MMAP_THRESHOLD = 32 * 2**20  # that glibc takes
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -31,10 +32,12 @@ def share(trials: int, workers: int | None) -> Shares:
 
     By default one worker for each GPU, or for each core, and no more than trials, nor than memory holds. The number of
     trials is that of the whole sweep, not of what is left of it: results depend on the number of threads to the bit.
+    Where the environment has OMP_NUM_THREADS, each worker has as many.
     """
     cores, gpus = _cores(), _gpus()
     chosen = workers or max(1, min(trials, len(gpus) or cores, _memory() // MEMORY_OF_A_WORKER))
-    return Shares(chosen, max(1, cores // chosen), gpus)
+    asked = int(ASKED) if ASKED.isdecimal() else 0
+    return Shares(chosen, asked or max(1, cores // chosen), gpus)
 
 
 def keep_freed_memory() -> bool:

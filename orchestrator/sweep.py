@@ -1,21 +1,19 @@
 """The loop: ask the sampler, start trials in free slots, record what they tell."""
 
 import re
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from orchestrator import journal, pruners, samplers
 from orchestrator.boundary import Boundary
+from orchestrator.conclusion import Conclusion, keep_model
 from orchestrator.errors import InputError, StoreError, SweepError
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
 from orchestrator.executors.patience import Limits
 from orchestrator.executors.process import ProcessExecutor
-from orchestrator.export import export
 from orchestrator.interrupt import Interrupt
 from orchestrator.machine import share
 from orchestrator.observation import Observation
@@ -96,17 +94,11 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
                 records = insist(lambda: tracker.records(spec.name)) if news else history.values()
-                by_key = {record.trial_key: record for record in records}
-                table = Table.of(spec, sampler.trials, by_key)
-                boundary = Boundary.of(spec, sampler.trials, by_key) if spec.method == BOUNDARY else None
-                if boundary and boundary.metrics():
-                    _draw_boundary(tracker, boundary)
-                if table.front:
-                    _draw_front(tracker, table)
-                heading = f"{boundary.markdown()}\n" if boundary else ""
-                insist(lambda: tracker.describe(table, heading))
+                conclusion = Conclusion.of(spec, sampler.trials, records)
+                conclusion.write(tracker)
+                table = conclusion.table
                 if table.best and not interrupt.requested:
-                    _keep_model(tracker, table.best, workspace.log, display)
+                    keep_model(tracker, table.best, workspace.log, display.say)
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
                 insist(lambda: tracker.close(status))
@@ -122,50 +114,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             with suppress(SweepError):  # then the next launch ends what is open
                 tracker.close(status)
         is_out_of_time = sampler.has_more and not time.allows_more
-        return Launched(table, interrupt.requested, boundary, time.spent if is_out_of_time else None)
-
-
-def _draw_boundary(tracker: Tracker, boundary: Boundary) -> None:
-    from orchestrator.figures.boundary import draw  # matplotlib takes a while to import
-
-    _conclude(tracker, boundary.metrics(), "boundary.png", lambda picture: draw(boundary, picture))
-
-
-def _draw_front(tracker: Tracker, table: Table) -> None:
-    from orchestrator.figures.front import draw
-
-    _conclude(tracker, {}, "front.png", lambda picture: draw(table, picture))
-
-
-def _conclude(tracker: Tracker, metrics: Mapping[str, float], name: str, draw: Callable[[Path], None]) -> None:
-    """Write what was found, and its picture, to the parent run."""
-    with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / name
-        draw(picture)
-        insist(lambda: tracker.conclude(metrics, picture))
-
-
-def _keep_model(tracker: Tracker, best: Record, log: Path, display: Display) -> None:
-    """Have the best trial's model stand in MLflow as one of its own, where the trial function can write that.
-
-    A convenience, for which no launch fails or waits: the next one tries again.
-    """
-    if not tracker.spec.function.exports:
-        return
-    try:
-        if not tracker.has_model(best):
-            display.say(f"exporting the model of {best.label}")
-            with tempfile.TemporaryDirectory() as folder:
-                artifacts, model = Path(folder) / "artifacts", Path(folder) / "model"
-                artifacts.mkdir()
-                tracker.fetch(best, artifacts)
-                if not export(tracker.spec.function.name, artifacts, model, log):
-                    display.say(f"the model of {best.label} could not be exported; {log} says why")
-                    return
-                tracker.keep_model(best, model)
-        tracker.clear_models(best)
-    except (StoreError, OSError) as error:
-        display.say(f"the model of {best.label} could not be kept: {error}")
+        return Launched(table, interrupt.requested, conclusion.boundary, time.spent if is_out_of_time else None)
 
 
 @dataclass

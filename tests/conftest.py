@@ -20,7 +20,7 @@ if "SWEEP_DATA_DIR" in os.environ:
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="vae-sweeps-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 os.environ["OMP_WAIT_POLICY"] = "passive"  # threads that spin while they wait slow down what is tested beside them
-for name in ("FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS"):
+for name in ("FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS", "OMP_NUM_THREADS"):
     os.environ.pop(name, None)
 
 

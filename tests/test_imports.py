@@ -22,7 +22,7 @@ FLOORS = [
     {"boundary", "status", "table", "training_time"},
     {"account", "course", "figures", "pruners", "samplers", "tally"},
     {"trackers", "attempt"},
-    {"worker"},
+    {"conclusion", "worker"},
     {"plan", "executors", "report"},
     {"terminal"},
     {"notification", "replay", "sweep", "ui"},

@@ -57,7 +57,7 @@ LEFT = {"loss_curve.png", "reconstructions.png", "samples.png", "traversal.png",
 @pytest.fixture
 def unexported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the export of the best model, which takes longer than such small trials."""
-    monkeypatch.setattr("orchestrator.sweep.export", lambda *_: False)
+    monkeypatch.setattr("orchestrator.conclusion.export", lambda *_: False)
 
 
 @pytest.mark.usefixtures("unexported")

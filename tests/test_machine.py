@@ -30,6 +30,14 @@ def test_cores_are_shared_by_as_many_workers_as_can_be_busy(trials: int, workers
     assert share(trials, workers) == shares
 
 
+@pytest.mark.parametrize(("asked", "threads"), [("1", 1), ("3", 3), ("0", 2), ("", 2), ("4,2", 2)])
+def test_a_worker_has_the_threads_that_the_environment_asks_for(
+    monkeypatch: pytest.MonkeyPatch, asked: str, threads: int
+) -> None:
+    monkeypatch.setattr(machine, "ASKED", asked)
+    assert share(100, 4) == Shares(4, threads, ())
+
+
 def test_there_are_no_more_workers_than_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_memory", lambda: 4 * GIB)
     assert share(100, None) == Shares(3, 2, ())

@@ -97,11 +97,16 @@ def test_mse_is_per_pixel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kl", "error", "says"),
-    [(0.001, 0.06, "posterior collapse"), (9.0, 0.168, "no better than the mean image"), (9.0, 0.01, None)],
+    ("kl", "error", "brightest", "says"),
+    [
+        (0.001, 0.06, 0.6, "posterior collapse"),
+        (9.0, 0.168, 1.0, "no better than the mean image"),
+        (0.001, 0.112, 0.001, "dead decoder"),
+        (9.0, 0.01, 1.0, None),
+    ],
 )
-def test_a_model_that_learned_nothing_is_diagnosed(kl: float, error: float, says: str | None) -> None:
-    diagnosis = diagnose(kl, error, 0.067)
+def test_a_model_that_learned_nothing_is_diagnosed(kl: float, error: float, brightest: float, says: str | None) -> None:
+    diagnosis = diagnose(kl, error, 0.067, brightest)
     assert diagnosis is None if says is None else diagnosis is not None and says in diagnosis
 
 

@@ -65,7 +65,7 @@ def test_a_search_runs_to_its_budget_and_a_larger_one_goes_on(store: str, write:
 def test_trials_that_explode_are_results_of_a_search(
     store: str, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.sweep.export", lambda *_: False)
+    monkeypatch.setattr("orchestrator.conclusion.export", lambda *_: False)
     done = sweep("launch", write(VAE, "search.yaml"))
     assert done.returncode == 0, done.stderr
     runs = proposed(store, "search")

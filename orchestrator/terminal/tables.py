@@ -26,17 +26,26 @@ Named = Callable[[Params], str]  # a configuration by what varies
 
 
 def print_results(console: Console, table: Table) -> None:
-    """The result table, below it that over seeds, and a line for each trial of which there is something to say."""
+    """The result table, below it that over seeds, and a line for each trial of which there is something to say.
+
+    Trials that have not begun are counted, once any has.
+    """
+    begun = any(row.record for row in table.rows)
     drawn = RichTable(box=box.SIMPLE_HEAD, title=table.title)
     header = table.header()
     for column in header[:-1]:
         drawn.add_column(column, overflow="fold")
     for row, cells in zip(table.rows, table.cells(), strict=True):
+        if begun and row.record is None:
+            continue
         texts = [Text(cell) for cell in cells[:-1]]
         if row.outcome is not None:
             texts[header.index("outcome")].stylize(STYLES[row.outcome])
         drawn.add_row(*texts)
     console.print(drawn)
+    waiting = sum(row.record is None for row in table.rows)
+    if begun and waiting:
+        console.print(f"not run: {waiting} of {len(table.rows)}")
     if table.has_replicates:
         _print_over_seeds(console, table)
     for row, cells in zip(table.rows, table.cells(), strict=True):

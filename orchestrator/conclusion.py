@@ -1,0 +1,81 @@
+"""What a sweep leaves in its store when its trials have ended: the result table, pictures, and the best one's model."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.boundary import Boundary
+from orchestrator.errors import StoreError
+from orchestrator.export import export
+from orchestrator.record import Record
+from orchestrator.spec import SweepSpec
+from orchestrator.spec.form import BOUNDARY
+from orchestrator.table import Table
+from orchestrator.trackers import Tracker, insist
+from orchestrator.trial import Trial
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What the sweep's trials came to."""
+
+    table: Table
+    boundary: Boundary | None
+
+    @classmethod
+    def of(cls, spec: SweepSpec, trials: Sequence[Trial], records: Iterable[Record]) -> "Conclusion":
+        by_key = {record.trial_key: record for record in records}
+        boundary = Boundary.of(spec, trials, by_key) if spec.method == BOUNDARY else None
+        return cls(Table.of(spec, trials, by_key), boundary)
+
+    def write(self, tracker: Tracker) -> None:
+        """Put it into the parent run."""
+        if self.boundary and self.boundary.metrics():
+            _draw_boundary(tracker, self.boundary)
+        if self.table.front:
+            _draw_front(tracker, self.table)
+        heading = f"{self.boundary.markdown()}\n" if self.boundary else ""
+        insist(lambda: tracker.describe(self.table, heading))
+
+
+def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], None]) -> None:
+    """Have the best trial's model stand in MLflow as one of its own, where the trial function can write that.
+
+    A convenience, for which no launch fails or waits: the next one tries again.
+    """
+    if not tracker.spec.function.exports:
+        return
+    try:
+        if not tracker.has_model(best):
+            say(f"exporting the model of {best.label}")
+            with tempfile.TemporaryDirectory() as folder:
+                artifacts, model = Path(folder) / "artifacts", Path(folder) / "model"
+                artifacts.mkdir()
+                tracker.fetch(best, artifacts)
+                if not export(tracker.spec.function.name, artifacts, model, log):
+                    say(f"the model of {best.label} could not be exported; {log} says why")
+                    return
+                tracker.keep_model(best, model)
+        tracker.clear_models(best)
+    except (StoreError, OSError) as error:
+        say(f"the model of {best.label} could not be kept: {error}")
+
+
+def _draw_boundary(tracker: Tracker, boundary: Boundary) -> None:
+    from orchestrator.figures.boundary import draw  # matplotlib takes a while to import
+
+    _conclude(tracker, boundary.metrics(), "boundary.png", lambda picture: draw(boundary, picture))
+
+
+def _draw_front(tracker: Tracker, table: Table) -> None:
+    from orchestrator.figures.front import draw
+
+    _conclude(tracker, {}, "front.png", lambda picture: draw(table, picture))
+
+
+def _conclude(tracker: Tracker, metrics: Mapping[str, float], name: str, draw: Callable[[Path], None]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / name
+        draw(picture)
+        insist(lambda: tracker.conclude(metrics, picture))
