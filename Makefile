@@ -45,8 +45,9 @@ torture: install  ## kill sweeps at random, again and again: each must end as on
 screenshots: install  ## draw docs/images from a run of the quickstart sweep, in Chromium
 	$(BIN)/python docs/screenshots.py
 
-report: install  ## docs/reproduction.md from docs/reproduction/runs.csv
+report: install  ## docs/reproduction.md and docs/findings.md from the files in docs/reproduction
 	$(BIN)/python docs/reproduction.py
+	$(BIN)/python docs/findings.py
 
 install: $(INSTALLED)  ## everything into .venv, once
 

@@ -6,7 +6,7 @@ python docs/findings.py --add sqlite:///mlruns/mlflow.db    # first takes in wha
 
 import argparse
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +28,7 @@ from orchestrator.events import Finished, Progress
 from orchestrator.expansion import expand
 from orchestrator.record import Record
 from orchestrator.report import theme
-from orchestrator.report.charts import chart, data
+from orchestrator.report.charts import data, thinned
 from orchestrator.spec import load
 from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.trial import Outcome, Trial
@@ -42,7 +42,7 @@ TRAINED, VALIDATED = 55_000, 5_000  # images of an epoch
 OPTIMAL = "optimal_variance:train"
 VERSIONS = {DEFAULT_TRIAL: trial_function.find(DEFAULT_TRIAL).version, OPTIMAL: 1}
 FIXED = (0.25, 0.035, 0.009)  # what the optimal variance is held against, at full length
-WHOLE, SEARCHED = 50, 10  # epochs: of the report's trainings, and of those of the search
+WHOLE = 50  # epochs
 SEARCH = "best_var"
 RULES = {
     "median, as it comes": "{type: median}",
@@ -54,6 +54,7 @@ RULES = {
 }
 OUTCOMES = {True: Outcome.COMPLETED, False: Outcome.EXPLODED}  # by whether a training came to its last epoch
 NOT_RUN = "not run yet"
+MOST_LINES = 8  # of the search's trials in the table of samples
 WIDTH = 230  # pixels of a panel
 
 Row = dict[str, str]
@@ -72,6 +73,7 @@ class Decoder:
     precision: str
     ssim: float  # of the test set
     mse: float
+    kl: float  # nats, of validation images
     val_ssim: float
     val_nll: float
     frechet: float | None  # from samples to test images, where it was measured
@@ -90,7 +92,7 @@ class Ended:
 
     ran: int  # epochs
     whole: int
-    lost: Sequence[float]  # by trial that has not exploded, of its best val_ssim
+    lost: Mapping[str, float]  # of its best val_ssim, by the trial_key of what has not exploded
     lost_of_best: float  # what the one that would be best lacks of the best val_ssim of all
     keeps_best: bool  # whether the same would be best
 
@@ -134,7 +136,8 @@ def decoders(known: Curves) -> list[Decoder]:
         look = looks.get(key)
         seen = [float(look[name]) if look else None for name in ("frechet", "frechet_reconstructed", "confident")]
         run = (int(row["epochs"]), int(row["seed"]), row["precision"], float(row["ssim"]), float(row["mse"]))
-        found.append(Decoder(key, is_optimal, var, *run, last["val_ssim"], last["val_nll"], *seen))
+        kl = last["val_loss"] - PIXELS * last["val_mse"] / (2 * var)
+        found.append(Decoder(key, is_optimal, var, *run, kl, last["val_ssim"], last["val_nll"], *seen))
     return found
 
 
@@ -145,11 +148,11 @@ def document() -> str:
     )
     known = curves()
     made = decoders(known)
-    search = [one for one in made if one.epochs == SEARCHED and not one.is_optimal and one.seed == 0]
+    search = [one for one in made if one.trial_key in {trial.trial_key for trial in proposals()}]
     whole = [one for one in made if one.epochs == WHOLE and one.seed == 0 and one.precision == "bf16"]
     tables = {SWEEPS / f"{name}.yaml": rows_of(name) for name in TITLES}
     ran = {file: [trial for trial in trials if trial.trial_key in known] for file, trials in tables.items()}
-    searched = {ROOT / "sweeps" / f"{SEARCH}.yaml": [_trial(row) for row in read(DECODERS) if row["sweep"] == SEARCH]}
+    searched = {ROOT / "sweeps" / f"{SEARCH}.yaml": proposals()}
     pruned = {rule: replays(ran, known, text) for rule, text in RULES.items()}
     asked = {trial.trial_key: trial for trials in tables.values() for trial in trials}
     minutes = [float(row["wall_seconds"]) / 60 for row in finished() if _is_plain(row)]
@@ -159,6 +162,7 @@ def document() -> str:
         "best_nll": min(search, key=lambda one: one.val_nll, default=None),
         "best_look": min((one for one in search if one.frechet is not None), key=_frechet, default=None),
         "searched": len(search),
+        "looked": sum(one.frechet is not None for one in search),
         "optimal": next((one for one in whole if one.is_optimal), None),
         "fixed_nll": min((one for one in whole if not one.is_optimal), key=lambda one: one.val_nll, default=None),
         "optimal_table": optimal_table(whole),
@@ -172,6 +176,8 @@ def document() -> str:
         "quickest": f"{min(minutes):.0f}",
         "slowest": f"{max(minutes):.0f}",
         "most_saved": f"{max(map(saved, pruned.values())):.0%}",
+        "most_kept": max((kept(tables) for tables in pruned.values() if saved(tables)), default=0),
+        "tables": len(tables),
         "pruned": pruning_table(pruned),
         "pruned_search": pruning_table({rule: replays(searched, known, text) for rule, text in RULES.items()}),
         "patient": stopping(pruned["early stopping: patient, 5 epochs"]),
@@ -209,15 +215,16 @@ def optimal_table(found: Sequence[Decoder]) -> str:
 
 
 def looks_table(found: Sequence[Decoder]) -> str:
-    """How samples look, from the largest variance down; of the search's trials, and of those at full length."""
+    """How samples look, from the largest variance down: of trainings at full length, and of some that were short."""
     lines = [
-        "| var | epochs | distance of samples | of reconstructions | clearly a digit | SSIM |",
+        "| var | epochs | distance of samples | of reconstructions | clearly a digit | KL |",
         "| --- " * 6 + "|",
     ]
-    chosen = [one for one in found if one.frechet is not None and one.seed == 0 and one.precision == "bf16"]
-    for one in sorted(chosen, key=lambda one: (-one.epochs, -one.var)):
+    seen = sorted((one for one in found if one.frechet is not None), key=lambda one: -one.var)
+    whole = [one for one in seen if one.epochs == WHOLE]
+    for one in [*whole, *thinned([one for one in seen if one.epochs != WHOLE], MOST_LINES)]:
         cells = (one.name, one.epochs, _number(one.frechet), _number(one.reconstructed), f"{one.confident:.0%}")
-        lines.append(f"| {' | '.join(map(str, cells))} | {one.ssim:.4f} |")
+        lines.append(f"| {' | '.join(map(str, cells))} | {one.kl:.1f} |")
     return "\n".join(lines)
 
 
@@ -248,6 +255,11 @@ def rows_of(name: str) -> Sequence[Trial]:
     return expand(load(SWEEPS / f"{name}.yaml", [PRECISION])).trials
 
 
+def proposals() -> list[Trial]:
+    """The trials of the search, in the order in which they began."""
+    return [_trial(row) for row in read(DECODERS) if row["sweep"] == SEARCH]
+
+
 def replays(tables: Mapping[Path, Sequence[Trial]], known: Curves, rule: str) -> list[Ended]:
     """Each table by itself."""
     return [replayed(file, trials, known, rule) for file, trials in tables.items()]
@@ -256,7 +268,7 @@ def replays(tables: Mapping[Path, Sequence[Trial]], known: Curves, rule: str) ->
 def replayed(file: Path, trials: Sequence[Trial], known: Curves, rule: str) -> Ended:
     """What a rule of `early_terminate` would have made of these trials, had they run one after the other."""
     pruner = pruners.of(load(file, [], f"{file.read_text()}early_terminate: {rule}\n"))
-    ran, whole, lost, ends = 0, 0, [], []
+    ran, whole, lost, ends = 0, 0, {}, []
     for trial in trials:
         curve = known[trial.trial_key]["val_ssim"]
         reason = None
@@ -270,7 +282,7 @@ def replayed(file: Path, trials: Sequence[Trial], known: Curves, rule: str) -> E
         ran, whole = ran + epoch, whole + len(curve)
         if is_whole:
             best, until = max(curve.values()), max(value for at, value in curve.items() if at <= epoch)
-            lost.append(best - until)
+            lost[trial.trial_key] = best - until
             ends.append((not reason, until, best))
     best = max((best for _, _, best in ends), default=0.0)
     winner = max(ends, default=(True, 0.0, 0.0))  # what was pruned stands behind all that completed
@@ -281,9 +293,8 @@ def pruning_table(found: Mapping[str, Sequence[Ended]]) -> str:
     """A line for each rule."""
     lines = ["| rule | epochs saved | best row kept | SSIM lost of the best, at most |", "| --- " * 4 + "|"]
     for rule, tables in found.items():
-        kept = sum(one.keeps_best for one in tables)
         most = max((one.lost_of_best for one in tables), default=0.0)
-        lines.append(f"| {rule} | {saved(tables):.0%} | {kept} of {len(tables)} | {most:.4f} |")
+        lines.append(f"| {rule} | {saved(tables):.0%} | {kept(tables)} of {len(tables)} | {most:.4f} |")
     return "\n".join(lines)
 
 
@@ -292,10 +303,15 @@ def saved(tables: Sequence[Ended]) -> float:
     return 1 - sum(one.ran for one in tables) / max(1, sum(one.whole for one in tables))
 
 
+def kept(tables: Sequence[Ended]) -> int:
+    """In how many tables the best row is still the best."""
+    return sum(one.keeps_best for one in tables)
+
+
 def stopping(tables: Sequence[Ended]) -> dict[str, float]:
-    """What early stopping loses by run: on average and at most."""
-    lost = [one for table in tables for one in table.lost] or [0.0]
-    return {"mean": fmean(lost), "most": max(lost)}
+    """What early stopping loses by training: on average and at most."""
+    lost = {key: value for table in tables for key, value in table.lost.items()}
+    return {"mean": fmean(lost.values()), "most": max(lost.values())}
 
 
 def draw() -> None:
@@ -430,7 +446,7 @@ def _number(value: float | None) -> str:
 def main() -> None:
     """Write the page and draw its pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--add", metavar="URI", action="append", default=[], help="a store of which to take in what is new")
+    parser.add_argument("--add", metavar="URI", action="append", default=[], help="a store: take in what is new there")
     for uri in parser.parse_args().add:
         print(f"{add(uri)} curves taken in")
     DOCUMENT.write_text(document())

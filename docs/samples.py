@@ -148,7 +148,7 @@ def measure(found: Sequence[Run]) -> int:
         features, sure = look(model, sampled(made, SAMPLES))
         again, _ = look(model, reconstructed(made, test))
         rows.append((run[1].trial_key, frechet(features, truth), frechet(again, truth), sure))
-        print(f"{run[1].label}: {rows[-1][1]:.2f}, reconstructed {rows[-1][2]:.2f}, {sure:.1%} clearly a digit", flush=True)
+        print(run[1].label, *(f"{value:.5g}" for value in rows[-1][1:]), flush=True)
     findings.append(
         findings.SAMPLES,
         COLUMNS,
@@ -162,10 +162,11 @@ def draw(found: Sequence[Run]) -> None:
     panels = {"test images": pixels(load("mnist", data_root()).test[: SIDE * SIDE])}
     fixed = [run for run in found if findings.kind_of(run[1]) != findings.OPTIMAL]
     for var in SHOWN:
-        near = [run for run in fixed if abs(math.log(run[1].params["var"] / var)) < math.log(NEAR)]
+        near = [(run[1].params["epochs"], -abs(math.log(run[1].params["var"] / var)), run) for run in fixed]
+        near = [one for one in near if -one[1] < math.log(NEAR)]
         if near:
-            best = max(near, key=lambda run: (run[1].params["epochs"], -run[1].params["seed"]))
-            panels[f"var {best[1].params['var']:.2g}, {best[1].params['epochs']} epochs"] = sampled(weights(best), SIDE**2)
+            *_, run = max(near, key=lambda one: one[:2])
+            panels[f"var {run[1].params['var']:.2g}, {run[1].params['epochs']} epochs"] = sampled(weights(run), SIDE**2)
     for run in found:
         if run not in fixed:
             panels[f"var set to the error, {run[1].params['epochs']} epochs"] = sampled(weights(run), SIDE**2)
