@@ -67,7 +67,7 @@ def _spec(form: SweepFile, function: TrialFunction, overrides: Sequence[str], mi
     replicates = replicates_of(form, space, function, mistakes)
     method = method_of(form, space, overrides)
     check_method(method, form, space, mistakes)
-    pruner = pruner_of(form, space.searched, mistakes)
+    pruner = pruner_of(form, space.varying, mistakes)
     stacking = stacking_of(method, form, function, mistakes)
     reference = reference_of(form, function, mistakes)
     on_finish = on_finish_of(form, mistakes)
