@@ -219,3 +219,6 @@ def test_a_loss_is_refused_where_var_is_varied_on_a_condition(write: Write) -> N
     text += "  var: {value: 1, when: {architecture: fc}}\n"
     with pytest.raises(InputError, match="val_loss has var in it"):
         load(write(text))
+    text = text.replace("metric: {name: val_loss}", "early_terminate: {type: median, metric: {name: val_loss}}")
+    with pytest.raises(InputError, match="val_loss has var in it"):
+        load(write(text))

@@ -105,7 +105,7 @@ class RangeForm(Form):
     when: When = None
 
 
-ParameterForm = ValueForm | ValuesForm | RangeForm
+PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 
 
 class Reference(Form):

@@ -1,0 +1,121 @@
+"""What each method wants of a sweep file, and what goes with it."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+from orchestrator.spec.domains import Choice, Range
+from orchestrator.spec.form import BOUNDARY, LISTED, Replicates, Scalar, SweepFile
+from orchestrator.spec.mistakes import Mistakes
+from orchestrator.spec.parameters import Space
+from orchestrator.stacking import UNSTACKED, Stacking
+from orchestrator.trial_function import TrialFunction
+
+ALIASES = {"bayes": "tpe"}
+OF_ONE_METRIC = ("cmaes",)  # methods that cannot search a front
+
+
+def method_of(form: SweepFile, space: Space, overrides: Sequence[str]) -> str:
+    """The method by its own name."""
+    # a search of which all was set to constants is a single configuration: it is run again
+    return "grid" if overrides and not space.searched else ALIASES.get(form.method, form.method)
+
+
+def check_method(method: str, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
+    """Refuse what the method cannot do."""
+    if method != "grid" and form.run_cap is None:
+        mistakes.note(("method",), f"{form.method} needs run_cap, the number of trials in total")
+    if method not in LISTED:
+        _check_search(form, space, mistakes)
+    if method == BOUNDARY:
+        _check_boundary(form, space, mistakes)
+    elif form.boundary is not None and form.method != BOUNDARY:
+        mistakes.note(("boundary",), f"goes with method {BOUNDARY}")
+    if method == "grid":
+        _check_grid(space, mistakes)
+
+
+def replicates_of(form: SweepFile, space: Space, function: TrialFunction, mistakes: Mistakes) -> Replicates | None:
+    """Which further seeds there may be; none where the seed was set to a constant."""
+    replicates = form.replicates
+    if replicates is None or "seed" in space.constants:
+        return None
+    seed = function.parameters.get("seed")
+    if seed is None or not seed.is_integer:
+        mistakes.note(("replicates",), f"{function.name} has no whole number named seed as a parameter")
+    if form.method == BOUNDARY:
+        mistakes.note(("replicates",), "boundary gives each trial a seed of its own; take the key out")
+    if form.metrics is not None:
+        mistakes.note(("replicates",), "tells configurations apart by one metric; with `metrics`, list `seeds`")
+    if form.stack > 1:
+        mistakes.note(("replicates",), "adds trials that are not known beforehand, which cannot be stacked")
+    if len(form.seeds) >= replicates.max:
+        mistakes.note(
+            ("replicates", "max"), f"is for the {len(form.seeds)} of `seeds` and further ones; give a larger number"
+        )
+    return replicates
+
+
+def stacking_of(method: str, form: SweepFile, function: TrialFunction, mistakes: Mistakes) -> Stacking:
+    """Which trials train together."""
+    if form.stack == 1:
+        return UNSTACKED
+    if not function.stack_by:
+        message = f"{function.name} trains one trial at a time; take the key out, or have it offer `stacked`"
+        mistakes.note(("stack",), f"{message} and `stack_by` as the README says")
+    if method not in LISTED:
+        mistakes.note(("stack",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
+    return Stacking(form.stack, function.stack_by)
+
+
+def _check_grid(space: Space, mistakes: Mistakes) -> None:
+    for name, domain in space.domains.items():
+        try:
+            domain.grid()
+        except ValueError as error:
+            mistakes.note(("parameters", name), str(error))
+
+
+def _check_search(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
+    if form.metric is None and form.metrics is None and form.method != BOUNDARY:
+        mistakes.note(("method",), f"{form.method} needs metric, what it is to make best: {{name: ..., goal: ...}}")
+    if form.metrics is not None and form.method in OF_ONE_METRIC:
+        mistakes.note(("metrics",), f"{form.method} makes one metric best; for several there are tpe and gp")
+    if form.reuse:
+        mistakes.note(("reuse",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
+    if not space.searched and form.method != BOUNDARY:
+        mistakes.note(("parameters",), f"{form.method} has nothing to search: give a parameter values, or min and max")
+    if "seed" in space.searched:
+        mistakes.note(("parameters", "seed"), "a search does not search seeds; `seeds: [...]` replicates with them")
+    for name, domain in space.domains.items():
+        if isinstance(domain, Choice) and domain.probabilities is not None:
+            mistakes.note(("parameters", name, "probabilities"), "go with method random")
+        elif isinstance(domain, Choice) and not all(isinstance(value, get_args(Scalar)) for value in domain.values):
+            mistakes.note(("parameters", name, "values"), f"lists and mappings go with {' and '.join(LISTED)}")
+
+
+def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
+    ranges = [domain for domain in space.domains.values() if isinstance(domain, Range)]
+    rows = space.searched - space.domains.keys()
+    if len(ranges) != 1 or len(space.searched) > 2 or rows:
+        mistakes.note(
+            ("parameters",),
+            "boundary wants one parameter with min and max, and at most one other, with values; "
+            f"here are {len(ranges)} with min and max, {len(space.searched) - len(ranges)} with lists",
+        )
+    if form.seeds:
+        mistakes.note(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; take `seeds` out")
+    if not form.divergence.enabled:
+        mistakes.note(("divergence", "enabled"), "boundary looks for explosions; without this there are none")
+    width = form.boundary.width if form.boundary else None
+    if width is not None and len(ranges) == 1:
+        _check_width(width, ranges[0], mistakes)
+
+
+def _check_width(width: float, swept: Range, mistakes: Mistakes) -> None:
+    least, most = (1.0, swept.high / swept.low) if swept.log else (0.0, swept.high - swept.low)
+    if not least < width < most:
+        what = "ratio" if swept.log else "difference"
+        mistakes.note(
+            ("boundary", "width"),
+            f"is the {what} of the interval's ends: above {least:g}, below the range's {most:g}",
+        )

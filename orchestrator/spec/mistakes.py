@@ -1,0 +1,87 @@
+"""What is wrong with a sweep file and where, gathered while it is checked, so that all of it is said at once."""
+
+import difflib
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from orchestrator.errors import InputError
+from orchestrator.spec.form import PARAMETER_FORMS, Form
+from orchestrator.spec.source import Location, Source, note
+
+KINDS = ("int", "float", "str", "list[str]")  # as pydantic names those of a union, among the keys
+F = TypeVar("F", bound=Form)
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The mistakes that a file was found to have, and what its author is only warned of; a line for each."""
+
+    source: Source
+    lines: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def note(self, location: Location, message: str) -> None:
+        """Add a mistake.
+
+        Raises:
+            InputError: of all of them, when there are more than anyone would read.
+        """
+        note(self.lines, self.source.mistake(location, message))
+
+    def warn(self, location: Location, message: str) -> None:
+        self.warnings.append(self.source.mistake(location, message))
+
+    def validated(self, kind: type[F], content: Any, location: Location) -> F | None:
+        """The content in this form, or None after noting why it is not."""
+        try:
+            return kind.model_validate_json(json.dumps(content), strict=True)
+        except ValidationError as error:
+            for problem in error.errors():
+                where = tuple(part for part in problem["loc"] if part not in KINDS)
+                message = problem["msg"].removeprefix("Value error, ")
+                message = message[0].lower() + message[1:]
+                if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+                    message = f"unknown key; {nearest(str(where[-1]), _keys(kind, where))}"
+                elif problem["type"] == "literal_error":
+                    message += f"; {nearest(str(problem['input']), _quoted(problem['msg']))}"
+                self.note((*location, *where), message)
+            return None
+
+    def raise_any(self) -> None:
+        """Go on only where none was noted.
+
+        Raises:
+            InputError: of all that were.
+        """
+        if self.lines:
+            raise InputError.of(self.lines)
+
+
+def nearest(name: str, valid: Collection[str]) -> str:
+    """A sentence that helps someone who misspelled a name."""
+    close = difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(valid)}"
+
+
+def _keys(kind: type[Form], location: Location) -> list[str]:
+    """The keys that could stand at the place of an unknown one."""
+    if kind in PARAMETER_FORMS:
+        return list(dict.fromkeys(key for form in PARAMETER_FORMS for key in form.model_fields))
+    schema = kind.model_json_schema()
+    keys = schema["properties"]
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        node = keys.get(part, {})
+        options = [option.get("items", option) for option in node.get("anyOf", [node])]
+        reference = next((option["$ref"] for option in options if "$ref" in option), None)
+        keys = schema["$defs"][reference.rsplit("/", 1)[1]]["properties"] if reference else {}
+    return list(keys)
+
+
+def _quoted(message: str) -> list[str]:
+    return message.split("'")[1::2]

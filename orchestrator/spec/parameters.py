@@ -1,0 +1,162 @@
+"""What a sweep file gives the parameters: constants, lists, ranges, rows and seeds."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from orchestrator.spec.conditions import Conditions
+from orchestrator.spec.domains import Choice, Domain, domain_of
+from orchestrator.spec.form import RangeForm, SweepFile, ValueForm, ValuesForm
+from orchestrator.spec.mistakes import Mistakes, nearest
+from orchestrator.spec.source import Location, scalar
+from orchestrator.spec.values import parameter_named, refuse_repeats, typed, typed_row
+from orchestrator.spec.when import check_conditions, conditions_of
+from orchestrator.trial import Params
+from orchestrator.trial_function import Parameter, TrialFunction
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Space:
+    """All values that the configurations of a sweep may have."""
+
+    constants: Params  # of --set; they stand in `domains` too, and nowhere else
+    domains: Mapping[str, Domain]
+    zipped: tuple[Params, ...]
+    configs: tuple[Params, ...]
+    seeds: tuple[int, ...]
+    conditions: Conditions
+
+    @cached_property
+    def searched(self) -> frozenset[str]:
+        """The parameters that have more than one value to choose from."""
+        rows = [row for rows in (self.zipped, self.configs) if len(rows) > 1 for row in rows]
+        varied = {name for name, domain in self.domains.items() if not domain.is_constant}
+        return frozenset(varied.union(*rows))
+
+    @property
+    def varying(self) -> frozenset[str]:
+        """The parameters that may differ between configurations: a condition lets one have its default as well."""
+        return self.searched | self.conditions.wanted.keys()
+
+
+def space_of(form: SweepFile, function: TrialFunction, overrides: Sequence[str], mistakes: Mistakes) -> Space:
+    """What the file varies, where `overrides` (`NAME=VALUE`) take precedence over it."""
+    constants = _constants(overrides, function, mistakes)
+    domains = _without(constants, _domains(form.parameters, function, mistakes))
+    zipped = _zipped(_without(constants, form.zip), function, mistakes)
+    configs = tuple(
+        typed_row(("configs", i), _without(constants, config), function, mistakes)
+        for i, config in enumerate(form.configs)
+    )
+    seeds = _seeds(form.seeds, function, mistakes) if "seed" not in constants else ()
+    _refuse_overlaps(domains, form, mistakes)
+    domains |= {name: Choice((value,)) for name, value in constants.items()}
+    conditions = conditions_of(form, function, constants, mistakes)
+    from_rows = {name for row in (*zipped, *configs) for name in row}
+    check_conditions(conditions, domains, from_rows | constants.keys(), mistakes)
+    return Space(constants, domains, zipped, configs, seeds, conditions)
+
+
+def _constants(overrides: Sequence[str], function: TrialFunction, mistakes: Mistakes) -> dict[str, Any]:
+    constants: dict[str, Any] = {}
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        if not equals:
+            mistakes.lines.append(f"--set {text}: write NAME=VALUE")
+        elif name in constants:
+            mistakes.lines.append(f"--set {text}: {name} is set twice")
+        elif name not in function.parameters:
+            mistakes.lines.append(f"--set {text}: unknown parameter {name}; {nearest(name, function.parameters)}")
+        else:
+            try:
+                constants[name] = function.parameters[name].validate(scalar(value))
+            except ValueError as error:
+                mistakes.lines.append(f"--set {text}: {error}")
+    return constants
+
+
+def _without(constants: Collection[str], given: Mapping[str, T]) -> dict[str, T]:
+    return {name: value for name, value in given.items() if name not in constants}
+
+
+def _domains(parameters: Mapping[str, Any], function: TrialFunction, mistakes: Mistakes) -> dict[str, Domain]:
+    found = {name: _domain(("parameters", name), raw, function, mistakes) for name, raw in parameters.items()}
+    return {name: domain for name, domain in found.items() if domain is not None}
+
+
+def _domain(location: Location, raw: Any, function: TrialFunction, mistakes: Mistakes) -> Domain | None:
+    parameter = parameter_named(location, str(location[-1]), function, mistakes)
+    if parameter is None:
+        return None
+    if isinstance(raw, list) and parameter.schema.get("type") != "array":
+        mistakes.note(location, "a list of values to try is written {values: [...]}")
+        return None
+    if not isinstance(raw, dict):
+        return Choice((typed(location, raw, parameter, mistakes),))
+    if "value" in raw and "values" in raw:
+        mistakes.note(location, "give `value` or `values`, not both")
+        return None
+    if "value" in raw:
+        constant = mistakes.validated(ValueForm, raw, location)
+        return Choice((typed((*location, "value"), constant.value, parameter, mistakes),)) if constant else None
+    if "values" in raw:
+        return _choice(location, raw, parameter, mistakes)
+    form = mistakes.validated(RangeForm, raw, location)
+    if form is None:
+        return None
+    try:
+        return domain_of(form, parameter)
+    except ValueError as error:
+        mistakes.note(location, str(error))
+        return None
+
+
+def _choice(location: Location, raw: Any, parameter: Parameter, mistakes: Mistakes) -> Choice | None:
+    form = mistakes.validated(ValuesForm, raw, location)
+    if form is None:
+        return None
+    values = [typed((*location, "values", i), value, parameter, mistakes) for i, value in enumerate(form.values)]
+    refuse_repeats((*location, "values"), values, mistakes)
+    if form.probabilities is None:
+        return Choice(tuple(values))
+    if len(form.probabilities) != len(values) or abs(sum(form.probabilities) - 1) > 1e-6:
+        mistakes.note((*location, "probabilities"), "give one for each value, adding up to 1")
+    return Choice(tuple(values), tuple(form.probabilities))
+
+
+def _zipped(lists: Mapping[str, Sequence[Any]], function: TrialFunction, mistakes: Mistakes) -> tuple[Params, ...]:
+    lengths = {name: len(values) for name, values in lists.items()}
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        mistakes.note(("zip",), f"the lists must be of equal length: {counts}")
+        return ()
+    columns = {
+        name: [typed(("zip", name, i), value, parameter, mistakes) for i, value in enumerate(values)]
+        for name, values in lists.items()
+        if (parameter := parameter_named(("zip", name), name, function, mistakes))
+    }
+    return tuple(dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+
+
+def _seeds(seeds: Sequence[int], function: TrialFunction, mistakes: Mistakes) -> tuple[int, ...]:
+    if seeds and "seed" not in function.parameters:
+        mistakes.note(("seeds",), f"{function.name} has no parameter named seed")
+        return ()
+    refuse_repeats(("seeds",), seeds, mistakes)
+    return tuple(typed(("seeds", i), seed, function.parameters["seed"], mistakes) for i, seed in enumerate(seeds))
+
+
+def _refuse_overlaps(parameters: Collection[str], form: SweepFile, mistakes: Mistakes) -> None:
+    owners: dict[str, str] = {"seed": "seeds"} if form.seeds else {}
+    places: list[tuple[Location, str]] = [(("parameters", name), name) for name in parameters]
+    places += [(("zip", name), name) for name in form.zip]
+    for location, name in sorted(places, key=lambda place: mistakes.source.lines.get(place[0], 0)):
+        if owners.setdefault(name, str(location[0])) != location[0]:
+            mistakes.note(location, f"is also given under {owners[name]}; give it once")
+    for i, config in enumerate(form.configs):
+        for name in config:
+            if name in owners:
+                mistakes.note(("configs", i, name), f"is also given under {owners[name]}; give it once")

@@ -1,0 +1,45 @@
+"""The published figures that a sweep file holds its results against."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.spec.form import SweepFile
+from orchestrator.spec.mistakes import Mistakes, nearest
+from orchestrator.spec.source import Location
+from orchestrator.spec.sweep_spec import Reference, ReferenceRow
+from orchestrator.spec.values import typed
+from orchestrator.trial import Outcome
+from orchestrator.trial_function import TrialFunction
+
+
+def reference_of(form: SweepFile, function: TrialFunction, mistakes: Mistakes) -> Reference | None:
+    """The figures, if there are any: of each row what is a parameter, what its outcome, what a metric."""
+    if form.reference is None:
+        return None
+    rows = tuple(_row(("reference", "rows", i), row, function, mistakes) for i, row in enumerate(form.reference.rows))
+    return Reference(form.reference.source, rows)
+
+
+def _row(location: Location, row: Mapping[str, Any], function: TrialFunction, mistakes: Mistakes) -> ReferenceRow:
+    params: dict[str, Any] = {}
+    metrics: dict[str, float] = {}
+    outcome = None
+    for name, value in row.items():
+        here = (*location, name)
+        if name in function.parameters:
+            params[name] = typed(here, value, function.parameters[name], mistakes)
+        elif name == "outcome":
+            outcome = _outcome(here, value, mistakes)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            metrics[name] = float(value)
+        else:
+            mistakes.note(here, "is neither a parameter, nor `outcome`, nor a metric with its number")
+    return ReferenceRow(params, metrics, outcome)
+
+
+def _outcome(location: Location, value: Any, mistakes: Mistakes) -> Outcome | None:
+    try:
+        return Outcome(value)
+    except ValueError:
+        mistakes.note(location, f"no outcome is called {value!r}; {nearest(str(value), list(Outcome))}")
+        return None

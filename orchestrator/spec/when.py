@@ -1,0 +1,64 @@
+"""The conditions that a sweep file's parameters have: their `when`."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from orchestrator.spec.conditions import Conditions, Wanted, in_order
+from orchestrator.spec.domains import Choice, Domain, Range
+from orchestrator.spec.form import BOUNDARY, SweepFile
+from orchestrator.spec.mistakes import Mistakes
+from orchestrator.spec.source import Location
+from orchestrator.spec.values import parameter_named, typed
+from orchestrator.trial_function import TrialFunction
+
+
+def conditions_of(
+    form: SweepFile, function: TrialFunction, constants: Collection[str], mistakes: Mistakes
+) -> Conditions:
+    """Where parameters are varied; what was set to a constant is one everywhere."""
+    wanted: dict[str, Wanted] = {}
+    for name, raw in form.parameters.items():
+        when = raw.get("when") if isinstance(raw, dict) and name not in constants else None
+        if isinstance(when, dict) and name in function.parameters:
+            wanted[name] = _wanted(name, when, function, mistakes)
+    if wanted and form.method == BOUNDARY:
+        mistakes.note(("parameters", next(iter(wanted)), "when"), "goes with any method but boundary")
+    try:
+        names = in_order(wanted)
+    except ValueError as error:
+        last = str(error).split(" when ")[0]
+        mistakes.note(("parameters", last, "when"), f"comes back to itself: {error}")
+        names = []
+    return Conditions({name: wanted[name] for name in names}, function.defaults)
+
+
+def check_conditions(
+    conditions: Conditions, domains: Mapping[str, Domain], elsewhere: Collection[str], mistakes: Mistakes
+) -> None:
+    """Refuse what is no condition, and warn of what never holds; `elsewhere` are parameters that rows may give."""
+    for name, wanted in conditions.wanted.items():
+        for other, among in wanted.items():
+            here = ("parameters", name, "when", other)
+            domain = domains.get(other, Choice((conditions.defaults.get(other),)))
+            if isinstance(domain, Range) and not domain.integer and domain.step is None:
+                mistakes.note(here, f"{other} may be any number between min and max; a condition needs `values`")
+            elif other not in {*elsewhere, *conditions.wanted} and not any(map(domain.has, among)):
+                mistakes.warn(here, f"never holds, so {name} has its default everywhere")
+
+
+def _wanted(name: str, when: Mapping[str, Any], function: TrialFunction, mistakes: Mistakes) -> Wanted:
+    here: Location = ("parameters", name, "when")
+    if name not in function.defaults:
+        mistakes.note(here, f"{name} has no default to have where this does not hold")
+    if "seed" in (name, *when):
+        mistakes.note(here, "a seed has no conditions, and is none: it only replicates")
+    found: dict[str, tuple[Any, ...]] = {}
+    for other, among in when.items():
+        parameter = parameter_named((*here, other), other, function, mistakes)
+        values = among if isinstance(among, list) else [among]
+        if not values:
+            mistakes.note((*here, other), "give a value, or a list of them")
+        if parameter is not None:
+            places = [(*here, other, i) if isinstance(among, list) else (*here, other) for i in range(len(values))]
+            found[other] = tuple(typed(at, one, parameter, mistakes) for at, one in zip(places, values, strict=True))
+    return found
