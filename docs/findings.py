@@ -44,16 +44,18 @@ VERSIONS = {DEFAULT_TRIAL: trial_function.find(DEFAULT_TRIAL).version, OPTIMAL: 
 FIXED = (0.25, 0.035, 0.009)  # what the optimal variance is held against, at full length
 WHOLE = 50  # epochs
 SEARCH = "best_var"
+EARLY = "early stopping: patient, 5 epochs"
 RULES = {
     "median, as it comes": "{type: median}",
     "median, from the second trial on, after 5 epochs": "{type: median, n_startup_trials: 1, n_warmup_steps: 5}",
     "hyperband, from 3 epochs on": "{type: hyperband, min_iter: 3}",
     "successive halving, a third from 3 epochs on": "{type: successive_halving, min_resource: 3, reduction_factor: 3}",
-    "early stopping: patient, 5 epochs": "{type: patient, patience: 5}",
+    EARLY: "{type: patient, patience: 5}",
     "early stopping: patient, 10 epochs": "{type: patient, patience: 10}",
 }
 OUTCOMES = {True: Outcome.COMPLETED, False: Outcome.EXPLODED}  # by whether a training came to its last epoch
 NOT_RUN = "not run yet"
+LEVEL = {"var": (0.7, 0.9), "num_layers": (0.7, 0.8), "batch_size": (0.7, 0.8)}  # where curves differ in the end
 MOST_LINES = 8  # of the search's trials in the table of samples
 WIDTH = 230  # pixels of a panel
 
@@ -90,11 +92,16 @@ class Decoder:
 class Ended:
     """What a rule would have made of trials in a row."""
 
-    ran: int  # epochs
-    whole: int
+    last: Mapping[str, int]  # epoch, by trial_key
+    whole: int  # epochs of all
     lost: Mapping[str, float]  # of its best val_ssim, by the trial_key of what has not exploded
     lost_of_best: float  # what the one that would be best lacks of the best val_ssim of all
     keeps_best: bool  # whether the same would be best
+
+    @property
+    def ran(self) -> int:
+        """Epochs of all."""
+        return sum(self.last.values())
 
 
 @dataclass(frozen=True)
@@ -151,7 +158,7 @@ def document() -> str:
     search = [one for one in made if one.trial_key in {trial.trial_key for trial in proposals()}]
     whole = [one for one in made if one.epochs == WHOLE and one.seed == 0 and one.precision == "bf16"]
     tables = {SWEEPS / f"{name}.yaml": rows_of(name) for name in TITLES}
-    ran = {file: [trial for trial in trials if trial.trial_key in known] for file, trials in tables.items()}
+    ran = those_run(tables, known)
     searched = {ROOT / "sweeps" / f"{SEARCH}.yaml": proposals()}
     pruned = {rule: replays(ran, known, text) for rule, text in RULES.items()}
     asked = {trial.trial_key: trial for trials in tables.values() for trial in trials}
@@ -180,7 +187,7 @@ def document() -> str:
         "tables": len(tables),
         "pruned": pruning_table(pruned),
         "pruned_search": pruning_table({rule: replays(searched, known, text) for rule, text in RULES.items()}),
-        "patient": stopping(pruned["early stopping: patient, 5 epochs"]),
+        "patient": stopping(pruned[EARLY]),
     }
     return environment.get_template("findings.words.md").render(**told)
 
@@ -255,6 +262,11 @@ def rows_of(name: str) -> Sequence[Trial]:
     return expand(load(SWEEPS / f"{name}.yaml", [PRECISION])).trials
 
 
+def those_run(tables: Mapping[Path, Sequence[Trial]], known: Curves) -> dict[Path, list[Trial]]:
+    """The rows of which there are curves."""
+    return {file: [trial for trial in trials if trial.trial_key in known] for file, trials in tables.items()}
+
+
 def proposals() -> list[Trial]:
     """The trials of the search, in the order in which they began."""
     return [_trial(row) for row in read(DECODERS) if row["sweep"] == SEARCH]
@@ -268,7 +280,7 @@ def replays(tables: Mapping[Path, Sequence[Trial]], known: Curves, rule: str) ->
 def replayed(file: Path, trials: Sequence[Trial], known: Curves, rule: str) -> Ended:
     """What a rule of `early_terminate` would have made of these trials, had they run one after the other."""
     pruner = pruners.of(load(file, [], f"{file.read_text()}early_terminate: {rule}\n"))
-    ran, whole, lost, ends = 0, 0, {}, []
+    last, whole, lost, ends = {}, 0, {}, []
     for trial in trials:
         curve = known[trial.trial_key]["val_ssim"]
         reason = None
@@ -279,14 +291,14 @@ def replayed(file: Path, trials: Sequence[Trial], known: Curves, rule: str) -> E
                 break
         is_whole = max(curve) == trial.params["epochs"]
         pruner.tell(trial, Finished(Outcome.PRUNED if reason else OUTCOMES[is_whole]))
-        ran, whole = ran + epoch, whole + len(curve)
+        last[trial.trial_key], whole = epoch, whole + len(curve)
         if is_whole:
             best, until = max(curve.values()), max(value for at, value in curve.items() if at <= epoch)
             lost[trial.trial_key] = best - until
             ends.append((not reason, until, best))
     best = max((best for _, _, best in ends), default=0.0)
     winner = max(ends, default=(True, 0.0, 0.0))  # what was pruned stands behind all that completed
-    return Ended(ran, whole, lost, best - winner[1], winner[2] == best)
+    return Ended(last, whole, lost, best - winner[1], winner[2] == best)
 
 
 def pruning_table(found: Mapping[str, Sequence[Ended]]) -> str:
@@ -317,7 +329,12 @@ def stopping(tables: Sequence[Ended]) -> dict[str, float]:
 def draw() -> None:
     """The pictures, but for that of the samples, which need the weights."""
     known = curves()
-    found = decoders(known)
+    draw_var(decoders(known))
+    draw_curves(known)
+
+
+def draw_var(found: Sequence[Decoder]) -> None:
+    """What the best var is, by three measures."""
     rows = [
         {
             "var": one.var,
@@ -336,8 +353,39 @@ def draw() -> None:
             ("frechet", "distance of samples: down is better"),
         )
     ]
-    spec = alt.hconcat(*panels).to_dict()
-    (IMAGES / "findings_var.svg").write_text(vl_convert.vegalite_to_svg(spec, config=theme.fixed()))
+    _write(alt.hconcat(*panels), "findings_var.svg")
+
+
+def draw_curves(known: Curves) -> None:
+    """The rows of each table by epoch, and where early stopping ends them."""
+    panels = []
+    for name, level in LEVEL.items():
+        tables = those_run({SWEEPS / f"{name}.yaml": rows_of(name)}, known)
+        (ended,) = replays(tables, known, RULES[EARLY])
+        rows = [
+            {
+                "trial": trial.label,
+                "epoch": epoch,
+                "val_ssim": value,
+                "ended": epoch == ended.last[trial.trial_key] < trial.params["epochs"],
+            }
+            for trials in tables.values()
+            for trial in trials
+            for epoch, value in known[trial.trial_key]["val_ssim"].items()
+        ]
+        base = alt.Chart(data(rows)).encode(
+            x=alt.X("epoch:Q", scale=alt.Scale(domain=[0, WHOLE], nice=False)),
+            y=alt.Y("val_ssim:Q", scale=alt.Scale(domain=level), title=None),
+            color=alt.Color("trial:N", title=None),
+        )
+        stops = base.transform_filter("datum.ended").mark_point(filled=True, size=90, opacity=1)
+        lines = alt.layer(base.mark_line(clip=True, strokeWidth=1.5), stops)
+        panels.append(lines.properties(width=WIDTH, height=220, title=f"val_ssim, {name}"))
+    _write(alt.hconcat(*panels).resolve_scale(color="independent"), "findings_curves.svg")
+
+
+def _write(drawn: alt.HConcatChart, name: str) -> None:
+    (IMAGES / name).write_text(vl_convert.vegalite_to_svg(drawn.to_dict(), config=theme.fixed()))
 
 
 def _panel(rows: Sequence[dict[str, object]], name: str, title: str) -> alt.Chart:
