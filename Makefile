@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 INSTALLED := $(VENV)/installed
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow check bench bench-quick bench-peers bench-search torture screenshots report install clean
+.PHONY: run test slow long check bench bench-quick bench-peers bench-search torture screenshots report install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -14,6 +14,9 @@ test: install  ## the fast tests
 
 slow: install  ## the tests that take minutes; real MNIST where SWEEP_DATA_DIR names it
 	$(BIN)/pytest $(PARALLEL) -m slow --timeout 600
+
+long: install  ## the tests that take longest, before a release
+	$(BIN)/pytest $(PARALLEL) -m long --timeout 600
 
 check: install  ## what CI runs
 	$(BIN)/ruff check .

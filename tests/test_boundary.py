@@ -83,7 +83,7 @@ def test_the_interval_covers_the_threshold_in_nine_of_ten_repetitions() -> None:
     check_coverage(0.37, 0.2, 1, FEW)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("threshold", "spread", "sign"),
     [(0.5, 0.2, 1), (0.8, 0.4, 1), (0.37, 0.05, -1), (0.123, 0.1, -1), (0.613, 0.001, 1), (0.61, 0.001, -1)],
@@ -104,7 +104,7 @@ def test_a_cliff_beyond_the_range_is_not_put_into_it() -> None:
     assert posterior.interval()[2] >= 0.99
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_chance_explosions_far_from_the_cliff_do_not_move_it() -> None:
     covered = 0
     for chance in range(40):

@@ -210,7 +210,7 @@ def launched(path: Path, uri: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_database_that_is_locked_for_half_a_minute_costs_nothing(store: str, folder: Path, write: Write) -> None:
     launch = launched(write(SWEEP), store)
     assert launch.stdout is not None

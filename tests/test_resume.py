@@ -298,8 +298,14 @@ retries: 1000
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("file", "kills", "seed"), [(CHAOS, 1, 32), (CHAOS + "stack: 2", 1, 5), (torture.SWEEP, 2, 0)])
+@pytest.mark.parametrize(
+    ("file", "kills", "seed"),
+    [
+        pytest.param(CHAOS, 1, 32, marks=pytest.mark.slow),
+        pytest.param(CHAOS + "stack: 2", 1, 5, marks=pytest.mark.slow),
+        pytest.param(torture.SWEEP, 2, 0, marks=pytest.mark.long),
+    ],
+)
 def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_never_was(
     tmp_path: Path, empty_store: Path, file: str, kills: int, seed: int
 ) -> None:
