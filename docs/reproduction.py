@@ -97,6 +97,7 @@ def document(runs: Sequence[Row]) -> str:
     tables = {name: table(name, runs) for name in TITLES}
     hours = sum(float(row["wall_seconds"]) for row in runs) / 3600
     told = {"count": len(runs), "hours": f"{hours:.0f}", "ours": partial(ours, runs)}
+    told["convolutions"] = sum(row["architecture"] != "fc" for row in runs)
     return environment.get_template("words.md").render(tables=tables, rule=RULE, **told)
 
 
