@@ -17,7 +17,7 @@ from pathlib import Path
 import cliffs
 import measuring
 import optuna
-from cliffs import PROBLEMS, Instance, Problem
+from cliffs import PROBLEMS, Instance, Problem, Ranges
 from measuring import ROOT, Goal, Table, Topic, number
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 
@@ -37,7 +37,7 @@ parameters: {{{ranges}}}
 """
 
 Values = list[float | None]  # of a search's trials; None where one exploded
-Run = Callable[[Problem, Instance, int], Values]
+Run = Callable[[Instance, int], Values]
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Search:
 def ours(method: str) -> Run:
     """A sweep file with that method and nothing set, asked and told as a launch does it."""
 
-    def run(problem: Problem, instance: Instance, seed: int) -> Values:
-        sampler = samplers.of(_spec(method, problem, seed))
+    def run(instance: Instance, seed: int) -> Values:
+        sampler = samplers.of(_spec(method, instance.ranges, seed))
         values: Values = []
         while trial := sampler.ask():
             seen = instance.observe(trial.params)
@@ -68,11 +68,11 @@ def ours(method: str) -> Run:
 def plain(sampler: Callable[..., BaseSampler], *, prunes: bool = False) -> Run:
     """Optuna as its documentation has it: an objective that returns NaN where training explodes, or prunes there."""
 
-    def run(problem: Problem, instance: Instance, seed: int) -> Values:
+    def run(instance: Instance, seed: int) -> Values:
         values: Values = []
 
         def objective(trial: optuna.Trial) -> float:
-            params = {name: trial.suggest_float(name, *ends, log=True) for name, ends in problem.ranges.items()}
+            params = {name: trial.suggest_float(name, *ends, log=True) for name, ends in instance.ranges.items()}
             values.append(cliffs.value(instance.observe(params)))
             if values[-1] is None and prunes:
                 raise optuna.TrialPruned
@@ -103,7 +103,7 @@ CONTENDERS: Mapping[str, Run] = {
 def searched(problem: str, contender: str, seed: int) -> Search:
     """Let a contender loose on a problem's instance."""
     instance = PROBLEMS[problem].instance(seed)
-    values = CONTENDERS[contender](PROBLEMS[problem], instance, seed)
+    values = CONTENDERS[contender](instance, seed)
     best, regrets = -math.inf, []
     for value in values:
         best = best if value is None else max(best, value)
@@ -187,10 +187,10 @@ def _begin() -> None:
     warnings.simplefilter("ignore")
 
 
-def _spec(method: str, problem: Problem, seed: int) -> spec.SweepSpec:
+def _spec(method: str, searched: Ranges, seed: int) -> spec.SweepSpec:
     ranges = ", ".join(
         f"{name}: {{min: {low}, max: {high}, distribution: log_uniform_values}}"
-        for name, (low, high) in problem.ranges.items()
+        for name, (low, high) in searched.items()
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "search.yaml"

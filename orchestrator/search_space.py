@@ -62,6 +62,14 @@ class SearchSpace:
         named = label(params, self.spec.conditions.active(names, params))
         return Trial(function.name, function.version, params, named, proposal)
 
+    def can_be(self, proposed: Params) -> bool:
+        """Whether values go together."""
+        try:
+            self.trial(proposed, self.seeds[0], Proposal(-1))
+        except ValueError:
+            return False
+        return True
+
     def varies(self, name: str, proposed: Params) -> bool:
         """Whether a domain is varied beside what is proposed of those before it."""
         values = self._values({**self._constants, **proposed})

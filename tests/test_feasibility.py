@@ -196,6 +196,20 @@ def test_without_explosions_proposals_are_those_of_optunas_sampler(write: Write,
         study.tell(trial, -values["x"])
 
 
+def test_what_cannot_be_is_not_chosen(write: Write, folder: Path) -> None:
+    (folder / "narrow.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    x: float = 1.0\n"
+        "    seed: int = 0\n    def __post_init__(self):\n        if self.x > 0.3: raise ValueError('too large')\n\n"
+        "def train(config: Config):\n    return {'score': config.x}\n"
+    )
+    search = Search(load(write(SPEC.replace("toys", "narrow").format(method="tpe", seed=0)))).run(
+        30, outcome_of=lambda trial: Observation(Outcome.COMPLETED, (-abs(trial.params["x"] - 0.29),), -1.0)
+    )
+    numbers = [trial.proposal.number for trial in search.asked if trial.proposal]
+    assert len(numbers) == 30
+    assert numbers[-1] < 45  # some of the first three, and of those that are told again
+
+
 @pytest.mark.parametrize("group", [False, True])
 def test_tpe_draws_candidates_near_good_trials_as_soon_as_it_has_learned(group: bool) -> None:
     sampler = DrawingTPE(0, group=group)

@@ -1,4 +1,7 @@
+import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,13 @@ def test_a_worker_has_the_threads_that_the_environment_asks_for(
 ) -> None:
     monkeypatch.setattr(machine, "ASKED", asked)
     assert share(100, 4) == Shares(4, threads, ())
+
+
+def test_the_environment_is_read_as_the_launch_begins() -> None:
+    code = "from orchestrator import machine; print(machine.share(1, 1).threads)"
+    environment = {**os.environ, "OMP_NUM_THREADS": "5"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "5\n"
 
 
 def test_there_are_no_more_workers_than_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:

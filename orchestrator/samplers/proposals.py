@@ -85,6 +85,7 @@ class Proposals:
         self.method, self.domains, self.seed, self.objectives = spec.method, space.domains, spec.seed, spec.objectives
         self.space = {name: distribution(domain) for name, domain in space.domains.items()}
         self.varies = space.varies
+        self._can_be = space.can_be
         self._middle = {name: self._taken(name, domain.middle()) for name, domain in space.domains.items()}
         branches = BRANCHING if spec.conditions.wanted else {}
         self.takes_absent = spec.method in branches
@@ -217,10 +218,13 @@ class Proposals:
         def draw() -> Params:
             return {name: self._taken(name, domain.draw(rng)) for name, domain in self.domains.items()}
 
+        def allows(candidate: Params) -> bool:
+            return self._can_be(self._values(candidate))
+
         is_tpe = self.method == "tpe"
         inner = DrawingTPE(self._seed(number), group=self.takes_absent) if is_tpe else self._sampler(number)
         redraws = REDRAWS.get(self.method, 1)
-        return Weighing(inner, self.space, weigh, draw, redraws, at_random=self.method in CHOOSES_EARLY)
+        return Weighing(inner, self.space, weigh, allows, draw, redraws, at_random=self.method in CHOOSES_EARLY)
 
     def _see(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
         """Remember what became of a trial, for the weighing; what was pruned is never better than what completed."""
@@ -235,13 +239,16 @@ class Proposals:
 
     def _position(self, taken: Params) -> Position:
         """Where a configuration lies, on its steps; what is not varied in it, in its middle."""
+        values = {name: self._taken(name, value) for name, value in self._values(taken).items()}
+        return self._cube.position({**self._middle, **values})
+
+    def _values(self, taken: Params) -> Params:
+        """Of what is varied in a configuration."""
         values: dict[str, Any] = {}
         for name in self.space:
             if self.varies(name, values):
                 values[name] = self._given(name, taken[name])
-        return self._cube.position(
-            {**self._middle, **{name: self._taken(name, value) for name, value in values.items()}}
-        )
+        return values
 
     def _seed(self, number: int) -> int:
         entropy = (self.seed,) if self.method in KEEPS_SEED else (self.seed, number)

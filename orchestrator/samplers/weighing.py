@@ -1,4 +1,4 @@
-"""Optuna's samplers, made to propose, of several candidates of theirs, the one that is worth most."""
+"""Optuna's samplers, made to propose, of several candidates of theirs that can be, the one that is worth most."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -43,12 +43,15 @@ class DrawingTPE(TPESampler):
 
 
 class Weighing(BaseSampler):
-    """Another sampler, of whose candidates the one is taken that is worth most; what they lack is drawn at random.
+    """Another sampler, of whose candidates that can be the one is taken that is worth most.
+
+    What they lack is drawn at random.
 
     Args:
         inner: the other sampler.
         space: all that is searched.
         weigh: says what candidates are worth.
+        allows: whether a candidate is a combination that can be.
         draw: gives values for the whole space, at random.
         redraws: how often `inner` is asked, if it has to be asked for candidates one at a time.
         at_random: whether candidates are drawn from all of the space, too, and not only while `inner` has none.
@@ -59,11 +62,12 @@ class Weighing(BaseSampler):
         inner: BaseSampler,
         space: Mapping[str, BaseDistribution],
         weigh: Weigh,
+        allows: Callable[[Params], bool],
         draw: Callable[[], Params],
         redraws: int,
         at_random: bool,
     ) -> None:
-        self.inner, self.space, self.weigh, self.draw = inner, dict(space), weigh, draw
+        self.inner, self.space, self.weigh, self.allows, self.draw = inner, dict(space), weigh, allows, draw
         self.redraws, self.at_random = redraws, at_random
         self._inner_space: dict[str, BaseDistribution] = {}
 
@@ -78,7 +82,8 @@ class Weighing(BaseSampler):
         if self.at_random or not own:  # it may not have learned enough yet
             own += [{}] * CANDIDATES
         candidates = [{**self.draw(), **one} for one in own]
-        return candidates[int(np.argmax(self.weigh(candidates)))]
+        ranked = [candidates[i] for i in np.argsort(-self.weigh(candidates), kind="stable")]
+        return next(filter(self.allows, ranked), ranked[0])
 
     def _draws(self, study: Study, trial: FrozenTrial) -> list[dict[str, Any]]:
         if isinstance(self.inner, DrawingTPE):
