@@ -7,7 +7,8 @@ import torch
 from matplotlib.image import imread
 
 from models.config import TrainConfig
-from models.data import Dataset
+from models.data import Dataset, data_root, load
+from models.evaluation import finish
 from models.train import prepare, train
 from models.vae import build
 from orchestrator import attempt
@@ -178,6 +179,15 @@ def test_a_model_that_ignores_its_code_is_diagnosed() -> None:
     # so large a variance makes reconstruction worth nothing: the posterior falls onto the prior
     _, final = drained(train(TrainConfig(**{**SMALL, "var": 1e4, "epochs": 8})))
     assert "posterior collapse" in str(final["diagnosis"])
+
+
+def test_a_model_whose_images_are_all_black_is_diagnosed() -> None:
+    config = TrainConfig(**SMALL)
+    model = build(config)
+    with torch.no_grad():
+        list(model.decoder.parameters())[-1].fill_(-100.0)  # the bias of the pixels
+    final = finish(model, load("digits", data_root()), config, torch.device("cpu"))
+    assert "dead decoder" in str(final["diagnosis"])
 
 
 def test_prepare_tells_what_the_data_are() -> None:

@@ -3,7 +3,7 @@
 Optuna's samplers see an explosion each in its own way (docs/search.md has the table): as a constraint that is broken,
 by how much, or where a sampler has no notion of that, as a value no better than the worst that was ever seen. From the
 first explosion on, those that learn propose what, of several candidates of theirs, `feasibility` says is worth most;
-TPE, which is ours by default, does so from the fourth proposal on.
+TPE, which is ours by default, does so from the fourth proposal on at the latest.
 """
 
 import random
