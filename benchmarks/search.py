@@ -104,7 +104,7 @@ def searched(problem: str, contender: str, seed: int) -> Search:
     """Let a contender loose on a problem's instance."""
     instance = PROBLEMS[problem].instance(seed)
     values = CONTENDERS[contender](instance, seed)
-    best, regrets = -math.inf, []
+    best, regrets = 0.0, []  # so much a search has that has found nothing
     for value in values:
         best = best if value is None else max(best, value)
         regrets.append((instance.optimum - best) / instance.optimum)

@@ -3,12 +3,13 @@
 Two Gaussian processes learn over the space: one the metric, from the trials that have a value, the other the margin by
 which trials exploded, or did not. A candidate is worth
 
-    (EI + PRICE * spread of the values) * P(margin < 0)
+    (EI + PRICE * spread of the values) * P(margin < 0) - SHORT * (what it is expected to lack of the best)
 
-which is, but for a constant, the gain to expect less the price of an explosion: EI * P - price * (1 - P). So the cliff
-is approached as long as that gains more than it costs; then the stablest candidate is worth most. EI * P alone is the
-constrained expected improvement of J. R. Gardner et al., Bayesian Optimization with Inequality Constraints, ICML 2014:
-beside a cliff it never stops trying what lies a little beyond.
+The first term is, but for a constant, the gain to expect less the price of an explosion: EI * P - price * (1 - P). So
+the cliff is approached as long as that gains more than it costs; then stable candidates are worth most. The second says
+which of them, as most have nothing to gain: one near the best, and not just any that is far from the cliff. EI * P alone
+is the constrained expected improvement of J. R. Gardner et al., Bayesian Optimization with Inequality Constraints,
+ICML 2014: beside a cliff it never stops trying what lies a little beyond.
 """
 
 import math
@@ -30,6 +31,7 @@ Position = tuple[float, ...]
 Lengths = tuple[float, float]
 
 PRICE = 0.01  # of an explosion, in standard deviations of the values
+SHORT = 0.001  # of what is lacked: too little to count where something is to be gained
 MOST = 64  # trials that a process learns from
 SETTINGS = 32  # of a process, over which it is averaged
 VALUES_OVER = 0.03, 2.0  # lengths, from the shortest to the longest, in parts of a range
@@ -93,7 +95,8 @@ class Worth:
         stable = self._margin.below_zero(candidates)
         if self._value is None:
             return stable
-        return stable * (self._value.improvement(candidates) + PRICE * self._value.spread)
+        gained = self._value.improvement(candidates) + PRICE * self._value.spread
+        return gained * stable - SHORT * self._value.shortfall(candidates)
 
 
 class Process:
@@ -150,6 +153,10 @@ class Process:
         z = (mean - self._best) / deviation
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
         return np.asarray(self._weights @ (deviation * np.maximum(z * ndtr(z) + density, 0.0)))
+
+    def shortfall(self, candidates: Array) -> Array:
+        """By how much each candidate is expected to lack of the best so far."""
+        return np.maximum(self._best - self.expected(candidates), 0.0)
 
     def _predict(self, candidates: Array) -> tuple[Array, Array]:
         """Mean and variance, without noise, by each setting (rows) at each candidate (columns)."""
