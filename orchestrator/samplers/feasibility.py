@@ -6,10 +6,10 @@ which trials exploded, or did not. A candidate is worth
     (EI + PRICE * spread of the values) * P(margin < 0) - SHORT * (what it is expected to lack of the best)
 
 The first term is, but for a constant, the gain to expect less the price of an explosion: EI * P - price * (1 - P). So
-the cliff is approached as long as that gains more than it costs; then stable candidates are worth most. The second says
-which of them, as most have nothing to gain: one near the best, and not just any that is far from the cliff. EI * P alone
-is the constrained expected improvement of J. R. Gardner et al., Bayesian Optimization with Inequality Constraints,
-ICML 2014: beside a cliff it never stops trying what lies a little beyond.
+the cliff is approached as long as that gains more than it costs; then stable candidates are worth most. The second
+says which of them, as most have nothing to gain: one near the best, and not just any that is far from the cliff. EI *
+P alone is the constrained expected improvement of J. R. Gardner et al., Bayesian Optimization with Inequality
+Constraints, ICML 2014: beside a cliff it never stops trying what lies a little beyond.
 """
 
 import math
