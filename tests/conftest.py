@@ -1,6 +1,7 @@
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,8 @@ if "SWEEP_DATA_DIR" in os.environ:
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="vae-sweeps-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 os.environ["OMP_WAIT_POLICY"] = "passive"  # threads that spin while they wait slow down what is tested beside them
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells have it for what runs behind, and all that it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in ("FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS", "OMP_NUM_THREADS"):
     os.environ.pop(name, None)
 
