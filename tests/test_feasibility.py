@@ -22,15 +22,15 @@ from orchestrator.trial_function import Parameter, TypeAdapter
 
 NUMBER = Parameter("x", TypeAdapter(float), 1.0)
 LINE: dict[str, Domain] = {"x": Range(NUMBER, 0.0, 1.0)}
-SPEC = """
+HEAD = """
 trial: toys:train
 method: {method}
 metric: {{name: score, goal: maximize}}
 run_cap: 40
 seed: {seed}
 parameters:
-  x: {{min: 0.001, max: 1.0}}
 """
+SPEC = HEAD + "  x: {{min: 0.001, max: 1.0}}\n"
 GRID = np.linspace(0, 1, 101)[:, None]
 CLIFF = 0.4  # in x: below, it explodes
 BRANCHES = """
@@ -43,17 +43,14 @@ parameters:
   x: {{min: 0.01, max: 1.0, distribution: log_uniform_values, when: {{mode: fine}}}}
   pause: {{min: 0.0, max: 1.0, when: {{mode: text}}}}
 """
-MIXED = """
-trial: toys:train
-method: {method}
-metric: {{name: score, goal: maximize}}
-run_cap: 40
-seed: {seed}
-parameters:
+MIXED = (
+    HEAD
+    + """\
   x: {{min: 0.01, max: 1.0, distribution: log_uniform_values}}
   pause: {{min: 0.0, max: 1.0}}
   mode: {{values: [fine, text]}}
 """
+)
 Write = Callable[[str], Path]
 
 
