@@ -139,6 +139,17 @@ def test_the_same_configuration_with_different_results_is_noise() -> None:
     assert np.isfinite(worth(trials)).all()
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_where_results_scatter_what_lies_beside_the_best_is_worth_more_than_the_best_once_more(seed: int) -> None:
+    luck = np.random.default_rng(seed).normal(0, 0.1, 11)
+    trials = [
+        Seen((float(x),), -((x - 0.5) ** 2) + by, -1.0) for x, by in zip(np.linspace(0, 1, 11), luck, strict=True)
+    ]
+    best = max(trials, key=lambda one: one.value or -math.inf).at[0]
+    again, *beside = worth(trials, candidates=np.array([[best], [best - 0.03], [best + 0.03]]))
+    assert again < 0.7 * max(beside)
+
+
 def test_a_choice_that_explodes_is_told_from_one_that_does_not() -> None:
     cube = Cube({"opt": Choice(("sgd", "adam")), "x": Range(NUMBER, 0.0, 1.0)})
     trials = [
@@ -236,7 +247,7 @@ def test_searches_come_to_the_cliff_and_seldom_cross_it(write: Write, method: st
             values.append(trial.value)
         assert max(value for value in values if value is not None) > -CLIFF - 0.01
         late += values[20:].count(None)
-    assert late <= 15  # of 60; half of them by a constraint alone
+    assert late < 20  # of 60; half of them by a constraint alone
 
 
 @pytest.mark.parametrize("method", ["tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow)])

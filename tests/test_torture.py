@@ -162,7 +162,8 @@ def test_what_is_the_same_breaks_no_claim(ended: Path, killed: Path) -> None:
 
 
 def test_a_process_that_outlives_its_launch_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torture, "LAUNCH", ["sh", "-c", "setsid sleep 60 & exit 0"])
+    left_alone = "setsid sh -c ': > started; kill -STOP $$' & until [ -e started ]; do sleep 0.01; done"
+    monkeypatch.setattr(torture, "LAUNCH", ["sh", "-c", left_alone])
     monkeypatch.setattr(torture, "SECONDS_FOR_ORPHANS", 0.2)
     launch = torture.Launch(tmp_path)
     assert launch.process.wait() == 0

@@ -10,6 +10,9 @@ the cliff is approached as long as that gains more than it costs; then stable ca
 says which of them, as most have nothing to gain: one near the best, and not just any that is far from the cliff. EI *
 P alone is the constrained expected improvement of J. R. Gardner et al., Bayesian Optimization with Inequality
 Constraints, ICML 2014: beside a cliff it never stops trying what lies a little beyond.
+
+Values scatter from place to place. Most of that is taken to be of the place, and not of the trial: the best once more
+gains nothing, what lies beside it may.
 """
 
 import math
@@ -34,9 +37,8 @@ PRICE = 0.01  # of an explosion, in standard deviations of the values
 SHORT = 0.001  # of what is lacked: too little to count where something is to be gained
 MOST = 64  # trials that a process learns from
 SETTINGS = 32  # of a process, over which it is averaged
-VALUES_OVER = 0.03, 2.0  # lengths, from the shortest to the longest, in parts of a range
-MARGINS_OVER = 0.25, 2.0  # what explodes is no island: between two explosions lies a third
 NOISE = 1e-5, 0.3  # from the least to the most, as a share of the variance
+GRAIN = 0.08  # of a range, over which chance changes that is of the place
 WEIGHT = 4.0  # observations that it would take to outweigh what is thought of the variance beforehand
 NEGLIGIBLE = 0.01  # probability of a setting
 TINY = 1e-12
@@ -53,6 +55,23 @@ class Seen:
     @property
     def exploded(self) -> bool:
         return self.margin is not None and self.margin > 0
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What a process is taken to be like.
+
+    Args:
+        over: the shortest and the longest of its lengths, in parts of a range.
+        rough: the share of its noise that is of the place: what luck has given there, it would nearly give next to it.
+    """
+
+    over: Lengths
+    rough: float = 0.0
+
+
+VALUES = Surface((0.03, 2.0), rough=0.9)
+MARGINS = Surface((0.25, 2.0))  # what explodes is no island: between two explosions lies a third
 
 
 class Cube:
@@ -85,10 +104,10 @@ class Worth:
     def __init__(self, cube: Cube, seen: Sequence[Seen], running: Sequence[Position]) -> None:
         seen = _nearest(cube, seen)
         at = np.array([one.at for one in seen])
-        self._margin = Process.believing(cube, MARGINS_OVER, at, _margins(seen), running)
+        self._margin = Process.believing(cube, MARGINS, at, _margins(seen), running)
         told = [i for i, one in enumerate(seen) if one.value is not None]
         values = np.array([one.value for one in seen if one.value is not None])
-        self._value = Process.believing(cube, VALUES_OVER, at[told], _clipped(values), running) if told else None
+        self._value = Process.believing(cube, VALUES, at[told], _clipped(values), running) if told else None
 
     def of(self, candidates: Array) -> Array:
         """Of each candidate (a row), on a scale that only compares."""
@@ -103,38 +122,40 @@ class Process:
     """A Gaussian process, averaged over its settings by how probable they are, given what it has learned from.
 
     Its settings are the length along each axis over which it changes, and the share of noise. Its covariance is
-    Matern's of 5/2.
+    Matern's of 5/2; that part of the noise which is of the place has another one, of a length that is short and fixed.
 
     Args:
         cube: where it is.
-        over: the shortest and the longest of its lengths.
+        surface: what it is like.
         at: positions (rows).
         seen: what was seen there.
     """
 
-    def __init__(self, cube: Cube, over: Lengths, at: Array, seen: Array) -> None:
+    def __init__(self, cube: Cube, surface: Surface, at: Array, seen: Array) -> None:
         self._cube, self._at = cube, at
         self._mean, self.spread = float(seen.mean()), float(seen.std()) or 1.0
         targets = (seen - self._mean) / self.spread
-        lengths, noise = settings(cube.axes, over)
-        covariance = self._covariance(at, lengths) + noise[:, None, None] * np.eye(len(at))
+        self._lengths, noise = settings(cube.axes, surface.over)
+        self._rough, self._white = surface.rough * noise, (1 - surface.rough) * noise
+        covariance = self._covariance(at) + self._white[:, None, None] * np.eye(len(at))
         inverse = np.asarray(np.linalg.inv(covariance), np.float64)
         weights = _probability(covariance, inverse, targets)
         kept = weights > NEGLIGIBLE
         self._weights = weights[kept] / weights[kept].sum()
-        self._lengths, self._noise, self._inverse = lengths[kept], noise[kept], inverse[kept]
+        self._lengths, self._rough, self._white = self._lengths[kept], self._rough[kept], self._white[kept]
+        self._inverse = inverse[kept]
         self._solved = self._inverse @ targets
         self._variance = (self._solved @ targets + WEIGHT) / (len(targets) + WEIGHT)
         self._best = float(self.expected(at).max())
 
     @classmethod
-    def believing(cls, cube: Cube, over: Lengths, at: Array, seen: Array, running: Sequence[Position]) -> "Process":
+    def believing(cls, cube: Cube, surface: Surface, at: Array, seen: Array, running: Sequence[Position]) -> "Process":
         """One that takes it that trials that run will come to what it expects of them."""
-        process = cls(cube, over, at, seen)
+        process = cls(cube, surface, at, seen)
         if not running:
             return process
         pending = np.array(running)
-        return cls(cube, over, np.vstack([at, pending]), np.append(seen, process.expected(pending)))
+        return cls(cube, surface, np.vstack([at, pending]), np.append(seen, process.expected(pending)))
 
     def expected(self, candidates: Array) -> Array:
         """What is expected at each candidate."""
@@ -143,7 +164,7 @@ class Process:
     def below_zero(self, candidates: Array) -> Array:
         """The probability that what would be seen at each candidate lies below 0."""
         mean, variance = self._predict(candidates)
-        noise = (self._noise * self._variance)[:, None] * self.spread**2
+        noise = (self._white * self._variance)[:, None] * self.spread**2
         return np.asarray(self._weights @ ndtr(-mean / np.sqrt(variance + noise)))
 
     def improvement(self, candidates: Array) -> Array:
@@ -159,18 +180,18 @@ class Process:
         return np.maximum(self._best - self.expected(candidates), 0.0)
 
     def _predict(self, candidates: Array) -> tuple[Array, Array]:
-        """Mean and variance, without noise, by each setting (rows) at each candidate (columns)."""
-        across = self._covariance(candidates, self._lengths)
+        """Mean and variance, without white noise, by each setting (rows) at each candidate (columns)."""
+        across = self._covariance(candidates)
         mean = np.einsum("smn,sn->sm", across, self._solved)
-        unexplained = 1 - np.einsum("smn,smn->sm", across @ self._inverse, across)
+        unexplained = (1 + self._rough)[:, None] - np.einsum("smn,smn->sm", across @ self._inverse, across)
         variance = self._variance[:, None] * np.maximum(unexplained, TINY)
         return self._mean + self.spread * mean, self.spread**2 * variance
 
-    def _covariance(self, candidates: Array, lengths: Array) -> Array:
+    def _covariance(self, candidates: Array) -> Array:
         """Of candidates (rows) with what it has learned from (columns), by each setting."""
         squared = self._cube.distances(candidates, self._at)
-        r = np.sqrt(5 * np.einsum("mna,sa->smn", squared, lengths**-2))
-        return np.asarray((1 + r + r * r / 3) * np.exp(-r))
+        smooth = _matern(np.einsum("mna,sa->smn", squared, self._lengths**-2))
+        return smooth + self._rough[:, None, None] * _matern(squared.sum(axis=-1) / GRAIN**2)
 
 
 @cache
@@ -180,6 +201,12 @@ def settings(axes: int, over: Lengths) -> tuple[Array, Array]:
     even = np.stack([(rng.permutation(SETTINGS) + 0.5) / SETTINGS for _ in range(axes + 1)], axis=1)
     lengths, noise = (low * (high / low) ** even for low, high in (over, NOISE))
     return lengths[:, :axes], noise[:, axes]
+
+
+def _matern(squared: Array) -> Array:
+    """The correlation at squared distances, in lengths."""
+    r = np.sqrt(5 * squared)
+    return np.asarray((1 + r + r * r / 3) * np.exp(-r))
 
 
 def _probability(covariance: Array, inverse: Array, targets: Array) -> Array:
