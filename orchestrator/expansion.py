@@ -48,9 +48,9 @@ def expand(spec: SweepSpec) -> Expansion:
         repeats = repeats + 1 if identity in resolved and spec.method == "random" else 0
         resolved.setdefault(identity, params)
     names = varying(list(resolved.values()))
-    function, active = spec.function, spec.conditions.active
+    function = spec.function
     trials = [
-        Trial(function.name, function.version, params, label(params, active(names, params)) or spec.name)
+        Trial(function.name, function.version, params, label(spec, params, names) or spec.name)
         for params in resolved.values()
     ]
     return Expansion(tuple(spec.stacking.arranged(trials)), tuple(invalid))
@@ -102,8 +102,13 @@ def varying(configurations: Sequence[Params]) -> list[str]:
     return [name for name in names if len({repr(params[name]) for params in configurations}) > 1]
 
 
-def label(params: Params, names: Iterable[str]) -> str:
-    """What tells a trial from others, for people: "var=0.22 seed=1"."""
+def label(spec: SweepSpec, params: Params, names: Iterable[str]) -> str:
+    """What tells a trial from others of which `names` differ, for people."""
+    return listed(params, spec.telling(names, params))
+
+
+def listed(params: Params, names: Iterable[str]) -> str:
+    """Parameters as people read them: "var=0.22 seed=1"."""
     return " ".join(f"{name}={short(params[name])}" for name in names)
 
 

@@ -30,14 +30,14 @@ def test_what_was_launched_is_at_hand(store: str, write: Write, capfd: pytest.Ca
     assert sweep == orchestrator.load_sweep("toy") == orchestrator.load_sweep("toy", store)
 
     trials = sweep.trials
-    assert sorted(trials.index) == ["x=1 mode=fine", "x=2 mode=raise", "x=3 mode=nan", "x=4 mode=fine"]
+    assert sorted(trials.index) == ["x=1", "x=2 mode=raise", "x=3 mode=nan", "x=4"]
     assert dict(trials["outcome"]) == {
-        "x=1 mode=fine": "completed",
-        "x=4 mode=fine": "completed",
+        "x=1": "completed",
+        "x=4": "completed",
         "x=2 mode=raise": "failed",
         "x=3 mode=nan": "loss explosion",
     }
-    first = trials.loc["x=1 mode=fine"]
+    first = trials.loc["x=1"]
     assert (first["epochs"], first["best_score"], first["final_score"]) == (4, 0.4, 1.0)
     assert first["seconds"] >= 0
     assert len(first["run_id"]) == 32

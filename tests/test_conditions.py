@@ -66,9 +66,9 @@ def test_a_condition_looks_at_rows_and_defaults_too(write: Write) -> None:
         "configs: [{architecture: fc}, {num_layers: 2}]\nparameters: {lr: {values: [1, 2], when: {architecture: conv}}}"
     )
     assert rows(write(text)) == [
-        ("architecture=fc num_layers=3", "fc", 3, 20, 0.005),
-        ("architecture=conv num_layers=2 lr=1", "conv", 2, 20, 1),
-        ("architecture=conv num_layers=2 lr=2", "conv", 2, 20, 2),
+        ("architecture=fc", "fc", 3, 20, 0.005),
+        ("num_layers=2 lr=1", "conv", 2, 20, 1),
+        ("num_layers=2 lr=2", "conv", 2, 20, 2),
     ]
     always = "parameters: {lr: {values: [1, 2], when: {latent_dim: 20}}}"
     assert [row[-1] for row in rows(write(always))] == [1, 2]

@@ -456,7 +456,7 @@ def test_status_counts_by_outcome(store: str, write: Write, sweep: Sweep) -> Non
     told = sweep("status", path)
     assert told.returncode == 0
     row = next(line for line in told.stdout.splitlines() if " toy " in line)
-    assert row.split() == ["toy", "1", "1", "0", "1", "0", "0", "score", "0.3:", "x=1", "mode=fine"]
+    assert row.split() == ["toy", "1", "1", "0", "1", "0", "0", "score", "0.3:", "x=1"]
     assert sweep("status").stdout == told.stdout
     unknown = sweep("status", "nothing")
     assert (unknown.returncode, unknown.stderr) == (2, "sweep: the store has no sweep nothing; it has toy\n")

@@ -82,7 +82,7 @@ def test_a_command_gets_the_summary_of_a_launch(folder: Path, store: str, write:
     assert time.strptime(summary.pop("ended"), "%Y-%m-%dT%H:%M:%S%z")
     assert 0 < summary.pop("seconds") < 100
     assert summary.pop("best") == {
-        "trial": "x=1 mode=fine",
+        "trial": "x=1",
         "metric": "score",
         "value": pytest.approx(0.3),
         "params": {"x": 1.0, "mode": "fine", "epochs": 3, "seed": 0, "pause": 0.0},

@@ -72,6 +72,13 @@ def test_seeds_replicate_every_configuration_and_come_after_one_another(tmp_path
     assert [trial.label for trial in trials] == ["var=0.5 seed=0", "var=0.2 seed=0", "var=0.5 seed=7", "var=0.2 seed=7"]
 
 
+def test_a_configuration_is_called_by_what_its_row_gives(tmp_path: Path) -> None:
+    text = "configs: [{var: 0.2}, {var: 0.5, num_layers: 3}, {var: 0.2, num_layers: 4}, {lr: 6e-3}]\nseeds: [0, 1]"
+    labels = [trial.label for trial in expand(loaded(tmp_path, text)).trials]
+    rows = ["var=0.2", "num_layers=3 var=0.5", "num_layers=4 var=0.2", "lr=0.006"]
+    assert labels == [f"{row} seed={seed}" for seed in (0, 1) for row in rows]
+
+
 def test_what_expands_to_the_same_trial_runs_once(tmp_path: Path) -> None:
     assert values(tmp_path, "configs: [{var: 0.5}, {var: 0.5, lr: 5e-3}]", "var", "lr") == [(0.5, 0.005)]
 

@@ -44,7 +44,7 @@ def best(
     spec = load(Path(file))
 
     def named(params: "Params") -> str:
-        return label(params, spec.conditions.active(names, params)) or "the only one"
+        return label(spec, params, names) or "the only one"
 
     def command(params: "Params") -> str:
         sets = [f"--set={setting}" for setting in overrides(spec, params)]

@@ -58,5 +58,5 @@ def _list(axes: Axes, top: float, title: str, names: Sequence[str], color: str) 
 
 def _name(table: Table, standing: Standing) -> str:
     names = [name for name in table.varying if name != "seed"]
-    name = label(standing.params, table.spec.conditions.active(names, standing.params))
+    name = label(table.spec, standing.params, names)
     return (name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}...").replace("$", r"\$")

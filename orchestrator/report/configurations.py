@@ -106,7 +106,7 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], every: bool, is_live: bo
         found += [(record.params, record.tags.get("config_key", ""), record) for record in others]
     names = varying([params for params, *_ in found])
     return [
-        Run(params, key, label(params, names) or spec.name, record, key in asked, _state(record, is_live))
+        Run(params, key, label(spec, params, names) or spec.name, record, key in asked, _state(record, is_live))
         for params, key, record in found
     ]
 
@@ -118,7 +118,7 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[Configuratio
         by_key.setdefault(run.config_key, []).append(run)
     names = [name for name in varying([group[0].params for group in by_key.values()]) if name != "seed"]
     found = [
-        Configuration(group[0].params, label(group[0].params, names) or spec.name, tuple(group))
+        Configuration(group[0].params, label(spec, group[0].params, names) or spec.name, tuple(group))
         for group in by_key.values()
     ]
     if spec.method == BOUNDARY:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from orchestrator.expansion import label, short
+from orchestrator.expansion import label, listed, short
 from orchestrator.ranking import front, ranking, standings
 from orchestrator.record import best_name
 from orchestrator.report import verdict
@@ -71,16 +71,16 @@ def best_of(spec: SweepSpec, configurations: Sequence[Configuration]) -> str:
         return ""
     names = _varying(configurations)
     if len(spec.objectives) > 1:
-        best = [label(one.params, names) for one in front(ranked, spec.objectives)]
+        best = [label(spec, one.params, names) for one in front(ranked, spec.objectives)]
         return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}"
     first, (interval,) = ranked[0], ranked[0].intervals
     seeds = f"{len(first.values)} seed{'s' * (len(first.values) > 1)}"
     value = measured([value for (value,) in first.values])
-    said = f"{label(first.params, names) or spec.name}: {spec.objectives[0].name} {value} ({seeds})"
+    said = f"{label(spec, first.params, names) or spec.name}: {spec.objectives[0].name} {value} ({seeds})"
     if first.exploded:
         said += f"; {first.exploded} of {first.exploded + len(first.values)} seeds exploded"
     others = ranked[1:] if interval.half_width is not None else []
-    near = [label(one.params, names) for one in others if interval.overlaps(one.intervals[0])]
+    near = [label(spec, one.params, names) for one in others if interval.overlaps(one.intervals[0])]
     if near:
         said += f"; not told apart from it by these seeds: {'; '.join(near[:MOST_NEAR])}"
         said += "; ..." * (len(near) > MOST_NEAR)
@@ -94,7 +94,7 @@ def comparison(spec: SweepSpec, configurations: Sequence[Configuration]) -> Part
     metrics = list(dict.fromkeys(name for row in spec.reference.rows for name in row.metrics))
     rows: list[tuple[Cell, ...]] = []
     for row in spec.reference.rows:
-        name = label(row.params, row.params)
+        name = listed(row.params, row.params)
         matching = [one for one in configurations if row.params.items() <= one.params.items()]
         if not matching:
             rows += _compared(spec, row, metrics, None, name)
@@ -209,7 +209,7 @@ def _unlike(spec: SweepSpec, params: Mapping[str, Any]) -> str:
         if domain.is_constant:
             expected[name] = domain.examples()[0]
     unlike = [name for name, value in expected.items() if repr(params[name]) != repr(value)]
-    return label(params, unlike) or "other values, or another version of the function"
+    return listed(params, unlike) or "other values, or another version of the function"
 
 
 def _difference(ours: float, published: float) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from orchestrator.boundary import Boundary
 from orchestrator.durations import duration
-from orchestrator.expansion import label, short, varying
+from orchestrator.expansion import label, listed, short, varying
 from orchestrator.ranking import ranking, standings
 from orchestrator.record import Record
 from orchestrator.report import gallery, results, search_charts
@@ -110,7 +110,7 @@ def _facts(
     facts = [("method", f"{spec.method}: {count}" + f", at most {spec.run_cap} trials" * (spec.run_cap is not None))]
     facts += [(name, _values(spec, name, configurations)) for name in varied]
     facts += [("seeds", _listed(sorted({short(seed) for seed in seeds}, key=_as_number)))] * (len(seeds) > 1)
-    facts += [("the same in all", label(alike, alike))] * bool(alike)
+    facts += [("the same in all", listed(alike, alike))] * bool(alike)
     if spec.method != BOUNDARY:
         aims = (f"{one.name}, {'more' if one.sign > 0 else 'less'} is better" for one in spec.objectives)
         facts.append(("compared by", "; ".join(aims)))
@@ -214,7 +214,7 @@ def _tradeoffs(configurations: Sequence[Configuration]) -> list[Tradeoff]:
         mse, kl = one.values("val_mse"), one.values("val_kl")
         if mse and len(mse) == len(kl) and isinstance(one.params.get("var"), int | float):
             others = [name for name in one.params if name not in {*alike, "var", "seed"}]
-            found.append(Tradeoff(one.params["var"], label(one.params, others), mse, kl))
+            found.append(Tradeoff(one.params["var"], listed(one.params, others), mse, kl))
     return found
 
 
@@ -228,7 +228,9 @@ def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
 def _front(spec: SweepSpec, runs: Sequence[Run]) -> Part:
     ranked = ranking(standings((run.record for run in runs if run.record), spec.objectives), spec.objectives)
     names = varying([run.params for run in runs])
-    drawn = fronts(ranked, spec.objectives, lambda params: label(params, [name for name in names if name != "seed"]))
+    drawn = fronts(
+        ranked, spec.objectives, lambda params: label(spec, params, [name for name in names if name != "seed"])
+    )
     return Part("The Pareto front", charts=drawn)
 
 

@@ -169,6 +169,6 @@ class ReplicatingSampler:
         """The trial of a configuration's next seed."""
         first, params = one.trials[0], one.following or {}
         names = [name for name in params if name in self.spec.varying or name == "seed"]
-        named = label(params, self.spec.conditions.active(names, params))
+        named = label(self.spec, params, names)
         proposal = Proposal(first.proposal.number if first.proposal else -1, replicate=len(self._further))
         return Trial(first.function, first.version, params, named, proposal)

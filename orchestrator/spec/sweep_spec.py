@@ -1,6 +1,6 @@
 """A sweep as the rest of the program knows it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.divergence import DivergenceRule
@@ -68,6 +68,18 @@ class SweepSpec:
     reuse: bool
     on_finish: OnFinish | None
     warnings: tuple[str, ...]
+
+    def telling(self, names: Iterable[str], params: Params) -> list[str]:
+        """Those of some parameters that tell a configuration from others.
+
+        They are varied in it, and its row of `configs` gives them, or they differ from what they are otherwise.
+        """
+        rows = [row for row in self.configs if row.items() <= params.items()]
+        given = max(rows, key=len) if rows else {}
+        silent = {name for row in self.configs for name in row if name not in given}
+        defaults = self.function.defaults
+        told = self.conditions.active(names, params)
+        return [name for name in told if name not in silent or params[name] != defaults.get(name)]
 
     @property
     def pruned_by(self) -> Objective:
