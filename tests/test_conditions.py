@@ -14,6 +14,7 @@ from orchestrator.errors import InputError
 from orchestrator.expansion import expand
 from orchestrator.observation import Observation
 from orchestrator.samplers.dashboard import Mirror
+from orchestrator.samplers.importances import importances
 from orchestrator.spec import load
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
@@ -122,6 +123,12 @@ def test_a_sampler_sees_nothing_of_what_is_not_varied_or_its_middle_always(write
     for mode, name, middle in ((1, "x", 3.0), (0, "epochs", 1)):
         told = {trial.params.get(name) for trial in trials if trial.params["mode"] == mode}
         assert told == ({None} if method == "tpe" else {middle})
+
+
+def test_importances_are_of_what_is_varied_in_every_trial(write: Write) -> None:
+    spec = load(write(SEARCH.format(method="tpe") + "  pause: {min: 0.0, max: 1.0}\n"))
+    search = Search(spec).run(outcome_of=lambda trial: Observation(Outcome.COMPLETED, (-trial.params["pause"],), -1.0))
+    assert importances(spec, search.history.values()).keys() == {"mode", "pause"}
 
 
 def test_a_launch_leaves_out_what_is_not_varied(store: str, write: Write, sweep: Sweep) -> None:
