@@ -31,7 +31,6 @@ Distribution = Literal[
     "q_log_uniform_values",
 ]
 Goal = Literal["maximize", "minimize"]
-Scalar = bool | int | float | str | None
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
 Duration = Annotated[
