@@ -113,6 +113,14 @@ def test_a_grid_steps_through_a_quantized_range(tmp_path: Path) -> None:
     assert values(tmp_path, text, "var", "num_layers") == [(v, n) for v in (0.1, 0.2, 0.3, 0.4) for n in (1, 2)]
 
 
+def test_whole_numbers_keep_all_of_their_digits(tmp_path: Path) -> None:
+    assert values(tmp_path, "parameters: {epochs: {min: 20260101000001, max: 20260101000003}}", "epochs") == [
+        (20260101000001,),
+        (20260101000002,),
+        (20260101000003,),
+    ]
+
+
 def test_set_makes_a_parameter_constant_wherever_the_file_varies_it(tmp_path: Path) -> None:
     text = "parameters: {var: {values: [0.5, 0.2]}}\nzip: {lr: [1e-3, 2e-3], epochs: [1, 2]}\nseeds: [0, 1]"
     got = values(tmp_path, text, "var", "lr", "epochs", "seed", overrides=("var=3e-1", "epochs=3", "seed=5"))
@@ -181,6 +189,10 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("parameters: {var: {value: 1, values: [1]}}", "give `value` or `values`, not both"),
         ("parameters: {var: {min: 1}}", "parameters.var.max: field required"),
         ("parameters: {latent_dim: {min: 0.5, max: 9}}", "min and max must be whole numbers here"),
+        (
+            "method: boundary\nrun_cap: 9\nparameters: {epochs: {min: 0, max: 0.5, distribution: log_uniform}}",
+            "parameters.epochs: there are no two whole numbers between min and max",
+        ),
         ("parameters: {lr: {min: 1, max: 1000, distribution: log_uniform}}", "log_uniform takes logarithms"),
         ("parameters: {var: {values: [1, 2], probabilities: [-1, 2]}}", "parameters.var.probabilities[0]: "),
         ("name: 'var\n\n'", "cannot be a name"),
