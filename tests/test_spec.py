@@ -5,7 +5,8 @@ import pytest
 
 from orchestrator.errors import InputError
 from orchestrator.expansion import expand
-from orchestrator.spec import SweepSpec, load
+from orchestrator.spec import SweepSpec, load, text_of
+from orchestrator.spec.source import scalar
 from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome
 
@@ -201,6 +202,7 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("trial: models.train:nope", "trial: module models.train has no function nope"),
         ("trial: models", "is not of the form package.module:function"),
         ("reference: {source: s, rows: [{foo: bar}]}", "is neither a parameter, nor `outcome`, nor a metric"),
+        ("reference: {source: s, rows: [{ssim: .nan}]}", "reference.rows[0].ssim: is neither a parameter, nor"),
         ("reference: {source: s, rows: [{outcome: exploded}]}", "no outcome is called 'exploded'"),
         ("stack: 0", "sweep.yaml:1: stack: input should be greater than or equal to 1"),
         ("divergence: {factor: 1}", "divergence.factor: input should be greater than 1"),
@@ -284,6 +286,13 @@ def test_every_wrong_set_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("override", ["var", "var=", "var=abc", "vra=1", "var=-1", "epochs=1.5"])
 def test_a_wrong_set_is_refused(tmp_path: Path, override: str) -> None:
     assert mistakes(tmp_path, "parameters: {}", override)[0].startswith(f"--set {override}: ")
+
+
+@pytest.mark.parametrize(
+    "value", ["conv", "a b", "", "1", "5e-3", "true", "~", "[1]", '"q"', "9" * 300, 0.005, 7, True, None, [1, 2]]
+)
+def test_a_value_is_written_as_it_is_read(value: object) -> None:
+    assert repr(scalar(text_of(value))) == repr(value)
 
 
 def test_files_that_cannot_be_read_are_said_in_a_line(tmp_path: Path) -> None:

@@ -357,4 +357,4 @@ IGNORED = ("program", "command", "project", "entity")
 
 def is_name(name: str) -> bool:
     """Whether a name can be an experiment's and a folder's: letters, digits, spaces, . _ - after a letter or digit."""
-    return re.fullmatch(NAME_PATTERN, name) is not None and not name.endswith("\n")
+    return re.fullmatch(NAME_PATTERN, name) is not None
