@@ -59,7 +59,7 @@ class SearchSpace:
         function = self.spec.function
         params = function.resolve(values if seed is None else {**values, "seed": seed})
         names = [name for name in params if name in self.spec.varying or (name == "seed" and seed is not None)]
-        named = label(params, self.spec.conditions.active(names, params))
+        named = label(params, self.spec.conditions.active(names, params)) or self.spec.name
         return Trial(function.name, function.version, params, named, proposal)
 
     def can_be(self, proposed: Params) -> bool:

@@ -221,6 +221,12 @@ def test_a_condition_that_never_holds_is_warned_of(write: Write) -> None:
     assert load(write(text.format("fc")), ["architecture=conv"]).warnings == ()
 
 
+def test_a_trial_of_a_search_in_which_nothing_is_varied_is_named_by_the_sweep(write: Write) -> None:
+    text = "trial: toys:train\nmethod: tpe\nrun_cap: 2\nmetric: {name: score}\n"
+    search = Search(load(write(text + "parameters: {x: {min: 2.0, max: 4.0, when: {mode: rise}}}")))
+    assert [trial.label for trial in search.run(outcome_of=seen).asked] == ["toy", "seed=1"]
+
+
 def test_a_loss_is_refused_where_var_is_varied_on_a_condition(write: Write) -> None:
     text = "metric: {name: val_loss}\nparameters:\n  architecture: {values: [conv, fc]}\n"
     text += "  var: {value: 1, when: {architecture: fc}}\n"
