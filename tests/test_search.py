@@ -482,3 +482,7 @@ def test_a_loss_with_var_in_it_is_no_goal_of_a_sweep_over_var(write: Callable[[s
         with pytest.raises(InputError, match=r"metric\.name: val_loss has var in it.*use val_ssim, val_mse or val_nll"):
             load(write(f"{method}\nmetric: {{name: val_loss}}\nparameters: {{var: {{values: [0.1, 0.2]}}}}"))
     load(write("metric: {name: val_loss}\nparameters: {lr: {values: [0.1, 0.2]}}"))
+    rows = "metric: {{name: val_loss}}\nconfigs: [{{var: 0.1, lr: 0.1}}, {{{second}lr: 0.2}}]"
+    load(write(rows.format(second="var: 0.1, ")))
+    with pytest.raises(InputError, match="val_loss has var in it"):
+        load(write(rows.format(second="")))
