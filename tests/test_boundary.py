@@ -271,6 +271,7 @@ def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folde
             "2 with lists",
         ),
         ("run_cap: 9\nparameters: {x: {min: 1, max: 2}}\nzip: {epochs: [1, 2]}", "here are 1 .* 1 with lists"),
+        ("run_cap: 9\nparameters: {x: {min: 1, max: 2}}\nconfigs: [{epochs: 3}, {epochs: 3}]", "boundary wants one"),
         ("run_cap: 9\nseeds: [0, 1]\nparameters: {x: {min: 1, max: 2}}", "seeds: boundary gives each trial a seed"),
         ("run_cap: 9\nreuse: true\nparameters: {x: {min: 1, max: 2}}", "reuse: goes with"),
         (
