@@ -233,6 +233,11 @@ def test_a_budget_below_what_is_known_asks_for_nothing_and_counts_all_of_it(spec
     assert (less.total, less.has_more) == (8, False)
 
 
+def test_rows_that_come_to_the_same_are_no_second_parameter(spec: Load) -> None:
+    search = Search(spec(cap=3, more="configs: [{{epochs: 5}}, {{epochs: 5}}]\n")).run(outcome_of=cliff)
+    assert [trial.params["epochs"] for trial in search.asked] == [5, 5, 5]
+
+
 def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
     both = spec(cap=60, more=SECOND + "boundary: {{width: 1.6}}\n")
     search = Search(both).run(outcome_of=cliff)
@@ -271,7 +276,6 @@ def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folde
             "2 with lists",
         ),
         ("run_cap: 9\nparameters: {x: {min: 1, max: 2}}\nzip: {epochs: [1, 2]}", "here are 1 .* 1 with lists"),
-        ("run_cap: 9\nparameters: {x: {min: 1, max: 2}}\nconfigs: [{epochs: 3}, {epochs: 3}]", "boundary wants one"),
         ("run_cap: 9\nseeds: [0, 1]\nparameters: {x: {min: 1, max: 2}}", "seeds: boundary gives each trial a seed"),
         ("run_cap: 9\nreuse: true\nparameters: {x: {min: 1, max: 2}}", "reuse: goes with"),
         (

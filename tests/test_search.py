@@ -353,6 +353,7 @@ def odd(folder: Path) -> str:
     [
         "configs: [{{lr: 0.1}}, {{opt: sgd}}]\nparameters: {{x: {{min: 0.5, max: 9.5}}}}",
         "zip: {{x: [1, 2], n: [1, 2]}}\nconfigs: [{{lr: 0.1}}, {{opt: a}}]",
+        "configs: [{{opt: a}}, {{opt: sgd}}, {{}}]\nparameters: {{x: {{min: 0.5, max: 9.5}}}}",
         "parameters: {{opt: {{values: [null, a, b]}}, x: {{min: 1, max: 2}}}}",
         "parameters: {{n: {{values: [1, 1.5, 2.0, 2]}}, x: {{min: 1, max: 2}}}}",
         "parameters: {{sizes: {{values: [[8], [16, 8], []]}}, x: {{min: 1, max: 2}}}}",

@@ -92,7 +92,8 @@ def _check_search(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
 
 def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
     ranges = [domain for domain in space.domains.values() if isinstance(domain, Range)]
-    if len(ranges) != 1 or len(space.searched) > 2 or max(len(space.zipped), len(space.configs)) > 1:
+    rows = space.searched - space.domains.keys()
+    if len(ranges) != 1 or len(space.searched) > 2 or rows:
         mistakes.note(
             ("parameters",),
             "boundary wants one parameter with min and max, and at most one other, with values; "
