@@ -244,6 +244,14 @@ def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
     assert [one.split(": ")[0] for one in said] == ["sweep.yaml:2", "sweep.yaml:3", "sweep.yaml:4", "sweep.yaml:5"]
 
 
+def test_what_may_be_of_several_types_is_one_mistake(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, "parameters: {var: {min: a, max: 2}}\non_finish: {run: 3}")
+    assert said == ["sweep.yaml:2: on_finish.run: input should be a valid string, or input should be a valid array"]
+    assert mistakes(tmp_path, "parameters: {var: {min: a, max: 2}}") == [
+        "sweep.yaml:1: parameters.var.min: input should be a valid integer, or input should be a valid number"
+    ]
+
+
 def test_of_very_many_mistakes_a_hundred_are_said(tmp_path: Path) -> None:
     said = mistakes(tmp_path, "".join(f"key{i}: 1\n" for i in range(5000)))
     assert len(said) == 101

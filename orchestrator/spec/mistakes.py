@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from orchestrator.errors import InputError
 from orchestrator.spec.form import PARAMETER_FORMS, Form
@@ -41,15 +42,12 @@ class Mistakes:
         try:
             return kind.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
+            told: dict[Location, list[str]] = {}  # of one place several, where it may have one of several types
             for problem in error.errors():
                 where = _place(problem["loc"], content)
-                message = problem["msg"].removeprefix("Value error, ")
-                message = message[0].lower() + message[1:]
-                if problem["type"] in UNKNOWN:
-                    message = _unknown(kind, where)
-                elif problem["type"] == "literal_error":
-                    message += f"; {nearest(str(problem['input']), _quoted(problem['msg']))}"
-                self.note((*location, *where), message)
+                told.setdefault(where, []).append(_message(kind, where, problem))
+            for where, messages in told.items():
+                self.note((*location, *where), ", or ".join(messages))
             return None
 
     def raise_any(self) -> None:
@@ -80,6 +78,17 @@ def _place(told: Location, content: Any) -> Location:
             content = None
         place.append(part)
     return tuple(place)
+
+
+def _message(kind: type[Form], location: Location, problem: ErrorDetails) -> str:
+    """What pydantic says, in a sentence that helps."""
+    if problem["type"] in UNKNOWN:
+        return _unknown(kind, location)
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if problem["type"] == "literal_error":
+        message += f"; {nearest(str(problem['input']), _quoted(problem['msg']))}"
+    return message
 
 
 def _unknown(kind: type[Form], location: Location) -> str:
