@@ -24,7 +24,7 @@ QUICK_TOPICS = ("training", "overhead", "scale", "startup")
 
 def measured(quick: bool) -> dict[str, Any]:
     """What all benchmarks have measured, each in a process of its own."""
-    results = measuring.results()
+    results = measuring.occasion()
     with tempfile.TemporaryDirectory() as folder:
         for topic in QUICK_TOPICS if quick else TOPICS:
             print(f"{topic} ...", file=sys.stderr, flush=True)

@@ -178,7 +178,8 @@ def landscape() -> list[list[Observation]]:
 
 
 def _trained_as() -> dict[str, object]:
-    return {**REAL, "rates": TRAINED, "seeds": [*TRAINED_SEEDS], "range": [*LR]}
+    version = trial_function.find(DEFAULT_TRIAL).version
+    return {**REAL, "version": version, "rates": TRAINED, "seeds": [*TRAINED_SEEDS], "range": [*LR]}
 
 
 def _log(params: Params, name: str) -> float:

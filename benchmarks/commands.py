@@ -111,7 +111,7 @@ def landed(folder: Path, trials: int) -> None:
     """Make sure that all that was to be written is in the store."""
     wanted = (trials, trials * EPOCHS * METRICS)
     with closing(sqlite3.connect(store(folder))) as database:
-        (points,) = database.execute("SELECT count(*) FROM metrics WHERE key IN ('m0', 'm1', 'm2', 'm3')").fetchone()
+        (points,) = database.execute("SELECT count(*) FROM metrics WHERE key GLOB 'm[0-9]*'").fetchone()
         (runs,) = database.execute(
             "SELECT count(DISTINCT run_uuid) FROM runs JOIN metrics USING (run_uuid) WHERE status = 'FINISHED'"
         ).fetchone()

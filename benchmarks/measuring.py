@@ -137,9 +137,9 @@ def _said_by(*command: str) -> str:
         return ""
 
 
-def results(**topics: Any) -> dict[str, Any]:
-    """What has been measured, with the time and the machine."""
-    return {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": machine(), **topics}
+def occasion() -> dict[str, Any]:
+    """When and on which machine it is measured."""
+    return {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": machine()}
 
 
 def page(found: Mapping[str, Any], topics: Sequence[str]) -> str:
@@ -167,11 +167,12 @@ def main(measure: Callable[[bool], Topic], document: Path | None = None, command
 
     One that has a document to itself renews it, unless it was only to have a look; `command` is what its marks name.
     """
-    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    text = sys.modules["__main__"].__doc__
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="less of everything: a look, not a measurement")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures, tables and goals there")
     arguments = parser.parse_args()
-    before = results()
+    before = occasion()
     topic = measure(arguments.quick)
     print("\n\n".join(table.markdown() for table in topic.tables), end="\n\n", flush=True)
     if arguments.json:

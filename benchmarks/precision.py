@@ -6,12 +6,12 @@ Takes them from docs/reproduction/runs.csv; `sweep launch sweeps/precision.yaml`
 """
 
 import csv
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 
 from measuring import ROOT, Table
-from scipy.special import stdtrit
+
+from orchestrator.ranking import half_width
 
 RUNS = ROOT / "docs" / "reproduction" / "runs.csv"
 METRICS = {"ssim": "SSIM", "mse": "MSE", "val_loss": "validation loss"}
@@ -22,8 +22,7 @@ Run = Mapping[str, str]
 
 def mean(values: Sequence[float], digits: int) -> str:
     """A mean with its 95% interval by Student's t."""
-    half_width = float(stdtrit(len(values) - 1, 0.975)) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{statistics.fmean(values):.{digits}f} ± {half_width:.{digits}f}"
+    return f"{statistics.fmean(values):.{digits}f} ± {half_width(values):.{digits}f}"
 
 
 def table(runs: Sequence[Run]) -> Table:

@@ -7,12 +7,10 @@ python benchmarks/search.py --quick    # a look, in a minute: fewer seeds and no
 import math
 import multiprocessing
 import statistics
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import cliffs
 import measuring
@@ -192,10 +190,8 @@ def _spec(method: str, searched: Ranges, seed: int) -> spec.SweepSpec:
         f"{name}: {{min: {low}, max: {high}, distribution: log_uniform_values}}"
         for name, (low, high) in searched.items()
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "search.yaml"
-        path.write_text(FILE.format(method=method, trials=TRIALS, seed=seed, ranges=ranges))
-        return spec.load(path)
+    text = FILE.format(method=method, trials=TRIALS, seed=seed, ranges=ranges)
+    return spec.load(ROOT / "search.yaml", text=text)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python docs/findings.py --add sqlite:///mlruns/mlflow.db    # first takes in wha
 """
 
 import argparse
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -16,7 +15,7 @@ import altair as alt
 import torch
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from reproduction import FOLDER, PRECISION, ROOT, SWEEPS, TITLES
+from reproduction import FOLDER, PRECISION, ROOT, SWEEPS, TITLES, Row, append, read
 from reproduction import rows as finished
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -59,7 +58,6 @@ LEVEL = {"var": (0.7, 0.9), "num_layers": (0.7, 0.8), "batch_size": (0.7, 0.8)} 
 MOST_LINES = 8  # of the search's trials in the table of samples
 WIDTH = 230  # pixels of a panel
 
-Row = dict[str, str]
 Curves = dict[str, dict[str, dict[int, float]]]  # by trial_key, metric and epoch
 
 
@@ -112,14 +110,6 @@ class Bill:
     epochs: int
     core_seconds: float
     flops: float
-
-
-def read(path: Path) -> list[Row]:
-    """The rows of a file, none where there is no file yet."""
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def curves() -> Curves:
@@ -451,16 +441,6 @@ def is_of_var(record: Record) -> bool:
     """Whether it is at the report's setting but for the variance, and for what does not change the model."""
     free = {name: record.params[name] for name in ("var", "epochs", "seed", "precision")}
     return asdict(TrainConfig(**free)) == record.params
-
-
-def append(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Add rows to a file, which begins with the names of its columns."""
-    is_new = not path.is_file()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore", restval="")
-        if is_new:
-            writer.writeheader()
-        writer.writerows(rows)
 
 
 def _trial(row: Row) -> Trial:

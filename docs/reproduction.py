@@ -6,7 +6,7 @@ python docs/reproduction.py --add sqlite:///mlruns/mlflow.db    # first takes in
 
 import argparse
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -67,10 +67,27 @@ class Table:
         return _markdown(part.grid if part else None)
 
 
+def read(path: Path) -> list[Row]:
+    """The rows of a file, none where there is no file yet."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def append(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Add rows to a file, which begins with the names of its columns."""
+    is_new = not path.is_file()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore", restval="")
+        if is_new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
 def rows() -> list[Row]:
     """The finished runs."""
-    with RUNS.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read(RUNS)
 
 
 def table(name: str, runs: Sequence[Row]) -> Table:
@@ -139,8 +156,7 @@ def add(uri: str) -> int:
                 known.add(record.trial_key)
                 found.append(_row(name, record))
     columns = RUNS.read_text().splitlines()[0].split(",")
-    with RUNS.open("a", newline="") as file:
-        csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore", restval="").writerows(found)
+    append(RUNS, columns, found)
     return len(found)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from reproduction import append, read
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -131,7 +132,7 @@ def weights(run: Run) -> VAE:
 
 def measure(found: Sequence[Run]) -> int:
     """Add a row for each run that has none yet; returns how many."""
-    known = {row["trial_key"] for row in findings.read(findings.SAMPLES)}
+    known = {row["trial_key"] for row in read(findings.SAMPLES)}
     new = [run for run in found if run[1].trial_key not in known]
     if not new:
         return 0
@@ -149,7 +150,7 @@ def measure(found: Sequence[Run]) -> int:
         again, _ = look(model, reconstructed(made, test))
         rows.append((run[1].trial_key, frechet(features, truth), frechet(again, truth), sure))
         print(run[1].label, *(f"{value:.5g}" for value in rows[-1][1:]), flush=True)
-    findings.append(
+    append(
         findings.SAMPLES,
         COLUMNS,
         [dict(zip(COLUMNS, (key, *(f"{value:.5g}" for value in values)), strict=True)) for key, *values in rows],

@@ -3,6 +3,7 @@
 make screenshots
 """
 
+import io
 import os
 import pty
 import shutil
@@ -66,7 +67,7 @@ def live_view(browser: Browser, folder: Path) -> None:
     os.waitpid(child, 0)
     if drawn is None:
         sys.exit("screenshots: nothing ran any more when the first trial had completed")
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(drawn)
     with opened(browser, "about:blank", 1000, 500) as page:
         page.set_content(console.export_svg(title="sweep launch sweeps/quickstart.yaml"))

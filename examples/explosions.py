@@ -1,8 +1,9 @@
 """How trials of variants.py began, from their sweeps in the store: docs/reproduction/explosions.csv.
 
-Called with the names of sweeps, as in `python examples/explosions.py cliff start > explosions.csv`.
+python examples/explosions.py cliff start > explosions.csv
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -49,4 +50,6 @@ def table(names: list[str]) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    table(sys.argv[1:]).to_csv(sys.stdout, index=False, float_format="%.5g")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sweeps", nargs="+", help="names of sweeps in the store")
+    table(parser.parse_args().sweeps).to_csv(sys.stdout, index=False, float_format="%.5g")

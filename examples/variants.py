@@ -132,11 +132,10 @@ class VariantTraining(Training):
         super().__init__(config, None, watch, data)
         torch.manual_seed(config.seed)
         self.model = VariantVAE(config).to(self.device, memory_format=torch.channels_last)
-        weights = list(self.model.parameters())
         betas = (config.beta1, config.beta2)
-        self.optimizer = torch.optim.Adam(weights, config.lr, betas, config.eps, fused=True)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), config.lr, betas, config.eps, fused=True)
         if config.clip:
-            self.optimizer.register_step_pre_hook(lambda *_: clip_grad_norm_(weights, config.clip) and None)
+            self.optimizer.register_step_pre_hook(self._clip)
         self.steps = None if workdir is None else workdir / "artifacts" / "steps.csv"
         if self.steps is not None:
             self.steps.parent.mkdir(parents=True, exist_ok=True)
@@ -146,6 +145,9 @@ class VariantTraining(Training):
         super().begin_epoch(every)
         self.readings = StepReadings(self)
         return self.readings
+
+    def _clip(self, *_: object) -> None:
+        clip_grad_norm_(self.model.parameters(), self.config.clip)
 
 
 class StepReadings(Readings):

@@ -1,7 +1,7 @@
 """From what a search proposes to trials, and back from trials that the store has."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +25,12 @@ class Known:
 
 
 class SearchSpace:
-    """What of a sweep is searched, and what is constant."""
+    """What of a sweep is searched, and what is constant. Of rows that come to the same, there is only the first."""
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
-        self._rows: dict[str, tuple[Params, ...]] = {
-            name: rows for name, rows in zip(ROWS, (spec.zipped, spec.configs), strict=True) if rows
-        }
+        given = zip(ROWS, (spec.zipped, spec.configs), strict=True)
+        self._rows = {name: _distinct(rows, spec.function.defaults) for name, rows in given if rows}
         every: dict[str, Domain] = {**spec.domains}
         every |= {name: Choice(tuple(range(len(rows)))) for name, rows in self._rows.items()}
         self._constants = {name: domain.examples()[0] for name, domain in every.items() if domain.is_constant}
@@ -59,7 +58,7 @@ class SearchSpace:
         function = self.spec.function
         params = function.resolve(values if seed is None else {**values, "seed": seed})
         names = [name for name in params if name in self.spec.varying or (name == "seed" and seed is not None)]
-        named = label(self.spec, params, names)
+        named = label(self.spec, params, names) or self.spec.name
         return Trial(function.name, function.version, params, named, proposal)
 
     def can_be(self, proposed: Params) -> bool:
@@ -102,7 +101,7 @@ class SearchSpace:
         return params
 
     def _proposals(self, params: Params) -> Iterator[dict[str, Any]]:
-        """The proposals from which these parameters may have come: of rows, defaults may hide which one it was."""
+        """The proposals from which these parameters may have come: rows that leave much out may fit, too."""
         varied = self.spec.conditions.active(self.domains, params)
         axes: list[list[Any]] = []
         for name in varied:
@@ -119,6 +118,15 @@ class SearchSpace:
         for name in proposed.keys() & self._rows.keys():
             values |= self._rows[name][proposed[name]]
         return values
+
+
+def _distinct(rows: Sequence[Params], defaults: Params) -> list[Params]:
+    """The rows that differ; what one of them leaves out has its default."""
+    names = sorted({name for row in rows for name in row})
+    found: dict[tuple[str, ...], Params] = {}
+    for row in rows:
+        found.setdefault(tuple(repr(row.get(name, defaults.get(name))) for name in names), row)
+    return [*found.values()]
 
 
 def overrides(spec: SweepSpec, params: Params) -> list[str]:

@@ -226,6 +226,18 @@ def test_it_stops_at_the_width_asked_for_and_a_smaller_one_goes_on(spec: Load, s
     assert make(narrow, store, 1).proposals == 40
 
 
+def test_a_budget_below_what_is_known_asks_for_nothing_and_counts_all_of_it(spec: Load) -> None:
+    known = Search(spec(cap=8)).run(outcome_of=cliff).history
+    less = samplers.of(spec(cap=5))
+    less.replay(known, [])
+    assert (less.total, less.has_more) == (8, False)
+
+
+def test_rows_that_come_to_the_same_are_no_second_parameter(spec: Load) -> None:
+    search = Search(spec(cap=3, more="configs: [{{epochs: 5}}, {{epochs: 5}}]\n")).run(outcome_of=cliff)
+    assert [trial.params["epochs"] for trial in search.asked] == [5, 5, 5]
+
+
 def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
     both = spec(cap=60, more=SECOND + "boundary: {{width: 1.6}}\n")
     search = Search(both).run(outcome_of=cliff)

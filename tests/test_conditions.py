@@ -14,6 +14,7 @@ from orchestrator.errors import InputError
 from orchestrator.expansion import expand
 from orchestrator.observation import Observation
 from orchestrator.samplers.dashboard import Mirror
+from orchestrator.samplers.importances import importances
 from orchestrator.spec import load
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
@@ -124,6 +125,12 @@ def test_a_sampler_sees_nothing_of_what_is_not_varied_or_its_middle_always(write
         assert told == ({None} if method == "tpe" else {middle})
 
 
+def test_importances_are_of_what_is_varied_in_every_trial(write: Write) -> None:
+    spec = load(write(SEARCH.format(method="tpe") + "  pause: {min: 0.0, max: 1.0}\n"))
+    search = Search(spec).run(outcome_of=lambda trial: Observation(Outcome.COMPLETED, (-trial.params["pause"],), -1.0))
+    assert importances(spec, search.history.values()).keys() == {"mode", "pause"}
+
+
 def test_a_launch_leaves_out_what_is_not_varied(store: str, write: Write, sweep: Sweep) -> None:
     text = "trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters:\n  mode: {values: [fine, rise]}\n"
     path = write(text + "  x: {values: [3, 5], when: {mode: fine}}\n  epochs: {values: [5, 6], when: {mode: rise}}\n")
@@ -212,6 +219,12 @@ def test_a_condition_that_never_holds_is_warned_of(write: Write) -> None:
     for architecture in ("fc", "{values: [conv, fc]}"):
         assert load(write(text.format(architecture))).warnings == ()
     assert load(write(text.format("fc")), ["architecture=conv"]).warnings == ()
+
+
+def test_a_trial_of_a_search_in_which_nothing_is_varied_is_named_by_the_sweep(write: Write) -> None:
+    text = "trial: toys:train\nmethod: tpe\nrun_cap: 2\nmetric: {name: score}\n"
+    search = Search(load(write(text + "parameters: {x: {min: 2.0, max: 4.0, when: {mode: rise}}}")))
+    assert [trial.label for trial in search.run(outcome_of=seen).asked] == ["toy", "seed=1"]
 
 
 def test_a_loss_is_refused_where_var_is_varied_on_a_condition(write: Write) -> None:

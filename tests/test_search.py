@@ -12,6 +12,7 @@ from orchestrator.errors import InputError
 from orchestrator.observation import Observation
 from orchestrator.record import MARGIN, PROPOSALS, Record
 from orchestrator.samplers import Sampler
+from orchestrator.samplers.dashboard import study
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.samplers.search import REPEATS, Configuration
 from orchestrator.search_space import SearchSpace
@@ -328,6 +329,7 @@ class Config:
     lr: float = 0.5
     opt: str | None = "sgd"
     n: int | float = 1
+    sizes: tuple[int, ...] = (8,)
     seed: Annotated[int, Field(ge=0, le=2)] = 0
 
 def train(config: Config):
@@ -351,9 +353,11 @@ def odd(folder: Path) -> str:
     [
         "configs: [{{lr: 0.1}}, {{opt: sgd}}]\nparameters: {{x: {{min: 0.5, max: 9.5}}}}",
         "zip: {{x: [1, 2], n: [1, 2]}}\nconfigs: [{{lr: 0.1}}, {{opt: a}}]",
+        "configs: [{{opt: a}}, {{opt: sgd}}, {{}}]\nparameters: {{x: {{min: 0.5, max: 9.5}}}}",
         "parameters: {{opt: {{values: [null, a, b]}}, x: {{min: 1, max: 2}}}}",
         "parameters: {{n: {{values: [1, 1.5, 2.0, 2]}}, x: {{min: 1, max: 2}}}}",
-        "parameters: {{seed: 1, x: {{min: 1, max: 2}}}}",
+        "parameters: {{sizes: {{values: [[8], [16, 8], []]}}, x: {{min: 1, max: 2}}}}",
+        "parameters: {{sizes: [16, 8], seed: 1, x: {{min: 1, max: 2}}}}",
         "seeds: [1, 2]\nparameters: {{x: {{values: [1, 2, 3, 4]}}, opt: {{values: [null, a]}}}}",
     ],
 )
@@ -362,6 +366,7 @@ def test_a_finished_search_finds_all_of_its_trials_again(spec: Load, odd: str, s
     whole = Search(spec("tpe", text, cap=12)).run(outcome_of=good)
     again = Search(spec("tpe", text, cap=12), dict(whole.history))
     assert {trial.trial_key for trial in again.sampler.trials} == set(whole.keys)
+    assert len(study(spec("tpe", text, cap=12), whole.history.values()).trials) == len(whole.keys)
     assert again.run(outcome_of=good).asked == []
     for cut in (1, 4, 9):
         first = Search(spec("tpe", text, cap=12)).run(cut, outcome_of=good)
@@ -478,3 +483,7 @@ def test_a_loss_with_var_in_it_is_no_goal_of_a_sweep_over_var(write: Callable[[s
         with pytest.raises(InputError, match=r"metric\.name: val_loss has var in it.*use val_ssim, val_mse or val_nll"):
             load(write(f"{method}\nmetric: {{name: val_loss}}\nparameters: {{var: {{values: [0.1, 0.2]}}}}"))
     load(write("metric: {name: val_loss}\nparameters: {lr: {values: [0.1, 0.2]}}"))
+    rows = "metric: {{name: val_loss}}\nconfigs: [{{var: 0.1, lr: 0.1}}, {{{second}lr: 0.2}}]"
+    load(write(rows.format(second="var: 0.1, ")))
+    with pytest.raises(InputError, match="val_loss has var in it"):
+        load(write(rows.format(second="")))

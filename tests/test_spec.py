@@ -5,7 +5,8 @@ import pytest
 
 from orchestrator.errors import InputError
 from orchestrator.expansion import expand
-from orchestrator.spec import SweepSpec, load
+from orchestrator.spec import SweepSpec, load, text_of
+from orchestrator.spec.source import scalar
 from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome
 
@@ -120,6 +121,14 @@ def test_a_grid_steps_through_a_quantized_range(tmp_path: Path) -> None:
     assert values(tmp_path, text, "var", "num_layers") == [(v, n) for v in (0.1, 0.2, 0.3, 0.4) for n in (1, 2)]
 
 
+def test_whole_numbers_keep_all_of_their_digits(tmp_path: Path) -> None:
+    assert values(tmp_path, "parameters: {epochs: {min: 20260101000001, max: 20260101000003}}", "epochs") == [
+        (20260101000001,),
+        (20260101000002,),
+        (20260101000003,),
+    ]
+
+
 def test_set_makes_a_parameter_constant_wherever_the_file_varies_it(tmp_path: Path) -> None:
     text = "parameters: {var: {values: [0.5, 0.2]}}\nzip: {lr: [1e-3, 2e-3], epochs: [1, 2]}\nseeds: [0, 1]"
     got = values(tmp_path, text, "var", "lr", "epochs", "seed", overrides=("var=3e-1", "epochs=3", "seed=5"))
@@ -188,6 +197,10 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("parameters: {var: {value: 1, values: [1]}}", "give `value` or `values`, not both"),
         ("parameters: {var: {min: 1}}", "parameters.var.max: field required"),
         ("parameters: {latent_dim: {min: 0.5, max: 9}}", "min and max must be whole numbers here"),
+        (
+            "method: boundary\nrun_cap: 9\nparameters: {epochs: {min: 0, max: 0.5, distribution: log_uniform}}",
+            "parameters.epochs: there are no two whole numbers between min and max",
+        ),
         ("parameters: {lr: {min: 1, max: 1000, distribution: log_uniform}}", "log_uniform takes logarithms"),
         ("parameters: {var: {values: [1, 2], probabilities: [-1, 2]}}", "parameters.var.probabilities[0]: "),
         ("name: 'var\n\n'", "cannot be a name"),
@@ -196,10 +209,16 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("trial: models.train:nope", "trial: module models.train has no function nope"),
         ("trial: models", "is not of the form package.module:function"),
         ("reference: {source: s, rows: [{foo: bar}]}", "is neither a parameter, nor `outcome`, nor a metric"),
+        ("reference: {source: s, rows: [{ssim: .nan}]}", "reference.rows[0].ssim: is neither a parameter, nor"),
         ("reference: {source: s, rows: [{outcome: exploded}]}", "no outcome is called 'exploded'"),
         ("stack: 0", "sweep.yaml:1: stack: input should be greater than or equal to 1"),
         ("divergence: {factor: 1}", "divergence.factor: input should be greater than 1"),
         ("divergence: {factr: 3}", "divergence.factr: unknown key; did you mean factor?"),
+        ("name: x\nstr: 1", "sweep.yaml:2: str: unknown key; did you mean trial?"),
+        ("metric:\n  name: m\n  int: 1", "sweep.yaml:3: metric.int: unknown key; there are name, goal"),
+        ("on_finish:\n  run:\n  - a\n  - 1", "sweep.yaml:4: on_finish.run[1]: input should be a valid string"),
+        ("parameters: {var: {values: [1], min: 0}}", "parameters.var.min: does not go with `values`"),
+        ("parameters: {var: {min: 1, max: 2, probabilities: [1]}}", "probabilities: does not go with `min` and `max`"),
         ("a: 1\na: 2", "sweep.yaml:2: the key a stands here twice"),
         ("? [1]\n: 2", "sweep.yaml:1: a key must be a plain word"),
         ("name: !!python/object/apply:os.system [echo]", "sweep.yaml:1: the tag tag:yaml.org,2002:python/object"),
@@ -230,6 +249,14 @@ def test_a_mistake_is_said_with_its_place(tmp_path: Path, text: str, line: str) 
 def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
     said = mistakes(tmp_path, "parameters:\n  vra: 1\n  lr: 0\nseeds: [0, 0]\nname: /")
     assert [one.split(": ")[0] for one in said] == ["sweep.yaml:2", "sweep.yaml:3", "sweep.yaml:4", "sweep.yaml:5"]
+
+
+def test_what_may_be_of_several_types_is_one_mistake(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, "parameters: {var: {min: a, max: 2}}\non_finish: {run: 3}")
+    assert said == ["sweep.yaml:2: on_finish.run: input should be a valid string, or input should be a valid array"]
+    assert mistakes(tmp_path, "parameters: {var: {min: a, max: 2}}") == [
+        "sweep.yaml:1: parameters.var.min: input should be a valid integer, or input should be a valid number"
+    ]
 
 
 def test_of_very_many_mistakes_a_hundred_are_said(tmp_path: Path) -> None:
@@ -274,6 +301,13 @@ def test_every_wrong_set_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("override", ["var", "var=", "var=abc", "vra=1", "var=-1", "epochs=1.5"])
 def test_a_wrong_set_is_refused(tmp_path: Path, override: str) -> None:
     assert mistakes(tmp_path, "parameters: {}", override)[0].startswith(f"--set {override}: ")
+
+
+@pytest.mark.parametrize(
+    "value", ["conv", "a b", "", "1", "5e-3", "true", "~", "[1]", '"q"', "9" * 300, 0.005, 7, True, None, [1, 2]]
+)
+def test_a_value_is_written_as_it_is_read(value: object) -> None:
+    assert repr(scalar(text_of(value))) == repr(value)
 
 
 def test_files_that_cannot_be_read_are_said_in_a_line(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import torch
 import variants
 
 from models.config import TrainConfig
+from models.data import data_root
+from models.data import load as load_data
 from models.vae import build
 from orchestrator.expansion import expand
 from orchestrator.spec import load
@@ -60,6 +62,15 @@ def test_clipped_gradients_and_another_epsilon_change_what_is_learned() -> None:
     plain = variants.Config(**DIGITS, images=768)
     losses = [first_epoch(config)["val_loss"] for config in (plain, replace(plain, clip=1e-9), replace(plain, eps=1.0))]
     assert len({round(loss, 3) for loss in losses}) == 3
+
+
+def test_gradients_that_have_vanished_are_clipped_too() -> None:
+    data = load_data("digits", data_root())
+    training = variants.VariantTraining(variants.Config(**DIGITS, clip=1.0), None, None, data)
+    for weights in training.model.parameters():
+        weights.grad = torch.zeros_like(weights)
+    training.optimizer.step()
+    assert all(weights.isfinite().all() for weights in training.model.parameters())
 
 
 def test_its_sweep_of_starts_asks_for_every_variant_with_every_seed() -> None:

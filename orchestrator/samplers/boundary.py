@@ -54,6 +54,7 @@ class BoundarySampler:
                 self._take(trial, record.outcome)
             else:
                 self._waiting.append(trial)
+        self.total = max(self.total, len(self.trials))
 
     def ask(self) -> Trial | None:
         if not self._waiting and self._wants_more:

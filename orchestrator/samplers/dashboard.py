@@ -76,7 +76,7 @@ class Mirror:
         varied = self._axes_of(record)
         trial = create_trial(
             state=TrialState.RUNNING if record.outcome is None else STATES[record.outcome],
-            params={name: record.params[name] for name in varied},
+            params={name: _scalar(record.params[name]) for name in varied},
             distributions=varied,
             user_attrs=told if record.outcome else {},
         )
@@ -91,7 +91,7 @@ class Mirror:
         """Whether its values have a place on the axes; those of an earlier version of the file may have none."""
         try:
             varied = self._axes_of(record).items()
-            return all(axis._contains(axis.to_internal_repr(record.params[name])) for name, axis in varied)
+            return all(axis._contains(axis.to_internal_repr(_scalar(record.params[name]))) for name, axis in varied)
         except (KeyError, ValueError):
             return False
 
@@ -130,8 +130,12 @@ def _axis(values: Iterable[Any]) -> BaseDistribution:
     distinct = list({repr(value): value for value in values}.values())
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in distinct):
         return FloatDistribution(min(distinct), max(distinct))
-    scalars = (bool, int, float, str, type(None))
-    return CategoricalDistribution([value if isinstance(value, scalars) else repr(value) for value in distinct])
+    return CategoricalDistribution([_scalar(value) for value in distinct])
+
+
+def _scalar(value: Any) -> bool | int | float | str | None:
+    """What Optuna takes for a choice; lists as they are written."""
+    return value if isinstance(value, bool | int | float | str | None) else repr(value)
 
 
 def serve(spec: SweepSpec, records: Callable[[], Iterable[Record]], port: int) -> None:

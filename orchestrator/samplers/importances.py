@@ -11,7 +11,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState, create_trial
 
 from orchestrator.record import Record
-from orchestrator.samplers.dashboard import Mirror, axes
+from orchestrator.samplers.dashboard import axes, study
 from orchestrator.spec import SweepSpec
 
 FEWEST = 10  # completed trials; of fewer a forest tells nothing
@@ -22,16 +22,14 @@ def importances(spec: SweepSpec, records: Iterable[Record]) -> dict[str, float]:
     """The share of each parameter in the metric's variance over its range, the largest first, by functional ANOVA.
 
     Of the trials that completed (F. Hutter et al., ICML 2014, as Optuna has it). Optuna takes the ranges as linear, so
-    logarithmic ones are given to it as logarithms. Empty where a single parameter is searched, too few completed, or
-    there are several objectives.
+    logarithmic ones are given to it as logarithms; and as it needs a value of every trial, parameters that are not
+    varied in all of them are left out. Empty where that leaves a single parameter, too few trials completed, or there
+    are several objectives.
     """
     if len(spec.objectives) > 1:
         return {}
-    searched = axes(spec)
-    mirror = Mirror(spec)
-    mirror.show(records)
-    study = optuna.load_study(study_name=spec.name, storage=mirror.storage)
-    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    completed = study(spec, records).get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    searched = {name: axis for name, axis in axes(spec).items() if all(name in trial.params for trial in completed)}
     if len(searched) < 2 or len({trial.value for trial in completed}) < FEWEST:
         return {}
     even = optuna.create_study(direction=spec.objectives[0].goal)

@@ -9,6 +9,7 @@ TPE, which is ours by default, does so from the fourth proposal on at the latest
 import random
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,14 +37,10 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 CONSTRAINT = "explosion"  # above 0 where it is broken
 
 
-def _tpe(seed: int) -> BaseSampler:
-    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
-
-
-def _branching_tpe(seed: int) -> BaseSampler:
+def _tpe(seed: int, *, group: bool = False) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(seed=seed, multivariate=True, constant_liar=True, group=True)
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True, group=group)
 
 
 def _gp(seed: int) -> BaseSampler:
@@ -62,7 +59,7 @@ def _qmc(seed: int) -> BaseSampler:
 
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "cmaes": _cmaes, "qmc": _qmc}
 # for spaces of which a configuration has only a part
-BRANCHING: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _branching_tpe}
+BRANCHING: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": partial(_tpe, group=True)}
 TAKES_CONSTRAINTS = {"tpe", "gp"}
 WEIGHED = {"tpe", "gp", "cmaes"}  # those that learn
 CHOOSES_EARLY = {"tpe"}  # others leave proposals to Optuna where nothing explodes

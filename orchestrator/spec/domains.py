@@ -44,7 +44,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from low to high, uniform in the value or in its logarithm, on multiples of step where it is given."""
+    """Numbers from low to high, uniform in the value or in its logarithm, in steps from low where a step is given."""
 
     parameter: Parameter
     low: float
@@ -63,7 +63,7 @@ class Range:
         return self.typed(rng.uniform(self.low, self.high))
 
     def grid(self) -> tuple[float, ...]:
-        """Every multiple of step.
+        """Every step from low.
 
         Raises:
             ValueError: there are infinitely many values, or far too many.
@@ -89,9 +89,9 @@ class Range:
     def typed(self, value: float) -> float:
         """On a step, within the range, and of the parameter's own type: 1 and 1.0 would be two trials."""
         if self.step is not None:
-            # counted from low, and through its shortest decimal form, so that 0.1 * 3 is 0.3
-            steps = round((value - self.low) / self.step)
-            value = float(f"{self.low + steps * self.step:.12g}")
+            value = self.low + round((value - self.low) / self.step) * self.step
+            if not self.integer:
+                value = float(f"{value:.12g}")  # its shortest decimal form, so that 0.1 * 3 is 0.3
         value = min(max(value, self.low), self.high)
         typed: float = self.parameter.validate(round(value) if self.integer else value)
         return typed
@@ -125,8 +125,8 @@ def domain_of(form: RangeForm, parameter: Parameter) -> Range:
     integer = parameter.is_integer or distribution == "int_uniform"
     if integer and exponents:
         low, high = math.ceil(low * (1 - 1e-9)), math.floor(high * (1 + 1e-9))  # e to the logarithm of 3 is above 3
-        if low > high:
-            raise ValueError("there is no whole number between min and max")
+        if low >= high:
+            raise ValueError("there are no two whole numbers between min and max")
     if integer and not exponents and not (float(low).is_integer() and float(high).is_integer()):
         raise ValueError("min and max must be whole numbers here")
     for bound in (low, high):

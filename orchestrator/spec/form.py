@@ -31,7 +31,6 @@ Distribution = Literal[
     "q_log_uniform_values",
 ]
 Goal = Literal["maximize", "minimize"]
-Scalar = bool | int | float | str | None
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
 Duration = Annotated[
@@ -358,4 +357,4 @@ IGNORED = ("program", "command", "project", "entity")
 
 def is_name(name: str) -> bool:
     """Whether a name can be an experiment's and a folder's: letters, digits, spaces, . _ - after a letter or digit."""
-    return re.fullmatch(NAME_PATTERN, name) is not None and not name.endswith("\n")
+    return re.fullmatch(NAME_PATTERN, name) is not None

@@ -1,10 +1,9 @@
 """What each method wants of a sweep file, and what goes with it."""
 
 from collections.abc import Sequence
-from typing import get_args
 
 from orchestrator.spec.domains import Choice, Range
-from orchestrator.spec.form import BOUNDARY, LISTED, Replicates, Scalar, SweepFile
+from orchestrator.spec.form import BOUNDARY, LISTED, Replicates, SweepFile
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.parameters import Space
 from orchestrator.stacking import UNSTACKED, Stacking
@@ -89,8 +88,6 @@ def _check_search(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
     for name, domain in space.domains.items():
         if isinstance(domain, Choice) and domain.probabilities is not None:
             mistakes.note(("parameters", name, "probabilities"), "go with method random")
-        elif isinstance(domain, Choice) and not all(isinstance(value, get_args(Scalar)) for value in domain.values):
-            mistakes.note(("parameters", name, "values"), f"lists and mappings go with {' and '.join(LISTED)}")
 
 
 def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:

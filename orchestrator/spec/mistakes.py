@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from orchestrator.errors import InputError
 from orchestrator.spec.form import PARAMETER_FORMS, Form
 from orchestrator.spec.source import Location, Source, note
 
 KINDS = ("int", "float", "str", "list[str]")  # as pydantic names those of a union, among the keys
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 F = TypeVar("F", bound=Form)
 
 
@@ -40,15 +42,12 @@ class Mistakes:
         try:
             return kind.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
+            told: dict[Location, list[str]] = {}  # of one place several, where it may have one of several types
             for problem in error.errors():
-                where = tuple(part for part in problem["loc"] if part not in KINDS)
-                message = problem["msg"].removeprefix("Value error, ")
-                message = message[0].lower() + message[1:]
-                if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-                    message = f"unknown key; {nearest(str(where[-1]), _keys(kind, where))}"
-                elif problem["type"] == "literal_error":
-                    message += f"; {nearest(str(problem['input']), _quoted(problem['msg']))}"
-                self.note((*location, *where), message)
+                where = _place(problem["loc"], content)
+                told.setdefault(where, []).append(_message(kind, where, problem))
+            for where, messages in told.items():
+                self.note((*location, *where), ", or ".join(messages))
             return None
 
     def raise_any(self) -> None:
@@ -67,8 +66,42 @@ def nearest(name: str, valid: Collection[str]) -> str:
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(valid)}"
 
 
+def _place(told: Location, content: Any) -> Location:
+    """Where in the content it is that pydantic tells of, without what it says of the members of a union."""
+    place: list[str | int] = []
+    for part in told:
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):  # a key that is missing, or no key
+            if part in KINDS:
+                continue
+            content = None
+        place.append(part)
+    return tuple(place)
+
+
+def _message(kind: type[Form], location: Location, problem: ErrorDetails) -> str:
+    """What pydantic says, in a sentence that helps."""
+    if problem["type"] in UNKNOWN:
+        return _unknown(kind, location)
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if problem["type"] == "literal_error":
+        message += f"; {nearest(str(problem['input']), _quoted(problem['msg']))}"
+    return message
+
+
+def _unknown(kind: type[Form], location: Location) -> str:
+    """What is wrong with a key that the form does not have."""
+    key, keys = str(location[-1]), _keys(kind, location)
+    if key not in keys:
+        return f"unknown key; {nearest(key, keys)}"
+    wanted = (f"`{name}`" for name, field in kind.model_fields.items() if field.is_required())
+    return f"does not go with {' and '.join(wanted)}"
+
+
 def _keys(kind: type[Form], location: Location) -> list[str]:
-    """The keys that could stand at the place of an unknown one."""
+    """The keys that could stand at the place of an unknown one; of a parameter, those of its other forms, too."""
     if kind in PARAMETER_FORMS:
         return list(dict.fromkeys(key for form in PARAMETER_FORMS for key in form.model_fields))
     schema = kind.model_json_schema()

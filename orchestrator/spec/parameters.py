@@ -32,14 +32,19 @@ class Space:
     @cached_property
     def searched(self) -> frozenset[str]:
         """The parameters that have more than one value to choose from."""
-        rows = [row for rows in (self.zipped, self.configs) if len(rows) > 1 for row in rows]
         varied = {name for name, domain in self.domains.items() if not domain.is_constant}
-        return frozenset(varied.union(*rows))
+        return frozenset(varied | self._differing(self.zipped) | self._differing(self.configs))
 
     @property
     def varying(self) -> frozenset[str]:
         """The parameters that may differ between configurations: a condition lets one have its default as well."""
         return self.searched | self.conditions.wanted.keys()
+
+    def _differing(self, rows: Sequence[Params]) -> set[str]:
+        """The parameters that rows give several values; a row that leaves one out has its default."""
+        names = {name for row in rows for name in row}
+        whole = [{**self.conditions.defaults, **row} for row in rows]
+        return {name for name in names if len({repr(row.get(name)) for row in whole}) > 1}
 
 
 def space_of(form: SweepFile, function: TrialFunction, overrides: Sequence[str], mistakes: Mistakes) -> Space:

@@ -1,5 +1,6 @@
 """The published figures that a sweep file holds its results against."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def _row(location: Location, row: Mapping[str, Any], function: TrialFunction, mi
             params[name] = typed(here, value, function.parameters[name], mistakes)
         elif name == "outcome":
             outcome = _outcome(here, value, mistakes)
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             metrics[name] = float(value)
         else:
             mistakes.note(here, "is neither a parameter, nor `outcome`, nor a metric with its number")

@@ -199,6 +199,7 @@ class _Converter:
 
 def text_of(value: Any) -> str:
     """A value as `scalar` reads it back."""
-    if isinstance(value, str) and scalar(value) == value:
-        return value
+    with suppress(ValueError):  # of digits that are too many for a number
+        if isinstance(value, str) and scalar(value) == value:
+            return value
     return json.dumps(value)
