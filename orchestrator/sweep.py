@@ -184,9 +184,11 @@ class _Launch:
             executor.prepare(self.sampler.examples())
             with self.display.live():
                 self._loop(executor, history)
+        if self.sampler.has_more:
+            return True
         if not self.sampler.trials:
             raise InputError(f"{self.spec.source.path}: no combination of values was found that can be")
-        if not self.sampler.has_more and len(self.sampler.trials) < self.sampler.total:
+        if len(self.sampler.trials) < self.sampler.total:
             self.display.say(f"there is nothing more to try after {len(self.sampler.trials)} trials")
         return True
 
