@@ -2,9 +2,12 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
+
+from orchestrator.errors import InputError
 
 GRACE_SECONDS = 10
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -15,6 +18,9 @@ class Interrupt:
 
     `requested` says that the sweep is to end, `at_once` that nothing may be waited for any more. The end of a child
     process wakes whoever waits, too: its pipe does not tell while a grandchild holds the other end.
+
+    Raises:
+        InputError: it is entered in another thread than the main one, to which signals come.
     """
 
     def __init__(self) -> None:
@@ -23,6 +29,8 @@ class Interrupt:
         self._raises = False
 
     def __enter__(self) -> "Interrupt":
+        if threading.current_thread() is not threading.main_thread():
+            raise InputError("a sweep is launched from the main thread, which alone is told of Ctrl-C")
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)

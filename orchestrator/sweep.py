@@ -51,6 +51,10 @@ class Settings:
             raise InputError(f"there is no executor {self.executor}; there are process and inline")
         if self.executor == "inline" and self.trial_timeout is not None:
             raise InputError("nothing can end a trial that runs inline; leave the executor or the trial timeout away")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"{self.workers} workers train nothing; there is at least 1")
+        if self.trial_timeout is not None and not self.trial_timeout > 0:
+            raise InputError(f"a trial timeout of {self.trial_timeout:g} seconds ends every trial; give it some time")
 
 
 @dataclass(frozen=True)
