@@ -106,7 +106,7 @@ def test_yaml_builds_no_objects(write: Write, sweep: Sweep, folder: Path) -> Non
 def test_a_password_in_the_tracking_uri_is_told_nowhere(
     write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, store: str, folder: Path
 ) -> None:
-    uri = "http://somebody:hunter2@127.0.0.1:9"
+    uri = "http://somebody:hunt@hunter2@127.0.0.1:9"
     path = write("trial: toys:train\nparameters: {x: 1}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     for arguments in (("launch", path), ("status", path), ("plan", path)):
