@@ -35,7 +35,10 @@ class Interrupt:
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, self._on_signal) for number in (*SIGNALS, signal.SIGALRM)}
+        numbers = {*SIGNALS, signal.SIGALRM}
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # by nohup: the sweep goes on without its terminal
+            numbers.remove(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._on_signal) for number in numbers}
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         return self
 
