@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,7 @@ def listeners(port: int) -> set[str]:
 
 
 @pytest.mark.slow
-def test_the_ui_listens_on_this_machine_alone(store: str) -> None:
+def test_the_ui_listens_on_this_machine_alone_and_ends_with_its_command(store: str) -> None:
     port = 5719
     command = [sys.executable, "-m", "orchestrator", "ui", "--port", str(port)]
     ui = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -145,6 +146,11 @@ def test_the_ui_listens_on_this_machine_alone(store: str) -> None:
     while not listeners(port) and time.monotonic() < deadline:
         time.sleep(0.2)
     found = listeners(port)
-    os.killpg(ui.pid, signal.SIGKILL)
-    ui.wait()
-    assert found == {"0100007F"}
+    ui.terminate()
+    status = ui.wait()
+    while listeners(port) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    left = listeners(port)
+    with suppress(ProcessLookupError):
+        os.killpg(ui.pid, signal.SIGKILL)
+    assert (found, status, left) == ({"0100007F"}, 128 + signal.SIGTERM, set())
