@@ -93,7 +93,8 @@ def launch(
         quiet: whether to print nothing.
 
     Raises:
-        InputError: the file or an argument is wrong, data are missing, or another launch of the sweep is running.
+        InputError: the file or an argument is wrong, data are missing, another launch of the sweep is running, or this
+            is not the main thread.
         SweepError: the sweep cannot go on.
         KeyboardInterrupt: it was interrupted; launched again, it goes on.
     """

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator import trial_function
-from orchestrator.spawning import end_with_parent, without_main
+from orchestrator.spawning import end_with_parent, start
 
 SECONDS = 600  # within which it is to be done
 
@@ -22,8 +22,7 @@ def export(function: str, artifacts: Path, folder: Path, log: Path) -> bool:
         log: a file for what is printed.
     """
     process = multiprocessing.get_context("spawn").Process(target=_export, args=(function, artifacts, folder, log))
-    with without_main():
-        process.start()
+    start(process)
     try:
         process.join(SECONDS)
     finally:

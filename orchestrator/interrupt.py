@@ -2,9 +2,12 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
+
+from orchestrator.errors import InputError
 
 GRACE_SECONDS = 10
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -15,6 +18,9 @@ class Interrupt:
 
     `requested` says that the sweep is to end, `at_once` that nothing may be waited for any more. The end of a child
     process wakes whoever waits, too: its pipe does not tell while a grandchild holds the other end.
+
+    Raises:
+        InputError: it is entered in another thread than the main one, to which signals come.
     """
 
     def __init__(self) -> None:
@@ -23,11 +29,16 @@ class Interrupt:
         self._raises = False
 
     def __enter__(self) -> "Interrupt":
+        if threading.current_thread() is not threading.main_thread():
+            raise InputError("a sweep is launched from the main thread, which alone is told of Ctrl-C")
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, self._on_signal) for number in (*SIGNALS, signal.SIGALRM)}
+        numbers = {*SIGNALS, signal.SIGALRM}
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # by nohup: the sweep goes on without its terminal
+            numbers.remove(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._on_signal) for number in numbers}
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         return self
 

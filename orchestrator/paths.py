@@ -50,4 +50,4 @@ def lock_folder(uri: str, sweep: str) -> Path:
 
 def redacted(text: str) -> str:
     """The text without the user and password that a URI in it may have."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
+    return re.sub(r"//[^/\s]+@", "//", text)  # up to the last @: a password may have some, too

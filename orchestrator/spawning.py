@@ -5,23 +5,29 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import parent_process
+from contextlib import suppress
+from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from types import ModuleType
 
 PR_SET_PDEATHSIG = 1
 
 
-@contextmanager
-def without_main() -> Iterator[None]:
-    """A spawned process would run the main module again, which may be a script that launches, and serves no worker."""
+def start(process: BaseProcess) -> None:
+    """Start a spawned process that calls `end_with_parent` before all else.
+
+    Left to itself it would first run the main module again, which may be a script that launches and serves no worker;
+    and until it has a session of its own, it would answer Ctrl-C in the terminal with a traceback.
+    """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
+    resource_tracker.ensure_running()  # which the first start would else begin, and let Ctrl-C through from then on
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        process.start()
     finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         sys.modules["__main__"] = main
 
 
@@ -31,6 +37,8 @@ def end_with_parent() -> None:
     Ctrl-C in the terminal is for the parent then; and what the child starts itself can be killed with it.
     """
     os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with suppress(OSError, AttributeError):  # Linux kills also while something holds the interpreter's lock
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_await_parent, daemon=True).start()

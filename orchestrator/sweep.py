@@ -51,6 +51,10 @@ class Settings:
             raise InputError(f"there is no executor {self.executor}; there are process and inline")
         if self.executor == "inline" and self.trial_timeout is not None:
             raise InputError("nothing can end a trial that runs inline; leave the executor or the trial timeout away")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"{self.workers} workers train nothing; there is at least 1")
+        if self.trial_timeout is not None and not self.trial_timeout > 0:
+            raise InputError(f"a trial timeout of {self.trial_timeout:g} seconds ends every trial; give it some time")
 
 
 @dataclass(frozen=True)
@@ -184,9 +188,11 @@ class _Launch:
             executor.prepare(self.sampler.examples())
             with self.display.live():
                 self._loop(executor, history)
+        if self.sampler.has_more:
+            return True
         if not self.sampler.trials:
             raise InputError(f"{self.spec.source.path}: no combination of values was found that can be")
-        if not self.sampler.has_more and len(self.sampler.trials) < self.sampler.total:
+        if len(self.sampler.trials) < self.sampler.total:
             self.display.say(f"there is nothing more to try after {len(self.sampler.trials)} trials")
         return True
 

@@ -88,6 +88,10 @@ class TrialFunction:
         """The default of each parameter that has one."""
         return {name: one.default for name, one in self.parameters.items() if one.default is not dataclasses.MISSING}
 
+    def takes(self, params: Params) -> bool:
+        """Whether resolved parameters are this function's by name; those of a trial of old may not be."""
+        return params.keys() == self.parameters.keys()
+
     def resolve(self, values: Params) -> Params:
         """Values of single parameters, already validated, completed by the defaults and checked together.
 

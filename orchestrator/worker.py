@@ -3,7 +3,6 @@
 import faulthandler
 import math
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,8 +67,6 @@ messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 def serve(connection: Connection, function: str, threads: int, gpu: str | None, log: Path) -> None:
     """Live as a worker process: take tasks from the connection and send events, until it is closed."""
     end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _log_to(log)
     faulthandler.enable()
     machine.keep_freed_memory()

@@ -75,6 +75,8 @@ class Workspace:
             self._lock.acquire(blocking=False)
         except Timeout:
             return True
+        except OSError:  # somebody else's folder, which may only be read: a launch that was killed looks alive there
+            return self._holder.is_file()
         self._lock.release()
         return False
 

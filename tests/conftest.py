@@ -21,8 +21,11 @@ if "SWEEP_DATA_DIR" in os.environ:
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="vae-sweeps-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 os.environ["OMP_WAIT_POLICY"] = "passive"  # threads that spin while they wait slow down what is tested beside them
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells have it for what runs behind, and all that it starts
+# what shells have ignored in what runs behind, and nohup, and all that it starts
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 for name in ("FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS", "OMP_NUM_THREADS"):
     os.environ.pop(name, None)
 

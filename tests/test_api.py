@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbclient
@@ -82,6 +83,12 @@ def test_mistakes_are_raised_with_what_to_do(store: str, write: Write) -> None:
         (
             lambda: orchestrator.launch(path, executor="inline", trial_timeout=5),
             "nothing can end a trial that runs inline",
+        ),
+        (lambda: orchestrator.launch(path, workers=0), "0 workers train nothing"),
+        (lambda: orchestrator.launch(path, trial_timeout=0), "a trial timeout of 0 seconds"),
+        (
+            lambda: ThreadPoolExecutor(1).submit(orchestrator.launch, path, quiet=True).result(),
+            "launched from the main thread",
         ),
     ]:
         with pytest.raises(InputError, match=says):

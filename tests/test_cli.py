@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from orchestrator.cli import app
+from orchestrator.commands import again
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -118,3 +119,23 @@ def test_what_is_piped_is_not_cut_wrapped_or_coloured(store: str, write: Write, 
     rows = [line for line in done.stdout.splitlines() if "loss explosion" in line and "[" not in line]
     assert len(rows) == 2
     assert "\x1b" not in done.stdout
+
+
+def test_the_store_is_named_again_unless_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///theirs.db")
+    assert again.uri_option("sqlite:///theirs.db") == again.uri_option(None) == ""
+    assert again.uri_option("sqlite:///our runs.db") == " --tracking-uri 'sqlite:///our runs.db'"
+
+
+def test_the_command_is_named_whatever_called_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed, other = tmp_path / "sweep", tmp_path / "my sweeps" / "sweep"
+    for path in (installed, other):
+        path.parent.mkdir(exist_ok=True)
+        path.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    named = {}
+    for called in (installed, other, Path("-c"), Path("orchestrator/__main__.py")):
+        monkeypatch.setattr(sys, "argv", [str(called), "launch"])
+        named[called.parts[-2:]] = again.command()
+    assert [*named.values()] == ["sweep", "'my sweeps/sweep'", "sweep", "python -m orchestrator"]

@@ -221,6 +221,17 @@ def test_a_second_interrupt_ends_them_at_once(executor: Executor, interrupt: Int
     assert final(told).outcome is Outcome.INTERRUPTED
 
 
+def test_a_hangup_that_nohup_has_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not interrupt.requested
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_no_process_outlives_the_executor(folder: Path, interrupt: Interrupt) -> None:
     executor = ProcessExecutor("toys:train", DivergenceRule(), interrupt, workers=2, threads=1)
     with executor:

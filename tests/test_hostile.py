@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_yaml_builds_no_objects(write: Write, sweep: Sweep, folder: Path) -> Non
 def test_a_password_in_the_tracking_uri_is_told_nowhere(
     write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, store: str, folder: Path
 ) -> None:
-    uri = "http://somebody:hunter2@127.0.0.1:9"
+    uri = "http://somebody:hunt@hunter2@127.0.0.1:9"
     path = write("trial: toys:train\nparameters: {x: 1}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     for arguments in (("launch", path), ("status", path), ("plan", path)):
@@ -137,7 +138,7 @@ def listeners(port: int) -> set[str]:
 
 
 @pytest.mark.slow
-def test_the_ui_listens_on_this_machine_alone(store: str) -> None:
+def test_the_ui_listens_on_this_machine_alone_and_ends_with_its_command(store: str) -> None:
     port = 5719
     command = [sys.executable, "-m", "orchestrator", "ui", "--port", str(port)]
     ui = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -145,6 +146,11 @@ def test_the_ui_listens_on_this_machine_alone(store: str) -> None:
     while not listeners(port) and time.monotonic() < deadline:
         time.sleep(0.2)
     found = listeners(port)
-    os.killpg(ui.pid, signal.SIGKILL)
-    ui.wait()
-    assert found == {"0100007F"}
+    ui.terminate()
+    status = ui.wait()
+    while listeners(port) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    left = listeners(port)
+    with suppress(ProcessLookupError):
+        os.killpg(ui.pid, signal.SIGKILL)
+    assert (found, status, left) == ({"0100007F"}, 128 + signal.SIGTERM, set())

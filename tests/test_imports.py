@@ -13,8 +13,8 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
-    {"errors", "durations", "losses", "printable", "trial", "interrupt", "machine", "paths", "psychometric"},
-    {"events", "provenance", "spawning", "stacking", "trial_function"},
+    {"errors", "durations", "losses", "printable", "trial", "machine", "paths", "psychometric"},
+    {"events", "interrupt", "provenance", "spawning", "stacking", "trial_function"},
     {"divergence", "workspace"},
     {"spec"},
     {"expansion", "export", "record", "schema", "template", "vitals", "watcher"},

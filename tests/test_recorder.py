@@ -25,7 +25,7 @@ from orchestrator.events import Event, Finished, Progress, Sampled, Started
 from orchestrator.record import Record
 from orchestrator.spec import load
 from orchestrator.tally import Tally
-from orchestrator.trackers import Recorder, Tracker
+from orchestrator.trackers import Recorder, Tracker, insist, reuse
 from orchestrator.trial import Outcome, Trial
 from orchestrator.workspace import Workspace
 
@@ -482,3 +482,23 @@ def test_of_two_runs_that_a_late_server_made_one_stays(tracker: Tracker, tmp_pat
     again.open(1)
     (run,) = children(tracker.uri, "toy")
     assert run.info.status == "KILLED"
+
+
+def test_a_copy_of_another_sweeps_trial_is_made_once_though_the_store_stops_answering(
+    tracker: Tracker, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = [Trial("toys:train", 1, {"x": x}, f"x={x}") for x in (1.0, 2.0, 3.0)]
+    for trial in trials:
+        tracker.write(trial, [Started(1, 1), Finished(Outcome.COMPLETED)], tmp_path)
+    second = Tracker(tracker.uri, load(write(TOY + "reuse: true", "second.yaml")))
+    second.open(3)
+    copy, calls = reuse.copy, iter(range(9))
+
+    def fail_once(*arguments: object) -> None:
+        if next(calls) == 1:
+            raise MlflowException("busy")
+        copy(*arguments)
+
+    monkeypatch.setattr(reuse, "copy", fail_once)
+    assert insist(lambda: second.reuse(trials)).keys() == {trial.trial_key for trial in trials}
+    assert len(children(tracker.uri, "second")) == 3

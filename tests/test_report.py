@@ -287,6 +287,20 @@ def test_trials_of_other_values_stand_under_the_name_and_compare_with_nothing(
     }
 
 
+def test_of_more_runs_than_are_drawn_the_best_is_drawn(
+    store: str, folder: Path, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.report.sections.MOST_CURVES", 10)
+    values = [0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25]  # the best is the last
+    record(store, write(f"parameters: {{var: {{values: {values}}}}}", "many.yaml"))
+    assert sweep("report", "many").returncode == 0
+    report = folder / "reports" / "many"
+    assert "10 of 12 runs are drawn" in (report / "report.md").read_text()
+    page = (report / "report.html").read_text()
+    validated = re.findall(r'"part": "validation", "run": "([^"]+)"', page)
+    assert validated == ["var=0.25"]
+
+
 @pytest.mark.slow
 def test_a_page_of_two_hundred_trials_stays_below_five_megabytes(
     store: str, folder: Path, write: Write, sweep: Sweep

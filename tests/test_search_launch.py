@@ -159,3 +159,31 @@ def test_there_is_no_best_of_nothing(store: str, write: Write, sweep: Sweep) -> 
     sweep("launch", path, "--set", "mode=raise")
     none = sweep("best", path)
     assert (none.returncode, "no trial of toy has completed with a value of score" in none.stderr) == (2, True)
+
+
+def test_a_search_that_is_interrupted_before_its_first_trial_was_interrupted(
+    store: str, folder: Path, write: Write, sweep: Sweep
+) -> None:
+    (folder / "mine.py").write_text(
+        "import os, signal\nfrom toys import Config\n\ndef train(config: Config):\n    yield {'score': config.x}\n\n"
+        "def prepare(config):\n    os.kill(os.getpid(), signal.SIGINT)\n\ntrain.prepare = prepare\n"
+    )
+    path = write(TOY.format(method="tpe", cap=4, pause=0).replace("toys:", "mine:"))
+    ended = sweep("launch", path, "--executor", "inline")
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
+def test_the_best_is_one_that_the_function_can_still_run(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
+    code = (
+        "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Config:\n    x: float = 1.0\n"
+        "    old: int = 0\n\ndef train(config: Config):\n    yield {'score': config.x}\n"
+    )
+    (folder / "first.py").write_text(code)
+    (folder / "second.py").write_text(code.replace("old", "new"))
+    text = "trial: first:train\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}"
+    sweep("launch", write(text), "--executor", "inline")
+    path = write(text.replace("first", "second"))
+    none = sweep("best", path)
+    assert (none.returncode, "no trial of toy has completed" in none.stderr) == (2, True)
+    sweep("launch", path, "--set", "x=0.5", "--executor", "inline")
+    assert "best of 1 by score (maximize): the only one" in sweep("best", path).stdout

@@ -21,7 +21,7 @@ from orchestrator.status import Status
 from orchestrator.terminal.tables import print_status
 from orchestrator.trackers import Follower, Store, Tracker
 from orchestrator.trial import Outcome
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import Workspace, is_live
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -134,3 +134,12 @@ def _is_last(line: str, watch: subprocess.Popen[str]) -> bool:
         watch.send_signal(signal.SIGINT)
         return True
     return False
+
+
+def test_whoever_may_not_lock_a_sweep_goes_by_its_holder(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    lock = tmp_path / "work" / "toy" / "launch.lock"
+    lock.mkdir(parents=True)  # which nobody can open to write, root included
+    assert not is_live(uri, "toy")
+    (lock.parent / "launch.json").write_text("{}")
+    assert is_live(uri, "toy")

@@ -1,6 +1,7 @@
 """How the command is to be called again."""
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -14,11 +15,13 @@ def command() -> str:
     if called.name == "__main__.py":
         return "python -m orchestrator"
     found = shutil.which("sweep")
-    return "sweep" if found and Path(found).samefile(called) else os.path.relpath(called)
+    # where it was called by no file, as by an interpreter's -c, there is nothing else to name
+    is_sweep = found is not None and (not called.is_file() or Path(found).samefile(called))
+    return "sweep" if is_sweep else shlex.quote(os.path.relpath(called))
 
 
 def uri_option(tracking_uri: str | None) -> str:
-    """The store that was named, as it has to be named again."""
-    if tracking_uri is None or "MLFLOW_TRACKING_URI" in os.environ:
+    """The store that was named, as it has to be named again; the environment's will be the same."""
+    if tracking_uri is None or tracking_uri == os.environ.get("MLFLOW_TRACKING_URI"):
         return ""
-    return f" --tracking-uri {paths.redacted(tracking_uri)}"
+    return f" --tracking-uri {shlex.quote(paths.redacted(tracking_uri))}"

@@ -35,13 +35,13 @@ def best(
     reader = store(uri)
     name = wanted(sweep, reader.sweeps())
     asked = reader.asked(name)
-    records = reader.records(name)
+    file = os.path.relpath(asked.file)
+    spec = load(Path(file))
+    records = [record for record in reader.records(name) if spec.function.takes(record.params)]
     ranked = ranking(standings(records, asked.objectives), asked.objectives)
     if not ranked:
         raise InputError(f"no trial of {name} has completed with a value of {by_names(asked.objectives)}")
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
-    file = os.path.relpath(asked.file)
-    spec = load(Path(file))
 
     def named(params: "Params") -> str:
         return label(spec, params, names) or "the only one"

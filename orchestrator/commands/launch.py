@@ -12,7 +12,7 @@ from orchestrator.commands import again
 from orchestrator.commands.options import DataDir, File, Sets, TrackingUri, Workers, use_data
 from orchestrator.durations import duration
 from orchestrator.errors import NotYetError
-from orchestrator.terminal.consoles import stderr, stdout
+from orchestrator.terminal.consoles import stdout, warn
 
 
 class ExecutorName(StrEnum):
@@ -47,7 +47,7 @@ def launch(
     use_data(data_dir)
     console = stdout()
     for warning in spec.warnings:
-        stderr().print(warning, soft_wrap=True, markup=False)
+        warn(warning)
 
     from orchestrator.notification import notifying
     from orchestrator.sweep import Settings

@@ -3,7 +3,7 @@
 from orchestrator import paths
 from orchestrator.commands.options import File, Sets, TrackingUri, Workers
 from orchestrator.errors import InputError
-from orchestrator.terminal.consoles import stderr, stdout
+from orchestrator.terminal.consoles import stdout, warn
 
 
 def plan(file: File, workers: Workers = None, sets: Sets = None, tracking_uri: TrackingUri = None) -> None:
@@ -14,7 +14,7 @@ def plan(file: File, workers: Workers = None, sets: Sets = None, tracking_uri: T
 
     spec = load(file, sets or [])
     for warning in spec.warnings:
-        stderr().print(warning, soft_wrap=True, markup=False)
+        warn(warning)
     made = make(spec, paths.tracking_uri(tracking_uri), workers)
     print_plan(stdout(), made)
     if made.invalid:

@@ -26,7 +26,7 @@ from orchestrator.executors import OnBeat
 from orchestrator.executors.patience import Limits, Run
 from orchestrator.interrupt import Interrupt
 from orchestrator.paths import LOG_FILE
-from orchestrator.spawning import without_main
+from orchestrator.spawning import start
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.trial import Outcome, Params, Trial
 
@@ -315,12 +315,6 @@ class ProcessExecutor:
         process = context.Process(
             target=worker.serve, args=(theirs, self.function, self.threads, gpu, self.log), name=f"sweep-worker-{index}"
         )
-        # until it ignores Ctrl-C itself, the child would answer one with a traceback
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            with without_main():
-                process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        start(process)
         theirs.close()
         return Worker(process, ours)

@@ -101,7 +101,7 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], every: bool, is_live: bo
     asked = {config_key for _, config_key, _ in found}
     if every:
         known = {trial.trial_key for trial in trials}
-        others = [record for record in records if record.trial_key not in known and _fits(spec, record)]
+        others = [record for record in records if record.trial_key not in known and spec.function.takes(record.params)]
         found = [one for one in found if one[2]]
         found += [(record.params, record.tags.get("config_key", ""), record) for record in others]
     names = varying([params for params, *_ in found])
@@ -174,10 +174,6 @@ def _place(value: Any) -> tuple[bool, Any]:
     """Numbers in their order, then other values in theirs."""
     is_number = isinstance(value, int | float)
     return not is_number, value if is_number else str(value)
-
-
-def _fits(spec: SweepSpec, record: Record) -> bool:
-    return record.params.keys() == spec.function.parameters.keys()
 
 
 def _state(record: Record | None, is_live: bool) -> str:

@@ -12,6 +12,7 @@ from orchestrator.ranking import ranking, standings
 from orchestrator.record import Record
 from orchestrator.report import gallery, results, search_charts
 from orchestrator.report.boundary_charts import boundary as boundary_chart
+from orchestrator.report.charts import Chart
 from orchestrator.report.configurations import (
     Configuration,
     Run,
@@ -41,6 +42,8 @@ MOST_VALUES = 12  # of a parameter, that are named
 TRAINING = ("train_loss", "loss")
 VALIDATION = ("val_loss",)
 
+Pair = tuple[Configuration, Run]  # a configuration, and a run of it
+
 
 def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool) -> Section:
     """What there is to say of a sweep now, whether it is finished or not.
@@ -57,8 +60,7 @@ def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool
     configurations = configurations_of(spec, runs)
     found = _boundary(spec, records) if spec.method == BOUNDARY else None
     compared = results.comparison(spec, configurations)
-    best = _best(spec, configurations)
-    curves = losses(_curves(store, configurations, best), best.label if best else None, _note(spec, configurations))
+    curves = _losses(store, spec, configurations)
     tradeoff = rate_distortion(_tradeoffs(configurations))
     parts = [
         found,
@@ -178,15 +180,26 @@ def _note(spec: SweepSpec, configurations: Sequence[Configuration]) -> str:
     return note if has_var and spec.function.name == DEFAULT_TRIAL else ""
 
 
-def _curves(store: Store, configurations: Sequence[Configuration], best: Configuration | None) -> list[Curve]:
-    """Of a bounded number of runs; with their validation losses where these are drawn."""
-    found = [(one, run) for one in configurations for run in one.runs if run.record]
-    if len(found) > MOST_CURVES:
-        exploded = [pair for pair in found if pair[1].outcome is Outcome.EXPLODED][:MOST_EXPLODED]
-        others = [pair for pair in found if pair[1].outcome is not Outcome.EXPLODED]
-        found = [*others[: MOST_CURVES - len(exploded)], *exploded]
-    few = can_tell_apart(len({one.label for one, _ in found}))
-    return [_curve(store, one, run, run.record, few or one is best) for one, run in found if run.record]
+def _losses(store: Store, spec: SweepSpec, configurations: Sequence[Configuration]) -> Chart | None:
+    """The loss curves of a bounded number of runs; with their validation losses where these are drawn."""
+    best = _best(spec, configurations)
+    known = [(one, run) for one in configurations for run in one.runs if run.record]
+    drawn = _drawn(known, best)
+    few = can_tell_apart(len({one.label for one, _ in drawn}))
+    curves = [_curve(store, one, run, run.record, few or one is best) for one, run in drawn if run.record]
+    notes = [_note(spec, configurations)]
+    notes += [f"{len(drawn)} of {len(known):,} runs are drawn."] * (len(drawn) < len(known))
+    return losses(curves, best.label if best else None, " ".join(filter(None, notes)))
+
+
+def _drawn(known: Sequence[Pair], best: Configuration | None) -> Sequence[Pair]:
+    """A bounded number of runs: those of the best configuration first, and not too many that exploded."""
+    if len(known) <= MOST_CURVES:
+        return known
+    exploded = [pair for pair in known if pair[1].outcome is Outcome.EXPLODED][:MOST_EXPLODED]
+    others = [pair for pair in known if pair[1].outcome is not Outcome.EXPLODED]
+    others.sort(key=lambda pair: pair[0] is not best)
+    return [*others[: MOST_CURVES - len(exploded)], *exploded]
 
 
 def _curve(store: Store, one: Configuration, run: Run, record: Record, with_validation: bool) -> Curve:

@@ -129,8 +129,7 @@ class LiveDisplay(Display):
     def show(self, trial: Trial, event: Event) -> None:
         super().show(trial, event)
         if isinstance(event, Finished):
-            why = ending(event).removeprefix(event.outcome).removeprefix(": ")
-            ended = Text.assemble((event.outcome, STYLES[event.outcome]), " ", trial.label, " ", (why, "dim"))
+            ended = Text.assemble((event.outcome, STYLES[event.outcome]), " ", trial.label, " ", (_why(event), "dim"))
             ended.rstrip()
             self._print(ended)
 
@@ -161,5 +160,9 @@ def display_for(spec: SweepSpec, console: Console, quiet: bool) -> Display:
 
 def ending(event: Finished) -> str:
     """How a trial ended, in a line."""
-    why = event.explosion.reason if event.explosion else event.reason or event.diagnosis
+    why = _why(event)
     return f"{event.outcome}: {why}" if why else str(event.outcome)
+
+
+def _why(event: Finished) -> str:
+    return event.explosion.reason if event.explosion else event.reason or event.diagnosis or ""

@@ -1,6 +1,6 @@
 """The tables that commands print."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -31,57 +31,38 @@ def print_results(console: Console, table: Table) -> None:
     Trials that have not begun are counted, once any has.
     """
     begun = any(row.record for row in table.rows)
-    drawn = RichTable(box=box.SIMPLE_HEAD, title=table.title)
-    header = table.header()
-    for column in header[:-1]:
-        drawn.add_column(column, overflow="fold")
-    for row, cells in zip(table.rows, table.cells(), strict=True):
+    header, cells = table.header(), table.cells()
+    drawn = _drawn(table.title, header[:-1])
+    for row, texts in zip(table.rows, cells, strict=True):
         if begun and row.record is None:
             continue
-        texts = [Text(cell) for cell in cells[:-1]]
+        styled = [Text(text) for text in texts[:-1]]
         if row.outcome is not None:
-            texts[header.index("outcome")].stylize(STYLES[row.outcome])
-        drawn.add_row(*texts)
+            styled[header.index("outcome")].stylize(STYLES[row.outcome])
+        drawn.add_row(*styled)
     console.print(drawn)
     waiting = sum(row.record is None for row in table.rows)
     if begun and waiting:
         console.print(f"not run: {waiting} of {len(table.rows)}")
     if table.has_replicates:
-        _print_over_seeds(console, table)
-    for row, cells in zip(table.rows, table.cells(), strict=True):
-        if cells[-1]:
-            console.print(f"{row.trial.label}: {cells[-1]}", soft_wrap=True, markup=False)
-
-
-def _print_over_seeds(console: Console, table: Table) -> None:
-    header, rows = table.over_seeds()
-    drawn = RichTable(box=box.SIMPLE_HEAD, title=f"{table.spec.name}: means over seeds, with their 95% intervals")
-    for column in header:
-        drawn.add_column(column, overflow="fold")
-    for cells in rows:
-        drawn.add_row(*map(Text, cells))
-    console.print(drawn)
+        title = f"{table.spec.name}: means over seeds, with their 95% intervals"
+        console.print(_drawn(title, *table.over_seeds()))
+    for row, (*_, remark) in zip(table.rows, cells, strict=True):
+        if remark:
+            console.print(f"{row.trial.label}: {remark}", soft_wrap=True, markup=False)
 
 
 def print_boundary(console: Console, boundary: "Boundary") -> None:
     """Where training breaks, a row for each curve."""
-    drawn = RichTable(box=box.SIMPLE_HEAD, title=boundary.title)
-    for column in boundary.header():
-        drawn.add_column(column, overflow="fold")
-    for cells in boundary.cells():
-        drawn.add_row(*map(Text, cells))
-    console.print(drawn)
+    console.print(_drawn(boundary.title, boundary.header(), boundary.cells()))
 
 
 def print_plan(console: Console, plan: Plan) -> None:
     """A row for each trial with its state, then how many are to run and how long that may take."""
     trials, count = plan.trials, len(plan.trials) + plan.proposals
-    table = RichTable(box=box.SIMPLE_HEAD, title=f"{plan.spec.name}: {count} trials of {plan.spec.function.name}")
-    for column in ("trial", "trial_key", "state"):
-        table.add_column(column, overflow="fold")
-    for trial in trials:
-        table.add_row(Text(trial.label), trial.trial_key, plan.state(trial))
-    console.print(table)
+    title = f"{plan.spec.name}: {count} trials of {plan.spec.function.name}"
+    rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
+    console.print(_drawn(title, ("trial", "trial_key", "state"), rows))
     if plan.proposals:
         console.print(f"to be proposed by {plan.spec.method}: {plan.proposals}")
     if plan.further_seeds:
@@ -107,7 +88,7 @@ def print_best(console: Console, objective: Objective, ranked: Sequence[Standing
     near = [one for one in ranked[1:] if interval.half_width is not None and interval.overlaps(one.intervals[0])]
     if near:
         those = "; ".join(named(one.params) for one in near[:MOST_NEAR])
-        lines.append(f"not told apart from it by these seeds: {those}{', ...' * (len(near) > MOST_NEAR)}")
+        lines.append(f"not told apart from it by these seeds: {those}{'; ...' * (len(near) > MOST_NEAR)}")
     lines.append(f"run it again: {command}")
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -166,3 +147,13 @@ def print_status(console: Console, sweeps: Sequence[Status]) -> None:
         if sweep.running or not fits:
             lines = view(sweep, console.width, plain=has_ascii_alone(console))
             console.print(*lines, sep="\n")
+
+
+def _drawn(title: str, header: Sequence[str], rows: Iterable[Sequence[str]] = ()) -> RichTable:
+    """A table whose texts are taken as they are, and none of them cut."""
+    drawn = RichTable(box=box.SIMPLE_HEAD, title=title)
+    for column in header:
+        drawn.add_column(column, overflow="fold")
+    for cells in rows:
+        drawn.add_row(*map(Text, cells))
+    return drawn

@@ -8,9 +8,8 @@ from orchestrator.errors import InputError
 from orchestrator.record import Record
 from orchestrator.spec import Objective
 from orchestrator.status import LOSSES, Point, Status
+from orchestrator.trackers.open_run import SYSTEM
 from orchestrator.trackers.store import Store
-
-OF_THE_MACHINE = "system/"  # how the names of metrics begin that are no trial's
 
 
 class Follower:
@@ -37,7 +36,7 @@ class Follower:
 
     def _curve(self, record: Record) -> Sequence[Point]:
         """A loss by epoch, or the epochs alone."""
-        names = [name for name in record.metrics if not name.startswith(OF_THE_MACHINE)]
+        names = [name for name in record.metrics if not name.startswith(SYSTEM)]
         loss = next((name for name in LOSSES if name in names), None)
         if loss is not None:
             return self.store.curve(record.run_id, loss)

@@ -159,15 +159,13 @@ class Store:
     @says_what_mlflow_says
     def total(self, name: str) -> int:
         """How many trials the last launch of a sweep was to bring to a result."""
-        experiment = self.experiment(name)
-        parent = self.parent(experiment) if experiment else None
+        parent = self._parent(name)
         return int(parent.data.tags.get(ASKED, 0)) if parent else 0
 
     @says_what_mlflow_says
     def asked(self, name: str) -> Asked:
         """What the last launch of a sweep asked for."""
-        experiment = self.experiment(name)
-        parent = self.parent(experiment) if experiment else None
+        parent = self._parent(name)
         tags = parent.data.tags if parent else {}
         if METRIC not in tags:
             raise InputError(f"the store does not say what the trials of {name} are compared by; launch it once more")
@@ -239,14 +237,13 @@ class Store:
         return [(point.step, point.value, point.timestamp / 1000) for point in told if point.step > 0]
 
     def _found(self, name: str, filtered: str = "") -> list[Record]:
-        experiment = self.experiment(name)
-        parent = self.parent(experiment) if experiment else None
-        if experiment is None or parent is None:
+        parent = self._parent(name)
+        if parent is None:
             return []
         runs = _all(
             functools.partial(
                 self.client.search_runs,
-                [experiment.experiment_id],
+                [parent.info.experiment_id],
                 f"tags.`{PARENT}` = '{parent.info.run_id}'{filtered}",
                 ViewType.ACTIVE_ONLY,
                 order_by=["attributes.start_time ASC"],
@@ -257,8 +254,7 @@ class Store:
     @says_what_mlflow_says
     def sweep_file(self, name: str) -> str | None:
         """What stood in the file of a sweep's last launch, or None if the store has it no more."""
-        experiment = self.experiment(name)
-        parent = self.parent(experiment) if experiment else None
+        parent = self._parent(name)
         if parent is None or SWEEP_FILE not in self.artifacts(parent.info.run_id):
             return None
         return self.artifact(parent.info.run_id, SWEEP_FILE).decode()
@@ -278,6 +274,10 @@ class Store:
         """What a run left under a name that `artifacts` has."""
         with tempfile.TemporaryDirectory() as folder:
             return Path(self.client.download_artifacts(run_id, name, folder)).read_bytes()
+
+    def _parent(self, name: str) -> Run | None:
+        experiment = self.experiment(name)
+        return self.parent(experiment) if experiment else None
 
     def _nearest_run(self, run_id: str) -> str:
         records = {record.run_id: record for name in self.sweeps() for record in self.records(name)}

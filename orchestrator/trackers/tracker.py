@@ -68,6 +68,7 @@ class Tracker(Store):
         self.parent_id = ""
         self._view = ""
         self._runs: dict[str, OpenRun] = {}
+        self._reused: dict[str, Record] = {}
         self._hold: Hold | None = None
         self._is_closed = False
 
@@ -112,17 +113,19 @@ class Tracker(Store):
 
     @says_what_mlflow_says
     def reuse(self, trials: Iterable[Trial]) -> dict[str, Record]:
-        """Copy those trials, not begun here, that another sweep of the store has finished; returns them by key."""
+        """Copy those trials, not begun here, that another sweep of the store has finished; returns them by key.
+
+        Called again after it has failed, it goes on where it was.
+        """
         others = [e for e in self.experiments() if e.experiment_id != self.experiment_id]
-        reused: dict[str, Record] = {}
         for trial in trials if others else ():
-            if trial.trial_key in self._records:
+            if trial.trial_key in self._records or trial.trial_key in self._reused:
                 continue
             source = reuse.find(self.client, [e.experiment_id for e in others], trial)
             if source is not None:
                 reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
-                reused[trial.trial_key] = record_of(source)
-        return reused
+                self._reused[trial.trial_key] = record_of(source)
+        return self._reused
 
     @says_what_mlflow_says
     def write(self, trial: Trial, events: Sequence[Event], workdir: Path) -> None:
