@@ -475,7 +475,7 @@ def test_an_estimate_is_learned_from_finished_trials(store: str, write: Write, s
 @pytest.mark.skipif("SWEEP_DATA_DIR" not in os.environ, reason="SWEEP_DATA_DIR names no real MNIST")
 def test_the_reports_table_of_var_trains_on_real_mnist(store: str, folder: Path, sweep: Sweep) -> None:
     file = Path(__file__).parent.parent / "sweeps" / "report" / "var.yaml"
-    done = sweep("launch", file, "--set", "epochs=1", "--set", "batch_size=4096")
+    done = sweep("launch", file, "--set", "epochs=1", "--set", "batch_size=4096", "--set", "precision=bf16")
     assert done.returncode == 0, done.stderr
     runs = children(store, "var")
     assert [run.info.run_name for run in runs] == ["var=0.2", "var=0.22", "var=0.25", "var=0.5"]

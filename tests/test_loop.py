@@ -153,7 +153,12 @@ class Run:
         data = SimpleNamespace(tags=dict(self.tags), metrics=self.metrics, params=dict(self.params))
         return SimpleNamespace(
             info=SimpleNamespace(
-                run_id=self.run_id, status=self.status, artifact_uri="memory:/", start_time=0, end_time=None
+                run_id=self.run_id,
+                experiment_id="1",
+                status=self.status,
+                artifact_uri="memory:/",
+                start_time=0,
+                end_time=None,
             ),
             data=data,
         )

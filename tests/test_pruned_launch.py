@@ -161,8 +161,13 @@ parameters: {x: {values: [2, 1, 3]}, pause: 0.05}
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", KILLED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "successive_halving" else pytest.mark.long)
+        for name in KILLED
+    ],
+)
 def test_a_sweep_that_is_killed_again_and_again_prunes_what_an_untouched_one_does(
     folder: Path, store: str, write: Write, sweep: Sweep, name: str
 ) -> None:

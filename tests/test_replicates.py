@@ -228,8 +228,9 @@ def test_explosions_are_told_as_a_rate(store: str, write: Write, sweep: Sweep) -
     assert f"{exploded['0.1']} of 3 seeds exploded" in sweep("best", path).stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["grid", "tpe"])
+@pytest.mark.parametrize(
+    "method", [pytest.param("grid", marks=pytest.mark.long), pytest.param("tpe", marks=pytest.mark.slow)]
+)
 def test_a_sweep_with_further_seeds_that_is_killed_again_and_again_ends_as_an_untouched_one(
     folder: Path, store: str, write: Write, sweep: Sweep, method: str
 ) -> None:

@@ -310,7 +310,7 @@ def test_a_page_of_two_hundred_trials_stays_below_five_megabytes(
     def long(trial: Trial) -> list[Event]:
         started, first, _, end = told(trial)
         assert isinstance(first, Progress)
-        epochs = [Progress(epoch, first.metrics, at=float(epoch)) for epoch in range(1, 21)]
+        epochs = [Progress(epoch, first.metrics, at=float(epoch)) for epoch in range(1, 11)]
         return [started, *epochs, end]
 
     figures.samples(torch.rand(60, 1, 28, 28), folder / "samples.png")  # noise, of which no picture is small

@@ -302,7 +302,7 @@ retries: 1000
     ("file", "kills", "seed"),
     [
         pytest.param(CHAOS, 1, 32, marks=pytest.mark.slow),
-        pytest.param(CHAOS + "stack: 2", 1, 5, marks=pytest.mark.slow),
+        pytest.param(CHAOS + "stack: 2", 1, 5, marks=pytest.mark.long),
         pytest.param(torture.SWEEP, 2, 0, marks=pytest.mark.long),
     ],
 )

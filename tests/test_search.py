@@ -176,7 +176,8 @@ def test_explosions_teach_a_sampler_to_keep_away(spec: Load, method: str) -> Non
 def test_several_workers_are_not_sent_to_one_place(spec: Load, method: str) -> None:
     search = Search(spec(method, cap=30)).run(12)
     running = [search.sampler.ask() for _ in range(4)]
-    assert len({round(math.log(trial.params["x"]), 2) for trial in running if trial}) == 4
+    params = [trial.params for trial in running if trial]
+    assert len({(round(math.log(one["x"]), 2), round(one["pause"], 2), one["mode"]) for one in params}) == 4
 
 
 @pytest.mark.parametrize("method", METHODS)
