@@ -14,6 +14,7 @@ from orchestrator.spec.form import PARAMETER_FORMS, Form
 from orchestrator.spec.source import Location, Source, note
 
 KINDS = ("int", "float", "str", "list[str]")  # as pydantic names those of a union, among the keys
+SHOULD_BE = "input should be "
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 F = TypeVar("F", bound=Form)
 
@@ -46,8 +47,8 @@ class Mistakes:
             for problem in error.errors():
                 where = _place(problem["loc"], content)
                 told.setdefault(where, []).append(_message(kind, where, problem))
-            for where, messages in told.items():
-                self.note((*location, *where), ", or ".join(messages))
+            for where, (first, *others) in told.items():
+                self.note((*location, *where), ", or ".join([first, *(one.removeprefix(SHOULD_BE) for one in others)]))
             return None
 
     def raise_any(self) -> None:
