@@ -255,7 +255,7 @@ def test_what_may_be_of_several_types_is_one_mistake(tmp_path: Path) -> None:
     said = mistakes(tmp_path, "parameters: {var: {min: a, max: 2}}\non_finish: {run: 3}")
     assert said == ["sweep.yaml:2: on_finish.run: input should be a valid string, or a valid array"]
     assert mistakes(tmp_path, "parameters: {var: {min: a, max: 2}}") == [
-        "sweep.yaml:1: parameters.var.min: input should be a valid integer, or input should be a valid number"
+        "sweep.yaml:1: parameters.var.min: input should be a valid integer, or a valid number"
     ]
 
 

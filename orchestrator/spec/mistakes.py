@@ -43,11 +43,13 @@ class Mistakes:
         try:
             return kind.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
-            told: dict[Location, list[str]] = {}  # of one place several, where it may have one of several types
+            told: dict[
+                Location, list[ErrorDetails]
+            ] = {}  # of one place several, where it may have one of several types
             for problem in error.errors():
-                where = _place(problem["loc"], content)
-                told.setdefault(where, []).append(_message(kind, where, problem))
-            for where, (first, *others) in told.items():
+                told.setdefault(_place(problem["loc"], content), []).append(problem)
+            for where, problems in told.items():
+                first, *others = (_message(kind, where, problem) for problem in problems)
                 self.note((*location, *where), ", or ".join([first, *(one.removeprefix(SHOULD_BE) for one in others)]))
             return None
 
