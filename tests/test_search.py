@@ -21,6 +21,7 @@ from orchestrator.spec.form import Goal
 from orchestrator.trial import Outcome, Trial
 
 GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
+GP_IS_SLOWER = pytest.param("gp", marks=pytest.mark.long)
 METHODS = ("tpe", "gp", "cmaes", "qmc")
 HEAD = "trial: toys:train\nmethod: {method}\nmetric: {{name: score, goal: maximize}}\nrun_cap: {cap}\n"
 SPEC = """
@@ -260,7 +261,7 @@ def test_every_configuration_runs_for_each_seed_within_the_budget(spec: Load, me
     assert [[trial.params["seed"] for trial in trials] for trials in configurations] == [[3, 4, 5]] * 3 + [[3, 4]]
 
 
-@pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "cmaes", "qmc"])
+@pytest.mark.parametrize("method", ["tpe", GP_IS_SLOWER, "cmaes", "qmc"])
 def test_a_sampler_that_stays_with_what_it_knows_is_given_another_seed(spec: Load, method: str) -> None:
     few = HEAD + "parameters: {{x: {{values: [0.2, 0.4]}}}}\n"
     untouched = Search(spec(method, few, cap=12)).run()
