@@ -51,16 +51,17 @@ LAUNCH = [sys.executable, "-m", "orchestrator", "launch", f"{NAME}.yaml", "--wor
 
 TARGETS = {"orchestrator": 0.35, "worker": 0.4, "all": 0.25}  # and their shares
 STORE = "mlruns/mlflow.db"
+WORK = Path("mlruns", "work", NAME)
 SECONDS_OF_THE_STORE = 1.5  # that its making takes, about
 SECONDS_OF_CLOSING = 0.3  # that a launch takes from its last trial to its end, about
 LONGEST_WAIT = 9.0
 # What is waited for, as files under the sweep's folder, and how long it lasts at most until the kill after that.
 MARKS = {
     "notes.txt": 4.0,  # of the witness: training goes on
-    f"mlruns/work/{NAME}/*/journal.jsonl": 0.1,
-    f"mlruns/work/{NAME}/*/checkpoint.*": 0.1,
-    f"mlruns/work/{NAME}/*/artifacts/*": 0.2,
-    f"mlruns/work/{NAME}/*": 0.2,  # a trial's folder, made or removed
+    f"{WORK}/*/journal.jsonl": 0.1,
+    f"{WORK}/*/checkpoint.*": 0.1,
+    f"{WORK}/*/artifacts/*": 0.2,
+    f"{WORK}/*": 0.2,  # a trial's folder, made or removed
     f"{STORE}*": 0.1,
     f"mlruns/artifacts/{NAME}/*/artifacts/*": 0.1,
 }
@@ -211,12 +212,11 @@ class Sweep:
 
     def _phase(self, launch: Launch) -> str:
         """What the launch is doing, by what lies on disk."""
-        work = f"mlruns/work/{NAME}"
         if _changed_at(self.folder / "notes.txt") < launch.since:
-            return "opening" if _changed_at(self.folder / work / "launch.json") > launch.since else "importing"
-        if not self._find(f"{work}/*/"):
+            return "opening" if _changed_at(self.folder / WORK / "launch.json") > launch.since else "importing"
+        if not self._find(f"{WORK}/*/"):
             return "closing"
-        return "ending a trial" if self._find(f"{work}/*/artifacts/model") else "training"
+        return "ending a trial" if self._find(f"{WORK}/*/artifacts/model") else "training"
 
     def _find(self, pattern: str) -> list[Path]:
         try:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, library
 from torch.nn import functional
 
 from models.config import DATASETS
@@ -207,4 +207,4 @@ def _torchvision() -> Any:
         return importlib.import_module("torchvision")
 
 
-_declared = torch.library.Library("torchvision", "FRAGMENT")
+_declared = library.Library("torchvision", "FRAGMENT")

@@ -37,7 +37,7 @@ def is_live(uri: str, sweep: str) -> bool:
 
 
 class Workspace:
-    """`mlruns/work/<sweep>/`, held by one launch at a time. As a context it takes the lock.
+    """A sweep's folder in `mlruns/work`, held by one launch at a time. As a context it takes the lock.
 
     The lock is the operating system's, so that of a dead process does not block.
     """

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.spec.conditions import Conditions
@@ -70,16 +71,24 @@ class SweepSpec:
     warnings: tuple[str, ...]
 
     def telling(self, names: Iterable[str], params: Params) -> list[str]:
-        """Those of some parameters that tell a configuration from others.
+        """Those of some parameters that tell a configuration from others: all that are varied in it.
 
-        They are varied in it, and its row of `configs` gives them, or they differ from what they are otherwise.
+        But of what only other rows of `configs` give, those alone that do not have their defaults.
         """
-        rows = [row for row in self.configs if row.items() <= params.items()]
-        given = max(rows, key=len) if rows else {}
-        silent = {name for row in self.configs for name in row if name not in given}
+        fitting = [keys for keys, rows in self._rows.items() if _values(keys, params) in rows]
+        given = max(fitting, key=len) if fitting else ()
+        silent = {name for keys in self._rows for name in keys if name not in given}
         defaults = self.function.defaults
         told = self.conditions.active(names, params)
         return [name for name in told if name not in silent or params[name] != defaults.get(name)]
+
+    @cached_property
+    def _rows(self) -> Mapping[tuple[str, ...], set[str]]:
+        """The rows of `configs`, by what they give: there may be thousands, and each trial looks for its own."""
+        found: dict[tuple[str, ...], set[str]] = {}
+        for row in self.configs:
+            found.setdefault(tuple(row), set()).add(_values(row, row))
+        return found
 
     @property
     def pruned_by(self) -> Objective:
@@ -93,3 +102,7 @@ class SweepSpec:
         if self.run_cap is None or self.replicates is None or self.method == "grid":
             return self.run_cap
         return -(-self.run_cap // 2)
+
+
+def _values(names: Iterable[str], params: Params) -> str:
+    return repr([params.get(name) for name in names])
