@@ -122,7 +122,8 @@ def test_a_watch_follows_a_launch_until_ctrl_c(store: str, write: Write) -> None
     assert launch.wait(60) == 0
     watch.stdout.close()
     assert watch.wait(60) == 130
-    epochs = [int(number) for line in told for number in re.findall(r"toy: x=1: epoch (\d+)/12", line)]
+    found = [re.findall(r"toy: x=(\d): epoch (\d+)/12", line) for line in told]
+    epochs = [(int(x), int(number)) for (x, number) in itertools.chain.from_iterable(found)]
     assert len(epochs) > 1
     assert all(early < late for early, late in itertools.pairwise(epochs))
     halfway = r"toy: 1/2 trials, 1 running, completed 1, left \d+ s, best score 1.2: x=1"
