@@ -50,6 +50,8 @@ class Config(TrainConfig):
     eps: Annotated[float, Field(ge=0, description="Of Adam. A loss summed over n images is an n-th of it.")] = 1e-8
     beta1: Annotated[float, Field(ge=0, lt=1, description="Of Adam.")] = 0.9
     beta2: Annotated[float, Field(ge=0, lt=1, description="Of Adam.")] = 0.999
+    decay: Annotated[float, Field(gt=0, le=1, description="What the learning rate is multiplied by.")] = 1.0
+    decay_every: Annotated[int, Field(ge=1, description="After how many epochs each time.")] = 1
     clip: Annotated[float, Field(ge=0, description="The norm that gradients are cut to; 0: none.")] = 0.0
     images: Annotated[int, Field(ge=1, description="How many of the training images are learned.")] = 55_000
 
@@ -143,6 +145,8 @@ class VariantTraining(Training):
 
     def begin_epoch(self, every: int | None = None) -> Readings:
         super().begin_epoch(every)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * self.config.decay ** ((self.epoch - 1) // self.config.decay_every)
         self.readings = StepReadings(self)
         return self.readings
 

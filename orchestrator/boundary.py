@@ -1,4 +1,4 @@
-"""What a boundary sweep finds: where training breaks along one parameter, for each value of a second one."""
+"""What a boundary sweep finds: where training breaks along one parameter, for each choice beside it."""
 
 import itertools
 import math
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from orchestrator.expansion import short
+from orchestrator.expansion import listed, short
 from orchestrator.psychometric import STEPS, Estimate, Posterior, Scale
 from orchestrator.record import Record
-from orchestrator.search_space import SearchSpace
+from orchestrator.search_space import ROWS, SearchSpace
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Range
 from orchestrator.trial import Outcome, Params, Trial
@@ -24,11 +24,13 @@ LONGEST = 200  # of the 250 characters that such a name may have
 
 @dataclass
 class Curve:
-    """How often trials explode along a parameter, at one value of a second one."""
+    """How often trials explode along a parameter, at one value of a second one, or at one row of `zip` or `configs`."""
 
     name: str  # of the parameter
     swept: Range
-    at: Params  # the second parameter, if there is one
+    choice: Params = field(default_factory=dict)  # as a search proposes it: a value, or the index of a row
+    at: Params = field(default_factory=dict)  # what its trials have in common
+    title: str = ""  # of the choice, for people
     points: list[tuple[float, bool]] = field(default_factory=list)  # a value, and whether it exploded
     posterior: Posterior = field(default_factory=Posterior)
 
@@ -60,8 +62,8 @@ def curves_of(space: SearchSpace) -> list[Curve]:
     ranges = {name: domain for name, domain in space.domains.items() if isinstance(domain, Range)}
     ((name, domain),) = ranges.items()
     others = space.domains.keys() - ranges.keys()
-    ats = [{other: value} for other in others for value in space.domains[other].grid()]
-    return [Curve(name, domain, at) for at in ats or [{}]]
+    choices = [{other: value} for other in others for value in space.domains[other].grid()]
+    return [Curve(name, domain, choice, space.whole(choice), _title(space, choice)) for choice in choices or [{}]]
 
 
 def index_of(curves: Sequence[Curve], params: Params) -> int:
@@ -120,7 +122,7 @@ class Finding:
             "threshold_high": estimate.high,
             "safest": estimate.safest,
         }
-        of = "".join(f"/{name} {NO_NAME.sub('_', short(value))}"[:LONGEST] for name, value in self.curve.at.items())
+        of = "".join(f"/{name} {NO_NAME.sub('_', self.curve.title)}"[:LONGEST] for name in self.curve.choice)
         return {f"{name}{of}": self.curve.scale.value(at) for name, at in positions.items() if at is not None}
 
 
@@ -151,7 +153,7 @@ class Boundary:
 
     def header(self) -> list[str]:
         """The columns of the table."""
-        second = list(self.findings[0].curve.at)
+        second = list(self.findings[0].curve.choice)
         columns = ["breaks", "95% interval", "10% to 90% explode", f"risk below {self.risk:.3g}", "exploded", "trials"]
         return [*second, *columns]
 
@@ -172,7 +174,7 @@ class Boundary:
         curve, exploded = finding.curve, finding.exploded
         told = [finding.breaks, finding.interval, finding.spread, finding.safest]
         return [
-            *map(short, curve.at.values()),
+            *([curve.title] if curve.choice else []),
             *(told if curve.points else [""] * 4),
             str(exploded),
             str(len(curve.points)),
@@ -182,6 +184,12 @@ class Boundary:
 def levels(positions: Sequence[float]) -> list[int]:
     """How high each trial stands in a picture, so that near ones do not cover each other."""
     return [sum(abs(other - one) < NEAR for other in positions[:i]) % LEVELS for i, one in enumerate(positions)]
+
+
+def _title(space: SearchSpace, choice: Params) -> str:
+    """A value alone; of a row all that it gives."""
+    given = space.values(choice)
+    return listed(given, given) or "defaults" if choice.keys() & set(ROWS) else "".join(map(short, given.values()))
 
 
 def _shortened(value: float, gap: float) -> float:

@@ -1,7 +1,7 @@
 """From what a search proposes to trials, and back from trials that the store has."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +54,7 @@ class SearchSpace:
         Raises:
             ValueError: the values do not go together.
         """
-        values = self.spec.conditions.kept(self._values({**self._constants, **proposed}))
+        values = self.spec.conditions.kept(self.values({**self._constants, **proposed}))
         function = self.spec.function
         params = function.resolve(values if seed is None else {**values, "seed": seed})
         names = [name for name in params if name in self.spec.varying or (name == "seed" and seed is not None)]
@@ -69,9 +69,22 @@ class SearchSpace:
             return False
         return True
 
+    def values(self, proposed: Params) -> dict[str, Any]:
+        """What a proposal gives the parameters, with the rows whose indices it has."""
+        values = {name: value for name, value in proposed.items() if name not in self._rows}
+        for name in proposed.keys() & self._rows.keys():
+            values |= self._rows[name][proposed[name]]
+        return values
+
+    def whole(self, proposed: Params) -> dict[str, Any]:
+        """The same, and the defaults of what other rows give."""
+        others = {name for choice in proposed.keys() & self._rows.keys() for row in self._rows[choice] for name in row}
+        defaults = self.spec.function.defaults
+        return {name: defaults[name] for name in others & defaults.keys()} | self.values(proposed)
+
     def varies(self, name: str, proposed: Params) -> bool:
         """Whether a domain is varied beside what is proposed of those before it."""
-        values = self._values({**self._constants, **proposed})
+        values = self.values({**self._constants, **proposed})
         return self.spec.conditions.holds(name, self.spec.conditions.kept(values))
 
     def known(self, params: Params, trial_key: str, proposal: Proposal | None) -> Known | None:
@@ -112,12 +125,6 @@ class SearchSpace:
                 axes.append([] if value is ABSENT or not self.domains[name].has(value) else [value])
         for values in itertools.product(*axes):
             yield dict(zip(varied, values, strict=True))
-
-    def _values(self, proposed: Mapping[str, Any]) -> dict[str, Any]:
-        values = {name: value for name, value in proposed.items() if name not in self._rows}
-        for name in proposed.keys() & self._rows.keys():
-            values |= self._rows[name][proposed[name]]
-        return values
 
 
 def _distinct(rows: Sequence[Params], defaults: Params) -> list[Params]:

@@ -37,6 +37,7 @@ parameters:
   x: {{min: 0.001, max: 1.0, distribution: log_uniform_values}}
 """
 SECOND = "  pause: {{values: [0.0, 0.001, 0.002]}}\n"
+ROWS = "configs: [{{}}, {{pause: 0.001}}, {{pause: 0.002, epochs: 5}}]\n"
 FINE, BROKEN = Observation(Outcome.COMPLETED), Observation(Outcome.EXPLODED)
 FEW, MANY = np.linspace(0, 1, 41), np.linspace(0, 1, 201)
 
@@ -174,7 +175,7 @@ def test_a_seed_that_is_given_stays(spec: Load) -> None:
     assert len(set(search.keys)) == 6
 
 
-@pytest.mark.parametrize("more", ["", SECOND])
+@pytest.mark.parametrize("more", ["", SECOND, ROWS])
 @pytest.mark.parametrize("cut", [1, 9])
 def test_a_sweep_that_was_cut_off_goes_on_as_if_it_never_was(spec: Load, cut: int, more: str) -> None:
     untouched = Search(spec(cap=14, more=more)).run(outcome_of=cliff)
@@ -250,6 +251,20 @@ def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
     assert "threshold/pause 0.001" in Boundary.of(both, search.sampler.trials, search.history).metrics()
 
 
+def test_each_row_of_configs_has_its_own_cliff(spec: Load) -> None:
+    rows = spec(cap=60, more=ROWS + "boundary: {{width: 1.6}}\n")
+    search = Search(rows).run(outcome_of=cliff)
+    findings = found(search.sampler, search, rows)
+    assert [finding.curve.title for finding in findings] == ["defaults", "pause=0.001", "pause=0.002 epochs=5"]
+    for finding, threshold in zip(findings, (0.1, 0.2, 0.3), strict=True):
+        scale = finding.curve.scale
+        assert finding.curve.points
+        assert scale.value(finding.estimate.low) <= threshold <= scale.value(finding.estimate.high)
+    assert (
+        "threshold/configs pause_0.002 epochs_5" in Boundary.of(rows, search.sampler.trials, search.history).metrics()
+    )
+
+
 def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folder: Path) -> None:
     (folder / "sized.py").write_text(
         "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    size: int = 1\n\n"
@@ -269,13 +284,20 @@ def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folde
     ("text", "mistake"),
     [
         ("parameters: {x: {min: 1, max: 2}}", "boundary needs run_cap"),
-        ("run_cap: 9\nparameters: {x: 1}", r"parameters: boundary wants one parameter .*here are 0 .*, 0 with lists"),
+        ("run_cap: 9\nparameters: {x: 1}", r"parameters: boundary wants one parameter .*here are 0 .*, 0 others"),
         ("run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {min: 1.0, max: 2}}", "here are 2 with min and max"),
         (
             "run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {values: [0.1, 0.2]}, epochs: {values: [3, 4]}}",
-            "2 with lists",
+            "2 others",
         ),
-        ("run_cap: 9\nparameters: {x: {min: 1, max: 2}}\nzip: {epochs: [1, 2]}", "here are 1 .* 1 with lists"),
+        (
+            "run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {values: [0.1, 0.2]}}\nzip: {epochs: [1, 2]}",
+            "here are 1 .* 2 others",
+        ),
+        (
+            "run_cap: 9\nparameters: {x: {min: 1, max: 2}}\nzip: {epochs: [1, 2]}\nconfigs: [{}, {pause: 0.1}]",
+            "here are 1 .* 2 others",
+        ),
         ("run_cap: 9\nseeds: [0, 1]\nparameters: {x: {min: 1, max: 2}}", "seeds: boundary gives each trial a seed"),
         ("run_cap: 9\nreuse: true\nparameters: {x: {min: 1, max: 2}}", "reuse: goes with"),
         (
@@ -324,10 +346,11 @@ def test_a_launch_prints_the_cliff_and_leaves_it_and_its_picture_on_the_parent_r
     assert parent(store).data.metrics == metrics
 
 
-def test_a_launch_draws_a_map_of_two_parameters(store: str, write: Write, sweep: Sweep) -> None:
-    done = sweep("launch", write((SPEC + SECOND).format(cap=9)), "--executor", "inline", "--quiet")
+@pytest.mark.parametrize(("more", "metric"), [(SECOND, "threshold/pause 0"), (ROWS, "threshold/configs pause_0.001")])
+def test_a_launch_draws_a_map_of_several_curves(store: str, write: Write, sweep: Sweep, more: str, metric: str) -> None:
+    done = sweep("launch", write((SPEC + more).format(cap=9)), "--executor", "inline", "--quiet")
     assert done.returncode == 0, done.stderr
-    assert any(name.startswith("threshold/pause 0") for name in parent(store).data.metrics)
+    assert any(name.startswith(metric) for name in parent(store).data.metrics)
     assert "boundary.png" in artifacts(store, parent(store))
 
 

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from orchestrator.boundary import LEVELS, Boundary, Finding, levels
-from orchestrator.expansion import short
 
 POSITIONS = np.linspace(0, 1, 201)
 TALLEST = 60  # inches
@@ -59,7 +58,7 @@ def _curve(axes: Axes, finding: Finding) -> None:
 
 
 def _map(axes: Axes, findings: Sequence[Finding]) -> None:
-    """A row for each value of the second parameter, coloured by P(explosion)."""
+    """A row for each choice beside the parameter, coloured by P(explosion)."""
     scale = findings[0].curve.scale
     edges = [scale.value(position) for position in np.linspace(0, 1, len(POSITIONS) + 1)]
     centres = (np.arange(len(POSITIONS)) + 0.5) / len(POSITIONS)
@@ -68,11 +67,9 @@ def _map(axes: Axes, findings: Sequence[Finding]) -> None:
     axes.figure.colorbar(mesh, ax=axes, label="P(explosion)", fraction=0.05)
     for row, finding in enumerate(findings):
         _row(axes, row, finding)
-    (second,) = findings[0].curve.at
+    (second,) = findings[0].curve.choice
     axes.set(ylabel=second, ylim=(-0.5, len(findings) - 0.5))
-    axes.set_yticks(
-        range(len(findings)), [short(*finding.curve.at.values()).replace("$", r"\$") for finding in findings]
-    )
+    axes.set_yticks(range(len(findings)), [finding.curve.title.replace("$", r"\$") for finding in findings])
 
 
 def _row(axes: Axes, row: int, finding: Finding) -> None:

@@ -7,7 +7,6 @@ import altair as alt
 import numpy as np
 
 from orchestrator.boundary import Boundary, Finding, levels
-from orchestrator.expansion import short
 from orchestrator.report.charts import CROSS, Chart, chart, crosses, data
 
 POINTS = 121  # of a curve
@@ -34,7 +33,7 @@ def boundary(found: Boundary) -> Chart | None:
 
 
 def _said(finding: Finding, risk: float) -> str:
-    at = "".join(f"{name}={short(value)}: " for name, value in finding.curve.at.items())
+    at = "".join(f"{name} {finding.curve.title}: " for name in finding.curve.choice)
     half = "half" if at else "Half"
     count = f"{finding.exploded} of {len(finding.curve.points)} trials exploded"
     if finding.exploded in (0, len(finding.curve.points)):
@@ -97,12 +96,12 @@ def _curve(finding: Finding) -> list[alt.Chart]:
 
 
 def _map(findings: Sequence[Finding]) -> list[alt.Chart]:
-    """A row for each value of the second parameter, coloured by P(explosion)."""
+    """A row for each choice beside the parameter, coloured by P(explosion)."""
     scale = findings[0].curve.scale
     edges = [scale.value(position) for position in np.linspace(0, 1, CELLS + 1)]
     centres = (np.arange(CELLS) + 0.5) / CELLS
-    names = [short(*finding.curve.at.values()) for finding in findings]
-    (second,) = findings[0].curve.at
+    names = [finding.curve.title for finding in findings]
+    (second,) = findings[0].curve.choice
     cells: list[dict[str, Any]] = []
     thresholds: list[dict[str, Any]] = []
     trials: list[dict[str, Any]] = []

@@ -17,8 +17,8 @@ from orchestrator.trial import Outcome, Params, Proposal, Trial
 class BoundarySampler:
     """Proposes one trial at a time, each with a seed of its own, so that chance is averaged over.
 
-    With a second parameter the next trial goes to the curve of which it tells most. Where there is no seed to vary, a
-    trial that is known is not proposed again.
+    With a second parameter, or rows, the next trial goes to the curve of which it tells most. Where there is no seed to
+    vary, a trial that is known is not proposed again.
     """
 
     learns = True
@@ -103,7 +103,7 @@ class BoundarySampler:
         gains = np.array([self._gains_of(curve) for curve in curves])
         for index in np.argsort(-gains, axis=None, kind="stable"):
             row, candidate = divmod(int(index), len(self._values))
-            yield {**self._curves[curves[row]].at, self._name: self._values[candidate]}
+            yield {**self._curves[curves[row]].choice, self._name: self._values[candidate]}
 
     def _gains_of(self, index: int) -> Array:
         """What a trial at each candidate would tell of a curve; kept until something of that curve changes."""

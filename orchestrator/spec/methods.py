@@ -92,12 +92,13 @@ def _check_search(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
 
 def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
     ranges = [domain for domain in space.domains.values() if isinstance(domain, Range)]
-    rows = space.searched - space.domains.keys()
-    if len(ranges) != 1 or len(space.searched) > 2 or rows:
+    lists = [name for name in space.searched & space.domains.keys() if isinstance(space.domains[name], Choice)]
+    rows = [given for given in (space.zipped, space.configs) if space.differing(given)]
+    if len(ranges) != 1 or len(lists) + len(rows) > 1:
         mistakes.note(
             ("parameters",),
-            "boundary wants one parameter with min and max, and at most one other, with values; "
-            f"here are {len(ranges)} with min and max, {len(space.searched) - len(ranges)} with lists",
+            "boundary wants one parameter with min and max, and at most one other with values, or `zip`, or `configs`; "
+            f"here are {len(ranges)} with min and max, {len(lists) + len(rows)} others",
         )
     if form.seeds:
         mistakes.note(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; take `seeds` out")

@@ -33,14 +33,14 @@ class Space:
     def searched(self) -> frozenset[str]:
         """The parameters that have more than one value to choose from."""
         varied = {name for name, domain in self.domains.items() if not domain.is_constant}
-        return frozenset(varied | self._differing(self.zipped) | self._differing(self.configs))
+        return frozenset(varied | self.differing(self.zipped) | self.differing(self.configs))
 
     @property
     def varying(self) -> frozenset[str]:
         """The parameters that may differ between configurations: a condition lets one have its default as well."""
         return self.searched | self.conditions.wanted.keys()
 
-    def _differing(self, rows: Sequence[Params]) -> set[str]:
+    def differing(self, rows: Sequence[Params]) -> set[str]:
         """The parameters that rows give several values; a row that leaves one out has its default."""
         names = {name for row in rows for name in row}
         whole = [{**self.conditions.defaults, **row} for row in rows]
