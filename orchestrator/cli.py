@@ -61,6 +61,7 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     launch: (
         "sweep launch sweeps/quickstart.yaml",
         "sweep launch sweeps/report/var.yaml --set epochs=3 --workers 2",
+        "sweep launch sweeps/report/*.yaml",
         "sweep launch var.yaml --quiet > result.txt",
     ),
     plan: ("sweep plan sweeps/report/var.yaml", "sweep plan var.yaml --set dataset=digits"),

@@ -232,19 +232,53 @@ def started(folder: Path, *arguments: object) -> subprocess.Popen[str]:
     raise AssertionError(process.stderr.read() if process.stderr else "")
 
 
+def test_several_files_run_one_after_another_and_what_ends_one_does_not_end_the_next(
+    store: str, write: Write, sweep: Sweep
+) -> None:
+    fine = write(TOY + "parameters: {x: {values: [1, 2]}}", "fine.yaml")
+    cannot = write(TOY + "configs: [{mode: raise, x: 13}]", "cannot.yaml")
+    fails = write(TOY + "parameters: {mode: raise}", "fails.yaml")
+    also = write(TOY + "parameters: {x: {values: [3, 4]}}", "also.yaml")
+    done = sweep("launch", cannot, fine, fails, also, fine, "--executor", "inline")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == f"sweep: {cannot}:1: mode=raise x=13: mode raise and x=13 do not go together"
+    assert re.findall(r"sweep (\d) of 4: \S*/(\w+)\.yaml", done.stdout) == [
+        ("1", "cannot"),
+        ("2", "fine"),
+        ("3", "fails"),
+        ("4", "also"),
+    ]
+    assert [*outcomes(store, "fine").values(), *outcomes(store, "also").values()] == ["completed"] * 4
+    assert [*outcomes(store, "fails").values()] == ["failed"]
+    assert done.stdout.count("compare the runs") == 1
+    assert sweep("launch", fine, also).returncode == 0
+    assert sweep("launch", fine, fails, also, "--executor", "inline", "--quiet").returncode == 1
+
+
+def test_mistakes_of_several_files_are_said_before_anything_starts(store: str, write: Write, sweep: Sweep) -> None:
+    good = write(TOY + "parameters: {x: 1}", "good.yaml")
+    bad, worse = write(TOY + "parameters: {y: 1}", "bad.yaml"), write(TOY + "parameters: {z: 1}", "worse.yaml")
+    for call in ("launch", "plan"):
+        done = sweep(call, good, bad, worse)
+        assert done.returncode == 2
+        assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == [str(bad), str(worse)]
+    assert Store(store).sweeps() == []
+
+
 SLOW = TOY + "parameters: {x: {values: [1, 2, 3]}, epochs: 8, pause: 0.4}"
 
 
 def test_ctrl_c_marks_what_ran_and_the_next_launch_goes_on(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
-    path = write(SLOW)
-    process = started(folder, path)
+    path, other = write(SLOW), write(SLOW, "other.yaml")
+    process = started(folder, path, other)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert f"go on with: python -m orchestrator launch {path}" in out
+    assert f"go on with: python -m orchestrator launch {path} {other}" in out
+    assert Store(store).sweeps() == ["toy"]
     runs = children(store, "toy")
     assert {run.data.tags["outcome"] for run in runs} == {"interrupted"}
     assert {run.info.status for run in runs} == {"KILLED"}

@@ -3,16 +3,24 @@
 import shlex
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from orchestrator import paths
 from orchestrator.commands import again
-from orchestrator.commands.options import DataDir, File, Sets, TrackingUri, Workers, use_data
+from orchestrator.commands.lookup import loaded
+from orchestrator.commands.options import DataDir, Files, Sets, TrackingUri, Workers, use_data
 from orchestrator.durations import duration
-from orchestrator.errors import NotYetError
-from orchestrator.terminal.consoles import stdout, warn
+from orchestrator.errors import NotYetError, SweepError
+from orchestrator.terminal.consoles import stdout, tell, warn
+
+if TYPE_CHECKING:
+    from orchestrator.spec import SweepSpec
+    from orchestrator.sweep import Settings
+
+INTERRUPTED = 130
 
 
 class ExecutorName(StrEnum):
@@ -24,7 +32,7 @@ class ExecutorName(StrEnum):
 
 
 def launch(
-    file: File,
+    files: Files,
     workers: Workers = None,
     executor: Annotated[ExecutorName, typer.Option(help="inline: in this process, for pdb.")] = ExecutorName.process,
     sets: Sets = None,
@@ -35,27 +43,47 @@ def launch(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the result.")] = False,
 ) -> None:
-    """Run a sweep to its end, or go on with it; then print the result table.
+    """Run a sweep to its end, or go on with it; then print the result table. Several sweeps run one after another.
 
     Exit status: 0 every trial has its result; 1 a trial failed; 2 bad input; 130 interrupted.
     """
-    from orchestrator.spec import load
-
     if executor is ExecutorName.ray:
         raise NotYetError("--executor ray: not yet; there are process and inline")
-    spec = load(file, sets or [])
+    specs = loaded(files, sets or [])
     use_data(data_dir)
-    console = stdout()
-    for warning in spec.warnings:
-        warn(warning)
 
-    from orchestrator.notification import notifying
     from orchestrator.sweep import Settings
+
+    settings = Settings(paths.tracking_uri(tracking_uri), executor.value, workers, trial_timeout)
+    console, statuses = stdout(), []
+    for number, spec in enumerate(specs, start=1):
+        if len(specs) > 1 and not quiet:
+            tell(console, f"sweep {number} of {len(specs)}: {spec.source.path}")
+        try:
+            statuses.append(_launch(spec, settings, console, quiet))
+        except SweepError as error:  # what ends one sweep need not end the next
+            if len(specs) == 1:
+                raise
+            path = str(spec.source.path)
+            for line in str(error).splitlines():
+                warn(line if line.startswith(path) else f"{path}: {line}")
+            statuses.append(error.exit_status)
+        if statuses[-1] == INTERRUPTED:
+            break
+    if INTERRUPTED in statuses:
+        tell(console, f"interrupted; go on with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}")
+    else:
+        tell(console, f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}")
+    raise typer.Exit(max(statuses))
+
+
+def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bool) -> int:
+    """One sweep, to its table; returns its exit status."""
+    from orchestrator.notification import notifying
     from orchestrator.sweep import launch as run
     from orchestrator.terminal.display import display_for
     from orchestrator.terminal.tables import print_boundary, print_results
 
-    settings = Settings(paths.tracking_uri(tracking_uri), executor.value, workers, trial_timeout)
     display = display_for(spec, console, quiet)
     with notifying(spec, settings.uri, display.course) as end:
         launched = run(spec, settings, display)
@@ -63,12 +91,7 @@ def launch(
         print_results(console, launched.table)
         if launched.boundary:
             print_boundary(console, launched.boundary)
-        if launched.interrupted:
-            hint = f"interrupted; go on with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}"
-        else:
-            hint = f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}"
         if launched.spent is not None and not launched.interrupted:
-            told = f"time_cap is spent: {duration(launched.spent)} of training; set a larger one in {file}"
-            console.print(f"{told} and launch again to go on", soft_wrap=True, markup=False, highlight=False)
-        console.print(hint, soft_wrap=True, markup=False, highlight=False)
-    raise typer.Exit(launched.exit_status)
+            told = f"time_cap is spent: {duration(launched.spent)} of training; set a larger one in {spec.source.path}"
+            tell(console, f"{told} and launch again to go on")
+    return launched.exit_status

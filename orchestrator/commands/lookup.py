@@ -1,6 +1,6 @@
-"""What a FILE or NAME means, and the store that it is looked up in."""
+"""What FILEs and NAMEs mean, and the store that they are looked up in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +8,10 @@ import typer
 
 from orchestrator import paths
 from orchestrator.errors import InputError
+from orchestrator.terminal.consoles import warn
 
 if TYPE_CHECKING:
+    from orchestrator.spec import SweepSpec
     from orchestrator.trackers import Store
 
 
@@ -24,6 +26,29 @@ def store(uri: str) -> "Store":
     from orchestrator.trackers import Store
 
     return Store(uri)
+
+
+def loaded(files: Iterable[Path], sets: Sequence[str]) -> "list[SweepSpec]":
+    """What files ask for, each file once; warnings have been printed.
+
+    Raises:
+        InputError: with the mistakes of all of them.
+    """
+    from orchestrator.spec import load
+
+    specs: list[SweepSpec] = []
+    mistakes: list[str] = []
+    for file in dict.fromkeys(files):
+        try:
+            specs.append(load(file, sets))
+        except InputError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise InputError.of(mistakes)
+    for spec in specs:
+        for warning in spec.warnings:
+            warn(warning)
+    return specs
 
 
 def wanted(sweep: str, names: Sequence[str]) -> str:

@@ -27,7 +27,12 @@ def has_ascii_alone(console: Console) -> bool:
 
 def say(console: Console, message: str) -> None:
     """A line with the time of day, for logs and pipes."""
-    console.print(f"{time.strftime('%H:%M:%S')} {message}", soft_wrap=True, markup=False, highlight=False)
+    tell(console, f"{time.strftime('%H:%M:%S')} {message}")
+
+
+def tell(console: Console, message: str) -> None:
+    """A line that says what to do, or what comes next: whole, whatever the width."""
+    console.print(message, soft_wrap=True, markup=False, highlight=False)
 
 
 def warn(message: str) -> None:

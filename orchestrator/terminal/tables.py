@@ -14,7 +14,7 @@ from orchestrator.ranking import Standing
 from orchestrator.spec import Objective
 from orchestrator.status import Status
 from orchestrator.table import Table
-from orchestrator.terminal.consoles import PIPE_WIDTH, has_ascii_alone
+from orchestrator.terminal.consoles import PIPE_WIDTH, has_ascii_alone, tell
 from orchestrator.terminal.view import STYLES, view
 from orchestrator.trial import Outcome, Params
 
@@ -91,7 +91,7 @@ def print_best(console: Console, objective: Objective, ranked: Sequence[Standing
         lines.append(f"not told apart from it by these seeds: {those}{'; ...' * (len(near) > MOST_NEAR)}")
     lines.append(f"run it again: {command}")
     for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        tell(console, line)
 
 
 def print_front(
@@ -108,7 +108,7 @@ def print_front(
     for standing, command in zip(front, commands, strict=True):
         lines += ["", named(standing.params), *_facts(standing, objectives), f"run it again: {command}"]
     for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        tell(console, line)
 
 
 def _aim(objective: Objective) -> str:
