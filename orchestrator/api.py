@@ -33,7 +33,8 @@ class Sweep:
     def trials(self) -> "DataFrame":
         """A row for each trial, by its label: parameters, outcome, metrics, seconds of training, remark, run_id.
 
-        A metric that has the name of a parameter is called `metrics.NAME`.
+        These are all that the store has of the sweep, also those that its file asks for no more. A metric that has the
+        name of a parameter is called `metrics.NAME`.
         """
         from pandas import DataFrame
 

@@ -110,6 +110,7 @@ class Course:
         self.name, self.objective = name, objective
         self._lock = threading.Lock()
         self._began = time.monotonic()
+        self.has_begun = False
         self._total = 0
         self._outcomes: Counter[Outcome] = Counter()
         self._again: dict[str, Outcome] = {}  # how those ended that will run again, by trial_key
@@ -123,7 +124,7 @@ class Course:
     def begin(self, total: int, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """A launch of so many trials begins; these of them are known, and of some the store has a record."""
         with self._lock:
-            self._total = total
+            self.has_begun, self._total = True, total
             self._forecast = Forecast(history.values())
             known = []
             for trial in trials:

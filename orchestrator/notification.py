@@ -49,10 +49,9 @@ def notifying(spec: SweepSpec, uri: str, course: Course) -> Iterator[End]:
     end, error = End(), None
     try:
         yield end
-    except HeldError:  # it has not begun
-        spec = replace(spec, on_finish=None)
-        raise
     except BaseException as raised:
+        if isinstance(raised, HeldError) and not course.has_begun:
+            spec = replace(spec, on_finish=None)
         if end.exit_status is None:
             end.exit_status = 130 if isinstance(raised, KeyboardInterrupt) else getattr(raised, "exit_status", 1)
             error = str(raised) or None

@@ -115,7 +115,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             status = "KILLED"
             raise
         finally:
-            with suppress(SweepError):  # then the next launch ends what is open
+            with suppress(SweepError, KeyboardInterrupt), interrupt.raising():  # the next launch ends what is open
                 tracker.close(status)
         is_out_of_time = sampler.has_more and not time.allows_more
         return Launched(table, interrupt.requested, conclusion.boundary, time.spent if is_out_of_time else None)

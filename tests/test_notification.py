@@ -148,6 +148,16 @@ def test_a_launch_that_finds_another_one_has_no_end(folder: Path, write: Write) 
     assert not (folder / "told.json").exists()
 
 
+def test_a_launch_whose_sweep_is_taken_by_another_has_an_end(folder: Path, write: Write) -> None:
+    spec = load(write(TOY))
+    course = Course(spec.name, spec.objectives[0])
+    course.begin(2, [], {})
+    with pytest.raises(HeldError), notifying(spec, "", course):
+        raise HeldError("it is running")
+    summary = told(folder)
+    assert (summary["exit_status"], summary["trials"], summary["error"]) == (2, 2, "it is running")
+
+
 def test_a_url_gets_the_summary_after_as_many_attempts_as_it_takes(listen: Callable[..., Listener]) -> None:
     listener = listen(503, 500, 204)
     assert notify(OnFinish(url=listener.url), {"sweep": "toy"}) is None

@@ -342,6 +342,28 @@ def test_a_search_has_its_history_and_what_mattered(store: str, folder: Path, wr
     assert rows((folder / "reports" / "random" / "report.md").read_text(), "Results")[0][4].startswith("**")
 
 
+def test_a_conditional_parameter_is_drawn_with_the_trials_in_which_it_is_varied(
+    store: str, folder: Path, write: Write, sweep: Sweep
+) -> None:
+    text = """
+    method: random
+    run_cap: 16
+    metric: {name: val_ssim, goal: maximize}
+    parameters:
+      architecture: {values: [conv, fc]}
+      var: {min: 0.2, max: 1.0}
+      lr: {min: 1e-4, max: 1e-2, distribution: log_uniform_values, when: {architecture: fc}}
+    """
+    path = write(text, "random.yaml")
+    record(store, path)
+    assert sweep("report", "random").returncode == 0
+    page = (folder / "reports" / "random" / "report.html").read_text()
+    specs = [json.loads(found) for found in re.findall(r'class="spec"[^>]*>(.*?)</script>', page)]
+    (lr,) = (json.dumps(spec) for spec in specs if spec["description"].startswith("val_ssim over lr"))
+    varied = [trial.params["lr"] for trial in expand(load(path)).trials if trial.params["architecture"] == "fc"]
+    assert sorted(float(at) for at in re.findall(r'"at": ([0-9.e-]+)', lr)) == pytest.approx(sorted(varied), rel=1e-4)
+
+
 def test_a_boundary_has_its_curve(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     path = write(
         "trial: toys:cliff\nmethod: boundary\nrun_cap: 12\n"

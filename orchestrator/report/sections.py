@@ -265,7 +265,7 @@ def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
     tried = search_charts.thinned(tried, objective, MOST_TRIED)
     went = search_charts.history(tried, objective)
     mattered = search_charts.importances(importances(spec, records), objective)
-    slices = [search_charts.along(name, _is_log(spec, name), tried, objective) for name in _searched(spec, tried)]
+    slices = [_slice(spec, name, tried) for name in _searched(spec, tried)]
     return [
         Part("How the search went", words, charts=tuple(one for one in (went, mattered) if one)),
         Part("The metric along each parameter", charts=tuple(one for one in slices if one)),
@@ -277,6 +277,8 @@ def _searched(spec: SweepSpec, tried: Sequence[Tried]) -> list[str]:
     return [name for name in dict.fromkeys(names) if len({repr(one.params[name]) for one in tried}) > 1]
 
 
-def _is_log(spec: SweepSpec, name: str) -> bool:
+def _slice(spec: SweepSpec, name: str, tried: Sequence[Tried]) -> Chart | None:
+    """The metric along a parameter, of the trials in which it is varied."""
+    varied = [one for one in tried if spec.conditions.holds(name, one.params)]
     domain = spec.domains.get(name)
-    return isinstance(domain, Range) and domain.log
+    return search_charts.along(name, isinstance(domain, Range) and domain.log, varied, spec.objectives[0])
