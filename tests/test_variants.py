@@ -14,8 +14,11 @@ import variants
 from models.config import TrainConfig
 from models.data import data_root
 from models.data import load as load_data
+from models.train import learn
 from models.vae import build
+from orchestrator.boundary import curves_of
 from orchestrator.expansion import expand
+from orchestrator.search_space import SearchSpace
 from orchestrator.spec import load
 
 EXAMPLES = Path(variants.__file__).parent
@@ -73,9 +76,30 @@ def test_gradients_that_have_vanished_are_clipped_too() -> None:
     assert all(weights.isfinite().all() for weights in training.model.parameters())
 
 
+def test_the_learning_rate_decays_after_every_so_many_epochs() -> None:
+    data = load_data("digits", data_root())
+    config = variants.Config(**DIGITS | {"epochs": 5, "lr": 1e-2}, decay=0.5, decay_every=2)
+    training = variants.VariantTraining(config, None, None, data)
+    rates = []
+    for _ in range(5):
+        learn(training, training.model, data.train[:64], training.begin_epoch())
+        rates.append(training.optimizer.param_groups[0]["lr"])
+        training.end_epoch()
+    assert rates == [1e-2, 1e-2, 5e-3, 5e-3, 2.5e-3]
+
+
 def test_its_sweep_of_starts_asks_for_every_variant_with_every_seed() -> None:
     assert len(expand(load(EXAMPLES / "start.yaml")).trials) == 7 * 6
 
 
 def test_its_boundary_is_one_in_the_learning_rate() -> None:
-    assert load(EXAMPLES / "cliff.yaml").method == "boundary"
+    cliff = load(EXAMPLES / "cliff.yaml")
+    assert cliff.method == "boundary"
+    assert len(curves_of(SearchSpace(cliff))) == 6
+
+
+def test_its_decaying_learning_rates_are_held_against_the_report() -> None:
+    decay = load(EXAMPLES / "decay.yaml")
+    assert len(expand(decay).trials) == 2 * 3
+    assert decay.reference is not None
+    assert len(decay.reference.rows) == 2
