@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -68,7 +69,8 @@ def curves_of(space: SearchSpace) -> list[Curve]:
 
 def index_of(curves: Sequence[Curve], params: Params) -> int:
     """Which of the curves a trial of these parameters lies on."""
-    return next(i for i, curve in enumerate(curves) if curve.at.items() <= params.items())
+    # by their text, since True is 1
+    return next(i for i, curve in enumerate(curves) if all(repr(params[k]) == repr(v) for k, v in curve.at.items()))
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ class Finding:
         beyond = "<" if position < 0 else ">" if position > 1 else ""
         return f"{beyond}{self.curve.scale.value(position):.3g}"
 
-    def metrics(self) -> dict[str, float]:
-        """For MLflow; what lies beyond the range has the value of its end."""
+    def metrics(self, of: str = "") -> dict[str, float]:
+        """For MLflow, with `of` behind their names; what lies beyond the range has the value of its end."""
         estimate = self.estimate
         positions = {
             "threshold": estimate.threshold,
@@ -122,7 +124,6 @@ class Finding:
             "threshold_high": estimate.high,
             "safest": estimate.safest,
         }
-        of = "".join(f"/{name} {NO_NAME.sub('_', self.curve.title)}"[:LONGEST] for name in self.curve.choice)
         return {f"{name}{of}": self.curve.scale.value(at) for name, at in positions.items() if at is not None}
 
 
@@ -153,9 +154,9 @@ class Boundary:
 
     def header(self) -> list[str]:
         """The columns of the table."""
-        second = list(self.findings[0].curve.choice)
+        choice = list(self.findings[0].curve.choice)
         columns = ["breaks", "95% interval", "10% to 90% explode", f"risk below {self.risk:.3g}", "exploded", "trials"]
-        return [*second, *columns]
+        return [*choice, *columns]
 
     def cells(self) -> list[list[str]]:
         """A row for each curve, as text."""
@@ -164,11 +165,18 @@ class Boundary:
     def markdown(self) -> str:
         """The table in Markdown."""
         rows = [self.header(), ["---"] * len(self.header()), *self.cells()]
-        return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+        return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows)
 
     def metrics(self) -> dict[str, float]:
         """Of every curve that has seen a trial, by names that MLflow takes."""
-        return {name: value for one in self.findings if one.curve.points for name, value in one.metrics().items()}
+        told: dict[str, float] = {}
+        taken: Counter[str] = Counter()
+        for one in self.findings:
+            of = "".join(f"/{name} {NO_NAME.sub('_', one.curve.title)}"[:LONGEST] for name in one.curve.choice)
+            taken[of] += 1
+            if one.curve.points:
+                told |= one.metrics(of if taken[of] == 1 else f"{of}:{taken[of]}")
+        return told
 
     def _cells(self, finding: Finding) -> list[str]:
         curve, exploded = finding.curve, finding.exploded
@@ -187,9 +195,12 @@ def levels(positions: Sequence[float]) -> list[int]:
 
 
 def _title(space: SearchSpace, choice: Params) -> str:
-    """A value alone; of a row all that it gives."""
+    """A value alone; of a row what it gives, but for what all rows give alike."""
     given = space.values(choice)
-    return listed(given, given) or "defaults" if choice.keys() & set(ROWS) else "".join(map(short, given.values()))
+    if choice.keys().isdisjoint(ROWS):
+        return "".join(map(short, given.values()))
+    names = [name for name in space.spec.function.parameters if name in given and name in space.spec.varying]
+    return listed(given, names) or "defaults"
 
 
 def _shortened(value: float, gap: float) -> float:

@@ -15,6 +15,7 @@ class SweepError(Exception):
     """The sweep cannot go on; the message says why and what to do."""
 
     exit_status = 1
+    interrupted = False  # whether the launch that it ended was to end anyway
 
 
 class StoreError(SweepError):

@@ -60,7 +60,12 @@ def notifying(spec: SweepSpec, uri: str, course: Course) -> Iterator[End]:
         if spec.on_finish is not None:
             told = summary(course.status(), end.exit_status or 0) | {"error": error}
             told |= {"file": str(spec.source.path.absolute()), "store": redacted(uri)}
-            if problem := notify(spec.on_finish, told):
+            try:
+                problem = notify(spec.on_finish, told)
+            except KeyboardInterrupt:
+                warn("on_finish: was interrupted")
+                raise
+            if problem:
                 warn(f"on_finish: {problem}")
 
 
@@ -99,8 +104,6 @@ def notify(whom: OnFinish, told: Mapping[str, Any]) -> str | None:
     except (_NotToldError, OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return f"{whom.command[0] if whom.command else urlsplit(whom.url).hostname}: {why}"
-    except KeyboardInterrupt:
-        return "was interrupted"
     return None
 
 

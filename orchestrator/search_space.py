@@ -77,7 +77,7 @@ class SearchSpace:
         return values
 
     def whole(self, proposed: Params) -> dict[str, Any]:
-        """The same, and the defaults of what other rows give."""
+        """What trials of a proposal have in common: what it gives, and the defaults of what only other rows give."""
         others = {name for choice in proposed.keys() & self._rows.keys() for row in self._rows[choice] for name in row}
         defaults = self.spec.function.defaults
         return {name: defaults[name] for name in others & defaults.keys()} | self.values(proposed)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,6 @@ from orchestrator.trial import Params
 
 Found = tuple[Any, int, tuple[str, ...], bool]  # config class, version, stack_by, whether it exports
 LONGEST_VALUE = 500  # characters: MLflow cuts what is far longer, and its UI shows no more
-
-
-_ORIGINS: dict[str, str] = {}  # of the modules that sweeps have named, in this process
 
 
 class FunctionError(Exception):
@@ -134,7 +130,6 @@ def find(name: str) -> TrialFunction:
     if not (module_name and function_name.isidentifier()):
         raise FunctionError(f"{name!r} is not of the form package.module:function")
     try:
-        _refuse_namesake(module_name.partition(".")[0])
         found = _read(module_name, function_name) or _import(module_name, function_name)
         config_type, version, stack_by, exports = found
         parameters = _parameters(name, config_type)
@@ -151,17 +146,6 @@ def load(name: str) -> Callable[..., Any]:
     module_name, _, function_name = name.partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module_name), function_name)
     return function
-
-
-def _refuse_namesake(package: str) -> None:
-    """A process can have one module of a name: the sweep files of two folders may each mean one beside them."""
-    found = PathFinder.find_spec(package)
-    if found is None or not found.origin:
-        return
-    before = _ORIGINS.setdefault(package, found.origin)
-    if before != found.origin:
-        files = f"is {before} for another sweep file, and {found.origin} for this one"
-        raise FunctionError(f"the module {package} {files}; call sweep for each of these alone")
 
 
 def _parameters(function: str, config_type: Any) -> dict[str, Parameter]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import trial_function
 from orchestrator.cli import main
 
 TESTS = Path(__file__).parent
@@ -39,12 +38,6 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     Store(f"sqlite:///{path}")
     return path
-
-
-@pytest.fixture(autouse=True)
-def no_module_was_named_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has modules of its own, often of the same name as another test's."""
-    monkeypatch.setattr(trial_function, "_ORIGINS", {})
 
 
 @pytest.fixture

@@ -255,14 +255,30 @@ def test_each_row_of_configs_has_its_own_cliff(spec: Load) -> None:
     rows = spec(cap=60, more=ROWS + "boundary: {{width: 1.6}}\n")
     search = Search(rows).run(outcome_of=cliff)
     findings = found(search.sampler, search, rows)
-    assert [finding.curve.title for finding in findings] == ["defaults", "pause=0.001", "pause=0.002 epochs=5"]
+    assert [finding.curve.title for finding in findings] == ["defaults", "pause=0.001", "epochs=5 pause=0.002"]
     for finding, threshold in zip(findings, (0.1, 0.2, 0.3), strict=True):
         scale = finding.curve.scale
         assert finding.curve.points
         assert scale.value(finding.estimate.low) <= threshold <= scale.value(finding.estimate.high)
     assert (
-        "threshold/configs pause_0.002 epochs_5" in Boundary.of(rows, search.sampler.trials, search.history).metrics()
+        "threshold/configs epochs_5 pause_0.002" in Boundary.of(rows, search.sampler.trials, search.history).metrics()
     )
+
+
+def test_rows_that_differ_in_type_alone_have_curves_and_metrics_of_their_own(spec: Load, folder: Path) -> None:
+    (folder / "kinds.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    x: float = 1.0\n"
+        "    seed: int = 0\n    kind: int | bool | str = 1\n\ndef train(config: Config):\n    return {}\n"
+    )
+    text = SPEC.replace("toys:cliff", "kinds:train")
+    rows = spec(text, cap=40, more="configs: [{{}}, {{kind: true}}, {{kind: 'p|q'}}, {{kind: p_q}}]\n")
+    search = Search(rows).run(outcome_of=lambda trial: BROKEN if trial.params["x"] > 0.1 else FINE)
+    findings = found(search.sampler, search, rows)
+    assert all(len(finding.curve.points) >= 5 for finding in findings)
+    boundary = Boundary.of(rows, search.sampler.trials, search.history)
+    thresholds = [name for name in boundary.metrics() if name.startswith("threshold/")]
+    assert thresholds == [f"threshold/configs {of}" for of in ("defaults", "kind_True", "kind_p_q", "kind_p_q:2")]
+    assert r"kind=p\|q" in boundary.markdown()
 
 
 def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folder: Path) -> None:
@@ -315,6 +331,16 @@ def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folde
 def test_what_has_no_boundary_is_refused(write: Write, text: str, mistake: str) -> None:
     with pytest.raises(InputError, match=mistake):
         load(write("trial: toys:train\nmethod: boundary\n" + text))
+
+
+def test_a_row_without_what_has_no_default_is_refused(folder: Path, write: Write) -> None:
+    (folder / "needy.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    size: int\n    x: float = 1.0\n"
+        "def train(config: Config):\n    return {}\n"
+    )
+    text = SPEC.replace("toys:cliff", "needy:train").format(cap=9) + "configs: [{size: 1}, {}, {size: 2}]"
+    with pytest.raises(InputError, match=r"toy\.yaml:7: configs\[1\]: size has no default and is not given, as it is"):
+        load(write(text))
 
 
 def test_its_key_goes_with_its_method(write: Write) -> None:

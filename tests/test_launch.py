@@ -233,17 +233,17 @@ def started(folder: Path, *arguments: object) -> subprocess.Popen[str]:
 
 
 def test_several_files_run_one_after_another_and_what_ends_one_does_not_end_the_next(
-    store: str, write: Write, sweep: Sweep
+    store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
     fine = write(TOY + "parameters: {x: {values: [1, 2]}}", "fine.yaml")
-    cannot = write(TOY + "configs: [{mode: raise, x: 13}]", "cannot.yaml")
+    missing = write("trial: toys:missing_data\n", "missing.yaml")
     fails = write(TOY + "parameters: {mode: raise}", "fails.yaml")
     also = write(TOY + "parameters: {x: {values: [3, 4]}}", "also.yaml")
-    done = sweep("launch", cannot, fine, fails, also, fine, "--executor", "inline")
+    done = sweep("launch", missing, fine, fails, also, folder / "." / "fine.yaml", "--executor", "inline")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == f"sweep: {cannot}:1: mode=raise x=13: mode raise and x=13 do not go together"
+    assert done.stderr.startswith(f"sweep: {missing}: ")
     assert re.findall(r"sweep (\d) of 4: \S*/(\w+)\.yaml", done.stdout) == [
-        ("1", "cannot"),
+        ("1", "missing"),
         ("2", "fine"),
         ("3", "fails"),
         ("4", "also"),
@@ -255,14 +255,45 @@ def test_several_files_run_one_after_another_and_what_ends_one_does_not_end_the_
     assert sweep("launch", fine, fails, also, "--executor", "inline", "--quiet").returncode == 1
 
 
-def test_mistakes_of_several_files_are_said_before_anything_starts(store: str, write: Write, sweep: Sweep) -> None:
+def test_mistakes_of_several_files_are_said_before_anything_starts(
+    store: str, folder: Path, write: Write, sweep: Sweep
+) -> None:
     good = write(TOY + "parameters: {x: 1}", "good.yaml")
     bad, worse = write(TOY + "parameters: {y: 1}", "bad.yaml"), write(TOY + "parameters: {z: 1}", "worse.yaml")
-    for call in ("launch", "plan"):
-        done = sweep(call, good, bad, worse)
-        assert done.returncode == 2
-        assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == [str(bad), str(worse)]
+    cannot = write(TOY + "configs: [{mode: raise, x: 13}]", "cannot.yaml")
+    same = write(TOY + "name: good", "same.yaml")
+    (folder / "sub").mkdir()
+    far = folder / "sub" / "far.yaml"
+    far.write_text(TOY)
+    for files, said in (
+        ((good, bad, worse), [f"{bad}:3: parameters.y: unknown", f"{worse}:3: parameters.z: unknown"]),
+        ((good, cannot), [f"{cannot}:1: mode=raise x=13: mode raise and x=13 do not go together"]),
+        ((good, same), [f"{same}: has the name good, as {good} has; give one another `name`"]),
+        ((good, far), [f"{far} lies in another folder than {good}; give them in calls of their own"]),
+        ((good, bad, "--set", "size=3"), [f"{good}: --set size=3: unknown", f"{bad}: --set size=3: unknown"]),
+    ):
+        for call in ("launch", "plan"):
+            done = sweep(call, *files)
+            assert done.returncode == 2
+            lines = done.stderr.splitlines()
+            for line, begins in zip(lines, said, strict=call == "launch" and "--set" not in files):
+                assert line.startswith(f"sweep: {begins}")
     assert Store(store).sweeps() == []
+
+
+def test_ctrl_c_before_an_error_starts_none_of_the_other_files(
+    store: str, folder: Path, write: Write, sweep: Sweep
+) -> None:
+    (folder / "stopped.py").write_text(
+        "import os, signal\nfrom toys import Config\n\ndef train(config: Config):\n    yield {'train_loss': 1.0}\n\n"
+        "def prepare(config):\n    os.kill(os.getpid(), signal.SIGINT)\n    raise ValueError('no data')\n\n"
+        "train.prepare = prepare\n"
+    )
+    stopped = write("trial: stopped:train\n", "stopped.yaml")
+    done = sweep("launch", stopped, write(TOY), "--executor", "inline")
+    assert (done.returncode, done.stderr) == (130, f"sweep: {stopped}: no data\n")
+    assert "interrupted; go on with: " in done.stdout
+    assert Store(store).sweeps() == ["stopped"]
 
 
 SLOW = TOY + "parameters: {x: {values: [1, 2, 3]}, epochs: 8, pause: 0.4}"

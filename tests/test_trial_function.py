@@ -31,18 +31,6 @@ def test_a_config_in_a_module_of_its_own_is_found_without_importing_the_function
     assert "heavy" not in sys.modules
 
 
-def test_a_module_of_the_same_name_in_another_folder_is_refused(
-    module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module(HEAD + "def train(config: Config): ...\n")
-    trial_function.find("heavy:train")
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "heavy.py").write_text(HEAD + "def train(config: Config): ...\n")
-    monkeypatch.syspath_prepend(tmp_path / "other")
-    with pytest.raises(FunctionError, match=r"heavy is .*heavy\.py for another .*other/heavy\.py for this one; call"):
-        trial_function.find("heavy:train")
-
-
 def test_the_version_is_read_from_the_source(module) -> None:
     module(HEAD + "def train(config: Config): ...\ntrain.version = 7\n")
     assert trial_function.find("heavy:train").version == 7

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +11,10 @@ from rich.console import Console
 
 from orchestrator import paths
 from orchestrator.commands import again
-from orchestrator.commands.lookup import loaded
+from orchestrator.commands.lookup import lines_of, loaded
 from orchestrator.commands.options import DataDir, Files, Sets, TrackingUri, Workers, use_data
 from orchestrator.durations import duration
-from orchestrator.errors import NotYetError, SweepError
+from orchestrator.errors import InputError, NotYetError, SweepError
 from orchestrator.terminal.consoles import stdout, tell, warn
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ def launch(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the result.")] = False,
 ) -> None:
-    """Run a sweep to its end, or go on with it; then print the result table. Several sweeps run one after another.
+    """Run a sweep to its end, or go on with it; then print the result table. Several files are taken in turn.
 
-    Exit status: 0 every trial has its result; 1 a trial failed; 2 bad input; 130 interrupted.
+    Exit status: 0 every trial has its result; 1 a trial failed; 2 bad input; 130 interrupted. Of several files: the
+    largest.
     """
     if executor is ExecutorName.ray:
         raise NotYetError("--executor ray: not yet; there are process and inline")
@@ -55,26 +57,46 @@ def launch(
     from orchestrator.sweep import Settings
 
     settings = Settings(paths.tracking_uri(tracking_uri), executor.value, workers, trial_timeout)
-    console, statuses = stdout(), []
+    if len(specs) > 1:
+        _check(specs)
+    console, statuses, has_table = stdout(), [], False
     for number, spec in enumerate(specs, start=1):
         if len(specs) > 1 and not quiet:
             tell(console, f"sweep {number} of {len(specs)}: {spec.source.path}")
         try:
             statuses.append(_launch(spec, settings, console, quiet))
+            has_table = True
         except SweepError as error:  # what ends one sweep need not end the next
             if len(specs) == 1:
                 raise
-            path = str(spec.source.path)
-            for line in str(error).splitlines():
-                warn(line if line.startswith(path) else f"{path}: {line}")
-            statuses.append(error.exit_status)
+            for line in lines_of(error, spec.source.path):
+                warn(line)
+            statuses.append(INTERRUPTED if error.interrupted else error.exit_status)
         if statuses[-1] == INTERRUPTED:
             break
     if INTERRUPTED in statuses:
         tell(console, f"interrupted; go on with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}")
-    else:
+    elif has_table:
         tell(console, f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}")
     raise typer.Exit(max(statuses))
+
+
+def _check(specs: "Iterable[SweepSpec]") -> None:
+    """Have invalid combinations of any sweep said now, rather than when others have run for hours.
+
+    Raises:
+        InputError: there are some.
+    """
+    from orchestrator import samplers
+
+    mistakes: list[str] = []
+    for spec in specs:
+        try:
+            samplers.of(spec)
+        except InputError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise InputError.of(mistakes)
 
 
 def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bool) -> int:

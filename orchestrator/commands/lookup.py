@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from orchestrator import paths
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, SweepError
 from orchestrator.terminal.consoles import warn
 
 if TYPE_CHECKING:
@@ -32,23 +32,37 @@ def loaded(files: Iterable[Path], sets: Sequence[str]) -> "list[SweepSpec]":
     """What files ask for, each file once; warnings have been printed.
 
     Raises:
-        InputError: with the mistakes of all of them.
+        InputError: with the mistakes of all of them; or they do not go together.
     """
     from orchestrator.spec import load
 
+    first, *others = files = list({file.resolve(): file for file in files}.values())
+    for other in others:
+        if other.resolve().parent != first.resolve().parent:  # modules beside either may have the same names
+            raise InputError(f"{other} lies in another folder than {first}; give them in calls of their own")
     specs: list[SweepSpec] = []
     mistakes: list[str] = []
-    for file in dict.fromkeys(files):
+    for file in files:
         try:
             specs.append(load(file, sets))
         except InputError as error:
-            mistakes += error.mistakes
+            mistakes += lines_of(error, file) if others else error.mistakes
+    names: dict[str, Path] = {}
+    for spec in specs:
+        path = names.setdefault(spec.name, spec.source.path)
+        if path != spec.source.path:
+            mistakes.append(f"{spec.source.path}: has the name {spec.name}, as {path} has; give one another `name`")
     if mistakes:
         raise InputError.of(mistakes)
     for spec in specs:
         for warning in spec.warnings:
             warn(warning)
     return specs
+
+
+def lines_of(error: SweepError, file: Path) -> list[str]:
+    """The lines of an error, each with the file that it is of."""
+    return [line if line.startswith(str(file)) else f"{file}: {line}" for line in str(error).splitlines()]
 
 
 def wanted(sweep: str, names: Sequence[str]) -> str:

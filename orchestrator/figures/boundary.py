@@ -1,5 +1,6 @@
 """The picture of a boundary: one curve with its trials, or a map of several."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from orchestrator.boundary import LEVELS, Boundary, Finding, levels
 
 POSITIONS = np.linspace(0, 1, 201)
 TALLEST = 60  # inches
+NAME_WIDTH, NAME_LINES = 30, 4  # of a row's name: characters in a line, and lines
 COMPLETED, EXPLODED = "tab:blue", "tab:red"
 
 
 def draw(boundary: Boundary, path: Path) -> None:
     """Draw what a sweep has found, as PNG."""
     findings = boundary.findings
-    height = 4.6 if len(findings) == 1 else min(2.2 + 0.42 * len(findings), TALLEST)
+    lines = max(_wrapped(finding).count("\n") for finding in findings)
+    height = 4.6 if len(findings) == 1 else min(2.2 + (0.42 + 0.16 * lines) * len(findings), TALLEST)
     figure = Figure(figsize=(8.5, height), layout="constrained")
     axes = figure.subplots()
     if len(findings) == 1:
@@ -69,7 +72,11 @@ def _map(axes: Axes, findings: Sequence[Finding]) -> None:
         _row(axes, row, finding)
     (second,) = findings[0].curve.choice
     axes.set(ylabel=second, ylim=(-0.5, len(findings) - 0.5))
-    axes.set_yticks(range(len(findings)), [finding.curve.title.replace("$", r"\$") for finding in findings])
+    axes.set_yticks(range(len(findings)), [_wrapped(finding).replace("$", r"\$") for finding in findings], fontsize=9)
+
+
+def _wrapped(finding: Finding) -> str:
+    return "\n".join(textwrap.wrap(finding.curve.title, NAME_WIDTH, max_lines=NAME_LINES, placeholder=" ..."))
 
 
 def _row(axes: Axes, row: int, finding: Finding) -> None:

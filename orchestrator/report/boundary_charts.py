@@ -12,6 +12,7 @@ from orchestrator.report.charts import CROSS, Chart, chart, crosses, data
 POINTS = 121  # of a curve
 CELLS = 80  # of a row of a map
 ROW = 34  # pixels
+WIDEST = 420  # pixels of a row's name
 
 
 def boundary(found: Boundary) -> Chart | None:
@@ -115,7 +116,7 @@ def _map(findings: Sequence[Finding]) -> list[alt.Chart]:
             at = finding.estimate
             low, middle, high = (scale.value(position) for position in (at.low, at.threshold, at.high))
             thresholds.append({"row": name, "low": low, "value": middle, "high": high, "at": finding.breaks})
-    x, y = _x(findings[0]), alt.Y("row:N", title=second, sort=names)
+    x, y = _x(findings[0]), alt.Y("row:N", title=second, sort=names, axis=alt.Axis(labelLimit=WIDEST, maxExtent=WIDEST))
     colour = alt.Color(
         "p:Q",
         title="P(explosion)",

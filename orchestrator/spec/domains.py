@@ -129,8 +129,6 @@ def domain_of(form: RangeForm, parameter: Parameter) -> Range:
             raise ValueError("there are no two whole numbers between min and max")
     if integer and not exponents and not (float(low).is_integer() and float(high).is_integer()):
         raise ValueError("min and max must be whole numbers here")
-    if integer and not float(form.q or 1).is_integer():
-        raise ValueError(f"q {form.q:g} is no whole number, as this parameter is")
     for bound in (low, high):
         parameter.validate(round(bound) if integer else bound)
     step = (form.q or 1.0) if quantized else (1.0 if integer else None)

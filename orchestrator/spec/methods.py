@@ -100,6 +100,9 @@ def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
             "boundary wants one parameter with min and max, and at most one other with values, or `zip`, or `configs`; "
             f"here are {len(ranges)} with min and max, {len(lists) + len(rows)} others",
         )
+    for i, row in enumerate(space.configs):
+        for name in {name for other in space.configs for name in other} - row.keys() - space.conditions.defaults.keys():
+            mistakes.note(("configs", i), f"{name} has no default and is not given, as it is in another row")
     if form.seeds:
         mistakes.note(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; take `seeds` out")
     if not form.divergence.enabled:
