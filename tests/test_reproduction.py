@@ -19,6 +19,18 @@ def test_the_page_is_what_its_runs_make() -> None:
     assert reproduction.DOCUMENT.read_text() == reproduction.document(reproduction.rows()), "make report renews it"
 
 
+def test_every_run_has_a_file_that_asks_for_it_again() -> None:
+    asked: dict[str, list[dict[str, str]]] = {}
+    for folder, sets in (("sweeps", []), ("sweeps/report", ["precision=bf16"]), ("examples", [])):
+        for path in sorted((ROOT / folder).glob("*.yaml")):
+            spec = load(path, sets)
+            if spec.method == "grid":
+                asked[spec.name] = [{k: str(v) for k, v in trial.params.items()} for trial in expand(spec).trials]
+    for row in reproduction.rows():
+        params = {name: row[name] for name in reproduction.PARAMETERS}
+        assert params in asked[row["sweep"]], params
+
+
 def test_a_row_counts_in_each_table_that_has_its_configuration_whatever_its_seed() -> None:
     whole = {row["seed"]: row for row in reproduction.rows() if row["var"] == "0.25" and row["precision"] == "bf16"}
     rows = [{**row, "ssim": "0.5", "mse": "0.02"} for row in whole.values()]
