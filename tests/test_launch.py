@@ -303,7 +303,7 @@ def test_ctrl_c_marks_what_ran_and_the_next_launch_goes_on(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
     path, other = write(SLOW), write(SLOW, "other.yaml")
-    process = started(folder, path, other)
+    process = started(folder, path, other, "--workers", "3")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -314,7 +314,7 @@ def test_ctrl_c_marks_what_ran_and_the_next_launch_goes_on(
     assert {run.data.tags["outcome"] for run in runs} == {"interrupted"}
     assert {run.info.status for run in runs} == {"KILLED"}
 
-    assert sweep("launch", path, "--set", "pause=0.4").returncode == 0
+    assert sweep("launch", path, "--set", "pause=0.4", "--workers", "3").returncode == 0
     after = children(store, "toy")
     assert {run.data.tags["outcome"] for run in after} == {"completed"}
     assert {run.info.run_id for run in runs} <= {run.info.run_id for run in after}
