@@ -43,9 +43,8 @@ class Mistakes:
         try:
             return kind.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
-            told: dict[
-                Location, list[ErrorDetails]
-            ] = {}  # of one place several, where it may have one of several types
+            # of one place several, where it may have one of several types
+            told: dict[Location, list[ErrorDetails]] = {}
             for problem in error.errors():
                 told.setdefault(_place(problem["loc"], content), []).append(problem)
             for where, problems in told.items():
