@@ -18,12 +18,13 @@ from pathlib import Path
 from measuring import ROOT
 from pydantic import TypeAdapter
 
-from orchestrator import attempt, trial_function
+from orchestrator import trial_function
 from orchestrator.divergence import FARTHEST, NEAREST, DivergenceRule
-from orchestrator.observation import Observation
 from orchestrator.spec import Objective
 from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.trial import Outcome, Params
+from orchestrator.trials.observation import Observation
+from orchestrator.worker import runner
 
 Ranges = Mapping[str, tuple[float, float]]  # each uniform in the logarithm
 OBJECTIVE = Objective("val_ssim", "maximize")
@@ -157,8 +158,8 @@ def train(rate: float, seed: int) -> Observation:
     """Train the VAE, as a worker does, and say what a search would be told."""
     params = trial_function.find(DEFAULT_TRIAL).resolve({**REAL, "lr": rate, "seed": seed})
     with tempfile.TemporaryDirectory() as folder:
-        task = attempt.Task(DEFAULT_TRIAL, params, Path(folder), DivergenceRule(), threads=1)
-        return Observation.of_events([OBJECTIVE], attempt.run(task))
+        task = runner.Task(DEFAULT_TRIAL, params, Path(folder), DivergenceRule(), threads=1)
+        return Observation.of_events([OBJECTIVE], runner.run(task))
 
 
 def prepare(processes: Executor) -> None:

@@ -19,7 +19,8 @@ from cliffs import PROBLEMS, Instance, Problem, Ranges
 from measuring import ROOT, Goal, Table, Topic, number
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 
-from orchestrator import machine, samplers, spec
+from orchestrator import samplers, spec
+from orchestrator.system import machine
 
 DOCUMENT, COMMAND = ROOT / "docs" / "search.md", "make bench-search"
 SEEDS, QUICK_SEEDS = 40, 6

@@ -28,7 +28,7 @@ from measuring import Goal, Spread, Table, Topic, in_turn, number, spread
 
 from models.config import TrainConfig
 from models.train import prepare, train
-from orchestrator import machine
+from orchestrator.system import machine
 
 SIDE = 2048
 MANY_TRIALS = 1000

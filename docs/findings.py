@@ -24,13 +24,13 @@ from models.loss import nll_bound
 from models.vae import build
 from orchestrator import pruners, trial_function
 from orchestrator.events import Finished, Progress
-from orchestrator.expansion import expand
-from orchestrator.record import Record
-from orchestrator.report import theme
-from orchestrator.report.charts import data, thinned
+from orchestrator.reports import theme
+from orchestrator.reports.charts import data, thinned
 from orchestrator.spec import load
 from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.grid import expand
+from orchestrator.trials.record import Record
 
 DOCUMENT = ROOT / "docs" / "findings.md"
 IMAGES = ROOT / "docs" / "images"

@@ -16,17 +16,17 @@ from reproduction_chart import draw
 
 from models.config import TrainConfig
 from orchestrator import trial_function
-from orchestrator.expansion import expand
-from orchestrator.record import Record
-from orchestrator.report import results
-from orchestrator.report.configurations import Configuration, Run, configurations_of, measured
-from orchestrator.report.document import Grid
-from orchestrator.report.page import SIGNS
-from orchestrator.report.verdict import RULE
+from orchestrator.reports import results
+from orchestrator.reports.configurations import Configuration, Run, configurations_of, measured
+from orchestrator.reports.document import ReportTable
+from orchestrator.reports.page import SIGNS
+from orchestrator.reports.verdict import RULE
 from orchestrator.spec import SweepSpec, load
 from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.spec.sweep_spec import ReferenceRow
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.grid import expand
+from orchestrator.trials.record import Record
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "reproduction.md"
@@ -191,7 +191,7 @@ def _config_key(spec: SweepSpec, record: Record) -> str:
     return Trial(spec.function.name, spec.function.version, record.params, "").config_key
 
 
-def _markdown(grid: Grid | None) -> str:
+def _markdown(grid: ReportTable | None) -> str:
     if grid is None:
         return ""
     lines = [grid.header, ["---"] * len(grid.header)]

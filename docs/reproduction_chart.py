@@ -7,8 +7,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from orchestrator.ranking import half_width
-from orchestrator.report.configurations import Configuration
+from orchestrator.comparison.ranking import half_width
+from orchestrator.reports.configurations import Configuration
 from orchestrator.spec.sweep_spec import ReferenceRow
 
 METRICS = {"ssim": "SSIM", "mse": "MSE"}

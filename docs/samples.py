@@ -29,9 +29,9 @@ from models import vae
 from models.data import SPLIT_SEED, data_root, load, pixels
 from models.random import PICTURES, generator
 from models.vae import VAE
-from orchestrator.record import Record
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome
+from orchestrator.trials.record import Record
 
 PICTURE = findings.IMAGES / "samples.png"
 SHOWN = (0.5, 0.25, 0.2, 0.035, 0.009)

@@ -12,7 +12,7 @@ import pandas as pd
 from mlflow.artifacts import download_artifacts
 
 import orchestrator
-from orchestrator import paths
+from orchestrator.system import paths
 
 BLACK, NEARLY = 0.11286, 0.001  # the MSE of black images, of MNIST's validation images
 DEAD = -2.5  # powers of ten that are left of the first gradient

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import paths
 from orchestrator.errors import InputError
 from orchestrator.notification import notifying
 from orchestrator.spec import SweepSpec, load, text_of
 from orchestrator.sweep import Settings
 from orchestrator.sweep import launch as run
+from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout, warn
 from orchestrator.terminal.display import display_for
 from orchestrator.trackers import Store
@@ -60,8 +60,8 @@ class Sweep:
         Raises:
             InputError: it cannot be written there.
         """
-        from orchestrator.report.files import folder_for, write
-        from orchestrator.report.sections import section
+        from orchestrator.reports.files import folder_for, write
+        from orchestrator.reports.sections import section
 
         reader = Store(self.uri)
         shown = section(reader, self._spec(reader), self.name, every=True, is_live=is_live(self.uri, self.name))
@@ -69,7 +69,7 @@ class Sweep:
 
     def _spec(self, reader: Store) -> SweepSpec:
         """The sweep's file as its last launch had it."""
-        return load(Path(reader.asked(self.name).file), text=reader.sweep_file(self.name))
+        return load(Path(reader.last_launch(self.name).file), text=reader.sweep_file(self.name))
 
 
 def launch(

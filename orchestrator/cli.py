@@ -20,7 +20,7 @@ from orchestrator.commands.schema import schema
 from orchestrator.commands.status import status
 from orchestrator.commands.ui import ui
 from orchestrator.errors import InputError, SweepError
-from orchestrator.printable import in_a_line
+from orchestrator.system.printable import in_a_line
 
 app = typer.Typer(
     name="sweep",

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.boundary import Boundary
+from orchestrator.comparison.boundary import Boundary
+from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
-from orchestrator.export import export
-from orchestrator.record import Record
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import BOUNDARY
-from orchestrator.table import Table
-from orchestrator.trackers import Tracker, insist
+from orchestrator.trackers import Tracker, retry
 from orchestrator.trial import Trial
+from orchestrator.trials.record import Record
+from orchestrator.worker.export import export
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Conclusion:
         if self.table.front:
             _draw_front(tracker, self.table)
         heading = f"{self.boundary.markdown()}\n" if self.boundary else ""
-        insist(lambda: tracker.describe(self.table, heading))
+        retry(lambda: tracker.describe(self.table, heading))
 
 
 def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], None]) -> None:
@@ -78,4 +78,4 @@ def _conclude(tracker: Tracker, metrics: Mapping[str, float], name: str, draw: C
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / name
         draw(picture)
-        insist(lambda: tracker.conclude(metrics, picture))
+        retry(lambda: tracker.conclude(metrics, picture))

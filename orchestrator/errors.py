@@ -5,7 +5,7 @@ SweepError                the sweep cannot go on; exit status 1
 │   └── StoreBusyError    it does not answer now, and may later
 └── InputError            arguments, YAML or data are wrong: a line for each mistake; exit status 2
     ├── NotYetError       asked for by name in the contract, not built so far
-    └── HeldError         another launch of the same sweep is running
+    └── AlreadyRunningError         another launch of the same sweep is running
 """
 
 from collections.abc import Iterable
@@ -45,5 +45,5 @@ class NotYetError(InputError):
     """Asked for by name in the contract, not built so far."""
 
 
-class HeldError(InputError):
+class AlreadyRunningError(InputError):
     """Another launch of the same sweep is running."""

@@ -54,7 +54,7 @@ class Sampled:
 
 
 @dataclass(frozen=True)
-class Beat:
+class Heartbeat:
     """A sign of life: the step that a trial has made, and its loss, if that is finite."""
 
     step: int
@@ -95,16 +95,16 @@ class Finished:
 Event = Started | Progress | Sampled | Finished
 AnyEvent = Annotated[Event, Field(discriminator="kind")]
 
-_adapter: TypeAdapter[tuple[int, Event | Beat]] = TypeAdapter(
-    tuple[int, Annotated[Event | Beat, Field(discriminator="kind")]]
+_adapter: TypeAdapter[tuple[int, Event | Heartbeat]] = TypeAdapter(
+    tuple[int, Annotated[Event | Heartbeat, Field(discriminator="kind")]]
 )
 
 
-def encode(row: int, event: Event | Beat) -> bytes:
+def encode(row: int, event: Event | Heartbeat) -> bytes:
     """An event or a beat, and which trial of a worker's it is of, as JSON."""
     return _adapter.dump_json((row, event))
 
 
-def decode(message: bytes) -> tuple[int, Event | Beat]:
+def decode(message: bytes) -> tuple[int, Event | Heartbeat]:
     """What `encode` wrote."""
     return _adapter.validate_json(message)

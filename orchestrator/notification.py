@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from orchestrator.course import Course
-from orchestrator.errors import HeldError
-from orchestrator.paths import redacted
+from orchestrator.errors import AlreadyRunningError
+from orchestrator.progress.live import LiveProgress
+from orchestrator.progress.status import Status
 from orchestrator.spec import OnFinish, SweepSpec
-from orchestrator.status import Status
+from orchestrator.system.paths import redacted
 from orchestrator.terminal.consoles import warn
 from orchestrator.trial import Outcome
 
@@ -44,13 +44,13 @@ class End:
 
 
 @contextmanager
-def notifying(spec: SweepSpec, uri: str, course: Course) -> Iterator[End]:
+def notifying(spec: SweepSpec, uri: str, course: LiveProgress) -> Iterator[End]:
     """For the time of a launch: tells of its end, whatever that is. That this fails is a line on standard error."""
     end, error = End(), None
     try:
         yield end
     except BaseException as raised:
-        if isinstance(raised, HeldError) and not course.has_begun:
+        if isinstance(raised, AlreadyRunningError) and not course.has_begun:
             spec = replace(spec, on_finish=None)
         if end.exit_status is None:
             end.exit_status = 130 if isinstance(raised, KeyboardInterrupt) else getattr(raised, "exit_status", 1)

@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator import paths
-from orchestrator.expansion import expand
-from orchestrator.forecast import Forecast, epochs, kind
-from orchestrator.machine import share
-from orchestrator.record import Record
+from orchestrator.progress.forecast import Forecast, epochs, kind
 from orchestrator.samplers.listed import ListSampler
 from orchestrator.samplers.replicates import ReplicatingSampler
-from orchestrator.search_space import SearchSpace
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import BOUNDARY, LISTED
+from orchestrator.system import paths
+from orchestrator.system.machine import share
 from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.trials.grid import expand
+from orchestrator.trials.record import Record
+from orchestrator.trials.search_space import SearchSpace
 
 
 @dataclass(frozen=True)

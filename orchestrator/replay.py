@@ -7,20 +7,22 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orchestrator import attempt, machine, trial_function
-from orchestrator.account import show
-from orchestrator.attempt import Task
+from orchestrator import trial_function
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
 from orchestrator.events import Finished, Progress
-from orchestrator.record import Record
+from orchestrator.progress.status import LOSSES
 from orchestrator.spec import load
 from orchestrator.stacking import UNSTACKED, Stacking
-from orchestrator.status import LOSSES
+from orchestrator.system import machine
 from orchestrator.terminal.display import ending
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trial_function import FunctionError
+from orchestrator.trials.record import Record
+from orchestrator.worker import runner
+from orchestrator.worker.reporter import show
+from orchestrator.worker.runner import Task
 
 Say = Callable[[str], None]
 
@@ -38,18 +40,18 @@ def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
         InputError: there is no such trial, its function is gone or takes other parameters now, or data are missing.
     """
     record = store.record(run_id)
-    asked = store.asked(record.tags["sweep"])
+    asked = store.last_launch(record.tags["sweep"])
     rule, stacking = _as_launched(store, record, Path(asked.file), say)
     say(f"{record.label} of {record.tags['sweep']}: {record.tags['trial']}, again")
     if stacking.width > 1:
         say("it is recomputed alone: in its stack it was rounded a little otherwise")
     machine.keep_freed_memory()
-    if problem := attempt.prepare(record.tags["trial"], [record.params]):
+    if problem := runner.prepare(record.tags["trial"], [record.params]):
         raise InputError(*problem.splitlines())
     end = Finished(Outcome.INTERRUPTED)
     with tempfile.TemporaryDirectory(prefix="sweep-replay-") as folder:
         task = Task(record.tags["trial"], record.params, Path(folder), rule, record.threads)
-        for event in attempt.run(task, raised=_break_in if debug else show):
+        for event in runner.run(task, raised=_break_in if debug else show):
             if isinstance(event, Progress):
                 say(_told(event, record, [objective.name for objective in asked.objectives]))
             elif isinstance(event, Finished):

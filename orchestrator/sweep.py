@@ -5,31 +5,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from orchestrator import journal, pruners, samplers
-from orchestrator.boundary import Boundary
+from orchestrator import pruners, samplers
+from orchestrator.comparison.boundary import Boundary
+from orchestrator.comparison.table import Table
 from orchestrator.conclusion import Conclusion, keep_model
 from orchestrator.errors import InputError, StoreError, SweepError
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
-from orchestrator.executors.patience import Limits
+from orchestrator.executors.limits import Limits
 from orchestrator.executors.process import ProcessExecutor
-from orchestrator.interrupt import Interrupt
-from orchestrator.machine import share
-from orchestrator.observation import Observation
-from orchestrator.paths import redacted
+from orchestrator.progress.resources import ResourceSampler
+from orchestrator.progress.time_cap import TimeCap
 from orchestrator.pruners import Pruner
-from orchestrator.record import Record
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec, nearest
 from orchestrator.spec.form import BOUNDARY
 from orchestrator.spec.source import Location
-from orchestrator.table import Table
+from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.machine import share
+from orchestrator.system.paths import redacted
 from orchestrator.terminal.display import Display
-from orchestrator.trackers import Recorder, Tracker, insist
-from orchestrator.training_time import TrainingTime
+from orchestrator.trackers import Recorder, Tracker, retry
 from orchestrator.trial import Outcome, Trial
-from orchestrator.vitals import Vitals
+from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import Record
+from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
 MOST_FAILURES_IN_A_ROW = 5
@@ -85,10 +86,10 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
         status = "FAILED"
-        time = TrainingTime(spec.time_cap)
+        time = TimeCap(spec.time_cap)
         try:
             with interrupt.raising():
-                history = insist(lambda: tracker.open(sampler.total))
+                history = retry(lambda: tracker.open(sampler.total))
             recorder = Recorder(tracker, workspace, display.say)
             try:
                 pruner = pruners.of(spec)
@@ -97,7 +98,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
-                records = insist(lambda: tracker.records(spec.name)) if news else history.values()
+                records = retry(lambda: tracker.records(spec.name)) if news else history.values()
                 conclusion = Conclusion.of(spec, sampler.trials, records)
                 conclusion.write(tracker)
                 table = conclusion.table
@@ -105,7 +106,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                     keep_model(tracker, table.best, workspace.log, display.say)
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
-                insist(lambda: tracker.close(status))
+                retry(lambda: tracker.close(status))
         except OSError as error:  # of the work in flight: journals, logs
             place = f"{error.filename}: " if error.filename else ""
             raise SweepError(f"{place}{error.strerror}; {GO_ON}") from error
@@ -154,8 +155,8 @@ class _Launch:
     recorder: Recorder
     workspace: Workspace
     display: Display
-    time: TrainingTime
-    vitals: Vitals = field(default_factory=Vitals)
+    time: TimeCap
+    vitals: ResourceSampler = field(default_factory=ResourceSampler)
 
     def run(self, history: Mapping[str, Record]) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
@@ -167,7 +168,7 @@ class _Launch:
         own = history
         if self.spec.reuse:
             with self.interrupt.raising():
-                reused = insist(lambda: self.tracker.reuse(self.sampler.trials))
+                reused = retry(lambda: self.tracker.reuse(self.sampler.trials))
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
         self._tell_of_what_is_left_out(history)
@@ -202,7 +203,7 @@ class _Launch:
             return
         metric = self.spec.pruned_by.name
         self.display.say(f"reading the {metric} of {len(ended)} trials")
-        curves = insist(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
+        curves = retry(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
         for trial, record in ended:
             if record.outcome is Outcome.COMPLETED and metric not in record.metrics:
                 continue  # an older version of the function did not tell it
@@ -309,7 +310,7 @@ class _Launch:
         stacks = stacking.count(self.sampler.trials) if stacking.width > 1 else self.sampler.total
         if self.settings.executor == "inline":
             return InlineExecutor(
-                function, rule, self.interrupt, share(stacks, 1).threads, stacking, on_beat=self.display.beat
+                function, rule, self.interrupt, share(stacks, 1).threads, stacking, on_heartbeat=self.display.beat
             )
         shares = share(stacks, self.settings.workers)
         return ProcessExecutor(
@@ -323,5 +324,5 @@ class _Launch:
             gpus=shares.gpus,
             log=self.workspace.log,
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),
-            on_beat=self.display.beat,
+            on_heartbeat=self.display.beat,
         )

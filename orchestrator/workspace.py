@@ -13,8 +13,8 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.errors import HeldError, InputError
-from orchestrator.paths import lock_folder, sqlite_path, work_folder
+from orchestrator.errors import AlreadyRunningError, InputError
+from orchestrator.system.paths import lock_folder, sqlite_path, work_folder
 from orchestrator.trial import Params, Proposal, Trial
 from orchestrator.trial_function import TrialFunction
 
@@ -56,7 +56,7 @@ class Workspace:
             since = time.strftime("%Y-%m-%d %H:%M:%S")
             self._holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
         except Timeout as error:
-            raise HeldError(f"this sweep is being run already, {self._told()}") from error
+            raise AlreadyRunningError(f"this sweep is being run already, {self._told()}") from error
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written ({error.strerror})") from error
         return self

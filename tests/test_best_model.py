@@ -120,7 +120,7 @@ def test_a_script_without_a_guard_exports_once(store: str, folder: Path, write: 
 def test_an_export_answers_no_ctrl_c(folder: Path) -> None:
     (folder / "x").write_text("1.0")
     (folder / "script.py").write_text(
-        "import os, signal, threading\nfrom pathlib import Path\nfrom orchestrator.export import export\n"
+        "import os, signal, threading\nfrom pathlib import Path\nfrom orchestrator.worker.export import export\n"
         "signal.signal(signal.SIGINT, lambda *_: None)\nended = threading.Event()\n"
         "def press():\n    while not ended.wait(0.01):\n        os.killpg(0, signal.SIGINT)\n"
         "threading.Thread(target=press).start()\n"

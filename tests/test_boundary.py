@@ -16,13 +16,13 @@ from reading import artifacts, children
 from test_search import Search, record
 
 from orchestrator import samplers
-from orchestrator.boundary import Boundary, Finding
+from orchestrator.comparison.boundary import Boundary, Finding
+from orchestrator.comparison.psychometric import Candidates, Posterior, Scale
 from orchestrator.errors import InputError
-from orchestrator.observation import Observation
 from orchestrator.plan import make
-from orchestrator.psychometric import Candidates, Posterior, Scale
 from orchestrator.spec import SweepSpec, load
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.observation import Observation
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]

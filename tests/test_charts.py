@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator.ranking import Standing, ranking
-from orchestrator.report.charts import Chart, thinned
-from orchestrator.report.front_charts import fronts
-from orchestrator.report.loss_charts import Curve, losses
-from orchestrator.report.search_charts import Tried, history
-from orchestrator.report.tradeoff_charts import Tradeoff, rate_distortion
+from orchestrator.comparison.ranking import Standing, ranking
+from orchestrator.reports.charts import Chart, thinned
+from orchestrator.reports.front_charts import fronts
+from orchestrator.reports.loss_charts import LossCurve, losses
+from orchestrator.reports.search_charts import Tried, history
+from orchestrator.reports.tradeoff_charts import Tradeoff, rate_distortion
 from orchestrator.spec.objective import Objective
 
 
@@ -20,15 +20,15 @@ def rows(chart: Chart | None, *fields: str) -> list[dict[str, Any]]:
     return [row for rows in chart.spec["datasets"].values() for row in rows if set(fields) <= row.keys()]
 
 
-def healthy(run: str, *losses: float) -> Curve:
+def healthy(run: str, *losses: float) -> LossCurve:
     points = list(enumerate(losses, 1))
-    return Curve(run, run, "completed", points, [(epoch, loss + 1) for epoch, loss in points])
+    return LossCurve(run, run, "completed", points, [(epoch, loss + 1) for epoch, loss in points])
 
 
 def test_a_cross_ends_a_run_that_exploded_no_higher_than_half_above_the_others() -> None:
-    low = Curve("low", "low", "loss explosion", [(1, 70.0)], [], (2, 55.0))
-    high = Curve("high", "high", "loss explosion", [(1, 70.0)], [], (2, 1e9))
-    at_once = Curve("at once", "at once", "loss explosion", [], [], (1, None))
+    low = LossCurve("low", "low", "loss explosion", [(1, 70.0)], [], (2, 55.0))
+    high = LossCurve("high", "high", "loss explosion", [(1, 70.0)], [], (2, 1e9))
+    at_once = LossCurve("at once", "at once", "loss explosion", [], [], (1, None))
     chart = losses([healthy("fine", 99.0, 40.0), low, high, at_once])
     crosses = {row["run"]: (row["epoch"], row["loss"], row["finite"]) for row in rows(chart, "finite")}
     assert crosses == {
@@ -63,7 +63,7 @@ def test_losses_that_are_not_all_positive_stand_on_a_linear_axis(low: float) -> 
     assert '"log"' not in json.dumps(chart.spec)
     assert "logarithmic" not in chart.text
     assert losses([]) is None
-    assert losses([Curve("at once", "at once", "loss explosion", [], [], (1, None))]) is None
+    assert losses([LossCurve("at once", "at once", "loss explosion", [], [], (1, None))]) is None
 
 
 def test_long_curves_are_drawn_with_few_points_their_ends_among_them() -> None:

@@ -11,13 +11,13 @@ from reading import children, outcomes
 from test_search import GP_IS_SLOWER, Search, record
 
 from orchestrator.errors import InputError
-from orchestrator.expansion import expand
-from orchestrator.observation import Observation
 from orchestrator.samplers.dashboard import Mirror
 from orchestrator.samplers.importances import importances
 from orchestrator.spec import load
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.grid import expand
+from orchestrator.trials.observation import Observation
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]

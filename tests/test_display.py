@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 from terminals import COLOURS, on_terminal
 
-from orchestrator.course import Course
 from orchestrator.events import Explosion, Finished, Progress, Started
+from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import Objective
 from orchestrator.terminal import display as display_module
 from orchestrator.terminal.display import PlainDisplay
@@ -17,15 +17,15 @@ from orchestrator.trial import Outcome, Trial
 
 PROGRAM = """
 import time
-from orchestrator.course import Course
-from orchestrator.events import Beat, Explosion, Finished, Progress, Started
+from orchestrator.progress.live import LiveProgress
+from orchestrator.events import Heartbeat, Explosion, Finished, Progress, Started
 from orchestrator.spec import Objective
 from orchestrator.terminal.consoles import stdout
 from orchestrator.terminal.display import LiveDisplay
 from orchestrator.trial import Outcome, Trial
 
 trials = [Trial("toys:train", 1, {"x": x, "epochs": 12}, f"x={x} of_a_name_that_is_long") for x in range(3)]
-display = LiveDisplay(Course("toy", Objective("score", "maximize")), stdout())
+display = LiveDisplay(LiveProgress("toy", Objective("score", "maximize")), stdout())
 display.begin(3, trials, {})
 with display.live():
     for trial in trials:
@@ -35,7 +35,7 @@ with display.live():
         for trial in trials:
             metrics = {"train_loss": 100 / epoch, "score": epoch}
             display.show(trial, Progress(epoch, metrics, time.time(), 0.1, epoch * 50))
-            display.beat(trial, Beat(epoch * 50 + 7, 99 / epoch))
+            display.beat(trial, Heartbeat(epoch * 50 + 7, 99 / epoch))
         time.sleep(0.1)
     display.say("said meanwhile")
     display.show(trials[0], Finished(Outcome.EXPLODED, explosion=Explosion("loss became nan", 1, 2, 3.0)))
@@ -92,7 +92,7 @@ def test_elsewhere_there_are_lines_with_the_time(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(display_module, "SECONDS_BETWEEN_SUMMARIES", 0.0)
     console = Console(width=10_000, force_terminal=False, color_system=None)
     one = Trial("toys:train", 1, {"x": 1, "epochs": 4}, "x=1")
-    display = PlainDisplay(Course("toy", Objective("score", "maximize")), console)
+    display = PlainDisplay(LiveProgress("toy", Objective("score", "maximize")), console)
     with console.capture() as captured:
         display.begin(1, [one], {})
         with display.live():

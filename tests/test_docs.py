@@ -20,7 +20,7 @@ def test_links_lead_to_files(page: Path) -> None:
 
 
 def test_the_tree_names_every_module() -> None:
-    tree = (ROOT / "README.md").read_text().split("## The tree")[1].split("```")[1]
+    tree = (ROOT / "docs" / "design.md").read_text().split("## The tree")[1].split("```")[1]
     for path in [*(ROOT / "models").rglob("*.py"), *(ROOT / "orchestrator").rglob("*.py")]:
         if path.name != "__init__.py":
             assert re.search(rf"^ +{re.escape(path.name)} ", tree, re.MULTILINE), path

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from processes import alive, all_gone
 
-from orchestrator import attempt, journal
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
-from orchestrator.events import Beat, Event, Finished, Progress, Started, decode, encode
+from orchestrator.events import Event, Finished, Heartbeat, Progress, Started, decode, encode
 from orchestrator.executors import Executor
 from orchestrator.executors.inline import InlineExecutor
-from orchestrator.executors.patience import Limits
+from orchestrator.executors.limits import Limits
 from orchestrator.executors.process import ProcessExecutor
-from orchestrator.interrupt import Interrupt
 from orchestrator.stacking import Stacking
+from orchestrator.system.interrupt import Interrupt
 from orchestrator.trial import Outcome, Trial
+from orchestrator.worker import journal, runner
 
 Open = Callable[..., Executor]
 
@@ -447,7 +447,7 @@ def test_a_trial_that_is_stopped_before_it_begins_does_nothing_but_end(executor:
 def test_a_trial_that_was_cut_off_can_be_stopped_where_it_was(executor: Executor, folder: Path) -> None:
     cut = trial(epochs=50)
     (folder / cut.trial_key).mkdir()
-    running = attempt.run(attempt.Task(cut.function, cut.params, folder / cut.trial_key, DivergenceRule()))
+    running = runner.run(runner.Task(cut.function, cut.params, folder / cut.trial_key, DivergenceRule()))
     before = [next(running) for _ in range(4)]
     running.close()
     executor.submit(cut, folder / cut.trial_key)
@@ -551,23 +551,28 @@ def test_a_stack_whose_worker_is_killed_ends_as_one_that_was_not_to_the_bit(inte
 
 @pytest.mark.parametrize("kind", ["process", "inline"])
 def test_whoever_looks_on_is_told_of_steps(folder: Path, interrupt: Interrupt, kind: str) -> None:
-    seen: list[tuple[Trial, Beat]] = []
+    seen: list[tuple[Trial, Heartbeat]] = []
     one = Trial("toys:watched", 1, {"x": 1.0}, "watched")
     opened: Executor = InlineExecutor(
-        "toys:watched", DivergenceRule(), interrupt, 1, on_beat=lambda *beat: seen.append(beat)
+        "toys:watched", DivergenceRule(), interrupt, 1, on_heartbeat=lambda *beat: seen.append(beat)
     )
     if kind == "process":
         opened = ProcessExecutor(
-            "toys:watched", DivergenceRule(), interrupt, workers=1, threads=1, on_beat=lambda *beat: seen.append(beat)
+            "toys:watched",
+            DivergenceRule(),
+            interrupt,
+            workers=1,
+            threads=1,
+            on_heartbeat=lambda *beat: seen.append(beat),
         )
     with opened as executor:
         told = drive(executor, [one], folder)["watched"]
     assert final(told).outcome is Outcome.EXPLODED
-    assert seen[0] == (one, Beat(1, 50.0))
+    assert seen[0] == (one, Heartbeat(1, 50.0))
     assert all(a is one for a, _ in seen)
     if kind == "process":  # about once a second
         assert len(seen) < 10
 
 
 def test_a_loss_that_is_none_travels_as_none() -> None:
-    assert decode(encode(3, Beat(7, float("nan")))) == (3, Beat(7, None))
+    assert decode(encode(3, Heartbeat(7, float("nan")))) == (3, Heartbeat(7, None))

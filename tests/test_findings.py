@@ -10,10 +10,10 @@ import samples
 
 from models.loss import nll_bound
 from orchestrator.events import Finished, Progress, Started
-from orchestrator.expansion import expand
 from orchestrator.spec import load
 from orchestrator.trackers import Tracker
 from orchestrator.trial import Outcome
+from orchestrator.trials.grid import expand
 
 HYPERBAND = "{type: hyperband, min_iter: 3}"
 PATIENT = "{type: patient, patience: 5}"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import InputError
-from orchestrator.expansion import expand
-from orchestrator.search_space import SearchSpace
 from orchestrator.spec import load
 from orchestrator.spec.form import LISTED
+from orchestrator.trials.grid import expand
+from orchestrator.trials.search_space import SearchSpace
 
 SHIPPED = [path.read_bytes() for path in sorted((Path(__file__).parent.parent / "sweeps").rglob("*.yaml"))]
 OWN = [

@@ -114,7 +114,7 @@ def test_a_password_in_the_tracking_uri_is_told_nowhere(
         done = sweep(*arguments, "--tracking-uri", uri)
         assert "hunter2" not in done.stdout + done.stderr, arguments
     monkeypatch.setattr(sys, "argv", ["sweep", "launch", "--tracking-uri", uri])
-    from orchestrator.provenance import provenance
+    from orchestrator.system.provenance import provenance
 
     provenance.cache_clear()
     assert "hunter2" not in str(provenance(folder))

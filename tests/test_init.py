@@ -13,7 +13,8 @@ import pytest
 import yaml
 from terminals import on_terminal
 
-from orchestrator import plan, template
+from orchestrator import plan
+from orchestrator.commands import template
 from orchestrator.schema import schema
 from orchestrator.spec import load
 from orchestrator.spec.form import IGNORED, SweepFile

@@ -21,11 +21,11 @@ from test_train import drained
 
 from models.config import TrainConfig
 from models.train import train
-from orchestrator.errors import HeldError
-from orchestrator.expansion import expand
+from orchestrator.comparison.table import Table
+from orchestrator.errors import AlreadyRunningError
 from orchestrator.spec import load
-from orchestrator.table import Table
 from orchestrator.trackers import Store
+from orchestrator.trials.grid import expand
 from orchestrator.workspace import Workspace
 
 Write = Callable[..., Path]
@@ -469,7 +469,7 @@ def test_launches_from_two_folders_into_one_server_meet(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path / "one")
     with Workspace(uri, "var"):
         monkeypatch.chdir(tmp_path / "two")
-        with pytest.raises(HeldError, match=f"by process {os.getpid()} on "), Workspace(uri, "var"):
+        with pytest.raises(AlreadyRunningError, match=f"by process {os.getpid()} on "), Workspace(uri, "var"):
             pass
     with Workspace(uri, "var"):
         pass

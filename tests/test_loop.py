@@ -24,20 +24,21 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_STATE, RESOURCE_DOES_NOT_EXIST
 from tenacity import wait_fixed
 
-from orchestrator import attempt, journal, sweep, trial_function
-from orchestrator.course import Course
+from orchestrator import sweep, trial_function
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
-from orchestrator.executors.patience import Limits
-from orchestrator.expansion import expand
-from orchestrator.interrupt import Interrupt
+from orchestrator.executors.limits import Limits
+from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import SweepSpec, load
+from orchestrator.system.interrupt import Interrupt
 from orchestrator.terminal.display import Display
-from orchestrator.trackers import Recorder, Tracker, album, recorder, store
-from orchestrator.trackers.recorder import Told
+from orchestrator.trackers import Recorder, Tracker, images, recorder, store
+from orchestrator.trackers.recorder import Pending
 from orchestrator.trial import Outcome, Trial
-from orchestrator.watcher import Watcher
+from orchestrator.trials.grid import expand
+from orchestrator.worker import journal, runner
+from orchestrator.worker.monitor import Monitor
 from orchestrator.workspace import Workspace
 
 EPOCHS = 3
@@ -340,12 +341,12 @@ class RecorderInStep(Recorder):
         self._due.set()
         super().close(at_once)
 
-    def _collected(self) -> tuple[Told, bool]:
+    def _collected(self) -> tuple[Pending, bool]:
         self._done.set()
         self._due.wait()
         if self._waited_for_since is None:
             self._due.clear()
-        told: Told = {}
+        told: Pending = {}
         while not self._told.empty():
             if (one := self._told.get()) is None:
                 return told, False
@@ -387,7 +388,7 @@ class UnluckyExecutor:
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         self.history.check_that_it_has_to_run(trial, workdir)
         workdir.mkdir(parents=True, exist_ok=True)
-        self.running.append(Attempt(trial, attempt.Task(trial.function, trial.params, workdir, self.rule)))
+        self.running.append(Attempt(trial, runner.Task(trial.function, trial.params, workdir, self.rule)))
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         begun = self.running.pop(0)
@@ -410,12 +411,12 @@ class Attempt:
     """A trial in a worker, over as many deaths of it as are forgiven."""
 
     trial: Trial
-    task: attempt.Task
+    task: runner.Task
     deaths: int = 0
 
     def __post_init__(self) -> None:
         (self.task.workdir / "bad luck").unlink(missing_ok=True)
-        self.events = attempt.run(self.task)
+        self.events = runner.run(self.task)
 
     def event(self, fate: str, retries: int) -> Event | None:
         """What the worker tells next, or None if it has died and is replaced."""
@@ -450,14 +451,14 @@ class Attempt:
 
     def _dies(self, retries: int) -> Finished | None:
         self.events.close()
-        self.events = attempt.run(self.task)
+        self.events = runner.run(self.task)
         self.deaths += 1
         return Finished(Outcome.FAILED, reason="its worker was killed") if self.deaths > retries else None
 
     def _pruned(self) -> Finished:
         self.events.close()
         end = Finished(Outcome.PRUNED)
-        journal.write(self.task.workdir, end, Watcher(self.task.divergence).memory)
+        journal.write(self.task.workdir, end, Monitor(self.task.divergence).memory)
         return end
 
     def _tear_the_journal(self) -> None:
@@ -469,7 +470,7 @@ class Ends(Display):
     """Counts how often each trial was begun and ended."""
 
     def __init__(self, spec: SweepSpec) -> None:
-        super().__init__(Course(spec.name, spec.objectives[0]))
+        super().__init__(LiveProgress(spec.name, spec.objectives[0]))
         self.begun: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
 
@@ -502,7 +503,7 @@ class History:
         display, limits = Ends(self.spec), Limits(retries=self.spec.retries)
         client = UnluckyClient(self.memory, luck)
         self.monkeypatch.setattr(store, "MlflowClient", lambda **_: client)
-        self.monkeypatch.setattr(album, "get_artifact_repository", lambda *_: client)
+        self.monkeypatch.setattr(images, "get_artifact_repository", lambda *_: client)
         self.monkeypatch.setattr(
             sweep,
             "ProcessExecutor",
@@ -568,7 +569,7 @@ def check_result(trial: Trial, run: Run) -> None:
     assert run.metrics["best_score"] == x * max(SCORES)
     assert run.metrics["best_epoch"] == 2
     epochs = [path.split("+")[2] for path in run.images]
-    assert sorted(epochs) == [str(epoch) for epoch in range(1, EPOCHS + 1) for _ in range(album.FILES_OF_AN_IMAGE)]
+    assert sorted(epochs) == [str(epoch) for epoch in range(1, EPOCHS + 1) for _ in range(images.FILES_OF_AN_IMAGE)]
     assert run.artifacts == {"note.txt"} | (run.artifacts & {"log.txt"})
 
 

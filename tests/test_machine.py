@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import machine
-from orchestrator.machine import Shares, share
+from orchestrator.system import machine
+from orchestrator.system.machine import Shares, share
 
 GIB = 2**30
 
@@ -42,7 +42,7 @@ def test_a_worker_has_the_threads_that_the_environment_asks_for(
 
 
 def test_the_environment_is_read_as_the_launch_begins() -> None:
-    code = "from orchestrator import machine; print(machine.share(1, 1).threads)"
+    code = "from orchestrator.system import machine; print(machine.share(1, 1).threads)"
     environment = {**os.environ, "OMP_NUM_THREADS": "5"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "5\n"

@@ -17,9 +17,9 @@ from processes import all_gone
 from tenacity import wait_none
 
 from orchestrator import notification
-from orchestrator.course import Course
-from orchestrator.errors import HeldError, InputError, StoreError
+from orchestrator.errors import AlreadyRunningError, InputError, StoreError
 from orchestrator.notification import notify, notifying
+from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import OnFinish, load
 
 Write = Callable[..., Path]
@@ -134,7 +134,10 @@ def test_every_end_is_told(
     folder: Path, write: Write, raised: BaseException, status: str, exit_status: int, error: str | None
 ) -> None:
     spec = load(write(TOY))
-    with pytest.raises(type(raised)), notifying(spec, "http://user:secret@host", Course(spec.name, spec.objectives[0])):
+    with (
+        pytest.raises(type(raised)),
+        notifying(spec, "http://user:secret@host", LiveProgress(spec.name, spec.objectives[0])),
+    ):
         raise raised
     summary = told(folder)
     assert (summary["status"], summary["exit_status"], summary["error"]) == (status, exit_status, error)
@@ -143,17 +146,17 @@ def test_every_end_is_told(
 
 def test_a_launch_that_finds_another_one_has_no_end(folder: Path, write: Write) -> None:
     spec = load(write(TOY))
-    with pytest.raises(HeldError), notifying(spec, "", Course(spec.name, spec.objectives[0])):
-        raise HeldError("it is running")
+    with pytest.raises(AlreadyRunningError), notifying(spec, "", LiveProgress(spec.name, spec.objectives[0])):
+        raise AlreadyRunningError("it is running")
     assert not (folder / "told.json").exists()
 
 
 def test_a_launch_whose_sweep_is_taken_by_another_has_an_end(folder: Path, write: Write) -> None:
     spec = load(write(TOY))
-    course = Course(spec.name, spec.objectives[0])
+    course = LiveProgress(spec.name, spec.objectives[0])
     course.begin(2, [], {})
-    with pytest.raises(HeldError), notifying(spec, "", course):
-        raise HeldError("it is running")
+    with pytest.raises(AlreadyRunningError), notifying(spec, "", course):
+        raise AlreadyRunningError("it is running")
     summary = told(folder)
     assert (summary["exit_status"], summary["trials"], summary["error"]) == (2, 2, "it is running")
 

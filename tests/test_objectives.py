@@ -11,15 +11,15 @@ from optuna.trial import TrialState
 from reading import artifacts, children
 from test_search import CLIFF, GP_IS_SLOW, Search, toy
 
+from orchestrator.comparison.ranking import Standing, front, ranking
 from orchestrator.errors import InputError
-from orchestrator.observation import Observation
-from orchestrator.ranking import Standing, front, ranking
 from orchestrator.samplers.dashboard import Mirror
 from orchestrator.samplers.proposals import Proposals
-from orchestrator.search_space import SearchSpace
 from orchestrator.spec import Objective, load
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.observation import Observation
+from orchestrator.trials.search_space import SearchSpace
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from models.data import data_root, load
-from orchestrator.expansion import expand
 from orchestrator.spec import load as load_sweep
+from orchestrator.trials.grid import expand
 
 EXAMPLES = Path(optimal_variance.__file__).parent
 DIGITS: dict[str, Any] = {"dataset": "digits", "batch_size": 256, "lr": 2e-3, "epochs": 2}

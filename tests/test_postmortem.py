@@ -16,10 +16,10 @@ from models.random import shuffled
 from models.readings import MEASURES
 from models.stacked import train_stacked
 from models.train import train
-from orchestrator import attempt
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Explosion, Finished
-from orchestrator.watcher import ExplodedError
+from orchestrator.worker import runner
+from orchestrator.worker.monitor import ExplodedError
 
 QUICKSTART = {"dataset": "digits", "batch_size": 64, "epochs": 20, "var": 0.05, "lr": 0.2}
 SMALL = TrainConfig(dataset="digits", architecture="fc", num_layers=1, latent_dim=4, batch_size=64, epochs=9, lr=2e-3)
@@ -27,7 +27,7 @@ LEFT = ("explosion.json", "explosion.md", "explosion.png")
 
 
 def test_an_explosion_leaves_its_last_steps_a_picture_and_a_paragraph(tmp_path: Path) -> None:
-    *_, end = attempt.run(attempt.Task("models.train:train", QUICKSTART, tmp_path, DivergenceRule()))
+    *_, end = runner.run(runner.Task("models.train:train", QUICKSTART, tmp_path, DivergenceRule()))
     assert isinstance(end, Finished)
     assert end.explosion is not None
     left = {name: tmp_path / "artifacts" / name for name in LEFT}

@@ -16,10 +16,10 @@ from mlflow.entities import Run
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from reading import children, outcomes, steps
 
-from orchestrator import attempt
 from orchestrator.divergence import DivergenceRule
 from orchestrator.trackers import Store
 from orchestrator.trial import Trial
+from orchestrator.worker import runner
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -74,7 +74,7 @@ def test_the_verdict_on_an_epoch_that_a_killed_launch_left_ends_the_trial_there(
     cut = Trial("toys:train", 1, {"x": 5.0, "mode": "fine", "epochs": 4, "seed": 0, "pause": 0.0}, "")
     workdir = folder / "mlruns" / "work" / "toy" / cut.trial_key
     workdir.mkdir(parents=True)
-    running = attempt.run(attempt.Task(cut.function, cut.params, workdir, DivergenceRule()))
+    running = runner.run(runner.Task(cut.function, cut.params, workdir, DivergenceRule()))
     next(running), next(running)
     running.close()
     (workdir / "artifacts" / "note.txt").write_text("from before")

@@ -14,12 +14,12 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from orchestrator import pruners
+from orchestrator.comparison.ranking import ranking, standings
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Explosion, Finished, Progress, Started
-from orchestrator.ranking import ranking, standings
-from orchestrator.record import Record
 from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.record import Record
 
 EPOCHS = 9
 SEEDS = range(6)

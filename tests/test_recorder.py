@@ -20,13 +20,13 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from reading import artifacts, children, outcomes, steps
 
+from orchestrator.comparison.running_table import RunningTable
 from orchestrator.errors import StoreBusyError, StoreError
 from orchestrator.events import Event, Finished, Progress, Sampled, Started
-from orchestrator.record import Record
 from orchestrator.spec import load
-from orchestrator.tally import Tally
-from orchestrator.trackers import Recorder, Tracker, insist, reuse
+from orchestrator.trackers import Recorder, Tracker, retry, reuse
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.record import Record
 from orchestrator.workspace import Workspace
 
 Write = Callable[..., Path]
@@ -400,7 +400,7 @@ def ended(x: float, score: float | None, **how: object) -> tuple[Trial, list[Eve
 def test_the_description_so_far_has_the_best_trials(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.tally.MOST_ROWS", 3)
+    monkeypatch.setattr("orchestrator.comparison.running_table.MOST_ROWS", 3)
     tracker.tally.asked = 9
     tracker.describe_so_far()
     assert description(tracker).startswith("Running: 0 of 9 trials have ended.")
@@ -417,7 +417,7 @@ def test_the_description_so_far_has_the_best_trials(
 
 
 def test_a_table_of_the_best_says_how_many_it_leaves_out(tracker: Tracker) -> None:
-    tally = Tally(tracker.spec, asked=200)
+    tally = RunningTable(tracker.spec, asked=200)
     for i in range(200):
         outcome = Outcome.EXPLODED if i % 2 else Outcome.COMPLETED
         trial, _ = ended(float(i), 1.0)
@@ -500,5 +500,5 @@ def test_a_copy_of_another_sweeps_trial_is_made_once_though_the_store_stops_answ
         copy(*arguments)
 
     monkeypatch.setattr(reuse, "copy", fail_once)
-    assert insist(lambda: second.reuse(trials)).keys() == {trial.trial_key for trial in trials}
+    assert retry(lambda: second.reuse(trials)).keys() == {trial.trial_key for trial in trials}
     assert len(children(tracker.uri, "second")) == 3

@@ -19,11 +19,11 @@ from reading import children
 from test_search import Search, record
 
 from orchestrator import samplers
+from orchestrator.comparison.ranking import Interval
 from orchestrator.errors import InputError
-from orchestrator.observation import Observation
-from orchestrator.ranking import Interval
 from orchestrator.spec import SweepSpec, load
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.observation import Observation
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]

@@ -19,11 +19,11 @@ from PIL import Image
 
 from models import figures
 from orchestrator.events import Event, Explosion, Finished, Progress, Started
-from orchestrator.expansion import expand
-from orchestrator.report import pictures
+from orchestrator.reports import pictures
 from orchestrator.spec import load
 from orchestrator.trackers import Tracker
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.grid import expand
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -290,7 +290,7 @@ def test_trials_of_other_values_stand_under_the_name_and_compare_with_nothing(
 def test_of_more_runs_than_are_drawn_the_best_is_drawn(
     store: str, folder: Path, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.report.sections.MOST_CURVES", 10)
+    monkeypatch.setattr("orchestrator.reports.sections.MOST_CURVES", 10)
     values = [0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25]  # the best is the last
     record(store, write(f"parameters: {{var: {{values: {values}}}}}", "many.yaml"))
     assert sweep("report", "many").returncode == 0

@@ -7,10 +7,10 @@ import pytest
 import reproduction
 
 from orchestrator.events import Finished, Progress, Started
-from orchestrator.expansion import expand
 from orchestrator.spec import load
 from orchestrator.trackers import Tracker
 from orchestrator.trial import Outcome
+from orchestrator.trials.grid import expand
 
 ROOT = Path(__file__).parent.parent
 

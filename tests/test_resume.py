@@ -19,11 +19,11 @@ from models import checkpoint
 from models.config import TrainConfig
 from models.train import train
 from models.training import CHECKPOINT_FILE
-from orchestrator import attempt, journal
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Finished, Progress
 from orchestrator.trial import Outcome, Trial
-from orchestrator.watcher import Watcher
+from orchestrator.worker import journal, runner
+from orchestrator.worker.monitor import Monitor
 
 SMALL = {"dataset": "digits", "architecture": "conv", "num_layers": 2, "batch_size": 64, "epochs": 4, "lr": 2e-3}
 FUNCTION = "models.train:train"
@@ -32,9 +32,9 @@ Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def told(task: attempt.Task) -> tuple[list[dict[str, float]], Finished]:
+def told(task: runner.Task) -> tuple[list[dict[str, float]], Finished]:
     """The metrics that a trial told by epoch, but for its speed, and its end."""
-    *progress, finished = [event for event in attempt.run(task) if isinstance(event, (Progress, Finished))]
+    *progress, finished = [event for event in runner.run(task) if isinstance(event, (Progress, Finished))]
     assert isinstance(finished, Finished)
     curves = [dict(event.metrics) for event in progress if isinstance(event, Progress)]
     for metrics in curves:
@@ -42,9 +42,9 @@ def told(task: attempt.Task) -> tuple[list[dict[str, float]], Finished]:
     return curves, finished
 
 
-def task(workdir: Path, **params: object) -> attempt.Task:
+def task(workdir: Path, **params: object) -> runner.Task:
     workdir.mkdir(exist_ok=True)
-    return attempt.Task(FUNCTION, {**SMALL, **params}, workdir, DivergenceRule())
+    return runner.Task(FUNCTION, {**SMALL, **params}, workdir, DivergenceRule())
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_trial_that_was_cut_off_ends_with_the_same_numbers_to_the_bit(
 ) -> None:
     whole, end = told(task(tmp_path / "whole", architecture=architecture))
     cut = task(tmp_path / "cut", architecture=architecture)
-    running = attempt.run(cut)
+    running = runner.run(cut)
     for _ in range(1 + epochs):
         next(running)
     running.close()
@@ -68,7 +68,7 @@ def test_a_trial_that_was_cut_off_ends_with_the_same_numbers_to_the_bit(
 def test_a_trial_that_is_killed_before_its_checkpoint_tells_the_epoch_again(tmp_path: Path) -> None:
     whole, end = told(task(tmp_path / "whole"))
     cut = task(tmp_path / "cut")
-    running = attempt.run(cut)
+    running = runner.run(cut)
     for _ in range(3):
         next(running)
     after_one = (cut.workdir / CHECKPOINT_FILE).read_bytes()
@@ -119,7 +119,7 @@ def test_a_checkpoint_runs_no_code_when_it_is_loaded(tmp_path: Path) -> None:
 def test_a_resumed_trial_is_watched_as_if_never_cut_off() -> None:
     losses = [1000.0 / step for step in range(1, 61)] + [1e6] * 30
 
-    def alarm(watcher: Watcher, first: int) -> str | None:
+    def alarm(watcher: Monitor, first: int) -> str | None:
         for step in range(first, len(losses) + 1):
             try:
                 watcher.step(step, losses[step - 1], 1.0)
@@ -131,28 +131,28 @@ def test_a_resumed_trial_is_watched_as_if_never_cut_off() -> None:
         return None
 
     memories: list[object] = []
-    whole = alarm(Watcher(DivergenceRule()), 1)
+    whole = alarm(Monitor(DivergenceRule()), 1)
     assert whole is not None
-    assert alarm(Watcher(DivergenceRule(), journal_copies(memories[:7])), 71) == whole  # type: ignore[arg-type]
-    assert alarm(Watcher(DivergenceRule()), 71) != whole
+    assert alarm(Monitor(DivergenceRule(), journal_copies(memories[:7])), 71) == whole  # type: ignore[arg-type]
+    assert alarm(Monitor(DivergenceRule()), 71) != whole
 
 
 def test_a_trial_cut_off_after_its_last_epoch_is_judged_as_if_it_had_not_been(folder: Path) -> None:
-    toy = attempt.Task("toys:train", {"mode": "rise", "epochs": 3}, folder, DivergenceRule())
-    running = attempt.run(toy)
+    toy = runner.Task("toys:train", {"mode": "rise", "epochs": 3}, folder, DivergenceRule())
+    running = runner.run(toy)
     for _ in range(4):
         next(running)
     running.close()
     (folder / "over.py").write_text("from toys import Config\ndef train(config: Config):\n    return {}\n    yield\n")
-    (finished,) = [e for e in attempt.run(replace(toy, function="over:train")) if isinstance(e, Finished)]
+    (finished,) = [e for e in runner.run(replace(toy, function="over:train")) if isinstance(e, Finished)]
     assert finished.outcome is Outcome.EXPLODED
 
 
 def test_a_result_in_the_journal_is_told_without_running_again(folder: Path) -> None:
-    toy = attempt.Task("toys:train", {"x": 2.0}, folder, DivergenceRule())
-    told = list(attempt.run(toy))
+    toy = runner.Task("toys:train", {"x": 2.0}, folder, DivergenceRule())
+    told = list(runner.run(toy))
     (folder / "over.py").write_text("from toys import Config\ndef train(config: Config):\n    raise SystemExit\n")
-    assert list(attempt.run(replace(toy, function="over:train"))) == told
+    assert list(runner.run(replace(toy, function="over:train"))) == told
 
 
 def journal_copies(memories: list[object]) -> list[object]:
@@ -162,13 +162,13 @@ def journal_copies(memories: list[object]) -> list[object]:
 
 
 def test_a_line_that_was_cut_off_is_no_entry_and_does_not_spoil_the_next(folder: Path) -> None:
-    toy = attempt.Task("toys:train", {"x": 2.0, "epochs": 3}, folder, DivergenceRule())
-    running = attempt.run(toy)
+    toy = runner.Task("toys:train", {"x": 2.0, "epochs": 3}, folder, DivergenceRule())
+    running = runner.run(toy)
     next(running), next(running)
     running.close()
     path = folder / journal.JOURNAL_FILE
     path.write_bytes(path.read_bytes() + path.read_bytes()[:40])
-    list(attempt.run(toy))
+    list(runner.run(toy))
     assert [entry.event.kind for entry in journal.read(folder)] == ["started", *["progress"] * 3, "finished"]
     assert all(line.endswith(b"}") for line in path.read_bytes().splitlines())
 
@@ -183,7 +183,7 @@ def test_what_was_finished_but_not_recorded_is_recorded_and_not_run_again(
     trial = Trial("toys:train", 1, {"x": 2.0, "mode": "fine", "epochs": 3, "seed": 0, "pause": 0.0}, "")
     workdir = folder / "mlruns" / "work" / "toy" / trial.trial_key
     workdir.mkdir(parents=True)
-    list(attempt.run(attempt.Task(trial.function, trial.params, workdir, DivergenceRule())))
+    list(runner.run(runner.Task(trial.function, trial.params, workdir, DivergenceRule())))
     (folder / "toys.py").write_text((folder / "toys.py").read_text().replace('print(f"training', 'raise SystemExit(f"'))
     done = sweep("launch", path)
     assert done.returncode == 0, done.stdout

@@ -9,16 +9,16 @@ import pytest
 
 from orchestrator import samplers
 from orchestrator.errors import InputError
-from orchestrator.observation import Observation
-from orchestrator.record import MARGIN, PROPOSALS, Record
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.dashboard import study
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.samplers.search import REPEATS, Configuration
-from orchestrator.search_space import SearchSpace
 from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.spec.form import Goal
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import MARGIN, PROPOSALS, Record
+from orchestrator.trials.search_space import SearchSpace
 
 GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
 GP_IS_SLOWER = pytest.param("gp", marks=pytest.mark.long)

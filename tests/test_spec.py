@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import InputError
-from orchestrator.expansion import expand
 from orchestrator.spec import SweepSpec, load, text_of
 from orchestrator.spec.source import scalar
 from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome
+from orchestrator.trials.grid import expand
 
 
 def loaded(tmp_path: Path, text: str, *overrides: str) -> SweepSpec:

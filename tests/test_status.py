@@ -15,12 +15,12 @@ from rich.console import Console
 from terminals import on_terminal
 
 from orchestrator.events import Finished, Progress, Started
-from orchestrator.expansion import expand
+from orchestrator.progress.status import Status
 from orchestrator.spec import load
-from orchestrator.status import Status
 from orchestrator.terminal.tables import print_status
 from orchestrator.trackers import Follower, Store, Tracker
 from orchestrator.trial import Outcome
+from orchestrator.trials.grid import expand
 from orchestrator.workspace import Workspace, is_live
 
 Write = Callable[..., Path]
@@ -28,7 +28,7 @@ Sweep = Callable[..., subprocess.CompletedProcess[str]]
 WATCH = """
 import sys
 from orchestrator.errors import StoreBusyError
-from orchestrator.status import Running, Status
+from orchestrator.progress.status import Running, Status
 from orchestrator.terminal import watch
 from orchestrator.terminal.consoles import stdout
 from orchestrator.trial import Outcome

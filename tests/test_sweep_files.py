@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from orchestrator import plan
-from orchestrator.expansion import expand
 from orchestrator.schema import schema
 from orchestrator.spec import load
+from orchestrator.trials.grid import expand
 
 NOWHERE = "sqlite:////nowhere/mlflow.db"
 SWEEPS = Path(__file__).parent.parent / "sweeps"

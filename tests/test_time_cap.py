@@ -13,11 +13,12 @@ import pytest
 from mlflow.entities import Run
 from reading import children, outcomes
 
-from orchestrator import durations, training_time
 from orchestrator.errors import InputError
 from orchestrator.events import Finished, Progress, Started
+from orchestrator.progress import time_cap
+from orchestrator.progress.time_cap import TimeCap
 from orchestrator.spec import load
-from orchestrator.training_time import TrainingTime
+from orchestrator.system import durations
 from orchestrator.trial import Outcome, Trial
 
 Write = Callable[..., Path]
@@ -53,8 +54,8 @@ def test_what_is_no_duration_is_refused(write: Write, written: str) -> None:
 
 def test_what_runs_counts_as_it_goes_and_what_has_ended_as_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 100.0
-    monkeypatch.setattr(training_time.time, "monotonic", lambda: clock)
-    budget = TrainingTime(cap=60)
+    monkeypatch.setattr(time_cap.time, "monotonic", lambda: clock)
+    budget = TimeCap(cap=60)
     one, other = Trial("f", 1, {"x": 1}, "one"), Trial("f", 1, {"x": 2}, "other")
     budget.take(one, Started(1, 1))
     budget.take(other, Started(2, 1))
@@ -72,7 +73,7 @@ def test_what_runs_counts_as_it_goes_and_what_has_ended_as_it_was_told(monkeypat
 
 
 def test_a_sweep_without_a_cap_goes_on() -> None:
-    assert TrainingTime(cap=None, ended=1e9).allows_more
+    assert TimeCap(cap=None, ended=1e9).allows_more
 
 
 def test_no_trial_starts_once_the_time_is_spent_and_a_larger_cap_goes_on(

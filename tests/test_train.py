@@ -11,11 +11,11 @@ from models.data import Dataset, data_root, load
 from models.evaluation import finish
 from models.train import prepare, train
 from models.vae import build
-from orchestrator import attempt
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Finished
 from orchestrator.trial import Outcome
-from orchestrator.watcher import ExplodedError, Watcher
+from orchestrator.worker import runner
+from orchestrator.worker.monitor import ExplodedError, Monitor
 
 SMALL = {"dataset": "digits", "architecture": "fc", "num_layers": 1, "batch_size": 64, "epochs": 2, "lr": 2e-3}
 BY_EPOCH = {
@@ -166,7 +166,7 @@ def test_a_training_that_is_stopped_leaves_its_curve(tmp_path: Path) -> None:
 
 
 def test_a_high_learning_rate_explodes_within_its_first_epoch() -> None:
-    watcher = Watcher(DivergenceRule())
+    watcher = Monitor(DivergenceRule())
     config = TrainConfig(**{**SMALL, "architecture": "conv", "num_layers": 3, "lr": 0.2, "var": 0.05})
     with pytest.raises(ExplodedError):
         next(train(config, None, watcher.step))
@@ -236,7 +236,7 @@ def test_twenty_healthy_runs_raise_no_alarm(tmp_path: Path) -> None:
     assert len(HEALTHY) == 20
     for settings in HEALTHY:
         params = {"dataset": "digits", "epochs": 5, **settings}
-        finished = list(attempt.run(attempt.Task("models.train:train", params, tmp_path, DivergenceRule())))[-1]
+        finished = list(runner.run(runner.Task("models.train:train", params, tmp_path, DivergenceRule())))[-1]
         assert isinstance(finished, Finished)
         assert finished.outcome is Outcome.COMPLETED, (settings, finished)
 
@@ -245,7 +245,7 @@ def test_twenty_healthy_runs_raise_no_alarm(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lr", [0.1, 0.2, 0.5, 1.0])
 @pytest.mark.parametrize("architecture", ["conv", "attention", "fc"])
 def test_explosions_of_real_training_are_seen(architecture: str, lr: float) -> None:
-    watcher = Watcher(DivergenceRule())
+    watcher = Monitor(DivergenceRule())
     config = TrainConfig(dataset="digits", architecture=architecture, lr=lr, var=0.05, batch_size=64, epochs=8)
     with pytest.raises(ExplodedError):
         drained(train(config, None, watcher.step))

@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
+from orchestrator.comparison.table import Table
 from orchestrator.spec import SweepSpec, load
-from orchestrator.table import Table
 from orchestrator.trackers import Store, Tracker
 from orchestrator.trackers.view import LONGEST, TAG, address, view_of
 

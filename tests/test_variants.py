@@ -16,10 +16,10 @@ from models.data import data_root
 from models.data import load as load_data
 from models.train import learn
 from models.vae import build
-from orchestrator.boundary import curves_of
-from orchestrator.expansion import expand
-from orchestrator.search_space import SearchSpace
+from orchestrator.comparison.boundary import curves_of
 from orchestrator.spec import load
+from orchestrator.trials.grid import expand
+from orchestrator.trials.search_space import SearchSpace
 
 EXAMPLES = Path(variants.__file__).parent
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.ranking import half_width, wilson
-from orchestrator.report.verdict import RULE, Ours, Verdict, of_figure, of_outcome
+from orchestrator.comparison.ranking import half_width, wilson
+from orchestrator.reports.verdict import RULE, Ours, Verdict, of_figure, of_outcome
 from orchestrator.trial import Outcome
 
 REPRODUCED, DIFFERS, NOT_COMPARABLE = Verdict.REPRODUCED, Verdict.DIFFERS, Verdict.NOT_COMPARABLE

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from orchestrator.losses import MOST, Losses
+from orchestrator.progress.downsample import MOST, Downsampled
+from orchestrator.progress.status import Best, Running, Status
 from orchestrator.spec import Objective
-from orchestrator.status import Best, Running, Status
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.terminal.view import view
 from orchestrator.trial import Outcome
@@ -89,7 +89,7 @@ def test_a_curve_of_more_values_than_columns_keeps_its_shape() -> None:
 
 
 def test_losses_are_kept_in_bounded_memory_and_in_their_order() -> None:
-    losses = Losses()
+    losses = Downsampled()
     for i in range(100_000):
         losses.add(-float(i))
         losses.add(float("nan"))

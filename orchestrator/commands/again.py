@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from orchestrator import paths
+from orchestrator.system import paths
 
 
 def command() -> str:

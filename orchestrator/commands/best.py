@@ -5,11 +5,11 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator import paths
 from orchestrator.commands import again
 from orchestrator.commands.lookup import store, wanted
-from orchestrator.commands.options import Sweep, TrackingUri
+from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
+from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
 
 if TYPE_CHECKING:
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 def best(
-    sweep: Sweep,
+    sweep: SweepArgument,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Show a sweep's best configuration, with its interval over seeds, and the command that runs it again.
 
     Of several metrics, show their Pareto front.
     """
-    from orchestrator.expansion import label, varying
-    from orchestrator.ranking import front, ranking, standings
-    from orchestrator.search_space import overrides
+    from orchestrator.comparison.ranking import front, ranking, standings
     from orchestrator.spec import load
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
+    from orchestrator.trials.labels import label, varying
+    from orchestrator.trials.search_space import overrides
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
     name = wanted(sweep, reader.sweeps())
-    asked = reader.asked(name)
+    asked = reader.last_launch(name)
     file = os.path.relpath(asked.file)
     spec = load(Path(file))
     records = [record for record in reader.records(name) if spec.function.takes(record.params)]

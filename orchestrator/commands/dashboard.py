@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from orchestrator import paths
 from orchestrator.commands.lookup import is_file, store, wanted
-from orchestrator.commands.options import Sweep, TrackingUri
+from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
+from orchestrator.system import paths
 
 
 def dashboard(
-    sweep: Sweep,
+    sweep: SweepArgument,
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8080,
 ) -> None:
@@ -22,7 +22,7 @@ def dashboard(
 
     reader = store(paths.tracking_uri(tracking_uri))
     name = wanted(sweep, reader.sweeps())
-    spec = load(Path(sweep) if is_file(sweep) else Path(reader.asked(name).file))
+    spec = load(Path(sweep) if is_file(sweep) else Path(reader.last_launch(name).file))
     typer.echo(f"optuna-dashboard: http://127.0.0.1:{port} (Ctrl-C ends it)")
     try:
         serve(spec, lambda: reader.records(name), port)

@@ -10,7 +10,7 @@ from orchestrator.errors import InputError
 
 
 def _shipped(incomplete: str) -> list[str]:
-    from orchestrator.template import shipped
+    from orchestrator.commands.template import shipped
 
     return [name for name in shipped() if name.startswith(incomplete)]
 
@@ -25,11 +25,11 @@ def init(
     """Write a sweep file to start from, in which comments explain all keys: ask what is to vary, or copy one."""
     from orchestrator import trial_function
     from orchestrator.commands.questions import ask
-    from orchestrator.expansion import expand
+    from orchestrator.commands.template import SCHEMA_FILE, composed, copied
     from orchestrator.schema import text as schema_text
     from orchestrator.spec import load
     from orchestrator.spec.form import DEFAULT_TRIAL, LISTED
-    from orchestrator.template import SCHEMA_FILE, composed, copied
+    from orchestrator.trials.grid import expand
 
     path = file or Path(f"{Path(source).stem if source else 'sweep'}.yaml")
     if path.exists():

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from orchestrator import paths
 from orchestrator.commands import again
 from orchestrator.commands.lookup import lines_of, loaded
-from orchestrator.commands.options import DataDir, Files, Sets, TrackingUri, Workers, use_data
-from orchestrator.durations import duration
+from orchestrator.commands.options import DataDir, FilesArgument, Sets, TrackingUri, Workers, use_data
 from orchestrator.errors import InputError, NotYetError, SweepError
+from orchestrator.system import paths
+from orchestrator.system.durations import duration
 from orchestrator.terminal.consoles import stdout, tell, warn
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ExecutorName(StrEnum):
 
 
 def launch(
-    files: Files,
+    files: FilesArgument,
     workers: Workers = None,
     executor: Annotated[ExecutorName, typer.Option(help="inline: in this process, for pdb.")] = ExecutorName.process,
     sets: Sets = None,

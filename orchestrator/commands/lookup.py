@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator import paths
 from orchestrator.errors import InputError, SweepError
+from orchestrator.system import paths
 from orchestrator.terminal.consoles import warn
 
 if TYPE_CHECKING:

@@ -9,11 +9,13 @@ import typer
 from orchestrator.commands.lookup import known
 from orchestrator.errors import InputError
 
-Sweep = Annotated[
+SweepArgument = Annotated[
     str,
     typer.Argument(metavar="FILE or NAME", help="A sweep's YAML file, or its name in the store.", autocompletion=known),
 ]
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="A sweep's YAML file; several are taken in turn.")]
+FilesArgument = Annotated[
+    list[Path], typer.Argument(metavar="FILE", help="A sweep's YAML file; several are taken in turn.")
+]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter to a constant.")]
 DataDir = Annotated[
     Path | None, typer.Option(envvar="SWEEP_DATA_DIR", help="Where data lie, or are downloaded to. Default: ./data.")

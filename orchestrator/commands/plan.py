@@ -1,13 +1,13 @@
 """`sweep plan`."""
 
-from orchestrator import paths
 from orchestrator.commands.lookup import loaded
-from orchestrator.commands.options import Files, Sets, TrackingUri, Workers
+from orchestrator.commands.options import FilesArgument, Sets, TrackingUri, Workers
 from orchestrator.errors import InputError
+from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
 
 
-def plan(files: Files, workers: Workers = None, sets: Sets = None, tracking_uri: TrackingUri = None) -> None:
+def plan(files: FilesArgument, workers: Workers = None, sets: Sets = None, tracking_uri: TrackingUri = None) -> None:
     """Show what a launch would run, what is done, what cannot be, and the time it may take. Writes nothing."""
     from orchestrator.plan import make
     from orchestrator.terminal.tables import print_plan

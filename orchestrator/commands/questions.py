@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 import typer
 
+from orchestrator.commands.template import Parameters, explained
 from orchestrator.spec import nearest
 from orchestrator.spec.domains import domain_of
 from orchestrator.spec.form import BOUNDARY, RangeForm
 from orchestrator.spec.source import scalar
-from orchestrator.template import Parameters, explained
 from orchestrator.trial_function import Parameter
 
 AROUND = (2.0, 1.0, 0.5)  # times the default: the values that are suggested

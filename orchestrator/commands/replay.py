@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from orchestrator import paths
 from orchestrator.commands.lookup import store
 from orchestrator.commands.options import DataDir, TrackingUri, use_data
+from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
 from orchestrator.trial import Outcome
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator import paths
 from orchestrator.commands.lookup import is_file, known, name_of, store, wanted
 from orchestrator.commands.options import TrackingUri
+from orchestrator.system import paths
 
 if TYPE_CHECKING:
     from orchestrator.spec import SweepSpec
@@ -31,8 +31,8 @@ def report(
     if all(is_file(sweep) and name_of(sweep) not in names for sweep in asked):
         wanted(sweeps[0], names)
 
-    from orchestrator.report.files import folder_for, write
-    from orchestrator.report.sections import section
+    from orchestrator.reports.files import folder_for, write
+    from orchestrator.reports.sections import section
     from orchestrator.workspace import is_live
 
     sections = [
@@ -53,4 +53,4 @@ def _reported(reader: "Store", sweep: str, names: Sequence[str]) -> tuple[str, "
         spec = load(Path(sweep))
         return spec.name, spec
     name = wanted(sweep, names)
-    return name, load(Path(reader.asked(name).file), text=reader.sweep_file(name))
+    return name, load(Path(reader.last_launch(name).file), text=reader.sweep_file(name))

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator import paths
 from orchestrator.commands.lookup import known, store, wanted
 from orchestrator.commands.options import TrackingUri
+from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
 
 if TYPE_CHECKING:
-    from orchestrator.status import Status
+    from orchestrator.progress.status import Status
 
 
 def status(

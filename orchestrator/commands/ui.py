@@ -1,12 +1,18 @@
 """`sweep ui`."""
 
+import os
+import signal
+import subprocess
+import sys
 from typing import Annotated
 
 import typer
 
-from orchestrator import paths
 from orchestrator.commands.options import TrackingUri
 from orchestrator.errors import InputError
+from orchestrator.system import paths
+
+MOST_LINKS = 10
 
 
 def ui(
@@ -17,6 +23,25 @@ def ui(
     uri = paths.tracking_uri(tracking_uri)
     if not paths.exists(uri):
         raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
-    from orchestrator.ui import serve
+    raise typer.Exit(_serve(uri, port))
 
-    raise typer.Exit(serve(uri, port, typer.echo))
+
+def _serve(uri: str, port: int) -> int:
+    """Serve until it is ended; returns the server's exit status."""
+    from orchestrator.trackers import Store
+    from orchestrator.trackers.view import charts
+
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    here = f"http://127.0.0.1:{port}"
+    typer.echo(f"MLflow UI: {here} (Ctrl-C ends it)")
+    # which would else end this process alone, and leave the server behind
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    server = subprocess.Popen(command, env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"})
+    try:
+        for name, address in Store(uri).addresses(MOST_LINKS):
+            typer.echo(f"  {name}: {here}{address}")
+            typer.echo(f"    as curves and pictures: {here}{charts(address)}")
+        return server.wait()
+    finally:
+        server.terminate()

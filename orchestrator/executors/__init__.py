@@ -5,10 +5,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from orchestrator.events import Beat, Event
+from orchestrator.events import Event, Heartbeat
 from orchestrator.trial import Params, Trial
 
-OnBeat = Callable[[Trial, Beat], None]  # is told which step a trial makes: about once a second, or more often
+OnHeartbeat = Callable[[Trial, Heartbeat], None]  # is told which step a trial makes: about once a second, or more often
 
 
 class Executor(Protocol):

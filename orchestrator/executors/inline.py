@@ -8,14 +8,15 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from orchestrator import attempt, machine
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
-from orchestrator.events import Beat, Event, Finished
-from orchestrator.executors import OnBeat
-from orchestrator.interrupt import Interrupt
+from orchestrator.events import Event, Finished, Heartbeat
+from orchestrator.executors import OnHeartbeat
 from orchestrator.stacking import UNSTACKED, Stacking
+from orchestrator.system import machine
+from orchestrator.system.interrupt import Interrupt
 from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.worker import runner
 
 
 class InlineExecutor:
@@ -28,14 +29,14 @@ class InlineExecutor:
         interrupt: Interrupt,
         threads: int,
         stacking: Stacking = UNSTACKED,
-        on_beat: OnBeat = lambda *_: None,
+        on_heartbeat: OnHeartbeat = lambda *_: None,
     ) -> None:
         self.function = function
         self.divergence = divergence
         self.interrupt = interrupt
         self.threads = threads
         self.stacking = stacking
-        self.on_beat = on_beat
+        self.on_heartbeat = on_heartbeat
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
         self._stops: dict[int, str] = {}
 
@@ -61,7 +62,7 @@ class InlineExecutor:
     def prepare(self, configs: Sequence[Params]) -> None:
         try:
             with self.interrupt.raising():
-                problem = attempt.prepare(self.function, configs)
+                problem = runner.prepare(self.function, configs)
         except KeyboardInterrupt:
             return
         if problem:
@@ -69,15 +70,13 @@ class InlineExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        task = attempt.Task(
-            trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place
-        )
+        task = runner.Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place)
         self._stops = {}
 
         def beat(_: int, step: int, loss: float) -> None:
-            self.on_beat(trial, Beat(step, loss if math.isfinite(loss) else None))
+            self.on_heartbeat(trial, Heartbeat(step, loss if math.isfinite(loss) else None))
 
-        self._running = (trial, attempt.run(task, self.stacking.width, beat, self._stops))
+        self._running = (trial, runner.run(task, self.stacking.width, beat, self._stops))
 
     def stop(self, trial: Trial, reason: str) -> None:
         self._stops[0] = reason

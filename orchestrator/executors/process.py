@@ -17,18 +17,19 @@ from types import TracebackType
 
 from pydantic import ValidationError
 
-from orchestrator import events, worker
-from orchestrator.attempt import Task
+from orchestrator import events
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
-from orchestrator.events import Beat, Event, Finished, Progress, Started
-from orchestrator.executors import OnBeat
-from orchestrator.executors.patience import Limits, Run
-from orchestrator.interrupt import Interrupt
-from orchestrator.paths import LOG_FILE
-from orchestrator.spawning import start
+from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
+from orchestrator.executors import OnHeartbeat
+from orchestrator.executors.limits import ActiveTrial, Limits
 from orchestrator.stacking import UNSTACKED, Stacking
+from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.worker import serve
+from orchestrator.worker.runner import Task
+from orchestrator.worker.spawn import start
 
 CLOSING_SECONDS = 5
 SECONDS_LATE = 1.0
@@ -41,12 +42,12 @@ class Worker:
 
     process: SpawnProcess
     connection: Connection
-    runs: dict[int, Run] = field(default_factory=dict)
+    runs: dict[int, ActiveTrial] = field(default_factory=dict)
     lost: bool = False  # its end of the pipe is closed, so it is dead or dying
 
-    def send(self, message: worker.Message) -> None:
+    def send(self, message: serve.Message) -> None:
         with suppress(OSError):  # that it has died is seen when its events are read
-            self.connection.send_bytes(worker.messages.dump_json(message))
+            self.connection.send_bytes(serve.messages.dump_json(message))
 
     def receive(self) -> bytes | None:
         """The next message, or None if there is none by now."""
@@ -92,7 +93,7 @@ class ProcessExecutor:
         log: Path = Path(os.devnull),
         gpus: Sequence[str] = (),
         limits: Limits | None = None,
-        on_beat: OnBeat = lambda *_: None,
+        on_heartbeat: OnHeartbeat = lambda *_: None,
     ) -> None:
         self.function = function
         self.divergence = divergence
@@ -103,9 +104,9 @@ class ProcessExecutor:
         self.log = log  # of what workers print outside trials
         self.gpus = gpus
         self.limits = limits or Limits()
-        self.on_beat = on_beat
+        self.on_heartbeat = on_heartbeat
         self._slots: list[Worker | None] = [None] * workers
-        self._waiting: list[Run] = []
+        self._waiting: list[ActiveTrial] = []
         self._asked_to_stop = False
 
     def __enter__(self) -> "ProcessExecutor":
@@ -138,7 +139,7 @@ class ProcessExecutor:
             first = self._slots[0]
             if first is None or not first.process.is_alive():
                 first = self._slots[0] = self._spawn(0)
-            first.send(worker.Prepare(self.function, configs))
+            first.send(serve.Prepare(self.function, configs))
             problem = self._answer(first)
             if self.interrupt.requested:
                 first.kill()
@@ -154,7 +155,7 @@ class ProcessExecutor:
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         task = Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place)
-        self._waiting.append(Run(trial, task, self.limits))
+        self._waiting.append(ActiveTrial(trial, task, self.limits))
 
     def stop(self, trial: Trial, reason: str) -> None:
         runs = [*self._waiting, *(run for slot in self._busy() for run in slot.runs.values())]
@@ -187,7 +188,7 @@ class ProcessExecutor:
     def _answer_epochs(self, slot: Worker, told: Sequence[tuple[Trial, Event]]) -> None:
         for trial in (trial for trial, event in told if self.asks and isinstance(event, Progress)):
             row, run = next((row, run) for row, run in slot.runs.items() if run.trial is trial)
-            slot.send(worker.Verdict(row, run.stop))
+            slot.send(serve.Decision(row, run.stop))
 
     def _answer(self, asked: Worker) -> str | None:
         """What a worker answers, or None where it dies or the sweep is interrupted first."""
@@ -213,19 +214,19 @@ class ProcessExecutor:
             if not self._waiting:
                 return
             key = self._key(self._waiting[0])
-            stack: dict[int, Run] = {}
+            stack: dict[int, ActiveTrial] = {}
             for run in self._waiting:
                 if self._key(run) == key:
                     stack.setdefault(run.trial.place, run)
             self._waiting = [run for run in self._waiting if run not in stack.values()]
             self._begin(index, [*stack.values()])
 
-    def _key(self, run: Run) -> tuple[int | None, str, str]:
+    def _key(self, run: ActiveTrial) -> tuple[int | None, str, str]:
         """What the trials of a stack share. The last try is made alone: it may be another that kills the worker."""
         alone = run.trial.trial_key if run.has_one_try_left else ""
         return run.task.threads, self.stacking.shape(run.trial), alone
 
-    def _begin(self, index: int, stack: Sequence[Run]) -> None:
+    def _begin(self, index: int, stack: Sequence[ActiveTrial]) -> None:
         slot = self._slots[index]
         if slot is None or not slot.process.is_alive():  # it may have died while it had nothing to do
             slot = self._slots[index] = self._spawn(index)
@@ -233,7 +234,7 @@ class ProcessExecutor:
             run.begin()
         slot.runs = dict(enumerate(stack))
         stops = {row: run.stop for row, run in slot.runs.items() if run.stop is not None}
-        slot.send(worker.Stack([run.task for run in stack], self.stacking.width, stops, self.asks))
+        slot.send(serve.Stack([run.task for run in stack], self.stacking.width, stops, self.asks))
 
     def _events(self, slot: Worker) -> Iterator[tuple[Trial, Event]]:
         """What a busy worker tells by now: an event, the ends of its trials, or nothing."""
@@ -275,11 +276,11 @@ class ProcessExecutor:
             slot.lost = slot.lost or row not in slot.runs
             if slot.lost:
                 break
-            if not isinstance(told, Beat):
+            if not isinstance(told, Heartbeat):
                 return row, told
             for run in slot.runs.values():
                 run.sign()
-            self.on_beat(slot.runs[row].trial, told)
+            self.on_heartbeat(slot.runs[row].trial, told)
         return 0, None
 
     def _lost(self, slot: Worker, reason: str) -> Iterator[tuple[Trial, Event]]:
@@ -306,14 +307,14 @@ class ProcessExecutor:
         if self.interrupt.requested and not self._asked_to_stop:
             self._asked_to_stop = True
             for slot in self._busy():
-                slot.send(worker.Stop())
+                slot.send(serve.Stop())
 
     def _spawn(self, index: int) -> Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         gpu = self.gpus[index % len(self.gpus)] if self.gpus else None
         process = context.Process(
-            target=worker.serve, args=(theirs, self.function, self.threads, gpu, self.log), name=f"sweep-worker-{index}"
+            target=serve.serve, args=(theirs, self.function, self.threads, gpu, self.log), name=f"sweep-worker-{index}"
         )
         start(process)
         theirs.close()

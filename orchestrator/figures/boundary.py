@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from orchestrator.boundary import LEVELS, Boundary, Finding, levels
+from orchestrator.comparison.boundary import LEVELS, Boundary, Finding, levels
 
 POSITIONS = np.linspace(0, 1, 201)
 TALLEST = 60  # inches

@@ -6,9 +6,9 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from orchestrator.expansion import label
-from orchestrator.ranking import Standing
-from orchestrator.table import Table
+from orchestrator.comparison.ranking import Standing
+from orchestrator.comparison.table import Table
+from orchestrator.trials.labels import label
 
 MOST_NAMED = 12  # configurations by their parameters, of the front and of those that exploded
 LINE = 0.037  # of the height

@@ -19,14 +19,14 @@ from orchestrator.pruners.hyperband import HyperbandPruner
 from orchestrator.spec import form
 
 
-def pruner(rule: form.Pruner) -> BasePruner:
+def pruner(rule: form.PrunerForm) -> BasePruner:
     """Optuna's pruner of a file's `early_terminate`; steps are epochs, from 1 on, or seeds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return _pruner(rule)
 
 
-def _pruner(rule: form.Pruner) -> BasePruner:
+def _pruner(rule: form.PrunerForm) -> BasePruner:
     match rule:
         case form.Hyperband():
             return HyperbandPruner(rule.brackets, rule.eta, rule.strict)
@@ -54,14 +54,14 @@ def _pruner(rule: form.Pruner) -> BasePruner:
     raise TypeError(rule.type)
 
 
-def keeps_state(rule: form.Pruner) -> bool:
+def keeps_state(rule: form.PrunerForm) -> bool:
     """Whether Optuna's pruner keeps in the study, with each trial, what it saw when it judged it."""
     return isinstance(rule, form.SuccessiveHalving) or (
         isinstance(rule, form.Patient) and isinstance(rule.wrapped_pruner, form.SuccessiveHalving)
     )
 
 
-def why(rule: form.Pruner, metric: str, study: Study, trial: FrozenTrial) -> str:
+def why(rule: form.PrunerForm, metric: str, study: Study, trial: FrozenTrial) -> str:
     """Why a trial was pruned: what it had come to, and what that was held against."""
     curve, epoch = trial.intermediate_values, trial.last_step
     better, worse = (max, "below") if study.direction is StudyDirection.MAXIMIZE else (min, "above")

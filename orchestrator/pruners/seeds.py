@@ -11,10 +11,10 @@ from optuna.trial import create_trial
 
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished
-from orchestrator.observation import Observation
 from orchestrator.pruners import rules
 from orchestrator.spec import SweepSpec, form
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.observation import Observation
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

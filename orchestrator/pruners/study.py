@@ -34,7 +34,7 @@ class StudyPruner:
 
     judges_epochs = True
 
-    def __init__(self, spec: SweepSpec, rule: form.Pruner) -> None:
+    def __init__(self, spec: SweepSpec, rule: form.PrunerForm) -> None:
         self.spec, self.rule = spec, rule
         self.metric = spec.pruned_by
         self._study = self._new_study()

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from orchestrator.observation import Observation
-from orchestrator.record import Record
 from orchestrator.samplers.listed import ListSampler
 from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.trial import Params, Trial
+from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import Record
 
 
 class Sampler(Protocol):

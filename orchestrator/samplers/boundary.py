@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from orchestrator.boundary import curves_of, index_of
-from orchestrator.observation import Observation
-from orchestrator.psychometric import Array, Candidates
-from orchestrator.record import Record
-from orchestrator.search_space import SearchSpace, place
+from orchestrator.comparison.boundary import curves_of, index_of
+from orchestrator.comparison.psychometric import Array, Candidates
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Outcome, Params, Proposal, Trial
+from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import Record
+from orchestrator.trials.search_space import SearchSpace, place
 
 
 class BoundarySampler:

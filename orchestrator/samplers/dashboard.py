@@ -17,10 +17,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna_dashboard import run_server
 
 from orchestrator.errors import StoreError
-from orchestrator.record import MARGIN, Record
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Range
 from orchestrator.trial import Outcome
+from orchestrator.trials.record import MARGIN, Record
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

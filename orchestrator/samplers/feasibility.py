@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from orchestrator.comparison.psychometric import Scale
 from orchestrator.divergence import FARTHEST
-from orchestrator.psychometric import Scale
 from orchestrator.spec.domains import Choice, Domain
 from orchestrator.trial import Params
 

@@ -10,9 +10,9 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState, create_trial
 
-from orchestrator.record import Record
 from orchestrator.samplers.dashboard import axes, study
 from orchestrator.spec import SweepSpec
+from orchestrator.trials.record import Record
 
 FEWEST = 10  # completed trials; of fewer a forest tells nothing
 TREES = 32  # of the forest; with 64 the shares differ by less than a hundredth

@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.errors import InputError
-from orchestrator.expansion import expand
-from orchestrator.observation import Observation
-from orchestrator.record import Record
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Params, Trial
+from orchestrator.trials.grid import expand
+from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import Record
 
 
 class ListSampler:

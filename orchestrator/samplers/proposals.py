@@ -27,10 +27,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from orchestrator.samplers.feasibility import Array, Cube, Position, Seen, Worth
 from orchestrator.samplers.weighing import DrawingTPE, Weighing
-from orchestrator.search_space import SearchSpace
 from orchestrator.spec import SweepSpec, Values
 from orchestrator.spec.domains import Choice, Domain
 from orchestrator.trial import Params
+from orchestrator.trials.search_space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

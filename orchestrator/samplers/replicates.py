@@ -6,13 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.expansion import label
-from orchestrator.observation import Observation
-from orchestrator.ranking import Interval
-from orchestrator.record import Record
+from orchestrator.comparison.ranking import Interval
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import LISTED, MOST_TRIALS, Replicates
 from orchestrator.trial import Outcome, Params, Proposal, Trial
+from orchestrator.trials.labels import label
+from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import Record
 
 if TYPE_CHECKING:
     from orchestrator.samplers import Sampler

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from orchestrator.divergence import FARTHEST
-from orchestrator.observation import Observation
-from orchestrator.record import Record
 from orchestrator.samplers.proposals import Proposals
-from orchestrator.search_space import Known, SearchSpace, place
 from orchestrator.spec import Objective, SweepSpec, Values
 from orchestrator.trial import Outcome, Params, Proposal, Trial
+from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import Record
+from orchestrator.trials.search_space import Known, SearchSpace, place
 
 REPEATS = 5  # of what is known, in a row: then the sampler stays there, and can learn from another seed alone
 INVALID = 50  # combinations in a row that cannot be: then values are drawn at random

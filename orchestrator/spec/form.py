@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, WithJsonSchema
 
-from orchestrator import durations
 from orchestrator.divergence import DivergenceRule
+from orchestrator.system import durations
 
 MOST_TRIALS = 10_000
 MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than another in all of them
@@ -45,7 +45,7 @@ Duration = Annotated[
         }
     ),
 ]
-Values = Annotated[list[Any], Field(min_length=1)]
+ValueList = Annotated[list[Any], Field(min_length=1)]
 
 
 When = Annotated[
@@ -64,7 +64,7 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Metric(Form):
+class MetricForm(Form):
     """What the trials are compared by."""
 
     name: Annotated[str, Field(description="A metric that the trial function yields or returns.")]
@@ -82,7 +82,7 @@ class ValueForm(Form):
 class ValuesForm(Form):
     """A list of values."""
 
-    values: Annotated[Values, Field(description="The values to try.")]
+    values: Annotated[ValueList, Field(description="The values to try.")]
     probabilities: Annotated[
         list[Share] | None, Field(description="How often random draws each value; they add up to 1.")
     ] = None
@@ -107,7 +107,7 @@ class RangeForm(Form):
 PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 
 
-class Reference(Form):
+class ReferenceForm(Form):
     """Published figures to hold the results against."""
 
     source: Annotated[str, Field(description="Where they are from.")]
@@ -117,7 +117,7 @@ class Reference(Form):
     ]
 
 
-class Boundary(Form):
+class BoundaryForm(Form):
     """How well the boundary is to be known, and which risk counts as safe."""
 
     width: Annotated[
@@ -142,14 +142,14 @@ class Replicates(Form):
     ] = "separated"
 
 
-class Pruner(Form):
+class PrunerForm(Form):
     """What ends trials early that fall behind."""
 
     type: Annotated[str, Field(description="Which rule.")]
-    metric: Annotated[Metric | None, Field(description="What it looks at. Default: the sweep's metric.")] = None
+    metric: Annotated[MetricForm | None, Field(description="What it looks at. Default: the sweep's metric.")] = None
 
 
-class Hyperband(Pruner):
+class Hyperband(PrunerForm):
     """W&B's: of the trials that come to a bracket, the best 1/eta go on."""
 
     type: Annotated[Literal["hyperband"], Field(description="Which rule.")]
@@ -181,7 +181,7 @@ class Hyperband(Pruner):
         return frozenset(int(band) for band in bands if band <= LATEST_BRACKET)
 
 
-class ComparedByEpoch(Pruner):
+class ComparedByEpoch(PrunerForm):
     """When a trial is held against those that completed, at the same epoch."""
 
     n_startup_trials: Annotated[int, Field(ge=0, description="Trials that complete before any is pruned.")] = 5
@@ -205,7 +205,7 @@ class Percentile(ComparedByEpoch):
     percentile: Annotated[float, Field(ge=0, le=100, description="25.0 keeps the best quarter.")]
 
 
-class SuccessiveHalving(Pruner):
+class SuccessiveHalving(PrunerForm):
     """Optuna's asynchronous successive halving: of the trials that come to a rung, the best few go on."""
 
     type: Annotated[Literal["successive_halving"], Field(description="Which rule.")]
@@ -219,7 +219,7 @@ class SuccessiveHalving(Pruner):
     ] = 0
 
 
-class Patient(Pruner):
+class Patient(PrunerForm):
     """Optuna's: a trial that gets no better for some epochs ends, if the wrapped pruner, where there is one, agrees."""
 
     type: Annotated[Literal["patient"], Field(description="Which rule.")]
@@ -231,7 +231,7 @@ class Patient(Pruner):
     ] = None
 
 
-class Wilcoxon(Pruner):
+class Wilcoxon(PrunerForm):
     """Optuna's: a configuration gets no further seeds once it is significantly worse than the best on the same ones."""
 
     type: Annotated[Literal["wilcoxon"], Field(description="Which rule.")]
@@ -241,7 +241,7 @@ class Wilcoxon(Pruner):
     n_startup_steps: Annotated[int, Field(ge=0, description="Seeds that any configuration gets.")] = 2
 
 
-PRUNERS: Mapping[str, type[Pruner]] = {
+PRUNERS: Mapping[str, type[PrunerForm]] = {
     "hyperband": Hyperband,
     "median": Median,
     "percentile": Percentile,
@@ -251,7 +251,7 @@ PRUNERS: Mapping[str, type[Pruner]] = {
 }
 
 
-class OnFinish(Form):
+class OnFinishForm(Form):
     """Who is told when a launch has ended, however it did: one of the two gets a summary as JSON."""
 
     run: Annotated[
@@ -275,9 +275,9 @@ class SweepFile(Form):
             "breaks; the others search what is best."
         ),
     ] = "grid"
-    metric: Annotated[Metric | None, Field(description="Default: val_ssim, maximize.")] = None
+    metric: Annotated[MetricForm | None, Field(description="Default: val_ssim, maximize.")] = None
     metrics: Annotated[
-        list[Metric] | None,
+        list[MetricForm] | None,
         Field(
             min_length=2,
             max_length=MOST_METRICS,
@@ -295,7 +295,7 @@ class SweepFile(Form):
             "when: {...}, only where others have certain values.",
         ),
     ] = Field(default_factory=dict)
-    zip: Annotated[dict[str, Values], Field(description="Lists of equal length, walked together.")] = Field(
+    zip: Annotated[dict[str, ValueList], Field(description="Lists of equal length, walked together.")] = Field(
         default_factory=dict
     )
     configs: Annotated[list[dict[str, Any]], Field(description="Whole configurations, one mapping each.")] = Field(
@@ -319,8 +319,10 @@ class SweepFile(Form):
         ),
     ] = None
     seed: Annotated[int, Field(ge=0, description="Seeds what the method draws.")] = 0
-    reference: Annotated[Reference | None, Field(description="Published figures to hold the results against.")] = None
-    boundary: Annotated[Boundary | None, Field(description="What method boundary stops at, and reports.")] = None
+    reference: Annotated[ReferenceForm | None, Field(description="Published figures to hold the results against.")] = (
+        None
+    )
+    boundary: Annotated[BoundaryForm | None, Field(description="What method boundary stops at, and reports.")] = None
     early_terminate: Annotated[
         SkipValidation[Hyperband | Median | Percentile | SuccessiveHalving | Patient | Wilcoxon | None],
         Field(description="What ends trials early that fall behind. Default: nothing."),
@@ -341,7 +343,7 @@ class SweepFile(Form):
         ),
     ] = 1
     on_finish: Annotated[
-        OnFinish | None, Field(description="Whom to tell when a launch has ended: {run: COMMAND} or {post: URL}.")
+        OnFinishForm | None, Field(description="Whom to tell when a launch has ended: {run: COMMAND} or {post: URL}.")
     ] = None
     reuse: Annotated[
         bool, Field(description="Take over trials that another sweep of the store has finished, without pruning.")

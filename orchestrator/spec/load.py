@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator import trial_function
 from orchestrator.errors import InputError
-from orchestrator.spec.form import IGNORED, Boundary, SweepFile, is_name
+from orchestrator.spec.form import IGNORED, BoundaryForm, SweepFile, is_name
 from orchestrator.spec.methods import check_method, method_of, replicates_of, stacking_of
 from orchestrator.spec.metrics import metrics_of
 from orchestrator.spec.mistakes import Mistakes
@@ -91,7 +91,7 @@ def _spec(form: SweepFile, function: TrialFunction, overrides: Sequence[str], mi
         time_cap=form.time_cap,
         seed=form.seed,
         reference=reference,
-        boundary=form.boundary or Boundary(),
+        boundary=form.boundary or BoundaryForm(),
         early_terminate=pruner,
         divergence=form.divergence,
         retries=form.retries,

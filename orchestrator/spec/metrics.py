@@ -3,15 +3,15 @@
 from collections.abc import Collection, Sequence
 
 from orchestrator.events import METRIC_NAME
-from orchestrator.spec.form import DEFAULT_TRIAL, Metric, SweepFile
+from orchestrator.spec.form import DEFAULT_TRIAL, MetricForm, SweepFile
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.source import Location
 
-DEFAULT_METRIC = Metric(name="val_ssim", goal="maximize")
+DEFAULT_METRIC = MetricForm(name="val_ssim", goal="maximize")
 OF_THE_LOSS = ("_loss", "_recon")
 
 
-def metrics_of(form: SweepFile, varying: Collection[str], mistakes: Mistakes) -> Sequence[Metric]:
+def metrics_of(form: SweepFile, varying: Collection[str], mistakes: Mistakes) -> Sequence[MetricForm]:
     """What trials are compared by, which differ in the parameters `varying`."""
     if form.metric is not None and form.metrics is not None:
         mistakes.note(("metrics",), "give `metric` or `metrics`, not both")
@@ -25,7 +25,7 @@ def metrics_of(form: SweepFile, varying: Collection[str], mistakes: Mistakes) ->
 
 
 def check_metric(
-    location: Location, metric: Metric, form: SweepFile, varying: Collection[str], mistakes: Mistakes
+    location: Location, metric: MetricForm, form: SweepFile, varying: Collection[str], mistakes: Mistakes
 ) -> None:
     """Refuse a metric that there cannot be, or that does not compare trials which differ in `varying`."""
     if not METRIC_NAME.fullmatch(metric.name):

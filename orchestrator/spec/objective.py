@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.spec.form import Goal, Metric
+from orchestrator.spec.form import Goal, MetricForm
 
 Values = tuple[float, ...]  # one for each objective
 
@@ -38,7 +38,7 @@ class Objective:
         return by_epoch[-1] if by_epoch and final is None else final
 
 
-def objectives(metrics: Sequence[Metric]) -> tuple[Objective, ...]:
+def objectives(metrics: Sequence[MetricForm]) -> tuple[Objective, ...]:
     """The objectives of a sweep file's metrics."""
     return tuple(Objective(metric.name, metric.goal, counts_best=len(metrics) == 1) for metric in metrics)
 

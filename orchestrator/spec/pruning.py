@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from orchestrator.spec.form import BOUNDARY, PRUNERS, Hyperband, Patient, Pruner, SweepFile, Wilcoxon
+from orchestrator.spec.form import BOUNDARY, PRUNERS, Hyperband, Patient, PrunerForm, SweepFile, Wilcoxon
 from orchestrator.spec.metrics import check_metric
 from orchestrator.spec.mistakes import Mistakes, nearest
 from orchestrator.spec.source import Location
 
 
-def pruner_of(form: SweepFile, varying: Collection[str], mistakes: Mistakes) -> Pruner | None:
+def pruner_of(form: SweepFile, varying: Collection[str], mistakes: Mistakes) -> PrunerForm | None:
     """The pruner, if there is one; `varying` are the parameters in which the trials differ that it compares."""
     if form.early_terminate is None:
         return None
@@ -27,7 +27,9 @@ def pruner_of(form: SweepFile, varying: Collection[str], mistakes: Mistakes) -> 
     return pruner
 
 
-def _pruner(location: Location, raw: Any, known: Mapping[str, type[Pruner]], mistakes: Mistakes) -> Pruner | None:
+def _pruner(
+    location: Location, raw: Any, known: Mapping[str, type[PrunerForm]], mistakes: Mistakes
+) -> PrunerForm | None:
     if not (isinstance(raw, dict) and "type" in raw):
         mistakes.note(location, f"wants {{type: ...}}, one of {', '.join(known)}")
         return None
@@ -44,7 +46,7 @@ def _pruner(location: Location, raw: Any, known: Mapping[str, type[Pruner]], mis
     return pruner
 
 
-def _wrapped(location: Location, raw: Any, mistakes: Mistakes) -> Pruner | None:
+def _wrapped(location: Location, raw: Any, mistakes: Mistakes) -> PrunerForm | None:
     known = {name: kind for name, kind in PRUNERS.items() if name not in ("patient", "wilcoxon")}
     wrapped = _pruner(location, raw, known, mistakes)
     if wrapped and wrapped.metric:

@@ -7,7 +7,7 @@ from functools import cached_property
 from orchestrator.divergence import DivergenceRule
 from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.domains import Domain
-from orchestrator.spec.form import Boundary, Pruner, Replicates
+from orchestrator.spec.form import BoundaryForm, PrunerForm, Replicates
 from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
@@ -60,8 +60,8 @@ class SweepSpec:
     time_cap: float | None  # seconds
     seed: int
     reference: Reference | None
-    boundary: Boundary
-    early_terminate: Pruner | None
+    boundary: BoundaryForm
+    early_terminate: PrunerForm | None
     divergence: DivergenceRule
     retries: int
     stall_seconds: float

@@ -5,7 +5,7 @@ import time
 
 from rich.console import Console
 
-from orchestrator.printable import in_a_line
+from orchestrator.system.printable import in_a_line
 
 PIPE_WIDTH = 10_000  # columns; a pipe has no edge at which to wrap or cut
 

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator import events
-from orchestrator.course import Course
-from orchestrator.events import Beat, Event, Finished
-from orchestrator.record import Record
+from orchestrator.events import Event, Finished, Heartbeat
+from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import SweepSpec
 from orchestrator.terminal.consoles import has_ascii_alone, say
 from orchestrator.terminal.frame import Frame
 from orchestrator.terminal.view import STYLES, facts, in_words, view
 from orchestrator.trial import Trial
+from orchestrator.trials.record import Record
 
 SECONDS_BETWEEN_LINES = 5.0  # of one trial, where lines are printed
 SECONDS_BETWEEN_SUMMARIES = 30.0
@@ -27,14 +27,14 @@ SECONDS_BETWEEN_FRAMES = 0.25
 class Display:
     """Told of everything that happens in a sweep, of which it keeps the course. This one says nothing of it."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: LiveProgress) -> None:
         self.course = course
 
     def say(self, message: str) -> None:
         """A step of the launch itself."""
 
     def begin(self, total: int, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
-        """A launch begins; as `Course.begin`."""
+        """A launch begins; as `LiveProgress.begin`."""
         self.course.begin(total, trials, history)
 
     @contextmanager
@@ -54,7 +54,7 @@ class Display:
         """A trial has told something."""
         self.course.take(trial, event)
 
-    def beat(self, trial: Trial, beat: Beat) -> None:
+    def beat(self, trial: Trial, beat: Heartbeat) -> None:
         """A trial has made a step."""
         self.course.beat(trial, beat)
 
@@ -62,7 +62,7 @@ class Display:
 class PlainDisplay(Display):
     """Lines with the time of day, for logs and pipes."""
 
-    def __init__(self, course: Course, console: Console) -> None:
+    def __init__(self, course: LiveProgress, console: Console) -> None:
         super().__init__(course)
         self.console = console
         self._printed: dict[str, float] = {}  # when a trial's last epoch was, by trial_key
@@ -101,7 +101,7 @@ class PlainDisplay(Display):
 class LiveDisplay(Display):
     """A view of the sweep, drawn anew in place a few times a second, however much happens in between."""
 
-    def __init__(self, course: Course, console: Console) -> None:
+    def __init__(self, course: LiveProgress, console: Console) -> None:
         super().__init__(course)
         self.console = console
         self._is_live = False
@@ -152,7 +152,7 @@ class LiveDisplay(Display):
 
 def display_for(spec: SweepSpec, console: Console, quiet: bool) -> Display:
     """The display of a launch: silent where it is to be quiet, live where something can be drawn anew."""
-    course = Course(spec.name, spec.objectives[0])
+    course = LiveProgress(spec.name, spec.objectives[0])
     if quiet:
         return Display(course)
     return LiveDisplay(course, console) if console.is_interactive else PlainDisplay(course, console)

@@ -8,18 +8,18 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from orchestrator.durations import duration
+from orchestrator.comparison.ranking import Standing
+from orchestrator.comparison.table import Table
 from orchestrator.plan import Plan
-from orchestrator.ranking import Standing
+from orchestrator.progress.status import Status
 from orchestrator.spec import Objective
-from orchestrator.status import Status
-from orchestrator.table import Table
+from orchestrator.system.durations import duration
 from orchestrator.terminal.consoles import PIPE_WIDTH, has_ascii_alone, tell
 from orchestrator.terminal.view import STYLES, view
 from orchestrator.trial import Outcome, Params
 
 if TYPE_CHECKING:  # scipy takes longer to import than a plan to make
-    from orchestrator.boundary import Boundary
+    from orchestrator.comparison.boundary import Boundary
 
 MOST_NEAR = 5
 Named = Callable[[Params], str]  # a configuration by what varies

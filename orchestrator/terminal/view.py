@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from orchestrator.durations import duration
-from orchestrator.status import Running, Status
+from orchestrator.progress.status import Running, Status
+from orchestrator.system.durations import duration
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.trial import Outcome
 

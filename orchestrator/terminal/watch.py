@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.errors import StoreBusyError
-from orchestrator.status import Status
+from orchestrator.progress.status import Status
 from orchestrator.terminal.consoles import has_ascii_alone, say
 from orchestrator.terminal.frame import Frame
 from orchestrator.terminal.view import facts, in_words, view

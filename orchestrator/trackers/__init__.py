@@ -1,8 +1,8 @@
 """What stands in MLflow. The only importers of mlflow."""
 
 from orchestrator.trackers.follower import Follower
-from orchestrator.trackers.recorder import Recorder, insist
+from orchestrator.trackers.recorder import Recorder, retry
 from orchestrator.trackers.store import Store
 from orchestrator.trackers.tracker import Tracker
 
-__all__ = ["Follower", "Recorder", "Store", "Tracker", "insist"]
+__all__ = ["Follower", "Recorder", "Store", "Tracker", "retry"]

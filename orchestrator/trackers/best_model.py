@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from orchestrator.record import Record
+from orchestrator.trials.record import Record
 
 NAME = "model"  # so that runs:/<run_id>/model is it
 TAG = "sweep.best"

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from orchestrator.errors import InputError
-from orchestrator.record import Record
+from orchestrator.progress.status import LOSSES, Point, Status
 from orchestrator.spec import Objective
-from orchestrator.status import LOSSES, Point, Status
 from orchestrator.trackers.open_run import SYSTEM
 from orchestrator.trackers.store import Store
+from orchestrator.trials.record import Record
 
 
 class Follower:
@@ -31,7 +31,7 @@ class Follower:
 
     def _objective(self) -> Objective | None:
         with suppress(InputError):  # an old store does not say
-            return self.store.asked(self.name).objectives[0]
+            return self.store.last_launch(self.name).objectives[0]
         return None
 
     def _curve(self, record: Record) -> Sequence[Point]:

@@ -7,9 +7,9 @@ from mlflow.entities import Metric as Point
 from mlflow.entities import RunTag
 
 from orchestrator.events import Event, Finished, Progress, Sampled, Started
-from orchestrator.record import MARGIN, best_name
 from orchestrator.spec import Objective
 from orchestrator.trial import Outcome
+from orchestrator.trials.record import MARGIN, best_name
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
 SYSTEM = "system/"  # what MLflow's names of system metrics begin with

@@ -37,10 +37,10 @@ LAST_SECONDS = 2.0  # for what is still to be written when nothing may be waited
 WAIT = wait_exponential(multiplier=0.25, max=5)
 
 T = TypeVar("T")
-Told = dict[str, tuple[Trial, list[Event]]]  # by trial_key, in the order in which they began to tell
+Pending = dict[str, tuple[Trial, list[Event]]]  # by trial_key, in the order in which they began to tell
 
 
-def insist(call: Callable[[], T]) -> T:
+def retry(call: Callable[[], T]) -> T:
     """The result of a call to the store, which is made again while the store does not answer."""
     waiting = Retrying(
         retry=retry_if_exception_type(StoreBusyError), wait=WAIT, stop=stop_after_delay(PATIENCE_SECONDS), reraise=True
@@ -117,7 +117,7 @@ class Recorder:
             told, is_open = self._collected()
             try:
                 for trial, events in told.values():
-                    self._insist(trial, events)
+                    self._retry(trial, events)
                 self._describe()
             except SweepError as error:
                 self.error = error
@@ -126,9 +126,9 @@ class Recorder:
                 self.error = StoreError(f"recording failed: {type(error).__name__}: {error}")
                 raise
 
-    def _collected(self) -> tuple[Told, bool]:
+    def _collected(self) -> tuple[Pending, bool]:
         """What is told within a second from now on, and whether more may come."""
-        told: Told = {}
+        told: Pending = {}
         until = time.monotonic() + SECONDS_BETWEEN_WRITES
         while True:
             try:
@@ -140,7 +140,7 @@ class Recorder:
             trial, event = one
             told.setdefault(trial.trial_key, (trial, []))[1].append(event)
 
-    def _insist(self, trial: Trial, events: list[Event]) -> None:
+    def _retry(self, trial: Trial, events: list[Event]) -> None:
         waiting = Retrying(
             retry=retry_if_exception_type(StoreBusyError),
             wait=WAIT,

@@ -7,8 +7,8 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Param, Run, RunTag
 
-from orchestrator.record import REUSED
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.record import REUSED
 
 BATCH = 1000  # metrics that MLflow takes at a time
 OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal")

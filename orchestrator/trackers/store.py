@@ -28,15 +28,15 @@ from mlflow.exceptions import MlflowException
 from requests import RequestException
 
 from orchestrator.errors import InputError, StoreBusyError, StoreError
-from orchestrator.paths import SQLITE, redacted, sqlite_path
-from orchestrator.printable import in_a_line
-from orchestrator.record import Record
+from orchestrator.progress.status import Point
 from orchestrator.spec import Objective
-from orchestrator.spec.form import Metric
+from orchestrator.spec.form import MetricForm
 from orchestrator.spec.objective import objectives
-from orchestrator.status import Point
+from orchestrator.system.paths import SQLITE, redacted, sqlite_path
+from orchestrator.system.printable import in_a_line
 from orchestrator.trackers import view
 from orchestrator.trial import Outcome
+from orchestrator.trials.record import Record
 
 PARENT = "mlflow.parentRunId"
 # on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
@@ -60,7 +60,7 @@ FINAL_CODES = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class LastLaunch:
     """What a launch asked for: what to compare trials by, and the file as it was named."""
 
     objectives: Sequence[Objective]
@@ -71,7 +71,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def says_what_mlflow_says(method: Callable[P, T]) -> Callable[P, T]:
+def translates_errors(method: Callable[P, T]) -> Callable[P, T]:
     """Turn MLflow's exceptions into ours."""
 
     @functools.wraps(method)
@@ -126,54 +126,54 @@ class Store:
         except Exception as error:  # drivers of databases and of HTTP raise what they like
             raise InputError(f"the store {redacted(uri)} cannot be opened: {_said(error)}") from error
 
-    @says_what_mlflow_says
+    @translates_errors
     def sweeps(self) -> list[str]:
         """The names of all sweeps in the store."""
         return sorted(experiment.name for experiment in self.experiments())
 
-    @says_what_mlflow_says
+    @translates_errors
     def experiments(self) -> list[Experiment]:
         """The experiments that are sweeps."""
         is_sweep = "tags.vae_sweeps = 'true'"
         return list(_all(functools.partial(self.client.search_experiments, filter_string=is_sweep)))
 
-    @says_what_mlflow_says
+    @translates_errors
     def experiment(self, name: str) -> Experiment | None:
         """The experiment of a sweep, or None."""
         experiment: Experiment | None = self.client.get_experiment_by_name(name)
         return experiment
 
-    @says_what_mlflow_says
+    @translates_errors
     def parent(self, experiment: Experiment) -> Run | None:
         """The parent run of a sweep, or None."""
         is_parent = "tags.`sweep.role` = 'parent'"
         runs: list[Run] = self.client.search_runs([experiment.experiment_id], is_parent, max_results=1)
         return runs[0] if runs else None
 
-    @says_what_mlflow_says
+    @translates_errors
     def addresses(self, most: int) -> list[tuple[str, str]]:
         """The names of sweeps, those launched last first, and where the UI compares their runs."""
         known = sorted(self.experiments(), key=lambda e: e.last_update_time or 0, reverse=True)
         return [(e.name, view.address(e.experiment_id, view.TAG in e.tags)) for e in known[:most]]
 
-    @says_what_mlflow_says
+    @translates_errors
     def total(self, name: str) -> int:
         """How many trials the last launch of a sweep was to bring to a result."""
         parent = self._parent(name)
         return int(parent.data.tags.get(ASKED, 0)) if parent else 0
 
-    @says_what_mlflow_says
-    def asked(self, name: str) -> Asked:
+    @translates_errors
+    def last_launch(self, name: str) -> LastLaunch:
         """What the last launch of a sweep asked for."""
         parent = self._parent(name)
         tags = parent.data.tags if parent else {}
         if METRIC not in tags:
             raise InputError(f"the store does not say what the trials of {name} are compared by; launch it once more")
         told = zip(tags[METRIC].split(BETWEEN), tags[GOAL].split(BETWEEN), strict=True)
-        metrics = [Metric.model_validate({"name": name, "goal": goal}) for name, goal in told]
-        return Asked(objectives(metrics), tags[FILE])
+        metrics = [MetricForm.model_validate({"name": name, "goal": goal}) for name, goal in told]
+        return LastLaunch(objectives(metrics), tags[FILE])
 
-    @says_what_mlflow_says
+    @translates_errors
     def curves(self, metric: str, run_ids: Sequence[str]) -> dict[str, dict[int, float]]:
         """A metric by epoch of each of these runs, as their trials told it."""
         found: dict[str, dict[int, float]] = {run_id: {} for run_id in run_ids}
@@ -197,7 +197,7 @@ class Store:
             for found in of_many(run_ids[start : start + PAGE], metric, MOST_POINTS):
                 yield found.run_id, found
 
-    @says_what_mlflow_says
+    @translates_errors
     def record(self, run_id: str) -> Record:
         """The trial of a run.
 
@@ -219,18 +219,18 @@ class Store:
             raise InputError(f"{run_id} is no trial of a sweep; there are {', '.join(self.sweeps())}")
         return record_of(run)
 
-    @says_what_mlflow_says
+    @translates_errors
     def records(self, name: str) -> list[Record]:
         """Every trial of a sweep, in the order in which they were first started."""
         return self._found(name)
 
-    @says_what_mlflow_says
+    @translates_errors
     def news(self, name: str, since: float) -> list[Record]:
         """The trials of a sweep that run now, and those that have ended since then (seconds since 1970)."""
         running = self._found(name, " and attributes.status = 'RUNNING'")
         return [*running, *self._found(name, f" and attributes.end_time >= {int(since * 1000)}")]
 
-    @says_what_mlflow_says
+    @translates_errors
     def curve(self, run_id: str, metric: str) -> list[Point]:
         """A metric of a run by epoch."""
         told = self.client.get_metric_history(run_id, metric)
@@ -251,7 +251,7 @@ class Store:
         )
         return [record_of(run) for run in runs]
 
-    @says_what_mlflow_says
+    @translates_errors
     def sweep_file(self, name: str) -> str | None:
         """What stood in the file of a sweep's last launch, or None if the store has it no more."""
         parent = self._parent(name)
@@ -259,17 +259,17 @@ class Store:
             return None
         return self.artifact(parent.info.run_id, SWEEP_FILE).decode()
 
-    @says_what_mlflow_says
+    @translates_errors
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """A metric of a run by epoch, in their order."""
         return sorted({point.step: point.value for point in self.client.get_metric_history(run_id, metric)}.items())
 
-    @says_what_mlflow_says
+    @translates_errors
     def artifacts(self, run_id: str) -> set[str]:
         """The names of what a run left, folders included."""
         return {item.path for item in self.client.list_artifacts(run_id)}
 
-    @says_what_mlflow_says
+    @translates_errors
     def artifact(self, run_id: str, name: str) -> bytes:
         """What a run left under a name that `artifacts` has."""
         with tempfile.TemporaryDirectory() as folder:

@@ -12,17 +12,16 @@ from urllib.request import url2pathname
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param
 from mlflow.entities import Metric as Point
 
+from orchestrator.comparison.running_table import RunningTable
+from orchestrator.comparison.table import Table
 from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Event, Finished, Progress, Started
-from orchestrator.paths import ARTIFACTS_FOLDER, LOG_FILE, redacted, sqlite_path, work_folder
-from orchestrator.provenance import provenance
-from orchestrator.record import PROPOSALS, REUSED, Record
 from orchestrator.spec import SweepSpec
-from orchestrator.table import Table
-from orchestrator.tally import Tally
-from orchestrator.trackers import album, best_model, reuse, view
-from orchestrator.trackers.album import Picture
-from orchestrator.trackers.hold import Hold
+from orchestrator.system.paths import ARTIFACTS_FOLDER, LOG_FILE, redacted, sqlite_path, work_folder
+from orchestrator.system.provenance import provenance
+from orchestrator.trackers import best_model, images, reuse, view
+from orchestrator.trackers.images import EpochImage
+from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.open_run import LONGEST_TAG, SYSTEM, OpenRun, tags_of
 from orchestrator.trackers.store import (
     ASKED,
@@ -35,9 +34,10 @@ from orchestrator.trackers.store import (
     Store,
     is_the_stores,
     record_of,
-    says_what_mlflow_says,
+    translates_errors,
 )
 from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.trials.record import PROPOSALS, REUSED, Record
 
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -64,15 +64,15 @@ class Tracker(Store):
     def __init__(self, uri: str, spec: SweepSpec) -> None:
         super().__init__(uri)
         self.spec = spec
-        self.tally = Tally(spec)
+        self.tally = RunningTable(spec)
         self.parent_id = ""
         self._view = ""
         self._runs: dict[str, OpenRun] = {}
         self._reused: dict[str, Record] = {}
-        self._hold: Hold | None = None
+        self._lease: Lease | None = None
         self._is_closed = False
 
-    @says_what_mlflow_says
+    @translates_errors
     def open(self, trials: int) -> dict[str, Record]:
         """Begin a launch of so many trials, in the sweep's own parent run.
 
@@ -80,14 +80,14 @@ class Tracker(Store):
             What the store has of the sweep, by trial_key.
 
         Raises:
-            HeldError: a launch on another machine is running this sweep.
+            AlreadyRunningError: a launch on another machine is running this sweep.
         """
         experiment = self._own_experiment()
         self.experiment_id = experiment.experiment_id
-        if sqlite_path(self.uri) is None and self._hold is None:
-            hold = Hold(self.client, self.experiment_id)
-            hold.take()
-            self._hold = hold
+        if sqlite_path(self.uri) is None and self._lease is None:
+            lease = Lease(self.client, self.experiment_id)
+            lease.take()
+            self._lease = lease
         parent = self.parent(experiment)
         if parent is None:
             tags = {"mlflow.runName": self.spec.name, "sweep": self.spec.name, "sweep.role": "parent"}
@@ -111,7 +111,7 @@ class Tracker(Store):
         self._colours = itertools.islice(itertools.cycle(COLOURS), len(self._records), None)
         return self._records
 
-    @says_what_mlflow_says
+    @translates_errors
     def reuse(self, trials: Iterable[Trial]) -> dict[str, Record]:
         """Copy those trials, not begun here, that another sweep of the store has finished; returns them by key.
 
@@ -127,7 +127,7 @@ class Tracker(Store):
                 self._reused[trial.trial_key] = record_of(source)
         return self._reused
 
-    @says_what_mlflow_says
+    @translates_errors
     def write(self, trial: Trial, events: Sequence[Event], workdir: Path) -> None:
         """Write what a trial has told to its run, which is made or taken up again where it is not open yet."""
         self._check_open()
@@ -141,7 +141,7 @@ class Tracker(Store):
                 run.has_data = True
                 self.client.log_inputs(run.run_id, [_dataset_input(event.dataset)])
         if any(isinstance(event, (Progress, Finished)) for event in events):
-            album.show(self.client, self.uri, run, album.by_epoch(workdir))
+            images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
             tags |= self._keep_artifacts(run, end.outcome, workdir)
         self._log(run, points, {} if run.has_params else trial.params, tags)
@@ -154,7 +154,7 @@ class Tracker(Store):
             ended = (end.outcome, STATUS[end.outcome], trial.params, metrics, tags)
             self.tally.take(trial, Record(run.run_id, trial.trial_key, trial.label, *ended))
 
-    @says_what_mlflow_says
+    @translates_errors
     def recover(self, trial: Trial) -> None:
         """After a write that failed, which may have come through all the same: see what of the trial is there."""
         found = self.client.search_runs(
@@ -168,7 +168,7 @@ class Tracker(Store):
             self._runs[trial.trial_key].pictures = None
             self._read_back(self._runs[trial.trial_key], run.data.metrics)
 
-    @says_what_mlflow_says
+    @translates_errors
     def describe(self, table: Table, heading: str = "") -> None:
         """Make the result table the sweep's description, below a heading in Markdown, and the UI's view."""
         description = heading + table.markdown(LONGEST_TAG - len(heading))
@@ -176,7 +176,7 @@ class Tracker(Store):
         with suppress(StoreError):  # without it the UI shows a view of its own
             self._show(view.view_of(table))
 
-    @says_what_mlflow_says
+    @translates_errors
     def _show(self, told: str | None) -> None:
         if told is not None and told != self._view:
             self.client.set_experiment_tag(self.experiment_id, view.TAG, told)
@@ -186,7 +186,7 @@ class Tracker(Store):
         """Make what the sweep has come to by now its description."""
         self.describe(self.tally.table(), self.tally.heading())
 
-    @says_what_mlflow_says
+    @translates_errors
     def conclude(self, metrics: Mapping[str, float], picture: Path) -> None:
         """Keep what the sweep as a whole has found, on its parent run."""
         points = [Point(name, value, int(time.time() * 1000), 0) for name, value in metrics.items()]
@@ -194,27 +194,27 @@ class Tracker(Store):
             self.client.log_batch(self.parent_id, metrics=points[start : start + BATCH])
         self.client.log_artifact(self.parent_id, str(picture))
 
-    @says_what_mlflow_says
+    @translates_errors
     def has_model(self, record: Record) -> bool:
         """Whether a trial has the sweep's model already."""
         return best_model.has_model(self.client, self.experiment_id, record.run_id)
 
-    @says_what_mlflow_says
+    @translates_errors
     def fetch(self, record: Record, folder: Path) -> None:
         """Bring a trial's artifacts here."""
         best_model.artifacts(self.client, record.run_id, folder)
 
-    @says_what_mlflow_says
+    @translates_errors
     def keep_model(self, record: Record, folder: Path) -> None:
         """Make the MLflow model in a folder the sweep's model, on a trial's run."""
         best_model.keep(self.client, self.experiment_id, record, folder)
 
-    @says_what_mlflow_says
+    @translates_errors
     def clear_models(self, record: Record) -> None:
         """Take away what the sweep has of other trials' models, and of models that were never whole."""
         best_model.clear(self.client, self.uri, self.experiment_id, record.run_id)
 
-    @says_what_mlflow_says
+    @translates_errors
     def close(self, status: str) -> None:
         """End the launch: FINISHED, FAILED or KILLED. What was still open was interrupted."""
         if self._is_closed:
@@ -225,8 +225,8 @@ class Tracker(Store):
                 self.client.set_tag(run.run_id, "outcome", Outcome.INTERRUPTED.value)
                 self.client.set_terminated(run.run_id, STATUS[Outcome.INTERRUPTED])
             self.client.set_terminated(self.parent_id, status)
-        if self._hold is not None:
-            self._hold.release()
+        if self._lease is not None:
+            self._lease.release()
         self._is_closed = True
 
     def abandon(self) -> None:
@@ -236,8 +236,8 @@ class Tracker(Store):
     def _check_open(self) -> None:
         if self._is_closed:
             raise StoreError("this launch has ended")
-        if self._hold is not None:
-            self._hold.check()
+        if self._lease is not None:
+            self._lease.check()
 
     def _own_experiment(self) -> Experiment:
         name = self.spec.name
@@ -321,8 +321,8 @@ class Tracker(Store):
                 raise
             return {"artifacts.problem": f"not all artifacts could be kept: {error}"[:LONGEST_TAG]}
         if outcome.is_result:
-            pictures = (Picture(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
-            album.show(self.client, self.uri, run, pictures)
+            pictures = (EpochImage(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
+            images.show(self.client, self.uri, run, pictures)
         return {}
 
     def _known(self) -> dict[str, Record]:

@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from orchestrator.record import best_name
+from orchestrator.comparison.table import FINAL, Table
 from orchestrator.spec.form import DEFAULT_TRIAL
-from orchestrator.table import FINAL, Table
+from orchestrator.trials.record import best_name
 
 KEY = "sweep"
 TAG = f"mlflow.sharedViewState.{KEY}"

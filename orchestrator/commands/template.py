@@ -1,0 +1,108 @@
+"""Sweep files to start from: copies of those that are shipped, and new ones, with comments on what could be set."""
+
+import json
+import re
+import textwrap
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InputError
+from orchestrator.spec import nearest
+from orchestrator.spec.form import IGNORED, SweepFile, is_name
+from orchestrator.spec.source import read
+from orchestrator.trial_function import Parameter
+
+SHIPPED = Path(__file__).parent.parent / "sweeps"
+SCHEMA_FILE = "sweep.schema.json"
+WIDTH = 100  # of comments
+PLAIN = re.compile(r"[A-Za-z][\w./:+-]*")  # text that YAML takes for text
+
+Parameters = Mapping[str, Parameter]
+
+
+def shipped() -> dict[str, Path]:
+    """The files that come with the program, by name: "quickstart", "report/var"."""
+    return {path.relative_to(SHIPPED).with_suffix("").as_posix(): path for path in sorted(SHIPPED.rglob("*.yaml"))}
+
+
+def copied(name: str, file: str, known: Parameters) -> str:
+    """The text of a shipped file under another file's name.
+
+    Raises:
+        InputError: none is called so.
+    """
+    files, name = shipped(), name.removeprefix("sweeps/").removesuffix(".yaml")
+    if name not in files:
+        raise InputError(f"--from {name}: no such sweep is shipped; {nearest(name, files)}")
+    source = read(files[name])
+    given, lines = source.content, source.text.splitlines()
+    # the end of its parameters: where the key after them begins, or the file ends
+    starts = [line - 1 for place, line in source.lines.items() if len(place) == 1]
+    end = min((start for start in starts if start >= source.lines["parameters",]), default=len(lines))
+    rows = [given["parameters"], given.get("zip", {}), *given.get("configs", []), {"seed"} if "seeds" in given else {}]
+    lines[end:end] = _further_parameters({name for row in rows for name in row}, known)
+    lines[0] = f"# yaml-language-server: $schema={SCHEMA_FILE}"
+    lines = [f"name: {_flow(file)}" if line.startswith("name:") and is_name(file) else line for line in lines]
+    return "\n".join([*lines, *_further_keys(given), ""])
+
+
+def composed(keys: Mapping[str, Any], parameters: Mapping[str, Any], known: Parameters) -> str:
+    """The text of a new file that gives these keys and parameters."""
+    lines = [f"# yaml-language-server: $schema={SCHEMA_FILE}"]
+    for key, value in keys.items():
+        lines += [*_comment(_described(key)), f"{key}: {_flow(value)}", ""]
+    lines += [*_comment(_described("parameters")), "parameters:"]
+    lines += [f"  {name}: {_flow(value)}  # {explained(known[name])}" for name, value in parameters.items()]
+    lines += _further_parameters(parameters, known)
+    return "\n".join([*lines, *_further_keys({"parameters", *keys}), ""])
+
+
+def explained(parameter: Parameter) -> str:
+    """What a parameter means, and what values it may have."""
+    described, allowed = parameter.schema.get("description", ""), _limits(parameter)
+    return f"{described} ({allowed})" if described and allowed else described or allowed
+
+
+def _further_parameters(given: Collection[str], known: Parameters) -> Iterator[str]:
+    yield "  # These have their defaults:"
+    for name, parameter in known.items():
+        if name not in given:
+            yield f"  # {name}: {_flow(parameter.default)}  # {explained(parameter)}"
+
+
+def _further_keys(given: Collection[str]) -> Iterator[str]:
+    yield from ("", "# What else a sweep file may have:")
+    for key, schema in SweepFile.model_json_schema()["properties"].items():
+        if key not in (*given, *IGNORED, "name"):
+            default = schema.get("default")
+            yield from ("#", *_comment(_described(key)))
+            yield f"# {key}: {'' if default in (None, [], {}) else _flow(default)}".rstrip()
+
+
+def _described(key: str) -> str:
+    return SweepFile.model_fields[key].description or ""
+
+
+def _limits(parameter: Parameter) -> str:
+    """What values a parameter may have, in words."""
+    schema = parameter.schema
+    words = {"minimum": "from {}", "exclusiveMinimum": "above {}", "maximum": "to {}", "exclusiveMaximum": "below {}"}
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    return " ".join(said.format(schema[key]) for key, said in words.items() if key in schema)
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, WIDTH)]
+
+
+def _flow(value: Any) -> str:
+    """A value in YAML's flow style."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_flow(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, str) and PLAIN.fullmatch(value) and value not in ("true", "false", "null"):
+        return value
+    return json.dumps(value)

@@ -1,0 +1,210 @@
+"""What a boundary sweep finds: where training breaks along one parameter, for each choice beside it."""
+
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from orchestrator.comparison.psychometric import STEPS, Estimate, Posterior, Scale
+from orchestrator.spec import SweepSpec
+from orchestrator.spec.domains import Range
+from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.trials.labels import listed, short
+from orchestrator.trials.record import Record
+from orchestrator.trials.search_space import ROWS, SearchSpace
+
+EXPLODED = {Outcome.EXPLODED: True, Outcome.COMPLETED: False}  # what else becomes of a trial tells nothing
+NO_NAME = re.compile(r"[^A-Za-z0-9_. :-]")  # what MLflow does not take in the name of a metric
+NEAR = 0.012  # of the range: in a picture, trials nearer than this would cover each other
+LEVELS = 6
+LONGEST = 200  # of the 250 characters that such a name may have
+
+
+@dataclass
+class BoundaryCurve:
+    """How often trials explode along a parameter, at one value of a second one, or at one row of `zip` or `configs`."""
+
+    name: str  # of the parameter
+    swept: Range
+    choice: Params = field(default_factory=dict)  # as a search proposes it: a value, or the index of a row
+    at: Params = field(default_factory=dict)  # what its trials have in common
+    title: str = ""  # of the choice, for people
+    points: list[tuple[float, bool]] = field(default_factory=list)  # a value, and whether it exploded
+    posterior: Posterior = field(default_factory=Posterior)
+
+    @cached_property
+    def scale(self) -> Scale:
+        return Scale(self.swept.low, self.swept.high, self.swept.log)
+
+    def candidates(self) -> list[float]:
+        """Values evenly over the range, on its own scale, with few digits."""
+        exact = [self.scale.value(step / STEPS) for step in range(STEPS + 1)]
+        gaps = [after - value for value, after in itertools.pairwise(exact)]
+        return sorted({self.swept.typed(_shortened(*pair)) for pair in zip(exact, [*gaps, gaps[-1]], strict=True)})
+
+    def take(self, value: float, outcome: Outcome) -> None:
+        """Take in how the trial of a value ended."""
+        exploded = EXPLODED.get(outcome)
+        if exploded is not None:
+            self.points.append((value, exploded))
+            self.posterior.observe(self.scale.position(value), exploded)
+
+    def is_narrower_than(self, width: float) -> bool:
+        """Whether the 95% interval of the threshold is: by the ratio of its ends on a logarithmic range."""
+        _, low, high = self.posterior.interval()
+        return self.scale.width(low, high) < width
+
+
+def curves_of(space: SearchSpace) -> list[BoundaryCurve]:
+    """The curves of a sweep, none of which has seen a trial."""
+    ranges = {name: domain for name, domain in space.domains.items() if isinstance(domain, Range)}
+    ((name, domain),) = ranges.items()
+    others = space.domains.keys() - ranges.keys()
+    choices = [{other: value} for other in others for value in space.domains[other].grid()]
+    return [
+        BoundaryCurve(name, domain, choice, space.whole(choice), _title(space, choice)) for choice in choices or [{}]
+    ]
+
+
+def index_of(curves: Sequence[BoundaryCurve], params: Params) -> int:
+    """Which of the curves a trial of these parameters lies on."""
+    # by their text, since True is 1
+    return next(i for i, curve in enumerate(curves) if all(repr(params[k]) == repr(v) for k, v in curve.at.items()))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of a curve, for people."""
+
+    curve: BoundaryCurve
+    estimate: Estimate
+    risk: float
+
+    @property
+    def exploded(self) -> int:
+        """How many trials exploded."""
+        return sum(exploded for _, exploded in self.curve.points)
+
+    @property
+    def breaks(self) -> str:
+        """Where half of the trials explode: "above 0.02"."""
+        if self.exploded in (0, len(self.curve.points)):
+            return "never" if self.exploded == 0 else "always"
+        return f"{'above' if self.estimate.breaks_above else 'below'} {self.at(self.estimate.threshold)}"
+
+    @property
+    def interval(self) -> str:
+        """The ends of the 95% interval of the threshold."""
+        return f"{self.at(self.estimate.low)} to {self.at(self.estimate.high)}"
+
+    @property
+    def spread(self) -> str:
+        """From where 10% of the trials explode to where 90% do."""
+        return f"{self.at(self.estimate.ten)} to {self.at(self.estimate.ninety)}"
+
+    @property
+    def safest(self) -> str:
+        """Up to where, or from where on, the risk is below the given one."""
+        if self.estimate.safest is None:
+            return "nowhere"
+        return f"{'up to' if self.estimate.breaks_above else 'from'} {self.at(self.estimate.safest)}"
+
+    def at(self, position: float) -> str:
+        """The value at a position: "0.0231"; "<0.001" where it lies beyond a range that begins there."""
+        beyond = "<" if position < 0 else ">" if position > 1 else ""
+        return f"{beyond}{self.curve.scale.value(position):.3g}"
+
+    def metrics(self, of: str = "") -> dict[str, float]:
+        """For MLflow, with `of` behind their names; what lies beyond the range has the value of its end."""
+        estimate = self.estimate
+        positions = {
+            "threshold": estimate.threshold,
+            "threshold_low": estimate.low,
+            "threshold_high": estimate.high,
+            "safest": estimate.safest,
+        }
+        return {f"{name}{of}": self.curve.scale.value(at) for name, at in positions.items() if at is not None}
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """What a sweep has found, curve by curve."""
+
+    sweep: str
+    risk: float
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, spec: SweepSpec, trials: Iterable[Trial], records: Mapping[str, Record]) -> "Boundary":
+        """From a file's trials and what the store has of them."""
+        curves = curves_of(SearchSpace(spec))
+        for trial in trials:
+            record = records.get(trial.trial_key)
+            if record is not None and record.outcome is not None:
+                curve = curves[index_of(curves, trial.params)]
+                curve.take(trial.params[curve.name], record.outcome)
+        risk = spec.boundary.risk
+        return cls(spec.name, risk, tuple(Finding(curve, curve.posterior.estimate(risk), risk) for curve in curves))
+
+    @property
+    def title(self) -> str:
+        """Of a table or a picture."""
+        return f"{self.sweep}: where half of the trials explode, by {self.findings[0].curve.name}"
+
+    def header(self) -> list[str]:
+        """The columns of the table."""
+        choice = list(self.findings[0].curve.choice)
+        columns = ["breaks", "95% interval", "10% to 90% explode", f"risk below {self.risk:.3g}", "exploded", "trials"]
+        return [*choice, *columns]
+
+    def cells(self) -> list[list[str]]:
+        """A row for each curve, as text."""
+        return [self._cells(finding) for finding in self.findings]
+
+    def markdown(self) -> str:
+        """The table in Markdown."""
+        rows = [self.header(), ["---"] * len(self.header()), *self.cells()]
+        return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows)
+
+    def metrics(self) -> dict[str, float]:
+        """Of every curve that has seen a trial, by names that MLflow takes."""
+        told: dict[str, float] = {}
+        taken: Counter[str] = Counter()
+        for one in self.findings:
+            of = "".join(f"/{name} {NO_NAME.sub('_', one.curve.title)}"[:LONGEST] for name in one.curve.choice)
+            taken[of] += 1
+            if one.curve.points:
+                told |= one.metrics(of if taken[of] == 1 else f"{of}:{taken[of]}")
+        return told
+
+    def _cells(self, finding: Finding) -> list[str]:
+        curve, exploded = finding.curve, finding.exploded
+        told = [finding.breaks, finding.interval, finding.spread, finding.safest]
+        return [
+            *([curve.title] if curve.choice else []),
+            *(told if curve.points else [""] * 4),
+            str(exploded),
+            str(len(curve.points)),
+        ]
+
+
+def levels(positions: Sequence[float]) -> list[int]:
+    """How high each trial stands in a picture, so that near ones do not cover each other."""
+    return [sum(abs(other - one) < NEAR for other in positions[:i]) % LEVELS for i, one in enumerate(positions)]
+
+
+def _title(space: SearchSpace, choice: Params) -> str:
+    """A value alone; of a row what it gives, but for what all rows give alike."""
+    given = space.values(choice)
+    if choice.keys().isdisjoint(ROWS):
+        return "".join(map(short, given.values()))
+    names = [name for name in space.spec.function.parameters if name in given and name in space.spec.varying]
+    return listed(given, names) or "defaults"
+
+
+def _shortened(value: float, gap: float) -> float:
+    """To a hundredth of the gap to the next one."""
+    return round(value, 2 - math.floor(math.log10(gap))) if gap > 0 else value

@@ -1,0 +1,54 @@
+"""What a sweep has come to so far: a table of its best trials, of which it remembers few, however many there are."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from orchestrator.comparison.ranking import Standing
+from orchestrator.comparison.table import Table
+from orchestrator.spec import SweepSpec
+from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.trials.record import Record
+
+MOST_ROWS = 50
+
+
+@dataclass
+class RunningTable:
+    """Takes in trials as they end. Of each configuration it keeps figures; of trials the best, whenever it is asked.
+
+    So with several objectives a trial may be missing that came to be on the front by what others came to later. The
+    table at the end of the sweep, which is made from the store, has all.
+    """
+
+    spec: SweepSpec
+    asked: int = 0  # trials
+    ended: Counter[Outcome] = field(default_factory=Counter)
+    _best: list[tuple[Trial, Record | None]] = field(default_factory=list)  # and those that came since
+    _standings: dict[str, Standing] = field(default_factory=dict)  # by config_key
+    _first: Params = field(default_factory=dict)
+    _varying: set[str] = field(default_factory=set)
+
+    def take(self, trial: Trial, record: Record) -> None:
+        """Take in a trial that has ended, and what the store has of it."""
+        if record.outcome is None:
+            return
+        self.ended[record.outcome] += 1
+        self._first = self._first or trial.params
+        self._varying |= {name for name, value in trial.params.items() if value != self._first.get(name)}
+        self._best.append((trial, record))
+        if record.outcome.is_result:
+            known = self._standings.get(trial.config_key, Standing(trial.config_key, trial.params))
+            self._standings[trial.config_key] = known.after(record, self.spec.objectives)
+
+    def table(self) -> Table:
+        """The best of them, and how all configurations stand."""
+        varying = [name for name in self._first if name in self._varying]
+        table = Table.ranked(self.spec, self._best, [*self._standings.values()], varying)
+        rows = table.rows[:MOST_ROWS]
+        self._best = [(row.trial, row.record) for row in rows]
+        return replace(table, rows=rows, left_out=self.ended.total() - len(rows))
+
+    def heading(self) -> str:
+        """How many have ended, and how, as a paragraph."""
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.ended.items())
+        return f"Running: {self.ended.total()} of {self.asked} trials have ended{f' ({counts})' if counts else ''}.\n\n"

@@ -1,0 +1,199 @@
+"""The result table of a sweep: a row for each trial that the file asks for, the best first."""
+
+import bisect
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from orchestrator.comparison.ranking import Interval, Standing, front, ranking, standings
+from orchestrator.spec import Objective, ReferenceRow, SweepSpec, Values
+from orchestrator.spec.form import BOUNDARY
+from orchestrator.spec.objective import by_names
+from orchestrator.system.durations import duration
+from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.trials.labels import short, varying
+from orchestrator.trials.record import Record
+
+FINAL = ("ssim", "mse")
+LEFT_OUT = "\nand {} more\n"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial, what the store has of it, and the published row of the same parameters."""
+
+    trial: Trial
+    record: Record | None
+    reference: ReferenceRow | None
+    on_front: bool  # whether its configuration is, where there are several objectives
+
+    @property
+    def outcome(self) -> Outcome | None:
+        return self.record.outcome if self.record else None
+
+    def values(self, objectives: Sequence[Objective]) -> Values | None:
+        """By which it is ranked: those of all objectives, where it has completed with them."""
+        return self.record.values(objectives) if self.record and self.outcome is Outcome.COMPLETED else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows sorted best first, and those on the front before all others; what has not all objectives comes last."""
+
+    spec: SweepSpec
+    rows: tuple[Row, ...]
+    varying: tuple[str, ...]
+    standings: tuple[Standing, ...]  # of the configurations
+    front: tuple[Standing, ...]  # the Pareto front of these, where there are several objectives
+    left_out: int = 0  # trials that it has no row for
+
+    @classmethod
+    def of(cls, spec: SweepSpec, trials: Iterable[Trial], records: Mapping[str, Record]) -> "Table":
+        """The table of a file's trials, from what the store has of them."""
+        trials = list(trials)
+        known = [(trial, records.get(trial.trial_key)) for trial in trials]
+        found = standings((record for _, record in known if record), spec.objectives)
+        return cls.ranked(spec, known, found, varying([trial.params for trial in trials]))
+
+    @classmethod
+    def ranked(
+        cls,
+        spec: SweepSpec,
+        trials: Iterable[tuple[Trial, Record | None]],
+        found: Sequence[Standing],
+        names: Iterable[str],
+    ) -> "Table":
+        """The table of trials.
+
+        Args:
+            spec: the file.
+            trials: with what the store has of them.
+            found: how the configurations stand, those included that no trial here is of.
+            names: of the parameters that vary.
+        """
+        best = front(ranking(found, spec.objectives), spec.objectives) if len(spec.objectives) > 1 else []
+        on_front = {standing.config_key for standing in best}
+        rows = [Row(t, record, _reference(spec, t.params), t.config_key in on_front) for t, record in trials]
+
+        def rank(row: Row) -> tuple[bool, bool, list[float]]:
+            values = row.values(spec.objectives)
+            signed = [-one.sign * value for one, value in zip(spec.objectives, values or (), strict=False)]
+            return values is None, not row.on_front, signed
+
+        return cls(spec, tuple(sorted(rows, key=rank)), tuple(names), tuple(found), tuple(best))
+
+    @property
+    def best(self) -> Record | None:
+        """The best trial, or None where none has completed with values of all objectives."""
+        first = self.rows[0] if self.rows else None
+        return first.record if first and first.values(self.spec.objectives) else None
+
+    @property
+    def title(self) -> str:
+        """What it shows, and in which order."""
+        names = by_names(self.spec.objectives)
+        order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the front of {names} first"
+        return f"{self.spec.name}: {order}"
+
+    def count(self, outcome: Outcome | None) -> int:
+        """How many trials ended so; None counts those without an end."""
+        return Counter(row.outcome for row in self.rows)[outcome]
+
+    def header(self) -> list[str]:
+        """The columns: what varies, the outcome, the metric, the final metrics, the published ones, the time."""
+        compared = ["front"] * (len(self.spec.objectives) > 1) + [one.name for one in self.spec.objectives]
+        columns = [*(self.varying or ("sweep",)), "outcome", *compared, *self._final]
+        return [*columns, *(f"published {name}" for name in self._published), "epochs", "time", "remark"]
+
+    def cells(self) -> list[list[str]]:
+        """The rows as text, in the header's order."""
+        return [self._cells(row) for row in self.rows]
+
+    def markdown(self, longest: int) -> str:
+        """The table in Markdown, of at most so many characters, below that over seeds, if there is one."""
+        over_seeds = ""
+        if self.has_replicates:
+            over_seeds = f"{_markdown(*self.over_seeds(), longest // 2, 0)}\n"
+        return over_seeds + _markdown(self.header(), self.cells(), longest - len(over_seeds), self.left_out)
+
+    @property
+    def has_replicates(self) -> bool:
+        """Whether a configuration has results of several seeds, other than those that a boundary is drawn from."""
+        return self.spec.method != BOUNDARY and any(standing.seeds > 1 for standing in self.standings)
+
+    def over_seeds(self) -> tuple[list[str], list[list[str]]]:
+        """The columns and rows of a table of configurations: means with 95% intervals, seeds, and how these ended."""
+        names = [name for name in self.varying if name != "seed"]
+        counted = ["seeds", "exploded", *["pruned"] * (self.spec.early_terminate is not None)]
+        found = [*ranking(self.standings, self.spec.objectives), *(one for one in self.standings if not one.values)]
+        rows = []
+        for one in found:
+            means = [_with_interval(interval) for interval in one.intervals] or [""] * len(self.spec.objectives)
+            counts = [str(getattr(one, name)) for name in counted]
+            rows.append([*self._named(one.params, names), *means, *counts])
+        return [*names, *(objective.name for objective in self.spec.objectives), *counted], rows
+
+    def _cells(self, row: Row) -> list[str]:
+        record = row.record
+        names = self._named(row.trial.params, self.varying) or [self.spec.name]
+        outcome = "not run" if record is None else str(record.outcome or "running")
+        metrics = record.metrics if record else {}
+        values = [record.value(objective) if record else None for objective in self.spec.objectives]
+        figures = [*map(_figure, values), *(_figure(metrics.get(name)) for name in self._final)]
+        if len(self.spec.objectives) > 1:
+            figures.insert(0, "yes" if row.on_front else "")
+        published = [self._published_cell(row.reference, name) for name in self._published]
+        epochs = short(record.last_epoch) if record and record.last_epoch else ""
+        time = duration(record.seconds) if record and record.seconds else ""
+        return [*names, outcome, *figures, *published, epochs, time, record.remark if record else ""]
+
+    def _named(self, params: Params, names: Sequence[str]) -> list[str]:
+        """The values of what varies, but for what is not varied beside the others."""
+        active = self.spec.conditions.active(names, params)
+        return [short(params[name]) if name in active else "" for name in names]
+
+    @cached_property
+    def _final(self) -> list[str]:
+        names = [name for name in FINAL if name not in {objective.name for objective in self.spec.objectives}]
+        return [name for name in names if any(row.record and name in row.record.metrics for row in self.rows)]
+
+    @cached_property
+    def _published(self) -> list[str]:
+        rows = [row.reference for row in self.rows if row.reference]
+        metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+        return metrics or ["outcome"] * any(row.outcome for row in rows)
+
+    def _published_cell(self, reference: ReferenceRow | None, name: str) -> str:
+        if reference is None:
+            return ""
+        if name in reference.metrics:
+            return _figure(reference.metrics[name])
+        # a published outcome has no figures: it stands where the first of them would
+        return str(reference.outcome or "") if name == self._published[0] else ""
+
+
+def _markdown(header: list[str], cells: Iterable[list[str]], longest: int, left_out: int) -> str:
+    """A table in Markdown, of at most so many characters; says how many of its last rows it leaves out, and others."""
+    rows = [header, ["---"] * len(header), *cells]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows]
+    ends = list(itertools.accumulate(map(len, lines)))
+    if ends[-1] <= longest and not left_out:
+        return "".join(lines)
+    shown = bisect.bisect_right(ends, longest - len(LEFT_OUT.format(len(lines) + left_out)))
+    return "".join(lines[:shown]) + LEFT_OUT.format(len(lines) - shown + left_out)
+
+
+def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:
+    rows = spec.reference.rows if spec.reference else ()
+    return next((row for row in rows if row.params.items() <= params.items()), None)
+
+
+def _with_interval(interval: Interval) -> str:
+    return _figure(interval.mean) + ("" if interval.half_width is None else f" ± {interval.half_width:.2g}")
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"

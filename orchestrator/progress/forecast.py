@@ -1,0 +1,75 @@
+"""How long trials take, learned from those that took their time."""
+
+from collections import deque
+from collections.abc import Iterable
+from statistics import median
+
+from orchestrator.trial import Outcome, Params
+from orchestrator.trials.record import Record
+
+# What the time of an epoch hangs on; a trial is as fast as those with which it shares these.
+PACE = ("dataset", "architecture", "num_layers", "batch_size", "precision")
+MOST_REMEMBERED = 50  # epochs of a kind, the latest ones
+MOST_KINDS = 1000
+
+Kind = tuple[str, ...]
+
+
+def kind(function: str, params: Params) -> Kind:
+    """What trials share that take equally long for an epoch."""
+    return function, *(str(params.get(name)) for name in PACE)
+
+
+def kind_of(record: Record) -> Kind:
+    """The kind of a trial that the store has."""
+    return kind(record.tags.get("trial", ""), record.params)
+
+
+def epochs(params: Params) -> int | None:
+    """How many epochs a trial will take, if its parameters say so."""
+    told = params.get("epochs")
+    return told if isinstance(told, int) else None
+
+
+class Forecast:
+    """The pace of each kind of trial, and how much of their full length trials take, since some end early."""
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self._paces: dict[Kind, deque[float]] = {}
+        self._took = self._full = 0.0
+        records = list(records)
+        for record in records:
+            if record.seconds and record.last_epoch and record.outcome is Outcome.COMPLETED:
+                self.learn(kind_of(record), record.seconds / record.last_epoch)
+        for record in records:
+            if record.seconds and record.outcome is not None and record.outcome.is_result:
+                self.ended(kind_of(record), epochs(record.params), record.seconds)
+
+    def learn(self, kind: Kind, seconds: float) -> None:
+        """An epoch of such a trial took so many seconds."""
+        for known in (kind, kind[:1]):
+            self._paces.setdefault(known, deque(maxlen=MOST_REMEMBERED)).append(seconds)
+        if len(self._paces) > MOST_KINDS:
+            self._paces.pop(next(one for one in self._paces if len(one) > 1))
+
+    def ended(self, kind: Kind, epochs: int | None, seconds: float) -> None:
+        """A trial of so many epochs has come to its result, after so many seconds."""
+        full = self.seconds(kind, epochs)
+        if full is not None:
+            self._took += seconds
+            self._full += full
+
+    def pace(self, kind: Kind) -> float | None:
+        """Seconds for an epoch: of the kind, or else of the same function; None where nothing is known."""
+        known = self._paces.get(kind) or self._paces.get(kind[:1])
+        return median(known) if known else None
+
+    def seconds(self, kind: Kind, epochs: int | None) -> float | None:
+        """What a trial takes that does not end early; one that does not say counts as one epoch."""
+        pace = self.pace(kind)
+        return None if pace is None else pace * (epochs or 1)
+
+    @property
+    def share(self) -> float:
+        """How much of that trials took that have come to a result."""
+        return self._took / self._full if self._full else 1.0

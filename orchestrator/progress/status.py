@@ -1,0 +1,156 @@
+"""How far a sweep is: a picture of a moment, taken by the launch itself, or from what the store has."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, median
+
+from orchestrator.progress.forecast import Forecast, epochs, kind_of
+from orchestrator.spec import Objective
+from orchestrator.trial import Outcome, Params
+from orchestrator.trials.record import Record
+
+LOSSES = ("train_loss", "loss", "val_loss")
+RATE = "images_per_second"
+
+Point = tuple[int, float, float]  # epoch, value of a metric, and when it was told (seconds since 1970)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial that runs."""
+
+    label: str
+    epoch: int = 0  # the last whole one
+    epochs: int | None = None  # that it will have, if it says so
+    step: int = 0  # of the epoch that runs; 0 where nobody tells
+    steps: int | None = None  # of an epoch
+    loss: float | None = None  # the latest
+    losses: Sequence[float] = ()
+    rate: float | None = None  # images per second
+    seconds_left: float | None = None
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1."""
+        if not self.epochs:
+            return 0.0
+        within = min(1.0, self.step / self.steps) if self.steps else 0.0
+        return min(1.0, (self.epoch + within) / self.epochs)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The trial with the best value of an objective among those that completed."""
+
+    label: str
+    params: Params
+    objective: Objective
+    value: float
+
+    def is_better_than(self, other: "Best | None") -> bool:
+        """Whether it takes the other's place."""
+        if other is None or self.value == other.value:
+            return other is None
+        return self.objective.sign * self.value > self.objective.sign * other.value
+
+
+def best(found: Iterable[Best]) -> Best | None:
+    """The first of the best ones."""
+    first: Best | None = None
+    for one in found:
+        first = one if one.is_better_than(first) else first
+    return first
+
+
+@dataclass(frozen=True)
+class Status:
+    """A sweep's trials; `asked` is how many its launch is to bring to a result."""
+
+    name: str
+    asked: int
+    outcomes: Mapping[Outcome, int] = field(default_factory=dict)
+    running: Sequence[Running] = ()
+    best: Best | None = None
+    seconds: float | None = None  # since the launch began
+    seconds_left: float | None = None  # until the last trial has its result; None if nothing tells
+
+    @property
+    def results(self) -> int:
+        """How many trials have their result."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome.is_result)
+
+    @property
+    def share(self) -> float:
+        """How much of the sweep is done, from 0 to 1."""
+        done = self.results + sum(running.share for running in self.running)
+        return min(1.0, done / self.asked) if self.asked else 0.0
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        records: Sequence[Record],
+        asked: int,
+        objective: Objective | None,
+        curves: Mapping[str, Sequence[Point]],
+    ) -> "Status":
+        """What the store tells.
+
+        Args:
+            name: of the sweep.
+            records: of its trials.
+            asked: how many its last launch was to bring to a result.
+            objective: that they are compared by first, if the store says so.
+            curves: by run_id, a loss by epoch, or whatever is told by epoch, of each trial that runs. What else stands
+                as running was cut off.
+        """
+        outcomes = Counter(
+            record.outcome or Outcome.INTERRUPTED for record in records if record.outcome or record.run_id not in curves
+        )
+        forecast = Forecast(records)
+        running = [_running(one, curves[one.run_id], forecast) for one in records if one.run_id in curves]
+        results = [record for record in records if record.outcome and record.outcome.is_result]
+        took = [record.seconds for record in results if record.seconds]
+        waiting = max(0, asked - len(results) - len(running))
+        after = mean(took) * waiting if took else (None if waiting else 0.0)
+        left = time_left(running, after, len(running))
+        return cls(
+            name, asked, outcomes, running, best(bests(records, objective)) if objective else None, seconds_left=left
+        )
+
+
+def time_left(running: Sequence[Running], after: float | None, at_a_time: int) -> float | None:
+    """Seconds until the last trial has its result, where those that are yet to start take `after` in all."""
+    lefts = [one.seconds_left for one in running if one.seconds_left is not None]
+    if not running or after is None or len(lefts) < len(running):
+        return None
+    return max((sum(lefts) + after) / at_a_time, *lefts)
+
+
+def bests(records: Iterable[Record], objective: Objective) -> Iterable[Best]:
+    """Those that completed with a value of the objective."""
+    for record in records:
+        value = record.value(objective)
+        if record.outcome is Outcome.COMPLETED and value is not None:
+            yield Best(record.label, record.params, objective, value)
+
+
+def _running(record: Record, curve: Sequence[Point], forecast: Forecast) -> Running:
+    total = epochs(record.params)
+    if not curve:
+        return Running(record.label, epochs=total, seconds_left=forecast.seconds(kind_of(record), total))
+    epoch, loss, last = curve[-1]
+    times = [at for _, _, at in curve]
+    # of a trial that was cut off, one of these is the time until it went on
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)] or [last - record.began]
+    return Running(
+        record.label,
+        epoch,
+        total,
+        loss=loss,
+        losses=[value for _, value, _ in curve],
+        rate=record.metrics.get(RATE),
+        seconds_left=median(waits) * (total - epoch) if total else None,
+    )

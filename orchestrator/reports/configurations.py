@@ -1,0 +1,185 @@
+"""The trials that a report speaks of, and their configurations: means, intervals and explosion rates over seeds."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import Any
+
+from orchestrator.comparison.ranking import half_width, wilson
+from orchestrator.spec import Objective, SweepSpec
+from orchestrator.spec.form import BOUNDARY, LISTED
+from orchestrator.trial import Outcome, Params
+from orchestrator.trials.grid import expand
+from orchestrator.trials.labels import label, varying
+from orchestrator.trials.record import Record
+from orchestrator.trials.search_space import SearchSpace
+
+DIGITS = 4  # of a figure
+RUNNING, NOT_RUN = "running", "not run"
+STATES = (*map(str, Outcome), RUNNING, NOT_RUN)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trial, and what the store has of it."""
+
+    params: Params
+    config_key: str
+    label: str
+    record: Record | None
+    is_asked: bool  # whether the sweep file asks for its configuration
+    state: str  # its outcome; or running, or not run
+
+    @property
+    def outcome(self) -> Outcome | None:
+        return self.record.outcome if self.record else None
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The runs that differ in their seed alone."""
+
+    params: Params
+    label: str
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def completed(self) -> list[Record]:
+        """What the store has of the seeds that completed."""
+        return [run.record for run in self.runs if run.record and run.outcome is Outcome.COMPLETED]
+
+    @property
+    def exploded(self) -> int:
+        return sum(run.outcome is Outcome.EXPLODED for run in self.runs)
+
+    @property
+    def ended(self) -> int:
+        """How many seeds completed or exploded."""
+        return len(self.completed) + self.exploded
+
+    @property
+    def state(self) -> str:
+        """How its runs ended: "completed"; "2 completed, 1 loss explosion"."""
+        states = {run.state for run in self.runs}
+        return states.pop() if len(states) == 1 else counted(self.runs)
+
+    @property
+    def is_asked(self) -> bool:
+        return any(run.is_asked for run in self.runs)
+
+    @property
+    def rate(self) -> str:
+        """How many of its seeds exploded."""
+        return rate(self.exploded, self.ended) if self.ended else ""
+
+    def values(self, name: str) -> list[float]:
+        """A metric's last value, of the seeds that completed."""
+        return [record.metrics[name] for record in self.completed if math.isfinite(record.metrics.get(name, math.nan))]
+
+    def compared(self, objective: Objective) -> list[float]:
+        """What trials are compared by, of the seeds that completed."""
+        return [value for record in self.completed if (value := record.value(objective)) is not None]
+
+
+def runs_of(spec: SweepSpec, records: Sequence[Record], every: bool, is_live: bool) -> list[Run]:
+    """The trials that a file asks for; or every one that the store has of these parameters, whatever their values.
+
+    Args:
+        spec: the file.
+        records: what the store has of the sweep.
+        every: whether to take what the store has rather than what the file asks for.
+        is_live: whether a launch is at work, so that what has no end yet is running.
+    """
+    by_key = {record.trial_key: record for record in records}
+    if spec.method in LISTED:
+        trials = list(expand(spec).trials)
+    else:
+        trials = [known.trial for known in SearchSpace(spec).trials(records)]
+    found = [(trial.params, trial.config_key, by_key.get(trial.trial_key)) for trial in trials]
+    asked = {config_key for _, config_key, _ in found}
+    if every:
+        known = {trial.trial_key for trial in trials}
+        others = [record for record in records if record.trial_key not in known and spec.function.takes(record.params)]
+        found = [one for one in found if one[2]]
+        found += [(record.params, record.tags.get("config_key", ""), record) for record in others]
+    names = varying([params for params, *_ in found])
+    return [
+        Run(params, key, label(spec, params, names) or spec.name, record, key in asked, _state(record, is_live))
+        for params, key, record in found
+    ]
+
+
+def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[Configuration]:
+    """The configurations of these runs: of a grid in the file's order, of a boundary by value, else best first."""
+    by_key: dict[str, list[Run]] = {}
+    for run in runs:
+        by_key.setdefault(run.config_key, []).append(run)
+    names = [name for name in varying([group[0].params for group in by_key.values()]) if name != "seed"]
+    found = [
+        Configuration(group[0].params, label(spec, group[0].params, names) or spec.name, tuple(group))
+        for group in by_key.values()
+    ]
+    if spec.method == BOUNDARY:
+        return sorted(found, key=lambda one: [_place(one.params[name]) for name in names])
+    return found if spec.method == "grid" else best_first(found, spec.objectives[0])
+
+
+def best_first(configurations: Iterable[Configuration], objective: Objective) -> list[Configuration]:
+    """By their mean; those without a value come last."""
+    sign = -objective.sign
+
+    def place(one: Configuration) -> tuple[bool, float]:
+        values = one.compared(objective)
+        return not values, sign * fmean(values) if values else 0.0
+
+    return sorted(configurations, key=place)
+
+
+def counted(runs: Iterable[Run]) -> str:
+    """How many ended how: "2 completed, 1 loss explosion"."""
+    counts = Counter(run.state for run in runs)
+    return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "none"
+
+
+def rate(exploded: int, ended: int) -> str:
+    """How many of how many, with Wilson's 95% interval: "1 of 3: 33% (6% to 79%)"."""
+    low, high = wilson(exploded, ended)
+    return f"{exploded} of {ended}: {exploded / ended:.0%} ({low:.0%} to {high:.0%})"
+
+
+def figure(value: float) -> str:
+    """A number as it stands in a table: 0.8500, 39.40, 1578."""
+    return f"{value:#.{DIGITS}g}".removesuffix(".")
+
+
+def measured(values: Sequence[float]) -> str:
+    """A mean with its 95% interval, where there are seeds enough for one: "0.8491 ± 0.0021"."""
+    mean, half = fmean(values), half_width(values)
+    if not half or not math.isfinite(half):
+        return figure(mean)
+    decimals = max(0, 1 - math.floor(math.log10(half)))
+    return f"{mean:.{decimals}f} ± {half:.{decimals}f}"
+
+
+def constants(configurations: Sequence[Configuration]) -> Params:
+    """The parameters that all have alike, but for the seed."""
+    differ = varying([one.params for one in configurations])
+    first: Mapping[str, object] = configurations[0].params if configurations else {}
+    return {name: value for name, value in first.items() if name not in differ and name != "seed"}
+
+
+def _place(value: Any) -> tuple[bool, Any]:
+    """Numbers in their order, then other values in theirs."""
+    is_number = isinstance(value, int | float)
+    return not is_number, value if is_number else str(value)
+
+
+def _state(record: Record | None, is_live: bool) -> str:
+    if record is None:
+        return NOT_RUN
+    if record.outcome is not None:
+        return str(record.outcome)
+    return RUNNING if is_live else str(Outcome.INTERRUPTED)

@@ -1,0 +1,66 @@
+"""What a report is made of, whatever it is written as."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.reports.charts import Chart
+from orchestrator.reports.configurations import Run
+from orchestrator.reports.pictures import Picture
+from orchestrator.reports.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table; the best of its column, or a verdict, stands out."""
+
+    text: str
+    is_best: bool = False
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    @classmethod
+    def of(cls, header: Sequence[str], rows: Sequence[Sequence[str]]) -> "ReportTable":
+        """A table of plain texts."""
+        return cls(tuple(header), tuple(tuple(map(Cell, row)) for row in rows))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something of a sweep under a heading of its own: words, a table, charts, pictures, in this order."""
+
+    title: str
+    words: tuple[str, ...] = ()
+    grid: ReportTable | None = None
+    charts: tuple[Chart, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    layout: Literal["side by side", "in rows", "wide"] = (
+        "side by side"  # of the pictures; in rows beside their captions
+    )
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.words or (self.grid and self.grid.rows) or self.charts or self.pictures)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A sweep."""
+
+    name: str
+    question: str  # what its file says in its first comment
+    facts: tuple[tuple[str, str], ...]  # what was asked, and what became of it
+    source: str  # the file
+    parts: tuple[Part, ...]
+    runs: tuple[Run, ...]
+    trials: str  # by outcome
+    best: str
+    verdicts: Counter[Verdict]

@@ -1,0 +1,61 @@
+"""The report as Markdown, with its charts and pictures as files beside it."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+
+from orchestrator.reports import theme
+from orchestrator.reports.document import Section
+from orchestrator.reports.page import SIGNS, environment
+from orchestrator.reports.verdict import RULE
+from orchestrator.system.printable import in_a_line
+
+FOLDER = "report-pictures"
+WIDTH = 680  # pixels of a chart
+MADE = ("*.svg", "*.webp")
+_SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~$!&])|(?<!\w)(_)|(_)(?!\w)")
+_FENCE = re.compile(r"`{3,}")
+
+
+def markdown(title: str, made: str, sections: Sequence[Section], folder: Path) -> str:
+    """The text; charts and pictures are written into a folder of their own under the given one."""
+    pictures = folder / FOLDER
+    pictures.mkdir(exist_ok=True)
+    for left in (path for pattern in MADE for path in pictures.glob(pattern)):
+        left.unlink()
+
+    def draw(spec: dict[str, Any], name: str) -> str:
+        svg = vl_convert.vegalite_to_svg({**spec, "width": WIDTH}, config=theme.fixed())
+        (pictures / f"{name}.svg").write_text(svg)
+        return f"{FOLDER}/{name}.svg"
+
+    def keep(content: bytes, name: str) -> str:
+        (pictures / f"{name}.webp").write_bytes(content)
+        return f"{FOLDER}/{name}.webp"
+
+    templates = environment(is_html=False)
+    templates.filters["text"] = escaped
+    templates.filters["fence"] = fence
+    return templates.get_template("page.md").render(
+        title=title,
+        made=made,
+        sections=sections,
+        has_verdicts=any(section.verdicts for section in sections),
+        signs=SIGNS,
+        rule=RULE,
+        draw=draw,
+        keep=keep,
+    )
+
+
+def escaped(text: str) -> str:
+    """Words in a line, of which no renderer of Markdown makes anything else."""
+    return _SPECIAL.sub(lambda found: f"\\{found.group()}", in_a_line(text))
+
+
+def fence(text: str) -> str:
+    """What can stand around a text as that of a code block."""
+    return "`" * max([3, *(len(ticks) + 1 for ticks in _FENCE.findall(text))])

@@ -1,0 +1,84 @@
+"""The report as one HTML page: styles, scripts, data and pictures inside, and nothing fetched from anywhere."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from itertools import count
+
+import jinja2
+import vl_convert
+from markupsafe import Markup
+
+from orchestrator.reports import theme
+from orchestrator.reports.charts import Chart
+from orchestrator.reports.document import Section
+from orchestrator.reports.verdict import RULE, Verdict
+
+SIGNS = {Verdict.REPRODUCED: "✓", Verdict.DIFFERS: "✗", Verdict.NOT_COMPARABLE: "○"}
+MOST_ROWS = 20  # of a table, before the rest is folded away
+
+
+def environment(is_html: bool) -> jinja2.Environment:
+    """The templates. Whatever stands in a sweep file is escaped on a page."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("orchestrator.reports"),
+        autoescape=is_html,  # noqa: S701
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def html(title: str, made: str, sections: Sequence[Section]) -> str:
+    """The page.
+
+    Args:
+        title: of the page.
+        made: when, and by what.
+        sections: a sweep each.
+    """
+    templates = environment(is_html=True)
+    numbers = count(1)
+    charts: dict[int, Chart] = {}
+
+    def number(chart: Chart) -> int:
+        charts[index := next(numbers)] = chart
+        return index
+
+    library = script(vega())
+    drawing = script(templates.get_template("page.js").render())
+    return templates.get_template("page.html").render(
+        title=title,
+        made=made,
+        sections=sections,
+        has_charts=any(part.charts for section in sections for part in section.parts),
+        has_verdicts=any(section.verdicts for section in sections),
+        verdicts=list(Verdict),
+        signs=SIGNS,
+        rule=RULE,
+        most_rows=MOST_ROWS,
+        light=theme.LIGHT,
+        dark=theme.DARK,
+        config=theme.variable(),
+        number=number,
+        library=library,
+        drawing=drawing,
+        hashes=[fingerprint(one) for one in (library, drawing)],
+    )
+
+
+@cache
+def vega() -> str:
+    """Vega-Embed and all that it needs, as one script."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+
+
+def script(code: str) -> Markup:
+    """Code as it can stand in a page: an end tag in a string of it would end it."""
+    return Markup(code.replace("</script", "<\\/script").replace("<!--", "<\\!--"))  # noqa: S704
+
+
+def fingerprint(code: str) -> str:
+    """By which a page's Content-Security-Policy knows a script."""
+    return base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()

@@ -1,0 +1,137 @@
+"""Charts of a search: how it went, what mattered, and the metric along each parameter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from orchestrator.reports import charts
+from orchestrator.reports.charts import Chart, chart, crosses, data
+from orchestrator.reports.configurations import figure
+from orchestrator.spec import Objective
+from orchestrator.trials.labels import short
+
+MARGIN = 0.06  # of the range: exploded trials stand so far beyond the worst value
+ROW = 34  # pixels
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial of a search: its number, its value of the metric, and what was tried."""
+
+    number: int
+    run: str
+    value: float | None  # None where it exploded
+    params: Mapping[str, Any]
+
+
+def history(tried: Sequence[Tried], objective: Objective) -> Chart | None:
+    """The metric of trial after trial, the best so far, and crosses for explosions."""
+    told = [one for one in tried if one.value is not None]
+    if not told:
+        return None
+    better = max if objective.sign > 0 else min
+    rows, best = [], None
+    for one in tried:
+        if one.value is not None:
+            best = one.value if best is None else better(best, one.value)
+        if best is not None:
+            rows.append({"number": one.number, "best": best})
+    x = alt.X("number:Q", title="trial, in the order of their starts", axis=alt.Axis(tickMinStep=1))
+    line = alt.Chart(data(rows)).mark_line(interpolate="step-after", style="best")
+    best_so_far = line.encode(x, alt.Y("best:Q", title=objective.name, scale=alt.Scale(zero=False)))
+    first = better(told, key=lambda one: one.value or 0.0)
+    exploded = len(tried) - len(told)
+    text = (
+        f"{objective.name} of {len(told)} trials in the order in which they were started, and the best so far (line): "
+        f"{figure(first.value or 0.0)} by trial {first.number} ({first.run}).{_of_crosses(exploded)}"
+    )
+    return chart("History of the search", text, [best_so_far, *_points(tried, objective, x)])
+
+
+def importances(shares: Mapping[str, float], objective: Objective) -> Chart | None:
+    """How much each parameter matters."""
+    if not shares:
+        return None
+    rows = [{"name": name, "share": share, "label": f"{share:.0%}"} for name, share in shares.items()]
+    base = alt.Chart(data(rows)).encode(
+        alt.X("share:Q", title="share of the variance", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+        alt.Y("name:N", title=None, sort=list(shares)),
+    )
+    layers = [base.mark_bar(), base.mark_text(align="left", dx=4).encode(text="label:N")]
+    listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    text = (
+        f"How much of the variance of {objective.name} over the searched ranges, each on its own scale, a parameter "
+        f"accounts for (functional ANOVA, over the trials that completed): {listed}."
+    )
+    return chart("What mattered", text, layers, height=ROW * len(rows) + 20)
+
+
+def along(name: str, logarithmic: bool, tried: Sequence[Tried], objective: Objective) -> Chart | None:
+    """The metric along one parameter."""
+    told = [one for one in tried if one.value is not None]
+    if not told:
+        return None
+    numbers = all(isinstance(one.params[name], int | float) and not isinstance(one.params[name], bool) for one in tried)
+    if not numbers:
+        x = alt.X("at:N", title=name, axis=alt.Axis(labelAngle=0))
+    elif logarithmic:
+        x = alt.X("at:Q", title=name, scale=alt.Scale(type="log", nice=False))
+    else:
+        x = alt.X("at:Q", title=name, scale=alt.Scale(zero=False, nice=False))
+    layers = _points(tried, objective, x, name)
+    better = max if objective.sign > 0 else min
+    first = better(told, key=lambda one: one.value or 0.0)
+    text = (
+        f"{objective.name} over {name}: the best, {figure(first.value or 0.0)}, at {short(first.params[name])}."
+        f"{_of_crosses(len(tried) - len(told))}"
+    )
+    return chart(f"{objective.name} over {name}", text, layers, height=240)
+
+
+def thinned(tried: Sequence[Tried], objective: Objective, most: int) -> list[Tried]:
+    """At most so many of the trials, evenly, the best among them."""
+    if len(tried) <= most:
+        return list(tried)
+    better = max if objective.sign > 0 else min
+    told = [one for one in tried if one.value is not None]
+    best = [better(told, key=lambda one: one.value or 0.0)] if told else []
+    kept = {one.number: one for one in (*charts.thinned(tried, most - 1), *best)}
+    return [kept[number] for number in sorted(kept)]
+
+
+def _points(tried: Sequence[Tried], objective: Objective, x: alt.X, name: str | None = None) -> list[alt.Chart]:
+    """A ring for each trial that completed, a cross beyond the worst of them for each that exploded."""
+    values = [one.value for one in tried if one.value is not None]
+    spread = (max(values) - min(values)) or abs(values[0]) or 1.0
+    edge = min(values) - MARGIN * spread if objective.sign > 0 else max(values) + MARGIN * spread
+    y = alt.Y("value:Q", title=objective.name, scale=alt.Scale(zero=False))
+
+    def rows(exploded: bool) -> list[dict[str, Any]]:
+        return [
+            {
+                "number": one.number,
+                "run": one.run,
+                "value": edge if one.value is None else one.value,
+                **({} if name is None else {"at": _axis_value(one.params[name])}),
+            }
+            for one in tried
+            if (one.value is None) == exploded
+        ]
+
+    tooltip = [alt.Tooltip("number:Q", title="trial"), alt.Tooltip("run:N")]
+    rings = alt.Chart(data(rows(exploded=False))).mark_point(style="completed")
+    layers = [rings.encode(x, y, tooltip=[*tooltip, alt.Tooltip("value:Q", title="value")])]
+    if exploded := rows(exploded=True):
+        layers.append(crosses(exploded).encode(x, y, tooltip=tooltip))
+    return layers
+
+
+def _axis_value(value: Any) -> Any:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def _of_crosses(exploded: int) -> str:
+    beyond = "stand as crosses beyond the worst value" if exploded > 1 else "stands as a cross beyond the worst value"
+    return f" {exploded} exploded and {beyond}." if exploded else ""

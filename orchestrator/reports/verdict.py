@@ -1,0 +1,96 @@
+"""Whether a published figure was reproduced: the rule, and what it says of each figure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import fmean
+
+from orchestrator.comparison.ranking import half_width
+from orchestrator.trial import Outcome
+
+SSIM_WITHIN = 0.02
+MSE_WITHIN = 0.15  # of the published figure
+OTHERS_WITHIN = 0.05
+WIDEST = 2  # tolerances: half of an interval that still tells something
+
+RULE = (
+    f"A figure is reproduced where ours, the mean over the seeds that completed, is no farther from the published one "
+    f"than {SSIM_WITHIN:g} (SSIM), {MSE_WITHIN:.0%} of it (MSE) or {OTHERS_WITHIN:.0%} of it (any other). "
+    f"With two or more seeds it is reproduced also where the published figure lies within the 95% interval of our mean "
+    f"(Student's t). Where half of that interval is more than {WIDEST} tolerances, our seeds scatter too much to tell, "
+    f"and beyond the tolerance the figure is not comparable. Else it differs.",
+    "An explosion is reproduced where at least half of our seeds exploded, and differs where fewer did. A figure of a "
+    "model that completed differs where at least half of our seeds exploded.",
+    "Not comparable is what either side lacks, and a trial of other settings than the sweep file's.",
+)
+
+
+class Verdict(StrEnum):
+    """What became of a published figure."""
+
+    REPRODUCED = "reproduced"
+    DIFFERS = "differs"
+    NOT_COMPARABLE = "not comparable"
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What a configuration came to: a metric of the seeds that completed, and how many of those that ended exploded."""
+
+    values: Sequence[float] = ()
+    exploded: int = 0
+    ended: int = 0
+
+    @property
+    def explodes(self) -> bool:
+        """Whether at least half of the seeds did."""
+        return 0 < self.ended <= 2 * self.exploded
+
+    @property
+    def told(self) -> str:
+        """How many of how many."""
+        return f"{self.exploded} of {self.ended} exploded here"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and its reason."""
+
+    verdict: Verdict
+    reason: str
+
+
+def tolerance(metric: str, published: float) -> float:
+    """How far from a published figure of this metric ours may be."""
+    if "ssim" in metric:
+        return SSIM_WITHIN
+    return abs(published) * (MSE_WITHIN if "mse" in metric else OTHERS_WITHIN)
+
+
+def of_figure(metric: str, published: float | None, ours: Ours) -> Judgement:
+    """Hold a published figure against ours."""
+    if published is None:
+        return Judgement(Verdict.NOT_COMPARABLE, "nothing published")
+    if ours.explodes:
+        return Judgement(Verdict.DIFFERS, f"{ours.told}, and completed there")
+    if not ours.values:
+        return Judgement(Verdict.NOT_COMPARABLE, "no figure of ours" if ours.ended else "no result of ours")
+    allowed, half = tolerance(metric, published), half_width(ours.values)
+    difference = abs(fmean(ours.values) - published)
+    if difference <= allowed:
+        return Judgement(Verdict.REPRODUCED, f"within {allowed:.2g}")
+    if half is not None and difference <= half:
+        if half > WIDEST * allowed:
+            return Judgement(Verdict.NOT_COMPARABLE, f"our seeds scatter too much: ±{half:.2g}")
+        return Judgement(Verdict.REPRODUCED, "within our 95% interval")
+    return Judgement(Verdict.DIFFERS, f"more than {allowed:.2g} apart")
+
+
+def of_outcome(published: Outcome, ours: Ours) -> Judgement:
+    """Hold a published outcome against ours."""
+    if published not in (Outcome.EXPLODED, Outcome.COMPLETED):
+        return Judgement(Verdict.NOT_COMPARABLE, f"{published} says nothing of the model")
+    if not ours.ended:
+        return Judgement(Verdict.NOT_COMPARABLE, "no result of ours")
+    same = ours.explodes is (published is Outcome.EXPLODED)
+    return Judgement(Verdict.REPRODUCED if same else Verdict.DIFFERS, ours.told)

@@ -1,0 +1,1 @@
+"""The machine, the operating system, and text as they take it."""

@@ -1,0 +1,69 @@
+"""The pictures of a run by epoch, logged as images: only those does the UI show side by side, for several runs."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from mlflow import Image, MlflowClient
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from orchestrator.system.paths import IMAGES_FOLDER
+from orchestrator.trackers.open_run import OpenRun, Pictures
+from orchestrator.trackers.store import is_the_stores
+
+FILES_OF_AN_IMAGE = 2  # as it is, and smaller
+LOGGED = re.compile(r"images/(.+)\+step\+(\d+)\+timestamp\+")  # MLflow's name for a file of one
+
+
+class EpochImage(NamedTuple):
+    """A picture that a trial has left."""
+
+    name: str
+    epoch: int
+    path: Path
+
+
+def by_epoch(workdir: Path) -> Iterator[EpochImage]:
+    """What a trial left by epoch: `images/<name>/<epoch>.png`."""
+    for path in sorted((workdir / IMAGES_FOLDER).glob("*/*.png")):
+        if path.stem.isdecimal():
+            yield EpochImage(path.parent.name, int(path.stem), path)
+
+
+def show(client: MlflowClient, uri: str, run: OpenRun, pictures: Iterable[EpochImage]) -> None:
+    """Log those pictures that the run does not have yet. What turns out to be none is left out."""
+    for name, epoch, path in pictures:
+        if run.pictures is None:
+            run.pictures = _there(client, uri, run.run_id)
+        if (name, epoch) in run.pictures:
+            continue
+        if image := _read(path):
+            with suppress(ValueError):  # a name that no image may have
+                client.log_image(run.run_id, image, key=name, step=epoch)
+        run.pictures |= {(name, epoch)}
+
+
+def _read(path: Path) -> Image | None:
+    try:
+        image = Image(str(path))
+        image.to_pil().load()  # else what is torn would be noticed halfway
+    except Exception as error:  # pillow has many words for what is no picture, or too large for one
+        if isinstance(error, OSError) and is_the_stores(error):
+            raise
+        return None
+    return image
+
+
+def _there(client: MlflowClient, uri: str, run_id: str) -> Pictures:
+    """The images of a run. Of what a launch had not written whole when it was killed, the rest is taken away."""
+    files: dict[tuple[str, int], list[str]] = {}
+    for item in client.list_artifacts(run_id, "images"):
+        if found := LOGGED.match(item.path):
+            files.setdefault((found[1], int(found[2])), []).append(item.path)
+    torn = [paths for paths in files.values() if len(paths) < FILES_OF_AN_IMAGE]
+    for path in (path for paths in torn for path in paths):
+        place = client.get_run(run_id).info.artifact_uri
+        get_artifact_repository(place, uri).delete_artifacts(path)
+    return frozenset(picture for picture, paths in files.items() if paths not in torn)

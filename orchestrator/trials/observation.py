@@ -1,0 +1,51 @@
+"""What a finished trial tells a sampler."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.events import Event, Finished, Progress
+from orchestrator.spec import Objective, Values
+from orchestrator.spec.objective import complete
+from orchestrator.trial import Outcome
+from orchestrator.trials.record import MARGIN, Record
+
+
+@dataclass(frozen=True)
+class Observation:
+    """How a trial ended: its values of the objectives if it has all, its distance from an explosion, its last epoch.
+
+    Of what was pruned, the values are the last.
+    """
+
+    outcome: Outcome
+    values: Values | None = None
+    margin: float | None = None  # how far beyond an explosion it was
+    epoch: int = 0
+
+    @classmethod
+    def of_events(cls, objectives: Sequence[Objective], events: Iterable[Event]) -> "Observation":
+        """Of all that a trial has told, from its first epoch to its end. What has not ended counts as failed."""
+        by_epoch: dict[str, list[float]] = {objective.name: [] for objective in objectives}
+        end, epoch = Finished(Outcome.FAILED), 0
+        for event in events:
+            if isinstance(event, Progress):
+                epoch = max(epoch, event.epoch)
+                for name in by_epoch.keys() & event.metrics.keys():
+                    by_epoch[name].append(event.metrics[name])
+            elif isinstance(event, Finished):
+                end = event
+        counted = _counted(objectives, end.outcome)
+        values = (one.value(by_epoch[one.name], end.metrics.get(one.name)) for one in counted)
+        return cls(end.outcome, complete(values), end.margin, epoch)
+
+    @classmethod
+    def of_record(cls, objectives: Sequence[Objective], record: Record) -> "Observation | None":
+        """The same from what the store has of a trial, or None where that is no result."""
+        if record.outcome is None or not record.outcome.is_result:
+            return None
+        values = record.values(_counted(objectives, record.outcome))
+        return cls(record.outcome, values, record.metrics.get(MARGIN), record.last_epoch or 0)
+
+
+def _counted(objectives: Sequence[Objective], outcome: Outcome) -> list[Objective]:
+    return [replace(one, counts_best=one.counts_best and outcome is not Outcome.PRUNED) for one in objectives]

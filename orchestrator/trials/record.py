@@ -1,0 +1,77 @@
+"""A trial as the store has it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from orchestrator.spec import Objective, Values
+from orchestrator.spec.objective import complete
+from orchestrator.system.printable import in_a_line
+from orchestrator.trial import Outcome, Params, Proposal
+
+PROPOSALS = TypeAdapter(Proposal)
+REUSED = "reused_from"  # the tag of a run that was copied from another sweep
+MARGIN = "explosion_margin"  # the metric that says how far beyond an explosion a trial was
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial as the store has it."""
+
+    run_id: str
+    trial_key: str
+    label: str
+    outcome: Outcome | None  # None while it runs, or when it was cut off without a word
+    status: str  # MLflow's: RUNNING, FINISHED, FAILED, KILLED
+    params: Params
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    began: float = 0.0  # seconds since 1970
+    ended: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Time spent training, in seconds, over all launches."""
+        return float(self.tags["wall_seconds"]) if "wall_seconds" in self.tags else None
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether another sweep has run it."""
+        return REUSED in self.tags
+
+    @property
+    def threads(self) -> int | None:
+        """Threads with which it was begun, and with which it has to go on to end with the same numbers."""
+        return int(self.tags["threads"]) if "threads" in self.tags else None
+
+    @property
+    def proposal(self) -> Proposal | None:
+        """Its place in the course of a search, if it was one that began it."""
+        return PROPOSALS.validate_json(self.tags["proposal"]) if "proposal" in self.tags else None
+
+    @property
+    def last_epoch(self) -> int | None:
+        """The last whole epoch of a trial that has ended."""
+        return int(self.tags["epochs_run"]) if "epochs_run" in self.tags else None
+
+    @property
+    def remark(self) -> str:
+        """What is to be said of its end: why it exploded, failed or was pruned, or that it learned nothing."""
+        kinds = ("explosion.reason", "failure.reason", "pruned.reason", "diagnosis")
+        told = (self.tags[kind] for kind in kinds if kind in self.tags)
+        return in_a_line(next(told, ""))
+
+    def value(self, objective: Objective) -> float | None:
+        """The value by which it is compared with other trials."""
+        last = self.metrics.get(objective.name)
+        return self.metrics.get(best_name(objective.name), last) if objective.counts_best else last
+
+    def values(self, objectives: Iterable[Objective]) -> Values | None:
+        """The values of all objectives, or None where one is missing."""
+        return complete(self.value(objective) for objective in objectives)
+
+
+def best_name(metric: str) -> str:
+    """The name under which the best value of a metric by epoch is logged."""
+    return f"best_{metric}"

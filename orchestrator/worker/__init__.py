@@ -1,0 +1,1 @@
+"""What runs where a trial runs. Knows nothing of MLflow or YAML."""

@@ -1,0 +1,73 @@
+"""What a trial has told so far, on disk beside its checkpoint: its epochs, what its watcher knew, and its result.
+
+Each line is written before the trial goes on, so what a checkpoint builds on is in the journal. From it a launch
+completes what the last one did not get to write into MLflow, and a resumed trial is watched as if never cut off.
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.events import AnyEvent, Event
+from orchestrator.worker.monitor import MonitorState
+
+JOURNAL_FILE = "journal.jsonl"
+SECONDS_BETWEEN_SYNCS = 10.0  # with the disk
+_synced: dict[Path, float] = {}  # when, of the journals that this process writes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event, and what the watcher knew when it was told."""
+
+    event: AnyEvent
+    memory: MonitorState
+
+
+_entries: TypeAdapter[Entry] = TypeAdapter(Entry)
+
+
+def read(workdir: Path) -> list[Entry]:
+    """The entries of a trial's journal, each epoch once; a line that was cut off is none."""
+    return list(_distinct(workdir / JOURNAL_FILE))
+
+
+def write(workdir: Path, event: Event, memory: MonitorState) -> None:
+    """Add an entry. A killed process loses none; a power cut may cost those of the last seconds, but no result."""
+    path = workdir / JOURNAL_FILE
+    with path.open("ab") as file:
+        file.write(_entries.dump_json(Entry(event, memory)) + b"\n")
+        if event.is_final or time.monotonic() - _synced.get(path, -math.inf) > SECONDS_BETWEEN_SYNCS:
+            file.flush()
+            os.fsync(file.fileno())
+            _synced[path] = time.monotonic()
+    if event.is_final:
+        del _synced[path]
+
+
+def mend(workdir: Path) -> None:
+    """Take a line away that was cut off, so that the next begins on one of its own."""
+    path = workdir / JOURNAL_FILE
+    content = path.read_bytes() if path.is_file() else b""
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+
+
+def _distinct(path: Path) -> Iterator[Entry]:
+    seen: set[object] = set()
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        try:
+            entry = _entries.validate_json(line)
+        except ValidationError:
+            continue
+        what = getattr(entry.event, "epoch", entry.event.kind)
+        if what not in seen:
+            seen.add(what)
+            yield entry

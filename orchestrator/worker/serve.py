@@ -1,0 +1,141 @@
+"""A worker process: takes tasks from its orchestrator, sends what happens, and does not outlive it."""
+
+import faulthandler
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from orchestrator import events, trial_function
+from orchestrator.events import Event, Finished, Heartbeat, Progress
+from orchestrator.system import machine
+from orchestrator.system.paths import LOG_FILE
+from orchestrator.trial import Outcome, Params
+from orchestrator.worker import runner
+from orchestrator.worker.runner import Task
+from orchestrator.worker.spawn import end_with_parent
+
+SECONDS_BETWEEN_HEARTBEATS = 1.0
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """The configurations for which data must be at hand before the first trial starts."""
+
+    function: str
+    configs: Sequence[Params]
+    kind: Literal["prepare"] = "prepare"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Trials to run together, as `runner.run_stack` takes them."""
+
+    tasks: Sequence[Task]
+    width: int
+    stops: Mapping[int, str] = field(default_factory=dict)  # trials that are to end before they begin
+    asks: bool = False  # whether each epoch waits for a verdict
+    kind: Literal["stack"] = "stack"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer to an epoch: why the trial that told it is to end there, or that it is to go on."""
+
+    row: int
+    stop: str | None
+    kind: Literal["verdict"] = "verdict"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the running trials after their current epoch."""
+
+    kind: Literal["stop"] = "stop"
+
+
+Message = Stack | Prepare | Decision | Stop
+messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+
+
+def serve(connection: Connection, function: str, threads: int, gpu: str | None, log: Path) -> None:
+    """Live as a worker process: take tasks from the connection and send events, until it is closed."""
+    end_with_parent()
+    _log_to(log)
+    faulthandler.enable()
+    machine.keep_freed_memory()
+    machine.limit_threads(threads)
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    with suppress(Exception, SystemExit):  # import early what takes seconds; `prepare` meets an error again, and tells
+        trial_function.load(function)
+    try:
+        while True:
+            match messages.validate_json(connection.recv_bytes()):
+                case Prepare() as request:
+                    connection.send_bytes((runner.prepare(request.function, request.configs) or "").encode())
+                case Stack() as stack:
+                    _log_to(*(task.workdir / LOG_FILE for task in stack.tasks))
+                    for row, event in _until_stopped(stack, connection):
+                        connection.send_bytes(events.encode(row, event))
+                case Stop() | Decision():  # came too late: the trials had ended
+                    pass
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, Event]]:
+    running, stops = {*range(len(stack.tasks))}, {**stack.stops}
+    with closing(runner.run_stack(stack.tasks, stack.width, _Heartbeats(connection).beat, stops)) as rounds:
+        for events_of_all in rounds:
+            yield from events_of_all
+            running -= {row for row, event in events_of_all if event.is_final}
+            asked = sum(stack.asks and isinstance(event, Progress) for _, event in events_of_all)
+            while running and (asked or connection.poll()):
+                match messages.validate_json(connection.recv_bytes()):
+                    case Decision(row, reason):
+                        asked -= 1
+                        stops |= {} if reason is None else {row: reason}
+                    case Stop():
+                        rounds.close()
+                        yield from ((row, Finished(Outcome.INTERRUPTED)) for row in running)
+                        return
+
+
+def _log_to(path: Path, *others: Path) -> None:
+    """Have what this process prints go to a file, which from now on is also that of the other paths."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as log:
+        for other in others:
+            if not (other.exists() and other.samefile(path)):
+                log.write(other.read_bytes() if other.exists() else b"")
+                other.unlink(missing_ok=True)
+                with suppress(OSError):  # a file system without links: then only the first trial keeps a log
+                    other.hardlink_to(path)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(log.fileno(), stream.fileno())
+            # the last words of a dying process count
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+class _Heartbeats:
+    """Tells the orchestrator about once a second which step a trial makes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._last: dict[int, float] = {}  # by the trial's place
+
+    def beat(self, row: int, step: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - self._last.get(row, -math.inf) >= SECONDS_BETWEEN_HEARTBEATS:
+            self._last[row] = now
+            self._connection.send_bytes(events.encode(row, Heartbeat(step, loss)))
