@@ -47,7 +47,7 @@ def dashboard(store: str, port: int) -> Iterator[Callable[[str], None]]:
         assert process.wait(20) == -signal.SIGTERM
 
 
-def last_launch(port: int, path: str) -> Any:
+def asked(port: int, path: str) -> Any:
     deadline = time.monotonic() + 60
     while True:
         try:
