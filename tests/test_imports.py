@@ -14,7 +14,7 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
     {"errors", "trial"},
-    {"events", "stacking", "system", "trial_function"},
+    {"events", "stacking", "system", "functions"},
     {"divergence", "workspace"},
     {"spec", "worker"},
     {"executors", "schema", "trials"},
@@ -28,7 +28,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-OF_A_WORKER = {"divergence", "events", "system", "trial", "trial_function", "worker"}
+OF_A_WORKER = {"divergence", "events", "system", "trial", "functions", "worker"}
 ONLY_IN = {
     "mlflow": ["orchestrator/trackers/", "models/export.py"],
     "optuna": ["orchestrator/samplers", "orchestrator/pruners"],

@@ -15,10 +15,10 @@ from terminals import on_terminal
 
 from orchestrator import plan
 from orchestrator.commands import template
+from orchestrator.functions import find
 from orchestrator.schema import schema
 from orchestrator.spec import load
 from orchestrator.spec.form import IGNORED, SweepFile
-from orchestrator.trial_function import find
 
 ROOT = Path(__file__).parent.parent
 Sweep = Callable[..., subprocess.CompletedProcess[str]]

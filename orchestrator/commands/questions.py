@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 import typer
 
 from orchestrator.commands.template import Parameters, explained
+from orchestrator.functions import Parameter
 from orchestrator.spec import nearest
 from orchestrator.spec.domains import domain_of
 from orchestrator.spec.form import BOUNDARY, RangeForm
 from orchestrator.spec.source import scalar
-from orchestrator.trial_function import Parameter
 
 AROUND = (2.0, 1.0, 0.5)  # times the default: the values that are suggested
 METRICS = {"val_ssim": "maximize", "val_mse": "minimize", "val_nll": "minimize"}

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError
+from orchestrator.functions import Parameter
 from orchestrator.spec import nearest
 from orchestrator.spec.form import IGNORED, SweepFile, is_name
 from orchestrator.spec.source import read
-from orchestrator.trial_function import Parameter
 
 SHIPPED = Path(__file__).parent.parent / "sweeps"
 SCHEMA_FILE = "sweep.schema.json"

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.spec.form import Goal, MetricForm
+from orchestrator.functions import Goal
+from orchestrator.spec.form import MetricForm
 
 Values = tuple[float, ...]  # one for each objective
 
