@@ -20,7 +20,7 @@ from orchestrator.reports import results
 from orchestrator.reports.configurations import Configuration, Run, configurations_of, measured
 from orchestrator.reports.document import ReportTable
 from orchestrator.reports.page import SIGNS
-from orchestrator.reports.verdict import RULE
+from orchestrator.reports.verdict import rule
 from orchestrator.spec import SweepSpec, load
 from orchestrator.spec.sweep_spec import ReferenceRow
 from orchestrator.trial import Outcome, Trial
@@ -115,7 +115,9 @@ def document(runs: Sequence[Row]) -> str:
     hours = sum(float(row["wall_seconds"]) for row in runs) / 3600
     told = {"count": len(runs), "hours": f"{hours:.0f}", "ours": partial(ours, runs)}
     told["convolutions"] = sum(row["architecture"] != "fc" for row in runs)
-    return environment.get_template("words.md").render(tables=tables, rule=RULE, **told)
+    return environment.get_template("words.md").render(
+        tables=tables, rule=rule([functions.default_trial().declaration]), **told
+    )
 
 
 def chart_rows(runs: Sequence[Row]) -> list[tuple[str, ReferenceRow, Configuration]]:

@@ -325,7 +325,7 @@ def test_a_stack_of_a_function_that_does_not_offer_it_is_refused(folder: Path) -
     said = mistakes(folder, "trial: toys:train\nstack: 4")
     assert said == [
         "sweep.yaml:2: stack: toys:train trains one trial at a time; take the key out, or have it offer `stacked` and "
-        "`stack_by` as the README says"
+        "`stack_by`"
     ]
     search = "stack: 4\nmethod: tpe\nrun_cap: 9\nmetric: {name: val_ssim}\nparameters: {lr: {min: 1, max: 2}}"
     assert mistakes(folder, search) == [

@@ -42,7 +42,7 @@ def look():
         raise StoreBusyError("it is away")
     if epoch == 130:
         sys.exit(epoch)
-    running = Running("x=1", epoch, 9, loss=4.0, losses=[9.0, 4.0], seconds_left=7)
+    running = Running("x=1", epoch, 9, value=4.0, values=[9.0, 4.0], seconds_left=7)
     return [Status("ended", 2, {Outcome.COMPLETED: 2}), Status("runs", 2, running=[running])]
 
 watch.watch(stdout(), look)
@@ -65,8 +65,8 @@ def test_what_runs_is_seen_from_elsewhere(store: str, write: Write, sweep: Sweep
         follower = Follower(Store(store), "toy")
         status = follower.status(is_live=True)
         (running,) = status.running
-        assert (running.label, running.epoch, running.epochs, running.loss) == ("x=2", 4, 10, 2.5)
-        assert running.losses == pytest.approx([10, 5, 10 / 3, 2.5])
+        assert (running.label, running.epoch, running.epochs, running.value) == ("x=2", 4, 10, 2.5)
+        assert running.values == pytest.approx([10, 5, 10 / 3, 2.5])
         assert running.seconds_left == pytest.approx(2 * 6)
         assert (status.asked, status.results, status.outcomes) == (4, 1, {Outcome.COMPLETED: 1})
         assert status.best is not None

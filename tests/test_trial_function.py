@@ -40,11 +40,11 @@ def test_the_version_is_read_from_the_source(module) -> None:
 
 def test_what_trials_of_a_stack_may_differ_in_is_read_from_the_source(module) -> None:
     module(HEAD + "def train(config: Config): ...\ntrain.stack_by = ('x',)\n")
-    assert functions.find("heavy:train").stack_by == ("x",)
+    assert functions.find("heavy:train").declaration.stack_by == ("x",)
     module(HEAD + "def train(config: Config): ...\n")
-    assert functions.find("heavy:train").stack_by == ()
+    assert functions.find("heavy:train").declaration.stack_by == ()
     module("from light_config import Config\ndef train(config: Config): ...\ntrain.stack_by = tuple('x')\n")
-    assert functions.find("heavy:train").stack_by == ("x",)
+    assert functions.find("heavy:train").declaration.stack_by == ("x",)
 
 
 def test_a_stack_by_that_is_no_parameter_is_said(module) -> None:

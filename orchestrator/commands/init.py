@@ -34,13 +34,13 @@ def init(
     path = file or Path(f"{Path(source).stem if source else 'sweep'}.yaml")
     if path.exists():
         raise InputError(f"{path}: is there already, and stays as it is; name another file")
-    known = functions.default_trial().parameters
+    function = functions.default_trial()
     if source is not None:
-        text = copied(source, path.stem, known)
+        text = copied(source, path.stem, function.parameters)
     elif sys.stdin.isatty():
-        text = composed(*ask(known), known)
+        text = composed(*ask(function), function.parameters)
     else:
-        raise InputError("init asks questions, and nobody is here to answer; copy a sweep, as by --from report/var")
+        raise InputError("init asks questions, and nobody is here to answer; copy a sweep, as by --from quickstart")
     _write(path, text)
     schema = path.with_name(SCHEMA_FILE)
     if not schema.exists():

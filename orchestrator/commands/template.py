@@ -22,7 +22,7 @@ Parameters = Mapping[str, Parameter]
 
 
 def shipped() -> dict[str, Path]:
-    """The files that come with the program, by name: "quickstart", "report/var"."""
+    """The files that come with the program, by name: "quickstart", "report/baseline"."""
     return {path.relative_to(SHIPPED).with_suffix("").as_posix(): path for path in sorted(SHIPPED.rglob("*.yaml"))}
 
 

@@ -360,5 +360,5 @@ IGNORED = ("program", "command", "project", "entity")
 
 
 def is_name(name: str) -> bool:
-    """Whether a name can be an experiment's and a folder's: letters, digits, spaces, . _ - after a letter or digit."""
+    """Whether a name can be an experiment's and a folder's: letters, numbers, spaces, . _ - behind the first."""
     return re.fullmatch(NAME_PATTERN, name) is not None

@@ -64,8 +64,8 @@ def check_metric(
         if metric.name in rule.metrics and between:
             mistakes.note(
                 location,
-                f"{metric.name} {rule.reason}, so its values do not compare between values of {listed(between, 'and')}; "
-                f"use {listed(rule.instead, 'or')}",
+                f"{metric.name} {rule.reason}, so its values do not compare between values of "
+                f"{listed(between, 'and')}; use {listed(rule.instead, 'or')}",
             )
 
 

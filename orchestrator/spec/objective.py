@@ -52,5 +52,5 @@ def complete(values: Iterable[float | None]) -> Values | None:
 
 
 def by_names(objectives: Iterable[Objective], joint: str = " and ") -> str:
-    """The objectives by their names, for people: "val_ssim and val_kl"."""
+    """The objectives by their names, for people: "accuracy and latency"."""
     return joint.join(objective.name for objective in objectives)

@@ -10,7 +10,7 @@ from mlflow.entities import RunTag
 from orchestrator.events import Event, Finished, Progress, Sampled, Started
 from orchestrator.spec import Objective
 from orchestrator.trial import Outcome
-from orchestrator.trials.record import BEST_EPOCH, EXPLODED, FINAL, MARGIN, best_name
+from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, REPORTED, best_name
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
 
@@ -106,8 +106,12 @@ class OpenRun:
     def _last_tags(self, end: Finished) -> dict[str, str]:
         seconds = sum(self.seconds.values()) + end.seconds
         tags = {"outcome": end.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(self.last_epoch)}
-        if end.metrics:
-            tags[FINAL] = json.dumps([*end.metrics])
+        ours = {EXPLODED, MARGIN, BEST_EPOCH, *self.best}
+        known = ((name, step) for name, step in self.recorded.items() if name not in ours)
+        by_epoch = [name for name, step in known if step or name not in end.metrics]
+        reported = json.dumps({"final": [*end.metrics], "by_epoch": by_epoch})
+        if len(reported) <= LONGEST_TAG:
+            tags[REPORTED] = reported
         if end.reason:
             tags["pruned.reason" if end.outcome is Outcome.PRUNED else "failure.reason"] = end.reason
         if end.diagnosis:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import TypeAdapter
 
@@ -17,7 +18,7 @@ MARGIN = "explosion_margin"  # the metric that says how far beyond an explosion 
 EXPLODED = "exploded"  # the metric that says whether it did
 BEST_EPOCH = "best_epoch"
 BEST = "best_"  # what the names of metrics begin with that have the best value by epoch of another
-FINAL = "final_metrics"  # the tag that has the names of a trial's final metrics
+REPORTED = "reported"  # the tag that has the names of the metrics that a trial has reported
 PICTURES = "pictures"  # the tag that has the names of its pictures by epoch
 SYSTEM = "system/"  # what MLflow's names of system metrics begin with
 
@@ -65,7 +66,7 @@ class Record:
     @property
     def final_names(self) -> list[str]:
         """The names of its final metrics, in the order in which it reported them; none of a trial of old."""
-        return json.loads(self.tags.get(FINAL, "[]"))  # type: ignore[no-any-return]
+        return self._reported.get("final", [])
 
     @property
     def picture_names(self) -> list[str]:
@@ -74,9 +75,14 @@ class Record:
 
     @property
     def names_by_epoch(self) -> list[str]:
-        """The names of the metrics that it has reported by epoch, and no more as final ones."""
-        ours = {EXPLODED, MARGIN, BEST_EPOCH, *self.final_names, *map(best_name, self.metrics)}
-        return sorted(name for name in self.metrics if name not in ours and not name.startswith(SYSTEM))
+        """The names of the metrics that it has reported by epoch; of a trial of old, and while it runs, of all."""
+        ours = {EXPLODED, MARGIN, BEST_EPOCH, *map(best_name, self.metrics)}
+        others = (name for name in self.metrics if name not in ours and not name.startswith(SYSTEM))
+        return self._reported.get("by_epoch") or sorted(others)
+
+    @cached_property
+    def _reported(self) -> dict[str, list[str]]:
+        return json.loads(self.tags.get(REPORTED, "{}"))  # type: ignore[no-any-return]
 
     @property
     def remark(self) -> str:
