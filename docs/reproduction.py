@@ -115,9 +115,8 @@ def document(runs: Sequence[Row]) -> str:
     hours = sum(float(row["wall_seconds"]) for row in runs) / 3600
     told = {"count": len(runs), "hours": f"{hours:.0f}", "ours": partial(ours, runs)}
     told["convolutions"] = sum(row["architecture"] != "fc" for row in runs)
-    return environment.get_template("words.md").render(
-        tables=tables, rule=rule([functions.default_trial().declaration]), **told
-    )
+    rules = rule([functions.default_trial().declaration])
+    return environment.get_template("words.md").render(tables=tables, rule=rules, **told)
 
 
 def chart_rows(runs: Sequence[Row]) -> list[tuple[str, ReferenceRow, Configuration]]:

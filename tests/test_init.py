@@ -78,7 +78,7 @@ def test_without_anybody_to_ask_it_says_what_to_do(folder: Path, command: Sweep)
     assert done.returncode == 2
     assert (
         done.stderr
-        == "sweep: init asks questions, and nobody is here to answer; copy a sweep, as by --from report/var\n"
+        == "sweep: init asks questions, and nobody is here to answer; copy a sweep, as by --from quickstart\n"
     )
     assert not (folder / "sweep.yaml").exists()
 

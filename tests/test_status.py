@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from rich.console import Console
 from terminals import on_terminal
 
 from orchestrator.events import Finished, Progress, Started
+from orchestrator.functions import Declaration
 from orchestrator.progress.status import Status
 from orchestrator.spec import load
 from orchestrator.terminal.tables import print_status
@@ -52,10 +54,11 @@ TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\n"
 
 def test_what_runs_is_seen_from_elsewhere(store: str, write: Write, sweep: Sweep) -> None:
     spec = load(write(TOY + "parameters: {x: {values: [1, 2, 3, 4]}, epochs: 10}"))
+    spec = replace(spec, function=replace(spec.function, declaration=Declaration(rate="steps_per_second")))
     first, second, third, _ = expand(spec).trials
     tracker, began = Tracker(store, spec), time.time() - 100
     epochs = [
-        Progress(n, {"train_loss": 10.0 / n, "score": n / 10, "images_per_second": 99.6}, began + 2 * n, 2.0)
+        Progress(n, {"train_loss": 10.0 / n, "score": n / 10, "steps_per_second": 99.6}, began + 2 * n, 2.0)
         for n in range(1, 5)
     ]
     with Workspace(store, "toy") as workspace:

@@ -63,11 +63,11 @@ class TrialProgress:
             total,
             self._step,
             self._steps,
-            self._metric,
             self._last,
             self._values.values,
             self._rate,
             self._seconds_left(forecast),
+            self._metric,
         )
 
     @property

@@ -34,11 +34,11 @@ class Running:
     epochs: int | None = None  # that it will have, if it says so
     step: int = 0  # of the epoch that runs; 0 where nobody tells
     steps: int | None = None  # of an epoch
-    metric: str = LOSS  # which the values are of
-    value: float | None = None  # the latest
+    value: float | None = None  # the latest of the metric that shows how it fares
     values: Sequence[float] = ()
     rate: float | None = None  # per second, of what the function counts
     seconds_left: float | None = None
+    metric: str = LOSS  # that it is, as `called` names it
 
     @property
     def share(self) -> float:
