@@ -11,7 +11,7 @@ import pytest
 from reading import children, steps
 
 from orchestrator.events import Finished, Sampled, Started
-from orchestrator.progress.resources import ResourceSampler
+from orchestrator.executors.resources import ResourceSampler
 from orchestrator.trial import Outcome, Trial
 
 TRIAL = Trial("toys:train", 1, {"x": 1.0}, "x=1")
@@ -23,7 +23,7 @@ CPU, MEGABYTES, PERCENT = (
 
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.progress.resources.SECONDS_BETWEEN_SAMPLES", 0.3)
+    monkeypatch.setattr("orchestrator.executors.resources.SECONDS_BETWEEN_SAMPLES", 0.3)
 
 
 @pytest.mark.usefixtures("often")

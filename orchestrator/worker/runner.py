@@ -18,9 +18,11 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Started
 from orchestrator.system import machine
 from orchestrator.trial import Params
+from orchestrator.trial_function import TrialFunction
 from orchestrator.worker.reporter import Reporter, Yielded, said, show
 
 NOTHING: Mapping[int, str] = {}
+_known: dict[str, tuple[Callable[..., Any], TrialFunction]] = {}  # functions of this process, by name
 Round = list[tuple[int, Event]]  # what happens at a time, each with the place of its task
 Raised = Callable[[BaseException], None]
 OnStep = Callable[[int, int, float], None]  # is given the place of a task, its step, and the loss of that
@@ -89,16 +91,24 @@ def run_stack(
 def prepare(function: str, configs: Sequence[Params]) -> str | None:
     """Let the function have its data at hand; returns what is wrong with them, or None."""
     try:
-        config_of = trial_function.find(function).config
-        check: Callable[[Any], Any] | None = getattr(trial_function.load(function), "prepare", None)
+        called, declared = _resolved(function)
+        check: Callable[[Any], Any] | None = getattr(called, "prepare", None)
         for params in configs if check else ():
-            check(config_of(params))  # type: ignore[misc]
+            check(declared.config(params))  # type: ignore[misc]
     except (OSError, ValueError) as error:
         return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
         traceback.print_exc()
         return f"{function} cannot be used: {said(error)}"
     return None
+
+
+def _resolved(name: str) -> tuple[Callable[..., Any], TrialFunction]:
+    """A trial function and its parameters, found once for all attempts of this process: that parses its source."""
+    function = trial_function.load(name)
+    if name not in _known or _known[name][0] is not function:  # its module may have been reloaded in a notebook
+        _known[name] = function, trial_function.find(name)
+    return _known[name]
 
 
 class _Attempt(Reporter):
@@ -116,8 +126,8 @@ class _Attempt(Reporter):
         try:
             if self.task.threads is not None:
                 machine.limit_threads(self.task.threads)
-            self.function = trial_function.load(self.task.function)
-            self.config = trial_function.find(self.task.function).config(self.task.params)
+            self.function, declared = _resolved(self.task.function)
+            self.config = declared.config(self.task.params)
             prepare = getattr(self.function, "prepare", None)
             dataset = _dataset(prepare(self.config) if prepare else None)
         except (Exception, SystemExit) as error:
