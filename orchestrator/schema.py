@@ -3,16 +3,15 @@
 import json
 from typing import Any
 
-from orchestrator import trial_function
+from orchestrator import functions
+from orchestrator.functions import DEFAULT_TRIAL, Parameter
 from orchestrator.spec.form import (
-    DEFAULT_TRIAL,
     NAME_PATTERN,
     RangeForm,
     SweepFile,
     ValueForm,
     ValuesForm,
 )
-from orchestrator.trial_function import Parameter
 
 
 def text() -> str:
@@ -25,7 +24,7 @@ def schema() -> dict[str, Any]:
     document = SweepFile.model_json_schema()
     properties = document["properties"]
     properties["name"]["anyOf"][0]["pattern"] = NAME_PATTERN
-    parameters = trial_function.find(DEFAULT_TRIAL).parameters
+    parameters = functions.default_trial().parameters
     is_default = {"properties": {"trial": {"const": DEFAULT_TRIAL}}}
     swept = {name: _swept(parameter) for name, parameter in parameters.items()}
     plain = {name: parameter.schema for name, parameter in parameters.items()}

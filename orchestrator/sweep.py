@@ -260,7 +260,7 @@ class _Launch:
     def _executor(self, pending: int) -> Executor:
         stacking = self.spec.stacking
         setup = Setup(
-            self.spec.function.name,
+            self.spec.function,
             self.spec.divergence,
             self.interrupt,
             self.workspace.log,

@@ -10,13 +10,13 @@ import optuna
 import pytest
 from test_search import Search
 
+from orchestrator.functions.trial_function import Parameter, TypeAdapter
 from orchestrator.samplers.feasibility import Array, Cube, Seen, Worth
 from orchestrator.samplers.proposals import SAMPLERS, TAKES_CONSTRAINTS, Proposals
 from orchestrator.samplers.weighing import CANDIDATES, DrawingTPE
 from orchestrator.spec import load
 from orchestrator.spec.domains import Choice, Domain, Range
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trial_function import Parameter, TypeAdapter
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.search_space import SearchSpace
 

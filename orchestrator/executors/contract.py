@@ -53,6 +53,7 @@ from typing import Protocol
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Heartbeat
 from orchestrator.executors.limits import Limits
+from orchestrator.functions import TrialFunction
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.trial import Params, Trial
@@ -67,7 +68,7 @@ def _ignore(trial: Trial, heartbeat: Heartbeat) -> None: ...
 class Setup:
     """All that an executor is made from."""
 
-    function: str  # by name; of all its trials
+    function: TrialFunction  # of all its trials
     divergence: DivergenceRule
     interrupt: Interrupt
     log: Path  # what workers print outside trials

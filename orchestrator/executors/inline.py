@@ -49,7 +49,7 @@ class InlineExecutor:
     def prepare(self, configs: Sequence[Params]) -> None:
         try:
             with self.setup.interrupt.raising():
-                problem = runner.prepare(self.setup.function, configs)
+                problem = runner.prepare(self.setup.function.name, configs)
         except KeyboardInterrupt:
             return
         if problem:

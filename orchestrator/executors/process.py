@@ -117,7 +117,7 @@ class ProcessExecutor:
             first = self._slots[0]
             if first is None or not first.process.is_alive():
                 first = self._slots[0] = self._spawn(0)
-            first.send(serve.Prepare(self.setup.function, configs))
+            first.send(serve.Prepare(self.setup.function.name, configs))
             problem = self._answer(first)
             if self.setup.interrupt.requested:
                 first.kill()
@@ -128,7 +128,7 @@ class ProcessExecutor:
                 return
             cause = first.cause_of_death
             first.kill()
-        raise SweepError(f"{self.setup.function} could not be made ready: {cause} (see {self.setup.log})")
+        raise SweepError(f"{self.setup.function.name} could not be made ready: {cause} (see {self.setup.log})")
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -299,7 +299,7 @@ class ProcessExecutor:
         ours, theirs = context.Pipe()
         gpus = self.shares.gpus
         gpu = gpus[index % len(gpus)] if gpus else None
-        arguments = (theirs, self.setup.function, self.shares.threads, gpu, self.setup.log)
+        arguments = (theirs, self.setup.function.name, self.shares.threads, gpu, self.setup.log)
         process = context.Process(target=serve.serve, args=arguments, name=f"sweep-worker-{index}")
         start(process)
         theirs.close()

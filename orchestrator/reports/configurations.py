@@ -17,7 +17,7 @@ from orchestrator.trials.labels import label, varying
 from orchestrator.trials.record import Record
 from orchestrator.trials.search_space import SearchSpace
 
-DIGITS = 4  # of a figure
+SIGNIFICANT = 4  # of a figure
 RUNNING, NOT_RUN = "running", "not run"
 STATES = (*map(str, Outcome), RUNNING, NOT_RUN)
 
@@ -124,7 +124,7 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[Configuratio
     ]
     if spec.method == BOUNDARY:
         return sorted(found, key=lambda one: [_place(one.params[name]) for name in names])
-    return found if spec.method == "grid" else best_first(found, spec.objectives[0])
+    return best_first(found, spec.objectives[0]) if spec.objectives and spec.method != "grid" else found
 
 
 def best_first(configurations: Iterable[Configuration], objective: Objective) -> list[Configuration]:
@@ -152,7 +152,7 @@ def rate(exploded: int, ended: int) -> str:
 
 def figure(value: float) -> str:
     """A number as it stands in a table: 0.8500, 39.40, 1578."""
-    return f"{value:#.{DIGITS}g}".removesuffix(".")
+    return f"{value:#.{SIGNIFICANT}g}".removesuffix(".")
 
 
 def measured(values: Sequence[float]) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from orchestrator.functions import TrialFunction
 from orchestrator.spec.domains import Choice, Range
 from orchestrator.spec.form import BOUNDARY, LISTED, Replicates, SweepFile
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.parameters import Space
 from orchestrator.stacking import UNSTACKED, Stacking
-from orchestrator.trial_function import TrialFunction
 
 ALIASES = {"bayes": "tpe"}
 OF_ONE_METRIC = ("cmaes",)  # methods that cannot search a front
@@ -58,12 +58,12 @@ def stacking_of(method: str, form: SweepFile, function: TrialFunction, mistakes:
     """Which trials train together."""
     if form.stack == 1:
         return UNSTACKED
-    if not function.stack_by:
-        message = f"{function.name} trains one trial at a time; take the key out, or have it offer `stacked`"
-        mistakes.note(("stack",), f"{message} and `stack_by` as the README says")
+    if not function.declaration.stack_by:
+        message = f"{function.name} trains one trial at a time; take the key out, or declare `stacked`"
+        mistakes.note(("stack",), f"{message} and `stack_by`")
     if method not in LISTED:
         mistakes.note(("stack",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
-    return Stacking(form.stack, function.stack_by)
+    return Stacking(form.stack, function.declaration.stack_by)
 
 
 def _check_grid(space: Space, mistakes: Mistakes) -> None:
@@ -75,8 +75,6 @@ def _check_grid(space: Space, mistakes: Mistakes) -> None:
 
 
 def _check_search(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
-    if form.metric is None and form.metrics is None and form.method != BOUNDARY:
-        mistakes.note(("method",), f"{form.method} needs metric, what it is to make best: {{name: ..., goal: ...}}")
     if form.metrics is not None and form.method in OF_ONE_METRIC:
         mistakes.note(("metrics",), f"{form.method} makes one metric best; for several there are tpe and gp")
     if form.reuse:

@@ -9,20 +9,19 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator import trial_function
+from orchestrator import functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Started
+from orchestrator.functions import TrialFunction
 from orchestrator.system import machine
 from orchestrator.trial import Params
-from orchestrator.trial_function import TrialFunction
 from orchestrator.worker.reporter import Reporter, Yielded, said, show
 
 NOTHING: Mapping[int, str] = {}
-_known: dict[str, tuple[Callable[..., Any], TrialFunction]] = {}  # functions of this process, by name
 Round = list[tuple[int, Event]]  # what happens at a time, each with the place of its task
 Raised = Callable[[BaseException], None]
 OnStep = Callable[[int, int, float], None]  # is given the place of a task, its step, and the loss of that
@@ -91,10 +90,9 @@ def run_stack(
 def prepare(function: str, configs: Sequence[Params]) -> str | None:
     """Let the function have its data at hand; returns what is wrong with them, or None."""
     try:
-        called, declared = _resolved(function)
-        check: Callable[[Any], Any] | None = getattr(called, "prepare", None)
-        for params in configs if check else ():
-            check(declared.config(params))  # type: ignore[misc]
+        known = _resolved(function)
+        for params in configs if known.prepare else ():
+            known.prepare(known.found.config(params))  # type: ignore[misc]
     except (OSError, ValueError) as error:
         return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
@@ -103,11 +101,30 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
     return None
 
 
-def _resolved(name: str) -> tuple[Callable[..., Any], TrialFunction]:
-    """A trial function and its parameters, found once for all attempts of this process: that parses its source."""
-    function = trial_function.load(name)
-    if name not in _known or _known[name][0] is not function:  # its module may have been reloaded in a notebook
-        _known[name] = function, trial_function.find(name)
+@dataclass(frozen=True)
+class _Resolved:
+    """A trial function, imported, and what belongs to it."""
+
+    call: Callable[..., Any]
+    found: TrialFunction
+
+    @cached_property
+    def prepare(self) -> Callable[..., Any] | None:
+        return functions.attached(self.found.name, "prepare")
+
+    @cached_property
+    def stacked(self) -> Callable[..., Any] | None:
+        return functions.attached(self.found.name, "stacked")
+
+
+_known: dict[str, _Resolved] = {}  # by name
+
+
+def _resolved(name: str) -> _Resolved:
+    """The trial function, found once for all attempts of this process, since its source is parsed for that."""
+    call = functions.load(name)
+    if name not in _known or _known[name].call is not call:  # its module may have been imported anew
+        _known[name] = _Resolved(call, functions.find(name))
     return _known[name]
 
 
@@ -126,9 +143,10 @@ class _Attempt(Reporter):
         try:
             if self.task.threads is not None:
                 machine.limit_threads(self.task.threads)
-            self.function, declared = _resolved(self.task.function)
-            self.config = declared.config(self.task.params)
-            prepare = getattr(self.function, "prepare", None)
+            self.function = _resolved(self.task.function)
+            self.config = self.function.found.config(self.task.params)
+            self.watcher.declaration = self.function.found.declaration
+            prepare = self.function.prepare
             dataset = _dataset(prepare(self.config) if prepare else None)
         except (Exception, SystemExit) as error:
             self.fail(error)
@@ -162,9 +180,13 @@ def _training(attempts: Sequence[_Attempt], width: int) -> Rounds:
     """The attempts' function at work: for each of them what it yields by epoch, and what it returns."""
     first = attempts[0]
     if width == 1:
-        return [(yield from _alone(_called(first.function, first.config, workdir=first.workdir, watch=first.watch)))]
+        alone = _called(first.function.call, first.config, workdir=first.workdir, watch=first.watch)
+        return [(yield from _alone(alone))]
+    stacked = first.function.stacked
+    if stacked is None:
+        raise TypeError(f"{first.task.function} declares no function that trains several trials at once")
     together: Rounds = _called(
-        first.function.stacked,  # type: ignore[attr-defined]
+        stacked,
         [attempt.config for attempt in attempts],
         workdirs=[attempt.workdir for attempt in attempts],
         watches=[attempt.watch for attempt in attempts],
