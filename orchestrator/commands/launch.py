@@ -49,7 +49,7 @@ def launch(
     largest.
     """
     executors.find(executor)  # before anything is read
-    specs = loaded(files, sets or [])
+    specs = loaded(files, sets or [], tracking_uri)
     use_data(data_dir)
 
     from orchestrator.sweep import Settings
