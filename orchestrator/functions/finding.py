@@ -72,14 +72,15 @@ def load(name: str) -> Callable[..., Any]:
     return function
 
 
-def attached(name: str, part: str) -> Callable[..., Any] | None:
+def attached(function: TrialFunction, part: str) -> Callable[..., Any] | None:
     """A function that belongs to a trial function: its `prepare`, `stacked` or `export`; None where it has none.
 
     It is the one that the declaration names, or else an attribute of the function.
     """
-    reference = getattr(find(name).declaration, part)
-    found: Callable[..., Any] | None = pkgutil.resolve_name(reference) if reference else getattr(load(name), part, None)
-    return found
+    reference = getattr(function.declaration, part)
+    if reference:
+        return pkgutil.resolve_name(reference)  # type: ignore[no-any-return]
+    return getattr(load(function.name), part, None)
 
 
 def _check(name: str, declaration: Declaration, parameters: Collection[str]) -> None:

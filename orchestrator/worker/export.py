@@ -39,7 +39,5 @@ def _export(function: str, modules: Modules | None, artifacts: Path, folder: Pat
     with log.open("ab") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
-    if modules is not None:
-        modules.use()
-    if write := functions.attached(function, "export"):
+    if write := functions.attached(functions.find(function, modules), "export"):
         write(artifacts, folder)
