@@ -1,7 +1,8 @@
 """Sweeps from Python, in scripts and notebooks: `launch` one, or look at one that was launched by `load_sweep`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,8 @@ def launch(
             raise InputError("overrides go with a file; load it with them")
         spec = sweep
     else:
-        spec = load(Path(sweep), [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()])
+        sets = [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()]
+        spec = load(Path(sweep), sets, reported=partial(_reported, paths.tracking_uri(tracking_uri)))
     for warning in spec.warnings:
         warn(warning)
     settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout)
@@ -115,6 +117,10 @@ def launch(
     if launched.interrupted:
         raise KeyboardInterrupt
     return Sweep(spec.name, settings.uri)
+
+
+def _reported(uri: str, function: str) -> Sequence[str]:
+    return Store(uri).reported(function) if paths.exists(uri) else ()
 
 
 def load_sweep(name: str, tracking_uri: str | None = None) -> Sweep:

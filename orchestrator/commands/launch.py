@@ -51,7 +51,7 @@ def launch(
     """
     if executor is ExecutorName.ray:
         raise NotYetError("--executor ray: not yet; there are process and inline")
-    specs = loaded(files, sets or [])
+    specs = loaded(files, sets or [], tracking_uri)
     use_data(data_dir)
 
     from orchestrator.sweep import Settings

@@ -83,17 +83,17 @@ def attached(name: str, part: str) -> Callable[..., Any] | None:
     return found
 
 
-def _check(name: str, declaration: Any, parameters: Collection[str]) -> None:
-    if not isinstance(declaration, Declaration):
-        raise FunctionError(f"{name}: its declaration is no orchestrator.Declaration")
+def _check(name: str, declaration: Declaration, parameters: Collection[str]) -> None:
     for part, mentioned in declaration.parameters():
         for parameter in mentioned:
             if parameter not in parameters:
                 raise FunctionError(f"{name}: its {part} has {parameter}, which is none of its parameters")
 
 
-def _completed(name: str, declaration: Declaration, attributes: Mapping[str, Any]) -> Declaration:
+def _completed(name: str, declaration: Any, attributes: Mapping[str, Any]) -> Declaration:
     """The declaration, with what stands as attributes of the function itself."""
+    if not isinstance(declaration, Declaration):
+        raise FunctionError(f"{name}: its declaration is no orchestrator.Declaration")
     for part in attributes:
         if getattr(declaration, part) != getattr(UNDECLARED, part):
             raise FunctionError(f"{name}: its {part} stands in its declaration and as an attribute; give it once")
