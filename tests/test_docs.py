@@ -42,6 +42,16 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    folders = "benchmarks|docs|examples|models|orchestrator|sweeps|tests"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]*\w)`", page.read_text()):
+        assert (ROOT / name).exists(), name
+    packages = "|".join(path.name for path in (ROOT / "orchestrator").iterdir() if (path / "__init__.py").is_file())
+    for name in re.findall(rf"`((?:{packages})/\w+\.py)`", page.read_text()):
+        assert (ROOT / "orchestrator" / name).exists(), name
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 200
 
