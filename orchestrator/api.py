@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import executors
 from orchestrator.errors import InputError
 from orchestrator.notification import notifying
 from orchestrator.spec import SweepSpec, load, text_of
@@ -78,7 +79,7 @@ def launch(
     overrides: Mapping[str, Any] | None = None,
     *,
     tracking_uri: str | None = None,
-    executor: str = "process",
+    executor: str = executors.DEFAULT,
     workers: int | None = None,
     trial_timeout: float | None = None,
     quiet: bool = False,
@@ -89,7 +90,7 @@ def launch(
         sweep: its YAML file, or what `orchestrator.spec.load` has made of one.
         overrides: parameters of a file, set to constants.
         tracking_uri: of the store; default as the command's.
-        executor: process or inline.
+        executor: where trials run: process, or inline for pdb.
         workers: trials at the same time; default from the cores and GPUs of the machine.
         trial_timeout: seconds after which a trial is killed.
         quiet: whether to print nothing.

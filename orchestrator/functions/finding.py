@@ -59,8 +59,7 @@ def default_trial() -> TrialFunction:
 
 def modules_of(name: str | None, folders: Sequence[Path]) -> Modules:
     """Where the modules are of the trial function that a sweep file in the first of these folders names, if it does."""
-    module, _, _ = (name or DEFAULT_TRIAL).partition(":")
-    file = Path(*module.split(".")).with_suffix(".py")
+    file = Path(*DEFAULT_TRIAL.partition(":")[0].split(".")).with_suffix(".py")
     is_theirs = any((folder / file).is_file() for folder in folders if folder.resolve() != OURS)
     is_default = name is None or (name == DEFAULT_TRIAL and not is_theirs)
     return Modules(tuple(dict.fromkeys(str(folder.absolute()) for folder in folders)), is_default)
