@@ -20,7 +20,6 @@ from orchestrator.progress.time_cap import TimeCap
 from orchestrator.pruners import Pruner
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec, nearest
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.spec.source import Location
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import share
@@ -269,7 +268,7 @@ class _Launch:
 
     def _check_metric(self, trial: Trial, observation: Observation, events: Iterable[Event]) -> None:
         """A search for the best of what no trial tells would go on blindly."""
-        if self.spec.method == BOUNDARY:  # looks at outcomes alone
+        if not self.spec.ranks:
             return
         if observation.outcome is Outcome.COMPLETED and observation.values is None:
             told = {name: None for event in events for name in getattr(event, "metrics", ())}

@@ -9,17 +9,15 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 from reading import artifacts, children
-from test_search import CLIFF, GP_IS_SLOW, Search, toy
+from test_search import CLIFF, GP_IS_SLOW, Search, proposals_of, toy
 
 from orchestrator.comparison.ranking import Standing, front, ranking
 from orchestrator.errors import InputError
 from orchestrator.samplers.dashboard import Mirror
-from orchestrator.samplers.proposals import Proposals
 from orchestrator.spec import Objective, load
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.search_space import SearchSpace
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -102,7 +100,7 @@ def test_a_search_for_a_front_goes_on_from_pruned_trials_as_if_never_cut_off(wri
 @pytest.mark.parametrize("method", ["tpe", "gp", "qmc"])
 def test_what_was_pruned_is_told_as_no_better_than_the_worst_of_each_metric(write: Write, method: str) -> None:
     spec = load(write(SEARCH.replace("METHOD", method).replace("CAP", "9")))
-    proposals = Proposals(spec, SearchSpace(spec))
+    proposals = proposals_of(spec)
     for values, pruned_at in (((9.0, -9.0), 1), ((5.0, 5.0), None), ((4.0, 4.0), None), ((9.0, -9.0), 2), (None, 1)):
         proposals.tell(proposals.ask()[0], values, -1.0, pruned_at)
     trials = proposals._study.trials

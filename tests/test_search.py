@@ -15,6 +15,7 @@ from orchestrator.samplers.proposals import Proposals
 from orchestrator.samplers.search import REPEATS, Configuration
 from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.spec.form import Goal
+from orchestrator.spec.methods import Method, OptunaSampler
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import MARGIN, PROPOSALS, Record
@@ -47,6 +48,15 @@ def spec(write: Callable[[str], Path]) -> Load:
         return load(write(text.format(method=method, cap=cap) + more))
 
     return loaded
+
+
+def optuna_sampler(method: Method) -> OptunaSampler:
+    assert isinstance(method.sampler, OptunaSampler)
+    return method.sampler
+
+
+def proposals_of(spec: SweepSpec) -> Proposals:
+    return Proposals(spec, SearchSpace(spec), optuna_sampler(spec.method))
 
 
 def toy(trial: Trial) -> Observation:
@@ -215,7 +225,7 @@ def test_a_search_of_which_trials_are_pruned_goes_on_as_if_never_cut_off(spec: L
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
 def test_what_was_pruned_is_told_with_its_last_value_and_is_never_the_best(spec: Load, method: str, goal: Goal) -> None:
     searched, sign = spec(method, SPEC.replace("maximize", goal)), 1 if goal == "maximize" else -1
-    proposals = Proposals(searched, SearchSpace(searched))
+    proposals = proposals_of(searched)
     for value, pruned_at in ((0.5, None), (0.3, 4), (0.9, 2), (0.7, None)):
         proposals.tell(proposals.ask()[0], (sign * value,), -1.0, pruned_at)
     trials = proposals._study.trials

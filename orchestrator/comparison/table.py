@@ -10,7 +10,6 @@ from functools import cached_property
 
 from orchestrator.comparison.ranking import Interval, Standing, front, ranking, standings
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec, Values
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.spec.objective import by_names
 from orchestrator.system.durations import duration
 from orchestrator.trial import Outcome, Params, Trial
@@ -122,7 +121,7 @@ class Table:
     @property
     def has_replicates(self) -> bool:
         """Whether a configuration has results of several seeds, other than those that a boundary is drawn from."""
-        return self.spec.method != BOUNDARY and any(standing.seeds > 1 for standing in self.standings)
+        return not self.spec.method.finds_boundary and any(standing.seeds > 1 for standing in self.standings)
 
     def over_seeds(self) -> tuple[list[str], list[list[str]]]:
         """The columns and rows of a table of configurations: means with 95% intervals, seeds, and how these ended."""

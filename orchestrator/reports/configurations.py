@@ -10,7 +10,6 @@ from typing import Any
 
 from orchestrator.comparison.ranking import half_width, wilson
 from orchestrator.spec import Objective, SweepSpec
-from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.grid import expand
 from orchestrator.trials.labels import label, varying
@@ -94,7 +93,7 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], every: bool, is_live: bo
         is_live: whether a launch is at work, so that what has no end yet is running.
     """
     by_key = {record.trial_key: record for record in records}
-    if spec.method in LISTED:
+    if spec.method.is_listed:
         trials = list(expand(spec).trials)
     else:
         trials = [known.trial for known in SearchSpace(spec).trials(records)]
@@ -122,9 +121,9 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[Configuratio
         Configuration(group[0].params, label(spec, group[0].params, names) or spec.name, tuple(group))
         for group in by_key.values()
     ]
-    if spec.method == BOUNDARY:
+    if spec.method.finds_boundary:
         return sorted(found, key=lambda one: [_place(one.params[name]) for name in names])
-    return found if spec.method == "grid" else best_first(found, spec.objectives[0])
+    return found if spec.method.is_exhaustive or not spec.ranks else best_first(found, spec.objectives[0])
 
 
 def best_first(configurations: Iterable[Configuration], objective: Objective) -> list[Configuration]:

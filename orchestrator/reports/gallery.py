@@ -12,7 +12,7 @@ from orchestrator.reports.document import Part
 from orchestrator.reports.pictures import Picture
 from orchestrator.reports.results import kinds_of
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import BOUNDARY, DEFAULT_TRIAL
+from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.trackers import Store
 
 MOST = 12  # configurations whose pictures are shown
@@ -65,7 +65,7 @@ def _chosen(spec: SweepSpec, having: Sequence[Configuration]) -> tuple[Sequence[
     """The configurations whose pictures are shown, in their order, and a word on those that are not."""
     if len(having) <= MOST:
         return having, ()
-    if spec.method == BOUNDARY:
+    if not spec.ranks:
         return thinned(having, MOST), (f"Of {MOST} of {len(having)} configurations; all stand in MLflow.",)
     best = {id(one) for one in best_first(having, spec.objectives[0])[:MOST]}
     words = f"Of the {MOST} best of {len(having)} configurations by {spec.objectives[0].name}; all stand in MLflow."

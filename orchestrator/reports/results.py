@@ -14,7 +14,6 @@ from orchestrator.reports.configurations import Configuration, Run, constants, f
 from orchestrator.reports.document import Cell, Part, ReportTable
 from orchestrator.reports.verdict import Judgement, Ours, Verdict
 from orchestrator.spec import ReferenceRow, SweepSpec
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.spec.objective import by_names
 from orchestrator.trial import Outcome
 from orchestrator.trials.labels import label, listed, short
@@ -63,7 +62,7 @@ def results(spec: SweepSpec, configurations: Sequence[Configuration]) -> Part:
 
 def best_of(spec: SweepSpec, configurations: Sequence[Configuration]) -> str:
     """The best configuration, and what its seeds do not tell from it; empty where none has completed."""
-    if spec.method == BOUNDARY:
+    if not spec.ranks:
         return ""
     records = [run.record for one in configurations for run in one.runs if run.record]
     ranked = ranking(standings(records, spec.objectives), spec.objectives)
@@ -151,7 +150,7 @@ def _columns(spec: SweepSpec, configurations: Sequence[Configuration]) -> list[_
         for name in FINAL
         if any(one.values(name) for one in configurations)
     ]
-    for objective in spec.objectives if spec.method != BOUNDARY else ():
+    for objective in spec.objectives if spec.ranks else ():
         if objective.name not in FINAL and any(one.compared(objective) for one in configurations):
             records = [record for one in configurations for record in one.completed]
             is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)

@@ -27,7 +27,7 @@ from orchestrator.reports.search_charts import Tried
 from orchestrator.reports.tradeoff_charts import Tradeoff, rate_distortion
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Range
-from orchestrator.spec.form import BOUNDARY, DEFAULT_TRIAL
+from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.system.durations import duration
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome
@@ -58,7 +58,7 @@ def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool
     records = store.records(name)
     runs = runs_of(spec, records, every, is_live)
     configurations = configurations_of(spec, runs)
-    found = _boundary(spec, records) if spec.method == BOUNDARY else None
+    found = _boundary(spec, records) if spec.method.finds_boundary else None
     compared = results.comparison(spec, configurations)
     curves = _losses(store, spec, configurations)
     tradeoff = rate_distortion(_tradeoffs(configurations))
@@ -109,11 +109,12 @@ def _facts(
         count += f", {len(runs)} trials, {len(seeds)} seeds"
     alike = constants(configurations)
     varied = [name for name in (configurations[0].params if configurations else ()) if name not in {*alike, "seed"}]
-    facts = [("method", f"{spec.method}: {count}" + f", at most {spec.run_cap} trials" * (spec.run_cap is not None))]
+    at_most = "" if spec.run_cap is None else f", at most {spec.run_cap} trials"
+    facts = [("method", f"{spec.method.name}: {count}{at_most}")]
     facts += [(name, _values(spec, name, configurations)) for name in varied]
     facts += [("seeds", _listed(sorted({short(seed) for seed in seeds}, key=_as_number)))] * (len(seeds) > 1)
     facts += [("the same in all", listed(alike, alike))] * bool(alike)
-    if spec.method != BOUNDARY:
+    if spec.ranks:
         aims = (f"{one.name}, {'more' if one.sign > 0 else 'less'} is better" for one in spec.objectives)
         facts.append(("compared by", "; ".join(aims)))
     if spec.reference is not None:
@@ -251,7 +252,7 @@ def _front(spec: SweepSpec, runs: Sequence[Run]) -> Part:
 
 def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
     """How a search went; the trials of a grid are in an order that means nothing."""
-    if spec.method in ("grid", BOUNDARY):
+    if spec.method.is_exhaustive or not spec.ranks:
         return []
     from orchestrator.samplers.importances import importances  # optuna takes a while to import
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.comparison.ranking import Interval
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import LISTED, MOST_TRIALS, Replicates
+from orchestrator.spec.form import MOST_TRIALS, Replicates
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 from orchestrator.trials.labels import label
 from orchestrator.trials.observation import Observation
@@ -65,7 +65,7 @@ class ReplicatingSampler:
     @property
     def total(self) -> int:
         trials, cap = self.trials, self.spec.run_cap or MOST_TRIALS
-        if self.spec.method in LISTED:
+        if self.spec.method.is_listed:
             seeds = Counter(trial.config_key for trial in trials)
             cap = min(cap, sum(max(count, self.most) for count in seeds.values()))
         return max(len(trials), cap)

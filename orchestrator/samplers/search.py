@@ -11,6 +11,7 @@ from statistics import fmean
 from orchestrator.divergence import FARTHEST
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.spec import Objective, SweepSpec, Values
+from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
@@ -71,12 +72,12 @@ class SearchSampler:
 
     learns = True
 
-    def __init__(self, spec: SweepSpec) -> None:
+    def __init__(self, spec: SweepSpec, optuna_sampler: OptunaSampler) -> None:
         self.spec = spec
         self.total = spec.proposal_cap or 0
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
-        self._proposals = Proposals(spec, self.space)
+        self._proposals = Proposals(spec, self.space, optuna_sampler)
         self._configurations: dict[str, Configuration] = {}  # by config_key
         self._waiting: deque[Trial] = deque()
         self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None

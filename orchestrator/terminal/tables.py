@@ -64,7 +64,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
     console.print(_drawn(title, ("trial", "trial_key", "state"), rows))
     if plan.proposals:
-        console.print(f"to be proposed by {plan.spec.method}: {plan.proposals}")
+        console.print(f"to be proposed by {plan.spec.method.name}: {plan.proposals}")
     if plan.further_seeds:
         console.print(f"further seeds, until the best is told from the others: up to {plan.further_seeds}")
     if plan.spec.time_cap is not None:
