@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from models.config import TrainConfig
 from models.loss import nll_bound
 from models.vae import build
-from orchestrator import pruners, trial_function
+from orchestrator import functions, pruners
 from orchestrator.events import Finished, Progress
 from orchestrator.reports import theme
 from orchestrator.reports.charts import data, thinned
@@ -39,7 +39,7 @@ BY_EPOCH = ("train_loss", "val_loss", "val_mse", "val_ssim", "val_nll", "decoder
 PIXELS = 28 * 28
 TRAINED, VALIDATED = 55_000, 5_000  # images of an epoch
 OPTIMAL = "optimal_variance:train"
-VERSIONS = {DEFAULT_TRIAL: trial_function.find(DEFAULT_TRIAL).version, OPTIMAL: 1}
+VERSIONS = {DEFAULT_TRIAL: functions.default_trial().version, OPTIMAL: 1}
 FIXED = (0.25, 0.035, 0.009)  # what the optimal variance is held against, at full length
 WHOLE = 50  # epochs
 SEARCH = "best_var"

@@ -43,7 +43,7 @@ def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], N
 
     A convenience, for which no launch fails or waits: the next one tries again.
     """
-    if not tracker.spec.function.exports:
+    if not tracker.spec.function.declaration.export:
         return
     try:
         if not tracker.has_model(best):
@@ -52,7 +52,7 @@ def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], N
                 artifacts, model = Path(folder) / "artifacts", Path(folder) / "model"
                 artifacts.mkdir()
                 tracker.fetch(best, artifacts)
-                if not export(tracker.spec.function.name, artifacts, model, log):
+                if not export(tracker.spec.function, artifacts, model, log):
                     say(f"the model of {best.label} could not be exported; {log} says why")
                     return
                 tracker.keep_model(best, model)

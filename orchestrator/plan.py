@@ -98,9 +98,10 @@ def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
 
 def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
     """Seconds that the rest may take, from trials that took their time before; None if one has no like."""
-    forecast, total = Forecast(records), 0.0
+    pace = plan.spec.function.declaration.pace
+    forecast, total = Forecast(pace, records), 0.0
     for params in [*(trial.params for trial in plan.pending), *[plan.example or {}] * plan.proposals]:
-        seconds = forecast.seconds(kind(plan.spec.function.name, params), epochs(params))
+        seconds = forecast.seconds(kind(plan.spec.function.name, params, pace), epochs(params))
         if seconds is None:
             return None
         total += seconds

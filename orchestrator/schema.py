@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from orchestrator import trial_function
+from orchestrator import functions
+from orchestrator.functions import DEFAULT_TRIAL, Parameter
 from orchestrator.spec.form import (
-    DEFAULT_TRIAL,
     NAME_PATTERN,
     RangeForm,
     SweepFile,
@@ -13,7 +13,6 @@ from orchestrator.spec.form import (
     ValuesForm,
 )
 from orchestrator.spec.methods import METHODS
-from orchestrator.trial_function import Parameter
 
 
 def text() -> str:
@@ -26,7 +25,7 @@ def schema() -> dict[str, Any]:
     document = SweepFile.model_json_schema()
     properties = document["properties"]
     properties["name"]["anyOf"][0]["pattern"] = NAME_PATTERN
-    parameters = trial_function.find(DEFAULT_TRIAL).parameters
+    parameters = functions.default_trial().parameters
     is_default = {"properties": {"trial": {"const": DEFAULT_TRIAL}}}
     swept = {name: _swept(parameter) for name, parameter in parameters.items()}
     plain = {name: parameter.schema for name, parameter in parameters.items()}

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from models.declaration import DECLARATION
 from orchestrator.comparison.ranking import Standing, ranking
 from orchestrator.reports.charts import Chart, thinned
 from orchestrator.reports.front_charts import fronts
 from orchestrator.reports.loss_charts import LossCurve, losses
+from orchestrator.reports.plane_charts import PlanePoint, plane_chart
 from orchestrator.reports.search_charts import Tried, history
-from orchestrator.reports.tradeoff_charts import Tradeoff, rate_distortion
 from orchestrator.spec.objective import Objective
 
 
@@ -74,12 +75,15 @@ def test_long_curves_are_drawn_with_few_points_their_ends_among_them() -> None:
 
 
 def test_rate_and_distortion_are_means_over_seeds_for_each_var() -> None:
-    chart = rate_distortion([Tradeoff(0.5, "", [0.02, 0.04], [8.0, 10.0]), Tradeoff(0.1, "", [0.01], [20.0])])
-    means = rows(chart, "var")
-    assert [(row["var"], row["mse"], row["kl"]) for row in means[:2]] == [(0.1, 0.01, 20.0), (0.5, 0.03, 9.0)]
+    plane = DECLARATION.plane
+    assert plane is not None
+    points = [PlanePoint(0.5, "", [0.02, 0.04], [8.0, 10.0]), PlanePoint(0.1, "", [0.01], [20.0])]
+    chart = plane_chart(plane, points)
+    means = rows(chart, "at")
+    assert [(row["at"], row["x"], row["y"]) for row in means[:2]] == [(0.1, 0.01, 20.0), (0.5, 0.03, 9.0)]
     assert chart is not None
-    assert "From var=0.1 to var=0.5 the rate goes from 20.00 to 9.000 nats" in chart.text
-    assert rate_distortion([Tradeoff(0.5, "", [0.02], [8.0])]) is None
+    assert "From var=0.1 to var=0.5 val_kl goes from 20.00 to 9.000 and val_mse goes from" in chart.text
+    assert plane_chart(plane, [PlanePoint(0.5, "", [0.02], [8.0])]) is None
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from optuna.samplers import BaseSampler
 from test_search import Search, optuna_sampler
 
+from orchestrator.functions.trial_function import Parameter, TypeAdapter
 from orchestrator.samplers.feasibility import Array, Cube, Seen, Worth
 from orchestrator.samplers.proposals import Proposals, made
 from orchestrator.samplers.weighing import CANDIDATES, DrawingTPE
@@ -18,7 +19,6 @@ from orchestrator.spec import load
 from orchestrator.spec.domains import Choice, Domain, Range
 from orchestrator.spec.methods import METHODS
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trial_function import Parameter, TypeAdapter
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.search_space import SearchSpace
 

@@ -15,10 +15,10 @@ from terminals import on_terminal
 
 from orchestrator import plan
 from orchestrator.commands import template
+from orchestrator.functions import find
 from orchestrator.schema import schema
 from orchestrator.spec import load
 from orchestrator.spec.form import IGNORED, SweepFile
-from orchestrator.trial_function import find
 
 ROOT = Path(__file__).parent.parent
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -78,7 +78,7 @@ def test_without_anybody_to_ask_it_says_what_to_do(folder: Path, command: Sweep)
     assert done.returncode == 2
     assert (
         done.stderr
-        == "sweep: init asks questions, and nobody is here to answer; copy a sweep, as by --from report/var\n"
+        == "sweep: init asks questions, and nobody is here to answer; copy a sweep, as by --from quickstart\n"
     )
     assert not (folder / "sweep.yaml").exists()
 

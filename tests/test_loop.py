@@ -24,7 +24,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_STATE, RESOURCE_DOES_NOT_EXIST
 from tenacity import wait_fixed
 
-from orchestrator import sweep, trial_function
+from orchestrator import functions, sweep
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
@@ -583,7 +583,7 @@ def begin(folder: Path, write: Callable[[str], Path], monkeypatch: pytest.Monkey
     monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(recorder, "LAST_SECONDS", 0.0)
     monkeypatch.setattr(sweep, "Recorder", RecorderInStep)
-    monkeypatch.setattr(trial_function, "find", functools.cache(trial_function.find))
+    monkeypatch.setattr(functions, "find", functools.cache(functions.find))
     tell = threading.excepthook
     monkeypatch.setattr(threading, "excepthook", lambda args: None if args.exc_type is Killed else tell(args))
     spec, number = load(write(SWEEP)), count(1)

@@ -40,7 +40,7 @@ class BoundaryCurve:
         return Scale(self.swept.low, self.swept.high, self.swept.log)
 
     def candidates(self) -> list[float]:
-        """Values evenly over the range, on its own scale, with few digits."""
+        """Values evenly over the range, on its own scale, as short numbers."""
         exact = [self.scale.value(step / STEPS) for step in range(STEPS + 1)]
         gaps = [after - value for value, after in itertools.pairwise(exact)]
         return sorted({self.swept.typed(_shortened(*pair)) for pair in zip(exact, [*gaps, gaps[-1]], strict=True)})

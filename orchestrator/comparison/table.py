@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from orchestrator.comparison.columns import Column, columns
 from orchestrator.comparison.ranking import Interval, Standing, front, ranking, standings
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec, Values
 from orchestrator.spec.objective import by_names
@@ -16,7 +17,6 @@ from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.labels import short, varying
 from orchestrator.trials.record import Record
 
-FINAL = ("ssim", "mse")
 LEFT_OUT = "\nand {} more\n"
 
 
@@ -40,7 +40,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows sorted best first, and those on the front before all others; what has not all objectives comes last."""
+    """Rows sorted best first, and those on the front before all others; what has not all objectives comes last.
+
+    Where trials are compared by nothing, the rows are in the order of the file.
+    """
 
     spec: SweepSpec
     rows: tuple[Row, ...]
@@ -82,7 +85,8 @@ class Table:
             signed = [-one.sign * value for one, value in zip(spec.objectives, values or (), strict=False)]
             return values is None, not row.on_front, signed
 
-        return cls(spec, tuple(sorted(rows, key=rank)), tuple(names), tuple(found), tuple(best))
+        ordered = sorted(rows, key=rank) if spec.objectives else rows
+        return cls(spec, tuple(ordered), tuple(names), tuple(found), tuple(best))
 
     @property
     def best(self) -> Record | None:
@@ -94,6 +98,8 @@ class Table:
     def title(self) -> str:
         """What it shows, and in which order."""
         names = by_names(self.spec.objectives)
+        if not names:
+            return f"{self.spec.name}: in the order of the file, as no metric compares its trials"
         order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the front of {names} first"
         return f"{self.spec.name}: {order}"
 
@@ -104,7 +110,7 @@ class Table:
     def header(self) -> list[str]:
         """The columns: what varies, the outcome, the metric, the final metrics, the published ones, the time."""
         compared = ["front"] * (len(self.spec.objectives) > 1) + [one.name for one in self.spec.objectives]
-        columns = [*(self.varying or ("sweep",)), "outcome", *compared, *self._final]
+        columns = [*(self.varying or ("sweep",)), "outcome", *compared, *(column.name for column in self.shown)]
         return [*columns, *(f"published {name}" for name in self._published), "epochs", "time", "remark"]
 
     def cells(self) -> list[list[str]]:
@@ -141,7 +147,7 @@ class Table:
         outcome = "not run" if record is None else str(record.outcome or "running")
         metrics = record.metrics if record else {}
         values = [record.value(objective) if record else None for objective in self.spec.objectives]
-        figures = [*map(_figure, values), *(_figure(metrics.get(name)) for name in self._final)]
+        figures = [*map(_figure, values), *(_figure(metrics.get(column.name)) for column in self.shown)]
         if len(self.spec.objectives) > 1:
             figures.insert(0, "yes" if row.on_front else "")
         published = [self._published_cell(row.reference, name) for name in self._published]
@@ -155,9 +161,9 @@ class Table:
         return [short(params[name]) if name in active else "" for name in names]
 
     @cached_property
-    def _final(self) -> list[str]:
-        names = [name for name in FINAL if name not in {objective.name for objective in self.spec.objectives}]
-        return [name for name in names if any(row.record and name in row.record.metrics for row in self.rows)]
+    def shown(self) -> list[Column]:
+        """The metrics that it shows beside the objectives."""
+        return columns(self.spec, (row.record for row in self.rows if row.record))
 
     @cached_property
     def _published(self) -> list[str]:

@@ -16,7 +16,7 @@ from orchestrator.trials.labels import label, varying
 from orchestrator.trials.record import Record
 from orchestrator.trials.search_space import SearchSpace
 
-DIGITS = 4  # of a figure
+SIGNIFICANT = 4  # of a figure
 RUNNING, NOT_RUN = "running", "not run"
 STATES = (*map(str, Outcome), RUNNING, NOT_RUN)
 
@@ -151,7 +151,7 @@ def rate(exploded: int, ended: int) -> str:
 
 def figure(value: float) -> str:
     """A number as it stands in a table: 0.8500, 39.40, 1578."""
-    return f"{value:#.{DIGITS}g}".removesuffix(".")
+    return f"{value:#.{SIGNIFICANT}g}".removesuffix(".")
 
 
 def measured(values: Sequence[float]) -> str:

@@ -3,12 +3,12 @@
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from orchestrator.comparison.columns import columns
 from orchestrator.comparison.ranking import front, ranking, standings
-from orchestrator.comparison.table import FINAL
 from orchestrator.reports import verdict
 from orchestrator.reports.configurations import Configuration, Run, constants, figure, measured
 from orchestrator.reports.document import Cell, Part, ReportTable
@@ -22,7 +22,6 @@ from orchestrator.trials.record import best_name
 MOST_ROWS = 500
 MOST_NEAR = 5
 MOST_REMARKS = 20
-TITLES = {"ssim": "SSIM", "mse": "MSE"}
 NONE = "\u2013"
 _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 
@@ -31,7 +30,7 @@ _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 class _Column:
     title: str
     values: Callable[[Configuration], list[float]]
-    more_is_better: bool
+    more_is_better: bool | None = None  # None where nobody says
 
 
 def results(spec: SweepSpec, configurations: Sequence[Configuration]) -> Part:
@@ -145,14 +144,15 @@ def _varying(configurations: Sequence[Configuration]) -> list[str]:
 
 
 def _columns(spec: SweepSpec, configurations: Sequence[Configuration]) -> list[_Column]:
-    found = [
-        _Column(TITLES[name], lambda one, name=name: one.values(name), name == "ssim")  # type: ignore[misc]
-        for name in FINAL
-        if any(one.values(name) for one in configurations)
-    ]
+    records = [record for one in configurations for record in one.completed]
+    declared = [metric.name for metric in spec.function.declaration.final]
+    found = []
+    for column in columns(replace(spec, objectives=()), records):
+        if column.name in declared or column.name not in {objective.name for objective in spec.objectives}:
+            values = functools.partial(Configuration.values, name=column.name)
+            found.append(_Column(column.title, values, column.goal and column.goal == "maximize"))
     for objective in spec.objectives if spec.ranks else ():
-        if objective.name not in FINAL and any(one.compared(objective) for one in configurations):
-            records = [record for one in configurations for record in one.completed]
+        if objective.name not in declared and any(one.compared(objective) for one in configurations):
             is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
             title = f"best {objective.name}" if is_best else objective.name
             values = functools.partial(Configuration.compared, objective=objective)
@@ -162,7 +162,7 @@ def _columns(spec: SweepSpec, configurations: Sequence[Configuration]) -> list[_
 
 def _best(column: _Column, configurations: Sequence[Configuration]) -> Configuration | None:
     having = [one for one in configurations if column.values(one)]
-    if len(having) < 2:
+    if len(having) < 2 or column.more_is_better is None:
         return None
     return (max if column.more_is_better else min)(having, key=lambda one: fmean(column.values(one)))
 
@@ -171,17 +171,18 @@ def _compared(
     spec: SweepSpec, row: ReferenceRow, metrics: Sequence[str], one: Configuration | None, name: str
 ) -> list[tuple[Cell, ...]]:
     ended = (one.exploded, one.ended) if one else (0, 0)
+    declaration = spec.function.declaration
     lines = []
     if row.outcome is not None:
         judged = _judged(spec, one, verdict.of_outcome(row.outcome, Ours((), *ended)))
         lines.append(_line(name, "outcome", str(row.outcome), one.state if one else NONE, NONE, judged))
     for metric in metrics if row.outcome is not Outcome.EXPLODED else row.metrics:
         published, values = row.metrics.get(metric), one.values(metric) if one else []
-        judged = _judged(spec, one, verdict.of_figure(metric, published, Ours(values, *ended)))
+        judged = _judged(spec, one, verdict.of_figure(metric, published, Ours(values, *ended), declaration))
         ours = measured(values) if values else one.state if one else NONE
         difference = NONE if published is None or not values else _difference(fmean(values), published)
         told = NONE if published is None else figure(published)
-        lines.append(_line(name, TITLES.get(metric, metric), told, ours, difference, judged))
+        lines.append(_line(name, declaration.heading(metric), told, ours, difference, judged))
     return lines
 
 

@@ -69,6 +69,11 @@ class Method:
         return not self.is_exhaustive
 
     @property
+    def needs_metric(self) -> bool:
+        """Whether it cannot do without a metric to make best."""
+        return not self.is_listed and not self.finds_boundary
+
+    @property
     def names(self) -> tuple[str, ...]:
         """All that a file may call it."""
         return (*self.aliases, self.name)

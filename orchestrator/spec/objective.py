@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.spec.form import Goal, MetricForm
+from orchestrator.functions import Goal
+from orchestrator.spec.form import MetricForm
 
 Values = tuple[float, ...]  # one for each objective
 
@@ -51,5 +52,5 @@ def complete(values: Iterable[float | None]) -> Values | None:
 
 
 def by_names(objectives: Iterable[Objective], joint: str = " and ") -> str:
-    """The objectives by their names, for people: "val_ssim and val_kl"."""
+    """The objectives by their names, for people: "accuracy and latency"."""
     return joint.join(objective.name for objective in objectives)

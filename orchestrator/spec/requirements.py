@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from orchestrator.functions import TrialFunction
 from orchestrator.spec.domains import Choice, Range
 from orchestrator.spec.form import Replicates, SweepFile
 from orchestrator.spec.methods import GRID, METHODS, Method, OptunaSampler, named, of_kind
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.parameters import Space
 from orchestrator.stacking import UNSTACKED, Stacking
-from orchestrator.trial_function import TrialFunction
 
 
 def method_of(form: SweepFile, space: Space, overrides: Sequence[str]) -> Method:
@@ -56,12 +56,12 @@ def stacking_of(method: Method, form: SweepFile, function: TrialFunction, mistak
     """Which trials train together."""
     if form.stack == 1:
         return UNSTACKED
-    if not function.stack_by:
-        message = f"{function.name} trains one trial at a time; take the key out, or have it offer `stacked`"
-        mistakes.note(("stack",), f"{message} and `stack_by` as the README says")
+    if not function.declaration.stack_by:
+        message = f"{function.name} trains one trial at a time; take the key out, or declare `stacked`"
+        mistakes.note(("stack",), f"{message} and `stack_by`")
     if not method.is_listed:
         mistakes.note(("stack",), f"goes with {of_kind('is_listed')}, whose trials are known beforehand")
-    return Stacking(form.stack, function.stack_by)
+    return Stacking(form.stack, function.declaration.stack_by)
 
 
 def _check_grid(space: Space, mistakes: Mistakes) -> None:
@@ -73,8 +73,6 @@ def _check_grid(space: Space, mistakes: Mistakes) -> None:
 
 
 def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
-    if form.metric is None and form.metrics is None and not method.finds_boundary:
-        mistakes.note(("method",), f"{form.method} needs metric, what it is to make best: {{name: ..., goal: ...}}")
     if form.metrics is not None and not method.takes_metrics:
         others = " and ".join(one.name for one in METHODS.values() if one.takes_metrics and _learns(one))
         mistakes.note(("metrics",), f"{form.method} makes one metric best; for several there are {others}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.divergence import DivergenceRule
+from orchestrator.functions import TrialFunction
 from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.domains import Domain
 from orchestrator.spec.form import BoundaryForm, PrunerForm, Replicates
@@ -13,7 +14,6 @@ from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome, Params
-from orchestrator.trial_function import TrialFunction
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from orchestrator.functions import TrialFunction
 from orchestrator.spec.conditions import Conditions, Wanted, in_order
 from orchestrator.spec.domains import Choice, Domain, Range
 from orchestrator.spec.form import SweepFile
@@ -10,7 +11,6 @@ from orchestrator.spec.methods import named
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.source import Location
 from orchestrator.spec.values import parameter_named, typed
-from orchestrator.trial_function import TrialFunction
 
 
 def conditions_of(

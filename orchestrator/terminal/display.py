@@ -152,7 +152,7 @@ class LiveDisplay(Display):
 
 def display_for(spec: SweepSpec, console: Console, quiet: bool) -> Display:
     """The display of a launch: silent where it is to be quiet, live where something can be drawn anew."""
-    course = LiveProgress(spec.name, spec.objectives[0])
+    course = LiveProgress(spec.name, next(iter(spec.objectives), None), spec.function.declaration)
     if quiet:
         return Display(course)
     return LiveDisplay(course, console) if console.is_interactive else PlainDisplay(course, console)

@@ -1,5 +1,6 @@
 """A run that is being written: what of its trial stands in the store already, and what is new."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,10 +10,9 @@ from mlflow.entities import RunTag
 from orchestrator.events import Event, Finished, Progress, Sampled, Started
 from orchestrator.spec import Objective
 from orchestrator.trial import Outcome
-from orchestrator.trials.record import MARGIN, best_name
+from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, REPORTED, best_name
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
-SYSTEM = "system/"  # what MLflow's names of system metrics begin with
 
 Pictures = frozenset[tuple[str, int]]  # by name and epoch
 
@@ -69,7 +69,7 @@ class OpenRun:
             if objective.counts_best:
                 best = self.best.get(name)
                 if best is None or (value != best and objective.best((value, best)) == value):
-                    self.best = {name: value, "best_epoch": float(epoch)}
+                    self.best = {name: value, BEST_EPOCH: float(epoch)}
         for key in metrics:
             self.recorded[key] = max(epoch, self.recorded.get(key, -1))
         self.last_epoch = max(epoch, self.last_epoch)
@@ -95,7 +95,7 @@ class OpenRun:
         """The final metrics: at step 0, where the UI draws bars, unless epochs had a metric of the same name."""
         if not end.outcome.is_result:
             return []
-        metrics = {**end.metrics, **self.best, "exploded": float(end.outcome is Outcome.EXPLODED)}
+        metrics = {**end.metrics, **self.best, EXPLODED: float(end.outcome is Outcome.EXPLODED)}
         if end.margin is not None:
             metrics[MARGIN] = end.margin
         by_epoch = {name: value for name, value in metrics.items() if self.recorded.get(name, 0) > 0}
@@ -106,6 +106,12 @@ class OpenRun:
     def _last_tags(self, end: Finished) -> dict[str, str]:
         seconds = sum(self.seconds.values()) + end.seconds
         tags = {"outcome": end.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(self.last_epoch)}
+        ours = {EXPLODED, MARGIN, BEST_EPOCH, *self.best}
+        known = ((name, step) for name, step in self.recorded.items() if name not in ours)
+        by_epoch = [name for name, step in known if step or name not in end.metrics]
+        reported = json.dumps({"final": [*end.metrics], "by_epoch": by_epoch})
+        if len(reported) <= LONGEST_TAG:
+            tags[REPORTED] = reported
         if end.reason:
             tags["pruned.reason" if end.outcome is Outcome.PRUNED else "failure.reason"] = end.reason
         if end.diagnosis:

@@ -22,22 +22,24 @@ from orchestrator.system.provenance import provenance
 from orchestrator.trackers import best_model, images, reuse, view
 from orchestrator.trackers.images import EpochImage
 from orchestrator.trackers.lease import Lease
-from orchestrator.trackers.open_run import LONGEST_TAG, SYSTEM, OpenRun, tags_of
+from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.store import (
     ASKED,
     BETWEEN,
+    DECLARED,
     FILE,
     GOAL,
     METRIC,
     PARENT,
     SWEEP_FILE,
     Store,
+    declared,
     is_the_stores,
     record_of,
     translates_errors,
 )
 from orchestrator.trial import Outcome, Params, Trial
-from orchestrator.trials.record import PROPOSALS, REUSED, Record
+from orchestrator.trials.record import PICTURES, PROPOSALS, REUSED, SYSTEM, Record
 
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -101,6 +103,7 @@ class Tracker(Store):
             METRIC: BETWEEN.join(objective.name for objective in self.spec.objectives),
             GOAL: BETWEEN.join(objective.goal for objective in self.spec.objectives),
             FILE: str(self.spec.source.path.absolute()),
+            DECLARED: declared(self.spec.function.declaration),
         }
         self.client.log_batch(self.parent_id, tags=tags_of(tags))
         self.client.log_text(self.parent_id, redacted(self.spec.source.text), SWEEP_FILE)
@@ -143,6 +146,8 @@ class Tracker(Store):
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
+            if run.pictures:
+                tags[PICTURES] = json.dumps(sorted({name for name, _ in run.pictures}))
             tags |= self._keep_artifacts(run, end.outcome, workdir)
         self._log(run, points, {} if run.has_params else trial.params, tags)
         run.has_params = True

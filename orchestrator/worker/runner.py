@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator import trial_function
+from orchestrator import functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Started
 from orchestrator.system import machine
@@ -89,8 +89,8 @@ def run_stack(
 def prepare(function: str, configs: Sequence[Params]) -> str | None:
     """Let the function have its data at hand; returns what is wrong with them, or None."""
     try:
-        config_of = trial_function.find(function).config
-        check: Callable[[Any], Any] | None = getattr(trial_function.load(function), "prepare", None)
+        config_of = functions.find(function).config
+        check = functions.attached(function, "prepare")
         for params in configs if check else ():
             check(config_of(params))  # type: ignore[misc]
     except (OSError, ValueError) as error:
@@ -116,9 +116,11 @@ class _Attempt(Reporter):
         try:
             if self.task.threads is not None:
                 machine.limit_threads(self.task.threads)
-            self.function = trial_function.load(self.task.function)
-            self.config = trial_function.find(self.task.function).config(self.task.params)
-            prepare = getattr(self.function, "prepare", None)
+            self.function = functions.load(self.task.function)
+            found = functions.find(self.task.function)
+            self.config = found.config(self.task.params)
+            self.watcher.declaration = found.declaration
+            prepare = functions.attached(self.task.function, "prepare")
             dataset = _dataset(prepare(self.config) if prepare else None)
         except (Exception, SystemExit) as error:
             self.fail(error)
@@ -153,8 +155,11 @@ def _training(attempts: Sequence[_Attempt], width: int) -> Rounds:
     first = attempts[0]
     if width == 1:
         return [(yield from _alone(_called(first.function, first.config, workdir=first.workdir, watch=first.watch)))]
+    stacked = functions.attached(first.task.function, "stacked")
+    if stacked is None:
+        raise TypeError(f"{first.task.function} declares no function that trains several trials at once")
     together: Rounds = _called(
-        first.function.stacked,  # type: ignore[attr-defined]
+        stacked,
         [attempt.config for attempt in attempts],
         workdirs=[attempt.workdir for attempt in attempts],
         watches=[attempt.watch for attempt in attempts],

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from orchestrator import events, trial_function
+from orchestrator import events, functions
 from orchestrator.events import Event, Finished, Heartbeat, Progress
 from orchestrator.system import machine
 from orchestrator.system.paths import LOG_FILE
@@ -76,7 +76,7 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None, 
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     with suppress(Exception, SystemExit):  # import early what takes seconds; `prepare` meets an error again, and tells
-        trial_function.load(function)
+        functions.load(function)
     try:
         while True:
             match messages.validate_json(connection.recv_bytes()):
