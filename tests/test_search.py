@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator import samplers
+from orchestrator.comparison.configuration import Configuration
 from orchestrator.errors import InputError
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.dashboard import study
 from orchestrator.samplers.proposals import Proposals
-from orchestrator.samplers.search import REPEATS, Configuration
+from orchestrator.samplers.search import REPEATS, ProposedConfiguration
 from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.spec.form import Goal
 from orchestrator.spec.methods import Method, OptunaSampler
@@ -250,14 +251,16 @@ def test_what_was_pruned_is_told_with_its_last_value_and_is_never_the_best(spec:
 def test_a_configuration_of_which_a_seed_was_pruned_looks_no_better_than_it_is(
     outcomes: list[tuple[str, float | None]], told: tuple[float | None, int | None]
 ) -> None:
-    observations = {
-        str(i): Observation(Outcome(outcome), None if value is None else (value,), -1.0, 3 + i)
+    observations = [
+        Observation(Outcome(outcome), None if value is None else (value,), -1.0, 3 + i)
         for i, (outcome, value) in enumerate(outcomes)
-    }
+    ]
     goals: tuple[tuple[int, Goal], ...] = ((1, "maximize"), (-1, "minimize"))
     for sign, goal in goals:
-        signed = {key: replace(one, values=one.values and (sign * one.values[0],)) for key, one in observations.items()}
-        configuration = Configuration({}, 0, [], signed)
+        configuration = ProposedConfiguration({}, 0, Configuration("", {}))
+        for seed, one in enumerate(observations):
+            signed = replace(one, values=one.values and (sign * one.values[0],))
+            configuration.take(Trial("toys:train", 1, {"seed": seed}, ""), signed)
         means = configuration.means([Objective("score", goal)])
         assert (means and sign * means[0], configuration.pruned_at) == told
 

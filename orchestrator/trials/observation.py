@@ -10,7 +10,7 @@ from orchestrator.trial import Outcome
 from orchestrator.trials.record import MARGIN, Record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Observation:
     """How a trial ended: its values of the objectives if it has all, its distance from an explosion, its last epoch.
 
@@ -47,5 +47,5 @@ class Observation:
         return cls(record.outcome, values, record.metrics.get(MARGIN), record.last_epoch or 0)
 
 
-def _counted(objectives: Sequence[Objective], outcome: Outcome) -> list[Objective]:
-    return [replace(one, counts_best=one.counts_best and outcome is not Outcome.PRUNED) for one in objectives]
+def _counted(objectives: Sequence[Objective], outcome: Outcome) -> Sequence[Objective]:
+    return [replace(one, counts_best=False) for one in objectives] if outcome is Outcome.PRUNED else objectives
