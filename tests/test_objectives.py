@@ -1,5 +1,6 @@
 """Sweeps that are compared by several metrics: a Pareto front."""
 
+import math
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,9 +15,13 @@ from test_search import CLIFF, GP_IS_SLOW, Search, proposals_of, toy
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.ranking import front, ranking
 from orchestrator.errors import InputError
+from orchestrator.events import Finished, Progress
+from orchestrator.progress.live import LiveProgress
 from orchestrator.samplers.dashboard import Mirror
 from orchestrator.spec import Objective, load
+from orchestrator.spec.form import Goal
 from orchestrator.trackers import Store
+from orchestrator.trackers.open_run import OpenRun
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 
@@ -38,6 +43,37 @@ metrics: [{name: gain, goal: maximize}, {name: cost, goal: minimize}]
 parameters: {x: {values: [1, 2]}, mode: {values: [fine, text, nan]}}
 """
 UP_AND_DOWN = (Objective("a", "maximize", counts_best=False), Objective("b", "minimize", counts_best=False))
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+@pytest.mark.parametrize(
+    ("by_epoch", "best"),
+    [
+        ([1.0, 3.0, 2.0], (3.0, 1.0)),
+        ([math.nan, 2.0, 1.0], (2.0, 1.0)),
+        ([2.0, math.nan], (2.0, 2.0)),
+        ([], (9.0, 9.0)),
+    ],
+)
+def test_a_search_the_live_view_and_the_store_have_the_same_value(
+    goal: Goal, by_epoch: Sequence[float], best: tuple[float, float]
+) -> None:
+    objective, trial = Objective("score", goal), Trial("toys:train", 1, {"x": 1}, "x=1")
+    epochs = [Progress(i, {"score": value}, 0.0) for i, value in enumerate(by_epoch, start=1)]
+    events = [*epochs, Finished(Outcome.COMPLETED, {"score": 9.0})]
+    expected = best[0] if goal == "maximize" else best[1]
+    assert Observation.of_events([objective], events).values == (expected,)
+    live, run = LiveProgress("toy", objective), OpenRun.of("", [objective])
+    live.start(trial)
+    for event in events:
+        live.take(trial, event)
+    shown = live.status().best
+    assert shown is not None
+    assert shown.value == expected
+    run.news(events)
+    assert run.best.get("best_score", 9.0) == expected
+    if by_epoch:
+        assert by_epoch[int(run.best["best_epoch"]) - 1] == expected
 
 
 def costly(trial: Trial) -> Observation:

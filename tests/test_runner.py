@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Finished, Progress, Started, decode, encode
+from orchestrator.events import Event, Finished, Heartbeat, Progress, Started, decode, encode
 from orchestrator.trial import Outcome
 from orchestrator.worker import journal, runner
 
@@ -215,6 +215,10 @@ def test_events_survive_the_journey() -> None:
         Finished(Outcome.EXPLODED, {"x": 1.0}, "why"),
     ):
         assert decode(encode(2, event)) == (2, event)
+
+
+def test_a_loss_that_is_none_travels_as_none() -> None:
+    assert decode(encode(3, Heartbeat(7, float("nan")))) == (3, Heartbeat(7, None))
 
 
 def test_prepare_says_what_is_wrong_with_the_data(folder: Path) -> None:

@@ -98,7 +98,7 @@ class Table:
         """What it shows, and in which order."""
         names = by_names(self.spec.objectives)
         if not names:
-            return f"{self.spec.name}: in the order of the file, as no metric compares its trials"
+            return f"{self.spec.name}: in the order of the file"
         order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the front of {names} first"
         return f"{self.spec.name}: {order}"
 

@@ -59,8 +59,7 @@ def default_trial() -> TrialFunction:
 
 def modules_of(name: str | None, folders: Sequence[Path]) -> Modules:
     """Where the modules are of the trial function that a sweep file in the first of these folders names, if it does."""
-    module, _, _ = (name or DEFAULT_TRIAL).partition(":")
-    file = Path(*module.split(".")).with_suffix(".py")
+    file = Path(*DEFAULT_TRIAL.partition(":")[0].split(".")).with_suffix(".py")
     is_theirs = any((folder / file).is_file() for folder in folders if folder.resolve() != OURS)
     is_default = name is None or (name == DEFAULT_TRIAL and not is_theirs)
     return Modules(tuple(dict.fromkeys(str(folder.absolute()) for folder in folders)), is_default)
@@ -83,17 +82,17 @@ def attached(name: str, part: str) -> Callable[..., Any] | None:
     return found
 
 
-def _check(name: str, declaration: Any, parameters: Collection[str]) -> None:
-    if not isinstance(declaration, Declaration):
-        raise FunctionError(f"{name}: its declaration is no orchestrator.Declaration")
+def _check(name: str, declaration: Declaration, parameters: Collection[str]) -> None:
     for part, mentioned in declaration.parameters():
         for parameter in mentioned:
             if parameter not in parameters:
                 raise FunctionError(f"{name}: its {part} has {parameter}, which is none of its parameters")
 
 
-def _completed(name: str, declaration: Declaration, attributes: Mapping[str, Any]) -> Declaration:
+def _completed(name: str, declaration: Any, attributes: Mapping[str, Any]) -> Declaration:
     """The declaration, with what stands as attributes of the function itself."""
+    if not isinstance(declaration, Declaration):
+        raise FunctionError(f"{name}: its declaration is no orchestrator.Declaration")
     for part in attributes:
         if getattr(declaration, part) != getattr(UNDECLARED, part):
             raise FunctionError(f"{name}: its {part} stands in its declaration and as an attribute; give it once")

@@ -37,10 +37,10 @@ class Modules:
         sys.path[:0] = new
         _added[:] = [*(folder for folder in _added if folder in self.folders), *new]
         _finder.is_default = self.is_default
-        for name in [name for name, module in sys.modules.items() if _folder(name, module) in before]:
-            _forget(name)
-        if PACKAGE in sys.modules and not _is_found(sys.modules[PACKAGE]):
-            _forget(PACKAGE)
+        suspects = [name for name, module in sys.modules.items() if name == PACKAGE or _folder(name, module) in before]
+        for name in suspects:
+            if not _is_found(name, sys.modules[name]):
+                _forget(name)
 
 
 ANYWHERE = Modules()  # wherever this process looks now
@@ -77,11 +77,13 @@ def _folder(name: str, module: ModuleType) -> str:
     return str(path.parent.parent if path.name == "__init__.py" else path.parent)
 
 
-def _is_found(module: ModuleType) -> bool:
-    """Whether an import of the package would find what is loaded."""
-    found = _finder.find_spec(PACKAGE, None)
-    places = found.submodule_search_locations or [found.origin or ""] if found else [str(OURS / PACKAGE)]
-    return [*places] == [*getattr(module, "__path__", [getattr(module, "__file__", None)])]
+def _is_found(name: str, module: ModuleType) -> bool:
+    """Whether an import by this name would find what is loaded, if that were not loaded yet."""
+    for finder in sys.meta_path:
+        if found := finder.find_spec(name, None):
+            places = found.submodule_search_locations or [found.origin or ""]
+            return [*places] == [*getattr(module, "__path__", [getattr(module, "__file__", None)])]
+    return False
 
 
 def _forget(name: str) -> None:

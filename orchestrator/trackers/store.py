@@ -181,6 +181,16 @@ class Store:
         return LastLaunch(objectives(metrics), tags[FILE], declaration)
 
     @translates_errors
+    def reported(self, function: str) -> list[str]:
+        """The metrics that the latest finished trial of a function has reported, in any sweep."""
+        finished = f"tags.trial = '{function}' and tags.outcome = '{Outcome.COMPLETED}'"
+        experiments = [experiment.experiment_id for experiment in self.experiments()]
+        latest = ["attributes.end_time DESC"]
+        runs = self.client.search_runs(experiments, finished, max_results=1, order_by=latest) if experiments else []
+        records = [record_of(run) for run in runs]
+        return list(dict.fromkeys(n for record in records for n in (*record.final_names, *record.names_by_epoch)))
+
+    @translates_errors
     def curves(self, metric: str, run_ids: Sequence[str]) -> dict[str, dict[int, float]]:
         """A metric by epoch of each of these runs, as their trials told it."""
         found: dict[str, dict[int, float]] = {run_id: {} for run_id in run_ids}

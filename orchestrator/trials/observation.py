@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.events import Event, Finished, Progress
 from orchestrator.spec import Objective, Values
-from orchestrator.spec.objective import complete
+from orchestrator.spec.objective import ObjectiveSoFar, complete
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import MARGIN, Record
 
@@ -25,17 +25,15 @@ class Observation:
     @classmethod
     def of_events(cls, objectives: Sequence[Objective], events: Iterable[Event]) -> "Observation":
         """Of all that a trial has told, from its first epoch to its end. What has not ended counts as failed."""
-        by_epoch: dict[str, list[float]] = {objective.name: [] for objective in objectives}
-        end, epoch = Finished(Outcome.FAILED), 0
+        events = list(events)
+        end = next((event for event in reversed(events) if isinstance(event, Finished)), Finished(Outcome.FAILED))
+        counted, epoch = [ObjectiveSoFar(one) for one in _counted(objectives, end.outcome)], 0
         for event in events:
             if isinstance(event, Progress):
                 epoch = max(epoch, event.epoch)
-                for name in by_epoch.keys() & event.metrics.keys():
-                    by_epoch[name].append(event.metrics[name])
-            elif isinstance(event, Finished):
-                end = event
-        counted = _counted(objectives, end.outcome)
-        values = (one.value(by_epoch[one.name], end.metrics.get(one.name)) for one in counted)
+                for one in counted:
+                    one.take(event.metrics.get(one.objective.name), event.epoch)
+        values = (one.value(end.metrics.get(one.objective.name)) for one in counted)
         return cls(end.outcome, complete(values), end.margin, epoch)
 
     @classmethod

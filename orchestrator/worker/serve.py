@@ -42,13 +42,13 @@ class Stack:
     tasks: Sequence[Task]
     width: int
     stops: Mapping[int, str] = field(default_factory=dict)  # trials that are to end before they begin
-    asks: bool = False  # whether each epoch waits for a verdict
+    awaits_verdicts: bool = False  # whether they wait after each epoch for a Decision
     kind: Literal["stack"] = "stack"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer to an epoch: why the trial that told it is to end there, or that it is to go on."""
+    """The answer to an epoch: why the trial that reported it is to end there, or that it is to go on."""
 
     row: int
     stop: str | None
@@ -98,7 +98,7 @@ def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, 
         for events_of_all in rounds:
             yield from events_of_all
             running -= {row for row, event in events_of_all if event.is_final}
-            asked = sum(stack.asks and isinstance(event, Progress) for _, event in events_of_all)
+            asked = sum(stack.awaits_verdicts and isinstance(event, Progress) for _, event in events_of_all)
             while running and (asked or connection.poll()):
                 match messages.validate_json(connection.recv_bytes()):
                     case Decision(row, reason):
