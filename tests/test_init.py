@@ -103,7 +103,7 @@ def test_questions_make_a_file_that_plans(folder: Path) -> None:
     screen, status = on_terminal(["-m", "orchestrator", "init", "mine.yaml"], size=(200, 50), answers=answers)
     assert status == 0, screen.text
     spec = load(folder / "mine.yaml")
-    assert (spec.method, spec.run_cap, spec.seeds) == ("gp", 40, (0, 1, 2))
+    assert (spec.method.name, spec.run_cap, spec.seeds) == ("gp", 40, (0, 1, 2))
     assert (spec.objectives[0].name, spec.objectives[0].goal) == ("val_mse", "minimize")
     assert spec.domains["var"].grid() == (0.5, 0.25)
     swept = spec.domains["lr"]
