@@ -103,7 +103,7 @@ def launch(
     """
     if isinstance(sweep, SweepSpec):
         if overrides:
-            raise InputError("overrides go with a file; load it with them")
+            raise InputError("overrides need a file; give them to `orchestrator.spec.load`")
         spec = sweep
     else:
         sets = [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()]

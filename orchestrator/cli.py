@@ -24,7 +24,7 @@ from orchestrator.system.printable import in_a_line
 
 app = typer.Typer(
     name="sweep",
-    help="Run sweeps of training functions: every trial is watched, logged to MLflow and compared.",
+    help="Run sweeps of training functions: every trial is monitored, logged to MLflow and compared.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -53,12 +53,12 @@ def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], N
                 artifacts.mkdir()
                 tracker.fetch(best, artifacts)
                 if not export(tracker.spec.function, artifacts, model, log):
-                    say(f"the model of {best.label} could not be exported; {log} says why")
+                    say(f"the model of {best.label} could not be exported; see {log}")
                     return
                 tracker.keep_model(best, model)
         tracker.clear_models(best)
     except (StoreError, OSError) as error:
-        say(f"the model of {best.label} could not be kept: {error}")
+        say(f"the model of {best.label} could not be logged: {error}")
 
 
 def _draw_boundary(tracker: Tracker, boundary: Boundary) -> None:

@@ -26,15 +26,15 @@ NEAREST, FARTHEST = 0.01, 3.0  # of a margin, on either side
 class DivergenceRule:
     """When a loss has left its run's history for good."""
 
-    enabled: Annotated[bool, Field(description="Whether to watch for explosions at all.")] = True
+    enabled: Annotated[bool, Field(description="Whether to watch for explosions.")] = True
     factor: Annotated[
-        float, Field(gt=1, description="How many times above the run's own best a loss must rise to be far away.")
+        float, Field(gt=1, description="A loss is far away when it is more than so many times the run's own best.")
     ] = 5.0
     patience: Annotated[
-        int, Field(ge=1, description="Steps in a row that must be far away; below, the run has healed.")
+        int, Field(ge=1, description="How many steps in a row must be far away; after fewer, the run counts as recovered.")
     ] = 20
     patience_epochs: Annotated[
-        int, Field(ge=1, description="The same in epochs, for the losses that a function yields.")
+        int, Field(ge=1, description="The same in epochs, for the losses that a function reports by epoch.")
     ] = 3
 
 

@@ -40,9 +40,9 @@ def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
     name, launch = record.tags["trial"], store.last_launch(record.tags["sweep"])
     spec = _as_launched(store, record, Path(launch.file), say)
     function = _function(record, Path(launch.file), spec, say)
-    say(f"{record.label} of {record.tags['sweep']}: {name}, again")
+    say(f"replaying {record.label} of {record.tags['sweep']} with {name}")
     if spec and spec.stacking.width > 1:
-        say("it is recomputed alone: in its stack it was rounded a little otherwise")
+        say("it runs alone here: in its stack the numbers were rounded slightly differently")
     machine.keep_freed_memory()
     if problem := runner.prepare(name, [record.params]):
         raise InputError(*problem.splitlines())
@@ -66,7 +66,7 @@ def _as_launched(store: Store, record: Record, file: Path, say: Say) -> SweepSpe
     try:
         return load(file, text=store.sweep_file(record.tags["sweep"]))
     except InputError as error:
-        say(f"warning: the sweep's file cannot be read any more, so the usual rule decides what explodes: {error}")
+        say(f"warning: the sweep file can no longer be read, so the default rule decides what is an explosion: {error}")
         return None
 
 
@@ -81,11 +81,11 @@ def _function(record: Record, file: Path, spec: SweepSpec | None, say: Say) -> T
             function = functions.find(name, functions.modules_of(named, [file.parent, Path.cwd()]))
         function.config(record.params)
     except FunctionError as error:
-        raise InputError(f"run {record.run_id} is of the trial function {name}, which is gone: {error}") from error
+        raise InputError(f"run {record.run_id} needs the trial function {name}, which no longer exists: {error}") from error
     except ValueError as error:
-        raise InputError(f"run {record.run_id}: {name} does not take its parameters any more: {error}") from error
+        raise InputError(f"run {record.run_id}: {name} no longer takes its parameters: {error}") from error
     if Trial(name, function.version, record.params, "").trial_key != record.trial_key:
-        say(f"warning: the run is of another version of {name} than {function.version}; it may come to other numbers")
+        say(f"warning: the run is of another version of {name} than {function.version}; its numbers may differ")
     return function
 
 
@@ -100,9 +100,9 @@ def _compared(end: Finished, record: Record) -> str:
     """Whether the run came to the same."""
     step = None if end.explosion is None else str(end.explosion.step)
     if end.outcome is record.outcome and step == record.tags.get("explosion.step"):
-        return "so it was in the run"
+        return "the run ended in the same way"
     where = f" at step {record.tags['explosion.step']}" if "explosion.step" in record.tags else ""
-    return f"in the run it was: {record.outcome or 'not yet ended'}{where}"
+    return f"the outcome of the run was: {record.outcome or 'not ended yet'}{where}"
 
 
 def _break_in(error: BaseException) -> None:

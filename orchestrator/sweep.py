@@ -28,7 +28,7 @@ from orchestrator.trials.record import Record
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
-GO_ON = "nothing is lost: mend that, and launch again to go on"
+GO_ON = "nothing is lost: fix this, and launch again to resume"
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Settings:
     def __post_init__(self) -> None:
         if not executors.find(self.executor).isolates and self.trial_timeout is not None:
             raise InputError(
-                f"nothing can end a trial that runs {self.executor}; leave the executor or the trial timeout away"
+                f"nothing can end a trial that runs {self.executor}; drop the trial timeout, or use another executor"
             )
         if self.workers is not None and self.workers < 1:
-            raise InputError(f"{self.workers} workers train nothing; there is at least 1")
+            raise InputError(f"{self.workers} workers train nothing; give at least 1")
         if self.trial_timeout is not None and not self.trial_timeout > 0:
-            raise InputError(f"a trial timeout of {self.trial_timeout:g} seconds ends every trial; give it some time")
+            raise InputError(f"a trial timeout of {self.trial_timeout:g} seconds ends every trial; give more than 0")
 
 
 @dataclass(frozen=True)
@@ -166,14 +166,14 @@ class _Launch:
         with self.interrupt.raising():
             self._inform_pruner(ended)
         with self._executor(max(1, self.sampler.total - done)) as executor:
-            self.display.say("looking at the data")
+            self.display.say("preparing the data")
             executor.prepare(self.sampler.examples())
             with self.display.live():
                 self._loop(executor, history)
         if self.sampler.has_more:
             return True
         if not self.sampler.trials:
-            raise InputError(f"{self.spec.source.path}: no combination of values was found that can be")
+            raise InputError(f"{self.spec.source.path}: no valid combination of values was found")
         if len(self.sampler.trials) < self.sampler.total:
             self.display.say(f"there is nothing more to try after {len(self.sampler.trials)} trials")
         return True
@@ -253,7 +253,7 @@ class _Launch:
         left_out = len(history.keys() - {trial.trial_key for trial in self.sampler.trials})
         if left_out:
             self.display.say(
-                f"{left_out} trials that the store has of this sweep are of other values or another version than the "
+                f"{left_out} trials of this sweep in the store have other values or another version than the "
                 "file's; they stay as they are"
             )
 

@@ -56,7 +56,7 @@ class Workspace:
             since = time.strftime("%Y-%m-%d %H:%M:%S")
             self._holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
         except Timeout as error:
-            raise AlreadyRunningError(f"this sweep is being run already, {self._told()}") from error
+            raise AlreadyRunningError(f"this sweep is already running, {self._told()}") from error
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written ({error.strerror})") from error
         return self
@@ -120,6 +120,6 @@ class Workspace:
     def _told(self) -> str:
         try:
             holder = json.loads(self._holder.read_text())
-            return f"by process {holder['pid']} on {holder['host']} since {holder['since']}"
+            return f"in process {holder['pid']} on {holder['host']} since {holder['since']}"
         except (OSError, ValueError, KeyError):
-            return "by a process that has just started or is about to end"
+            return "in a process that has just started or is about to end"

@@ -292,7 +292,7 @@ def test_ctrl_c_before_an_error_starts_none_of_the_other_files(
     stopped = write("trial: stopped:train\n", "stopped.yaml")
     done = sweep("launch", stopped, write(TOY), "--executor", "inline")
     assert (done.returncode, done.stderr) == (130, f"sweep: {stopped}: no data\n")
-    assert "interrupted; go on with: " in done.stdout
+    assert "interrupted; resume with: " in done.stdout
     assert Store(store).sweeps() == ["stopped"]
 
 

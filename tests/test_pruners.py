@@ -342,7 +342,7 @@ def test_brackets_are_where_wandb_has_them(spec: Load, keys: str, brackets: set[
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("hyperband", "early_terminate: wants {type: ...}, one of hyperband, median"),
+        ("hyperband", "early_terminate: needs {type: ...} with one of hyperband, median"),
         ("{min_iter: 3}", "early_terminate: wants {type: ...}"),
         ("{type: medain}", "early_terminate.type: there is no 'medain' here; did you mean median?"),
         ("{type: [1]}", "early_terminate.type: there is no [1] here"),

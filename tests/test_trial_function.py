@@ -49,7 +49,7 @@ def test_what_trials_of_a_stack_may_differ_in_is_read_from_the_source(module) ->
 
 def test_a_stack_by_that_is_no_parameter_is_said(module) -> None:
     module(HEAD + "def train(config: Config): ...\ntrain.stack_by = ('x', 'y')\n")
-    with pytest.raises(FunctionError, match="heavy:train: its stack_by has y, which is none of its parameters"):
+    with pytest.raises(FunctionError, match="heavy:train: its stack_by has y, which is not one of its parameters"):
         functions.find("heavy:train")
 
 

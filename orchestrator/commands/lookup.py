@@ -23,7 +23,7 @@ def store(uri: str) -> "Store":
         InputError: there is none.
     """
     if not paths.exists(uri):
-        raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
+        raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` creates it")
     from orchestrator.trackers import Store
 
     return Store(uri)
@@ -45,7 +45,7 @@ def loaded(files: Iterable[Path], sets: Sequence[str], tracking_uri: str | None)
     first, *others = files = list({file.resolve(): file for file in files}.values())
     for other in others:
         if other.resolve().parent != first.resolve().parent:  # modules beside either may have the same names
-            raise InputError(f"{other} lies in another folder than {first}; give them in calls of their own")
+            raise InputError(f"{other} is not in the folder of {first}; give them in separate calls")
     specs: list[SweepSpec] = []
     mistakes: list[str] = []
     for file in files:
@@ -57,7 +57,7 @@ def loaded(files: Iterable[Path], sets: Sequence[str], tracking_uri: str | None)
     for spec in specs:
         path = names.setdefault(spec.name, spec.source.path)
         if path != spec.source.path:
-            mistakes.append(f"{spec.source.path}: has the name {spec.name}, as {path} has; give one another `name`")
+            mistakes.append(f"{spec.source.path}: has the name {spec.name}, as {path} has; give one of them another `name`")
     if mistakes:
         raise InputError.of(mistakes)
     for spec in specs:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 def report(
     sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME", autocompletion=known)],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: reports/ and the sweep's name.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to. Default: reports/NAME.")] = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Write the report of one or several sweeps: an HTML page that needs no network, Markdown, and CSV.
+    """Write the report of one or more sweeps: an HTML page that needs no network, Markdown, and CSV.
 
-    Of a FILE it shows the trials that the file asks for, of a NAME those that the store has.
+    For a FILE it shows the trials that the file asks for; for a NAME, all trials in the store.
     """
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)

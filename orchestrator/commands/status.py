@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 def status(
     sweep: Annotated[
-        str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: every sweep.", autocompletion=known)
+        str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: all sweeps.", autocompletion=known)
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep it current, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Update until Ctrl-C.")] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Show how far a sweep is: trials by outcome, the best so far, what runs now and the time left."""
+    """Show a sweep's progress: trials by outcome, the best so far, running trials and the time left."""
     from orchestrator.terminal.tables import print_status
     from orchestrator.terminal.watch import watch as keep_current
     from orchestrator.trackers import Follower

@@ -34,7 +34,7 @@ def copied(name: str, file: str, known: Parameters) -> str:
     """
     files, name = shipped(), name.removeprefix("sweeps/").removesuffix(".yaml")
     if name not in files:
-        raise InputError(f"--from {name}: no such sweep is shipped; {nearest(name, files)}")
+        raise InputError(f"--from {name}: there is no such sweep to copy; {nearest(name, files)}")
     source = read(files[name])
     given, lines = source.content, source.text.splitlines()
     # the end of its parameters: where the key after them begins, or the file ends
@@ -65,14 +65,14 @@ def explained(parameter: Parameter) -> str:
 
 
 def _further_parameters(given: Collection[str], known: Parameters) -> Iterator[str]:
-    yield "  # These have their defaults:"
+    yield "  # These parameters have their defaults:"
     for name, parameter in known.items():
         if name not in given:
             yield f"  # {name}: {_flow(parameter.default)}  # {explained(parameter)}"
 
 
 def _further_keys(given: Collection[str]) -> Iterator[str]:
-    yield from ("", "# What else a sweep file may have:")
+    yield from ("", "# Other keys of a sweep file:")
     for key, schema in SweepFile.model_json_schema()["properties"].items():
         if key not in (*given, *IGNORED, "name"):
             default = schema.get("default")

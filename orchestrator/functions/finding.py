@@ -49,7 +49,7 @@ def find(name: str = DEFAULT_TRIAL, modules: Modules | None = None) -> TrialFunc
     except FunctionError:
         raise
     except (Exception, SystemExit) as error:  # a user's modules may fail in any way while they are imported
-        raise FunctionError(f"{name} cannot be read: {type(error).__name__}: {error}") from error
+        raise FunctionError(f"{name} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def default_trial() -> TrialFunction:
@@ -87,16 +87,16 @@ def _check(name: str, declaration: Declaration, parameters: Collection[str]) -> 
     for part, mentioned in declaration.parameters():
         for parameter in mentioned:
             if parameter not in parameters:
-                raise FunctionError(f"{name}: its {part} has {parameter}, which is none of its parameters")
+                raise FunctionError(f"{name}: its {part} names {parameter}, which is not one of its parameters")
 
 
 def _completed(name: str, declaration: Any, attributes: Mapping[str, Any]) -> Declaration:
     """The declaration, with what stands as attributes of the function itself."""
     if not isinstance(declaration, Declaration):
-        raise FunctionError(f"{name}: its declaration is no orchestrator.Declaration")
+        raise FunctionError(f"{name}: its declaration is not an orchestrator.Declaration")
     for part in attributes:
         if getattr(declaration, part) != getattr(UNDECLARED, part):
-            raise FunctionError(f"{name}: its {part} stands in its declaration and as an attribute; give it once")
+            raise FunctionError(f"{name}: its {part} is in the declaration and also an attribute; give it once")
     return replace(declaration, **attributes)
 
 
@@ -153,7 +153,7 @@ def _source(module_name: str) -> ast.Module | None:
         raise FunctionError(f"there is no module {module_name}") from error
     if found is None:
         raise FunctionError(
-            f"there is no module {module_name}, neither beside the sweep file nor in the current folder nor installed"
+            f"there is no module {module_name}: not beside the sweep file, not in the current folder, and not installed"
         )
     if not (found.origin and found.origin.endswith(".py")):
         return None

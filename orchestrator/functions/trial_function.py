@@ -53,7 +53,7 @@ class Parameter:
         if self.is_integer and isinstance(value, float) and value.is_integer():
             value = int(value)
         if len(str(value)) > LONGEST_VALUE:
-            raise ValueError(f"is longer than {LONGEST_VALUE} characters; put it into a file and name that")
+            raise ValueError(f"is longer than {LONGEST_VALUE} characters; put it into a file, and give the file's name")
         try:
             typed = self.adapter.validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
@@ -100,7 +100,7 @@ class TrialFunction:
         params = {}
         for name, parameter in self.parameters.items():
             if name not in values and parameter.default is dataclasses.MISSING:
-                raise ValueError(f"{name} has no default and is not given")
+                raise ValueError(f"{name} has no default; give it a value")
             params[name] = values.get(name, parameter.default)
         self.config(params)
         return params
@@ -138,7 +138,7 @@ def parameters_of(function: str, config_type: Any) -> dict[str, Parameter]:
             _ = parameters[field.name].schema  # here, where one can say of which field it cannot be made
         except (PydanticUserError, PydanticSerializationError) as error:
             raise FunctionError(
-                f"{config_type.__name__}.{field.name}: a parameter is a number, a string, a truth value or a list"
+                f"{config_type.__name__}.{field.name}: a parameter must be a number, a string, a boolean or a list"
             ) from error
     return parameters
 

@@ -88,7 +88,7 @@ GRID = Method(
 )
 TPE = Method(
     "tpe",
-    "(or bayes) searches what is best where good trials lie densely: the one to take first",
+    "(or bayes) searches near good trials: try this method first",
     OptunaSampler(
         "optuna.samplers:TPESampler",
         {"multivariate": True, "constant_liar": True},
@@ -105,11 +105,11 @@ METHODS = {
     method.name: method
     for method in (
         GRID,
-        Method("random", "draws run_cap of them", "orchestrator.samplers.listed:ListSampler.of", is_listed=True),
+        Method("random", "runs run_cap random combinations", "orchestrator.samplers.listed:ListSampler.of", is_listed=True),
         TPE,
         Method(
             "gp",
-            "searches by a Gaussian process",
+            "searches with a Gaussian process",
             OptunaSampler(
                 "optuna.samplers:GPSampler",
                 {"warn_independent_sampling": False},
@@ -119,7 +119,7 @@ METHODS = {
         ),
         Method(
             "cmaes",
-            "searches by an evolution strategy",
+            "searches with an evolution strategy",
             OptunaSampler(
                 "optuna.samplers:CmaEsSampler",
                 {"warn_independent_sampling": False},

@@ -29,7 +29,7 @@ def metrics_of(
         here: Location = ("metrics", i, "name") if form.metrics else ("metric", "name")
         check_metric(here, metric, function.declaration, varying, mistakes)
         if metric.name in [earlier.name for earlier in metrics[:i]]:
-            mistakes.note(here, f"{metric.name} stands here twice")
+            mistakes.note(here, f"{metric.name} appears twice")
     return metrics
 
 
@@ -51,7 +51,7 @@ def check_needed(
         what = form.method if key == "method" else key
         known = names()
         hint = f"; its trials have reported {', '.join(known)}" if known else ""
-        mistakes.note((key,), f"{what} needs metric, what trials are compared by: {{name: ..., goal: ...}}{hint}")
+        mistakes.note((key,), f"{what} needs a metric to compare trials by: add metric: {{name: ..., goal: ...}}{hint}")
 
 
 def check_metric(
@@ -59,13 +59,13 @@ def check_metric(
 ) -> None:
     """Refuse a metric that there cannot be, or that does not compare trials which differ in `varying`."""
     if not METRIC_NAME.fullmatch(metric.name):
-        mistakes.note(location, f"{metric.name!r} is no metric name: letters, numbers, _ - . : / and spaces")
+        mistakes.note(location, f"{metric.name!r} is not a metric name: use letters, numbers, _ - . : / and spaces")
     for rule in declaration.incomparable:
         between = [name for name in rule.between if name in varying]
         if metric.name in rule.metrics and between:
             mistakes.note(
                 location,
-                f"{metric.name} {rule.reason}, so its values do not compare between values of "
+                f"{metric.name} {rule.reason}, so it cannot be compared between values of "
                 f"{listed(between, 'and')}; use {listed(rule.instead, 'or')}",
             )
 

@@ -65,7 +65,7 @@ class Mistakes:
 def nearest(name: str, valid: Collection[str]) -> str:
     """A sentence that helps someone who misspelled a name."""
     close = difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(valid)}"
+    return f"did you mean {close[0]}?" if close else f"use one of {', '.join(valid)}"
 
 
 def _place(told: Location, content: Any) -> Location:

@@ -73,7 +73,7 @@ def note(mistakes: list[str], mistake: str) -> None:
         InputError: of all of them, when there are more than anyone would read.
     """
     if len(mistakes) == MOST_MISTAKES:
-        raise InputError.of([*mistakes, "there are more; mend these first"])
+        raise InputError.of([*mistakes, "there are more mistakes; fix these first"])
     mistakes.append(mistake)
 
 
@@ -137,7 +137,7 @@ def _value(tag: str, text: str) -> Any:
             return text.lower() == "true"
         case "int":
             if len(text) > LONGEST_NUMBER:
-                raise ValueError(f"a whole number of more than {LONGEST_NUMBER} figures")
+                raise ValueError(f"a whole number with more than {LONGEST_NUMBER} digits")
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         case "float":
             special = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
@@ -186,7 +186,7 @@ class _Converter:
             elif key.value == "<<":
                 self._mistake(key, "merge keys (<<) are not supported; write the keys out")
             elif key.value in seen:
-                self._mistake(key, f"the key {key.value} stands here twice")
+                self._mistake(key, f"the key {key.value} appears twice")
             else:
                 seen.add(key.value)
                 # of the key: its value may begin further down

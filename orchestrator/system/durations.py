@@ -30,5 +30,5 @@ def seconds(written: object) -> float:
     else:
         found = float(written) if isinstance(written, float) else 0.0  # 1e4, say
     if not 0 < found < math.inf:
-        raise ValueError(f"{written!r} is no duration; write 45s, 90m, 1.5h, or a number of seconds")
+        raise ValueError(f"{written!r} is not a duration; write 45s, 90m, 1.5h, or a number of seconds")
     return found

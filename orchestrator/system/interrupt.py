@@ -30,7 +30,7 @@ class Interrupt:
 
     def __enter__(self) -> "Interrupt":
         if threading.current_thread() is not threading.main_thread():
-            raise InputError("a sweep is launched from the main thread, which alone is told of Ctrl-C")
+            raise InputError("launch a sweep from the main thread, because no other thread receives Ctrl-C")
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)

@@ -110,5 +110,5 @@ def _folder_of_locks() -> str:
 
 
 def _held(holder: dict[str, str]) -> AlreadyRunningError:
-    told = f"by process {holder['pid']} on {holder['host']} since {holder['since']}"
-    return AlreadyRunningError(f"this sweep is being run already, {told}")
+    told = f"in process {holder['pid']} on {holder['host']} since {holder['since']}"
+    return AlreadyRunningError(f"this sweep is already running, {told}")

@@ -183,7 +183,7 @@ class Recorder(Listener):
 
     def _tell_once(self, state: RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:
-            self._say(f"{state.outcome.exception()} - training goes on, what is to be written waits")
+            self._say(f"{state.outcome.exception()}; training continues, and what trials report is written later")
 
     def _say(self, what: str) -> None:
         with suppress(OSError):  # nobody listens any more

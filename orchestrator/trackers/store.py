@@ -174,7 +174,7 @@ class Store:
         parent = self._parent(name)
         tags = parent.data.tags if parent else {}
         if METRIC not in tags:
-            raise InputError(f"the store does not say what the trials of {name} are compared by; launch it once more")
+            raise InputError(f"the store does not say how the trials of {name} are compared; launch it again")
         named = zip(tags[METRIC].split(BETWEEN), tags[GOAL].split(BETWEEN), strict=True) if tags[METRIC] else ()
         metrics = [MetricForm.model_validate({"name": name, "goal": goal}) for name, goal in named]
         declaration = _declarations.validate_json(tags[DECLARED]) if DECLARED in tags else UNDECLARED
@@ -230,10 +230,10 @@ class Store:
         tags = run.data.tags
         if tags.get("sweep.role") == "parent":
             trials = [f"{record.run_id} ({record.label})" for record in self.records(tags["sweep"])[:1]]
-            hint = f"name one of its trials, {trials[0]} for one" if trials else "it has no trials yet"
+            hint = f"use the run of a trial, for example {trials[0]}" if trials else "it has no trials yet"
             raise InputError(f"{run_id} is the run of the whole sweep {tags['sweep']}; {hint}")
         if not {"trial_key", "trial", "params", "sweep"} <= tags.keys():
-            raise InputError(f"{run_id} is no trial of a sweep; there are {', '.join(self.sweeps())}")
+            raise InputError(f"{run_id} is not a trial of a sweep; the store has the sweeps {', '.join(self.sweeps())}")
         return record_of(run)
 
     @translates_errors

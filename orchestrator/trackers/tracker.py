@@ -253,9 +253,9 @@ class Tracker(Store):
             made = self.client.create_experiment(name, artifact_location=folder, tags=EXPERIMENT_TAGS)
             return self.client.get_experiment(made)
         if experiment.lifecycle_stage != "active":
-            raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or name the sweep anew")
+            raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or give the sweep another name")
         if SWEEPS not in experiment.tags:
-            raise InputError(f"the store has an experiment {name} that is no sweep; name the sweep anew")
+            raise InputError(f"the store has an experiment {name} that is not a sweep; give the sweep another name")
         return experiment
 
     def _created(self, trial: Trial) -> OpenRun:
@@ -324,7 +324,7 @@ class Tracker(Store):
         except OSError as error:
             if is_the_stores(error):
                 raise
-            return {"artifacts.problem": f"not all artifacts could be kept: {error}"[:LONGEST_TAG]}
+            return {"artifacts.problem": f"not all artifacts could be logged: {error}"[:LONGEST_TAG]}
         if outcome.is_result:
             pictures = (EpochImage(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
             images.show(self.client, self.uri, run, pictures)
