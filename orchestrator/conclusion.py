@@ -9,7 +9,6 @@ from orchestrator.comparison.boundary import Boundary
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.trackers import Tracker, retry
 from orchestrator.trial import Trial
 from orchestrator.trials.record import Record
@@ -26,7 +25,7 @@ class Conclusion:
     @classmethod
     def of(cls, spec: SweepSpec, trials: Sequence[Trial], records: Iterable[Record]) -> "Conclusion":
         by_key = {record.trial_key: record for record in records}
-        boundary = Boundary.of(spec, trials, by_key) if spec.method == BOUNDARY else None
+        boundary = Boundary.of(spec, trials, by_key) if spec.method.finds_boundary else None
         return cls(Table.of(spec, trials, by_key), boundary)
 
     def write(self, tracker: Tracker) -> None:

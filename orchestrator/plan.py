@@ -7,7 +7,6 @@ from orchestrator.progress.forecast import Forecast, epochs, kind
 from orchestrator.samplers.listed import ListSampler
 from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.system import paths
 from orchestrator.system.machine import share
 from orchestrator.trial import Outcome, Params, Trial
@@ -64,14 +63,14 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
     reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_reusable}
-    if spec.method in LISTED:
+    if spec.method.is_listed:
         expansion = expand(spec)
         trials, invalid, proposals, example = list(expansion.trials), expansion.invalid, 0, None
     else:
         space = SearchSpace(spec)
         trials, invalid = [known.trial for known in space.trials(own)], ()
         proposals = max(0, (spec.proposal_cap or 0) - len(trials))
-        if spec.method == BOUNDARY and _is_known_well(spec, own):
+        if spec.method.finds_boundary and _is_known_well(spec, own):
             proposals = 0
         example = next(iter(space.examples()), None)
     further = 0

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 
 from models.declaration import DECLARATION
-from orchestrator.comparison.ranking import Standing, ranking
+from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.ranking import ranking
 from orchestrator.reports.charts import Chart, thinned
 from orchestrator.reports.front_charts import fronts
 from orchestrator.reports.loss_charts import LossCurve, losses
 from orchestrator.reports.plane_charts import PlanePoint, plane_chart
 from orchestrator.reports.search_charts import Tried, history
 from orchestrator.spec.objective import Objective
+from orchestrator.trial import Outcome
+from orchestrator.trials.observation import Observation
 
 
 def rows(chart: Chart | None, *fields: str) -> list[dict[str, Any]]:
@@ -99,20 +102,22 @@ def test_a_history_has_the_best_so_far_and_crosses_beyond_the_worst(goal: str, b
 def test_a_front_is_joined_from_end_to_end_and_the_others_are_rings() -> None:
     objectives = (Objective("quality", "maximize"), Objective("cost", "minimize"))
     points = {"cheap": (1.0, 1.0), "dear": (3.0, 9.0), "middling": (2.0, 4.0), "worse": (1.5, 5.0)}
-    ranked = ranking([Standing(name, {"at": name}, [point], 0) for name, point in points.items()], objectives)
-    (chart,) = fronts(ranked, objectives, lambda params: params["at"])
+    found = [Configuration(name, {}, (Observation(Outcome.COMPLETED, point),)) for name, point in points.items()]
+    ranked = ranking(found, objectives)
+    names = {name: name for name in points}
+    (chart,) = fronts(ranked, objectives, names)
     best = {(row["name"], row["at1"]) for row in rows(chart, "at1") if row["best"]}
     assert best == {("cheap", 1.0), ("middling", 4.0), ("dear", 9.0)}
     assert {row["name"] for row in rows(chart, "at1") if not row["best"]} == {"worse"}
     assert "3 on the Pareto front" in chart.text
     assert "From cheap (quality 1.000, cost 1.000) to dear (quality 3.000, cost 9.000)" in chart.text
-    assert fronts(ranked, objectives[:1], str) == ()
+    assert fronts(ranked, objectives[:1], names) == ()
 
 
 def test_each_further_objective_has_a_chart_with_the_first() -> None:
     objectives = (Objective("quality", "maximize"), Objective("cost", "minimize"), Objective("time", "minimize"))
-    only = Standing("a", {}, [(1.0, 2.0, 3.0)], 0)
-    assert [chart.title for chart in fronts([only], objectives, lambda _: "a")] == [
+    only = Configuration("a", {}, (Observation(Outcome.COMPLETED, (1.0, 2.0, 3.0)),))
+    assert [chart.title for chart in fronts([only], objectives, {"a": "a"})] == [
         "quality against cost",
         "quality against time",
     ]

@@ -14,7 +14,8 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from orchestrator import pruners
-from orchestrator.comparison.ranking import ranking, standings
+from orchestrator.comparison.configuration import configurations
+from orchestrator.comparison.ranking import ranking
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Explosion, Finished, Progress, Started
 from orchestrator.spec import Objective, SweepSpec, load
@@ -403,6 +404,6 @@ def test_a_configuration_with_a_pruned_seed_ranks_behind_all_others() -> None:
         record("c", gone, 0.99),
     ]
     objectives = [Objective("score", "maximize")]
-    first, second = ranking(standings(records, objectives), objectives)
+    first, second = ranking(configurations(records, objectives), objectives)
     assert (first.params, first.values, first.pruned) == ({"x": "b"}, ((0.5,), (0.7,)), 0)
     assert (second.params, second.values, second.pruned, second.exploded) == ({"x": "a"}, ((0.9,),), 1, 1)

@@ -3,7 +3,7 @@
 import pytest
 
 from models.declaration import DECLARATION
-from orchestrator.comparison.ranking import half_width, wilson
+from orchestrator.comparison.intervals import half_width, wilson
 from orchestrator.reports.verdict import Ours, Verdict, of_figure, of_outcome, rule
 from orchestrator.trial import Outcome
 

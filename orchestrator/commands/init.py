@@ -28,7 +28,6 @@ def init(
     from orchestrator.commands.template import SCHEMA_FILE, composed, copied
     from orchestrator.schema import text as schema_text
     from orchestrator.spec import load
-    from orchestrator.spec.form import LISTED
     from orchestrator.trials.grid import expand
 
     path = file or Path(f"{Path(source).stem if source else 'sweep'}.yaml")
@@ -46,7 +45,7 @@ def init(
     if not schema.exists():
         _write(schema, schema_text())
     spec = load(path)
-    if spec.method in LISTED and (invalid := expand(spec).invalid):
+    if spec.method.is_listed and (invalid := expand(spec).invalid):
         raise InputError(*invalid)
     typer.echo(f"{path} is written; `sweep plan {path}` shows its trials, `sweep launch {path}` runs them")
 

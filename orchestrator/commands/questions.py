@@ -10,11 +10,11 @@ from orchestrator.commands.template import Parameters, explained
 from orchestrator.functions import Parameter, TrialFunction
 from orchestrator.spec import nearest
 from orchestrator.spec.domains import domain_of
-from orchestrator.spec.form import BOUNDARY, RangeForm
+from orchestrator.spec.form import RangeForm
+from orchestrator.spec.methods import GRID, METHODS, TPE, Method, named
 from orchestrator.spec.source import scalar
 
 AROUND = (2.0, 1.0, 0.5)  # times the default: the values that are suggested
-SEARCHES = ("tpe", "gp", "cmaes", "qmc", "random")
 TRIALS = 40  # that are suggested where trials are drawn
 WIDE = 10  # the ratio of a range's ends from which on it is logarithmic
 
@@ -40,13 +40,12 @@ def ask(function: TrialFunction) -> tuple[dict[str, Any], dict[str, Any]]:
         )
         for name in names
     }
-    ranges = [domain for domain in parameters.values() if "min" in domain]
-    methods = ["grid", *SEARCHES] if not ranges else list(SEARCHES)
-    methods += [BOUNDARY] * (len(ranges) == 1 and len(parameters) <= 2)
-    keys: dict[str, Any] = {"method": _choose("method", methods, "tpe" if ranges else "grid")}
-    if keys["method"] != "grid":
+    methods = [method.name for method in METHODS.values() if _fits(method, parameters)]
+    chosen = named(_choose("method", methods, (GRID if GRID.name in methods else TPE).name))
+    keys: dict[str, Any] = {"method": chosen.name}
+    if chosen.needs_run_cap:
         keys["run_cap"] = _ask("Trials in all", str(TRIALS), _count)
-    if keys["method"] != BOUNDARY:
+    if not chosen.finds_boundary:
         goals = {metric.name: metric.goal for metric in function.declaration.metrics}
         name = _choose("metric", list(goals), next(iter(goals)))
         keys["metric"] = {"name": name, "goal": goals[name]}
@@ -57,6 +56,14 @@ def ask(function: TrialFunction) -> tuple[dict[str, Any], dict[str, Any]]:
             default = str(known[name].default)
             parameters[name] = _ask(name.capitalize(), default, partial(_value, parameter=known[name]))
     return keys, parameters
+
+
+def _fits(method: Method, parameters: Mapping[str, Any]) -> bool:
+    """Whether a method can do with what is to vary."""
+    ranges = sum("min" in domain for domain in parameters.values())
+    if method.finds_boundary:
+        return ranges == 1 and len(parameters) <= 2
+    return not (method.is_exhaustive and ranges)
 
 
 def _first_range(known: Parameters) -> str:

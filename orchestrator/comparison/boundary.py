@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from orchestrator.comparison.markdown import markdown_table
 from orchestrator.comparison.psychometric import STEPS, Estimate, Posterior, Scale
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Range
@@ -166,8 +167,7 @@ class Boundary:
 
     def markdown(self) -> str:
         """The table in Markdown."""
-        rows = [self.header(), ["---"] * len(self.header()), *self.cells()]
-        return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows)
+        return markdown_table(self.header(), self.cells())
 
     def metrics(self) -> dict[str, float]:
         """Of every curve that has seen a trial, by names that MLflow takes."""

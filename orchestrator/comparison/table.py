@@ -1,7 +1,5 @@
 """The result table of a sweep: a row for each trial that the file asks for, the best first."""
 
-import bisect
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,16 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.comparison.columns import Column, columns
-from orchestrator.comparison.ranking import Interval, Standing, front, ranking, standings
+from orchestrator.comparison.configuration import Configuration, configurations
+from orchestrator.comparison.intervals import Interval
+from orchestrator.comparison.markdown import markdown_table
+from orchestrator.comparison.ranking import front, ranking
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec, Values
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.spec.objective import by_names
 from orchestrator.system.durations import duration
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.labels import short, varying
 from orchestrator.trials.record import Record
-
-LEFT_OUT = "\nand {} more\n"
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,8 @@ class Table:
     spec: SweepSpec
     rows: tuple[Row, ...]
     varying: tuple[str, ...]
-    standings: tuple[Standing, ...]  # of the configurations
-    front: tuple[Standing, ...]  # the Pareto front of these, where there are several objectives
+    configurations: tuple[Configuration, ...]  # of which a seed has a result
+    front: tuple[Configuration, ...]  # the Pareto front of these, where there are several objectives
     left_out: int = 0  # trials that it has no row for
 
     @classmethod
@@ -58,7 +56,7 @@ class Table:
         """The table of a file's trials, from what the store has of them."""
         trials = list(trials)
         known = [(trial, records.get(trial.trial_key)) for trial in trials]
-        found = standings((record for _, record in known if record), spec.objectives)
+        found = configurations((record for _, record in known if record), spec.objectives)
         return cls.ranked(spec, known, found, varying([trial.params for trial in trials]))
 
     @classmethod
@@ -66,7 +64,7 @@ class Table:
         cls,
         spec: SweepSpec,
         trials: Iterable[tuple[Trial, Record | None]],
-        found: Sequence[Standing],
+        found: Sequence[Configuration],
         names: Iterable[str],
     ) -> "Table":
         """The table of trials.
@@ -74,11 +72,11 @@ class Table:
         Args:
             spec: the file.
             trials: with what the store has of them.
-            found: how the configurations stand, those included that no trial here is of.
+            found: the configurations, those included that no trial here is of.
             names: of the parameters that vary.
         """
         best = front(ranking(found, spec.objectives), spec.objectives) if len(spec.objectives) > 1 else []
-        on_front = {standing.config_key for standing in best}
+        on_front = {one.config_key for one in best}
         rows = [Row(t, record, _reference(spec, t.params), t.config_key in on_front) for t, record in trials]
 
         def rank(row: Row) -> tuple[bool, bool, list[float]]:
@@ -122,19 +120,22 @@ class Table:
         """The table in Markdown, of at most so many characters, below that over seeds, if there is one."""
         over_seeds = ""
         if self.has_replicates:
-            over_seeds = f"{_markdown(*self.over_seeds(), longest // 2, 0)}\n"
-        return over_seeds + _markdown(self.header(), self.cells(), longest - len(over_seeds), self.left_out)
+            over_seeds = f"{markdown_table(*self.over_seeds(), longest // 2, 0)}\n"
+        return over_seeds + markdown_table(self.header(), self.cells(), longest - len(over_seeds), self.left_out)
 
     @property
     def has_replicates(self) -> bool:
         """Whether a configuration has results of several seeds, other than those that a boundary is drawn from."""
-        return self.spec.method != BOUNDARY and any(standing.seeds > 1 for standing in self.standings)
+        return not self.spec.method.finds_boundary and any(one.seeds > 1 for one in self.configurations)
 
     def over_seeds(self) -> tuple[list[str], list[list[str]]]:
         """The columns and rows of a table of configurations: means with 95% intervals, seeds, and how these ended."""
         names = [name for name in self.varying if name != "seed"]
         counted = ["seeds", "exploded", *["pruned"] * (self.spec.early_terminate is not None)]
-        found = [*ranking(self.standings, self.spec.objectives), *(one for one in self.standings if not one.values)]
+        found = [
+            *ranking(self.configurations, self.spec.objectives),
+            *(one for one in self.configurations if not one.values),
+        ]
         rows = []
         for one in found:
             means = [_with_interval(interval) for interval in one.intervals] or [""] * len(self.spec.objectives)
@@ -179,17 +180,6 @@ class Table:
             return _figure(reference.metrics[name])
         # a published outcome has no figures: it stands where the first of them would
         return str(reference.outcome or "") if name == self._published[0] else ""
-
-
-def _markdown(header: list[str], cells: Iterable[list[str]], longest: int, left_out: int) -> str:
-    """A table in Markdown, of at most so many characters; says how many of its last rows it leaves out, and others."""
-    rows = [header, ["---"] * len(header), *cells]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows]
-    ends = list(itertools.accumulate(map(len, lines)))
-    if ends[-1] <= longest and not left_out:
-        return "".join(lines)
-    shown = bisect.bisect_right(ends, longest - len(LEFT_OUT.format(len(lines) + left_out)))
-    return "".join(lines[:shown]) + LEFT_OUT.format(len(lines) - shown + left_out)
 
 
 def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:

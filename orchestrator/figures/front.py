@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from orchestrator.comparison.ranking import Standing
+from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.table import Table
 from orchestrator.trials.labels import label
 
@@ -20,9 +20,9 @@ def draw(table: Table, path: Path) -> None:
     x, y = table.spec.objectives[:2]
     figure = Figure(figsize=(8.5, 5.2), layout="constrained")
     axes = figure.subplots()
-    completed = [standing for standing in table.standings if standing.values]
+    completed = [one for one in table.configurations if one.values]
     axes.plot(*_points(completed), "o", color="tab:blue", alpha=0.5, ms=5, label=f"{len(completed)} completed")
-    front = sorted(table.front, key=lambda standing: standing.intervals[0].mean)
+    front = sorted(table.front, key=lambda one: one.intervals[0].mean)
     # nothing lies beyond this line: at a corner the next value of x is had for the next value of y
     corners = "steps-pre" if x.goal == "maximize" else "steps-post"
     axes.plot(
@@ -30,9 +30,9 @@ def draw(table: Table, path: Path) -> None:
     )
     for number, point in enumerate(zip(*_points(front), strict=True), start=1):
         axes.annotate(str(number), point, xytext=(0, 7), textcoords="offset points", fontsize=8, ha="center")
-    names = [f"{number}  {_name(table, standing)}" for number, standing in enumerate(front, start=1)]
-    exploded = [standing for standing in table.standings if standing.exploded and not standing.values]
-    crosses = [rf"$\times$  {_name(table, standing)}" for standing in exploded]
+    names = [f"{number}  {_name(table, one)}" for number, one in enumerate(front, start=1)]
+    exploded = [one for one in table.configurations if one.exploded and not one.values]
+    crosses = [rf"$\times$  {_name(table, one)}" for one in exploded]
     top = _list(axes, 1.0, "on the front", names, "black")
     _list(axes, top - LINE, f"{len(exploded)} exploded", crosses, "tab:red")
     axes.set(xlabel=f"{x.name} ({x.goal})", ylabel=f"{y.name} ({y.goal})")
@@ -42,8 +42,8 @@ def draw(table: Table, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _points(standings: Sequence[Standing]) -> tuple[list[float], list[float]]:
-    means = [[interval.mean for interval in standing.intervals[:2]] for standing in standings]
+def _points(found: Sequence[Configuration]) -> tuple[list[float], list[float]]:
+    means = [[interval.mean for interval in one.intervals[:2]] for one in found]
     return [mean[0] for mean in means], [mean[1] for mean in means]
 
 
@@ -56,7 +56,7 @@ def _list(axes: Axes, top: float, title: str, names: Sequence[str], color: str) 
     return top - LINE * len(lines)
 
 
-def _name(table: Table, standing: Standing) -> str:
+def _name(table: Table, one: Configuration) -> str:
     names = [name for name in table.varying if name != "seed"]
-    name = label(table.spec, standing.params, names)
+    name = label(table.spec, one.params, names)
     return (name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}...").replace("$", r"\$")

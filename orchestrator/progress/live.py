@@ -12,6 +12,7 @@ from orchestrator.progress.downsample import Downsampled
 from orchestrator.progress.forecast import Forecast, Kind, epochs, kind
 from orchestrator.progress.status import LOSS, Best, Running, Status, best, bests, called, shown, time_left
 from orchestrator.spec import Objective
+from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
 
@@ -23,11 +24,10 @@ class TrialProgress:
     """What a trial has told that runs."""
 
     trial: Trial
-    objective: Objective | None
+    so_far: ObjectiveSoFar | None  # of the objective
     declaration: Declaration
     epoch: int = 0
     seconds: float = 0.0  # that it has trained for
-    value: float | None = None  # of the objective, so far
     _since: float = field(default_factory=lambda: time.monotonic())  # when it began, or told its last epoch
     _told: tuple[float, int] = (0.0, 0)  # seconds of whole epochs, and how many these are
     _last_step: int = 0  # at the end of the last epoch
@@ -83,15 +83,14 @@ class TrialProgress:
         self.seconds += event.seconds
         self._since = time.monotonic()
         self._rate = event.metrics.get(self.declaration.rate)
-        name = shown(event.metrics, self.declaration, self.objective)
+        name = shown(event.metrics, self.declaration, self.so_far.objective if self.so_far else None)
         if self._tells_steps:
             self._last = event.metrics[name] if name in self.declaration.losses else None
         elif name is not None:
             self._metric = called(name, self.declaration)
             self._note(event.metrics[name])
-        if self.objective is not None:
-            told = [value for value in (self.value, event.metrics.get(self.objective.name)) if value is not None]
-            self.value = self.objective.value(told, None)
+        if self.so_far is not None:
+            self.so_far.take(event.metrics.get(self.so_far.objective.name), event.epoch)
 
     def _note(self, value: float | None) -> None:
         if value is not None:
@@ -153,7 +152,8 @@ class LiveProgress:
             self._waiting[self._latest] -= 1
             if self._waiting[self._latest] <= 0:  # below 0 where a search has only now proposed it
                 del self._waiting[self._latest]
-            self._running[trial.trial_key] = TrialProgress(trial, self.objective, self.declaration)
+            so_far = ObjectiveSoFar(self.objective) if self.objective else None
+            self._running[trial.trial_key] = TrialProgress(trial, so_far, self.declaration)
             self._most_running = max(self._most_running, len(self._running))
 
     def recall(self, trial: Trial, event: Event) -> None:
@@ -174,13 +174,13 @@ class LiveProgress:
                 self._outcomes[event.outcome] += 1
                 if event.outcome.is_result:
                     self._forecast.ended(pace, total, running.seconds)
-                if self.objective is not None and event.outcome is Outcome.COMPLETED:
-                    self._compare(trial, self.objective, running.value, event)
+                if running.so_far is not None and event.outcome is Outcome.COMPLETED:
+                    self._compare(trial, running.so_far, event)
 
-    def _compare(self, trial: Trial, objective: Objective, so_far: float | None, end: Finished) -> None:
-        value = objective.value([] if so_far is None else [so_far], end.metrics.get(objective.name))
+    def _compare(self, trial: Trial, so_far: ObjectiveSoFar, end: Finished) -> None:
+        value = so_far.value(end.metrics.get(so_far.objective.name))
         if value is not None:
-            ended = Best(trial.label, trial.params, objective, value)
+            ended = Best(trial.label, trial.params, so_far.objective, value)
             self._best = best(one for one in (self._best, ended) if one)
 
     def beat(self, trial: Trial, beat: Heartbeat) -> None:

@@ -60,9 +60,7 @@ class Best:
 
     def is_better_than(self, other: "Best | None") -> bool:
         """Whether it takes the other's place."""
-        if other is None or self.value == other.value:
-            return other is None
-        return self.objective.sign * self.value > self.objective.sign * other.value
+        return other is None or self.objective.is_better(self.value, other.value)
 
 
 def best(found: Iterable[Best]) -> Best | None:

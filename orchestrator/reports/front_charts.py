@@ -1,40 +1,40 @@
 """The Pareto front of several objectives, two at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
-from orchestrator.comparison.ranking import Standing, front
+from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.ranking import front
 from orchestrator.reports.charts import Chart, DataRow, chart, data, thinned
 from orchestrator.reports.configurations import figure
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import by_names
-from orchestrator.trial import Params
 
 MOST_POINTS = 2000
 
 
 def fronts(
-    ranked: Sequence[Standing], objectives: Sequence[Objective], name: Callable[[Params], str]
+    ranked: Sequence[Configuration], objectives: Sequence[Objective], names: Mapping[str, str]
 ) -> tuple[Chart, ...]:
     """The first objective over each of the others: what is on the front of all of them, joined, and the rest as rings.
 
     Args:
         ranked: configurations of which a seed has completed.
         objectives: what they are compared by.
-        name: of a configuration, by its parameters.
+        names: of these, by config_key.
     """
     if len(objectives) < 2 or not ranked:
         return ()
-    kept = {standing.config_key for standing in front(ranked, objectives)}
+    kept = {one.config_key for one in front(ranked, objectives)}
     rows: list[DataRow] = [
         {
-            "name": name(standing.params),
-            "best": standing.config_key in kept,
-            **{f"at{i}": interval.mean for i, interval in enumerate(standing.intervals)},
+            "name": names[one.config_key],
+            "best": one.config_key in kept,
+            **{f"at{i}": interval.mean for i, interval in enumerate(one.intervals)},
         }
-        for standing in ranked
+        for one in ranked
     ]
     return tuple(_front(rows, objectives, other) for other in range(1, len(objectives)))
 

@@ -7,12 +7,11 @@ from orchestrator.errors import StoreError
 from orchestrator.functions.declaration import Picture as Kind
 from orchestrator.reports import pictures
 from orchestrator.reports.charts import thinned
-from orchestrator.reports.configurations import Configuration, Run, best_first, figure
+from orchestrator.reports.configurations import Run, RunGroup, best_first, figure
 from orchestrator.reports.document import Part
 from orchestrator.reports.pictures import Picture
 from orchestrator.reports.results import kinds_of
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.trackers import Store
 
 MOST = 12  # configurations whose pictures are shown
@@ -23,10 +22,10 @@ SUFFIX = ".png"
 LONGEST = 2000  # characters of what is said of an explosion
 
 Final = tuple[str, str]  # the name of a final metric, and its title
-Left = Sequence[tuple[Configuration, Mapping[str, bytes]]]  # a configuration, and its first seed's files by name
+Left = Sequence[tuple[RunGroup, Mapping[str, bytes]]]  # a configuration, and its first seed's files by name
 
 
-def gallery(store: Store, spec: SweepSpec, configurations: Sequence[Configuration]) -> list[Part]:
+def gallery(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[Part]:
     """The pictures that trials left, kind by kind, one run for each configuration.
 
     They are those that the trial function declares; of a function that declares none, all that its artifacts have.
@@ -49,7 +48,7 @@ def gallery(store: Store, spec: SweepSpec, configurations: Sequence[Configuratio
     return [part for part in parts if part.pictures]
 
 
-def _undeclared(store: Store, chosen: Sequence[Configuration]) -> list[Kind]:
+def _undeclared(store: Store, chosen: Sequence[RunGroup]) -> list[Kind]:
     names: dict[str, None] = {}
     with suppress(StoreError):
         for configuration in chosen:
@@ -73,11 +72,11 @@ def post_mortems(store: Store, runs: Sequence[Run]) -> Part:
     return Part("How training exploded", tuple(words), pictures=tuple(drawn), layout="wide")
 
 
-def _chosen(spec: SweepSpec, having: Sequence[Configuration]) -> tuple[Sequence[Configuration], tuple[str, ...]]:
+def _chosen(spec: SweepSpec, having: Sequence[RunGroup]) -> tuple[Sequence[RunGroup], tuple[str, ...]]:
     """The configurations whose pictures are shown, in their order, and a word on those that are not."""
     if len(having) <= MOST:
         return having, ()
-    if spec.method == BOUNDARY:
+    if spec.method.finds_boundary:
         return thinned(having, MOST), (f"Of {MOST} of {len(having)} configurations; all stand in MLflow.",)
     if not spec.objectives:
         return having[:MOST], (f"Of the first {MOST} of {len(having)} configurations; all stand in MLflow.",)
@@ -115,12 +114,12 @@ def _pictures(left: Left, kind: Kind, final: Sequence[Final]) -> Iterator[Pictur
         yield pictures.strip(rows, text, caption)
 
 
-def _named(configuration: Configuration) -> str:
+def _named(configuration: RunGroup) -> str:
     params = configuration.completed[0].params
     return f"{configuration.label}, seed {params['seed']}" if "seed" in params else configuration.label
 
 
-def _figures(configuration: Configuration, final: Sequence[Final]) -> str:
+def _figures(configuration: RunGroup, final: Sequence[Final]) -> str:
     metrics = configuration.completed[0].metrics
     return ", ".join(f"{heading} {figure(metrics[name])}" for name, heading in final if name in metrics)
 

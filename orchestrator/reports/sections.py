@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orchestrator.comparison.boundary import Boundary
-from orchestrator.comparison.ranking import ranking, standings
+from orchestrator.comparison.ranking import ranking
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.functions.declaration import Plane
 from orchestrator.progress.status import LOSS, shown
@@ -14,8 +14,8 @@ from orchestrator.reports import gallery, results, search_charts
 from orchestrator.reports.boundary_charts import boundary as boundary_chart
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import (
-    Configuration,
     Run,
+    RunGroup,
     best_first,
     configurations_of,
     constants,
@@ -30,12 +30,11 @@ from orchestrator.reports.plane_charts import PlanePoint, plane_chart
 from orchestrator.reports.search_charts import Tried
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Range
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.spec.metrics import listed as conjoined
 from orchestrator.system.durations import duration
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome
-from orchestrator.trials.labels import label, listed, short, varying
+from orchestrator.trials.labels import listed, short, varying
 from orchestrator.trials.record import Record
 from orchestrator.trials.search_space import SearchSpace
 
@@ -44,7 +43,7 @@ MOST_EXPLODED = 50  # of them
 MOST_TRIED = 2000
 MOST_VALUES = 12  # of a parameter, that are named
 
-Pair = tuple[Configuration, Run]  # a configuration, and a run of it
+Pair = tuple[RunGroup, Run]  # a configuration, and a run of it
 
 
 def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool) -> Section:
@@ -60,7 +59,7 @@ def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool
     records = store.records(name)
     runs = runs_of(spec, records, every, is_live)
     configurations = configurations_of(spec, runs)
-    found = _boundary(spec, records) if spec.method == BOUNDARY else None
+    found = _boundary(spec, records) if spec.method.finds_boundary else None
     compared = results.comparison(spec, configurations)
     curves = _losses(store, spec, configurations)
     plane = spec.function.declaration.plane
@@ -69,7 +68,7 @@ def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool
         found,
         results.results(spec, configurations),
         compared,
-        _front(spec, runs),
+        _front(spec, configurations),
         *_search(spec, runs),
         Part(curves.title, charts=(curves,)) if curves else None,
         Part(drawn.title, charts=(drawn,)) if drawn else None,
@@ -105,7 +104,7 @@ def question(text: str) -> str:
 
 
 def _facts(
-    spec: SweepSpec, runs: Sequence[Run], configurations: Sequence[Configuration], stored: int
+    spec: SweepSpec, runs: Sequence[Run], configurations: Sequence[RunGroup], stored: int
 ) -> list[tuple[str, str]]:
     seeds = {run.params.get("seed") for run in runs}
     count = f"{len(configurations)} configuration{'s' * (len(configurations) != 1)}"
@@ -113,11 +112,12 @@ def _facts(
         count += f", {len(runs)} trials, {len(seeds)} seeds"
     alike = constants(configurations)
     varied = [name for name in (configurations[0].params if configurations else ()) if name not in {*alike, "seed"}]
-    facts = [("method", f"{spec.method}: {count}" + f", at most {spec.run_cap} trials" * (spec.run_cap is not None))]
+    at_most = "" if spec.run_cap is None else f", at most {spec.run_cap} trials"
+    facts = [("method", f"{spec.method.name}: {count}{at_most}")]
     facts += [(name, _values(spec, name, configurations)) for name in varied]
     facts += [("seeds", _listed(sorted({short(seed) for seed in seeds}, key=_as_number)))] * (len(seeds) > 1)
     facts += [("the same in all", listed(alike, alike))] * bool(alike)
-    if spec.objectives and spec.method != BOUNDARY:
+    if spec.ranks:
         aims = (f"{one.name}, {'more' if one.sign > 0 else 'less'} is better" for one in spec.objectives)
         facts.append(("compared by", "; ".join(aims)))
     if spec.reference is not None:
@@ -155,7 +155,7 @@ def _versions(records: Sequence[Record]) -> str:
     return _listed(list(dict.fromkeys(told)))
 
 
-def _values(spec: SweepSpec, name: str, configurations: Sequence[Configuration]) -> str:
+def _values(spec: SweepSpec, name: str, configurations: Sequence[RunGroup]) -> str:
     domain = spec.domains.get(name)
     if isinstance(domain, Range):
         return f"{domain.low:g} to {domain.high:g}{', logarithmic' * domain.log}"
@@ -172,14 +172,14 @@ def _as_number(text: str) -> float:
     return float(text) if text.isdigit() else math.inf
 
 
-def _best(spec: SweepSpec, configurations: Sequence[Configuration]) -> Configuration | None:
+def _best(spec: SweepSpec, configurations: Sequence[RunGroup]) -> RunGroup | None:
     if not spec.objectives:
         return None
     first = best_first(configurations, spec.objectives[0])[:1]
     return first[0] if first and first[0].compared(spec.objectives[0]) else None
 
 
-def _note(spec: SweepSpec, configurations: Sequence[Configuration]) -> str:
+def _note(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
     """A warning where losses do not compare."""
     differ = varying([configuration.params for configuration in configurations])
     for rule in spec.function.declaration.incomparable:
@@ -190,7 +190,7 @@ def _note(spec: SweepSpec, configurations: Sequence[Configuration]) -> str:
     return ""
 
 
-def _losses(store: Store, spec: SweepSpec, configurations: Sequence[Configuration]) -> Chart | None:
+def _losses(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -> Chart | None:
     """The loss curves of a bounded number of runs; with their validation losses where these are drawn."""
     best = _best(spec, configurations)
     known = [(one, run) for one in configurations for run in one.runs if run.record]
@@ -207,7 +207,7 @@ def _losses(store: Store, spec: SweepSpec, configurations: Sequence[Configuratio
     return losses(curves, best.label if best else None, " ".join(filter(None, notes)), what)
 
 
-def _drawn(known: Sequence[Pair], best: Configuration | None) -> Sequence[Pair]:
+def _drawn(known: Sequence[Pair], best: RunGroup | None) -> Sequence[Pair]:
     """A bounded number of runs: those of the best configuration first, and not too many that exploded."""
     if len(known) <= MOST_CURVES:
         return known
@@ -228,7 +228,7 @@ def _drawn_metrics(spec: SweepSpec, records: Sequence[Record]) -> tuple[str, Seq
 
 
 def _curve(
-    store: Store, one: Configuration, run: Run, record: Record, training: Sequence[str], validation: Sequence[str]
+    store: Store, one: RunGroup, run: Run, record: Record, training: Sequence[str], validation: Sequence[str]
 ) -> LossCurve:
     def points(names: Sequence[str]) -> list[tuple[int, float]]:
         name = next((name for name in names if name in record.metrics), None)
@@ -245,7 +245,7 @@ def _explosion(record: Record) -> tuple[float, float | None] | None:
     return float(record.tags["explosion.epoch"]), None if last is None else float(last)
 
 
-def _plane_points(plane: Plane, configurations: Sequence[Configuration]) -> list[PlanePoint]:
+def _plane_points(plane: Plane, configurations: Sequence[RunGroup]) -> list[PlanePoint]:
     """The configurations that completed and have both metrics of a plane."""
     alike = constants(configurations)
     found = []
@@ -266,18 +266,15 @@ def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
     )
 
 
-def _front(spec: SweepSpec, runs: Sequence[Run]) -> Part:
-    ranked = ranking(standings((run.record for run in runs if run.record), spec.objectives), spec.objectives)
-    names = varying([run.params for run in runs])
-    drawn = fronts(
-        ranked, spec.objectives, lambda params: label(spec, params, [name for name in names if name != "seed"])
-    )
-    return Part("The Pareto front", charts=drawn)
+def _front(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
+    ranked = ranking((one.configuration for one in configurations), spec.objectives)
+    names = {one.configuration.config_key: one.label for one in configurations}
+    return Part("The Pareto front", charts=fronts(ranked, spec.objectives, names))
 
 
 def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
     """How a search went; the trials of a grid are in an order that means nothing."""
-    if spec.method in ("grid", BOUNDARY) or not spec.objectives:
+    if spec.method.is_exhaustive or not spec.ranks:
         return []
     from orchestrator.samplers.importances import importances  # optuna takes a while to import
 

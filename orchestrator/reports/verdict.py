@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean
 
-from orchestrator.comparison.ranking import half_width
+from orchestrator.comparison.intervals import half_width
 from orchestrator.functions.declaration import UNDECLARED, Declaration, Tolerance
 from orchestrator.spec.metrics import listed
 from orchestrator.trial import Outcome

@@ -6,7 +6,6 @@ from orchestrator.errors import InputError
 from orchestrator.events import Event, Listener
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec, nearest
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.spec.source import Location
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
@@ -38,7 +37,7 @@ class Learning(Listener):
 
     def _check_metric(self, trial: Trial, observation: Observation, events: Iterable[Event]) -> None:
         """A search for the best of what no trial reports would go on blindly."""
-        if self.spec.method == BOUNDARY:  # looks at outcomes alone
+        if not self.spec.ranks:
             return
         if observation.outcome is Outcome.COMPLETED and observation.values is None:
             reported = {name: None for event in events for name in getattr(event, "metrics", ())}

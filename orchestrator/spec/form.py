@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, WithJsonSchema
+from pydantic_core import PydanticKnownError
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import DEFAULT_TRIAL, Goal
+from orchestrator.spec import methods
 from orchestrator.system import durations
 
 MOST_TRIALS = 10_000
@@ -17,9 +19,6 @@ MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than ano
 MOST_BRACKETS = 100
 LATEST_BRACKET = 1e6  # in epochs
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?$"  # within what file systems and MLflow take
-Method = Literal["grid", "random", "bayes", "tpe", "gp", "cmaes", "qmc", "boundary"]
-LISTED = ("grid", "random")  # methods whose trials are known beforehand; the others search
-BOUNDARY = "boundary"
 Distribution = Literal[
     "constant",
     "categorical",
@@ -45,6 +44,13 @@ Duration = Annotated[
     ),
 ]
 ValueList = Annotated[list[Any], Field(min_length=1)]
+
+
+def _known_method(name: Any) -> Any:
+    *others, last = map(repr, methods.names())
+    if repr(name) not in (*others, last):
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+    return name
 
 
 When = Annotated[
@@ -268,12 +274,13 @@ class SweepFile(Form):
 
     name: Annotated[str | None, Field(description="Name of the experiment in MLflow. Default: the file's name.")] = None
     method: Annotated[
-        Method,
+        str,
+        BeforeValidator(_known_method),
         Field(
-            description="grid runs every combination; random draws run_cap of them; boundary finds where training "
-            "breaks; the others search what is best."
+            description=f"{'; '.join(f'{one.name} {one.description}' for one in methods.METHODS.values())}.",
+            json_schema_extra=lambda schema: schema.update(enum=methods.names()),
         ),
-    ] = "grid"
+    ] = methods.GRID.name
     metric: Annotated[
         MetricForm | None,
         Field(description="What trials are compared by. Default: what the trial function declares, if it does."),

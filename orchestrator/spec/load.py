@@ -7,7 +7,6 @@ from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
 from orchestrator.spec.form import IGNORED, BoundaryForm, SweepFile, is_name
-from orchestrator.spec.methods import check_method, method_of, replicates_of, stacking_of
 from orchestrator.spec.metrics import Reported, check_needed, metrics_of, nothing_reported
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.objective import objectives
@@ -15,6 +14,7 @@ from orchestrator.spec.on_finish import on_finish_of
 from orchestrator.spec.parameters import space_of
 from orchestrator.spec.pruning import pruner_of
 from orchestrator.spec.reference import reference_of
+from orchestrator.spec.requirements import check_method, method_of, replicates_of, stacking_of
 from orchestrator.spec.source import Source, read
 from orchestrator.spec.sweep_spec import SweepSpec
 

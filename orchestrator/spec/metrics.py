@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from orchestrator.events import METRIC_NAME
 from orchestrator.functions import Declaration, TrialFunction
-from orchestrator.spec.form import BOUNDARY, LISTED, MetricForm, SweepFile
+from orchestrator.spec.form import MetricForm, SweepFile
+from orchestrator.spec.methods import Method
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.source import Location
 
@@ -34,7 +35,7 @@ def metrics_of(
 
 def check_needed(
     form: SweepFile,
-    method: str,
+    method: Method,
     metrics: Collection[MetricForm],
     names: Callable[[], Sequence[str]],
     mistakes: Mistakes,
@@ -42,7 +43,7 @@ def check_needed(
     """Refuse what compares trials where the file does not say by what; `names` are metrics that it could name."""
     own = isinstance(form.early_terminate, dict) and form.early_terminate.get("metric") is not None
     missing = {
-        "method": method not in (*LISTED, BOUNDARY) and form.metric is None and form.metrics is None,
+        "method": method.needs_metric and form.metric is None and form.metrics is None,
         "replicates": form.replicates is not None and not metrics,
         "early_terminate": form.early_terminate is not None and not metrics and not own,
     }

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from orchestrator.functions import TrialFunction
-from orchestrator.spec.form import BOUNDARY, PRUNERS, Hyperband, Patient, PrunerForm, SweepFile, Wilcoxon
+from orchestrator.spec.form import PRUNERS, Hyperband, Patient, PrunerForm, SweepFile, Wilcoxon
+from orchestrator.spec.methods import named
 from orchestrator.spec.metrics import check_metric
 from orchestrator.spec.mistakes import Mistakes, nearest
 from orchestrator.spec.source import Location
@@ -17,8 +18,8 @@ def pruner_of(
     if form.early_terminate is None:
         return None
     here: Location = ("early_terminate",)
-    if form.method == BOUNDARY:
-        mistakes.note(here, f"does not go with method {BOUNDARY}, which has to see whether each trial explodes")
+    if named(form.method).finds_boundary:
+        mistakes.note(here, f"does not go with method {form.method}, which has to see whether each trial explodes")
     pruner = _pruner(here, form.early_terminate, PRUNERS, mistakes)
     if isinstance(pruner, Wilcoxon):
         _check_seeds(pruner, form.seeds, mistakes)

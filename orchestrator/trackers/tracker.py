@@ -168,7 +168,7 @@ class Tracker(Store):
         if found and trial.trial_key in self._records:
             self._records[trial.trial_key] = record_of(found[0])
         elif found and trial.trial_key not in self._runs:
-            self._runs[trial.trial_key] = OpenRun(found[0].info.run_id, self.spec.objectives)
+            self._runs[trial.trial_key] = OpenRun.of(found[0].info.run_id, self.spec.objectives)
         for run in found if trial.trial_key in self._runs else ():
             self._runs[trial.trial_key].pictures = None
             self._read_back(self._runs[trial.trial_key], run.data.metrics)
@@ -264,7 +264,7 @@ class Tracker(Store):
             **provenance(self.spec.source.path.parent),
             "mlflow.runColor": next(self._colours),
         }
-        return OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
+        return OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
 
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
@@ -281,7 +281,7 @@ class Tracker(Store):
         }
 
     def _reopened(self, known: Record) -> OpenRun:
-        run = OpenRun(known.run_id, self.spec.objectives, pictures=None)
+        run = OpenRun.of(known.run_id, self.spec.objectives, pictures=None)
         self._clear(known.run_id)
         self._read_back(run, known.metrics)
         for tag in known.tags.keys() & STALE_TAGS:
