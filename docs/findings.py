@@ -273,12 +273,12 @@ def replayed(file: Path, trials: Sequence[Trial], known: Curves, rule: str) -> E
         curve = known[trial.trial_key]["val_ssim"]
         reason = None
         for epoch, value in curve.items():
-            pruner.tell(trial, Progress(epoch, {"val_ssim": value}, at=0.0))
+            pruner.take(trial, Progress(epoch, {"val_ssim": value}, at=0.0))
             reason = pruner.judge(trial)
             if reason:
                 break
         is_whole = max(curve) == trial.params["epochs"]
-        pruner.tell(trial, Finished(Outcome.PRUNED if reason else OUTCOMES[is_whole]))
+        pruner.take(trial, Finished(Outcome.PRUNED if reason else OUTCOMES[is_whole]))
         last[trial.trial_key], whole = epoch, whole + len(curve)
         if is_whole:
             best, until = max(curve.values()), max(value for at, value in curve.items() if at <= epoch)
