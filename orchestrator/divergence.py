@@ -31,7 +31,8 @@ class DivergenceRule:
         float, Field(gt=1, description="A loss is far away when it is more than so many times the run's own best.")
     ] = 5.0
     patience: Annotated[
-        int, Field(ge=1, description="How many steps in a row must be far away; after fewer, the run counts as recovered.")
+        int,
+        Field(ge=1, description="How many steps in a row must be far away; after fewer, the run counts as recovered."),
     ] = 20
     patience_epochs: Annotated[
         int, Field(ge=1, description="The same in epochs, for the losses that a function reports by epoch.")

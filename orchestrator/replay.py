@@ -81,7 +81,8 @@ def _function(record: Record, file: Path, spec: SweepSpec | None, say: Say) -> T
             function = functions.find(name, functions.modules_of(named, [file.parent, Path.cwd()]))
         function.config(record.params)
     except FunctionError as error:
-        raise InputError(f"run {record.run_id} needs the trial function {name}, which no longer exists: {error}") from error
+        message = f"run {record.run_id} needs the trial function {name}, which no longer exists: {error}"
+        raise InputError(message) from error
     except ValueError as error:
         raise InputError(f"run {record.run_id}: {name} no longer takes its parameters: {error}") from error
     if Trial(name, function.version, record.params, "").trial_key != record.trial_key:

@@ -172,7 +172,7 @@ def test_a_launch_leaves_out_what_is_not_varied(store: str, write: Write, sweep:
         ("{architecture: []}", "lr.when.architecture: give a value, or a list of values"),
         ("{}", "lr.when: dictionary should have at least 1 item"),
         ("conv", "lr.when: input should be"),
-        ("{seed: 1}", "lr.when: a seed has no conditions, and is none"),
+        ("{seed: 1}", "lr.when: a seed cannot have a condition or be part of one"),
         ("{lr: 1}", "lr.when: depends on itself: lr when lr"),
         ("{batch_size: 2.5}", "lr.when.batch_size: input should be a valid integer"),
     ],
@@ -213,9 +213,7 @@ def test_conditions_that_cannot_be_are_refused(write: Write, text: str, mistake:
 def test_a_condition_that_never_holds_is_warned_of(write: Write) -> None:
     text = "parameters:\n  architecture: {}\n  lr: {{values: [1, 2], when: {{architecture: fc}}}}\n"
     (warning,) = load(write(text.format("conv"))).warnings
-    assert warning.endswith(
-        "toy.yaml:3: parameters.lr.when.architecture: never holds, so lr has its default everywhere"
-    )
+    assert warning.endswith("toy.yaml:3: parameters.lr.when.architecture: is never met, so lr always has its default")
     for architecture in ("fc", "{values: [conv, fc]}"):
         assert load(write(text.format(architecture))).warnings == ()
     assert load(write(text.format("fc")), ["architecture=conv"]).warnings == ()

@@ -78,7 +78,8 @@ def test_without_anybody_to_ask_it_says_what_to_do(folder: Path, command: Sweep)
     assert done.returncode == 2
     assert (
         done.stderr
-        == "sweep: init asks questions, but standard input is not a terminal; copy a sweep instead, for example with --from quickstart\n"
+        == "sweep: init asks questions, but standard input is not a terminal; copy a sweep instead, for example with "
+        "--from quickstart\n"
     )
     assert not (folder / "sweep.yaml").exists()
 

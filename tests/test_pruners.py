@@ -381,7 +381,7 @@ def test_mistakes_are_told_with_their_line_and_key(spec: Load, text: str, mistak
 
 def test_a_boundary_has_to_see_how_its_trials_end(write: Callable[[str], Path]) -> None:
     text = "method: boundary\nrun_cap: 9\nparameters: {lr: {min: 0.1, max: 1.0}}\nearly_terminate: {type: median}\n"
-    with pytest.raises(InputError, match=r":4: early_terminate: does not go with method boundary"):
+    with pytest.raises(InputError, match=r":4: early_terminate: does not work with method boundary"):
         load(write(text))
 
 

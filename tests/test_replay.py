@@ -49,7 +49,9 @@ def test_a_trial_is_replayed_to_its_end_and_nothing_is_written(store: str, write
     ]
     exploded = sweep("replay", runs(store)["mode=nan"])
     assert exploded.returncode == 0
-    assert "loss explosion: train_loss became nan after 5 at epoch 3\nthe run ended in the same way\n" in exploded.stdout
+    assert (
+        "loss explosion: train_loss became nan after 5 at epoch 3\nthe run ended in the same way\n" in exploded.stdout
+    )
     failed = sweep("replay", runs(store)["mode=raise"])
     assert failed.returncode == 1
     assert "failed: RuntimeError: the toy broke" in failed.stdout

@@ -41,7 +41,7 @@ def best(
     if not asked.objectives:
         names = reader.reported(spec.function.name)
         hint = f"; its trials have reported {', '.join(names)}" if names else ""
-        raise InputError(f"{file}: names no metric, so there is no best trial; add `metric: {{name: ..., goal: ...}}`{hint}")
+        raise InputError(f"{file}: names no metric, so no trial is best; add `metric: {{name: ..., goal: ...}}`{hint}")
     records = [record for record in reader.records(name) if spec.function.takes(record.params)]
     ranked = ranking(configurations(records, asked.objectives), asked.objectives)
     if not ranked:

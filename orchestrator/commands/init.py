@@ -19,7 +19,9 @@ def init(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The file to write.")] = None,
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="NAME", help="Copy a sweep that comes with the program.", autocompletion=_shipped),
+        typer.Option(
+            "--from", metavar="NAME", help="Copy a sweep that comes with the program.", autocompletion=_shipped
+        ),
     ] = None,
 ) -> None:
     """Write a sweep file to start from, with comments on all keys: ask what to vary, or copy a sweep."""
@@ -39,7 +41,10 @@ def init(
     elif sys.stdin.isatty():
         text = composed(*ask(function), function.parameters)
     else:
-        raise InputError("init asks questions, but standard input is not a terminal; copy a sweep instead, for example with --from quickstart")
+        raise InputError(
+            "init asks questions, but standard input is not a terminal; copy a sweep instead, for example with "
+            "--from quickstart"
+        )
     _write(path, text)
     schema = path.with_name(SCHEMA_FILE)
     if not schema.exists():

@@ -112,6 +112,6 @@ def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bo
         if launched.boundary:
             print_boundary(console, launched.boundary)
         if launched.spent is not None and not launched.interrupted:
-            message = f"time_cap is used up: {duration(launched.spent)} of training; set a larger time_cap in {spec.source.path}"
-            tell(console, f"{message} and launch again to resume")
+            message = f"time_cap is used up: {duration(launched.spent)} of training; set a larger time_cap in"
+            tell(console, f"{message} {spec.source.path} and launch again to resume")
     return launched.exit_status

@@ -57,7 +57,7 @@ def loaded(files: Iterable[Path], sets: Sequence[str], tracking_uri: str | None)
     for spec in specs:
         path = names.setdefault(spec.name, spec.source.path)
         if path != spec.source.path:
-            mistakes.append(f"{spec.source.path}: has the name {spec.name}, as {path} has; give one of them another `name`")
+            mistakes.append(f"{spec.source.path}: has the name {spec.name}, as {path} has; change the `name` of one")
     if mistakes:
         raise InputError.of(mistakes)
     for spec in specs:

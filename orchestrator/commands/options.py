@@ -13,9 +13,7 @@ SweepArgument = Annotated[
     str,
     typer.Argument(metavar="FILE or NAME", help="A sweep's YAML file, or its name in the store.", autocompletion=known),
 ]
-FilesArgument = Annotated[
-    list[Path], typer.Argument(metavar="FILE", help="A sweep's YAML file; several are allowed.")
-]
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE", help="A sweep's YAML file; several are allowed.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter to a constant.")]
 DataDir = Annotated[
     Path | None, typer.Option(envvar="SWEEP_DATA_DIR", help="Folder of the data, also for downloads. Default: ./data.")
@@ -25,7 +23,8 @@ TrackingUri = Annotated[
     typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's tracking URI. Default: SQLite under ./mlruns/."),
 ]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="How many trials run at the same time. Default: by the cores and GPUs of the machine.")
+    int | None,
+    typer.Option(min=1, help="How many trials run at the same time. Default: by the cores and GPUs of the machine."),
 ]
 
 

@@ -57,8 +57,8 @@ When = Annotated[
     dict[str, Any] | None,
     Field(
         min_length=1,
-        description="This parameter varies only where other parameters have certain values: give each other parameter with "
-        "its value or list of values. Elsewhere this parameter has its default.",
+        description="Other parameters, each with the value or values that it must have for this parameter to vary. "
+        "Elsewhere this parameter has its default.",
     ),
 ]
 
@@ -73,7 +73,7 @@ class MetricForm(Form):
     """The metric that trials are compared by."""
 
     name: Annotated[str, Field(description="A metric that the trial function reports or returns.")]
-    goal: Annotated[Goal, Field(description="Whether a higher or a lower value is better. Default: minimize, as in W&B.")] = "minimize"
+    goal: Annotated[Goal, Field(description="Which values are better. Default: minimize, as in W&B.")] = "minimize"
 
 
 class ValueForm(Form):
@@ -92,7 +92,8 @@ class ValuesForm(Form):
         list[Share] | None, Field(description="How often method random draws each value. They must add up to 1.")
     ] = None
     distribution: Annotated[
-        Literal["categorical", "categorical_w_probabilities"] | None, Field(description="From W&B; has no further effect.")
+        Literal["categorical", "categorical_w_probabilities"] | None,
+        Field(description="From W&B; has no further effect."),
     ] = None
     when: When = None
 
@@ -134,16 +135,16 @@ class BoundaryForm(Form):
         ),
     ] = None
     risk: Annotated[
-        float, Field(gt=0, lt=1, description="The safest value is the outermost value whose probability of an explosion is below this.")
+        float, Field(gt=0, lt=1, description="The safest value is the outermost value with fewer explosions than this.")
     ] = 0.05
 
 
 class Replicates(Form):
     """More seeds for the best configuration, and for those that may be as good."""
 
-    max: Annotated[int, Field(ge=2, description="The largest number of seeds of a configuration, including those of `seeds`.")]
+    max: Annotated[int, Field(ge=2, description="Most seeds of a configuration, including those of `seeds`.")]
     until: Annotated[
-        Literal["separated"], Field(description="Stop once no other configuration's 95% interval overlaps that of the best.")
+        Literal["separated"], Field(description="Stop once no other 95% interval overlaps that of the best.")
     ] = "separated"
 
 
@@ -151,7 +152,9 @@ class PrunerForm(Form):
     """The rule that ends bad trials early."""
 
     type: Annotated[str, Field(description="The name of the rule.")]
-    metric: Annotated[MetricForm | None, Field(description="The metric that the rule compares. Default: the sweep's metric.")] = None
+    metric: Annotated[MetricForm | None, Field(description="The metric to compare. Default: the sweep's metric.")] = (
+        None
+    )
 
 
 class Hyperband(PrunerForm):
@@ -164,10 +167,8 @@ class Hyperband(PrunerForm):
     max_iter: Annotated[
         int | None, Field(ge=1, description="Epochs in total. The brackets are at 1/eta of these, 1/eta of that, ...")
     ] = None
-    s: Annotated[
-        int | None, Field(ge=1, le=MOST_BRACKETS, description="The number of brackets, with max_iter.")
-    ] = None
-    eta: Annotated[float, Field(gt=1, description="How many times later the next bracket is; 1/eta of the trials continue.")] = 3.0
+    s: Annotated[int | None, Field(ge=1, le=MOST_BRACKETS, description="The number of brackets, with max_iter.")] = None
+    eta: Annotated[float, Field(gt=1, description="How many times later the next bracket is.")] = 3.0
     strict: Annotated[
         bool, Field(description="Compare the value at the bracket, not the best value up to it. Prunes more.")
     ] = False
@@ -189,7 +190,7 @@ class Hyperband(PrunerForm):
 class ComparedByEpoch(PrunerForm):
     """When a trial is compared with completed trials, at the same epoch."""
 
-    n_startup_trials: Annotated[int, Field(ge=0, description="Trials that must complete before any trial is pruned.")] = 5
+    n_startup_trials: Annotated[int, Field(ge=0, description="Trials that must complete before any is pruned.")] = 5
     n_warmup_steps: Annotated[int, Field(ge=0, description="The first epoch after which a trial may be pruned.")] = 0
     interval_steps: Annotated[int, Field(ge=1, description="Epochs from one comparison to the next.")] = 1
     n_min_trials: Annotated[
@@ -237,7 +238,7 @@ class Patient(PrunerForm):
 
 
 class Wilcoxon(PrunerForm):
-    """Optuna's rule: a configuration gets no more seeds once it is significantly worse than the best on the same seeds."""
+    """Optuna's rule: a configuration gets no more seeds once it is significantly worse than the best on them."""
 
     type: Annotated[Literal["wilcoxon"], Field(description="The name of the rule.")]
     p_threshold: Annotated[
@@ -283,7 +284,9 @@ class SweepFile(Form):
     ] = methods.GRID.name
     metric: Annotated[
         MetricForm | None,
-        Field(description="The metric that trials are compared by. Default: the first metric that the trial function declares."),
+        Field(
+            description="The metric that trials are compared by. Default: the metric that the trial function declares."
+        ),
     ] = None
     metrics: Annotated[
         list[MetricForm] | None,
@@ -331,7 +334,9 @@ class SweepFile(Form):
     reference: Annotated[ReferenceForm | None, Field(description="Published figures to compare the results with.")] = (
         None
     )
-    boundary: Annotated[BoundaryForm | None, Field(description="When method boundary stops, and which risk it reports.")] = None
+    boundary: Annotated[BoundaryForm | None, Field(description="When method boundary stops, and what it reports.")] = (
+        None
+    )
     early_terminate: Annotated[
         SkipValidation[Hyperband | Median | Percentile | SuccessiveHalving | Patient | Wilcoxon | None],
         Field(description="The rule that ends bad trials early. Default: none."),
@@ -341,7 +346,8 @@ class SweepFile(Form):
         int, Field(ge=0, description="How often a trial is retried when its worker dies; a new epoch resets the count.")
     ] = 2
     stall_seconds: Annotated[
-        float, Field(gt=0, description="A trial without a heartbeat for so long, or for ten times its usual interval, counts as hung.")
+        float,
+        Field(gt=0, description="A trial without a heartbeat for so long, or for ten times its pace, counts as hung."),
     ] = 120.0
     stack: Annotated[
         int,
@@ -352,10 +358,10 @@ class SweepFile(Form):
         ),
     ] = 1
     on_finish: Annotated[
-        OnFinishForm | None, Field(description="What gets a summary when a launch has ended: {run: COMMAND} or {post: URL}.")
+        OnFinishForm | None, Field(description="What gets a summary of an ended launch: {run: COMMAND} or {post: URL}.")
     ] = None
     reuse: Annotated[
-        bool, Field(description="Take over the results of finished trials of other sweeps in the store, except pruned trials.")
+        bool, Field(description="Take over finished trials of other sweeps in the store, except pruned trials.")
     ] = False
     program: Annotated[Any, Field(description="From W&B; ignored.")] = None
     command: Annotated[Any, Field(description="From W&B; ignored.")] = None

@@ -112,7 +112,7 @@ def _name(form: SweepFile, mistakes: Mistakes) -> str:
     if not is_name(name):
         mistakes.note(
             ("name",),
-            f"{name!r} is not a valid name: use up to 200 letters, numbers, spaces, . _ -, and begin with a letter or number",
+            f"{name!r} is not a valid name: use up to 200 letters, numbers, spaces, . _ -, first a letter or number",
         )
     return name
 

@@ -105,7 +105,9 @@ METHODS = {
     method.name: method
     for method in (
         GRID,
-        Method("random", "runs run_cap random combinations", "orchestrator.samplers.listed:ListSampler.of", is_listed=True),
+        Method(
+            "random", "runs run_cap random combinations", "orchestrator.samplers.listed:ListSampler.of", is_listed=True
+        ),
         TPE,
         Method(
             "gp",

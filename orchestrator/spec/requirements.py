@@ -79,7 +79,9 @@ def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mista
     if form.reuse:
         mistakes.note(("reuse",), f"works only with {of_kind('is_listed')}, whose trials are known in advance")
     if not space.searched and not method.finds_boundary:
-        mistakes.note(("parameters",), f"{form.method} has nothing to search: give a parameter `values`, or `min` and `max`")
+        mistakes.note(
+            ("parameters",), f"{form.method} has nothing to search: give a parameter `values`, or min and max"
+        )
     if "seed" in space.searched:
         mistakes.note(("parameters", "seed"), "a search does not vary seeds; list them as `seeds: [...]`")
     for name, domain in space.domains.items():

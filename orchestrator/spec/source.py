@@ -137,7 +137,7 @@ def _value(tag: str, text: str) -> Any:
             return text.lower() == "true"
         case "int":
             if len(text) > LONGEST_NUMBER:
-                raise ValueError(f"a whole number with more than {LONGEST_NUMBER} digits")
+                raise ValueError(f"a whole number of more than {LONGEST_NUMBER} characters")
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         case "float":
             special = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
