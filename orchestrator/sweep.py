@@ -1,4 +1,4 @@
-"""The loop: ask the sampler, start trials in free slots, have all listeners hear what they report."""
+"""The loop: ask the sampler, start trials in free slots, pass what they report to all listeners."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +28,7 @@ from orchestrator.trials.record import Record
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
-GO_ON = "nothing is lost: fix this, and launch again to resume"
+RESUME = "nothing is lost: fix this, and launch again to resume"
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 retry(lambda: tracker.close(status))
         except OSError as error:  # of the work in flight: journals, logs
             place = f"{error.filename}: " if error.filename else ""
-            raise SweepError(f"{place}{error.strerror}; {GO_ON}") from error
+            raise SweepError(f"{place}{error.strerror}; {RESUME}") from error
         except StoreError as error:
-            raise StoreError(f"{error}; {GO_ON}") from error
+            raise StoreError(f"{error}; {RESUME}") from error
         except KeyboardInterrupt:
             status = "KILLED"
             raise
@@ -131,7 +131,7 @@ class _Launch:
 
     @cached_property
     def listeners(self) -> Sequence[Listener]:
-        """Who hears of trials, in this order.
+        """What receives the events of trials, in this order.
 
         Learning reads the trial's journal, which goes once the recorder has written a result. It and the pruner may
         refuse an end, which is then not recorded, so that the next launch meets it again.
@@ -152,7 +152,7 @@ class _Launch:
                 reused = retry(lambda: self.tracker.reuse(self.sampler.trials))
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
-        self._tell_of_what_is_left_out(history)
+        self._log_other_trials(history)
         self.time.begin(self.sampler.trials, own, self.workspace)
         known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
@@ -179,7 +179,7 @@ class _Launch:
         return True
 
     def _inform_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
-        """Have it hear of the trials that had their result before; of those in flight it hears when they go on."""
+        """Pass it the trials that had their result before; those in flight follow when they are resumed."""
         if self.spec.early_terminate is None or not ended:
             return
         metric = self.spec.pruned_by.name
@@ -249,7 +249,7 @@ class _Launch:
         known = history.get(trial.trial_key)
         return known.threads if known else None
 
-    def _tell_of_what_is_left_out(self, history: Mapping[str, Record]) -> None:
+    def _log_other_trials(self, history: Mapping[str, Record]) -> None:
         left_out = len(history.keys() - {trial.trial_key for trial in self.sampler.trials})
         if left_out:
             self.display.say(

@@ -249,7 +249,7 @@ def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Swee
         ),
         (
             f"{BOTH}early_terminate: {{type: median}}",
-            "toy.yaml:2: early_terminate.metric: is missing: say which of `metrics` median looks at",
+            "toy.yaml:2: early_terminate.metric: is missing: name the one of `metrics` that median compares",
         ),
         (
             "parameters: {var: {values: [1, 2]}}\nmetrics:\n- {name: val_kl}\n- {name: val_loss}\n- {name: val_recon}",

@@ -38,7 +38,7 @@ def test_a_trial_is_replayed_to_its_end_and_nothing_is_written(store: str, write
     done = sweep("replay", runs(store)["mode=fine"])
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "mode=fine of toy: toys:train, again",
+        "replaying mode=fine of toy with toys:train",
         "training with x=1.0",
         "epoch 1/4: train_loss 10, val_loss 11, score 0.1",
         "epoch 2/4: train_loss 5, val_loss 6, score 0.2",
@@ -122,12 +122,12 @@ def test_a_run_that_cannot_be_replayed_is_said_in_a_line(store: str, folder: Pat
         (
             "def train(",
             "def trained(",
-            "is of the trial function toys:train, which is gone: module toys has no function",
+            "needs the trial function toys:train, which no longer exists: module toys has no function",
         ),
         (
             "    x: Annotated[float, Field(gt=0)]",
             "    x: Annotated[float, Field(gt=5)]",
-            "does not take its parameters",
+            "no longer takes its parameters",
         ),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands import again
-from orchestrator.commands.lookup import store, wanted
+from orchestrator.commands.lookup import existing, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
@@ -34,7 +34,7 @@ def best(
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    name = wanted(sweep, reader.sweeps())
+    name = existing(sweep, reader.sweeps())
     asked = reader.last_launch(name)
     file = os.path.relpath(asked.file)
     spec = load(Path(file))
@@ -49,7 +49,7 @@ def best(
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
 
     def named(params: "Params") -> str:
-        return label(spec, params, names) or "the only one"
+        return label(spec, params, names) or "the only configuration"
 
     def command(params: "Params") -> str:
         sets = [f"--set={setting}" for setting in overrides(spec, params)]
@@ -59,4 +59,6 @@ def best(
         print_best(stdout(), asked.objectives[0], ranked, named, command(ranked[0].params))
         return
     best = front(ranked, asked.objectives)
-    print_front(stdout(), asked.objectives, best, len(ranked), named, [command(one.params) for one in best])
+    print_front(
+        stdout(), asked.objectives, best, len(ranked), named, [command(configuration.params) for configuration in best]
+    )

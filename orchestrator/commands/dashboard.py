@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.lookup import is_file, store, wanted
+from orchestrator.commands.lookup import existing, is_file, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
@@ -21,7 +21,7 @@ def dashboard(
     from orchestrator.spec import load
 
     reader = store(paths.tracking_uri(tracking_uri))
-    name = wanted(sweep, reader.sweeps())
+    name = existing(sweep, reader.sweeps())
     spec = load(Path(sweep) if is_file(sweep) else Path(reader.last_launch(name).file))
     typer.echo(f"optuna-dashboard: http://127.0.0.1:{port} (Ctrl-C stops it)")
     try:

@@ -80,10 +80,10 @@ def launch(
 
 
 def _check(specs: "Iterable[SweepSpec]") -> None:
-    """Have invalid combinations of any sweep said now, rather than when others have run for hours.
+    """Report invalid combinations of any sweep now, rather than after other sweeps have run for hours.
 
     Raises:
-        InputError: there are some.
+        InputError: there are invalid combinations.
     """
     from orchestrator import samplers
 

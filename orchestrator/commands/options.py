@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.lookup import known
+from orchestrator.commands.lookup import completions
 from orchestrator.errors import InputError
 
 SweepArgument = Annotated[
     str,
-    typer.Argument(metavar="FILE or NAME", help="A sweep's YAML file, or its name in the store.", autocompletion=known),
+    typer.Argument(
+        metavar="FILE or NAME", help="A sweep's YAML file, or its name in the store.", autocompletion=completions
+    ),
 ]
 FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE", help="A sweep's YAML file; several are allowed.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter to a constant.")]

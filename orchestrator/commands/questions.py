@@ -25,7 +25,7 @@ def ask(function: TrialFunction) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keys and the parameters of a new sweep file for a trial function.
 
     Raises:
-        typer.Abort: whoever is asked has had enough.
+        typer.Abort: the user has ended the questions.
     """
     known = function.parameters
     typer.echo("The parameters, and their defaults:")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands.lookup import is_file, known, name_of, store, wanted
+from orchestrator.commands.lookup import completions, existing, is_file, name_of, store
 from orchestrator.commands.options import TrackingUri
 from orchestrator.system import paths
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME", autocompletion=known)],
+    sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME", autocompletion=completions)],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to. Default: reports/NAME.")] = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -29,7 +29,7 @@ def report(
     names = reader.sweeps()
     asked = dict.fromkeys(sweeps)
     if all(is_file(sweep) and name_of(sweep) not in names for sweep in asked):
-        wanted(sweeps[0], names)
+        existing(sweeps[0], names)
 
     from orchestrator.reports.files import folder_for, write
     from orchestrator.reports.sections import section
@@ -52,5 +52,5 @@ def _reported(reader: "Store", sweep: str, names: Sequence[str]) -> tuple[str, "
     if is_file(sweep):
         spec = load(Path(sweep))
         return spec.name, spec
-    name = wanted(sweep, names)
+    name = existing(sweep, names)
     return name, load(Path(reader.last_launch(name).file), text=reader.sweep_file(name))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands.lookup import known, store, wanted
+from orchestrator.commands.lookup import completions, existing, store
 from orchestrator.commands.options import TrackingUri
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def status(
     sweep: Annotated[
-        str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: all sweeps.", autocompletion=known)
+        str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: all sweeps.", autocompletion=completions)
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Update until Ctrl-C.")] = False,
     tracking_uri: TrackingUri = None,
@@ -29,13 +29,13 @@ def status(
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    name = None if sweep is None else wanted(sweep, reader.sweeps())
+    name = None if sweep is None else existing(sweep, reader.sweeps())
     followers: dict[str, Follower] = {}
 
     def look() -> Sequence["Status"]:
-        for one in reader.sweeps() if name is None else [name]:
-            followers.setdefault(one, Follower(reader, one))
-        return [follower.status(is_live(uri, one)) for one, follower in followers.items()]
+        for found in reader.sweeps() if name is None else [name]:
+            followers.setdefault(found, Follower(reader, found))
+        return [follower.status(is_live(uri, found)) for found, follower in followers.items()]
 
     if watch:
         keep_current(stdout(), look)

@@ -36,7 +36,7 @@ class Choice:
         return self.values[len(self.values) // 2]
 
     def index(self, value: Any) -> int:
-        return [repr(one) for one in self.values].index(repr(value))
+        return [*map(repr, self.values)].index(repr(value))
 
     def has(self, value: Any) -> bool:
         return repr(value) in map(repr, self.values)

@@ -1,4 +1,4 @@
-"""Whom a sweep file has told that a launch has ended."""
+"""What is notified when a launch has ended: a sweep file's `on_finish`."""
 
 import shlex
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ from orchestrator.spec.sweep_spec import OnFinish
 
 
 def on_finish_of(form: SweepFile, mistakes: Mistakes) -> OnFinish | None:
-    """The command, taken apart, or the URL; None where nobody is told."""
+    """The command, split into words, or the URL; None where there is no `on_finish`."""
     if form.on_finish is None:
         return None
     command, url = form.on_finish.run, form.on_finish.post

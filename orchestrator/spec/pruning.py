@@ -60,7 +60,7 @@ def _wrapped(location: Location, raw: Any, mistakes: Mistakes) -> PrunerForm | N
 
 
 def _check_seeds(wilcoxon: Wilcoxon, seeds: Sequence[int], mistakes: Mistakes) -> None:
-    """Of n seeds, all of them worse, the test says a probability of 2^-n."""
+    """For n seeds, all of them worse, the test has a p-value of 2^-n."""
     least = max(2, wilcoxon.n_startup_steps)
     while 2.0**-least >= wilcoxon.p_threshold:
         least += 1

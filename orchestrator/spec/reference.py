@@ -1,4 +1,4 @@
-"""The published figures that a sweep file holds its results against."""
+"""The published figures that a sweep file compares its results with."""
 
 import math
 from collections.abc import Mapping

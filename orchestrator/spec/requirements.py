@@ -1,4 +1,4 @@
-"""What each method wants of a sweep file, and what goes with it."""
+"""What each method requires of a sweep file, and which keys work with it."""
 
 from collections.abc import Sequence
 
@@ -105,7 +105,9 @@ def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
             f"the file has {len(ranges)} with min and max, and {len(lists) + len(rows)} others",
         )
     for i, row in enumerate(space.configs):
-        for name in {name for other in space.configs for name in other} - row.keys() - space.conditions.defaults.keys():
+        for name in (
+            {name for config in space.configs for name in config} - row.keys() - space.conditions.defaults.keys()
+        ):
             mistakes.note(("configs", i), f"{name} has no default; give it here, as in the other rows")
     if form.seeds:
         mistakes.note(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; remove `seeds`")

@@ -16,7 +16,7 @@ from orchestrator.spec.values import parameter_named, typed
 def conditions_of(
     form: SweepFile, function: TrialFunction, constants: Collection[str], mistakes: Mistakes
 ) -> Conditions:
-    """Where parameters are varied; what was set to a constant is one everywhere."""
+    """Where parameters vary; a parameter that was set to a constant is constant everywhere."""
     wanted: dict[str, Wanted] = {}
     for name, raw in form.parameters.items():
         when = raw.get("when") if isinstance(raw, dict) and name not in constants else None
@@ -36,7 +36,7 @@ def conditions_of(
 def check_conditions(
     conditions: Conditions, domains: Mapping[str, Domain], elsewhere: Collection[str], mistakes: Mistakes
 ) -> None:
-    """Refuse what is no condition, and warn of what never holds; `elsewhere` are parameters that rows may give."""
+    """Refuse wrong conditions, and warn of those never met; `elsewhere` are parameters that rows may give."""
     for name, wanted in conditions.wanted.items():
         for other, among in wanted.items():
             here = ("parameters", name, "when", other)
@@ -61,5 +61,7 @@ def _wanted(name: str, when: Mapping[str, Any], function: TrialFunction, mistake
             mistakes.note((*here, other), "give a value, or a list of values")
         if parameter is not None:
             places = [(*here, other, i) if isinstance(among, list) else (*here, other) for i in range(len(values))]
-            found[other] = tuple(typed(at, one, parameter, mistakes) for at, one in zip(places, values, strict=True))
+            found[other] = tuple(
+                typed(at, value, parameter, mistakes) for at, value in zip(places, values, strict=True)
+            )
     return found

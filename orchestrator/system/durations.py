@@ -1,4 +1,4 @@
-"""Seconds as people say them, and as they write them."""
+"""Durations as people read and write them."""
 
 import math
 import re
@@ -21,7 +21,7 @@ def seconds(written: object) -> float:
     """What 45s, 90m, 1.5h or a plain number of seconds means.
 
     Raises:
-        ValueError: it is no such thing, or no time at all.
+        ValueError: it is not a duration, or not above 0.
     """
     text = "" if isinstance(written, bool) else str(written)
     unit = text[-1:] if text[-1:] in ("s", "m", "h") else ""
