@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orchestrator.comparison.boundary import Boundary
-from orchestrator.comparison.ranking import ranking, standings
+from orchestrator.comparison.ranking import standings
 from orchestrator.reports import gallery, results, search_charts
 from orchestrator.reports.boundary_charts import boundary as boundary_chart
 from orchestrator.reports.charts import Chart
@@ -241,12 +241,9 @@ def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
 
 
 def _front(spec: SweepSpec, runs: Sequence[Run]) -> Part:
-    ranked = ranking(standings((run.record for run in runs if run.record), spec.objectives), spec.objectives)
-    names = varying([run.params for run in runs])
-    drawn = fronts(
-        ranked, spec.objectives, lambda params: label(spec, params, [name for name in names if name != "seed"])
-    )
-    return Part("The Pareto front", charts=drawn)
+    found = standings((run.record for run in runs if run.record), spec.objectives)
+    names = [name for name in varying([run.params for run in runs]) if name != "seed"]
+    return Part("The Pareto front", charts=fronts(found, spec.objectives, lambda params: label(spec, params, names)))
 
 
 def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
