@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,8 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from models.postmortem import Gone, Window
+from models.window import Gone, Window
 
 COLUMNS = 10
 ENLARGED = 2  # pixels on the screen for one of an image
@@ -65,7 +63,7 @@ def traversal(images: Tensor, values: Sequence[float], labels: Sequence[str], pa
     figure.savefig(path, dpi=100)
 
 
-def explosion(window: "Window", gone: Sequence["Gone"], step: int, path: Path) -> None:
+def explosion(window: Window, gone: Sequence[Gone], step: int, path: Path) -> None:
     """The last steps before an explosion, and where what went first did so.
 
     Args:

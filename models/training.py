@@ -14,6 +14,7 @@ from models.loss import Loss, negative_elbo, nll_bound
 from models.random import VALIDATION, generator
 from models.readings import LAST_STEPS, Readings, Watch
 from models.vae import VAE, build
+from models.window import Window
 
 STEPS_BETWEEN_READINGS = {"cuda": 16}
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -114,5 +115,5 @@ class Training:
             return
         names = [name for name, _ in self.model.named_parameters()]
         rows, images = [*self.last_steps], len(self.data.train)
-        window = postmortem.Window.of(self.config, images, self.readings.step, rows, names)
+        window = Window.of(self.config, images, self.readings.step, rows, names)
         postmortem.leave(window, str(error), explosion.step, self.workdir / "artifacts")

@@ -164,7 +164,7 @@ class _Launch:
         if not (self.sampler.has_more and self.time.allows_more) or self.interrupt.requested:
             return bool(reused)
         with self.interrupt.raising():
-            self._have_the_pruner_know(ended)
+            self._inform_pruner(ended)
         with self._executor(max(1, self.sampler.total - done)) as executor:
             self.display.say("looking at the data")
             executor.prepare(self.sampler.examples())
@@ -178,7 +178,7 @@ class _Launch:
             self.display.say(f"there is nothing more to try after {len(self.sampler.trials)} trials")
         return True
 
-    def _have_the_pruner_know(self, ended: Sequence[tuple[Trial, Record]]) -> None:
+    def _inform_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
         """Have it hear of the trials that had their result before; of those in flight it hears when they go on."""
         if self.spec.early_terminate is None or not ended:
             return

@@ -99,10 +99,10 @@ def test_what_watching_a_sweep_needs_of_a_declaration_stands_in_the_store() -> N
     }
 
 
-def test_the_vaes_functions_are_where_its_declaration_says() -> None:
+def test_the_vaes_functions_are_where_its_declaration_says(folder: Path) -> None:
     for part in ("prepare", "stacked", "export"):
-        assert callable(functions.attached("models.train:train", part)), part
-    assert functions.attached("toys:train", "prepare") is None
+        assert callable(functions.attached(functions.default_trial(), part)), part
+    assert functions.attached(functions.find("toys:train"), "prepare") is None
 
 
 def test_every_parameter_and_every_field_of_a_declaration_has_its_meaning_written_down() -> None:

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,11 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def dotted(path: Path) -> str:
+    """The name by which a file is imported."""
+    return path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+
+
 def module(path: Path) -> str:
     return path.relative_to(ROOT).with_suffix("").as_posix().split("/")[1]
 
@@ -83,6 +89,16 @@ def test_models_know_of_the_orchestrator_how_to_declare_themselves_alone() -> No
         known = {name for name in imports(path) if name.split(".")[0] == "orchestrator"}
         allowed = path.name == "declaration.py"
         assert all(allowed and name.startswith("orchestrator.functions.declaration") for name in known), path
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {dotted(path) for path in FILES}
+    graph = {}
+    for path in FILES:
+        # a package's __init__ has the protocol that its modules keep
+        own = {"orchestrator", dotted(path.parent), dotted(path)}
+        graph[dotted(path)] = names.intersection(imports(path)) - own
+    TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize("library", ONLY_IN)

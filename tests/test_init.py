@@ -119,7 +119,7 @@ def test_who_has_had_enough_of_questions_leaves_no_file(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_wheel_has_the_sweeps(tmp_path: Path) -> None:
+def test_a_wheel_has_the_sweeps_and_says_that_it_is_typed(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for name in ("models", "orchestrator", "sweeps"):
         shutil.copytree(ROOT / name, source / name, symlinks=True)
@@ -129,6 +129,7 @@ def test_a_wheel_has_the_sweeps(tmp_path: Path) -> None:
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    assert all((tmp_path / "site" / package / "py.typed").exists() for package in ("models", "orchestrator"))
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator", "init", "--from", "report/var"],
         cwd=tmp_path,

@@ -11,11 +11,12 @@ import torch
 
 from models.config import TrainConfig
 from models.data import data_root, load
-from models.postmortem import Window, leave, paragraph
+from models.postmortem import leave, paragraph
 from models.random import shuffled
 from models.readings import MEASURES
 from models.stacked import train_stacked
 from models.train import train
+from models.window import Window
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Explosion, Finished
 from orchestrator.worker import runner

@@ -1,3 +1,4 @@
+import ast
 import os
 import sys
 from collections.abc import Callable
@@ -30,6 +31,21 @@ def test_a_trial_starts_progresses_by_epoch_and_finishes(run: Run) -> None:
     assert all(isinstance(event, Progress) for event in progress)
     assert [event.epoch for event in progress if isinstance(event, Progress)] == [1, 2, 3]
     assert finished == Finished(Outcome.COMPLETED, {"final_score": 7.0}, margin=-3.0)
+
+
+def test_a_process_reads_the_source_of_a_function_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    parse = ast.parse
+    monkeypatch.setattr(ast, "parse", lambda source, *more: read.append(source) or parse(source, *more))
+    task = runner.Task("toys:train", {}, folder, DivergenceRule())
+    for number in range(3):
+        workdir = folder / str(number)
+        workdir.mkdir()
+        assert list(runner.run(replace(task, workdir=workdir)))[-1].is_final
+        if number == 0:
+            assert read
+            read.clear()
+    assert not read
 
 
 def test_a_function_that_only_returns_is_a_trial_too(run: Run) -> None:

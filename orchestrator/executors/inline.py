@@ -28,6 +28,7 @@ class InlineExecutor:
         self._stops: dict[int, str] = {}
 
     def __enter__(self) -> "InlineExecutor":
+        self.setup.function.use_modules()
         machine.keep_freed_memory()
         machine.limit_threads(self.threads)
         return self

@@ -299,7 +299,8 @@ class ProcessExecutor:
         ours, theirs = context.Pipe()
         gpus = self.shares.gpus
         gpu = gpus[index % len(gpus)] if gpus else None
-        arguments = (theirs, self.setup.function.name, self.shares.threads, gpu, self.setup.log)
+        function = self.setup.function
+        arguments = (theirs, function.name, function.modules, self.shares.threads, gpu, self.setup.log)
         process = context.Process(target=serve.serve, args=arguments, name=f"sweep-worker-{index}")
         start(process)
         theirs.close()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.functions.modules import ANYWHERE, OURS, Modules
+from orchestrator.functions.modules import OURS, Modules
 from orchestrator.functions.trial_function import FunctionError, TrialFunction, parameters_of
 
 DEFAULT_TRIAL = "models.train:train"
@@ -45,7 +45,7 @@ def find(name: str = DEFAULT_TRIAL, modules: Modules | None = None) -> TrialFunc
         config_type, declaration = _read(module_name, function_name) or _import(module_name, function_name)
         parameters = parameters_of(name, config_type)
         _check(name, declaration, parameters)
-        return TrialFunction(name, config_type, parameters, declaration, modules or ANYWHERE)
+        return TrialFunction(name, config_type, parameters, declaration, modules)
     except FunctionError:
         raise
     except (Exception, SystemExit) as error:  # a user's modules may fail in any way while they are imported
@@ -72,14 +72,15 @@ def load(name: str) -> Callable[..., Any]:
     return function
 
 
-def attached(name: str, part: str) -> Callable[..., Any] | None:
+def attached(function: TrialFunction, part: str) -> Callable[..., Any] | None:
     """A function that belongs to a trial function: its `prepare`, `stacked` or `export`; None where it has none.
 
     It is the one that the declaration names, or else an attribute of the function.
     """
-    reference = getattr(find(name).declaration, part)
-    found: Callable[..., Any] | None = pkgutil.resolve_name(reference) if reference else getattr(load(name), part, None)
-    return found
+    reference = getattr(function.declaration, part)
+    if reference:
+        return pkgutil.resolve_name(reference)  # type: ignore[no-any-return]
+    return getattr(load(function.name), part, None)
 
 
 def _check(name: str, declaration: Declaration, parameters: Collection[str]) -> None:

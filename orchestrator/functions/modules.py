@@ -43,9 +43,6 @@ class Modules:
                 _forget(name)
 
 
-ANYWHERE = Modules()  # wherever this process looks now
-
-
 class _Finder(MetaPathFinder):
     """Finds the package of the default trial; or another of that name, where a user has one."""
 

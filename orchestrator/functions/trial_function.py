@@ -13,7 +13,7 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError
 
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.functions.modules import ANYWHERE, Modules
+from orchestrator.functions.modules import Modules
 from orchestrator.trial import Params
 
 LONGEST_VALUE = 500  # characters: MLflow cuts what is far longer, and its UI shows no more
@@ -70,7 +70,12 @@ class TrialFunction:
     config_type: type
     parameters: Mapping[str, Parameter]
     declaration: Declaration = UNDECLARED
-    modules: Modules = ANYWHERE
+    modules: Modules | None = None  # where its modules are; None where the process looks anyway
+
+    def use_modules(self) -> None:
+        """Have this process import what the function imports from where it is."""
+        if self.modules is not None:
+            self.modules.use()
 
     @property
     def version(self) -> int:

@@ -34,11 +34,10 @@ def export(function: TrialFunction, artifacts: Path, folder: Path, log: Path) ->
     return process.exitcode == 0
 
 
-def _export(function: str, modules: Modules, artifacts: Path, folder: Path, log: Path) -> None:
+def _export(function: str, modules: Modules | None, artifacts: Path, folder: Path, log: Path) -> None:
     end_with_parent()
     with log.open("ab") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
-    modules.use()
-    if write := functions.attached(function, "export"):
+    if write := functions.attached(functions.find(function, modules), "export"):
         write(artifacts, folder)

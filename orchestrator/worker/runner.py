@@ -110,11 +110,11 @@ class _Resolved:
 
     @cached_property
     def prepare(self) -> Callable[..., Any] | None:
-        return functions.attached(self.found.name, "prepare")
+        return functions.attached(self.found, "prepare")
 
     @cached_property
     def stacked(self) -> Callable[..., Any] | None:
-        return functions.attached(self.found.name, "stacked")
+        return functions.attached(self.found, "stacked")
 
 
 _known: dict[str, _Resolved] = {}  # by name

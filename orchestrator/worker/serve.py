@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter
 
 from orchestrator import events, functions
 from orchestrator.events import Event, Finished, Heartbeat, Progress
+from orchestrator.functions import Modules
 from orchestrator.system import machine
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params
@@ -66,7 +67,9 @@ Message = Stack | Prepare | Decision | Stop
 messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
-def serve(connection: Connection, function: str, threads: int, gpu: str | None, log: Path) -> None:
+def serve(
+    connection: Connection, function: str, modules: Modules | None, threads: int, gpu: str | None, log: Path
+) -> None:
     """Live as a worker process: take tasks from the connection and send events, until it is closed."""
     end_with_parent()
     _log_to(log)
@@ -75,6 +78,8 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None, 
     machine.limit_threads(threads)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    if modules is not None:
+        modules.use()
     with suppress(Exception, SystemExit):  # import early what takes seconds; `prepare` meets an error again, and tells
         functions.load(function)
     try:
