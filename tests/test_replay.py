@@ -106,7 +106,7 @@ def test_a_run_that_cannot_be_replayed_is_said_in_a_line(store: str, folder: Pat
         (fine[:8], f"the store has no run {fine[:8]}; did you mean {fine} (toy: mode=fine)?"),
         (fine[:-1] + "x", f"did you mean {fine} (toy: mode=fine)?"),
         ("nonsense", "the store has no run nonsense; `sweep ui` shows the id of a trial's run on its page"),
-        (parent.info.run_id, f"{parent.info.run_id} is the run of the whole sweep toy; name one of its trials, "),
+        (parent.info.run_id, f"{parent.info.run_id} is the run of the whole sweep toy; use the run of a trial, "),
         (other.info.run_id, f"{other.info.run_id} is not a trial of a sweep; the store has the sweeps toy"),
     ):
         refused = sweep("replay", run_id)
@@ -150,7 +150,7 @@ def test_another_version_and_a_stack_are_warned_of(store: str, folder: Path, wri
     sys.modules.pop("toys", None)
     done = sweep("replay", runs(store)["x=1"])
     assert "warning: the run is of another version of toys:stackable than 2" in done.stdout
-    assert "recomputed alone" in done.stdout
+    assert "it runs alone here" in done.stdout
     assert done.stdout.endswith("completed\nthe run ended in the same way\n")
 
 
