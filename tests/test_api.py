@@ -78,7 +78,7 @@ def test_mistakes_are_raised_with_what_to_do(store: str, write: Write) -> None:
         (lambda: orchestrator.load_sweep("toy", "sqlite:///nowhere/x.db"), "has no sweep toy; it has none"),
         (lambda: orchestrator.launch("none.yaml"), "none.yaml: there is no such file"),
         (lambda: orchestrator.launch(path, {"y": 1}), "unknown parameter y"),
-        (lambda: orchestrator.launch(load(path), {"x": 1}), "overrides go with a file"),
+        (lambda: orchestrator.launch(load(path), {"x": 1}), "overrides need a file"),
         (lambda: orchestrator.launch(path, executor="gpu"), "there is no executor gpu"),
         (
             lambda: orchestrator.launch(path, executor="inline", trial_timeout=5),

@@ -220,7 +220,7 @@ def test_a_search_for_a_front_that_no_trial_tells_of_is_ended(store: str, write:
     said = sweep("launch", path, "--set", "mode=fine", "--executor", "inline")
     assert said.returncode == 2
     assert "toy.yaml:5: metrics[1].name: x=" in said.stderr
-    assert "has told no price; there are train_loss, gain, cost" in said.stderr
+    assert "has told no price; use one of train_loss, gain, cost" in said.stderr
 
 
 def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Sweep) -> None:
@@ -240,16 +240,16 @@ def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Swee
     [
         (f"metric: {{name: a}}\n{BOTH}", "toy.yaml:2: metrics: give `metric` or `metrics`, not both"),
         ("metrics: [{name: a}]", "toy.yaml:1: metrics: list should have at least 2 items"),
-        ("metrics:\n- {name: a}\n- {name: a, goal: maximize}", r"toy.yaml:3: metrics\[1\].name: a stands here twice"),
+        ("metrics:\n- {name: a}\n- {name: a, goal: maximize}", r"toy.yaml:3: metrics\[1\].name: a appears twice"),
         ("metrics: [{name: a}, {nme: b}]", r"metrics\[1\].nme: unknown key; did you mean name\?"),
-        ("metrics: [{name: a}, {name: 'b, c'}]", r"metrics\[1\].name: 'b, c' is no metric name"),
+        ("metrics: [{name: a}, {name: 'b, c'}]", r"metrics\[1\].name: 'b, c' is not a metric name"),
         (
             f"method: cmaes\nrun_cap: 9\nparameters: {{lr: {{min: 1, max: 2}}}}\n{BOTH}",
-            "toy.yaml:4: metrics: cmaes makes one metric best; for several there are tpe and gp",
+            "toy.yaml:4: metrics: cmaes optimizes one metric; for several use tpe or gp",
         ),
         (
             f"{BOTH}early_terminate: {{type: median}}",
-            "toy.yaml:2: early_terminate.metric: is missing: say which of `metrics` median looks at",
+            "toy.yaml:2: early_terminate.metric: is missing: name the one of `metrics` that median compares",
         ),
         (
             "parameters: {var: {values: [1, 2]}}\nmetrics:\n- {name: val_kl}\n- {name: val_loss}\n- {name: val_recon}",

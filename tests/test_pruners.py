@@ -342,7 +342,7 @@ def test_brackets_are_where_wandb_has_them(spec: Load, keys: str, brackets: set[
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("hyperband", "early_terminate: wants {type: ...}, one of hyperband, median"),
+        ("hyperband", "early_terminate: needs {type: ...} with one of hyperband, median"),
         ("{min_iter: 3}", "early_terminate: wants {type: ...}"),
         ("{type: medain}", "early_terminate.type: there is no 'medain' here; did you mean median?"),
         ("{type: [1]}", "early_terminate.type: there is no [1] here"),
@@ -381,7 +381,7 @@ def test_mistakes_are_told_with_their_line_and_key(spec: Load, text: str, mistak
 
 def test_a_boundary_has_to_see_how_its_trials_end(write: Callable[[str], Path]) -> None:
     text = "method: boundary\nrun_cap: 9\nparameters: {lr: {min: 0.1, max: 1.0}}\nearly_terminate: {type: median}\n"
-    with pytest.raises(InputError, match=r":4: early_terminate: does not go with method boundary"):
+    with pytest.raises(InputError, match=r":4: early_terminate: does not work with method boundary"):
         load(write(text))
 
 

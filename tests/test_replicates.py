@@ -275,7 +275,7 @@ def test_a_sweep_with_further_seeds_that_is_killed_again_and_again_ends_as_an_un
         ("replicates: {max: 4, until: bored}", "replicates.until: input should be 'separated'"),
         (
             "seeds: [0, 1]\nreplicates:\n  max: 2",
-            "toy.yaml:3: replicates.max: is for the 2 of `seeds` and further ones",
+            "toy.yaml:3: replicates.max: is for the 2 of `seeds` and further seeds",
         ),
         (
             "metrics: [{name: a}, {name: b}]\nreplicates: {max: 4}",

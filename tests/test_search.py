@@ -484,7 +484,7 @@ def test_a_search_that_repeats_itself_over_seeds_goes_on_as_if_never_cut_off(spe
         (
             "method: tpe\nrun_cap: 3\nmetric: {name: score}\n"
             "parameters: {x: {values: [1, 2], probabilities: [0.5, 0.5]}}",
-            "go with method random",
+            "work only with method random",
         ),
     ],
 )

@@ -83,7 +83,7 @@ def test_no_trial_starts_once_the_time_is_spent_and_a_larger_cap_goes_on(
     path = write(TOY.format(cap="0.12s", pause=0.03))
     first = sweep("launch", path, "--executor", "inline")
     assert first.returncode == 0, first.stderr
-    assert re.search(rf"time_cap is spent: \d s of training; set a larger one in {path} and launch", first.stdout)
+    assert re.search(rf"time_cap is used up: \d s of training; set a larger one in {path} and launch", first.stdout)
     runs = children(store, "toy")
     assert 0 < len(runs) < 8
     assert f"not run: {8 - len(runs)} of 8" in first.stdout

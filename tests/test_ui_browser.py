@@ -67,7 +67,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[
     table = f"{here}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=sweep"
     charts = f"{table}&compareRunsMode=CHART"
     links = [f"  digits: {table}", f"    as curves and pictures: {charts}"]
-    assert said == [f"MLflow UI: {here} (Ctrl-C ends it)", *links]
+    assert said == [f"MLflow UI: {here} (Ctrl-C stops it)", *links]
     wait_for(server)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])

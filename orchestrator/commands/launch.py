@@ -31,7 +31,7 @@ def launch(
         str,
         typer.Option(
             metavar="|".join(executors.EXECUTORS),
-            help="Where trials run; inline: in this process, for pdb.",
+            help="Where trials run. Use inline for pdb: trials run in this process.",
             autocompletion=lambda: [*executors.EXECUTORS],
         ),
     ] = executors.DEFAULT,
@@ -39,13 +39,13 @@ def launch(
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
     trial_timeout: Annotated[
-        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Kill a trial that runs longer.")
+        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Kill a trial that runs longer than this.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the result.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result.")] = False,
 ) -> None:
-    """Run a sweep to its end, or go on with it; then print the result table. Several files are taken in turn.
+    """Run a sweep to its end, or resume it; then print the result table. Several files run one after another.
 
-    Exit status: 0 every trial has its result; 1 a trial failed; 2 bad input; 130 interrupted. Of several files: the
+    Exit status: 0 every trial has a result; 1 a trial failed; 2 bad input; 130 interrupted. With several files: the
     largest.
     """
     executors.find(executor)  # before anything is read
@@ -73,17 +73,17 @@ def launch(
         if statuses[-1] == INTERRUPTED:
             break
     if INTERRUPTED in statuses:
-        tell(console, f"interrupted; go on with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}")
+        tell(console, f"interrupted; resume with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}")
     elif has_table:
         tell(console, f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}")
     raise typer.Exit(max(statuses))
 
 
 def _check(specs: "Iterable[SweepSpec]") -> None:
-    """Have invalid combinations of any sweep said now, rather than when others have run for hours.
+    """Report invalid combinations of any sweep now, rather than after other sweeps have run for hours.
 
     Raises:
-        InputError: there are some.
+        InputError: there are invalid combinations.
     """
     from orchestrator import samplers
 
@@ -112,6 +112,6 @@ def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bo
         if launched.boundary:
             print_boundary(console, launched.boundary)
         if launched.spent is not None and not launched.interrupted:
-            told = f"time_cap is spent: {duration(launched.spent)} of training; set a larger one in {spec.source.path}"
-            tell(console, f"{told} and launch again to go on")
+            message = f"time_cap is used up: {duration(launched.spent)} of training; set a larger time_cap in"
+            tell(console, f"{message} {spec.source.path} and launch again to resume")
     return launched.exit_status

@@ -154,7 +154,7 @@ def serve(spec: SweepSpec, records: Callable[[], Iterable[Record]], port: int, a
     """
     mirror = Mirror(spec)
     mirror.show(records())
-    announce(f"optuna-dashboard: http://{HOST}:{port} (Ctrl-C ends it)")
+    announce(f"optuna-dashboard: http://{HOST}:{port} (Ctrl-C stops it)")
     threading.Thread(target=_follow, args=(mirror, records), daemon=True).start()
     run_server(mirror.storage, host=HOST, port=port)
 

@@ -21,8 +21,8 @@ class Conditions:
         """Whether a parameter is varied where others have these values; what is not given has its default."""
         if name not in self.wanted:
             return True
-        told = {**self.defaults, **values}
-        return all(repr(told.get(other)) in map(repr, among) for other, among in self.wanted[name].items())
+        known = {**self.defaults, **values}
+        return all(repr(known.get(other)) in map(repr, among) for other, among in self.wanted[name].items())
 
     def active(self, names: Iterable[str], params: Params) -> list[str]:
         """Those of some parameters that are varied where all have these values."""

@@ -1,4 +1,4 @@
-"""The view of a sweep that the UI opens with: trials best first, in columns and charts that tell something.
+"""The view of a sweep that the UI opens with: trials best first, in columns and charts that are worth a look.
 
 It stands where the UI itself keeps a view that somebody shares: in a tag of the experiment, whose key is part of the
 address. A UI that does not understand it shows its own.
