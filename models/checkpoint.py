@@ -33,10 +33,10 @@ def load(path: Path, config: TrainConfig) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if state["format"] == FORMAT and state["config"] == asdict(config):
             return state
-        why = "it is of another configuration or format"
+        why = "it belongs to another configuration or format"
     except Exception as error:  # a torn file fails in many ways, within zip, pickle or torch
         why = f"it cannot be read ({type(error).__name__})"
     aside = path.with_suffix(".unusable")
     path.replace(aside)
-    warnings.warn(f"{path}: {why}; set aside as {aside.name}, the training starts anew", stacklevel=2)
+    warnings.warn(f"{path}: {why}; renamed to {aside.name}; the training starts from the beginning", stacklevel=2)
     return None

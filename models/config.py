@@ -58,7 +58,7 @@ class TrainConfig:
     latent_dim: Annotated[int, Field(ge=1, le=4096, description="Dimensions of the latent code z.")] = 20
     var: Annotated[
         float,
-        Field(gt=0, description="Variance of the decoder's Gaussian: the smaller, the more reconstruction counts."),
+        Field(gt=0, description="Variance of the decoder's Gaussian: the smaller, the more the reconstruction counts."),
     ] = 0.25
     batch_size: Annotated[int, Field(ge=1, description="Images per optimizer step.")] = 1024
     lr: Annotated[float, Field(gt=0, description="Learning rate of Adam.")] = 5e-3
@@ -67,7 +67,7 @@ class TrainConfig:
         int, Field(ge=0, lt=2**32, description="Seeds the weights, the order of the images and the noise.")
     ] = 0
     precision: Annotated[
-        Literal["fp32", "bf16"], Field(description="Arithmetic of the network: exact, or bfloat16 where it is safe.")
+        Literal["fp32", "bf16"], Field(description="Precision of the network: float32, or bfloat16 where it is safe.")
     ] = "fp32"
 
     def __post_init__(self) -> None:

@@ -92,8 +92,8 @@ def _split(name: str, files: Files) -> dict[str, Any]:
     order = np.random.default_rng(SPLIT_SEED).permutation(len(train))
     held_out = VALIDATION_IMAGES.get(name, DEFAULT_VALIDATION_IMAGES)
     if len(train) <= held_out:
-        told = f"{len(train):,} training images are too few, {held_out:,} are held out to validate"
-        raise DataError(f"{files.source}: {told}")
+        problem = f"{len(train):,} training images are too few, since {held_out:,} are held out for validation"
+        raise DataError(f"{files.source}: {problem}")
     parts = {"train": train[order[held_out:]], "val": train[order[:held_out]], "test": test}
     return {"digest": digest, **{part: torch.tensor(images).unsqueeze(1) for part, images in parts.items()}}
 
@@ -162,18 +162,18 @@ def _read_idx(path: Path) -> Bytes:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: corrupt gzip file ({error}); delete it and fetch it again") from error
+        raise DataError(f"{path}: corrupt gzip file ({error}); delete it and download it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if tuple(content[:4]) != IDX_UINT8_3D or len(content) < 16:
-        raise DataError(f"{path}: not an IDX file of images; delete it and fetch it again")
+        raise DataError(f"{path}: not an IDX file of images; delete it and download it again")
     shape = tuple(int(n) for n in np.frombuffer(content, ">u4", count=3, offset=4))
     if shape[0] == 0 or shape[1:] != (28, 28):
-        raise DataError(f"{path}: holds {shape[0]} images of {shape[1]}x{shape[2]}, not 28x28")
+        raise DataError(f"{path}: contains {shape[0]} images of {shape[1]}x{shape[2]}, not 28x28")
     if len(content) - 16 != math.prod(shape):
         raise DataError(
-            f"{path}: {len(content) - 16:,} bytes of pixels where its header says {math.prod(shape):,}; "
-            "delete it and fetch it again"
+            f"{path}: contains {len(content) - 16:,} bytes of pixels, but its header requires {math.prod(shape):,}; "
+            "delete it and download it again"
         )
     return np.frombuffer(content, np.uint8, offset=16).reshape(shape)
 
@@ -185,7 +185,7 @@ def _download(folder: str, root: Path, wanted: list[str]) -> None:
         files = " and ".join(f"{name}[.gz]" for name in wanted)
         raise DataError(
             f"{folder} is not in {root} and cannot be downloaded ({_first_line(error)}); "
-            f"put {files} into {root / folder / 'raw'}, or name their folder with --data-dir"
+            f"put {files} into {root / folder / 'raw'}, or give their folder as --data-dir"
         ) from error
 
 

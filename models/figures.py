@@ -82,16 +82,16 @@ def explosion(window: Window, gone: Sequence[Gone], step: int, path: Path) -> No
         low, high = window.ranges(quantity)
         most = max((abs(value) for value in (*low, *high) if math.isfinite(value)), default=0.0)
         scale = "linear" if most < FEW_DEVIATIONS else "symlog"
-        _lines(axes, window.steps, {"most": high, "least": low}, scale)
+        _lines(axes, window.steps, {"maximum": high, "minimum": low}, scale)
         axes.fill_between(window.steps, _finite(low), _finite(high), alpha=0.15)
         axes.set(title=f"range of the posterior's {quantity.replace('_', ' ')}, over batch and dimensions")
     for axes in (losses, gradients, *ranges):
         axes.axvline(step, color="0.4", linestyle=":")
         if gone:
             axes.axvline(gone[0].step, color="black", linestyle="--")
-    marks = f"dotted: the explosion, from step {step} on"
+    marks = f"dotted line: the explosion, from step {step} on"
     if gone:
-        marks = f"dashed: {gone[0].quantity.replace('_', ' ')} goes first, at step {gone[0].step}; {marks}"
+        marks = f"dashed line: {gone[0].quantity.replace('_', ' ')} diverges first, at step {gone[0].step}; {marks}"
     ranges[-1].set_xlabel(f"step\n{marks}")
     ranges[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.savefig(path, dpi=90)

@@ -44,7 +44,7 @@ def passes(model: VAE, config: TrainConfig, device: torch.device) -> Passes:
         with autocast(config.precision, device, cached=False):  # weights that were cast before would not be cast again
             recorded = cast("Passes", torch.cuda.make_graphed_callables(_Passes(model), (images, noise)))
     except RuntimeError as error:
-        warnings.warn(f"training goes on without CUDA graphs: {error}", stacklevel=2)
+        warnings.warn(f"training continues without CUDA graphs: {error}", stacklevel=2)
         return model
     # the last batch of an epoch may be smaller than the one that was recorded
     return lambda images, noise: (recorded if len(images) == size else model)(images, noise)

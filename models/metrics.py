@@ -53,9 +53,9 @@ def diagnose(kl: float, mse: float, mean_image_mse: float, brightest: float) -> 
         brightest: the largest pixel of these reconstructions, from 0 to 1.
     """
     if brightest < BLACK:
-        return "dead decoder: every image is reconstructed black; a smaller learning rate may keep it alive"
+        return "dead decoder: every reconstruction is black; try a smaller learning rate"
     if kl < COLLAPSED_KL:
-        return f"posterior collapse: the code carries {kl:.2g} nats, so every image is reconstructed alike"
+        return f"posterior collapse: the latent code carries only {kl:.2g} nats, so all reconstructions are alike"
     if mse > NO_BETTER * mean_image_mse:
         return f"no better than the mean image: MSE {mse:.4f} against {mean_image_mse:.4f}"
     return None

@@ -17,9 +17,9 @@ NAMES = {
     "grad_norm": "the gradient norm",
 }
 RULE = (
-    f"A quantity has gone where it is not finite, or more than {TIMES:g} times what is usual: the median of its "
-    "earlier steps here. Usual is at least 1 for mean and log variance, and at least "
-    f"{SHARE:.0%} of the whole's for a term of the loss or the gradient of a layer."
+    f"A quantity diverges where it is not finite, or its magnitude is more than {TIMES:g} times its usual value. The "
+    "usual value is the median of its earlier steps in this window. It is at least 1 for the mean and the log "
+    f"variance, and at least {SHARE:.0%} of the usual total for a term of the loss or the gradient of a layer."
 )
 
 
@@ -47,14 +47,13 @@ def paragraph(window: Window, gone: Sequence[Gone], reason: str) -> str:
     loss = window.measures["loss"]
     seen = f"{reason[0].upper()}{reason[1:]}." if reason else ""
     setting = f"The learning rate was {config.lr:g}, var {config.var:g}, seed {config.seed}."
-    span = f"Looked at: steps {first} to {last}, in which the loss went from {_number(loss[0])} to {_number(loss[-1])}."
+    loss_range = f"{_number(loss[0])} to {_number(loss[-1])}"
+    span = f"From step {first} to step {last}, the loss went from {loss_range}."
     if not gone:
-        story = f"Nothing went beyond {TIMES:g} times what is usual by step {last}: what rose, rose slowly."
+        story = f"At step {last}, no quantity exceeds {TIMES:g} times its usual value: every rise was gradual."
     else:
         epoch = window.epochs[gone[0].step - first]
-        story = (
-            f"**What went first: {said(gone[0].quantity)}, at step {gone[0].step} (epoch {epoch}).** {_how(gone[0])}"
-        )
+        story = f"**What diverged first: {said(gone[0].quantity)}, at step {gone[0].step} (epoch {epoch}).** {_how(gone[0])}"
         story += "".join(f" {sentence}" for sentence in _afterwards(gone))
     return f"{story}\n\n{seen} {setting} {span}\n\n{RULE}\n"
 
@@ -73,17 +72,17 @@ def _afterwards(gone: Sequence[Gone]) -> Iterable[str]:
         if len(layers) == 1:
             told.append(f"{said(layers[0].quantity)} ({_number(layers[0].value)})")
         elif layers:
-            told.append(f"the gradients of {len(layers)} layers (most the {layers[0].quantity})")
+            told.append(f"the gradients of {len(layers)} layers (the largest: {layers[0].quantity})")
         if told:
-            when = "In the same step went" if step == first else f"At step {step} followed"
-            yield f"{when} {', '.join(told)}."
+            when = "In the same step" if step == first else f"At step {step}"
+            yield f"{when}: {', '.join(told)}."
 
 
 def _how(one: Gone) -> str:
     if one.usual is None:
-        return f"It was {_number(one.value)}; no step before it says what is usual."
-    times = f", {one.times:,.0f} times that" if math.isfinite(one.times) else ""
-    return f"It was {_number(one.value)}, where {_number(one.usual)} had been usual{times}."
+        return f"Its value was {_number(one.value)}; there is no earlier step to compare it with."
+    times = f" ({one.times:,.0f} times as much)" if math.isfinite(one.times) else ""
+    return f"Its value was {_number(one.value)}, against a usual value of {_number(one.usual)}{times}."
 
 
 def _number(value: float) -> str:

@@ -65,7 +65,7 @@ def train_stacked(
         ValueError: there are no configurations, they differ in more than var, lr and seed, or their model has buffers.
     """
     if len({replace(config, var=1, lr=1, seed=0) for config in configs}) != 1:
-        raise ValueError("a stack needs configurations that differ in var, lr and seed alone")
+        raise ValueError("the configurations of a stack may differ only in var, lr and seed")
     data = load(configs[0].dataset, data_root())
     trainings = [_Row(*each, data) for each in zip_longest(configs, workdirs, watches)]
     placed = dict(zip(places or range(len(trainings)), trainings, strict=True))

@@ -192,7 +192,7 @@ def test_the_best_of_several_metrics_is_their_front_and_the_commands_that_run_it
     said = sweep("best", path)
     assert said.returncode == 0, said.stderr
     first, *rest = said.stdout.split("\n\n")
-    assert first.startswith("2 of 4 are on the front by gain (maximize) and cost (minimize)")
+    assert first.startswith("2 of 4 configurations are on the Pareto front of gain (maximize) and cost (minimize)")
     assert [one.splitlines()[:3] for one in rest] == [
         ["x=2 mode=fine", "gain 4.005 ± 0.064 (95%, 2 seeds)", "cost 4 ± 0 (95%, 2 seeds)"],
         ["x=1 mode=fine", "gain 2.005 ± 0.064 (95%, 2 seeds)", "cost 2 ± 0 (95%, 2 seeds)"],
@@ -220,7 +220,7 @@ def test_a_search_for_a_front_that_no_trial_tells_of_is_ended(store: str, write:
     said = sweep("launch", path, "--set", "mode=fine", "--executor", "inline")
     assert said.returncode == 2
     assert "toy.yaml:5: metrics[1].name: x=" in said.stderr
-    assert "has told no price; there are train_loss, gain, cost" in said.stderr
+    assert "has reported no price; there are train_loss, gain, cost" in said.stderr
 
 
 def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Sweep) -> None:
@@ -253,7 +253,8 @@ def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Swee
         ),
         (
             "parameters: {var: {values: [1, 2]}}\nmetrics:\n- {name: val_kl}\n- {name: val_loss}\n- {name: val_recon}",
-            r"toy.yaml:4: metrics\[1\].name: val_loss has var in it[^\n]*\n[^\n]*metrics\[2\].name: val_recon has var",
+            r"toy.yaml:4: metrics\[1\].name: val_loss depends on var[^\n]*\n"
+            r"[^\n]*metrics\[2\].name: val_recon depends on var",
         ),
     ],
 )

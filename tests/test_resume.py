@@ -100,7 +100,7 @@ def test_an_unusable_checkpoint_is_set_aside_with_a_warning(tmp_path: Path, dama
             config = TrainConfig(**{**SMALL, "seed": 1})  # type: ignore[arg-type]
         case "another format":
             torch.save({**torch.load(path, weights_only=True), "format": 0}, path)
-    with pytest.warns(UserWarning, match="set aside as checkpoint.unusable, the training starts anew"):
+    with pytest.warns(UserWarning, match="renamed to checkpoint.unusable; the training starts from the beginning"):
         assert next(train(config, tmp_path))["epoch"] == 1
     assert (tmp_path / "checkpoint.unusable").is_file()
 
@@ -257,7 +257,7 @@ def test_a_sweep_that_fails_by_one_cause_again_and_again_is_stopped(store: str, 
     path = write("trial: toys:train\nparameters: {mode: raise, x: {min: 1, max: 9}}")
     done = sweep("launch", path, "--workers", "1")
     assert done.returncode == 1
-    assert done.stderr.startswith("sweep: 5 trials in a row failed by one cause: RuntimeError: the toy broke")
+    assert done.stderr.startswith("sweep: 5 trials in a row failed for the same reason: RuntimeError: the toy broke")
     assert len(children(store, "toy")) == 5
 
 

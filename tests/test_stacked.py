@@ -240,7 +240,7 @@ def test_each_training_leaves_what_it_leaves_alone(tmp_path: Path, monkeypatch: 
 
 def test_what_cannot_be_stacked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for configs in ([], [SMALL, replace(SMALL, batch_size=16)]):
-        with pytest.raises(ValueError, match="differ in var, lr and seed alone"):
+        with pytest.raises(ValueError, match="may differ only in var, lr and seed"):
             next(train_stacked(configs))
 
     class Normalized(FullyConnectedVAE):

@@ -43,6 +43,6 @@ class Failures(Listener):
         """
         if self.are_too_many:
             raise SweepError(
-                f"{self.in_a_row} trials in a row failed by one cause: {self.reason}; "
-                "mend it, and launch again to go on"
+                f"{self.in_a_row} trials in a row failed for the same reason: {self.reason}; "
+                "fix it, then launch again to resume"
             )

@@ -79,10 +79,10 @@ def why(rule: form.PrunerForm, metric: str, study: Study, trial: FrozenTrial) ->
             name = f"the best {share:g}%" if isinstance(rule, form.Percentile) else "the median"
             told = f"{by_then} is {worse} {bound:.5g}, {name} of {count} trials"
         case form.SuccessiveHalving():
-            told = f"{last} is not among the best 1/{rule.reduction_factor} of the trials that came there"
+            told = f"{last} is not among the best 1/{rule.reduction_factor} of the trials that reached it"
         case form.Patient():
             since = next(step for step, value in curve.items() if value == best)
-            told = f"{metric} got no better than {best:.5g} since epoch {since}"
+            told = f"{metric} has not improved on {best:.5g} since epoch {since}"
             if rule.wrapped_pruner:
                 told += f"; {why(rule.wrapped_pruner, metric, study, trial)}"
         case _:

@@ -48,7 +48,7 @@ class SeedPruner(Pruner):
         if event.outcome is not Outcome.COMPLETED:
             return
         if values is None:
-            what = f"{trial.label} has told no {self.metric.name}"
+            what = f"{trial.label} has reported no {self.metric.name}"
             raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), what))
         (self._results[trial.config_key][trial.params["seed"]],) = values
 
@@ -68,7 +68,7 @@ class SeedPruner(Pruner):
             return None
         worse = "below" if self.metric.goal == "maximize" else "above"
         return (
-            f"{self.rule.type}: {self.metric.name} {fmean(own.values()):.5g} over {len(own)} seeds is {worse} "
+            f"{self.rule.type}: mean {self.metric.name} {fmean(own.values()):.5g} over {len(own)} seeds is {worse} the "
             f"{fmean(best.values()):.5g} of the best configuration on the same seeds (p < {self.rule.p_threshold:g})"
         )
 

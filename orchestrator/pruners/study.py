@@ -67,7 +67,7 @@ class StudyPruner(Pruner):
 
     def _end(self, trial: Trial, told: _Told, outcome: Outcome) -> None:
         if outcome is Outcome.COMPLETED and not told.curve:
-            what = f"{trial.label} has told no {self.metric.name} by epoch; {nearest(self.metric.name, [*self._names])}"
+            what = f"{trial.label} has reported no {self.metric.name} by epoch; {nearest(self.metric.name, [*self._names])}"
             raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), what))
         state = STATES.get(outcome, TrialState.FAIL)
         if told.run is not None:

@@ -74,7 +74,7 @@ class PlainDisplay(Display):
     @contextmanager
     def live(self) -> Iterator[None]:
         status = self.course.status()
-        self.say(f"{status.asked} trials, {status.results} of them finished before")
+        self.say(f"{status.asked} trials, {status.results} of them already finished")
         yield
 
     def take(self, trial: Trial, event: Event) -> None:
