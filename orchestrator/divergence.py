@@ -1,6 +1,6 @@
 """Tell an exploding loss from a healthy one, by comparing a run with itself.
 
-Downsampled have no scale of their own (they change with the model, the data and the decoder's variance), so no absolute
+Losses have no scale of their own (they change with the model, the data and the decoder's variance), so no absolute
 threshold can serve. What an explosion looks like in any of them: a value that is not finite, or losses far above the
 best that the run has had, one after the other, without coming back. A single step that jumps a thousandfold and heals
 is no explosion, nor are the large losses of a start.

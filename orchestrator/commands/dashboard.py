@@ -23,8 +23,7 @@ def dashboard(
     reader = store(paths.tracking_uri(tracking_uri))
     name = wanted(sweep, reader.sweeps())
     spec = load(Path(sweep) if is_file(sweep) else Path(reader.last_launch(name).file))
-    typer.echo(f"optuna-dashboard: http://127.0.0.1:{port} (Ctrl-C ends it)")
     try:
-        serve(spec, lambda: reader.records(name), port)
+        serve(spec, lambda: reader.records(name), port, typer.echo)
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}; take another") from error

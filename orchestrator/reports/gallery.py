@@ -15,6 +15,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.trackers import Store
 
 MOST = 12  # configurations whose pictures are shown
+MOST_FIGURES = 3  # in a caption, of a function that declares none
 MOST_UNDECLARED = 6  # kinds of pictures of a function that declares none
 MOST_KINDS = 6  # of explosions
 EXPLOSION = {"explosion.md", "explosion.png"}
@@ -35,7 +36,7 @@ def gallery(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -
     kinds = spec.function.declaration.pictures or _undeclared(store, chosen)
     wanted = {f"{kind.name}{SUFFIX}" for kind in kinds}
     left = [(configuration, _files(store, configuration.completed[0].run_id, wanted)) for configuration in chosen]
-    final = [(metric.name, metric.heading) for metric in spec.function.declaration.final]
+    final = _final(spec, chosen)
     parts = [
         Part(
             kind.title,
@@ -46,6 +47,14 @@ def gallery(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -
         for kind in kinds
     ]
     return [part for part in parts if part.pictures]
+
+
+def _final(spec: SweepSpec, chosen: Sequence[RunGroup]) -> list[Final]:
+    """The metrics of a caption: the final ones."""
+    if spec.function.declaration.final:
+        return [(metric.name, metric.heading) for metric in spec.function.declaration.final]
+    names = dict.fromkeys(name for configuration in chosen for name in configuration.completed[0].final_names)
+    return [(name, name) for name in [*names][:MOST_FIGURES]]
 
 
 def _undeclared(store: Store, chosen: Sequence[RunGroup]) -> list[Kind]:

@@ -146,9 +146,9 @@ class Tracker(Store):
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
+            tags |= self._keep_artifacts(run, end.outcome, workdir)
             if run.pictures:
                 tags[PICTURES] = json.dumps(sorted({name for name, _ in run.pictures}))
-            tags |= self._keep_artifacts(run, end.outcome, workdir)
         self._log(run, points, {} if run.has_params else trial.params, tags)
         run.has_params = True
         self._runs[trial.trial_key] = run
