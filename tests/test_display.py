@@ -35,9 +35,9 @@ with display.live():
         for trial in trials:
             metrics = {"train_loss": 100 / epoch, "score": epoch}
             display.take(trial, Progress(epoch, metrics, time.time(), 0.1, epoch * 50))
-            display.beat(trial, Heartbeat(epoch * 50 + 7, 99 / epoch))
+            display.heartbeat(trial, Heartbeat(epoch * 50 + 7, 99 / epoch))
         time.sleep(0.1)
-    display.say("said meanwhile")
+    display.log("said meanwhile")
     display.take(trials[0], Finished(Outcome.EXPLODED, explosion=Explosion("loss became nan", 1, 2, 3.0)))
     for trial in trials[1:]:
         display.take(trial, Finished(Outcome.COMPLETED))
