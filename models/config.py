@@ -1,4 +1,4 @@
-"""Every knob of a training run, its range and its meaning. Imports no torch, so that planning a sweep is instant."""
+"""Every parameter of a training run, its range and its meaning. Imports no torch, so that planning is fast."""
 
 from collections.abc import Collection
 from typing import Annotated, Literal, NamedTuple
@@ -40,7 +40,7 @@ def _one_of(names: Collection[str]) -> AfterValidator:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run. The defaults are the report's setting."""
+    """One training run. The defaults are the setting of the report."""
 
     dataset: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""What the VAE's trial function declares to whoever sweeps it. Imports no torch, as `models.config`."""
+"""What the VAE's trial function declares to a sweep. Imports no torch, as `models.config`."""
 
 from orchestrator.functions.declaration import Declaration, Incomparable, Metric, Picture, Plane, Tiles, Tolerance
 

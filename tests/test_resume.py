@@ -119,21 +119,21 @@ def test_a_checkpoint_runs_no_code_when_it_is_loaded(tmp_path: Path) -> None:
 def test_a_resumed_trial_is_watched_as_if_never_cut_off() -> None:
     losses = [1000.0 / step for step in range(1, 61)] + [1e6] * 30
 
-    def alarm(watcher: Monitor, first: int) -> str | None:
+    def alarm(monitor: Monitor, first: int) -> str | None:
         for step in range(first, len(losses) + 1):
             try:
-                watcher.step(step, losses[step - 1], 1.0)
+                monitor.step(step, losses[step - 1], 1.0)
             except Exception:
-                return watcher.explosion.reason if watcher.explosion else None
+                return monitor.explosion.reason if monitor.explosion else None
             if step % 10 == 0:
-                memories.append(watcher.memory)
-                watcher.epoch_ended(step // 10, {"val_loss": losses[step - 1]})
+                states.append(monitor.state)
+                monitor.epoch_ended(step // 10, {"val_loss": losses[step - 1]})
         return None
 
-    memories: list[object] = []
+    states: list[object] = []
     whole = alarm(Monitor(DivergenceRule()), 1)
     assert whole is not None
-    assert alarm(Monitor(DivergenceRule(), journal_copies(memories[:7])), 71) == whole  # type: ignore[arg-type]
+    assert alarm(Monitor(DivergenceRule(), journal_copies(states[:7])), 71) == whole  # type: ignore[arg-type]
     assert alarm(Monitor(DivergenceRule()), 71) != whole
 
 
@@ -155,10 +155,10 @@ def test_a_result_in_the_journal_is_told_without_running_again(folder: Path) -> 
     assert list(runner.run(replace(toy, function="over:train"))) == told
 
 
-def journal_copies(memories: list[object]) -> list[object]:
+def journal_copies(states: list[object]) -> list[object]:
     import copy
 
-    return copy.deepcopy(memories)
+    return copy.deepcopy(states)
 
 
 def test_a_line_that_was_cut_off_is_no_entry_and_does_not_spoil_the_next(folder: Path) -> None:

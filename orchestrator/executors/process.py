@@ -205,7 +205,7 @@ class ProcessExecutor:
             self._begin(index, [*stack.values()])
 
     def _key(self, run: ActiveTrial) -> tuple[int | None, str, str]:
-        """What the trials of a stack share. The last attempt is made alone: another trial may have killed the worker."""
+        """What the trials of a stack share. The last attempt is alone: another trial may have killed the worker."""
         alone = run.trial.trial_key if run.has_one_attempt_left else ""
         return run.task.threads, self.setup.stacking.shape(run.trial), alone
 

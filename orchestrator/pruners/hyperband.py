@@ -12,8 +12,8 @@ class HyperbandPruner(BasePruner):
     """Of the trials that have reached a bracket, the best 1/eta continue, and one trial more.
 
     As https://github.com/wandb/sweeps does it (`hyperband_stopping.py`): a bracket is a number of values that a trial
-    has reported, and each trial counts there with the value that it reported then. What differs: a trial is judged when it
-    reaches a bracket, where W&B checks every few minutes the last bracket that it has passed.
+    has reported, and each trial counts there with the value that it reported then. The difference: a trial is judged
+    when it reaches a bracket, where W&B checks the last bracket every few minutes.
 
     Args:
         brackets: after how many reported values trials are judged.
