@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.comparison.boundary import Boundary
@@ -11,6 +11,7 @@ from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers import Tracker, retry
 from orchestrator.trial import Trial
+from orchestrator.trials.labels import label
 from orchestrator.trials.record import Record
 from orchestrator.worker.export import export
 
@@ -30,10 +31,10 @@ class Conclusion:
 
     def write(self, tracker: Tracker) -> None:
         """Put it into the parent run."""
-        if self.boundary and self.boundary.metrics():
-            _draw_boundary(tracker, self.boundary)
+        if self.boundary and (metrics := self.boundary.metrics()):
+            _conclude(tracker, metrics, "boundary.png", _boundary(self.boundary))
         if self.table.front:
-            _draw_front(tracker, self.table)
+            _conclude(tracker, {}, "front.png", _front(self.table))
         heading = f"{self.boundary.markdown()}\n" if self.boundary else ""
         retry(lambda: tracker.describe(self.table, heading))
 
@@ -61,20 +62,26 @@ def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], N
         say(f"the model of {best.label} could not be kept: {error}")
 
 
-def _draw_boundary(tracker: Tracker, boundary: Boundary) -> None:
-    from orchestrator.figures.boundary import draw  # matplotlib takes a while to import
+def _boundary(found: Boundary) -> bytes:
+    from orchestrator.reports import still  # altair takes a while to import
+    from orchestrator.reports.boundary_charts import boundary
 
-    _conclude(tracker, boundary.metrics(), "boundary.png", lambda picture: draw(boundary, picture))
-
-
-def _draw_front(tracker: Tracker, table: Table) -> None:
-    from orchestrator.figures.front import draw
-
-    _conclude(tracker, {}, "front.png", lambda picture: draw(table, picture))
+    drawn = boundary(found, still=True)
+    return still.png([drawn] if drawn else [])
 
 
-def _conclude(tracker: Tracker, metrics: Mapping[str, float], name: str, draw: Callable[[Path], None]) -> None:
+def _front(table: Table) -> bytes:
+    from orchestrator.reports import still
+    from orchestrator.reports.front_charts import fronts
+
+    varied = [name for name in table.varying if name != "seed"]
+    names = {one.config_key: label(table.spec, one.params, varied) for one in table.configurations}
+    drawn = fronts(table.configurations, table.spec.objectives, names, still=True)
+    return still.png([replace(chart, title=f"{table.spec.name}: {chart.title}") for chart in drawn])
+
+
+def _conclude(tracker: Tracker, metrics: Mapping[str, float], name: str, content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / name
-        draw(picture)
+        picture.write_bytes(content)
         retry(lambda: tracker.conclude(metrics, picture))

@@ -19,8 +19,6 @@ from orchestrator.trials.search_space import ROWS, SearchSpace
 
 EXPLODED = {Outcome.EXPLODED: True, Outcome.COMPLETED: False}  # what else becomes of a trial tells nothing
 NO_NAME = re.compile(r"[^A-Za-z0-9_. :-]")  # what MLflow does not take in the name of a metric
-NEAR = 0.012  # of the range: in a picture, trials nearer than this would cover each other
-LEVELS = 6
 LONGEST = 200  # of the 250 characters that such a name may have
 
 
@@ -189,11 +187,6 @@ class Boundary:
             str(exploded),
             str(len(curve.points)),
         ]
-
-
-def levels(positions: Sequence[float]) -> list[int]:
-    """How high each trial stands in a picture, so that near ones do not cover each other."""
-    return [sum(abs(other - one) < NEAR for other in positions[:i]) % LEVELS for i, one in enumerate(positions)]
 
 
 def _title(space: SearchSpace, choice: Params) -> str:

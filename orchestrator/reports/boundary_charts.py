@@ -1,48 +1,70 @@
 """Charts of what a boundary sweep finds: a curve with its trials, or a map of several curves."""
 
+import json
+import math
+import textwrap
 from collections.abc import Sequence
-from typing import Any
 
 import altair as alt
 import numpy as np
 
-from orchestrator.comparison.boundary import Boundary, Finding, levels
-from orchestrator.reports.charts import CROSS, Chart, chart, crosses, data
+from orchestrator.comparison.boundary import Boundary, Finding
+from orchestrator.reports.charts import CROSS, Chart, DataRow, chart, crosses, data
 
 POINTS = 121  # of a curve
+NEAR = 0.012  # of the range: trials nearer than this would cover each other
+LEVELS = 6  # how many such trials stand one above the other
 CELLS = 80  # of a row of a map
-ROW = 34  # pixels
+ROW, LINE = 34, 15  # pixels: of a row at least, and of a line of its name
+NAME_WIDTH, NAME_LINES = 30, 4  # of a row's name: characters in a line, and lines
 WIDEST = 420  # pixels of a row's name
+TALLEST = 8000  # pixels of a map, and a little more
 
 
-def boundary(found: Boundary) -> Chart | None:
-    """Where training breaks; None where no trial has told anything yet."""
+def boundary(found: Boundary, still: bool = False) -> Chart | None:
+    """Where training breaks; None where no trial has a result yet.
+
+    Args:
+        found: what is known of each curve.
+        still: whether it is for a picture alone: what is known of a map's rows then stands beside them.
+    """
     seen = [finding for finding in found.findings if finding.curve.points]
     if not seen:
         return None
-    text = " ".join(_said(finding, found.risk) for finding in seen)
+    sentences = " ".join(_said(finding, found.risk) for finding in seen)
     if len(found.findings) == 1:
         words = (
             "P(explosion) with its 95% band; crosses above are trials that exploded, rings below those that completed"
         )
         marks = "the bar is the threshold's 95% interval, the dashed line the safest value"
-        return chart(found.title, f"{words}; {marks}. {text}", _curve(seen[0]))
-    words = (
-        "P(explosion) as colour, a row for each curve; rings completed, crosses exploded, the bar is the threshold's"
-    )
-    return chart(found.title, f"{words} 95% interval. {text}", _map(found.findings), ROW * len(found.findings) + 40)
+        return chart(found.title, f"{words}; {marks}. {sentences}", _curve(seen[0]))
+    words = "P(explosion) as colour, a row for each curve; rings completed, crosses exploded"
+    marks = "the bar is the threshold's 95% interval"
+    beside = "beside a row stands where half of its trials explode, and how many did."
+    text = f"{words}, {marks}; {beside}" if still else f"{words}, {marks}. {sentences}"
+    names = [
+        textwrap.wrap(one.curve.title, NAME_WIDTH, max_lines=NAME_LINES, placeholder=" ...") for one in found.findings
+    ]
+    line_count = max(map(len, names))
+    every = math.ceil(LINE * line_count * len(names) / TALLEST)  # of so many rows, as there is room, one is named
+    names = [lines if row % every == 0 else [] for row, lines in enumerate(names)]
+    height = min(max(ROW, LINE * line_count + 4) * len(names), TALLEST)
+    return chart(found.title, text, _map(found.findings, names, still), height + 40)
 
 
 def _said(finding: Finding, risk: float) -> str:
     at = "".join(f"{name} {finding.curve.title}: " for name in finding.curve.choice)
     half = "half" if at else "Half"
-    count = f"{finding.exploded} of {len(finding.curve.points)} trials exploded"
     if finding.exploded in (0, len(finding.curve.points)):
-        return f"{at}{count}."
+        return f"{at}{_count(finding)}."
     return (
         f"{at}{half} of the trials explode {finding.breaks} (95% interval {finding.interval}), from 10% to 90% at "
-        f"{finding.spread}; risk below {risk:.3g} {finding.safest}; {count}."
+        f"{finding.spread}; risk below {risk:.3g} {finding.safest}; {_count(finding)}."
     )
+
+
+def _count(finding: Finding) -> str:
+    return f"{finding.exploded} of {len(finding.curve.points)} trials exploded"
 
 
 def _x(finding: Finding, field: str = "value") -> alt.X:
@@ -65,18 +87,7 @@ def _curve(finding: Finding) -> list[alt.Chart]:
     ]
     y = alt.Y("p:Q", title="P(explosion)", axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format="%"))
     base = alt.Chart(data(rows)).encode(x)
-    threshold = data(
-        [
-            {
-                "value": scale.value(estimate.threshold),
-                "low": scale.value(estimate.low),
-                "high": scale.value(estimate.high),
-                "p": 0.5,
-                "at": finding.breaks,
-                "interval": finding.interval,
-            }
-        ]
-    )
+    threshold = data([{**_threshold(0, finding), "p": 0.5, "interval": finding.interval}])
     layers = [
         base.mark_area(style="band").encode(alt.Y("low:Q", title="P(explosion)"), alt.Y2("high:Q")),
         base.mark_line(style="curve").encode(y),
@@ -88,7 +99,7 @@ def _curve(finding: Finding) -> list[alt.Chart]:
         layers.append(alt.Chart(safest).mark_rule(style="safe").encode(x, tooltip=["safe:N"]))
     for exploded, base_at, step in ((False, -0.06, -0.045), (True, 1.06, 0.045)):
         seen = [value for value, one in finding.curve.points if one is exploded]
-        heights = levels([scale.position(value) for value in seen])
+        heights = _levels([scale.position(value) for value in seen])
         trials = [{"value": value, "p": base_at + step * level} for value, level in zip(seen, heights, strict=True)]
         if trials:
             marked = crosses(trials) if exploded else alt.Chart(data(trials)).mark_point(style="completed")
@@ -96,42 +107,48 @@ def _curve(finding: Finding) -> list[alt.Chart]:
     return layers
 
 
-def _map(findings: Sequence[Finding]) -> list[alt.Chart]:
-    """A row for each choice beside the parameter, coloured by P(explosion)."""
-    scale = findings[0].curve.scale
-    edges = [scale.value(position) for position in np.linspace(0, 1, CELLS + 1)]
-    centres = (np.arange(CELLS) + 0.5) / CELLS
-    names = [finding.curve.title for finding in findings]
-    (second,) = findings[0].curve.choice
-    cells: list[dict[str, Any]] = []
-    thresholds: list[dict[str, Any]] = []
-    trials: list[dict[str, Any]] = []
-    for name, finding in zip(names, findings, strict=True):
-        means = finding.curve.posterior.mean(centres)
-        cells += [
-            {"row": name, "value": edges[i], "to": edges[i + 1], "p": float(mean)} for i, mean in enumerate(means)
-        ]
-        trials += [{"row": name, "value": value, "exploded": exploded} for value, exploded in finding.curve.points]
-        if finding.curve.points:
-            at = finding.estimate
-            low, middle, high = (scale.value(position) for position in (at.low, at.threshold, at.high))
-            thresholds.append({"row": name, "low": low, "value": middle, "high": high, "at": finding.breaks})
-    x, y = _x(findings[0]), alt.Y("row:N", title=second, sort=names, axis=alt.Axis(labelLimit=WIDEST, maxExtent=WIDEST))
+def _levels(positions: Sequence[float]) -> list[int]:
+    """How high each trial stands, so that near ones do not cover each other."""
+    return [sum(abs(other - one) < NEAR for other in positions[:i]) % LEVELS for i, one in enumerate(positions)]
+
+
+def _map(findings: Sequence[Finding], names: Sequence[Sequence[str]], still: bool) -> list[alt.Chart]:
+    """A row for each choice beside the parameter, coloured by P(explosion).
+
+    Args:
+        findings: a row each.
+        names: the lines of each row's name; none of a row without room for it.
+        still: whether what is known of a row stands beside it.
+    """
+    x, y = _x(findings[0]), _named(findings, names)
+    name = alt.Tooltip("name:N", title="curve")
     colour = alt.Color(
         "p:Q",
         title="P(explosion)",
         scale=alt.Scale(domain=[0, 1], scheme="redyellowblue", reverse=True),
         legend=alt.Legend(orient="bottom", direction="horizontal", format="%"),
     )
+    thresholds = [_threshold(row, one) for row, one in enumerate(findings) if one.curve.points]
+    cells, estimates = alt.Chart(data(_cells(findings))), alt.Chart(data(thresholds))
     layers = [
-        alt.Chart(data(cells)).mark_rect().encode(x, y, colour, x2="to:Q", tooltip=["row:N", "value:Q", "p:Q"]),
-        alt.Chart(data(thresholds)).mark_rule(style="threshold on map").encode(_x(findings[0], "low"), y, x2="high:Q"),
-        alt.Chart(data(thresholds)).mark_point(style="centre on map", shape="diamond").encode(x, y, tooltip=["at:N"]),
+        cells.transform_flatten(["value", "to", "p"])
+        .mark_rect()
+        .encode(x, y, colour, x2="to:Q", tooltip=[name, "value:Q", "p:Q"]),
+        estimates.mark_rule(style="threshold on map").encode(_x(findings[0], "low"), y, x2="high:Q"),
+        estimates.mark_point(style="centre on map", shape="diamond").encode(x, y, tooltip=[name, "at:N"]),
     ]
+    if still:
+        known = alt.Chart(data(row for row in thresholds if names[row["row"]]))
+        layers.append(known.mark_text(x="width", dx=10, align="left").encode(y, text="known:N"))
     for exploded, offset in ((False, 9), (True, -9)):
-        seen = [trial for trial in trials if trial["exploded"] is exploded]
-        if seen:
-            drawn = alt.Chart(data(seen))
+        trials = [
+            {"row": row, "value": value}
+            for row, finding in enumerate(findings)
+            for value, has_exploded in finding.curve.points
+            if has_exploded is exploded
+        ]
+        if trials:
+            drawn = alt.Chart(data(trials))
             marked = (
                 drawn.mark_point(shape=CROSS, style="exploded on map", yOffset=offset)
                 if exploded
@@ -139,3 +156,48 @@ def _map(findings: Sequence[Finding]) -> list[alt.Chart]:
             )
             layers.append(marked.encode(x, y))
     return layers
+
+
+def _named(findings: Sequence[Finding], names: Sequence[Sequence[str]]) -> alt.Y:
+    """The rows, by their numbers: two may have names that read alike."""
+    (second,) = findings[0].curve.choice
+    lines = f"{json.dumps(names)}[datum.value]"
+    axis = alt.Axis(
+        labelExpr=lines,
+        labelOffset=alt.ExprRef(f"{-LINE / 2} * (length({lines}) - 1)"),  # Vega centres the first line alone
+        labelLineHeight=LINE,
+        labelLimit=WIDEST,
+        maxExtent=WIDEST,
+        ticks=False,
+    )
+    return alt.Y("row:O", title=second, axis=axis)
+
+
+def _cells(findings: Sequence[Finding]) -> list[DataRow]:
+    """P(explosion) along each row, in lists."""
+    scale = findings[0].curve.scale
+    edges = [scale.value(position) for position in np.linspace(0, 1, CELLS + 1)]
+    centres = (np.arange(CELLS) + 0.5) / CELLS
+    return [
+        {
+            "row": row,
+            "name": finding.curve.title,
+            "value": edges[:-1],
+            "to": edges[1:],
+            "p": finding.curve.posterior.mean(centres).tolist(),
+        }
+        for row, finding in enumerate(findings)
+    ]
+
+
+def _threshold(row: int, finding: Finding) -> DataRow:
+    scale, estimate = finding.curve.scale, finding.estimate
+    return {
+        "row": row,
+        "name": finding.curve.title,
+        "low": scale.value(estimate.low),
+        "value": scale.value(estimate.threshold),
+        "high": scale.value(estimate.high),
+        "at": finding.breaks,
+        "known": f"{finding.breaks}; {_count(finding)}",
+    }

@@ -1,31 +1,40 @@
 """The Pareto front of several objectives, two at a time."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import altair as alt
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.ranking import front
+from orchestrator.comparison.ranking import front, ranking
 from orchestrator.reports.charts import Chart, DataRow, chart, data, thinned
 from orchestrator.reports.configurations import figure
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import by_names
 
 MOST_POINTS = 2000
+ROOM, WIDEST = 18, 200  # pixels: around the points, for names, and of a name in the chart
+MOST_LISTED, LONGEST = 12, 50  # beside a picture: configurations of a list, and characters of a name
+LINE = 15  # pixels of a line there
 
 
 def fronts(
-    ranked: Sequence[Configuration], objectives: Sequence[Objective], names: Mapping[str, str]
+    configurations: Iterable[Configuration],
+    objectives: Sequence[Objective],
+    names: Mapping[str, str],
+    still: bool = False,
 ) -> tuple[Chart, ...]:
     """The first objective over each of the others: what is on the front of all of them, joined, and the rest as rings.
 
     Args:
-        ranked: configurations of which a seed has completed.
+        configurations: that have a result.
         objectives: what they are compared by.
         names: of these, by config_key.
+        still: whether it is for a picture alone: numbers then stand at the front, and lists of names beside the first.
     """
-    if len(objectives) < 2 or not ranked:
+    configurations = [*configurations]
+    ranked = ranking(configurations, objectives) if len(objectives) > 1 else []
+    if not ranked:
         return ()
     kept = {one.config_key for one in front(ranked, objectives)}
     rows: list[DataRow] = [
@@ -36,47 +45,99 @@ def fronts(
         }
         for one in ranked
     ]
-    return tuple(_front(rows, objectives, other) for other in range(1, len(objectives)))
+    exploded = [names[one.config_key] for one in configurations if one.exploded and not one.values]
+    lists = _numbered(rows, exploded) if still else []
+    others = range(1, len(objectives))
+    return tuple(_front(rows, objectives, i, len(exploded), lists if i == 1 else []) for i in others)
 
 
-def _front(rows: Sequence[DataRow], objectives: Sequence[Objective], other: int) -> Chart:
-    best = sorted((row for row in rows if row["best"]), key=lambda row: float(row[f"at{other}"]))
+def _front(
+    rows: Sequence[DataRow], objectives: Sequence[Objective], other: int, exploded: int, lists: Sequence[alt.Chart]
+) -> Chart:
+    best = _along(rows, other)
     rest = thinned([row for row in rows if not row["best"]], MOST_POINTS)
     first, second = objectives[0], objectives[other]
-    x = alt.X(f"at{other}:Q", title=f"{second.name} ({_better(second)})", scale=alt.Scale(zero=False))
-    y = alt.Y("at0:Q", title=f"{first.name} ({_better(first)})", scale=alt.Scale(zero=False))
+    x, y = alt.X(f"at{other}:Q", **_look(rows, second, other)), alt.Y("at0:Q", **_look(rows, first, 0))
     tooltip = [
         alt.Tooltip("name:N", title="configuration"),
         *(alt.Tooltip(f"at{i}:Q", title=one.name) for i, one in enumerate(objectives)),
     ]
     joined = alt.Chart(data(best)).encode(x, y)
+    # nothing lies beyond this line: at a corner the next value of x is had for the next value of y
+    corners: Literal["step-before", "step-after"] = "step-before" if second.sign > 0 else "step-after"
     layers = [
         alt.Chart(data(rest)).mark_point(style="completed").encode(x, y, tooltip=tooltip),
         # of more than two objectives the front is no line in two of them
-        *([joined.mark_line()] if len(objectives) == 2 else []),
+        *([joined.mark_line(interpolate=corners)] if len(objectives) == 2 else []),
         joined.mark_point(filled=True, size=70, opacity=1).encode(tooltip=tooltip),
-        _named(best[:1], x, y, align="left", dx=8, dy=12),
-        _named(best[1:][-1:], x, y, align="right", dx=-2, dy=-12),
+        *_names(best, first.sign, second.sign, x, y),
+        *lists,
     ]
-    return chart(f"{first.name} against {second.name}", _text(best, len(rows), objectives, other), layers)
+    return chart(f"{first.name} against {second.name}", _text(best, len(rows), exploded, objectives, other), layers)
 
 
-def _named(rows: Sequence[DataRow], x: alt.X, y: alt.Y, **place: Any) -> alt.Chart:
-    drawn: alt.Chart = alt.Chart(data(rows)).mark_text(**place).encode(x, y, text="name:N")
+def _along(rows: Sequence[DataRow], other: int) -> list[DataRow]:
+    """The front, from the left to the right."""
+    return sorted((row for row in rows if row["best"]), key=lambda row: float(row[f"at{other}"]))
+
+
+def _look(rows: Sequence[DataRow], objective: Objective, i: int) -> dict[str, Any]:
+    """Of the axis of an objective."""
+    title = f"{objective.name} ({'more' if objective.sign > 0 else 'less'} is better)"
+    # a single value is a range without a width, for which Vega would round its label
+    single = {"axis": alt.Axis(format=".4~g")} if len({row[f"at{i}"] for row in rows}) == 1 else {}
+    return {"title": title, "scale": alt.Scale(zero=False, nice=False, padding=ROOM), **single}
+
+
+def _names(best: Sequence[DataRow], up: int, right: int, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """The front's numbers, on the side where nothing is; without numbers the names of its ends, off its line."""
+    placed: list[tuple[Sequence[DataRow], str, dict[str, Any]]]
+    numbered = [row for row in best if "number" in row]
+    if numbered:
+        placed = [(numbered, "number:N", {"align": "left" if right > 0 else "right", "dx": 6 * right, "dy": -10 * up})]
+    else:
+        below = 12 if up != right else -12
+        placed = [
+            (best[:1], "name:N", {"align": "left", "dx": 8, "dy": below, "limit": WIDEST}),
+            (best[1:][-1:], "name:N", {"align": "right", "dx": -2, "dy": -below, "limit": WIDEST}),
+        ]
+    return [alt.Chart(data(rows)).mark_text(**place).encode(x, y, text=field) for rows, field, place in placed]
+
+
+def _numbered(rows: Sequence[DataRow], exploded: Sequence[str]) -> list[alt.Chart]:
+    """Number rows of the front; returns lists of these, and of what exploded, for the margin to the right."""
+    best = _along(rows, 1)
+    listed = thinned(best, MOST_LISTED)
+    for number, row in enumerate(listed, start=1):
+        row["number"] = number
+    above = _lines(len(best), "on the front", [f"{row['number']}: {row['name']}" for row in listed])
+    lists = [_list(above)]
+    if exploded:
+        crosses = [f"\N{MULTIPLICATION SIGN} {name}" for name in exploded[:MOST_LISTED]]
+        lists.append(_list(_lines(len(exploded), "exploded", crosses), y=LINE * (len(above) + 1), style="exploded"))
+    return lists
+
+
+def _lines(count: int, what: str, names: Sequence[str]) -> list[str]:
+    short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..." for name in names]
+    return [f"{count} {what}", *short, *[f"and {count - len(names)} more"] * (count > len(names))]
+
+
+def _list(lines: Sequence[str], y: int = 0, **look: Any) -> alt.Chart:
+    drawn: alt.Chart = alt.Chart(data([{}])).mark_text(
+        text=[*lines], x="width", dx=24, y=y, align="left", baseline="top", lineHeight=LINE, fontSize=11, **look
+    )
     return drawn
 
 
-def _better(objective: Objective) -> str:
-    return f"{'more' if objective.sign > 0 else 'less'} is better"
-
-
-def _text(best: Sequence[DataRow], count: int, objectives: Sequence[Objective], other: int) -> str:
+def _text(best: Sequence[DataRow], count: int, exploded: int, objectives: Sequence[Objective], other: int) -> str:
     first, second = objectives[0], objectives[other]
     ends = [
         f"{row['name']} ({first.name} {figure(row['at0'])}, {second.name} {figure(row[f'at{other}'])})"
         for row in (best[0], best[-1])[: len(best)]
     ]
     return (
-        f"{first.name} over {second.name}, the means of {count} configurations. {len(best)} on the Pareto front of "
-        f"{by_names(objectives)} (filled): no other is as good in all and better in one. From {' to '.join(ends)}."
+        f"{first.name} over {second.name}, the means of {count} configuration{'s' * (count != 1)}"
+        f"{f'; {exploded} more exploded' * (exploded > 0)}. {len(best)} on the Pareto front of {by_names(objectives)} "
+        f"(filled): no other is as good in all and better in one. From {' to '.join(ends)}."
     )

@@ -5,16 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import vl_convert
-
-from orchestrator.reports import theme
+from orchestrator.reports import still
 from orchestrator.reports.document import Section
-from orchestrator.reports.page import SIGNS, environment
-from orchestrator.reports.verdict import rule
+from orchestrator.reports.page import content, environment
 from orchestrator.system.printable import in_a_line
 
 FOLDER = "report-pictures"
-WIDTH = 680  # pixels of a chart
 MADE = ("*.svg", "*.webp")
 _SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~$!&])|(?<!\w)(_)|(_)(?!\w)")
 _FENCE = re.compile(r"`{3,}")
@@ -28,8 +24,7 @@ def markdown(title: str, made: str, sections: Sequence[Section], folder: Path) -
         left.unlink()
 
     def draw(spec: dict[str, Any], name: str) -> str:
-        svg = vl_convert.vegalite_to_svg({**spec, "width": WIDTH}, config=theme.fixed())
-        (pictures / f"{name}.svg").write_text(svg)
+        (pictures / f"{name}.svg").write_text(still.svg(spec))
         return f"{FOLDER}/{name}.svg"
 
     def keep(content: bytes, name: str) -> str:
@@ -39,16 +34,7 @@ def markdown(title: str, made: str, sections: Sequence[Section], folder: Path) -
     templates = environment(is_html=False)
     templates.filters["text"] = escaped
     templates.filters["fence"] = fence
-    return templates.get_template("page.md").render(
-        title=title,
-        made=made,
-        sections=sections,
-        has_verdicts=any(section.verdicts for section in sections),
-        signs=SIGNS,
-        rule=rule(section.declaration for section in sections),
-        draw=draw,
-        keep=keep,
-    )
+    return templates.get_template("page.md").render(**content(title, made, sections), draw=draw, keep=keep)
 
 
 def escaped(text: str) -> str:

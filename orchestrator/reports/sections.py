@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orchestrator.comparison.boundary import Boundary
-from orchestrator.comparison.ranking import ranking
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.functions.declaration import Plane
 from orchestrator.progress.status import LOSS, shown_metric
@@ -267,9 +266,10 @@ def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
 
 
 def _front(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
-    ranked = ranking((one.configuration for one in configurations), spec.objectives)
     names = {one.configuration.config_key: one.label for one in configurations}
-    return Part("The Pareto front", charts=fronts(ranked, spec.objectives, names))
+    return Part(
+        "The Pareto front", charts=fronts((one.configuration for one in configurations), spec.objectives, names)
+    )
 
 
 def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:

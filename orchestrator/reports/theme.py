@@ -61,9 +61,21 @@ def config(colour: Callable[[str], str]) -> dict[str, Any]:
         "axis": {
             **words,
             "titleFontSize": 12,
+            "labelSeparation": 8,
             "gridColor": colour("grid"),
             "domainColor": colour("line"),
             "tickColor": colour("line"),
+        },
+        "title": {
+            "anchor": "start",
+            "frame": "bounds",
+            "color": ink,
+            "fontSize": 15,
+            "subtitleColor": soft,
+            "subtitleFontSize": 12,
+            "subtitleLineHeight": 17,
+            "subtitlePadding": 6,
+            "offset": 14,
         },
         "legend": {**words, "titleFontSize": 12, "orient": "bottom", "labelLimit": 290, "symbolSize": 80},
         "range": {

@@ -1,1 +1,0 @@
-"""Pictures of what sweeps find."""
