@@ -19,7 +19,7 @@ Passes = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 class _Passes(nn.Module):
-    """A wrapper of the forward pass: torch changes the module that it records, which must not be the model."""
+    """Wraps the forward pass: torch changes the module that it records, which must not be the model."""
 
     def __init__(self, model: VAE) -> None:
         super().__init__()

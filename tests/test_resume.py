@@ -111,7 +111,7 @@ def test_a_checkpoint_runs_no_code_when_it_is_loaded(tmp_path: Path) -> None:
             return os.system, (f"touch {tmp_path}/evil",)
 
     torch.save({"format": checkpoint.FORMAT, "config": Evil()}, tmp_path / CHECKPOINT_FILE)
-    with pytest.warns(UserWarning, match="set aside"):
+    with pytest.warns(UserWarning, match="renamed to checkpoint.unusable"):
         assert checkpoint.load(tmp_path / CHECKPOINT_FILE, TrainConfig()) is None
     assert not (tmp_path / "evil").exists()
 

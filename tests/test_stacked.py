@@ -154,7 +154,7 @@ def test_what_an_explosion_cannot_leave_behind_is_no_trouble_of_the_others(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")
 
-    monkeypatch.setattr(postmortem, "leave", full)
+    monkeypatch.setattr(postmortem, "save", full)
     workdirs = [tmp_path / "a", tmp_path / "b"]
     for workdir in workdirs:
         workdir.mkdir()

@@ -156,7 +156,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     for name, value in metrics.items():
         if not (isinstance(name, str) and METRIC_NAME.fullmatch(name)):
             raise ValueError(
-                f"{name!r} is not a metric name for MLflow: up to 250 letters, digits, _ - . : / and spaces"
+                f"{name!r} is not a metric name for MLflow: up to 250 letters, numbers, _ - . : / and spaces"
             )
         try:
             numbers[name] = float(value)
