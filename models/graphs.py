@@ -32,7 +32,7 @@ class _Passes(nn.Module):
 def passes(model: VAE, config: TrainConfig, device: torch.device) -> Passes:
     """The forward pass of training, to be called under `autocast`, with the backward pass that belongs to it.
 
-    On a GPU, those of whole batches are replayed as CUDA graphs, unless torch cannot record them, which gives a warning.
+    On a GPU, those of whole batches are replayed as CUDA graphs, unless torch cannot record them: then with a warning.
     """
     if device.type not in DEVICES:
         return model

@@ -212,7 +212,7 @@ def test_a_pruned_trial_is_on_no_front_though_nothing_costs_less(store: str, wri
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith(("  1", "  3"))]
     assert [row[:5] for row in rows] == [["3", "completed", "yes", "6", "6"], ["1", "pruned", "1", "1", "1"]]
-    assert "1 of 1 are on the front" in sweep("best", path).stdout
+    assert "1 of 1 configurations are on the Pareto front" in sweep("best", path).stdout
 
 
 def test_a_search_for_a_front_that_no_trial_tells_of_is_ended(store: str, write: Write, sweep: Sweep) -> None:
