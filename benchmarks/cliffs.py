@@ -18,7 +18,7 @@ from pathlib import Path
 from measuring import ROOT
 from pydantic import TypeAdapter
 
-from orchestrator import trial_function
+from orchestrator import functions
 from orchestrator.divergence import FARTHEST, NEAREST, DivergenceRule
 from orchestrator.spec import Objective
 from orchestrator.spec.form import DEFAULT_TRIAL
@@ -156,7 +156,7 @@ def learning_rates() -> list[float]:
 
 def train(rate: float, seed: int) -> Observation:
     """Train the VAE, as a worker does, and say what a search would be told."""
-    params = trial_function.find(DEFAULT_TRIAL).resolve({**REAL, "lr": rate, "seed": seed})
+    params = functions.default_trial().resolve({**REAL, "lr": rate, "seed": seed})
     with tempfile.TemporaryDirectory() as folder:
         task = runner.Task(DEFAULT_TRIAL, params, Path(folder), DivergenceRule(), threads=1)
         return Observation.of_events([OBJECTIVE], runner.run(task))
@@ -179,7 +179,7 @@ def landscape() -> list[list[Observation]]:
 
 
 def _trained_as() -> dict[str, object]:
-    version = trial_function.find(DEFAULT_TRIAL).version
+    version = functions.default_trial().version
     return {**REAL, "version": version, "rates": TRAINED, "seeds": [*TRAINED_SEEDS], "range": [*LR]}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from measuring import ROOT, Table
 
-from orchestrator.comparison.ranking import half_width
+from orchestrator.comparison.intervals import half_width
 
 RUNS = ROOT / "docs" / "reproduction" / "runs.csv"
 METRICS = {"ssim": "SSIM", "mse": "MSE", "val_loss": "validation loss"}

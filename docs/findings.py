@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from models.config import TrainConfig
 from models.loss import nll_bound
 from models.vae import build
-from orchestrator import pruners, trial_function
+from orchestrator import functions, pruners
 from orchestrator.events import Finished, Progress
 from orchestrator.reports import theme
 from orchestrator.reports.charts import data, thinned
@@ -39,7 +39,7 @@ BY_EPOCH = ("train_loss", "val_loss", "val_mse", "val_ssim", "val_nll", "decoder
 PIXELS = 28 * 28
 TRAINED, VALIDATED = 55_000, 5_000  # images of an epoch
 OPTIMAL = "optimal_variance:train"
-VERSIONS = {DEFAULT_TRIAL: trial_function.find(DEFAULT_TRIAL).version, OPTIMAL: 1}
+VERSIONS = {DEFAULT_TRIAL: functions.default_trial().version, OPTIMAL: 1}
 FIXED = (0.25, 0.035, 0.009)  # what the optimal variance is held against, at full length
 WHOLE = 50  # epochs
 SEARCH = "best_var"
@@ -273,12 +273,12 @@ def replayed(file: Path, trials: Sequence[Trial], known: Curves, rule: str) -> E
         curve = known[trial.trial_key]["val_ssim"]
         reason = None
         for epoch, value in curve.items():
-            pruner.tell(trial, Progress(epoch, {"val_ssim": value}, at=0.0))
+            pruner.take(trial, Progress(epoch, {"val_ssim": value}, at=0.0))
             reason = pruner.judge(trial)
             if reason:
                 break
         is_whole = max(curve) == trial.params["epochs"]
-        pruner.tell(trial, Finished(Outcome.PRUNED if reason else OUTCOMES[is_whole]))
+        pruner.take(trial, Finished(Outcome.PRUNED if reason else OUTCOMES[is_whole]))
         last[trial.trial_key], whole = epoch, whole + len(curve)
         if is_whole:
             best, until = max(curve.values()), max(value for at, value in curve.items() if at <= epoch)

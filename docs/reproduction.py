@@ -15,14 +15,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from reproduction_chart import draw
 
 from models.config import TrainConfig
-from orchestrator import trial_function
+from orchestrator import functions
 from orchestrator.reports import results
 from orchestrator.reports.configurations import Configuration, Run, configurations_of, measured
 from orchestrator.reports.document import ReportTable
 from orchestrator.reports.page import SIGNS
-from orchestrator.reports.verdict import RULE
+from orchestrator.reports.verdict import rule
 from orchestrator.spec import SweepSpec, load
-from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.spec.sweep_spec import ReferenceRow
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.grid import expand
@@ -116,7 +115,8 @@ def document(runs: Sequence[Row]) -> str:
     hours = sum(float(row["wall_seconds"]) for row in runs) / 3600
     told = {"count": len(runs), "hours": f"{hours:.0f}", "ours": partial(ours, runs)}
     told["convolutions"] = sum(row["architecture"] != "fc" for row in runs)
-    return environment.get_template("words.md").render(tables=tables, rule=RULE, **told)
+    rules = rule([functions.default_trial().declaration])
+    return environment.get_template("words.md").render(tables=tables, rule=rules, **told)
 
 
 def chart_rows(runs: Sequence[Row]) -> list[tuple[str, ReferenceRow, Configuration]]:
@@ -182,7 +182,7 @@ def _row(name: str, record: Record) -> Row:
 
 
 def _is_the_vaes(record: Record) -> bool:
-    function = trial_function.find(DEFAULT_TRIAL)
+    function = functions.default_trial()
     trial = Trial(function.name, function.version, record.params, "")
     return trial.trial_key == record.trial_key and record.params["dataset"] == "mnist"
 

@@ -7,7 +7,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from orchestrator.comparison.ranking import half_width
+from orchestrator.comparison.intervals import half_width
 from orchestrator.reports.configurations import Configuration
 from orchestrator.spec.sweep_spec import ReferenceRow
 

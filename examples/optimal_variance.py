@@ -10,6 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import torch
+from declared import VARIANT
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from models.config import TrainConfig
 from models.data import data_root, load
 from models.loss import Loss, negative_elbo, nll_bound
 from models.readings import Readings, Watch
-from models.train import learn, prepare
+from models.train import learn
 from models.training import Training
 
 
@@ -77,4 +78,4 @@ def train(
         training.leave_curve()
 
 
-train.prepare = prepare  # type: ignore[attr-defined]
+train.declaration = VARIANT  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
+from declared import VARIANT
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from models import evaluation
 from models.config import TrainConfig
 from models.data import Dataset, data_root, load
 from models.readings import MEASURES, Readings, Watch
-from models.train import learn, prepare
+from models.train import learn
 from models.training import Training
 from models.vae import FIRST_CHANNELS, IMAGE_SIDE, VAE
 
@@ -185,4 +186,4 @@ def train(
     return evaluation.finish(training.model, data, config, training.device) if len(images) == len(data.train) else {}
 
 
-train.prepare = prepare  # type: ignore[attr-defined]
+train.declaration = VARIANT  # type: ignore[attr-defined]

@@ -8,11 +8,10 @@ from torch import Tensor
 
 from models.config import TrainConfig
 from models.data import data_root, load, pixels
-from models.export import export
+from models.declaration import DECLARATION
 from models.graphs import Passes, passes
 from models.random import NOISE, generator, shuffled
 from models.readings import Readings, Watch, measured
-from models.stacked import train_stacked
 from models.training import Training
 from models.vae import autocast
 
@@ -66,11 +65,7 @@ def train(
         training.leave_curve()
 
 
-train.version = 2  # type: ignore[attr-defined]
-train.prepare = prepare  # type: ignore[attr-defined]
-train.export = export  # type: ignore[attr-defined]
-train.stacked = train_stacked  # type: ignore[attr-defined]
-train.stack_by = ("var", "lr", "seed")  # type: ignore[attr-defined]
+train.declaration = DECLARATION  # type: ignore[attr-defined]
 
 
 def learn(training: Training, forward: Passes, images: Tensor, readings: Readings) -> None:

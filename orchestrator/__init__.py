@@ -4,14 +4,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.api import Sweep, launch, load_sweep
+    from orchestrator.functions.declaration import Declaration, Incomparable, Metric, Picture, Plane, Tiles, Tolerance
 
-__all__ = ["Sweep", "launch", "load_sweep"]
+_MODULES = {
+    "orchestrator.api": ("Sweep", "launch", "load_sweep"),
+    "orchestrator.functions.declaration": (
+        *("Declaration", "Incomparable", "Metric", "Picture", "Plane", "Tiles", "Tolerance"),
+    ),
+}
+__all__ = [
+    "Declaration",
+    "Incomparable",
+    "Metric",
+    "Picture",
+    "Plane",
+    "Sweep",
+    "Tiles",
+    "Tolerance",
+    "launch",
+    "load_sweep",
+]
 
 
 def __getattr__(name: str) -> Any:
-    # only when they are asked for: the command is to start at once
-    if name in __all__:
-        from orchestrator import api
+    # only when they are asked for: the command is to start at once, and a trial function loads no more than it needs
+    for module, names in _MODULES.items():
+        if name in names:
+            from importlib import import_module
 
-        return getattr(api, name)
+            return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

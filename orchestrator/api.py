@@ -1,10 +1,12 @@
 """Sweeps from Python, in scripts and notebooks: `launch` one, or look at one that was launched by `load_sweep`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import executors
 from orchestrator.errors import InputError
 from orchestrator.notification import notifying
 from orchestrator.spec import SweepSpec, load, text_of
@@ -77,7 +79,7 @@ def launch(
     overrides: Mapping[str, Any] | None = None,
     *,
     tracking_uri: str | None = None,
-    executor: str = "process",
+    executor: str = executors.DEFAULT,
     workers: int | None = None,
     trial_timeout: float | None = None,
     quiet: bool = False,
@@ -88,7 +90,7 @@ def launch(
         sweep: its YAML file, or what `orchestrator.spec.load` has made of one.
         overrides: parameters of a file, set to constants.
         tracking_uri: of the store; default as the command's.
-        executor: process or inline.
+        executor: where trials run: process, or inline for pdb.
         workers: trials at the same time; default from the cores and GPUs of the machine.
         trial_timeout: seconds after which a trial is killed.
         quiet: whether to print nothing.
@@ -104,7 +106,8 @@ def launch(
             raise InputError("overrides go with a file; load it with them")
         spec = sweep
     else:
-        spec = load(Path(sweep), [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()])
+        sets = [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()]
+        spec = load(Path(sweep), sets, reported=partial(_reported, paths.tracking_uri(tracking_uri)))
     for warning in spec.warnings:
         warn(warning)
     settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout)
@@ -115,6 +118,10 @@ def launch(
     if launched.interrupted:
         raise KeyboardInterrupt
     return Sweep(spec.name, settings.uri)
+
+
+def _reported(uri: str, function: str) -> Sequence[str]:
+    return Store(uri).reported(function) if paths.exists(uri) else ()
 
 
 def load_sweep(name: str, tracking_uri: str | None = None) -> Sweep:

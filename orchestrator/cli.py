@@ -24,7 +24,7 @@ from orchestrator.system.printable import in_a_line
 
 app = typer.Typer(
     name="sweep",
-    help="Train sweeps of small generative models: every trial watched, logged to MLflow and compared.",
+    help="Run sweeps of training functions: every trial is watched, logged to MLflow and compared.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -60,15 +60,15 @@ def options(
 EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     launch: (
         "sweep launch sweeps/quickstart.yaml",
-        "sweep launch sweeps/report/var.yaml --set epochs=3 --workers 2",
+        "sweep launch sweeps/pruned.yaml --set epochs=3 --workers 2",
         "sweep launch sweeps/report/*.yaml",
-        "sweep launch var.yaml --quiet > result.txt",
+        "sweep launch lr.yaml --quiet > result.txt",
     ),
-    plan: ("sweep plan sweeps/report/var.yaml", "sweep plan var.yaml --set dataset=digits"),
+    plan: ("sweep plan sweeps/quickstart.yaml", "sweep plan lr.yaml --set epochs=3"),
     init: ("sweep init", "sweep init lr.yaml --from report/learning_rate"),
-    status: ("sweep status", "sweep status var --watch"),
+    status: ("sweep status", "sweep status lr --watch"),
     best: ("sweep best best_var",),
-    report: ("sweep report var", "sweep report sweeps/report/*.yaml"),
+    report: ("sweep report lr", "sweep report sweeps/report/*.yaml"),
     dashboard: ("sweep dashboard best_var --port 8081",),
     replay: ("sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c", "sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c --debug"),
     ui: ("sweep ui", "sweep ui --tracking-uri http://127.0.0.1:5000"),

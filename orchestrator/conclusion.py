@@ -9,7 +9,6 @@ from orchestrator.comparison.boundary import Boundary
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.trackers import Tracker, retry
 from orchestrator.trial import Trial
 from orchestrator.trials.labels import label
@@ -27,13 +26,13 @@ class Conclusion:
     @classmethod
     def of(cls, spec: SweepSpec, trials: Sequence[Trial], records: Iterable[Record]) -> "Conclusion":
         by_key = {record.trial_key: record for record in records}
-        boundary = Boundary.of(spec, trials, by_key) if spec.method == BOUNDARY else None
+        boundary = Boundary.of(spec, trials, by_key) if spec.method.finds_boundary else None
         return cls(Table.of(spec, trials, by_key), boundary)
 
     def write(self, tracker: Tracker) -> None:
         """Put it into the parent run."""
-        if self.boundary and (metrics := self.boundary.metrics()):
-            _conclude(tracker, metrics, "boundary.png", _boundary(self.boundary))
+        if self.boundary and (picture := _boundary(self.boundary)):
+            _conclude(tracker, self.boundary.metrics(), "boundary.png", picture)
         if self.table.front:
             _conclude(tracker, {}, "front.png", _front(self.table))
         heading = f"{self.boundary.markdown()}\n" if self.boundary else ""
@@ -45,7 +44,7 @@ def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], N
 
     A convenience, for which no launch fails or waits: the next one tries again.
     """
-    if not tracker.spec.function.exports:
+    if not tracker.spec.function.declaration.export:
         return
     try:
         if not tracker.has_model(best):
@@ -54,7 +53,7 @@ def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], N
                 artifacts, model = Path(folder) / "artifacts", Path(folder) / "model"
                 artifacts.mkdir()
                 tracker.fetch(best, artifacts)
-                if not export(tracker.spec.function.name, artifacts, model, log):
+                if not export(tracker.spec.function, artifacts, model, log):
                     say(f"the model of {best.label} could not be exported; {log} says why")
                     return
                 tracker.keep_model(best, model)
@@ -63,20 +62,21 @@ def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], N
         say(f"the model of {best.label} could not be kept: {error}")
 
 
-def _boundary(found: Boundary) -> bytes:
+def _boundary(found: Boundary) -> bytes | None:
     from orchestrator.reports import still  # altair takes a while to import
     from orchestrator.reports.boundary_charts import boundary
 
     drawn = boundary(found, still=True)
-    return still.png([drawn] if drawn else [])
+    return still.png([drawn]) if drawn else None
 
 
 def _front(table: Table) -> bytes:
     from orchestrator.reports import still
     from orchestrator.reports.front_charts import fronts
 
-    names = [name for name in table.varying if name != "seed"]
-    drawn = fronts(table.standings, table.spec.objectives, lambda params: label(table.spec, params, names), still=True)
+    varying = [name for name in table.varying if name != "seed"]
+    names = {one.config_key: label(table.spec, one.params, varying) for one in table.configurations}
+    drawn = fronts(table.configurations, table.spec.objectives, names, still=True)
     return still.png([replace(chart, title=f"{table.spec.name}: {chart.title}") for chart in drawn])
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from orchestrator.trial import Outcome
+from orchestrator.trial import Outcome, Trial
 
 METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")  # what MLflow takes
 
@@ -94,6 +94,24 @@ class Finished:
 
 Event = Started | Progress | Sampled | Finished
 AnyEvent = Annotated[Event, Field(discriminator="kind")]
+
+
+class Listener:
+    """Hears what becomes of the trials of a launch. What a listener does not care for, it inherits as nothing."""
+
+    def start(self, trial: Trial) -> None:
+        """A trial is about to be given to the executor, or to end with a result that its journal has already."""
+
+    def recall(self, trial: Trial, event: Event) -> None:
+        """An earlier attempt had reported this, never an end; its order is that of the journal. May come repeatedly."""
+
+    def take(self, trial: Trial, event: Event) -> None:
+        """The trial reports this now; after a final event comes nothing more of it.
+
+        Raises:
+            SweepError: the sweep cannot go on after that.
+        """
+
 
 _adapter: TypeAdapter[tuple[int, Event | Heartbeat]] = TypeAdapter(
     tuple[int, Annotated[Event | Heartbeat, Field(discriminator="kind")]]

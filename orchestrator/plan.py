@@ -7,7 +7,6 @@ from orchestrator.progress.forecast import Forecast, epochs, kind
 from orchestrator.samplers.listed import ListSampler
 from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.system import paths
 from orchestrator.system.machine import share
 from orchestrator.trial import Outcome, Params, Trial
@@ -64,14 +63,14 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
     reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_reusable}
-    if spec.method in LISTED:
+    if spec.method.is_listed:
         expansion = expand(spec)
         trials, invalid, proposals, example = list(expansion.trials), expansion.invalid, 0, None
     else:
         space = SearchSpace(spec)
         trials, invalid = [known.trial for known in space.trials(own)], ()
         proposals = max(0, (spec.proposal_cap or 0) - len(trials))
-        if spec.method == BOUNDARY and _is_known_well(spec, own):
+        if spec.method.finds_boundary and _is_known_well(spec, own):
             proposals = 0
         example = next(iter(space.examples()), None)
     further = 0
@@ -99,9 +98,10 @@ def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
 
 def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
     """Seconds that the rest may take, from trials that took their time before; None if one has no like."""
-    forecast, total = Forecast(records), 0.0
+    pace = plan.spec.function.declaration.pace
+    forecast, total = Forecast(pace, records), 0.0
     for params in [*(trial.params for trial in plan.pending), *[plan.example or {}] * plan.proposals]:
-        seconds = forecast.seconds(kind(plan.spec.function.name, params), epochs(params))
+        seconds = forecast.seconds(kind(plan.spec.function.name, params, pace), epochs(params))
         if seconds is None:
             return None
         total += seconds

@@ -1,24 +1,21 @@
 """Train a trial of the store again in this process, up to its explosion or to its end. Writes nothing to the store."""
 
 import pdb
-import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orchestrator import trial_function
+from orchestrator import functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
 from orchestrator.events import Finished, Progress
-from orchestrator.progress.status import LOSSES
-from orchestrator.spec import load
-from orchestrator.stacking import UNSTACKED, Stacking
+from orchestrator.functions import FunctionError, TrialFunction
+from orchestrator.spec import SweepSpec, load
 from orchestrator.system import machine
 from orchestrator.terminal.display import ending
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trial_function import FunctionError
 from orchestrator.trials.record import Record
 from orchestrator.worker import runner
 from orchestrator.worker.reporter import show
@@ -40,20 +37,23 @@ def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
         InputError: there is no such trial, its function is gone or takes other parameters now, or data are missing.
     """
     record = store.record(run_id)
-    asked = store.last_launch(record.tags["sweep"])
-    rule, stacking = _as_launched(store, record, Path(asked.file), say)
-    say(f"{record.label} of {record.tags['sweep']}: {record.tags['trial']}, again")
-    if stacking.width > 1:
+    name, launch = record.tags["trial"], store.last_launch(record.tags["sweep"])
+    spec = _as_launched(store, record, Path(launch.file), say)
+    function = _function(record, Path(launch.file), spec, say)
+    say(f"{record.label} of {record.tags['sweep']}: {name}, again")
+    if spec and spec.stacking.width > 1:
         say("it is recomputed alone: in its stack it was rounded a little otherwise")
     machine.keep_freed_memory()
-    if problem := runner.prepare(record.tags["trial"], [record.params]):
+    if problem := runner.prepare(name, [record.params]):
         raise InputError(*problem.splitlines())
+    shown = [*function.declaration.losses, *(objective.name for objective in launch.objectives)]
     end = Finished(Outcome.INTERRUPTED)
     with tempfile.TemporaryDirectory(prefix="sweep-replay-") as folder:
-        task = Task(record.tags["trial"], record.params, Path(folder), rule, record.threads)
+        rule = spec.divergence if spec else DivergenceRule()
+        task = Task(name, record.params, Path(folder), rule, record.threads)
         for event in runner.run(task, raised=_break_in if debug else show):
             if isinstance(event, Progress):
-                say(_told(event, record, [objective.name for objective in asked.objectives]))
+                say(_in_words(event, record, shown))
             elif isinstance(event, Finished):
                 end = event
     say(ending(end))
@@ -61,14 +61,24 @@ def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
     return end.outcome
 
 
-def _as_launched(store: Store, record: Record, file: Path, say: Say) -> tuple[DivergenceRule, Stacking]:
-    """How the sweep's last launch watched and stacked its trials; says where the function is another one now."""
-    for folder in (str(Path.cwd()), str(file.parent)):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+def _as_launched(store: Store, record: Record, file: Path, say: Say) -> SweepSpec | None:
+    """The sweep's file as its last launch had it; None where it cannot be read any more."""
+    try:
+        return load(file, text=store.sweep_file(record.tags["sweep"]))
+    except InputError as error:
+        say(f"warning: the sweep's file cannot be read any more, so the usual rule decides what explodes: {error}")
+        return None
+
+
+def _function(record: Record, file: Path, spec: SweepSpec | None, say: Say) -> TrialFunction:
+    """The trial's function as it is now; says where that is another one than it was."""
     name = record.tags["trial"]
     try:
-        function = trial_function.find(name)
+        if spec is not None and spec.function.name == name:
+            function = spec.function
+        else:
+            named = None if name == functions.DEFAULT_TRIAL else name
+            function = functions.find(name, functions.modules_of(named, [file.parent, Path.cwd()]))
         function.config(record.params)
     except FunctionError as error:
         raise InputError(f"run {record.run_id} is of the trial function {name}, which is gone: {error}") from error
@@ -76,18 +86,13 @@ def _as_launched(store: Store, record: Record, file: Path, say: Say) -> tuple[Di
         raise InputError(f"run {record.run_id}: {name} does not take its parameters any more: {error}") from error
     if Trial(name, function.version, record.params, "").trial_key != record.trial_key:
         say(f"warning: the run is of another version of {name} than {function.version}; it may come to other numbers")
-    try:
-        spec = load(file, text=store.sweep_file(record.tags["sweep"]))
-    except InputError as error:
-        say(f"warning: the sweep's file cannot be read any more, so explosions are told by the usual rule: {error}")
-        return DivergenceRule(), UNSTACKED
-    return spec.divergence, spec.stacking
+    return function
 
 
-def _told(event: Progress, record: Record, compared: Sequence[str]) -> str:
+def _in_words(event: Progress, record: Record, shown: Sequence[str]) -> str:
     epochs = record.params.get("epochs")
-    told = {name: event.metrics[name] for name in (*LOSSES, *compared) if name in event.metrics}
-    facts = ", ".join(f"{name} {value:.5g}" for name, value in told.items())
+    names = [name for name in dict.fromkeys(shown) if name in event.metrics] or list(event.metrics)
+    facts = ", ".join(f"{name} {event.metrics[name]:.5g}" for name in names)
     return f"epoch {event.epoch}{f'/{epochs}' if isinstance(epochs, int) else ''}: {facts}"
 
 

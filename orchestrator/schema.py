@@ -3,16 +3,16 @@
 import json
 from typing import Any
 
-from orchestrator import trial_function
+from orchestrator import functions
+from orchestrator.functions import DEFAULT_TRIAL, Parameter
 from orchestrator.spec.form import (
-    DEFAULT_TRIAL,
     NAME_PATTERN,
     RangeForm,
     SweepFile,
     ValueForm,
     ValuesForm,
 )
-from orchestrator.trial_function import Parameter
+from orchestrator.spec.methods import METHODS
 
 
 def text() -> str:
@@ -25,7 +25,7 @@ def schema() -> dict[str, Any]:
     document = SweepFile.model_json_schema()
     properties = document["properties"]
     properties["name"]["anyOf"][0]["pattern"] = NAME_PATTERN
-    parameters = trial_function.find(DEFAULT_TRIAL).parameters
+    parameters = functions.default_trial().parameters
     is_default = {"properties": {"trial": {"const": DEFAULT_TRIAL}}}
     swept = {name: _swept(parameter) for name, parameter in parameters.items()}
     plain = {name: parameter.schema for name, parameter in parameters.items()}
@@ -34,13 +34,14 @@ def schema() -> dict[str, Any]:
         "zip": {"properties": {n: _list(s) for n, s in plain.items()}, "additionalProperties": False},
         "configs": {"items": {"properties": plain, "additionalProperties": False}},
     }
-    is_random = {"required": ["method"], "properties": {"method": {"const": "random"}}}
+    capped = [name for method in METHODS.values() if method.needs_run_cap for name in method.names]
+    is_capped = {"required": ["method"], "properties": {"method": {"enum": capped}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **document,
         "allOf": [
             {"if": is_default, "then": {"properties": known}},
-            {"if": is_random, "then": {"required": ["run_cap"]}},
+            {"if": is_capped, "then": {"required": ["run_cap"]}},
         ],
     }
 

@@ -1,41 +1,34 @@
-"""The loop: ask the sampler, start trials in free slots, record what they tell."""
+"""The loop: ask the sampler, start trials in free slots, have all listeners hear what they report."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from orchestrator import pruners, samplers
+from orchestrator import executors, pruners, samplers
 from orchestrator.comparison.boundary import Boundary
 from orchestrator.comparison.table import Table
 from orchestrator.conclusion import Conclusion, keep_model
 from orchestrator.errors import InputError, StoreError, SweepError
-from orchestrator.events import Event, Finished, Progress, Started
-from orchestrator.executors import Executor
-from orchestrator.executors.inline import InlineExecutor
+from orchestrator.events import Event, Finished, Listener, Progress, Started
+from orchestrator.executors.contract import Executor, Setup
 from orchestrator.executors.limits import Limits
-from orchestrator.executors.process import ProcessExecutor
-from orchestrator.progress.resources import ResourceSampler
+from orchestrator.progress.failures import Failures
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.pruners import Pruner
 from orchestrator.samplers import Sampler
-from orchestrator.spec import SweepSpec, nearest
-from orchestrator.spec.form import BOUNDARY
-from orchestrator.spec.source import Location
+from orchestrator.samplers.learning import Learning
+from orchestrator.spec import SweepSpec
 from orchestrator.system.interrupt import Interrupt
-from orchestrator.system.machine import share
 from orchestrator.system.paths import redacted
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, retry
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
-MOST_FAILURES_IN_A_ROW = 5
 GO_ON = "nothing is lost: mend that, and launch again to go on"
-_NUMBERS = re.compile(r"[0-9.]+")
 
 
 @dataclass(frozen=True)
@@ -43,15 +36,15 @@ class Settings:
     """How a launch runs, beside what the file says."""
 
     uri: str
-    executor: str = "process"
+    executor: str = executors.DEFAULT
     workers: int | None = None
     trial_timeout: float | None = None
 
     def __post_init__(self) -> None:
-        if self.executor not in ("process", "inline"):
-            raise InputError(f"there is no executor {self.executor}; there are process and inline")
-        if self.executor == "inline" and self.trial_timeout is not None:
-            raise InputError("nothing can end a trial that runs inline; leave the executor or the trial timeout away")
+        if not executors.find(self.executor).isolates and self.trial_timeout is not None:
+            raise InputError(
+                f"nothing can end a trial that runs {self.executor}; leave the executor or the trial timeout away"
+            )
         if self.workers is not None and self.workers < 1:
             raise InputError(f"{self.workers} workers train nothing; there is at least 1")
         if self.trial_timeout is not None and not self.trial_timeout > 0:
@@ -122,28 +115,6 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         return Launched(table, interrupt.requested, conclusion.boundary, time.spent if is_out_of_time else None)
 
 
-@dataclass
-class Failures:
-    """Trials that failed one after the other, and why: what fails by one cause will not stop failing."""
-
-    in_a_row: int = 0
-    reason: str = ""
-
-    def note(self, end: Finished) -> None:
-        """Take the end of a trial in."""
-        if end.outcome is not Outcome.FAILED:
-            self.in_a_row = 0
-            return
-        reason = end.reason or ""
-        same = _NUMBERS.sub("", reason) == _NUMBERS.sub("", self.reason)
-        self.in_a_row = self.in_a_row + 1 if same else 1
-        self.reason = reason
-
-    @property
-    def are_too_many(self) -> bool:
-        return self.in_a_row >= MOST_FAILURES_IN_A_ROW
-
-
 @dataclass(frozen=True)
 class _Launch:
     spec: SweepSpec
@@ -156,7 +127,17 @@ class _Launch:
     workspace: Workspace
     display: Display
     time: TimeCap
-    vitals: ResourceSampler = field(default_factory=ResourceSampler)
+    failures: Failures = field(default_factory=Failures)
+
+    @cached_property
+    def listeners(self) -> Sequence[Listener]:
+        """Who hears of trials, in this order.
+
+        Learning reads the trial's journal, which goes once the recorder has written a result. It and the pruner may
+        refuse an end, which is then not recorded, so that the next launch meets it again.
+        """
+        learning = Learning(self.spec, self.sampler, self.workspace)
+        return learning, self.pruner, self.time, self.failures, self.recorder, self.display
 
     def run(self, history: Mapping[str, Record]) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
@@ -172,7 +153,7 @@ class _Launch:
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
         self._tell_of_what_is_left_out(history)
-        self.time.recall(self.sampler.trials, own, self.workspace)
+        self.time.begin(self.sampler.trials, own, self.workspace)
         known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
         for trial, record in ended:
@@ -183,7 +164,7 @@ class _Launch:
         if not (self.sampler.has_more and self.time.allows_more) or self.interrupt.requested:
             return bool(reused)
         with self.interrupt.raising():
-            self._tell_the_pruner(ended)
+            self._inform_pruner(ended)
         with self._executor(max(1, self.sampler.total - done)) as executor:
             self.display.say("looking at the data")
             executor.prepare(self.sampler.examples())
@@ -197,8 +178,8 @@ class _Launch:
             self.display.say(f"there is nothing more to try after {len(self.sampler.trials)} trials")
         return True
 
-    def _tell_the_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
-        """Tell it what trials told that had their result before; those in flight are told of when they go on."""
+    def _inform_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
+        """Have it hear of the trials that had their result before; of those in flight it hears when they go on."""
         if self.spec.early_terminate is None or not ended:
             return
         metric = self.spec.pruned_by.name
@@ -206,17 +187,16 @@ class _Launch:
         curves = retry(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
         for trial, record in ended:
             if record.outcome is Outcome.COMPLETED and metric not in record.metrics:
-                continue  # an older version of the function did not tell it
+                continue  # an older version of the function did not report it
             for epoch, value in curves[record.run_id].items():
-                self.pruner.tell(trial, Progress(epoch, {metric: value}, record.began))
-            self.pruner.tell(trial, Finished(record.outcome or Outcome.FAILED, record.metrics))
+                self.pruner.recall(trial, Progress(epoch, {metric: value}, record.began))
+            self.pruner.take(trial, Finished(record.outcome or Outcome.FAILED, record.metrics))
 
     def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
-        failures = Failures()
         while True:
-            while self._takes_more(failures) and executor.has_free_slot and (trial := self.sampler.ask()):
-                self.display.start(trial)
-                self.time.start()
+            while self._takes_more and executor.has_free_slot and (trial := self.sampler.ask()):
+                for listener in self.listeners:
+                    listener.start(trial)
                 if result := self._catch_up(trial):
                     self._take(trial, result)
                 else:
@@ -225,26 +205,18 @@ class _Launch:
                     self._judge(trial, executor)
             if executor.idle:
                 self.recorder.wait_for_room(lambda: self.interrupt.requested)
-                if not (self._takes_more(failures) and self.sampler.has_more):
+                if not (self._takes_more and self.sampler.has_more):
                     break
                 continue
             for trial, event in executor.events():
                 self._take(trial, event)
-                self.vitals.note(trial, event)
-                if event.is_final:
-                    failures.note(event)
-                elif isinstance(event, Progress):
+                if isinstance(event, Progress):
                     self._judge(trial, executor)
-            for trial, sample in self.vitals.samples():
-                self.recorder.put(trial, sample)
-        if failures.are_too_many:
-            raise SweepError(
-                f"{failures.in_a_row} trials in a row failed by one cause: {failures.reason}; "
-                "mend it, and launch again to go on"
-            )
+        self.failures.check()
 
-    def _takes_more(self, failures: "Failures") -> bool:
-        stops = self.interrupt.requested or failures.are_too_many
+    @property
+    def _takes_more(self) -> bool:
+        stops = self.interrupt.requested or self.failures.are_too_many
         return self.recorder.has_room and self.time.allows_more and not stops
 
     def _judge(self, trial: Trial, executor: Executor) -> None:
@@ -255,38 +227,18 @@ class _Launch:
     def _take(self, trial: Trial, event: Event) -> None:
         if isinstance(event, Finished) and not event.outcome.is_result:
             self._catch_up(trial)
-        if event.is_final and self.sampler.learns:
-            told = [entry.event for entry in journal.read(self.workspace.of(trial)) if not entry.event.is_final]
-            observation = Observation.of_events(self.spec.objectives, [*told, event])
-            self._check_metric(trial, observation, [*told, event])
-            self.sampler.tell(trial, observation)
-        self.pruner.tell(trial, event)
-        self.time.take(trial, event)
-        self.recorder.put(trial, event)
-        self.display.show(trial, event)
+        for listener in self.listeners:
+            listener.take(trial, event)
         if isinstance(event, Started):
             self._catch_up(trial)
 
-    def _check_metric(self, trial: Trial, observation: Observation, events: Iterable[Event]) -> None:
-        """A search for the best of what no trial tells would go on blindly."""
-        if self.spec.method == BOUNDARY:  # looks at outcomes alone
-            return
-        if observation.outcome is Outcome.COMPLETED and observation.values is None:
-            told = {name: None for event in events for name in getattr(event, "metrics", ())}
-            names = [objective.name for objective in self.spec.objectives]
-            index, missing = next((i, name) for i, name in enumerate(names) if name not in told)
-            place: Location = ("metric", "name") if len(names) == 1 else ("metrics", index, "name")
-            message = f"{trial.label} has told no {missing}; {nearest(missing, list(told))}"
-            raise InputError(self.spec.source.mistake(place, message))
-
     def _catch_up(self, trial: Trial) -> Finished | None:
-        """Record what a process that died had not told any more; its trial's result, if that was part of it."""
+        """Recall what a process that died did not get to send; returns its trial's result, if that is part of it."""
         for entry in journal.read(self.workspace.of(trial)):
             if isinstance(entry.event, Finished):
                 return entry.event
-            self.pruner.tell(trial, entry.event)
-            self.display.recall(trial, entry.event)
-            self.recorder.put(trial, entry.event)
+            for listener in self.listeners:
+                listener.recall(trial, entry.event)
         return None
 
     def _threads(self, trial: Trial, history: Mapping[str, Record]) -> int | None:
@@ -306,23 +258,18 @@ class _Launch:
             )
 
     def _executor(self, pending: int) -> Executor:
-        function, rule, stacking = self.spec.function.name, self.spec.divergence, self.spec.stacking
-        stacks = stacking.count(self.sampler.trials) if stacking.width > 1 else self.sampler.total
-        if self.settings.executor == "inline":
-            return InlineExecutor(
-                function, rule, self.interrupt, share(stacks, 1).threads, stacking, on_heartbeat=self.display.beat
-            )
-        shares = share(stacks, self.settings.workers)
-        return ProcessExecutor(
-            function,
-            rule,
+        stacking = self.spec.stacking
+        setup = Setup(
+            self.spec.function,
+            self.spec.divergence,
             self.interrupt,
-            workers=min(shares.workers, pending),
-            threads=shares.threads,
-            stacking=stacking,
-            asks=self.pruner.judges_epochs,
-            gpus=shares.gpus,
-            log=self.workspace.log,
+            self.workspace.log,
+            stacks=stacking.count(self.sampler.trials) if stacking.width > 1 else self.sampler.total,
+            pending=pending,
+            workers=self.settings.workers,
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),
+            stacking=stacking,
+            awaits_verdicts=self.pruner.judges_epochs,
             on_heartbeat=self.display.beat,
         )
+        return executors.create(self.settings.executor, setup)

@@ -48,7 +48,7 @@ class Trial:
     function: str
     version: int
     params: Params
-    label: str  # what varies, for people: "var=0.22 seed=1"
+    label: str  # what varies, for people: "lr=0.01 seed=1"
     proposal: Proposal | None = None
     place: int = 0  # in a stack, wherever it is trained
 
@@ -64,7 +64,7 @@ class Trial:
 
     @property
     def config(self) -> str:
-        """The label without the seed, so that replicates share it: "var=0.22"."""
+        """The label without the seed, so that replicates share it: "lr=0.01"."""
         seed = f"seed={self.params.get('seed')}"
         return " ".join(part for part in self.label.split(" ") if part != seed)
 

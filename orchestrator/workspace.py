@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import AlreadyRunningError, InputError
+from orchestrator.functions import TrialFunction
 from orchestrator.system.paths import lock_folder, sqlite_path, work_folder
 from orchestrator.trial import Params, Proposal, Trial
-from orchestrator.trial_function import TrialFunction
 
 PROPOSAL_FILE = "proposal.json"
 

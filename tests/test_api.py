@@ -101,7 +101,9 @@ def test_the_package_itself_imports_next_to_nothing() -> None:
     ours = [name for name in done.stdout.split() if name.split(".")[0] not in sys.stdlib_module_names]
     assert not {"mlflow", "numpy", "optuna", "pandas", "pydantic", "rich", "torch", "typer"} & {*ours}
     assert [name for name in ours if name.startswith("orchestrator")] == ["orchestrator"]
-    assert orchestrator.__all__ == ["Sweep", "launch", "load_sweep"]
+    declarations = ["Declaration", "Incomparable", "Metric", "Picture", "Plane", "Tiles", "Tolerance"]
+    assert sorted(orchestrator.__all__) == sorted(["Sweep", "launch", "load_sweep", *declarations])
+    assert all(getattr(orchestrator, name) is not None for name in orchestrator.__all__)
     with pytest.raises(AttributeError, match="no attribute 'lunch'"):
         _ = orchestrator.lunch
 

@@ -120,11 +120,12 @@ def test_a_script_without_a_guard_exports_once(store: str, folder: Path, write: 
 def test_an_export_answers_no_ctrl_c(folder: Path) -> None:
     (folder / "x").write_text("1.0")
     (folder / "script.py").write_text(
-        "import os, signal, threading\nfrom pathlib import Path\nfrom orchestrator.worker.export import export\n"
+        "import os, signal, threading\nfrom pathlib import Path\nfrom orchestrator import functions\n"
+        "from orchestrator.worker.export import export\n"
         "signal.signal(signal.SIGINT, lambda *_: None)\nended = threading.Event()\n"
         "def press():\n    while not ended.wait(0.01):\n        os.killpg(0, signal.SIGINT)\n"
         "threading.Thread(target=press).start()\n"
-        "print(export('toys:exporting', Path.cwd(), Path('model'), Path('log')))\nended.set()\n"
+        "print(export(functions.find('toys:exporting'), Path.cwd(), Path('model'), Path('log')))\nended.set()\n"
     )
     script = [sys.executable, "script.py"]
     done = subprocess.run(script, capture_output=True, text=True, check=False, start_new_session=True)

@@ -30,17 +30,17 @@ display.begin(3, trials, {})
 with display.live():
     for trial in trials:
         display.start(trial)
-        display.show(trial, Started(1, 1))
+        display.take(trial, Started(1, 1))
     for epoch in range(1, 13):
         for trial in trials:
             metrics = {"train_loss": 100 / epoch, "score": epoch}
-            display.show(trial, Progress(epoch, metrics, time.time(), 0.1, epoch * 50))
+            display.take(trial, Progress(epoch, metrics, time.time(), 0.1, epoch * 50))
             display.beat(trial, Heartbeat(epoch * 50 + 7, 99 / epoch))
         time.sleep(0.1)
     display.say("said meanwhile")
-    display.show(trials[0], Finished(Outcome.EXPLODED, explosion=Explosion("loss became nan", 1, 2, 3.0)))
+    display.take(trials[0], Finished(Outcome.EXPLODED, explosion=Explosion("loss became nan", 1, 2, 3.0)))
     for trial in trials[1:]:
-        display.show(trial, Finished(Outcome.COMPLETED))
+        display.take(trial, Finished(Outcome.COMPLETED))
 print("the result")
 """
 AT_ONCE = PROGRAM.replace("time.sleep(0.1)", "pass")
@@ -97,10 +97,10 @@ def test_elsewhere_there_are_lines_with_the_time(monkeypatch: pytest.MonkeyPatch
         display.begin(1, [one], {})
         with display.live():
             display.start(one)
-            display.show(one, Started(7, 1))
+            display.take(one, Started(7, 1))
             for epoch in (1, 2):
-                display.show(one, Progress(epoch, {"train_loss": 8.0 / epoch, "score": 0.5}, time.time(), 2.0))
-            display.show(one, Finished(Outcome.EXPLODED, explosion=Explosion("loss became nan", 2, 9, 4.0)))
+                display.take(one, Progress(epoch, {"train_loss": 8.0 / epoch, "score": 0.5}, time.time(), 2.0))
+            display.take(one, Finished(Outcome.EXPLODED, explosion=Explosion("loss became nan", 2, 9, 4.0)))
     stamps, told = zip(*(line.split(" ", 1) for line in captured.get().splitlines()), strict=True)
     assert all(time.strptime(stamp, "%H:%M:%S") for stamp in stamps)
     assert [line for line, _ in itertools.groupby(told) if "trials, " not in line or "before" in line] == [

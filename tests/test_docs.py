@@ -1,14 +1,24 @@
-"""What the documents say holds: links lead somewhere, the tree is the tree, the snippets run."""
+"""What the documents say holds: links lead somewhere, the tree is the tree, the snippets run, messages are quoted."""
 
+import ast
+import dataclasses
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import precision
 import pytest
+import yaml
+
+from orchestrator import Declaration
+from orchestrator.spec.form import SweepFile
 
 ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -19,11 +29,94 @@ def test_links_lead_to_files(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_a_section_lead_to_a_heading(page: Path) -> None:
+    for target, section in re.findall(r"\]\(([^):]*)#([^)]+)\)", page.read_text()):
+        text = (page.parent / target if target else page).read_text()
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+        headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+        assert section in [anchor(heading) for heading in headings], f"{target}#{section}"
+
+
+def anchor(heading: str) -> str:
+    """A heading's name in a link, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    folders = "benchmarks|docs|examples|models|orchestrator|sweeps|tests"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]*\w)`", page.read_text()):
+        assert (ROOT / name).exists(), name
+    packages = "|".join(path.name for path in (ROOT / "orchestrator").iterdir() if (path / "__init__.py").is_file())
+    for name in re.findall(rf"`((?:{packages})/\w+\.py)`", page.read_text()):
+        assert (ROOT / "orchestrator" / name).exists(), name
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+def test_the_index_has_every_page_once_in_order() -> None:
+    index = (DOCS / "README.md").read_text()
+    numbers = re.findall(r"^(\d+)\. \[", index, re.MULTILINE)
+    assert numbers == [str(n) for n in range(1, len(numbers) + 1)]
+    linked = re.findall(r"\]\(([\w-]+\.md)\)", index)
+    assert sorted(linked) == sorted(page.name for page in DOCS.glob("*.md") if page.name != "README.md")
+
+
+def test_the_page_on_the_sweep_file_has_every_key() -> None:
+    rows = first_cells((DOCS / "sweep-file.md").read_text().split("## All keys")[1].split("\n## ")[0])
+    keys = [key for row in rows for key in re.findall(r"`(\w+)`", row)]
+    assert sorted(keys) == sorted(SweepFile.model_fields)
+
+
+def test_the_page_on_trial_functions_has_every_part_of_a_declaration() -> None:
+    section = (DOCS / "trial-function.md").read_text().split("## What it may declare")[1].split("\n## ")[0]
+    parts = [part for row in first_cells(section) for part in re.findall(r"`(\w+)`", row)]
+    assert sorted(parts) == sorted(field.name for field in dataclasses.fields(Declaration))
+
+
+def test_messages_are_quoted_as_the_program_has_them() -> None:
+    """In the tables of the page, `…` stands for what differs; the rest of a message is in one text of the program."""
+    cells = first_cells((DOCS / "troubleshooting.md").read_text())
+    quoted = [core for cell in cells for core in re.findall("`(.*?)`", cell)]
+    modules = [path for package in ("orchestrator", "models") for path in (ROOT / package).rglob("*.py")]
+    known = [text for path in modules for text in texts(path)]
+    assert len(quoted) >= 60
+    for core in quoted:
+        assert len(core.replace("…", "").strip(" ;:,.")) >= 5, f"{core}: too little to be found by"
+        pattern = re.compile(".*".join(re.escape(part) for part in core.split("…")))
+        assert any(pattern.search(text) for text in known), core
+
+
+def first_cells(text: str) -> list[str]:
+    """The first cells of the rows of all tables, without their headings."""
+    return [cell for cell in re.findall(r"^\| (.*?) \| ", text, re.MULTILINE) if "`" in cell]
+
+
+def texts(path: Path) -> list[str]:
+    """The texts in a module, but for its docstrings; in those with values in them, … stands for a value."""
+    nodes = [*ast.walk(ast.parse(path.read_text()))]
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    whole = [node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in docstrings]
+    formatted = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
+    joined = ["".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in one) for one in formatted]
+    return [text for text in [*whole, *joined] if isinstance(text, str)]
+
+
+def test_messages_are_found_in_texts_with_values_in_them(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text('"""Doc."""\nx = f"{name}: there is " f"no {what!r}"\ny = "plain"')
+    assert {"…: there is no …", "plain"} <= {*texts(tmp_path / "module.py")}
+    assert "Doc." not in texts(tmp_path / "module.py")
+
+
 def test_the_tree_names_every_module() -> None:
-    tree = (ROOT / "docs" / "design.md").read_text().split("## The tree")[1].split("```")[1]
-    for path in [*(ROOT / "models").rglob("*.py"), *(ROOT / "orchestrator").rglob("*.py")]:
-        if path.name != "__init__.py":
-            assert re.search(rf"^ +{re.escape(path.name)} ", tree, re.MULTILINE), path
+    tree = (DOCS / "design.md").read_text().split("## The tree")[1].split("```")[1]
+    modules = [path.name for package in ("models", "orchestrator") for path in (ROOT / package).rglob("*.py")]
+    assert Counter(re.findall(r"^ +(\w+\.py) ", tree, re.MULTILINE)) == Counter(
+        name for name in modules if name != "__init__.py"
+    )
 
 
 def test_every_dependency_has_its_reason() -> None:
@@ -41,10 +134,10 @@ def test_the_table_of_bf16_is_that_of_the_runs() -> None:
     assert table in (ROOT / "docs" / "performance.md").read_text()
 
 
-def test_the_readmes_architecture_works_as_it_stands() -> None:
-    readme = (ROOT / "README.md").read_text()
-    (vae,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "class LinearVAE" in code]
-    (entry,) = re.findall(r'^"linear": (.*),$', readme, re.MULTILINE)
+def test_the_pages_architecture_works_as_it_stands() -> None:
+    page = (DOCS / "architecture.md").read_text()
+    (vae,) = [code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class LinearVAE" in code]
+    (entry,) = re.findall(r'^"linear": (.*),$', page, re.MULTILINE)
     program = f"""
 import models.config as config
 from models.config import Architecture
@@ -60,6 +153,26 @@ assert model(torch.rand(2, 1, 28, 28), torch.randn(2, 20))[0].shape == (2, 1, 28
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_readmes_trial_function_runs_as_it_stands(folder: Path, store: str, sweep: Callable[..., Any]) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (function,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "def train" in code]
+    (file,) = [code for code in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL) if "trial: mine:train" in code]
+    (folder / "mine.py").write_text(function)
+    (folder / "mine.yaml").write_text(file)
+    done = sweep("launch", "mine.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "mine: best val_accuracy first" in done.stdout
+    assert "mine: means over seeds" in done.stdout
+    assert "completed [9/9]" in done.stdout
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```yaml" in page.read_text()], ids=lambda page: page.name)
+def test_the_yaml_of_a_page_has_keys_of_a_sweep_file_alone(page: Path) -> None:
+    for code in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
+        content = yaml.safe_load(code)
+        assert content is None or content.keys() <= SweepFile.model_fields.keys(), code
 
 
 def test_the_tree_holds_no_path_of_a_machine() -> None:

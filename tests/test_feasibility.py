@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from test_search import Search
+from optuna.samplers import BaseSampler
+from test_search import Search, optuna_sampler
 
+from orchestrator.functions.trial_function import Parameter, TypeAdapter
 from orchestrator.samplers.feasibility import Array, Cube, Seen, Worth
-from orchestrator.samplers.proposals import SAMPLERS, TAKES_CONSTRAINTS, Proposals
+from orchestrator.samplers.proposals import Proposals, made
 from orchestrator.samplers.weighing import CANDIDATES, DrawingTPE
 from orchestrator.spec import load
 from orchestrator.spec.domains import Choice, Domain, Range
+from orchestrator.spec.methods import METHODS
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trial_function import Parameter, TypeAdapter
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.search_space import SearchSpace
 
@@ -79,7 +81,12 @@ def smooth(x: float, pause: float, mode: str) -> float:
 
 def proposals_of(write: Write, method: str, seed: int, text: str = SPEC) -> Proposals:
     spec = load(write(text.format(method=method, seed=seed)))
-    return Proposals(spec, SearchSpace(spec))
+    return Proposals(spec, SearchSpace(spec), optuna_sampler(spec.method))
+
+
+def plain_sampler(method: str, seed: int) -> BaseSampler:
+    sampler = optuna_sampler(METHODS[method])
+    return made(sampler.made_by, seed, sampler.options)
 
 
 def chosen(trials: list[Seen], running: tuple[float, ...] = ()) -> float:
@@ -175,7 +182,7 @@ def test_without_explosions_tpe_comes_nearer_to_the_best_than_optunas_own(write:
     ours, plain = [], []
     for seed in range(5):
         proposals = proposals_of(write, "tpe", seed, MIXED)
-        study = optuna.create_study(direction="maximize", sampler=SAMPLERS["tpe"](seed))
+        study = optuna.create_study(direction="maximize", sampler=plain_sampler("tpe", seed))
         best = -math.inf
         for _ in range(30):
             number, given = proposals.ask()
@@ -195,11 +202,11 @@ def test_without_explosions_proposals_are_those_of_optunas_sampler(write: Write,
     study = optuna.create_study(direction="maximize")
     for count in range(15):
         number, values = proposals.ask()
-        study.sampler = SAMPLERS[method](int(np.random.SeedSequence((3, count)).generate_state(1)[0]))
+        study.sampler = plain_sampler(method, int(np.random.SeedSequence((3, count)).generate_state(1)[0]))
         trial = study.ask(proposals.space)
         assert values == trial.params
         proposals.tell(number, (-values["x"],), -1.0)
-        if method in TAKES_CONSTRAINTS:
+        if optuna_sampler(METHODS[method]).takes_constraints:
             trial.set_constraint("explosion", -1.0)
         study.tell(trial, -values["x"])
 
@@ -220,7 +227,9 @@ def test_what_cannot_be_is_not_chosen(write: Write, folder: Path) -> None:
 
 @pytest.mark.parametrize("group", [False, True])
 def test_tpe_draws_candidates_near_good_trials_as_soon_as_it_has_learned(group: bool) -> None:
-    sampler = DrawingTPE(0, group=group)
+    tpe = optuna_sampler(METHODS["tpe"])
+    sampler = made(tpe.candidates_by, 0, {**tpe.options, **(tpe.branching if group else {})})
+    assert isinstance(sampler, DrawingTPE)
     study = optuna.create_study(sampler=sampler)
     counts = []
     for _ in range(20):

@@ -8,7 +8,6 @@ import pytest
 
 from orchestrator.errors import InputError
 from orchestrator.spec import load
-from orchestrator.spec.form import LISTED
 from orchestrator.trials.grid import expand
 from orchestrator.trials.search_space import SearchSpace
 
@@ -157,9 +156,9 @@ def mistakes(path: Path) -> Sequence[str]:
     """What is wrong with a file, read as `sweep plan` and `sweep launch` do, which then exit with 2."""
     try:
         spec = load(path)
-        if spec.method not in LISTED:
+        if not spec.method.is_listed:
             SearchSpace(spec).examples()
-        return expand(spec).invalid if spec.method in LISTED else ()
+        return expand(spec).invalid if spec.method.is_listed else ()
     except InputError as error:
         return error.mistakes or ("",)
 

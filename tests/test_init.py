@@ -15,10 +15,10 @@ from terminals import on_terminal
 
 from orchestrator import plan
 from orchestrator.commands import template
+from orchestrator.functions import find
 from orchestrator.schema import schema
 from orchestrator.spec import load
 from orchestrator.spec.form import IGNORED, SweepFile
-from orchestrator.trial_function import find
 
 ROOT = Path(__file__).parent.parent
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -78,7 +78,7 @@ def test_without_anybody_to_ask_it_says_what_to_do(folder: Path, command: Sweep)
     assert done.returncode == 2
     assert (
         done.stderr
-        == "sweep: init asks questions, and nobody is here to answer; copy a sweep, as by --from report/var\n"
+        == "sweep: init asks questions, and nobody is here to answer; copy a sweep, as by --from quickstart\n"
     )
     assert not (folder / "sweep.yaml").exists()
 
@@ -103,7 +103,7 @@ def test_questions_make_a_file_that_plans(folder: Path) -> None:
     screen, status = on_terminal(["-m", "orchestrator", "init", "mine.yaml"], size=(200, 50), answers=answers)
     assert status == 0, screen.text
     spec = load(folder / "mine.yaml")
-    assert (spec.method, spec.run_cap, spec.seeds) == ("gp", 40, (0, 1, 2))
+    assert (spec.method.name, spec.run_cap, spec.seeds) == ("gp", 40, (0, 1, 2))
     assert (spec.objectives[0].name, spec.objectives[0].goal) == ("val_mse", "minimize")
     assert spec.domains["var"].grid() == (0.5, 0.25)
     swept = spec.domains["lr"]

@@ -49,12 +49,12 @@ def test_steps_are_counted_within_their_epoch() -> None:
     told.start(one)
     told.beat(one, Heartbeat(30, 9.0))
     (running,) = told.status().running
-    assert (running.epoch, running.step, running.steps, running.loss) == (0, 30, None, 9.0)
+    assert (running.epoch, running.step, running.steps, running.value) == (0, 30, None, 9.0)
     told.take(one, epoch(1, step=50, train_loss=8.0))
     told.beat(one, Heartbeat(75, 7.0))
     (running,) = told.status().running
-    assert (running.epoch, running.step, running.steps, running.loss) == (1, 25, 50, 7.0)
-    assert running.losses == [9.0, 7.0]
+    assert (running.epoch, running.step, running.steps, running.value) == (1, 25, 50, 7.0)
+    assert running.values == [9.0, 7.0]
     assert running.share == pytest.approx(0.15)
     told.take(one, epoch(2, step=100, train_loss=6.0))
     assert told.status().running[0].step == 0
@@ -67,8 +67,8 @@ def test_a_function_that_tells_no_steps_has_the_losses_of_its_epochs() -> None:
     for number in (1, 2, 2, 3):
         told.take(one, epoch(number, val_loss=10.0 / number))
     (running,) = told.status().running
-    assert (running.epoch, running.step, running.loss) == (3, 0, pytest.approx(10 / 3))
-    assert running.losses == pytest.approx([10, 5, 10 / 3])
+    assert (running.epoch, running.step, running.value) == (3, 0, pytest.approx(10 / 3))
+    assert running.values == pytest.approx([10, 5, 10 / 3])
 
 
 def test_a_trial_that_is_taken_up_again_goes_on_from_what_it_had_told() -> None:
@@ -167,8 +167,8 @@ def test_what_has_ended_takes_no_memory() -> None:
 
 
 def test_trials_are_as_fast_as_their_like() -> None:
-    forecast = Forecast()
-    slow, fast, unknown = (kind("toys:train", {"batch_size": size}) for size in (1, 2, 3))
+    forecast = Forecast(("batch_size",))
+    slow, fast, unknown = (kind("toys:train", {"batch_size": size}, ("batch_size",)) for size in (1, 2, 3))
     assert forecast.seconds(slow, 10) is None
     for seconds in (1.0, 1.0, 50.0):
         forecast.learn(fast, seconds)

@@ -5,7 +5,6 @@ end, the invariants of docs/design.md have to hold.
 """
 
 import base64
-import functools
 import re
 import signal
 import threading
@@ -24,14 +23,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_STATE, RESOURCE_DOES_NOT_EXIST
 from tenacity import wait_fixed
 
-from orchestrator import sweep, trial_function
-from orchestrator.divergence import DivergenceRule
+from orchestrator import executors, sweep
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
-from orchestrator.executors.limits import Limits
+from orchestrator.executors.contract import Setup
 from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import SweepSpec, load
-from orchestrator.system.interrupt import Interrupt
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, images, recorder, store
 from orchestrator.trackers.recorder import Pending
@@ -324,8 +321,8 @@ class RecorderInStep(Recorder):
         self._unwritten = 0
         super().__init__(tracker, workspace, say, patience=0.05)
 
-    def put(self, trial: Trial, event: Event) -> None:
-        super().put(trial, event)
+    def take(self, trial: Trial, event: Event) -> None:
+        super().take(trial, event)
         self._unwritten += 1
         if self._unwritten < self.tracker.client.events_a_write and not event.is_final:
             return
@@ -361,10 +358,7 @@ class UnluckyExecutor:
     history: "History"
     client: UnluckyClient
     luck: Luck
-    interrupt: Interrupt
-    rule: DivergenceRule
-    workers: int
-    limits: Limits
+    setup: Setup
     running: list["Attempt"] = field(default_factory=list)
     steps: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -379,7 +373,7 @@ class UnluckyExecutor:
 
     @property
     def has_free_slot(self) -> bool:
-        return len(self.running) < self.workers
+        return len(self.running) < self.luck.workers
 
     @property
     def idle(self) -> bool:
@@ -388,7 +382,7 @@ class UnluckyExecutor:
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         self.history.check_that_it_has_to_run(trial, workdir)
         workdir.mkdir(parents=True, exist_ok=True)
-        self.running.append(Attempt(trial, runner.Task(trial.function, trial.params, workdir, self.rule)))
+        self.running.append(Attempt(trial, runner.Task(trial.function, trial.params, workdir, self.setup.divergence)))
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         begun = self.running.pop(0)
@@ -397,7 +391,8 @@ class UnluckyExecutor:
             self.client.kill()
         if fate.startswith("interrupted"):
             interrupt(fate)
-        event = Finished(Outcome.INTERRUPTED) if self.interrupt.requested else begun.event(fate, self.limits.retries)
+        is_interrupted, retries = self.setup.interrupt.requested, self.setup.limits.retries
+        event = Finished(Outcome.INTERRUPTED) if is_interrupted else begun.event(fate, retries)
         if event is None or not event.is_final:
             self.running.append(begun)
         else:
@@ -478,8 +473,8 @@ class Ends(Display):
         super().start(trial)
         self.begun[trial.trial_key] += 1
 
-    def show(self, trial: Trial, event: Event) -> None:
-        super().show(trial, event)
+    def take(self, trial: Trial, event: Event) -> None:
+        super().take(trial, event)
         self.ended[trial.trial_key] += event.is_final
 
 
@@ -500,14 +495,14 @@ class History:
     def launch(self, luck: Luck) -> None:
         """Launch once, and look at what is left."""
         running = self.running()
-        display, limits = Ends(self.spec), Limits(retries=self.spec.retries)
+        display = Ends(self.spec)
         client = UnluckyClient(self.memory, luck)
         self.monkeypatch.setattr(store, "MlflowClient", lambda **_: client)
         self.monkeypatch.setattr(images, "get_artifact_repository", lambda *_: client)
         self.monkeypatch.setattr(
-            sweep,
-            "ProcessExecutor",
-            lambda _, rule, interrupt, **__: UnluckyExecutor(self, client, luck, interrupt, rule, luck.workers, limits),
+            executors,
+            "create",
+            lambda _, setup: UnluckyExecutor(self, client, luck, setup),
         )
         try:
             sweep.launch(self.spec, sweep.Settings(self.uri, workers=luck.workers), display)
@@ -583,7 +578,6 @@ def begin(folder: Path, write: Callable[[str], Path], monkeypatch: pytest.Monkey
     monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(recorder, "LAST_SECONDS", 0.0)
     monkeypatch.setattr(sweep, "Recorder", RecorderInStep)
-    monkeypatch.setattr(trial_function, "find", functools.cache(trial_function.find))
     tell = threading.excepthook
     monkeypatch.setattr(threading, "excepthook", lambda args: None if args.exc_type is Killed else tell(args))
     spec, number = load(write(SWEEP)), count(1)

@@ -1,5 +1,6 @@
 """Sweeps that are compared by several metrics: a Pareto front."""
 
+import math
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,18 +9,21 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
-from reading import artifacts, children
-from test_search import CLIFF, GP_IS_SLOW, Search, toy
+from reading import children, picture
+from test_search import CLIFF, GP_IS_SLOW, Search, proposals_of, toy
 
-from orchestrator.comparison.ranking import Standing, front, ranking
+from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.ranking import front, ranking
 from orchestrator.errors import InputError
+from orchestrator.events import Finished, Progress
+from orchestrator.progress.live import LiveProgress
 from orchestrator.samplers.dashboard import Mirror
-from orchestrator.samplers.proposals import Proposals
 from orchestrator.spec import Objective, load
+from orchestrator.spec.form import Goal
 from orchestrator.trackers import Store
+from orchestrator.trackers.open_run import OpenRun
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.search_space import SearchSpace
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -41,14 +45,50 @@ parameters: {x: {values: [1, 2]}, mode: {values: [fine, text, nan]}}
 UP_AND_DOWN = (Objective("a", "maximize", counts_best=False), Objective("b", "minimize", counts_best=False))
 
 
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+@pytest.mark.parametrize(
+    ("by_epoch", "best"),
+    [
+        ([1.0, 3.0, 2.0], (3.0, 1.0)),
+        ([math.nan, 2.0, 1.0], (2.0, 1.0)),
+        ([2.0, math.nan], (2.0, 2.0)),
+        ([], (9.0, 9.0)),
+    ],
+)
+def test_a_search_the_live_view_and_the_store_have_the_same_value(
+    goal: Goal, by_epoch: Sequence[float], best: tuple[float, float]
+) -> None:
+    objective, trial = Objective("score", goal), Trial("toys:train", 1, {"x": 1}, "x=1")
+    epochs = [Progress(i, {"score": value}, 0.0) for i, value in enumerate(by_epoch, start=1)]
+    events = [*epochs, Finished(Outcome.COMPLETED, {"score": 9.0})]
+    expected = best[0] if goal == "maximize" else best[1]
+    assert Observation.of_events([objective], events).values == (expected,)
+    live, run = LiveProgress("toy", objective), OpenRun.of("", [objective])
+    live.start(trial)
+    for event in events:
+        live.take(trial, event)
+    shown = live.status().best
+    assert shown is not None
+    assert shown.value == expected
+    run.news(events)
+    assert run.best.get("best_score", 9.0) == expected
+    if by_epoch:
+        assert by_epoch[int(run.best["best_epoch"]) - 1] == expected
+
+
 def costly(trial: Trial) -> Observation:
     seen = toy(trial)
     return seen if seen.values is None else replace(seen, values=(*seen.values, 1 / trial.params["x"]))
 
 
+def configuration(name: str, points: Sequence[tuple[float, float]], pruned: int = 0) -> Configuration:
+    completed = [Observation(Outcome.COMPLETED, point) for point in points]
+    return Configuration(name, {}, (*completed, *[Observation(Outcome.PRUNED)] * pruned))
+
+
 def front_of(points: Sequence[tuple[float, float]]) -> set[str]:
-    standings = [Standing(str(i), {}, [point], 0) for i, point in enumerate(points)]
-    return {standing.config_key for standing in front(ranking(standings, UP_AND_DOWN), UP_AND_DOWN)}
+    found = [configuration(str(i), [point]) for i, point in enumerate(points)]
+    return {one.config_key for one in front(ranking(found, UP_AND_DOWN), UP_AND_DOWN)}
 
 
 def test_the_front_is_what_nothing_is_better_than_in_one_and_as_good_as_in_all() -> None:
@@ -59,13 +99,13 @@ def test_the_front_is_what_nothing_is_better_than_in_one_and_as_good_as_in_all()
 
 
 def test_a_configuration_is_on_the_front_by_the_means_of_its_seeds() -> None:
-    steady = Standing("steady", {}, [(2.0, 1.0), (2.0, 1.0)], 0)
-    lucky_once = Standing("lucky once", {}, [(3.0, 1.0), (0.0, 1.0)], 0)
+    steady = configuration("steady", [(2.0, 1.0), (2.0, 1.0)])
+    lucky_once = configuration("lucky once", [(3.0, 1.0), (0.0, 1.0)])
     assert [one.config_key for one in front(ranking([lucky_once, steady], UP_AND_DOWN), UP_AND_DOWN)] == ["steady"]
 
 
 def test_what_was_pruned_is_on_the_front_of_the_pruned_alone() -> None:
-    pruned, whole = Standing("pruned", {}, [(9.0, 0.0)], 0, pruned=1), Standing("whole", {}, [(1.0, 1.0)], 0)
+    pruned, whole = configuration("pruned", [(9.0, 0.0)], pruned=1), configuration("whole", [(1.0, 1.0)])
     assert front(ranking([pruned, whole], UP_AND_DOWN), UP_AND_DOWN) == [whole]
     assert front(ranking([pruned], UP_AND_DOWN), UP_AND_DOWN) == [pruned]
 
@@ -102,7 +142,7 @@ def test_a_search_for_a_front_goes_on_from_pruned_trials_as_if_never_cut_off(wri
 @pytest.mark.parametrize("method", ["tpe", "gp", "qmc"])
 def test_what_was_pruned_is_told_as_no_better_than_the_worst_of_each_metric(write: Write, method: str) -> None:
     spec = load(write(SEARCH.replace("METHOD", method).replace("CAP", "9")))
-    proposals = Proposals(spec, SearchSpace(spec))
+    proposals = proposals_of(spec)
     for values, pruned_at in (((9.0, -9.0), 1), ((5.0, 5.0), None), ((4.0, 4.0), None), ((9.0, -9.0), 2), (None, 1)):
         proposals.tell(proposals.ask()[0], values, -1.0, pruned_at)
     trials = proposals._study.trials
@@ -127,9 +167,9 @@ def test_a_grid_is_compared_by_the_values_of_its_last_epochs(store: str, write: 
     assert done.returncode == 0, done.stderr
     assert "the front of gain and cost first" in done.stdout
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith(("  1", "  2"))]
-    assert [row[:6] for row in rows[:4]] == [
-        ["2", "fine", "completed", "yes", "4", "4"],
-        ["1", "fine", "completed", "yes", "2", "2"],
+    assert [[*row[:-4], row[-3]] for row in rows[:4]] == [  # without the loss and the time
+        ["2", "fine", "completed", "yes", "4", "4", "3"],
+        ["1", "fine", "completed", "yes", "2", "2", "3"],
         ["2", "text", "completed", "2", "4", "3"],
         ["1", "text", "completed", "1", "2", "3"],
     ]
@@ -141,7 +181,7 @@ def test_a_grid_is_compared_by_the_values_of_its_last_epochs(store: str, write: 
     parent = client.get_run(run.data.tags["mlflow.parentRunId"])
     assert (parent.data.tags["sweep.metric"], parent.data.tags["sweep.goal"]) == ("gain, cost", "maximize, minimize")
     assert "| outcome | front | gain | cost |" in parent.data.tags["mlflow.note.content"]
-    assert "front.png" in artifacts(store, parent)
+    assert picture(store, parent, "front.png").width > 1000
 
 
 def test_the_best_of_several_metrics_is_their_front_and_the_commands_that_run_it_again(

@@ -14,7 +14,8 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from orchestrator import pruners
-from orchestrator.comparison.ranking import ranking, standings
+from orchestrator.comparison.configuration import configurations
+from orchestrator.comparison.ranking import ranking
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Explosion, Finished, Progress, Started
 from orchestrator.spec import Objective, SweepSpec, load
@@ -97,7 +98,7 @@ class Sweep:
         pruner = pruners.of(self.spec)
         for trial, end in self.ends.items():
             for event in [*self.told[trial], end]:
-                pruner.tell(trial, event)
+                pruner.take(trial, event)
         for trial in trials:
             if trial not in self.ends and not self._run(pruner, trial):
                 return self
@@ -106,7 +107,7 @@ class Sweep:
     def _run(self, pruner: pruners.Pruner, trial: Trial) -> bool:
         known = self.told.setdefault(trial, [])
         for event in known:
-            pruner.tell(trial, event)
+            pruner.take(trial, event)
         reason = pruner.judge(trial)
         again = len(known) // 2  # it goes on from an earlier checkpoint
         for event in [*told(trial, self.sign)][again:]:
@@ -117,13 +118,13 @@ class Sweep:
                 self.epochs_left -= isinstance(event, Progress)
                 if self.epochs_left < 0:  # dead, with an epoch in the journal that has not been judged
                     return False
-            pruner.tell(trial, event)
+            pruner.take(trial, event)
             if event.is_final:
                 self.ends[trial] = event
                 return True
             reason = pruner.judge(trial) if isinstance(event, Progress) else None
         self.ends[trial] = Finished(Outcome.PRUNED, reason=reason)
-        pruner.tell(trial, self.ends[trial])
+        pruner.take(trial, self.ends[trial])
         return True
 
     @property
@@ -189,19 +190,19 @@ def test_an_epoch_that_is_told_again_is_not_judged_again(spec: Load, name: str) 
     pruner = pruners.of(spec(PRUNERS[name]))
     bad = toy(BAD, 0)
     for event in [*told(bad)][:4]:
-        pruner.tell(bad, event)
+        pruner.take(bad, event)
         assert pruner.judge(bad) is None  # there is nothing to hold it against
     for seed in (1, 2, 3):
         good = toy(GOOD, seed)
         for event in told(good):
-            pruner.tell(good, event)
+            pruner.take(good, event)
             pruner.judge(good)
     for event in [*told(bad)][:4]:
-        pruner.tell(bad, event)
+        pruner.take(bad, event)
         assert pruner.judge(bad) is None
     reasons = []
     for event in [*told(bad)][4:-1]:
-        pruner.tell(bad, event)
+        pruner.take(bad, event)
         reasons.append(pruner.judge(bad))
     assert any(reasons)
 
@@ -211,10 +212,10 @@ def test_a_trial_is_not_pruned_after_its_last_epoch(spec: Load, name: str) -> No
     pruner = pruners.of(spec(PRUNERS[name]))
     for seed in SEEDS:
         for event in told(toy(GOOD, seed)):
-            pruner.tell(toy(GOOD, seed), event)
+            pruner.take(toy(GOOD, seed), event)
     short = toy(BAD, 0, epochs=4)
     for event in [*told(short)][:5]:
-        pruner.tell(short, event)
+        pruner.take(short, event)
     assert pruner.judge(short) is None
 
 
@@ -246,8 +247,8 @@ def test_a_verdict_says_what_was_held_against_what(spec: Load) -> None:
     pruner = pruners.of(spec("{type: median, n_startup_trials: 3}"))
     for seed, value in enumerate((0.6, 0.7, 0.8)):
         for event in (Progress(1, {"score": value}, 0.0), Finished(Outcome.COMPLETED)):
-            pruner.tell(toy(1.0, seed), event)
-    pruner.tell(toy(2.0, 0), Progress(1, {"score": 0.61}, 0.0))
+            pruner.take(toy(1.0, seed), event)
+    pruner.take(toy(2.0, 0), Progress(1, {"score": 0.61}, 0.0))
     assert pruner.judge(toy(2.0, 0)) == "median: score 0.61 by epoch 1 is below 0.7, the median of 3 trials"
 
 
@@ -282,14 +283,14 @@ def test_verdicts_are_those_of_optuna(spec: Load, text: str, goal: str) -> None:
         level, end = rng.gauss(0, 1), Finished(Outcome.COMPLETED)
         for epoch in range(1, EPOCHS):
             value = level + rng.gauss(0, 0.5)
-            ours.tell(trial, Progress(epoch, {"score": value}, 0.0))
+            ours.take(trial, Progress(epoch, {"score": value}, 0.0))
             optunas.report(value, epoch)
             reason = ours.judge(trial)
             assert (reason is not None) == optunas.should_prune()
             if reason is not None:
                 end = Finished(Outcome.PRUNED, reason=reason)
                 break
-        ours.tell(trial, end)
+        ours.take(trial, end)
         pruned += end.outcome is Outcome.PRUNED
         study.tell(optunas, *((None, TrialState.PRUNED) if end.outcome is Outcome.PRUNED else (value,)))
     assert 2 < pruned < 59
@@ -309,7 +310,7 @@ def test_hyperband_keeps_what_is_among_the_best_of_those_that_came_to_a_bracket(
         curves.append(values)
         for epoch in range(1, 15):
             values.append(rng.gauss(0, 1))
-            pruner.tell(trial, Progress(epoch, {"score": sign * values[-1]}, 0.0))
+            pruner.take(trial, Progress(epoch, {"score": sign * values[-1]}, 0.0))
             reason = pruner.judge(trial)
             expected = False
             if epoch in (2, 5, 12):  # 2, 2 * 2.5 and 2 * 2.5 * 2.5, as W&B rounds them
@@ -318,7 +319,7 @@ def test_hyperband_keeps_what_is_among_the_best_of_those_that_came_to_a_bracket(
             assert (reason is not None) == expected
             if expected:
                 break
-        pruner.tell(trial, Finished(Outcome.PRUNED if expected else Outcome.COMPLETED))
+        pruner.take(trial, Finished(Outcome.PRUNED if expected else Outcome.COMPLETED))
     assert 20 < sum(len(values) < 14 for values in curves) < 55
 
 
@@ -403,6 +404,6 @@ def test_a_configuration_with_a_pruned_seed_ranks_behind_all_others() -> None:
         record("c", gone, 0.99),
     ]
     objectives = [Objective("score", "maximize")]
-    first, second = ranking(standings(records, objectives), objectives)
+    first, second = ranking(configurations(records, objectives), objectives)
     assert (first.params, first.values, first.pruned) == ({"x": "b"}, ((0.5,), (0.7,)), 0)
     assert (second.params, second.values, second.pruned, second.exploded) == ({"x": "a"}, ((0.9,),), 1, 1)

@@ -78,7 +78,7 @@ def test_a_write_that_fails_for_a_while_is_made_once(tracker: Tracker, workspace
     fail(StoreBusyError("locked"), StoreBusyError("locked"))
     recorder = Recorder(tracker, workspace, said.append)
     for event in EVENTS:
-        recorder.put(TRIAL, event)
+        recorder.take(TRIAL, event)
     recorder.close()
     (run,) = children(tracker.uri, "toy")
     assert run.data.tags["outcome"] == "completed"
@@ -95,7 +95,7 @@ def test_what_waits_for_the_store_is_written_in_its_turn(tracker: Tracker, works
     recorder = Recorder(tracker, workspace, lambda _: None)
     for trial in (TRIAL, other):
         for event in EVENTS:
-            recorder.put(trial, event)
+            recorder.take(trial, event)
     recorder.close()
     first, second = children(tracker.uri, "toy")
     assert (first.info.run_name, second.info.run_name) == ("x=1", "x=2")
@@ -116,7 +116,7 @@ def test_a_run_whose_making_was_not_answered_is_made_once(
 
     monkeypatch.setattr(tracker.client, "create_run", unsure)
     recorder = Recorder(tracker, workspace, lambda _: None)
-    recorder.put(TRIAL, Finished(Outcome.COMPLETED))
+    recorder.take(TRIAL, Finished(Outcome.COMPLETED))
     recorder.close()
     assert outcomes(tracker.uri, "toy") == {"x=1": "completed"}
     assert len(children(tracker.uri, "toy")) == 1
@@ -129,7 +129,7 @@ def test_what_a_trial_tells_within_a_second_is_written_in_one_go(tracker: Tracke
     recorder = Recorder(tracker, workspace, lambda _: None)
     epochs = [Progress(epoch, {f"m{i}": 1.0 for i in range(40)}, 1.0) for epoch in range(1, 51)]
     for event in [EVENTS[0], *epochs, EVENTS[-1]]:
-        recorder.put(TRIAL, event)
+        recorder.take(TRIAL, event)
     recorder.close()
     assert calls == [52]
     (run,) = children(tracker.uri, "toy")
@@ -141,7 +141,7 @@ def test_a_store_that_stays_away_ends_the_launch_with_its_reason(
 ) -> None:
     fail(*[StoreBusyError("MLflow: nobody there")] * 100)
     recorder = Recorder(tracker, workspace, lambda _: None, patience=0.5)
-    recorder.put(TRIAL, EVENTS[0])
+    recorder.take(TRIAL, EVENTS[0])
     with pytest.raises(StoreError, match="nobody there"):
         recorder.close()
 
@@ -149,12 +149,12 @@ def test_a_store_that_stays_away_ends_the_launch_with_its_reason(
 def test_what_the_store_refuses_for_good_is_not_tried_again(tracker: Tracker, workspace: Workspace, fail: Fail) -> None:
     fail(StoreError("MLflow: the disk is full"), made=False)
     recorder = Recorder(tracker, workspace, lambda _: None)
-    recorder.put(TRIAL, EVENTS[0])
+    recorder.take(TRIAL, EVENTS[0])
     with pytest.raises(StoreError, match="full"):
         recorder.close()
     assert children(tracker.uri, "toy") == []
     with pytest.raises(StoreError, match="full"):
-        recorder.put(TRIAL, EVENTS[0])
+        recorder.take(TRIAL, EVENTS[0])
 
 
 def test_trials_wait_for_a_store_that_is_far_behind(
@@ -166,7 +166,7 @@ def test_trials_wait_for_a_store_that_is_far_behind(
     tracker.write = lambda *told: (answers.wait(), write(*told))  # type: ignore[method-assign]
     recorder = Recorder(tracker, workspace, lambda _: None)
     assert recorder.has_room
-    recorder.put(TRIAL, EVENTS[-1])
+    recorder.take(TRIAL, EVENTS[-1])
     assert not recorder.has_room
     answers.set()
     recorder.close()
@@ -179,7 +179,7 @@ def test_waiting_for_room_ends_with_patience_and_with_an_interrupt(
     monkeypatch.setattr("orchestrator.trackers.recorder.MOST_WAITING", 1)
     fail(*[StoreBusyError("nobody there")] * 1000, made=False)
     recorder = Recorder(tracker, workspace, lambda _: None, patience=1.0)
-    recorder.put(TRIAL, EVENTS[-1])
+    recorder.take(TRIAL, EVENTS[-1])
     recorder.wait_for_room(lambda: True)
     assert not recorder.has_room
     recorder.wait_for_room(lambda: False)
@@ -194,7 +194,7 @@ def test_nothing_is_waited_for_when_all_is_to_end_at_once(
     write = tracker.write
     tracker.write = lambda *told: (answers.wait(), write(*told))  # type: ignore[method-assign]
     recorder = Recorder(tracker, workspace, lambda _: None)
-    recorder.put(TRIAL, EVENTS[0])
+    recorder.take(TRIAL, EVENTS[0])
     with pytest.raises(KeyboardInterrupt):
         recorder.close(lambda: True)
     answers.set()
@@ -439,7 +439,7 @@ def test_the_description_is_renewed_while_trials_end_but_not_often(
     recorder = Recorder(tracker, workspace, lambda _: None)
     for x in (1.0, 2.0, 3.0):
         trial, events = ended(x, 0.5)
-        recorder.put(trial, events[-1])
+        recorder.take(trial, events[-1])
         while recorder._written < x:
             time.sleep(0.01)
     recorder.close()
@@ -455,7 +455,7 @@ def test_a_description_that_cannot_be_written_now_comes_later(
 
     monkeypatch.setattr(tracker, "describe_so_far", fail)
     recorder = Recorder(tracker, workspace, lambda _: None)
-    recorder.put(*(lambda trial, events: (trial, events[-1]))(*ended(1.0, 0.5)))
+    recorder.take(*(lambda trial, events: (trial, events[-1]))(*ended(1.0, 0.5)))
     recorder.close()
     assert outcomes(tracker.uri, "toy") == {"x=1": "completed"}
 

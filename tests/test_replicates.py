@@ -19,7 +19,7 @@ from reading import children
 from test_search import Search, record
 
 from orchestrator import samplers
-from orchestrator.comparison.ranking import Interval
+from orchestrator.comparison.intervals import Interval
 from orchestrator.errors import InputError
 from orchestrator.spec import SweepSpec, load
 from orchestrator.trial import Outcome, Trial

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from models import figures
+from models.declaration import IMAGES as TILES
 from orchestrator.events import Event, Explosion, Finished, Progress, Started
 from orchestrator.reports import pictures
 from orchestrator.spec import load
@@ -120,7 +121,7 @@ def rows(markdown: str, title: str) -> list[list[str]]:
 def test_the_images_of_a_figure_are_read_back_pixel_for_pixel(tmp_path: Path) -> None:
     images = torch.rand(60, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     figures.samples(images, tmp_path / "samples.png")
-    found = pictures.images((tmp_path / "samples.png").read_bytes())
+    found = pictures.images((tmp_path / "samples.png").read_bytes(), TILES)
     assert found is not None
     assert found.shape == (6, 10, 28, 28)
     expected = (images * 255).reshape(6, 10, 28, 28).numpy()
@@ -132,12 +133,12 @@ def test_the_images_of_a_figure_are_read_back_pixel_for_pixel(tmp_path: Path) ->
 def test_a_picture_of_something_else_is_kept_as_it_is(tmp_path: Path) -> None:
     out = io.BytesIO()
     Image.new("RGB", (2000, 500), "green").save(out, "PNG")
-    assert pictures.images(out.getvalue()) is None
+    assert pictures.images(out.getvalue(), TILES) is None
     kept = pictures.whole(out.getvalue(), "green", "")
     assert kept is not None
     assert (kept.width, kept.height) == (800, 200)
     assert pictures.whole(b"no picture", "", "") is None
-    assert pictures.images(b"no picture") is None
+    assert pictures.images(b"no picture", TILES) is None
 
 
 def test_the_report_of_a_sweep_has_its_means_its_rates_and_its_verdicts(folder: Path, var: Path, sweep: Sweep) -> None:

@@ -24,7 +24,7 @@ def test_every_run_has_a_file_that_asks_for_it_again() -> None:
     for folder, sets in (("sweeps", []), ("sweeps/report", ["precision=bf16"]), ("examples", [])):
         for path in sorted((ROOT / folder).glob("*.yaml")):
             spec = load(path, sets)
-            if spec.method == "grid":
+            if spec.method.is_exhaustive:
                 asked[spec.name] = [{k: str(v) for k, v in trial.params.items()} for trial in expand(spec).trials]
     for row in reproduction.rows():
         params = {name: row[name] for name in reproduction.PARAMETERS}

@@ -11,7 +11,7 @@ import pytest
 from reading import children, steps
 
 from orchestrator.events import Finished, Sampled, Started
-from orchestrator.progress.resources import ResourceSampler
+from orchestrator.executors.resources import ResourceSampler
 from orchestrator.trial import Outcome, Trial
 
 TRIAL = Trial("toys:train", 1, {"x": 1.0}, "x=1")
@@ -23,7 +23,7 @@ CPU, MEGABYTES, PERCENT = (
 
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.progress.resources.SECONDS_BETWEEN_SAMPLES", 0.3)
+    monkeypatch.setattr("orchestrator.executors.resources.SECONDS_BETWEEN_SAMPLES", 0.3)
 
 
 @pytest.mark.usefixtures("often")
@@ -32,27 +32,27 @@ def test_a_running_trial_is_sampled_now_and_then_until_it_ends() -> None:
     with subprocess.Popen([sys.executable, "-c", busy], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        vitals = ResourceSampler()
-        vitals.note(TRIAL, Started(process.pid, 1))
-        assert list(vitals.samples()) == []
+        sampler = ResourceSampler()
+        sampler.note(TRIAL, Started(process.pid, 1))
+        assert list(sampler.samples()) == []
         time.sleep(0.4)
-        ((trial, sample),) = vitals.samples()
+        ((trial, sample),) = sampler.samples()
         assert trial is TRIAL
         assert isinstance(sample, Sampled)
         assert sample.metrics[CPU] > 0
         assert 50 < sample.metrics[MEGABYTES] < 500
         assert 0 < sample.metrics[PERCENT] < 100
-        assert list(vitals.samples()) == []
+        assert list(sampler.samples()) == []
         process.kill()
         process.wait()
         time.sleep(0.4)
-        assert list(vitals.samples()) == []  # it died, and nobody has noticed yet
-        vitals.note(TRIAL, Started(os.getpid(), 1))  # it has another process now
+        assert list(sampler.samples()) == []  # it died, and nobody has noticed yet
+        sampler.note(TRIAL, Started(os.getpid(), 1))  # it has another process now
         time.sleep(0.4)
-        assert len(list(vitals.samples())) == 1
-        vitals.note(TRIAL, Finished(Outcome.COMPLETED))
+        assert len(list(sampler.samples())) == 1
+        sampler.note(TRIAL, Finished(Outcome.COMPLETED))
         time.sleep(0.4)
-        assert list(vitals.samples()) == []
+        assert list(sampler.samples()) == []
 
 
 @pytest.mark.usefixtures("often")

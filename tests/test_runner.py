@@ -1,3 +1,4 @@
+import ast
 import os
 import sys
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Finished, Progress, Started, decode, encode
+from orchestrator.events import Event, Finished, Heartbeat, Progress, Started, decode, encode
 from orchestrator.trial import Outcome
 from orchestrator.worker import journal, runner
 
@@ -30,6 +31,21 @@ def test_a_trial_starts_progresses_by_epoch_and_finishes(run: Run) -> None:
     assert all(isinstance(event, Progress) for event in progress)
     assert [event.epoch for event in progress if isinstance(event, Progress)] == [1, 2, 3]
     assert finished == Finished(Outcome.COMPLETED, {"final_score": 7.0}, margin=-3.0)
+
+
+def test_a_process_reads_the_source_of_a_function_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    parse = ast.parse
+    monkeypatch.setattr(ast, "parse", lambda source, *more: read.append(source) or parse(source, *more))
+    task = runner.Task("toys:train", {}, folder, DivergenceRule())
+    for number in range(3):
+        workdir = folder / str(number)
+        workdir.mkdir()
+        assert list(runner.run(replace(task, workdir=workdir)))[-1].is_final
+        if number == 0:
+            assert read
+            read.clear()
+    assert not read
 
 
 def test_a_function_that_only_returns_is_a_trial_too(run: Run) -> None:
@@ -215,6 +231,10 @@ def test_events_survive_the_journey() -> None:
         Finished(Outcome.EXPLODED, {"x": 1.0}, "why"),
     ):
         assert decode(encode(2, event)) == (2, event)
+
+
+def test_a_loss_that_is_none_travels_as_none() -> None:
+    assert decode(encode(3, Heartbeat(7, float("nan")))) == (3, Heartbeat(7, None))
 
 
 def test_prepare_says_what_is_wrong_with_the_data(folder: Path) -> None:

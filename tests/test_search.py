@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator import samplers
+from orchestrator.comparison.configuration import Configuration
 from orchestrator.errors import InputError
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.dashboard import study
 from orchestrator.samplers.proposals import Proposals
-from orchestrator.samplers.search import REPEATS, Configuration
+from orchestrator.samplers.search import REPEATS, ProposedConfiguration
 from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.spec.form import Goal
+from orchestrator.spec.methods import Method, OptunaSampler
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import MARGIN, PROPOSALS, Record
@@ -47,6 +49,15 @@ def spec(write: Callable[[str], Path]) -> Load:
         return load(write(text.format(method=method, cap=cap) + more))
 
     return loaded
+
+
+def optuna_sampler(method: Method) -> OptunaSampler:
+    assert isinstance(method.sampler, OptunaSampler)
+    return method.sampler
+
+
+def proposals_of(spec: SweepSpec) -> Proposals:
+    return Proposals(spec, SearchSpace(spec), optuna_sampler(spec.method))
 
 
 def toy(trial: Trial) -> Observation:
@@ -215,7 +226,7 @@ def test_a_search_of_which_trials_are_pruned_goes_on_as_if_never_cut_off(spec: L
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
 def test_what_was_pruned_is_told_with_its_last_value_and_is_never_the_best(spec: Load, method: str, goal: Goal) -> None:
     searched, sign = spec(method, SPEC.replace("maximize", goal)), 1 if goal == "maximize" else -1
-    proposals = Proposals(searched, SearchSpace(searched))
+    proposals = proposals_of(searched)
     for value, pruned_at in ((0.5, None), (0.3, 4), (0.9, 2), (0.7, None)):
         proposals.tell(proposals.ask()[0], (sign * value,), -1.0, pruned_at)
     trials = proposals._study.trials
@@ -240,14 +251,16 @@ def test_what_was_pruned_is_told_with_its_last_value_and_is_never_the_best(spec:
 def test_a_configuration_of_which_a_seed_was_pruned_looks_no_better_than_it_is(
     outcomes: list[tuple[str, float | None]], told: tuple[float | None, int | None]
 ) -> None:
-    observations = {
-        str(i): Observation(Outcome(outcome), None if value is None else (value,), -1.0, 3 + i)
+    observations = [
+        Observation(Outcome(outcome), None if value is None else (value,), -1.0, 3 + i)
         for i, (outcome, value) in enumerate(outcomes)
-    }
+    ]
     goals: tuple[tuple[int, Goal], ...] = ((1, "maximize"), (-1, "minimize"))
     for sign, goal in goals:
-        signed = {key: replace(one, values=one.values and (sign * one.values[0],)) for key, one in observations.items()}
-        configuration = Configuration({}, 0, [], signed)
+        configuration = ProposedConfiguration({}, 0, Configuration("", {}))
+        for seed, one in enumerate(observations):
+            signed = replace(one, values=one.values and (sign * one.values[0],))
+            configuration.take(Trial("toys:train", 1, {"seed": seed}, ""), signed)
         means = configuration.means([Objective("score", goal)])
         assert (means and sign * means[0], configuration.pruned_at) == told
 

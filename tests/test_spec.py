@@ -229,8 +229,8 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("[" * 3000, "nested too deeply"),
         ("name: \x00", "not valid YAML"),
         ("name: !!float []", "sweep.yaml:1: the tag tag:yaml.org,2002:float is not allowed here"),
-        ("seed: 0x" + "f" * 5000, "sweep.yaml:1: a whole number of more than 250 digits"),
-        ("seed: " + "9" * 5000, "sweep.yaml:1: a whole number of more than 250 digits"),
+        ("seed: 0x" + "f" * 5000, "sweep.yaml:1: a whole number of more than 250 figures"),
+        ("seed: " + "9" * 5000, "sweep.yaml:1: a whole number of more than 250 figures"),
         (
             "parameters: {var: {min: 1, max: 2, q: 1e-320, distribution: q_uniform}}",
             "q is too small for so wide a range",
@@ -324,8 +324,8 @@ def test_files_that_cannot_be_read_are_said_in_a_line(tmp_path: Path) -> None:
 def test_a_stack_of_a_function_that_does_not_offer_it_is_refused(folder: Path) -> None:
     said = mistakes(folder, "trial: toys:train\nstack: 4")
     assert said == [
-        "sweep.yaml:2: stack: toys:train trains one trial at a time; take the key out, or have it offer `stacked` and "
-        "`stack_by` as the README says"
+        "sweep.yaml:2: stack: toys:train trains one trial at a time; take the key out, or declare `stacked` and "
+        "`stack_by`"
     ]
     search = "stack: 4\nmethod: tpe\nrun_cap: 9\nmetric: {name: val_ssim}\nparameters: {lr: {min: 1, max: 2}}"
     assert mistakes(folder, search) == [

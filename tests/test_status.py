@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from rich.console import Console
 from terminals import on_terminal
 
 from orchestrator.events import Finished, Progress, Started
+from orchestrator.functions import Declaration
 from orchestrator.progress.status import Status
 from orchestrator.spec import load
 from orchestrator.terminal.tables import print_status
@@ -42,7 +44,7 @@ def look():
         raise StoreBusyError("it is away")
     if epoch == 130:
         sys.exit(epoch)
-    running = Running("x=1", epoch, 9, loss=4.0, losses=[9.0, 4.0], seconds_left=7)
+    running = Running("x=1", epoch, 9, value=4.0, values=[9.0, 4.0], seconds_left=7)
     return [Status("ended", 2, {Outcome.COMPLETED: 2}), Status("runs", 2, running=[running])]
 
 watch.watch(stdout(), look)
@@ -52,10 +54,11 @@ TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\n"
 
 def test_what_runs_is_seen_from_elsewhere(store: str, write: Write, sweep: Sweep) -> None:
     spec = load(write(TOY + "parameters: {x: {values: [1, 2, 3, 4]}, epochs: 10}"))
+    spec = replace(spec, function=replace(spec.function, declaration=Declaration(rate="steps_per_second")))
     first, second, third, _ = expand(spec).trials
     tracker, began = Tracker(store, spec), time.time() - 100
     epochs = [
-        Progress(n, {"train_loss": 10.0 / n, "score": n / 10, "images_per_second": 99.6}, began + 2 * n, 2.0)
+        Progress(n, {"train_loss": 10.0 / n, "score": n / 10, "steps_per_second": 99.6}, began + 2 * n, 2.0)
         for n in range(1, 5)
     ]
     with Workspace(store, "toy") as workspace:
@@ -65,8 +68,8 @@ def test_what_runs_is_seen_from_elsewhere(store: str, write: Write, sweep: Sweep
         follower = Follower(Store(store), "toy")
         status = follower.status(is_live=True)
         (running,) = status.running
-        assert (running.label, running.epoch, running.epochs, running.loss) == ("x=2", 4, 10, 2.5)
-        assert running.losses == pytest.approx([10, 5, 10 / 3, 2.5])
+        assert (running.label, running.epoch, running.epochs, running.value) == ("x=2", 4, 10, 2.5)
+        assert running.values == pytest.approx([10, 5, 10 / 3, 2.5])
         assert running.seconds_left == pytest.approx(2 * 6)
         assert (status.asked, status.results, status.outcomes) == (4, 1, {Outcome.COMPLETED: 1})
         assert status.best is not None

@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from reading import children, outcomes
 
 from orchestrator.errors import InputError
-from orchestrator.events import Finished, Progress, Started
+from orchestrator.events import Finished, Progress, Sampled, Started
 from orchestrator.progress import time_cap
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.spec import load
@@ -63,6 +63,7 @@ def test_what_runs_counts_as_it_goes_and_what_has_ended_as_it_was_told(monkeypat
     assert budget.spent == 40
     budget.take(one, Progress(1, {}, 0.0, seconds=19))
     clock += 10
+    budget.take(one, Sampled({}, 0.0))  # is no end of what is being counted
     assert budget.spent == 19 + 10 + 30
     assert budget.allows_more
     clock += 1

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import trial_function
-from orchestrator.trial_function import FunctionError
+from orchestrator import functions
+from orchestrator.functions import FunctionError
 
 
 @pytest.fixture
@@ -27,44 +27,44 @@ HEAD = "from light_config import Config\nraise_if_imported = 1 / 0\n"
 
 def test_a_config_in_a_module_of_its_own_is_found_without_importing_the_function(module) -> None:
     module(HEAD + "def train(config: Config): ...\n")
-    assert list(trial_function.find("heavy:train").parameters) == ["x"]
+    assert list(functions.find("heavy:train").parameters) == ["x"]
     assert "heavy" not in sys.modules
 
 
 def test_the_version_is_read_from_the_source(module) -> None:
     module(HEAD + "def train(config: Config): ...\ntrain.version = 7\n")
-    assert trial_function.find("heavy:train").version == 7
+    assert functions.find("heavy:train").version == 7
     module(HEAD + "def train(config: Config): ...\n")
-    assert trial_function.find("heavy:train").version == 1
+    assert functions.find("heavy:train").version == 1
 
 
 def test_what_trials_of_a_stack_may_differ_in_is_read_from_the_source(module) -> None:
     module(HEAD + "def train(config: Config): ...\ntrain.stack_by = ('x',)\n")
-    assert trial_function.find("heavy:train").stack_by == ("x",)
+    assert functions.find("heavy:train").declaration.stack_by == ("x",)
     module(HEAD + "def train(config: Config): ...\n")
-    assert trial_function.find("heavy:train").stack_by == ()
+    assert functions.find("heavy:train").declaration.stack_by == ()
     module("from light_config import Config\ndef train(config: Config): ...\ntrain.stack_by = tuple('x')\n")
-    assert trial_function.find("heavy:train").stack_by == ("x",)
+    assert functions.find("heavy:train").declaration.stack_by == ("x",)
 
 
 def test_a_stack_by_that_is_no_parameter_is_said(module) -> None:
     module(HEAD + "def train(config: Config): ...\ntrain.stack_by = ('x', 'y')\n")
     with pytest.raises(FunctionError, match="heavy:train: its stack_by has y, which is none of its parameters"):
-        trial_function.find("heavy:train")
+        functions.find("heavy:train")
 
 
 def test_what_the_source_does_not_tell_is_learned_by_importing(module) -> None:
     module("from light_config import Config\ndef train(config: Config): ...\ntrain.version = 3 + 4\n")
-    assert trial_function.find("heavy:train").version == 7
+    assert functions.find("heavy:train").version == 7
 
 
 def test_a_module_that_cannot_be_imported_is_said_with_the_cause(module) -> None:
     module("x = 1 / 0\n@staticmethod\ndef train(config): ...\n")
     with pytest.raises(FunctionError, match="heavy:train cannot be read: ZeroDivisionError"):
-        trial_function.find("heavy:train")
+        functions.find("heavy:train")
     module("def train(config:\n")
     with pytest.raises(FunctionError, match=r"heavy.py:\d: "):
-        trial_function.find("heavy:train")
+        functions.find("heavy:train")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_module_that_cannot_be_imported_is_said_with_the_cause(module) -> None
 def test_what_cannot_be_read_is_said_and_nothing_else_happens(module, source: str) -> None:
     module(source)
     with pytest.raises(FunctionError):
-        trial_function.find("heavy:train")
+        functions.find("heavy:train")
 
 
 SETS = ["train.version: int = 7", "setattr(train, 'version', 7)", "if True:\n    train.version = 7"]
@@ -90,7 +90,7 @@ SETS = ["train.version: int = 7", "setattr(train, 'version', 7)", "if True:\n   
 @pytest.mark.parametrize("version", SETS)
 def test_a_version_that_is_set_in_another_way_is_found_by_importing(module, version: str) -> None:
     module(f"from light_config import Config\ndef train(config: Config, /): ...\n{version}\n")
-    assert trial_function.find("heavy:train").version == 7
+    assert functions.find("heavy:train").version == 7
 
 
 def test_an_error_of_the_users_own_check_is_a_mistake_of_the_combination(module) -> None:
@@ -99,7 +99,7 @@ def test_an_error_of_the_users_own_check_is_a_mistake_of_the_combination(module)
         "    def __post_init__(self): {}['missing']\ndef train(config: C): ...\n"
     )
     with pytest.raises(ValueError, match="KeyError"):
-        trial_function.find("heavy:train").resolve({})
+        functions.find("heavy:train").resolve({})
 
 
 def test_the_version_changes_the_identity_of_a_trial() -> None:
@@ -112,7 +112,7 @@ def test_the_version_changes_the_identity_of_a_trial() -> None:
 
 
 def test_the_vae_is_found_with_its_ranges() -> None:
-    found = trial_function.find("models.train:train")
+    found = functions.find("models.train:train")
     assert found.parameters["var"].schema["exclusiveMinimum"] == 0
     assert found.parameters["architecture"].schema["enum"] == ["conv", "fc", "attention"]
     assert found.resolve({})["lr"] == 5e-3

@@ -30,8 +30,9 @@ def test_the_view_of_a_sweep_has_the_best_trials_first_and_what_varies(store: st
     assert view["columnOrder"] == [
         "tags.`outcome`",
         "metrics.`best_score`",
-        "metrics.`ssim`",
-        "metrics.`mse`",
+        "metrics.`final_score`",
+        "metrics.`train_loss`",
+        "metrics.`val_loss`",
         "metrics.`best_epoch`",
         "params.`x`",
     ]

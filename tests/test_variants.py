@@ -94,7 +94,7 @@ def test_its_sweep_of_starts_asks_for_every_variant_with_every_seed() -> None:
 
 def test_its_boundary_is_one_in_the_learning_rate() -> None:
     cliff = load(EXAMPLES / "cliff.yaml")
-    assert cliff.method == "boundary"
+    assert cliff.method.finds_boundary
     assert len(curves_of(SearchSpace(cliff))) == 6
 
 

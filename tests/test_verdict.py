@@ -2,8 +2,9 @@
 
 import pytest
 
-from orchestrator.comparison.ranking import half_width, wilson
-from orchestrator.reports.verdict import RULE, Ours, Verdict, of_figure, of_outcome
+from models.declaration import DECLARATION
+from orchestrator.comparison.intervals import half_width, wilson
+from orchestrator.reports.verdict import Ours, Verdict, of_figure, of_outcome, rule
 from orchestrator.trial import Outcome
 
 REPRODUCED, DIFFERS, NOT_COMPARABLE = Verdict.REPRODUCED, Verdict.DIFFERS, Verdict.NOT_COMPARABLE
@@ -48,7 +49,7 @@ def seeds(*values: float, exploded: int = 0) -> Ours:
     ],
 )
 def test_a_published_figure(metric: str, published: float | None, ours: Ours, verdict: Verdict, reason: str) -> None:
-    judged = of_figure(metric, published, ours)
+    judged = of_figure(metric, published, ours, DECLARATION)
     assert (judged.verdict, judged.reason) == (verdict, reason)
 
 
@@ -70,9 +71,9 @@ def test_a_published_outcome(published: Outcome, ours: Ours, verdict: Verdict) -
 
 
 def test_the_rule_names_its_numbers() -> None:
-    rule = " ".join(RULE)
+    words = " ".join(rule([DECLARATION]))
     for number in ("0.02", "15%", "5%", "95%", "2 tolerances", "half of our seeds"):
-        assert number in rule
+        assert number in words
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ def best(
 
     Of several metrics, show their Pareto front.
     """
-    from orchestrator.comparison.ranking import front, ranking, standings
+    from orchestrator.comparison.configuration import configurations
+    from orchestrator.comparison.ranking import front, ranking
     from orchestrator.spec import load
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
@@ -37,8 +38,12 @@ def best(
     asked = reader.last_launch(name)
     file = os.path.relpath(asked.file)
     spec = load(Path(file))
+    if not asked.objectives:
+        names = reader.reported(spec.function.name)
+        hint = f"; its trials have reported {', '.join(names)}" if names else ""
+        raise InputError(f"{file}: names no metric, so there is no best; add `metric: {{name: ..., goal: ...}}`{hint}")
     records = [record for record in reader.records(name) if spec.function.takes(record.params)]
-    ranked = ranking(standings(records, asked.objectives), asked.objectives)
+    ranked = ranking(configurations(records, asked.objectives), asked.objectives)
     if not ranked:
         raise InputError(f"no trial of {name} has completed with a value of {by_names(asked.objectives)}")
     names = [name for name in varying([record.params for record in records]) if name != "seed"]

@@ -23,30 +23,29 @@ def init(
     ] = None,
 ) -> None:
     """Write a sweep file to start from, in which comments explain all keys: ask what is to vary, or copy one."""
-    from orchestrator import trial_function
+    from orchestrator import functions
     from orchestrator.commands.questions import ask
     from orchestrator.commands.template import SCHEMA_FILE, composed, copied
     from orchestrator.schema import text as schema_text
     from orchestrator.spec import load
-    from orchestrator.spec.form import DEFAULT_TRIAL, LISTED
     from orchestrator.trials.grid import expand
 
     path = file or Path(f"{Path(source).stem if source else 'sweep'}.yaml")
     if path.exists():
         raise InputError(f"{path}: is there already, and stays as it is; name another file")
-    known = trial_function.find(DEFAULT_TRIAL).parameters
+    function = functions.default_trial()
     if source is not None:
-        text = copied(source, path.stem, known)
+        text = copied(source, path.stem, function.parameters)
     elif sys.stdin.isatty():
-        text = composed(*ask(known), known)
+        text = composed(*ask(function), function.parameters)
     else:
-        raise InputError("init asks questions, and nobody is here to answer; copy a sweep, as by --from report/var")
+        raise InputError("init asks questions, and nobody is here to answer; copy a sweep, as by --from quickstart")
     _write(path, text)
     schema = path.with_name(SCHEMA_FILE)
     if not schema.exists():
         _write(schema, schema_text())
     spec = load(path)
-    if spec.method in LISTED and (invalid := expand(spec).invalid):
+    if spec.method.is_listed and (invalid := expand(spec).invalid):
         raise InputError(*invalid)
     typer.echo(f"{path} is written; `sweep plan {path}` shows its trials, `sweep launch {path}` runs them")
 

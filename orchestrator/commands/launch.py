@@ -3,16 +3,16 @@
 import shlex
 import sys
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from orchestrator import executors
 from orchestrator.commands import again
 from orchestrator.commands.lookup import lines_of, loaded
 from orchestrator.commands.options import DataDir, FilesArgument, Sets, TrackingUri, Workers, use_data
-from orchestrator.errors import InputError, NotYetError, SweepError
+from orchestrator.errors import InputError, SweepError
 from orchestrator.system import paths
 from orchestrator.system.durations import duration
 from orchestrator.terminal.consoles import stdout, tell, warn
@@ -24,18 +24,17 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-class ExecutorName(StrEnum):
-    """Where trials run."""
-
-    process = "process"
-    inline = "inline"
-    ray = "ray"
-
-
 def launch(
     files: FilesArgument,
     workers: Workers = None,
-    executor: Annotated[ExecutorName, typer.Option(help="inline: in this process, for pdb.")] = ExecutorName.process,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(executors.EXECUTORS),
+            help="Where trials run; inline: in this process, for pdb.",
+            autocompletion=lambda: [*executors.EXECUTORS],
+        ),
+    ] = executors.DEFAULT,
     sets: Sets = None,
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
@@ -49,14 +48,13 @@ def launch(
     Exit status: 0 every trial has its result; 1 a trial failed; 2 bad input; 130 interrupted. Of several files: the
     largest.
     """
-    if executor is ExecutorName.ray:
-        raise NotYetError("--executor ray: not yet; there are process and inline")
-    specs = loaded(files, sets or [])
+    executors.find(executor)  # before anything is read
+    specs = loaded(files, sets or [], tracking_uri)
     use_data(data_dir)
 
     from orchestrator.sweep import Settings
 
-    settings = Settings(paths.tracking_uri(tracking_uri), executor.value, workers, trial_timeout)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout)
     if len(specs) > 1:
         _check(specs)
     console, statuses, has_table = stdout(), [], False

@@ -1,6 +1,7 @@
 """What FILEs and NAMEs mean, and the store that they are looked up in."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,12 @@ def store(uri: str) -> "Store":
     return Store(uri)
 
 
-def loaded(files: Iterable[Path], sets: Sequence[str]) -> "list[SweepSpec]":
+def reported(uri: str, function: str) -> Sequence[str]:
+    """The metrics that a finished trial of a function has reported, if there is a store that has one."""
+    return store(uri).reported(function) if paths.exists(uri) else ()
+
+
+def loaded(files: Iterable[Path], sets: Sequence[str], tracking_uri: str | None) -> "list[SweepSpec]":
     """What files ask for, each file once; warnings have been printed.
 
     Raises:
@@ -44,7 +50,7 @@ def loaded(files: Iterable[Path], sets: Sequence[str]) -> "list[SweepSpec]":
     mistakes: list[str] = []
     for file in files:
         try:
-            specs.append(load(file, sets))
+            specs.append(load(file, sets, reported=partial(reported, paths.tracking_uri(tracking_uri))))
         except InputError as error:
             mistakes += lines_of(error, file) if others else error.mistakes
     names: dict[str, Path] = {}

@@ -13,7 +13,7 @@ def plan(files: FilesArgument, workers: Workers = None, sets: Sets = None, track
     from orchestrator.terminal.tables import print_plan
 
     invalid: list[str] = []
-    for spec in loaded(files, sets or []):
+    for spec in loaded(files, sets or [], tracking_uri):
         made = make(spec, paths.tracking_uri(tracking_uri), workers)
         print_plan(stdout(), made)
         invalid += made.invalid

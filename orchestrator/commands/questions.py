@@ -7,31 +7,31 @@ from typing import Any, TypeVar
 import typer
 
 from orchestrator.commands.template import Parameters, explained
+from orchestrator.functions import Parameter, TrialFunction
 from orchestrator.spec import nearest
 from orchestrator.spec.domains import domain_of
-from orchestrator.spec.form import BOUNDARY, RangeForm
+from orchestrator.spec.form import RangeForm
+from orchestrator.spec.methods import GRID, METHODS, TPE, Method, named
 from orchestrator.spec.source import scalar
-from orchestrator.trial_function import Parameter
 
 AROUND = (2.0, 1.0, 0.5)  # times the default: the values that are suggested
-METRICS = {"val_ssim": "maximize", "val_mse": "minimize", "val_nll": "minimize"}
-SEARCHES = ("tpe", "gp", "cmaes", "qmc", "random")
 TRIALS = 40  # that are suggested where trials are drawn
 WIDE = 10  # the ratio of a range's ends from which on it is logarithmic
 
 T = TypeVar("T")
 
 
-def ask(known: Parameters) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The keys and the parameters of a new sweep file.
+def ask(function: TrialFunction) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys and the parameters of a new sweep file for a trial function.
 
     Raises:
         typer.Abort: whoever is asked has had enough.
     """
+    known = function.parameters
     typer.echo("The parameters, and their defaults:")
     for name, parameter in known.items():
         typer.echo(f"  {name}: {parameter.default}  {explained(parameter)}")
-    names = _ask("What is to vary, separated by commas", "var", lambda text: _names(text, known))
+    names = _ask("What is to vary, separated by commas", _first_range(known), lambda text: _names(text, known))
     parameters = {
         name: _ask(
             f"{name}: values separated by commas, or MIN..MAX",
@@ -40,22 +40,42 @@ def ask(known: Parameters) -> tuple[dict[str, Any], dict[str, Any]]:
         )
         for name in names
     }
-    ranges = [domain for domain in parameters.values() if "min" in domain]
-    methods = ["grid", *SEARCHES] if not ranges else list(SEARCHES)
-    methods += [BOUNDARY] * (len(ranges) == 1 and len(parameters) <= 2)
-    keys: dict[str, Any] = {"method": _choose("method", methods, "tpe" if ranges else "grid")}
-    if keys["method"] != "grid":
+    methods = [method.name for method in METHODS.values() if _fits(method, parameters)]
+    chosen = named(_choose("method", methods, (GRID if GRID.name in methods else TPE).name))
+    keys: dict[str, Any] = {"method": chosen.name}
+    if chosen.needs_run_cap:
         keys["run_cap"] = _ask("Trials in all", str(TRIALS), _count)
-    if keys["method"] != BOUNDARY:
-        name = _choose("metric", list(METRICS), "val_ssim")
-        keys["metric"] = {"name": name, "goal": METRICS[name]}
+    if not chosen.finds_boundary:
+        goals = {metric.name: metric.goal for metric in function.declaration.metrics}
+        name = _choose("metric", list(goals), next(iter(goals)))
+        keys["metric"] = {"name": name, "goal": goals[name]}
         seeds = _ask("Seeds for each configuration", "1", _count)
         keys |= {"seeds": list(range(seeds))} if seeds > 1 and "seed" not in names else {}
-    for name in ("dataset", "epochs"):
+    for name in _asked_last(known):
         if name not in names:
             default = str(known[name].default)
             parameters[name] = _ask(name.capitalize(), default, partial(_value, parameter=known[name]))
     return keys, parameters
+
+
+def _fits(method: Method, parameters: Mapping[str, Any]) -> bool:
+    """Whether a method can do with what is to vary."""
+    ranges = sum("min" in domain for domain in parameters.values())
+    if method.finds_boundary:
+        return ranges == 1 and len(parameters) <= 2
+    return not (method.is_exhaustive and ranges)
+
+
+def _first_range(known: Parameters) -> str:
+    """What is suggested to vary: the first parameter that is any number, or else the first one."""
+    numbers = [name for name, parameter in known.items() if parameter.is_number and not parameter.is_integer]
+    return next(iter([*numbers, *known]))
+
+
+def _asked_last(known: Parameters) -> list[str]:
+    """The parameters that are asked for whatever varies: the first one, if it is a choice, and how long it takes."""
+    first = next(iter(known))
+    return [first] * ("enum" in known[first].schema) + ["epochs"] * ("epochs" in known)
 
 
 def _ask(question: str, suggested: str, answer: Callable[[str], T]) -> T:

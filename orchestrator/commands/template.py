@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError
+from orchestrator.functions import Parameter
 from orchestrator.spec import nearest
 from orchestrator.spec.form import IGNORED, SweepFile, is_name
 from orchestrator.spec.source import read
-from orchestrator.trial_function import Parameter
 
 SHIPPED = Path(__file__).parent.parent / "sweeps"
 SCHEMA_FILE = "sweep.schema.json"
@@ -22,7 +22,7 @@ Parameters = Mapping[str, Parameter]
 
 
 def shipped() -> dict[str, Path]:
-    """The files that come with the program, by name: "quickstart", "report/var"."""
+    """The files that come with the program, by name: "quickstart", "report/baseline"."""
     return {path.relative_to(SHIPPED).with_suffix("").as_posix(): path for path in sorted(SHIPPED.rglob("*.yaml"))}
 
 

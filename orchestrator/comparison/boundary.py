@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from orchestrator.comparison.markdown import markdown_table
 from orchestrator.comparison.psychometric import STEPS, Estimate, Posterior, Scale
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Range
@@ -38,7 +39,7 @@ class BoundaryCurve:
         return Scale(self.swept.low, self.swept.high, self.swept.log)
 
     def candidates(self) -> list[float]:
-        """Values evenly over the range, on its own scale, with few digits."""
+        """Values evenly over the range, on its own scale, as short numbers."""
         exact = [self.scale.value(step / STEPS) for step in range(STEPS + 1)]
         gaps = [after - value for value, after in itertools.pairwise(exact)]
         return sorted({self.swept.typed(_shortened(*pair)) for pair in zip(exact, [*gaps, gaps[-1]], strict=True)})
@@ -164,8 +165,7 @@ class Boundary:
 
     def markdown(self) -> str:
         """The table in Markdown."""
-        rows = [self.header(), ["---"] * len(self.header()), *self.cells()]
-        return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows)
+        return markdown_table(self.header(), self.cells())
 
     def metrics(self) -> dict[str, float]:
         """Of every curve that has seen a trial, by names that MLflow takes."""

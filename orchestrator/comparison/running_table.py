@@ -3,10 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from orchestrator.comparison.ranking import Standing
+from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.table import Table
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
 
 MOST_ROWS = 50
@@ -24,7 +25,7 @@ class RunningTable:
     asked: int = 0  # trials
     ended: Counter[Outcome] = field(default_factory=Counter)
     _best: list[tuple[Trial, Record | None]] = field(default_factory=list)  # and those that came since
-    _standings: dict[str, Standing] = field(default_factory=dict)  # by config_key
+    _configurations: dict[str, Configuration] = field(default_factory=dict)  # by config_key
     _first: Params = field(default_factory=dict)
     _varying: set[str] = field(default_factory=set)
 
@@ -36,14 +37,15 @@ class RunningTable:
         self._first = self._first or trial.params
         self._varying |= {name for name, value in trial.params.items() if value != self._first.get(name)}
         self._best.append((trial, record))
-        if record.outcome.is_result:
-            known = self._standings.get(trial.config_key, Standing(trial.config_key, trial.params))
-            self._standings[trial.config_key] = known.after(record, self.spec.objectives)
+        observation = Observation.of_record(self.spec.objectives, record)
+        if observation is not None:
+            known = self._configurations.get(trial.config_key, Configuration(trial.config_key, trial.params))
+            self._configurations[trial.config_key] = known.after(observation)
 
     def table(self) -> Table:
-        """The best of them, and how all configurations stand."""
+        """The best of them, and all configurations."""
         varying = [name for name in self._first if name in self._varying]
-        table = Table.ranked(self.spec, self._best, [*self._standings.values()], varying)
+        table = Table.ranked(self.spec, self._best, [*self._configurations.values()], varying)
         rows = table.rows[:MOST_ROWS]
         self._best = [(row.trial, row.record) for row in rows]
         return replace(table, rows=rows, left_out=self.ended.total() - len(rows))

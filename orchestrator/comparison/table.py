@@ -1,24 +1,22 @@
 """The result table of a sweep: a row for each trial that the file asks for, the best first."""
 
-import bisect
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from orchestrator.comparison.ranking import Interval, Standing, front, ranking, standings
+from orchestrator.comparison.columns import Column, columns
+from orchestrator.comparison.configuration import Configuration, configurations
+from orchestrator.comparison.intervals import Interval
+from orchestrator.comparison.markdown import markdown_table
+from orchestrator.comparison.ranking import front, ranking
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec, Values
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.spec.objective import by_names
 from orchestrator.system.durations import duration
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.labels import short, varying
 from orchestrator.trials.record import Record
-
-FINAL = ("ssim", "mse")
-LEFT_OUT = "\nand {} more\n"
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows sorted best first, and those on the front before all others; what has not all objectives comes last."""
+    """Rows sorted best first, and those on the front before all others; what has not all objectives comes last.
+
+    Where trials are compared by nothing, the rows are in the order of the file.
+    """
 
     spec: SweepSpec
     rows: tuple[Row, ...]
     varying: tuple[str, ...]
-    standings: tuple[Standing, ...]  # of the configurations
-    front: tuple[Standing, ...]  # the Pareto front of these, where there are several objectives
+    configurations: tuple[Configuration, ...]  # of which a seed has a result
+    front: tuple[Configuration, ...]  # the Pareto front of these, where there are several objectives
     left_out: int = 0  # trials that it has no row for
 
     @classmethod
@@ -55,7 +56,7 @@ class Table:
         """The table of a file's trials, from what the store has of them."""
         trials = list(trials)
         known = [(trial, records.get(trial.trial_key)) for trial in trials]
-        found = standings((record for _, record in known if record), spec.objectives)
+        found = configurations((record for _, record in known if record), spec.objectives)
         return cls.ranked(spec, known, found, varying([trial.params for trial in trials]))
 
     @classmethod
@@ -63,7 +64,7 @@ class Table:
         cls,
         spec: SweepSpec,
         trials: Iterable[tuple[Trial, Record | None]],
-        found: Sequence[Standing],
+        found: Sequence[Configuration],
         names: Iterable[str],
     ) -> "Table":
         """The table of trials.
@@ -71,11 +72,11 @@ class Table:
         Args:
             spec: the file.
             trials: with what the store has of them.
-            found: how the configurations stand, those included that no trial here is of.
+            found: the configurations, those included that no trial here is of.
             names: of the parameters that vary.
         """
         best = front(ranking(found, spec.objectives), spec.objectives) if len(spec.objectives) > 1 else []
-        on_front = {standing.config_key for standing in best}
+        on_front = {one.config_key for one in best}
         rows = [Row(t, record, _reference(spec, t.params), t.config_key in on_front) for t, record in trials]
 
         def rank(row: Row) -> tuple[bool, bool, list[float]]:
@@ -83,7 +84,8 @@ class Table:
             signed = [-one.sign * value for one, value in zip(spec.objectives, values or (), strict=False)]
             return values is None, not row.on_front, signed
 
-        return cls(spec, tuple(sorted(rows, key=rank)), tuple(names), tuple(found), tuple(best))
+        ordered = sorted(rows, key=rank) if spec.objectives else rows
+        return cls(spec, tuple(ordered), tuple(names), tuple(found), tuple(best))
 
     @property
     def best(self) -> Record | None:
@@ -95,6 +97,8 @@ class Table:
     def title(self) -> str:
         """What it shows, and in which order."""
         names = by_names(self.spec.objectives)
+        if not names:
+            return f"{self.spec.name}: in the order of the file"
         order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the front of {names} first"
         return f"{self.spec.name}: {order}"
 
@@ -105,7 +109,7 @@ class Table:
     def header(self) -> list[str]:
         """The columns: what varies, the outcome, the metric, the final metrics, the published ones, the time."""
         compared = ["front"] * (len(self.spec.objectives) > 1) + [one.name for one in self.spec.objectives]
-        columns = [*(self.varying or ("sweep",)), "outcome", *compared, *self._final]
+        columns = [*(self.varying or ("sweep",)), "outcome", *compared, *(column.name for column in self.shown)]
         return [*columns, *(f"published {name}" for name in self._published), "epochs", "time", "remark"]
 
     def cells(self) -> list[list[str]]:
@@ -116,19 +120,22 @@ class Table:
         """The table in Markdown, of at most so many characters, below that over seeds, if there is one."""
         over_seeds = ""
         if self.has_replicates:
-            over_seeds = f"{_markdown(*self.over_seeds(), longest // 2, 0)}\n"
-        return over_seeds + _markdown(self.header(), self.cells(), longest - len(over_seeds), self.left_out)
+            over_seeds = f"{markdown_table(*self.over_seeds(), longest // 2, 0)}\n"
+        return over_seeds + markdown_table(self.header(), self.cells(), longest - len(over_seeds), self.left_out)
 
     @property
     def has_replicates(self) -> bool:
         """Whether a configuration has results of several seeds, other than those that a boundary is drawn from."""
-        return self.spec.method != BOUNDARY and any(standing.seeds > 1 for standing in self.standings)
+        return not self.spec.method.finds_boundary and any(one.seeds > 1 for one in self.configurations)
 
     def over_seeds(self) -> tuple[list[str], list[list[str]]]:
         """The columns and rows of a table of configurations: means with 95% intervals, seeds, and how these ended."""
         names = [name for name in self.varying if name != "seed"]
         counted = ["seeds", "exploded", *["pruned"] * (self.spec.early_terminate is not None)]
-        found = [*ranking(self.standings, self.spec.objectives), *(one for one in self.standings if not one.values)]
+        found = [
+            *ranking(self.configurations, self.spec.objectives),
+            *(one for one in self.configurations if not one.values),
+        ]
         rows = []
         for one in found:
             means = [_with_interval(interval) for interval in one.intervals] or [""] * len(self.spec.objectives)
@@ -142,7 +149,7 @@ class Table:
         outcome = "not run" if record is None else str(record.outcome or "running")
         metrics = record.metrics if record else {}
         values = [record.value(objective) if record else None for objective in self.spec.objectives]
-        figures = [*map(_figure, values), *(_figure(metrics.get(name)) for name in self._final)]
+        figures = [*map(_figure, values), *(_figure(metrics.get(column.name)) for column in self.shown)]
         if len(self.spec.objectives) > 1:
             figures.insert(0, "yes" if row.on_front else "")
         published = [self._published_cell(row.reference, name) for name in self._published]
@@ -156,9 +163,9 @@ class Table:
         return [short(params[name]) if name in active else "" for name in names]
 
     @cached_property
-    def _final(self) -> list[str]:
-        names = [name for name in FINAL if name not in {objective.name for objective in self.spec.objectives}]
-        return [name for name in names if any(row.record and name in row.record.metrics for row in self.rows)]
+    def shown(self) -> list[Column]:
+        """The metrics that it shows beside the objectives."""
+        return columns(self.spec, (row.record for row in self.rows if row.record))
 
     @cached_property
     def _published(self) -> list[str]:
@@ -173,17 +180,6 @@ class Table:
             return _figure(reference.metrics[name])
         # a published outcome has no figures: it stands where the first of them would
         return str(reference.outcome or "") if name == self._published[0] else ""
-
-
-def _markdown(header: list[str], cells: Iterable[list[str]], longest: int, left_out: int) -> str:
-    """A table in Markdown, of at most so many characters; says how many of its last rows it leaves out, and others."""
-    rows = [header, ["---"] * len(header), *cells]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows]
-    ends = list(itertools.accumulate(map(len, lines)))
-    if ends[-1] <= longest and not left_out:
-        return "".join(lines)
-    shown = bisect.bisect_right(ends, longest - len(LEFT_OUT.format(len(lines) + left_out)))
-    return "".join(lines[:shown]) + LEFT_OUT.format(len(lines) - shown + left_out)
 
 
 def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:

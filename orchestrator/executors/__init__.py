@@ -1,54 +1,63 @@
-"""Where trials run. Each executor keeps one contract: every submitted trial yields exactly one final event."""
+"""Where trials run: the registry of executors. What each of them owes stands in `contract.py`.
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Protocol
+This module itself imports none of them, so that their names are known at once.
+"""
 
-from orchestrator.events import Event, Heartbeat
-from orchestrator.trial import Params, Trial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-OnHeartbeat = Callable[[Trial, Heartbeat], None]  # is told which step a trial makes: about once a second, or more often
+from orchestrator.errors import InputError, NotYetError
+
+if TYPE_CHECKING:
+    from orchestrator.executors.contract import Executor, Setup
 
 
-class Executor(Protocol):
-    """Runs trials and tells what happens to them."""
+@dataclass(frozen=True)
+class Kind:
+    """An executor that can be asked for by name."""
 
-    @property
-    def has_free_slot(self) -> bool:
-        """Whether a further trial could be started now."""
+    create: Callable[["Setup"], "Executor"]
+    isolates: bool  # whether trials run in processes of their own, which can be killed and replaced
 
-    @property
-    def idle(self) -> bool:
-        """Whether no trial is running, nor waits to."""
 
-    def prepare(self, configs: Sequence[Params]) -> None:
-        """Have the data of these configurations at hand.
+def _process(setup: "Setup") -> "Executor":
+    from orchestrator.executors.process import ProcessExecutor
+    from orchestrator.system.machine import share
 
-        Raises:
-            InputError: the trial function says that they are missing or corrupt.
-        """
+    return ProcessExecutor(setup, share(setup.stacks, setup.workers))
 
-    def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
-        """Take a trial, to start it or go on with what its workdir holds of it before `events` waits for anything.
 
-        Args:
-            trial: the trial.
-            workdir: its folder; made where it is missing.
-            threads: None leaves the executor's number.
-        """
+def _inline(setup: "Setup") -> "Executor":
+    from orchestrator.executors.inline import InlineExecutor
+    from orchestrator.system.machine import share
 
-    def stop(self, trial: Trial, reason: str) -> None:
-        """Have a trial end as pruned, for this reason.
+    return InlineExecutor(setup, share(setup.stacks, 1).threads)
 
-        It ends after the epoch that `events` tells of at this moment, or where it was only submitted, before it begins.
-        """
 
-    def events(self) -> Iterator[tuple[Trial, Event]]:
-        """Wait until something happens, and tell it."""
+DEFAULT = "process"
+EXECUTORS: Mapping[str, Kind] = {
+    "process": Kind(_process, isolates=True),
+    "inline": Kind(_inline, isolates=False),
+}
+NOT_YET = ("ray", "slurm")  # asked for by name in the contract with users
 
-    def __enter__(self) -> "Executor": ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+def find(name: str) -> Kind:
+    """The executor of this name.
+
+    Raises:
+        InputError: there is none.
+        NotYetError: it is not built so far.
+    """
+    there_are = f"there are {' and '.join(EXECUTORS)}"
+    if name in NOT_YET:
+        raise NotYetError(f"executor {name}: not yet; {there_are}")
+    if name not in EXECUTORS:
+        raise InputError(f"there is no executor {name}; {there_are}")
+    return EXECUTORS[name]
+
+
+def create(name: str, setup: "Setup") -> "Executor":
+    """Make the executor of this name, for one launch; errors are those of `find`."""
+    return find(name).create(setup)

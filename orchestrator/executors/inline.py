@@ -8,39 +8,27 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Heartbeat
-from orchestrator.executors import OnHeartbeat
-from orchestrator.stacking import UNSTACKED, Stacking
+from orchestrator.executors.contract import Setup
+from orchestrator.executors.resources import ResourceSampler
 from orchestrator.system import machine
-from orchestrator.system.interrupt import Interrupt
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import runner
 
 
 class InlineExecutor:
-    """One slot, in this thread."""
+    """One slot, in this thread. An epoch begins when `events` is asked for it, so a trial always awaits verdicts."""
 
-    def __init__(
-        self,
-        function: str,
-        divergence: DivergenceRule,
-        interrupt: Interrupt,
-        threads: int,
-        stacking: Stacking = UNSTACKED,
-        on_heartbeat: OnHeartbeat = lambda *_: None,
-    ) -> None:
-        self.function = function
-        self.divergence = divergence
-        self.interrupt = interrupt
+    def __init__(self, setup: Setup, threads: int) -> None:
+        self.setup = setup
         self.threads = threads
-        self.stacking = stacking
-        self.on_heartbeat = on_heartbeat
+        self._resources = ResourceSampler()
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
         self._stops: dict[int, str] = {}
 
     def __enter__(self) -> "InlineExecutor":
+        self.setup.function.use_modules()
         machine.keep_freed_memory()
         machine.limit_threads(self.threads)
         return self
@@ -61,8 +49,8 @@ class InlineExecutor:
 
     def prepare(self, configs: Sequence[Params]) -> None:
         try:
-            with self.interrupt.raising():
-                problem = runner.prepare(self.function, configs)
+            with self.setup.interrupt.raising():
+                problem = runner.prepare(self.setup.function.name, configs)
         except KeyboardInterrupt:
             return
         if problem:
@@ -70,22 +58,26 @@ class InlineExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        task = runner.Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place)
+        rule, width = self.setup.divergence, self.setup.stacking.width
+        task = runner.Task(trial.function, trial.params, workdir, rule, threads or self.threads, trial.place)
         self._stops = {}
 
         def beat(_: int, step: int, loss: float) -> None:
-            self.on_heartbeat(trial, Heartbeat(step, loss if math.isfinite(loss) else None))
+            self.setup.on_heartbeat(trial, Heartbeat(step, loss if math.isfinite(loss) else None))
 
-        self._running = (trial, runner.run(task, self.stacking.width, beat, self._stops))
+        self._running = (trial, runner.run(task, width, beat, self._stops))
 
     def stop(self, trial: Trial, reason: str) -> None:
         self._stops[0] = reason
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
+        return self._resources.beside(self._reports())
+
+    def _reports(self) -> Iterator[tuple[Trial, Event]]:
         if self._running is None:
             return
         trial, running = self._running
-        event = Finished(Outcome.INTERRUPTED) if self.interrupt.requested else self._next(running)
+        event = Finished(Outcome.INTERRUPTED) if self.setup.interrupt.requested else self._next(running)
         if event.is_final:
             running.close()
             self._running = None
@@ -93,7 +85,7 @@ class InlineExecutor:
 
     def _next(self, running: Generator[Event, None, None]) -> Event:
         try:
-            with self.interrupt.raising():
+            with self.setup.interrupt.raising():
                 return next(running)
         except KeyboardInterrupt:
             return Finished(Outcome.INTERRUPTED)

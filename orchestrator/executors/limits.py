@@ -25,7 +25,7 @@ class ActiveTrial:
     trial: Trial
     task: Task
     limits: Limits
-    stop: str | None = None  # why it is to end after what it has told last, once it is
+    stop: str | None = None  # why it is to end after what it has reported last, once it is
     deaths: int = 0
     timeouts: int = 0  # never forgiven: a trial may not live on by an epoch an attempt
     epoch: int = 0
@@ -48,7 +48,7 @@ class ActiveTrial:
         self.last_sign, self.has_shown_signs = now, True
 
     def has_reached(self, epoch: int) -> None:
-        """The trial has told an epoch."""
+        """The trial has reported an epoch."""
         self.sign()
         if epoch > self.epoch:
             self.epoch, self.deaths = epoch, 0

@@ -18,13 +18,12 @@ from types import TracebackType
 from pydantic import ValidationError
 
 from orchestrator import events
-from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
-from orchestrator.executors import OnHeartbeat
-from orchestrator.executors.limits import ActiveTrial, Limits
-from orchestrator.stacking import UNSTACKED, Stacking
-from orchestrator.system.interrupt import Interrupt
+from orchestrator.executors.contract import Setup
+from orchestrator.executors.limits import ActiveTrial
+from orchestrator.executors.resources import ResourceSampler
+from orchestrator.system.machine import Shares
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import serve
@@ -75,37 +74,16 @@ class Worker:
 
 
 class ProcessExecutor:
-    """`workers` processes, each with `threads` threads, and with one of the GPUs where there are any.
+    """A process for each slot, with its share of the threads, and with one of the GPUs where there are any.
 
     Trials that are submitted wait until `events` begins them, those that stack together.
     """
 
-    def __init__(
-        self,
-        function: str,
-        divergence: DivergenceRule,
-        interrupt: Interrupt,
-        *,
-        workers: int,
-        threads: int,
-        stacking: Stacking = UNSTACKED,
-        asks: bool = False,
-        log: Path = Path(os.devnull),
-        gpus: Sequence[str] = (),
-        limits: Limits | None = None,
-        on_heartbeat: OnHeartbeat = lambda *_: None,
-    ) -> None:
-        self.function = function
-        self.divergence = divergence
-        self.interrupt = interrupt
-        self.threads = threads
-        self.stacking = stacking
-        self.asks = asks  # whether trials wait after each epoch until it is known whether they are stopped
-        self.log = log  # of what workers print outside trials
-        self.gpus = gpus
-        self.limits = limits or Limits()
-        self.on_heartbeat = on_heartbeat
-        self._slots: list[Worker | None] = [None] * workers
+    def __init__(self, setup: Setup, shares: Shares) -> None:
+        self.setup = setup
+        self.shares = shares
+        self._resources = ResourceSampler()
+        self._slots: list[Worker | None] = [None] * min(shares.workers, setup.pending)
         self._waiting: list[ActiveTrial] = []
         self._asked_to_stop = False
 
@@ -127,7 +105,7 @@ class ProcessExecutor:
 
     @property
     def has_free_slot(self) -> bool:
-        return len(self._waiting) < len(self._free()) * self.stacking.width
+        return len(self._waiting) < len(self._free()) * self.setup.stacking.width
 
     @property
     def idle(self) -> bool:
@@ -135,13 +113,13 @@ class ProcessExecutor:
 
     def prepare(self, configs: Sequence[Params]) -> None:
         cause = ""
-        for _ in range(self.limits.retries + 1):
+        for _ in range(self.setup.limits.retries + 1):
             first = self._slots[0]
             if first is None or not first.process.is_alive():
                 first = self._slots[0] = self._spawn(0)
-            first.send(serve.Prepare(self.function, configs))
+            first.send(serve.Prepare(self.setup.function.name, configs))
             problem = self._answer(first)
-            if self.interrupt.requested:
+            if self.setup.interrupt.requested:
                 first.kill()
                 return
             if problem:
@@ -150,19 +128,23 @@ class ProcessExecutor:
                 return
             cause = first.cause_of_death
             first.kill()
-        raise SweepError(f"{self.function} could not be made ready: {cause} (see {self.log})")
+        raise SweepError(f"{self.setup.function.name} could not be made ready: {cause} (see {self.setup.log})")
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        task = Task(trial.function, trial.params, workdir, self.divergence, threads or self.threads, trial.place)
-        self._waiting.append(ActiveTrial(trial, task, self.limits))
+        rule, threads = self.setup.divergence, threads or self.shares.threads
+        task = Task(trial.function, trial.params, workdir, rule, threads, trial.place)
+        self._waiting.append(ActiveTrial(trial, task, self.setup.limits))
 
     def stop(self, trial: Trial, reason: str) -> None:
         runs = [*self._waiting, *(run for slot in self._busy() for run in slot.runs.values())]
         next(run for run in runs if run.trial is trial).stop = reason
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
-        if self.interrupt.requested:
+        return self._resources.beside(self._reports())
+
+    def _reports(self) -> Iterator[tuple[Trial, Event]]:
+        if self.setup.interrupt.requested:
             waiting, self._waiting = self._waiting, []
             yield from ((run.trial, Finished(Outcome.INTERRUPTED)) for run in waiting)
         self._begin_stacks()
@@ -172,34 +154,35 @@ class ProcessExecutor:
         # a stack is given up when the most patient of its trials would be
         soonest = min(max(run.deadline for run in slot.runs.values()) for slot in busy)
         ends = [end for slot in busy for end in (slot.connection, slot.process.sentinel)]
-        wait([*ends, self.interrupt.fileno()], max(0.0, soonest - time.monotonic()))
+        wait([*ends, self.setup.interrupt.fileno()], max(0.0, soonest - time.monotonic()))
         self._heed_interrupt()
         stood_still = time.monotonic() > soonest + SECONDS_LATE  # stopped, or asleep with the machine: trials were, too
         for slot in busy:
             for run in slot.runs.values() if stood_still else ():
                 run.last_sign = time.monotonic()
             for _ in range(MOST_AT_ONCE):
-                told = [*self._events(slot)]
-                yield from told
-                self._answer_epochs(slot, told)
-                if not (told and slot.runs):
+                reports = [*self._reports_of(slot)]
+                yield from reports
+                self._answer_epochs(slot, reports)
+                if not (reports and slot.runs):
                     break
 
-    def _answer_epochs(self, slot: Worker, told: Sequence[tuple[Trial, Event]]) -> None:
-        for trial in (trial for trial, event in told if self.asks and isinstance(event, Progress)):
+    def _answer_epochs(self, slot: Worker, reports: Sequence[tuple[Trial, Event]]) -> None:
+        epochs = [trial for trial, event in reports if isinstance(event, Progress)]
+        for trial in epochs if self.setup.awaits_verdicts else ():
             row, run = next((row, run) for row, run in slot.runs.items() if run.trial is trial)
             slot.send(serve.Decision(row, run.stop))
 
     def _answer(self, asked: Worker) -> str | None:
         """What a worker answers, or None where it dies or the sweep is interrupted first."""
         while True:
-            wait([asked.connection, asked.process.sentinel, self.interrupt.fileno()])
-            self.interrupt.drain()
-            dead = not asked.process.is_alive()  # before the pipe is read, as in `_events`
+            wait([asked.connection, asked.process.sentinel, self.setup.interrupt.fileno()])
+            self.setup.interrupt.drain()
+            dead = not asked.process.is_alive()  # before the pipe is read, as in `_reports_of`
             answer = asked.receive()
             if answer is not None:
                 return answer.decode()
-            if dead or asked.lost or self.interrupt.requested:
+            if dead or asked.lost or self.setup.interrupt.requested:
                 return None
 
     def _busy(self) -> list[Worker]:
@@ -224,7 +207,7 @@ class ProcessExecutor:
     def _key(self, run: ActiveTrial) -> tuple[int | None, str, str]:
         """What the trials of a stack share. The last try is made alone: it may be another that kills the worker."""
         alone = run.trial.trial_key if run.has_one_try_left else ""
-        return run.task.threads, self.stacking.shape(run.trial), alone
+        return run.task.threads, self.setup.stacking.shape(run.trial), alone
 
     def _begin(self, index: int, stack: Sequence[ActiveTrial]) -> None:
         slot = self._slots[index]
@@ -234,10 +217,11 @@ class ProcessExecutor:
             run.begin()
         slot.runs = dict(enumerate(stack))
         stops = {row: run.stop for row, run in slot.runs.items() if run.stop is not None}
-        slot.send(serve.Stack([run.task for run in stack], self.stacking.width, stops, self.asks))
+        tasks, width = [run.task for run in stack], self.setup.stacking.width
+        slot.send(serve.Stack(tasks, width, stops, self.setup.awaits_verdicts))
 
-    def _events(self, slot: Worker) -> Iterator[tuple[Trial, Event]]:
-        """What a busy worker tells by now: an event, the ends of its trials, or nothing."""
+    def _reports_of(self, slot: Worker) -> Iterator[tuple[Trial, Event]]:
+        """What there is from a busy worker by now: an event, the ends of its trials, or nothing."""
         dead = not slot.process.is_alive()  # before the pipe is read: what it still holds was sent before the death
         row, event = self._received(slot)
         if event is not None and event.is_final:
@@ -253,12 +237,12 @@ class ProcessExecutor:
             yield run.trial, event
 
     def _cause_of_loss(self, slot: Worker, event: Event | None, dead: bool) -> str | None:
-        """Why a busy worker that has told this has to be given up, if it has."""
+        """Why a busy worker that has sent this has to be given up, if it has."""
         runs = slot.runs.values()
-        if self.interrupt.at_once:
+        if self.setup.interrupt.at_once:
             return "it was interrupted"
         if any(run.is_out_of_time() for run in runs):
-            return f"it ran longer than the trial timeout of {self.limits.trial_timeout:g} seconds"
+            return f"it ran longer than the trial timeout of {self.setup.limits.trial_timeout:g} seconds"
         if event is None and (dead or slot.lost):
             return slot.cause_of_death
         if event is None and all(run.hangs() for run in runs):
@@ -269,18 +253,18 @@ class ProcessExecutor:
         """The next event of a worker, after the beats before it, and the place of its trial."""
         while (message := slot.receive()) is not None:
             try:
-                row, told = events.decode(message)
+                row, sent = events.decode(message)
             except ValidationError:  # a trial that writes into our pipe is no reason to end the others
                 slot.lost = True
                 break
             slot.lost = slot.lost or row not in slot.runs
             if slot.lost:
                 break
-            if not isinstance(told, Heartbeat):
-                return row, told
+            if not isinstance(sent, Heartbeat):
+                return row, sent
             for run in slot.runs.values():
                 run.sign()
-            self.on_heartbeat(slot.runs[row].trial, told)
+            self.setup.on_heartbeat(slot.runs[row].trial, sent)
         return 0, None
 
     def _lost(self, slot: Worker, reason: str) -> Iterator[tuple[Trial, Event]]:
@@ -289,22 +273,23 @@ class ProcessExecutor:
         slot.kill()
         slot.connection.close()
         runs, slot.runs = [*slot.runs.values()], {}
-        end = Finished(Outcome.INTERRUPTED) if self.interrupt.requested else Finished(Outcome.FAILED, reason=reason)
+        is_interrupted = self.setup.interrupt.requested
+        end = Finished(Outcome.INTERRUPTED) if is_interrupted else Finished(Outcome.FAILED, reason=reason)
         for run in runs:
             run.timeouts += run.is_out_of_time()
             run.deaths += 1
-        ended = [run for run in runs if self.interrupt.requested or run.is_given_up]
+        ended = [run for run in runs if is_interrupted or run.is_given_up]
         again = [run for run in runs if run not in ended]
         self._waiting[:0] = again
         for run in again:
             with (run.task.workdir / LOG_FILE).open("a") as log:
-                retry = f"retry {run.deaths} of {self.limits.retries}"
+                retry = f"retry {run.deaths} of {self.setup.limits.retries}"
                 log.write(f"sweep: {reason}; going on from the last checkpoint, {retry}\n")
         yield from ((run.trial, end) for run in ended)
 
     def _heed_interrupt(self) -> None:
-        self.interrupt.drain()
-        if self.interrupt.requested and not self._asked_to_stop:
+        self.setup.interrupt.drain()
+        if self.setup.interrupt.requested and not self._asked_to_stop:
             self._asked_to_stop = True
             for slot in self._busy():
                 slot.send(serve.Stop())
@@ -312,10 +297,11 @@ class ProcessExecutor:
     def _spawn(self, index: int) -> Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        gpu = self.gpus[index % len(self.gpus)] if self.gpus else None
-        process = context.Process(
-            target=serve.serve, args=(theirs, self.function, self.threads, gpu, self.log), name=f"sweep-worker-{index}"
-        )
+        gpus = self.shares.gpus
+        gpu = gpus[index % len(gpus)] if gpus else None
+        function = self.setup.function
+        arguments = (theirs, function.name, function.modules, self.shares.threads, gpu, self.setup.log)
+        process = context.Process(target=serve.serve, args=arguments, name=f"sweep-worker-{index}")
         start(process)
         theirs.close()
         return Worker(process, ours)

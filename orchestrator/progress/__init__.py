@@ -1,1 +1,1 @@
-"""How far trials are, how long they take, and what they take of the machine."""
+"""How far trials are, how long they take, and what ends a sweep before its last trial."""

@@ -1,28 +1,31 @@
 """How long trials take, learned from those that took their time."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.record import Record
 
-# What the time of an epoch hangs on; a trial is as fast as those with which it shares these.
-PACE = ("dataset", "architecture", "num_layers", "batch_size", "precision")
 MOST_REMEMBERED = 50  # epochs of a kind, the latest ones
 MOST_KINDS = 1000
 
 Kind = tuple[str, ...]
+Pace = Sequence[str] | None  # as a trial function declares it
 
 
-def kind(function: str, params: Params) -> Kind:
-    """What trials share that take equally long for an epoch."""
-    return function, *(str(params.get(name)) for name in PACE)
+def kind(function: str, params: Params, pace: Pace) -> Kind:
+    """What trials share that take equally long for an epoch: the parameters that decide it.
+
+    Where nobody says which those are, all of them but the number of epochs and the seed.
+    """
+    names = [name for name in params if name not in ("epochs", "seed")] if pace is None else pace
+    return function, *(str(params.get(name)) for name in names)
 
 
-def kind_of(record: Record) -> Kind:
+def kind_of(record: Record, pace: Pace) -> Kind:
     """The kind of a trial that the store has."""
-    return kind(record.tags.get("trial", ""), record.params)
+    return kind(record.tags.get("trial", ""), record.params, pace)
 
 
 def epochs(params: Params) -> int | None:
@@ -34,16 +37,16 @@ def epochs(params: Params) -> int | None:
 class Forecast:
     """The pace of each kind of trial, and how much of their full length trials take, since some end early."""
 
-    def __init__(self, records: Iterable[Record] = ()) -> None:
+    def __init__(self, pace: Pace, records: Iterable[Record] = ()) -> None:
         self._paces: dict[Kind, deque[float]] = {}
         self._took = self._full = 0.0
         records = list(records)
         for record in records:
             if record.seconds and record.last_epoch and record.outcome is Outcome.COMPLETED:
-                self.learn(kind_of(record), record.seconds / record.last_epoch)
+                self.learn(kind_of(record, pace), record.seconds / record.last_epoch)
         for record in records:
             if record.seconds and record.outcome is not None and record.outcome.is_result:
-                self.ended(kind_of(record), epochs(record.params), record.seconds)
+                self.ended(kind_of(record, pace), epochs(record.params), record.seconds)
 
     def learn(self, kind: Kind, seconds: float) -> None:
         """An epoch of such a trial took so many seconds."""

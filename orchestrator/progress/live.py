@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
+from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.downsample import Downsampled
 from orchestrator.progress.forecast import Forecast, Kind, epochs, kind
-from orchestrator.progress.status import LOSSES, RATE, Best, Running, Status, best, bests, time_left
+from orchestrator.progress.status import LOSS, Best, Running, Status, best, bests, called, shown, time_left
 from orchestrator.spec import Objective
+from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
 
@@ -22,17 +24,18 @@ class TrialProgress:
     """What a trial has told that runs."""
 
     trial: Trial
-    objective: Objective
+    so_far: ObjectiveSoFar | None  # of the objective
+    declaration: Declaration
     epoch: int = 0
     seconds: float = 0.0  # that it has trained for
-    value: float | None = None  # of the objective, so far
     _since: float = field(default_factory=lambda: time.monotonic())  # when it began, or told its last epoch
     _told: tuple[float, int] = (0.0, 0)  # seconds of whole epochs, and how many these are
     _last_step: int = 0  # at the end of the last epoch
     _step: int = 0  # since then
     _steps: int | None = None  # of an epoch
-    _loss: float | None = None
-    _losses: Downsampled = field(default_factory=Downsampled)  # of steps where it tells of them, else of epochs
+    _metric: str = LOSS
+    _last: float | None = None
+    _values: Downsampled = field(default_factory=Downsampled)  # of steps where it reports them, else of epochs
     _tells_steps: bool = False
     _rate: float | None = None
 
@@ -60,15 +63,16 @@ class TrialProgress:
             total,
             self._step,
             self._steps,
-            self._loss,
-            self._losses.values,
+            self._last,
+            self._values.values,
             self._rate,
             self._seconds_left(forecast),
+            self._metric,
         )
 
     @property
     def length(self) -> Length:
-        return length(self.trial)
+        return length(self.trial, self.declaration)
 
     def _epoch_ended(self, event: Progress) -> None:
         if event.step > self._last_step:
@@ -78,19 +82,20 @@ class TrialProgress:
         self._told = seconds + event.seconds, count + 1
         self.seconds += event.seconds
         self._since = time.monotonic()
-        self._rate = event.metrics.get(RATE)
-        loss = next((event.metrics[name] for name in LOSSES if name in event.metrics), None)
+        self._rate = event.metrics.get(self.declaration.rate)
+        name = shown(event.metrics, self.declaration, self.so_far.objective if self.so_far else None)
         if self._tells_steps:
-            self._loss = loss
-        else:
-            self._note(loss)
-        told = [value for value in (self.value, event.metrics.get(self.objective.name)) if value is not None]
-        self.value = self.objective.value(told, None)
+            self._last = event.metrics[name] if name in self.declaration.losses else None
+        elif name is not None:
+            self._metric = called(name, self.declaration)
+            self._note(event.metrics[name])
+        if self.so_far is not None:
+            self.so_far.take(event.metrics.get(self.so_far.objective.name), event.epoch)
 
-    def _note(self, loss: float | None) -> None:
-        if loss is not None:
-            self._loss = loss
-            self._losses.add(loss)
+    def _note(self, value: float | None) -> None:
+        if value is not None:
+            self._last = value
+            self._values.add(value)
 
     def _seconds_left(self, forecast: Forecast) -> float | None:
         pace, total = self.length
@@ -106,8 +111,8 @@ class TrialProgress:
 class LiveProgress:
     """Keeps what a launch is told, in memory that does not grow with what has ended. Any thread may look at it."""
 
-    def __init__(self, name: str, objective: Objective) -> None:
-        self.name, self.objective = name, objective
+    def __init__(self, name: str, objective: Objective | None, declaration: Declaration = UNDECLARED) -> None:
+        self.name, self.objective, self.declaration = name, objective, declaration
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self.has_begun = False
@@ -119,35 +124,36 @@ class LiveProgress:
         self._most_running = 1
         self._latest: Length | None = None
         self._best: Best | None = None
-        self._forecast = Forecast()
+        self._forecast = Forecast(declaration.pace)
 
     def begin(self, total: int, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """A launch of so many trials begins; these of them are known, and of some the store has a record."""
         with self._lock:
             self.has_begun, self._total = True, total
-            self._forecast = Forecast(history.values())
+            self._forecast = Forecast(self.declaration.pace, history.values())
             known = []
             for trial in trials:
                 record = history.get(trial.trial_key)
                 if record is None or record.outcome is None or not record.outcome.is_result:
-                    self._waiting[length(trial)] += 1
+                    self._waiting[length(trial, self.declaration)] += 1
                 if record is not None and record.outcome is not None:
                     known.append(record)
                     self._outcomes[record.outcome] += 1
                     if not record.outcome.is_result:
                         self._again[trial.trial_key] = record.outcome
-            self._best = best(bests(known, self.objective))
+            self._best = best(bests(known, self.objective)) if self.objective else None
 
     def start(self, trial: Trial) -> None:
         """A trial is given to a worker."""
         with self._lock:
             if trial.trial_key in self._again:
                 self._outcomes[self._again.pop(trial.trial_key)] -= 1
-            self._latest = length(trial)
+            self._latest = length(trial, self.declaration)
             self._waiting[self._latest] -= 1
             if self._waiting[self._latest] <= 0:  # below 0 where a search has only now proposed it
                 del self._waiting[self._latest]
-            self._running[trial.trial_key] = TrialProgress(trial, self.objective)
+            so_far = ObjectiveSoFar(self.objective) if self.objective else None
+            self._running[trial.trial_key] = TrialProgress(trial, so_far, self.declaration)
             self._most_running = max(self._most_running, len(self._running))
 
     def recall(self, trial: Trial, event: Event) -> None:
@@ -168,11 +174,14 @@ class LiveProgress:
                 self._outcomes[event.outcome] += 1
                 if event.outcome.is_result:
                     self._forecast.ended(pace, total, running.seconds)
-                told = [] if running.value is None else [running.value]
-                value = self.objective.value(told, event.metrics.get(self.objective.name))
-                if event.outcome is Outcome.COMPLETED and value is not None:
-                    ended = Best(trial.label, trial.params, self.objective, value)
-                    self._best = best(one for one in (self._best, ended) if one)
+                if running.so_far is not None and event.outcome is Outcome.COMPLETED:
+                    self._compare(trial, running.so_far, event)
+
+    def _compare(self, trial: Trial, so_far: ObjectiveSoFar, end: Finished) -> None:
+        value = so_far.value(end.metrics.get(so_far.objective.name))
+        if value is not None:
+            ended = Best(trial.label, trial.params, so_far.objective, value)
+            self._best = best(one for one in (self._best, ended) if one)
 
     def beat(self, trial: Trial, beat: Heartbeat) -> None:
         """A trial has made a step."""
@@ -205,6 +214,6 @@ class LiveProgress:
         return self._forecast.share * sum(known) if len(known) == len(seconds) else None
 
 
-def length(trial: Trial) -> Length:
+def length(trial: Trial, declaration: Declaration) -> Length:
     """The length of a trial."""
-    return kind(trial.function, trial.params), epochs(trial.params)
+    return kind(trial.function, trial.params, declaration.pace), epochs(trial.params)

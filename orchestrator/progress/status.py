@@ -2,19 +2,27 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, median
 
+from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.forecast import Forecast, epochs, kind_of
 from orchestrator.spec import Objective
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.record import Record
 
-LOSSES = ("train_loss", "loss", "val_loss")
-RATE = "images_per_second"
+LOSS = "loss"  # what any of the declared losses is called where it is shown
 
-Point = tuple[int, float, float]  # epoch, value of a metric, and when it was told (seconds since 1970)
+Point = tuple[int, float, float]  # epoch, value of a metric, and when it was reported (seconds since 1970)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric of a trial by epoch."""
+
+    metric: str = LOSS
+    points: Sequence[Point] = ()
 
 
 @dataclass(frozen=True)
@@ -26,10 +34,11 @@ class Running:
     epochs: int | None = None  # that it will have, if it says so
     step: int = 0  # of the epoch that runs; 0 where nobody tells
     steps: int | None = None  # of an epoch
-    loss: float | None = None  # the latest
-    losses: Sequence[float] = ()
-    rate: float | None = None  # images per second
+    value: float | None = None  # the latest of the metric that shows how it fares
+    values: Sequence[float] = ()
+    rate: float | None = None  # per second, of what the function counts
     seconds_left: float | None = None
+    metric: str = LOSS  # that it is, as `called` names it
 
     @property
     def share(self) -> float:
@@ -51,9 +60,7 @@ class Best:
 
     def is_better_than(self, other: "Best | None") -> bool:
         """Whether it takes the other's place."""
-        if other is None or self.value == other.value:
-            return other is None
-        return self.objective.sign * self.value > self.objective.sign * other.value
+        return other is None or self.objective.is_better(self.value, other.value)
 
 
 def best(found: Iterable[Best]) -> Best | None:
@@ -94,7 +101,8 @@ class Status:
         records: Sequence[Record],
         asked: int,
         objective: Objective | None,
-        curves: Mapping[str, Sequence[Point]],
+        curves: Mapping[str, Curve],
+        declaration: Declaration = UNDECLARED,
     ) -> "Status":
         """What the store tells.
 
@@ -103,14 +111,19 @@ class Status:
             records: of its trials.
             asked: how many its last launch was to bring to a result.
             objective: that they are compared by first, if the store says so.
-            curves: by run_id, a loss by epoch, or whatever is told by epoch, of each trial that runs. What else stands
-                as running was cut off.
+            curves: by run_id, a metric by epoch of each trial that runs, as `shown` chooses it. What else stands as
+                running was cut off.
+            declaration: of the trial function, as far as the store has it.
         """
         outcomes = Counter(
             record.outcome or Outcome.INTERRUPTED for record in records if record.outcome or record.run_id not in curves
         )
-        forecast = Forecast(records)
-        running = [_running(one, curves[one.run_id], forecast) for one in records if one.run_id in curves]
+        forecast = Forecast(declaration.pace, records)
+        running = [
+            _running(record, curves[record.run_id], forecast, declaration)
+            for record in records
+            if record.run_id in curves
+        ]
         results = [record for record in records if record.outcome and record.outcome.is_result]
         took = [record.seconds for record in results if record.seconds]
         waiting = max(0, asked - len(results) - len(running))
@@ -119,6 +132,23 @@ class Status:
         return cls(
             name, asked, outcomes, running, best(bests(records, objective)) if objective else None, seconds_left=left
         )
+
+
+def shown(reported: Collection[str], declaration: Declaration, objective: Objective | None) -> str | None:
+    """The metric by epoch that shows how a trial fares: a loss, else what trials are compared by, else any.
+
+    Args:
+        reported: names of the metrics that the trial has reported by epoch.
+        declaration: of its function.
+        objective: that trials are compared by first, if there is one.
+    """
+    wanted = [*declaration.losses, *([objective.name] if objective else []), *reported]
+    return next((name for name in wanted if name in reported), None)
+
+
+def called(metric: str, declaration: Declaration) -> str:
+    """What a metric is called where a trial's progress is shown: all losses alike, so that one column has them."""
+    return LOSS if metric in declaration.losses else metric
 
 
 def time_left(running: Sequence[Running], after: float | None, at_a_time: int) -> float | None:
@@ -137,20 +167,22 @@ def bests(records: Iterable[Record], objective: Objective) -> Iterable[Best]:
             yield Best(record.label, record.params, objective, value)
 
 
-def _running(record: Record, curve: Sequence[Point], forecast: Forecast) -> Running:
+def _running(record: Record, curve: Curve, forecast: Forecast, declaration: Declaration) -> Running:
     total = epochs(record.params)
-    if not curve:
-        return Running(record.label, epochs=total, seconds_left=forecast.seconds(kind_of(record), total))
-    epoch, loss, last = curve[-1]
-    times = [at for _, _, at in curve]
+    if not curve.points:
+        seconds = forecast.seconds(kind_of(record, declaration.pace), total)
+        return Running(record.label, epochs=total, seconds_left=seconds)
+    epoch, value, last = curve.points[-1]
+    times = [at for _, _, at in curve.points]
     # of a trial that was cut off, one of these is the time until it went on
     waits = [later - earlier for earlier, later in itertools.pairwise(times)] or [last - record.began]
     return Running(
         record.label,
         epoch,
         total,
-        loss=loss,
-        losses=[value for _, value, _ in curve],
-        rate=record.metrics.get(RATE),
+        metric=curve.metric,
+        value=value,
+        values=[value for _, value, _ in curve.points],
+        rate=record.metrics.get(declaration.rate),
         seconds_left=median(waits) * (total - epoch) if total else None,
     )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.events import Event, Finished, Progress
+from orchestrator.events import Event, Finished, Listener, Progress, Sampled
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
 from orchestrator.worker import journal
@@ -12,13 +12,13 @@ from orchestrator.workspace import Workspace
 
 
 @dataclass
-class TimeCap:
+class TimeCap(Listener):
     """Seconds that trials have trained for. What runs counts as it goes; what was begun is always ended."""
 
     cap: float | None
     ended: float = 0.0  # of whole epochs
     begun: int = 0  # trials that an earlier launch left unfinished, and that have not been taken up again
-    _since: dict[str, float] = field(default_factory=dict)  # by trial_key: when one that runs last told something
+    _since: dict[str, float] = field(default_factory=dict)  # by trial_key: when it last reported, of those that run
 
     @property
     def spent(self) -> float:
@@ -30,7 +30,7 @@ class TimeCap:
         """Whether a further trial may start."""
         return self.cap is None or self.begun > 0 or self.spent < self.cap
 
-    def recall(self, trials: Iterable[Trial], history: Mapping[str, Record], workspace: Workspace) -> None:
+    def begin(self, trials: Iterable[Trial], history: Mapping[str, Record], workspace: Workspace) -> None:
         """Take in what earlier launches have spent on these trials; of what is in flight the journals tell."""
         for trial in trials if self.cap is not None else ():
             record = history.get(trial.trial_key)
@@ -44,12 +44,14 @@ class TimeCap:
             has_failed = record is not None and record.outcome is Outcome.FAILED
             self.begun += not has_failed and (record is not None or workdir.is_dir())
 
-    def start(self) -> None:
+    def start(self, trial: Trial) -> None:
         """A trial is given to a worker: one that was begun before, if there are any."""
         self.begun = max(0, self.begun - 1)
 
     def take(self, trial: Trial, event: Event) -> None:
-        """Take in what a trial has told."""
+        """Take in how long an epoch took, or what came after the last."""
+        if isinstance(event, Sampled):
+            return
         if isinstance(event, (Progress, Finished)):
             self.ended += event.seconds
         self._since[trial.trial_key] = time.monotonic()

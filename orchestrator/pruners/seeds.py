@@ -10,8 +10,8 @@ from optuna.samplers import RandomSampler
 from optuna.trial import create_trial
 
 from orchestrator.errors import InputError
-from orchestrator.events import Event, Finished
-from orchestrator.pruners import rules
+from orchestrator.events import Event, Finished, Sampled
+from orchestrator.pruners import Pruner, rules
 from orchestrator.spec import SweepSpec, form
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
@@ -19,7 +19,7 @@ from orchestrator.trials.observation import Observation
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-class SeedPruner:
+class SeedPruner(Pruner):
     """Optuna's Wilcoxon pruner: its trials are our configurations, its steps their seeds.
 
     A trial is judged before it begins, by the seeds of its configuration that have completed; one that has begun goes
@@ -36,7 +36,9 @@ class SeedPruner:
         self._results: dict[str, dict[int, float]] = defaultdict(dict)  # by config_key and seed
         self._exploded: set[str] = set()  # configurations of which a seed did
 
-    def tell(self, trial: Trial, event: Event) -> None:
+    def take(self, trial: Trial, event: Event) -> None:
+        if isinstance(event, Sampled):
+            return
         self._told.setdefault(trial.trial_key, []).append(event)
         if not isinstance(event, Finished):
             return

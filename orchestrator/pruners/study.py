@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Progress
-from orchestrator.pruners import rules
+from orchestrator.pruners import Pruner, rules
 from orchestrator.spec import SweepSpec, form, nearest
 from orchestrator.trial import Outcome, Trial
 
@@ -29,7 +29,7 @@ class _Told:
     run: optuna.trial.Trial | None = None  # in the study, as soon as it has been judged
 
 
-class StudyPruner:
+class StudyPruner(Pruner):
     """Judges trials epoch by epoch, each by what it and the others have told up to then."""
 
     judges_epochs = True
@@ -41,7 +41,7 @@ class StudyPruner:
         self._told: dict[str, _Told] = {}  # by trial_key
         self._names: dict[str, None] = {}  # of all metrics by epoch
 
-    def tell(self, trial: Trial, event: Event) -> None:
+    def take(self, trial: Trial, event: Event) -> None:
         told = self._told.setdefault(trial.trial_key, _Told())
         if isinstance(event, Progress):
             self._names |= dict.fromkeys(event.metrics)

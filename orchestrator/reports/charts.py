@@ -31,7 +31,7 @@ def chart(title: str, text: str, layers: Iterable[alt.Chart], height: int = HEIG
 
 
 def data(rows: Iterable[DataRow]) -> alt.InlineData:
-    """Rows as a chart takes them, with no more digits than can be seen."""
+    """Rows as a chart takes them, with no more figures than can be seen."""
     return alt.InlineData(values=[{name: rounded(value) for name, value in row.items()} for row in rows])
 
 
@@ -47,7 +47,7 @@ def crosses(rows: Iterable[DataRow]) -> alt.Chart:
 
 
 def rounded(value: Any) -> Any:
-    """Numbers, also those of a list, to five digits."""
+    """Numbers, also those of a list, to five significant figures."""
     if isinstance(value, list):
         return [rounded(one) for one in value]
     return float(f"{value:.5g}") if isinstance(value, float) else value

@@ -8,16 +8,17 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-from orchestrator.comparison.ranking import half_width, wilson
+from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.intervals import half_width, wilson
 from orchestrator.spec import Objective, SweepSpec
-from orchestrator.spec.form import BOUNDARY, LISTED
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.grid import expand
 from orchestrator.trials.labels import label, varying
+from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
 from orchestrator.trials.search_space import SearchSpace
 
-DIGITS = 4  # of a figure
+SIGNIFICANT = 4  # of a figure
 RUNNING, NOT_RUN = "running", "not run"
 STATES = (*map(str, Outcome), RUNNING, NOT_RUN)
 
@@ -39,12 +40,16 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """The runs that differ in their seed alone."""
+class RunGroup:
+    """The runs that differ in their seed alone: a configuration, with all that the store has of its seeds."""
 
-    params: Params
+    configuration: Configuration
     label: str
     runs: tuple[Run, ...]
+
+    @property
+    def params(self) -> Params:
+        return self.configuration.params
 
     @cached_property
     def completed(self) -> list[Record]:
@@ -53,7 +58,7 @@ class Configuration:
 
     @property
     def exploded(self) -> int:
-        return sum(run.outcome is Outcome.EXPLODED for run in self.runs)
+        return self.configuration.exploded
 
     @property
     def ended(self) -> int:
@@ -94,7 +99,7 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], every: bool, is_live: bo
         is_live: whether a launch is at work, so that what has no end yet is running.
     """
     by_key = {record.trial_key: record for record in records}
-    if spec.method in LISTED:
+    if spec.method.is_listed:
         trials = list(expand(spec).trials)
     else:
         trials = [known.trial for known in SearchSpace(spec).trials(records)]
@@ -112,26 +117,28 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], every: bool, is_live: bo
     ]
 
 
-def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[Configuration]:
+def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
     """The configurations of these runs: of a grid in the file's order, of a boundary by value, else best first."""
     by_key: dict[str, list[Run]] = {}
     for run in runs:
         by_key.setdefault(run.config_key, []).append(run)
     names = [name for name in varying([group[0].params for group in by_key.values()]) if name != "seed"]
-    found = [
-        Configuration(group[0].params, label(spec, group[0].params, names) or spec.name, tuple(group))
-        for group in by_key.values()
-    ]
-    if spec.method == BOUNDARY:
+    found = []
+    for key, group in by_key.items():
+        params = group[0].params
+        known = (Observation.of_record(spec.objectives, run.record) for run in group if run.record)
+        configuration = Configuration(key, params, tuple(filter(None, known)))
+        found.append(RunGroup(configuration, label(spec, params, names) or spec.name, tuple(group)))
+    if spec.method.finds_boundary:
         return sorted(found, key=lambda one: [_place(one.params[name]) for name in names])
-    return found if spec.method == "grid" else best_first(found, spec.objectives[0])
+    return found if spec.method.is_exhaustive or not spec.ranks else best_first(found, spec.objectives[0])
 
 
-def best_first(configurations: Iterable[Configuration], objective: Objective) -> list[Configuration]:
+def best_first(configurations: Iterable[RunGroup], objective: Objective) -> list[RunGroup]:
     """By their mean; those without a value come last."""
     sign = -objective.sign
 
-    def place(one: Configuration) -> tuple[bool, float]:
+    def place(one: RunGroup) -> tuple[bool, float]:
         values = one.compared(objective)
         return not values, sign * fmean(values) if values else 0.0
 
@@ -152,7 +159,7 @@ def rate(exploded: int, ended: int) -> str:
 
 def figure(value: float) -> str:
     """A number as it stands in a table: 0.8500, 39.40, 1578."""
-    return f"{value:#.{DIGITS}g}".removesuffix(".")
+    return f"{value:#.{SIGNIFICANT}g}".removesuffix(".")
 
 
 def measured(values: Sequence[float]) -> str:
@@ -164,7 +171,7 @@ def measured(values: Sequence[float]) -> str:
     return f"{mean:.{decimals}f} ± {half:.{decimals}f}"
 
 
-def constants(configurations: Sequence[Configuration]) -> Params:
+def constants(configurations: Sequence[RunGroup]) -> Params:
     """The parameters that all have alike, but for the seed."""
     differ = varying([one.params for one in configurations])
     first: Mapping[str, object] = configurations[0].params if configurations else {}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.functions import Declaration
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import Run
 from orchestrator.reports.pictures import Picture
@@ -64,3 +65,4 @@ class Section:
     trials: str  # by outcome
     best: str
     verdicts: Counter[Verdict]
+    declaration: Declaration  # of its trial function

@@ -26,7 +26,7 @@ class ReportFiles:
 
 
 def folder_for(names: Sequence[str]) -> Path:
-    """Where the report of these sweeps goes, unless it is said: "reports/var", "reports/architecture+7"."""
+    """Where the report of these sweeps goes, unless it is said: "reports/lr", "reports/lr+7"."""
     first = names[0] if is_name(names[0]) else "sweep"  # a store can have others, which no sweep file gave it
     return FOLDER / (first if len(names) == 1 else f"{first}+{len(names) - 1}")
 

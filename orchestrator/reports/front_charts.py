@@ -1,16 +1,16 @@
 """The Pareto front of several objectives, two at a time."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import altair as alt
 
-from orchestrator.comparison.ranking import Standing, front, ranking
+from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.ranking import front, ranking
 from orchestrator.reports.charts import Chart, DataRow, chart, data, thinned
 from orchestrator.reports.configurations import figure
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import by_names
-from orchestrator.trial import Params
 
 MOST_POINTS = 2000
 ROOM, WIDEST = 18, 200  # pixels: around the points, for names, and of a name in the chart
@@ -19,30 +19,30 @@ LINE = 15  # pixels of a line there
 
 
 def fronts(
-    standings: Iterable[Standing], objectives: Sequence[Objective], name: Callable[[Params], str], still: bool = False
+    found: Iterable[Configuration], objectives: Sequence[Objective], names: Mapping[str, str], still: bool = False
 ) -> tuple[Chart, ...]:
     """The first objective over each of the others: what is on the front of all of them, joined, and the rest as rings.
 
     Args:
-        standings: configurations that have a result.
+        found: configurations of which a seed has a result.
         objectives: what they are compared by.
-        name: of a configuration, by its parameters.
+        names: of these, by config_key.
         still: whether it is for a picture alone: numbers then stand at the front, and lists of names beside the first.
     """
-    standings = [*standings]
-    ranked = ranking(standings, objectives) if len(objectives) > 1 else []
+    found = [*found]
+    ranked = ranking(found, objectives) if len(objectives) > 1 else []
     if not ranked:
         return ()
-    kept = {standing.config_key for standing in front(ranked, objectives)}
+    kept = {one.config_key for one in front(ranked, objectives)}
     rows: list[DataRow] = [
         {
-            "name": name(standing.params),
-            "best": standing.config_key in kept,
-            **{f"at{i}": interval.mean for i, interval in enumerate(standing.intervals)},
+            "name": names[one.config_key],
+            "best": one.config_key in kept,
+            **{f"at{i}": interval.mean for i, interval in enumerate(one.intervals)},
         }
-        for standing in ranked
+        for one in ranked
     ]
-    exploded = [name(standing.params) for standing in standings if standing.exploded and not standing.values]
+    exploded = [names[one.config_key] for one in found if one.exploded and not one.values]
     lists = _numbered(rows, exploded) if still else []
     others = range(1, len(objectives))
     return tuple(_front(rows, objectives, i, len(exploded), lists if i == 1 else []) for i in others)

@@ -1,50 +1,61 @@
 """The pictures that runs left in the store, as parts of a report: of a bounded number of them, made small."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from orchestrator.comparison.table import FINAL
 from orchestrator.errors import StoreError
+from orchestrator.functions.declaration import Picture as Kind
 from orchestrator.reports import pictures
 from orchestrator.reports.charts import thinned
-from orchestrator.reports.configurations import Configuration, Run, best_first, figure
+from orchestrator.reports.configurations import Run, RunGroup, best_first, figure
 from orchestrator.reports.document import Part
 from orchestrator.reports.pictures import Picture
 from orchestrator.reports.results import kinds_of
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import BOUNDARY, DEFAULT_TRIAL
 from orchestrator.trackers import Store
 
 MOST = 12  # configurations whose pictures are shown
+MOST_UNDECLARED = 6  # kinds of pictures of a function that declares none
 MOST_KINDS = 6  # of explosions
-WANTED = {"reconstructions.png", "samples.png", "traversal.png"}
 EXPLOSION = {"explosion.md", "explosion.png"}
+SUFFIX = ".png"
 LONGEST = 2000  # characters of what is said of an explosion
 
-Left = Sequence[tuple[Configuration, Mapping[str, bytes]]]  # a configuration, and its first seed's files by name
-Read = Callable[[bytes], pictures.Images | None]
+Final = tuple[str, str]  # the name of a final metric, and its title
+Left = Sequence[tuple[RunGroup, Mapping[str, bytes]]]  # a configuration, and its first seed's files by name
 
 
-def gallery(store: Store, spec: SweepSpec, configurations: Sequence[Configuration]) -> list[Part]:
-    """Reconstructions, samples and traversals, one run for each configuration."""
-    having = [one for one in configurations if one.completed]
+def gallery(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[Part]:
+    """The pictures that trials left, kind by kind, one run for each configuration.
+
+    They are those that the trial function declares; of a function that declares none, all that its artifacts have.
+    """
+    having = [configuration for configuration in configurations if configuration.completed]
     chosen, words = _chosen(spec, having)
-    left = [(one, _files(store, one.completed[0].run_id, WANTED)) for one in chosen]
-    is_own = spec.function.name == DEFAULT_TRIAL
-    read = pictures.images if is_own else _not_read
-    samples = _each(left, "samples.png", "Images decoded from samples of the prior", read)
-    what = "Latent traversals: images decoded along single dimensions of the code"
+    kinds = spec.function.declaration.pictures or _undeclared(store, chosen)
+    wanted = {f"{kind.name}{SUFFIX}" for kind in kinds}
+    left = [(configuration, _files(store, configuration.completed[0].run_id, wanted)) for configuration in chosen]
+    final = [(metric.name, metric.heading) for metric in spec.function.declaration.final]
     parts = [
         Part(
-            "Reconstructions of the same ten test images" if is_own else "Reconstructions",
+            kind.title,
             words,
-            pictures=tuple(_reconstructions(left, read)),
-            layout="in rows",
-        ),
-        Part("Samples from the prior", words, pictures=tuple(samples)),
-        Part("Latent traversals", words, pictures=tuple(_each(left, "traversal.png", what, _not_read))),
+            pictures=tuple(_pictures(left, kind, final)),
+            layout="in rows" if kind.has_originals else "side by side",
+        )
+        for kind in kinds
     ]
     return [part for part in parts if part.pictures]
+
+
+def _undeclared(store: Store, chosen: Sequence[RunGroup]) -> list[Kind]:
+    names: dict[str, None] = {}
+    with suppress(StoreError):
+        for configuration in chosen:
+            found = store.artifacts(configuration.completed[0].run_id) - EXPLOSION
+            names |= dict.fromkeys(sorted(name for name in found if name.endswith(SUFFIX)))
+    stems = [name.removesuffix(SUFFIX) for name in names][:MOST_UNDECLARED]
+    return [Kind(name=stem, title=stem.replace("_", " ").capitalize(), text=f"The picture {stem}") for stem in stems]
 
 
 def post_mortems(store: Store, runs: Sequence[Run]) -> Part:
@@ -61,12 +72,14 @@ def post_mortems(store: Store, runs: Sequence[Run]) -> Part:
     return Part("How training exploded", tuple(words), pictures=tuple(drawn), layout="wide")
 
 
-def _chosen(spec: SweepSpec, having: Sequence[Configuration]) -> tuple[Sequence[Configuration], tuple[str, ...]]:
+def _chosen(spec: SweepSpec, having: Sequence[RunGroup]) -> tuple[Sequence[RunGroup], tuple[str, ...]]:
     """The configurations whose pictures are shown, in their order, and a word on those that are not."""
     if len(having) <= MOST:
         return having, ()
-    if spec.method == BOUNDARY:
+    if spec.method.finds_boundary:
         return thinned(having, MOST), (f"Of {MOST} of {len(having)} configurations; all stand in MLflow.",)
+    if not spec.objectives:
+        return having[:MOST], (f"Of the first {MOST} of {len(having)} configurations; all stand in MLflow.",)
     best = {id(one) for one in best_first(having, spec.objectives[0])[:MOST]}
     words = f"Of the {MOST} best of {len(having)} configurations by {spec.objectives[0].name}; all stand in MLflow."
     return [one for one in having if id(one) in best], (words,)
@@ -80,57 +93,35 @@ def _files(store: Store, run_id: str, wanted: set[str]) -> dict[str, bytes]:
     return found
 
 
-def _not_read(picture: bytes) -> pictures.Images | None:
-    """A picture of which nobody knows how it is made up is shown as it is."""
-    return None
-
-
-def _reconstructions(left: Left, read: Read) -> Iterator[Picture]:
-    """The originals, then a row for each configuration; again the originals where they are others."""
+def _pictures(left: Left, kind: Kind, final: Sequence[Final]) -> Iterator[Picture]:
+    """A picture of each configuration; before those that have originals, these, again where they are others."""
     before: pictures.Images | None = None
-    for one, files in left:
-        content = files.get("reconstructions.png", b"")
-        rows = read(content)
-        if rows is None or len(rows) < 2:
-            picture = pictures.whole(content, f"Reconstructions by {_named(one)}.{_worth(one)}", _caption(one))
-            if picture:
-                yield picture
+    for configuration, files in left:
+        content = files.get(f"{kind.name}{SUFFIX}", b"")
+        rows = pictures.images(content, kind.tiles) if kind.tiles else None
+        figures = _figures(configuration, final)
+        caption = f"{configuration.label}: {figures}" if figures else configuration.label
+        text = f"{kind.text}, by {_named(configuration)}.{f' {figures}.' if figures else ''}"
+        if rows is None or (kind.has_originals and len(rows) < 2):
+            picture = pictures.whole(content, text, caption)
+            yield from [picture] if picture else []
             continue
-        if before is None or not pictures.same(before, rows[:1]):
-            before = rows[:1]
-            yield pictures.strip(before, "Ten images of the test set, as they are.", "the originals")
-        text = f"The ten originals above, reconstructed by {_named(one)}.{_worth(one)}"
-        yield pictures.strip(rows[1:2], text, _caption(one))
+        if kind.has_originals:
+            if before is None or not pictures.same(before, rows[:1]):
+                before = rows[:1]
+                yield pictures.strip(before, "The originals, as they are.", "the originals")
+            rows = rows[1:2]
+        yield pictures.strip(rows, text, caption)
 
 
-def _each(left: Left, file: str, what: str, read: Read) -> Iterator[Picture]:
-    for one, files in left:
-        content = files.get(file, b"")
-        text, caption = f"{what}, by {_named(one)}.{_worth(one)}", _caption(one)
-        rows = read(content)
-        picture = pictures.whole(content, text, caption) if rows is None else pictures.strip(rows, text, caption)
-        if picture:
-            yield picture
+def _named(configuration: RunGroup) -> str:
+    params = configuration.completed[0].params
+    return f"{configuration.label}, seed {params['seed']}" if "seed" in params else configuration.label
 
 
-def _named(one: Configuration) -> str:
-    params = one.completed[0].params
-    return f"{one.label}, seed {params['seed']}" if "seed" in params else one.label
-
-
-def _caption(one: Configuration) -> str:
-    figures = _figures(one)
-    return f"{one.label}: {figures}" if figures else one.label
-
-
-def _worth(one: Configuration) -> str:
-    figures = _figures(one)
-    return f" {figures}." if figures else ""
-
-
-def _figures(one: Configuration) -> str:
-    metrics = one.completed[0].metrics
-    return ", ".join(f"{name.upper()} {figure(metrics[name])}" for name in FINAL if name in metrics)
+def _figures(configuration: RunGroup, final: Sequence[Final]) -> str:
+    metrics = configuration.completed[0].metrics
+    return ", ".join(f"{heading} {figure(metrics[name])}" for name, heading in final if name in metrics)
 
 
 def _plain(text: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The losses of all runs in one panel."""
+"""The losses of all runs in one panel; or another metric by epoch, where there are none."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from functools import cached_property
 
 import altair as alt
 
+from orchestrator.progress.status import LOSS
 from orchestrator.reports.charts import Chart, DataRow, chart, crosses, data, legend, thinned
 from orchestrator.reports.configurations import figure
 from orchestrator.reports.theme import GROUPS
@@ -34,7 +35,7 @@ def can_tell_apart(configurations: int) -> bool:
     return configurations <= GROUPS
 
 
-def losses(curves: Sequence[LossCurve], best: str | None = None, note: str = "") -> Chart | None:
+def losses(curves: Sequence[LossCurve], best: str | None = None, note: str = "", what: str = LOSS) -> Chart | None:
     """A line for each run, training and validation, and a cross where one exploded.
 
     Where there are more configurations than can be told apart, the best one stands out from the others.
@@ -43,8 +44,9 @@ def losses(curves: Sequence[LossCurve], best: str | None = None, note: str = "")
         curves: a curve for each run.
         best: the configuration that stands out.
         note: what else is to be said of them.
+        what: is drawn.
     """
-    panel = _Panel([curve for curve in curves if curve.training or curve.validation or curve.explosion], best)
+    panel = _Panel([curve for curve in curves if curve.training or curve.validation or curve.explosion], best, what)
     if not panel.heights:
         return None
     layers = _told_apart(panel) if panel.few else _crowd(panel)
@@ -52,13 +54,15 @@ def losses(curves: Sequence[LossCurve], best: str | None = None, note: str = "")
         tooltip = [alt.Tooltip("run:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("finite:N", title="last finite loss")]
         layers.append(crosses(exploded).encode(panel.x, panel.y, tooltip=tooltip))
     hint = "The legend picks one." if panel.few else "Pointing at a line says which run it is."
-    return chart("Loss curves", _text(panel, note), layers, hint=hint)
+    title = "Loss curves" if what == LOSS else f"{what} by epoch"
+    return chart(title, _text(panel, note), layers, hint=hint)
 
 
 @dataclass(frozen=True)
 class _Panel:
     curves: Sequence[LossCurve]
     best: str | None
+    what: str
 
     @cached_property
     def groups(self) -> list[str]:
@@ -82,7 +86,7 @@ class _Panel:
 
     @property
     def is_logarithmic(self) -> bool:
-        return min(self.heights) > 0
+        return self.what == LOSS and min(self.heights) > 0
 
     @property
     def x(self) -> alt.X:
@@ -98,7 +102,7 @@ class _Panel:
         if ends[0] == ends[1]:
             ends = [ends[0] - 0.1 * abs(ends[0]), ends[1] + 0.1 * abs(ends[1])]
         scale = alt.Scale(type="log" if self.is_logarithmic else "linear", domain=ends, nice=False)
-        return alt.Y("loss:Q", title="loss", scale=scale)
+        return alt.Y("loss:Q", title=self.what, scale=scale)
 
     @property
     def dash(self) -> alt.StrokeDash:
@@ -200,7 +204,10 @@ def _text(panel: _Panel, note: str) -> str:
     ended = [(curve.validation[-1][1], curve.run) for curve in curves if curve.validation and not curve.explosion]
     runs = f"{len(curves)} run{'s' * (len(curves) != 1)}"
     axis = ", on a logarithmic axis" * panel.is_logarithmic
-    if panel.few:
+    if panel.what != LOSS:
+        said = [f"{panel.what} by epoch of {runs}."]
+        said += [f"The best configuration, {panel.best}, stands out."] if panel.best and not panel.few else []
+    elif panel.few:
         said = [f"Training loss (solid) and validation loss (dashed) by epoch of {runs}{axis}."]
         said += [f"Lowest last validation loss: {figure(min(ended)[0])} ({min(ended)[1]})."] if ended else []
     else:

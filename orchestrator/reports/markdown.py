@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.reports import still
 from orchestrator.reports.document import Section
 from orchestrator.reports.page import SIGNS, environment
-from orchestrator.reports.verdict import RULE
+from orchestrator.reports.verdict import rule
 from orchestrator.system.printable import in_a_line
 
 FOLDER = "report-pictures"
@@ -41,7 +41,7 @@ def markdown(title: str, made: str, sections: Sequence[Section], folder: Path) -
         sections=sections,
         has_verdicts=any(section.verdicts for section in sections),
         signs=SIGNS,
-        rule=RULE,
+        rule=rule(section.declaration for section in sections),
         draw=draw,
         keep=keep,
     )

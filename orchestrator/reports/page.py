@@ -13,7 +13,7 @@ from markupsafe import Markup
 from orchestrator.reports import theme
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.document import Section
-from orchestrator.reports.verdict import RULE, Verdict
+from orchestrator.reports.verdict import Verdict, rule
 
 SIGNS = {Verdict.REPRODUCED: "✓", Verdict.DIFFERS: "✗", Verdict.NOT_COMPARABLE: "○"}
 MOST_ROWS = 20  # of a table, before the rest is folded away
@@ -56,7 +56,7 @@ def html(title: str, made: str, sections: Sequence[Section]) -> str:
         has_verdicts=any(section.verdicts for section in sections),
         verdicts=list(Verdict),
         signs=SIGNS,
-        rule=RULE,
+        rule=rule(section.declaration for section in sections),
         most_rows=MOST_ROWS,
         light=theme.LIGHT,
         dark=theme.DARK,

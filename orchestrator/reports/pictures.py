@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-COLUMNS = 10  # of a picture that the VAE leaves
-SIDE = 28  # pixels of an image
+from orchestrator.functions.declaration import Tiles
+
 WIDEST = 800  # pixels of a picture that is kept as it is
 QUALITY = 82
 
-Images = NDArray[np.uint8]  # (rows, COLUMNS, SIDE, SIDE)
+Images = NDArray[np.uint8]  # (rows, columns, side, side)
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,23 @@ class Picture:
         return f"data:image/webp;base64,{base64.b64encode(self.content).decode()}"
 
 
-def images(picture: bytes) -> Images | None:
-    """The grey images that a picture of the VAE's has, enlarged, in rows of ten; None of any other picture."""
+def images(picture: bytes, tiles: Tiles) -> Images | None:
+    """The grey images that a picture is made of, enlarged, in rows; None of one that is made otherwise."""
     opened = _opened(picture)
-    enlarged = opened.width // (COLUMNS * SIDE) if opened else 0
-    if opened is None or not enlarged or opened.width % (COLUMNS * SIDE) or opened.height % (enlarged * SIDE):
+    width = tiles.columns * tiles.side
+    enlarged = opened.width // width if opened else 0
+    if opened is None or not enlarged or opened.width % width or opened.height % (enlarged * tiles.side):
         return None
     pixels: Images = np.asarray(opened.convert("L"))[::enlarged, ::enlarged]
-    return pixels.reshape(-1, SIDE, COLUMNS, SIDE).transpose(0, 2, 1, 3)
+    return pixels.reshape(-1, tiles.side, tiles.columns, tiles.side).transpose(0, 2, 1, 3)
 
 
 def strip(rows: Images, text: str, caption: str) -> Picture:
     """Rows of images as one picture, pixel for pixel."""
-    count = len(rows)
-    pixels = rows.transpose(0, 2, 1, 3).reshape(count * SIDE, COLUMNS * SIDE)
+    count, columns, side, _ = rows.shape
+    pixels = rows.transpose(0, 2, 1, 3).reshape(count * side, columns * side)
     content = _encoded(Image.fromarray(pixels), lossless=True)
-    return Picture(content, COLUMNS * SIDE, count * SIDE, text, caption, is_pixels=True)
+    return Picture(content, columns * side, count * side, text, caption, is_pixels=True)
 
 
 def whole(picture: bytes, text: str, caption: str) -> Picture | None:

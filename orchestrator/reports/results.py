@@ -3,27 +3,25 @@
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from orchestrator.comparison.ranking import front, ranking, standings
-from orchestrator.comparison.table import FINAL
+from orchestrator.comparison.best import facts, near
+from orchestrator.comparison.columns import columns
+from orchestrator.comparison.ranking import front, ranking
 from orchestrator.reports import verdict
-from orchestrator.reports.configurations import Configuration, Run, constants, figure, measured
+from orchestrator.reports.configurations import Run, RunGroup, constants, figure, measured
 from orchestrator.reports.document import Cell, Part, ReportTable
 from orchestrator.reports.verdict import Judgement, Ours, Verdict
 from orchestrator.spec import ReferenceRow, SweepSpec
-from orchestrator.spec.form import BOUNDARY
 from orchestrator.spec.objective import by_names
-from orchestrator.trial import Outcome
+from orchestrator.trial import Outcome, Params
 from orchestrator.trials.labels import label, listed, short
 from orchestrator.trials.record import best_name
 
 MOST_ROWS = 500
-MOST_NEAR = 5
 MOST_REMARKS = 20
-TITLES = {"ssim": "SSIM", "mse": "MSE"}
 NONE = "\u2013"
 _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 
@@ -31,11 +29,11 @@ _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 @dataclass(frozen=True)
 class _Column:
     title: str
-    values: Callable[[Configuration], list[float]]
-    more_is_better: bool
+    values: Callable[[RunGroup], list[float]]
+    more_is_better: bool | None = None  # None where nobody says
 
 
-def results(spec: SweepSpec, configurations: Sequence[Configuration]) -> Part:
+def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     """A row for each configuration: what varies, its figures over its seeds, how it ended; the best stand out."""
     names = _varying(configurations)
     columns = _columns(spec, configurations)
@@ -61,33 +59,25 @@ def results(spec: SweepSpec, configurations: Sequence[Configuration]) -> Part:
     return Part("Results", tuple(words), ReportTable(tuple(header), tuple(rows)))
 
 
-def best_of(spec: SweepSpec, configurations: Sequence[Configuration]) -> str:
+def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
     """The best configuration, and what its seeds do not tell from it; empty where none has completed."""
-    if spec.method == BOUNDARY:
+    if not spec.ranks:
         return ""
-    records = [run.record for one in configurations for run in one.runs if run.record]
-    ranked = ranking(standings(records, spec.objectives), spec.objectives)
+    ranked = ranking((one.configuration for one in configurations), spec.objectives)
     if not ranked:
         return ""
     names = _varying(configurations)
+
+    def named(params: Params) -> str:
+        return label(spec, params, names) or spec.name
+
     if len(spec.objectives) > 1:
-        best = [label(spec, one.params, names) for one in front(ranked, spec.objectives)]
+        best = [named(one.params) for one in front(ranked, spec.objectives)]
         return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}"
-    first, (interval,) = ranked[0], ranked[0].intervals
-    seeds = f"{len(first.values)} seed{'s' * (len(first.values) > 1)}"
-    value = measured([value for (value,) in first.values])
-    said = f"{label(spec, first.params, names) or spec.name}: {spec.objectives[0].name} {value} ({seeds})"
-    if first.exploded:
-        said += f"; {first.exploded} of {first.exploded + len(first.values)} seeds exploded"
-    others = ranked[1:] if interval.half_width is not None else []
-    near = [label(spec, one.params, names) for one in others if interval.overlaps(one.intervals[0])]
-    if near:
-        said += f"; not told apart from it by these seeds: {'; '.join(near[:MOST_NEAR])}"
-        said += "; ..." * (len(near) > MOST_NEAR)
-    return said
+    return f"{named(ranked[0].params)}: {'; '.join([*facts(ranked[0], spec.objectives), *near(ranked, named)])}"
 
 
-def comparison(spec: SweepSpec, configurations: Sequence[Configuration]) -> Part | None:
+def comparison(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part | None:
     """Each published figure beside ours, with the difference and a verdict."""
     if spec.reference is None:
         return None
@@ -140,49 +130,51 @@ def remarks(runs: Sequence[Run]) -> Part | None:
     return Part("Remarks", words, ReportTable.of(("run", "outcome", "remark"), rows)) if rows else None
 
 
-def _varying(configurations: Sequence[Configuration]) -> list[str]:
+def _varying(configurations: Sequence[RunGroup]) -> list[str]:
     alike = constants(configurations)
     return [name for name in (configurations[0].params if configurations else ()) if name not in {*alike, "seed"}]
 
 
-def _columns(spec: SweepSpec, configurations: Sequence[Configuration]) -> list[_Column]:
-    found = [
-        _Column(TITLES[name], lambda one, name=name: one.values(name), name == "ssim")  # type: ignore[misc]
-        for name in FINAL
-        if any(one.values(name) for one in configurations)
-    ]
-    for objective in spec.objectives if spec.method != BOUNDARY else ():
-        if objective.name not in FINAL and any(one.compared(objective) for one in configurations):
-            records = [record for one in configurations for record in one.completed]
+def _columns(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[_Column]:
+    records = [record for one in configurations for record in one.completed]
+    declared = [metric.name for metric in spec.function.declaration.final]
+    found = []
+    for column in columns(replace(spec, objectives=()), records):
+        if column.name in declared or column.name not in {objective.name for objective in spec.objectives}:
+            values = functools.partial(RunGroup.values, name=column.name)
+            found.append(_Column(column.title, values, column.goal and column.goal == "maximize"))
+    for objective in spec.objectives if spec.ranks else ():
+        if objective.name not in declared and any(one.compared(objective) for one in configurations):
             is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
             title = f"best {objective.name}" if is_best else objective.name
-            values = functools.partial(Configuration.compared, objective=objective)
+            values = functools.partial(RunGroup.compared, objective=objective)
             found.append(_Column(title, values, objective.sign > 0))
     return found
 
 
-def _best(column: _Column, configurations: Sequence[Configuration]) -> Configuration | None:
+def _best(column: _Column, configurations: Sequence[RunGroup]) -> RunGroup | None:
     having = [one for one in configurations if column.values(one)]
-    if len(having) < 2:
+    if len(having) < 2 or column.more_is_better is None:
         return None
     return (max if column.more_is_better else min)(having, key=lambda one: fmean(column.values(one)))
 
 
 def _compared(
-    spec: SweepSpec, row: ReferenceRow, metrics: Sequence[str], one: Configuration | None, name: str
+    spec: SweepSpec, row: ReferenceRow, metrics: Sequence[str], one: RunGroup | None, name: str
 ) -> list[tuple[Cell, ...]]:
     ended = (one.exploded, one.ended) if one else (0, 0)
+    declaration = spec.function.declaration
     lines = []
     if row.outcome is not None:
         judged = _judged(spec, one, verdict.of_outcome(row.outcome, Ours((), *ended)))
         lines.append(_line(name, "outcome", str(row.outcome), one.state if one else NONE, NONE, judged))
     for metric in metrics if row.outcome is not Outcome.EXPLODED else row.metrics:
         published, values = row.metrics.get(metric), one.values(metric) if one else []
-        judged = _judged(spec, one, verdict.of_figure(metric, published, Ours(values, *ended)))
+        judged = _judged(spec, one, verdict.of_figure(metric, published, Ours(values, *ended), declaration))
         ours = measured(values) if values else one.state if one else NONE
         difference = NONE if published is None or not values else _difference(fmean(values), published)
         told = NONE if published is None else figure(published)
-        lines.append(_line(name, TITLES.get(metric, metric), told, ours, difference, judged))
+        lines.append(_line(name, declaration.heading(metric), told, ours, difference, judged))
     return lines
 
 
@@ -191,7 +183,7 @@ def _line(name: str, metric: str, published: str, ours: str, difference: str, ju
     return (*texts, Cell(judged.verdict, verdict=judged.verdict), Cell(judged.reason))
 
 
-def _judged(spec: SweepSpec, one: Configuration | None, judged: Judgement) -> Judgement:
+def _judged(spec: SweepSpec, one: RunGroup | None, judged: Judgement) -> Judgement:
     """The verdict, unless there is no trial of the file's settings to judge by."""
     if one is None:
         return Judgement(Verdict.NOT_COMPARABLE, "no trial of these values")

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orchestrator.comparison.boundary import Boundary
-from orchestrator.comparison.ranking import standings
+from orchestrator.functions import DEFAULT_TRIAL
+from orchestrator.functions.declaration import Plane
+from orchestrator.progress.status import LOSS, shown
 from orchestrator.reports import gallery, results, search_charts
 from orchestrator.reports.boundary_charts import boundary as boundary_chart
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import (
-    Configuration,
     Run,
+    RunGroup,
     best_first,
     configurations_of,
     constants,
@@ -23,15 +25,15 @@ from orchestrator.reports.configurations import (
 from orchestrator.reports.document import Part, ReportTable, Section
 from orchestrator.reports.front_charts import fronts
 from orchestrator.reports.loss_charts import LossCurve, can_tell_apart, losses
+from orchestrator.reports.plane_charts import PlanePoint, plane_chart
 from orchestrator.reports.search_charts import Tried
-from orchestrator.reports.tradeoff_charts import Tradeoff, rate_distortion
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Range
-from orchestrator.spec.form import BOUNDARY, DEFAULT_TRIAL
+from orchestrator.spec.metrics import listed as conjoined
 from orchestrator.system.durations import duration
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome
-from orchestrator.trials.labels import label, listed, short, varying
+from orchestrator.trials.labels import listed, short, varying
 from orchestrator.trials.record import Record
 from orchestrator.trials.search_space import SearchSpace
 
@@ -39,10 +41,8 @@ MOST_CURVES = 200
 MOST_EXPLODED = 50  # of them
 MOST_TRIED = 2000
 MOST_VALUES = 12  # of a parameter, that are named
-TRAINING = ("train_loss", "loss")
-VALIDATION = ("val_loss",)
 
-Pair = tuple[Configuration, Run]  # a configuration, and a run of it
+Pair = tuple[RunGroup, Run]  # a configuration, and a run of it
 
 
 def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool) -> Section:
@@ -58,18 +58,19 @@ def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool
     records = store.records(name)
     runs = runs_of(spec, records, every, is_live)
     configurations = configurations_of(spec, runs)
-    found = _boundary(spec, records) if spec.method == BOUNDARY else None
+    found = _boundary(spec, records) if spec.method.finds_boundary else None
     compared = results.comparison(spec, configurations)
     curves = _losses(store, spec, configurations)
-    tradeoff = rate_distortion(_tradeoffs(configurations))
+    plane = spec.function.declaration.plane
+    drawn = plane_chart(plane, _plane_points(plane, configurations)) if plane else None
     parts = [
         found,
         results.results(spec, configurations),
         compared,
-        _front(spec, runs),
+        _front(spec, configurations),
         *_search(spec, runs),
-        Part("Loss curves", charts=(curves,)) if curves else None,
-        Part("Rate against distortion", charts=(tradeoff,)) if tradeoff else None,
+        Part(curves.title, charts=(curves,)) if curves else None,
+        Part(drawn.title, charts=(drawn,)) if drawn else None,
         *gallery.gallery(store, spec, configurations),
         results.explosions(runs),
         gallery.post_mortems(store, runs),
@@ -86,6 +87,7 @@ def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool
         trials=counted(runs),
         best=results.best_of(spec, configurations),
         verdicts=Counter(cell.verdict for row in cells for cell in row if cell.verdict),
+        declaration=spec.function.declaration,
     )
 
 
@@ -101,7 +103,7 @@ def question(text: str) -> str:
 
 
 def _facts(
-    spec: SweepSpec, runs: Sequence[Run], configurations: Sequence[Configuration], stored: int
+    spec: SweepSpec, runs: Sequence[Run], configurations: Sequence[RunGroup], stored: int
 ) -> list[tuple[str, str]]:
     seeds = {run.params.get("seed") for run in runs}
     count = f"{len(configurations)} configuration{'s' * (len(configurations) != 1)}"
@@ -109,11 +111,12 @@ def _facts(
         count += f", {len(runs)} trials, {len(seeds)} seeds"
     alike = constants(configurations)
     varied = [name for name in (configurations[0].params if configurations else ()) if name not in {*alike, "seed"}]
-    facts = [("method", f"{spec.method}: {count}" + f", at most {spec.run_cap} trials" * (spec.run_cap is not None))]
+    at_most = "" if spec.run_cap is None else f", at most {spec.run_cap} trials"
+    facts = [("method", f"{spec.method.name}: {count}{at_most}")]
     facts += [(name, _values(spec, name, configurations)) for name in varied]
     facts += [("seeds", _listed(sorted({short(seed) for seed in seeds}, key=_as_number)))] * (len(seeds) > 1)
     facts += [("the same in all", listed(alike, alike))] * bool(alike)
-    if spec.method != BOUNDARY:
+    if spec.ranks:
         aims = (f"{one.name}, {'more' if one.sign > 0 else 'less'} is better" for one in spec.objectives)
         facts.append(("compared by", "; ".join(aims)))
     if spec.reference is not None:
@@ -151,7 +154,7 @@ def _versions(records: Sequence[Record]) -> str:
     return _listed(list(dict.fromkeys(told)))
 
 
-def _values(spec: SweepSpec, name: str, configurations: Sequence[Configuration]) -> str:
+def _values(spec: SweepSpec, name: str, configurations: Sequence[RunGroup]) -> str:
     domain = spec.domains.get(name)
     if isinstance(domain, Range):
         return f"{domain.low:g} to {domain.high:g}{', logarithmic' * domain.log}"
@@ -168,31 +171,42 @@ def _as_number(text: str) -> float:
     return float(text) if text.isdigit() else math.inf
 
 
-def _best(spec: SweepSpec, configurations: Sequence[Configuration]) -> Configuration | None:
+def _best(spec: SweepSpec, configurations: Sequence[RunGroup]) -> RunGroup | None:
+    if not spec.objectives:
+        return None
     first = best_first(configurations, spec.objectives[0])[:1]
     return first[0] if first and first[0].compared(spec.objectives[0]) else None
 
 
-def _note(spec: SweepSpec, configurations: Sequence[Configuration]) -> str:
+def _note(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
     """A warning where losses do not compare."""
-    has_var = len({short(one.params.get("var")) for one in configurations}) > 1
-    note = "The loss has var in it, so its values do not compare between values of var."
-    return note if has_var and spec.function.name == DEFAULT_TRIAL else ""
+    differ = varying([configuration.params for configuration in configurations])
+    for rule in spec.function.declaration.incomparable:
+        between = [name for name in rule.between if name in differ]
+        if between and {*rule.metrics} & {*spec.function.declaration.losses}:
+            values = conjoined(between, "and")
+            return f"The loss {rule.reason}, so its values do not compare between values of {values}."
+    return ""
 
 
-def _losses(store: Store, spec: SweepSpec, configurations: Sequence[Configuration]) -> Chart | None:
+def _losses(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -> Chart | None:
     """The loss curves of a bounded number of runs; with their validation losses where these are drawn."""
     best = _best(spec, configurations)
     known = [(one, run) for one in configurations for run in one.runs if run.record]
     drawn = _drawn(known, best)
     few = can_tell_apart(len({one.label for one, _ in drawn}))
-    curves = [_curve(store, one, run, run.record, few or one is best) for one, run in drawn if run.record]
-    notes = [_note(spec, configurations)]
+    what, training, validation = _drawn_metrics(spec, [run.record for _, run in known if run.record])
+    curves = [
+        _curve(store, one, run, run.record, training, validation if few or one is best else ())
+        for one, run in drawn
+        if run.record
+    ]
+    notes = [_note(spec, configurations)] if what == LOSS else []
     notes += [f"{len(drawn)} of {len(known):,} runs are drawn."] * (len(drawn) < len(known))
-    return losses(curves, best.label if best else None, " ".join(filter(None, notes)))
+    return losses(curves, best.label if best else None, " ".join(filter(None, notes)), what)
 
 
-def _drawn(known: Sequence[Pair], best: Configuration | None) -> Sequence[Pair]:
+def _drawn(known: Sequence[Pair], best: RunGroup | None) -> Sequence[Pair]:
     """A bounded number of runs: those of the best configuration first, and not too many that exploded."""
     if len(known) <= MOST_CURVES:
         return known
@@ -202,14 +216,25 @@ def _drawn(known: Sequence[Pair], best: Configuration | None) -> Sequence[Pair]:
     return [*others[: MOST_CURVES - len(exploded)], *exploded]
 
 
-def _curve(store: Store, one: Configuration, run: Run, record: Record, with_validation: bool) -> LossCurve:
+def _drawn_metrics(spec: SweepSpec, records: Sequence[Record]) -> tuple[str, Sequence[str], Sequence[str]]:
+    """What is drawn by epoch, and the metrics that have it: losses, or the metric that shows how trials fare."""
+    declaration = spec.function.declaration
+    reported = list(dict.fromkeys(name for record in records for name in record.names_by_epoch))
+    name = shown(reported, declaration, next(iter(spec.objectives), None))
+    if name is None or name in declaration.losses:
+        return LOSS, declaration.training_losses, declaration.validation_losses
+    return name, [name], ()
+
+
+def _curve(
+    store: Store, one: RunGroup, run: Run, record: Record, training: Sequence[str], validation: Sequence[str]
+) -> LossCurve:
     def points(names: Sequence[str]) -> list[tuple[int, float]]:
         name = next((name for name in names if name in record.metrics), None)
         history = [] if name is None else store.history(record.run_id, name)
         return [point for point in history if math.isfinite(point[1])]
 
-    validation = points(VALIDATION) if with_validation else []
-    return LossCurve(run.label, one.label, run.state, points(TRAINING), validation, _explosion(record))
+    return LossCurve(run.label, one.label, run.state, points(training), points(validation), _explosion(record))
 
 
 def _explosion(record: Record) -> tuple[float, float | None] | None:
@@ -219,15 +244,15 @@ def _explosion(record: Record) -> tuple[float, float | None] | None:
     return float(record.tags["explosion.epoch"]), None if last is None else float(last)
 
 
-def _tradeoffs(configurations: Sequence[Configuration]) -> list[Tradeoff]:
-    """Of the configurations that completed and have both terms of the loss."""
+def _plane_points(plane: Plane, configurations: Sequence[RunGroup]) -> list[PlanePoint]:
+    """The configurations that completed and have both metrics of a plane."""
     alike = constants(configurations)
     found = []
     for one in configurations:
-        mse, kl = one.values("val_mse"), one.values("val_kl")
-        if mse and len(mse) == len(kl) and isinstance(one.params.get("var"), int | float):
-            others = [name for name in one.params if name not in {*alike, "var", "seed"}]
-            found.append(Tradeoff(one.params["var"], listed(one.params, others), mse, kl))
+        x, y = one.values(plane.x.name), one.values(plane.y.name)
+        if x and len(x) == len(y) and isinstance(one.params.get(plane.along), int | float):
+            others = [name for name in one.params if name not in {*alike, plane.along, "seed"}]
+            found.append(PlanePoint(one.params[plane.along], listed(one.params, others), x, y))
     return found
 
 
@@ -240,15 +265,16 @@ def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
     )
 
 
-def _front(spec: SweepSpec, runs: Sequence[Run]) -> Part:
-    found = standings((run.record for run in runs if run.record), spec.objectives)
-    names = [name for name in varying([run.params for run in runs]) if name != "seed"]
-    return Part("The Pareto front", charts=fronts(found, spec.objectives, lambda params: label(spec, params, names)))
+def _front(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
+    names = {one.configuration.config_key: one.label for one in configurations}
+    return Part(
+        "The Pareto front", charts=fronts((one.configuration for one in configurations), spec.objectives, names)
+    )
 
 
 def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
     """How a search went; the trials of a grid are in an order that means nothing."""
-    if spec.method in ("grid", BOUNDARY):
+    if spec.method.is_exhaustive or not spec.ranks:
         return []
     from orchestrator.samplers.importances import importances  # optuna takes a while to import
 

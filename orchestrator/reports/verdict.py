@@ -1,24 +1,26 @@
 """Whether a published figure was reproduced: the rule, and what it says of each figure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean
 
-from orchestrator.comparison.ranking import half_width
+from orchestrator.comparison.intervals import half_width
+from orchestrator.functions.declaration import UNDECLARED, Declaration, Tolerance
+from orchestrator.spec.metrics import listed
 from orchestrator.trial import Outcome
 
-SSIM_WITHIN = 0.02
-MSE_WITHIN = 0.15  # of the published figure
-OTHERS_WITHIN = 0.05
+USUAL = Tolerance(0.05, relative=True)  # of a metric for which the trial function declares none
 WIDEST = 2  # tolerances: half of an interval that still tells something
 
-RULE = (
-    f"A figure is reproduced where ours, the mean over the seeds that completed, is no farther from the published one "
-    f"than {SSIM_WITHIN:g} (SSIM), {MSE_WITHIN:.0%} of it (MSE) or {OTHERS_WITHIN:.0%} of it (any other). "
+FIGURES = (
+    "A figure is reproduced where ours, the mean over the seeds that completed, is no farther from the published one "
+    "than {allowed}. "
     f"With two or more seeds it is reproduced also where the published figure lies within the 95% interval of our mean "
     f"(Student's t). Where half of that interval is more than {WIDEST} tolerances, our seeds scatter too much to tell, "
-    f"and beyond the tolerance the figure is not comparable. Else it differs.",
+    f"and beyond the tolerance the figure is not comparable. Else it differs."
+)
+OUTCOMES = (
     "An explosion is reproduced where at least half of our seeds exploded, and differs where fewer did. A figure of a "
     "model that completed differs where at least half of our seeds exploded.",
     "Not comparable is what either side lacks, and a trial of other settings than the sweep file's.",
@@ -60,22 +62,24 @@ class Judgement:
     reason: str
 
 
-def tolerance(metric: str, published: float) -> float:
-    """How far from a published figure of this metric ours may be."""
-    if "ssim" in metric:
-        return SSIM_WITHIN
-    return abs(published) * (MSE_WITHIN if "mse" in metric else OTHERS_WITHIN)
+def rule(declarations: Iterable[Declaration]) -> tuple[str, ...]:
+    """By what a verdict is found, in sentences, where trials are of functions that declare this."""
+    metrics = [metric for declaration in declarations for metric in declaration.final if metric.tolerance]
+    each = dict.fromkeys(f"{metric.tolerance} ({metric.heading})" for metric in metrics)
+    allowed = listed([*each, f"{USUAL} (any other)"], "or") if each else str(USUAL)
+    return FIGURES.replace("{allowed}", allowed), *OUTCOMES
 
 
-def of_figure(metric: str, published: float | None, ours: Ours) -> Judgement:
-    """Hold a published figure against ours."""
+def of_figure(metric: str, published: float | None, ours: Ours, declaration: Declaration = UNDECLARED) -> Judgement:
+    """Hold a published figure of a metric against ours, by the tolerance that the trial function declares."""
     if published is None:
         return Judgement(Verdict.NOT_COMPARABLE, "nothing published")
     if ours.explodes:
         return Judgement(Verdict.DIFFERS, f"{ours.told}, and completed there")
     if not ours.values:
         return Judgement(Verdict.NOT_COMPARABLE, "no figure of ours" if ours.ended else "no result of ours")
-    allowed, half = tolerance(metric, published), half_width(ours.values)
+    allowed = (declaration.tolerance(metric) or USUAL).around(published)
+    half = half_width(ours.values)
     difference = abs(fmean(ours.values) - published)
     if difference <= allowed:
         return Judgement(Verdict.REPRODUCED, f"within {allowed:.2g}")

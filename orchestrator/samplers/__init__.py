@@ -1,12 +1,12 @@
 """Which trial comes next: ask, tell, replay."""
 
+import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from orchestrator.samplers.listed import ListSampler
 from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import BOUNDARY, LISTED
+from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Params, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
@@ -56,12 +56,10 @@ def of(spec: SweepSpec) -> Sampler:
 
 
 def _of_method(spec: SweepSpec) -> Sampler:
-    if spec.method in LISTED:
-        return ListSampler.of(spec)
-    if spec.method == BOUNDARY:
-        from orchestrator.samplers.boundary import BoundarySampler
+    proposing = spec.method.sampler
+    if isinstance(proposing, OptunaSampler):
+        from orchestrator.samplers.search import SearchSampler  # optuna takes a while to import
 
-        return BoundarySampler(spec)
-    from orchestrator.samplers.search import SearchSampler  # optuna takes a while to import
-
-    return SearchSampler(spec)
+        return SearchSampler(spec, proposing)
+    sampler: Sampler = pkgutil.resolve_name(proposing)(spec)
+    return sampler

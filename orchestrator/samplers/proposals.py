@@ -6,10 +6,10 @@ first explosion on, those that learn propose what, of several candidates of thei
 TPE, which is ours by default, does so from the fourth proposal on at the latest.
 """
 
+import pkgutil
 import random
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,53 +21,36 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from orchestrator.samplers.feasibility import Array, Cube, Position, Seen, Worth
-from orchestrator.samplers.weighing import DrawingTPE, Weighing
+from orchestrator.samplers.weighing import Weighing
 from orchestrator.spec import SweepSpec, Values
 from orchestrator.spec.domains import Choice, Domain
+from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Params
 from orchestrator.trials.search_space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 CONSTRAINT = "explosion"  # above 0 where it is broken
+FIRST = 3  # proposals before candidates are weighed: the middle of the space, and others at random
 
 
-def _tpe(seed: int, *, group: bool = False) -> BaseSampler:
+def made(made_by: str, seed: int, options: Mapping[str, Any]) -> BaseSampler:
+    """A sampler of Optuna's.
+
+    Args:
+        made_by: "module:name" of its class, or of a function.
+        seed: of its draws.
+        options: that it takes beside.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(seed=seed, multivariate=True, constant_liar=True, group=group)
-
-
-def _gp(seed: int) -> BaseSampler:
-    return GPSampler(seed=seed, warn_independent_sampling=False)
-
-
-def _cmaes(seed: int) -> BaseSampler:
-    return CmaEsSampler(seed=seed, warn_independent_sampling=False)
-
-
-def _qmc(seed: int) -> BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
-
-
-SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "cmaes": _cmaes, "qmc": _qmc}
-# for spaces of which a configuration has only a part
-BRANCHING: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": partial(_tpe, group=True)}
-TAKES_CONSTRAINTS = {"tpe", "gp"}
-WEIGHED = {"tpe", "gp", "cmaes"}  # those that learn
-CHOOSES_EARLY = {"tpe"}  # others leave proposals to Optuna where nothing explodes
-FIRST = 3  # proposals before that: the middle of the space, and others at random
-REDRAWS = {"cmaes": 16}  # gives another candidate each time; gp has found its one by optimizing
-TAKES_PRUNED = {"tpe"}  # learns from a trial without a value, too
-KEEPS_STATE = {"cmaes", "qmc"}  # in the study: what is told again must have been asked for again
-KEEPS_SEED = {"qmc"}  # a sequence has one seed; others draw anew for each proposal
+        sampler: BaseSampler = pkgutil.resolve_name(made_by)(seed=seed, **options)
+    return sampler
 
 
 class Proposals:
@@ -78,17 +61,17 @@ class Proposals:
     take a domain to be in every configuration always see its middle; others do not see it.
     """
 
-    def __init__(self, spec: SweepSpec, space: SearchSpace) -> None:
-        self.method, self.domains, self.seed, self.objectives = spec.method, space.domains, spec.seed, spec.objectives
+    def __init__(self, spec: SweepSpec, space: SearchSpace, sampler: OptunaSampler) -> None:
+        self.sampler, self.domains, self.seed, self.objectives = sampler, space.domains, spec.seed, spec.objectives
         self.space = {name: distribution(domain) for name, domain in space.domains.items()}
         self.varies = space.varies
         self._can_be = space.can_be
         self._middle = {name: self._taken(name, domain.middle()) for name, domain in space.domains.items()}
-        branches = BRANCHING if spec.conditions.wanted else {}
-        self.takes_absent = spec.method in branches
-        self.sampler = {**SAMPLERS, **branches}[spec.method]
-        self.weighs = spec.method in WEIGHED and len(spec.objectives) == 1
-        self._chooses_early = self.weighs and spec.method in CHOOSES_EARLY
+        branching = sampler.branching if spec.conditions.wanted else {}
+        self.takes_absent = bool(branching)
+        self._options = {**sampler.options, **branching}
+        self.weighs = sampler.learns and len(spec.objectives) == 1
+        self._chooses_early = self.weighs and sampler.chooses_early
         self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
         self._seen: list[Seen] = []
         self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
@@ -112,8 +95,8 @@ class Proposals:
         if known is None and number == 0 and self._chooses_early:
             known = {name: domain.middle() for name, domain in self.domains.items()}
         chooses = known is None and self._chooses(number)
-        sampler = self._weighing(number) if chooses else self._sampler(number)
-        self._study.sampler = _Typed(sampler, self.domains, known, self.method in KEEPS_STATE)
+        proposing = self._weighing(number) if chooses else self._made(number)
+        self._study.sampler = _Typed(proposing, self.domains, known, self.sampler.keeps_state)
         trial = self._study.ask()
         self._open[number] = trial
         values: dict[str, Any] = {}
@@ -128,7 +111,7 @@ class Proposals:
     def skip(self, number: int) -> None:
         """Have the next configuration be that of a number, as if those before had been asked for and dropped."""
         while self.count < number:
-            if self.method in KEEPS_STATE:
+            if self.sampler.keeps_state:
                 self.drop(self.ask()[0])
             else:
                 self._study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
@@ -150,16 +133,16 @@ class Proposals:
         exploded = margin is not None and margin > 0
         self._see(trial, values, margin, pruned_at is not None)
         alone = len(self.objectives) == 1
-        if self.method in TAKES_CONSTRAINTS:
+        if self.sampler.takes_constraints:
             trial.set_constraint(CONSTRAINT, 0.0 if margin is None else margin)
         if exploded or (pruned_at is not None and not alone):  # for several, Optuna has no values by epoch
-            if self.method in TAKES_PRUNED:
+            if self.sampler.takes_pruned:
                 self._study.tell(trial, state=TrialState.PRUNED)
             else:
                 self._untold.append((trial, max(0.0, margin or 0.0)))
         elif values is None:
             self._study.tell(trial, state=TrialState.FAIL)
-        elif pruned_at is not None and self.method in TAKES_PRUNED:
+        elif pruned_at is not None and self.sampler.takes_pruned:
             trial.report(values[0], pruned_at)
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
@@ -192,7 +175,7 @@ class Proposals:
 
     def _bad_values(self, worst: Values, margin: float) -> Values:
         """For samplers that compare values alone: worse than all others, and the worse the farther beyond."""
-        if self.method in TAKES_CONSTRAINTS:
+        if self.sampler.takes_constraints:
             return worst
         each = zip(self.objectives, worst, strict=True)
         return tuple(value - objective.sign * (margin * max(abs(value), 1e-6)) for objective, value in each)
@@ -202,8 +185,8 @@ class Proposals:
         early = self._chooses_early and number >= FIRST and bool(self._seen)
         return early or (self.weighs and any(one.exploded for one in self._seen))
 
-    def _sampler(self, number: int) -> BaseSampler:
-        return self.sampler(self._seed(number))
+    def _made(self, number: int, by: str = "") -> BaseSampler:
+        return made(by or self.sampler.made_by, self._seed(number), self._options)
 
     def _weighing(self, number: int) -> BaseSampler:
         worth = Worth(self._cube, self._seen, [self._position(trial.params) for trial in self._open.values()])
@@ -218,10 +201,9 @@ class Proposals:
         def allows(candidate: Params) -> bool:
             return self._can_be(self._values(candidate))
 
-        is_tpe = self.method == "tpe"
-        inner = DrawingTPE(self._seed(number), group=self.takes_absent) if is_tpe else self._sampler(number)
-        redraws = REDRAWS.get(self.method, 1)
-        return Weighing(inner, self.space, weigh, allows, draw, redraws, at_random=self.method in CHOOSES_EARLY)
+        inner = self._made(number, self.sampler.candidates_by)
+        at_random = self.sampler.chooses_early
+        return Weighing(inner, self.space, weigh, allows, draw, self.sampler.redraws, at_random=at_random)
 
     def _see(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
         """Remember what became of a trial, for the weighing; what was pruned is never better than what completed."""
@@ -248,7 +230,7 @@ class Proposals:
         return values
 
     def _seed(self, number: int) -> int:
-        entropy = (self.seed,) if self.method in KEEPS_SEED else (self.seed, number)
+        entropy = (self.seed,) if self.sampler.keeps_seed else (self.seed, number)
         return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.comparison.ranking import Interval
-from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import LISTED, MOST_TRIALS, Replicates
-from orchestrator.trial import Outcome, Params, Proposal, Trial
+from orchestrator.comparison.configuration import Configuration
+from orchestrator.spec import Objective, SweepSpec
+from orchestrator.spec.form import MOST_TRIALS, Replicates
+from orchestrator.trial import Params, Proposal, Trial
 from orchestrator.trials.labels import label
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
@@ -19,29 +19,19 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Configuration:
-    """A configuration's trials that have been asked for, and what they came to."""
+class ReplicatedConfiguration:
+    """A configuration, its trials that have been asked for, and the next one that it may have."""
 
-    config_key: str
-    sign: int  # of the objective
+    seeds: Configuration
     trials: list[Trial] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)  # of the seeds that completed
-    interval: Interval | None = None  # of their mean
-    rank: tuple[float, str] = (0.0, "")  # the better, the less
-    is_pruned: bool = False  # a seed of it was: then it is not the best, and no rival of it
+    rank: tuple[float, str] = (0.0, "")  # the better, the less; of one of which a seed has completed
     following: Params | None = None  # those of the next seed, if it may have one
 
-    def take(self, observation: Observation) -> None:
+    def take(self, observation: Observation, objective: Objective) -> None:
         """Take in how one of the trials ended."""
-        self.is_pruned = self.is_pruned or observation.outcome is Outcome.PRUNED
-        if observation.outcome is Outcome.COMPLETED and observation.values is not None:
-            self.values.append(observation.values[0])
-            self.interval = Interval.of(self.values)
-            self.rank = -self.sign * self.interval.mean, self.config_key
-
-    def overlaps(self, other: "Configuration") -> bool:
-        """Whether seeds do not tell the two apart."""
-        return bool(self.interval and other.interval and self.interval.overlaps(other.interval))
+        self.seeds = self.seeds.after(observation)
+        if self.seeds.values:
+            self.rank = -objective.sign * self.seeds.intervals[0].mean, self.seeds.config_key
 
 
 class ReplicatingSampler:
@@ -57,7 +47,7 @@ class ReplicatingSampler:
         self.spec, self.inner, self.most = spec, inner, replicates.max
         (self._objective,) = spec.objectives
         self._further: dict[str, Trial] = {}  # by trial_key
-        self._configurations: dict[str, Configuration] = {}  # by config_key
+        self._configurations: dict[str, ReplicatedConfiguration] = {}  # by config_key
         self._waiting: deque[Trial] = deque()
         self._running: dict[str, Trial] = {}  # asked for, and not told of yet; by trial_key
         self._history: Mapping[str, Record] = {}
@@ -65,7 +55,7 @@ class ReplicatingSampler:
     @property
     def total(self) -> int:
         trials, cap = self.trials, self.spec.run_cap or MOST_TRIALS
-        if self.spec.method in LISTED:
+        if self.spec.method.is_listed:
             seeds = Counter(trial.config_key for trial in trials)
             cap = min(cap, sum(max(count, self.most) for count in seeds.values()))
         return max(len(trials), cap)
@@ -100,7 +90,7 @@ class ReplicatingSampler:
 
     def tell(self, trial: Trial, observation: Observation) -> None:
         self._running.pop(trial.trial_key, None)
-        self._configurations[trial.config_key].take(observation)
+        self._configurations[trial.config_key].take(observation, self._objective)
         if trial.trial_key not in self._further:
             self.inner.tell(trial, observation)
 
@@ -121,15 +111,15 @@ class ReplicatingSampler:
         return None
 
     @property
-    def _due(self) -> Configuration | None:
+    def _due(self) -> ReplicatedConfiguration | None:
         """Of the best configuration and those that seeds do not tell from it, the one that is to have one more now."""
-        standing = [one for one in self._configurations.values() if one.interval and not one.is_pruned]
+        standing = [one for one in self._configurations.values() if one.seeds.values and not one.seeds.pruned]
         best = min(standing, key=lambda one: one.rank, default=None)
-        near = [one for one in standing if best and one.overlaps(best)]
+        near = [one for one in standing if best and one.seeds.overlaps(best.seeds)]
         if len(near) < 2:
             return None
         running = {trial.config_key for trial in self._running.values()}
-        may = (one for one in near if one.following and one.config_key not in running)
+        may = (one for one in near if one.following and one.seeds.config_key not in running)
         return min(may, key=lambda one: (len(one.trials), one.rank), default=None)
 
     def _begun_before(self, records: Iterable[Record], begun: Iterable[Trial]) -> list[Trial]:
@@ -151,12 +141,13 @@ class ReplicatingSampler:
         record = self._history.get(trial.trial_key)
         observation = Observation.of_record(self.spec.objectives, record) if record else None
         if observation is not None:
-            self._begin(trial).take(observation)
+            self._begin(trial).take(observation, self._objective)
         return observation is not None
 
-    def _begin(self, trial: Trial) -> Configuration:
+    def _begin(self, trial: Trial) -> ReplicatedConfiguration:
         key = trial.config_key
-        one = self._configurations.setdefault(key, Configuration(key, self._objective.sign))
+        new = ReplicatedConfiguration(Configuration(key, trial.params))
+        one = self._configurations.setdefault(key, new)
         one.trials.append(trial)
         seed = 1 + max([*self.spec.seeds, *(each.params["seed"] for each in one.trials)])
         one.following = None
@@ -165,7 +156,7 @@ class ReplicatingSampler:
                 one.following = self.spec.function.resolve({**trial.params, "seed": seed})
         return one
 
-    def _following(self, one: Configuration) -> Trial:
+    def _following(self, one: ReplicatedConfiguration) -> Trial:
         """The trial of a configuration's next seed."""
         first, params = one.trials[0], one.following or {}
         names = [name for name in params if name in self.spec.varying or name == "seed"]

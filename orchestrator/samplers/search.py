@@ -8,9 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from orchestrator.comparison.configuration import Configuration
 from orchestrator.divergence import FARTHEST
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.spec import Objective, SweepSpec, Values
+from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
@@ -22,47 +24,45 @@ DRAWS = 10_000
 
 
 @dataclass
-class Configuration:
-    """Values of what is searched, and its trials, one a seed."""
+class ProposedConfiguration:
+    """Values of what is searched, with a trial for each seed, and what these came to."""
 
     values: Params
     number: int  # of the proposal that waits for its result
-    trials: list[Trial]
-    observations: dict[str, Observation] = field(default_factory=dict)  # by trial_key; of those that have ended
+    seeds: Configuration
+    trials: list[Trial] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)  # trial_keys
+
+    def take(self, trial: Trial, observation: Observation) -> None:
+        """Take in how one of the trials ended."""
+        self.ended.add(trial.trial_key)
+        self.seeds = self.seeds.after(observation)
 
     @property
     def has_ended(self) -> bool:
-        return all(trial.trial_key in self.observations for trial in self.trials)
-
-    @property
-    def results(self) -> list[Observation]:
-        return [one for one in self.observations.values() if one.outcome.is_result]
+        return all(trial.trial_key in self.ended for trial in self.trials)
 
     def means(self, objectives: Sequence[Objective]) -> Values | None:
         """Over the seeds that completed; no better than with what those that were pruned had reached."""
-        completed = self._values(Outcome.COMPLETED)
-        told = [values for values in (completed, completed + self._values(Outcome.PRUNED)) if values]
-        means = [tuple(map(fmean, zip(*values, strict=True))) for values in told]
+        completed = self.seeds.values
+        known = [values for values in (completed, completed + self.seeds.values_of(Outcome.PRUNED)) if values]
+        means = [tuple(map(fmean, zip(*values, strict=True))) for values in known]
         return tuple(one.worst(pair) for one, *pair in zip(objectives, *means, strict=True)) if means else None
 
     @property
     def pruned_at(self) -> int | None:
         """The epoch that the last of its seeds reached, where none completed and some were pruned."""
-        pruned = [one.epoch for one in self.results if one.outcome is Outcome.PRUNED]
-        return None if self._values(Outcome.COMPLETED) else max(pruned, default=None)
-
-    def _values(self, outcome: Outcome) -> list[Values]:
-        return [one.values for one in self.results if one.outcome is outcome and one.values is not None]
+        pruned = [one.epoch for one in self.seeds.results if one.outcome is Outcome.PRUNED]
+        return None if self.seeds.values else max(pruned, default=None)
 
     @property
     def margin(self) -> float | None:
         """How far it is beyond an explosion: the mean of seeds that exploded, if half of them did, or of the others."""
-        exploded = [one for one in self.results if one.outcome is Outcome.EXPLODED]
-        stable = [one for one in self.results if one.outcome is not Outcome.EXPLODED]
-        told = exploded if len(exploded) >= len(stable) else stable
-        if told is exploded:
-            return fmean(FARTHEST if one.margin is None else one.margin for one in told) if told else None
-        margins = [one.margin for one in told if one.margin is not None]
+        exploded = [one for one in self.seeds.results if one.outcome is Outcome.EXPLODED]
+        stable = [one for one in self.seeds.results if one.outcome is not Outcome.EXPLODED]
+        if len(exploded) >= len(stable):
+            return fmean(FARTHEST if one.margin is None else one.margin for one in exploded) if exploded else None
+        margins = [one.margin for one in stable if one.margin is not None]
         return fmean(margins) if margins else None
 
 
@@ -71,13 +71,13 @@ class SearchSampler:
 
     learns = True
 
-    def __init__(self, spec: SweepSpec) -> None:
+    def __init__(self, spec: SweepSpec, optuna_sampler: OptunaSampler) -> None:
         self.spec = spec
         self.total = spec.proposal_cap or 0
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
-        self._proposals = Proposals(spec, self.space)
-        self._configurations: dict[str, Configuration] = {}  # by config_key
+        self._proposals = Proposals(spec, self.space, optuna_sampler)
+        self._configurations: dict[str, ProposedConfiguration] = {}  # by config_key
         self._waiting: deque[Trial] = deque()
         self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None
         self._waits_for_news = False  # all that the sampler proposes is running
@@ -104,7 +104,7 @@ class SearchSampler:
     def tell(self, trial: Trial, observation: Observation) -> None:
         self._waits_for_news = False
         configuration = self._configurations[trial.config_key]
-        configuration.observations[trial.trial_key] = observation
+        configuration.take(trial, observation)
         if configuration.has_ended:
             self._tell(configuration.number, configuration)
 
@@ -155,19 +155,20 @@ class SearchSampler:
                     return values
         return None
 
-    def _begin(self, values: Params, number: int, trials: Sequence[Trial]) -> Configuration:
-        configuration = Configuration(values, number, [])
-        self._configurations[trials[0].config_key] = configuration
+    def _begin(self, values: Params, number: int, trials: Sequence[Trial]) -> ProposedConfiguration:
+        key = trials[0].config_key
+        configuration = ProposedConfiguration(values, number, Configuration(key, trials[0].params))
+        self._configurations[key] = configuration
         for trial in trials:
             self._add(configuration, trial)
         return configuration
 
-    def _add(self, configuration: Configuration, trial: Trial) -> None:
+    def _add(self, configuration: ProposedConfiguration, trial: Trial) -> None:
         configuration.trials.append(trial)
         self.trials.append(trial)
         self._waiting.append(trial)
 
-    def _add_seeds(self, configuration: Configuration, elsewhere: Collection[str], room: int) -> int:
+    def _add_seeds(self, configuration: ProposedConfiguration, elsewhere: Collection[str], room: int) -> int:
         """Have every seed of the file run that does not, as far as there is room; returns how many that were."""
         proposal = configuration.trials[0].proposal or Proposal(configuration.number)
         known = {*elsewhere, *(trial.trial_key for trial in configuration.trials)}
@@ -177,7 +178,7 @@ class SearchSampler:
             self._add(configuration, trial)
         return len(missing)
 
-    def _try_another_seed(self, configuration: Configuration, again: tuple[tuple[int, str], ...]) -> bool:
+    def _try_another_seed(self, configuration: ProposedConfiguration, again: tuple[tuple[int, str], ...]) -> bool:
         """Have a configuration run once more; what its seeds come to will be told when all have ended."""
         seed = 1 + max(trial.params["seed"] for trial in configuration.trials)
         number = self._proposals.count if configuration.has_ended else configuration.number
@@ -216,13 +217,13 @@ class SearchSampler:
             observation = Observation.of_record(self.spec.objectives, record) if record else None
             if observation is not None:
                 self._waiting.remove(trial)
-                configuration.observations[trial.trial_key] = observation
+                configuration.take(trial, observation)
         if configuration.has_ended:
             self._tell(number, configuration)
         return added
 
-    def _tell(self, number: int, configuration: Configuration) -> None:
-        if configuration.results:
+    def _tell(self, number: int, configuration: ProposedConfiguration) -> None:
+        if configuration.seeds.results:
             means = configuration.means(self.spec.objectives)
             self._proposals.tell(number, means, configuration.margin, configuration.pruned_at)
         else:

@@ -1,12 +1,10 @@
 """Optuna's samplers, made to propose, of several candidates of theirs that can be, the one that is worth most."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -22,10 +20,8 @@ Weigh = Callable[[Sequence[Params]], Array]  # what candidates are worth, choice
 class DrawingTPE(TPESampler):
     """TPE that leaves the choice among what it draws from the density of good trials to others."""
 
-    def __init__(self, seed: int, *, group: bool) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            super().__init__(seed=seed, multivariate=True, constant_liar=True, group=group, n_ei_candidates=CANDIDATES)
+    def __init__(self, seed: int, **options: Any) -> None:
+        super().__init__(seed=seed, n_ei_candidates=CANDIDATES, **options)
         self._drawn: dict[str, list[float]] = {}
 
     def draws(self, study: Study, trial: FrozenTrial, space: dict[str, BaseDistribution]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from orchestrator.trial import Params
@@ -37,23 +38,23 @@ class Conditions:
 
 
 def in_order(wanted: Mapping[str, Wanted]) -> list[str]:
-    """The parameters that have conditions, each after those that its own names.
+    """The parameters that have conditions, each after those that its own names, else in their order.
 
     Raises:
         ValueError: that cannot be, since conditions come back to themselves; the message says along which parameters.
     """
+    order = list(wanted)
+    sorter = TopologicalSorter(
+        {name: [other for other in others if other in wanted] for name, others in wanted.items()}
+    )
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise ValueError(" when ".join(reversed(error.args[1]))) from error
     found: list[str] = []
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in found:
-            return
-        if name in path:
-            raise ValueError(" when ".join([*path[path.index(name) :], name]))
-        for other in wanted.get(name, {}):
-            visit(other, (*path, name))
-        if name in wanted:
-            found.append(name)
-
-    for name in wanted:
-        visit(name, ())
+    ready: list[str] = []
+    while sorter.is_active():
+        ready = sorted([*ready, *sorter.get_ready()], key=order.index)
+        found.append(ready.pop(0))
+        sorter.done(found[-1])
     return found

@@ -5,8 +5,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.functions import Parameter
 from orchestrator.spec.form import RangeForm
-from orchestrator.trial_function import Parameter
 
 MOST_GRID_VALUES = 10_000
 

@@ -7,19 +7,18 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, WithJsonSchema
+from pydantic_core import PydanticKnownError
 
 from orchestrator.divergence import DivergenceRule
+from orchestrator.functions import DEFAULT_TRIAL, Goal
+from orchestrator.spec import methods
 from orchestrator.system import durations
 
 MOST_TRIALS = 10_000
 MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than another in all of them
 MOST_BRACKETS = 100
 LATEST_BRACKET = 1e6  # in epochs
-DEFAULT_TRIAL = "models.train:train"
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?$"  # within what file systems and MLflow take
-Method = Literal["grid", "random", "bayes", "tpe", "gp", "cmaes", "qmc", "boundary"]
-LISTED = ("grid", "random")  # methods whose trials are known beforehand; the others search
-BOUNDARY = "boundary"
 Distribution = Literal[
     "constant",
     "categorical",
@@ -30,7 +29,6 @@ Distribution = Literal[
     "log_uniform_values",
     "q_log_uniform_values",
 ]
-Goal = Literal["maximize", "minimize"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
 Duration = Annotated[
@@ -46,6 +44,13 @@ Duration = Annotated[
     ),
 ]
 ValueList = Annotated[list[Any], Field(min_length=1)]
+
+
+def _known_method(name: Any) -> Any:
+    *others, last = map(repr, methods.names())
+    if repr(name) not in (*others, last):
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+    return name
 
 
 When = Annotated[
@@ -269,13 +274,17 @@ class SweepFile(Form):
 
     name: Annotated[str | None, Field(description="Name of the experiment in MLflow. Default: the file's name.")] = None
     method: Annotated[
-        Method,
+        str,
+        BeforeValidator(_known_method),
         Field(
-            description="grid runs every combination; random draws run_cap of them; boundary finds where training "
-            "breaks; the others search what is best."
+            description=f"{'; '.join(f'{one.name} {one.description}' for one in methods.METHODS.values())}.",
+            json_schema_extra=lambda schema: schema.update(enum=methods.names()),
         ),
-    ] = "grid"
-    metric: Annotated[MetricForm | None, Field(description="Default: val_ssim, maximize.")] = None
+    ] = methods.GRID.name
+    metric: Annotated[
+        MetricForm | None,
+        Field(description="What trials are compared by. Default: what the trial function declares, if it does."),
+    ] = None
     metrics: Annotated[
         list[MetricForm] | None,
         Field(
@@ -285,9 +294,9 @@ class SweepFile(Form):
             "value.",
         ),
     ] = None
-    trial: Annotated[str, Field(description="The function to run, package.module:function. Default: the VAE.")] = (
-        DEFAULT_TRIAL
-    )
+    trial: Annotated[
+        str, Field(description="The function to run, package.module:function. Default: the VAE of this program.")
+    ] = DEFAULT_TRIAL
     parameters: Annotated[
         dict[str, Any],
         Field(
@@ -338,8 +347,8 @@ class SweepFile(Form):
         int,
         Field(
             ge=1,
-            description="Up to so many trials that differ in var, lr and seed alone train together in a worker, for "
-            "GPUs; the trial function has to offer it.",
+            description="Up to so many trials train together in a worker, for GPUs: those that differ only in the "
+            "parameters of which the trial function says that it can.",
         ),
     ] = 1
     on_finish: Annotated[
@@ -358,5 +367,5 @@ IGNORED = ("program", "command", "project", "entity")
 
 
 def is_name(name: str) -> bool:
-    """Whether a name can be an experiment's and a folder's: letters, digits, spaces, . _ - after a letter or digit."""
+    """Whether a name can be an experiment's and a folder's: letters, numbers, spaces, . _ - behind the first."""
     return re.fullmatch(NAME_PATTERN, name) is not None

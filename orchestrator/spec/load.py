@@ -1,32 +1,35 @@
 """Check a sweep file against the trial function's parameters, and say every mistake with its line."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator import trial_function
+from orchestrator import functions
 from orchestrator.errors import InputError
+from orchestrator.functions import FunctionError, TrialFunction
 from orchestrator.spec.form import IGNORED, BoundaryForm, SweepFile, is_name
-from orchestrator.spec.methods import check_method, method_of, replicates_of, stacking_of
-from orchestrator.spec.metrics import metrics_of
+from orchestrator.spec.metrics import Reported, check_needed, metrics_of, nothing_reported
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.on_finish import on_finish_of
 from orchestrator.spec.parameters import space_of
 from orchestrator.spec.pruning import pruner_of
 from orchestrator.spec.reference import reference_of
+from orchestrator.spec.requirements import check_method, method_of, replicates_of, stacking_of
 from orchestrator.spec.source import Source, read
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.trial_function import FunctionError, TrialFunction
 
 
-def load(path: Path, overrides: Sequence[str] = (), text: str | None = None) -> SweepSpec:
+def load(
+    path: Path, overrides: Sequence[str] = (), text: str | None = None, reported: Reported = nothing_reported
+) -> SweepSpec:
     """Read and check a sweep file.
 
     Args:
         path: of the YAML file.
         overrides: `NAME=VALUE`, each setting a parameter to a constant.
         text: what stood in the file, where that is not what stands in it now.
+        reported: given the name of a trial function, the metrics that finished trials of it have reported; asked where
+            a metric is missing.
 
     Raises:
         InputError: with a line for each mistake.
@@ -34,8 +37,8 @@ def load(path: Path, overrides: Sequence[str] = (), text: str | None = None) -> 
     source = read(path, text)
     mistakes = Mistakes(source)
     form = _form(mistakes)
-    function = _function(form.trial, source)
-    return _spec(form, function, overrides, mistakes)
+    function = _function(form.trial if "trial" in source.content else None, source)
+    return _spec(form, function, overrides, mistakes, reported)
 
 
 def _form(mistakes: Mistakes) -> SweepFile:
@@ -49,25 +52,26 @@ def _form(mistakes: Mistakes) -> SweepFile:
     return form
 
 
-def _function(name: str, source: Source) -> TrialFunction:
-    """The trial function, from here or from beside the file."""
-    for folder in (str(Path.cwd()), str(source.path.parent.absolute())):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+def _function(name: str | None, source: Source) -> TrialFunction:
+    """The trial function, from beside the file or from here; the default one where the file names none."""
+    modules = functions.modules_of(name, [source.path.parent.absolute(), Path.cwd()])
     try:
-        return trial_function.find(name)
+        return functions.find(name or functions.DEFAULT_TRIAL, modules)
     except FunctionError as error:
         raise InputError(source.mistake(("trial",), str(error))) from error
 
 
-def _spec(form: SweepFile, function: TrialFunction, overrides: Sequence[str], mistakes: Mistakes) -> SweepSpec:
+def _spec(
+    form: SweepFile, function: TrialFunction, overrides: Sequence[str], mistakes: Mistakes, reported: Reported
+) -> SweepSpec:
     """The file's meaning, or every mistake in it, in this order."""
     space = space_of(form, function, overrides, mistakes)
-    metrics = metrics_of(form, space.varying, mistakes)
+    metrics = metrics_of(form, function, space.varying, mistakes)
     replicates = replicates_of(form, space, function, mistakes)
     method = method_of(form, space, overrides)
     check_method(method, form, space, mistakes)
-    pruner = pruner_of(form, space.varying, mistakes)
+    pruner = pruner_of(form, function, space.varying, mistakes)
+    check_needed(form, method, metrics, lambda: reported(function.name), mistakes)
     stacking = stacking_of(method, form, function, mistakes)
     reference = reference_of(form, function, mistakes)
     on_finish = on_finish_of(form, mistakes)
@@ -108,7 +112,7 @@ def _name(form: SweepFile, mistakes: Mistakes) -> str:
     if not is_name(name):
         mistakes.note(
             ("name",),
-            f"{name!r} cannot be a name: up to 200 letters, digits, spaces, . _ - after a letter or digit",
+            f"{name!r} cannot be a name: up to 200 letters, numbers, spaces, . _ - after a letter or number",
         )
     return name
 

@@ -1,122 +1,164 @@
-"""What each method wants of a sweep file, and what goes with it."""
+"""The methods that there are, and what each is like. Nothing else knows a method by its name."""
 
-from collections.abc import Sequence
-
-from orchestrator.spec.domains import Choice, Range
-from orchestrator.spec.form import BOUNDARY, LISTED, Replicates, SweepFile
-from orchestrator.spec.mistakes import Mistakes
-from orchestrator.spec.parameters import Space
-from orchestrator.stacking import UNSTACKED, Stacking
-from orchestrator.trial_function import TrialFunction
-
-ALIASES = {"bayes": "tpe"}
-OF_ONE_METRIC = ("cmaes",)  # methods that cannot search a front
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
-def method_of(form: SweepFile, space: Space, overrides: Sequence[str]) -> str:
-    """The method by its own name."""
-    # a search of which all was set to constants is a single configuration: it is run again
-    return "grid" if overrides and not space.searched else ALIASES.get(form.method, form.method)
+@dataclass(frozen=True, eq=False)
+class OptunaSampler:
+    """One of Optuna's samplers, and what is to be known of it to ask and tell it; docs/search.md says why.
+
+    The defaults are safe for any sampler that does not draw on a state of its own.
+
+    Args:
+        made_by: "module:name" of what makes it, from `seed` and the options.
+        options: that it is made with.
+        branching: further options where a configuration has only a part of the parameters; without any, the sampler
+            takes all parameters to be in every configuration.
+        candidates_by: "module:name" of what makes a sampler of the same kind that draws many candidates at once.
+        redraws: how often it is asked for candidates, one at a time, where nothing draws many at once.
+        learns: whether it proposes by what it is told; then its candidates are weighed by the risk of an explosion.
+        chooses_early: whether candidates are weighed before anything has exploded, too.
+        takes_constraints: whether it takes an explosion as a constraint that is broken, and not as a bad value.
+        takes_pruned: whether it learns from a trial without a value, too.
+        keeps_state: whether it keeps a state in the study: then what is told again must have been asked for again.
+        keeps_seed: whether all proposals come from one seed, as those of a sequence do; else each has its own.
+    """
+
+    made_by: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    branching: Mapping[str, Any] = field(default_factory=dict)
+    candidates_by: str = ""
+    redraws: int = 1
+    learns: bool = False
+    chooses_early: bool = False
+    takes_constraints: bool = False
+    takes_pruned: bool = False
+    keeps_state: bool = False
+    keeps_seed: bool = False
 
 
-def check_method(method: str, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
-    """Refuse what the method cannot do."""
-    if method != "grid" and form.run_cap is None:
-        mistakes.note(("method",), f"{form.method} needs run_cap, the number of trials in total")
-    if method not in LISTED:
-        _check_search(form, space, mistakes)
-    if method == BOUNDARY:
-        _check_boundary(form, space, mistakes)
-    elif form.boundary is not None and form.method != BOUNDARY:
-        mistakes.note(("boundary",), f"goes with method {BOUNDARY}")
-    if method == "grid":
-        _check_grid(space, mistakes)
+@dataclass(frozen=True, eq=False)
+class Method:
+    """How a sweep comes to its trials.
+
+    Args:
+        name: in a sweep file.
+        description: what it does, after its name.
+        sampler: what proposes trials: one of Optuna's samplers, or "module:name" of what makes one from a SweepSpec.
+        aliases: other names that a file may have for it.
+        is_listed: whether its trials are known beforehand.
+        is_exhaustive: whether it runs every combination, so that run_cap is not needed.
+        finds_boundary: whether it looks for where training breaks. It looks at explosions alone, ranks nothing, and
+            gives each trial a seed of its own.
+        takes_metrics: whether it can search a front of several metrics.
+    """
+
+    name: str
+    description: str
+    sampler: OptunaSampler | str
+    aliases: tuple[str, ...] = ()
+    is_listed: bool = False
+    is_exhaustive: bool = False
+    finds_boundary: bool = False
+    takes_metrics: bool = True
+
+    @property
+    def needs_run_cap(self) -> bool:
+        return not self.is_exhaustive
+
+    @property
+    def needs_metric(self) -> bool:
+        """Whether it cannot do without a metric to make best."""
+        return not self.is_listed and not self.finds_boundary
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that a file may call it."""
+        return (*self.aliases, self.name)
 
 
-def replicates_of(form: SweepFile, space: Space, function: TrialFunction, mistakes: Mistakes) -> Replicates | None:
-    """Which further seeds there may be; none where the seed was set to a constant."""
-    replicates = form.replicates
-    if replicates is None or "seed" in space.constants:
-        return None
-    seed = function.parameters.get("seed")
-    if seed is None or not seed.is_integer:
-        mistakes.note(("replicates",), f"{function.name} has no whole number named seed as a parameter")
-    if form.method == BOUNDARY:
-        mistakes.note(("replicates",), "boundary gives each trial a seed of its own; take the key out")
-    if form.metrics is not None:
-        mistakes.note(("replicates",), "tells configurations apart by one metric; with `metrics`, list `seeds`")
-    if form.stack > 1:
-        mistakes.note(("replicates",), "adds trials that are not known beforehand, which cannot be stacked")
-    if len(form.seeds) >= replicates.max:
-        mistakes.note(
-            ("replicates", "max"), f"is for the {len(form.seeds)} of `seeds` and further ones; give a larger number"
-        )
-    return replicates
+GRID = Method(
+    "grid",
+    "runs every combination",
+    "orchestrator.samplers.listed:ListSampler.of",
+    is_listed=True,
+    is_exhaustive=True,
+)
+TPE = Method(
+    "tpe",
+    "(or bayes) searches what is best where good trials lie densely: the one to take first",
+    OptunaSampler(
+        "optuna.samplers:TPESampler",
+        {"multivariate": True, "constant_liar": True},
+        branching={"group": True},
+        candidates_by="orchestrator.samplers.weighing:DrawingTPE",
+        learns=True,
+        chooses_early=True,
+        takes_constraints=True,
+        takes_pruned=True,
+    ),
+    aliases=("bayes",),
+)
+METHODS = {
+    method.name: method
+    for method in (
+        GRID,
+        Method("random", "draws run_cap of them", "orchestrator.samplers.listed:ListSampler.of", is_listed=True),
+        TPE,
+        Method(
+            "gp",
+            "searches by a Gaussian process",
+            OptunaSampler(
+                "optuna.samplers:GPSampler",
+                {"warn_independent_sampling": False},
+                learns=True,
+                takes_constraints=True,
+            ),
+        ),
+        Method(
+            "cmaes",
+            "searches by an evolution strategy",
+            OptunaSampler(
+                "optuna.samplers:CmaEsSampler",
+                {"warn_independent_sampling": False},
+                redraws=16,  # gives another candidate each time; gp has found its one by optimizing
+                learns=True,
+                keeps_state=True,
+            ),
+            takes_metrics=False,
+        ),
+        Method(
+            "qmc",
+            "spreads trials evenly",
+            OptunaSampler(
+                "optuna.samplers:QMCSampler",
+                {"scramble": True, "warn_independent_sampling": False},
+                keeps_state=True,
+                keeps_seed=True,
+            ),
+        ),
+        Method(
+            "boundary",
+            "finds where training breaks",
+            "orchestrator.samplers.boundary:BoundarySampler",
+            finds_boundary=True,
+        ),
+    )
+}
 
 
-def stacking_of(method: str, form: SweepFile, function: TrialFunction, mistakes: Mistakes) -> Stacking:
-    """Which trials train together."""
-    if form.stack == 1:
-        return UNSTACKED
-    if not function.stack_by:
-        message = f"{function.name} trains one trial at a time; take the key out, or have it offer `stacked`"
-        mistakes.note(("stack",), f"{message} and `stack_by` as the README says")
-    if method not in LISTED:
-        mistakes.note(("stack",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
-    return Stacking(form.stack, function.stack_by)
+def named(name: str) -> Method:
+    """The method that a sweep file calls so."""
+    return next(method for method in METHODS.values() if name in method.names)
 
 
-def _check_grid(space: Space, mistakes: Mistakes) -> None:
-    for name, domain in space.domains.items():
-        try:
-            domain.grid()
-        except ValueError as error:
-            mistakes.note(("parameters", name), str(error))
+def names() -> list[str]:
+    """All that a sweep file may name as its method."""
+    return [name for method in METHODS.values() for name in method.names]
 
 
-def _check_search(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
-    if form.metric is None and form.metrics is None and form.method != BOUNDARY:
-        mistakes.note(("method",), f"{form.method} needs metric, what it is to make best: {{name: ..., goal: ...}}")
-    if form.metrics is not None and form.method in OF_ONE_METRIC:
-        mistakes.note(("metrics",), f"{form.method} makes one metric best; for several there are tpe and gp")
-    if form.reuse:
-        mistakes.note(("reuse",), f"goes with {' and '.join(LISTED)}, whose trials are known beforehand")
-    if not space.searched and form.method != BOUNDARY:
-        mistakes.note(("parameters",), f"{form.method} has nothing to search: give a parameter values, or min and max")
-    if "seed" in space.searched:
-        mistakes.note(("parameters", "seed"), "a search does not search seeds; `seeds: [...]` replicates with them")
-    for name, domain in space.domains.items():
-        if isinstance(domain, Choice) and domain.probabilities is not None:
-            mistakes.note(("parameters", name, "probabilities"), "go with method random")
-
-
-def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
-    ranges = [domain for domain in space.domains.values() if isinstance(domain, Range)]
-    lists = [name for name in space.searched & space.domains.keys() if isinstance(space.domains[name], Choice)]
-    rows = [given for given in (space.zipped, space.configs) if space.differing(given)]
-    if len(ranges) != 1 or len(lists) + len(rows) > 1:
-        mistakes.note(
-            ("parameters",),
-            "boundary wants one parameter with min and max, and at most one other with values, or `zip`, or `configs`; "
-            f"here are {len(ranges)} with min and max, {len(lists) + len(rows)} others",
-        )
-    for i, row in enumerate(space.configs):
-        for name in {name for other in space.configs for name in other} - row.keys() - space.conditions.defaults.keys():
-            mistakes.note(("configs", i), f"{name} has no default and is not given, as it is in another row")
-    if form.seeds:
-        mistakes.note(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; take `seeds` out")
-    if not form.divergence.enabled:
-        mistakes.note(("divergence", "enabled"), "boundary looks for explosions; without this there are none")
-    width = form.boundary.width if form.boundary else None
-    if width is not None and len(ranges) == 1:
-        _check_width(width, ranges[0], mistakes)
-
-
-def _check_width(width: float, swept: Range, mistakes: Mistakes) -> None:
-    least, most = (1.0, swept.high / swept.low) if swept.log else (0.0, swept.high - swept.low)
-    if not least < width < most:
-        what = "ratio" if swept.log else "difference"
-        mistakes.note(
-            ("boundary", "width"),
-            f"is the {what} of the interval's ends: above {least:g}, below the range's {most:g}",
-        )
+def of_kind(trait: str) -> str:
+    """The methods that have a trait, for people: "grid and random"."""
+    return " and ".join(method.name for method in METHODS.values() if getattr(method, trait))

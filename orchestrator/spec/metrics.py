@@ -1,39 +1,76 @@
-"""The metrics that a sweep file names."""
+"""The metrics that a sweep file names, or its trial function declares."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from orchestrator.events import METRIC_NAME
-from orchestrator.spec.form import DEFAULT_TRIAL, MetricForm, SweepFile
+from orchestrator.functions import Declaration, TrialFunction
+from orchestrator.spec.form import MetricForm, SweepFile
+from orchestrator.spec.methods import Method
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.source import Location
 
-DEFAULT_METRIC = MetricForm(name="val_ssim", goal="maximize")
-OF_THE_LOSS = ("_loss", "_recon")
+Reported = Callable[[str], Sequence[str]]  # metrics that finished trials have reported, by a function's name
 
 
-def metrics_of(form: SweepFile, varying: Collection[str], mistakes: Mistakes) -> Sequence[MetricForm]:
-    """What trials are compared by, which differ in the parameters `varying`."""
+def nothing_reported(function: str) -> Sequence[str]:
+    """Where there is no store to look at."""
+    return ()
+
+
+def metrics_of(
+    form: SweepFile, function: TrialFunction, varying: Collection[str], mistakes: Mistakes
+) -> Sequence[MetricForm]:
+    """What trials are compared by, which differ in the parameters `varying`; nothing where nobody says."""
     if form.metric is not None and form.metrics is not None:
         mistakes.note(("metrics",), "give `metric` or `metrics`, not both")
-    metrics = form.metrics or [form.metric or DEFAULT_METRIC]
+    declared = [MetricForm(name=metric.name, goal=metric.goal) for metric in function.declaration.metrics[:1]]
+    metrics = form.metrics or ([form.metric] if form.metric else declared)
     for i, metric in enumerate(metrics):
         here: Location = ("metrics", i, "name") if form.metrics else ("metric", "name")
-        check_metric(here, metric, form, varying, mistakes)
+        check_metric(here, metric, function.declaration, varying, mistakes)
         if metric.name in [earlier.name for earlier in metrics[:i]]:
             mistakes.note(here, f"{metric.name} stands here twice")
     return metrics
 
 
+def check_needed(
+    form: SweepFile,
+    method: Method,
+    metrics: Collection[MetricForm],
+    names: Callable[[], Sequence[str]],
+    mistakes: Mistakes,
+) -> None:
+    """Refuse what compares trials where the file does not say by what; `names` are metrics that it could name."""
+    own = isinstance(form.early_terminate, dict) and form.early_terminate.get("metric") is not None
+    missing = {
+        "method": method.needs_metric and form.metric is None and form.metrics is None,
+        "replicates": form.replicates is not None and not metrics,
+        "early_terminate": form.early_terminate is not None and not metrics and not own,
+    }
+    for key in (key for key, is_missing in missing.items() if is_missing):
+        what = form.method if key == "method" else key
+        known = names()
+        hint = f"; its trials have reported {', '.join(known)}" if known else ""
+        mistakes.note((key,), f"{what} needs metric, what trials are compared by: {{name: ..., goal: ...}}{hint}")
+
+
 def check_metric(
-    location: Location, metric: MetricForm, form: SweepFile, varying: Collection[str], mistakes: Mistakes
+    location: Location, metric: MetricForm, declaration: Declaration, varying: Collection[str], mistakes: Mistakes
 ) -> None:
     """Refuse a metric that there cannot be, or that does not compare trials which differ in `varying`."""
     if not METRIC_NAME.fullmatch(metric.name):
-        mistakes.note(location, f"{metric.name!r} is no metric name: letters, digits, _ - . : / and spaces")
-    if form.trial == DEFAULT_TRIAL and "var" in varying and metric.name.endswith(OF_THE_LOSS):
-        # the decoder's variance is in it, so it cannot say which variance is best
-        mistakes.note(
-            location,
-            f"{metric.name} has var in it, so its values do not compare between values of var; "
-            "use val_ssim, val_mse or val_nll",
-        )
+        mistakes.note(location, f"{metric.name!r} is no metric name: letters, numbers, _ - . : / and spaces")
+    for rule in declaration.incomparable:
+        between = [name for name in rule.between if name in varying]
+        if metric.name in rule.metrics and between:
+            mistakes.note(
+                location,
+                f"{metric.name} {rule.reason}, so its values do not compare between values of "
+                f"{listed(between, 'and')}; use {listed(rule.instead, 'or')}",
+            )
+
+
+def listed(names: Sequence[str], conjunction: str) -> str:
+    """Names in a sentence: "a, b or c"."""
+    *others, last = names
+    return f"{', '.join(others)} {conjunction} {last}" if others else last

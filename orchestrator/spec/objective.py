@@ -1,9 +1,11 @@
 """What trials are compared by: one metric, or several."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.spec.form import Goal, MetricForm
+from orchestrator.functions import Goal
+from orchestrator.spec.form import MetricForm
 
 Values = tuple[float, ...]  # one for each objective
 
@@ -25,17 +27,36 @@ class Objective:
         """What to multiply its values with, so that more is better."""
         return 1 if self.goal == "maximize" else -1
 
-    def best(self, values: Iterable[float]) -> float:
-        return max(values, key=lambda value: self.sign * value)
+    def is_better(self, value: float, other: float) -> bool:
+        """Whether a value is better than another; any number is better than none (NaN)."""
+        return self.sign * value > self.sign * other or (math.isnan(other) and not math.isnan(value))
 
     def worst(self, values: Iterable[float]) -> float:
         return min(values, key=lambda value: self.sign * value)
 
-    def value(self, by_epoch: Sequence[float], final: float | None) -> float | None:
-        """The one that counts, of the values that a trial has told by epoch and at its end."""
-        if self.counts_best:
-            return self.best(by_epoch) if by_epoch else final
-        return by_epoch[-1] if by_epoch and final is None else final
+
+@dataclass
+class ObjectiveSoFar:
+    """What a trial has reported of an objective, epoch by epoch."""
+
+    objective: Objective
+    best: float | None = None
+    best_epoch: int = 0
+    last: float | None = None
+
+    def take(self, value: float | None, epoch: int) -> None:
+        """Take in the value of an epoch, later than those before; None where that epoch has none."""
+        if value is None:
+            return
+        self.last = value
+        if self.best is None or self.objective.is_better(value, self.best):
+            self.best, self.best_epoch = value, epoch
+
+    def value(self, final: float | None = None) -> float | None:
+        """The value that counts; `final` is what the trial reported at its end, if it did."""
+        if self.objective.counts_best:
+            return final if self.best is None else self.best
+        return self.last if final is None else final
 
 
 def objectives(metrics: Sequence[MetricForm]) -> tuple[Objective, ...]:
@@ -51,5 +72,5 @@ def complete(values: Iterable[float | None]) -> Values | None:
 
 
 def by_names(objectives: Iterable[Objective], joint: str = " and ") -> str:
-    """The objectives by their names, for people: "val_ssim and val_kl"."""
+    """The objectives by their names, for people: "accuracy and latency"."""
     return joint.join(objective.name for objective in objectives)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+from orchestrator.functions import Parameter, TrialFunction
 from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.domains import Choice, Domain, domain_of
 from orchestrator.spec.form import RangeForm, SweepFile, ValueForm, ValuesForm
@@ -13,7 +14,6 @@ from orchestrator.spec.source import Location, scalar
 from orchestrator.spec.values import parameter_named, refuse_repeats, typed, typed_row
 from orchestrator.spec.when import check_conditions, conditions_of
 from orchestrator.trial import Params
-from orchestrator.trial_function import Parameter, TrialFunction
 
 T = TypeVar("T")
 

@@ -3,25 +3,30 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from orchestrator.spec.form import BOUNDARY, PRUNERS, Hyperband, Patient, PrunerForm, SweepFile, Wilcoxon
+from orchestrator.functions import TrialFunction
+from orchestrator.spec.form import PRUNERS, Hyperband, Patient, PrunerForm, SweepFile, Wilcoxon
+from orchestrator.spec.methods import named
 from orchestrator.spec.metrics import check_metric
 from orchestrator.spec.mistakes import Mistakes, nearest
 from orchestrator.spec.source import Location
 
 
-def pruner_of(form: SweepFile, varying: Collection[str], mistakes: Mistakes) -> PrunerForm | None:
+def pruner_of(
+    form: SweepFile, function: TrialFunction, varying: Collection[str], mistakes: Mistakes
+) -> PrunerForm | None:
     """The pruner, if there is one; `varying` are the parameters in which the trials differ that it compares."""
     if form.early_terminate is None:
         return None
     here: Location = ("early_terminate",)
-    if form.method == BOUNDARY:
-        mistakes.note(here, f"does not go with method {BOUNDARY}, which has to see whether each trial explodes")
+    if named(form.method).finds_boundary:
+        mistakes.note(here, f"does not go with method {form.method}, which has to see whether each trial explodes")
     pruner = _pruner(here, form.early_terminate, PRUNERS, mistakes)
     if isinstance(pruner, Wilcoxon):
         _check_seeds(pruner, form.seeds, mistakes)
     is_alone = isinstance(pruner, Patient) and pruner.wrapped_pruner is None  # compares a trial with itself
     if pruner and pruner.metric:
-        check_metric((*here, "metric", "name"), pruner.metric, form, () if is_alone else varying, mistakes)
+        between = () if is_alone else varying
+        check_metric((*here, "metric", "name"), pruner.metric, function.declaration, between, mistakes)
     elif pruner and form.metrics:
         mistakes.note((*here, "metric"), f"is missing: say which of `metrics` {pruner.type} looks at")
     return pruner

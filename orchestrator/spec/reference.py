@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.functions import TrialFunction
 from orchestrator.spec.form import SweepFile
 from orchestrator.spec.mistakes import Mistakes, nearest
 from orchestrator.spec.source import Location
 from orchestrator.spec.sweep_spec import Reference, ReferenceRow
 from orchestrator.spec.values import typed
 from orchestrator.trial import Outcome
-from orchestrator.trial_function import TrialFunction
 
 
 def reference_of(form: SweepFile, function: TrialFunction, mistakes: Mistakes) -> Reference | None:

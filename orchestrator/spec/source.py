@@ -15,7 +15,7 @@ from orchestrator.errors import InputError
 
 MOST_BYTES = 100_000  # PyYAML takes most of a second for them
 MOST_VALUES = 100_000
-MOST_DIGITS = 250  # of a whole number: it has to fit into a float
+LONGEST_NUMBER = 250  # of a whole number: it has to fit into a float
 MOST_MISTAKES = 100  # that are said at once
 DEEPEST = 40
 
@@ -136,8 +136,8 @@ def _value(tag: str, text: str) -> Any:
         case "bool":
             return text.lower() == "true"
         case "int":
-            if len(text) > MOST_DIGITS:
-                raise ValueError(f"a whole number of more than {MOST_DIGITS} digits")
+            if len(text) > LONGEST_NUMBER:
+                raise ValueError(f"a whole number of more than {LONGEST_NUMBER} figures")
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         case "float":
             special = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
@@ -199,7 +199,7 @@ class _Converter:
 
 def text_of(value: Any) -> str:
     """A value as `scalar` reads it back."""
-    with suppress(ValueError):  # of digits that are too many for a number
+    with suppress(ValueError):  # of a number that is too long
         if isinstance(value, str) and scalar(value) == value:
             return value
     return json.dumps(value)

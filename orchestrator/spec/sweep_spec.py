@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.divergence import DivergenceRule
+from orchestrator.functions import TrialFunction
 from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.domains import Domain
 from orchestrator.spec.form import BoundaryForm, PrunerForm, Replicates
+from orchestrator.spec.methods import Method
 from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome, Params
-from orchestrator.trial_function import TrialFunction
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class SweepSpec:
     name: str
     source: Source
     function: TrialFunction
-    method: str
+    method: Method
     objectives: tuple[Objective, ...]
     domains: Mapping[str, Domain]
     conditions: Conditions
@@ -91,6 +92,11 @@ class SweepSpec:
         return found
 
     @property
+    def ranks(self) -> bool:
+        """Whether there is anything by which trials are ranked."""
+        return bool(self.objectives) and not self.method.finds_boundary
+
+    @property
     def pruned_by(self) -> Objective:
         """What early termination looks at: a metric of its own, or the only objective."""
         own = self.early_terminate and self.early_terminate.metric
@@ -99,7 +105,7 @@ class SweepSpec:
     @property
     def proposal_cap(self) -> int | None:
         """How many trials may be proposed: half of run_cap where the rest is for replicates; a grid's are given."""
-        if self.run_cap is None or self.replicates is None or self.method == "grid":
+        if self.run_cap is None or self.replicates is None or self.method.is_exhaustive:
             return self.run_cap
         return -(-self.run_cap // 2)
 

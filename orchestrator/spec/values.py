@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestrator.functions import Parameter, TrialFunction
 from orchestrator.spec.mistakes import Mistakes, nearest
 from orchestrator.spec.source import Location
 from orchestrator.trial import Params
-from orchestrator.trial_function import Parameter, TrialFunction
 
 
 def parameter_named(location: Location, name: str, function: TrialFunction, mistakes: Mistakes) -> Parameter | None:

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from orchestrator.functions import TrialFunction
 from orchestrator.spec.conditions import Conditions, Wanted, in_order
 from orchestrator.spec.domains import Choice, Domain, Range
-from orchestrator.spec.form import BOUNDARY, SweepFile
+from orchestrator.spec.form import SweepFile
+from orchestrator.spec.methods import named
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.source import Location
 from orchestrator.spec.values import parameter_named, typed
-from orchestrator.trial_function import TrialFunction
 
 
 def conditions_of(
@@ -21,8 +22,8 @@ def conditions_of(
         when = raw.get("when") if isinstance(raw, dict) and name not in constants else None
         if isinstance(when, dict) and name in function.parameters:
             wanted[name] = _wanted(name, when, function, mistakes)
-    if wanted and form.method == BOUNDARY:
-        mistakes.note(("parameters", next(iter(wanted)), "when"), "goes with any method but boundary")
+    if wanted and named(form.method).finds_boundary:
+        mistakes.note(("parameters", next(iter(wanted)), "when"), f"goes with any method but {form.method}")
     try:
         names = in_order(wanted)
     except ValueError as error:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator import events
-from orchestrator.events import Event, Finished, Heartbeat
+from orchestrator.events import Event, Finished, Heartbeat, Listener
 from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import SweepSpec
 from orchestrator.terminal.consoles import has_ascii_alone, say
@@ -24,8 +24,8 @@ SECONDS_BETWEEN_SUMMARIES = 30.0
 SECONDS_BETWEEN_FRAMES = 0.25
 
 
-class Display:
-    """Told of everything that happens in a sweep, of which it keeps the course. This one says nothing of it."""
+class Display(Listener):
+    """Hears everything that happens in a sweep, of which it keeps the course. This one says nothing of it."""
 
     def __init__(self, course: LiveProgress) -> None:
         self.course = course
@@ -47,11 +47,11 @@ class Display:
         self.course.start(trial)
 
     def recall(self, trial: Trial, event: Event) -> None:
-        """A trial that is taken up again had told this before."""
+        """A trial that is taken up again had reported this before."""
         self.course.recall(trial, event)
 
-    def show(self, trial: Trial, event: Event) -> None:
-        """A trial has told something."""
+    def take(self, trial: Trial, event: Event) -> None:
+        """A trial reports something."""
         self.course.take(trial, event)
 
     def beat(self, trial: Trial, beat: Heartbeat) -> None:
@@ -77,8 +77,8 @@ class PlainDisplay(Display):
         self.say(f"{status.asked} trials, {status.results} of them finished before")
         yield
 
-    def show(self, trial: Trial, event: Event) -> None:
-        super().show(trial, event)
+    def take(self, trial: Trial, event: Event) -> None:
+        super().take(trial, event)
         match event:
             case events.Started():
                 self.say(f"{trial.label}: started, process {event.pid}")
@@ -126,8 +126,8 @@ class LiveDisplay(Display):
                 with suppress(OSError):
                     self._draw_once(frame)
 
-    def show(self, trial: Trial, event: Event) -> None:
-        super().show(trial, event)
+    def take(self, trial: Trial, event: Event) -> None:
+        super().take(trial, event)
         if isinstance(event, Finished):
             ended = Text.assemble((event.outcome, STYLES[event.outcome]), " ", trial.label, " ", (_why(event), "dim"))
             ended.rstrip()
@@ -152,7 +152,7 @@ class LiveDisplay(Display):
 
 def display_for(spec: SweepSpec, console: Console, quiet: bool) -> Display:
     """The display of a launch: silent where it is to be quiet, live where something can be drawn anew."""
-    course = LiveProgress(spec.name, spec.objectives[0])
+    course = LiveProgress(spec.name, next(iter(spec.objectives), None), spec.function.declaration)
     if quiet:
         return Display(course)
     return LiveDisplay(course, console) if console.is_interactive else PlainDisplay(course, console)

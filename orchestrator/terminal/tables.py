@@ -1,6 +1,6 @@
 """The tables that commands print."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from orchestrator.comparison.ranking import Standing
+from orchestrator.comparison.best import Named, facts, near
+from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.table import Table
 from orchestrator.plan import Plan
 from orchestrator.progress.status import Status
@@ -16,13 +17,10 @@ from orchestrator.spec import Objective
 from orchestrator.system.durations import duration
 from orchestrator.terminal.consoles import PIPE_WIDTH, has_ascii_alone, tell
 from orchestrator.terminal.view import STYLES, view
-from orchestrator.trial import Outcome, Params
+from orchestrator.trial import Outcome
 
 if TYPE_CHECKING:  # scipy takes longer to import than a plan to make
     from orchestrator.comparison.boundary import Boundary
-
-MOST_NEAR = 5
-Named = Callable[[Params], str]  # a configuration by what varies
 
 
 def print_results(console: Console, table: Table) -> None:
@@ -64,7 +62,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
     console.print(_drawn(title, ("trial", "trial_key", "state"), rows))
     if plan.proposals:
-        console.print(f"to be proposed by {plan.spec.method}: {plan.proposals}")
+        console.print(f"to be proposed by {plan.spec.method.name}: {plan.proposals}")
     if plan.further_seeds:
         console.print(f"further seeds, until the best is told from the others: up to {plan.further_seeds}")
     if plan.spec.time_cap is not None:
@@ -80,16 +78,13 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(f"to run: {len(plan.pending) + plan.proposals} of {count}, {plan.at_a_time} at a time; time: {time}")
 
 
-def print_best(console: Console, objective: Objective, ranked: Sequence[Standing], named: Named, command: str) -> None:
+def print_best(
+    console: Console, objective: Objective, ranked: Sequence[Configuration], named: Named, command: str
+) -> None:
     """The first of a ranking by what varies, what cannot be told from it, and how to run it again."""
-    first, (interval,) = ranked[0], ranked[0].intervals
+    first = ranked[0]
     lines = [f"best of {len(ranked)} by {_aim(objective)}: {named(first.params)}"]
-    lines += _facts(first, [objective])
-    near = [one for one in ranked[1:] if interval.half_width is not None and interval.overlaps(one.intervals[0])]
-    if near:
-        those = "; ".join(named(one.params) for one in near[:MOST_NEAR])
-        lines.append(f"not told apart from it by these seeds: {those}{'; ...' * (len(near) > MOST_NEAR)}")
-    lines.append(f"run it again: {command}")
+    lines += [*facts(first, [objective]), *near(ranked, named), f"run it again: {command}"]
     for line in lines:
         tell(console, line)
 
@@ -97,7 +92,7 @@ def print_best(console: Console, objective: Objective, ranked: Sequence[Standing
 def print_front(
     console: Console,
     objectives: Sequence[Objective],
-    front: Sequence[Standing],
+    front: Sequence[Configuration],
     of: int,
     named: Named,
     commands: Sequence[str],
@@ -105,29 +100,14 @@ def print_front(
     """Each configuration on the front by what varies, what it came to, and how to run it again."""
     aims = " and ".join(map(_aim, objectives))
     lines = [f"{len(front)} of {of} are on the front by {aims}: no other is as good in all and better in one"]
-    for standing, command in zip(front, commands, strict=True):
-        lines += ["", named(standing.params), *_facts(standing, objectives), f"run it again: {command}"]
+    for one, command in zip(front, commands, strict=True):
+        lines += ["", named(one.params), *facts(one, objectives), f"run it again: {command}"]
     for line in lines:
         tell(console, line)
 
 
 def _aim(objective: Objective) -> str:
     return f"{objective.name} ({objective.goal})"
-
-
-def _facts(standing: Standing, objectives: Sequence[Objective]) -> list[str]:
-    """What the seeds of a configuration came to, a line for each fact."""
-    seeds = f"{len(standing.values)} seed{'s' * (len(standing.values) > 1)}"
-    lines = []
-    for objective, interval in zip(objectives, standing.intervals, strict=True):
-        if interval.half_width is None:
-            lines.append(f"{objective.name} {interval.mean:.5g} ({seeds}: no interval)")
-        else:
-            lines.append(f"{objective.name} {interval.mean:.5g} ± {interval.half_width:.2g} (95%, {seeds})")
-    for count, what in ((standing.exploded, "exploded"), (standing.pruned, "were pruned")):
-        if count:
-            lines.append(f"{count} of {standing.seeds} seeds {what}")
-    return lines
 
 
 def print_status(console: Console, sweeps: Sequence[Status]) -> None:

@@ -10,10 +10,10 @@ from orchestrator.system.durations import duration
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.trial import Outcome
 
-COLUMNS = ("trial", "epoch", "step", "loss", "curve", "rate", "left")
-BY_WEIGHT = ("epoch", "loss", "left", "curve", "step", "rate")  # where there is no room for all, the last go first
+COLUMNS = ("trial", "epoch", "step", "value", "curve", "rate", "left")
+BY_WEIGHT = ("epoch", "value", "left", "curve", "step", "rate")  # where there is no room for all, the last go first
 NARROWEST = {"trial": 16, "curve": 8}  # the others are never cut; all these stand to the left
-STEADY = {"loss": 7, "left": 10}  # so that they do not jump with what stands in them
+STEADY = {"value": 7, "left": 10}  # so that they do not jump with what stands in them
 WIDEST_CURVE = 24
 GAP, BAR = 2, 20
 STYLES = {
@@ -57,7 +57,7 @@ def cells(running: Running) -> dict[str, str]:
         "trial": running.label,
         "epoch": f"{running.epoch}{of_epochs}",
         "step": f"{running.step}{of_steps}" if running.step or running.steps else "",
-        "loss": "" if running.loss is None else f"{running.loss:.5g}",
+        "value": "" if running.value is None else f"{running.value:.5g}",
         "rate": "" if running.rate is None else f"{running.rate:,.0f}/s",
         "left": "" if running.seconds_left is None else duration(running.seconds_left),
     }
@@ -65,8 +65,8 @@ def cells(running: Running) -> dict[str, str]:
 
 def in_words(running: Running) -> str:
     """The same in a line: "epoch 12/50, loss 39.4, left 2 min 05 s"."""
-    told = cells(running)
-    return ", ".join(f"{name} {told[name]}" for name in COLUMNS[1:] if told.get(name))
+    texts, headers = cells(running), _headers([running])
+    return ", ".join(f"{headers[name]} {texts[name]}" for name in COLUMNS[1:] if texts.get(name))
 
 
 def facts(status: Status) -> list[Text]:
@@ -101,17 +101,24 @@ def _summary(status: Status, width: int, plain: bool) -> list[Text]:
 
 def _table(running: Sequence[Running], width: int, plain: bool) -> list[Text]:
     levels = PLAIN if plain else BLOCKS
-    rows = [cells(one) | {"curve": sparkline(one.losses, WIDEST_CURVE, levels)} for one in running]
+    rows = [cells(one) | {"curve": sparkline(one.values, WIDEST_CURVE, levels)} for one in running]
     named = [name for name in COLUMNS if any(row[name] for row in rows)]
+    headers = _headers(running)
     natural = {
-        name: max(STEADY.get(name, 0), *(cell_len(text) for text in (name, *(row[name] for row in rows))))
+        name: max(STEADY.get(name, 0), *(cell_len(text) for text in (headers[name], *(row[name] for row in rows))))
         for name in named
     }
     widths = _widths(natural, width)
     for row, one in zip(rows, running, strict=True):
-        row["curve"] = sparkline(one.losses, widths.get("curve", 0), levels)
-    header = Text(_line({name: name for name in COLUMNS}, widths, plain), style="dim")
+        row["curve"] = sparkline(one.values, widths.get("curve", 0), levels)
+    header = Text(_line(headers, widths, plain), style="dim")
     return [header, *(Text(_line(row, widths, plain)) for row in rows)]
+
+
+def _headers(running: Sequence[Running]) -> dict[str, str]:
+    """The columns' headers: that of the value is what it is of, where all trials show the same."""
+    metrics = {trial.metric for trial in running if trial.value is not None}
+    return {name: name for name in COLUMNS} | {"value": metrics.pop() if len(metrics) == 1 else "value"}
 
 
 def _widths(natural: dict[str, int], width: int) -> dict[str, int]:

@@ -1,15 +1,13 @@
 """Follows sweeps while they run: reads all of a sweep once, and then what has changed."""
 
-import math
-from collections.abc import Sequence
 from contextlib import suppress
 
 from orchestrator.errors import InputError
-from orchestrator.progress.status import LOSSES, Point, Status
+from orchestrator.functions.declaration import UNDECLARED, Declaration
+from orchestrator.progress.status import Curve, Status, called, shown
 from orchestrator.spec import Objective
-from orchestrator.trackers.open_run import SYSTEM
 from orchestrator.trackers.store import Store
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import SYSTEM, Record
 
 
 class Follower:
@@ -26,18 +24,19 @@ class Follower:
         self._records |= {record.run_id: record for record in found}
         records = list(self._records.values())
         running = [record for record in records if record.status == "RUNNING" and is_live]
-        curves = {record.run_id: self._curve(record) for record in running}
-        return Status.of(self.name, records, self.store.total(self.name), self._objective(), curves)
+        objective, declaration = self._last_launch()
+        curves = {record.run_id: self._curve(record, objective, declaration) for record in running}
+        return Status.of(self.name, records, self.store.total(self.name), objective, curves, declaration)
 
-    def _objective(self) -> Objective | None:
-        with suppress(InputError):  # an old store does not say
-            return self.store.last_launch(self.name).objectives[0]
-        return None
+    def _last_launch(self) -> tuple[Objective | None, Declaration]:
+        """What trials are compared by first, and what their function declares."""
+        with suppress(InputError):  # an old store does not have it
+            launch = self.store.last_launch(self.name)
+            return next(iter(launch.objectives), None), launch.declaration
+        return None, UNDECLARED
 
-    def _curve(self, record: Record) -> Sequence[Point]:
-        """A loss by epoch, or the epochs alone."""
-        names = [name for name in record.metrics if not name.startswith(SYSTEM)]
-        loss = next((name for name in LOSSES if name in names), None)
-        if loss is not None:
-            return self.store.curve(record.run_id, loss)
-        return [(epoch, math.nan, at) for epoch, _, at in self.store.curve(record.run_id, names[0])] if names else []
+    def _curve(self, record: Record, objective: Objective | None, declaration: Declaration) -> Curve:
+        """The metric by epoch that shows how the trial fares."""
+        names = sorted(name for name in record.metrics if not name.startswith(SYSTEM))
+        name = shown(names, declaration, objective)
+        return Curve(called(name, declaration), self.store.curve(record.run_id, name)) if name else Curve()

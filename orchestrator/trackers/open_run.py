@@ -1,6 +1,7 @@
 """A run that is being written: what of its trial stands in the store already, and what is new."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mlflow.entities import Metric as Point
@@ -8,11 +9,11 @@ from mlflow.entities import RunTag
 
 from orchestrator.events import Event, Finished, Progress, Sampled, Started
 from orchestrator.spec import Objective
+from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome
-from orchestrator.trials.record import MARGIN, best_name
+from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, REPORTED, best_name
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
-SYSTEM = "system/"  # what MLflow's names of system metrics begin with
 
 Pictures = frozenset[tuple[str, int]]  # by name and epoch
 
@@ -22,10 +23,8 @@ class OpenRun:
     """What of a run is recorded, so that an epoch that is told twice stands once."""
 
     run_id: str
-    objectives: Sequence[Objective]
+    objectives: Sequence[ObjectiveSoFar]
     recorded: dict[str, int] = field(default_factory=dict)  # the last step of each metric
-    best: dict[str, float] = field(default_factory=dict)
-    last: dict[str, float] = field(default_factory=dict)  # of the objectives
     seconds: dict[int, float] = field(default_factory=dict)  # by epoch; of a run taken up again the journal tells them
     last_epoch: int = 0
     samples: int = 0
@@ -34,10 +33,31 @@ class OpenRun:
     has_data: bool = False
     pictures: Pictures | None = frozenset()  # that it has; None where only the store knows
 
+    @classmethod
+    def of(cls, run_id: str, objectives: Iterable[Objective], pictures: Pictures | None = frozenset()) -> "OpenRun":
+        """A run of which nothing is known as recorded yet, apart from its pictures."""
+        return cls(run_id, [ObjectiveSoFar(one) for one in objectives], pictures=pictures)
+
     def copy(self) -> "OpenRun":
         """One of its own, to try what may fail."""
-        best, last = dict(self.best), dict(self.last)
-        return replace(self, recorded=dict(self.recorded), best=best, last=last, seconds=dict(self.seconds))
+        objectives = [replace(one) for one in self.objectives]
+        return replace(self, objectives=objectives, recorded=dict(self.recorded), seconds=dict(self.seconds))
+
+    @property
+    def last(self) -> dict[str, float]:
+        """The last values of the objectives."""
+        return {one.objective.name: one.last for one in self.objectives if one.last is not None}
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The best value of an objective that counts with it, and its epoch.
+
+        For the store's tables, which show a metric's last value.
+        """
+        for one in self.objectives:
+            if one.objective.counts_best and one.best is not None:
+                return {best_name(one.objective.name): one.best, BEST_EPOCH: float(one.best_epoch)}
+        return {}
 
     def news(self, events: Sequence[Event]) -> tuple[list[Point], dict[str, str]]:
         """The points and tags that these events add; they count as recorded from now on."""
@@ -57,19 +77,10 @@ class OpenRun:
         return points, {name: value[:LONGEST_TAG] for name, value in tags.items()}
 
     def take_in(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Know these as recorded, and keep the best epoch of a metric that counts with its best value.
-
-        The best is for the store's tables, which show a metric's last value.
-        """
-        for objective in self.objectives:
-            value, name = metrics.get(objective.name), best_name(objective.name)
-            if value is None or epoch <= self.recorded.get(objective.name, -1):
-                continue
-            self.last[objective.name] = value
-            if objective.counts_best:
-                best = self.best.get(name)
-                if best is None or (value != best and objective.best((value, best)) == value):
-                    self.best = {name: value, "best_epoch": float(epoch)}
+        """Know these as recorded."""
+        for one in self.objectives:
+            if epoch > self.recorded.get(one.objective.name, -1):
+                one.take(metrics.get(one.objective.name), epoch)
         for key in metrics:
             self.recorded[key] = max(epoch, self.recorded.get(key, -1))
         self.last_epoch = max(epoch, self.last_epoch)
@@ -95,7 +106,7 @@ class OpenRun:
         """The final metrics: at step 0, where the UI draws bars, unless epochs had a metric of the same name."""
         if not end.outcome.is_result:
             return []
-        metrics = {**end.metrics, **self.best, "exploded": float(end.outcome is Outcome.EXPLODED)}
+        metrics = {**end.metrics, **self.best, EXPLODED: float(end.outcome is Outcome.EXPLODED)}
         if end.margin is not None:
             metrics[MARGIN] = end.margin
         by_epoch = {name: value for name, value in metrics.items() if self.recorded.get(name, 0) > 0}
@@ -106,6 +117,12 @@ class OpenRun:
     def _last_tags(self, end: Finished) -> dict[str, str]:
         seconds = sum(self.seconds.values()) + end.seconds
         tags = {"outcome": end.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(self.last_epoch)}
+        ours = {EXPLODED, MARGIN, BEST_EPOCH, *self.best}
+        known = ((name, step) for name, step in self.recorded.items() if name not in ours)
+        by_epoch = [name for name, step in known if step or name not in end.metrics]
+        reported = json.dumps({"final": [*end.metrics], "by_epoch": by_epoch})
+        if len(reported) <= LONGEST_TAG:
+            tags[REPORTED] = reported
         if end.reason:
             tags["pruned.reason" if end.outcome is Outcome.PRUNED else "failure.reason"] = end.reason
         if end.diagnosis:

@@ -23,7 +23,7 @@ from tenacity import (
 )
 
 from orchestrator.errors import StoreBusyError, StoreError, SweepError
-from orchestrator.events import Event
+from orchestrator.events import Event, Listener
 from orchestrator.trackers.tracker import Tracker
 from orchestrator.trial import Trial
 from orchestrator.workspace import Workspace
@@ -48,8 +48,8 @@ def retry(call: Callable[[], T]) -> T:
     return waiting(call)
 
 
-class Recorder:
-    """A queue of what trials tell. `say` is told when MLflow stops to answer, and when it answers again."""
+class Recorder(Listener):
+    """A queue of what trials report. `say` is given a line when MLflow stops to answer, and when it answers again."""
 
     def __init__(
         self, tracker: Tracker, workspace: Workspace, say: Callable[[str], None], patience: float = PATIENCE_SECONDS
@@ -79,8 +79,12 @@ class Recorder:
             time.sleep(SECONDS_BETWEEN_LOOKS)
         self._waited_for_since = None
 
-    def put(self, trial: Trial, event: Event) -> None:
-        """Have an event written, after all that its trial has told before.
+    def recall(self, trial: Trial, event: Event) -> None:
+        """Have written what an earlier attempt may not have got to; what the run has already is passed over."""
+        self.take(trial, event)
+
+    def take(self, trial: Trial, event: Event) -> None:
+        """Have an event written, after all that its trial has reported before.
 
         Raises:
             StoreError: the store has refused something, so nothing more is written.

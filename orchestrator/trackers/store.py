@@ -25,9 +25,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.entities import Metric as Logged
 from mlflow.exceptions import MlflowException
+from pydantic import TypeAdapter
 from requests import RequestException
 
 from orchestrator.errors import InputError, StoreBusyError, StoreError
+from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.status import Point
 from orchestrator.spec import Objective
 from orchestrator.spec.form import MetricForm
@@ -41,7 +43,9 @@ from orchestrator.trials.record import Record
 PARENT = "mlflow.parentRunId"
 # on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
 ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
+DECLARED = "sweep.declared"  # of what the trial function declares, that which watching a sweep needs
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
+OF_A_DECLARATION = ("training_losses", "validation_losses", "rate", "pace")
 BETWEEN = ", "  # several metrics and their goals
 PAGE = 1000
 MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
@@ -65,8 +69,10 @@ class LastLaunch:
 
     objectives: Sequence[Objective]
     file: str
+    declaration: Declaration  # of the trial function, as far as watching a sweep needs it
 
 
+_declarations = TypeAdapter(Declaration)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -169,9 +175,20 @@ class Store:
         tags = parent.data.tags if parent else {}
         if METRIC not in tags:
             raise InputError(f"the store does not say what the trials of {name} are compared by; launch it once more")
-        told = zip(tags[METRIC].split(BETWEEN), tags[GOAL].split(BETWEEN), strict=True)
-        metrics = [MetricForm.model_validate({"name": name, "goal": goal}) for name, goal in told]
-        return LastLaunch(objectives(metrics), tags[FILE])
+        named = zip(tags[METRIC].split(BETWEEN), tags[GOAL].split(BETWEEN), strict=True) if tags[METRIC] else ()
+        metrics = [MetricForm.model_validate({"name": name, "goal": goal}) for name, goal in named]
+        declaration = _declarations.validate_json(tags[DECLARED]) if DECLARED in tags else UNDECLARED
+        return LastLaunch(objectives(metrics), tags[FILE], declaration)
+
+    @translates_errors
+    def reported(self, function: str) -> list[str]:
+        """The metrics that the latest finished trial of a function has reported, in any sweep."""
+        finished = f"tags.trial = '{function}' and tags.outcome = '{Outcome.COMPLETED}'"
+        experiments = [experiment.experiment_id for experiment in self.experiments()]
+        latest = ["attributes.end_time DESC"]
+        runs = self.client.search_runs(experiments, finished, max_results=1, order_by=latest) if experiments else []
+        records = [record_of(run) for run in runs]
+        return list(dict.fromkeys(n for record in records for n in (*record.final_names, *record.names_by_epoch)))
 
     @translates_errors
     def curves(self, metric: str, run_ids: Sequence[str]) -> dict[str, dict[int, float]]:
@@ -292,6 +309,11 @@ class Store:
 def _said(error: Exception) -> str:
     # SQLAlchemy ends its messages with a link to its documentation, in parentheses
     return redacted(in_a_line(str(error).partition("(Background on this error")[0])[:500])
+
+
+def declared(declaration: Declaration) -> str:
+    """What of a declaration stands in the store, as JSON: there it is found without the function."""
+    return _declarations.dump_json(declaration, include={*OF_A_DECLARATION}).decode()
 
 
 def record_of(run: Run) -> Record:

@@ -22,22 +22,24 @@ from orchestrator.system.provenance import provenance
 from orchestrator.trackers import best_model, images, reuse, view
 from orchestrator.trackers.images import EpochImage
 from orchestrator.trackers.lease import Lease
-from orchestrator.trackers.open_run import LONGEST_TAG, SYSTEM, OpenRun, tags_of
+from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.store import (
     ASKED,
     BETWEEN,
+    DECLARED,
     FILE,
     GOAL,
     METRIC,
     PARENT,
     SWEEP_FILE,
     Store,
+    declared,
     is_the_stores,
     record_of,
     translates_errors,
 )
 from orchestrator.trial import Outcome, Params, Trial
-from orchestrator.trials.record import PROPOSALS, REUSED, Record
+from orchestrator.trials.record import PICTURES, PROPOSALS, REUSED, SYSTEM, Record
 
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -101,6 +103,7 @@ class Tracker(Store):
             METRIC: BETWEEN.join(objective.name for objective in self.spec.objectives),
             GOAL: BETWEEN.join(objective.goal for objective in self.spec.objectives),
             FILE: str(self.spec.source.path.absolute()),
+            DECLARED: declared(self.spec.function.declaration),
         }
         self.client.log_batch(self.parent_id, tags=tags_of(tags))
         self.client.log_text(self.parent_id, redacted(self.spec.source.text), SWEEP_FILE)
@@ -143,6 +146,8 @@ class Tracker(Store):
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
+            if run.pictures:
+                tags[PICTURES] = json.dumps(sorted({name for name, _ in run.pictures}))
             tags |= self._keep_artifacts(run, end.outcome, workdir)
         self._log(run, points, {} if run.has_params else trial.params, tags)
         run.has_params = True
@@ -163,7 +168,7 @@ class Tracker(Store):
         if found and trial.trial_key in self._records:
             self._records[trial.trial_key] = record_of(found[0])
         elif found and trial.trial_key not in self._runs:
-            self._runs[trial.trial_key] = OpenRun(found[0].info.run_id, self.spec.objectives)
+            self._runs[trial.trial_key] = OpenRun.of(found[0].info.run_id, self.spec.objectives)
         for run in found if trial.trial_key in self._runs else ():
             self._runs[trial.trial_key].pictures = None
             self._read_back(self._runs[trial.trial_key], run.data.metrics)
@@ -259,7 +264,7 @@ class Tracker(Store):
             **provenance(self.spec.source.path.parent),
             "mlflow.runColor": next(self._colours),
         }
-        return OpenRun(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
+        return OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
 
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
@@ -276,7 +281,7 @@ class Tracker(Store):
         }
 
     def _reopened(self, known: Record) -> OpenRun:
-        run = OpenRun(known.run_id, self.spec.objectives, pictures=None)
+        run = OpenRun.of(known.run_id, self.spec.objectives, pictures=None)
         self._clear(known.run_id)
         self._read_back(run, known.metrics)
         for tag in known.tags.keys() & STALE_TAGS:

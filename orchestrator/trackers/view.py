@@ -8,16 +8,15 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from orchestrator.comparison.table import FINAL, Table
-from orchestrator.spec.form import DEFAULT_TRIAL
-from orchestrator.trials.record import best_name
+from orchestrator.comparison.table import Table
+from orchestrator.trial import Outcome
+from orchestrator.trials.record import BEST_EPOCH, Record, best_name
 
 KEY = "sweep"
 TAG = f"mlflow.sharedViewState.{KEY}"
 MOST_PARAMETERS = 10
 LONGEST = 5000  # characters that MLflow takes in a tag of an experiment
-LOSSES = ("train_loss", "val_loss")
-PICTURES = ("reconstructions", "samples")  # of the VAE, by epoch
+MOST_UNDECLARED = 4  # curves, and kinds of pictures, of a function that does not say which are worth a look
 THE_UIS_OWN = ("Model metrics", "System metrics")  # sections, which it fills with what the others do not show
 MOST_CURVES = 20
 
@@ -25,14 +24,14 @@ MOST_CURVES = 20
 def view_of(table: Table) -> str | None:
     """The view for a table's trials, as a tag; None where it would be too long for one."""
     compared = _compared(table)
-    metrics = dict.fromkeys((*compared, *FINAL, "best_epoch"))
+    metrics = dict.fromkeys((*compared, *(column.name for column in table.shown), *[BEST_EPOCH] * bool(compared)))
     columns = ["tags.`outcome`", *(f"metrics.`{name}`" for name in metrics)]
     columns += [f"params.`{name}`" for name in table.varying[:MOST_PARAMETERS]]
     state = {
         "selectedColumns": [*columns, "attributes.`Models`"],
         "columnOrder": columns,
-        "orderByKey": f"metrics.`{compared[0]}`",
-        "orderByAsc": table.spec.objectives[0].goal == "minimize",
+        "orderByKey": f"metrics.`{compared[0]}`" if compared else "attributes.start_time",
+        "orderByAsc": not compared or table.spec.objectives[0].goal == "minimize",
         "runsHiddenMode": f"FIRST_{MOST_CURVES}_RUNS",
         "hideEmptyCharts": True,
         **_charts(table),
@@ -64,14 +63,35 @@ def _compared(table: Table) -> list[str]:
 
 def _charts(table: Table) -> dict[str, list[dict[str, Any]]]:
     """Curves of the objectives and losses, pictures at the last epoch that there is, and what the UI adds by itself."""
-    curves = dict.fromkeys((*(objective.name for objective in table.spec.objectives), *LOSSES))
-    made = {"Curves": [_curve(name) for name in curves]}
-    epochs = [row.record.last_epoch or 0 for row in table.rows if row.record and row.values(table.spec.objectives)]
-    if table.spec.function.name == DEFAULT_TRIAL and epochs:
-        made["Pictures"] = [_picture(name, max(epochs)) for name in PICTURES]
+    made = {"Curves": [_curve(name) for name in _curves(table)]}
+    ended = [row.record for row in table.rows if row.record and row.outcome is Outcome.COMPLETED]
+    epochs = [record.last_epoch or 0 for record in ended]
+    if epochs and (pictures := _pictures(table, ended)):
+        made["Pictures"] = [_picture(name, max(epochs)) for name in pictures]
     placed = [{**chart, "metricSectionId": section} for section, of_it in made.items() for chart in of_it]
     sections = [*_sections(made, is_generated=False), *_sections(THE_UIS_OWN, is_generated=True)]
     return {"compareRunCharts": placed, "compareRunSections": sections}
+
+
+def _curves(table: Table) -> list[str]:
+    """The objectives and the losses; where there are neither, what else trials have reported by epoch."""
+    records = [row.record for row in table.rows if row.record]
+    reported = dict.fromkeys(name for record in records for name in record.names_by_epoch)
+    declaration = table.spec.function.declaration
+    losses = [_first(declaration.training_losses, reported), _first(declaration.validation_losses, reported)]
+    names = [*(objective.name for objective in table.spec.objectives), *filter(None, losses)]
+    return list(dict.fromkeys(names)) or [*reported][:MOST_UNDECLARED]
+
+
+def _first(names: Iterable[str], among: Iterable[str]) -> str | None:
+    return next((name for name in names if name in among), None)
+
+
+def _pictures(table: Table, records: Iterable[Record]) -> list[str]:
+    """The pictures by epoch: those declared, or else those that trials have left."""
+    declared = [picture.name for picture in table.spec.function.declaration.pictures if picture.by_epoch]
+    left = dict.fromkeys(name for record in records for name in record.picture_names)
+    return declared or [*left][:MOST_UNDECLARED]
 
 
 def _sections(names: Iterable[str], is_generated: bool) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def expand(spec: SweepSpec) -> Expansion:
     Raises:
         InputError: the grid is beyond all bounds.
     """
-    combinations = _grid(spec) if spec.method == "grid" else _draws(spec)
+    combinations = _grid(spec) if spec.method.is_exhaustive else _draws(spec)
     resolved: dict[tuple[tuple[str, str], ...], Params] = {}
     invalid: dict[str, None] = {}
     repeats = 0
@@ -45,7 +45,7 @@ def expand(spec: SweepSpec) -> Expansion:
             invalid[spec.source.mistake((), f"{told}: {error}")] = None
             continue
         identity = tuple((name, repr(value)) for name, value in params.items())
-        repeats = repeats + 1 if identity in resolved and spec.method == "random" else 0
+        repeats = repeats + 1 if identity in resolved and not spec.method.is_exhaustive else 0
         resolved.setdefault(identity, params)
     names = varying(list(resolved.values()))
     function = spec.function

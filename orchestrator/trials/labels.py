@@ -20,7 +20,7 @@ def label(spec: SweepSpec, params: Params, names: Iterable[str]) -> str:
 
 
 def listed(params: Params, names: Iterable[str]) -> str:
-    """Parameters as people read them: "var=0.22 seed=1"."""
+    """Parameters as people read them: "lr=0.01 seed=1"."""
     return " ".join(f"{name}={short(params[name])}" for name in names)
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from orchestrator.events import Event, Finished, Progress
 from orchestrator.spec import Objective, Values
-from orchestrator.spec.objective import complete
+from orchestrator.spec.objective import ObjectiveSoFar, complete
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import MARGIN, Record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Observation:
     """How a trial ended: its values of the objectives if it has all, its distance from an explosion, its last epoch.
 
@@ -25,17 +25,15 @@ class Observation:
     @classmethod
     def of_events(cls, objectives: Sequence[Objective], events: Iterable[Event]) -> "Observation":
         """Of all that a trial has told, from its first epoch to its end. What has not ended counts as failed."""
-        by_epoch: dict[str, list[float]] = {objective.name: [] for objective in objectives}
-        end, epoch = Finished(Outcome.FAILED), 0
+        events = list(events)
+        end = next((event for event in reversed(events) if isinstance(event, Finished)), Finished(Outcome.FAILED))
+        counted, epoch = [ObjectiveSoFar(one) for one in _counted(objectives, end.outcome)], 0
         for event in events:
             if isinstance(event, Progress):
                 epoch = max(epoch, event.epoch)
-                for name in by_epoch.keys() & event.metrics.keys():
-                    by_epoch[name].append(event.metrics[name])
-            elif isinstance(event, Finished):
-                end = event
-        counted = _counted(objectives, end.outcome)
-        values = (one.value(by_epoch[one.name], end.metrics.get(one.name)) for one in counted)
+                for one in counted:
+                    one.take(event.metrics.get(one.objective.name), event.epoch)
+        values = (one.value(end.metrics.get(one.objective.name)) for one in counted)
         return cls(end.outcome, complete(values), end.margin, epoch)
 
     @classmethod
@@ -47,5 +45,5 @@ class Observation:
         return cls(record.outcome, values, record.metrics.get(MARGIN), record.last_epoch or 0)
 
 
-def _counted(objectives: Sequence[Objective], outcome: Outcome) -> list[Objective]:
-    return [replace(one, counts_best=one.counts_best and outcome is not Outcome.PRUNED) for one in objectives]
+def _counted(objectives: Sequence[Objective], outcome: Outcome) -> Sequence[Objective]:
+    return [replace(one, counts_best=False) for one in objectives] if outcome is Outcome.PRUNED else objectives

@@ -1,7 +1,9 @@
 """A trial as the store has it."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import TypeAdapter
 
@@ -13,6 +15,12 @@ from orchestrator.trial import Outcome, Params, Proposal
 PROPOSALS = TypeAdapter(Proposal)
 REUSED = "reused_from"  # the tag of a run that was copied from another sweep
 MARGIN = "explosion_margin"  # the metric that says how far beyond an explosion a trial was
+EXPLODED = "exploded"  # the metric that says whether it did
+BEST_EPOCH = "best_epoch"
+BEST = "best_"  # what the names of metrics begin with that have the best value by epoch of another
+REPORTED = "reported"  # the tag that has the names of the metrics that a trial has reported
+PICTURES = "pictures"  # the tag that has the names of its pictures by epoch
+SYSTEM = "system/"  # what MLflow's names of system metrics begin with
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,27 @@ class Record:
         return int(self.tags["epochs_run"]) if "epochs_run" in self.tags else None
 
     @property
+    def final_names(self) -> list[str]:
+        """The names of its final metrics, in the order in which it reported them; none of a trial of old."""
+        return self._reported.get("final", [])
+
+    @property
+    def picture_names(self) -> list[str]:
+        """The names of the pictures by epoch that it left; none of a trial of old."""
+        return json.loads(self.tags.get(PICTURES, "[]"))  # type: ignore[no-any-return]
+
+    @property
+    def names_by_epoch(self) -> list[str]:
+        """The names of the metrics that it has reported by epoch; of a trial of old, and while it runs, of all."""
+        ours = {EXPLODED, MARGIN, BEST_EPOCH, *map(best_name, self.metrics)}
+        others = (name for name in self.metrics if name not in ours and not name.startswith(SYSTEM))
+        return self._reported.get("by_epoch") or sorted(others)
+
+    @cached_property
+    def _reported(self) -> dict[str, list[str]]:
+        return json.loads(self.tags.get(REPORTED, "{}"))  # type: ignore[no-any-return]
+
+    @property
     def remark(self) -> str:
         """What is to be said of its end: why it exploded, failed or was pruned, or that it learned nothing."""
         kinds = ("explosion.reason", "failure.reason", "pruned.reason", "diagnosis")
@@ -74,4 +103,4 @@ class Record:
 
 def best_name(metric: str) -> str:
     """The name under which the best value of a metric by epoch is logged."""
-    return f"best_{metric}"
+    return f"{BEST}{metric}"

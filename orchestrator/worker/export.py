@@ -6,22 +6,24 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator import trial_function
+from orchestrator import functions
+from orchestrator.functions import Modules, TrialFunction
 from orchestrator.worker.spawn import end_with_parent, start
 
 SECONDS = 600  # within which it is to be done
 
 
-def export(function: str, artifacts: Path, folder: Path, log: Path) -> bool:
-    """Call `function.export(artifacts, folder)`; returns whether it went well.
+def export(function: TrialFunction, artifacts: Path, folder: Path, log: Path) -> bool:
+    """Call what the function declares as its `export`, with `artifacts` and `folder`; returns whether it went well.
 
     Args:
-        function: by name.
+        function: that has one.
         artifacts: what a trial of it left as its artifacts.
         folder: where the MLflow model is to be; not there yet.
         log: a file for what is printed.
     """
-    process = multiprocessing.get_context("spawn").Process(target=_export, args=(function, artifacts, folder, log))
+    arguments = (function.name, function.modules, artifacts, folder, log)
+    process = multiprocessing.get_context("spawn").Process(target=_export, args=arguments)
     start(process)
     try:
         process.join(SECONDS)
@@ -32,9 +34,10 @@ def export(function: str, artifacts: Path, folder: Path, log: Path) -> bool:
     return process.exitcode == 0
 
 
-def _export(function: str, artifacts: Path, folder: Path, log: Path) -> None:
+def _export(function: str, modules: Modules | None, artifacts: Path, folder: Path, log: Path) -> None:
     end_with_parent()
     with log.open("ab") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
-    trial_function.load(function).export(artifacts, folder)  # type: ignore[attr-defined]
+    if write := functions.attached(functions.find(function, modules), "export"):
+        write(artifacts, folder)

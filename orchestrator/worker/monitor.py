@@ -6,9 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.divergence import FARTHEST, Divergence, DivergenceRule, margin
 from orchestrator.events import Explosion
+from orchestrator.functions.declaration import UNDECLARED, Declaration
 
-VALIDATION = {"val_loss"}
-LOSSES = VALIDATION | {"loss", "train_loss"}
 STEPS_AT_END = 3  # far away in a row: a single one may be a jump that would have healed
 
 
@@ -46,6 +45,7 @@ class Monitor:
     explosion: Explosion | None = None
     by_step: Divergence | None = None
     by_epoch: dict[str, Divergence] = field(default_factory=dict)
+    declaration: Declaration = UNDECLARED  # of the trial function: which of its metrics are losses
     is_broken: bool = False  # something beside a loss became a number that is none
 
     @property
@@ -99,7 +99,8 @@ class Monitor:
         self.epoch = epoch + 1
         if not self.rule.enabled:
             return
-        for name in sorted(metrics.keys() & (VALIDATION if self.by_step else LOSSES)):
+        losses = self.declaration.validation_losses if self.by_step else self.declaration.losses
+        for name in sorted(metrics.keys() & {*losses}):
             series = self.by_epoch.setdefault(name, Divergence(name, self.rule.factor, self.rule.patience_epochs))
             self.explosion = self.explosion or series.update(self.last_step, metrics[name], epoch)
 

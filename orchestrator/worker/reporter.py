@@ -153,7 +153,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     numbers = {}
     for name, value in metrics.items():
         if not (isinstance(name, str) and METRIC_NAME.fullmatch(name)):
-            raise ValueError(f"{name!r} is no metric name for MLflow: up to 250 letters, digits, _ - . : / and spaces")
+            raise ValueError(f"{name!r} is no metric name for MLflow: up to 250 letters, numbers, _ - . : / and spaces")
         try:
             numbers[name] = float(value)
         except (TypeError, ValueError) as error:

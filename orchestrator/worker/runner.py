@@ -9,13 +9,14 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator import trial_function
+from orchestrator import functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Started
+from orchestrator.functions import TrialFunction
 from orchestrator.system import machine
 from orchestrator.trial import Params
 from orchestrator.worker.reporter import Reporter, Yielded, said, show
@@ -89,16 +90,42 @@ def run_stack(
 def prepare(function: str, configs: Sequence[Params]) -> str | None:
     """Let the function have its data at hand; returns what is wrong with them, or None."""
     try:
-        config_of = trial_function.find(function).config
-        check: Callable[[Any], Any] | None = getattr(trial_function.load(function), "prepare", None)
-        for params in configs if check else ():
-            check(config_of(params))  # type: ignore[misc]
+        known = _resolved(function)
+        for params in configs if known.prepare else ():
+            known.prepare(known.found.config(params))  # type: ignore[misc]
     except (OSError, ValueError) as error:
         return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
         traceback.print_exc()
         return f"{function} cannot be used: {said(error)}"
     return None
+
+
+@dataclass(frozen=True)
+class _Resolved:
+    """A trial function, imported, and what belongs to it."""
+
+    call: Callable[..., Any]
+    found: TrialFunction
+
+    @cached_property
+    def prepare(self) -> Callable[..., Any] | None:
+        return functions.attached(self.found, "prepare")
+
+    @cached_property
+    def stacked(self) -> Callable[..., Any] | None:
+        return functions.attached(self.found, "stacked")
+
+
+_known: dict[str, _Resolved] = {}  # by name
+
+
+def _resolved(name: str) -> _Resolved:
+    """The trial function, found once for all attempts of this process, since its source is parsed for that."""
+    call = functions.load(name)
+    if name not in _known or _known[name].call is not call:  # its module may have been imported anew
+        _known[name] = _Resolved(call, functions.find(name))
+    return _known[name]
 
 
 class _Attempt(Reporter):
@@ -116,9 +143,10 @@ class _Attempt(Reporter):
         try:
             if self.task.threads is not None:
                 machine.limit_threads(self.task.threads)
-            self.function = trial_function.load(self.task.function)
-            self.config = trial_function.find(self.task.function).config(self.task.params)
-            prepare = getattr(self.function, "prepare", None)
+            self.function = _resolved(self.task.function)
+            self.config = self.function.found.config(self.task.params)
+            self.watcher.declaration = self.function.found.declaration
+            prepare = self.function.prepare
             dataset = _dataset(prepare(self.config) if prepare else None)
         except (Exception, SystemExit) as error:
             self.fail(error)
@@ -152,9 +180,13 @@ def _training(attempts: Sequence[_Attempt], width: int) -> Rounds:
     """The attempts' function at work: for each of them what it yields by epoch, and what it returns."""
     first = attempts[0]
     if width == 1:
-        return [(yield from _alone(_called(first.function, first.config, workdir=first.workdir, watch=first.watch)))]
+        alone = _called(first.function.call, first.config, workdir=first.workdir, watch=first.watch)
+        return [(yield from _alone(alone))]
+    stacked = first.function.stacked
+    if stacked is None:
+        raise TypeError(f"{first.task.function} declares no function that trains several trials at once")
     together: Rounds = _called(
-        first.function.stacked,  # type: ignore[attr-defined]
+        stacked,
         [attempt.config for attempt in attempts],
         workdirs=[attempt.workdir for attempt in attempts],
         watches=[attempt.watch for attempt in attempts],

@@ -14,8 +14,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from orchestrator import events, trial_function
+from orchestrator import events, functions
 from orchestrator.events import Event, Finished, Heartbeat, Progress
+from orchestrator.functions import Modules
 from orchestrator.system import machine
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params
@@ -42,13 +43,13 @@ class Stack:
     tasks: Sequence[Task]
     width: int
     stops: Mapping[int, str] = field(default_factory=dict)  # trials that are to end before they begin
-    asks: bool = False  # whether each epoch waits for a verdict
+    awaits_verdicts: bool = False  # whether they wait after each epoch for a Decision
     kind: Literal["stack"] = "stack"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer to an epoch: why the trial that told it is to end there, or that it is to go on."""
+    """The answer to an epoch: why the trial that reported it is to end there, or that it is to go on."""
 
     row: int
     stop: str | None
@@ -66,7 +67,9 @@ Message = Stack | Prepare | Decision | Stop
 messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
-def serve(connection: Connection, function: str, threads: int, gpu: str | None, log: Path) -> None:
+def serve(
+    connection: Connection, function: str, modules: Modules | None, threads: int, gpu: str | None, log: Path
+) -> None:
     """Live as a worker process: take tasks from the connection and send events, until it is closed."""
     end_with_parent()
     _log_to(log)
@@ -75,8 +78,10 @@ def serve(connection: Connection, function: str, threads: int, gpu: str | None, 
     machine.limit_threads(threads)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    if modules is not None:
+        modules.use()
     with suppress(Exception, SystemExit):  # import early what takes seconds; `prepare` meets an error again, and tells
-        trial_function.load(function)
+        functions.load(function)
     try:
         while True:
             match messages.validate_json(connection.recv_bytes()):
@@ -98,7 +103,7 @@ def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, 
         for events_of_all in rounds:
             yield from events_of_all
             running -= {row for row, event in events_of_all if event.is_final}
-            asked = sum(stack.asks and isinstance(event, Progress) for _, event in events_of_all)
+            asked = sum(stack.awaits_verdicts and isinstance(event, Progress) for _, event in events_of_all)
             while running and (asked or connection.poll()):
                 match messages.validate_json(connection.recv_bytes()):
                     case Decision(row, reason):

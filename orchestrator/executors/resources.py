@@ -1,7 +1,7 @@
-"""What the processes of running trials take of the machine, sampled where the loop comes by: nothing waits for it."""
+"""What trials take that run in processes of this machine, sampled where the loop comes by: nothing waits for it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -27,6 +27,13 @@ class ResourceSampler:
     def __init__(self) -> None:
         self._watched: dict[str, _Watched] = {}
 
+    def beside(self, events: Iterable[tuple[Trial, Event]]) -> Iterator[tuple[Trial, Event]]:
+        """What an executor reports, and after that the samples that are due."""
+        for trial, event in events:
+            self.note(trial, event)
+            yield trial, event
+        yield from self.samples()
+
     def note(self, trial: Trial, event: Event) -> None:
         """See which process a trial is in, and when it has ended."""
         if isinstance(event, Started):
@@ -45,7 +52,7 @@ class ResourceSampler:
             if now < watched.due:
                 continue
             watched.due = now + SECONDS_BETWEEN_SAMPLES
-            with suppress(psutil.Error):  # it has died, which the executor will tell
+            with suppress(psutil.Error):  # it has died, which the executor is about to notice
                 memory = watched.process.memory_info().rss
                 metrics = {
                     "system/cpu_utilization_percentage": watched.process.cpu_percent(),

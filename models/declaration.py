@@ -1,0 +1,63 @@
+"""What the VAE's trial function declares to whoever sweeps it. Imports no torch, as `models.config`."""
+
+from orchestrator.functions.declaration import Declaration, Incomparable, Metric, Picture, Plane, Tiles, Tolerance
+
+SSIM_WITHIN, MSE_WITHIN = Tolerance(0.02), Tolerance(0.15, relative=True)
+IMAGES = Tiles(columns=10, side=28)
+
+DECLARATION = Declaration(
+    version=2,
+    metrics=(
+        Metric("val_ssim", "maximize", tolerance=SSIM_WITHIN),
+        Metric("val_mse", "minimize", tolerance=MSE_WITHIN),
+        Metric("val_nll", "minimize"),
+    ),
+    final=(
+        Metric("ssim", "maximize", "SSIM", SSIM_WITHIN),
+        Metric("mse", "minimize", "MSE", MSE_WITHIN),
+    ),
+    rate="images_per_second",
+    pace=("dataset", "architecture", "num_layers", "batch_size", "precision"),
+    incomparable=(
+        Incomparable(
+            metrics=("train_loss", "train_recon", "val_loss", "val_recon"),
+            between=("var",),
+            reason="has var in it",
+            instead=("val_ssim", "val_mse", "val_nll"),
+        ),
+    ),
+    stack_by=("var", "lr", "seed"),
+    pictures=(
+        Picture(
+            name="reconstructions",
+            title="Reconstructions of the same ten test images",
+            text="Images of the test set, reconstructed",
+            tiles=IMAGES,
+            has_originals=True,
+            by_epoch=True,
+        ),
+        Picture(
+            name="samples",
+            title="Samples from the prior",
+            text="Images decoded from samples of the prior",
+            tiles=IMAGES,
+            by_epoch=True,
+        ),
+        Picture(
+            name="traversal",
+            title="Latent traversals",
+            text="Latent traversals: images decoded along single dimensions of the code",
+        ),
+    ),
+    plane=Plane(
+        title="Rate against distortion",
+        x=Metric("val_mse", title="distortion: validation MSE"),
+        y=Metric("val_kl", title="rate: KL divergence, nats per image"),
+        along="var",
+        text="What the code costs (KL divergence) over what it leaves wrong (MSE), on validation images at the last "
+        "epoch.",
+    ),
+    prepare="models.train:prepare",
+    stacked="models.stacked:train_stacked",
+    export="models.export:export",
+)

@@ -1,0 +1,46 @@
+"""How well a mean over seeds, or a rate, is known."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+CONFIDENCE = 0.95
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Half of the mean's 95% interval, by Student's t; None of a single value."""
+    n = len(values)
+    if n < 2:
+        return None
+    from scipy.special import stdtrit  # takes longer to import than a plan to make
+
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(values) / math.sqrt(n)
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The 95% interval of a rate of which count of total were seen (E. B. Wilson, JASA 22:209, 1927)."""
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + CONFIDENCE) / 2))
+    centre = count + z * z / 2
+    half = z * math.sqrt(count * (total - count) / total + z * z / 4)
+    return max(0.0, (centre - half) / (total + z * z)), min(1.0, (centre + half) / (total + z * z))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over seeds, and half of its 95% interval by Student's t; None of a single seed."""
+
+    mean: float
+    half_width: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Interval":
+        return cls(fmean(values), half_width(values))
+
+    def overlaps(self, other: "Interval") -> bool:
+        """Whether seeds do not tell the two apart: they meet, or one of them has no width."""
+        if self.half_width is None or other.half_width is None:
+            return True
+        return abs(self.mean - other.mean) <= self.half_width + other.half_width

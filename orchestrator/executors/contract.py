@@ -1,0 +1,127 @@
+"""What an executor owes to the loop that drives it, on whatever machines its trials run.
+
+The folder of a trial. `submit` names it: a folder on this machine. What an earlier attempt left in it (checkpoint,
+journal) is at hand where the trial runs before the trial begins, and what the trial leaves comes back. An event is
+yielded once the folder here holds the journal up to and with that event, and the pictures up to that epoch; a final
+event, once it holds all that the trial has left: journal, artifacts, log and checkpoint. It may hold more than was
+yielded, and no entry of the journal is taken back. A checkpoint may come back later than its epoch, but never before
+that epoch stands in the journal here. After the final event the executor leaves the folder alone: it is removed once
+MLflow has the result.
+
+Who reads it. The loop reads the journal here: before `submit`, when a trial starts and when it ends, and so does the
+next launch. The recorder's thread takes pictures, artifacts and log from here. Where trials run on a disk that this
+machine does not share, the executor carries the folder there and back. `Started.pid` is a process of the machine where
+the trial runs: nobody but the executor may look it up.
+
+Events. Every submitted trial yields exactly one final event, as the last of its events, whatever its function, its
+worker or its machine does. Before it come Started, once for each attempt that begins to train, and Progress, in the
+order of the epochs; after a worker was lost, an epoch may come again. A trial that cannot begin, or is stopped or
+interrupted before it does, has a final event alone. Of a trial whose journal has its result already, all that stands
+there is yielded, and nothing runs.
+
+Resources. While a trial runs, the executor samples what its process takes, about every five seconds, and yields that
+as Sampled. For processes of this machine `resources.ResourceSampler` does so; elsewhere it is done there.
+
+Stops. A pruner's verdict is a call of `stop` while the loop handles an event, so it is known when the loop comes back
+to the iterator of `events`. With `Setup.awaits_verdicts`, a trial waits after each epoch until then, and ends after the
+very epoch that was judged. Without, only what has not begun can be stopped. An explosion that is known by then goes
+before a verdict, and so does an interrupt.
+
+Interrupts. Once `Setup.interrupt.requested` is set, nothing more begins: what waits ends as interrupted, and what runs
+ends so after its epoch, with its checkpoint in its folder. Once `at_once` is set, it ends without waiting for that.
+
+Lost workers. Where trials run in processes of their own (`Kind.isolates`), a worker is lost that has died or cannot be
+reached, that gives no sign of life for longer than `Setup.limits` allow, or whose attempt outlasts the trial timeout.
+What is left of it is killed, with the children of its trials. Its trials are retried, without a final event, from the
+checkpoint that is left: at the least from that in the folder here. A trial has failed once more than `retries` losses
+in a row brought no new epoch, or more than `retries` attempts took too long; the reason says how the last worker was
+lost. An exception of the trial function is no loss: it would come again, and the trial has failed. Where trials are
+not isolated, the death of a trial is that of the launch, and no limit holds.
+
+Slots. A slot runs a trial, or a stack of trials whose shape and number of threads are the same. How many slots there
+are, and the threads and the GPU of each, follows from `Setup.stacks` and `Setup.workers`, which are of the whole sweep
+and not of what is left of it: numbers depend on the number of threads to the bit. `submit` may ask for another number
+of threads: that with which the trial began.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from orchestrator.divergence import DivergenceRule
+from orchestrator.events import Event, Heartbeat
+from orchestrator.executors.limits import Limits
+from orchestrator.functions import TrialFunction
+from orchestrator.stacking import UNSTACKED, Stacking
+from orchestrator.system.interrupt import Interrupt
+from orchestrator.trial import Params, Trial
+
+OnHeartbeat = Callable[[Trial, Heartbeat], None]  # gets the step of a trial about once a second, or more often
+
+
+def _ignore(trial: Trial, heartbeat: Heartbeat) -> None: ...
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that an executor is made from."""
+
+    function: TrialFunction  # of all its trials
+    divergence: DivergenceRule
+    interrupt: Interrupt
+    log: Path  # what workers print outside trials
+    stacks: int  # that the whole sweep has, or trials where these are not stacked: no more slots are of use
+    pending: int  # trials that have no result yet: no more slots are needed now
+    workers: int | None = None  # slots that the user asks for
+    limits: Limits = field(default_factory=Limits)
+    stacking: Stacking = UNSTACKED
+    awaits_verdicts: bool = False  # whether trials wait after each epoch until it is known whether they are stopped
+    on_heartbeat: OnHeartbeat = _ignore  # called by the thread that iterates `events`
+
+
+class Executor(Protocol):
+    """Runs trials and reports what happens to them, as this module's docstring says."""
+
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether a further trial would begin as soon as `events` is asked for more."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether every submitted trial has yielded its final event."""
+
+    def prepare(self, configs: Sequence[Params]) -> None:
+        """Have the data of these configurations at hand where trials run. Returns early when interrupted.
+
+        Raises:
+            InputError: the trial function says that they are missing or corrupt, or cannot be used at all.
+            SweepError: nothing came back, as often as it was tried.
+        """
+
+    def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
+        """Take a trial, to start it or go on with what its folder holds of it before `events` waits for anything.
+
+        Args:
+            trial: the trial; not one that runs.
+            workdir: its folder on this machine; made where it is missing.
+            threads: None leaves the slot's number.
+        """
+
+    def stop(self, trial: Trial, reason: str) -> None:
+        """Have a submitted trial end as pruned, for this reason.
+
+        It ends after the epoch that `events` yields at this moment, or where it was only submitted, before it begins.
+        """
+
+    def events(self) -> Iterator[tuple[Trial, Event]]:
+        """Wait until something happens, a signal among it, and yield what there is by then."""
+
+    def __enter__(self) -> "Executor":
+        """Take what slots need."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End what still runs, without events, and every process that was started."""

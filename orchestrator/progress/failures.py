@@ -1,0 +1,48 @@
+"""Trials that failed one after the other: what fails by one cause will not stop failing."""
+
+import re
+from dataclasses import dataclass
+
+from orchestrator.errors import SweepError
+from orchestrator.events import Event, Finished, Listener
+from orchestrator.trial import Outcome, Trial
+
+MOST_IN_A_ROW = 5
+_NUMBERS = re.compile(r"[0-9.]+")
+
+
+@dataclass
+class Failures(Listener):
+    """How many of the last trials failed by the same cause, numbers aside."""
+
+    in_a_row: int = 0
+    reason: str = ""
+
+    def take(self, trial: Trial, event: Event) -> None:
+        """Take in the end of a trial."""
+        if not isinstance(event, Finished):
+            return
+        if event.outcome is not Outcome.FAILED:
+            self.in_a_row = 0
+            return
+        reason = event.reason or ""
+        same = _NUMBERS.sub("", reason) == _NUMBERS.sub("", self.reason)
+        self.in_a_row = self.in_a_row + 1 if same else 1
+        self.reason = reason
+
+    @property
+    def are_too_many(self) -> bool:
+        """Whether no further trial is worth starting."""
+        return self.in_a_row >= MOST_IN_A_ROW
+
+    def check(self) -> None:
+        """Say so, once the trials that run have ended.
+
+        Raises:
+            SweepError: they are too many.
+        """
+        if self.are_too_many:
+            raise SweepError(
+                f"{self.in_a_row} trials in a row failed by one cause: {self.reason}; "
+                "mend it, and launch again to go on"
+            )

@@ -1,0 +1,48 @@
+"""Tells a sampler what became of its trials."""
+
+from collections.abc import Iterable
+
+from orchestrator.errors import InputError
+from orchestrator.events import Event, Listener
+from orchestrator.samplers import Sampler
+from orchestrator.spec import SweepSpec, nearest
+from orchestrator.spec.source import Location
+from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.observation import Observation
+from orchestrator.worker import journal
+from orchestrator.workspace import Workspace
+
+
+class Learning(Listener):
+    """Makes an observation of each trial that ends, for a sampler that learns, from the trial's journal."""
+
+    def __init__(self, spec: SweepSpec, sampler: Sampler, workspace: Workspace) -> None:
+        self.spec = spec
+        self.sampler = sampler
+        self.workspace = workspace
+
+    def take(self, trial: Trial, event: Event) -> None:
+        """Take in the end of a trial.
+
+        Raises:
+            InputError: it has completed without a value of each metric that the search looks at.
+        """
+        if not (event.is_final and self.sampler.learns):
+            return
+        entries = journal.read(self.workspace.of(trial))
+        reported = [*(entry.event for entry in entries if not entry.event.is_final), event]
+        observation = Observation.of_events(self.spec.objectives, reported)
+        self._check_metric(trial, observation, reported)
+        self.sampler.tell(trial, observation)
+
+    def _check_metric(self, trial: Trial, observation: Observation, events: Iterable[Event]) -> None:
+        """A search for the best of what no trial reports would go on blindly."""
+        if not self.spec.ranks:
+            return
+        if observation.outcome is Outcome.COMPLETED and observation.values is None:
+            reported = {name: None for event in events for name in getattr(event, "metrics", ())}
+            names = [objective.name for objective in self.spec.objectives]
+            index, missing = next((i, name) for i, name in enumerate(names) if name not in reported)
+            place: Location = ("metric", "name") if len(names) == 1 else ("metrics", index, "name")
+            message = f"{trial.label} has told no {missing}; {nearest(missing, list(reported))}"
+            raise InputError(self.spec.source.mistake(place, message))

@@ -1,0 +1,124 @@
+"""What each method wants of a sweep file, and what goes with it."""
+
+from collections.abc import Sequence
+
+from orchestrator.functions import TrialFunction
+from orchestrator.spec.domains import Choice, Range
+from orchestrator.spec.form import Replicates, SweepFile
+from orchestrator.spec.methods import GRID, METHODS, Method, OptunaSampler, named, of_kind
+from orchestrator.spec.mistakes import Mistakes
+from orchestrator.spec.parameters import Space
+from orchestrator.stacking import UNSTACKED, Stacking
+
+
+def method_of(form: SweepFile, space: Space, overrides: Sequence[str]) -> Method:
+    """The method that runs: that of the file, unless there is nothing left to search."""
+    # a search of which all was set to constants is a single configuration: it is run again
+    return GRID if overrides and not space.searched else named(form.method)
+
+
+def check_method(method: Method, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
+    """Refuse what the method cannot do."""
+    if method.needs_run_cap and form.run_cap is None:
+        mistakes.note(("method",), f"{form.method} needs run_cap, the number of trials in total")
+    if not method.is_listed:
+        _check_search(method, form, space, mistakes)
+    if method.finds_boundary:
+        _check_boundary(form, space, mistakes)
+    elif form.boundary is not None and not named(form.method).finds_boundary:
+        mistakes.note(("boundary",), f"goes with method {of_kind('finds_boundary')}")
+    if method.is_exhaustive:
+        _check_grid(space, mistakes)
+
+
+def replicates_of(form: SweepFile, space: Space, function: TrialFunction, mistakes: Mistakes) -> Replicates | None:
+    """Which further seeds there may be; none where the seed was set to a constant."""
+    replicates = form.replicates
+    if replicates is None or "seed" in space.constants:
+        return None
+    seed = function.parameters.get("seed")
+    if seed is None or not seed.is_integer:
+        mistakes.note(("replicates",), f"{function.name} has no whole number named seed as a parameter")
+    if named(form.method).finds_boundary:
+        mistakes.note(("replicates",), f"{form.method} gives each trial a seed of its own; take the key out")
+    if form.metrics is not None:
+        mistakes.note(("replicates",), "tells configurations apart by one metric; with `metrics`, list `seeds`")
+    if form.stack > 1:
+        mistakes.note(("replicates",), "adds trials that are not known beforehand, which cannot be stacked")
+    if len(form.seeds) >= replicates.max:
+        mistakes.note(
+            ("replicates", "max"), f"is for the {len(form.seeds)} of `seeds` and further ones; give a larger number"
+        )
+    return replicates
+
+
+def stacking_of(method: Method, form: SweepFile, function: TrialFunction, mistakes: Mistakes) -> Stacking:
+    """Which trials train together."""
+    if form.stack == 1:
+        return UNSTACKED
+    if not function.declaration.stack_by:
+        message = f"{function.name} trains one trial at a time; take the key out, or declare `stacked`"
+        mistakes.note(("stack",), f"{message} and `stack_by`")
+    if not method.is_listed:
+        mistakes.note(("stack",), f"goes with {of_kind('is_listed')}, whose trials are known beforehand")
+    return Stacking(form.stack, function.declaration.stack_by)
+
+
+def _check_grid(space: Space, mistakes: Mistakes) -> None:
+    for name, domain in space.domains.items():
+        try:
+            domain.grid()
+        except ValueError as error:
+            mistakes.note(("parameters", name), str(error))
+
+
+def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
+    if form.metrics is not None and not method.takes_metrics:
+        others = " and ".join(one.name for one in METHODS.values() if one.takes_metrics and _learns(one))
+        mistakes.note(("metrics",), f"{form.method} makes one metric best; for several there are {others}")
+    if form.reuse:
+        mistakes.note(("reuse",), f"goes with {of_kind('is_listed')}, whose trials are known beforehand")
+    if not space.searched and not method.finds_boundary:
+        mistakes.note(("parameters",), f"{form.method} has nothing to search: give a parameter values, or min and max")
+    if "seed" in space.searched:
+        mistakes.note(("parameters", "seed"), "a search does not search seeds; `seeds: [...]` replicates with them")
+    for name, domain in space.domains.items():
+        if isinstance(domain, Choice) and domain.probabilities is not None:
+            drawn = " and ".join(one.name for one in METHODS.values() if one.is_listed and not one.is_exhaustive)
+            mistakes.note(("parameters", name, "probabilities"), f"go with method {drawn}")
+
+
+def _learns(method: Method) -> bool:
+    return isinstance(method.sampler, OptunaSampler) and method.sampler.learns
+
+
+def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
+    ranges = [domain for domain in space.domains.values() if isinstance(domain, Range)]
+    lists = [name for name in space.searched & space.domains.keys() if isinstance(space.domains[name], Choice)]
+    rows = [given for given in (space.zipped, space.configs) if space.differing(given)]
+    if len(ranges) != 1 or len(lists) + len(rows) > 1:
+        mistakes.note(
+            ("parameters",),
+            "boundary wants one parameter with min and max, and at most one other with values, or `zip`, or `configs`; "
+            f"here are {len(ranges)} with min and max, {len(lists) + len(rows)} others",
+        )
+    for i, row in enumerate(space.configs):
+        for name in {name for other in space.configs for name in other} - row.keys() - space.conditions.defaults.keys():
+            mistakes.note(("configs", i), f"{name} has no default and is not given, as it is in another row")
+    if form.seeds:
+        mistakes.note(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; take `seeds` out")
+    if not form.divergence.enabled:
+        mistakes.note(("divergence", "enabled"), "boundary looks for explosions; without this there are none")
+    width = form.boundary.width if form.boundary else None
+    if width is not None and len(ranges) == 1:
+        _check_width(width, ranges[0], mistakes)
+
+
+def _check_width(width: float, swept: Range, mistakes: Mistakes) -> None:
+    least, most = (1.0, swept.high / swept.low) if swept.log else (0.0, swept.high - swept.low)
+    if not least < width < most:
+        what = "ratio" if swept.log else "difference"
+        mistakes.note(
+            ("boundary", "width"),
+            f"is the {what} of the interval's ends: above {least:g}, below the range's {most:g}",
+        )

@@ -1,0 +1,250 @@
+"""What worker processes of this machine do beyond the contract of executors: who runs what, and dies of what."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import driving
+import pytest
+from driving import drive, epochs, final, stackable, stacks, trial
+from processes import alive
+
+from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
+from orchestrator.executors.process import ProcessExecutor
+from orchestrator.stacking import Stacking
+from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.machine import Shares
+from orchestrator.trial import Outcome, Trial
+
+Open = Callable[..., ProcessExecutor]
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Interrupt]:
+    with Interrupt() as interrupt:
+        yield interrupt
+
+
+@pytest.fixture
+def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
+    """Make an executor of so many workers of one thread each, and enter its context until the test ends."""
+    with ExitStack() as opened:
+
+        def open_(workers: int = 2, stack: int = 1, function: str = "toys:train", **more: Any) -> ProcessExecutor:
+            ours = {key: more.pop(key) for key in ("on_heartbeat", "awaits_verdicts") if key in more}
+            gpus = more.pop("gpus", ())
+            made = driving.setup(function, interrupt, stack=stack, limits=more, **ours)
+            return opened.enter_context(ProcessExecutor(made, Shares(workers, 1, gpus)))
+
+        yield open_
+
+
+def test_a_process_serves_trial_after_trial(processes: Open, folder: Path) -> None:
+    heard = drive(processes(workers=1), [trial(x=float(x)) for x in range(1, 6)], folder)
+    assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 1
+
+
+def test_trials_run_side_by_side(processes: Open, folder: Path) -> None:
+    heard = drive(processes(workers=2), [trial(x=float(x), pause=0.3) for x in (1, 2)], folder)
+    assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 2
+
+
+def test_a_worker_killed_from_outside_fails_its_trial(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1)
+    executor.submit(trial(mode="hang"), folder / "t")
+    heard: list[Event] = []
+    while not executor.idle:
+        for _, event in executor.events():
+            heard.append(event)
+            if isinstance(event, Progress):
+                assert isinstance(heard[0], Started)
+                os.kill(heard[0].pid, signal.SIGKILL)
+    assert final(heard).reason == "its worker was killed by SIGKILL"
+
+
+def test_a_worker_that_died_between_trials_is_replaced(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1)
+    heard = drive(executor, [trial(x=1.0)], folder)
+    started = next(iter(heard.values()))[0]
+    assert isinstance(started, Started)
+    os.kill(started.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+    assert final(drive(executor, [trial(x=2.0)], folder)[trial(x=2.0).label]).outcome is Outcome.COMPLETED
+
+
+def test_no_process_outlives_the_executor(processes: Open, folder: Path) -> None:
+    with processes(workers=2) as executor:
+        heard = drive(executor, [trial(x=1.0, pause=0.2), trial(x=2.0, pause=0.2)], folder)
+        pids = [event.pid for events in heard.values() for event in events if isinstance(event, Started)]
+        assert all(alive(pid) for pid in pids)
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_workers_take_the_gpus_in_turn(processes: Open, folder: Path) -> None:
+    (folder / "gpus.py").write_text(
+        "import os, time\nfrom toys import Config\ndef train(config: Config):\n    time.sleep(1)\n"
+        "    return {'gpu': float(os.environ['CUDA_VISIBLE_DEVICES'])}\n"
+    )
+    trials = [Trial("gpus:train", 1, {"x": x}, f"{x}") for x in (1.0, 2.0)]
+    heard = drive(processes(workers=2, function="gpus:train", gpus=("5", "7")), trials, folder)
+    assert {final(events).metrics["gpu"] for events in heard.values()} == {5.0, 7.0}
+
+
+def test_a_stopped_trial_ends_though_its_worker_dies_before_it_knows(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1, awaits_verdicts=True, retries=1)
+    slow = trial(epochs=50)
+    executor.submit(slow, folder / slow.trial_key)
+    heard: list[Event] = []
+    while not executor.idle:
+        for t, event in executor.events():
+            heard.append(event)
+            if isinstance(event, Progress) and event.epoch == 2:
+                assert isinstance(heard[0], Started)
+                os.kill(heard[0].pid, signal.SIGKILL)
+                executor.stop(t, "behind at 2")
+    assert final(heard).outcome is Outcome.PRUNED
+    assert epochs(heard) == [1, 2]
+
+
+def test_a_stack_is_filled_with_trials_of_one_shape_and_number_of_threads(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1, stack=3)
+    alone = [(stackable(0, x=1.0, epochs=2), 1), (stackable(1, x=2.0, epochs=2), 2), (stackable(2, x=3.0), 2)]
+    for t, threads in alone:
+        assert executor.has_free_slot
+        executor.submit(t, folder / t.trial_key, threads)
+    assert not executor.has_free_slot
+    assert [final(events).outcome for events in drive(executor, [], folder).values()] == [Outcome.COMPLETED] * 3
+    assert stacks(folder) == ["1 of 3"] * 3
+    stacking = Stacking(3, driving.STACKED_BY)
+    mixed = stacking.arranged(stackable(x=float(x), epochs=3 + x % 2) for x in range(1, 9))
+    assert [t.place for t in mixed] == [0, 1, 2, 0, 0, 1, 2, 0]
+    heard = drive(executor, mixed, folder)
+    assert {final(events).outcome for events in heard.values()} == {Outcome.COMPLETED}
+    assert stacks(folder)[3:] == ["3 of 3", "1 of 3"] * 2
+
+
+def test_two_trials_of_one_place_do_not_share_a_stack(processes: Open, folder: Path) -> None:
+    drive(processes(workers=1, stack=2), [stackable(1, x=1.0), stackable(1, x=2.0), stackable(0, x=3.0)], folder)
+    assert stacks(folder) == ["1 of 2", "2 of 2"]
+
+
+def test_each_trial_of_a_stack_ends_exactly_once_whatever_its_function_does(processes: Open, folder: Path) -> None:
+    heard = drive(
+        processes(workers=1, stack=4),
+        [stackable(i, mode=mode) for i, mode in enumerate(("fine", "nan", "text"))],
+        folder,
+    )
+    outcomes = [final(events).outcome for events in heard.values()]
+    assert outcomes == [Outcome.COMPLETED, Outcome.EXPLODED, Outcome.FAILED]
+    assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 1
+
+
+@pytest.mark.parametrize("mode", ["exit", pytest.param("hang", marks=pytest.mark.slow)])
+def test_a_trial_that_ends_its_worker_again_and_again_does_not_take_its_stack_along(
+    processes: Open, folder: Path, mode: str
+) -> None:
+    executor = processes(workers=2, stack=3, retries=2, stall_seconds=1.0 if mode == "hang" else 120.0)
+    bad, *good = drive(executor, [stackable(0, mode=mode), stackable(1, x=2.0), stackable(2, x=3.0)], folder).values()
+    assert final(bad).outcome is Outcome.FAILED
+    for events in good:
+        assert final(events).outcome is Outcome.COMPLETED
+        assert [event.epoch for event in events if isinstance(event, Progress)] == [1, 2, 3]
+    assert stacks(folder) == ["3 of 3", "3 of 3", "1 of 3", "1 of 3", "1 of 3"]
+
+
+def test_a_stack_over_its_time_fails_all_that_have_not_ended(processes: Open, folder: Path) -> None:
+    trials = [stackable(i, mode=mode) for i, mode in enumerate(("nan", "fine", "hang"))]
+    (folder / trials[0].trial_key).mkdir()
+    (folder / trials[0].trial_key / "epoch").write_text("1")  # so it explodes an epoch before the others hang
+    heard = drive(processes(stack=3, trial_timeout=3.0), trials, folder)
+    exploded, *late = [final(events) for events in heard.values()]
+    assert exploded.outcome is Outcome.EXPLODED
+    assert late == [Finished(Outcome.FAILED, reason="it ran longer than the trial timeout of 3 seconds")] * 2
+
+
+def test_every_trial_of_a_stack_has_the_log_of_its_worker(processes: Open, folder: Path) -> None:
+    trials = [stackable(0, mode="raise"), stackable(1, mode="fine")]
+    (folder / trials[1].trial_key).mkdir()
+    (folder / trials[1].trial_key / "log.txt").write_text("from before\n")
+    drive(processes(workers=1, stack=2), trials, folder)
+    for t in trials:
+        log = (folder / t.trial_key / "log.txt").read_text()
+        assert log.startswith("from before")
+        assert "RuntimeError: the toy broke" in log
+
+
+def test_an_interrupt_ends_all_trials_of_a_stack_after_their_epoch_and_those_that_wait(
+    processes: Open, interrupt: Interrupt, folder: Path
+) -> None:
+    executor = processes(workers=1, stack=2)
+    slow = [stackable(i, x=1.0 + i, epochs=200, pause=0.1) for i in range(2)]
+    waiting = stackable(epochs=3)
+    heard: dict[str, list[Event]] = {}
+    for t in (*slow, waiting):
+        executor.submit(t, folder / t.trial_key)
+    while not executor.idle:
+        for t, event in executor.events():
+            heard.setdefault(t.label, []).append(event)
+            if isinstance(event, Progress) and event.epoch == 2 and not interrupt.requested:
+                os.kill(os.getpid(), signal.SIGINT)
+    assert [final(heard[t.label]).outcome for t in (*slow, waiting)] == [Outcome.INTERRUPTED] * 3
+    assert [len(heard[t.label]) for t in slow] == [len(heard[slow[0].label])] * 2
+    assert len(heard[waiting.label]) == 1
+    assert not interrupt.at_once
+
+
+def test_of_a_stack_only_those_end_that_are_stopped(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1, stack=4, awaits_verdicts=True)
+    trials = [stackable(i, x=1.0 + i, epochs=4) for i in range(4)]
+    executor.submit(trials[3], folder / trials[3].trial_key)
+    executor.stop(trials[3], "its others are worse")
+    heard = drive(executor, trials[:3], folder, {trials[1].label: 2})
+    assert stacks(folder) == ["3 of 4"]
+    ended = [final(heard[t.label]).outcome for t in trials]
+    assert ended == [Outcome.COMPLETED, Outcome.PRUNED, Outcome.COMPLETED, Outcome.PRUNED]
+    assert [epochs(heard[t.label]) for t in trials] == [[1, 2, 3, 4], [1, 2], [1, 2, 3, 4], []]
+
+
+def test_heartbeats_come_about_once_a_second(processes: Open, folder: Path) -> None:
+    seen: list[Heartbeat] = []
+    executor = processes(function="toys:watched", on_heartbeat=lambda _, heartbeat: seen.append(heartbeat))
+    drive(executor, [Trial("toys:watched", 1, {"x": 1.0}, "watched")], folder)
+    assert 0 < len(seen) < 10
+
+
+DIGITS = {"dataset": "digits", "architecture": "fc", "num_layers": 1, "batch_size": 64, "epochs": 4}
+SHARED = {"var": 0.25, "latent_dim": 8, "seed": 0, "precision": "fp32"}
+
+
+@pytest.mark.slow
+def test_a_stack_whose_worker_is_killed_ends_as_one_that_was_not_to_the_bit(interrupt: Interrupt, folder: Path) -> None:
+    by = ("var", "lr", "seed")
+    rates = (2e-3, 1e-3, 50.0)
+    trials = Stacking(3, by).arranged(
+        Trial("models.train:train", 2, {**DIGITS, **SHARED, "lr": lr}, f"{lr}") for lr in rates
+    )
+
+    def ends(place: Path, kill_at: int | None) -> list[tuple[dict[int, dict[str, float]], Finished]]:
+        heard: dict[str, list[Event]] = {t.label: [] for t in trials}
+        made = driving.setup(trials[0].function, interrupt, stack=3, by=by, limits={"retries": 2})
+        with ProcessExecutor(made, Shares(1, 1, ())) as executor:
+            for t in trials:
+                executor.submit(t, place / t.trial_key)
+            while not executor.idle:
+                for t, event in executor.events():
+                    heard[t.label].append(event)
+                    if kill_at and isinstance(event, Progress) and event.epoch == kill_at:
+                        os.kill(next(e.pid for e in heard[t.label] if isinstance(e, Started)), signal.SIGKILL)
+                        kill_at = None
+        return [(curves(events), final(events)) for events in heard.values()]
+
+    def curves(events: list[Event]) -> dict[int, dict[str, float]]:
+        progress = [event for event in events if isinstance(event, Progress)]
+        return {e.epoch: {k: v for k, v in e.metrics.items() if k != "images_per_second"} for e in progress}
+
+    untouched = ends(folder / "untouched", None)
+    assert [end.outcome for _, end in untouched] == [Outcome.COMPLETED, Outcome.COMPLETED, Outcome.EXPLODED]
+    assert ends(folder / "killed", 2) == untouched
