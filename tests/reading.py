@@ -26,7 +26,9 @@ def artifacts(store: str, run: Run, path: str | None = None) -> set[str]:
 
 
 def picture(store: str, run: Run, path: str) -> Image.Image:
-    return Image.open(MlflowClient(tracking_uri=store).download_artifacts(run.info.run_id, path))
+    with Image.open(MlflowClient(tracking_uri=store).download_artifacts(run.info.run_id, path)) as opened:
+        opened.load()
+        return opened
 
 
 def outcomes(store: str, name: str) -> dict[str, str | None]:
