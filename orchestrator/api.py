@@ -112,7 +112,7 @@ def launch(
         warn(warning)
     settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout)
     display = display_for(spec, stdout(), quiet)
-    with notifying(spec, settings.uri, display.course) as end:
+    with notifying(spec, settings.uri, display.progress) as end:
         launched = run(spec, settings, display)
         end.exit_status = launched.exit_status
     if launched.interrupted:

@@ -31,8 +31,8 @@ class Conclusion:
 
     def write(self, tracker: Tracker) -> None:
         """Put it into the parent run."""
-        if self.boundary and (metrics := self.boundary.metrics()):
-            _conclude(tracker, metrics, "boundary.png", _boundary(self.boundary))
+        if self.boundary and (picture := _boundary(self.boundary)):
+            _conclude(tracker, self.boundary.metrics(), "boundary.png", picture)
         if self.table.front:
             _conclude(tracker, {}, "front.png", _front(self.table))
         heading = f"{self.boundary.markdown()}\n" if self.boundary else ""
@@ -62,12 +62,12 @@ def keep_model(tracker: Tracker, best: Record, log_file: Path, log: Callable[[st
         log(f"the model of {best.label} could not be logged: {error}")
 
 
-def _boundary(found: Boundary) -> bytes:
+def _boundary(found: Boundary) -> bytes | None:
     from orchestrator.reports import still  # altair takes a while to import
     from orchestrator.reports.boundary_charts import boundary
 
     drawn = boundary(found, still=True)
-    return still.png([drawn] if drawn else [])
+    return still.png([drawn]) if drawn else None
 
 
 def _front(table: Table) -> bytes:

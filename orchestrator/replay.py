@@ -18,7 +18,7 @@ from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
 from orchestrator.worker import runner
-from orchestrator.worker.reporter import show
+from orchestrator.worker.reporter import print_traceback
 from orchestrator.worker.runner import Task
 
 Log = Callable[[str], None]
@@ -51,7 +51,7 @@ def replay(store: Store, run_id: str, log: Log, debug: bool = False) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="sweep-replay-") as folder:
         rule = spec.divergence if spec else DivergenceRule()
         task = Task(name, record.params, Path(folder), rule, record.threads)
-        for event in runner.run(task, raised=_break_in if debug else show):
+        for event in runner.run(task, on_error=_break_in if debug else print_traceback):
             if isinstance(event, Progress):
                 log(_in_words(event, record, shown))
             elif isinstance(event, Finished):

@@ -75,7 +75,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     """
     sampler = samplers.of(spec)
     with Interrupt() as interrupt, Workspace(settings.uri, spec.name) as workspace:
-        display.say(f"opening the store {redacted(settings.uri)}")
+        display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
         status = "FAILED"
@@ -83,7 +83,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         try:
             with interrupt.raising():
                 history = retry(lambda: tracker.open(sampler.total))
-            recorder = Recorder(tracker, workspace, display.say)
+            recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)
                 parts = (spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time)
@@ -96,7 +96,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 conclusion.write(tracker)
                 table = conclusion.table
                 if table.best and not interrupt.requested:
-                    keep_model(tracker, table.best, workspace.log, display.say)
+                    keep_model(tracker, table.best, workspace.log, display.log)
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
                 retry(lambda: tracker.close(status))
@@ -166,7 +166,7 @@ class _Launch:
         with self.interrupt.raising():
             self._inform_pruner(ended)
         with self._executor(max(1, self.sampler.total - done)) as executor:
-            self.display.say("preparing the data")
+            self.display.log("preparing the data")
             executor.prepare(self.sampler.examples())
             with self.display.live():
                 self._loop(executor, history)
@@ -175,7 +175,7 @@ class _Launch:
         if not self.sampler.trials:
             raise InputError(f"{self.spec.source.path}: no valid combination of values was found")
         if len(self.sampler.trials) < self.sampler.total:
-            self.display.say(f"there is nothing more to try after {len(self.sampler.trials)} trials")
+            self.display.log(f"there is nothing more to try after {len(self.sampler.trials)} trials")
         return True
 
     def _inform_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
@@ -183,7 +183,7 @@ class _Launch:
         if self.spec.early_terminate is None or not ended:
             return
         metric = self.spec.pruned_by.name
-        self.display.say(f"reading the {metric} of {len(ended)} trials")
+        self.display.log(f"reading the {metric} of {len(ended)} trials")
         curves = retry(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
         for trial, record in ended:
             if record.outcome is Outcome.COMPLETED and metric not in record.metrics:
@@ -252,7 +252,7 @@ class _Launch:
     def _log_other_trials(self, history: Mapping[str, Record]) -> None:
         left_out = len(history.keys() - {trial.trial_key for trial in self.sampler.trials})
         if left_out:
-            self.display.say(
+            self.display.log(
                 f"{left_out} trials of this sweep in the store have other values or another version than the "
                 "file's; they stay as they are"
             )
@@ -270,6 +270,6 @@ class _Launch:
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),
             stacking=stacking,
             awaits_verdicts=self.pruner.judges_epochs,
-            on_heartbeat=self.display.beat,
+            on_heartbeat=self.display.heartbeat,
         )
         return executors.create(self.settings.executor, setup)

@@ -2,6 +2,7 @@
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from PIL import Image
 
 
 def children(store: str, name: str) -> list[Run]:
@@ -22,6 +23,12 @@ def steps(store: str, run: Run, name: str) -> list[int]:
 
 def artifacts(store: str, run: Run, path: str | None = None) -> set[str]:
     return {item.path for item in MlflowClient(tracking_uri=store).list_artifacts(run.info.run_id, path)}
+
+
+def picture(store: str, run: Run, path: str) -> Image.Image:
+    with Image.open(MlflowClient(tracking_uri=store).download_artifacts(run.info.run_id, path)) as opened:
+        opened.load()
+        return opened
 
 
 def outcomes(store: str, name: str) -> dict[str, str | None]:

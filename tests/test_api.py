@@ -26,7 +26,7 @@ def test_what_was_launched_is_at_hand(store: str, write: Write, capfd: pytest.Ca
     path = write(TOY + "configs: [{x: 1}, {x: 4}, {x: 2, mode: raise}, {x: 3, mode: nan}]")
     sweep = orchestrator.launch(path, {"epochs": 4}, workers=2)
     told = capfd.readouterr().out
-    assert "4 trials, 0 of them finished before" in told
+    assert "4 trials, 0 of them already finished" in told
     assert "x=3.0 mode=nan: loss explosion: " in told.replace("x=3 ", "x=3.0 ")
     assert sweep == orchestrator.load_sweep("toy") == orchestrator.load_sweep("toy", store)
 

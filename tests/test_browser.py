@@ -33,6 +33,13 @@ metric: {name: score, goal: maximize}
 run_cap: 24
 parameters: {x: {min: 0.1, max: 10, distribution: log_uniform_values}, mode: {values: [fine, nan]}}
 """
+MAP = """
+trial: toys:cliff
+method: boundary
+run_cap: 8
+configs: [{}, {mode: spawn, epochs: 4, pause: 0.0012}]
+parameters: {x: {min: 0.001, max: 1.0, distribution: log_uniform_values}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +58,11 @@ def report(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     shutil.copy(Path(__file__).parent / "toys.py", folder)
     (folder / "digits.yaml").write_text(DIGITS)
     (folder / "search.yaml").write_text(SEARCH)
+    (folder / "map.yaml").write_text(MAP)
     sweep("launch", "digits.yaml", "--workers", "1")
     sweep("launch", "search.yaml", "--executor", "inline")
-    sweep("report", "digits.yaml", "search.yaml", "--out", "report")
+    sweep("launch", "map.yaml", "--executor", "inline")
+    sweep("report", "digits.yaml", "search.yaml", "map.yaml", "--out", "report")
     return folder / "report" / "report.html"
 
 
@@ -122,6 +131,17 @@ def test_a_legend_picks_a_run_and_pointing_says_which_it_is(browser: Browser, re
     assert faded() == 2
     figure.locator(".mark-symbol[aria-roledescription='symbol mark container'] path").last.hover(force=True)
     assert "lr=100" in page.locator("#vg-tooltip-element.visible").inner_text()
+    page.close()
+
+
+def test_a_map_names_its_rows_in_lines(browser: Browser, report: Path) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(report.as_uri())
+    page.wait_for_selector("html[data-drawn]", state="attached")
+    labels = page.locator("#sweep-3 figure", has_text="a row for each curve").locator(".role-axis-label text")
+    named = [label.locator("tspan").all_inner_texts() or [label.inner_html()] for label in labels.all()]
+    assert ["defaults"] in named
+    assert ["epochs=4 pause=0.0012", "mode=spawn"] in named or ["mode=spawn epochs=4", "pause=0.0012"] in named
     page.close()
 
 

@@ -1,18 +1,27 @@
 """What the charts of a report draw, and what they say."""
 
+import io
 import json
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+from pydantic import TypeAdapter
 
 from models.declaration import DECLARATION
+from orchestrator.comparison.boundary import Boundary, BoundaryCurve, Finding
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.ranking import ranking
+from orchestrator.functions.trial_function import Parameter
+from orchestrator.reports import boundary_charts, still
+from orchestrator.reports.boundary_charts import boundary
 from orchestrator.reports.charts import Chart, thinned
 from orchestrator.reports.front_charts import fronts
 from orchestrator.reports.loss_charts import LossCurve, losses
 from orchestrator.reports.plane_charts import PlanePoint, plane_chart
 from orchestrator.reports.search_charts import Tried, history
+from orchestrator.spec.domains import Range
 from orchestrator.spec.objective import Objective
 from orchestrator.trial import Outcome
 from orchestrator.trials.observation import Observation
@@ -121,3 +130,139 @@ def test_each_further_objective_has_a_chart_with_the_first() -> None:
         "quality against cost",
         "quality against time",
     ]
+
+
+LONG = "a_name_without_a_blank_that_is_longer_than_a_line=$x^2$ 日本語 кириллица " + "on and " * 30
+UP_AND_DOWN = (Objective("quality", "maximize"), Objective("cost", "minimize"))
+
+
+def texts(chart: Chart) -> list[list[str]]:
+    """The lines of text that stand in a chart of themselves."""
+    return [layer["mark"]["text"] for layer in chart.spec["layer"] if "text" in layer["mark"]]
+
+
+def configuration(name: str, *points: tuple[float, ...], outcome: Outcome = Outcome.COMPLETED) -> Configuration:
+    return Configuration(name, {}, tuple(Observation(outcome, point or None) for point in points))
+
+
+def finding(title: str, *exploded: bool) -> Finding:
+    """What is known of a curve of which trials ended so, from the least value to the greatest."""
+    swept = Range(Parameter("lr", TypeAdapter(float), 0.1), 0.001, 1.0, log=True)
+    curve = BoundaryCurve("lr", swept, {"configs": 0} if title else {}, title=title)
+    for value, one in zip(np.geomspace(0.002, 0.5, len(exploded)), exploded, strict=True):
+        curve.take(float(value), Outcome.EXPLODED if one else Outcome.COMPLETED)
+    return Finding(curve, curve.posterior.estimate(0.05), 0.05)
+
+
+def check_is_whole(picture: bytes) -> Image.Image:
+    """Nothing in it reaches its edge."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    seen = np.asarray(image)
+    for edge in (seen[0], seen[-1], seen[:, 0], seen[:, -1]):
+        assert (edge == seen[0, 0]).all()
+    return image
+
+
+def test_a_pictures_front_is_numbered_and_listed_beside_it_with_what_exploded() -> None:
+    found = [
+        configuration("dear", (3.0, 9.0)),
+        configuration("broken", (), outcome=Outcome.EXPLODED),
+        configuration("cheap", (1.0, 1.0)),
+        configuration("worse", (0.5, 5.0)),
+    ]
+    names = {one.config_key: one.config_key for one in found}
+    (chart,) = fronts(found, UP_AND_DOWN, names, still=True)
+    assert texts(chart) == [["2 on the front", "1: cheap", "2: dear"], ["1 exploded", "\N{MULTIPLICATION SIGN} broken"]]
+    assert {(row["number"], row["name"]) for row in rows(chart, "number")} == {(1, "cheap"), (2, "dear")}
+    assert "the means of 3 configurations; 1 more exploded" in chart.text
+    (on_page,) = fronts(found, UP_AND_DOWN, names)
+    assert (texts(on_page), rows(on_page, "number"), on_page.text) == ([], [], chart.text)
+
+
+def test_of_a_long_front_twelve_are_listed_both_ends_among_them() -> None:
+    found = [configuration(str(i), (float(i), float(i))) for i in range(30)]
+    found += [configuration(f"exploded {i}", (), outcome=Outcome.EXPLODED) for i in range(14)]
+    (chart,) = fronts(found, UP_AND_DOWN, {one.config_key: one.config_key for one in found}, still=True)
+    front, exploded = texts(chart)
+    assert (front[0], front[1], front[-2], front[-1]) == ("30 on the front", "1: 0", "12: 29", "and 18 more")
+    assert (len(exploded), exploded[0], exploded[-1]) == (14, "14 exploded", "and 2 more")
+
+
+@pytest.mark.parametrize(("goal", "corners"), [("minimize", "step-after"), ("maximize", "step-before")])
+def test_a_front_of_two_goes_by_corners_beyond_which_nothing_lies(goal: str, corners: str) -> None:
+    objectives = (Objective("quality", "maximize"), Objective("cost", goal))
+    (chart,) = fronts([configuration("a", (1.0, 2.0))], objectives, {"a": "a"})
+    lines = [layer["mark"] for layer in chart.spec["layer"] if layer["mark"]["type"] == "line"]
+    assert [line["interpolate"] for line in lines] == [corners]
+
+
+def test_of_three_objectives_a_picture_has_both_planes_whatever_their_names() -> None:
+    objectives = (*UP_AND_DOWN, Objective("время", "minimize"))
+    found = [configuration(f"{i} {LONG}", (i, i * i, 9.0 - i)) for i in range(8)]
+    found += [configuration(f"exploded {LONG}", (), outcome=Outcome.EXPLODED)]
+    charts = fronts(found, objectives, {one.config_key: one.config_key for one in found}, still=True)
+    assert [len(texts(chart)) for chart in charts] == [2, 0]
+    one, both = (check_is_whole(still.png(drawn)) for drawn in (charts[:1], charts))
+    assert both.width == one.width
+    assert both.height > 1.5 * one.height
+
+
+def test_a_pictures_map_says_beside_each_row_what_is_known() -> None:
+    alike = "kind=True"  # as text and as a boolean
+    found = (finding(alike, False, False, True, True), finding(alike, False, False), finding("kind=1"))
+    chart = boundary(Boundary("toy", 0.05, found), still=True)
+    at = f"above {found[0].at(found[0].estimate.threshold)}"
+    assert [(row["row"], row["known"]) for row in rows(chart, "known")[:2]] == [
+        (0, f"{at}; 2 of 4 trials exploded"),
+        (1, "never; 0 of 2 trials exploded"),
+    ]
+    assert {row["row"] for row in rows(chart, "p")} == {0, 1, 2}
+    on_page = boundary(Boundary("toy", 0.05, found))
+    assert chart is not None
+    assert on_page is not None
+    assert len(on_page.spec["layer"]) == len(chart.spec["layer"]) - 1
+    assert f"kind=True: half of the trials explode {at}" in on_page.text
+
+
+def names_of(chart: Chart | None) -> list[list[str]]:
+    """The lines of the names of a map's rows."""
+    assert chart is not None
+    found: list[list[str]] = json.loads(
+        chart.spec["layer"][0]["encoding"]["y"]["axis"]["labelExpr"].removesuffix("[datum.value]")
+    )
+    return found
+
+
+def test_a_map_breaks_long_names_into_lines_and_names_what_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Boundary("toy", 0.05, (finding(LONG, False, True), finding("$short$", False, True)))
+    (long, short) = names_of(boundary(found))
+    assert len(long) == 4
+    assert max(map(len, long)) <= 30
+    assert short == ["$short$"]
+    monkeypatch.setattr(boundary_charts, "TALLEST", 100)
+    many = Boundary("toy", 0.05, tuple(finding(f"row {i}", True, False) for i in range(12)))
+    chart = boundary(many, still=True)
+    assert [i for i, lines in enumerate(names_of(chart)) if lines] == [0, 2, 4, 6, 8, 10]
+    assert chart is not None
+    (beside,) = (layer for layer in chart.spec["layer"] if layer["mark"]["type"] == "text")
+    assert [row["row"] for row in chart.spec["datasets"][beside["data"]["name"]]] == [0, 2, 4, 6, 8, 10]
+
+
+@pytest.mark.parametrize(
+    "curves",
+    [
+        {"": [False, False, False, True, True]},
+        {"": [False, False]},
+        {LONG: [False, True], "$short$": [True], "<b>none</b>": []},
+    ],
+    ids=["a curve", "a curve without an explosion", "a map"],
+)
+def test_a_picture_of_a_boundary_is_whole_whatever_its_names(curves: dict[str, list[bool]]) -> None:
+    found = tuple(finding(title, *exploded) for title, exploded in curves.items())
+    chart = boundary(Boundary("toy", 0.05, found), still=True)
+    assert chart is not None
+    assert check_is_whole(still.png([chart])).width > 1000
+
+
+def test_without_a_trial_there_is_no_picture_of_a_boundary() -> None:
+    assert boundary(Boundary("toy", 0.05, (finding(""),)), still=True) is None

@@ -228,8 +228,8 @@ def test_a_trial_of_a_search_in_which_nothing_is_varied_is_named_by_the_sweep(wr
 def test_a_loss_is_refused_where_var_is_varied_on_a_condition(write: Write) -> None:
     text = "metric: {name: val_loss}\nparameters:\n  architecture: {values: [conv, fc]}\n"
     text += "  var: {value: 1, when: {architecture: fc}}\n"
-    with pytest.raises(InputError, match="val_loss has var in it"):
+    with pytest.raises(InputError, match="val_loss depends on var"):
         load(write(text))
     text = text.replace("metric: {name: val_loss}", "early_terminate: {type: median, metric: {name: val_loss}}")
-    with pytest.raises(InputError, match="val_loss has var in it"):
+    with pytest.raises(InputError, match="val_loss depends on var"):
         load(write(text))

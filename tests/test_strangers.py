@@ -96,7 +96,7 @@ def test_its_report_and_its_view_are_of_its_own_metrics(classifier: Path, store:
     shown = [chart.get("metricKey") or chart["imageKeys"][0] for chart in view["compareRunCharts"]]
     assert shown == ["accuracy", "confusion"]
     assert {"metrics.`f1`", "params.`alpha`", "params.`penalty`"} < {*view["columnOrder"]}
-    assert view["orderByKey"] == ("metrics.`best_accuracy`" if name == "ranked" else "attributes.start_time")
+    assert view["orderByKey"] == ("metrics.`best_accuracy`" if name == "ranked" else "params.`alpha`")
 
 
 @pytest.mark.parametrize(

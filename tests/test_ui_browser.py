@@ -177,7 +177,7 @@ def test_the_sweeps_own_run_has_the_result_table(ui: Ui, page: Page) -> None:
 
 def test_an_exploded_run_says_what_went_first_and_shows_it(ui: Ui, page: Page) -> None:
     ui.run(page, LABELS[2], "/artifacts/explosion.md")
-    expect(page.get_by_text("What went first").first).to_be_attached()
+    expect(page.get_by_text("What diverged first").first).to_be_attached()
     ui.run(page, LABELS[2], "/artifacts/explosion.png")
     page.reload()
     page.wait_for_function("[...document.images].some(image => image.naturalWidth > 500)")

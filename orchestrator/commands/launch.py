@@ -15,7 +15,7 @@ from orchestrator.commands.options import DataDir, FilesArgument, Sets, Tracking
 from orchestrator.errors import InputError, SweepError
 from orchestrator.system import paths
 from orchestrator.system.durations import duration
-from orchestrator.terminal.consoles import stdout, tell, warn
+from orchestrator.terminal.consoles import print_line, stdout, warn
 
 if TYPE_CHECKING:
     from orchestrator.spec import SweepSpec
@@ -60,7 +60,7 @@ def launch(
     console, statuses, has_table = stdout(), [], False
     for number, spec in enumerate(specs, start=1):
         if len(specs) > 1 and not quiet:
-            tell(console, f"sweep {number} of {len(specs)}: {spec.source.path}")
+            print_line(console, f"sweep {number} of {len(specs)}: {spec.source.path}")
         try:
             statuses.append(_launch(spec, settings, console, quiet))
             has_table = True
@@ -73,9 +73,9 @@ def launch(
         if statuses[-1] == INTERRUPTED:
             break
     if INTERRUPTED in statuses:
-        tell(console, f"interrupted; resume with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}")
+        print_line(console, f"interrupted; resume with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}")
     elif has_table:
-        tell(console, f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}")
+        print_line(console, f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}")
     raise typer.Exit(max(statuses))
 
 
@@ -105,7 +105,7 @@ def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bo
     from orchestrator.terminal.tables import print_boundary, print_results
 
     display = display_for(spec, console, quiet)
-    with notifying(spec, settings.uri, display.course) as end:
+    with notifying(spec, settings.uri, display.progress) as end:
         launched = run(spec, settings, display)
         end.exit_status = launched.exit_status
         print_results(console, launched.table)
@@ -113,5 +113,5 @@ def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bo
             print_boundary(console, launched.boundary)
         if launched.spent is not None and not launched.interrupted:
             message = f"time_cap is used up: {duration(launched.spent)} of training; set a larger time_cap in"
-            tell(console, f"{message} {spec.source.path} and launch again to resume")
+            print_line(console, f"{message} {spec.source.path} and launch again to resume")
     return launched.exit_status

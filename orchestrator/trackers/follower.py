@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from orchestrator.errors import InputError
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.progress.status import Curve, Status, called, shown
+from orchestrator.progress.status import Curve, Status, display_name, shown_metric
 from orchestrator.spec import Objective
 from orchestrator.trackers.store import Store
 from orchestrator.trials.record import SYSTEM, Record
@@ -38,5 +38,5 @@ class Follower:
     def _curve(self, record: Record, objective: Objective | None, declaration: Declaration) -> Curve:
         """The metric by epoch that shows how well the trial does."""
         names = sorted(name for name in record.metrics if not name.startswith(SYSTEM))
-        name = shown(names, declaration, objective)
-        return Curve(called(name, declaration), self.store.curve(record.run_id, name)) if name else Curve()
+        name = shown_metric(names, declaration, objective)
+        return Curve(display_name(name, declaration), self.store.curve(record.run_id, name)) if name else Curve()
