@@ -345,9 +345,9 @@ def test_brackets_are_where_wandb_has_them(spec: Load, keys: str, brackets: set[
     ("text", "mistake"),
     [
         ("hyperband", "early_terminate: needs {type: ...} with one of hyperband, median"),
-        ("{min_iter: 3}", "early_terminate: wants {type: ...}"),
-        ("{type: medain}", "early_terminate.type: there is no 'medain' here; did you mean median?"),
-        ("{type: [1]}", "early_terminate.type: there is no [1] here"),
+        ("{min_iter: 3}", "early_terminate: needs {type: ...}"),
+        ("{type: medain}", "early_terminate.type: unknown type 'medain'; did you mean median?"),
+        ("{type: [1]}", "early_terminate.type: unknown type [1]"),
         ("{type: median, n_startup: 3}", "early_terminate.n_startup: unknown key; did you mean n_startup_trials?"),
         ("{type: median, n_warmup_steps: -1}", "early_terminate.n_warmup_steps: input should be greater than"),
         ("{type: percentile}", "early_terminate.percentile: field required"),
@@ -358,7 +358,7 @@ def test_brackets_are_where_wandb_has_them(spec: Load, keys: str, brackets: set[
         ("{type: patient}", "early_terminate.patience: field required"),
         (
             "{type: patient, patience: 2, wrapped_pruner: {type: wilcoxon}}",
-            "early_terminate.wrapped_pruner.type: there is no 'wilcoxon' here",
+            "early_terminate.wrapped_pruner.type: unknown type 'wilcoxon'",
         ),
         (
             "{type: patient, patience: 2, wrapped_pruner: {type: median, interval: 2}}",
@@ -366,11 +366,11 @@ def test_brackets_are_where_wandb_has_them(spec: Load, keys: str, brackets: set[
         ),
         (
             "{type: patient, patience: 2, wrapped_pruner: {type: median, metric: {name: score}}}",
-            "early_terminate.wrapped_pruner.metric: is that of the pruner around it",
+            "early_terminate.wrapped_pruner.metric: is set by the pruner around this one",
         ),
         (
             "{type: wilcoxon, p_threshold: 0.01}",
-            "early_terminate: wilcoxon needs at least 8 `seeds`: with p_threshold 0.01 it takes 7",
+            "early_terminate: wilcoxon needs at least 8 `seeds`: with p_threshold 0.01 it needs 7",
         ),
     ],
 )

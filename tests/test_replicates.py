@@ -279,14 +279,17 @@ def test_a_sweep_with_further_seeds_that_is_killed_again_and_again_ends_as_an_un
         ),
         (
             "metrics: [{name: a}, {name: b}]\nreplicates: {max: 4}",
-            "toy.yaml:2: replicates: tells configurations apart by",
+            "toy.yaml:2: replicates: compares configurations by",
         ),
         (
             "method: boundary\nrun_cap: 9\nparameters: {lr: {min: 1, max: 2}}\nreplicates: {max: 4}",
             "toy.yaml:4: replicates: boundary gives each trial a seed of its own",
         ),
-        ("stack: 2\nreplicates: {max: 4}", "toy.yaml:2: replicates: adds trials that are not known beforehand"),
-        ("trial: toys:needs_size\nreplicates: {max: 4}", "replicates: toys:needs_size has no whole number named seed"),
+        ("stack: 2\nreplicates: {max: 4}", "toy.yaml:2: replicates: adds trials while the sweep runs"),
+        (
+            "trial: toys:needs_size\nreplicates: {max: 4}",
+            "replicates: toys:needs_size has no parameter named seed that is a whole number",
+        ),
     ],
 )
 def test_replicates_that_cannot_be_are_refused(write: Write, text: str, mistake: str) -> None:

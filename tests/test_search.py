@@ -471,15 +471,15 @@ def test_a_search_that_repeats_itself_over_seeds_goes_on_as_if_never_cut_off(spe
     ("text", "mistake"),
     [
         ("method: tpe\nmetric: {name: score}\nparameters: {x: {min: 1, max: 2}}", "tpe needs run_cap"),
-        ("method: bayes\nrun_cap: 3\nparameters: {x: {min: 1, max: 2}}", "bayes needs metric"),
+        ("method: bayes\nrun_cap: 3\nparameters: {x: {min: 1, max: 2}}", "bayes needs a metric"),
         ("method: tpe\nrun_cap: 3\nmetric: {name: score}\nparameters: {x: 1}", "has nothing to search"),
         (
             "method: gp\nrun_cap: 3\nreuse: true\nmetric: {name: score}\nparameters: {x: {min: 1, max: 2}}",
-            "reuse: goes with",
+            "reuse: works only with",
         ),
         (
             "method: tpe\nrun_cap: 3\nmetric: {name: score}\nconfigs: [{seed: 1}, {seed: 2}]",
-            "does not search seeds",
+            "does not vary seeds",
         ),
         (
             "method: tpe\nrun_cap: 3\nmetric: {name: score}\n"

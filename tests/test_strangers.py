@@ -115,7 +115,9 @@ def test_what_compares_trials_needs_a_metric_and_names_those_that_were_reported(
     text = file.read_text().replace("name: unranked\n", f"name: unranked\n{keys}")
     (classifier / "comparing.yaml").write_text(text)
     refused = sweep("plan", "comparing.yaml")
-    message = f"comparing.yaml:3: {place}: {what} needs metric, what trials are compared by: {{name: ..., goal: ...}}"
+    message = (
+        f"comparing.yaml:3: {place}: {what} needs a metric to compare trials by: add metric: {{name: ..., goal: ...}}"
+    )
     assert (refused.returncode, refused.stderr) == (2, f"sweep: {message}\n")
     sweep("launch", "unranked.yaml", "--executor", "inline")
     assert sweep("plan", "comparing.yaml").stderr == f"sweep: {message}; its trials have reported accuracy, f1\n"
