@@ -72,10 +72,10 @@ def train(
             try:
                 yield metrics
             finally:
-                training.keep()
+                training.save_checkpoint()
         return training.finish()
     finally:
-        training.leave_curve()
+        training.save_curve()
 
 
 train.declaration = VARIANT  # type: ignore[attr-defined]

@@ -164,13 +164,13 @@ class StepReadings(Readings):
         owners = [name.split(".")[0] for name, _ in training.model.named_parameters()]
         self._owned = [torch.tensor([owner == part for owner in owners]) for part in PARTS]
 
-    def note(self, values: Tensor, images: int) -> None:
+    def add(self, values: Tensor, images: int) -> None:
         if self._file is not None:
             whole, norms = values[: len(MEASURES)], values[len(MEASURES) :]
             told = torch.cat([whole, torch.stack([norms[owned].norm() for owned in self._owned])])
             with self._file.open("a") as file:
                 file.write(",".join([str(self.step + 1), *(f"{value:.6g}" for value in told.tolist())]) + "\n")
-        super().note(values, images)
+        super().add(values, images)
 
 
 def train(

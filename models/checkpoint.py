@@ -9,11 +9,11 @@ import torch
 
 from models.config import TrainConfig
 
-FORMAT = 1  # raise it when what a checkpoint holds changes
+FORMAT = 1  # raise it when the content of a checkpoint changes
 
 
 def save(path: Path, config: TrainConfig, state: dict[str, Any]) -> None:
-    """Write the state of a run so that whoever is killed at any moment leaves the old file or the new one."""
+    """Write the state of a run. A process that is killed at any moment leaves the old file or the new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".tmp")
     with unfinished.open("wb") as file:
@@ -23,9 +23,9 @@ def save(path: Path, config: TrainConfig, state: dict[str, Any]) -> None:
 
 
 def load(path: Path, config: TrainConfig) -> dict[str, Any] | None:
-    """The state that `save` wrote, or None if there is none.
+    """The state that `save` wrote, or None where there is no such state.
 
-    A file that is torn, of another configuration or of another format is set aside with a warning.
+    A file that is torn, of another configuration or of another format is renamed, with a warning.
     """
     if not path.is_file():
         return None
@@ -33,10 +33,10 @@ def load(path: Path, config: TrainConfig) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if state["format"] == FORMAT and state["config"] == asdict(config):
             return state
-        why = "it is of another configuration or format"
+        problem = "it belongs to another configuration or format"
     except Exception as error:  # a torn file fails in many ways, within zip, pickle or torch
-        why = f"it cannot be read ({type(error).__name__})"
-    aside = path.with_suffix(".unusable")
-    path.replace(aside)
-    warnings.warn(f"{path}: {why}; set aside as {aside.name}, the training starts anew", stacklevel=2)
+        problem = f"it cannot be read ({type(error).__name__})"
+    renamed = path.with_suffix(".unusable")
+    path.replace(renamed)
+    warnings.warn(f"{path}: {problem}; renamed to {renamed.name}; the training starts from the beginning", stacklevel=2)
     return None

@@ -1,4 +1,4 @@
-"""Every knob of a training run, its range and its meaning. Imports no torch, so that planning a sweep is instant."""
+"""Every parameter of a training run, its range and its meaning. Imports no torch, so that planning is fast."""
 
 from collections.abc import Collection
 from typing import Annotated, Literal, NamedTuple
@@ -40,7 +40,7 @@ def _one_of(names: Collection[str]) -> AfterValidator:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run. The defaults are the report's setting."""
+    """One training run. The defaults are the setting of the report."""
 
     dataset: Annotated[
         str,
@@ -58,7 +58,7 @@ class TrainConfig:
     latent_dim: Annotated[int, Field(ge=1, le=4096, description="Dimensions of the latent code z.")] = 20
     var: Annotated[
         float,
-        Field(gt=0, description="Variance of the decoder's Gaussian: the smaller, the more reconstruction counts."),
+        Field(gt=0, description="Variance of the decoder's Gaussian: the smaller, the more the reconstruction counts."),
     ] = 0.25
     batch_size: Annotated[int, Field(ge=1, description="Images per optimizer step.")] = 1024
     lr: Annotated[float, Field(gt=0, description="Learning rate of Adam.")] = 5e-3
@@ -67,7 +67,7 @@ class TrainConfig:
         int, Field(ge=0, lt=2**32, description="Seeds the weights, the order of the images and the noise.")
     ] = 0
     precision: Annotated[
-        Literal["fp32", "bf16"], Field(description="Arithmetic of the network: exact, or bfloat16 where it is safe.")
+        Literal["fp32", "bf16"], Field(description="Precision of the network: float32, or bfloat16 where it is safe.")
     ] = "fp32"
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""DATASETS by name, as tensors. Each is read once, and kept for all processes of the machine to map."""
+"""DATASETS by name, as tensors. Each is read once, and cached for all processes of the machine to map."""
 
 import gzip
 import hashlib
@@ -26,19 +26,19 @@ from models.config import DATASETS
 
 VALIDATION_IMAGES = {"digits": 200}
 DEFAULT_VALIDATION_IMAGES = 5000
-SPLIT_SEED = 20250609  # of its own, so that every trial watches the same images, whatever its seed
-FORMAT = 1  # raise it when the split, or what is kept of it, changes
+SPLIT_SEED = 20250609  # so that all trials validate on the same images, whatever their seed
+FORMAT = 1  # raise it when the split or the cached tensors change
 IDX_UINT8_3D = (0, 0, 8, 3)
 
 Bytes = NDArray[np.uint8]
 
 
 class DataError(ValueError):
-    """Images that are missing or corrupt. The message names the file and says what to do."""
+    """Images that are missing or corrupt. The message names the file and what to do."""
 
 
 class Files(NamedTuple):
-    """Where images come from, what tells whether they are still the same, and how to read them: train and test."""
+    """Where images come from, a fingerprint that changes with them, and how to read them: train and test."""
 
     source: str
     fingerprint: str
@@ -47,7 +47,7 @@ class Files(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images (N, 1, 28, 28) of bytes: `train` to learn, `val` to watch by epoch, `test` for final figures only."""
+    """Images (N, 1, 28, 28) of bytes: `train` to learn, `val` for metrics by epoch, `test` for final metrics only."""
 
     name: str
     source: str
@@ -59,25 +59,25 @@ class Dataset:
 
 @cache
 def load(name: str, root: Path) -> Dataset:
-    """Read a dataset, or download it into `root` where it is not there.
+    """Read a dataset, or download it into `root` where it is missing.
 
     Raises:
         DataError: it is missing and cannot be downloaded, or a file of it is corrupt.
     """
     files: Files = pkgutil.resolve_name(DATASETS[name])(root)
     try:
-        return Dataset(name, files.source, **_kept(name, files))
-    except (OSError, RuntimeError):  # there is no place to keep them: every process has its own
+        return Dataset(name, files.source, **_cached(name, files))
+    except (OSError, RuntimeError):  # there is no place for the cache: every process has its own
         return Dataset(name, files.source, **_split(name, files))
 
 
 def data_root() -> Path:
-    """Where data lie: the folder in SWEEP_DATA_DIR, or ./data."""
+    """The folder of the datasets: SWEEP_DATA_DIR, or ./data."""
     return Path(os.environ.get("SWEEP_DATA_DIR") or "data").absolute()
 
 
 def cache_folder() -> Path:
-    """Where images are kept as tensors for all processes to map: one copy in memory, and nothing to decode."""
+    """The folder of the tensors that all processes map: one copy in memory, and nothing to decode."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vae-sweeps"
 
 
@@ -92,17 +92,17 @@ def _split(name: str, files: Files) -> dict[str, Any]:
     order = np.random.default_rng(SPLIT_SEED).permutation(len(train))
     held_out = VALIDATION_IMAGES.get(name, DEFAULT_VALIDATION_IMAGES)
     if len(train) <= held_out:
-        told = f"{len(train):,} training images are too few, {held_out:,} are held out to validate"
-        raise DataError(f"{files.source}: {told}")
+        problem = f"{len(train):,} training images are too few, since {held_out:,} are held out for validation"
+        raise DataError(f"{files.source}: {problem}")
     parts = {"train": train[order[held_out:]], "val": train[order[:held_out]], "test": test}
     return {"digest": digest, **{part: torch.tensor(images).unsqueeze(1) for part, images in parts.items()}}
 
 
-def _kept(name: str, files: Files) -> dict[str, Any]:
-    """The parts of a dataset from the cache, where they are put if they are not there yet."""
+def _cached(name: str, files: Files) -> dict[str, Any]:
+    """The parts of a dataset from the cache, which is written first if they are missing."""
     path = cache_folder() / f"{name}-{_hash(repr((files.source, files.fingerprint, FORMAT)).encode())}.pt"
     if not path.is_file():
-        _keep(path, _split(name, files))
+        _write_cache(path, _split(name, files))
     try:
         parts: dict[str, Any] = torch.load(path, mmap=True, weights_only=True)
     except Exception as error:  # torn by a power cut: that fails in many ways
@@ -111,7 +111,7 @@ def _kept(name: str, files: Files) -> dict[str, Any]:
     return parts
 
 
-def _keep(path: Path, parts: dict[str, Any]) -> None:
+def _write_cache(path: Path, parts: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, (Path(folder) / path.name).open("wb") as unfinished:
         torch.save(parts, unfinished)
@@ -126,12 +126,12 @@ def _hash(content: bytes) -> str:
 
 def _torchvision_images(folder: str, root: Path) -> Files:
     raw = root / folder / "raw"
-    wanted = ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"]
-    if not all(_find(raw, name) for name in wanted):
-        _download(folder, root, wanted)
-    train, test = (_find(raw, name) or raw / name for name in wanted)
-    there = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in (train, test) if path.is_file()]
-    return Files(str(raw), repr(there), lambda: (_read_idx(train), _read_idx(test)))
+    names = ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"]
+    if not all(_find(raw, name) for name in names):
+        _download(folder, root, names)
+    train, test = (_find(raw, name) or raw / name for name in names)
+    found = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in (train, test) if path.is_file()]
+    return Files(str(raw), repr(found), lambda: (_read_idx(train), _read_idx(test)))
 
 
 mnist = partial(_torchvision_images, "MNIST")
@@ -162,30 +162,30 @@ def _read_idx(path: Path) -> Bytes:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: corrupt gzip file ({error}); delete it and fetch it again") from error
+        raise DataError(f"{path}: corrupt gzip file ({error}); delete it and download it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if tuple(content[:4]) != IDX_UINT8_3D or len(content) < 16:
-        raise DataError(f"{path}: not an IDX file of images; delete it and fetch it again")
+        raise DataError(f"{path}: not an IDX file of images; delete it and download it again")
     shape = tuple(int(n) for n in np.frombuffer(content, ">u4", count=3, offset=4))
     if shape[0] == 0 or shape[1:] != (28, 28):
-        raise DataError(f"{path}: holds {shape[0]} images of {shape[1]}x{shape[2]}, not 28x28")
+        raise DataError(f"{path}: contains {shape[0]} images of {shape[1]}x{shape[2]}, not 28x28")
     if len(content) - 16 != math.prod(shape):
         raise DataError(
-            f"{path}: {len(content) - 16:,} bytes of pixels where its header says {math.prod(shape):,}; "
-            "delete it and fetch it again"
+            f"{path}: contains {len(content) - 16:,} bytes of pixels, but its header requires {math.prod(shape):,}; "
+            "delete it and download it again"
         )
     return np.frombuffer(content, np.uint8, offset=16).reshape(shape)
 
 
-def _download(folder: str, root: Path, wanted: list[str]) -> None:
+def _download(folder: str, root: Path, names: list[str]) -> None:
     try:
         getattr(_torchvision().datasets, folder)(root, download=True)
     except (OSError, RuntimeError) as error:
-        files = " and ".join(f"{name}[.gz]" for name in wanted)
+        files = " and ".join(f"{name}[.gz]" for name in names)
         raise DataError(
             f"{folder} is not in {root} and cannot be downloaded ({_first_line(error)}); "
-            f"put {files} into {root / folder / 'raw'}, or name their folder with --data-dir"
+            f"put {files} into {root / folder / 'raw'}, or give their folder as --data-dir"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What the VAE's trial function declares to whoever sweeps it. Imports no torch, as `models.config`."""
+"""What the VAE's trial function declares to a sweep. Imports no torch, as `models.config`."""
 
 from orchestrator.functions.declaration import Declaration, Incomparable, Metric, Picture, Plane, Tiles, Tolerance
 
@@ -22,7 +22,7 @@ DECLARATION = Declaration(
         Incomparable(
             metrics=("train_loss", "train_recon", "val_loss", "val_recon"),
             between=("var",),
-            reason="has var in it",
+            reason="depends on var",
             instead=("val_ssim", "val_mse", "val_nll"),
         ),
     ),
@@ -31,7 +31,7 @@ DECLARATION = Declaration(
         Picture(
             name="reconstructions",
             title="Reconstructions of the same ten test images",
-            text="Images of the test set, reconstructed",
+            text="Reconstructions of images of the test set",
             tiles=IMAGES,
             has_originals=True,
             by_epoch=True,
@@ -46,7 +46,7 @@ DECLARATION = Declaration(
         Picture(
             name="traversal",
             title="Latent traversals",
-            text="Latent traversals: images decoded along single dimensions of the code",
+            text="Latent traversals: images decoded while a single dimension of the latent code varies",
         ),
     ),
     plane=Plane(
@@ -54,8 +54,8 @@ DECLARATION = Declaration(
         x=Metric("val_mse", title="distortion: validation MSE"),
         y=Metric("val_kl", title="rate: KL divergence, nats per image"),
         along="var",
-        text="What the code costs (KL divergence) over what it leaves wrong (MSE), on validation images at the last "
-        "epoch.",
+        text="The rate (KL divergence of the latent code) over the distortion (MSE of the reconstructions), on "
+        "validation images at the last epoch.",
     ),
     prepare="models.train:prepare",
     stacked="models.stacked:train_stacked",

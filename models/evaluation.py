@@ -1,4 +1,4 @@
-"""What a model is worth: metrics of images that it has not learned, and the pictures that a run leaves."""
+"""How good a model is: metrics of images that it has not learned, and the pictures of a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,8 +68,10 @@ def finish(model: VAE, data: Dataset, config: TrainConfig, device: torch.device)
 
 
 @torch.no_grad()
-def show(model: VAE, data: Dataset, config: TrainConfig, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Test images, their reconstructions, and samples from the prior, (N, 1, 28, 28) each: of a run always the same."""
+def decode_examples(
+    model: VAE, data: Dataset, config: TrainConfig, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Test images, their reconstructions, and samples from the prior, (N, 1, 28, 28) each: the same for a run."""
     model.eval()
     random = generator(device, config.seed, PICTURES)
     originals = pixels(data.test[: 2 * figures.COLUMNS].to(device))
@@ -84,7 +86,7 @@ def show(model: VAE, data: Dataset, config: TrainConfig, device: torch.device) -
 def traverse(
     model: VAE, data: Dataset, config: TrainConfig, device: torch.device
 ) -> tuple[Tensor, list[int], list[float]]:
-    """Walk from the code of a test image along the dimensions that carry most of it, over TRAVERSED in turn.
+    """Vary, in the code of a test image, each of the dimensions with the most nats over TRAVERSED.
 
     Returns:
         Images (R, C, 28, 28); the dimensions, and the divergence of each in nats, as means over test images.
@@ -93,29 +95,29 @@ def traverse(
     with autocast(config.precision, device):
         mean, log_variance = (part.float() for part in model.encode(pixels(data.test[:BATCH].to(device))))
         nats = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(0)
-        told, dimensions = nats.topk(min(MOST_TRAVERSED, config.latent_dim))
+        largest, dimensions = nats.topk(min(MOST_TRAVERSED, config.latent_dim))
         z = mean[0].repeat(len(dimensions), len(TRAVERSED), 1)
         for row, dimension in enumerate(dimensions):
             z[row, :, dimension] = torch.tensor(TRAVERSED, device=device)
         images = model.decode(z.flatten(0, 1))
-    return images.reshape(*z.shape[:2], 28, 28), dimensions.tolist(), told.tolist()
+    return images.reshape(*z.shape[:2], 28, 28), dimensions.tolist(), largest.tolist()
 
 
-def leave_images(
+def save_images(
     model: VAE, data: Dataset, config: TrainConfig, device: torch.device, paths: Mapping[str, Path]
 ) -> None:
-    """Write the pictures that show how far a model is: `reconstructions` and `samples`."""
+    """Write the pictures that show the progress of a model: `reconstructions` and `samples`."""
     for path in paths.values():
         path.parent.mkdir(parents=True, exist_ok=True)
-    originals, reconstruction, sampled = show(model, data, config, device)
+    originals, reconstruction, sampled = decode_examples(model, data, config, device)
     figures.reconstructions(originals, reconstruction, paths["reconstructions"])
     figures.samples(sampled, paths["samples"])
 
 
-def leave(model: VAE, data: Dataset, config: TrainConfig, device: torch.device, folder: Path) -> None:
+def save_artifacts(model: VAE, data: Dataset, config: TrainConfig, device: torch.device, folder: Path) -> None:
     """Write the model and its pictures into a folder."""
     save(model, config, folder / "model")
-    leave_images(model, data, config, device, {name: folder / f"{name}.png" for name in SHOWN})
+    save_images(model, data, config, device, {name: folder / f"{name}.png" for name in SHOWN})
     images, dimensions, nats = traverse(model, data, config, device)
     labels = [f"z{dimension}: {value:.2g} nats" for dimension, value in zip(dimensions, nats, strict=True)]
     figures.traversal(images, TRAVERSED, labels, folder / "traversal.png")

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from models.vae import IMAGE_SIDE, VAE, load
 
-EXAMPLES = 2  # in the input example: of a single one torch would take the number for fixed
+EXAMPLES = 2  # images in the input example: with a single image torch would fix the batch size at 1
 
 
 class Reconstruction(nn.Module):
-    """Images (N, 1, 28, 28) in [0, 1] from the mean of their posteriors: nothing random is in it."""
+    """Images (N, 1, 28, 28) in [0, 1] from the mean of their posteriors, without randomness."""
 
     def __init__(self, model: VAE) -> None:
         super().__init__()
@@ -26,11 +26,11 @@ class Reconstruction(nn.Module):
 
 
 def export(artifacts: Path, folder: Path) -> None:
-    """Write the VAE that a training left among its artifacts as an MLflow model, which needs nothing of ours to load.
+    """Write the VAE among the artifacts of a training as an MLflow model, which loads without this package.
 
     It is a graph of torch.export, with a signature (images as float32, any number of them) and an input example.
     """
-    # here, since no worker is to import it: that takes seconds
+    # imported here, since it takes seconds, which no worker should spend
     import mlflow.pytorch
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec

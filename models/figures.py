@@ -14,13 +14,13 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.window import Gone, Window
+from models.window import DivergedQuantity, Window
 
 COLUMNS = 10
-ENLARGED = 2  # pixels on the screen for one of an image
+ENLARGED = 2  # pixels of the picture for each pixel of an image
 LINES, MARKERS = ("-", "--", ":", "-."), "osv^Dx+P*"
 OFTEN = 8  # markers along a line
-FEW_DEVIATIONS = 20  # of the prior: what stays within is drawn to scale
+FEW_DEVIATIONS = 20  # of the prior: smaller values are drawn on a linear scale
 
 
 def loss_curve(history: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -63,13 +63,13 @@ def traversal(images: Tensor, values: Sequence[float], labels: Sequence[str], pa
     figure.savefig(path, dpi=100)
 
 
-def explosion(window: Window, gone: Sequence[Gone], step: int, path: Path) -> None:
-    """The last steps before an explosion, and where what went first did so.
+def explosion(window: Window, diverged: Sequence[DivergedQuantity], step: int, path: Path) -> None:
+    """The last steps before an explosion, and where the first quantity diverged.
 
     Args:
         window: those steps.
-        gone: what went, in its order.
-        step: from which on the loss is an explosion.
+        diverged: the quantities that diverged, in their order.
+        step: at which the explosion begins.
         path: of the picture.
     """
     figure = Figure(figsize=(10, 11), layout="constrained")
@@ -82,33 +82,33 @@ def explosion(window: Window, gone: Sequence[Gone], step: int, path: Path) -> No
         low, high = window.ranges(quantity)
         most = max((abs(value) for value in (*low, *high) if math.isfinite(value)), default=0.0)
         scale = "linear" if most < FEW_DEVIATIONS else "symlog"
-        _lines(axes, window.steps, {"most": high, "least": low}, scale)
+        _lines(axes, window.steps, {"maximum": high, "minimum": low}, scale)
         axes.fill_between(window.steps, _finite(low), _finite(high), alpha=0.15)
         axes.set(title=f"range of the posterior's {quantity.replace('_', ' ')}, over batch and dimensions")
     for axes in (losses, gradients, *ranges):
         axes.axvline(step, color="0.4", linestyle=":")
-        if gone:
-            axes.axvline(gone[0].step, color="black", linestyle="--")
-    marks = f"dotted: the explosion, from step {step} on"
-    if gone:
-        marks = f"dashed: {gone[0].quantity.replace('_', ' ')} goes first, at step {gone[0].step}; {marks}"
+        if diverged:
+            axes.axvline(diverged[0].step, color="black", linestyle="--")
+    marks = f"dotted line: the explosion, from step {step} on"
+    if diverged:
+        marks = (
+            f"dashed line: {diverged[0].quantity.replace('_', ' ')} diverges first, at step {diverged[0].step}; {marks}"
+        )
     ranges[-1].set_xlabel(f"step\n{marks}")
     ranges[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.savefig(path, dpi=90)
 
 
 def _lines(axes: Axes, steps: Sequence[int], series: Mapping[str, Sequence[float]], scale: str = "log") -> None:
-    """A line for each series, told apart by dashes and markers, too; where one is not finite, a cross at the top."""
+    """A line for each series, with dashes and markers of its own; where a series is not finite, a cross at the top."""
     for (name, values), line, marker in zip(series.items(), cycle(LINES), cycle(MARKERS), strict=False):
         every = max(1, len(steps) // OFTEN)
         axes.plot(steps, _finite(values), linestyle=line, marker=marker, markevery=every, markersize=4, label=name)
-    broken = sorted(
-        {n for of_one in series.values() for n, v in zip(steps, of_one, strict=True) if not math.isfinite(v)}
-    )
+    broken = sorted({n for line in series.values() for n, v in zip(steps, line, strict=True) if not math.isfinite(v)})
     if broken:
         top = axes.get_xaxis_transform()
         axes.plot(broken, [0.95] * len(broken), "kX", transform=top, markersize=7, label="not finite")
-    if scale != "log" or any(value > 0 for of_one in series.values() for value in _finite(of_one)):
+    if scale != "log" or any(value > 0 for line in series.values() for value in _finite(line)):
         axes.set_yscale(scale)
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
@@ -119,7 +119,7 @@ def _finite(values: Sequence[float]) -> list[float]:
 
 
 def _sheet(images: Tensor, path: Path) -> None:
-    """Images (N, 1, 28, 28) in rows of COLUMNS. The file appears whole, as somebody may wait for it."""
+    """Images (N, 1, 28, 28) in rows of COLUMNS. The file appears whole, since another process may wait for it."""
     picture = _tiled(images, COLUMNS).repeat(ENLARGED, 0).repeat(ENLARGED, 1)
     unfinished = path.with_suffix(".unfinished")
     quickly = {"compress_level": 1}

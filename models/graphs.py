@@ -1,4 +1,4 @@
-"""CUDA graphs: a small model's kernels end sooner than Python launches the next ones, so they are recorded once.
+"""CUDA graphs: a small model's kernels end before Python launches the next kernels, so they are recorded once.
 
 No GPU was at hand when this was written: it is tested without one, and unmeasured.
 """
@@ -19,7 +19,7 @@ Passes = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 class _Passes(nn.Module):
-    """The model for its forward pass alone: what is recorded is changed by torch, and the model itself is not to be."""
+    """Wraps the forward pass: torch changes the module that it records, which must not be the model."""
 
     def __init__(self, model: VAE) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _Passes(nn.Module):
 def passes(model: VAE, config: TrainConfig, device: torch.device) -> Passes:
     """The forward pass of training, to be called under `autocast`, with the backward pass that belongs to it.
 
-    On a GPU, those of whole batches are replayed as CUDA graphs, unless torch cannot record them, which is warned of.
+    On a GPU, those of whole batches are replayed as CUDA graphs, unless torch cannot record them: then with a warning.
     """
     if device.type not in DEVICES:
         return model
@@ -44,7 +44,7 @@ def passes(model: VAE, config: TrainConfig, device: torch.device) -> Passes:
         with autocast(config.precision, device, cached=False):  # weights that were cast before would not be cast again
             recorded = cast("Passes", torch.cuda.make_graphed_callables(_Passes(model), (images, noise)))
     except RuntimeError as error:
-        warnings.warn(f"training goes on without CUDA graphs: {error}", stacklevel=2)
+        warnings.warn(f"training continues without CUDA graphs: {error}", stacklevel=2)
         return model
-    # the last batch of an epoch may be smaller than the one that was recorded
+    # the last batch of an epoch may be smaller than the recorded batch
     return lambda images, noise: (recorded if len(images) == size else model)(images, noise)

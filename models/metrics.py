@@ -1,4 +1,4 @@
-"""How good reconstructions are, and whether a finished model has learned anything at all."""
+"""How good reconstructions are, and whether a finished model has learned anything."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -44,18 +44,18 @@ def _ssim_of_mosaic(images: Images, reconstruction: Images) -> float:
 
 
 def diagnose(kl: float, mse: float, mean_image_mse: float, brightest: float) -> str | None:
-    """Say why a finished model is worthless, or None.
+    """Why a finished model is worthless, or None.
 
     Args:
         kl: divergence of the posterior from the prior on the test images, in nats.
         mse: of the test images' reconstructions from the posterior mean.
-        mean_image_mse: the test images' distance to the mean training image, what one gets without any code.
+        mean_image_mse: the test images' distance to the mean training image, the error without any latent code.
         brightest: the largest pixel of these reconstructions, from 0 to 1.
     """
     if brightest < BLACK:
-        return "dead decoder: every image is reconstructed black; a smaller learning rate may keep it alive"
+        return "dead decoder: every reconstruction is black; try a smaller learning rate"
     if kl < COLLAPSED_KL:
-        return f"posterior collapse: the code carries {kl:.2g} nats, so every image is reconstructed alike"
+        return f"posterior collapse: the latent code carries only {kl:.2g} nats, so all reconstructions are alike"
     if mse > NO_BETTER * mean_image_mse:
         return f"no better than the mean image: MSE {mse:.4f} against {mean_image_mse:.4f}"
     return None

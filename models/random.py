@@ -1,14 +1,14 @@
-"""Random numbers that depend on what they are for alone: an epoch needs no state of the one before."""
+"""Random numbers that depend only on their purpose: an epoch needs no state of the epoch before."""
 
 import numpy as np
 import torch
 
-# What streams are for; the first two are told apart by epoch as well.
+# The purposes of streams; the first two also differ by epoch.
 ORDER, NOISE, VALIDATION, TEST, PICTURES = range(5)
 
 
 def generator(device: torch.device, *stream: int) -> torch.Generator:
-    """The random numbers of a stream: a seed, what they are for, and perhaps an epoch."""
+    """The random numbers of a stream: a seed, their purpose, and perhaps an epoch."""
     state = np.random.SeedSequence(stream).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0]))
 

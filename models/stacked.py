@@ -45,49 +45,49 @@ def train_stacked(
 ) -> Generator[list[Metrics | Exception | None], None, list[Final | Exception]]:
     """Train the VAEs of `configs` together, with a workdir and a watch for each as `models.train.train` takes them.
 
-    Each goes on from the checkpoint in its workdir, which may come from `models.train.train`, and the reverse.
+    Each resumes from the checkpoint in its workdir, which may come from `models.train.train`, and the reverse.
 
     Args:
         configs: of the trainings.
-        workdirs: of each; none leave nothing.
-        watches: of each; what one raises ends its training alone.
-        places: among the rows of the stack, one for each; else they come one after the other.
-        width: of the stack, at least. The rows that no training has repeat the first, and nobody reads them.
+        workdirs: of each; without a workdir nothing is saved.
+        watches: of each; an exception ends only its own training.
+        places: of each among the rows of the stack; else in their order.
+        width: of the stack, at least. Rows without a training repeat the first row, and are not read.
 
     Yields:
         By epoch, for each training what `models.train.train` would yield, or what its `watch` raised in that epoch, or
         None if it had ended before.
 
     Returns:
-        For each training its final metrics, or what its `watch` raised; the others go on without it.
+        For each training its final metrics, or what its `watch` raised; the other trainings continue.
 
     Raises:
         ValueError: there are no configurations, they differ in more than var, lr and seed, or their model has buffers.
     """
     if len({replace(config, var=1, lr=1, seed=0) for config in configs}) != 1:
-        raise ValueError("a stack needs configurations that differ in var, lr and seed alone")
+        raise ValueError("the configurations of a stack may differ only in var, lr and seed")
     data = load(configs[0].dataset, data_root())
-    trainings = [_Row(*each, data) for each in zip_longest(configs, workdirs, watches)]
+    trainings = [_Row(*arguments, data) for arguments in zip_longest(configs, workdirs, watches)]
     placed = dict(zip(places or range(len(trainings)), trainings, strict=True))
     stack = _Stack(placed, max(width, *(place + 1 for place in placed)))
     try:
         while running := [training for training in trainings if training.is_running]:
             stack.epoch()
             try:
-                yield [(one.error or one.history[-1]) if one in running else None for one in trainings]
-            finally:  # also when whoever iterates ends here
+                yield [(row.error or row.history[-1]) if row in running else None for row in trainings]
+            finally:  # also when the caller ends here
                 for training in running:
                     if training.error is None:
-                        training.keep()
+                        training.save_checkpoint()
         return [training.error or training.finish() for training in trainings]
     finally:
         for training in trainings:
             if training.error is None:
-                training.leave_curve()
+                training.save_curve()
 
 
 class _Row(Training):
-    """One of the stack. What its `watch` raises ends it alone."""
+    """A training of the stack. An exception of its `watch` ends only this training."""
 
     error: Exception | None = None
 
@@ -95,17 +95,17 @@ class _Row(Training):
     def is_running(self) -> bool:
         return self.error is None and super().is_running
 
-    def note(self, values: Tensor, images: int) -> None:
-        """Take in what a step on so many images has measured, as `models.readings.measured` gives it, on the CPU."""
+    def add(self, values: Tensor, images: int) -> None:
+        """Add the values of a step on so many images, as `models.readings.measured` gives them, on the CPU."""
         if self.is_running:
             try:
-                self.readings.note(values, images)
+                self.readings.add(values, images)
             except Exception as error:
                 self.error = error
                 try:
-                    self.leave_curve()
-                    self.leave_postmortem(error)
-                except Exception:  # a full disk, say: what cannot be drawn is no trouble of its neighbours
+                    self.save_curve()
+                    self.save_postmortem(error)
+                except Exception:  # for example a full disk: it must not end the other trainings
                     traceback.print_exc()
 
     def state(self) -> Tensor:
@@ -120,7 +120,7 @@ class _Row(Training):
 
     @torch.no_grad()
     def set_state(self, state: Tensor) -> None:
-        """Take over what `state` of a later step would give."""
+        """Set weights and moments to those of a later step, as `state` gives them."""
         weights = list(self.model.parameters())
         rows = [row.split([p.numel() for p in weights]) for row in state]
         for p, *parts in zip(weights, *rows, strict=True):
@@ -133,15 +133,15 @@ class _Row(Training):
 class _Stack:
     """B trainings of P weights side by side, a row of (B, P) for each by its place; the other rows repeat the first.
 
-    One that has ended keeps its row, which is computed on, so that the others stay to the bit what they are, and read
-    no more.
+    A training that has ended keeps its row, which is still computed, so that the others stay the same to the bit, but
+    not read.
     """
 
     def __init__(self, placed: Mapping[int, _Row], width: int) -> None:
         first = next(iter(placed.values()))
         self.placed, self.device = placed, first.device
         self.rows = [placed.get(place, first) for place in range(width)]
-        self.config = first.config  # for what all share
+        self.config = first.config  # for the parameters that all share
         self.model = first.model  # for its structure: the weights come from the rows
         if next(self.model.buffers(), None) is not None:
             raise ValueError(f"architecture {self.config.architecture} has buffers, which cannot be stacked")
@@ -154,7 +154,7 @@ class _Stack:
         self.gradients = vmap(grad_and_value(self.loss, has_aux=True))
 
     def epoch(self) -> None:
-        """Train for an epoch those that have not ended."""
+        """Train for an epoch all that have not ended."""
         self.learn()
         for place, training in self.placed.items():
             if training.is_running:
@@ -172,7 +172,7 @@ class _Stack:
         unread: list[tuple[Tensor, int]] = []
         for indices in orders.to(self.device).split(self.config.batch_size, dim=1):
             size = (indices.shape[1], self.config.latent_dim)
-            noise = torch.stack([torch.randn(size, generator=one, device=self.device) for one in random])
+            noise = torch.stack([torch.randn(size, generator=own, device=self.device) for own in random])
             with sdpa_kernel(SDPBackend.MATH):  # the fused kernels of attention have no batched form
                 gradients, (_, (loss, ranges)) = self.gradients(
                     self.weights, pixels(self.images[indices]), noise, self.var
@@ -187,11 +187,11 @@ class _Stack:
         self.read(unread)
 
     def read(self, unread: list[tuple[Tensor, int]]) -> None:
-        """Let the trainings note steps, of values (B, ...) and a batch size each, and forget them."""
+        """Add steps to the trainings, of values (B, ...) and a batch size each, and clear the list."""
         if unread:
             for step, (_, images) in zip(torch.stack([values for values, _ in unread]).cpu(), unread, strict=True):
                 for place, training in self.placed.items():
-                    training.note(step[place], images)
+                    training.add(step[place], images)
         unread.clear()
 
     def loss(self, weights: Tensor, images: Tensor, noise: Tensor, var: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -17,7 +17,7 @@ from models.vae import autocast
 
 
 def prepare(config: TrainConfig) -> dict[str, str | int]:
-    """Have the images at hand, and say which they are.
+    """Load the images, and describe them.
 
     Raises:
         models.data.DataError: they are missing or corrupt.
@@ -40,10 +40,10 @@ def train(
 
     Args:
         config: of the training; also which dataset and architecture.
-        workdir: where to leave pictures and the model, under `artifacts`, and after each epoch a checkpoint, from which
-            a training that was cut off goes on; None leaves nothing.
-        watch: called after each step with step, loss and gradient norm; what it raises ends the training. Where that
-            has an attribute `explosion` with its `step`, a post-mortem is left beside the pictures.
+        workdir: for pictures and the model, under `artifacts`, and after each epoch a checkpoint, from which a training
+            that was cut off resumes; None saves nothing.
+        watch: called after each step with step, loss and gradient norm; an exception ends the training. Where it
+            has an attribute `explosion` with its `step`, a post-mortem is saved beside the pictures.
     """
     data = load(config.dataset, data_root())
     training = Training(config, workdir, watch, data)
@@ -55,14 +55,14 @@ def train(
             metrics = training.end_epoch()
             try:
                 yield metrics
-            finally:  # also when whoever iterates ends here
-                training.keep()
+            finally:  # also when the caller ends here
+                training.save_checkpoint()
         return training.finish()
     except Exception as error:
-        training.leave_postmortem(error)
+        training.save_postmortem(error)
         raise
     finally:
-        training.leave_curve()
+        training.save_curve()
 
 
 train.declaration = DECLARATION  # type: ignore[attr-defined]
@@ -84,5 +84,5 @@ def learn(training: Training, forward: Passes, images: Tensor, readings: Reading
         training.optimizer.zero_grad()
         loss.loss.backward()
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in weights]
-        readings.note(measured(loss, gradients, mean, log_variance), len(batch))
+        readings.add(measured(loss, gradients, mean, log_variance), len(batch))
         training.optimizer.step()

@@ -1,4 +1,4 @@
-"""A training between its steps: what it has measured, where it is, and what it leaves behind."""
+"""A training between its steps: its metrics, its position, and what it saves."""
 
 import time
 from collections import deque
@@ -28,7 +28,7 @@ def device(precision: str) -> torch.device:
 
 
 class Training:
-    """One training, as it is between epochs. It goes on from the checkpoint in its workdir, if there is one."""
+    """One training, between epochs. It resumes from the checkpoint in its workdir, if there is a checkpoint."""
 
     def __init__(self, config: TrainConfig, workdir: Path | None, watch: Watch | None, data: Dataset) -> None:
         self.config, self.workdir, self.watch, self.data = config, workdir, watch, data
@@ -40,16 +40,16 @@ class Training:
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
         self.step = 0
         self.last_steps: deque[Tensor] = deque(maxlen=LAST_STEPS)
-        kept = None if workdir is None else checkpoint.load(workdir / CHECKPOINT_FILE, config)
-        if kept is not None:
-            self.model.load_state_dict(kept["model"])
-            self.optimizer.load_state_dict(kept["optimizer"])
-            self.history, self.step = kept["history"], kept["step"]
-            self.last_steps.extend(kept.get("last_steps", ()))
+        saved = None if workdir is None else checkpoint.load(workdir / CHECKPOINT_FILE, config)
+        if saved is not None:
+            self.model.load_state_dict(saved["model"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.history, self.step = saved["history"], saved["step"]
+            self.last_steps.extend(saved.get("last_steps", ()))
 
     @property
     def epoch(self) -> int:
-        """The next one."""
+        """The next epoch."""
         return len(self.history) + 1
 
     @property
@@ -58,14 +58,14 @@ class Training:
         return self.epoch <= self.config.epochs
 
     def begin_epoch(self, every: int | None = None) -> Readings:
-        """What is to take in the steps of the next epoch, and reads them so many at a time."""
+        """The readings for the next epoch, which are read from the device `every` steps."""
         self._started = time.perf_counter()
         every = every or STEPS_BETWEEN_READINGS.get(self.device.type, 1)
         self.readings = Readings(self.watch, self.step, self.last_steps, every)
         return self.readings
 
     def loss(self, images: Tensor, reconstruction: Tensor, mean: Tensor, log_variance: Tensor) -> Loss:
-        """What a step makes less of."""
+        """The loss that a step minimizes."""
         return negative_elbo(images, reconstruction, mean, log_variance, self.config.var)
 
     def end_epoch(self) -> dict[str, float]:
@@ -78,42 +78,42 @@ class Training:
         metrics["val_nll"] = nll_bound(metrics["val_loss"], self.config.var, self.data.val[0].numel())
         metrics["images_per_second"] = len(self.data.train) / seconds
         self.history.append({"epoch": self.epoch, **metrics})
-        self._leave_images()
+        self._save_images()
         return self.history[-1]
 
-    def keep(self) -> None:
-        """Write a checkpoint. Random numbers need no keeping: they come by epoch."""
+    def save_checkpoint(self) -> None:
+        """Write a checkpoint. Random generators need no state: they are seeded by epoch."""
         if self.workdir is not None:
             state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-            told = {"history": self.history, "step": self.step, "last_steps": torch.stack([*self.last_steps])}
-            checkpoint.save(self.workdir / CHECKPOINT_FILE, self.config, {**state, **told})
+            progress = {"history": self.history, "step": self.step, "last_steps": torch.stack([*self.last_steps])}
+            checkpoint.save(self.workdir / CHECKPOINT_FILE, self.config, {**state, **progress})
 
     def finish(self) -> dict[str, float | str]:
-        """The final metrics; leaves the model and its pictures."""
+        """The final metrics; saves the model and its pictures."""
         final = evaluation.finish(self.model, self.data, self.config, self.device)
         if self.workdir is not None:
-            evaluation.leave(self.model, self.data, self.config, self.device, self.workdir / "artifacts")
+            evaluation.save_artifacts(self.model, self.data, self.config, self.device, self.workdir / "artifacts")
         return final
 
-    def _leave_images(self) -> None:
-        """Leave pictures after epochs 1, 2, 4, 8, ...; those after the last are among the artifacts."""
+    def _save_images(self) -> None:
+        """Save pictures after epochs 1, 2, 4, 8, ...; those after the last are among the artifacts."""
         epoch = len(self.history)
         if self.workdir is not None and epoch.bit_count() == 1 and self.is_running:
             paths = {name: self.workdir / "images" / name / f"{epoch}.png" for name in evaluation.SHOWN}
-            evaluation.leave_images(self.model, self.data, self.config, self.device, paths)
+            evaluation.save_images(self.model, self.data, self.config, self.device, paths)
 
-    def leave_curve(self) -> None:
-        """Leave a picture of the losses so far."""
+    def save_curve(self) -> None:
+        """Save a picture of the losses so far."""
         if self.workdir is not None and self.history:
             (self.workdir / "artifacts").mkdir(parents=True, exist_ok=True)
             figures.loss_curve(self.history, self.workdir / "artifacts" / "loss_curve.png")
 
-    def leave_postmortem(self, error: Exception) -> None:
-        """Leave what the last steps were like, where `error` is what `watch` has raised of an explosion."""
+    def save_postmortem(self, error: Exception) -> None:
+        """Save the post-mortem of the last steps, where `error` was raised by `watch` because of an explosion."""
         explosion = getattr(error, "explosion", None)
         if self.workdir is None or explosion is None:
             return
         names = [name for name, _ in self.model.named_parameters()]
         rows, images = [*self.last_steps], len(self.data.train)
         window = Window.of(self.config, images, self.readings.step, rows, names)
-        postmortem.leave(window, str(error), explosion.step, self.workdir / "artifacts")
+        postmortem.save(window, str(error), explosion.step, self.workdir / "artifacts")

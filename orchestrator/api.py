@@ -1,4 +1,4 @@
-"""Sweeps from Python, in scripts and notebooks: `launch` one, or look at one that was launched by `load_sweep`."""
+"""Sweeps from Python, in scripts and notebooks: `launch` a sweep, or read a launched sweep by `load_sweep`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Sweep:
     def trials(self) -> "DataFrame":
         """A row for each trial, by its label: parameters, outcome, metrics, seconds of training, remark, run_id.
 
-        These are all that the store has of the sweep, also those that its file asks for no more. A metric that has the
+        These are all that the store has of the sweep, also those that its file no longer asks for. A metric with the
         name of a parameter is called `metrics.NAME`.
         """
         from pandas import DataFrame
@@ -87,9 +87,9 @@ def launch(
     """Run a sweep to its end, or go on with it, as the command does.
 
     Args:
-        sweep: its YAML file, or what `orchestrator.spec.load` has made of one.
+        sweep: its YAML file, or the result of `orchestrator.spec.load`.
         overrides: parameters of a file, set to constants.
-        tracking_uri: of the store; default as the command's.
+        tracking_uri: of the store; by default that of the command.
         executor: where trials run: process, or inline for pdb.
         workers: trials at the same time; default from the cores and GPUs of the machine.
         trial_timeout: seconds after which a trial is killed.
@@ -103,7 +103,7 @@ def launch(
     """
     if isinstance(sweep, SweepSpec):
         if overrides:
-            raise InputError("overrides go with a file; load it with them")
+            raise InputError("overrides need a file; give them to `orchestrator.spec.load`")
         spec = sweep
     else:
         sets = [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()]
@@ -112,7 +112,7 @@ def launch(
         warn(warning)
     settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout)
     display = display_for(spec, stdout(), quiet)
-    with notifying(spec, settings.uri, display.course) as end:
+    with notifying(spec, settings.uri, display.progress) as end:
         launched = run(spec, settings, display)
         end.exit_status = launched.exit_status
     if launched.interrupted:

@@ -24,7 +24,7 @@ from orchestrator.system.printable import in_a_line
 
 app = typer.Typer(
     name="sweep",
-    help="Run sweeps of training functions: every trial is watched, logged to MLflow and compared.",
+    help="Run sweeps of training functions: every trial is monitored, logged to MLflow and compared.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -39,9 +39,9 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except UsageError as error:
         message = " ".join(error.format_message().split())
-        sys.exit(_say_error(InputError(message)) if message else 2)  # without one, the help has been printed
+        sys.exit(_print_error(InputError(message)) if message else 2)  # without a message, the help has been printed
     except SweepError as error:
-        sys.exit(_say_error(error))
+        sys.exit(_print_error(error))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
 
@@ -78,7 +78,7 @@ for call, examples in EXAMPLES.items():
     app.command(epilog="\n".join(["Examples:", *examples]))(call)
 
 
-def _say_error(error: SweepError) -> int:
+def _print_error(error: SweepError) -> int:
     for line in str(error).splitlines():
         print(f"sweep: {in_a_line(line)}", file=sys.stderr)
     return error.exit_status

@@ -1,4 +1,4 @@
-"""What a sweep leaves in its store when its trials have ended: the result table, pictures, and the best one's model."""
+"""What a sweep leaves in its store when its trials have ended: the result table, pictures, and the best model."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,8 +39,8 @@ class Conclusion:
         retry(lambda: tracker.describe(self.table, heading))
 
 
-def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], None]) -> None:
-    """Have the best trial's model stand in MLflow as one of its own, where the trial function can write that.
+def keep_model(tracker: Tracker, best: Record, log_file: Path, log: Callable[[str], None]) -> None:
+    """Log the best trial's model as an MLflow model, where the trial function can write that.
 
     A convenience, for which no launch fails or waits: the next one tries again.
     """
@@ -48,18 +48,18 @@ def keep_model(tracker: Tracker, best: Record, log: Path, say: Callable[[str], N
         return
     try:
         if not tracker.has_model(best):
-            say(f"exporting the model of {best.label}")
+            log(f"exporting the model of {best.label}")
             with tempfile.TemporaryDirectory() as folder:
                 artifacts, model = Path(folder) / "artifacts", Path(folder) / "model"
                 artifacts.mkdir()
                 tracker.fetch(best, artifacts)
-                if not export(tracker.spec.function, artifacts, model, log):
-                    say(f"the model of {best.label} could not be exported; {log} says why")
+                if not export(tracker.spec.function, artifacts, model, log_file):
+                    log(f"the model of {best.label} could not be exported; see {log_file}")
                     return
                 tracker.keep_model(best, model)
         tracker.clear_models(best)
     except (StoreError, OSError) as error:
-        say(f"the model of {best.label} could not be kept: {error}")
+        log(f"the model of {best.label} could not be logged: {error}")
 
 
 def _boundary(found: Boundary) -> bytes | None:
@@ -74,8 +74,8 @@ def _front(table: Table) -> bytes:
     from orchestrator.reports import still
     from orchestrator.reports.front_charts import fronts
 
-    varying = [name for name in table.varying if name != "seed"]
-    names = {one.config_key: label(table.spec, one.params, varying) for one in table.configurations}
+    varied = [name for name in table.varying if name != "seed"]
+    names = {one.config_key: label(table.spec, one.params, varied) for one in table.configurations}
     drawn = fronts(table.configurations, table.spec.objectives, names, still=True)
     return still.png([replace(chart, title=f"{table.spec.name}: {chart.title}") for chart in drawn])
 

@@ -1,9 +1,9 @@
 """Tell an exploding loss from a healthy one, by comparing a run with itself.
 
-Downsampled have no scale of their own (they change with the model, the data and the decoder's variance), so no absolute
+Losses have no scale of their own (they change with the model, the data and the decoder's variance), so no absolute
 threshold can serve. What an explosion looks like in any of them: a value that is not finite, or losses far above the
 best that the run has had, one after the other, without coming back. A single step that jumps a thousandfold and heals
-is no explosion, nor are the large losses of a start.
+is not an explosion, nor are large losses at the start.
 """
 
 import math
@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass as validated
 
 from orchestrator.events import Explosion
 
-MEDIAN_OF = 9  # losses whose median counts as the level of a run: one lucky batch is no best
+MEDIAN_OF = 9  # losses whose median counts as the level of a run: one lucky batch is not the best
 SHARE_OF_GAIN = 0.1
 NEAREST, FARTHEST = 0.01, 3.0  # of a margin, on either side
 
@@ -26,15 +26,16 @@ NEAREST, FARTHEST = 0.01, 3.0  # of a margin, on either side
 class DivergenceRule:
     """When a loss has left its run's history for good."""
 
-    enabled: Annotated[bool, Field(description="Whether to watch for explosions at all.")] = True
+    enabled: Annotated[bool, Field(description="Whether to watch for explosions.")] = True
     factor: Annotated[
-        float, Field(gt=1, description="How many times above the run's own best a loss must rise to be far away.")
+        float, Field(gt=1, description="A loss is far away when it is more than so many times the run's own best.")
     ] = 5.0
     patience: Annotated[
-        int, Field(ge=1, description="Steps in a row that must be far away; below, the run has healed.")
+        int,
+        Field(ge=1, description="How many steps in a row must be far away; after fewer, the run counts as recovered."),
     ] = 20
     patience_epochs: Annotated[
-        int, Field(ge=1, description="The same in epochs, for the losses that a function yields.")
+        int, Field(ge=1, description="The same in epochs, for the losses that a function reports by epoch.")
     ] = 3
 
 
@@ -56,10 +57,10 @@ class Divergence:
     excess: float = 0.0  # how far beyond it those have come that are far away now
 
     def update(self, step: int, loss: float, epoch: int) -> Explosion | None:
-        """Take the next loss in; say where and how it has exploded, if by now it has.
+        """Take in the next loss; returns where and how the loss has exploded, if by now it has.
 
         Args:
-            step: optimizer steps so far; 0 where nobody counts them.
+            step: optimizer steps so far; 0 where the function does not count them.
             loss: of that step, or of that epoch.
             epoch: in which the loss stands, from 1 on.
         """
@@ -92,7 +93,7 @@ class Divergence:
 
     @property
     def strained(self) -> float:
-        """How near the run has come to an explosion, 1 being one: by its level, or by its losses far away in a row.
+        """How near the run has come to an explosion (1): by its level, or by its losses far away in a row.
 
         A single one is a jump, and counts for nothing.
         """
@@ -134,11 +135,10 @@ def _place(epoch: int, step: int) -> str:
 def margin(series: Iterable[Divergence], *, exploded: bool) -> float:
     """How far beyond its bound a run's loss came, in powers of ten: 0.01 to 3 if it exploded, -3 to -0.01 if not.
 
-    So a search can tell a run that nearly exploded from one that was far from it. Where nothing but a number that is
-    none tells of an explosion, it is 3.
+    So a search can tell a run that nearly exploded from a run that was far from it. Where only a loss that is not
+    finite shows the explosion, it is 3.
     """
-    told = [one.excess if exploded else one.strained for one in series]
-    reached = max(told, default=0.0)
+    reached = max((losses.excess if exploded else losses.strained for losses in series), default=0.0)
     if exploded:
         return min(max(math.log10(reached), NEAREST), FARTHEST) if reached else FARTHEST
     return max(min(math.log10(reached), -NEAREST), -FARTHEST) if reached else -FARTHEST

@@ -5,14 +5,14 @@ SweepError                the sweep cannot go on; exit status 1
 │   └── StoreBusyError    it does not answer now, and may later
 └── InputError            arguments, YAML or data are wrong: a line for each mistake; exit status 2
     ├── NotYetError       asked for by name in the contract, not built so far
-    └── AlreadyRunningError         another launch of the same sweep is running
+    └── AlreadyRunningError   another launch of the same sweep is running
 """
 
 from collections.abc import Iterable
 
 
 class SweepError(Exception):
-    """The sweep cannot go on; the message says why and what to do."""
+    """The sweep cannot go on; the message gives the reason and what to do."""
 
     exit_status = 1
     interrupted = False  # whether the launch that it ended was to end anyway
@@ -37,7 +37,7 @@ class InputError(SweepError):
 
     @classmethod
     def of(cls, mistakes: Iterable[str]) -> "InputError":
-        """The error of these mistakes, each said once."""
+        """The error of these mistakes, each listed once."""
         return cls(*dict.fromkeys(mistakes))
 
 

@@ -1,6 +1,6 @@
 """What travels up from a trial: Started, then Progress for each epoch, perhaps Sampled, and exactly one Finished.
 
-Beats come in between, about once a second: they are for whoever looks on, and nothing keeps them.
+Heartbeats come in between, about once a second: they are for displays, and nothing records them.
 """
 
 import re
@@ -18,7 +18,7 @@ METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")  # what M
 
 @dataclass(frozen=True)
 class Started:
-    """A process has taken the trial up. `dataset` is what the function's `prepare` told of its data."""
+    """A process has taken the trial up. `dataset` is what the function's `prepare` returned about its data."""
 
     pid: int
     threads: int
@@ -31,7 +31,7 @@ class Started:
 class Progress:
     """One whole epoch: its finite metrics, when it ended (seconds since 1970), and how many seconds it took.
 
-    `step` is the last one, where the function tells of steps.
+    `step` is the last one, where the function reports steps.
     """
 
     epoch: int
@@ -76,8 +76,8 @@ class Explosion:
 class Finished:
     """The end, so many seconds after the last whole epoch.
 
-    `metrics` are the final ones; `reason` says why a trial failed or was pruned, in a line; `at` is in seconds since
-    1970; `margin` says how far beyond an explosion the trial was, as `divergence.margin` tells it.
+    `metrics` are the final ones; `reason` is why a trial failed or was pruned, in a line; `at` is in seconds since
+    1970; `margin` is how far beyond an explosion the trial was, as `divergence.margin` computes it.
     """
 
     outcome: Outcome
@@ -97,7 +97,7 @@ AnyEvent = Annotated[Event, Field(discriminator="kind")]
 
 
 class Listener:
-    """Hears what becomes of the trials of a launch. What a listener does not care for, it inherits as nothing."""
+    """Receives the events of the trials of a launch. A listener overrides the methods that it needs."""
 
     def start(self, trial: Trial) -> None:
         """A trial is about to be given to the executor, or to end with a result that its journal has already."""
@@ -106,7 +106,7 @@ class Listener:
         """An earlier attempt had reported this, never an end; its order is that of the journal. May come repeatedly."""
 
     def take(self, trial: Trial, event: Event) -> None:
-        """The trial reports this now; after a final event comes nothing more of it.
+        """The trial reports this now; after a final event nothing more follows.
 
         Raises:
             SweepError: the sweep cannot go on after that.
@@ -119,7 +119,7 @@ _adapter: TypeAdapter[tuple[int, Event | Heartbeat]] = TypeAdapter(
 
 
 def encode(row: int, event: Event | Heartbeat) -> bytes:
-    """An event or a beat, and which trial of a worker's it is of, as JSON."""
+    """An event or a heartbeat, and which of a worker's trials it belongs to, as JSON."""
     return _adapter.dump_json((row, event))
 
 

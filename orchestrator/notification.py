@@ -1,4 +1,4 @@
-"""Tells whom the sweep file names that a launch has ended: a command, or a URL."""
+"""Notifies a command or a URL, which the sweep file names, that a launch has ended."""
 
 import json
 import os
@@ -28,11 +28,11 @@ WAIT = wait_exponential(multiplier=1, max=5)
 TO_STDERR = 2  # where the command's own output goes: ours is for the result
 
 
-class _NotToldError(Exception):
-    """Nobody was told; the message says why."""
+class _NotifyError(Exception):
+    """The notification failed; the message gives the reason."""
 
 
-class _NoAnswerError(_NotToldError):
+class _NoAnswerError(_NotifyError):
     """Another attempt may help."""
 
 
@@ -45,7 +45,7 @@ class End:
 
 @contextmanager
 def notifying(spec: SweepSpec, uri: str, course: LiveProgress) -> Iterator[End]:
-    """For the time of a launch: tells of its end, whatever that is. That this fails is a line on standard error."""
+    """For the time of a launch: notifies of its end, in whatever way. A failure of this is a line on standard error."""
     end, error = End(), None
     try:
         yield end
@@ -58,10 +58,10 @@ def notifying(spec: SweepSpec, uri: str, course: LiveProgress) -> Iterator[End]:
         raise
     finally:
         if spec.on_finish is not None:
-            told = summary(course.status(), end.exit_status or 0) | {"error": error}
-            told |= {"file": str(spec.source.path.absolute()), "store": redacted(uri)}
+            payload = summary(course.status(), end.exit_status or 0) | {"error": error}
+            payload |= {"file": str(spec.source.path.absolute()), "store": redacted(uri)}
             try:
-                problem = notify(spec.on_finish, told)
+                problem = notify(spec.on_finish, payload)
             except KeyboardInterrupt:
                 warn("on_finish: was interrupted")
                 raise
@@ -70,10 +70,10 @@ def notifying(spec: SweepSpec, uri: str, course: LiveProgress) -> Iterator[End]:
 
 
 def summary(status: Status, exit_status: int) -> dict[str, Any]:
-    """What a launch has come to by its end, as JSON has it."""
+    """The result of a launch, as JSON."""
     best = status.best
     counts = {str(outcome): status.outcomes.get(outcome, 0) for outcome in Outcome}
-    counts[Outcome.INTERRUPTED] += len(status.running)  # what was given up at once has told no end
+    counts[Outcome.INTERRUPTED] += len(status.running)  # trials that were given up at once have reported no end
     return {
         "sweep": status.name,
         "status": {0: "finished", 130: "interrupted"}.get(exit_status, "failed"),
@@ -87,12 +87,12 @@ def summary(status: Status, exit_status: int) -> dict[str, Any]:
     }
 
 
-def notify(whom: OnFinish, told: Mapping[str, Any]) -> str | None:
-    """Tell a command or a URL; returns in a line why that failed, if it did."""
-    text = json.dumps(told)
+def notify(target: OnFinish, payload: Mapping[str, Any]) -> str | None:
+    """Notify a command or a URL; returns the reason in a line if that failed."""
+    text = json.dumps(payload)
     try:
-        if whom.command:
-            _run(whom.command, text)
+        if target.command:
+            _run(target.command, text)
         else:
             retrying = Retrying(
                 retry=retry_if_exception_type(_NoAnswerError),
@@ -100,10 +100,10 @@ def notify(whom: OnFinish, told: Mapping[str, Any]) -> str | None:
                 wait=WAIT,
                 reraise=True,
             )
-            retrying(_post, whom.url, text)
-    except (_NotToldError, OSError, ValueError) as error:
+            retrying(_post, target.url, text)
+    except (_NotifyError, OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return f"{whom.command[0] if whom.command else urlsplit(whom.url).hostname}: {why}"
+        return f"{target.command[0] if target.command else urlsplit(target.url).hostname}: {why}"
     return None
 
 
@@ -118,10 +118,10 @@ def _run(command: tuple[str, ...], text: str) -> None:
                 os.killpg(process.pid, signal.SIGKILL)  # with the children that it may have
             process.wait()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise _NotToldError(f"took longer than {SECONDS_OF_A_COMMAND:g} seconds") from error
+                raise _NotifyError(f"took longer than {SECONDS_OF_A_COMMAND:g} seconds") from error
             raise
     if process.returncode:
-        raise _NotToldError(f"ended with status {process.returncode}")
+        raise _NotifyError(f"ended with status {process.returncode}")
 
 
 def _post(url: str, text: str) -> None:
@@ -133,5 +133,5 @@ def _post(url: str, text: str) -> None:
     except requests.RequestException as error:  # whose message may have the whole URL, and with it a secret
         raise _NoAnswerError(f"does not answer ({type(error).__name__})") from error
     if not answer.ok:
-        kind = _NoAnswerError if answer.status_code >= 500 else _NotToldError
+        kind = _NoAnswerError if answer.status_code >= 500 else _NotifyError
         raise kind(f"answers {answer.status_code} {answer.reason}")

@@ -52,7 +52,7 @@ class Plan:
 
 
 def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
-    """Look at a sweep and at the store, without touching either."""
+    """Read a sweep and the store, without changing either."""
     own: list[Record] = []
     others: list[Record] = []
     if paths.exists(uri):
@@ -88,7 +88,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
 
 
 def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
-    """Whether a boundary is as narrow as was asked for, so that a launch would propose nothing more."""
+    """Whether a boundary is as narrow as the file asks for, so that a launch would propose nothing more."""
     from orchestrator import samplers
 
     sampler = samplers.of(spec)
@@ -97,7 +97,7 @@ def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
 
 
 def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
-    """Seconds that the rest may take, from trials that took their time before; None if one has no like."""
+    """Seconds that the rest may take, from earlier trials; None if a trial resembles none of them."""
     pace = plan.spec.function.declaration.pace
     forecast, total = Forecast(pace, records), 0.0
     for params in [*(trial.params for trial in plan.pending), *[plan.example or {}] * plan.proposals]:

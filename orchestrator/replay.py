@@ -18,19 +18,19 @@ from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
 from orchestrator.worker import runner
-from orchestrator.worker.reporter import show
+from orchestrator.worker.reporter import print_traceback
 from orchestrator.worker.runner import Task
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
-def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
+def replay(store: Store, run_id: str, log: Log, debug: bool = False) -> Outcome:
     """Run the trial of a run again, with its parameters and its number of threads; returns how it ended.
 
     Args:
         store: that has the run.
         run_id: of the trial's run.
-        say: given a line for each thing that happens.
+        log: gets a line for each thing that happens.
         debug: break in pdb where the trial explodes or fails.
 
     Raises:
@@ -38,11 +38,11 @@ def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
     """
     record = store.record(run_id)
     name, launch = record.tags["trial"], store.last_launch(record.tags["sweep"])
-    spec = _as_launched(store, record, Path(launch.file), say)
-    function = _function(record, Path(launch.file), spec, say)
-    say(f"{record.label} of {record.tags['sweep']}: {name}, again")
+    spec = _as_launched(store, record, Path(launch.file), log)
+    function = _function(record, Path(launch.file), spec, log)
+    log(f"replaying {record.label} of {record.tags['sweep']} with {name}")
     if spec and spec.stacking.width > 1:
-        say("it is recomputed alone: in its stack it was rounded a little otherwise")
+        log("it runs alone here: in its stack the numbers were rounded slightly differently")
     machine.keep_freed_memory()
     if problem := runner.prepare(name, [record.params]):
         raise InputError(*problem.splitlines())
@@ -51,27 +51,27 @@ def replay(store: Store, run_id: str, say: Say, debug: bool = False) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="sweep-replay-") as folder:
         rule = spec.divergence if spec else DivergenceRule()
         task = Task(name, record.params, Path(folder), rule, record.threads)
-        for event in runner.run(task, raised=_break_in if debug else show):
+        for event in runner.run(task, on_error=_break_in if debug else print_traceback):
             if isinstance(event, Progress):
-                say(_in_words(event, record, shown))
+                log(_in_words(event, record, shown))
             elif isinstance(event, Finished):
                 end = event
-    say(ending(end))
-    say(_compared(end, record))
+    log(ending(end))
+    log(_compared(end, record))
     return end.outcome
 
 
-def _as_launched(store: Store, record: Record, file: Path, say: Say) -> SweepSpec | None:
+def _as_launched(store: Store, record: Record, file: Path, log: Log) -> SweepSpec | None:
     """The sweep's file as its last launch had it; None where it cannot be read any more."""
     try:
         return load(file, text=store.sweep_file(record.tags["sweep"]))
     except InputError as error:
-        say(f"warning: the sweep's file cannot be read any more, so the usual rule decides what explodes: {error}")
+        log(f"warning: the sweep file can no longer be read, so the default rule decides what is an explosion: {error}")
         return None
 
 
-def _function(record: Record, file: Path, spec: SweepSpec | None, say: Say) -> TrialFunction:
-    """The trial's function as it is now; says where that is another one than it was."""
+def _function(record: Record, file: Path, spec: SweepSpec | None, log: Log) -> TrialFunction:
+    """The trial's function as it is now; logs a warning where its version has changed."""
     name = record.tags["trial"]
     try:
         if spec is not None and spec.function.name == name:
@@ -81,11 +81,12 @@ def _function(record: Record, file: Path, spec: SweepSpec | None, say: Say) -> T
             function = functions.find(name, functions.modules_of(named, [file.parent, Path.cwd()]))
         function.config(record.params)
     except FunctionError as error:
-        raise InputError(f"run {record.run_id} is of the trial function {name}, which is gone: {error}") from error
+        message = f"run {record.run_id} needs the trial function {name}, which no longer exists: {error}"
+        raise InputError(message) from error
     except ValueError as error:
-        raise InputError(f"run {record.run_id}: {name} does not take its parameters any more: {error}") from error
+        raise InputError(f"run {record.run_id}: {name} no longer takes its parameters: {error}") from error
     if Trial(name, function.version, record.params, "").trial_key != record.trial_key:
-        say(f"warning: the run is of another version of {name} than {function.version}; it may come to other numbers")
+        log(f"warning: the run is of another version of {name} than {function.version}; its numbers may differ")
     return function
 
 
@@ -97,12 +98,12 @@ def _in_words(event: Progress, record: Record, shown: Sequence[str]) -> str:
 
 
 def _compared(end: Finished, record: Record) -> str:
-    """Whether the run came to the same."""
+    """Whether the run ended in the same way."""
     step = None if end.explosion is None else str(end.explosion.step)
     if end.outcome is record.outcome and step == record.tags.get("explosion.step"):
-        return "so it was in the run"
+        return "the run ended in the same way"
     where = f" at step {record.tags['explosion.step']}" if "explosion.step" in record.tags else ""
-    return f"in the run it was: {record.outcome or 'not yet ended'}{where}"
+    return f"the outcome of the run was: {record.outcome or 'not ended yet'}{where}"
 
 
 def _break_in(error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""The loop: ask the sampler, start trials in free slots, have all listeners hear what they report."""
+"""The loop: ask the sampler, start trials in free slots, pass what they report to all listeners."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +28,7 @@ from orchestrator.trials.record import Record
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
-GO_ON = "nothing is lost: mend that, and launch again to go on"
+RESUME = "nothing is lost: fix this, and launch again to resume"
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Settings:
     def __post_init__(self) -> None:
         if not executors.find(self.executor).isolates and self.trial_timeout is not None:
             raise InputError(
-                f"nothing can end a trial that runs {self.executor}; leave the executor or the trial timeout away"
+                f"nothing can end a trial that runs {self.executor}; drop the trial timeout, or use another executor"
             )
         if self.workers is not None and self.workers < 1:
-            raise InputError(f"{self.workers} workers train nothing; there is at least 1")
+            raise InputError(f"{self.workers} workers train nothing; give at least 1")
         if self.trial_timeout is not None and not self.trial_timeout > 0:
-            raise InputError(f"a trial timeout of {self.trial_timeout:g} seconds ends every trial; give it some time")
+            raise InputError(f"a trial timeout of {self.trial_timeout:g} seconds ends every trial; give more than 0")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     """
     sampler = samplers.of(spec)
     with Interrupt() as interrupt, Workspace(settings.uri, spec.name) as workspace:
-        display.say(f"opening the store {redacted(settings.uri)}")
+        display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
         status = "FAILED"
@@ -83,7 +83,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         try:
             with interrupt.raising():
                 history = retry(lambda: tracker.open(sampler.total))
-            recorder = Recorder(tracker, workspace, display.say)
+            recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)
                 parts = (spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time)
@@ -96,15 +96,15 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 conclusion.write(tracker)
                 table = conclusion.table
                 if table.best and not interrupt.requested:
-                    keep_model(tracker, table.best, workspace.log, display.say)
+                    keep_model(tracker, table.best, workspace.log, display.log)
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
                 retry(lambda: tracker.close(status))
         except OSError as error:  # of the work in flight: journals, logs
             place = f"{error.filename}: " if error.filename else ""
-            raise SweepError(f"{place}{error.strerror}; {GO_ON}") from error
+            raise SweepError(f"{place}{error.strerror}; {RESUME}") from error
         except StoreError as error:
-            raise StoreError(f"{error}; {GO_ON}") from error
+            raise StoreError(f"{error}; {RESUME}") from error
         except KeyboardInterrupt:
             status = "KILLED"
             raise
@@ -131,7 +131,7 @@ class _Launch:
 
     @cached_property
     def listeners(self) -> Sequence[Listener]:
-        """Who hears of trials, in this order.
+        """What receives the events of trials, in this order.
 
         Learning reads the trial's journal, which goes once the recorder has written a result. It and the pruner may
         refuse an end, which is then not recorded, so that the next launch meets it again.
@@ -152,7 +152,7 @@ class _Launch:
                 reused = retry(lambda: self.tracker.reuse(self.sampler.trials))
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
-        self._tell_of_what_is_left_out(history)
+        self._log_other_trials(history)
         self.time.begin(self.sampler.trials, own, self.workspace)
         known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
@@ -166,24 +166,24 @@ class _Launch:
         with self.interrupt.raising():
             self._inform_pruner(ended)
         with self._executor(max(1, self.sampler.total - done)) as executor:
-            self.display.say("looking at the data")
+            self.display.log("preparing the data")
             executor.prepare(self.sampler.examples())
             with self.display.live():
                 self._loop(executor, history)
         if self.sampler.has_more:
             return True
         if not self.sampler.trials:
-            raise InputError(f"{self.spec.source.path}: no combination of values was found that can be")
+            raise InputError(f"{self.spec.source.path}: no valid combination of values was found")
         if len(self.sampler.trials) < self.sampler.total:
-            self.display.say(f"there is nothing more to try after {len(self.sampler.trials)} trials")
+            self.display.log(f"there is nothing more to try after {len(self.sampler.trials)} trials")
         return True
 
     def _inform_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
-        """Have it hear of the trials that had their result before; of those in flight it hears when they go on."""
+        """Pass it the trials that had their result before; those in flight follow when they are resumed."""
         if self.spec.early_terminate is None or not ended:
             return
         metric = self.spec.pruned_by.name
-        self.display.say(f"reading the {metric} of {len(ended)} trials")
+        self.display.log(f"reading the {metric} of {len(ended)} trials")
         curves = retry(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
         for trial, record in ended:
             if record.outcome is Outcome.COMPLETED and metric not in record.metrics:
@@ -249,11 +249,11 @@ class _Launch:
         known = history.get(trial.trial_key)
         return known.threads if known else None
 
-    def _tell_of_what_is_left_out(self, history: Mapping[str, Record]) -> None:
+    def _log_other_trials(self, history: Mapping[str, Record]) -> None:
         left_out = len(history.keys() - {trial.trial_key for trial in self.sampler.trials})
         if left_out:
-            self.display.say(
-                f"{left_out} trials that the store has of this sweep are of other values or another version than the "
+            self.display.log(
+                f"{left_out} trials of this sweep in the store have other values or another version than the "
                 "file's; they stay as they are"
             )
 
@@ -270,6 +270,6 @@ class _Launch:
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),
             stacking=stacking,
             awaits_verdicts=self.pruner.judges_epochs,
-            on_heartbeat=self.display.beat,
+            on_heartbeat=self.display.heartbeat,
         )
         return executors.create(self.settings.executor, setup)

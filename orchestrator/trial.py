@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 
     @property
     def is_reusable(self) -> bool:
-        """Whether another sweep may take the result over; pruned is a trial only beside others of its own."""
+        """Whether another sweep may take the result over; a pruned trial was compared with trials of its own sweep."""
         return self in (Outcome.COMPLETED, Outcome.EXPLODED)
 
 
@@ -38,7 +38,7 @@ class Proposal:
     number: int  # of the sampler's proposals; -1 where there are none
     again: tuple[tuple[int, str], ...] = ()  # proposals just before it that were known: number and config_key
     another_seed: bool = False  # whether it is a further seed of what is known
-    replicate: int | None = None  # of the seeds that are to tell configurations from the best one: which it is
+    replicate: int | None = None  # which of the seeds it is that separate configurations from the best
 
 
 @dataclass(frozen=True, eq=False)

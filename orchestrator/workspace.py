@@ -32,14 +32,14 @@ _notes = TypeAdapter(_Note)
 
 
 def is_live(uri: str, sweep: str) -> bool:
-    """Whether a launch of the sweep may be at work: of a server's sweeps only their own machine knows."""
+    """Whether a launch of the sweep may be at work: for a sweep on a server only its own machine knows."""
     return sqlite_path(uri) is None or Workspace(uri, sweep).is_held()
 
 
 class Workspace:
     """A sweep's folder in `mlruns/work`, held by one launch at a time. As a context it takes the lock.
 
-    The lock is the operating system's, so that of a dead process does not block.
+    The lock is the operating system's, so that the lock of a dead process does not block.
     """
 
     def __init__(self, uri: str, sweep: str) -> None:
@@ -56,7 +56,7 @@ class Workspace:
             since = time.strftime("%Y-%m-%d %H:%M:%S")
             self._holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
         except Timeout as error:
-            raise AlreadyRunningError(f"this sweep is being run already, {self._told()}") from error
+            raise AlreadyRunningError(f"this sweep is already running, {self._where_held()}") from error
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written ({error.strerror})") from error
         return self
@@ -117,9 +117,9 @@ class Workspace:
         """Drop what a trial left, once MLflow holds its end."""
         shutil.rmtree(self.of(trial), ignore_errors=True)
 
-    def _told(self) -> str:
+    def _where_held(self) -> str:
         try:
             holder = json.loads(self._holder.read_text())
-            return f"by process {holder['pid']} on {holder['host']} since {holder['since']}"
+            return f"in process {holder['pid']} on {holder['host']} since {holder['since']}"
         except (OSError, ValueError, KeyError):
-            return "by a process that has just started or is about to end"
+            return "in a process that has just started or is about to end"

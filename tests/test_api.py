@@ -26,7 +26,7 @@ def test_what_was_launched_is_at_hand(store: str, write: Write, capfd: pytest.Ca
     path = write(TOY + "configs: [{x: 1}, {x: 4}, {x: 2, mode: raise}, {x: 3, mode: nan}]")
     sweep = orchestrator.launch(path, {"epochs": 4}, workers=2)
     told = capfd.readouterr().out
-    assert "4 trials, 0 of them finished before" in told
+    assert "4 trials, 0 of them already finished" in told
     assert "x=3.0 mode=nan: loss explosion: " in told.replace("x=3 ", "x=3.0 ")
     assert sweep == orchestrator.load_sweep("toy") == orchestrator.load_sweep("toy", store)
 
@@ -78,7 +78,7 @@ def test_mistakes_are_raised_with_what_to_do(store: str, write: Write) -> None:
         (lambda: orchestrator.load_sweep("toy", "sqlite:///nowhere/x.db"), "has no sweep toy; it has none"),
         (lambda: orchestrator.launch("none.yaml"), "none.yaml: there is no such file"),
         (lambda: orchestrator.launch(path, {"y": 1}), "unknown parameter y"),
-        (lambda: orchestrator.launch(load(path), {"x": 1}), "overrides go with a file"),
+        (lambda: orchestrator.launch(load(path), {"x": 1}), "overrides need a file"),
         (lambda: orchestrator.launch(path, executor="gpu"), "there is no executor gpu"),
         (
             lambda: orchestrator.launch(path, executor="inline", trial_timeout=5),

@@ -65,7 +65,7 @@ def test_a_model_that_cannot_be_exported_is_said_and_tried_again(
     done = sweep("launch", write(TOY.format("1")))
     assert done.returncode == 0
     log = folder / "mlruns" / "work" / "toy" / "workers.log"
-    assert f"the model of toy could not be exported; {log} says why" in done.stdout
+    assert f"the model of toy could not be exported; see {log}" in done.stdout
     assert "ValueError: no way to write it" in log.read_text()
     assert models(store) == []
     (folder / "broken").unlink()

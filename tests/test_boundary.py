@@ -344,7 +344,7 @@ def test_a_row_without_what_has_no_default_is_refused(folder: Path, write: Write
 
 
 def test_its_key_goes_with_its_method(write: Write) -> None:
-    with pytest.raises(InputError, match="boundary: goes with method boundary"):
+    with pytest.raises(InputError, match="boundary: works only with method boundary"):
         load(write("trial: toys:train\nboundary: {risk: 0.1}\nparameters: {x: {values: [1, 2]}}"))
 
 

@@ -169,11 +169,11 @@ def test_a_launch_leaves_out_what_is_not_varied(store: str, write: Write, sweep:
         ),
         ("{architecture: cnov}", "lr.when.architecture: should be one of conv"),
         ("{architecture: [conv, cnov]}", "lr.when.architecture[1]: should be one of conv"),
-        ("{architecture: []}", "lr.when.architecture: give a value, or a list of them"),
+        ("{architecture: []}", "lr.when.architecture: give a value, or a list of values"),
         ("{}", "lr.when: dictionary should have at least 1 item"),
         ("conv", "lr.when: input should be"),
-        ("{seed: 1}", "lr.when: a seed has no conditions, and is none"),
-        ("{lr: 1}", "lr.when: comes back to itself: lr when lr"),
+        ("{seed: 1}", "lr.when: a seed cannot have a condition or be part of one"),
+        ("{lr: 1}", "lr.when: depends on itself: lr when lr"),
         ("{batch_size: 2.5}", "lr.when.batch_size: input should be a valid integer"),
     ],
 )
@@ -189,11 +189,11 @@ def test_a_mistake_in_a_condition_is_said_with_its_place(write: Write, when: str
     [
         (
             "method: boundary\nrun_cap: 9\nparameters: {lr: {min: 1, max: 2, when: {var: 1}}}",
-            "parameters.lr.when: goes with any method but boundary",
+            "parameters.lr.when: does not work with method boundary",
         ),
         (
             "parameters:\n  var: {values: [1], when: {lr: 1}}\n  lr: {values: [1], when: {var: 1}}",
-            "toy.yaml:2: parameters.var.when: comes back to itself: var when lr when var",
+            "toy.yaml:2: parameters.var.when: depends on itself: var when lr when var",
         ),
         (
             "method: random\nrun_cap: 9\nparameters: {var: {min: 0.1, max: 2}, lr: {values: [1, 2], when: {var: 1}}}",
@@ -201,7 +201,7 @@ def test_a_mistake_in_a_condition_is_said_with_its_place(write: Write, when: str
         ),
         (
             "trial: toys:needs_size\nparameters: {size: {values: [1, 2], when: {size: 1}}}",
-            "parameters.size.when: size has no default to have where this does not hold",
+            "parameters.size.when: size needs a default for where this is not met",
         ),
     ],
 )
@@ -213,9 +213,7 @@ def test_conditions_that_cannot_be_are_refused(write: Write, text: str, mistake:
 def test_a_condition_that_never_holds_is_warned_of(write: Write) -> None:
     text = "parameters:\n  architecture: {}\n  lr: {{values: [1, 2], when: {{architecture: fc}}}}\n"
     (warning,) = load(write(text.format("conv"))).warnings
-    assert warning.endswith(
-        "toy.yaml:3: parameters.lr.when.architecture: never holds, so lr has its default everywhere"
-    )
+    assert warning.endswith("toy.yaml:3: parameters.lr.when.architecture: is never met, so lr always has its default")
     for architecture in ("fc", "{values: [conv, fc]}"):
         assert load(write(text.format(architecture))).warnings == ()
     assert load(write(text.format("fc")), ["architecture=conv"]).warnings == ()
@@ -230,8 +228,8 @@ def test_a_trial_of_a_search_in_which_nothing_is_varied_is_named_by_the_sweep(wr
 def test_a_loss_is_refused_where_var_is_varied_on_a_condition(write: Write) -> None:
     text = "metric: {name: val_loss}\nparameters:\n  architecture: {values: [conv, fc]}\n"
     text += "  var: {value: 1, when: {architecture: fc}}\n"
-    with pytest.raises(InputError, match="val_loss has var in it"):
+    with pytest.raises(InputError, match="val_loss depends on var"):
         load(write(text))
     text = text.replace("metric: {name: val_loss}", "early_terminate: {type: median, metric: {name: val_loss}}")
-    with pytest.raises(InputError, match="val_loss has var in it"):
+    with pytest.raises(InputError, match="val_loss depends on var"):
         load(write(text))

@@ -111,9 +111,9 @@ def test_data_are_read_once_per_process(raw: Path, tmp_path: Path) -> None:
         (
             "train-images-idx3-ubyte",
             idx(np.zeros((50, 28, 28), np.uint8))[:-1],
-            "39,199 bytes of pixels where its header",
+            "39,199 bytes of pixels, but its header",
         ),
-        ("train-images-idx3-ubyte", idx(np.zeros((50, 28, 27), np.uint8)), "holds 50 images of 28x27, not 28x28"),
+        ("train-images-idx3-ubyte", idx(np.zeros((50, 28, 27), np.uint8)), "contains 50 images of 28x27, not 28x28"),
         ("train-images-idx3-ubyte", struct.pack(">4B3I", 0, 0, 8, 1, 5, 28, 28), "not an IDX file of images"),
         ("t10k-images-idx3-ubyte.gz", gzip.compress(b"x" * 999, mtime=0)[:-9], "corrupt gzip file"),
         ("t10k-images-idx3-ubyte.gz", b"no gzip at all", "corrupt gzip file"),

@@ -58,9 +58,9 @@ def test_attributes_of_the_function_complete_its_declaration(module: Callable[[s
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train.declaration = MINE\ntrain.version = 7", "its version stands in its declaration and as an attribute"),
-        ("train.declaration = MINE\ntrain.stack_by = ('epochs',)", "its stack_by stands in its declaration and as an"),
-        ("train.declaration = Config", "its declaration is no orchestrator.Declaration"),
+        ("train.declaration = MINE\ntrain.version = 7", "its version is in the declaration and also an attribute"),
+        ("train.declaration = MINE\ntrain.stack_by = ('epochs',)", "its stack_by is in the declaration and also an"),
+        ("train.declaration = Config", "its declaration is not an orchestrator.Declaration"),
     ],
 )
 def test_a_declaration_that_is_wrong_is_refused(module: Callable[[str], None], text: str, message: str) -> None:
@@ -85,7 +85,7 @@ def test_a_parameter_that_there_is_not_is_refused(module: Callable[[str], None],
         "from light_config import Config\nfrom orchestrator import Declaration, Incomparable\n"
         f"def train(config: Config): ...\ntrain.declaration = Declaration({part})\n"
     )
-    with pytest.raises(FunctionError, match=f"its {field} has y, which is none of its parameters"):
+    with pytest.raises(FunctionError, match=f"its {field} names y, which is not one of its parameters"):
         functions.find("heavy:train")
 
 

@@ -35,9 +35,9 @@ with display.live():
         for trial in trials:
             metrics = {"train_loss": 100 / epoch, "score": epoch}
             display.take(trial, Progress(epoch, metrics, time.time(), 0.1, epoch * 50))
-            display.beat(trial, Heartbeat(epoch * 50 + 7, 99 / epoch))
+            display.heartbeat(trial, Heartbeat(epoch * 50 + 7, 99 / epoch))
         time.sleep(0.1)
-    display.say("said meanwhile")
+    display.log("said meanwhile")
     display.take(trials[0], Finished(Outcome.EXPLODED, explosion=Explosion("loss became nan", 1, 2, 3.0)))
     for trial in trials[1:]:
         display.take(trial, Finished(Outcome.COMPLETED))
@@ -103,8 +103,8 @@ def test_elsewhere_there_are_lines_with_the_time(monkeypatch: pytest.MonkeyPatch
             display.take(one, Finished(Outcome.EXPLODED, explosion=Explosion("loss became nan", 2, 9, 4.0)))
     stamps, told = zip(*(line.split(" ", 1) for line in captured.get().splitlines()), strict=True)
     assert all(time.strptime(stamp, "%H:%M:%S") for stamp in stamps)
-    assert [line for line, _ in itertools.groupby(told) if "trials, " not in line or "before" in line] == [
-        "1 trials, 0 of them finished before",
+    assert [line for line, _ in itertools.groupby(told) if "trials, " not in line or "already" in line] == [
+        "1 trials, 0 of them already finished",
         "x=1: started, process 7",
         "x=1: epoch 1/4, loss 8, left 6 s",
         "x=1: loss explosion: loss became nan [1/1]",

@@ -80,78 +80,78 @@ def test_noise_of_tiny_losses_is_no_explosion() -> None:
 
 
 def test_watch_raises_with_what_may_explain_it() -> None:
-    watcher = Monitor(RULE)
-    watcher.step(1, 50.0, 3.0, log_variance=2.0)
+    monitor = Monitor(RULE)
+    monitor.step(1, 50.0, 3.0, log_variance=2.0)
     with pytest.raises(ExplodedError, match="loss became nan after 50 at epoch 1, step 2; log variance reached 61"):
-        watcher.step(2, math.nan, 3.0, log_variance=61.0)
+        monitor.step(2, math.nan, 3.0, log_variance=61.0)
 
 
 def test_a_gradient_that_is_not_finite_is_an_explosion() -> None:
-    watcher = Monitor(RULE)
+    monitor = Monitor(RULE)
     with pytest.raises(ExplodedError, match="gradient norm became inf at a loss of 50 at epoch 1, step 1"):
-        watcher.step(1, 50.0, math.inf)
+        monitor.step(1, 50.0, math.inf)
 
 
 def test_losses_by_epoch_are_watched_too() -> None:
-    watcher = Monitor(RULE)
+    monitor = Monitor(RULE)
     for epoch, loss in enumerate([10.0, 5.0, 4.0, 1e5, 1e5, 1e5], start=1):
-        assert watcher.explosion is None
-        watcher.epoch_ended(epoch, {"val_loss": loss})
-    assert watcher.explosion is not None
-    assert "val_loss rose from" in watcher.explosion.reason
-    assert watcher.explosion.epoch == 4
+        assert monitor.explosion is None
+        monitor.epoch_ended(epoch, {"val_loss": loss})
+    assert monitor.explosion is not None
+    assert "val_loss rose from" in monitor.explosion.reason
+    assert monitor.explosion.epoch == 4
 
 
 def test_a_disabled_rule_sees_nothing() -> None:
-    watcher = Monitor(DivergenceRule(enabled=False))
-    watcher.step(1, math.nan, math.nan)
-    watcher.epoch_ended(1, {"train_loss": math.nan})
-    watcher.run_ended({"ssim": math.nan})
-    assert watcher.explosion is None
+    monitor = Monitor(DivergenceRule(enabled=False))
+    monitor.step(1, math.nan, math.nan)
+    monitor.epoch_ended(1, {"train_loss": math.nan})
+    monitor.run_ended({"ssim": math.nan})
+    assert monitor.explosion is None
 
 
 def test_a_rise_that_is_still_open_at_the_end_is_an_explosion_too() -> None:
-    watcher = Monitor(RULE)
+    monitor = Monitor(RULE)
     for step, loss in enumerate([*healthy(100), 5000.0, 5000.0, 5000.0], start=1):
-        watcher.step(step, loss, 1.0)
-    watcher.epoch_ended(1, {"train_loss": 300.0})
-    assert watcher.explosion is None
-    watcher.run_ended({})
-    assert watcher.explosion is not None
-    assert watcher.explosion.step == 101
+        monitor.step(step, loss, 1.0)
+    monitor.epoch_ended(1, {"train_loss": 300.0})
+    assert monitor.explosion is None
+    monitor.run_ended({})
+    assert monitor.explosion is not None
+    assert monitor.explosion.step == 101
 
 
 def test_a_jump_of_the_very_last_step_is_none() -> None:
-    watcher = Monitor(RULE)
+    monitor = Monitor(RULE)
     for step, loss in enumerate([*healthy(100), 5000.0], start=1):
-        watcher.step(step, loss, 1.0)
-    watcher.run_ended({"ssim": 0.8})
-    assert watcher.explosion is None
+        monitor.step(step, loss, 1.0)
+    monitor.run_ended({"ssim": 0.8})
+    assert monitor.explosion is None
 
 
 def test_a_training_mean_that_a_healed_jump_raised_is_none() -> None:
-    watcher = Monitor(RULE)
-    watcher.step(1, 50.0, 1.0)
+    monitor = Monitor(RULE)
+    monitor.step(1, 50.0, 1.0)
     for epoch, loss in enumerate([50.0, 40.0, 1e6, 1e6, 1e6, 1e6], start=1):
-        watcher.epoch_ended(epoch, {"train_loss": loss, "val_loss": 45.0})
-    watcher.run_ended({})
-    assert watcher.explosion is None
+        monitor.epoch_ended(epoch, {"train_loss": loss, "val_loss": 45.0})
+    monitor.run_ended({})
+    assert monitor.explosion is None
 
 
 def test_a_final_metric_that_is_not_finite_is_an_explosion_after_the_last_step() -> None:
-    watcher = Monitor(RULE)
-    watcher.step(7, 50.0, 1.0)
-    watcher.epoch_ended(1, {"val_loss": 50.0})
-    watcher.run_ended({"ssim": math.nan})
-    assert watcher.explosion == Explosion("the final ssim is nan", 1, 7, None)
+    monitor = Monitor(RULE)
+    monitor.step(7, 50.0, 1.0)
+    monitor.epoch_ended(1, {"val_loss": 50.0})
+    monitor.run_ended({"ssim": math.nan})
+    assert monitor.explosion == Explosion("the final ssim is nan", 1, 7, None)
 
 
 def watched(losses: list[float]) -> Monitor:
-    watcher = Monitor(RULE)
+    monitor = Monitor(RULE)
     with suppress(ExplodedError):
         for step, loss in enumerate(losses, start=1):
-            watcher.step(step, loss, grad_norm=1.0)
-    return watcher
+            monitor.step(step, loss, grad_norm=1.0)
+    return monitor
 
 
 def test_the_margin_of_a_run_is_negative_until_it_explodes_and_grows_with_the_rise() -> None:
@@ -176,8 +176,8 @@ def test_the_margin_does_not_depend_on_the_scale_of_losses() -> None:
 
 
 def test_a_gradient_that_is_none_has_the_largest_margin_and_what_nobody_watches_has_none() -> None:
-    watcher = Monitor(RULE)
+    monitor = Monitor(RULE)
     with pytest.raises(ExplodedError):
-        watcher.step(1, 50.0, math.nan)
-    assert watcher.margin == 3
+        monitor.step(1, 50.0, math.nan)
+    assert monitor.margin == 3
     assert Monitor(DivergenceRule(enabled=False)).margin is None

@@ -120,10 +120,10 @@ def send(interrupt: Interrupt) -> Iterator[Callable[..., None]]:
 
 
 def test_what_is_not_built_yet_and_what_is_not_known_are_bad_input() -> None:
-    with pytest.raises(InputError, match="there is no executor thread; there are process and inline"):
+    with pytest.raises(InputError, match="there is no executor thread; available: process, inline"):
         executors.find("thread")
     for name in ("ray", "slurm"):
-        with pytest.raises(NotYetError, match=f"executor {name}: not yet; there are process and inline"):
+        with pytest.raises(NotYetError, match=f"executor {name} is not available yet; available: process, inline"):
             executors.find(name)
 
 
@@ -532,5 +532,7 @@ def test_a_worker_that_dies_over_the_data_is_replaced(open_: Open, folder: Path)
 @isolating
 def test_data_over_which_every_worker_dies_end_the_sweep(open_: Open, folder: Path) -> None:
     (folder / "preparing.py").write_text(PREPARING)
-    with pytest.raises(SweepError, match="preparing:dying could not be made ready: its worker was killed by SIGKILL"):
+    with pytest.raises(
+        SweepError, match="preparing:dying could not prepare its data: its worker was killed by SIGKILL"
+    ):
         open_("preparing:dying", retries=1).prepare([{}])

@@ -29,6 +29,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
+LONGEST_FILE = 330  # lines
 OF_A_WORKER = {"divergence", "events", "system", "trial", "functions", "worker"}
 ONLY_IN = {
     "mlflow": ["orchestrator/trackers/", "models/export.py"],
@@ -114,3 +115,14 @@ def test_a_library_is_imported_where_it_belongs(library: str) -> None:
 def test_the_training_config_and_its_declaration_import_no_torch() -> None:
     code = "import sys, models.config, models.declaration; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_no_two_classes_of_the_orchestrator_share_a_name() -> None:
+    trees = [ast.parse(path.read_text()) for path in FILES]
+    names = [node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+def test_no_file_of_the_orchestrator_is_too_long_to_have_one_job() -> None:
+    sizes = {str(path): len(path.read_text().splitlines()) for path in FILES}
+    assert {path: size for path, size in sizes.items() if size > LONGEST_FILE} == {}

@@ -66,10 +66,10 @@ def test_a_shipped_sweep_is_copied_with_its_schema_and_never_over_a_file(folder:
     before = (folder / "var.yaml").read_text()
     refused = sweep("init", "--from", "report/var")
     assert refused.returncode == 2
-    assert refused.stderr == "sweep: var.yaml: is there already, and stays as it is; name another file\n"
+    assert refused.stderr == "sweep: var.yaml: exists already and is not overwritten; name another file\n"
     assert (folder / "var.yaml").read_text() == before
     misspelled = sweep("init", "--from", "report/vra")
-    assert misspelled.stderr == "sweep: --from report/vra: no such sweep is shipped; did you mean report/var?\n"
+    assert misspelled.stderr == "sweep: --from report/vra: there is no such sweep to copy; did you mean report/var?\n"
     assert sweep("init", "nowhere/x.yaml", "--from", "quickstart").returncode == 2
 
 
@@ -78,23 +78,24 @@ def test_without_anybody_to_ask_it_says_what_to_do(folder: Path, command: Sweep)
     assert done.returncode == 2
     assert (
         done.stderr
-        == "sweep: init asks questions, and nobody is here to answer; copy a sweep, as by --from quickstart\n"
+        == "sweep: init asks questions, but standard input is not a terminal; copy a sweep instead, for example with "
+        "--from quickstart\n"
     )
     assert not (folder / "sweep.yaml").exists()
 
 
 def test_questions_make_a_file_that_plans(folder: Path) -> None:
     answers = {
-        "What is to vary": "var, lrr",
+        "Parameters to vary": "var, lrr",
         "did you mean lr?": "precision, var, lr",
         "[fp32, bf16]": "fp32..bf16",
-        "a range is for numbers": "fp32",
+        "a range needs numbers": "fp32",
         "[0.5, 0.25, 0.125]": "0.5, abc",
         "Error: input should be a valid number": "0.5, 0.25",
         "[0.01, 0.005, 0.0025]": "1e-3..1e-2",
         "Method": "grid",
-        "Error: there are": "gp",
-        "Trials in all": "",
+        "Error: use one of": "gp",
+        "Trials in total": "",
         "Metric": "val_mse",
         "Seeds": "3",
         "Dataset": "digits",
@@ -113,7 +114,7 @@ def test_questions_make_a_file_that_plans(folder: Path) -> None:
 
 
 def test_who_has_had_enough_of_questions_leaves_no_file(folder: Path) -> None:
-    _, status = on_terminal(["-m", "orchestrator", "init"], answers={"What is to vary": "\x04"})
+    _, status = on_terminal(["-m", "orchestrator", "init"], answers={"Parameters to vary": "\x04"})
     assert status == 130
     assert list(folder.glob("*.yaml")) == []
 

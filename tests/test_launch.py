@@ -268,8 +268,8 @@ def test_mistakes_of_several_files_are_said_before_anything_starts(
     for files, said in (
         ((good, bad, worse), [f"{bad}:3: parameters.y: unknown", f"{worse}:3: parameters.z: unknown"]),
         ((good, cannot), [f"{cannot}:1: mode=raise x=13: mode raise and x=13 do not go together"]),
-        ((good, same), [f"{same}: has the name good, as {good} has; give one another `name`"]),
-        ((good, far), [f"{far} lies in another folder than {good}; give them in calls of their own"]),
+        ((good, same), [f"{same}: has the name good, as {good} has; change the `name` of one"]),
+        ((good, far), [f"{far} is not in the folder of {good}; give them in separate calls"]),
         ((good, bad, "--set", "size=3"), [f"{good}: --set size=3: unknown", f"{bad}: --set size=3: unknown"]),
     ):
         for call in ("launch", "plan"):
@@ -292,7 +292,7 @@ def test_ctrl_c_before_an_error_starts_none_of_the_other_files(
     stopped = write("trial: stopped:train\n", "stopped.yaml")
     done = sweep("launch", stopped, write(TOY), "--executor", "inline")
     assert (done.returncode, done.stderr) == (130, f"sweep: {stopped}: no data\n")
-    assert "interrupted; go on with: " in done.stdout
+    assert "interrupted; resume with: " in done.stdout
     assert Store(store).sweeps() == ["stopped"]
 
 
@@ -308,7 +308,7 @@ def test_ctrl_c_marks_what_ran_and_the_next_launch_goes_on(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert f"go on with: python -m orchestrator launch {path} {other}" in out
+    assert f"resume with: python -m orchestrator launch {path} {other}" in out
     assert Store(store).sweeps() == ["toy"]
     runs = children(store, "toy")
     assert {run.data.tags["outcome"] for run in runs} == {"interrupted"}
@@ -330,7 +330,7 @@ def test_a_second_launch_of_a_running_sweep_is_refused(store: str, folder: Path,
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert refused.returncode == 2
-    assert f"by process {process.pid} on " in refused.stderr
+    assert f"in process {process.pid} on " in refused.stderr
     assert sweep("plan", path).returncode == 0
 
 
@@ -434,7 +434,7 @@ def test_a_final_metric_stands_though_an_epochs_has_its_name(store: str, write: 
 def test_one_trials_bad_names_and_pictures_do_not_end_the_others(store: str, write: Write, sweep: Sweep) -> None:
     named = sweep("launch", write("trial: toys:badly_named", "named.yaml"))
     assert named.returncode == 1
-    assert "'acc@1' is no metric name for MLflow" in named.stdout
+    assert "'acc@1' is not a metric name for MLflow" in named.stdout
     assert sweep("launch", write("trial: toys:pictures", "pictures.yaml")).returncode == 0
     assert sweep("launch", write("trial: toys:dangling", "dangling.yaml")).returncode == 0
     assert "not all artifacts" in children(store, "dangling")[0].data.tags["artifacts.problem"]
@@ -448,7 +448,7 @@ def test_one_trials_bad_names_and_pictures_do_not_end_the_others(store: str, wri
 def test_an_experiment_that_is_no_sweep_is_left_alone(store: str, write: Write, sweep: Sweep) -> None:
     refused = sweep("launch", write("name: Default\ntrial: toys:train"))
     assert refused.returncode == 2
-    assert "has an experiment Default that is no sweep" in refused.stderr
+    assert "has an experiment Default that is not a sweep" in refused.stderr
 
 
 def test_a_sweep_whose_kind_was_changed_in_the_ui_goes_on(store: str, write: Write, sweep: Sweep) -> None:
@@ -469,7 +469,7 @@ def test_launches_from_two_folders_into_one_server_meet(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path / "one")
     with Workspace(uri, "var"):
         monkeypatch.chdir(tmp_path / "two")
-        with pytest.raises(AlreadyRunningError, match=f"by process {os.getpid()} on "), Workspace(uri, "var"):
+        with pytest.raises(AlreadyRunningError, match=f"in process {os.getpid()} on "), Workspace(uri, "var"):
             pass
     with Workspace(uri, "var"):
         pass

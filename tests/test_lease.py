@@ -34,7 +34,7 @@ def checked_for(seconds: float, held: Lease) -> None:
 
 
 def test_a_sweep_that_a_living_launch_elsewhere_holds_is_refused(client: MlflowClient, held: Lease) -> None:
-    with pytest.raises(AlreadyRunningError, match=r"run already, by process \d+ on here since 20\d\d-"):
+    with pytest.raises(AlreadyRunningError, match=r"already running, in process \d+ on here since 20\d\d-"):
         Lease(client, "0", host="there").take()
     held.check()
 

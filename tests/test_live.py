@@ -47,11 +47,11 @@ def test_steps_are_counted_within_their_epoch() -> None:
     one = trial(1)
     told = begun(one)
     told.start(one)
-    told.beat(one, Heartbeat(30, 9.0))
+    told.heartbeat(one, Heartbeat(30, 9.0))
     (running,) = told.status().running
     assert (running.epoch, running.step, running.steps, running.value) == (0, 30, None, 9.0)
     told.take(one, epoch(1, step=50, train_loss=8.0))
-    told.beat(one, Heartbeat(75, 7.0))
+    told.heartbeat(one, Heartbeat(75, 7.0))
     (running,) = told.status().running
     assert (running.epoch, running.step, running.steps, running.value) == (1, 25, 50, 7.0)
     assert running.values == [9.0, 7.0]
@@ -80,7 +80,7 @@ def test_a_trial_that_is_taken_up_again_goes_on_from_what_it_had_told() -> None:
         told.recall(one, event)
     told.take(one, Started(2, 1))
     told.recall(one, epoch(2, step=100, score=0.1))
-    told.beat(one, Heartbeat(110, 1.0))
+    told.heartbeat(one, Heartbeat(110, 1.0))
     (running,) = told.status().running
     assert (running.epoch, running.step, running.steps) == (2, 10, 50)
     assert told.status().outcomes == {}

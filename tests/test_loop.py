@@ -453,7 +453,7 @@ class Attempt:
     def _pruned(self) -> Finished:
         self.events.close()
         end = Finished(Outcome.PRUNED)
-        journal.write(self.task.workdir, end, Monitor(self.task.divergence).memory)
+        journal.write(self.task.workdir, end, Monitor(self.task.divergence).state)
         return end
 
     def _tear_the_journal(self) -> None:

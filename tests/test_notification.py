@@ -215,13 +215,13 @@ def test_ctrl_c_ends_the_telling(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "says"),
     [
-        ("{}", "on_finish: wants either `run`, a command, or `post`, a URL"),
-        ("{run: 'true', post: 'http://x'}", "on_finish: wants either `run`, a command, or `post`, a URL"),
-        ('{run: "\'"}', "on_finish.run: cannot be taken apart: no closing quotation"),
+        ("{}", "on_finish: needs either `run`, a command, or `post`, a URL"),
+        ("{run: 'true', post: 'http://x'}", "on_finish: needs either `run`, a command, or `post`, a URL"),
+        ('{run: "\'"}', "on_finish.run: cannot be split into words: no closing quotation"),
         ("{run: []}", "on_finish.run: names no command"),
         ("{run: ''}", "on_finish.run: names no command"),
-        ("{post: 'ftp://x'}", "on_finish.post: is no URL of the form https://host/path"),
-        ("{post: 'http://[x'}", "on_finish.post: is no URL of the form https://host/path"),
+        ("{post: 'ftp://x'}", "on_finish.post: is not a URL of the form https://host/path"),
+        ("{post: 'http://[x'}", "on_finish.post: is not a URL of the form https://host/path"),
         ("{psot: 'http://x'}", "on_finish.psot: unknown key; did you mean post?"),
         ("echo", "on_finish: input should be an object"),
         ("{run: 5}", "on_finish.run: input should be a valid string, or a valid array"),

@@ -192,7 +192,7 @@ def test_the_best_of_several_metrics_is_their_front_and_the_commands_that_run_it
     said = sweep("best", path)
     assert said.returncode == 0, said.stderr
     first, *rest = said.stdout.split("\n\n")
-    assert first.startswith("2 of 4 are on the front by gain (maximize) and cost (minimize)")
+    assert first.startswith("2 of 4 configurations are on the Pareto front of gain (maximize) and cost (minimize)")
     assert [one.splitlines()[:3] for one in rest] == [
         ["x=2 mode=fine", "gain 4.005 ± 0.064 (95%, 2 seeds)", "cost 4 ± 0 (95%, 2 seeds)"],
         ["x=1 mode=fine", "gain 2.005 ± 0.064 (95%, 2 seeds)", "cost 2 ± 0 (95%, 2 seeds)"],
@@ -212,7 +212,7 @@ def test_a_pruned_trial_is_on_no_front_though_nothing_costs_less(store: str, wri
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith(("  1", "  3"))]
     assert [row[:5] for row in rows] == [["3", "completed", "yes", "6", "6"], ["1", "pruned", "1", "1", "1"]]
-    assert "1 of 1 are on the front" in sweep("best", path).stdout
+    assert "1 of 1 configurations are on the Pareto front" in sweep("best", path).stdout
 
 
 def test_a_search_for_a_front_that_no_trial_tells_of_is_ended(store: str, write: Write, sweep: Sweep) -> None:
@@ -220,7 +220,7 @@ def test_a_search_for_a_front_that_no_trial_tells_of_is_ended(store: str, write:
     said = sweep("launch", path, "--set", "mode=fine", "--executor", "inline")
     assert said.returncode == 2
     assert "toy.yaml:5: metrics[1].name: x=" in said.stderr
-    assert "has told no price; there are train_loss, gain, cost" in said.stderr
+    assert "has reported no price; use one of train_loss, gain, cost" in said.stderr
 
 
 def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Sweep) -> None:
@@ -240,20 +240,21 @@ def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Swee
     [
         (f"metric: {{name: a}}\n{BOTH}", "toy.yaml:2: metrics: give `metric` or `metrics`, not both"),
         ("metrics: [{name: a}]", "toy.yaml:1: metrics: list should have at least 2 items"),
-        ("metrics:\n- {name: a}\n- {name: a, goal: maximize}", r"toy.yaml:3: metrics\[1\].name: a stands here twice"),
+        ("metrics:\n- {name: a}\n- {name: a, goal: maximize}", r"toy.yaml:3: metrics\[1\].name: a appears twice"),
         ("metrics: [{name: a}, {nme: b}]", r"metrics\[1\].nme: unknown key; did you mean name\?"),
-        ("metrics: [{name: a}, {name: 'b, c'}]", r"metrics\[1\].name: 'b, c' is no metric name"),
+        ("metrics: [{name: a}, {name: 'b, c'}]", r"metrics\[1\].name: 'b, c' is not a metric name"),
         (
             f"method: cmaes\nrun_cap: 9\nparameters: {{lr: {{min: 1, max: 2}}}}\n{BOTH}",
-            "toy.yaml:4: metrics: cmaes makes one metric best; for several there are tpe and gp",
+            "toy.yaml:4: metrics: cmaes optimizes one metric; for several use tpe or gp",
         ),
         (
             f"{BOTH}early_terminate: {{type: median}}",
-            "toy.yaml:2: early_terminate.metric: is missing: say which of `metrics` median looks at",
+            "toy.yaml:2: early_terminate.metric: is missing: name the one of `metrics` that median compares",
         ),
         (
             "parameters: {var: {values: [1, 2]}}\nmetrics:\n- {name: val_kl}\n- {name: val_loss}\n- {name: val_recon}",
-            r"toy.yaml:4: metrics\[1\].name: val_loss has var in it[^\n]*\n[^\n]*metrics\[2\].name: val_recon has var",
+            r"toy.yaml:4: metrics\[1\].name: val_loss depends on var[^\n]*\n"
+            r"[^\n]*metrics\[2\].name: val_recon depends on var",
         ),
     ],
 )

@@ -11,7 +11,7 @@ import torch
 
 from models.config import TrainConfig
 from models.data import data_root, load
-from models.postmortem import leave, paragraph
+from models.postmortem import paragraph, save
 from models.random import shuffled
 from models.readings import MEASURES
 from models.stacked import train_stacked
@@ -47,7 +47,7 @@ def test_an_explosion_leaves_its_last_steps_a_picture_and_a_paragraph(tmp_path: 
     assert (first["quantity"], first["step"]) == ("log_variance", 2)
     assert first["value"] == pytest.approx(told["log_variance_max"][1])
     text = left["explosion.md"].read_text()
-    assert text.startswith("**What went first: the log variance of the posterior, at step 2 (epoch 1).**")
+    assert text.startswith("**What diverged first: the log variance of the posterior, at step 2 (epoch 1).**")
     assert end.explosion.reason[1:] in text
     assert left["explosion.png"].read_bytes().startswith(b"\x89PNG")
 
@@ -156,26 +156,28 @@ NAN = float("nan")
 )  # fmt: skip
 def test_what_went_first(series: dict[str, list[float]], gone: list[tuple[str, int]]) -> None:
     made = window(len(next(iter(series.values()))), **series)
-    assert [(one.quantity, one.step) for one in made.gone()] == gone
+    assert [(quantity.quantity, quantity.step) for quantity in made.diverged()] == gone
 
 
 def test_an_explosion_in_the_first_step_leaves_everything_too(tmp_path: Path) -> None:
-    leave(window(1, loss=[NAN], grad_norm=[float("inf")]), "loss became nan", 1, tmp_path)
+    save(window(1, loss=[NAN], grad_norm=[float("inf")]), "loss became nan", 1, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(LEFT)
     json.loads((tmp_path / LEFT[0]).read_text(), parse_constant=pytest.fail)
 
 
 def test_a_slow_rise_is_said_to_be_one() -> None:
     made = window(40, loss=[100.0 + step for step in range(40)])
-    assert paragraph(made, made.gone(), "loss rose").startswith("Nothing went beyond 10 times what is usual by step 40")
+    assert paragraph(made, made.diverged(), "loss rose").startswith(
+        "At step 40, no quantity exceeds 10 times its usual value"
+    )
 
 
 def test_the_paragraph_has_the_numbers() -> None:
     made = window(10, of_encoder=[30.0] * 8 + [9e3] * 2, loss=[100.0] * 9 + [NAN])
-    told = paragraph(made, made.gone(), "loss became nan after 100 at epoch 1, step 10")
+    told = paragraph(made, made.diverged(), "loss became nan after 100 at epoch 1, step 10")
     assert told.startswith(
-        "**What went first: the gradient of encoder, at step 9 (epoch 1).** "
-        "It was 9000, where 30 had been usual, 300 times that. At step 10 followed the loss (nan).\n\n"
+        "**What diverged first: the gradient of encoder, at step 9 (epoch 1).** "
+        "Its value was 9000, against a usual value of 30 (300 times as much). At step 10: the loss (nan).\n\n"
         "Loss became nan after 100 at epoch 1, step 10. "
     )
 

@@ -44,7 +44,7 @@ def test_what_falls_behind_ends_as_pruned_and_is_never_run_again(
     store: str, folder: Path, write: Write, sweep: Sweep, executor: str
 ) -> None:
     path = write(MEDIAN)
-    assert "trials may end early, by median of score" in sweep("plan", path).stdout
+    assert "trials may be pruned, by median on score" in sweep("plan", path).stdout
     workers = ["--workers", "1"] if executor == "process" else []
     done = sweep("launch", path, "--executor", executor, *workers)
     assert done.returncode == 0, done.stderr
@@ -98,8 +98,8 @@ def test_a_configuration_that_is_worse_on_the_same_seeds_gets_no_more_of_them(
     assert list(found.values()).count("completed") == 10
     for run in children(store, "toy"):
         if run.data.tags["outcome"] == "pruned":
-            told = "wilcoxon: final_score 3.5 over 4 seeds is above 2.5 of the best configuration on the same seeds"
-            assert run.data.tags["pruned.reason"] == f"{told} (p < 0.1)"
+            values = "mean final_score 3.5 over 4 seeds is above the 2.5 of the best configuration on the same seeds"
+            assert run.data.tags["pruned.reason"] == f"wilcoxon: {values} (p < 0.1)"
             assert run.info.status == "KILLED"
             assert run.data.metrics == {"exploded": 0.0}
             assert run.data.params["x"] == "2.0"
@@ -114,7 +114,7 @@ def test_a_metric_that_is_not_told_by_epoch_is_a_mistake(store: str, write: Writ
     path = write(MEDIAN.replace("type: median", "metric: {name: final_score}, type: median"))
     done = sweep("launch", path, "--executor", "inline")
     assert done.returncode == 2
-    assert "toy.yaml:4: early_terminate.metric.name: x=1 has told no final_score by epoch" in done.stderr
+    assert "toy.yaml:4: early_terminate.metric.name: x=1 has reported no final_score by epoch" in done.stderr
 
 
 def test_what_was_pruned_beside_others_is_not_taken_over_by_another_sweep(

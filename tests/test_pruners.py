@@ -232,7 +232,9 @@ def test_another_metric_can_be_looked_at(spec: Load, name: str) -> None:
 @pytest.mark.parametrize("name", PRUNERS)
 def test_a_metric_that_no_trial_tells_is_a_mistake_in_the_file(spec: Load, name: str) -> None:
     none = PRUNERS[name].replace("{type", "{metric: {name: scoer}, type", 1)
-    with pytest.raises(InputError, match=r"toy\.yaml:5: early_terminate\.metric\.name: x=0.9 seed=0 has told no scoer"):
+    with pytest.raises(
+        InputError, match=r"toy\.yaml:5: early_terminate\.metric\.name: x=0.9 seed=0 has reported no scoer"
+    ):
         Sweep(spec(none)).run(TRIALS)
 
 
@@ -240,7 +242,7 @@ def test_patience_alone_compares_a_trial_with_itself(spec: Load) -> None:
     sweep = Sweep(spec("{type: patient, patience: 2, min_delta: 0.01}")).run(TRIALS)
     assert sweep.outcomes(BAD) == [Outcome.PRUNED] * len(SEEDS)
     assert sweep.outcomes(GOOD) == [Outcome.COMPLETED] * len(SEEDS)
-    assert "got no better than" in str(sweep.ends[TRIALS[3]].reason)
+    assert "has not improved on" in str(sweep.ends[TRIALS[3]].reason)
 
 
 def test_a_verdict_says_what_was_held_against_what(spec: Load) -> None:
@@ -342,7 +344,7 @@ def test_brackets_are_where_wandb_has_them(spec: Load, keys: str, brackets: set[
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("hyperband", "early_terminate: wants {type: ...}, one of hyperband, median"),
+        ("hyperband", "early_terminate: needs {type: ...} with one of hyperband, median"),
         ("{min_iter: 3}", "early_terminate: wants {type: ...}"),
         ("{type: medain}", "early_terminate.type: there is no 'medain' here; did you mean median?"),
         ("{type: [1]}", "early_terminate.type: there is no [1] here"),
@@ -381,13 +383,13 @@ def test_mistakes_are_told_with_their_line_and_key(spec: Load, text: str, mistak
 
 def test_a_boundary_has_to_see_how_its_trials_end(write: Callable[[str], Path]) -> None:
     text = "method: boundary\nrun_cap: 9\nparameters: {lr: {min: 0.1, max: 1.0}}\nearly_terminate: {type: median}\n"
-    with pytest.raises(InputError, match=r":4: early_terminate: does not go with method boundary"):
+    with pytest.raises(InputError, match=r":4: early_terminate: does not work with method boundary"):
         load(write(text))
 
 
 def test_a_loss_with_var_in_it_cannot_rule_trials_of_other_values_of_var_out(write: Callable[[str], Path]) -> None:
     text = "parameters: {var: {values: [0.1, 0.2]}}\nearly_terminate: {metric: {name: val_loss}, type: %s}\n"
-    with pytest.raises(InputError, match=r":2: early_terminate\.metric\.name: val_loss has var in it"):
+    with pytest.raises(InputError, match=r":2: early_terminate\.metric\.name: val_loss depends on var"):
         load(write(text % "median"))
     load(write(text % "patient, patience: 3"))
 

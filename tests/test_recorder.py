@@ -86,7 +86,7 @@ def test_a_write_that_fails_for_a_while_is_made_once(tracker: Tracker, workspace
     assert steps(tracker.uri, run, "train_loss") == [1]
     assert steps(tracker.uri, run, "best_score") == [0]
     assert run.data.metrics["best_score"] == 0.5
-    assert said == ["locked - training goes on, what is to be written waits", "MLflow answers again"]
+    assert said == ["locked; training continues, and what trials report is written later", "MLflow answers again"]
 
 
 def test_what_waits_for_the_store_is_written_in_its_turn(tracker: Tracker, workspace: Workspace, fail: Fail) -> None:

@@ -38,18 +38,20 @@ def test_a_trial_is_replayed_to_its_end_and_nothing_is_written(store: str, write
     done = sweep("replay", runs(store)["mode=fine"])
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "mode=fine of toy: toys:train, again",
+        "replaying mode=fine of toy with toys:train",
         "training with x=1.0",
         "epoch 1/4: train_loss 10, val_loss 11, score 0.1",
         "epoch 2/4: train_loss 5, val_loss 6, score 0.2",
         "epoch 3/4: train_loss 3.3333, val_loss 4.3333, score 0.3",
         "epoch 4/4: train_loss 2.5, val_loss 3.5, score 0.4",
         "completed",
-        "so it was in the run",
+        "the run ended in the same way",
     ]
     exploded = sweep("replay", runs(store)["mode=nan"])
     assert exploded.returncode == 0
-    assert "loss explosion: train_loss became nan after 5 at epoch 3\nso it was in the run\n" in exploded.stdout
+    assert (
+        "loss explosion: train_loss became nan after 5 at epoch 3\nthe run ended in the same way\n" in exploded.stdout
+    )
     failed = sweep("replay", runs(store)["mode=raise"])
     assert failed.returncode == 1
     assert "failed: RuntimeError: the toy broke" in failed.stdout
@@ -61,7 +63,7 @@ def test_the_vae_explodes_again_at_the_same_step(store: str, write: Write, sweep
     sweep("launch", write(VAE, "vae.yaml"), "--executor", "inline")
     (run,) = children(store, "vae")
     done = sweep("replay", run.info.run_id)
-    assert f"loss explosion: {run.data.tags['explosion.reason']}\nso it was in the run\n" in done.stdout
+    assert f"loss explosion: {run.data.tags['explosion.reason']}\nthe run ended in the same way\n" in done.stdout
 
 
 def debugged(run_id: str, *commands: str) -> str:
@@ -104,8 +106,8 @@ def test_a_run_that_cannot_be_replayed_is_said_in_a_line(store: str, folder: Pat
         (fine[:8], f"the store has no run {fine[:8]}; did you mean {fine} (toy: mode=fine)?"),
         (fine[:-1] + "x", f"did you mean {fine} (toy: mode=fine)?"),
         ("nonsense", "the store has no run nonsense; `sweep ui` shows the id of a trial's run on its page"),
-        (parent.info.run_id, f"{parent.info.run_id} is the run of the whole sweep toy; name one of its trials, "),
-        (other.info.run_id, f"{other.info.run_id} is no trial of a sweep; there are toy"),
+        (parent.info.run_id, f"{parent.info.run_id} is the run of the whole sweep toy; use the run of a trial, "),
+        (other.info.run_id, f"{other.info.run_id} is not a trial of a sweep; the store has the sweeps toy"),
     ):
         refused = sweep("replay", run_id)
         assert refused.returncode == 2
@@ -120,12 +122,12 @@ def test_a_run_that_cannot_be_replayed_is_said_in_a_line(store: str, folder: Pat
         (
             "def train(",
             "def trained(",
-            "is of the trial function toys:train, which is gone: module toys has no function",
+            "needs the trial function toys:train, which no longer exists: module toys has no function",
         ),
         (
             "    x: Annotated[float, Field(gt=0)]",
             "    x: Annotated[float, Field(gt=5)]",
-            "does not take its parameters",
+            "no longer takes its parameters",
         ),
     ],
 )
@@ -148,8 +150,8 @@ def test_another_version_and_a_stack_are_warned_of(store: str, folder: Path, wri
     sys.modules.pop("toys", None)
     done = sweep("replay", runs(store)["x=1"])
     assert "warning: the run is of another version of toys:stackable than 2" in done.stdout
-    assert "recomputed alone" in done.stdout
-    assert done.stdout.endswith("completed\nso it was in the run\n")
+    assert "it runs alone here" in done.stdout
+    assert done.stdout.endswith("completed\nthe run ended in the same way\n")
 
 
 def test_the_rule_of_the_sweep_is_kept(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
@@ -157,4 +159,4 @@ def test_the_rule_of_the_sweep_is_kept(store: str, folder: Path, write: Write, s
     sweep("launch", path)
     (run,) = children(store, "toy")
     path.unlink()  # it stands in the store
-    assert sweep("replay", run.info.run_id).stdout.endswith("completed\nso it was in the run\n")
+    assert sweep("replay", run.info.run_id).stdout.endswith("completed\nthe run ended in the same way\n")

@@ -197,7 +197,7 @@ def test_a_seed_is_not_run_twice_when_the_file_lists_more_of_them(spec: Callable
 def test_a_launch_adds_seeds_and_tells_of_all_seeds(store: str, write: Write, sweep: Sweep) -> None:
     path = write(SEEDS_ADD)
     planned = sweep("plan", path)
-    assert "further seeds, until the best is told from the others: up to 9" in planned.stdout
+    assert "further seeds, until the best configuration is separated from the others: up to 9" in planned.stdout
     done = sweep("launch", path, "--executor", "inline")
     assert done.returncode == 0, done.stderr
     runs = children(store, "toy")
@@ -275,7 +275,7 @@ def test_a_sweep_with_further_seeds_that_is_killed_again_and_again_ends_as_an_un
         ("replicates: {max: 4, until: bored}", "replicates.until: input should be 'separated'"),
         (
             "seeds: [0, 1]\nreplicates:\n  max: 2",
-            "toy.yaml:3: replicates.max: is for the 2 of `seeds` and further ones",
+            "toy.yaml:3: replicates.max: is for the 2 of `seeds` and further seeds",
         ),
         (
             "metrics: [{name: a}, {name: b}]\nreplicates: {max: 4}",

@@ -33,7 +33,7 @@ def test_a_running_trial_is_sampled_now_and_then_until_it_ends() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         sampler = ResourceSampler()
-        sampler.note(TRIAL, Started(process.pid, 1))
+        sampler.observe(TRIAL, Started(process.pid, 1))
         assert list(sampler.samples()) == []
         time.sleep(0.4)
         ((trial, sample),) = sampler.samples()
@@ -47,10 +47,10 @@ def test_a_running_trial_is_sampled_now_and_then_until_it_ends() -> None:
         process.wait()
         time.sleep(0.4)
         assert list(sampler.samples()) == []  # it died, and nobody has noticed yet
-        sampler.note(TRIAL, Started(os.getpid(), 1))  # it has another process now
+        sampler.observe(TRIAL, Started(os.getpid(), 1))  # it has another process now
         time.sleep(0.4)
         assert len(list(sampler.samples())) == 1
-        sampler.note(TRIAL, Finished(Outcome.COMPLETED))
+        sampler.observe(TRIAL, Finished(Outcome.COMPLETED))
         time.sleep(0.4)
         assert list(sampler.samples()) == []
 

@@ -100,7 +100,7 @@ def test_an_unusable_checkpoint_is_set_aside_with_a_warning(tmp_path: Path, dama
             config = TrainConfig(**{**SMALL, "seed": 1})  # type: ignore[arg-type]
         case "another format":
             torch.save({**torch.load(path, weights_only=True), "format": 0}, path)
-    with pytest.warns(UserWarning, match="set aside as checkpoint.unusable, the training starts anew"):
+    with pytest.warns(UserWarning, match="renamed to checkpoint.unusable; the training starts from the beginning"):
         assert next(train(config, tmp_path))["epoch"] == 1
     assert (tmp_path / "checkpoint.unusable").is_file()
 
@@ -111,7 +111,7 @@ def test_a_checkpoint_runs_no_code_when_it_is_loaded(tmp_path: Path) -> None:
             return os.system, (f"touch {tmp_path}/evil",)
 
     torch.save({"format": checkpoint.FORMAT, "config": Evil()}, tmp_path / CHECKPOINT_FILE)
-    with pytest.warns(UserWarning, match="set aside"):
+    with pytest.warns(UserWarning, match="renamed to checkpoint.unusable"):
         assert checkpoint.load(tmp_path / CHECKPOINT_FILE, TrainConfig()) is None
     assert not (tmp_path / "evil").exists()
 
@@ -119,21 +119,21 @@ def test_a_checkpoint_runs_no_code_when_it_is_loaded(tmp_path: Path) -> None:
 def test_a_resumed_trial_is_watched_as_if_never_cut_off() -> None:
     losses = [1000.0 / step for step in range(1, 61)] + [1e6] * 30
 
-    def alarm(watcher: Monitor, first: int) -> str | None:
+    def alarm(monitor: Monitor, first: int) -> str | None:
         for step in range(first, len(losses) + 1):
             try:
-                watcher.step(step, losses[step - 1], 1.0)
+                monitor.step(step, losses[step - 1], 1.0)
             except Exception:
-                return watcher.explosion.reason if watcher.explosion else None
+                return monitor.explosion.reason if monitor.explosion else None
             if step % 10 == 0:
-                memories.append(watcher.memory)
-                watcher.epoch_ended(step // 10, {"val_loss": losses[step - 1]})
+                states.append(monitor.state)
+                monitor.epoch_ended(step // 10, {"val_loss": losses[step - 1]})
         return None
 
-    memories: list[object] = []
+    states: list[object] = []
     whole = alarm(Monitor(DivergenceRule()), 1)
     assert whole is not None
-    assert alarm(Monitor(DivergenceRule(), journal_copies(memories[:7])), 71) == whole  # type: ignore[arg-type]
+    assert alarm(Monitor(DivergenceRule(), journal_copies(states[:7])), 71) == whole  # type: ignore[arg-type]
     assert alarm(Monitor(DivergenceRule()), 71) != whole
 
 
@@ -155,10 +155,10 @@ def test_a_result_in_the_journal_is_told_without_running_again(folder: Path) -> 
     assert list(runner.run(replace(toy, function="over:train"))) == told
 
 
-def journal_copies(memories: list[object]) -> list[object]:
+def journal_copies(states: list[object]) -> list[object]:
     import copy
 
-    return copy.deepcopy(memories)
+    return copy.deepcopy(states)
 
 
 def test_a_line_that_was_cut_off_is_no_entry_and_does_not_spoil_the_next(folder: Path) -> None:
@@ -257,7 +257,7 @@ def test_a_sweep_that_fails_by_one_cause_again_and_again_is_stopped(store: str, 
     path = write("trial: toys:train\nparameters: {mode: raise, x: {min: 1, max: 9}}")
     done = sweep("launch", path, "--workers", "1")
     assert done.returncode == 1
-    assert done.stderr.startswith("sweep: 5 trials in a row failed by one cause: RuntimeError: the toy broke")
+    assert done.stderr.startswith("sweep: 5 trials in a row failed for the same reason: RuntimeError: the toy broke")
     assert len(children(store, "toy")) == 5
 
 

@@ -186,4 +186,4 @@ def test_the_best_is_one_that_the_function_can_still_run(store: str, folder: Pat
     none = sweep("best", path)
     assert (none.returncode, "no trial of toy has completed" in none.stderr) == (2, True)
     sweep("launch", path, "--set", "x=0.5", "--executor", "inline")
-    assert "best of 1 by score (maximize): the only one" in sweep("best", path).stdout
+    assert "best of 1 by score (maximize): the only configuration" in sweep("best", path).stdout

@@ -172,8 +172,8 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("parameters:\n  var:\n    values:\n    - 0.5\n    - 0", "sweep.yaml:5: parameters.var.values[1]: "),
         ("parameters: {var: {values: []}}", "sweep.yaml:1: parameters.var.values: list should have at least 1 item"),
         ("parameters: {var: {valeus: [1]}}", "sweep.yaml:1: parameters.var.valeus: unknown key; did you mean"),
-        ("parameters: {var: {values: [1, 1.0]}}", "sweep.yaml:1: parameters.var.values[1]: 1.0 stands here twice"),
-        ("parameters: {var: [1, 2]}", "a list of values to try is written {values: [...]}"),
+        ("parameters: {var: {values: [1, 1.0]}}", "sweep.yaml:1: parameters.var.values[1]: 1.0 appears twice"),
+        ("parameters: {var: [1, 2]}", "write a list of values to try as {values: [...]}"),
         ("parameters: {architecture: cnov}", "did you mean conv?"),
         ("parameters: {dataset: minst}", "did you mean mnist?"),
         ("parameters: {epochs: 2.5}", "parameters.epochs: input should be a valid integer, not 2.5"),
@@ -189,9 +189,9 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("parameters: {var: 1}\nzip: {var: [1, 2]}", "sweep.yaml:2: zip.var: is also given under parameters"),
         ("parameters: {var: 1}\nconfigs:\n- {var: 2}", "sweep.yaml:3: configs[0].var: is also given under parameters"),
         ("parameters: {seed: 1}\nseeds: [1]", "parameters.seed: is also given under seeds"),
-        ("seeds: [1, 1]", "sweep.yaml:1: seeds[1]: 1 stands here twice"),
+        ("seeds: [1, 1]", "sweep.yaml:1: seeds[1]: 1 appears twice"),
         ("zip: {var: [1, 2], lr: [1]}", "the lists must be of equal length: var has 2, lr has 1"),
-        ("name: ../x", "'../x' cannot be a name"),
+        ("name: ../x", "'../x' is not a valid name"),
         ("metric: {goal: minimize}", "metric.name: field required"),
         ("name: x\nparamters:\n  var: 1\n", "sweep.yaml:2: paramters: unknown key; did you mean parameters?"),
         ("parameters: {var: {value: 1, values: [1]}}", "give `value` or `values`, not both"),
@@ -199,27 +199,30 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("parameters: {latent_dim: {min: 0.5, max: 9}}", "min and max must be whole numbers here"),
         (
             "method: boundary\nrun_cap: 9\nparameters: {epochs: {min: 0, max: 0.5, distribution: log_uniform}}",
-            "parameters.epochs: there are no two whole numbers between min and max",
+            "parameters.epochs: there are fewer than two whole numbers between min and max",
         ),
         ("parameters: {lr: {min: 1, max: 1000, distribution: log_uniform}}", "log_uniform takes logarithms"),
         ("parameters: {var: {values: [1, 2], probabilities: [-1, 2]}}", "parameters.var.probabilities[0]: "),
-        ("name: 'var\n\n'", "cannot be a name"),
+        ("name: 'var\n\n'", "is not a valid name"),
         ("seeds: [-1]", "seeds[0]: input should be greater than or equal to 0"),
         ("trial: nowhere:f", "trial: there is no module nowhere"),
         ("trial: models.train:nope", "trial: module models.train has no function nope"),
         ("trial: models", "is not of the form package.module:function"),
-        ("reference: {source: s, rows: [{foo: bar}]}", "is neither a parameter, nor `outcome`, nor a metric"),
-        ("reference: {source: s, rows: [{ssim: .nan}]}", "reference.rows[0].ssim: is neither a parameter, nor"),
-        ("reference: {source: s, rows: [{outcome: exploded}]}", "no outcome is called 'exploded'"),
+        ("reference: {source: s, rows: [{foo: bar}]}", "must be a parameter, `outcome`, or a metric"),
+        (
+            "reference: {source: s, rows: [{ssim: .nan}]}",
+            "reference.rows[0].ssim: must be a parameter, `outcome`, or a metric",
+        ),
+        ("reference: {source: s, rows: [{outcome: exploded}]}", "unknown outcome 'exploded'"),
         ("stack: 0", "sweep.yaml:1: stack: input should be greater than or equal to 1"),
         ("divergence: {factor: 1}", "divergence.factor: input should be greater than 1"),
         ("divergence: {factr: 3}", "divergence.factr: unknown key; did you mean factor?"),
         ("name: x\nstr: 1", "sweep.yaml:2: str: unknown key; did you mean trial?"),
-        ("metric:\n  name: m\n  int: 1", "sweep.yaml:3: metric.int: unknown key; there are name, goal"),
+        ("metric:\n  name: m\n  int: 1", "sweep.yaml:3: metric.int: unknown key; use one of name, goal"),
         ("on_finish:\n  run:\n  - a\n  - 1", "sweep.yaml:4: on_finish.run[1]: input should be a valid string"),
         ("parameters: {var: {values: [1], min: 0}}", "parameters.var.min: does not go with `values`"),
         ("parameters: {var: {min: 1, max: 2, probabilities: [1]}}", "probabilities: does not go with `min` and `max`"),
-        ("a: 1\na: 2", "sweep.yaml:2: the key a stands here twice"),
+        ("a: 1\na: 2", "sweep.yaml:2: the key a appears twice"),
         ("? [1]\n: 2", "sweep.yaml:1: a key must be a plain word"),
         ("name: !!python/object/apply:os.system [echo]", "sweep.yaml:1: the tag tag:yaml.org,2002:python/object"),
         ("<<: {a: 1}", "merge keys (<<) are not supported"),
@@ -229,8 +232,8 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("[" * 3000, "nested too deeply"),
         ("name: \x00", "not valid YAML"),
         ("name: !!float []", "sweep.yaml:1: the tag tag:yaml.org,2002:float is not allowed here"),
-        ("seed: 0x" + "f" * 5000, "sweep.yaml:1: a whole number of more than 250 figures"),
-        ("seed: " + "9" * 5000, "sweep.yaml:1: a whole number of more than 250 figures"),
+        ("seed: 0x" + "f" * 5000, "sweep.yaml:1: a whole number of more than 250 characters"),
+        ("seed: " + "9" * 5000, "sweep.yaml:1: a whole number of more than 250 characters"),
         (
             "parameters: {var: {min: 1, max: 2, q: 1e-320, distribution: q_uniform}}",
             "q is too small for so wide a range",
@@ -262,7 +265,7 @@ def test_what_may_be_of_several_types_is_one_mistake(tmp_path: Path) -> None:
 def test_of_very_many_mistakes_a_hundred_are_said(tmp_path: Path) -> None:
     said = mistakes(tmp_path, "".join(f"key{i}: 1\n" for i in range(5000)))
     assert len(said) == 101
-    assert said[-1] == "there are more; mend these first"
+    assert said[-1] == "there are more mistakes; fix these first"
 
 
 def test_a_grid_that_repeats_itself_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
@@ -324,12 +327,12 @@ def test_files_that_cannot_be_read_are_said_in_a_line(tmp_path: Path) -> None:
 def test_a_stack_of_a_function_that_does_not_offer_it_is_refused(folder: Path) -> None:
     said = mistakes(folder, "trial: toys:train\nstack: 4")
     assert said == [
-        "sweep.yaml:2: stack: toys:train trains one trial at a time; take the key out, or declare `stacked` and "
+        "sweep.yaml:2: stack: toys:train trains one trial at a time; remove the key, or declare `stacked` and "
         "`stack_by`"
     ]
     search = "stack: 4\nmethod: tpe\nrun_cap: 9\nmetric: {name: val_ssim}\nparameters: {lr: {min: 1, max: 2}}"
     assert mistakes(folder, search) == [
-        "sweep.yaml:1: stack: goes with grid and random, whose trials are known beforehand"
+        "sweep.yaml:1: stack: works only with grid and random, whose trials are known in advance"
     ]
     assert loaded(folder, "trial: toys:stackable\nstack: 4").stacking == Stacking(4, ("x", "mode", "seed"))
     assert loaded(folder, "trial: toys:stackable").stacking == Stacking()
@@ -342,7 +345,7 @@ def test_a_function_of_the_users_own_is_found_beside_the_file(folder: Path) -> N
     path.write_text("trial: toys:train\nconfigs: [{mode: raise, x: 13}]")
     assert "mode raise and x=13 do not go together" in expand(load(path)).invalid[0]
     path.write_text("trial: toys:needs_size")
-    assert "size has no default and is not given" in expand(load(path)).invalid[0]
+    assert "size has no default; give it a value" in expand(load(path)).invalid[0]
     path.write_text("trial: toys:without_annotation")
     with pytest.raises(InputError, match="first argument of toys:without_annotation is not annotated with a dataclass"):
         load(path)

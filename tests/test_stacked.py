@@ -154,7 +154,7 @@ def test_what_an_explosion_cannot_leave_behind_is_no_trouble_of_the_others(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")
 
-    monkeypatch.setattr(postmortem, "leave", full)
+    monkeypatch.setattr(postmortem, "save", full)
     workdirs = [tmp_path / "a", tmp_path / "b"]
     for workdir in workdirs:
         workdir.mkdir()
@@ -240,7 +240,7 @@ def test_each_training_leaves_what_it_leaves_alone(tmp_path: Path, monkeypatch: 
 
 def test_what_cannot_be_stacked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for configs in ([], [SMALL, replace(SMALL, batch_size=16)]):
-        with pytest.raises(ValueError, match="differ in var, lr and seed alone"):
+        with pytest.raises(ValueError, match="may differ only in var, lr and seed"):
             next(train_stacked(configs))
 
     class Normalized(FullyConnectedVAE):

@@ -83,7 +83,7 @@ def test_no_trial_starts_once_the_time_is_spent_and_a_larger_cap_goes_on(
     path = write(TOY.format(cap="0.12s", pause=0.03))
     first = sweep("launch", path, "--executor", "inline")
     assert first.returncode == 0, first.stderr
-    assert re.search(rf"time_cap is spent: \d s of training; set a larger one in {path} and launch", first.stdout)
+    assert re.search(rf"time_cap is used up: \d s of training; set a larger one in {path} and launch", first.stdout)
     runs = children(store, "toy")
     assert 0 < len(runs) < 8
     assert f"not run: {8 - len(runs)} of 8" in first.stdout
@@ -94,7 +94,7 @@ def test_no_trial_starts_once_the_time_is_spent_and_a_larger_cap_goes_on(
     assert "started" not in again.stdout
     assert "time_cap is spent" in again.stdout
     planned = sweep("plan", path)
-    assert "time_cap: 0 s of training, 0 s of it spent" in planned.stdout
+    assert "time_cap: 0 s of training, 0 s already spent" in planned.stdout
     assert f"to run: {8 - len(runs)} of 8" in planned.stdout
     assert planned.stdout.rstrip().endswith("time: about 0 s")
 

@@ -166,13 +166,13 @@ def test_a_training_that_is_stopped_leaves_its_curve(tmp_path: Path) -> None:
 
 
 def test_a_high_learning_rate_explodes_within_its_first_epoch() -> None:
-    watcher = Monitor(DivergenceRule())
+    monitor = Monitor(DivergenceRule())
     config = TrainConfig(**{**SMALL, "architecture": "conv", "num_layers": 3, "lr": 0.2, "var": 0.05})
     with pytest.raises(ExplodedError):
-        next(train(config, None, watcher.step))
-    assert watcher.explosion is not None
-    assert watcher.explosion.epoch == 1
-    assert "log variance reached" in watcher.explosion.reason
+        next(train(config, None, monitor.step))
+    assert monitor.explosion is not None
+    assert monitor.explosion.epoch == 1
+    assert "log variance reached" in monitor.explosion.reason
 
 
 def test_a_model_that_ignores_its_code_is_diagnosed() -> None:
@@ -245,11 +245,11 @@ def test_twenty_healthy_runs_raise_no_alarm(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lr", [0.1, 0.2, 0.5, 1.0])
 @pytest.mark.parametrize("architecture", ["conv", "attention", "fc"])
 def test_explosions_of_real_training_are_seen(architecture: str, lr: float) -> None:
-    watcher = Monitor(DivergenceRule())
+    monitor = Monitor(DivergenceRule())
     config = TrainConfig(dataset="digits", architecture=architecture, lr=lr, var=0.05, batch_size=64, epochs=8)
     with pytest.raises(ExplodedError):
-        drained(train(config, None, watcher.step))
-    assert watcher.explosion is not None
+        drained(train(config, None, monitor.step))
+    assert monitor.explosion is not None
 
 
 def test_val_nll_is_the_bound_on_the_likelihood_of_the_gaussian() -> None:

@@ -49,7 +49,7 @@ def test_what_trials_of_a_stack_may_differ_in_is_read_from_the_source(module) ->
 
 def test_a_stack_by_that_is_no_parameter_is_said(module) -> None:
     module(HEAD + "def train(config: Config): ...\ntrain.stack_by = ('x', 'y')\n")
-    with pytest.raises(FunctionError, match="heavy:train: its stack_by has y, which is none of its parameters"):
+    with pytest.raises(FunctionError, match="heavy:train: its stack_by names y, which is not one of its parameters"):
         functions.find("heavy:train")
 
 
@@ -60,7 +60,7 @@ def test_what_the_source_does_not_tell_is_learned_by_importing(module) -> None:
 
 def test_a_module_that_cannot_be_imported_is_said_with_the_cause(module) -> None:
     module("x = 1 / 0\n@staticmethod\ndef train(config): ...\n")
-    with pytest.raises(FunctionError, match="heavy:train cannot be read: ZeroDivisionError"):
+    with pytest.raises(FunctionError, match="heavy:train cannot be loaded: ZeroDivisionError"):
         functions.find("heavy:train")
     module("def train(config:\n")
     with pytest.raises(FunctionError, match=r"heavy.py:\d: "):

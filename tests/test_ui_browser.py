@@ -67,7 +67,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[
     table = f"{here}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=sweep"
     charts = f"{table}&compareRunsMode=CHART"
     links = [f"  digits: {table}", f"    as curves and pictures: {charts}"]
-    assert said == [f"MLflow UI: {here} (Ctrl-C ends it)", *links]
+    assert said == [f"MLflow UI: {here} (Ctrl-C stops it)", *links]
     wait_for(server)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
@@ -177,7 +177,7 @@ def test_the_sweeps_own_run_has_the_result_table(ui: Ui, page: Page) -> None:
 
 def test_an_exploded_run_says_what_went_first_and_shows_it(ui: Ui, page: Page) -> None:
     ui.run(page, LABELS[2], "/artifacts/explosion.md")
-    expect(page.get_by_text("What went first").first).to_be_attached()
+    expect(page.get_by_text("What diverged first").first).to_be_attached()
     ui.run(page, LABELS[2], "/artifacts/explosion.png")
     page.reload()
     page.wait_for_function("[...document.images].some(image => image.naturalWidth > 500)")

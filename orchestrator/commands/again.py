@@ -21,7 +21,7 @@ def command() -> str:
 
 
 def uri_option(tracking_uri: str | None) -> str:
-    """The store that was named, as it has to be named again; the environment's will be the same."""
+    """The option that names the same store again; none for the store that the environment names."""
     if tracking_uri is None or tracking_uri == os.environ.get("MLFLOW_TRACKING_URI"):
         return ""
     return f" --tracking-uri {shlex.quote(paths.redacted(tracking_uri))}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands import again
-from orchestrator.commands.lookup import store, wanted
+from orchestrator.commands.lookup import existing, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
@@ -22,7 +22,7 @@ def best(
 ) -> None:
     """Show a sweep's best configuration, with its interval over seeds, and the command that runs it again.
 
-    Of several metrics, show their Pareto front.
+    With several metrics, show their Pareto front.
     """
     from orchestrator.comparison.configuration import configurations
     from orchestrator.comparison.ranking import front, ranking
@@ -34,14 +34,14 @@ def best(
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    name = wanted(sweep, reader.sweeps())
+    name = existing(sweep, reader.sweeps())
     asked = reader.last_launch(name)
     file = os.path.relpath(asked.file)
     spec = load(Path(file))
     if not asked.objectives:
         names = reader.reported(spec.function.name)
         hint = f"; its trials have reported {', '.join(names)}" if names else ""
-        raise InputError(f"{file}: names no metric, so there is no best; add `metric: {{name: ..., goal: ...}}`{hint}")
+        raise InputError(f"{file}: names no metric, so no trial is best; add `metric: {{name: ..., goal: ...}}`{hint}")
     records = [record for record in reader.records(name) if spec.function.takes(record.params)]
     ranked = ranking(configurations(records, asked.objectives), asked.objectives)
     if not ranked:
@@ -49,7 +49,7 @@ def best(
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
 
     def named(params: "Params") -> str:
-        return label(spec, params, names) or "the only one"
+        return label(spec, params, names) or "the only configuration"
 
     def command(params: "Params") -> str:
         sets = [f"--set={setting}" for setting in overrides(spec, params)]
@@ -59,4 +59,6 @@ def best(
         print_best(stdout(), asked.objectives[0], ranked, named, command(ranked[0].params))
         return
     best = front(ranked, asked.objectives)
-    print_front(stdout(), asked.objectives, best, len(ranked), named, [command(one.params) for one in best])
+    print_front(
+        stdout(), asked.objectives, best, len(ranked), named, [command(configuration.params) for configuration in best]
+    )

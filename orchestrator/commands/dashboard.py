@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.lookup import is_file, store, wanted
+from orchestrator.commands.lookup import existing, is_file, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
@@ -16,15 +16,14 @@ def dashboard(
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8080,
 ) -> None:
-    """Open optuna-dashboard on a sweep, on 127.0.0.1; it follows while the sweep runs."""
+    """Open optuna-dashboard for a sweep, on 127.0.0.1. It updates while the sweep runs."""
     from orchestrator.samplers.dashboard import serve
     from orchestrator.spec import load
 
     reader = store(paths.tracking_uri(tracking_uri))
-    name = wanted(sweep, reader.sweeps())
+    name = existing(sweep, reader.sweeps())
     spec = load(Path(sweep) if is_file(sweep) else Path(reader.last_launch(name).file))
-    typer.echo(f"optuna-dashboard: http://127.0.0.1:{port} (Ctrl-C ends it)")
     try:
-        serve(spec, lambda: reader.records(name), port)
+        serve(spec, lambda: reader.records(name), port, typer.echo)
     except OSError as error:
-        raise InputError(f"--port {port}: {error.strerror}; take another") from error
+        raise InputError(f"--port {port}: {error.strerror}; use another") from error

@@ -19,10 +19,12 @@ def init(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The file to write.")] = None,
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="NAME", help="Copy a sweep that is shipped.", autocompletion=_shipped),
+        typer.Option(
+            "--from", metavar="NAME", help="Copy a sweep that comes with the program.", autocompletion=_shipped
+        ),
     ] = None,
 ) -> None:
-    """Write a sweep file to start from, in which comments explain all keys: ask what is to vary, or copy one."""
+    """Write a sweep file to start from, with comments on all keys: ask what to vary, or copy a sweep."""
     from orchestrator import functions
     from orchestrator.commands.questions import ask
     from orchestrator.commands.template import SCHEMA_FILE, composed, copied
@@ -32,14 +34,17 @@ def init(
 
     path = file or Path(f"{Path(source).stem if source else 'sweep'}.yaml")
     if path.exists():
-        raise InputError(f"{path}: is there already, and stays as it is; name another file")
+        raise InputError(f"{path}: exists already and is not overwritten; name another file")
     function = functions.default_trial()
     if source is not None:
         text = copied(source, path.stem, function.parameters)
     elif sys.stdin.isatty():
         text = composed(*ask(function), function.parameters)
     else:
-        raise InputError("init asks questions, and nobody is here to answer; copy a sweep, as by --from quickstart")
+        raise InputError(
+            "init asks questions, but standard input is not a terminal; copy a sweep instead, for example with "
+            "--from quickstart"
+        )
     _write(path, text)
     schema = path.with_name(SCHEMA_FILE)
     if not schema.exists():
@@ -47,7 +52,7 @@ def init(
     spec = load(path)
     if spec.method.is_listed and (invalid := expand(spec).invalid):
         raise InputError(*invalid)
-    typer.echo(f"{path} is written; `sweep plan {path}` shows its trials, `sweep launch {path}` runs them")
+    typer.echo(f"wrote {path}; `sweep plan {path}` shows its trials, `sweep launch {path}` runs them")
 
 
 def _write(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from orchestrator.commands.options import DataDir, FilesArgument, Sets, Tracking
 from orchestrator.errors import InputError, SweepError
 from orchestrator.system import paths
 from orchestrator.system.durations import duration
-from orchestrator.terminal.consoles import stdout, tell, warn
+from orchestrator.terminal.consoles import print_line, stdout, warn
 
 if TYPE_CHECKING:
     from orchestrator.spec import SweepSpec
@@ -31,7 +31,7 @@ def launch(
         str,
         typer.Option(
             metavar="|".join(executors.EXECUTORS),
-            help="Where trials run; inline: in this process, for pdb.",
+            help="Where trials run. Use inline for pdb: trials run in this process.",
             autocompletion=lambda: [*executors.EXECUTORS],
         ),
     ] = executors.DEFAULT,
@@ -39,13 +39,13 @@ def launch(
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
     trial_timeout: Annotated[
-        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Kill a trial that runs longer.")
+        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Kill a trial that runs longer than this.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the result.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result.")] = False,
 ) -> None:
-    """Run a sweep to its end, or go on with it; then print the result table. Several files are taken in turn.
+    """Run a sweep to its end, or resume it; then print the result table. Several files run one after another.
 
-    Exit status: 0 every trial has its result; 1 a trial failed; 2 bad input; 130 interrupted. Of several files: the
+    Exit status: 0 every trial has a result; 1 a trial failed; 2 bad input; 130 interrupted. With several files: the
     largest.
     """
     executors.find(executor)  # before anything is read
@@ -60,7 +60,7 @@ def launch(
     console, statuses, has_table = stdout(), [], False
     for number, spec in enumerate(specs, start=1):
         if len(specs) > 1 and not quiet:
-            tell(console, f"sweep {number} of {len(specs)}: {spec.source.path}")
+            print_line(console, f"sweep {number} of {len(specs)}: {spec.source.path}")
         try:
             statuses.append(_launch(spec, settings, console, quiet))
             has_table = True
@@ -73,17 +73,17 @@ def launch(
         if statuses[-1] == INTERRUPTED:
             break
     if INTERRUPTED in statuses:
-        tell(console, f"interrupted; go on with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}")
+        print_line(console, f"interrupted; resume with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}")
     elif has_table:
-        tell(console, f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}")
+        print_line(console, f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}")
     raise typer.Exit(max(statuses))
 
 
 def _check(specs: "Iterable[SweepSpec]") -> None:
-    """Have invalid combinations of any sweep said now, rather than when others have run for hours.
+    """Report invalid combinations of any sweep now, rather than after other sweeps have run for hours.
 
     Raises:
-        InputError: there are some.
+        InputError: there are invalid combinations.
     """
     from orchestrator import samplers
 
@@ -105,13 +105,13 @@ def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bo
     from orchestrator.terminal.tables import print_boundary, print_results
 
     display = display_for(spec, console, quiet)
-    with notifying(spec, settings.uri, display.course) as end:
+    with notifying(spec, settings.uri, display.progress) as end:
         launched = run(spec, settings, display)
         end.exit_status = launched.exit_status
         print_results(console, launched.table)
         if launched.boundary:
             print_boundary(console, launched.boundary)
         if launched.spent is not None and not launched.interrupted:
-            told = f"time_cap is spent: {duration(launched.spent)} of training; set a larger one in {spec.source.path}"
-            tell(console, f"{told} and launch again to go on")
+            message = f"time_cap is used up: {duration(launched.spent)} of training; set a larger time_cap in"
+            print_line(console, f"{message} {spec.source.path} and launch again to resume")
     return launched.exit_status

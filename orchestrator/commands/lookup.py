@@ -23,7 +23,7 @@ def store(uri: str) -> "Store":
         InputError: there is none.
     """
     if not paths.exists(uri):
-        raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
+        raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` creates it")
     from orchestrator.trackers import Store
 
     return Store(uri)
@@ -35,29 +35,29 @@ def reported(uri: str, function: str) -> Sequence[str]:
 
 
 def loaded(files: Iterable[Path], sets: Sequence[str], tracking_uri: str | None) -> "list[SweepSpec]":
-    """What files ask for, each file once; warnings have been printed.
+    """The sweeps of files, each file once; warnings have been printed.
 
     Raises:
-        InputError: with the mistakes of all of them; or they do not go together.
+        InputError: with the mistakes of all files; or the files cannot be launched together.
     """
     from orchestrator.spec import load
 
-    first, *others = files = list({file.resolve(): file for file in files}.values())
-    for other in others:
-        if other.resolve().parent != first.resolve().parent:  # modules beside either may have the same names
-            raise InputError(f"{other} lies in another folder than {first}; give them in calls of their own")
+    first, *further = files = list({file.resolve(): file for file in files}.values())
+    for file in further:
+        if file.resolve().parent != first.resolve().parent:  # modules beside either may have the same names
+            raise InputError(f"{file} is not in the folder of {first}; give them in separate calls")
     specs: list[SweepSpec] = []
     mistakes: list[str] = []
     for file in files:
         try:
             specs.append(load(file, sets, reported=partial(reported, paths.tracking_uri(tracking_uri))))
         except InputError as error:
-            mistakes += lines_of(error, file) if others else error.mistakes
+            mistakes += lines_of(error, file) if further else error.mistakes
     names: dict[str, Path] = {}
     for spec in specs:
         path = names.setdefault(spec.name, spec.source.path)
         if path != spec.source.path:
-            mistakes.append(f"{spec.source.path}: has the name {spec.name}, as {path} has; give one another `name`")
+            mistakes.append(f"{spec.source.path}: has the name {spec.name}, as {path} has; change the `name` of one")
     if mistakes:
         raise InputError.of(mistakes)
     for spec in specs:
@@ -67,15 +67,15 @@ def loaded(files: Iterable[Path], sets: Sequence[str], tracking_uri: str | None)
 
 
 def lines_of(error: SweepError, file: Path) -> list[str]:
-    """The lines of an error, each with the file that it is of."""
+    """The lines of an error, each with its file."""
     return [line if line.startswith(str(file)) else f"{file}: {line}" for line in str(error).splitlines()]
 
 
-def wanted(sweep: str, names: Sequence[str]) -> str:
-    """The name of the sweep that is meant, which has to be one of these.
+def existing(sweep: str, names: Sequence[str]) -> str:
+    """The name of the sweep that a FILE or NAME means, which has to exist among these.
 
     Raises:
-        InputError: it is none of them.
+        InputError: it does not.
     """
     name = name_of(sweep)
     if name not in names:
@@ -83,7 +83,7 @@ def wanted(sweep: str, names: Sequence[str]) -> str:
     return name
 
 
-def known(context: typer.Context, incomplete: str) -> list[str]:
+def completions(context: typer.Context, incomplete: str) -> list[str]:
     """The names of sweeps that begin so, for a shell that completes: it cannot wait for MLflow.
 
     Where there are none, the shell offers files.

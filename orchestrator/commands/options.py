@@ -6,26 +6,27 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.lookup import known
+from orchestrator.commands.lookup import completions
 from orchestrator.errors import InputError
 
 SweepArgument = Annotated[
     str,
-    typer.Argument(metavar="FILE or NAME", help="A sweep's YAML file, or its name in the store.", autocompletion=known),
+    typer.Argument(
+        metavar="FILE or NAME", help="A sweep's YAML file, or its name in the store.", autocompletion=completions
+    ),
 ]
-FilesArgument = Annotated[
-    list[Path], typer.Argument(metavar="FILE", help="A sweep's YAML file; several are taken in turn.")
-]
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE", help="A sweep's YAML file; several are allowed.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter to a constant.")]
 DataDir = Annotated[
-    Path | None, typer.Option(envvar="SWEEP_DATA_DIR", help="Where data lie, or are downloaded to. Default: ./data.")
+    Path | None, typer.Option(envvar="SWEEP_DATA_DIR", help="Folder of the data, also for downloads. Default: ./data.")
 ]
 TrackingUri = Annotated[
     str | None,
-    typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's paths. Default: SQLite under ./mlruns/."),
+    typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's tracking URI. Default: SQLite under ./mlruns/."),
 ]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Trials at the same time. Default: from the cores and GPUs of the machine.")
+    int | None,
+    typer.Option(min=1, help="How many trials run at the same time. Default: by the cores and GPUs of the machine."),
 ]
 
 

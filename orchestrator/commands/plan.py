@@ -8,7 +8,7 @@ from orchestrator.terminal.consoles import stdout
 
 
 def plan(files: FilesArgument, workers: Workers = None, sets: Sets = None, tracking_uri: TrackingUri = None) -> None:
-    """Show what a launch would run, what is done, what cannot be, and the time it may take. Writes nothing."""
+    """Show what a launch would run, what is done, what is invalid, and the time it may take. Writes nothing."""
     from orchestrator.plan import make
     from orchestrator.terminal.tables import print_plan
 

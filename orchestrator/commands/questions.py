@@ -25,13 +25,13 @@ def ask(function: TrialFunction) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keys and the parameters of a new sweep file for a trial function.
 
     Raises:
-        typer.Abort: whoever is asked has had enough.
+        typer.Abort: the user has ended the questions.
     """
     known = function.parameters
     typer.echo("The parameters, and their defaults:")
     for name, parameter in known.items():
         typer.echo(f"  {name}: {parameter.default}  {explained(parameter)}")
-    names = _ask("What is to vary, separated by commas", _first_range(known), lambda text: _names(text, known))
+    names = _ask("Parameters to vary, separated by commas", _first_range(known), lambda text: _names(text, known))
     parameters = {
         name: _ask(
             f"{name}: values separated by commas, or MIN..MAX",
@@ -44,12 +44,12 @@ def ask(function: TrialFunction) -> tuple[dict[str, Any], dict[str, Any]]:
     chosen = named(_choose("method", methods, (GRID if GRID.name in methods else TPE).name))
     keys: dict[str, Any] = {"method": chosen.name}
     if chosen.needs_run_cap:
-        keys["run_cap"] = _ask("Trials in all", str(TRIALS), _count)
+        keys["run_cap"] = _ask("Trials in total", str(TRIALS), _count)
     if not chosen.finds_boundary:
         goals = {metric.name: metric.goal for metric in function.declaration.metrics}
         name = _choose("metric", list(goals), next(iter(goals)))
         keys["metric"] = {"name": name, "goal": goals[name]}
-        seeds = _ask("Seeds for each configuration", "1", _count)
+        seeds = _ask("Seeds per configuration", "1", _count)
         keys |= {"seeds": list(range(seeds))} if seeds > 1 and "seed" not in names else {}
     for name in _asked_last(known):
         if name not in names:
@@ -112,7 +112,7 @@ def _domain(text: str, parameter: Parameter) -> dict[str, Any]:
     if ".." not in text:
         return {"values": list(dict.fromkeys(_value(part, parameter) for part in text.split(",")))}
     if not parameter.is_number:
-        raise ValueError("a range is for numbers; name the values")
+        raise ValueError("a range needs numbers; give values instead")
     low, high = (_value(part, parameter) for part in text.split("..", 1))
     form: dict[str, Any] = {"min": low, "max": high}
     if low > 0 and high >= WIDE * low:
@@ -127,7 +127,7 @@ def _value(text: str, parameter: Parameter) -> Any:
 
 def _count(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
-        raise ValueError("a whole number above 0")
+        raise ValueError("give a whole number above 0")
     return int(text)
 
 

@@ -12,15 +12,15 @@ from orchestrator.trial import Outcome
 
 
 def replay(
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The id of a trial's run, as `sweep ui` shows it.")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The id of a trial's run; `sweep ui` shows it.")],
     debug: Annotated[
         bool,
-        typer.Option("--debug", help="Break in pdb at the step that explodes, or where the trial fails."),
+        typer.Option("--debug", help="Stop in pdb at the step that explodes, or where the trial fails."),
     ] = False,
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Train a trial again in this process, up to its explosion or its end. Writes nothing to the store."""
+    """Train a trial again in this process, to its explosion or its end. Writes nothing to the store."""
     from orchestrator.replay import replay as run
 
     reader = store(paths.tracking_uri(tracking_uri))

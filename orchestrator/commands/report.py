@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands.lookup import is_file, known, name_of, store, wanted
+from orchestrator.commands.lookup import completions, existing, is_file, name_of, store
 from orchestrator.commands.options import TrackingUri
 from orchestrator.system import paths
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def report(
-    sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME", autocompletion=known)],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: reports/ and the sweep's name.")] = None,
+    sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME", autocompletion=completions)],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to. Default: reports/NAME.")] = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Write the report of one or several sweeps: an HTML page that needs no network, Markdown, and CSV.
+    """Write the report of one or more sweeps: an HTML page that needs no network, Markdown, and CSV.
 
-    Of a FILE it shows the trials that the file asks for, of a NAME those that the store has.
+    For a FILE it shows the trials that the file asks for; for a NAME, all trials in the store.
     """
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
     names = reader.sweeps()
     asked = dict.fromkeys(sweeps)
     if all(is_file(sweep) and name_of(sweep) not in names for sweep in asked):
-        wanted(sweeps[0], names)
+        existing(sweeps[0], names)
 
     from orchestrator.reports.files import folder_for, write
     from orchestrator.reports.sections import section
@@ -52,5 +52,5 @@ def _reported(reader: "Store", sweep: str, names: Sequence[str]) -> tuple[str, "
     if is_file(sweep):
         spec = load(Path(sweep))
         return spec.name, spec
-    name = wanted(sweep, names)
+    name = existing(sweep, names)
     return name, load(Path(reader.last_launch(name).file), text=reader.sweep_file(name))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands.lookup import known, store, wanted
+from orchestrator.commands.lookup import completions, existing, store
 from orchestrator.commands.options import TrackingUri
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 def status(
     sweep: Annotated[
-        str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: every sweep.", autocompletion=known)
+        str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: all sweeps.", autocompletion=completions)
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep it current, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Update until Ctrl-C.")] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Show how far a sweep is: trials by outcome, the best so far, what runs now and the time left."""
+    """Show a sweep's progress: trials by outcome, the best so far, running trials and the time left."""
     from orchestrator.terminal.tables import print_status
     from orchestrator.terminal.watch import watch as keep_current
     from orchestrator.trackers import Follower
@@ -29,13 +29,13 @@ def status(
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    name = None if sweep is None else wanted(sweep, reader.sweeps())
+    name = None if sweep is None else existing(sweep, reader.sweeps())
     followers: dict[str, Follower] = {}
 
     def look() -> Sequence["Status"]:
-        for one in reader.sweeps() if name is None else [name]:
-            followers.setdefault(one, Follower(reader, one))
-        return [follower.status(is_live(uri, one)) for one, follower in followers.items()]
+        for found in reader.sweeps() if name is None else [name]:
+            followers.setdefault(found, Follower(reader, found))
+        return [follower.status(is_live(uri, found)) for found, follower in followers.items()]
 
     if watch:
         keep_current(stdout(), look)

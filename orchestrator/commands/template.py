@@ -30,11 +30,11 @@ def copied(name: str, file: str, known: Parameters) -> str:
     """The text of a shipped file under another file's name.
 
     Raises:
-        InputError: none is called so.
+        InputError: there is no such file.
     """
     files, name = shipped(), name.removeprefix("sweeps/").removesuffix(".yaml")
     if name not in files:
-        raise InputError(f"--from {name}: no such sweep is shipped; {nearest(name, files)}")
+        raise InputError(f"--from {name}: there is no such sweep to copy; {nearest(name, files)}")
     source = read(files[name])
     given, lines = source.content, source.text.splitlines()
     # the end of its parameters: where the key after them begins, or the file ends
@@ -65,14 +65,14 @@ def explained(parameter: Parameter) -> str:
 
 
 def _further_parameters(given: Collection[str], known: Parameters) -> Iterator[str]:
-    yield "  # These have their defaults:"
+    yield "  # These parameters have their defaults:"
     for name, parameter in known.items():
         if name not in given:
             yield f"  # {name}: {_flow(parameter.default)}  # {explained(parameter)}"
 
 
 def _further_keys(given: Collection[str]) -> Iterator[str]:
-    yield from ("", "# What else a sweep file may have:")
+    yield from ("", "# Other keys of a sweep file:")
     for key, schema in SweepFile.model_json_schema()["properties"].items():
         if key not in (*given, *IGNORED, "name"):
             default = schema.get("default")
@@ -90,7 +90,7 @@ def _limits(parameter: Parameter) -> str:
     words = {"minimum": "from {}", "exclusiveMinimum": "above {}", "maximum": "to {}", "exclusiveMaximum": "below {}"}
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
-    return " ".join(said.format(schema[key]) for key, said in words.items() if key in schema)
+    return " ".join(text.format(schema[key]) for key, text in words.items() if key in schema)
 
 
 def _comment(text: str) -> list[str]:
@@ -100,7 +100,7 @@ def _comment(text: str) -> list[str]:
 def _flow(value: Any) -> str:
     """A value in YAML's flow style."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name}: {_flow(one)}" for name, one in value.items()) + "}"
+        return "{" + ", ".join(f"{name}: {_flow(item)}" for name, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_flow, value)) + "]"
     if isinstance(value, str) and PLAIN.fullmatch(value) and value not in ("true", "false", "null"):

@@ -19,10 +19,10 @@ def ui(
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
-    """Open the MLflow UI on this store, on 127.0.0.1; prints a link to the comparison of each sweep."""
+    """Open the MLflow UI for this store, on 127.0.0.1. Prints a link to the comparison of each sweep."""
     uri = paths.tracking_uri(tracking_uri)
     if not paths.exists(uri):
-        raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` makes it")
+        raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` creates it")
     raise typer.Exit(_serve(uri, port))
 
 
@@ -34,7 +34,7 @@ def _serve(uri: str, port: int) -> int:
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     here = f"http://127.0.0.1:{port}"
-    typer.echo(f"MLflow UI: {here} (Ctrl-C ends it)")
+    typer.echo(f"MLflow UI: {here} (Ctrl-C stops it)")
     # which would else end this process alone, and leave the server behind
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     server = subprocess.Popen(command, env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"})

@@ -1,4 +1,4 @@
-"""Where trials run: the registry of executors. What each of them owes stands in `contract.py`.
+"""Where trials run: the registry of executors. `contract.py` describes what each of them owes.
 
 This module itself imports none of them, so that their names are known at once.
 """
@@ -47,14 +47,14 @@ def find(name: str) -> Kind:
     """The executor of this name.
 
     Raises:
-        InputError: there is none.
-        NotYetError: it is not built so far.
+        InputError: there is no such executor.
+        NotYetError: it is not available yet.
     """
-    there_are = f"there are {' and '.join(EXECUTORS)}"
+    available = f"available: {', '.join(EXECUTORS)}"
     if name in NOT_YET:
-        raise NotYetError(f"executor {name}: not yet; {there_are}")
+        raise NotYetError(f"executor {name} is not available yet; {available}")
     if name not in EXECUTORS:
-        raise InputError(f"there is no executor {name}; {there_are}")
+        raise InputError(f"there is no executor {name}; {available}")
     return EXECUTORS[name]
 
 

@@ -5,7 +5,7 @@ journal) is at hand where the trial runs before the trial begins, and what the t
 yielded once the folder here holds the journal up to and with that event, and the pictures up to that epoch; a final
 event, once it holds all that the trial has left: journal, artifacts, log and checkpoint. It may hold more than was
 yielded, and no entry of the journal is taken back. A checkpoint may come back later than its epoch, but never before
-that epoch stands in the journal here. After the final event the executor leaves the folder alone: it is removed once
+that epoch is in the journal here. After the final event the executor no longer uses the folder: it is removed once
 MLflow has the result.
 
 Who reads it. The loop reads the journal here: before `submit`, when a trial starts and when it ends, and so does the
@@ -16,11 +16,11 @@ the trial runs: nobody but the executor may look it up.
 Events. Every submitted trial yields exactly one final event, as the last of its events, whatever its function, its
 worker or its machine does. Before it come Started, once for each attempt that begins to train, and Progress, in the
 order of the epochs; after a worker was lost, an epoch may come again. A trial that cannot begin, or is stopped or
-interrupted before it does, has a final event alone. Of a trial whose journal has its result already, all that stands
-there is yielded, and nothing runs.
+interrupted before it does, has a final event alone. Of a trial whose journal has its result already, all entries
+are yielded, and nothing runs.
 
-Resources. While a trial runs, the executor samples what its process takes, about every five seconds, and yields that
-as Sampled. For processes of this machine `resources.ResourceSampler` does so; elsewhere it is done there.
+Resources. While a trial runs, the executor samples the resources of its process, about every five seconds, and yields
+them as Sampled. For processes of this machine `resources.ResourceSampler` does so; elsewhere it is done there.
 
 Stops. A pruner's verdict is a call of `stop` while the loop handles an event, so it is known when the loop comes back
 to the iterator of `events`. With `Setup.awaits_verdicts`, a trial waits after each epoch until then, and ends after the
@@ -96,15 +96,15 @@ class Executor(Protocol):
         """Have the data of these configurations at hand where trials run. Returns early when interrupted.
 
         Raises:
-            InputError: the trial function says that they are missing or corrupt, or cannot be used at all.
-            SweepError: nothing came back, as often as it was tried.
+            InputError: the trial function reports that they are missing or corrupt, or cannot be used at all.
+            SweepError: every attempt was lost.
         """
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
-        """Take a trial, to start it or go on with what its folder holds of it before `events` waits for anything.
+        """Take a trial, to start or resume it from its folder before `events` waits for anything.
 
         Args:
-            trial: the trial; not one that runs.
+            trial: it does not run yet.
             workdir: its folder on this machine; made where it is missing.
             threads: None leaves the slot's number.
         """

@@ -62,16 +62,16 @@ class InlineExecutor:
         task = runner.Task(trial.function, trial.params, workdir, rule, threads or self.threads, trial.place)
         self._stops = {}
 
-        def beat(_: int, step: int, loss: float) -> None:
+        def on_step(_: int, step: int, loss: float) -> None:
             self.setup.on_heartbeat(trial, Heartbeat(step, loss if math.isfinite(loss) else None))
 
-        self._running = (trial, runner.run(task, width, beat, self._stops))
+        self._running = (trial, runner.run(task, width, on_step, self._stops))
 
     def stop(self, trial: Trial, reason: str) -> None:
         self._stops[0] = reason
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
-        return self._resources.beside(self._reports())
+        return self._resources.with_samples(self._reports())
 
     def _reports(self) -> Iterator[tuple[Trial, Event]]:
         if self._running is None:

@@ -1,6 +1,6 @@
 """Runs trials in spawned worker processes, one pipe each. A worker serves trial after trial; a dead one is replaced.
 
-Where trials are stacked it serves stack after stack, and what ends it ends an attempt at each trial of its stack.
+Where trials are stacked it serves stack after stack, and its death ends an attempt at each trial of its stack.
 """
 
 import multiprocessing
@@ -32,7 +32,7 @@ from orchestrator.worker.spawn import start
 
 CLOSING_SECONDS = 5
 SECONDS_LATE = 1.0
-MOST_AT_ONCE = 100  # events of a worker, before it is another's turn
+MOST_AT_ONCE = 100  # events of a worker, before the next worker's turn
 
 
 @dataclass(eq=False)
@@ -49,7 +49,7 @@ class Worker:
             self.connection.send_bytes(serve.messages.dump_json(message))
 
     def receive(self) -> bytes | None:
-        """The next message, or None if there is none by now."""
+        """The next message, or None if there is no message yet."""
         try:
             return self.connection.recv_bytes() if self.connection.poll() else None
         except (EOFError, OSError):  # closed, or cut off within a message
@@ -68,15 +68,15 @@ class Worker:
         self.process.join(CLOSING_SECONDS)
         code = self.process.exitcode
         if code is not None and code < 0:
-            known = {number.value: number.name for number in signal.Signals}
-            return f"its worker was killed by {known.get(-code, f'signal {-code}')}"
+            names = {number.value: number.name for number in signal.Signals}
+            return f"its worker was killed by {names.get(-code, f'signal {-code}')}"
         return f"its worker exited with status {code}"
 
 
 class ProcessExecutor:
     """A process for each slot, with its share of the threads, and with one of the GPUs where there are any.
 
-    Trials that are submitted wait until `events` begins them, those that stack together.
+    Submitted trials wait until `events` begins them, those of a stack together.
     """
 
     def __init__(self, setup: Setup, shares: Shares) -> None:
@@ -128,7 +128,7 @@ class ProcessExecutor:
                 return
             cause = first.cause_of_death
             first.kill()
-        raise SweepError(f"{self.setup.function.name} could not be made ready: {cause} (see {self.setup.log})")
+        raise SweepError(f"{self.setup.function.name} could not prepare its data: {cause} (see {self.setup.log})")
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ class ProcessExecutor:
         next(run for run in runs if run.trial is trial).stop = reason
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
-        return self._resources.beside(self._reports())
+        return self._resources.with_samples(self._reports())
 
     def _reports(self) -> Iterator[tuple[Trial, Event]]:
         if self.setup.interrupt.requested:
@@ -155,11 +155,11 @@ class ProcessExecutor:
         soonest = min(max(run.deadline for run in slot.runs.values()) for slot in busy)
         ends = [end for slot in busy for end in (slot.connection, slot.process.sentinel)]
         wait([*ends, self.setup.interrupt.fileno()], max(0.0, soonest - time.monotonic()))
-        self._heed_interrupt()
-        stood_still = time.monotonic() > soonest + SECONDS_LATE  # stopped, or asleep with the machine: trials were, too
+        self._forward_interrupt()
+        was_suspended = time.monotonic() > soonest + SECONDS_LATE  # so were the trials
         for slot in busy:
-            for run in slot.runs.values() if stood_still else ():
-                run.last_sign = time.monotonic()
+            for run in slot.runs.values() if was_suspended else ():
+                run.last_heartbeat = time.monotonic()
             for _ in range(MOST_AT_ONCE):
                 reports = [*self._reports_of(slot)]
                 yield from reports
@@ -173,16 +173,16 @@ class ProcessExecutor:
             row, run = next((row, run) for row, run in slot.runs.items() if run.trial is trial)
             slot.send(serve.Decision(row, run.stop))
 
-    def _answer(self, asked: Worker) -> str | None:
-        """What a worker answers, or None where it dies or the sweep is interrupted first."""
+    def _answer(self, worker: Worker) -> str | None:
+        """The answer of a worker, or None where it dies or the sweep is interrupted first."""
         while True:
-            wait([asked.connection, asked.process.sentinel, self.setup.interrupt.fileno()])
+            wait([worker.connection, worker.process.sentinel, self.setup.interrupt.fileno()])
             self.setup.interrupt.drain()
-            dead = not asked.process.is_alive()  # before the pipe is read, as in `_reports_of`
-            answer = asked.receive()
+            dead = not worker.process.is_alive()  # before the pipe is read, as in `_reports_of`
+            answer = worker.receive()
             if answer is not None:
                 return answer.decode()
-            if dead or asked.lost or self.setup.interrupt.requested:
+            if dead or worker.lost or self.setup.interrupt.requested:
                 return None
 
     def _busy(self) -> list[Worker]:
@@ -192,7 +192,7 @@ class ProcessExecutor:
         return [index for index, slot in enumerate(self._slots) if slot is None or not slot.runs]
 
     def _begin_stacks(self) -> None:
-        """Begin in the free slots those that have waited longest, each with others that stack with it."""
+        """Begin in the free slots the trials that have waited longest, each with those that stack with it."""
         for index in self._free():
             if not self._waiting:
                 return
@@ -205,8 +205,8 @@ class ProcessExecutor:
             self._begin(index, [*stack.values()])
 
     def _key(self, run: ActiveTrial) -> tuple[int | None, str, str]:
-        """What the trials of a stack share. The last try is made alone: it may be another that kills the worker."""
-        alone = run.trial.trial_key if run.has_one_try_left else ""
+        """What the trials of a stack share. The last attempt is alone: another trial may have killed the worker."""
+        alone = run.trial.trial_key if run.has_one_attempt_left else ""
         return run.task.threads, self.setup.stacking.shape(run.trial), alone
 
     def _begin(self, index: int, stack: Sequence[ActiveTrial]) -> None:
@@ -221,7 +221,7 @@ class ProcessExecutor:
         slot.send(serve.Stack(tasks, width, stops, self.setup.awaits_verdicts))
 
     def _reports_of(self, slot: Worker) -> Iterator[tuple[Trial, Event]]:
-        """What there is from a busy worker by now: an event, the ends of its trials, or nothing."""
+        """What a busy worker has sent by now: an event, the ends of its trials, or nothing."""
         dead = not slot.process.is_alive()  # before the pipe is read: what it still holds was sent before the death
         row, event = self._received(slot)
         if event is not None and event.is_final:
@@ -250,11 +250,11 @@ class ProcessExecutor:
         return None
 
     def _received(self, slot: Worker) -> tuple[int, Event | None]:
-        """The next event of a worker, after the beats before it, and the place of its trial."""
+        """The next event of a worker, after the heartbeats before it, and the place of its trial."""
         while (message := slot.receive()) is not None:
             try:
                 row, sent = events.decode(message)
-            except ValidationError:  # a trial that writes into our pipe is no reason to end the others
+            except ValidationError:  # a trial that writes into our pipe must not end the others
                 slot.lost = True
                 break
             slot.lost = slot.lost or row not in slot.runs
@@ -263,12 +263,12 @@ class ProcessExecutor:
             if not isinstance(sent, Heartbeat):
                 return row, sent
             for run in slot.runs.values():
-                run.sign()
+                run.heartbeat()
             self.setup.on_heartbeat(slot.runs[row].trial, sent)
         return 0, None
 
     def _lost(self, slot: Worker, reason: str) -> Iterator[tuple[Trial, Event]]:
-        """End a worker; its trials are tried again from their checkpoints, or have failed."""
+        """End a worker; its trials are retried from their checkpoints, or have failed."""
         self._slots[self._slots.index(slot)] = None
         slot.kill()
         slot.connection.close()
@@ -279,15 +279,15 @@ class ProcessExecutor:
             run.timeouts += run.is_out_of_time()
             run.deaths += 1
         ended = [run for run in runs if is_interrupted or run.is_given_up]
-        again = [run for run in runs if run not in ended]
-        self._waiting[:0] = again
-        for run in again:
+        retried = [run for run in runs if run not in ended]
+        self._waiting[:0] = retried
+        for run in retried:
             with (run.task.workdir / LOG_FILE).open("a") as log:
                 retry = f"retry {run.deaths} of {self.setup.limits.retries}"
-                log.write(f"sweep: {reason}; going on from the last checkpoint, {retry}\n")
+                log.write(f"sweep: {reason}; resuming from the last checkpoint, {retry}\n")
         yield from ((run.trial, end) for run in ended)
 
-    def _heed_interrupt(self) -> None:
+    def _forward_interrupt(self) -> None:
         self.setup.interrupt.drain()
         if self.setup.interrupt.requested and not self._asked_to_stop:
             self._asked_to_stop = True

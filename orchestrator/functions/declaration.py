@@ -181,7 +181,7 @@ class Declaration:
         """The names of parameters that it mentions, with the name of the field that does."""
         yield "stack_by", self.stack_by
         yield "pace", self.pace or ()
-        yield "incomparable", [name for one in self.incomparable for name in one.between]
+        yield "incomparable", [name for rule in self.incomparable for name in rule.between]
         yield "plane", [self.plane.along] if self.plane else []
 
 

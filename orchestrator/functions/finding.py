@@ -49,16 +49,16 @@ def find(name: str = DEFAULT_TRIAL, modules: Modules | None = None) -> TrialFunc
     except FunctionError:
         raise
     except (Exception, SystemExit) as error:  # a user's modules may fail in any way while they are imported
-        raise FunctionError(f"{name} cannot be read: {type(error).__name__}: {error}") from error
+        raise FunctionError(f"{name} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def default_trial() -> TrialFunction:
-    """The function that a sweep runs which names none."""
+    """The trial function of a sweep that names none."""
     return find(DEFAULT_TRIAL, Modules(is_default=True))
 
 
 def modules_of(name: str | None, folders: Sequence[Path]) -> Modules:
-    """Where the modules are of the trial function that a sweep file in the first of these folders names, if it does."""
+    """Where the modules of a sweep's trial function are; the sweep file is in the first of these folders."""
     file = Path(*DEFAULT_TRIAL.partition(":")[0].split(".")).with_suffix(".py")
     is_theirs = any((folder / file).is_file() for folder in folders if folder.resolve() != OURS)
     is_default = name is None or (name == DEFAULT_TRIAL and not is_theirs)
@@ -75,7 +75,7 @@ def load(name: str) -> Callable[..., Any]:
 def attached(function: TrialFunction, part: str) -> Callable[..., Any] | None:
     """A function that belongs to a trial function: its `prepare`, `stacked` or `export`; None where it has none.
 
-    It is the one that the declaration names, or else an attribute of the function.
+    It is the function that the declaration names, or else an attribute of the trial function.
     """
     reference = getattr(function.declaration, part)
     if reference:
@@ -87,16 +87,16 @@ def _check(name: str, declaration: Declaration, parameters: Collection[str]) -> 
     for part, mentioned in declaration.parameters():
         for parameter in mentioned:
             if parameter not in parameters:
-                raise FunctionError(f"{name}: its {part} has {parameter}, which is none of its parameters")
+                raise FunctionError(f"{name}: its {part} names {parameter}, which is not one of its parameters")
 
 
 def _completed(name: str, declaration: Any, attributes: Mapping[str, Any]) -> Declaration:
-    """The declaration, with what stands as attributes of the function itself."""
+    """The declaration, completed by the attributes of the function itself."""
     if not isinstance(declaration, Declaration):
-        raise FunctionError(f"{name}: its declaration is no orchestrator.Declaration")
+        raise FunctionError(f"{name}: its declaration is not an orchestrator.Declaration")
     for part in attributes:
         if getattr(declaration, part) != getattr(UNDECLARED, part):
-            raise FunctionError(f"{name}: its {part} stands in its declaration and as an attribute; give it once")
+            raise FunctionError(f"{name}: its {part} is in the declaration and also an attribute; give it once")
     return replace(declaration, **attributes)
 
 
@@ -153,7 +153,7 @@ def _source(module_name: str) -> ast.Module | None:
         raise FunctionError(f"there is no module {module_name}") from error
     if found is None:
         raise FunctionError(
-            f"there is no module {module_name}, neither beside the sweep file nor in the current folder nor installed"
+            f"there is no module {module_name}: not beside the sweep file, not in the current folder, and not installed"
         )
     if not (found.origin and found.origin.endswith(".py")):
         return None

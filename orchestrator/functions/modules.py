@@ -1,7 +1,7 @@
 """Where the modules of a trial function are found: beside its sweep file, in the current folder, or with this program.
 
-The default trial is in a package whose name, `models`, many people have given one of theirs. Which of them an import
-means is decided here, by the trial function that the process works for; never by the order of folders on a path alone.
+The default trial is in a package whose name, `models`, many people use for a package of their own. Which package an
+import means is decided here, by the trial function that the process works for; never by the order of folders alone.
 """
 
 import sys
@@ -14,7 +14,7 @@ from types import ModuleType
 
 PACKAGE = "models"  # of the default trial
 OURS = Path(__file__).resolve().parents[2]  # which has it, beside the orchestrator
-_added: list[str] = []  # to sys.path, for the trial function of now
+_added: list[str] = []  # to sys.path, for the current trial function
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Modules:
 
 
 class _Finder(MetaPathFinder):
-    """Finds the package of the default trial; or another of that name, where a user has one."""
+    """Finds the package of the default trial, or a user's package of the same name."""
 
     is_default = False
 

@@ -20,7 +20,7 @@ LONGEST_VALUE = 500  # characters: MLflow cuts what is far longer, and its UI sh
 
 
 class FunctionError(Exception):
-    """The name leads to no trial function; the message says why."""
+    """The name is not that of a trial function; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Parameter:
         if self.is_integer and isinstance(value, float) and value.is_integer():
             value = int(value)
         if len(str(value)) > LONGEST_VALUE:
-            raise ValueError(f"is longer than {LONGEST_VALUE} characters; put it into a file and name that")
+            raise ValueError(f"is longer than {LONGEST_VALUE} characters; put it into a file, and give the file's name")
         try:
             typed = self.adapter.validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
@@ -85,10 +85,14 @@ class TrialFunction:
     @property
     def defaults(self) -> Params:
         """The default of each parameter that has one."""
-        return {name: one.default for name, one in self.parameters.items() if one.default is not dataclasses.MISSING}
+        return {
+            name: parameter.default
+            for name, parameter in self.parameters.items()
+            if parameter.default is not dataclasses.MISSING
+        }
 
     def takes(self, params: Params) -> bool:
-        """Whether resolved parameters are this function's by name; those of a trial of old may not be."""
+        """Whether resolved parameters are this function's by name; those of an older trial may not be."""
         return params.keys() == self.parameters.keys()
 
     def resolve(self, values: Params) -> Params:
@@ -100,7 +104,7 @@ class TrialFunction:
         params = {}
         for name, parameter in self.parameters.items():
             if name not in values and parameter.default is dataclasses.MISSING:
-                raise ValueError(f"{name} has no default and is not given")
+                raise ValueError(f"{name} has no default; give it a value")
             params[name] = values.get(name, parameter.default)
         self.config(params)
         return params
@@ -123,7 +127,7 @@ def parameters_of(function: str, config_type: Any) -> dict[str, Parameter]:
     """The parameters that a config dataclass has.
 
     Raises:
-        FunctionError: it is none, or a field of it cannot be a parameter.
+        FunctionError: it is not a dataclass, or a field of it cannot be a parameter.
     """
     if not (isinstance(config_type, type) and dataclasses.is_dataclass(config_type)):
         raise FunctionError(f"the first argument of {function} is not annotated with a dataclass")
@@ -135,10 +139,10 @@ def parameters_of(function: str, config_type: Any) -> dict[str, Parameter]:
         try:
             adapter = TypeAdapter(hints[field.name], config=ConfigDict(allow_inf_nan=False))
             parameters[field.name] = Parameter(field.name, adapter, _default(field, adapter))
-            _ = parameters[field.name].schema  # here, where one can say of which field it cannot be made
+            _ = parameters[field.name].schema  # here, where the field is known that it cannot be made of
         except (PydanticUserError, PydanticSerializationError) as error:
             raise FunctionError(
-                f"{config_type.__name__}.{field.name}: a parameter is a number, a string, a truth value or a list"
+                f"{config_type.__name__}.{field.name}: a parameter must be a number, a string, a boolean or a list"
             ) from error
     return parameters
 

@@ -1,4 +1,4 @@
-"""Trials that failed one after the other: what fails by one cause will not stop failing."""
+"""Trials in a row that failed for the same reason: further trials would fail, too."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _NUMBERS = re.compile(r"[0-9.]+")
 
 @dataclass
 class Failures(Listener):
-    """How many of the last trials failed by the same cause, numbers aside."""
+    """How many of the last trials failed for the same reason, numbers aside."""
 
     in_a_row: int = 0
     reason: str = ""
@@ -36,13 +36,13 @@ class Failures(Listener):
         return self.in_a_row >= MOST_IN_A_ROW
 
     def check(self) -> None:
-        """Say so, once the trials that run have ended.
+        """Raise an error, once the running trials have ended.
 
         Raises:
-            SweepError: they are too many.
+            SweepError: too many trials failed in a row.
         """
         if self.are_too_many:
             raise SweepError(
-                f"{self.in_a_row} trials in a row failed by one cause: {self.reason}; "
-                "mend it, and launch again to go on"
+                f"{self.in_a_row} trials in a row failed for the same reason: {self.reason}; "
+                "fix it, then launch again to resume"
             )

@@ -1,4 +1,4 @@
-"""How long trials take, learned from those that took their time."""
+"""How long trials take, learned from earlier trials."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ Pace = Sequence[str] | None  # as a trial function declares it
 def kind(function: str, params: Params, pace: Pace) -> Kind:
     """What trials share that take equally long for an epoch: the parameters that decide it.
 
-    Where nobody says which those are, all of them but the number of epochs and the seed.
+    Where the function does not declare them, all parameters but the number of epochs and the seed.
     """
     names = [name for name in params if name not in ("epochs", "seed")] if pace is None else pace
     return function, *(str(params.get(name)) for name in names)
@@ -29,9 +29,9 @@ def kind_of(record: Record, pace: Pace) -> Kind:
 
 
 def epochs(params: Params) -> int | None:
-    """How many epochs a trial will take, if its parameters say so."""
-    told = params.get("epochs")
-    return told if isinstance(told, int) else None
+    """How many epochs a trial will take, if that is among its parameters."""
+    count = params.get("epochs")
+    return count if isinstance(count, int) else None
 
 
 class Forecast:
@@ -53,10 +53,10 @@ class Forecast:
         for known in (kind, kind[:1]):
             self._paces.setdefault(known, deque(maxlen=MOST_REMEMBERED)).append(seconds)
         if len(self._paces) > MOST_KINDS:
-            self._paces.pop(next(one for one in self._paces if len(one) > 1))
+            self._paces.pop(next(kind for kind in self._paces if len(kind) > 1))
 
     def ended(self, kind: Kind, epochs: int | None, seconds: float) -> None:
-        """A trial of so many epochs has come to its result, after so many seconds."""
+        """A trial of so many epochs has its result, after so many seconds."""
         full = self.seconds(kind, epochs)
         if full is not None:
             self._took += seconds
@@ -68,11 +68,11 @@ class Forecast:
         return median(known) if known else None
 
     def seconds(self, kind: Kind, epochs: int | None) -> float | None:
-        """What a trial takes that does not end early; one that does not say counts as one epoch."""
+        """Seconds of a trial that does not end early; a trial of unknown length counts as an epoch."""
         pace = self.pace(kind)
         return None if pace is None else pace * (epochs or 1)
 
     @property
     def share(self) -> float:
-        """How much of that trials took that have come to a result."""
+        """The share of these seconds that trials with a result took."""
         return self._took / self._full if self._full else 1.0

@@ -1,4 +1,4 @@
-"""How far a sweep is: a picture of a moment, taken by the launch itself, or from what the store has."""
+"""How far a sweep is: a snapshot, taken by the launch itself, or from the store."""
 
 import itertools
 from collections import Counter
@@ -12,7 +12,7 @@ from orchestrator.spec import Objective
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.record import Record
 
-LOSS = "loss"  # what any of the declared losses is called where it is shown
+LOSS = "loss"  # the name of any declared loss where it is shown
 
 Point = tuple[int, float, float]  # epoch, value of a metric, and when it was reported (seconds since 1970)
 
@@ -31,14 +31,14 @@ class Running:
 
     label: str
     epoch: int = 0  # the last whole one
-    epochs: int | None = None  # that it will have, if it says so
-    step: int = 0  # of the epoch that runs; 0 where nobody tells
+    epochs: int | None = None  # that it will have, where that is known
+    step: int = 0  # of the current epoch; 0 where steps are not reported
     steps: int | None = None  # of an epoch
-    value: float | None = None  # the latest of the metric that shows how it fares
+    value: float | None = None  # the latest of `metric`
     values: Sequence[float] = ()
-    rate: float | None = None  # per second, of what the function counts
+    rate: float | None = None  # per second, as the function declares it
     seconds_left: float | None = None
-    metric: str = LOSS  # that it is, as `called` names it
+    metric: str = LOSS  # as `display_name` names it
 
     @property
     def share(self) -> float:
@@ -64,10 +64,10 @@ class Best:
 
 
 def best(found: Iterable[Best]) -> Best | None:
-    """The first of the best ones."""
+    """The first of the best."""
     first: Best | None = None
-    for one in found:
-        first = one if one.is_better_than(first) else first
+    for candidate in found:
+        first = candidate if candidate.is_better_than(first) else first
     return first
 
 
@@ -81,7 +81,7 @@ class Status:
     running: Sequence[Running] = ()
     best: Best | None = None
     seconds: float | None = None  # since the launch began
-    seconds_left: float | None = None  # until the last trial has its result; None if nothing tells
+    seconds_left: float | None = None  # until the last trial has its result; None if unknown
 
     @property
     def results(self) -> int:
@@ -104,15 +104,15 @@ class Status:
         curves: Mapping[str, Curve],
         declaration: Declaration = UNDECLARED,
     ) -> "Status":
-        """What the store tells.
+        """The status according to the store.
 
         Args:
             name: of the sweep.
             records: of its trials.
             asked: how many its last launch was to bring to a result.
-            objective: that they are compared by first, if the store says so.
-            curves: by run_id, a metric by epoch of each trial that runs, as `shown` chooses it. What else stands as
-                running was cut off.
+            objective: that they are compared by first, if the store has it.
+            curves: by run_id, a metric by epoch of each running trial, as `shown_metric` chooses it. Other trials that
+                are marked as running were cut off.
             declaration: of the trial function, as far as the store has it.
         """
         outcomes = Counter(
@@ -130,12 +130,17 @@ class Status:
         after = mean(took) * waiting if took else (None if waiting else 0.0)
         left = time_left(running, after, len(running))
         return cls(
-            name, asked, outcomes, running, best(bests(records, objective)) if objective else None, seconds_left=left
+            name,
+            asked,
+            outcomes,
+            running,
+            best(completed(records, objective)) if objective else None,
+            seconds_left=left,
         )
 
 
-def shown(reported: Collection[str], declaration: Declaration, objective: Objective | None) -> str | None:
-    """The metric by epoch that shows how a trial fares: a loss, else what trials are compared by, else any.
+def shown_metric(reported: Collection[str], declaration: Declaration, objective: Objective | None) -> str | None:
+    """The metric by epoch that shows the progress of a trial: a loss, else the objective, else any.
 
     Args:
         reported: names of the metrics that the trial has reported by epoch.
@@ -146,21 +151,21 @@ def shown(reported: Collection[str], declaration: Declaration, objective: Object
     return next((name for name in wanted if name in reported), None)
 
 
-def called(metric: str, declaration: Declaration) -> str:
-    """What a metric is called where a trial's progress is shown: all losses alike, so that one column has them."""
+def display_name(metric: str, declaration: Declaration) -> str:
+    """The name of a metric where a trial's progress is shown: the same for all losses, so that a column has them."""
     return LOSS if metric in declaration.losses else metric
 
 
 def time_left(running: Sequence[Running], after: float | None, at_a_time: int) -> float | None:
-    """Seconds until the last trial has its result, where those that are yet to start take `after` in all."""
-    lefts = [one.seconds_left for one in running if one.seconds_left is not None]
+    """Seconds until the last trial has its result, where the trials that are yet to start take `after` in all."""
+    lefts = [trial.seconds_left for trial in running if trial.seconds_left is not None]
     if not running or after is None or len(lefts) < len(running):
         return None
     return max((sum(lefts) + after) / at_a_time, *lefts)
 
 
-def bests(records: Iterable[Record], objective: Objective) -> Iterable[Best]:
-    """Those that completed with a value of the objective."""
+def completed(records: Iterable[Record], objective: Objective) -> Iterable[Best]:
+    """The trials that completed with a value of the objective."""
     for record in records:
         value = record.value(objective)
         if record.outcome is Outcome.COMPLETED and value is not None:
@@ -174,7 +179,7 @@ def _running(record: Record, curve: Curve, forecast: Forecast, declaration: Decl
         return Running(record.label, epochs=total, seconds_left=seconds)
     epoch, value, last = curve.points[-1]
     times = [at for _, _, at in curve.points]
-    # of a trial that was cut off, one of these is the time until it went on
+    # of a resumed trial, this includes the time until it was resumed
     waits = [later - earlier for earlier, later in itertools.pairwise(times)] or [last - record.began]
     return Running(
         record.label,

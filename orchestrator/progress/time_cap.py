@@ -13,11 +13,11 @@ from orchestrator.workspace import Workspace
 
 @dataclass
 class TimeCap(Listener):
-    """Seconds that trials have trained for. What runs counts as it goes; what was begun is always ended."""
+    """Seconds that trials have trained for. Running trials count as they go; what has begun is not cut off."""
 
     cap: float | None
     ended: float = 0.0  # of whole epochs
-    begun: int = 0  # trials that an earlier launch left unfinished, and that have not been taken up again
+    begun: int = 0  # trials that an earlier launch left unfinished, and that have not been resumed
     _since: dict[str, float] = field(default_factory=dict)  # by trial_key: when it last reported, of those that run
 
     @property
@@ -31,7 +31,7 @@ class TimeCap(Listener):
         return self.cap is None or self.begun > 0 or self.spent < self.cap
 
     def begin(self, trials: Iterable[Trial], history: Mapping[str, Record], workspace: Workspace) -> None:
-        """Take in what earlier launches have spent on these trials; of what is in flight the journals tell."""
+        """Take in what earlier launches have spent on these trials; unfinished trials are read from their journals."""
         for trial in trials if self.cap is not None else ():
             record = history.get(trial.trial_key)
             recorded = (record.seconds if record else None) or 0.0
@@ -39,13 +39,13 @@ class TimeCap(Listener):
                 self.ended += 0.0 if record.is_reused else recorded
                 continue
             workdir = workspace.of(trial)
-            told = [entry.event.seconds for entry in journal.read(workdir) if isinstance(entry.event, Progress)]
-            self.ended += max(recorded, sum(told))
+            seconds = [entry.event.seconds for entry in journal.read(workdir) if isinstance(entry.event, Progress)]
+            self.ended += max(recorded, sum(seconds))
             has_failed = record is not None and record.outcome is Outcome.FAILED
             self.begun += not has_failed and (record is not None or workdir.is_dir())
 
     def start(self, trial: Trial) -> None:
-        """A trial is given to a worker: one that was begun before, if there are any."""
+        """A trial is given to a worker: trials that were begun before come first."""
         self.begun = max(0, self.begun - 1)
 
     def take(self, trial: Trial, event: Event) -> None:

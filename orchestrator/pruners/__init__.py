@@ -1,4 +1,4 @@
-"""Which trials end early: they hear what all trials report, and judge trial by trial."""
+"""Which trials end early: pruners follow the reports of all trials, and judge trial by trial."""
 
 from orchestrator.events import Event, Listener
 from orchestrator.spec import SweepSpec
@@ -7,29 +7,29 @@ from orchestrator.trial import Trial
 
 
 class Pruner(Listener):
-    """Ends trials that fall behind. This one lets every trial go on.
+    """Ends trials that fall behind. This class lets every trial continue.
 
-    All that it knows is what it has heard, in the order of the trials' beginnings: of trials that have ended before a
-    launch what the store has of them, of those in flight what their journals have, each epoch as often as one likes.
+    It knows only the events that it takes, in the order in which the trials began: of trials that ended before a
+    launch from the store, of unfinished trials from their journals. An epoch may come repeatedly.
     """
 
     judges_epochs = False  # whether trials are to wait after each epoch for its verdict
 
     def recall(self, trial: Trial, event: Event) -> None:
-        """Take it in as if it were reported now."""
+        """Take in an event as if it were reported now."""
         self.take(trial, event)
 
     def take(self, trial: Trial, event: Event) -> None:
         """Take in what a trial reports.
 
         Raises:
-            InputError: it has completed without a value of the metric that is looked at.
+            InputError: it has completed without a value of the metric that it is judged by.
         """
 
     def judge(self, trial: Trial) -> str | None:
-        """Why the trial is to end after what it has reported last, or before it begins; None where it is to go on.
+        """Why the trial is to end after its last reported epoch, or before it begins; None where it is to continue.
 
-        An epoch is judged once: those before the last were, before they were followed by another.
+        Each epoch is judged once, before the next is reported.
         """
         return None
 

@@ -9,16 +9,16 @@ from optuna.trial import FrozenTrial
 
 
 class HyperbandPruner(BasePruner):
-    """Of the trials that have come to a bracket, the best 1/eta go on, and one more.
+    """Of the trials that have reached a bracket, the best 1/eta continue, and one trial more.
 
     As https://github.com/wandb/sweeps does it (`hyperband_stopping.py`): a bracket is a number of values that a trial
-    has told, and each trial counts there with the value that it told then. What differs: a trial is judged when it
-    comes to a bracket, where W&B looks every few minutes at the last one behind it.
+    has reported, and each trial counts there with the value that it reported then. The difference: a trial is judged
+    when it reaches a bracket, where W&B checks the last bracket every few minutes.
 
     Args:
-        brackets: after how many told values trials are judged.
-        eta: one trial in so many goes on.
-        strict: judge by the value at the bracket, not by the best up to there.
+        brackets: after how many reported values trials are judged.
+        eta: of so many trials a single trial continues.
+        strict: judge by the value at the bracket, not by the best value so far.
     """
 
     def __init__(self, brackets: Collection[int], eta: float, strict: bool) -> None:
@@ -39,9 +39,9 @@ class HyperbandPruner(BasePruner):
         return max(values) if study.direction is StudyDirection.MAXIMIZE else min(values)
 
     def threshold(self, study: Study, trial: FrozenTrial) -> tuple[float, int]:
-        """The least that goes on from where this trial is, and how many trials have been there, itself included."""
-        told = len(trial.intermediate_values)
-        curves = [other.intermediate_values.values() for other in study.get_trials(deepcopy=False)]
-        values = [next(islice(curve, told - 1, None)) for curve in curves if len(curve) >= told]
+        """The bound for this trial to continue, and how many trials have reached its bracket, itself included."""
+        count = len(trial.intermediate_values)
+        curves = [reached.intermediate_values.values() for reached in study.get_trials(deepcopy=False)]
+        values = [next(islice(curve, count - 1, None)) for curve in curves if len(curve) >= count]
         values.sort(reverse=study.direction is StudyDirection.MAXIMIZE)
         return values[int(len(values) / self.eta)], len(values)

@@ -1,4 +1,4 @@
-"""What a sweep file names, as Optuna's pruners; and their verdicts in words, which Optuna leaves out."""
+"""Optuna's pruners from a sweep file, and the reasons for their verdicts, which Optuna does not give."""
 
 import warnings
 
@@ -55,14 +55,14 @@ def _pruner(rule: form.PrunerForm) -> BasePruner:
 
 
 def keeps_state(rule: form.PrunerForm) -> bool:
-    """Whether Optuna's pruner keeps in the study, with each trial, what it saw when it judged it."""
+    """Whether Optuna's pruner keeps its own records of each trial in the study."""
     return isinstance(rule, form.SuccessiveHalving) or (
         isinstance(rule, form.Patient) and isinstance(rule.wrapped_pruner, form.SuccessiveHalving)
     )
 
 
-def why(rule: form.PrunerForm, metric: str, study: Study, trial: FrozenTrial) -> str:
-    """Why a trial was pruned: what it had come to, and what that was held against."""
+def reason(rule: form.PrunerForm, metric: str, study: Study, trial: FrozenTrial) -> str:
+    """Why a trial was pruned: its value, and the value that this was compared with."""
     curve, epoch = trial.intermediate_values, trial.last_step
     better, worse = (max, "below") if study.direction is StudyDirection.MAXIMIZE else (min, "above")
     best, last = better(curve.values()), f"{metric} {curve[epoch or 0]:.5g} at epoch {epoch}"
@@ -72,26 +72,26 @@ def why(rule: form.PrunerForm, metric: str, study: Study, trial: FrozenTrial) ->
             judge = HyperbandPruner(rule.brackets, rule.eta, rule.strict)
             bound, count = judge.threshold(study, trial)
             judged = last if rule.strict else by_then
-            told = f"{judged} is {worse} {bound:.5g}, the best 1/{rule.eta:g} of {count} trials"
+            text = f"{judged} is {worse} {bound:.5g}, the best 1/{rule.eta:g} of {count} trials"
         case form.Median() | form.Percentile():
             share = rule.percentile if isinstance(rule, form.Percentile) else 50.0
             bound, count = _percentile(study, epoch or 0, share)
             name = f"the best {share:g}%" if isinstance(rule, form.Percentile) else "the median"
-            told = f"{by_then} is {worse} {bound:.5g}, {name} of {count} trials"
+            text = f"{by_then} is {worse} {bound:.5g}, {name} of {count} trials"
         case form.SuccessiveHalving():
-            told = f"{last} is not among the best 1/{rule.reduction_factor} of the trials that came there"
+            text = f"{last} is not among the best 1/{rule.reduction_factor} of the trials that reached it"
         case form.Patient():
             since = next(step for step, value in curve.items() if value == best)
-            told = f"{metric} got no better than {best:.5g} since epoch {since}"
+            text = f"{metric} has not improved on {best:.5g} since epoch {since}"
             if rule.wrapped_pruner:
-                told += f"; {why(rule.wrapped_pruner, metric, study, trial)}"
+                text += f"; {reason(rule.wrapped_pruner, metric, study, trial)}"
         case _:
             raise TypeError(rule.type)
-    return f"{rule.type}: {told}"
+    return f"{rule.type}: {text}"
 
 
 def _percentile(study: Study, epoch: int, share: float) -> tuple[float, int]:
-    """What the best `share` percent of the completed trials have at an epoch, and how many have come there."""
+    """What the best `share` percent of the completed trials have at an epoch, and how many have reached it."""
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     values = [trial.intermediate_values[epoch] for trial in completed if epoch in trial.intermediate_values]
     kept = 100 - share if study.direction is StudyDirection.MAXIMIZE else share

@@ -1,4 +1,4 @@
-"""Configurations over their seeds: one that is worse than the best on the same seeds gets no more of them."""
+"""Configurations over their seeds: a configuration that is worse than the best on the same seeds gets no more."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 class SeedPruner(Pruner):
     """Optuna's Wilcoxon pruner: its trials are our configurations, its steps their seeds.
 
-    A trial is judged before it begins, by the seeds of its configuration that have completed; one that has begun goes
-    on to its end.
+    A trial is judged before it begins, by the seeds of its configuration that have completed; a trial that has
+    begun runs to its end.
     """
 
     judges_epochs = False
@@ -32,31 +32,31 @@ class SeedPruner(Pruner):
         self.spec, self.rule = spec, rule
         self.metric = spec.pruned_by
         self._pruner = rules.pruner(rule)
-        self._told: dict[str, list[Event]] = {}  # by trial_key, of those that have begun
+        self._events: dict[str, list[Event]] = {}  # by trial_key, of trials that have begun
         self._results: dict[str, dict[int, float]] = defaultdict(dict)  # by config_key and seed
-        self._exploded: set[str] = set()  # configurations of which a seed did
+        self._exploded: set[str] = set()  # configurations of which a seed exploded
 
     def take(self, trial: Trial, event: Event) -> None:
         if isinstance(event, Sampled):
             return
-        self._told.setdefault(trial.trial_key, []).append(event)
+        self._events.setdefault(trial.trial_key, []).append(event)
         if not isinstance(event, Finished):
             return
-        values = Observation.of_events([self.metric], self._told.pop(trial.trial_key)).values
+        values = Observation.of_events([self.metric], self._events.pop(trial.trial_key)).values
         if event.outcome is Outcome.EXPLODED:
             self._exploded.add(trial.config_key)
         if event.outcome is not Outcome.COMPLETED:
             return
         if values is None:
-            what = f"{trial.label} has told no {self.metric.name}"
-            raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), what))
+            problem = f"{trial.label} has reported no {self.metric.name}"
+            raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), problem))
         (self._results[trial.config_key][trial.params["seed"]],) = values
 
     def judge(self, trial: Trial) -> str | None:
         own = self._results.get(trial.config_key)
-        if not own or trial.trial_key in self._told:
+        if not own or trial.trial_key in self._events:
             return None
-        best = self._best(own.keys())  # the configuration itself, perhaps
+        best = self._best(own.keys())  # perhaps of the configuration itself
         if best is None:
             return None
         study = optuna.create_study(sampler=RandomSampler(), pruner=self._pruner, direction=self.metric.goal)
@@ -68,12 +68,12 @@ class SeedPruner(Pruner):
             return None
         worse = "below" if self.metric.goal == "maximize" else "above"
         return (
-            f"{self.rule.type}: {self.metric.name} {fmean(own.values()):.5g} over {len(own)} seeds is {worse} "
+            f"{self.rule.type}: mean {self.metric.name} {fmean(own.values()):.5g} over {len(own)} seeds is {worse} the "
             f"{fmean(best.values()):.5g} of the best configuration on the same seeds (p < {self.rule.p_threshold:g})"
         )
 
     def _best(self, seeds: AbstractSet[int]) -> Mapping[int, float] | None:
-        """What the configuration that is best on these seeds has on them, of those that have not exploded."""
+        """The values of the configuration that is best on these seeds, among those that have not exploded."""
         rivals = [
             {seed: results[seed] for seed in seeds}
             for key, results in self._results.items()

@@ -1,4 +1,4 @@
-"""Optuna's pruners on a study in memory, which holds what trials have told by epoch."""
+"""Optuna's pruners on a study in memory, which has what trials reported by epoch."""
 
 from collections.abc import Container
 from dataclasses import dataclass, field
@@ -21,16 +21,16 @@ STATES = {Outcome.COMPLETED: TrialState.COMPLETE, Outcome.PRUNED: TrialState.PRU
 
 
 @dataclass
-class _Told:
-    """What a trial has told that has not ended."""
+class _Reported:
+    """What a trial has reported that has not ended."""
 
     curve: dict[int, float] = field(default_factory=dict)  # by epoch
-    unjudged: dict[int, float] = field(default_factory=dict)  # of these, the last
+    unjudged: dict[int, float] = field(default_factory=dict)  # the last of these
     run: optuna.trial.Trial | None = None  # in the study, as soon as it has been judged
 
 
 class StudyPruner(Pruner):
-    """Judges trials epoch by epoch, each by what it and the others have told up to then."""
+    """Judges trials epoch by epoch, each by what all trials have reported up to then."""
 
     judges_epochs = True
 
@@ -38,47 +38,50 @@ class StudyPruner(Pruner):
         self.spec, self.rule = spec, rule
         self.metric = spec.pruned_by
         self._study = self._new_study()
-        self._told: dict[str, _Told] = {}  # by trial_key
+        self._reported: dict[str, _Reported] = {}  # by trial_key
         self._names: dict[str, None] = {}  # of all metrics by epoch
 
     def take(self, trial: Trial, event: Event) -> None:
-        told = self._told.setdefault(trial.trial_key, _Told())
+        reported = self._reported.setdefault(trial.trial_key, _Reported())
         if isinstance(event, Progress):
             self._names |= dict.fromkeys(event.metrics)
             value = event.metrics.get(self.metric.name)
-            if value is not None and event.epoch > max(told.curve, default=0):
-                told.curve[event.epoch] = told.unjudged[event.epoch] = value
+            if value is not None and event.epoch > max(reported.curve, default=0):
+                reported.curve[event.epoch] = reported.unjudged[event.epoch] = value
         elif isinstance(event, Finished):
-            del self._told[trial.trial_key]
-            self._end(trial, told, event.outcome)
+            del self._reported[trial.trial_key]
+            self._end(trial, reported, event.outcome)
 
     def judge(self, trial: Trial) -> str | None:
-        told = self._told.get(trial.trial_key)
-        if told is None or not told.unjudged:
+        reported = self._reported.get(trial.trial_key)
+        if reported is None or not reported.unjudged:
             return None
-        told.run = told.run or self._study.ask()
-        is_over = _judged(told.run, told.unjudged)
-        told.unjudged.clear()
-        epoch = max(told.curve)
+        reported.run = reported.run or self._study.ask()
+        is_over = _judged(reported.run, reported.unjudged)
+        reported.unjudged.clear()
+        epoch = max(reported.curve)
         if not is_over or epoch == trial.params.get("epochs"):  # then there is nothing left to save
             return None
-        here = next(one for one in self._study.get_trials(deepcopy=False) if one.number == told.run.number)
-        return rules.why(self.rule, self.metric.name, self._study, here)
+        trials, number = self._study.get_trials(deepcopy=False), reported.run.number
+        judged = next(known for known in trials if known.number == number)
+        return rules.reason(self.rule, self.metric.name, self._study, judged)
 
-    def _end(self, trial: Trial, told: _Told, outcome: Outcome) -> None:
-        if outcome is Outcome.COMPLETED and not told.curve:
-            what = f"{trial.label} has told no {self.metric.name} by epoch; {nearest(self.metric.name, [*self._names])}"
-            raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), what))
+    def _end(self, trial: Trial, reported: _Reported, outcome: Outcome) -> None:
+        if outcome is Outcome.COMPLETED and not reported.curve:
+            hint = nearest(self.metric.name, [*self._names])
+            problem = f"{trial.label} has reported no {self.metric.name} by epoch; {hint}"
+            raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), problem))
         state = STATES.get(outcome, TrialState.FAIL)
-        if told.run is not None:
-            for epoch, value in told.unjudged.items():
-                told.run.report(value, epoch)
-            self._study.tell(told.run, [*told.curve.values()][-1] if state is TrialState.COMPLETE else None, state)
+        if reported.run is not None:
+            for epoch, value in reported.unjudged.items():
+                reported.run.report(value, epoch)
+            last = [*reported.curve.values()][-1] if state is TrialState.COMPLETE else None
+            self._study.tell(reported.run, last, state)
         elif state is not TrialState.FAIL:
-            self._study.add_trial(self._ended(told.curve, state))
+            self._study.add_trial(self._ended(reported.curve, state))
 
     def _ended(self, curve: dict[int, float], state: TrialState) -> FrozenTrial:
-        """A trial that ended in an earlier launch, with what the pruner would have kept of it."""
+        """A trial that ended in an earlier launch, with the records that the pruner would have kept of it."""
         kept = {}
         if rules.keeps_state(self.rule):
             alone = self._new_study()
@@ -97,7 +100,7 @@ class StudyPruner(Pruner):
 
 
 class _WithoutFailures(InMemoryStorage):
-    """Has no trial be held against one that exploded or failed later."""
+    """Compares no trial with a trial that exploded or failed later."""
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -107,7 +110,7 @@ class _WithoutFailures(InMemoryStorage):
 
 
 def _judged(run: optuna.trial.Trial, curve: dict[int, float]) -> bool:
-    """Whether a trial is to be pruned after the last of these epochs; after those before, it was not."""
+    """Whether a trial is to be pruned after the last of these epochs; after the earlier epochs it was not."""
     is_over = False
     for epoch, value in curve.items():
         run.report(value, epoch)

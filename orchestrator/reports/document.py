@@ -8,7 +8,7 @@ from typing import Literal
 from orchestrator.functions import Declaration
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import Run
-from orchestrator.reports.pictures import Picture
+from orchestrator.reports.pictures import ReportPicture
 from orchestrator.reports.verdict import Verdict
 
 
@@ -42,7 +42,7 @@ class Part:
     words: tuple[str, ...] = ()
     grid: ReportTable | None = None
     charts: tuple[Chart, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[ReportPicture, ...] = ()
     layout: Literal["side by side", "in rows", "wide"] = (
         "side by side"  # of the pictures; in rows beside their captions
     )

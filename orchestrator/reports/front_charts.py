@@ -19,18 +19,21 @@ LINE = 15  # pixels of a line there
 
 
 def fronts(
-    found: Iterable[Configuration], objectives: Sequence[Objective], names: Mapping[str, str], still: bool = False
+    configurations: Iterable[Configuration],
+    objectives: Sequence[Objective],
+    names: Mapping[str, str],
+    still: bool = False,
 ) -> tuple[Chart, ...]:
     """The first objective over each of the others: what is on the front of all of them, joined, and the rest as rings.
 
     Args:
-        found: configurations of which a seed has a result.
+        configurations: that have a result.
         objectives: what they are compared by.
         names: of these, by config_key.
         still: whether it is for a picture alone: numbers then stand at the front, and lists of names beside the first.
     """
-    found = [*found]
-    ranked = ranking(found, objectives) if len(objectives) > 1 else []
+    configurations = [*configurations]
+    ranked = ranking(configurations, objectives) if len(objectives) > 1 else []
     if not ranked:
         return ()
     kept = {one.config_key for one in front(ranked, objectives)}
@@ -42,7 +45,7 @@ def fronts(
         }
         for one in ranked
     ]
-    exploded = [names[one.config_key] for one in found if one.exploded and not one.values]
+    exploded = [names[one.config_key] for one in configurations if one.exploded and not one.values]
     lists = _numbered(rows, exploded) if still else []
     others = range(1, len(objectives))
     return tuple(_front(rows, objectives, i, len(exploded), lists if i == 1 else []) for i in others)

@@ -4,17 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from orchestrator.errors import StoreError
-from orchestrator.functions.declaration import Picture as Kind
+from orchestrator.functions.declaration import Picture
 from orchestrator.reports import pictures
 from orchestrator.reports.charts import thinned
 from orchestrator.reports.configurations import Run, RunGroup, best_first, figure
 from orchestrator.reports.document import Part
-from orchestrator.reports.pictures import Picture
+from orchestrator.reports.pictures import ReportPicture
 from orchestrator.reports.results import kinds_of
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers import Store
 
 MOST = 12  # configurations whose pictures are shown
+MOST_FIGURES = 3  # in a caption, of a function that declares none
 MOST_UNDECLARED = 6  # kinds of pictures of a function that declares none
 MOST_KINDS = 6  # of explosions
 EXPLOSION = {"explosion.md", "explosion.png"}
@@ -35,7 +36,7 @@ def gallery(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -
     kinds = spec.function.declaration.pictures or _undeclared(store, chosen)
     wanted = {f"{kind.name}{SUFFIX}" for kind in kinds}
     left = [(configuration, _files(store, configuration.completed[0].run_id, wanted)) for configuration in chosen]
-    final = [(metric.name, metric.heading) for metric in spec.function.declaration.final]
+    final = _final(spec, chosen)
     parts = [
         Part(
             kind.title,
@@ -48,14 +49,22 @@ def gallery(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -
     return [part for part in parts if part.pictures]
 
 
-def _undeclared(store: Store, chosen: Sequence[RunGroup]) -> list[Kind]:
+def _final(spec: SweepSpec, chosen: Sequence[RunGroup]) -> list[Final]:
+    """The metrics of a caption: the final ones."""
+    if spec.function.declaration.final:
+        return [(metric.name, metric.heading) for metric in spec.function.declaration.final]
+    names = dict.fromkeys(name for configuration in chosen for name in configuration.completed[0].final_names)
+    return [(name, name) for name in [*names][:MOST_FIGURES]]
+
+
+def _undeclared(store: Store, chosen: Sequence[RunGroup]) -> list[Picture]:
     names: dict[str, None] = {}
     with suppress(StoreError):
         for configuration in chosen:
             found = store.artifacts(configuration.completed[0].run_id) - EXPLOSION
             names |= dict.fromkeys(sorted(name for name in found if name.endswith(SUFFIX)))
     stems = [name.removesuffix(SUFFIX) for name in names][:MOST_UNDECLARED]
-    return [Kind(name=stem, title=stem.replace("_", " ").capitalize(), text=f"The picture {stem}") for stem in stems]
+    return [Picture(name=stem, title=stem.replace("_", " ").capitalize(), text=f"The picture {stem}") for stem in stems]
 
 
 def post_mortems(store: Store, runs: Sequence[Run]) -> Part:
@@ -93,7 +102,7 @@ def _files(store: Store, run_id: str, wanted: set[str]) -> dict[str, bytes]:
     return found
 
 
-def _pictures(left: Left, kind: Kind, final: Sequence[Final]) -> Iterator[Picture]:
+def _pictures(left: Left, kind: Picture, final: Sequence[Final]) -> Iterator[ReportPicture]:
     """A picture of each configuration; before those that have originals, these, again where they are others."""
     before: pictures.Images | None = None
     for configuration, files in left:

@@ -74,7 +74,9 @@ class _Panel:
 
     @cached_property
     def top(self) -> float | None:
-        """The highest loss that is shown: some more than any of a run that did not explode."""
+        """The highest loss that is shown: some more than any of a run that did not explode; None shows all."""
+        if self.what != LOSS:
+            return None
         healthy = [v for curve in self.curves if not curve.explosion for _, v in (*curve.training, *curve.validation)]
         return max(healthy) + HEADROOM * abs(max(healthy)) if healthy else None
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from orchestrator.reports import still
 from orchestrator.reports.document import Section
-from orchestrator.reports.page import SIGNS, environment
-from orchestrator.reports.verdict import rule
+from orchestrator.reports.page import content, environment
 from orchestrator.system.printable import in_a_line
 
 FOLDER = "report-pictures"
@@ -35,16 +34,7 @@ def markdown(title: str, made: str, sections: Sequence[Section], folder: Path) -
     templates = environment(is_html=False)
     templates.filters["text"] = escaped
     templates.filters["fence"] = fence
-    return templates.get_template("page.md").render(
-        title=title,
-        made=made,
-        sections=sections,
-        has_verdicts=any(section.verdicts for section in sections),
-        signs=SIGNS,
-        rule=rule(section.declaration for section in sections),
-        draw=draw,
-        keep=keep,
-    )
+    return templates.get_template("page.md").render(**content(title, made, sections), draw=draw, keep=keep)
 
 
 def escaped(text: str) -> str:

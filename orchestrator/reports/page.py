@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from itertools import count
+from typing import Any
 
 import jinja2
 import vl_convert
@@ -49,14 +50,9 @@ def html(title: str, made: str, sections: Sequence[Section]) -> str:
     library = script(vega())
     drawing = script(templates.get_template("page.js").render())
     return templates.get_template("page.html").render(
-        title=title,
-        made=made,
-        sections=sections,
+        **content(title, made, sections),
         has_charts=any(part.charts for section in sections for part in section.parts),
-        has_verdicts=any(section.verdicts for section in sections),
         verdicts=list(Verdict),
-        signs=SIGNS,
-        rule=rule(section.declaration for section in sections),
         most_rows=MOST_ROWS,
         light=theme.LIGHT,
         dark=theme.DARK,
@@ -66,6 +62,18 @@ def html(title: str, made: str, sections: Sequence[Section]) -> str:
         drawing=drawing,
         hashes=[fingerprint(one) for one in (library, drawing)],
     )
+
+
+def content(title: str, made: str, sections: Sequence[Section]) -> dict[str, Any]:
+    """What the templates of every kind of page say: its title, its sections, and the rule of their verdicts."""
+    return {
+        "title": title,
+        "made": made,
+        "sections": sections,
+        "has_verdicts": any(section.verdicts for section in sections),
+        "signs": SIGNS,
+        "rule": rule(section.declaration for section in sections),
+    }
 
 
 @cache

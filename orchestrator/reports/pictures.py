@@ -17,7 +17,7 @@ Images = NDArray[np.uint8]  # (rows, columns, side, side)
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportPicture:
     """A picture as WebP, and what it shows."""
 
     content: bytes
@@ -44,15 +44,15 @@ def images(picture: bytes, tiles: Tiles) -> Images | None:
     return pixels.reshape(-1, tiles.side, tiles.columns, tiles.side).transpose(0, 2, 1, 3)
 
 
-def strip(rows: Images, text: str, caption: str) -> Picture:
+def strip(rows: Images, text: str, caption: str) -> ReportPicture:
     """Rows of images as one picture, pixel for pixel."""
     count, columns, side, _ = rows.shape
     pixels = rows.transpose(0, 2, 1, 3).reshape(count * side, columns * side)
     content = _encoded(Image.fromarray(pixels), lossless=True)
-    return Picture(content, columns * side, count * side, text, caption, is_pixels=True)
+    return ReportPicture(content, columns * side, count * side, text, caption, is_pixels=True)
 
 
-def whole(picture: bytes, text: str, caption: str) -> Picture | None:
+def whole(picture: bytes, text: str, caption: str) -> ReportPicture | None:
     """A picture as it is, no wider than need be; None of what is none."""
     opened = _opened(picture)
     if opened is None:
@@ -62,7 +62,7 @@ def whole(picture: bytes, text: str, caption: str) -> Picture | None:
     small = Image.alpha_composite(ground, small).convert("RGB")
     if small.width > WIDEST:
         small = small.resize((WIDEST, max(1, round(small.height * WIDEST / small.width))), Image.Resampling.LANCZOS)
-    return Picture(_encoded(small, lossless=False), small.width, small.height, text, caption)
+    return ReportPicture(_encoded(small, lossless=False), small.width, small.height, text, caption)
 
 
 def same(one: Images, other: Images) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from orchestrator.comparison.boundary import Boundary
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.functions.declaration import Plane
-from orchestrator.progress.status import LOSS, shown
+from orchestrator.progress.status import LOSS, shown_metric
 from orchestrator.reports import gallery, results, search_charts
 from orchestrator.reports.boundary_charts import boundary as boundary_chart
 from orchestrator.reports.charts import Chart
@@ -220,7 +220,7 @@ def _drawn_metrics(spec: SweepSpec, records: Sequence[Record]) -> tuple[str, Seq
     """What is drawn by epoch, and the metrics that have it: losses, or the metric that shows how trials fare."""
     declaration = spec.function.declaration
     reported = list(dict.fromkeys(name for record in records for name in record.names_by_epoch))
-    name = shown(reported, declaration, next(iter(spec.objectives), None))
+    name = shown_metric(reported, declaration, next(iter(spec.objectives), None))
     if name is None or name in declaration.losses:
         return LOSS, declaration.training_losses, declaration.validation_losses
     return name, [name], ()

@@ -11,7 +11,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
-from orchestrator.trials.search_space import SearchSpace, place
+from orchestrator.trials.search_space import SearchSpace
 
 
 class BoundarySampler:
@@ -44,10 +44,7 @@ class BoundarySampler:
         return bool(self._waiting) or self._wants_more
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
-        noted = (self.space.known(trial.params, trial.trial_key, trial.proposal) for trial in begun)
-        every = [*filter(None, noted), *self.space.trials(history.values())]
-        known = {one.trial.trial_key: one for one in every}
-        for trial in (one.trial for one in sorted(known.values(), key=place)):
+        for trial in (one.trial for one in self.space.begun(history, begun)):
             self._add(trial)
             record = history.get(trial.trial_key)
             if record is not None and record.outcome is not None and record.outcome.is_result:

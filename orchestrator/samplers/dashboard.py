@@ -16,7 +16,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna_dashboard import run_server
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import InputError, StoreError
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Range
 from orchestrator.trial import Outcome
@@ -36,9 +36,16 @@ STATES = {
 
 
 class Mirror:
-    """Shows in a study what the store has of a sweep."""
+    """Shows in a study what the store has of a sweep.
+
+    Raises:
+        InputError: the sweep compares its trials by no metric.
+    """
 
     def __init__(self, spec: SweepSpec) -> None:
+        if not spec.objectives:
+            what = "names no metric, and a study needs one; add `metric: {name: ..., goal: ...}`"
+            raise InputError(f"{spec.source.path}: {what}")
         self.objectives = spec.objectives
         self.storage = InMemoryStorage()
         directions = [objective.goal for objective in spec.objectives]
@@ -138,10 +145,16 @@ def _scalar(value: Any) -> bool | int | float | str | None:
     return value if isinstance(value, bool | int | float | str | None) else repr(value)
 
 
-def serve(spec: SweepSpec, records: Callable[[], Iterable[Record]], port: int) -> None:
-    """Open the dashboard on 127.0.0.1, and keep it current, until it is ended by Ctrl-C."""
+def serve(spec: SweepSpec, records: Callable[[], Iterable[Record]], port: int, announce: Callable[[str], None]) -> None:
+    """Open the dashboard on 127.0.0.1, and keep it current, until it is ended by Ctrl-C.
+
+    Raises:
+        InputError: the sweep compares its trials by no metric.
+        OSError: the port cannot be had.
+    """
     mirror = Mirror(spec)
     mirror.show(records())
+    announce(f"optuna-dashboard: http://{HOST}:{port} (Ctrl-C stops it)")
     threading.Thread(target=_follow, args=(mirror, records), daemon=True).start()
     run_server(mirror.storage, host=HOST, port=port)
 

@@ -44,5 +44,5 @@ class Learning(Listener):
             names = [objective.name for objective in self.spec.objectives]
             index, missing = next((i, name) for i, name in enumerate(names) if name not in reported)
             place: Location = ("metric", "name") if len(names) == 1 else ("metrics", index, "name")
-            message = f"{trial.label} has told no {missing}; {nearest(missing, list(reported))}"
+            message = f"{trial.label} has reported no {missing}; {nearest(missing, list(reported))}"
             raise InputError(self.spec.source.mistake(place, message))

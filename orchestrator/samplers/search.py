@@ -88,13 +88,12 @@ class SearchSampler:
         return bool(self._waiting) or (len(self.trials) < self.total and not self._exhausted)
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
-        noted = (self.space.known(trial.params, trial.trial_key, trial.proposal) for trial in begun)
-        every = [*filter(None, noted), *self.space.trials(history.values())]
-        known = {one.trial.trial_key: one for one in every}
+        known = self.space.begun(history, begun)
+        keys = {one.trial.trial_key for one in known}
         self.total = max(self.total, len(known))
         room = self.total - len(known)
-        for _, group in itertools.groupby(sorted(known.values(), key=place), key=place):
-            room -= self._take_up(list(group), history, known.keys(), room)
+        for _, group in itertools.groupby(known, key=place):
+            room -= self._take_up(list(group), history, keys, room)
 
     def ask(self) -> Trial | None:
         if not self._waiting and len(self.trials) < self.total and not (self._exhausted or self._waits_for_news):

@@ -21,8 +21,8 @@ class Conditions:
         """Whether a parameter is varied where others have these values; what is not given has its default."""
         if name not in self.wanted:
             return True
-        told = {**self.defaults, **values}
-        return all(repr(told.get(other)) in map(repr, among) for other, among in self.wanted[name].items())
+        known = {**self.defaults, **values}
+        return all(repr(known.get(other)) in map(repr, among) for other, among in self.wanted[name].items())
 
     def active(self, names: Iterable[str], params: Params) -> list[str]:
         """Those of some parameters that are varied where all have these values."""
@@ -38,23 +38,23 @@ class Conditions:
 
 
 def in_order(wanted: Mapping[str, Wanted]) -> list[str]:
-    """The parameters that have conditions, each after those that its own names, else in their order.
+    """The parameters that have conditions, each after those that its own names.
 
     Raises:
         ValueError: that cannot be, since conditions come back to themselves; the message says along which parameters.
     """
-    order = list(wanted)
-    sorter = TopologicalSorter(
-        {name: [other for other in others if other in wanted] for name, others in wanted.items()}
-    )
     try:
-        sorter.prepare()
+        TopologicalSorter(wanted).prepare()
     except CycleError as error:
         raise ValueError(" when ".join(reversed(error.args[1]))) from error
     found: list[str] = []
-    ready: list[str] = []
-    while sorter.is_active():
-        ready = sorted([*ready, *sorter.get_ready()], key=order.index)
-        found.append(ready.pop(0))
-        sorter.done(found[-1])
+
+    def add(name: str) -> None:
+        if name in wanted and name not in found:
+            for other in wanted[name]:
+                add(other)
+            found.append(name)
+
+    for name in wanted:  # and not by levels, as the sorter would go: what a search proposes hangs on the order
+        add(name)
     return found

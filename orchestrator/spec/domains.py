@@ -36,7 +36,7 @@ class Choice:
         return self.values[len(self.values) // 2]
 
     def index(self, value: Any) -> int:
-        return [repr(one) for one in self.values].index(repr(value))
+        return [*map(repr, self.values)].index(repr(value))
 
     def has(self, value: Any) -> bool:
         return repr(value) in map(repr, self.values)
@@ -69,7 +69,7 @@ class Range:
             ValueError: there are infinitely many values, or far too many.
         """
         if self.step is None or self.log:
-            raise ValueError("a grid needs `values`, or a `q` between min and max")
+            raise ValueError("a grid needs `values`, or a step `q` with min and max")
         count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
         if count > MOST_GRID_VALUES:
             raise ValueError(f"{count:,} values are too many for a grid")
@@ -119,14 +119,14 @@ def domain_of(form: RangeForm, parameter: Parameter) -> Range:
     try:
         low, high = (math.exp(form.min), math.exp(form.max)) if exponents else (form.min, form.max)
     except OverflowError as error:
-        raise ValueError("log_uniform takes logarithms; for plain bounds there is log_uniform_values") from error
+        raise ValueError("log_uniform takes logarithms; for plain bounds use log_uniform_values") from error
     if log and low <= 0:
         raise ValueError("a logarithmic distribution needs min above 0")
     integer = parameter.is_integer or distribution == "int_uniform"
     if integer and exponents:
         low, high = math.ceil(low * (1 - 1e-9)), math.floor(high * (1 + 1e-9))  # e to the logarithm of 3 is above 3
         if low >= high:
-            raise ValueError("there are no two whole numbers between min and max")
+            raise ValueError("there are fewer than two whole numbers between min and max")
     if integer and not exponents and not (float(low).is_integer() and float(high).is_integer()):
         raise ValueError("min and max must be whole numbers here")
     for bound in (low, high):

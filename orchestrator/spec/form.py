@@ -57,8 +57,8 @@ When = Annotated[
     dict[str, Any] | None,
     Field(
         min_length=1,
-        description="Other parameters, and the value or values that each must have for this one to be varied; else it "
-        "has its default.",
+        description="Other parameters, each with the value or values that it must have for this parameter to vary. "
+        "Elsewhere this parameter has its default.",
     ),
 ]
 
@@ -70,17 +70,17 @@ class Form(BaseModel):
 
 
 class MetricForm(Form):
-    """What the trials are compared by."""
+    """The metric that trials are compared by."""
 
-    name: Annotated[str, Field(description="A metric that the trial function yields or returns.")]
-    goal: Annotated[Goal, Field(description="Whether more or less of it is better; W&B's default.")] = "minimize"
+    name: Annotated[str, Field(description="A metric that the trial function reports or returns.")]
+    goal: Annotated[Goal, Field(description="Which values are better. Default: minimize, as in W&B.")] = "minimize"
 
 
 class ValueForm(Form):
     """A constant, as W&B writes it."""
 
-    value: Annotated[Any, Field(description="The one value.")]
-    distribution: Annotated[Literal["constant"] | None, Field(description="W&B's; says no more.")] = None
+    value: Annotated[Any, Field(description="The value.")]
+    distribution: Annotated[Literal["constant"] | None, Field(description="From W&B; has no further effect.")] = None
     when: When = None
 
 
@@ -89,10 +89,11 @@ class ValuesForm(Form):
 
     values: Annotated[ValueList, Field(description="The values to try.")]
     probabilities: Annotated[
-        list[Share] | None, Field(description="How often random draws each value; they add up to 1.")
+        list[Share] | None, Field(description="How often method random draws each value. They must add up to 1.")
     ] = None
     distribution: Annotated[
-        Literal["categorical", "categorical_w_probabilities"] | None, Field(description="W&B's; says no more.")
+        Literal["categorical", "categorical_w_probabilities"] | None,
+        Field(description="From W&B; has no further effect."),
     ] = None
     when: When = None
 
@@ -100,8 +101,8 @@ class ValuesForm(Form):
 class RangeForm(Form):
     """A range of numbers, as W&B writes it."""
 
-    min: Annotated[int | float, Field(description="Least value (log_uniform: its natural logarithm).")]
-    max: Annotated[int | float, Field(description="Greatest value (log_uniform: its natural logarithm).")]
+    min: Annotated[int | float, Field(description="Smallest value (log_uniform: its natural logarithm).")]
+    max: Annotated[int | float, Field(description="Largest value (log_uniform: its natural logarithm).")]
     distribution: Annotated[
         Distribution | None, Field(description="Default: int_uniform for whole numbers, else uniform.")
     ] = None
@@ -113,68 +114,68 @@ PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 
 
 class ReferenceForm(Form):
-    """Published figures to hold the results against."""
+    """Published figures to compare the results with."""
 
-    source: Annotated[str, Field(description="Where they are from.")]
+    source: Annotated[str, Field(description="Where the figures are from.")]
     rows: Annotated[
         list[dict[str, Any]],
-        Field(min_length=1, description="Per row the parameters that name it, and metrics or an outcome."),
+        Field(min_length=1, description="Each row has the parameters of a configuration, and metrics or an outcome."),
     ]
 
 
 class BoundaryForm(Form):
-    """How well the boundary is to be known, and which risk counts as safe."""
+    """How precisely the boundary is to be found, and which risk counts as safe."""
 
     width: Annotated[
         float | None,
         Field(
             gt=0,
-            description="Stop once the threshold's 95% interval is narrower: the ratio of its ends on a logarithmic "
-            "range, their difference on another. Default: go on to run_cap.",
+            description="Stop once the threshold's 95% interval is narrower than this: the ratio of its ends on a "
+            "logarithmic range, else their difference. Default: continue up to run_cap.",
         ),
     ] = None
     risk: Annotated[
-        float, Field(gt=0, lt=1, description="The safest value is the outermost one with fewer explosions than this.")
+        float, Field(gt=0, lt=1, description="The safest value is the outermost value with fewer explosions than this.")
     ] = 0.05
 
 
 class Replicates(Form):
-    """Further seeds for the best configuration, and for those that seeds do not tell from it."""
+    """More seeds for the best configuration, and for those that may be as good."""
 
-    max: Annotated[int, Field(ge=2, description="The most seeds of a configuration, those of `seeds` among them.")]
+    max: Annotated[int, Field(ge=2, description="Most seeds of a configuration, including those of `seeds`.")]
     until: Annotated[
-        Literal["separated"], Field(description="Stop once no other's 95% interval overlaps that of the best.")
+        Literal["separated"], Field(description="Stop once no other 95% interval overlaps that of the best.")
     ] = "separated"
 
 
 class PrunerForm(Form):
-    """What ends trials early that fall behind."""
+    """The rule that ends bad trials early."""
 
-    type: Annotated[str, Field(description="Which rule.")]
-    metric: Annotated[MetricForm | None, Field(description="What it looks at. Default: the sweep's metric.")] = None
+    type: Annotated[str, Field(description="The name of the rule.")]
+    metric: Annotated[MetricForm | None, Field(description="The metric to compare. Default: the sweep's metric.")] = (
+        None
+    )
 
 
 class Hyperband(PrunerForm):
-    """W&B's: of the trials that come to a bracket, the best 1/eta go on."""
+    """W&B's rule: of the trials that reach a bracket, the best 1/eta continue."""
 
-    type: Annotated[Literal["hyperband"], Field(description="Which rule.")]
+    type: Annotated[Literal["hyperband"], Field(description="The name of the rule.")]
     min_iter: Annotated[
-        int | None, Field(ge=1, description="The first bracket, in epochs; each further one is eta times later.")
+        int | None, Field(ge=1, description="The first bracket, in epochs. Each further bracket is eta times later.")
     ] = None
     max_iter: Annotated[
-        int | None, Field(ge=1, description="Epochs in all: the brackets are at 1/eta of them, 1/eta of that, ...")
+        int | None, Field(ge=1, description="Epochs in total. The brackets are at 1/eta of these, 1/eta of that, ...")
     ] = None
-    s: Annotated[
-        int | None, Field(ge=1, le=MOST_BRACKETS, description="How many brackets there are, with max_iter.")
-    ] = None
-    eta: Annotated[float, Field(gt=1, description="How much later the next bracket is, and how few go on.")] = 3.0
+    s: Annotated[int | None, Field(ge=1, le=MOST_BRACKETS, description="The number of brackets, with max_iter.")] = None
+    eta: Annotated[float, Field(gt=1, description="How many times later the next bracket is.")] = 3.0
     strict: Annotated[
-        bool, Field(description="Look at the value at the bracket, not at the best one up to there: prunes more.")
+        bool, Field(description="Compare the value at the bracket, not the best value up to it. Prunes more.")
     ] = False
 
     @property
     def brackets(self) -> frozenset[int]:
-        """After how many told values a trial is judged, as W&B counts them: max_iter goes before min_iter."""
+        """After how many reported values a trial is judged, as in W&B: max_iter takes precedence over min_iter."""
         if self.max_iter is not None:
             earlier = itertools.repeat(self.eta, self.s or 0)
             bands = itertools.accumulate(earlier, operator.truediv, initial=float(self.max_iter))
@@ -187,63 +188,63 @@ class Hyperband(PrunerForm):
 
 
 class ComparedByEpoch(PrunerForm):
-    """When a trial is held against those that completed, at the same epoch."""
+    """When a trial is compared with completed trials, at the same epoch."""
 
-    n_startup_trials: Annotated[int, Field(ge=0, description="Trials that complete before any is pruned.")] = 5
+    n_startup_trials: Annotated[int, Field(ge=0, description="Trials that must complete before any is pruned.")] = 5
     n_warmup_steps: Annotated[int, Field(ge=0, description="The first epoch after which a trial may be pruned.")] = 0
-    interval_steps: Annotated[int, Field(ge=1, description="Epochs from one look to the next.")] = 1
+    interval_steps: Annotated[int, Field(ge=1, description="Epochs from one comparison to the next.")] = 1
     n_min_trials: Annotated[
-        int, Field(ge=1, description="Completed trials that there must be to compare with at an epoch.")
+        int, Field(ge=1, description="Completed trials that are needed for a comparison at an epoch.")
     ] = 1
 
 
 class Median(ComparedByEpoch):
-    """Optuna's: a trial goes on while its best value is no worse than the median of the others at the same epoch."""
+    """Optuna's rule: a trial continues while its best value is no worse than the median of the others at that epoch."""
 
-    type: Annotated[Literal["median"], Field(description="Which rule.")]
+    type: Annotated[Literal["median"], Field(description="The name of the rule.")]
 
 
 class Percentile(ComparedByEpoch):
-    """Optuna's: a trial goes on while its best value is among the best so many percent of the others at that epoch."""
+    """Optuna's rule: a trial continues while its best value is within a percentile of the others at that epoch."""
 
-    type: Annotated[Literal["percentile"], Field(description="Which rule.")]
-    percentile: Annotated[float, Field(ge=0, le=100, description="25.0 keeps the best quarter.")]
+    type: Annotated[Literal["percentile"], Field(description="The name of the rule.")]
+    percentile: Annotated[float, Field(ge=0, le=100, description="25.0 keeps the best quarter of the trials.")]
 
 
 class SuccessiveHalving(PrunerForm):
-    """Optuna's asynchronous successive halving: of the trials that come to a rung, the best few go on."""
+    """Optuna's asynchronous successive halving: of the trials that reach a rung, the best few continue."""
 
-    type: Annotated[Literal["successive_halving"], Field(description="Which rule.")]
+    type: Annotated[Literal["successive_halving"], Field(description="The name of the rule.")]
     min_resource: Annotated[int, Field(ge=1, description="The first rung, in epochs.")] = 1
     reduction_factor: Annotated[
-        int, Field(ge=2, description="How many times later the next rung is, and of how many trials one goes on.")
+        int, Field(ge=2, description="How many times later the next rung is; of so many trials, one continues.")
     ] = 4
-    min_early_stopping_rate: Annotated[int, Field(ge=0, description="How many of the first rungs are left out.")] = 0
+    min_early_stopping_rate: Annotated[int, Field(ge=0, description="How many of the first rungs are skipped.")] = 0
     bootstrap_count: Annotated[
-        int, Field(ge=0, description="Trials that must have come to a rung before any goes on from there.")
+        int, Field(ge=0, description="Trials that must reach a rung before any trial continues from there.")
     ] = 0
 
 
 class Patient(PrunerForm):
-    """Optuna's: a trial that gets no better for some epochs ends, if the wrapped pruner, where there is one, agrees."""
+    """Optuna's rule: a trial without improvement for some epochs ends, if the wrapped pruner, if any, agrees."""
 
-    type: Annotated[Literal["patient"], Field(description="Which rule.")]
-    patience: Annotated[int, Field(ge=0, description="Epochs without anything better that a trial may take.")]
-    min_delta: Annotated[float, Field(ge=0, description="What counts as better must be so by more than this.")] = 0.0
+    type: Annotated[Literal["patient"], Field(description="The name of the rule.")]
+    patience: Annotated[int, Field(ge=0, description="Epochs without an improvement that are allowed.")]
+    min_delta: Annotated[float, Field(ge=0, description="An improvement must be larger than this.")] = 0.0
     wrapped_pruner: Annotated[
         SkipValidation[Hyperband | Median | Percentile | SuccessiveHalving | None],
-        Field(description="The pruner that is asked then. Default: none, the trial ends."),
+        Field(description="The pruner that decides then. Default: none, the trial ends."),
     ] = None
 
 
 class Wilcoxon(PrunerForm):
-    """Optuna's: a configuration gets no further seeds once it is significantly worse than the best on the same ones."""
+    """Optuna's rule: a configuration gets no more seeds once it is significantly worse than the best on them."""
 
-    type: Annotated[Literal["wilcoxon"], Field(description="Which rule.")]
+    type: Annotated[Literal["wilcoxon"], Field(description="The name of the rule.")]
     p_threshold: Annotated[
-        float, Field(gt=0, le=1, description="Of the signed-rank test: below it, the difference is no chance.")
+        float, Field(gt=0, le=1, description="A p-value of the signed-rank test below this counts as significant.")
     ] = 0.1
-    n_startup_steps: Annotated[int, Field(ge=0, description="Seeds that any configuration gets.")] = 2
+    n_startup_steps: Annotated[int, Field(ge=0, description="Seeds that every configuration gets.")] = 2
 
 
 PRUNERS: Mapping[str, type[PrunerForm]] = {
@@ -257,16 +258,16 @@ PRUNERS: Mapping[str, type[PrunerForm]] = {
 
 
 class OnFinishForm(Form):
-    """Who is told when a launch has ended, however it did: one of the two gets a summary as JSON."""
+    """The command or the URL that gets a summary as JSON when a launch has ended, in whatever way."""
 
     run: Annotated[
         str | list[str] | None,
         Field(
-            description="A command and its arguments, which finds the summary on its standard input; run without a "
+            description="A command and its arguments. It gets the summary on its standard input, and runs without a "
             "shell, for at most a minute."
         ),
     ] = None
-    post: Annotated[str | None, Field(description="A URL, to which the summary is posted.")] = None
+    post: Annotated[str | None, Field(description="A URL that the summary is posted to.")] = None
 
 
 class SweepFile(Form):
@@ -277,21 +278,23 @@ class SweepFile(Form):
         str,
         BeforeValidator(_known_method),
         Field(
-            description=f"{'; '.join(f'{one.name} {one.description}' for one in methods.METHODS.values())}.",
+            description=f"{'; '.join(f'{method.name} {method.description}' for method in methods.METHODS.values())}.",
             json_schema_extra=lambda schema: schema.update(enum=methods.names()),
         ),
     ] = methods.GRID.name
     metric: Annotated[
         MetricForm | None,
-        Field(description="What trials are compared by. Default: what the trial function declares, if it does."),
+        Field(
+            description="The metric that trials are compared by. Default: the metric that the trial function declares."
+        ),
     ] = None
     metrics: Annotated[
         list[MetricForm] | None,
         Field(
             min_length=2,
             max_length=MOST_METRICS,
-            description="Instead of metric, several: what is found is their Pareto front. Each counts with its last "
-            "value.",
+            description="Several metrics, in place of metric: the result is their Pareto front. The last value of each "
+            "metric counts.",
         ),
     ] = None
     trial: Annotated[
@@ -301,66 +304,69 @@ class SweepFile(Form):
         dict[str, Any],
         Field(
             description="Parameters by name: a constant, {values: [...]}, or {min: ..., max: ...}; with "
-            "when: {...}, only where others have certain values.",
+            "when: {...}, a parameter varies only where others have certain values.",
         ),
     ] = Field(default_factory=dict)
-    zip: Annotated[dict[str, ValueList], Field(description="Lists of equal length, walked together.")] = Field(
+    zip: Annotated[dict[str, ValueList], Field(description="Lists of equal length that vary together.")] = Field(
         default_factory=dict
     )
-    configs: Annotated[list[dict[str, Any]], Field(description="Whole configurations, one mapping each.")] = Field(
+    configs: Annotated[list[dict[str, Any]], Field(description="Whole configurations, each as a mapping.")] = Field(
         default_factory=list
     )
-    seeds: Annotated[list[Seed], Field(description="Replicates: every configuration runs once per seed.")] = Field(
+    seeds: Annotated[list[Seed], Field(description="Replicates: every configuration runs once for each seed.")] = Field(
         default_factory=list
     )
     replicates: Annotated[
         Replicates | None,
-        Field(description="Further seeds where a configuration is not told from the best. Default: none."),
+        Field(description="More seeds for configurations that may be as good as the best. Default: none."),
     ] = None
     run_cap: Annotated[
-        int | None, Field(ge=1, le=MOST_TRIALS, description="Trials in total, over any number of launches.")
+        int | None, Field(ge=1, le=MOST_TRIALS, description="The number of trials in total, over all launches.")
     ] = None
     time_cap: Annotated[
         Duration | None,
         Field(
             description="Training time in total, over all trials and launches: 45s, 90m, 1.5h, or a number of seconds. "
-            "When it is spent no further trial starts."
+            "When it is used up, no further trial starts."
         ),
     ] = None
-    seed: Annotated[int, Field(ge=0, description="Seeds what the method draws.")] = 0
-    reference: Annotated[ReferenceForm | None, Field(description="Published figures to hold the results against.")] = (
+    seed: Annotated[int, Field(ge=0, description="The seed of the method's own random numbers.")] = 0
+    reference: Annotated[ReferenceForm | None, Field(description="Published figures to compare the results with.")] = (
         None
     )
-    boundary: Annotated[BoundaryForm | None, Field(description="What method boundary stops at, and reports.")] = None
+    boundary: Annotated[BoundaryForm | None, Field(description="When method boundary stops, and what it reports.")] = (
+        None
+    )
     early_terminate: Annotated[
         SkipValidation[Hyperband | Median | Percentile | SuccessiveHalving | Patient | Wilcoxon | None],
-        Field(description="What ends trials early that fall behind. Default: nothing."),
+        Field(description="The rule that ends bad trials early. Default: none."),
     ] = None
-    divergence: Annotated[DivergenceRule, Field(description="When a loss counts as exploded.")] = DivergenceRule()
+    divergence: Annotated[DivergenceRule, Field(description="When a loss counts as an explosion.")] = DivergenceRule()
     retries: Annotated[
-        int, Field(ge=0, description="Deaths of a trial's worker, without a new epoch between them, that it survives.")
+        int, Field(ge=0, description="How often a trial is retried when its worker dies; a new epoch resets the count.")
     ] = 2
     stall_seconds: Annotated[
-        float, Field(gt=0, description="A trial that shows no sign of life for so long, or ten times its pace, hangs.")
+        float,
+        Field(gt=0, description="A trial without a heartbeat for so long, or for ten times its pace, counts as hung."),
     ] = 120.0
     stack: Annotated[
         int,
         Field(
             ge=1,
-            description="Up to so many trials train together in a worker, for GPUs: those that differ only in the "
-            "parameters of which the trial function says that it can.",
+            description="Up to so many trials train together in a worker, for GPUs: trials that differ only in the "
+            "parameters that the trial function declares as `stack_by`.",
         ),
     ] = 1
     on_finish: Annotated[
-        OnFinishForm | None, Field(description="Whom to tell when a launch has ended: {run: COMMAND} or {post: URL}.")
+        OnFinishForm | None, Field(description="What gets a summary of an ended launch: {run: COMMAND} or {post: URL}.")
     ] = None
     reuse: Annotated[
-        bool, Field(description="Take over trials that another sweep of the store has finished, without pruning.")
+        bool, Field(description="Take over finished trials of other sweeps in the store, except pruned trials.")
     ] = False
-    program: Annotated[Any, Field(description="W&B's; ignored.")] = None
-    command: Annotated[Any, Field(description="W&B's; ignored.")] = None
-    project: Annotated[Any, Field(description="W&B's; ignored.")] = None
-    entity: Annotated[Any, Field(description="W&B's; ignored.")] = None
+    program: Annotated[Any, Field(description="From W&B; ignored.")] = None
+    command: Annotated[Any, Field(description="From W&B; ignored.")] = None
+    project: Annotated[Any, Field(description="From W&B; ignored.")] = None
+    entity: Annotated[Any, Field(description="From W&B; ignored.")] = None
 
 
 IGNORED = ("program", "command", "project", "entity")

@@ -1,4 +1,4 @@
-"""Check a sweep file against the trial function's parameters, and say every mistake with its line."""
+"""Check a sweep file against the trial function's parameters, and report every mistake with its line."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ def load(
     Args:
         path: of the YAML file.
         overrides: `NAME=VALUE`, each setting a parameter to a constant.
-        text: what stood in the file, where that is not what stands in it now.
+        text: of the file, where that is not its text of now.
         reported: given the name of a trial function, the metrics that finished trials of it have reported; asked where
             a metric is missing.
 
@@ -42,7 +42,7 @@ def load(
 
 
 def _form(mistakes: Mistakes) -> SweepFile:
-    """The file's shape; its parameters are not looked at yet."""
+    """The file's shape; its parameters are not checked yet."""
     source = mistakes.source
     if not isinstance(source.content, dict):
         raise InputError(source.mistake((), "a sweep file is a mapping with `parameters:`"))
@@ -112,7 +112,7 @@ def _name(form: SweepFile, mistakes: Mistakes) -> str:
     if not is_name(name):
         mistakes.note(
             ("name",),
-            f"{name!r} cannot be a name: up to 200 letters, numbers, spaces, . _ - after a letter or number",
+            f"{name!r} is not a valid name: use up to 200 letters, numbers, spaces, . _ -, first a letter or number",
         )
     return name
 

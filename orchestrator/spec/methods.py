@@ -18,11 +18,11 @@ class OptunaSampler:
             takes all parameters to be in every configuration.
         candidates_by: "module:name" of what makes a sampler of the same kind that draws many candidates at once.
         redraws: how often it is asked for candidates, one at a time, where nothing draws many at once.
-        learns: whether it proposes by what it is told; then its candidates are weighed by the risk of an explosion.
+        learns: whether it learns from results; then its candidates are weighed by the risk of an explosion.
         chooses_early: whether candidates are weighed before anything has exploded, too.
         takes_constraints: whether it takes an explosion as a constraint that is broken, and not as a bad value.
         takes_pruned: whether it learns from a trial without a value, too.
-        keeps_state: whether it keeps a state in the study: then what is told again must have been asked for again.
+        keeps_state: whether it keeps a state in the study: then `tell` of a trial again must follow `ask` for it again.
         keeps_seed: whether all proposals come from one seed, as those of a sequence do; else each has its own.
     """
 
@@ -88,7 +88,7 @@ GRID = Method(
 )
 TPE = Method(
     "tpe",
-    "(or bayes) searches what is best where good trials lie densely: the one to take first",
+    "(or bayes) searches near good trials: try this method first",
     OptunaSampler(
         "optuna.samplers:TPESampler",
         {"multivariate": True, "constant_liar": True},
@@ -105,11 +105,13 @@ METHODS = {
     method.name: method
     for method in (
         GRID,
-        Method("random", "draws run_cap of them", "orchestrator.samplers.listed:ListSampler.of", is_listed=True),
+        Method(
+            "random", "runs run_cap random combinations", "orchestrator.samplers.listed:ListSampler.of", is_listed=True
+        ),
         TPE,
         Method(
             "gp",
-            "searches by a Gaussian process",
+            "searches with a Gaussian process",
             OptunaSampler(
                 "optuna.samplers:GPSampler",
                 {"warn_independent_sampling": False},
@@ -119,11 +121,11 @@ METHODS = {
         ),
         Method(
             "cmaes",
-            "searches by an evolution strategy",
+            "searches with an evolution strategy",
             OptunaSampler(
                 "optuna.samplers:CmaEsSampler",
                 {"warn_independent_sampling": False},
-                redraws=16,  # gives another candidate each time; gp has found its one by optimizing
+                redraws=16,  # gives another candidate each time; gp's is found by optimizing
                 learns=True,
                 keeps_state=True,
             ),

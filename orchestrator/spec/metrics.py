@@ -13,14 +13,14 @@ Reported = Callable[[str], Sequence[str]]  # metrics that finished trials have r
 
 
 def nothing_reported(function: str) -> Sequence[str]:
-    """Where there is no store to look at."""
+    """Where there is no store to read."""
     return ()
 
 
 def metrics_of(
     form: SweepFile, function: TrialFunction, varying: Collection[str], mistakes: Mistakes
 ) -> Sequence[MetricForm]:
-    """What trials are compared by, which differ in the parameters `varying`; nothing where nobody says."""
+    """What trials are compared by, which differ in the parameters `varying`; nothing where no metric is given."""
     if form.metric is not None and form.metrics is not None:
         mistakes.note(("metrics",), "give `metric` or `metrics`, not both")
     declared = [MetricForm(name=metric.name, goal=metric.goal) for metric in function.declaration.metrics[:1]]
@@ -29,7 +29,7 @@ def metrics_of(
         here: Location = ("metrics", i, "name") if form.metrics else ("metric", "name")
         check_metric(here, metric, function.declaration, varying, mistakes)
         if metric.name in [earlier.name for earlier in metrics[:i]]:
-            mistakes.note(here, f"{metric.name} stands here twice")
+            mistakes.note(here, f"{metric.name} appears twice")
     return metrics
 
 
@@ -40,7 +40,7 @@ def check_needed(
     names: Callable[[], Sequence[str]],
     mistakes: Mistakes,
 ) -> None:
-    """Refuse what compares trials where the file does not say by what; `names` are metrics that it could name."""
+    """Refuse what compares trials where there is no metric to compare by; `names` are metrics that it could name."""
     own = isinstance(form.early_terminate, dict) and form.early_terminate.get("metric") is not None
     missing = {
         "method": method.needs_metric and form.metric is None and form.metrics is None,
@@ -51,21 +51,21 @@ def check_needed(
         what = form.method if key == "method" else key
         known = names()
         hint = f"; its trials have reported {', '.join(known)}" if known else ""
-        mistakes.note((key,), f"{what} needs metric, what trials are compared by: {{name: ..., goal: ...}}{hint}")
+        mistakes.note((key,), f"{what} needs a metric to compare trials by: add metric: {{name: ..., goal: ...}}{hint}")
 
 
 def check_metric(
     location: Location, metric: MetricForm, declaration: Declaration, varying: Collection[str], mistakes: Mistakes
 ) -> None:
-    """Refuse a metric that there cannot be, or that does not compare trials which differ in `varying`."""
+    """Refuse a metric that cannot exist, or that does not compare trials which differ in `varying`."""
     if not METRIC_NAME.fullmatch(metric.name):
-        mistakes.note(location, f"{metric.name!r} is no metric name: letters, numbers, _ - . : / and spaces")
+        mistakes.note(location, f"{metric.name!r} is not a metric name: use letters, numbers, _ - . : / and spaces")
     for rule in declaration.incomparable:
         between = [name for name in rule.between if name in varying]
         if metric.name in rule.metrics and between:
             mistakes.note(
                 location,
-                f"{metric.name} {rule.reason}, so its values do not compare between values of "
+                f"{metric.name} {rule.reason}, so it cannot be compared between values of "
                 f"{listed(between, 'and')}; use {listed(rule.instead, 'or')}",
             )
 

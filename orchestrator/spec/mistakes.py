@@ -1,4 +1,4 @@
-"""What is wrong with a sweep file and where, gathered while it is checked, so that all of it is said at once."""
+"""What is wrong with a sweep file and where, gathered while it is checked, so that all of it is reported at once."""
 
 import difflib
 import json
@@ -13,7 +13,7 @@ from orchestrator.errors import InputError
 from orchestrator.spec.form import PARAMETER_FORMS, Form
 from orchestrator.spec.source import Location, Source, note
 
-KINDS = ("int", "float", "str", "list[str]")  # as pydantic names those of a union, among the keys
+KINDS = ("int", "float", "str", "list[str]")  # as pydantic names the members of a union, among the keys
 SHOULD_BE = "input should be "
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 F = TypeVar("F", bound=Form)
@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Form)
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The mistakes that a file was found to have, and what its author is only warned of; a line for each."""
+    """The mistakes that were found in a file, and the warnings; a line for each."""
 
     source: Source
     lines: list[str] = field(default_factory=list)
@@ -44,12 +44,13 @@ class Mistakes:
             return kind.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
             # of one place several, where it may have one of several types
-            told: dict[Location, list[ErrorDetails]] = {}
+            by_place: dict[Location, list[ErrorDetails]] = {}
             for problem in error.errors():
-                told.setdefault(_place(problem["loc"], content), []).append(problem)
-            for where, problems in told.items():
+                by_place.setdefault(_place(problem["loc"], content), []).append(problem)
+            for where, problems in by_place.items():
                 first, *others = (_message(kind, where, problem) for problem in problems)
-                self.note((*location, *where), ", or ".join([first, *(one.removeprefix(SHOULD_BE) for one in others)]))
+                alternatives = [first, *(message.removeprefix(SHOULD_BE) for message in others)]
+                self.note((*location, *where), ", or ".join(alternatives))
             return None
 
     def raise_any(self) -> None:
@@ -65,13 +66,13 @@ class Mistakes:
 def nearest(name: str, valid: Collection[str]) -> str:
     """A sentence that helps someone who misspelled a name."""
     close = difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(valid)}"
+    return f"did you mean {close[0]}?" if close else f"use one of {', '.join(valid)}"
 
 
-def _place(told: Location, content: Any) -> Location:
-    """Where in the content it is that pydantic tells of, without what it says of the members of a union."""
+def _place(reported: Location, content: Any) -> Location:
+    """The place in the content that pydantic reports, without its names of the members of a union."""
     place: list[str | int] = []
-    for part in told:
+    for part in reported:
         try:
             content = content[part]
         except (KeyError, IndexError, TypeError):  # a key that is missing, or no key
@@ -83,7 +84,7 @@ def _place(told: Location, content: Any) -> Location:
 
 
 def _message(kind: type[Form], location: Location, problem: ErrorDetails) -> str:
-    """What pydantic says, in a sentence that helps."""
+    """Pydantic's message, in a sentence that helps."""
     if problem["type"] in UNKNOWN:
         return _unknown(kind, location)
     message = problem["msg"].removeprefix("Value error, ")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from orchestrator.functions import Goal
 from orchestrator.spec.form import MetricForm
 
-Values = tuple[float, ...]  # one for each objective
+Values = tuple[float, ...]  # a value for each objective
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def objectives(metrics: Sequence[MetricForm]) -> tuple[Objective, ...]:
 
 def complete(values: Iterable[float | None]) -> Values | None:
     """The values of all objectives, or None where one is missing."""
-    told = tuple(values)
-    known = tuple(value for value in told if value is not None)
-    return known if len(known) == len(told) else None
+    given = tuple(values)
+    known = tuple(value for value in given if value is not None)
+    return known if len(known) == len(given) else None
 
 
 def by_names(objectives: Iterable[Objective], joint: str = " and ") -> str:

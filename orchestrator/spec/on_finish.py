@@ -1,4 +1,4 @@
-"""Whom a sweep file has told that a launch has ended."""
+"""What is notified when a launch has ended: a sweep file's `on_finish`."""
 
 import shlex
 from urllib.parse import urlsplit
@@ -9,18 +9,18 @@ from orchestrator.spec.sweep_spec import OnFinish
 
 
 def on_finish_of(form: SweepFile, mistakes: Mistakes) -> OnFinish | None:
-    """The command, taken apart, or the URL; None where nobody is told."""
+    """The command, split into words, or the URL; None where there is no `on_finish`."""
     if form.on_finish is None:
         return None
     command, url = form.on_finish.run, form.on_finish.post
     if (command is None) == (url is None):
-        mistakes.note(("on_finish",), "wants either `run`, a command, or `post`, a URL")
+        mistakes.note(("on_finish",), "needs either `run`, a command, or `post`, a URL")
     if url is not None and not _is_url(url):
-        mistakes.note(("on_finish", "post"), "is no URL of the form https://host/path")
+        mistakes.note(("on_finish", "post"), "is not a URL of the form https://host/path")
     try:
         words = shlex.split(command) if isinstance(command, str) else command or []
     except ValueError as error:
-        mistakes.note(("on_finish", "run"), f"cannot be taken apart: {str(error).lower()}")
+        mistakes.note(("on_finish", "run"), f"cannot be split into words: {str(error).lower()}")
         return None
     if command is not None and not (words and words[0]):
         mistakes.note(("on_finish", "run"), "names no command")

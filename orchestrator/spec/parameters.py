@@ -97,7 +97,7 @@ def _domain(location: Location, raw: Any, function: TrialFunction, mistakes: Mis
     if parameter is None:
         return None
     if isinstance(raw, list) and parameter.schema.get("type") != "array":
-        mistakes.note(location, "a list of values to try is written {values: [...]}")
+        mistakes.note(location, "write a list of values to try as {values: [...]}")
         return None
     if not isinstance(raw, dict):
         return Choice((typed(location, raw, parameter, mistakes),))
@@ -128,7 +128,7 @@ def _choice(location: Location, raw: Any, parameter: Parameter, mistakes: Mistak
     if form.probabilities is None:
         return Choice(tuple(values))
     if len(form.probabilities) != len(values) or abs(sum(form.probabilities) - 1) > 1e-6:
-        mistakes.note((*location, "probabilities"), "give one for each value, adding up to 1")
+        mistakes.note((*location, "probabilities"), "give one probability for each value; they must add up to 1")
     return Choice(tuple(values), tuple(form.probabilities))
 
 

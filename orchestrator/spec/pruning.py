@@ -19,7 +19,7 @@ def pruner_of(
         return None
     here: Location = ("early_terminate",)
     if named(form.method).finds_boundary:
-        mistakes.note(here, f"does not go with method {form.method}, which has to see whether each trial explodes")
+        mistakes.note(here, f"does not work with method {form.method}, which has to see whether each trial explodes")
     pruner = _pruner(here, form.early_terminate, PRUNERS, mistakes)
     if isinstance(pruner, Wilcoxon):
         _check_seeds(pruner, form.seeds, mistakes)
@@ -28,7 +28,7 @@ def pruner_of(
         between = () if is_alone else varying
         check_metric((*here, "metric", "name"), pruner.metric, function.declaration, between, mistakes)
     elif pruner and form.metrics:
-        mistakes.note((*here, "metric"), f"is missing: say which of `metrics` {pruner.type} looks at")
+        mistakes.note((*here, "metric"), f"is missing: name the one of `metrics` that {pruner.type} compares")
     return pruner
 
 
@@ -36,11 +36,11 @@ def _pruner(
     location: Location, raw: Any, known: Mapping[str, type[PrunerForm]], mistakes: Mistakes
 ) -> PrunerForm | None:
     if not (isinstance(raw, dict) and "type" in raw):
-        mistakes.note(location, f"wants {{type: ...}}, one of {', '.join(known)}")
+        mistakes.note(location, f"needs {{type: ...}} with one of {', '.join(known)}")
         return None
     kind = known.get(str(raw["type"]))
     if kind is None:
-        mistakes.note((*location, "type"), f"there is no {raw['type']!r} here; {nearest(str(raw['type']), known)}")
+        mistakes.note((*location, "type"), f"unknown type {raw['type']!r}; {nearest(str(raw['type']), known)}")
         return None
     pruner = mistakes.validated(kind, raw, location)
     if isinstance(pruner, Hyperband) and not pruner.brackets:
@@ -55,18 +55,18 @@ def _wrapped(location: Location, raw: Any, mistakes: Mistakes) -> PrunerForm | N
     known = {name: kind for name, kind in PRUNERS.items() if name not in ("patient", "wilcoxon")}
     wrapped = _pruner(location, raw, known, mistakes)
     if wrapped and wrapped.metric:
-        mistakes.note((*location, "metric"), "is that of the pruner around it; give it there")
+        mistakes.note((*location, "metric"), "is set by the pruner around this one; give it there")
     return wrapped
 
 
 def _check_seeds(wilcoxon: Wilcoxon, seeds: Sequence[int], mistakes: Mistakes) -> None:
-    """Of n seeds, all of them worse, the test says a probability of 2^-n."""
+    """For n seeds, all of them worse, the test has a p-value of 2^-n."""
     least = max(2, wilcoxon.n_startup_steps)
     while 2.0**-least >= wilcoxon.p_threshold:
         least += 1
     if len(seeds) <= least:
         mistakes.note(
             ("early_terminate",),
-            f"wilcoxon needs at least {least + 1} `seeds`: with p_threshold {wilcoxon.p_threshold:g} it takes "
-            f"{least} to tell configurations apart, and one more to be saved",
+            f"wilcoxon needs at least {least + 1} `seeds`: with p_threshold {wilcoxon.p_threshold:g} it needs "
+            f"{least} to see a difference, and one more that can be skipped",
         )

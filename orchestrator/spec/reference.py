@@ -1,4 +1,4 @@
-"""The published figures that a sweep file holds its results against."""
+"""The published figures that a sweep file compares its results with."""
 
 import math
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def _row(location: Location, row: Mapping[str, Any], function: TrialFunction, mi
         elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             metrics[name] = float(value)
         else:
-            mistakes.note(here, "is neither a parameter, nor `outcome`, nor a metric with its number")
+            mistakes.note(here, "must be a parameter, `outcome`, or a metric with a number")
     return ReferenceRow(params, metrics, outcome)
 
 
@@ -42,5 +42,5 @@ def _outcome(location: Location, value: Any, mistakes: Mistakes) -> Outcome | No
     try:
         return Outcome(value)
     except ValueError:
-        mistakes.note(location, f"no outcome is called {value!r}; {nearest(str(value), list(Outcome))}")
+        mistakes.note(location, f"unknown outcome {value!r}; {nearest(str(value), list(Outcome))}")
         return None

@@ -1,4 +1,4 @@
-"""What each method wants of a sweep file, and what goes with it."""
+"""What each method requires of a sweep file, and which keys work with it."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def check_method(method: Method, form: SweepFile, space: Space, mistakes: Mistak
     if method.finds_boundary:
         _check_boundary(form, space, mistakes)
     elif form.boundary is not None and not named(form.method).finds_boundary:
-        mistakes.note(("boundary",), f"goes with method {of_kind('finds_boundary')}")
+        mistakes.note(("boundary",), f"works only with method {of_kind('finds_boundary')}")
     if method.is_exhaustive:
         _check_grid(space, mistakes)
 
@@ -38,16 +38,16 @@ def replicates_of(form: SweepFile, space: Space, function: TrialFunction, mistak
         return None
     seed = function.parameters.get("seed")
     if seed is None or not seed.is_integer:
-        mistakes.note(("replicates",), f"{function.name} has no whole number named seed as a parameter")
+        mistakes.note(("replicates",), f"{function.name} has no parameter named seed that is a whole number")
     if named(form.method).finds_boundary:
-        mistakes.note(("replicates",), f"{form.method} gives each trial a seed of its own; take the key out")
+        mistakes.note(("replicates",), f"{form.method} gives each trial a seed of its own; remove the key")
     if form.metrics is not None:
-        mistakes.note(("replicates",), "tells configurations apart by one metric; with `metrics`, list `seeds`")
+        mistakes.note(("replicates",), "compares configurations by one metric; with `metrics`, list `seeds` instead")
     if form.stack > 1:
-        mistakes.note(("replicates",), "adds trials that are not known beforehand, which cannot be stacked")
+        mistakes.note(("replicates",), "adds trials while the sweep runs, and these cannot be stacked")
     if len(form.seeds) >= replicates.max:
         mistakes.note(
-            ("replicates", "max"), f"is for the {len(form.seeds)} of `seeds` and further ones; give a larger number"
+            ("replicates", "max"), f"is for the {len(form.seeds)} of `seeds` and further seeds; give a larger number"
         )
     return replicates
 
@@ -57,10 +57,10 @@ def stacking_of(method: Method, form: SweepFile, function: TrialFunction, mistak
     if form.stack == 1:
         return UNSTACKED
     if not function.declaration.stack_by:
-        message = f"{function.name} trains one trial at a time; take the key out, or declare `stacked`"
+        message = f"{function.name} trains one trial at a time; remove the key, or declare `stacked`"
         mistakes.note(("stack",), f"{message} and `stack_by`")
     if not method.is_listed:
-        mistakes.note(("stack",), f"goes with {of_kind('is_listed')}, whose trials are known beforehand")
+        mistakes.note(("stack",), f"works only with {of_kind('is_listed')}, whose trials are known in advance")
     return Stacking(form.stack, function.declaration.stack_by)
 
 
@@ -74,18 +74,20 @@ def _check_grid(space: Space, mistakes: Mistakes) -> None:
 
 def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
     if form.metrics is not None and not method.takes_metrics:
-        others = " and ".join(one.name for one in METHODS.values() if one.takes_metrics and _learns(one))
-        mistakes.note(("metrics",), f"{form.method} makes one metric best; for several there are {others}")
+        suitable = " or ".join(known.name for known in METHODS.values() if known.takes_metrics and _learns(known))
+        mistakes.note(("metrics",), f"{form.method} optimizes one metric; for several use {suitable}")
     if form.reuse:
-        mistakes.note(("reuse",), f"goes with {of_kind('is_listed')}, whose trials are known beforehand")
+        mistakes.note(("reuse",), f"works only with {of_kind('is_listed')}, whose trials are known in advance")
     if not space.searched and not method.finds_boundary:
-        mistakes.note(("parameters",), f"{form.method} has nothing to search: give a parameter values, or min and max")
+        mistakes.note(
+            ("parameters",), f"{form.method} has nothing to search: give a parameter `values`, or min and max"
+        )
     if "seed" in space.searched:
-        mistakes.note(("parameters", "seed"), "a search does not search seeds; `seeds: [...]` replicates with them")
+        mistakes.note(("parameters", "seed"), "a search does not vary seeds; list them as `seeds: [...]`")
     for name, domain in space.domains.items():
         if isinstance(domain, Choice) and domain.probabilities is not None:
-            drawn = " and ".join(one.name for one in METHODS.values() if one.is_listed and not one.is_exhaustive)
-            mistakes.note(("parameters", name, "probabilities"), f"go with method {drawn}")
+            drawn = " and ".join(m.name for m in METHODS.values() if m.is_listed and not m.is_exhaustive)
+            mistakes.note(("parameters", name, "probabilities"), f"work only with method {drawn}")
 
 
 def _learns(method: Method) -> bool:
@@ -99,16 +101,18 @@ def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
     if len(ranges) != 1 or len(lists) + len(rows) > 1:
         mistakes.note(
             ("parameters",),
-            "boundary wants one parameter with min and max, and at most one other with values, or `zip`, or `configs`; "
-            f"here are {len(ranges)} with min and max, {len(lists) + len(rows)} others",
+            "boundary needs one parameter with min and max, and at most one other with `values`, `zip` or `configs`; "
+            f"the file has {len(ranges)} with min and max, and {len(lists) + len(rows)} others",
         )
     for i, row in enumerate(space.configs):
-        for name in {name for other in space.configs for name in other} - row.keys() - space.conditions.defaults.keys():
-            mistakes.note(("configs", i), f"{name} has no default and is not given, as it is in another row")
+        for name in (
+            {name for config in space.configs for name in config} - row.keys() - space.conditions.defaults.keys()
+        ):
+            mistakes.note(("configs", i), f"{name} has no default; give it here, as in the other rows")
     if form.seeds:
-        mistakes.note(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; take `seeds` out")
+        mistakes.note(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; remove `seeds`")
     if not form.divergence.enabled:
-        mistakes.note(("divergence", "enabled"), "boundary looks for explosions; without this there are none")
+        mistakes.note(("divergence", "enabled"), "boundary looks for explosions; set this to true")
     width = form.boundary.width if form.boundary else None
     if width is not None and len(ranges) == 1:
         _check_width(width, ranges[0], mistakes)
@@ -120,5 +124,5 @@ def _check_width(width: float, swept: Range, mistakes: Mistakes) -> None:
         what = "ratio" if swept.log else "difference"
         mistakes.note(
             ("boundary", "width"),
-            f"is the {what} of the interval's ends: above {least:g}, below the range's {most:g}",
+            f"is the {what} of the interval's ends; it must be above {least:g} and below that of the range, {most:g}",
         )

@@ -16,7 +16,7 @@ from orchestrator.errors import InputError
 MOST_BYTES = 100_000  # PyYAML takes most of a second for them
 MOST_VALUES = 100_000
 LONGEST_NUMBER = 250  # of a whole number: it has to fit into a float
-MOST_MISTAKES = 100  # that are said at once
+MOST_MISTAKES = 100  # that are reported at once
 DEEPEST = 40
 
 Location = tuple[str | int, ...]
@@ -24,7 +24,7 @@ Location = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Source:
-    """A file's content as plain values, and where each of them stands."""
+    """A file's content as plain values, and the line of each."""
 
     path: Path
     text: str
@@ -41,7 +41,7 @@ class Source:
 
 
 def read(path: Path, text: str | None = None) -> Source:
-    """Read a sweep file, or what stood in it at another time.
+    """Read a sweep file, or its text of another time.
 
     Raises:
         InputError: it cannot be read, is not YAML, or holds what plain values cannot express.
@@ -67,13 +67,13 @@ def read(path: Path, text: str | None = None) -> Source:
 
 
 def note(mistakes: list[str], mistake: str) -> None:
-    """Add a mistake to those that are to be said at once.
+    """Add a mistake to those that are reported at once.
 
     Raises:
         InputError: of all of them, when there are more than anyone would read.
     """
     if len(mistakes) == MOST_MISTAKES:
-        raise InputError.of([*mistakes, "there are more; mend these first"])
+        raise InputError.of([*mistakes, "there are more mistakes; fix these first"])
     mistakes.append(mistake)
 
 
@@ -137,7 +137,7 @@ def _value(tag: str, text: str) -> Any:
             return text.lower() == "true"
         case "int":
             if len(text) > LONGEST_NUMBER:
-                raise ValueError(f"a whole number of more than {LONGEST_NUMBER} figures")
+                raise ValueError(f"a whole number of more than {LONGEST_NUMBER} characters")
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         case "float":
             special = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
@@ -186,7 +186,7 @@ class _Converter:
             elif key.value == "<<":
                 self._mistake(key, "merge keys (<<) are not supported; write the keys out")
             elif key.value in seen:
-                self._mistake(key, f"the key {key.value} stands here twice")
+                self._mistake(key, f"the key {key.value} appears twice")
             else:
                 seen.add(key.value)
                 # of the key: its value may begin further down

@@ -35,7 +35,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class OnFinish:
-    """What a launch that has ended is told to: a command with its arguments, or a URL."""
+    """What is notified when a launch has ended: a command with its arguments, or a URL."""
 
     command: tuple[str, ...] = ()
     url: str = ""
@@ -71,8 +71,8 @@ class SweepSpec:
     on_finish: OnFinish | None
     warnings: tuple[str, ...]
 
-    def telling(self, names: Iterable[str], params: Params) -> list[str]:
-        """Those of some parameters that tell a configuration from others: all that are varied in it.
+    def distinguishing(self, names: Iterable[str], params: Params) -> list[str]:
+        """Those of some parameters that distinguish a configuration from others: all that vary in it.
 
         But of what only other rows of `configs` give, those alone that do not have their defaults.
         """
@@ -80,8 +80,8 @@ class SweepSpec:
         given = max(fitting, key=len) if fitting else ()
         silent = {name for keys in self._rows for name in keys if name not in given}
         defaults = self.function.defaults
-        told = self.conditions.active(names, params)
-        return [name for name in told if name not in silent or params[name] != defaults.get(name)]
+        active = self.conditions.active(names, params)
+        return [name for name in active if name not in silent or params[name] != defaults.get(name)]
 
     @cached_property
     def _rows(self) -> Mapping[tuple[str, ...], set[str]]:
@@ -98,7 +98,7 @@ class SweepSpec:
 
     @property
     def pruned_by(self) -> Objective:
-        """What early termination looks at: a metric of its own, or the only objective."""
+        """What early termination compares: a metric of its own, or the only objective."""
         own = self.early_terminate and self.early_terminate.metric
         return objectives([own])[0] if own else self.objectives[0]
 

@@ -42,5 +42,5 @@ def refuse_repeats(location: Location, values: Sequence[Any], mistakes: Mistakes
     seen: set[str] = set()
     for i, value in enumerate(values):
         if value is not None and repr(value) in seen:
-            mistakes.note((*location, i), f"{value} stands here twice")
+            mistakes.note((*location, i), f"{value} appears twice")
         seen.add(repr(value))

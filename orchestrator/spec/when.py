@@ -16,19 +16,19 @@ from orchestrator.spec.values import parameter_named, typed
 def conditions_of(
     form: SweepFile, function: TrialFunction, constants: Collection[str], mistakes: Mistakes
 ) -> Conditions:
-    """Where parameters are varied; what was set to a constant is one everywhere."""
+    """Where parameters vary; a parameter that was set to a constant is constant everywhere."""
     wanted: dict[str, Wanted] = {}
     for name, raw in form.parameters.items():
         when = raw.get("when") if isinstance(raw, dict) and name not in constants else None
         if isinstance(when, dict) and name in function.parameters:
             wanted[name] = _wanted(name, when, function, mistakes)
     if wanted and named(form.method).finds_boundary:
-        mistakes.note(("parameters", next(iter(wanted)), "when"), f"goes with any method but {form.method}")
+        mistakes.note(("parameters", next(iter(wanted)), "when"), f"does not work with method {form.method}")
     try:
         names = in_order(wanted)
     except ValueError as error:
         last = str(error).split(" when ")[0]
-        mistakes.note(("parameters", last, "when"), f"comes back to itself: {error}")
+        mistakes.note(("parameters", last, "when"), f"depends on itself: {error}")
         names = []
     return Conditions({name: wanted[name] for name in names}, function.defaults)
 
@@ -36,7 +36,7 @@ def conditions_of(
 def check_conditions(
     conditions: Conditions, domains: Mapping[str, Domain], elsewhere: Collection[str], mistakes: Mistakes
 ) -> None:
-    """Refuse what is no condition, and warn of what never holds; `elsewhere` are parameters that rows may give."""
+    """Refuse wrong conditions, and warn of those never met; `elsewhere` are parameters that rows may give."""
     for name, wanted in conditions.wanted.items():
         for other, among in wanted.items():
             here = ("parameters", name, "when", other)
@@ -44,22 +44,24 @@ def check_conditions(
             if isinstance(domain, Range) and not domain.integer and domain.step is None:
                 mistakes.note(here, f"{other} may be any number between min and max; a condition needs `values`")
             elif other not in {*elsewhere, *conditions.wanted} and not any(map(domain.has, among)):
-                mistakes.warn(here, f"never holds, so {name} has its default everywhere")
+                mistakes.warn(here, f"is never met, so {name} always has its default")
 
 
 def _wanted(name: str, when: Mapping[str, Any], function: TrialFunction, mistakes: Mistakes) -> Wanted:
     here: Location = ("parameters", name, "when")
     if name not in function.defaults:
-        mistakes.note(here, f"{name} has no default to have where this does not hold")
+        mistakes.note(here, f"{name} needs a default for where this is not met")
     if "seed" in (name, *when):
-        mistakes.note(here, "a seed has no conditions, and is none: it only replicates")
+        mistakes.note(here, "a seed cannot have a condition or be part of one: seeds only replicate")
     found: dict[str, tuple[Any, ...]] = {}
     for other, among in when.items():
         parameter = parameter_named((*here, other), other, function, mistakes)
         values = among if isinstance(among, list) else [among]
         if not values:
-            mistakes.note((*here, other), "give a value, or a list of them")
+            mistakes.note((*here, other), "give a value, or a list of values")
         if parameter is not None:
             places = [(*here, other, i) if isinstance(among, list) else (*here, other) for i in range(len(values))]
-            found[other] = tuple(typed(at, one, parameter, mistakes) for at, one in zip(places, values, strict=True))
+            found[other] = tuple(
+                typed(at, value, parameter, mistakes) for at, value in zip(places, values, strict=True)
+            )
     return found

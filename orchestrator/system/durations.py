@@ -1,4 +1,4 @@
-"""Seconds as people say them, and as they write them."""
+"""Durations as people read and write them."""
 
 import math
 import re
@@ -21,7 +21,7 @@ def seconds(written: object) -> float:
     """What 45s, 90m, 1.5h or a plain number of seconds means.
 
     Raises:
-        ValueError: it is no such thing, or no time at all.
+        ValueError: it is not a duration, or not above 0.
     """
     text = "" if isinstance(written, bool) else str(written)
     unit = text[-1:] if text[-1:] in ("s", "m", "h") else ""
@@ -30,5 +30,5 @@ def seconds(written: object) -> float:
     else:
         found = float(written) if isinstance(written, float) else 0.0  # 1e4, say
     if not 0 < found < math.inf:
-        raise ValueError(f"{written!r} is no duration; write 45s, 90m, 1.5h, or a number of seconds")
+        raise ValueError(f"{written!r} is not a duration; write 45s, 90m, 1.5h, or a number of seconds")
     return found

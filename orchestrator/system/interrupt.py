@@ -1,4 +1,4 @@
-"""Ctrl-C and its like: the first has trials end after their epoch, the second, or ten seconds, at once."""
+"""Ctrl-C and its like: the first ends trials after their epoch; the second, or ten seconds, ends them at once."""
 
 import os
 import signal
@@ -16,8 +16,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interrupt:
     """A context in which signals set flags instead of raising; it can be waited on like a file.
 
-    `requested` says that the sweep is to end, `at_once` that nothing may be waited for any more. The end of a child
-    process wakes whoever waits, too: its pipe does not tell while a grandchild holds the other end.
+    `requested` means that the sweep is to end, `at_once` that nothing may wait any more. The end of a child process
+    ends a wait, too: its pipe stays open while a grandchild holds the other end.
 
     Raises:
         InputError: it is entered in another thread than the main one, to which signals come.
@@ -30,7 +30,7 @@ class Interrupt:
 
     def __enter__(self) -> "Interrupt":
         if threading.current_thread() is not threading.main_thread():
-            raise InputError("a sweep is launched from the main thread, which alone is told of Ctrl-C")
+            raise InputError("launch a sweep from the main thread, because no other thread receives Ctrl-C")
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)

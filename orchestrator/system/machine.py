@@ -13,7 +13,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
 LARGEST_MMAP_THRESHOLD = 32 * 2**20  # that glibc takes
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
-MEMORY_OF_A_WORKER = 5 * 2**28  # bytes: what one takes that trains the report's model in batches of 1,024
+MEMORY_OF_A_WORKER = 5 * 2**28  # bytes: of a worker that trains the report's model in batches of 1,024
 MEMORY_KEPT = 2**30
 MEMORY_TAKEN_AT_ONCE = 2**26
 
@@ -77,7 +77,7 @@ def _cores() -> int:
 
 
 def _quota() -> int:
-    """Cores that a container may use; what its file says is microseconds of processor time in so many of the clock."""
+    """Cores that a container may use; its file has microseconds of processor time, and the period for them."""
     try:
         quota, period = CPU_QUOTA.read_text().split()
         return int(quota) // int(period)

@@ -1,4 +1,4 @@
-"""Where the store and the work in flight are. Imports no mlflow: whoever finds no store need not load it."""
+"""Where the store and the work in flight are. Imports no mlflow: without a store nothing has to load it."""
 
 import hashlib
 import os

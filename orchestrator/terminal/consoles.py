@@ -1,4 +1,4 @@
-"""Where output goes: on a terminal with colours and its width, in a pipe whole and plain."""
+"""The consoles for output: with colours and wrapping on a terminal, without them in a pipe."""
 
 import sys
 import time
@@ -20,18 +20,18 @@ def stderr() -> Console:
     return _console(sys.stderr.isatty(), stderr=True)
 
 
-def has_ascii_alone(console: Console) -> bool:
-    """Whether there are no blocks to draw with."""
+def is_ascii_only(console: Console) -> bool:
+    """Whether the console cannot show block characters."""
     return not console.encoding.startswith("utf")
 
 
-def say(console: Console, message: str) -> None:
+def print_timed(console: Console, message: str) -> None:
     """A line with the time of day, for logs and pipes."""
-    tell(console, f"{time.strftime('%H:%M:%S')} {message}")
+    print_line(console, f"{time.strftime('%H:%M:%S')} {message}")
 
 
-def tell(console: Console, message: str) -> None:
-    """A line that says what to do, or what comes next: whole, whatever the width."""
+def print_line(console: Console, message: str) -> None:
+    """A line that is never wrapped, whatever the width."""
     console.print(message, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -41,7 +41,7 @@ def warn(message: str) -> None:
 
 
 def _console(terminal: bool, stderr: bool = False) -> Console:
-    # told rather than left to rich, which takes FORCE_COLOR and some CI machines for terminals, and draws in notebooks
+    # not left to rich, which takes FORCE_COLOR and some CI machines for terminals, and draws in notebooks
     if terminal:
         return Console(stderr=stderr, highlight=False)
     return Console(

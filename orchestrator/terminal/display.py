@@ -13,7 +13,7 @@ from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Listener
 from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import SweepSpec
-from orchestrator.terminal.consoles import has_ascii_alone, say
+from orchestrator.terminal.consoles import is_ascii_only, print_timed
 from orchestrator.terminal.frame import Frame
 from orchestrator.terminal.view import STYLES, facts, in_words, view
 from orchestrator.trial import Trial
@@ -25,17 +25,17 @@ SECONDS_BETWEEN_FRAMES = 0.25
 
 
 class Display(Listener):
-    """Hears everything that happens in a sweep, of which it keeps the course. This one says nothing of it."""
+    """Follows everything that happens in a sweep. This class prints nothing."""
 
-    def __init__(self, course: LiveProgress) -> None:
-        self.course = course
+    def __init__(self, progress: LiveProgress) -> None:
+        self.progress = progress
 
-    def say(self, message: str) -> None:
+    def log(self, message: str) -> None:
         """A step of the launch itself."""
 
     def begin(self, total: int, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """A launch begins; as `LiveProgress.begin`."""
-        self.course.begin(total, trials, history)
+        self.progress.begin(total, trials, history)
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -44,55 +44,55 @@ class Display(Listener):
 
     def start(self, trial: Trial) -> None:
         """A trial is given to a worker."""
-        self.course.start(trial)
+        self.progress.start(trial)
 
     def recall(self, trial: Trial, event: Event) -> None:
-        """A trial that is taken up again had reported this before."""
-        self.course.recall(trial, event)
+        """A trial that is resumed had reported this before."""
+        self.progress.recall(trial, event)
 
     def take(self, trial: Trial, event: Event) -> None:
         """A trial reports something."""
-        self.course.take(trial, event)
+        self.progress.take(trial, event)
 
-    def beat(self, trial: Trial, beat: Heartbeat) -> None:
+    def heartbeat(self, trial: Trial, heartbeat: Heartbeat) -> None:
         """A trial has made a step."""
-        self.course.beat(trial, beat)
+        self.progress.heartbeat(trial, heartbeat)
 
 
 class PlainDisplay(Display):
     """Lines with the time of day, for logs and pipes."""
 
-    def __init__(self, course: LiveProgress, console: Console) -> None:
-        super().__init__(course)
+    def __init__(self, progress: LiveProgress, console: Console) -> None:
+        super().__init__(progress)
         self.console = console
         self._printed: dict[str, float] = {}  # when a trial's last epoch was, by trial_key
         self._summed_up = time.monotonic()
 
-    def say(self, message: str) -> None:
-        say(self.console, message)
+    def log(self, message: str) -> None:
+        print_timed(self.console, message)
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        status = self.course.status()
-        self.say(f"{status.asked} trials, {status.results} of them finished before")
+        status = self.progress.status()
+        self.log(f"{status.asked} trials, {status.results} of them already finished")
         yield
 
     def take(self, trial: Trial, event: Event) -> None:
         super().take(trial, event)
         match event:
             case events.Started():
-                self.say(f"{trial.label}: started, process {event.pid}")
+                self.log(f"{trial.label}: started, process {event.pid}")
             case events.Progress():
                 if self._is_due(self._printed.get(trial.trial_key), SECONDS_BETWEEN_LINES):
                     self._printed[trial.trial_key] = time.monotonic()
-                    self.say(f"{trial.label}: {in_words(self.course.running(trial))}")
+                    self.log(f"{trial.label}: {in_words(self.progress.running(trial))}")
             case Finished():
                 self._printed.pop(trial.trial_key, None)
-                status = self.course.status()
-                self.say(f"{trial.label}: {ending(event)} [{status.results}/{status.asked}]")
+                status = self.progress.status()
+                self.log(f"{trial.label}: {ending(event)} [{status.results}/{status.asked}]")
         if self._is_due(self._summed_up, SECONDS_BETWEEN_SUMMARIES):
             self._summed_up = time.monotonic()
-            self.say(", ".join(fact.plain for fact in facts(self.course.status())))
+            self.log(", ".join(fact.plain for fact in facts(self.progress.status())))
 
     def _is_due(self, last: float | None, seconds: float) -> bool:
         return last is None or time.monotonic() - last >= seconds
@@ -101,13 +101,13 @@ class PlainDisplay(Display):
 class LiveDisplay(Display):
     """A view of the sweep, drawn anew in place a few times a second, however much happens in between."""
 
-    def __init__(self, course: LiveProgress, console: Console) -> None:
-        super().__init__(course)
+    def __init__(self, progress: LiveProgress, console: Console) -> None:
+        super().__init__(progress)
         self.console = console
         self._is_live = False
-        self._said: queue.SimpleQueue[Text] = queue.SimpleQueue()  # for the next frame
+        self._messages: queue.SimpleQueue[Text] = queue.SimpleQueue()  # for the next frame
 
-    def say(self, message: str) -> None:
+    def log(self, message: str) -> None:
         self._print(Text(message, style="dim"))
 
     @contextmanager
@@ -135,7 +135,7 @@ class LiveDisplay(Display):
 
     def _print(self, line: Text) -> None:
         if self._is_live:
-            self._said.put(line)
+            self._messages.put(line)
         else:
             self.console.print(line)
 
@@ -145,17 +145,17 @@ class LiveDisplay(Display):
                 self._draw_once(frame)
 
     def _draw_once(self, frame: Frame) -> None:
-        plain = has_ascii_alone(self.console)
-        said = [self._said.get() for _ in range(self._said.qsize())]
-        frame.draw(lambda width, height: view(self.course.status(), width, height, plain=plain), said)
+        plain = is_ascii_only(self.console)
+        messages = [self._messages.get() for _ in range(self._messages.qsize())]
+        frame.draw(lambda width, height: view(self.progress.status(), width, height, plain=plain), messages)
 
 
 def display_for(spec: SweepSpec, console: Console, quiet: bool) -> Display:
-    """The display of a launch: silent where it is to be quiet, live where something can be drawn anew."""
-    course = LiveProgress(spec.name, next(iter(spec.objectives), None), spec.function.declaration)
+    """The display of a launch: silent where `quiet`, live where the console is interactive."""
+    progress = LiveProgress(spec.name, next(iter(spec.objectives), None), spec.function.declaration)
     if quiet:
-        return Display(course)
-    return LiveDisplay(course, console) if console.is_interactive else PlainDisplay(course, console)
+        return Display(progress)
+    return LiveDisplay(progress, console) if console.is_interactive else PlainDisplay(progress, console)
 
 
 def ending(event: Finished) -> str:

@@ -14,7 +14,7 @@ UP = (ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)
 
 
 class Frame:
-    """What stands there while the context lasts, and afterwards where it `stays`; all else is printed above it."""
+    """Shown while the context lasts, and afterwards where it `stays`; all other output is printed above it."""
 
     def __init__(self, console: Console, *, stays: bool = False) -> None:
         self.console = console
@@ -31,16 +31,16 @@ class Frame:
         with suppress(OSError):  # the terminal is gone
             self._live.stop()
 
-    def draw(self, lines: Callable[[int, int], Sequence[Text]], said: Sequence[Text] = ()) -> None:
-        """Draw the lines that there are for a width and a height, and above them what was said meanwhile."""
+    def draw(self, lines: Callable[[int, int], Sequence[Text]], above: Sequence[Text] = ()) -> None:
+        """Draw the lines for a width and a height, and above them the messages since the last frame."""
         width, height = self.console.size
         # a terminal that has become narrower has broken lines up, which rich, when it erases them, does not know
         broken = sum(max(0, line.cell_len - 1) // width for line in self._lines)
         if broken:
             self.console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), *UP * broken))
         self._lines = lines(width, height - 1)
-        if said:
-            self.console.print(*said, sep="\n")
+        if above:
+            self.console.print(*above, sep="\n")
         else:
             self._live.refresh()
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from statistics import fmean
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-PLAIN = "_.:-=+*#"  # where there are no blocks to be had
+PLAIN = "_.:-=+*#"  # where the console has no blocks
 WIDE = 10.0  # a range whose ends have this ratio is drawn on a logarithmic scale
 FARTHEST = 1e100  # so that means stay finite
 
 
 def sparkline(values: Sequence[float], width: int, levels: str = BLOCKS) -> str:
-    """Values as characters from the lowest to the highest level, at most so many; of more values, means of neighbours.
+    """Values as at most `width` characters, from the lowest to the highest level; of more values, means of neighbours.
 
-    Values above 0 that range far are drawn by their logarithm.
+    Positive values of a wide range are drawn by their logarithm.
     """
     count = min(width, len(values))
     if count < 1:

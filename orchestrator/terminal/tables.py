@@ -15,7 +15,7 @@ from orchestrator.plan import Plan
 from orchestrator.progress.status import Status
 from orchestrator.spec import Objective
 from orchestrator.system.durations import duration
-from orchestrator.terminal.consoles import PIPE_WIDTH, has_ascii_alone, tell
+from orchestrator.terminal.consoles import PIPE_WIDTH, is_ascii_only, print_line
 from orchestrator.terminal.view import STYLES, view
 from orchestrator.trial import Outcome
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # scipy takes longer to import than a plan to make
 
 
 def print_results(console: Console, table: Table) -> None:
-    """The result table, below it that over seeds, and a line for each trial of which there is something to say.
+    """The result table, below it that over seeds, and a line for each trial that has a remark.
 
     Trials that have not begun are counted, once any has.
     """
@@ -43,7 +43,7 @@ def print_results(console: Console, table: Table) -> None:
     if begun and waiting:
         console.print(f"not run: {waiting} of {len(table.rows)}")
     if table.has_replicates:
-        title = f"{table.spec.name}: means over seeds, with their 95% intervals"
+        title = f"{table.spec.name}: means over seeds, with 95% intervals"
         console.print(_drawn(title, *table.over_seeds()))
     for row, (*_, remark) in zip(table.rows, cells, strict=True):
         if remark:
@@ -64,46 +64,51 @@ def print_plan(console: Console, plan: Plan) -> None:
     if plan.proposals:
         console.print(f"to be proposed by {plan.spec.method.name}: {plan.proposals}")
     if plan.further_seeds:
-        console.print(f"further seeds, until the best is told from the others: up to {plan.further_seeds}")
+        console.print(
+            f"further seeds, until the best configuration is separated from the others: up to {plan.further_seeds}"
+        )
     if plan.spec.time_cap is not None:
-        console.print(f"time_cap: {duration(plan.spec.time_cap)} of training, {duration(plan.spent)} of it spent")
+        console.print(f"time_cap: {duration(plan.spec.time_cap)} of training, {duration(plan.spent)} already spent")
     if pruner := plan.spec.early_terminate:
         name = plan.spec.pruned_by.name
-        console.print(f"trials may end early, by {pruner.type} of {name}: the time is the most that it may take")
+        console.print(f"trials may be pruned, by {pruner.type} on {name}: the time below is an upper bound")
     time = (
-        "unknown: no finished trial in the store to learn from"
+        "unknown (the store has no finished trial to estimate it from)"
         if plan.seconds is None
         else f"about {duration(plan.seconds)}"
     )
-    console.print(f"to run: {len(plan.pending) + plan.proposals} of {count}, {plan.at_a_time} at a time; time: {time}")
+    console.print(
+        f"to run: {len(plan.pending) + plan.proposals} of {count}, {plan.at_a_time} at a time; estimated time: {time}"
+    )
 
 
 def print_best(
     console: Console, objective: Objective, ranked: Sequence[Configuration], named: Named, command: str
 ) -> None:
-    """The first of a ranking by what varies, what cannot be told from it, and how to run it again."""
+    """The best configuration by what varies, those that are not separated from it, and how to run it again."""
     first = ranked[0]
     lines = [f"best of {len(ranked)} by {_aim(objective)}: {named(first.params)}"]
     lines += [*facts(first, [objective]), *near(ranked, named), f"run it again: {command}"]
     for line in lines:
-        tell(console, line)
+        print_line(console, line)
 
 
 def print_front(
     console: Console,
     objectives: Sequence[Objective],
     front: Sequence[Configuration],
-    of: int,
+    total: int,
     named: Named,
     commands: Sequence[str],
 ) -> None:
-    """Each configuration on the front by what varies, what it came to, and how to run it again."""
+    """Each configuration on the front by what varies, its values, and how to run it again."""
     aims = " and ".join(map(_aim, objectives))
-    lines = [f"{len(front)} of {of} are on the front by {aims}: no other is as good in all and better in one"]
-    for one, command in zip(front, commands, strict=True):
-        lines += ["", named(one.params), *facts(one, objectives), f"run it again: {command}"]
+    count = f"{len(front)} of {total} configurations are on the Pareto front of {aims}"
+    lines = [f"{count}: no other is as good in all of them and better in one"]
+    for configuration, command in zip(front, commands, strict=True):
+        lines += ["", named(configuration.params), *facts(configuration, objectives), f"run it again: {command}"]
     for line in lines:
-        tell(console, line)
+        print_line(console, line)
 
 
 def _aim(objective: Objective) -> str:
@@ -125,12 +130,12 @@ def print_status(console: Console, sweeps: Sequence[Status]) -> None:
         console.print(table)
     for sweep in sweeps:
         if sweep.running or not fits:
-            lines = view(sweep, console.width, plain=has_ascii_alone(console))
+            lines = view(sweep, console.width, plain=is_ascii_only(console))
             console.print(*lines, sep="\n")
 
 
 def _drawn(title: str, header: Sequence[str], rows: Iterable[Sequence[str]] = ()) -> RichTable:
-    """A table whose texts are taken as they are, and none of them cut."""
+    """A table whose texts are printed as they are, and not cut."""
     drawn = RichTable(box=box.SIMPLE_HEAD, title=title)
     for column in header:
         drawn.add_column(column, overflow="fold")

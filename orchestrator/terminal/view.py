@@ -11,9 +11,16 @@ from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.trial import Outcome
 
 COLUMNS = ("trial", "epoch", "step", "value", "curve", "rate", "left")
-BY_WEIGHT = ("epoch", "value", "left", "curve", "step", "rate")  # where there is no room for all, the last go first
-NARROWEST = {"trial": 16, "curve": 8}  # the others are never cut; all these stand to the left
-STEADY = {"value": 7, "left": 10}  # so that they do not jump with what stands in them
+BY_WEIGHT = (
+    "epoch",
+    "value",
+    "left",
+    "curve",
+    "step",
+    "rate",
+)  # where there is no room for all, the last are left out first
+NARROWEST = {"trial": 16, "curve": 8}  # other columns are never cut; these are aligned to the left
+STEADY = {"value": 7, "left": 10}  # so that they do not jump with their content
 WIDEST_CURVE = 24
 GAP, BAR = 2, 20
 STYLES = {
@@ -26,13 +33,13 @@ STYLES = {
 
 
 def view(status: Status, width: int, height: int | None = None, *, plain: bool = False) -> list[Text]:
-    """A row for each trial that runs, as far as there is room, and below them how far the sweep is.
+    """A row for each running trial, as far as there is room, and below them how far the sweep is.
 
     Args:
         status: of the sweep.
         width: columns of the screen.
-        height: lines that there are; None where they have no end.
-        plain: whether there is ASCII alone.
+        height: lines of the screen; None where there is no limit.
+        plain: whether to draw with ASCII only.
     """
     below = _summary(status, width, plain)
     room = len(status.running) if height is None else max(0, height - len(below) - 1)
@@ -50,7 +57,7 @@ def view(status: Status, width: int, height: int | None = None, *, plain: bool =
 
 
 def cells(running: Running) -> dict[str, str]:
-    """What is to be said of a trial that runs, by column."""
+    """The texts of a running trial, by column."""
     of_epochs = f"/{running.epochs}" if running.epochs else ""
     of_steps = f"/{running.steps}" if running.steps else ""
     return {
@@ -71,22 +78,22 @@ def in_words(running: Running) -> str:
 
 def facts(status: Status) -> list[Text]:
     """How far a sweep is, in words: its trials, their outcomes, the time left, and the best so far."""
-    told = [Text(f"{status.results}/{status.asked} trials")]
-    told += [Text(f"{len(status.running)} running")] if status.running else []
-    told += [
+    texts = [Text(f"{status.results}/{status.asked} trials")]
+    texts += [Text(f"{len(status.running)} running")] if status.running else []
+    texts += [
         Text(f"{outcome} {status.outcomes[outcome]}", style=STYLES[outcome])
         for outcome in Outcome
         if status.outcomes.get(outcome)
     ]
-    told += [] if status.seconds is None else [Text(f"elapsed {duration(status.seconds)}")]
-    told += [] if status.seconds_left is None else [Text(f"left {duration(status.seconds_left)}")]
+    texts += [] if status.seconds is None else [Text(f"elapsed {duration(status.seconds)}")]
+    texts += [] if status.seconds_left is None else [Text(f"left {duration(status.seconds_left)}")]
     if status.best is not None:
-        told.append(Text(f"best {status.best.objective.name} {status.best.value:.5g}: {status.best.label}"))
-    return told
+        texts.append(Text(f"best {status.best.objective.name} {status.best.value:.5g}: {status.best.label}"))
+    return texts
 
 
 def _summary(status: Status, width: int, plain: bool) -> list[Text]:
-    """The facts, as many to a line as there is room for."""
+    """The facts, as many in a line as there is room for."""
     full, empty = ("#", "-") if plain else ("█", "░")
     done = round(BAR * status.share)
     lines: list[Text] = []
@@ -101,7 +108,7 @@ def _summary(status: Status, width: int, plain: bool) -> list[Text]:
 
 def _table(running: Sequence[Running], width: int, plain: bool) -> list[Text]:
     levels = PLAIN if plain else BLOCKS
-    rows = [cells(one) | {"curve": sparkline(one.values, WIDEST_CURVE, levels)} for one in running]
+    rows = [cells(trial) | {"curve": sparkline(trial.values, WIDEST_CURVE, levels)} for trial in running]
     named = [name for name in COLUMNS if any(row[name] for row in rows)]
     headers = _headers(running)
     natural = {
@@ -109,20 +116,20 @@ def _table(running: Sequence[Running], width: int, plain: bool) -> list[Text]:
         for name in named
     }
     widths = _widths(natural, width)
-    for row, one in zip(rows, running, strict=True):
-        row["curve"] = sparkline(one.values, widths.get("curve", 0), levels)
+    for row, trial in zip(rows, running, strict=True):
+        row["curve"] = sparkline(trial.values, widths.get("curve", 0), levels)
     header = Text(_line(headers, widths, plain), style="dim")
     return [header, *(Text(_line(row, widths, plain)) for row in rows)]
 
 
 def _headers(running: Sequence[Running]) -> dict[str, str]:
-    """The columns' headers: that of the value is what it is of, where all trials show the same."""
+    """The headers of the columns: that of the value is its metric, where all trials show the same."""
     metrics = {trial.metric for trial in running if trial.value is not None}
     return {name: name for name in COLUMNS} | {"value": metrics.pop() if len(metrics) == 1 else "value"}
 
 
 def _widths(natural: dict[str, int], width: int) -> dict[str, int]:
-    """The columns that there is room for, and how wide they are; what is left over goes to names, then to curves."""
+    """The columns that there is room for, and their widths; spare room goes to names, then to curves."""
     widths = {"trial": min(natural["trial"], NARROWEST["trial"], width)}
     room = width - widths["trial"]
     for name in (name for name in BY_WEIGHT if name in natural):
@@ -148,7 +155,7 @@ def _line(row: dict[str, str], widths: dict[str, int], plain: bool) -> str:
 
 
 def _cut(text: str, width: int, plain: bool) -> str:
-    """The text, or what of it there is room for."""
+    """The text, cut where there is no room for all of it."""
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1) + ("~" if plain else "…") if width > 1 else set_cell_size(text, width)

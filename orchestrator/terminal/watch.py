@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orchestrator.errors import StoreBusyError
 from orchestrator.progress.status import Status
-from orchestrator.terminal.consoles import has_ascii_alone, say
+from orchestrator.terminal.consoles import is_ascii_only, print_timed
 from orchestrator.terminal.frame import Frame
 from orchestrator.terminal.view import facts, in_words, view
 
@@ -22,11 +22,11 @@ Look = Callable[[], Sequence[Status]]
 
 
 def watch(console: Console, look: Look) -> NoReturn:
-    """Show what is looked up: in place on a terminal, else in lines as it changes.
+    """Show the status again and again: in place on a terminal, else in lines as it changes.
 
     Raises:
-        KeyboardInterrupt: nobody wants to see more.
-        StoreError: the store refuses. While it does not answer, what was seen last stays.
+        KeyboardInterrupt: the user ends it.
+        StoreError: the store refuses. While it does not answer, the last status stays.
     """
     if console.is_interactive:
         _in_place(console, look)
@@ -39,7 +39,7 @@ def _in_place(console: Console, look: Look) -> NoReturn:
     def lines(width: int, height: int) -> list[Text]:
         drawn: list[Text] = []
         for status in sorted(seen, key=lambda status: not status.running):
-            drawn += view(status, width, max(0, height - len(drawn)), plain=has_ascii_alone(console))
+            drawn += view(status, width, max(0, height - len(drawn)), plain=is_ascii_only(console))
         return drawn[:height]
 
     with Frame(console, stays=True) as frame:
@@ -54,17 +54,17 @@ def _in_place(console: Console, look: Look) -> NoReturn:
 
 
 def _in_lines(console: Console, look: Look) -> NoReturn:
-    told: dict[str, object] = {}
+    printed: dict[str, object] = {}
     while True:
         began = time.monotonic()
         with suppress(StoreBusyError):
             for status in look():
-                news = status.outcomes, [(one.label, one.epoch) for one in status.running]
-                if told.get(status.name) != news:
-                    told[status.name] = news
-                    say(console, f"{status.name}: {', '.join(fact.plain for fact in facts(status))}")
+                news = status.outcomes, [(trial.label, trial.epoch) for trial in status.running]
+                if printed.get(status.name) != news:
+                    printed[status.name] = news
+                    print_timed(console, f"{status.name}: {', '.join(fact.plain for fact in facts(status))}")
                     for running in status.running:
-                        say(console, f"{status.name}: {running.label}: {in_words(running)}")
+                        print_timed(console, f"{status.name}: {running.label}: {in_words(running)}")
         time.sleep(max(0.0, _next_look(began) - time.monotonic()))
 
 

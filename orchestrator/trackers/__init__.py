@@ -1,4 +1,4 @@
-"""What stands in MLflow. The only importers of mlflow."""
+"""What is read from MLflow and written to it. The only importers of mlflow."""
 
 from orchestrator.trackers.follower import Follower
 from orchestrator.trackers.recorder import Recorder, retry

@@ -1,4 +1,4 @@
-"""The model of a sweep's best trial, as MLflow keeps models. A sweep has at most one: it moves when another is best."""
+"""The model of a sweep's best trial, as MLflow keeps models. A sweep has at most one: it moves to a better trial."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def has_model(client: MlflowClient, experiment_id: str, run_id: str) -> bool:
 
 
 def artifacts(client: MlflowClient, run_id: str, folder: Path) -> None:
-    """Bring what a trial left here, but for its pictures by epoch."""
+    """Download a trial's artifacts into a folder, except its pictures by epoch."""
     for item in client.list_artifacts(run_id):
         if item.path != IMAGES:
             client.download_artifacts(run_id, item.path, str(folder))
@@ -43,10 +43,10 @@ def keep(client: MlflowClient, experiment_id: str, record: Record, folder: Path)
 
 
 def clear(client: MlflowClient, uri: str, experiment_id: str, run_id: str) -> None:
-    """Take away the sweep's models of other runs, and what a kill left of any."""
+    """Delete the sweep's models of other runs, and models that are incomplete."""
     for model in [*_models(client, experiment_id)]:
         if model.source_run_id != run_id or not _is_whole(model):
-            client.delete_logged_model(model.model_id)  # first: one without its files would be taken for whole
+            client.delete_logged_model(model.model_id)  # first: a model without its files would count as whole
             get_artifact_repository(model.artifact_location, uri).delete_artifacts()
 
 

@@ -4,21 +4,21 @@ from contextlib import suppress
 
 from orchestrator.errors import InputError
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.progress.status import Curve, Status, called, shown
+from orchestrator.progress.status import Curve, Status, display_name, shown_metric
 from orchestrator.spec import Objective
 from orchestrator.trackers.store import Store
 from orchestrator.trials.record import SYSTEM, Record
 
 
 class Follower:
-    """How far a sweep is, looked up again and again."""
+    """The progress of a sweep, read again and again."""
 
     def __init__(self, store: Store, name: str) -> None:
         self.store, self.name = store, name
         self._records: dict[str, Record] = {}  # by run_id
 
     def status(self, is_live: bool) -> Status:
-        """The picture of this moment; of a sweep whose launch is not at work, nothing runs."""
+        """The status of this moment; without a live launch, nothing runs."""
         ended = max((record.ended or 0.0 for record in self._records.values()), default=None)
         found = self.store.records(self.name) if ended is None else self.store.news(self.name, ended)
         self._records |= {record.run_id: record for record in found}
@@ -36,7 +36,7 @@ class Follower:
         return None, UNDECLARED
 
     def _curve(self, record: Record, objective: Objective | None, declaration: Declaration) -> Curve:
-        """The metric by epoch that shows how the trial fares."""
+        """The metric by epoch that shows how well the trial does."""
         names = sorted(name for name in record.metrics if not name.startswith(SYSTEM))
-        name = shown(names, declaration, objective)
-        return Curve(called(name, declaration), self.store.curve(record.run_id, name)) if name else Curve()
+        name = shown_metric(names, declaration, objective)
+        return Curve(display_name(name, declaration), self.store.curve(record.run_id, name)) if name else Curve()

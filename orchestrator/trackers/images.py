@@ -1,4 +1,4 @@
-"""The pictures of a run by epoch, logged as images: only those does the UI show side by side, for several runs."""
+"""The pictures of a run by epoch, logged as images, which the UI shows side by side for several runs."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from orchestrator.trackers.open_run import OpenRun, Pictures
 from orchestrator.trackers.store import is_the_stores
 
 FILES_OF_AN_IMAGE = 2  # as it is, and smaller
-LOGGED = re.compile(r"images/(.+)\+step\+(\d+)\+timestamp\+")  # MLflow's name for a file of one
+LOGGED = re.compile(r"images/(.+)\+step\+(\d+)\+timestamp\+")  # MLflow's name for a file of an image
 
 
 class EpochImage(NamedTuple):
@@ -33,7 +33,7 @@ def by_epoch(workdir: Path) -> Iterator[EpochImage]:
 
 
 def show(client: MlflowClient, uri: str, run: OpenRun, pictures: Iterable[EpochImage]) -> None:
-    """Log those pictures that the run does not have yet. What turns out to be none is left out."""
+    """Log the pictures that the run does not have yet. Files that are not pictures are skipped."""
     for name, epoch, path in pictures:
         if run.pictures is None:
             run.pictures = _there(client, uri, run.run_id)
@@ -49,7 +49,7 @@ def _read(path: Path) -> Image | None:
     try:
         image = Image(str(path))
         image.to_pil().load()  # else what is torn would be noticed halfway
-    except Exception as error:  # pillow has many words for what is no picture, or too large for one
+    except Exception as error:  # pillow raises many kinds of errors for a file that is not a picture, or too large
         if isinstance(error, OSError) and is_the_stores(error):
             raise
         return None
@@ -57,7 +57,7 @@ def _read(path: Path) -> Image | None:
 
 
 def _there(client: MlflowClient, uri: str, run_id: str) -> Pictures:
-    """The images of a run. Of what a launch had not written whole when it was killed, the rest is taken away."""
+    """The images of a run. Those that a killed launch had not written completely are deleted."""
     files: dict[tuple[str, int], list[str]] = {}
     for item in client.list_artifacts(run_id, "images"):
         if found := LOGGED.match(item.path):

@@ -1,6 +1,6 @@
 """Keeps launches of one sweep into one server apart where they share no disk: a tag on its experiment.
 
-It says who holds the sweep, and changes every few seconds while its holder lives. On one machine the lock of the
+It names the holder of the sweep, and changes every few seconds while the holder lives. On one machine the lock of the
 operating system does this at once; across machines a newcomer watches whether the tag still changes.
 """
 
@@ -25,7 +25,7 @@ SECONDS_OF_A_RACE = 0.5
 
 
 class Lease:
-    """This launch's hold on a sweep."""
+    """This launch's lease of a sweep."""
 
     def __init__(self, client: MlflowClient, experiment_id: str, host: str | None = None) -> None:
         self._client = client
@@ -39,7 +39,7 @@ class Lease:
         }
         self._beats = 0
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, name="hold", daemon=True)
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._lost: AlreadyRunningError | None = None
 
     def take(self) -> None:
@@ -53,7 +53,7 @@ class Lease:
             raise _held(before)
         self._beat()
         time.sleep(SECONDS_OF_A_RACE)
-        self._look()
+        self._verify()
         self.check()
         self._thread.start()
 
@@ -67,21 +67,21 @@ class Lease:
             raise self._lost
 
     def release(self) -> None:
-        """Let the next one in at once."""
+        """Let the next launch in at once."""
         if not self._ended.is_set():
             self._ended.set()
             self._thread.join(SECONDS_BETWEEN_HEARTBEATS)
             if self._lost is None:
                 self._client.delete_experiment_tag(self._experiment_id, TAG)
 
-    def _go_on(self) -> None:
+    def _renew(self) -> None:
         while not self._ended.wait(SECONDS_BETWEEN_HEARTBEATS) and self._lost is None:
             with suppress(Exception):  # the server is away, for the newcomer, too
-                self._look()
+                self._verify()
                 if self._lost is None and not self._ended.is_set():
                     self._beat()
 
-    def _look(self) -> None:
+    def _verify(self) -> None:
         holder = self._read()
         if holder and holder["token"] != self._me["token"]:
             self._lost = _held(holder)
@@ -99,16 +99,16 @@ class Lease:
         return False
 
     def _read(self) -> dict[str, str] | None:
-        told = self._client.get_experiment(self._experiment_id).tags.get(TAG)
-        return json.loads(told) if told else None
+        text = self._client.get_experiment(self._experiment_id).tags.get(TAG)
+        return json.loads(text) if text else None
 
 
 def _folder_of_locks() -> str:
-    """What tells the places apart in which the lock of the operating system is: containers share host names."""
+    """What distinguishes the places of the operating system's locks: containers share host names."""
     there = Path(tempfile.gettempdir()).stat()
     return f"{there.st_dev}:{there.st_ino}"
 
 
 def _held(holder: dict[str, str]) -> AlreadyRunningError:
-    told = f"by process {holder['pid']} on {holder['host']} since {holder['since']}"
-    return AlreadyRunningError(f"this sweep is being run already, {told}")
+    where = f"in process {holder['pid']} on {holder['host']} since {holder['since']}"
+    return AlreadyRunningError(f"this sweep is already running, {where}")

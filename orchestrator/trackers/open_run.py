@@ -1,4 +1,4 @@
-"""A run that is being written: what of its trial stands in the store already, and what is new."""
+"""A run that is being written: what the store has of its trial already, and what is new."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +20,12 @@ Pictures = frozenset[tuple[str, int]]  # by name and epoch
 
 @dataclass
 class OpenRun:
-    """What of a run is recorded, so that an epoch that is told twice stands once."""
+    """What of a run is recorded, so that an epoch that is reported twice is recorded once."""
 
     run_id: str
     objectives: Sequence[ObjectiveSoFar]
     recorded: dict[str, int] = field(default_factory=dict)  # the last step of each metric
-    seconds: dict[int, float] = field(default_factory=dict)  # by epoch; of a run taken up again the journal tells them
+    seconds: dict[int, float] = field(default_factory=dict)  # by epoch; those of a resumed run come from the journal
     last_epoch: int = 0
     samples: int = 0
     sampled_at: int = 0  # milliseconds since 1970
@@ -35,18 +35,18 @@ class OpenRun:
 
     @classmethod
     def of(cls, run_id: str, objectives: Iterable[Objective], pictures: Pictures | None = frozenset()) -> "OpenRun":
-        """A run of which nothing is known as recorded yet, apart from its pictures."""
-        return cls(run_id, [ObjectiveSoFar(one) for one in objectives], pictures=pictures)
+        """A run of which nothing is recorded yet, apart from its pictures."""
+        return cls(run_id, [ObjectiveSoFar(objective) for objective in objectives], pictures=pictures)
 
     def copy(self) -> "OpenRun":
-        """One of its own, to try what may fail."""
-        objectives = [replace(one) for one in self.objectives]
+        """A separate copy, for attempts that may fail."""
+        objectives = [replace(so_far) for so_far in self.objectives]
         return replace(self, objectives=objectives, recorded=dict(self.recorded), seconds=dict(self.seconds))
 
     @property
     def last(self) -> dict[str, float]:
         """The last values of the objectives."""
-        return {one.objective.name: one.last for one in self.objectives if one.last is not None}
+        return {so_far.objective.name: so_far.last for so_far in self.objectives if so_far.last is not None}
 
     @property
     def best(self) -> dict[str, float]:
@@ -54,9 +54,9 @@ class OpenRun:
 
         For the store's tables, which show a metric's last value.
         """
-        for one in self.objectives:
-            if one.objective.counts_best and one.best is not None:
-                return {best_name(one.objective.name): one.best, BEST_EPOCH: float(one.best_epoch)}
+        for so_far in self.objectives:
+            if so_far.objective.counts_best and so_far.best is not None:
+                return {best_name(so_far.objective.name): so_far.best, BEST_EPOCH: float(so_far.best_epoch)}
         return {}
 
     def news(self, events: Sequence[Event]) -> tuple[list[Point], dict[str, str]]:
@@ -76,18 +76,18 @@ class OpenRun:
                     tags |= self._last_tags(event)
         return points, {name: value[:LONGEST_TAG] for name, value in tags.items()}
 
-    def take_in(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Know these as recorded."""
-        for one in self.objectives:
-            if epoch > self.recorded.get(one.objective.name, -1):
-                one.take(metrics.get(one.objective.name), epoch)
+    def mark_recorded(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Know these metrics of an epoch as recorded."""
+        for so_far in self.objectives:
+            if epoch > self.recorded.get(so_far.objective.name, -1):
+                so_far.take(metrics.get(so_far.objective.name), epoch)
         for key in metrics:
             self.recorded[key] = max(epoch, self.recorded.get(key, -1))
         self.last_epoch = max(epoch, self.last_epoch)
 
     def _points_of(self, event: Progress) -> list[Point]:
         new = {name: value for name, value in event.metrics.items() if event.epoch > self.recorded.get(name, -1)}
-        self.take_in(event.epoch, event.metrics)
+        self.mark_recorded(event.epoch, event.metrics)
         self.seconds[event.epoch] = event.seconds
         return _points(new, event.epoch, event.at)
 
@@ -95,10 +95,10 @@ class OpenRun:
         if int(event.at * 1000) <= self.sampled_at:
             return []
         points = _points(event.metrics, self.samples, event.at)
-        self.take_in_sample(self.samples, points[0].timestamp)
+        self.mark_sample_recorded(self.samples, points[0].timestamp)
         return points
 
-    def take_in_sample(self, step: int, at: int) -> None:
+    def mark_sample_recorded(self, step: int, at: int) -> None:
         """Know a sample of the machine as recorded, which was taken so many milliseconds after 1970."""
         self.samples, self.sampled_at = max(self.samples, step + 1), max(self.sampled_at, at)
 
@@ -111,7 +111,7 @@ class OpenRun:
             metrics[MARGIN] = end.margin
         by_epoch = {name: value for name, value in metrics.items() if self.recorded.get(name, 0) > 0}
         alone = {name: value for name, value in metrics.items() if name not in self.recorded}
-        # always with the same time: MLflow takes a point that it is told twice for one
+        # always with the same time: MLflow keeps a point once that is logged twice
         return _points(alone, 0, end.at) + _points(by_epoch, self.last_epoch, end.at)
 
     def _last_tags(self, end: Finished) -> dict[str, str]:

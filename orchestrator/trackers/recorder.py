@@ -1,8 +1,8 @@
 """Writes to the store in a thread of its own, so that training never waits for MLflow, nor falls with it.
 
-What trials tell waits in order, and is written once a second: what a trial has told by then in one go. While MLflow
-does not answer, the first in the queue is tried again; since one cannot know whether an attempt that failed was written
-all the same, each further one first reads what is there.
+What trials report waits in order, and is written once a second: all that a trial has reported by then at once. While
+MLflow does not answer, the first in the queue is retried; since a failed attempt may have been written all the same,
+each retry first reads what is there.
 """
 
 import math
@@ -37,7 +37,7 @@ LAST_SECONDS = 2.0  # for what is still to be written when nothing may be waited
 WAIT = wait_exponential(multiplier=0.25, max=5)
 
 T = TypeVar("T")
-Pending = dict[str, tuple[Trial, list[Event]]]  # by trial_key, in the order in which they began to tell
+Pending = dict[str, tuple[Trial, list[Event]]]  # by trial_key, in the order in which they began to report
 
 
 def retry(call: Callable[[], T]) -> T:
@@ -49,17 +49,17 @@ def retry(call: Callable[[], T]) -> T:
 
 
 class Recorder(Listener):
-    """A queue of what trials report. `say` is given a line when MLflow stops to answer, and when it answers again."""
+    """A queue of what trials report. `log` gets a line when MLflow stops to answer, and when it answers again."""
 
     def __init__(
-        self, tracker: Tracker, workspace: Workspace, say: Callable[[str], None], patience: float = PATIENCE_SECONDS
+        self, tracker: Tracker, workspace: Workspace, log: Callable[[str], None], patience: float = PATIENCE_SECONDS
     ) -> None:
         self.tracker = tracker
         self.workspace = workspace
-        self.say = say
+        self.log = log
         self.patience = patience
         self.error: SweepError | None = None  # why nothing is written any more
-        self._told: queue.SimpleQueue[tuple[Trial, Event] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Trial, Event] | None] = queue.SimpleQueue()
         self._ended = self._written = 0  # trials; each counted by one thread alone
         self._waited_for_since: float | None = None  # when there was nothing else to do any more
         self._described: tuple[float, int] = -math.inf, -1  # when, and after how many trials
@@ -73,14 +73,14 @@ class Recorder(Listener):
         return self._ended - self._written < MOST_WAITING or self.error is not None
 
     def wait_for_room(self, enough: Callable[[], bool]) -> None:
-        """Wait until the store has caught up, has not answered for too long, or `enough` says so."""
+        """Wait until the store has caught up, has not answered for too long, or `enough` returns True."""
         self._waited_for_since = time.monotonic()
         while not (self.has_room or enough()):
             time.sleep(SECONDS_BETWEEN_LOOKS)
         self._waited_for_since = None
 
     def recall(self, trial: Trial, event: Event) -> None:
-        """Have written what an earlier attempt may not have got to; what the run has already is passed over."""
+        """Have an event written that an earlier attempt may not have written; what the run has already is skipped."""
         self.take(trial, event)
 
     def take(self, trial: Trial, event: Event) -> None:
@@ -92,17 +92,17 @@ class Recorder(Listener):
         if self.error is not None:
             raise self.error
         self._ended += event.is_final
-        self._told.put((trial, event))
+        self._queue.put((trial, event))
 
     def close(self, at_once: Callable[[], bool] = lambda: False) -> None:
-        """Wait until all is written, or MLflow has not answered for too long: once `at_once` says so, a moment.
+        """Wait until all is written, or MLflow has not answered for too long; a moment, once `at_once` returns True.
 
         Raises:
             StoreError: not all could be written.
             KeyboardInterrupt: nor could it be waited for.
         """
         self._waited_for_since = time.monotonic()
-        self._told.put(None)
+        self._queue.put(None)
         hurry_since = None
         while self._thread.is_alive():
             self._thread.join(SECONDS_BETWEEN_LOOKS)
@@ -118,9 +118,9 @@ class Recorder(Listener):
     def _write(self) -> None:
         is_open = True
         while is_open:
-            told, is_open = self._collected()
+            pending, is_open = self._collected()
             try:
-                for trial, events in told.values():
+                for trial, events in pending.values():
                     self._retry(trial, events)
                 self._describe()
             except SweepError as error:
@@ -131,18 +131,18 @@ class Recorder(Listener):
                 raise
 
     def _collected(self) -> tuple[Pending, bool]:
-        """What is told within a second from now on, and whether more may come."""
-        told: Pending = {}
+        """What is reported within a second from now on, and whether more may come."""
+        pending: Pending = {}
         until = time.monotonic() + SECONDS_BETWEEN_WRITES
         while True:
             try:
-                one = self._told.get(timeout=max(0.0, until - time.monotonic()) if told else None)
+                report = self._queue.get(timeout=max(0.0, until - time.monotonic()) if pending else None)
             except queue.Empty:
-                return told, True
-            if one is None:
-                return told, False
-            trial, event = one
-            told.setdefault(trial.trial_key, (trial, []))[1].append(event)
+                return pending, True
+            if report is None:
+                return pending, False
+            trial, event = report
+            pending.setdefault(trial.trial_key, (trial, []))[1].append(event)
 
     def _retry(self, trial: Trial, events: list[Event]) -> None:
         waiting = Retrying(
@@ -150,7 +150,7 @@ class Recorder(Listener):
             wait=WAIT,
             sleep=sleep_using_event(self._give_up),
             stop=self._has_waited_enough,
-            after=self._tell_once,
+            after=self._log_first_failure,
             reraise=True,
         )
         for attempt in waiting:
@@ -159,7 +159,7 @@ class Recorder(Listener):
                     self.tracker.recover(trial)
                 self.tracker.write(trial, events, self.workspace.of(trial))
         if waiting.statistics["attempt_number"] > 1:
-            self._say("MLflow answers again")
+            self._log("MLflow answers again")
         end = events[-1]
         if end.is_final:
             self._written += 1
@@ -167,7 +167,7 @@ class Recorder(Listener):
                 self.workspace.remove(trial)
 
     def _describe(self) -> None:
-        """Keep the sweep's description current. Where that does not succeed, training goes on: it comes later."""
+        """Keep the sweep's description current. Where that fails, training continues, and a later attempt follows."""
         when, ended = self._described
         if self._written == ended or time.monotonic() - when < SECONDS_BETWEEN_DESCRIPTIONS:
             return
@@ -181,10 +181,10 @@ class Recorder(Listener):
         since = max(self._waited_for_since or time.monotonic(), state.start_time)
         return time.monotonic() - since > self.patience
 
-    def _tell_once(self, state: RetryCallState) -> None:
+    def _log_first_failure(self, state: RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:
-            self._say(f"{state.outcome.exception()} - training goes on, what is to be written waits")
+            self._log(f"{state.outcome.exception()}; training continues, and what trials report is written later")
 
-    def _say(self, what: str) -> None:
-        with suppress(OSError):  # nobody listens any more
-            self.say(what)
+    def _log(self, line: str) -> None:
+        with suppress(OSError):  # the terminal is gone
+            self.log(line)

@@ -43,7 +43,7 @@ from orchestrator.trials.record import Record
 PARENT = "mlflow.parentRunId"
 # on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
 ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
-DECLARED = "sweep.declared"  # of what the trial function declares, that which watching a sweep needs
+DECLARED = "sweep.declared"  # the part of the trial function's declaration that watching a sweep needs
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
 OF_A_DECLARATION = ("training_losses", "validation_losses", "rate", "pace")
 BETWEEN = ", "  # several metrics and their goals
@@ -86,7 +86,7 @@ def translates_errors(method: Callable[P, T]) -> Callable[P, T]:
             return method(*args, **kwargs)
         except (MlflowException, OSError) as error:
             kind = StoreBusyError if _may_pass(error) else StoreError
-            raise kind(f"MLflow: {_said(error)}") from error
+            raise kind(f"MLflow: {_message(error)}") from error
 
     return wrapped
 
@@ -128,9 +128,9 @@ class Store:
             if path is not None and not path.is_file():
                 _make(path)
             self.client = MlflowClient(tracking_uri=uri)
-            self.client.search_experiments(max_results=1)  # a store that does not answer is to say so at once
+            self.client.search_experiments(max_results=1)  # a store that does not answer is to fail at once
         except Exception as error:  # drivers of databases and of HTTP raise what they like
-            raise InputError(f"the store {redacted(uri)} cannot be opened: {_said(error)}") from error
+            raise InputError(f"the store {redacted(uri)} cannot be opened: {_message(error)}") from error
 
     @translates_errors
     def sweeps(self) -> list[str]:
@@ -174,7 +174,7 @@ class Store:
         parent = self._parent(name)
         tags = parent.data.tags if parent else {}
         if METRIC not in tags:
-            raise InputError(f"the store does not say what the trials of {name} are compared by; launch it once more")
+            raise InputError(f"the store does not say how the trials of {name} are compared; launch it again")
         named = zip(tags[METRIC].split(BETWEEN), tags[GOAL].split(BETWEEN), strict=True) if tags[METRIC] else ()
         metrics = [MetricForm.model_validate({"name": name, "goal": goal}) for name, goal in named]
         declaration = _declarations.validate_json(tags[DECLARED]) if DECLARED in tags else UNDECLARED
@@ -192,7 +192,7 @@ class Store:
 
     @translates_errors
     def curves(self, metric: str, run_ids: Sequence[str]) -> dict[str, dict[int, float]]:
-        """A metric by epoch of each of these runs, as their trials told it."""
+        """A metric by epoch of each of these runs, as their trials reported it."""
         found: dict[str, dict[int, float]] = {run_id: {} for run_id in run_ids}
         for run_id, point in self._points(metric, run_ids):
             if point.step > 0:  # at 0 stand final metrics, or after an epoch's value in its own step
@@ -219,7 +219,7 @@ class Store:
         """The trial of a run.
 
         Raises:
-            InputError: there is no such run, or it is no trial's.
+            InputError: there is no such run, or it is not a trial's.
         """
         try:
             run = self.client.get_run(run_id)
@@ -230,10 +230,10 @@ class Store:
         tags = run.data.tags
         if tags.get("sweep.role") == "parent":
             trials = [f"{record.run_id} ({record.label})" for record in self.records(tags["sweep"])[:1]]
-            hint = f"name one of its trials, {trials[0]} for one" if trials else "it has no trials yet"
+            hint = f"use the run of a trial, for example {trials[0]}" if trials else "it has no trials yet"
             raise InputError(f"{run_id} is the run of the whole sweep {tags['sweep']}; {hint}")
         if not {"trial_key", "trial", "params", "sweep"} <= tags.keys():
-            raise InputError(f"{run_id} is no trial of a sweep; there are {', '.join(self.sweeps())}")
+            raise InputError(f"{run_id} is not a trial of a sweep; the store has the sweeps {', '.join(self.sweeps())}")
         return record_of(run)
 
     @translates_errors
@@ -250,8 +250,8 @@ class Store:
     @translates_errors
     def curve(self, run_id: str, metric: str) -> list[Point]:
         """A metric of a run by epoch."""
-        told = self.client.get_metric_history(run_id, metric)
-        return [(point.step, point.value, point.timestamp / 1000) for point in told if point.step > 0]
+        points = self.client.get_metric_history(run_id, metric)
+        return [(point.step, point.value, point.timestamp / 1000) for point in points if point.step > 0]
 
     def _found(self, name: str, filtered: str = "") -> list[Record]:
         parent = self._parent(name)
@@ -270,7 +270,7 @@ class Store:
 
     @translates_errors
     def sweep_file(self, name: str) -> str | None:
-        """What stood in the file of a sweep's last launch, or None if the store has it no more."""
+        """The text of the file of a sweep's last launch, or None if the store no longer has it."""
         parent = self._parent(name)
         if parent is None or SWEEP_FILE not in self.artifacts(parent.info.run_id):
             return None
@@ -306,13 +306,13 @@ class Store:
         return "`sweep ui` shows the id of a trial's run on its page"
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     # SQLAlchemy ends its messages with a link to its documentation, in parentheses
     return redacted(in_a_line(str(error).partition("(Background on this error")[0])[:500])
 
 
 def declared(declaration: Declaration) -> str:
-    """What of a declaration stands in the store, as JSON: there it is found without the function."""
+    """The part of a declaration that the store keeps, as JSON: it is read there without the function."""
     return _declarations.dump_json(declaration, include={*OF_A_DECLARATION}).decode()
 
 

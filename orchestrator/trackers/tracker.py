@@ -1,4 +1,4 @@
-"""The write side of MLflow: the only place that writes what stands in the store."""
+"""The write side of MLflow: the only place that writes to the store."""
 
 import itertools
 import json
@@ -57,7 +57,7 @@ COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, 
 )
 UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
-STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is taken up again
+STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
 
 
 class Tracker(Store):
@@ -120,11 +120,11 @@ class Tracker(Store):
 
         Called again after it has failed, it goes on where it was.
         """
-        others = [e for e in self.experiments() if e.experiment_id != self.experiment_id]
-        for trial in trials if others else ():
+        experiments = [e.experiment_id for e in self.experiments() if e.experiment_id != self.experiment_id]
+        for trial in trials if experiments else ():
             if trial.trial_key in self._records or trial.trial_key in self._reused:
                 continue
-            source = reuse.find(self.client, [e.experiment_id for e in others], trial)
+            source = reuse.find(self.client, experiments, trial)
             if source is not None:
                 reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
                 self._reused[trial.trial_key] = record_of(source)
@@ -132,7 +132,7 @@ class Tracker(Store):
 
     @translates_errors
     def write(self, trial: Trial, events: Sequence[Event], workdir: Path) -> None:
-        """Write what a trial has told to its run, which is made or taken up again where it is not open yet."""
+        """Write a trial's events to its run, which is created or resumed where it is not open yet."""
         self._check_open()
         if trial.trial_key not in self._runs:
             known = self._records.get(trial.trial_key)
@@ -146,9 +146,9 @@ class Tracker(Store):
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
+            tags |= self._keep_artifacts(run, end.outcome, workdir)
             if run.pictures:
                 tags[PICTURES] = json.dumps(sorted({name for name, _ in run.pictures}))
-            tags |= self._keep_artifacts(run, end.outcome, workdir)
         self._log(run, points, {} if run.has_params else trial.params, tags)
         run.has_params = True
         self._runs[trial.trial_key] = run
@@ -161,7 +161,7 @@ class Tracker(Store):
 
     @translates_errors
     def recover(self, trial: Trial) -> None:
-        """After a write that failed, which may have come through all the same: see what of the trial is there."""
+        """After a write that failed, but may have arrived all the same: read what the store has of the trial."""
         found = self.client.search_runs(
             [self.experiment_id], f"tags.trial_key = '{trial.trial_key}' and tags.`{PARENT}` = '{self.parent_id}'"
         )
@@ -182,18 +182,18 @@ class Tracker(Store):
             self._show(view.view_of(table))
 
     @translates_errors
-    def _show(self, told: str | None) -> None:
-        if told is not None and told != self._view:
-            self.client.set_experiment_tag(self.experiment_id, view.TAG, told)
-            self._view = told
+    def _show(self, shown: str | None) -> None:
+        if shown is not None and shown != self._view:
+            self.client.set_experiment_tag(self.experiment_id, view.TAG, shown)
+            self._view = shown
 
     def describe_so_far(self) -> None:
-        """Make what the sweep has come to by now its description."""
+        """Make the results so far the sweep's description."""
         self.describe(self.tally.table(), self.tally.heading())
 
     @translates_errors
     def conclude(self, metrics: Mapping[str, float], picture: Path) -> None:
-        """Keep what the sweep as a whole has found, on its parent run."""
+        """Log the results of the sweep as a whole to its parent run."""
         points = [Point(name, value, int(time.time() * 1000), 0) for name, value in metrics.items()]
         for start in range(0, len(points), BATCH):
             self.client.log_batch(self.parent_id, metrics=points[start : start + BATCH])
@@ -206,7 +206,7 @@ class Tracker(Store):
 
     @translates_errors
     def fetch(self, record: Record, folder: Path) -> None:
-        """Bring a trial's artifacts here."""
+        """Download a trial's artifacts into a folder."""
         best_model.artifacts(self.client, record.run_id, folder)
 
     @translates_errors
@@ -216,7 +216,7 @@ class Tracker(Store):
 
     @translates_errors
     def clear_models(self, record: Record) -> None:
-        """Take away what the sweep has of other trials' models, and of models that were never whole."""
+        """Delete what the sweep has of other trials' models, and of models that were never whole."""
         best_model.clear(self.client, self.uri, self.experiment_id, record.run_id)
 
     @translates_errors
@@ -253,9 +253,9 @@ class Tracker(Store):
             made = self.client.create_experiment(name, artifact_location=folder, tags=EXPERIMENT_TAGS)
             return self.client.get_experiment(made)
         if experiment.lifecycle_stage != "active":
-            raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or name the sweep anew")
+            raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or give the sweep another name")
         if SWEEPS not in experiment.tags:
-            raise InputError(f"the store has an experiment {name} that is no sweep; name the sweep anew")
+            raise InputError(f"the store has an experiment {name} that is not a sweep; give the sweep another name")
         return experiment
 
     def _created(self, trial: Trial) -> OpenRun:
@@ -286,11 +286,11 @@ class Tracker(Store):
         self._read_back(run, known.metrics)
         for tag in known.tags.keys() & STALE_TAGS:
             self.client.delete_tag(known.run_id, tag)
-        self.client.update_run(known.run_id, status="RUNNING")  # last: until it is ours, nobody would end it
+        self.client.update_run(known.run_id, status="RUNNING")  # last: no other launch ends a run until it is RUNNING
         return run
 
     def _clear(self, run_id: str) -> None:
-        """Take away what MLflow was writing when it was killed. Its lists leave that out, but not the disk."""
+        """Delete what MLflow was writing when it was killed. Its lists omit such files, but the disk has them."""
         place = urlsplit(self.client.get_run(run_id).info.artifact_uri)
         for path in Path(url2pathname(place.path)).rglob(UNFINISHED) if place.scheme == "file" else ():
             path.unlink(missing_ok=True)
@@ -299,9 +299,9 @@ class Tracker(Store):
         for name in names:
             for point in self.client.get_metric_history(run.run_id, name):
                 if name.startswith(SYSTEM):
-                    run.take_in_sample(point.step, point.timestamp)
+                    run.mark_sample_recorded(point.step, point.timestamp)
                 else:
-                    run.take_in(point.step, {name: point.value})
+                    run.mark_recorded(point.step, {name: point.value})
 
     def _log(self, run: OpenRun, points: Sequence[Point], params: Params, tags: Mapping[str, str]) -> None:
         """Log all in as few calls as MLflow allows; it writes tags last, so a run with its outcome has its points."""
@@ -313,7 +313,7 @@ class Tracker(Store):
             self.client.log_batch(run.run_id, metrics=last, params=entities, tags=tags_of(tags))
 
     def _keep_artifacts(self, run: OpenRun, outcome: Outcome, workdir: Path) -> dict[str, str]:
-        """Log what a trial left; tells in a tag what of it could not be kept, which is that trial's problem alone."""
+        """Log what a trial left. Returns a tag that names what could not be logged; only that trial is affected."""
         log, folder = workdir / LOG_FILE, workdir / ARTIFACTS_FOLDER
         if outcome is Outcome.FAILED and log.is_file():
             self.client.log_artifact(run.run_id, str(log))
@@ -324,14 +324,14 @@ class Tracker(Store):
         except OSError as error:
             if is_the_stores(error):
                 raise
-            return {"artifacts.problem": f"not all artifacts could be kept: {error}"[:LONGEST_TAG]}
+            return {"artifacts.problem": f"not all artifacts could be logged: {error}"[:LONGEST_TAG]}
         if outcome.is_result:
             pictures = (EpochImage(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
             images.show(self.client, self.uri, run, pictures)
         return {}
 
     def _known(self) -> dict[str, Record]:
-        """What the store has, by trial_key. A server that answers late may have made two runs of a trial: one stays."""
+        """What the store has, by trial_key. A server that answers late may have made two runs of a trial; keep one."""
         known: dict[str, Record] = {}
         records = [record for record in self.records(self.spec.name) if record.trial_key]
         for record in sorted(records, key=lambda record: record.outcome is None):

@@ -1,4 +1,4 @@
-"""The view of a sweep that the UI opens with: trials best first, in columns and charts that tell something.
+"""The view of a sweep that the UI opens with: trials best first, in columns and charts that are worth a look.
 
 It stands where the UI itself keeps a view that somebody shares: in a tag of the experiment, whose key is part of the
 address. A UI that does not understand it shows its own.
@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.comparison.table import Table
 from orchestrator.trial import Outcome
-from orchestrator.trials.record import BEST_EPOCH, Record, best_name
+from orchestrator.trials.record import BEST_EPOCH, EXPLODED, Record, best_name
 
 KEY = "sweep"
 TAG = f"mlflow.sharedViewState.{KEY}"
@@ -30,7 +30,7 @@ def view_of(table: Table) -> str | None:
     state = {
         "selectedColumns": [*columns, "attributes.`Models`"],
         "columnOrder": columns,
-        "orderByKey": f"metrics.`{compared[0]}`" if compared else "attributes.start_time",
+        "orderByKey": f"metrics.`{compared[0]}`" if compared else _unranked(table),
         "orderByAsc": not compared or table.spec.objectives[0].goal == "minimize",
         "runsHiddenMode": f"FIRST_{MOST_CURVES}_RUNS",
         "hideEmptyCharts": True,
@@ -49,6 +49,11 @@ def address(experiment_id: str, has_view: bool) -> str:
 def charts(address: str) -> str:
     """The same, as curves and pictures."""
     return f"{address}&compareRunsMode=CHART"
+
+
+def _unranked(table: Table) -> str:
+    """By what rows are sorted that nothing ranks; not by their start, as the UI then hides them below the parent."""
+    return f"params.`{table.varying[0]}`" if table.varying else f"metrics.`{EXPLODED}`"
 
 
 def _compared(table: Table) -> list[str]:

@@ -16,7 +16,7 @@ def varying(configurations: Sequence[Params]) -> list[str]:
 
 def label(spec: SweepSpec, params: Params, names: Iterable[str]) -> str:
     """What tells a trial from others of which `names` differ, for people."""
-    return listed(params, spec.telling(names, params))
+    return listed(params, spec.distinguishing(names, params))
 
 
 def listed(params: Params, names: Iterable[str]) -> str:

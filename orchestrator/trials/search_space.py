@@ -1,7 +1,7 @@
 """From what a search proposes to trials, and back from trials that the store has."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -102,6 +102,17 @@ class SearchSpace:
         """The trials of this search among those that the store has of the sweep, in the order of their proposals."""
         known = (self.known(record.params, record.trial_key, record.proposal) for record in records)
         return sorted((one for one in known if one is not None), key=place)
+
+    def begun(self, history: Mapping[str, Record], noted: Iterable[Trial]) -> list[Known]:
+        """The trials of this search that were begun before, each once, in the order of their proposals.
+
+        Args:
+            history: what the store has of the sweep, by trial_key.
+            noted: trials that were begun, whether the store has them or not.
+        """
+        found = (self.known(trial.params, trial.trial_key, trial.proposal) for trial in noted)
+        every = [*filter(None, found), *self.trials(history.values())]
+        return sorted({one.trial.trial_key: one for one in every}.values(), key=place)
 
     def examples(self) -> list[Params]:
         """The first choice of everything, and each further choice once."""

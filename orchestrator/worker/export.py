@@ -1,4 +1,4 @@
-"""Have a trial function write a trained model as an MLflow model, in a process of its own: it imports its framework."""
+"""Export a trained model as an MLflow model, in a process of its own, since that imports the function's framework."""
 
 import multiprocessing
 import os
@@ -10,23 +10,23 @@ from orchestrator import functions
 from orchestrator.functions import Modules, TrialFunction
 from orchestrator.worker.spawn import end_with_parent, start
 
-SECONDS = 600  # within which it is to be done
+TIMEOUT_SECONDS = 600
 
 
 def export(function: TrialFunction, artifacts: Path, folder: Path, log: Path) -> bool:
-    """Call what the function declares as its `export`, with `artifacts` and `folder`; returns whether it went well.
+    """Call what the function declares as its `export`, with `artifacts` and `folder`; returns whether it succeeded.
 
     Args:
-        function: that has one.
-        artifacts: what a trial of it left as its artifacts.
-        folder: where the MLflow model is to be; not there yet.
-        log: a file for what is printed.
+        function: the trial function, with an `export`.
+        artifacts: folder of the trial's artifacts.
+        folder: of the MLflow model; it does not exist yet.
+        log: a file for the output.
     """
     arguments = (function.name, function.modules, artifacts, folder, log)
     process = multiprocessing.get_context("spawn").Process(target=_export, args=arguments)
     start(process)
     try:
-        process.join(SECONDS)
+        process.join(TIMEOUT_SECONDS)
     finally:
         with suppress(ValueError):
             process.kill()

@@ -1,7 +1,7 @@
-"""What a trial has told so far, on disk beside its checkpoint: its epochs, what its watcher knew, and its result.
+"""What a trial has reported so far, on disk beside its checkpoint: its epochs, its monitor's states, and its result.
 
 Each line is written before the trial goes on, so what a checkpoint builds on is in the journal. From it a launch
-completes what the last one did not get to write into MLflow, and a resumed trial is watched as if never cut off.
+completes what the last launch did not write into MLflow, and a resumed trial is monitored as if never cut off.
 """
 
 import math
@@ -23,7 +23,7 @@ _synced: dict[Path, float] = {}  # when, of the journals that this process write
 
 @dataclass(frozen=True)
 class Entry:
-    """An event, and what the watcher knew when it was told."""
+    """An event, and the state of the monitor when it was reported."""
 
     event: AnyEvent
     memory: MonitorState
@@ -33,15 +33,15 @@ _entries: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
 def read(workdir: Path) -> list[Entry]:
-    """The entries of a trial's journal, each epoch once; a line that was cut off is none."""
+    """The entries of a trial's journal, each epoch once; a line that was cut off is left out."""
     return list(_distinct(workdir / JOURNAL_FILE))
 
 
-def write(workdir: Path, event: Event, memory: MonitorState) -> None:
+def write(workdir: Path, event: Event, state: MonitorState) -> None:
     """Add an entry. A killed process loses none; a power cut may cost those of the last seconds, but no result."""
     path = workdir / JOURNAL_FILE
     with path.open("ab") as file:
-        file.write(_entries.dump_json(Entry(event, memory)) + b"\n")
+        file.write(_entries.dump_json(Entry(event, state)) + b"\n")
         if event.is_final or time.monotonic() - _synced.get(path, -math.inf) > SECONDS_BETWEEN_SYNCS:
             file.flush()
             os.fsync(file.fileno())
@@ -50,8 +50,8 @@ def write(workdir: Path, event: Event, memory: MonitorState) -> None:
         del _synced[path]
 
 
-def mend(workdir: Path) -> None:
-    """Take a line away that was cut off, so that the next begins on one of its own."""
+def repair(workdir: Path) -> None:
+    """Remove a line that was cut off, so that the next entry begins on a new line."""
     path = workdir / JOURNAL_FILE
     content = path.read_bytes() if path.is_file() else b""
     whole = content.rfind(b"\n") + 1
@@ -67,7 +67,7 @@ def _distinct(path: Path) -> Iterator[Entry]:
             entry = _entries.validate_json(line)
         except ValidationError:
             continue
-        what = getattr(entry.event, "epoch", entry.event.kind)
-        if what not in seen:
-            seen.add(what)
+        key = getattr(entry.event, "epoch", entry.event.kind)
+        if key not in seen:
+            seen.add(key)
             yield entry

@@ -8,11 +8,11 @@ from orchestrator.divergence import FARTHEST, Divergence, DivergenceRule, margin
 from orchestrator.events import Explosion
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 
-STEPS_AT_END = 3  # far away in a row: a single one may be a jump that would have healed
+STEPS_AT_END = 3  # far away in a row: a single step may be a jump that would have healed
 
 
 class ExplodedError(Exception):
-    """Raised out of `watch` to end an exploding trial; without an `explosion`, one that has its end already."""
+    """Raised out of `watch` to end an exploding trial; without an `explosion`, a trial that has ended already."""
 
     def __init__(self, reason: str, explosion: Explosion | None = None) -> None:
         super().__init__(reason)
@@ -21,7 +21,7 @@ class ExplodedError(Exception):
 
 @dataclass(frozen=True)
 class MonitorState:
-    """What a watcher knows at the end of an epoch; `epoch` is the next one."""
+    """What a monitor knows at the end of an epoch; `epoch` is the next epoch."""
 
     epoch: int
     last_step: int
@@ -34,22 +34,22 @@ class Monitor:
     """Follows the losses of a trial: by step where the function calls `watch`, and by epoch.
 
     Of a function that calls `watch`, only the validation loss is followed by epoch: its training loss is a mean over
-    steps that have been seen already, and a single one that healed may have raised it.
+    steps that have been seen already, and a single step that healed may have raised it.
     """
 
     rule: DivergenceRule
-    memories: Sequence[MonitorState] = ()  # of a trial that is taken up again, one for each epoch, oldest first
-    beat: Callable[[int, float], None] = lambda *_: None  # called at each step, with its loss: a sign of life
+    states: Sequence[MonitorState] = ()  # of a trial that is resumed, by epoch, oldest first
+    on_step: Callable[[int, float], None] = lambda *_: None  # called at each step, with its loss: a heartbeat
     epoch: int = 1
     last_step: int = 0
     explosion: Explosion | None = None
     by_step: Divergence | None = None
     by_epoch: dict[str, Divergence] = field(default_factory=dict)
     declaration: Declaration = UNDECLARED  # of the trial function: which of its metrics are losses
-    is_broken: bool = False  # something beside a loss became a number that is none
+    is_broken: bool = False  # something other than a loss is not finite
 
     @property
-    def memory(self) -> MonitorState:
+    def state(self) -> MonitorState:
         """What is known by now."""
         return MonitorState(self.epoch, self.last_step, self.by_step, self.by_epoch)
 
@@ -60,14 +60,14 @@ class Monitor:
             step: optimizer steps so far, from 1 on.
             loss: of this step.
             grad_norm: of this step.
-            also: further quantities that may explain an explosion, by name; told with its reason.
+            also: further quantities that may explain an explosion, by name; added to its reason.
 
         Raises:
             ExplodedError: the trial has exploded and is to end.
         """
         step, loss = int(step), float(loss)
-        self.beat(step, loss)
-        self._recall(lambda memory: memory.last_step < step)
+        self.on_step(step, loss)
+        self._recall(lambda state: state.last_step < step)
         self.last_step = step
         if not self.rule.enabled:
             return
@@ -79,13 +79,13 @@ class Monitor:
             reason = f"gradient norm became {float(grad_norm)} at a loss of {loss:.4g}"
             explosion = Explosion(f"{reason} at epoch {self.epoch}, step {step}", self.epoch, step, loss)
         if explosion is not None:
-            told = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
-            self.explosion = replace(explosion, reason=explosion.reason + told)
+            causes = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
+            self.explosion = replace(explosion, reason=explosion.reason + causes)
             raise ExplodedError(self.explosion.reason, self.explosion)
 
     @property
     def margin(self) -> float | None:
-        """How far beyond an explosion the run is, as `divergence.margin` tells it; None where nobody watches."""
+        """How far beyond an explosion the run is, as `divergence.margin` gives it; None where the rule is disabled."""
         if not self.rule.enabled:
             return None
         if self.is_broken:
@@ -94,8 +94,8 @@ class Monitor:
         return margin(series, exploded=self.explosion is not None)
 
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Take in what a function yielded; sets `explosion` where it tells of one."""
-        self._recall(lambda memory: memory.epoch <= epoch)
+        """Take in the metrics that a function yielded; sets `explosion` where a loss has exploded."""
+        self._recall(lambda state: state.epoch <= epoch)
         self.epoch = epoch + 1
         if not self.rule.enabled:
             return
@@ -115,20 +115,20 @@ class Monitor:
                 self.is_broken = True
                 reason = f"the final {name} is {value}"
                 self.explosion = Explosion(reason, epoch, self.last_step or epoch, None)
-        series = [] if self.by_step is None else [(self.by_step, STEPS_AT_END)]
-        for one, least in [*series, *((one, 1) for one in self.by_epoch.values())]:
-            self.explosion = self.explosion or one.gone(least)
+        by_step = [] if self.by_step is None else [(self.by_step, STEPS_AT_END)]
+        for series, least in [*by_step, *((series, 1) for series in self.by_epoch.values())]:
+            self.explosion = self.explosion or series.gone(least)
 
     def recall(self) -> None:
-        """Know what was known when the last epoch ended, of a trial that has been taken up again after that."""
+        """Restore the state at the end of the last epoch, of a trial that is resumed after that."""
         self._recall(lambda _: True)
-        for one in (*self.by_epoch.values(), *([self.by_step] if self.by_step else [])):
-            self.explosion = self.explosion or one.gone(one.patience)
+        for series in (*self.by_epoch.values(), *([self.by_step] if self.by_step else [])):
+            self.explosion = self.explosion or series.gone(series.patience)
 
     def _recall(self, came_before: Callable[[MonitorState], bool]) -> None:
-        """Go on from what was known when the epoch ended from which the trial has been taken up."""
-        memory = next((memory for memory in reversed(self.memories) if came_before(memory)), None)
-        self.memories = ()
-        if memory is not None:
-            self.epoch, self.last_step = memory.epoch, memory.last_step
-            self.by_step, self.by_epoch = memory.by_step, memory.by_epoch
+        """Restore the state at the end of the epoch from which the trial is resumed."""
+        state = next((state for state in reversed(self.states) if came_before(state)), None)
+        self.states = ()
+        if state is not None:
+            self.epoch, self.last_step = state.epoch, state.last_step
+            self.by_step, self.by_epoch = state.by_step, state.by_epoch

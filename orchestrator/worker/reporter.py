@@ -1,4 +1,4 @@
-"""What a trial function tells of a trial, made into events; each stands in the trial's journal before it goes on."""
+"""Turns what a trial function reports into events; each is in the trial's journal before the trial continues."""
 
 import math
 import time
@@ -19,39 +19,39 @@ Yielded = Mapping[str, Any] | Exception | None
 
 
 class Reporter:
-    """The account of one attempt at a trial.
+    """Reports an attempt at a trial.
 
-    `end` is how the trial ends, as soon as that is known. It is told when the function has let go of the workdir.
+    `end` is how the trial ends, as soon as that is known. It is reported once the function no longer uses the workdir.
     """
 
-    def __init__(self, workdir: Path, rule: DivergenceRule, beat: Callable[[int, float], None]) -> None:
+    def __init__(self, workdir: Path, rule: DivergenceRule, on_step: Callable[[int, float], None]) -> None:
         self.workdir = workdir
-        journal.mend(workdir)
-        known = journal.read(workdir)
-        self.known = [entry.event for entry in known]
-        self.watcher = Monitor(rule, [entry.memory for entry in known], beat)
+        journal.repair(workdir)
+        entries = journal.read(workdir)
+        self.journaled = [entry.event for entry in entries]
+        self.monitor = Monitor(rule, [entry.memory for entry in entries], on_step)
         self.epoch = 0
         self.end: Finished | None = None
-        self.has_told_end = False
+        self.has_recorded_end = False
         self._since = time.monotonic()
 
     def watch(self, step: int, loss: float, grad_norm: float, **also: float) -> None:
-        """The `watch` that a trial function is given: it ends what explodes, and what has its end already."""
+        """The `watch` that a trial function is given: it ends a trial that explodes or has its end already."""
         if self.end is not None:
             raise ExplodedError("this trial has ended")
-        self.watcher.step(step, loss, grad_norm, **also)
+        self.monitor.step(step, loss, grad_norm, **also)
 
-    def take(self, told: Yielded) -> list[Event]:
-        """What comes of an epoch: of its metrics, of what `watch` raised, or of None once the trial is at its end."""
-        if told is None or self.has_told_end:
+    def take(self, yielded: Yielded) -> list[Event]:
+        """The events of an epoch: from its metrics, from what `watch` raised, or from None once the trial has ended."""
+        if yielded is None or self.has_recorded_end:
             return []
-        if isinstance(told, Exception):
-            self.fail(told)
-            return [self.tell_end()]
+        if isinstance(yielded, Exception):
+            self.fail(yielded)
+            return [self.record_end()]
         if self.end is not None:
             return []
         try:
-            return self._progress(told)
+            return self._progress(yielded)
         except (Exception, SystemExit) as error:
             self.fail(error)
             return []
@@ -64,73 +64,75 @@ class Reporter:
             return
         try:
             metrics, diagnosis = _final(result)
-            self.watcher.run_ended(metrics)
-            completed = Finished(Outcome.COMPLETED, _finite(metrics), diagnosis=diagnosis, margin=self.watcher.margin)
+            self.monitor.run_ended(metrics)
+            completed = Finished(Outcome.COMPLETED, _finite(metrics), diagnosis=diagnosis, margin=self.monitor.margin)
             self.end = self._explosion() or completed
         except (Exception, SystemExit) as error:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """Take what was raised, an explosion or what the trial fails of, and print where that was."""
-        show(error)
+        """End with an exception, an explosion or a failure, and print its traceback."""
+        print_traceback(error)
         self.end_with(error)
 
     def prune(self, reason: str) -> None:
-        """Let it end here, unless it has come to an end by itself."""
-        self.watcher.recall()
-        margin = self.watcher.margin if self.watcher.epoch > 1 else None
+        """End the trial here as pruned, unless it has its end already."""
+        self.monitor.recall()
+        margin = self.monitor.margin if self.monitor.epoch > 1 else None
         self.end = self.end or self._explosion() or Finished(Outcome.PRUNED, reason=reason, margin=margin)
 
     def end_with(self, error: BaseException) -> None:
-        """Take what was raised and has been printed."""
+        """End with an exception that has been printed already."""
         is_ours = isinstance(error, ExplodedError)
-        reason = "it raised what only `watch` may raise" if is_ours else said(error)
+        reason = "it raised the exception that only `watch` may raise" if is_ours else error_line(error)
         self.end = self.end or self._explosion() or Finished(Outcome.FAILED, reason=reason)
 
-    def tell(self, event: Event) -> Event:
-        """The event, once it stands in the journal; where that cannot be written, the trial fails."""
+    def record(self, event: Event) -> Event:
+        """Write an event to the journal, and return it; where that fails, the trial fails."""
         now = time.monotonic()
         if isinstance(event, (Progress, Finished)):
             event = replace(event, seconds=now - self._since)
         self._since = now
         if not isinstance(event, Finished) or event.outcome.is_result:
             try:
-                journal.write(self.workdir, event, self.watcher.memory)
+                journal.write(self.workdir, event, self.monitor.state)
             except OSError as error:
-                self.end = Finished(Outcome.FAILED, reason=f"{self.workdir}: {error.strerror}")
+                self.end = Finished(
+                    Outcome.FAILED, reason=f"{self.workdir}: the journal cannot be written ({error.strerror})"
+                )
                 return self.end if event.is_final else event
         return event
 
-    def tell_end(self) -> Event:
-        """The end that is known by now."""
-        self.has_told_end = True
-        return self.tell(self.end or Finished(Outcome.FAILED, reason="it came to no end"))
+    def record_end(self) -> Event:
+        """Write the end to the journal, and return it."""
+        self.has_recorded_end = True
+        return self.record(self.end or Finished(Outcome.FAILED, reason="it ended without a result"))
 
     def _progress(self, yielded: Mapping[str, Any]) -> list[Event]:
         metrics = _numbers(yielded)
         self.epoch = int(metrics.pop("epoch", self.epoch + 1))
-        self.watcher.epoch_ended(self.epoch, metrics)
+        self.monitor.epoch_ended(self.epoch, metrics)
         self.end = self._explosion()
         finite = _finite(metrics)
         if self.end is not None and len(finite) < len(metrics):
             return []
-        return [self.tell(Progress(self.epoch, finite, time.time(), step=self.watcher.last_step))]
+        return [self.record(Progress(self.epoch, finite, time.time(), step=self.monitor.last_step))]
 
     def _explosion(self) -> Finished | None:
-        # also where a function kept to itself what `watch` raised
-        if self.watcher.explosion is None:
+        # also where a function has caught what `watch` raised
+        if self.monitor.explosion is None:
             return None
-        return Finished(Outcome.EXPLODED, explosion=self.watcher.explosion, margin=self.watcher.margin)
+        return Finished(Outcome.EXPLODED, explosion=self.monitor.explosion, margin=self.monitor.margin)
 
 
-def show(error: BaseException) -> None:
-    """Print where an error was raised, unless that is no error: the end of a trial that explodes."""
+def print_traceback(error: BaseException) -> None:
+    """Print the traceback of an error. An explosion is not an error."""
     if not isinstance(error, ExplodedError):
         traceback.print_exception(error)
 
 
-def said(error: BaseException) -> str:
-    """What was raised, in a line."""
+def error_line(error: BaseException) -> str:
+    """The type and the message of an exception, in a line."""
     message = in_a_line(str(error))
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
@@ -153,7 +155,9 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     numbers = {}
     for name, value in metrics.items():
         if not (isinstance(name, str) and METRIC_NAME.fullmatch(name)):
-            raise ValueError(f"{name!r} is no metric name for MLflow: up to 250 letters, numbers, _ - . : / and spaces")
+            raise ValueError(
+                f"{name!r} is not a metric name for MLflow: up to 250 letters, numbers, _ - . : / and spaces"
+            )
         try:
             numbers[name] = float(value)
         except (TypeError, ValueError) as error:

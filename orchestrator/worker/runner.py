@@ -1,4 +1,4 @@
-"""An attempt at a trial, or at several at once, in this process: iterate the function and say what happens.
+"""An attempt at a trial, or at several at once, in this process: iterate the function and report its events.
 
 Knows nothing of MLflow or YAML, nor of the process it is in.
 """
@@ -19,13 +19,13 @@ from orchestrator.events import Event, Started
 from orchestrator.functions import TrialFunction
 from orchestrator.system import machine
 from orchestrator.trial import Params
-from orchestrator.worker.reporter import Reporter, Yielded, said, show
+from orchestrator.worker.reporter import Reporter, Yielded, error_line, print_traceback
 
 NOTHING: Mapping[int, str] = {}
-Round = list[tuple[int, Event]]  # what happens at a time, each with the place of its task
-Raised = Callable[[BaseException], None]
-OnStep = Callable[[int, int, float], None]  # is given the place of a task, its step, and the loss of that
-Rounds = Generator[Sequence[Yielded], None, Sequence[Any]]  # by epoch, and in the end, something for each trial
+Round = list[tuple[int, Event]]  # events of one epoch, with the place of their task
+OnError = Callable[[BaseException], None]
+OnStep = Callable[[int, int, float], None]  # is called with the place of a task, its step, and the loss of that step
+Rounds = Generator[Sequence[Yielded], None, Sequence[Any]]  # by epoch, and in the end, a value for each trial
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,21 @@ class Task:
     place: int = 0  # in a stack
 
 
-def _unheard(place: int, step: int, loss: float) -> None: ...
+def _ignore_step(place: int, step: int, loss: float) -> None: ...
 
 
 def run(
-    task: Task, width: int = 1, beat: OnStep = _unheard, stops: Mapping[int, str] = NOTHING, raised: Raised = show
+    task: Task,
+    width: int = 1,
+    on_step: OnStep = _ignore_step,
+    stops: Mapping[int, str] = NOTHING,
+    on_error: OnError = print_traceback,
 ) -> Generator[Event, None, None]:
-    """Run a trial by itself, or go on with it; yields Started, Progress for each epoch, and Finished, whatever happens.
+    """Run a trial by itself, or resume it; yields Started, Progress for each epoch, and Finished, whatever happens.
 
     With a width above 1 it is computed as a row of a stack of that width. `stops` is that of `run_stack`.
     """
-    with closing(run_stack([task], width, beat, stops, raised)) as rounds:
+    with closing(run_stack([task], width, on_step, stops, on_error)) as rounds:
         for events in rounds:
             for _, event in events:
                 yield event
@@ -59,36 +63,36 @@ def run(
 def run_stack(
     tasks: Sequence[Task],
     width: int,
-    beat: OnStep = _unheard,
+    on_step: OnStep = _ignore_step,
     stops: Mapping[int, str] = NOTHING,
-    raised: Raised = show,
+    on_error: OnError = print_traceback,
 ) -> Generator[Round, None, None]:
-    """Run trials together, or go on with them; yields what `run` yields of each, epoch by epoch.
+    """Run trials together, or resume them; yields what `run` yields of each, epoch by epoch.
 
-    All of an epoch stands in the journals before any of it is yielded, and the trials go on after that: whoever stops
+    All events of an epoch are in the journals before any is yielded, and the trials continue after that: whoever stops
     in between leaves no checkpoint of an epoch that its journal lacks.
 
     Args:
         tasks: of one function and number of threads, of parameters that go together, each with a place of its own; a
             single one where width is 1.
-        width: how many rows the function is to compute with; 1 runs the function itself, not what it has for stacks.
-        beat: called at each step that the function tells of.
-        stops: why trials are to end after what they have told last, by their place among the tasks; looked at before
-            they begin, and after each round.
-        raised: given what ends the function, also where that is an explosion.
+        width: how many rows the function is to compute with; 1 runs the function itself, not its `stacked`.
+        on_step: called at each step that the function reports.
+        stops: why trials are to end after their last reported epoch, by their place among the tasks; read before they
+            begin, and after each round.
+        on_error: called with the exception that ends the function, also where that is an explosion.
     """
-    attempts = [_Attempt(task, partial(beat, row)) for row, task in enumerate(tasks)]
+    attempts = [_Attempt(task, partial(on_step, row)) for row, task in enumerate(tasks)]
     first = [(row, event) for row, attempt in enumerate(attempts) for event in attempt.begin(stops.get(row))]
     yield first
     ended = {row for row, event in first if event.is_final}
     begun = {row: attempt for row, attempt in enumerate(attempts) if row not in ended}
     with _closed(_training([*begun.values()], width)) as training:
-        yield from _epochs(begun, training, stops, raised)
-    yield [(row, attempt.tell_end()) for row, attempt in begun.items() if not attempt.has_told_end]
+        yield from _epochs(begun, training, stops, on_error)
+    yield [(row, attempt.record_end()) for row, attempt in begun.items() if not attempt.has_recorded_end]
 
 
 def prepare(function: str, configs: Sequence[Params]) -> str | None:
-    """Let the function have its data at hand; returns what is wrong with them, or None."""
+    """Have the function prepare its data; returns what is wrong with them, or None."""
     try:
         known = _resolved(function)
         for params in configs if known.prepare else ():
@@ -97,7 +101,7 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
         return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
         traceback.print_exc()
-        return f"{function} cannot be used: {said(error)}"
+        return f"{function} cannot be used: {error_line(error)}"
     return None
 
 
@@ -129,63 +133,63 @@ def _resolved(name: str) -> _Resolved:
 
 
 class _Attempt(Reporter):
-    def __init__(self, task: Task, beat: Callable[[int, float], None]) -> None:
-        super().__init__(task.workdir, task.divergence, beat)
+    def __init__(self, task: Task, on_step: Callable[[int, float], None]) -> None:
+        super().__init__(task.workdir, task.divergence, on_step)
         self.task = task
 
     def begin(self, stop: str | None) -> list[Event]:
-        """Make everything ready; all up to the end where nothing is to run."""
-        if self.known and self.known[-1].is_final:  # its process died before it could tell
-            return self.known
+        """Prepare the attempt; returns its first events, which are all where nothing is to run."""
+        if self.journaled and self.journaled[-1].is_final:  # its process died before it could send its end
+            return self.journaled
         if stop is not None:
             self.prune(stop)
-            return [self.tell_end()]
+            return [self.record_end()]
         try:
             if self.task.threads is not None:
                 machine.limit_threads(self.task.threads)
             self.function = _resolved(self.task.function)
             self.config = self.function.found.config(self.task.params)
-            self.watcher.declaration = self.function.found.declaration
+            self.monitor.declaration = self.function.found.declaration
             prepare = self.function.prepare
             dataset = _dataset(prepare(self.config) if prepare else None)
         except (Exception, SystemExit) as error:
             self.fail(error)
-            return [self.tell_end()]
-        return [self.tell(Started(os.getpid(), machine.threads(), dataset))]
+            return [self.record_end()]
+        return [self.record(Started(os.getpid(), machine.threads(), dataset))]
 
 
 def _epochs(
-    attempts: Mapping[int, _Attempt], training: Rounds, stops: Mapping[int, str], raised: Raised
+    attempts: Mapping[int, _Attempt], training: Rounds, stops: Mapping[int, str], on_error: OnError
 ) -> Generator[Round, None, None]:
     """Train until each attempt has its end."""
     try:
         while any(attempt.end is None for attempt in attempts.values()):
             try:
-                told = next(training)
+                yielded = next(training)
             except StopIteration as stop:
                 for attempt, result in zip(attempts.values(), stop.value, strict=True):
                     attempt.finish(result)
                 return
-            rows = zip(attempts.items(), told, strict=True)
-            yield [(row, event) for (row, attempt), what in rows for event in attempt.take(what)]
+            rows = zip(attempts.items(), yielded, strict=True)
+            yield [(row, event) for (row, attempt), epoch in rows for event in attempt.take(epoch)]
             for row in stops.keys() & attempts.keys():
                 attempts[row].prune(stops[row])
     except (Exception, SystemExit) as error:
-        raised(error)
+        on_error(error)
         for attempt in attempts.values():
             attempt.end_with(error)
 
 
 def _training(attempts: Sequence[_Attempt], width: int) -> Rounds:
-    """The attempts' function at work: for each of them what it yields by epoch, and what it returns."""
+    """Run the function of the attempts: for each attempt what it yields by epoch, and what it returns."""
     first = attempts[0]
     if width == 1:
-        alone = _called(first.function.call, first.config, workdir=first.workdir, watch=first.watch)
-        return [(yield from _alone(alone))]
+        result = _call(first.function.call, first.config, workdir=first.workdir, watch=first.watch)
+        return [(yield from _unstacked(result))]
     stacked = first.function.stacked
     if stacked is None:
-        raise TypeError(f"{first.task.function} declares no function that trains several trials at once")
-    together: Rounds = _called(
+        raise TypeError(f"{first.task.function} does not declare a function that trains several trials at once")
+    together: Rounds = _call(
         stacked,
         [attempt.config for attempt in attempts],
         workdirs=[attempt.workdir for attempt in attempts],
@@ -196,13 +200,13 @@ def _training(attempts: Sequence[_Attempt], width: int) -> Rounds:
     return (yield from together)
 
 
-def _called(function: Callable[..., Any], configs: Any, **offered: Any) -> Any:
+def _call(function: Callable[..., Any], configs: Any, **offered: Any) -> Any:
     named = inspect.signature(function).parameters
     return function(configs, **{name: value for name, value in offered.items() if name in named})
 
 
-def _alone(result: Any) -> Generator[Sequence[Yielded], None, Any]:
-    """What a trial function has returned, as a training of one; returns the final metrics."""
+def _unstacked(result: Any) -> Generator[Sequence[Yielded], None, Any]:
+    """What a trial function has returned, as the training of a single trial; returns the final metrics."""
     if not isinstance(result, Generator):
         return result
     with closing(result):
@@ -216,15 +220,15 @@ def _alone(result: Any) -> Generator[Sequence[Yielded], None, Any]:
             yield [metrics]
 
 
-def _dataset(told: Any) -> dict[str, str | int] | None:
-    if not isinstance(told, Mapping):
+def _dataset(prepared: Any) -> dict[str, str | int] | None:
+    if not isinstance(prepared, Mapping):
         return None
-    return {str(name): value if isinstance(value, int) else str(value) for name, value in told.items()}
+    return {str(name): value if isinstance(value, int) else str(value) for name, value in prepared.items()}
 
 
 @contextmanager
 def _closed(training: Rounds) -> Iterator[Rounds]:
-    """As contextlib.closing, but what a function raises while it is closed ends nothing but itself."""
+    """As contextlib.closing, but an exception that the function raises while it is closed is only printed."""
     try:
         yield training
     finally:

@@ -1,4 +1,4 @@
-"""A worker process: takes tasks from its orchestrator, sends what happens, and does not outlive it."""
+"""A worker process: takes tasks from its orchestrator, sends events, and does not outlive it."""
 
 import faulthandler
 import math
@@ -80,7 +80,7 @@ def serve(
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if modules is not None:
         modules.use()
-    with suppress(Exception, SystemExit):  # import early what takes seconds; `prepare` meets an error again, and tells
+    with suppress(Exception, SystemExit):  # import early, since it takes seconds; `prepare` reports an error
         functions.load(function)
     try:
         while True:
@@ -99,15 +99,15 @@ def serve(
 
 def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, Event]]:
     running, stops = {*range(len(stack.tasks))}, {**stack.stops}
-    with closing(runner.run_stack(stack.tasks, stack.width, _Heartbeats(connection).beat, stops)) as rounds:
+    with closing(runner.run_stack(stack.tasks, stack.width, _Heartbeats(connection).on_step, stops)) as rounds:
         for events_of_all in rounds:
             yield from events_of_all
             running -= {row for row, event in events_of_all if event.is_final}
-            asked = sum(stack.awaits_verdicts and isinstance(event, Progress) for _, event in events_of_all)
-            while running and (asked or connection.poll()):
+            awaited = sum(stack.awaits_verdicts and isinstance(event, Progress) for _, event in events_of_all)
+            while running and (awaited or connection.poll()):
                 match messages.validate_json(connection.recv_bytes()):
                     case Decision(row, reason):
-                        asked -= 1
+                        awaited -= 1
                         stops |= {} if reason is None else {row: reason}
                     case Stop():
                         rounds.close()
@@ -115,16 +115,16 @@ def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, 
                         return
 
 
-def _log_to(path: Path, *others: Path) -> None:
-    """Have what this process prints go to a file, which from now on is also that of the other paths."""
+def _log_to(path: Path, *links: Path) -> None:
+    """Redirect the output of this process to a file, to which the other paths become links."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as log:
-        for other in others:
-            if not (other.exists() and other.samefile(path)):
-                log.write(other.read_bytes() if other.exists() else b"")
-                other.unlink(missing_ok=True)
+        for link in links:
+            if not (link.exists() and link.samefile(path)):
+                log.write(link.read_bytes() if link.exists() else b"")
+                link.unlink(missing_ok=True)
                 with suppress(OSError):  # a file system without links: then only the first trial keeps a log
-                    other.hardlink_to(path)
+                    link.hardlink_to(path)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(log.fileno(), stream.fileno())
@@ -133,13 +133,13 @@ def _log_to(path: Path, *others: Path) -> None:
 
 
 class _Heartbeats:
-    """Tells the orchestrator about once a second which step a trial makes."""
+    """Sends the step of each trial to the orchestrator, about once a second."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._last: dict[int, float] = {}  # by the trial's place
 
-    def beat(self, row: int, step: int, loss: float) -> None:
+    def on_step(self, row: int, step: int, loss: float) -> None:
         now = time.monotonic()
         if now - self._last.get(row, -math.inf) >= SECONDS_BETWEEN_HEARTBEATS:
             self._last[row] = now

@@ -1,4 +1,4 @@
-"""Processes that are started afresh, for a trial function's sake: they import it, and nothing else of the user's."""
+"""Spawned processes for a trial function: they import the function, and nothing else of the user's."""
 
 import ctypes
 import os
@@ -22,7 +22,7 @@ def start(process: BaseProcess) -> None:
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
-    resource_tracker.ensure_running()  # which the first start would else begin, and let Ctrl-C through from then on
+    resource_tracker.ensure_running()  # else the first start would begin it, and unblock Ctrl-C
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
