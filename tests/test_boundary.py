@@ -300,29 +300,29 @@ def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folde
     ("text", "mistake"),
     [
         ("parameters: {x: {min: 1, max: 2}}", "boundary needs run_cap"),
-        ("run_cap: 9\nparameters: {x: 1}", r"parameters: boundary wants one parameter .*here are 0 .*, 0 others"),
-        ("run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {min: 1.0, max: 2}}", "here are 2 with min and max"),
+        ("run_cap: 9\nparameters: {x: 1}", r"parameters: boundary needs one parameter .*the file has 0 .* 0 others"),
+        ("run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {min: 1.0, max: 2}}", "the file has 2 with min and max"),
         (
             "run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {values: [0.1, 0.2]}, epochs: {values: [3, 4]}}",
             "2 others",
         ),
         (
             "run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {values: [0.1, 0.2]}}\nzip: {epochs: [1, 2]}",
-            "here are 1 .* 2 others",
+            "the file has 1 .* 2 others",
         ),
         (
             "run_cap: 9\nparameters: {x: {min: 1, max: 2}}\nzip: {epochs: [1, 2]}\nconfigs: [{}, {pause: 0.1}]",
-            "here are 1 .* 2 others",
+            "the file has 1 .* 2 others",
         ),
         ("run_cap: 9\nseeds: [0, 1]\nparameters: {x: {min: 1, max: 2}}", "seeds: boundary gives each trial a seed"),
-        ("run_cap: 9\nreuse: true\nparameters: {x: {min: 1, max: 2}}", "reuse: goes with"),
+        ("run_cap: 9\nreuse: true\nparameters: {x: {min: 1, max: 2}}", "reuse: works only with grid and random"),
         (
             "run_cap: 9\nboundary: {width: 2}\nparameters: {x: {min: 1.0, max: 2}}",
             r"boundary\.width: is the difference",
         ),
         (
             "run_cap: 9\nboundary: {width: 0.5}\nparameters: {x: {min: 1, max: 9.5, distribution: log_uniform_values}}",
-            r"boundary\.width: is the ratio of the interval's ends: above 1, below the range's 9\.5",
+            r"boundary\.width: is the ratio of the interval's ends; it must be above 1 and below that of the range, 9\.5",
         ),
         ("run_cap: 9\nboundary: {risk: 1}\nparameters: {x: {min: 1, max: 2}}", "risk"),
         ("run_cap: 9\ndivergence: {enabled: false}\nparameters: {x: {min: 1, max: 2}}", "looks for explosions"),
@@ -339,7 +339,7 @@ def test_a_row_without_what_has_no_default_is_refused(folder: Path, write: Write
         "def train(config: Config):\n    return {}\n"
     )
     text = SPEC.replace("toys:cliff", "needy:train").format(cap=9) + "configs: [{size: 1}, {}, {size: 2}]"
-    with pytest.raises(InputError, match=r"toy\.yaml:7: configs\[1\]: size has no default and is not given, as it is"):
+    with pytest.raises(InputError, match=r"toy\.yaml:7: configs\[1\]: size has no default; give it here, as in the other rows"):
         load(write(text))
 
 
