@@ -32,8 +32,8 @@ from orchestrator.errors import InputError, StoreBusyError, StoreError
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.status import Point
 from orchestrator.spec import Objective
-from orchestrator.spec.form import MetricForm
 from orchestrator.spec.objective import objectives
+from orchestrator.spec.strict import MetricForm
 from orchestrator.system.paths import SQLITE, redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
 from orchestrator.trackers import view
