@@ -1,5 +1,9 @@
 """What stands in a store, as MLflow's own client reads it."""
 
+import io
+import tempfile
+from pathlib import Path
+
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
@@ -26,9 +30,9 @@ def artifacts(store: str, run: Run, path: str | None = None) -> set[str]:
 
 
 def picture(store: str, run: Run, path: str) -> Image.Image:
-    with Image.open(MlflowClient(tracking_uri=store).download_artifacts(run.info.run_id, path)) as opened:
-        opened.load()
-        return opened
+    with tempfile.TemporaryDirectory() as folder:
+        local = MlflowClient(tracking_uri=store).download_artifacts(run.info.run_id, path, folder)
+        return Image.open(io.BytesIO(Path(local).read_bytes()))
 
 
 def outcomes(store: str, name: str) -> dict[str, str | None]:
