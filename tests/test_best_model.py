@@ -83,7 +83,7 @@ def test_a_store_that_takes_no_model_ends_no_launch(
     with monkeypatch.context() as patched:
         patched.setattr(MlflowClient, refused, refuse)
         assert len(orchestrator.launch(write(TOY.format("1"))).trials) == 1
-    assert "the model of toy could not be kept: MLflow: no such thing" in capsys.readouterr().out
+    assert "the model of toy could not be logged: MLflow: no such thing" in capsys.readouterr().out
     orchestrator.launch("toy.yaml")
     assert [model.status for model in models(store)] == ["READY"]
 
@@ -92,7 +92,7 @@ def test_a_model_that_is_none_leaves_nothing_behind(store: str, folder: Path, wr
     (folder / "empty").touch()
     done = sweep("launch", write(TOY.format("1")))
     assert done.returncode == 0
-    assert "the model of toy could not be kept" in done.stdout
+    assert "the model of toy could not be logged" in done.stdout
     assert models(store) == []
 
 

@@ -109,7 +109,7 @@ def test_a_store_that_may_not_grow_ends_a_sweep_with_a_line(greedy: Path, store:
         timeout=100,
         check=False,
     )
-    says_one_line(small, 1, "launch again to go on")
+    says_one_line(small, 1, "launch again to resume")
     assert subprocess.run(launch, capture_output=True, timeout=100, check=False).returncode == 0
     has_ended_well(store)
 

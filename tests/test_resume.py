@@ -264,7 +264,7 @@ def test_a_sweep_that_fails_by_one_cause_again_and_again_is_stopped(store: str, 
 def test_a_changed_constant_makes_new_trials_and_says_so(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write("trial: toys:train\nparameters: {x: {values: [1, 2]}}"))
     changed = sweep("launch", write("trial: toys:train\nparameters: {x: {values: [1, 2, 3]}, epochs: 4}"))
-    assert "2 trials that the store has of this sweep are of other values" in changed.stdout
+    assert "2 trials of this sweep in the store have other values" in changed.stdout
     assert len(children(store, "toy")) == 5
 
 

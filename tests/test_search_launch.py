@@ -82,7 +82,7 @@ def test_a_changed_constant_begins_a_new_search_and_leaves_the_old_one(store: st
     sweep("launch", path)
     write(TOY.format(method="qmc", cap=2, pause=0.001))
     again = sweep("launch", path)
-    assert "2 trials that the store has of this sweep are of other values" in again.stdout
+    assert "2 trials of this sweep in the store have other values" in again.stdout
     assert len(children(store, "toy")) == 4
 
 

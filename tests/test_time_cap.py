@@ -83,7 +83,9 @@ def test_no_trial_starts_once_the_time_is_spent_and_a_larger_cap_goes_on(
     path = write(TOY.format(cap="0.12s", pause=0.03))
     first = sweep("launch", path, "--executor", "inline")
     assert first.returncode == 0, first.stderr
-    assert re.search(rf"time_cap is used up: \d s of training; set a larger one in {path} and launch", first.stdout)
+    assert re.search(
+        rf"time_cap is used up: \d s of training; set a larger time_cap in {path} and launch", first.stdout
+    )
     runs = children(store, "toy")
     assert 0 < len(runs) < 8
     assert f"not run: {8 - len(runs)} of 8" in first.stdout
@@ -92,7 +94,7 @@ def test_no_trial_starts_once_the_time_is_spent_and_a_larger_cap_goes_on(
 
     again = sweep("launch", path, "--executor", "inline")
     assert "started" not in again.stdout
-    assert "time_cap is spent" in again.stdout
+    assert "time_cap is used up" in again.stdout
     planned = sweep("plan", path)
     assert "time_cap: 0 s of training, 0 s already spent" in planned.stdout
     assert f"to run: {8 - len(runs)} of 8" in planned.stdout
@@ -112,7 +114,7 @@ def test_a_search_stops_when_its_time_is_spent(store: str, write: Write, sweep: 
     assert done.returncode == 0, done.stderr
     assert 0 < len(children(store, "toy")) < 8
     assert "not run" not in done.stdout
-    assert "time_cap is spent" in done.stdout
+    assert "time_cap is used up" in done.stdout
     write(text.replace("time_cap: 0.06", "time_cap: 1h") + "method: tpe\nrun_cap: 8\n")
     sweep("launch", path, "--executor", "inline")
     assert len(children(store, "toy")) == 8
@@ -132,7 +134,7 @@ def test_what_was_begun_when_the_orchestrator_was_killed_is_ended_and_nothing_el
         time.sleep(1.0)  # two epochs, more than the cap
         launch.send_signal(signal.SIGKILL)
     done = sweep("launch", path, "--workers", "1")
-    assert "time_cap is spent" in done.stdout
+    assert "time_cap is used up" in done.stdout
     (run,) = children(store, "toy")
     assert run.data.tags["outcome"] == "completed"
     assert float(run.data.tags["wall_seconds"]) > 0.5
