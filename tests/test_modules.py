@@ -45,19 +45,32 @@ def put(folder: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-@pytest.mark.parametrize("kind", THEIRS)
-@pytest.mark.parametrize("place", [".", "sweeps"])
-def test_models_of_the_users_own_harm_no_trial(
-    folder: Path, store: str, command: Command, kind: str, place: str
-) -> None:
-    put(folder / place, THEIRS[kind])
-    put(folder / place, {"mine.py": MINE, "mine.yaml": "trial: mine:train\n", "vae.yaml": DIGITS})
-    for name, found in (("mine", " 7 "), ("vae", "completed"), ("mine", " 7 ")):
-        done = command("launch", Path(place) / f"{name}.yaml", "--workers", 1, SWEEP_DATA_DIR=str(folder))
+SOON = ("a folder without __init__", "a package with a train of its own")
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in SOON)) for kind in THEIRS])
+def test_models_of_the_users_own_harm_no_trial(folder: Path, store: str, sweep: Command, kind: str) -> None:
+    place = folder / "mine"
+    put(place, THEIRS[kind])
+    put(place, {"mine.py": MINE, "mine.yaml": "trial: mine:train\n", "vae.yaml": DIGITS})
+    for name, found in (("mine", " 7 "), ("vae", "completed")):
+        done = sweep("launch", place / f"{name}.yaml", "--workers", 1)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         assert found in done.stdout, (name, done.stdout)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", THEIRS)
+def test_nor_do_those_in_the_current_folder(folder: Path, store: str, command: Command, kind: str) -> None:
+    put(folder, THEIRS[kind])
+    put(folder, {"mine.py": MINE, "mine.yaml": "trial: mine:train\n", "vae.yaml": DIGITS})
+    for name, found in (("mine", " 7 "), ("vae", "completed"), ("mine", " 7 ")):
+        done = command("launch", f"{name}.yaml", "--workers", 1)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        assert found in done.stdout, (name, done.stdout)
+
+
+@pytest.mark.slow
 def test_both_run_in_one_process(folder: Path, store: str, sweep: Command) -> None:
     put(folder, THEIRS["a package"] | {"mine.py": MINE, "mine.yaml": "trial: mine:train\n", "vae.yaml": DIGITS})
     for name, found in (("mine", " 7 "), ("vae", "completed"), ("mine", " 7 ")):
