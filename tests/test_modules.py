@@ -45,7 +45,7 @@ def put(folder: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-SOON = ("a folder without __init__", "a package with a train of its own")
+SOON = ("a package with a train of its own",)
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in SOON)) for kind in THEIRS])

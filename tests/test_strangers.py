@@ -76,7 +76,7 @@ def test_with_a_metric_they_are_compared_by_it(classifier: Path, sweep: Sweep) -
     assert re.search(r"time: about \d", sweep("plan", "ranked.yaml", "--set", "epochs=4").stdout)
 
 
-@pytest.mark.parametrize("name", ["unranked", "ranked"])
+@pytest.mark.parametrize("name", ["unranked", pytest.param("ranked", marks=pytest.mark.slow)])
 def test_its_report_and_its_view_are_of_its_own_metrics(classifier: Path, store: str, sweep: Sweep, name: str) -> None:
     sweep("launch", f"{name}.yaml", "--executor", "inline")
     assert sweep("report", f"{name}.yaml").returncode == 0
