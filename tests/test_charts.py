@@ -66,7 +66,7 @@ def test_of_more_runs_than_can_be_told_apart_the_best_stands_out() -> None:
     assert len(drawn) == 41
     assert [one for one in drawn if one[1] == "validation"] == [("run 3", "validation")]
     assert crowd is not None
-    assert "The best configuration, run 3, stands out" in crowd.text
+    assert "The best configuration, run 3, is highlighted" in crowd.text
 
 
 @pytest.mark.parametrize("low", [-1.0, 0.0])

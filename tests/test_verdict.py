@@ -39,13 +39,13 @@ def seeds(*values: float, exploded: int = 0) -> Ours:
         # and one so wide tells of what lies outside of it that it differs
         ("ssim", 0.10, seeds(0.60, 0.61, 0.80), DIFFERS, "more than 0.02 apart"),
         # exploded here and not there
-        ("ssim", 0.85, seeds(exploded=1), DIFFERS, "1 of 1 exploded here, and completed there"),
-        ("ssim", 0.85, seeds(0.85, exploded=1), DIFFERS, "1 of 2 exploded here, and completed there"),
+        ("ssim", 0.85, seeds(exploded=1), DIFFERS, "1 of 1 exploded here; the published run completed"),
+        ("ssim", 0.85, seeds(0.85, exploded=1), DIFFERS, "1 of 2 exploded here; the published run completed"),
         ("ssim", 0.85, seeds(0.85, 0.85, exploded=1), REPRODUCED, "within 0.02"),
         # missing figures
         ("ssim", None, seeds(0.85), NOT_COMPARABLE, "nothing published"),
-        ("ssim", 0.85, Ours(), NOT_COMPARABLE, "no result of ours"),
-        ("ssim", 0.85, Ours((), 0, 1), NOT_COMPARABLE, "no figure of ours"),
+        ("ssim", 0.85, Ours(), NOT_COMPARABLE, "we have no result"),
+        ("ssim", 0.85, Ours((), 0, 1), NOT_COMPARABLE, "we have no such figure"),
     ],
 )
 def test_a_published_figure(metric: str, published: float | None, ours: Ours, verdict: Verdict, reason: str) -> None:

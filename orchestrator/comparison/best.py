@@ -37,4 +37,4 @@ def near(ranked: Sequence[Configuration], named: Named) -> list[str]:
         return []
     found = [named(one.params) for one in ranked[1:] if first.overlaps(one)]
     those = "; ".join(found[:MOST_NEAR]) + "; ..." * (len(found) > MOST_NEAR)
-    return [f"not told apart from it by these seeds: {those}"] if found else []
+    return [f"not distinguishable from it with these seeds: {those}"] if found else []

@@ -99,7 +99,7 @@ class Table:
         names = by_names(self.spec.objectives)
         if not names:
             return f"{self.spec.name}: in the order of the file"
-        order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the front of {names} first"
+        order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the Pareto front of {names} first"
         return f"{self.spec.name}: {order}"
 
     def count(self, outcome: Outcome | None) -> int:

@@ -20,7 +20,8 @@ MOST_UNDECLARED = 6  # kinds of pictures of a function that declares none
 MOST_KINDS = 6  # of explosions
 EXPLOSION = {"explosion.md", "explosion.png"}
 SUFFIX = ".png"
-LONGEST = 2000  # characters of what is said of an explosion
+LONGEST = 2000  # characters of the text on an explosion
+ELSEWHERE = "MLflow has the pictures of all."
 
 Final = tuple[str, str]  # the name of a final metric, and its title
 Left = Sequence[tuple[RunGroup, Mapping[str, bytes]]]  # a configuration, and its first seed's files by name
@@ -86,11 +87,11 @@ def _chosen(spec: SweepSpec, having: Sequence[RunGroup]) -> tuple[Sequence[RunGr
     if len(having) <= MOST:
         return having, ()
     if spec.method.finds_boundary:
-        return thinned(having, MOST), (f"Of {MOST} of {len(having)} configurations; all stand in MLflow.",)
+        return thinned(having, MOST), (f"{MOST} of {len(having)} configurations; {ELSEWHERE}",)
     if not spec.objectives:
-        return having[:MOST], (f"Of the first {MOST} of {len(having)} configurations; all stand in MLflow.",)
+        return having[:MOST], (f"The first {MOST} of {len(having)} configurations; {ELSEWHERE}",)
     best = {id(one) for one in best_first(having, spec.objectives[0])[:MOST]}
-    words = f"Of the {MOST} best of {len(having)} configurations by {spec.objectives[0].name}; all stand in MLflow."
+    words = f"The {MOST} best of {len(having)} configurations by {spec.objectives[0].name}; {ELSEWHERE}"
     return [one for one in having if id(one) in best], (words,)
 
 
@@ -118,7 +119,7 @@ def _pictures(left: Left, kind: Picture, final: Sequence[Final]) -> Iterator[Rep
         if kind.has_originals:
             if before is None or not pictures.same(before, rows[:1]):
                 before = rows[:1]
-                yield pictures.strip(before, "The originals, as they are.", "the originals")
+                yield pictures.strip(before, "The original images.", "originals")
             rows = rows[1:2]
         yield pictures.strip(rows, text, caption)
 

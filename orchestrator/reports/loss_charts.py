@@ -53,7 +53,7 @@ def losses(curves: Sequence[LossCurve], best: str | None = None, note: str = "",
     if exploded := _crosses(panel):
         tooltip = [alt.Tooltip("run:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("finite:N", title="last finite loss")]
         layers.append(crosses(exploded).encode(panel.x, panel.y, tooltip=tooltip))
-    hint = "The legend picks one." if panel.few else "Pointing at a line says which run it is."
+    hint = "Click a name in the legend to highlight it." if panel.few else "Point at a line to see which run it is."
     title = "Loss curves" if what == LOSS else f"{what} by epoch"
     return chart(title, _text(panel, note), layers, hint=hint)
 
@@ -208,15 +208,15 @@ def _text(panel: _Panel, note: str) -> str:
     axis = ", on a logarithmic axis" * panel.is_logarithmic
     if panel.what != LOSS:
         said = [f"{panel.what} by epoch of {runs}."]
-        said += [f"The best configuration, {panel.best}, stands out."] if panel.best and not panel.few else []
+        said += [f"The best configuration, {panel.best}, is highlighted."] if panel.best and not panel.few else []
     elif panel.few:
         said = [f"Training loss (solid) and validation loss (dashed) by epoch of {runs}{axis}."]
         said += [f"Lowest last validation loss: {figure(min(ended)[0])} ({min(ended)[1]})."] if ended else []
     else:
         said = [f"Training loss by epoch of {runs}{axis}."]
         said += (
-            [f"The best configuration, {panel.best}, stands out; its validation loss is dashed."] if panel.best else []
+            [f"The best configuration, {panel.best}, is highlighted; its validation loss is dashed."] if panel.best else []
         )
     if exploded:
-        said.append(f"{exploded} exploded; a cross shows where, at the upper edge if the loss lay beyond it.")
+        said.append(f"{exploded} exploded; a cross marks the epoch, at the upper edge if the loss was higher.")
     return " ".join([*said, note]).strip()

@@ -74,6 +74,6 @@ def _text(plane: Plane, means: Sequence[DataRow], has_seeds: bool) -> str:
         for metric, axis in ((plane.y, "y"), (plane.x, "x"))
     ]
     return (
-        f"{plane.text} The values of {plane.along} stand beside the points. From {plane.along}={least['label']} to "
+        f"{plane.text} The numbers beside the points are values of {plane.along}. From {plane.along}={least['label']} to "
         f"{plane.along}={most['label']} {' and '.join(ranges)}.{' Small points are single seeds.' * has_seeds}"
     )

@@ -53,9 +53,9 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     words = []
     if has_seeds:
         words += ["Means over the seeds that completed, ± their 95% interval by Student's t."] * bool(columns)
-        words += ["Rates of explosion with Wilson's 95% interval."]
+        words += ["Explosion rates with Wilson's 95% interval."]
     if len(configurations) > MOST_ROWS:
-        words.append(f"{MOST_ROWS} of {len(configurations):,} configurations; the CSV file has all.")
+        words.append(f"The first {MOST_ROWS} of {len(configurations):,} configurations; the CSV file has all of them.")
     return Part("Results", tuple(words), ReportTable(tuple(header), tuple(rows)))
 
 
@@ -91,7 +91,7 @@ def comparison(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part | No
         for one in matching:
             rows += _compared(spec, row, metrics, one, name if name and len(matching) == 1 else one.label)
     header = ("configuration", "figure", "published", "ours", "difference", "verdict", "why")
-    words = [f"Published: {spec.reference.source}. The rule stands at the end."]
+    words = [f"Published: {spec.reference.source}. The rule for verdicts is at the end."]
     words += [f"The first {MOST_ROWS} of {len(rows):,}."] * (len(rows) > MOST_ROWS)
     return Part("Published figures beside ours", tuple(words), ReportTable(header, tuple(rows[:MOST_ROWS])))
 
@@ -109,7 +109,7 @@ def explosions(runs: Sequence[Run]) -> Part | None:
         at = [tags.get(f"explosion.{name}", NONE) for name in ("epoch", "step")]
         reason = first.record.remark if first.record else ""
         rows.append([first.label, *at, NONE if last is None else figure(float(last)), reason, str(len(kind))])
-    header = ("first run of its kind", "epoch", "step", "last finite loss", "reason", "runs")
+    header = ("first run", "epoch", "step", "last finite loss", "reason", "runs")
     return Part("Explosions", grid=ReportTable.of(header, rows))
 
 
@@ -126,7 +126,7 @@ def remarks(runs: Sequence[Run]) -> Part | None:
     """What is to be said of runs that failed, or that completed and learned nothing."""
     told = [run for run in runs if run.record and run.record.remark and run.outcome is not Outcome.EXPLODED]
     rows = [[run.label, run.state, run.record.remark if run.record else ""] for run in told[:MOST_REMARKS]]
-    words = (f"{MOST_REMARKS} of {len(told)}; the CSV file has all.",) if len(told) > MOST_REMARKS else ()
+    words = (f"The first {MOST_REMARKS} of {len(told)}; the CSV file has all of them.",) if len(told) > MOST_REMARKS else ()
     return Part("Remarks", words, ReportTable.of(("run", "outcome", "remark"), rows)) if rows else None
 
 
@@ -186,9 +186,9 @@ def _line(name: str, metric: str, published: str, ours: str, difference: str, ju
 def _judged(spec: SweepSpec, one: RunGroup | None, judged: Judgement) -> Judgement:
     """The verdict, unless there is no trial of the file's settings to judge by."""
     if one is None:
-        return Judgement(Verdict.NOT_COMPARABLE, "no trial of these values")
+        return Judgement(Verdict.NOT_COMPARABLE, "no trial has these values")
     if not one.is_asked:
-        return Judgement(Verdict.NOT_COMPARABLE, f"other settings than the file's: {_unlike(spec, one.params)}")
+        return Judgement(Verdict.NOT_COMPARABLE, f"settings that differ from the file: {_unlike(spec, one.params)}")
     return judged
 
 

@@ -38,16 +38,16 @@ def history(tried: Sequence[Tried], objective: Objective) -> Chart | None:
             best = one.value if best is None else better(best, one.value)
         if best is not None:
             rows.append({"number": one.number, "best": best})
-    x = alt.X("number:Q", title="trial, in the order of their starts", axis=alt.Axis(tickMinStep=1))
+    x = alt.X("number:Q", title="trial, in order of start", axis=alt.Axis(tickMinStep=1))
     line = alt.Chart(data(rows)).mark_line(interpolate="step-after", style="best")
     best_so_far = line.encode(x, alt.Y("best:Q", title=objective.name, scale=alt.Scale(zero=False)))
     first = better(told, key=lambda one: one.value or 0.0)
     exploded = len(tried) - len(told)
     text = (
-        f"{objective.name} of {len(told)} trials in the order in which they were started, and the best so far (line): "
-        f"{figure(first.value or 0.0)} by trial {first.number} ({first.run}).{_of_crosses(exploded)}"
+        f"{objective.name} of {len(told)} trials in the order in which they started. The line is the best value so far; "
+        f"the best is {figure(first.value or 0.0)}, by trial {first.number} ({first.run}).{_of_crosses(exploded)}"
     )
-    return chart("History of the search", text, [best_so_far, *_points(tried, objective, x)])
+    return chart("Search history", text, [best_so_far, *_points(tried, objective, x)])
 
 
 def importances(shares: Mapping[str, float], objective: Objective) -> Chart | None:
@@ -62,10 +62,10 @@ def importances(shares: Mapping[str, float], objective: Objective) -> Chart | No
     layers = [base.mark_bar(), base.mark_text(align="left", dx=4).encode(text="label:N")]
     listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     text = (
-        f"How much of the variance of {objective.name} over the searched ranges, each on its own scale, a parameter "
-        f"accounts for (functional ANOVA, over the trials that completed): {listed}."
+        f"The share of the variance of {objective.name} that each parameter explains over its range, on the scale of that "
+        f"range (functional ANOVA over the trials that completed): {listed}."
     )
-    return chart("What mattered", text, layers, height=ROW * len(rows) + 20)
+    return chart("Parameter importance", text, layers, height=ROW * len(rows) + 20)
 
 
 def along(name: str, logarithmic: bool, tried: Sequence[Tried], objective: Objective) -> Chart | None:
@@ -84,7 +84,7 @@ def along(name: str, logarithmic: bool, tried: Sequence[Tried], objective: Objec
     better = max if objective.sign > 0 else min
     first = better(told, key=lambda one: one.value or 0.0)
     text = (
-        f"{objective.name} over {name}: the best, {figure(first.value or 0.0)}, at {short(first.params[name])}."
+        f"{objective.name} over {name}. The best, {figure(first.value or 0.0)}, is at {short(first.params[name])}."
         f"{_of_crosses(len(tried) - len(told))}"
     )
     return chart(f"{objective.name} over {name}", text, layers, height=240)
@@ -133,5 +133,5 @@ def _axis_value(value: Any) -> Any:
 
 
 def _of_crosses(exploded: int) -> str:
-    beyond = "stand as crosses beyond the worst value" if exploded > 1 else "stands as a cross beyond the worst value"
-    return f" {exploded} exploded and {beyond}." if exploded else ""
+    drawn = "trials are drawn as crosses" if exploded > 1 else "trial is drawn as a cross"
+    return f" {exploded} exploded {drawn} beyond the worst value." if exploded else ""

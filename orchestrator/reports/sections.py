@@ -115,9 +115,9 @@ def _facts(
     facts = [("method", f"{spec.method.name}: {count}{at_most}")]
     facts += [(name, _values(spec, name, configurations)) for name in varied]
     facts += [("seeds", _listed(sorted({short(seed) for seed in seeds}, key=_as_number)))] * (len(seeds) > 1)
-    facts += [("the same in all", listed(alike, alike))] * bool(alike)
+    facts += [("same in all trials", listed(alike, alike))] * bool(alike)
     if spec.ranks:
-        aims = (f"{one.name}, {'more' if one.sign > 0 else 'less'} is better" for one in spec.objectives)
+        aims = (f"{one.name}, {'higher' if one.sign > 0 else 'lower'} is better" for one in spec.objectives)
         facts.append(("compared by", "; ".join(aims)))
     if spec.reference is not None:
         facts.append(("published", spec.reference.source))
@@ -131,10 +131,10 @@ def _facts(
     if known:
         facts.append(("trained", _trained(known)))
     if versions := _versions(known):
-        facts.append(("with", versions))
+        facts.append(("versions", versions))
     if stored > len(known):
-        others = f"{stored - len(known)} trials of this sweep that the store has besides"
-        facts.append(("left out", f"{others}, of other values or another version than the file's"))
+        others = f"{stored - len(known)} more trials of this sweep are in the store"
+        facts.append(("left out", f"{others}; their values, or their function's version, differ from the file"))
     return facts
 
 
@@ -143,7 +143,7 @@ def _trained(records: Sequence[Record]) -> str:
     first = min(record.began for record in records)
     last = max(record.ended or record.began for record in records)
     days = sorted({f"{datetime.fromtimestamp(time):%Y-%m-%d}" for time in (first, last)})
-    return f"{duration(seconds)} in all, {' to '.join(days)}"
+    return f"{duration(seconds)} in total, {' to '.join(days)}"
 
 
 def _versions(records: Sequence[Record]) -> str:
@@ -185,7 +185,7 @@ def _note(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
         between = [name for name in rule.between if name in differ]
         if between and {*rule.metrics} & {*spec.function.declaration.losses}:
             values = conjoined(between, "and")
-            return f"The loss {rule.reason}, so its values do not compare between values of {values}."
+            return f"The loss {rule.reason}, so losses at different values of {values} cannot be compared."
     return ""
 
 
@@ -292,7 +292,7 @@ def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
     mattered = search_charts.importances(importances(spec, records), objective)
     slices = [_slice(spec, name, tried) for name in _searched(spec, tried)]
     return [
-        Part("How the search went", words, charts=tuple(one for one in (went, mattered) if one)),
+        Part("Progress of the search", words, charts=tuple(one for one in (went, mattered) if one)),
         Part("The metric along each parameter", charts=tuple(one for one in slices if one)),
     ]
 

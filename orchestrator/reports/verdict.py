@@ -14,16 +14,16 @@ USUAL = Tolerance(0.05, relative=True)  # of a metric for which the trial functi
 WIDEST = 2  # tolerances: half of an interval that still tells something
 
 FIGURES = (
-    "A figure is reproduced where ours, the mean over the seeds that completed, is no farther from the published one "
-    "than {allowed}. "
-    f"With two or more seeds it is reproduced also where the published figure lies within the 95% interval of our mean "
-    f"(Student's t). Where half of that interval is more than {WIDEST} tolerances, our seeds scatter too much to tell, "
-    f"and beyond the tolerance the figure is not comparable. Else it differs."
+    "Ours is the mean over the seeds that completed. A figure is reproduced if ours differs from the published figure by "
+    "at most {allowed}. "
+    f"With two or more seeds it is also reproduced if the published figure lies within the 95% interval of our mean "
+    f"(Student's t). If half of that interval is more than {WIDEST} tolerances, our seeds scatter too much for a "
+    f"verdict, and beyond the tolerance the figure is not comparable. Otherwise it differs."
 )
 OUTCOMES = (
-    "An explosion is reproduced where at least half of our seeds exploded, and differs where fewer did. A figure of a "
-    "model that completed differs where at least half of our seeds exploded.",
-    "Not comparable is what either side lacks, and a trial of other settings than the sweep file's.",
+    "An explosion is reproduced if at least half of our seeds exploded; otherwise it differs. A figure of a published run "
+    "that completed differs if at least half of our seeds exploded.",
+    "A figure is not comparable if either side lacks it, or if our trials have other settings than the sweep file.",
 )
 
 
@@ -75,9 +75,9 @@ def of_figure(metric: str, published: float | None, ours: Ours, declaration: Dec
     if published is None:
         return Judgement(Verdict.NOT_COMPARABLE, "nothing published")
     if ours.explodes:
-        return Judgement(Verdict.DIFFERS, f"{ours.told}, and completed there")
+        return Judgement(Verdict.DIFFERS, f"{ours.told}; the published run completed")
     if not ours.values:
-        return Judgement(Verdict.NOT_COMPARABLE, "no figure of ours" if ours.ended else "no result of ours")
+        return Judgement(Verdict.NOT_COMPARABLE, "we have no such figure" if ours.ended else "we have no result")
     allowed = (declaration.tolerance(metric) or USUAL).around(published)
     half = half_width(ours.values)
     difference = abs(fmean(ours.values) - published)
@@ -93,8 +93,8 @@ def of_figure(metric: str, published: float | None, ours: Ours, declaration: Dec
 def of_outcome(published: Outcome, ours: Ours) -> Judgement:
     """Hold a published outcome against ours."""
     if published not in (Outcome.EXPLODED, Outcome.COMPLETED):
-        return Judgement(Verdict.NOT_COMPARABLE, f"{published} says nothing of the model")
+        return Judgement(Verdict.NOT_COMPARABLE, f"{published} is not a result of the model")
     if not ours.ended:
-        return Judgement(Verdict.NOT_COMPARABLE, "no result of ours")
+        return Judgement(Verdict.NOT_COMPARABLE, "we have no result")
     same = ours.explodes is (published is Outcome.EXPLODED)
     return Judgement(Verdict.REPRODUCED if same else Verdict.DIFFERS, ours.told)

@@ -44,7 +44,7 @@ class Mirror:
 
     def __init__(self, spec: SweepSpec) -> None:
         if not spec.objectives:
-            what = "names no metric, and a study needs one; add `metric: {name: ..., goal: ...}`"
+            what = "names no metric, and an Optuna study needs a metric; add `metric: {name: ..., goal: ...}`"
             raise InputError(f"{spec.source.path}: {what}")
         self.objectives = spec.objectives
         self.storage = InMemoryStorage()

@@ -31,7 +31,7 @@ class ListSampler:
         if expansion.invalid:
             raise InputError(*expansion.invalid)
         if not expansion.trials:
-            raise InputError(f"{spec.source.path}: asks for no trial")
+            raise InputError(f"{spec.source.path}: asks for no trials")
         return cls(expansion.trials)
 
     @property

@@ -68,7 +68,7 @@ def _grid(spec: SweepSpec) -> Iterator[dict[str, Any]]:
     for index, values in enumerate(combinations):
         if index == MOST_TRIALS or (count > MOST_TRIALS and spec.run_cap is None):
             size = f"{count:,}" if count > MOST_TRIALS else f"more than {MOST_TRIALS:,}"
-            hint = f"at most {MOST_TRIALS:,} serve; use method: random with a run_cap"
+            hint = f"the limit is {MOST_TRIALS:,}; use method: random with a run_cap"
             raise InputError(f"{spec.source.path}: a grid of {size} trials; {hint}")
         yield values
 
