@@ -20,7 +20,7 @@ from orchestrator.reports.charts import Chart, thinned
 from orchestrator.reports.front_charts import fronts
 from orchestrator.reports.loss_charts import LossCurve, losses
 from orchestrator.reports.plane_charts import PlanePoint, plane_chart
-from orchestrator.reports.search_charts import Tried, history
+from orchestrator.reports.search_charts import SearchTrial, history
 from orchestrator.spec.domains import Range
 from orchestrator.spec.objective import Objective
 from orchestrator.trial import Outcome
@@ -102,8 +102,8 @@ def test_rate_and_distortion_are_means_over_seeds_for_each_var() -> None:
     ("goal", "best", "edge"), [("maximize", [0.2, 0.6, 0.6], 0.176), ("minimize", [0.2] * 3, 0.624)]
 )
 def test_a_history_has_the_best_so_far_and_crosses_beyond_the_worst(goal: str, best: list[float], edge: float) -> None:
-    tried = [Tried(1, "a", 0.2, {}), Tried(2, "b", 0.6, {}), Tried(3, "c", None, {})]
-    chart = history(tried, Objective("score", goal))
+    trials = [SearchTrial(1, "a", 0.2, {}), SearchTrial(2, "b", 0.6, {}), SearchTrial(3, "c", None, {})]
+    chart = history(trials, Objective("score", goal))
     assert [row["best"] for row in rows(chart, "best")] == best
     assert [row["value"] for row in rows(chart, "run") if row["run"] == "c"] == [pytest.approx(edge)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from orchestrator.comparison.best import facts, near
+from orchestrator.comparison.best import facts, overlapping
 from orchestrator.comparison.columns import columns
 from orchestrator.comparison.ranking import front, ranking
 from orchestrator.reports import verdict
@@ -74,7 +74,7 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
     if len(spec.objectives) > 1:
         best = [named(one.params) for one in front(ranked, spec.objectives)]
         return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}"
-    return f"{named(ranked[0].params)}: {'; '.join([*facts(ranked[0], spec.objectives), *near(ranked, named)])}"
+    return f"{named(ranked[0].params)}: {'; '.join([*facts(ranked[0], spec.objectives), *overlapping(ranked, named)])}"
 
 
 def comparison(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part | None:
@@ -126,7 +126,9 @@ def remarks(runs: Sequence[Run]) -> Part | None:
     """What is to be said of runs that failed, or that completed and learned nothing."""
     told = [run for run in runs if run.record and run.record.remark and run.outcome is not Outcome.EXPLODED]
     rows = [[run.label, run.state, run.record.remark if run.record else ""] for run in told[:MOST_REMARKS]]
-    words = (f"The first {MOST_REMARKS} of {len(told)}; the CSV file has all of them.",) if len(told) > MOST_REMARKS else ()
+    words = (
+        (f"The first {MOST_REMARKS} of {len(told)}; the CSV file has all of them.",) if len(told) > MOST_REMARKS else ()
+    )
     return Part("Remarks", words, ReportTable.of(("run", "outcome", "remark"), rows)) if rows else None
 
 

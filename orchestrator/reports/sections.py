@@ -185,7 +185,7 @@ def _note(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
         between = [name for name in rule.between if name in differ]
         if between and {*rule.metrics} & {*spec.function.declaration.losses}:
             values = conjoined(between, "and")
-            return f"The loss {rule.reason}, so losses at different values of {values} cannot be compared."
+            return f"The loss {rule.reason}, so it cannot be compared between values of {values}."
     return ""
 
 

@@ -14,15 +14,15 @@ USUAL = Tolerance(0.05, relative=True)  # of a metric for which the trial functi
 WIDEST = 2  # tolerances: half of an interval that still tells something
 
 FIGURES = (
-    "Ours is the mean over the seeds that completed. A figure is reproduced if ours differs from the published figure by "
-    "at most {allowed}. "
-    f"With two or more seeds it is also reproduced if the published figure lies within the 95% interval of our mean "
+    "Our figure is the mean over the seeds that completed. It reproduces the published figure if the two differ by at "
+    "most {allowed}. "
+    f"With two or more seeds it also does so if the published figure lies within the 95% interval of our mean "
     f"(Student's t). If half of that interval is more than {WIDEST} tolerances, our seeds scatter too much for a "
-    f"verdict, and beyond the tolerance the figure is not comparable. Otherwise it differs."
+    f"verdict; beyond the tolerance, the figure is then not comparable. Otherwise it differs."
 )
 OUTCOMES = (
-    "An explosion is reproduced if at least half of our seeds exploded; otherwise it differs. A figure of a published run "
-    "that completed differs if at least half of our seeds exploded.",
+    "An explosion is reproduced if at least half of our seeds exploded; otherwise it differs. A figure of a published "
+    "run that completed differs if at least half of our seeds exploded.",
     "A figure is not comparable if either side lacks it, or if our trials have other settings than the sweep file.",
 )
 
