@@ -142,7 +142,7 @@ def _distinguished(panel: _Panel) -> list[alt.Chart]:
 
 
 def _crowd(panel: _Panel) -> list[alt.Chart]:
-    """The training losses of all, faintly, and the best one's before them; pointing at a line brings it out."""
+    """The training losses of all runs, faint, with the best in front; pointing at a line highlights it."""
     pick = alt.selection_point(fields=["run"], on="pointerover", clear="pointerout", empty=False)
     rest = [curve for curve in panel.curves if curve.configuration != panel.best]
     best = [curve for curve in panel.curves if curve.configuration == panel.best]
