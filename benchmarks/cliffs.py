@@ -20,8 +20,8 @@ from pydantic import TypeAdapter
 
 from orchestrator import functions
 from orchestrator.divergence import FARTHEST, NEAREST, DivergenceRule
+from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.spec import Objective
-from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.observation import Observation
 from orchestrator.worker import runner

@@ -24,10 +24,10 @@ from models.loss import nll_bound
 from models.vae import build
 from orchestrator import functions, pruners
 from orchestrator.events import Finished, Progress
+from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.reports import theme
 from orchestrator.reports.charts import data, thinned
 from orchestrator.spec import load
-from orchestrator.spec.form import DEFAULT_TRIAL
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.grid import expand
 from orchestrator.trials.record import Record

@@ -88,7 +88,7 @@ def test_mistakes_are_raised_with_what_to_do(store: str, write: Write) -> None:
         (lambda: orchestrator.launch(path, trial_timeout=0), "a trial timeout of 0 seconds"),
         (
             lambda: ThreadPoolExecutor(1).submit(orchestrator.launch, path, quiet=True).result(),
-            "launched from the main thread",
+            "launch a sweep from the main thread",
         ),
     ]:
         with pytest.raises(InputError, match=says):

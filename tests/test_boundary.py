@@ -322,7 +322,8 @@ def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folde
         ),
         (
             "run_cap: 9\nboundary: {width: 0.5}\nparameters: {x: {min: 1, max: 9.5, distribution: log_uniform_values}}",
-            r"boundary\.width: is the ratio of the interval's ends; it must be above 1 and below that of the range, 9\.5",
+            r"boundary\.width: is the ratio of the interval's ends; "
+            r"it must be above 1 and below that of the range, 9\.5",
         ),
         ("run_cap: 9\nboundary: {risk: 1}\nparameters: {x: {min: 1, max: 2}}", "risk"),
         ("run_cap: 9\ndivergence: {enabled: false}\nparameters: {x: {min: 1, max: 2}}", "looks for explosions"),

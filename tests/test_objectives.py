@@ -16,10 +16,10 @@ from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.ranking import front, ranking
 from orchestrator.errors import InputError
 from orchestrator.events import Finished, Progress
+from orchestrator.functions import Goal
 from orchestrator.progress.live import LiveProgress
 from orchestrator.samplers.dashboard import Mirror
 from orchestrator.spec import Objective, load
-from orchestrator.spec.form import Goal
 from orchestrator.trackers import Store
 from orchestrator.trackers.open_run import OpenRun
 from orchestrator.trial import Outcome, Trial

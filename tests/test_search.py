@@ -10,12 +10,12 @@ import pytest
 from orchestrator import samplers
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.errors import InputError
+from orchestrator.functions import Goal
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.dashboard import study
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.samplers.search import REPEATS, ProposedConfiguration
 from orchestrator.spec import Objective, SweepSpec, load
-from orchestrator.spec.form import Goal
 from orchestrator.spec.methods import Method, OptunaSampler
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation

@@ -2,7 +2,7 @@
 
 from orchestrator.events import Event, Listener
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import Wilcoxon
+from orchestrator.spec.pruner_forms import Wilcoxon
 from orchestrator.trial import Trial
 
 

@@ -16,25 +16,25 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.pruners.hyperband import HyperbandPruner
-from orchestrator.spec import form
+from orchestrator.spec import pruner_forms
 
 
-def pruner(rule: form.PrunerForm) -> BasePruner:
+def pruner(rule: pruner_forms.PrunerForm) -> BasePruner:
     """Optuna's pruner of a file's `early_terminate`; steps are epochs, from 1 on, or seeds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return _pruner(rule)
 
 
-def _pruner(rule: form.PrunerForm) -> BasePruner:
+def _pruner(rule: pruner_forms.PrunerForm) -> BasePruner:
     match rule:
-        case form.Hyperband():
+        case pruner_forms.Hyperband():
             return HyperbandPruner(rule.brackets, rule.eta, rule.strict)
-        case form.Median():
+        case pruner_forms.Median():
             return MedianPruner(
                 rule.n_startup_trials, rule.n_warmup_steps, rule.interval_steps, n_min_trials=rule.n_min_trials
             )
-        case form.Percentile():
+        case pruner_forms.Percentile():
             return PercentilePruner(
                 rule.percentile,
                 rule.n_startup_trials,
@@ -42,45 +42,45 @@ def _pruner(rule: form.PrunerForm) -> BasePruner:
                 rule.interval_steps,
                 n_min_trials=rule.n_min_trials,
             )
-        case form.SuccessiveHalving():
+        case pruner_forms.SuccessiveHalving():
             return SuccessiveHalvingPruner(
                 rule.min_resource, rule.reduction_factor, rule.min_early_stopping_rate, rule.bootstrap_count
             )
-        case form.Patient():
+        case pruner_forms.Patient():
             wrapped = _pruner(rule.wrapped_pruner) if rule.wrapped_pruner else None
             return PatientPruner(wrapped, rule.patience, rule.min_delta)
-        case form.Wilcoxon():
+        case pruner_forms.Wilcoxon():
             return WilcoxonPruner(p_threshold=rule.p_threshold, n_startup_steps=rule.n_startup_steps)
     raise TypeError(rule.type)
 
 
-def keeps_state(rule: form.PrunerForm) -> bool:
+def keeps_state(rule: pruner_forms.PrunerForm) -> bool:
     """Whether Optuna's pruner keeps its own records of each trial in the study."""
-    return isinstance(rule, form.SuccessiveHalving) or (
-        isinstance(rule, form.Patient) and isinstance(rule.wrapped_pruner, form.SuccessiveHalving)
+    return isinstance(rule, pruner_forms.SuccessiveHalving) or (
+        isinstance(rule, pruner_forms.Patient) and isinstance(rule.wrapped_pruner, pruner_forms.SuccessiveHalving)
     )
 
 
-def reason(rule: form.PrunerForm, metric: str, study: Study, trial: FrozenTrial) -> str:
+def reason(rule: pruner_forms.PrunerForm, metric: str, study: Study, trial: FrozenTrial) -> str:
     """Why a trial was pruned: its value, and the value that this was compared with."""
     curve, epoch = trial.intermediate_values, trial.last_step
     better, worse = (max, "below") if study.direction is StudyDirection.MAXIMIZE else (min, "above")
     best, last = better(curve.values()), f"{metric} {curve[epoch or 0]:.5g} at epoch {epoch}"
     by_then = f"{metric} {best:.5g} by epoch {epoch}"
     match rule:
-        case form.Hyperband():
+        case pruner_forms.Hyperband():
             judge = HyperbandPruner(rule.brackets, rule.eta, rule.strict)
             bound, count = judge.threshold(study, trial)
             judged = last if rule.strict else by_then
             text = f"{judged} is {worse} {bound:.5g}, the best 1/{rule.eta:g} of {count} trials"
-        case form.Median() | form.Percentile():
-            share = rule.percentile if isinstance(rule, form.Percentile) else 50.0
+        case pruner_forms.Median() | pruner_forms.Percentile():
+            share = rule.percentile if isinstance(rule, pruner_forms.Percentile) else 50.0
             bound, count = _percentile(study, epoch or 0, share)
-            name = f"the best {share:g}%" if isinstance(rule, form.Percentile) else "the median"
+            name = f"the best {share:g}%" if isinstance(rule, pruner_forms.Percentile) else "the median"
             text = f"{by_then} is {worse} {bound:.5g}, {name} of {count} trials"
-        case form.SuccessiveHalving():
+        case pruner_forms.SuccessiveHalving():
             text = f"{last} is not among the best 1/{rule.reduction_factor} of the trials that reached it"
-        case form.Patient():
+        case pruner_forms.Patient():
             since = next(step for step, value in curve.items() if value == best)
             text = f"{metric} has not improved on {best:.5g} since epoch {since}"
             if rule.wrapped_pruner:

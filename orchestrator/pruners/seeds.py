@@ -12,7 +12,7 @@ from optuna.trial import create_trial
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Sampled
 from orchestrator.pruners import Pruner, rules
-from orchestrator.spec import SweepSpec, form
+from orchestrator.spec import SweepSpec, pruner_forms
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 
@@ -28,7 +28,7 @@ class SeedPruner(Pruner):
 
     judges_epochs = False
 
-    def __init__(self, spec: SweepSpec, rule: form.Wilcoxon) -> None:
+    def __init__(self, spec: SweepSpec, rule: pruner_forms.Wilcoxon) -> None:
         self.spec, self.rule = spec, rule
         self.metric = spec.pruned_by
         self._pruner = rules.pruner(rule)

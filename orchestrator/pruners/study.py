@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Progress
 from orchestrator.pruners import Pruner, rules
-from orchestrator.spec import SweepSpec, form, nearest
+from orchestrator.spec import SweepSpec, nearest, pruner_forms
 from orchestrator.trial import Outcome, Trial
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -34,7 +34,7 @@ class StudyPruner(Pruner):
 
     judges_epochs = True
 
-    def __init__(self, spec: SweepSpec, rule: form.PrunerForm) -> None:
+    def __init__(self, spec: SweepSpec, rule: pruner_forms.PrunerForm) -> None:
         self.spec, self.rule = spec, rule
         self.metric = spec.pruned_by
         self._study = self._new_study()

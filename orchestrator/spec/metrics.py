@@ -4,10 +4,11 @@ from collections.abc import Callable, Collection, Sequence
 
 from orchestrator.events import METRIC_NAME
 from orchestrator.functions import Declaration, TrialFunction
-from orchestrator.spec.form import MetricForm, SweepFile
+from orchestrator.spec.form import SweepFile
 from orchestrator.spec.methods import Method
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.source import Location
+from orchestrator.spec.strict import MetricForm
 
 Reported = Callable[[str], Sequence[str]]  # metrics that finished trials have reported, by a function's name
 

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.errors import InputError
-from orchestrator.spec.form import PARAMETER_FORMS, Form
+from orchestrator.spec.form import PARAMETER_FORMS
 from orchestrator.spec.source import Location, Source, note
+from orchestrator.spec.strict import Form
 
 KINDS = ("int", "float", "str", "list[str]")  # as pydantic names the members of a union, among the keys
 SHOULD_BE = "input should be "

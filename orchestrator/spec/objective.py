@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.functions import Goal
-from orchestrator.spec.form import MetricForm
+from orchestrator.spec.strict import MetricForm
 
 Values = tuple[float, ...]  # a value for each objective
 

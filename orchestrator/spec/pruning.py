@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from orchestrator.functions import TrialFunction
-from orchestrator.spec.form import PRUNERS, Hyperband, Patient, PrunerForm, SweepFile, Wilcoxon
+from orchestrator.spec.form import SweepFile
 from orchestrator.spec.methods import named
 from orchestrator.spec.metrics import check_metric
 from orchestrator.spec.mistakes import Mistakes, nearest
+from orchestrator.spec.pruner_forms import PRUNERS, Hyperband, Patient, PrunerForm, Wilcoxon
 from orchestrator.spec.source import Location
 
 

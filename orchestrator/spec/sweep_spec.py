@@ -8,9 +8,10 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import TrialFunction
 from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.domains import Domain
-from orchestrator.spec.form import BoundaryForm, PrunerForm, Replicates
+from orchestrator.spec.form import BoundaryForm, Replicates
 from orchestrator.spec.methods import Method
 from orchestrator.spec.objective import Objective, objectives
+from orchestrator.spec.pruner_forms import PrunerForm
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome, Params

@@ -10,8 +10,8 @@ from mlflow import Image, MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from orchestrator.system.paths import IMAGES_FOLDER
+from orchestrator.trackers.errors import is_the_stores
 from orchestrator.trackers.open_run import OpenRun, Pictures
-from orchestrator.trackers.store import is_the_stores
 
 FILES_OF_AN_IMAGE = 2  # as it is, and smaller
 LOGGED = re.compile(r"images/(.+)\+step\+(\d+)\+timestamp\+")  # MLflow's name for a file of an image

@@ -1,24 +1,14 @@
 """The read side of MLflow: the sweeps of a tracking URI, and what has become of their trials."""
 
 import difflib
-import errno
 import functools
 import json
 import logging
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
-
-# before the import: it would otherwise start a thread that reports usage over the network
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# MLflow's own retries make a run twice where a server answers late; ours look at what is there first
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -26,17 +16,17 @@ from mlflow.entities import Experiment, Run, ViewType
 from mlflow.entities import Metric as Logged
 from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter
-from requests import RequestException
 
-from orchestrator.errors import InputError, StoreBusyError, StoreError
+from orchestrator.errors import InputError
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.status import Point
 from orchestrator.spec import Objective
-from orchestrator.spec.form import MetricForm
 from orchestrator.spec.objective import objectives
+from orchestrator.spec.strict import MetricForm
 from orchestrator.system.paths import SQLITE, redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
 from orchestrator.trackers import view
+from orchestrator.trackers.errors import message, translates_errors
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import Record
 
@@ -50,17 +40,6 @@ BETWEEN = ", "  # several metrics and their goals
 PAGE = 1000
 MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
 NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
-FINAL_WORDS = ("disk is full", "disk I/O error", "readonly database", "out-of-date database schema")
-FINAL_CODES = (
-    "BAD_REQUEST",
-    "INVALID_PARAMETER_VALUE",
-    "INVALID_STATE",
-    "PERMISSION_DENIED",
-    "RESOURCE_ALREADY_EXISTS",
-    "RESOURCE_DOES_NOT_EXIST",
-    "UNAUTHENTICATED",
-)
 
 
 @dataclass(frozen=True)
@@ -73,34 +52,6 @@ class LastLaunch:
 
 
 _declarations = TypeAdapter(Declaration)
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def translates_errors(method: Callable[P, T]) -> Callable[P, T]:
-    """Turn MLflow's exceptions into ours."""
-
-    @functools.wraps(method)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return method(*args, **kwargs)
-        except (MlflowException, OSError) as error:
-            kind = StoreBusyError if _may_pass(error) else StoreError
-            raise kind(f"MLflow: {_message(error)}") from error
-
-    return wrapped
-
-
-def is_the_stores(error: OSError) -> bool:
-    """Whether it is the store that fails (no answer, no room), rather than a file that was to be written to it."""
-    return isinstance(error, RequestException) or error.errno in NO_ROOM
-
-
-def _may_pass(error: MlflowException | OSError) -> bool:
-    """Whether the same call may succeed later: the server is down or restarts, the database is locked."""
-    if isinstance(error, OSError):
-        return isinstance(error, (RequestException, ConnectionError, TimeoutError))
-    return error.error_code not in FINAL_CODES and not any(words in str(error) for words in FINAL_WORDS)
 
 
 def _make(path: Path) -> None:
@@ -130,7 +81,7 @@ class Store:
             self.client = MlflowClient(tracking_uri=uri)
             self.client.search_experiments(max_results=1)  # a store that does not answer is to fail at once
         except Exception as error:  # drivers of databases and of HTTP raise what they like
-            raise InputError(f"the store {redacted(uri)} cannot be opened: {_message(error)}") from error
+            raise InputError(f"the store {redacted(uri)} cannot be opened: {message(error)}") from error
 
     @translates_errors
     def sweeps(self) -> list[str]:
@@ -304,11 +255,6 @@ class Store:
             known = records[close[0]]
             return f"did you mean {known.run_id} ({known.tags['sweep']}: {known.label})?"
         return "`sweep ui` shows the id of a trial's run on its page"
-
-
-def _message(error: Exception) -> str:
-    # SQLAlchemy ends its messages with a link to its documentation, in parentheses
-    return redacted(in_a_line(str(error).partition("(Background on this error")[0])[:500])
 
 
 def declared(declaration: Declaration) -> str:

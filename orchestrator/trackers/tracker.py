@@ -6,10 +6,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
-from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param
+from mlflow.entities import Experiment, Param
 from mlflow.entities import Metric as Point
 
 from orchestrator.comparison.running_table import RunningTable
@@ -17,10 +15,10 @@ from orchestrator.comparison.table import Table
 from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.spec import SweepSpec
-from orchestrator.system.paths import ARTIFACTS_FOLDER, LOG_FILE, redacted, sqlite_path, work_folder
+from orchestrator.system.paths import redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import best_model, images, reuse, view
-from orchestrator.trackers.images import EpochImage
+from orchestrator.trackers import artifacts, best_model, images, reuse, view
+from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.store import (
@@ -34,9 +32,7 @@ from orchestrator.trackers.store import (
     SWEEP_FILE,
     Store,
     declared,
-    is_the_stores,
     record_of,
-    translates_errors,
 )
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.record import PICTURES, PROPOSALS, REUSED, SYSTEM, Record
@@ -55,7 +51,6 @@ COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, 
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
     *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
 )
-UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
 
@@ -142,11 +137,11 @@ class Tracker(Store):
         for event in events:
             if isinstance(event, Started) and event.dataset and not run.has_data:
                 run.has_data = True
-                self.client.log_inputs(run.run_id, [_dataset_input(event.dataset)])
+                self.client.log_inputs(run.run_id, [artifacts.dataset_input(event.dataset)])
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
-            tags |= self._keep_artifacts(run, end.outcome, workdir)
+            tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir)
             if run.pictures:
                 tags[PICTURES] = json.dumps(sorted({name for name, _ in run.pictures}))
         self._log(run, points, {} if run.has_params else trial.params, tags)
@@ -282,18 +277,12 @@ class Tracker(Store):
 
     def _reopened(self, known: Record) -> OpenRun:
         run = OpenRun.of(known.run_id, self.spec.objectives, pictures=None)
-        self._clear(known.run_id)
+        artifacts.clear_unfinished(self.client, known.run_id)
         self._read_back(run, known.metrics)
         for tag in known.tags.keys() & STALE_TAGS:
             self.client.delete_tag(known.run_id, tag)
         self.client.update_run(known.run_id, status="RUNNING")  # last: no other launch ends a run until it is RUNNING
         return run
-
-    def _clear(self, run_id: str) -> None:
-        """Delete what MLflow was writing when it was killed. Its lists omit such files, but the disk has them."""
-        place = urlsplit(self.client.get_run(run_id).info.artifact_uri)
-        for path in Path(url2pathname(place.path)).rglob(UNFINISHED) if place.scheme == "file" else ():
-            path.unlink(missing_ok=True)
 
     def _read_back(self, run: OpenRun, names: Iterable[str]) -> None:
         for name in names:
@@ -311,24 +300,6 @@ class Tracker(Store):
         entities = [Param(name, str(value)) for name, value in params.items()]
         if last or entities or tags:
             self.client.log_batch(run.run_id, metrics=last, params=entities, tags=tags_of(tags))
-
-    def _keep_artifacts(self, run: OpenRun, outcome: Outcome, workdir: Path) -> dict[str, str]:
-        """Log what a trial left. Returns a tag that names what could not be logged; only that trial is affected."""
-        log, folder = workdir / LOG_FILE, workdir / ARTIFACTS_FOLDER
-        if outcome is Outcome.FAILED and log.is_file():
-            self.client.log_artifact(run.run_id, str(log))
-        if not folder.is_dir():
-            return {}
-        try:
-            self.client.log_artifacts(run.run_id, str(folder))
-        except OSError as error:
-            if is_the_stores(error):
-                raise
-            return {"artifacts.problem": f"not all artifacts could be logged: {error}"[:LONGEST_TAG]}
-        if outcome.is_result:
-            pictures = (EpochImage(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
-            images.show(self.client, self.uri, run, pictures)
-        return {}
 
     def _known(self) -> dict[str, Record]:
         """What the store has, by trial_key. A server that answers late may have made two runs of a trial; keep one."""
@@ -354,17 +325,3 @@ class Tracker(Store):
                 self.client.set_tag(record.run_id, "outcome", Outcome.INTERRUPTED.value)
             self.client.set_terminated(record.run_id, STATUS[record.outcome or Outcome.INTERRUPTED])
         return bool(cut_off)
-
-
-def _dataset_input(dataset: Mapping[str, str | int]) -> DatasetInput:
-    profile = {k: v for k, v in dataset.items() if k not in ("name", "digest", "source")}
-    return DatasetInput(
-        Dataset(
-            name=str(dataset.get("name", "data")),
-            digest=str(dataset.get("digest", ""))[:36],
-            source_type="local",
-            source=json.dumps({"uri": dataset.get("source", "")}),
-            profile=json.dumps(profile),
-        ),
-        [InputTag("mlflow.data.context", "training")],
-    )

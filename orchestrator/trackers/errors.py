@@ -1,0 +1,60 @@
+"""What MLflow raises, as errors of ours: whether the same call may succeed later, and in words."""
+
+import errno
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from mlflow.exceptions import MlflowException
+from requests import RequestException
+
+from orchestrator.errors import StoreBusyError, StoreError
+from orchestrator.system.paths import redacted
+from orchestrator.system.printable import in_a_line
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
+FINAL_WORDS = ("disk is full", "disk I/O error", "readonly database", "out-of-date database schema")
+FINAL_CODES = (
+    "BAD_REQUEST",
+    "INVALID_PARAMETER_VALUE",
+    "INVALID_STATE",
+    "PERMISSION_DENIED",
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_DOES_NOT_EXIST",
+    "UNAUTHENTICATED",
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def translates_errors(method: Callable[P, T]) -> Callable[P, T]:
+    """Turn MLflow's exceptions into ours."""
+
+    @functools.wraps(method)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except (MlflowException, OSError) as error:
+            kind = StoreBusyError if _may_pass(error) else StoreError
+            raise kind(f"MLflow: {message(error)}") from error
+
+    return wrapped
+
+
+def is_the_stores(error: OSError) -> bool:
+    """Whether it is the store that fails (no answer, no room), rather than a file that was to be written to it."""
+    return isinstance(error, RequestException) or error.errno in NO_ROOM
+
+
+def _may_pass(error: MlflowException | OSError) -> bool:
+    """Whether the same call may succeed later: the server is down or restarts, the database is locked."""
+    if isinstance(error, OSError):
+        return isinstance(error, (RequestException, ConnectionError, TimeoutError))
+    return error.error_code not in FINAL_CODES and not any(words in str(error) for words in FINAL_WORDS)
+
+
+def message(error: Exception) -> str:
+    """What an error of MLflow, its database or its server says, in a line without passwords."""
+    # SQLAlchemy ends its messages with a link to its documentation, in parentheses
+    return redacted(in_a_line(str(error).partition("(Background on this error")[0])[:500])
