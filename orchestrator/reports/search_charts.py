@@ -44,8 +44,8 @@ def history(trials: Sequence[SearchTrial], objective: Objective) -> Chart | None
     first = better(completed, key=lambda trial: trial.value or 0.0)
     exploded = len(trials) - len(completed)
     text = (
-        f"{objective.name} of {len(completed)} trials in the order in which they started. The line is the best so far; the "
-        f"best of all is {figure(first.value or 0.0)}, by trial {first.number} ({first.run}).{_on_crosses(exploded)}"
+        f"{objective.name} of {len(completed)} trials in order of start. The line is the best value so far; the best "
+        f"of all is {figure(first.value or 0.0)}, by trial {first.number} ({first.run}).{_on_crosses(exploded)}"
     )
     return chart("Search history", text, [best_so_far, *_points(trials, objective, x)])
 
