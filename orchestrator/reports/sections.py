@@ -10,7 +10,7 @@ from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.functions.declaration import Plane
 from orchestrator.progress.status import LOSS, shown_metric
 from orchestrator.reports import gallery, results, search_charts
-from orchestrator.reports.boundary_charts import boundary as boundary_chart
+from orchestrator.reports.boundary_charts import boundary_chart
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import (
     Run,
