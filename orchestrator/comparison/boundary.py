@@ -1,4 +1,4 @@
-"""What a boundary sweep finds: where training breaks along one parameter, for each choice beside it."""
+"""The result of a boundary sweep: where training breaks along a parameter, for each choice of the others."""
 
 import itertools
 import math

@@ -33,12 +33,12 @@ def boundary_chart(boundary: Boundary, still: bool = False) -> Chart | None:
         return None
     sentences = " ".join(_sentence(finding, boundary.risk) for finding in findings)
     if len(boundary.findings) == 1:
-        words = "P(explosion) with its 95% band; crosses above are trials that exploded, rings below are trials that completed"
+        words = "P(explosion) with its 95% band; crosses are trials that exploded, rings are trials that completed"
         marks = "the bar is the threshold's 95% interval, the dashed line the safest value"
         return chart(boundary.title, f"{words}; {marks}. {sentences}", _curve(findings[0]))
     words = "P(explosion) as colour, a row for each curve; rings are trials that completed, crosses exploded"
     marks = "the bar is the threshold's 95% interval"
-    beside = "the text beside a row says where half of its trials explode, and how many exploded."
+    beside = "the text beside a row shows where half of its trials explode, and how many exploded."
     text = f"{words}, {marks}; {beside}" if still else f"{words}, {marks}. {sentences}"
     names = [
         textwrap.wrap(finding.curve.title, NAME_WIDTH, max_lines=NAME_LINES, placeholder=" ...")

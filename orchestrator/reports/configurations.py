@@ -106,8 +106,8 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
     rows = [(trial.params, trial.config_key, by_key.get(trial.trial_key)) for trial in trials]
     asked = {config_key for _, config_key, _ in rows}
     if all_records:
-        known = {trial.trial_key for trial in trials}
-        further = [record for record in records if record.trial_key not in known and spec.function.takes(record.params)]
+        keys = {trial.trial_key for trial in trials}
+        further = [record for record in records if record.trial_key not in keys and spec.function.takes(record.params)]
         rows = [row for row in rows if row[2]]
         rows += [(record.params, record.tags.get("config_key", ""), record) for record in further]
     names = varying([params for params, *_ in rows])

@@ -1,4 +1,4 @@
-"""How much each parameter of a search matters to its metric."""
+"""The importance of each parameter of a search for its metric."""
 
 import math
 import warnings

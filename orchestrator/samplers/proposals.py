@@ -2,8 +2,8 @@
 
 Optuna's samplers see an explosion in different ways (docs/search.md has the table): as a violated constraint, and by
 how much, or where a sampler has no constraints, as a value no better than the worst so far. From the first explosion
-on, samplers that learn propose several candidates, of which the one is taken that `feasibility` values most; TPE, our
-default, does so from the fourth proposal on at the latest.
+on, samplers that learn propose several candidates, and `feasibility` chooses the most valuable; TPE, our default, does
+so from the fourth proposal on at the latest.
 """
 
 import pkgutil
@@ -85,18 +85,18 @@ class Proposals:
         """How many proposals there have been; the number of the next."""
         return len(self._study.get_trials(deepcopy=False))
 
-    def ask(self, known: Params | None = None) -> tuple[int, dict[str, Any]]:
-        """The next configuration; or `known`, which was proposed before a restart.
+    def ask(self, given: Params | None = None) -> tuple[int, dict[str, Any]]:
+        """The next configuration; or `given`, one of an earlier launch.
 
         Returns:
             Its number, for `tell`, and the values of the domains that are varied in it.
         """
         number = self.count
-        if known is None and number == 0 and self._chooses_early:
-            known = {name: domain.middle() for name, domain in self.domains.items()}
-        chooses = known is None and self._chooses(number)
+        if given is None and number == 0 and self._chooses_early:
+            given = {name: domain.middle() for name, domain in self.domains.items()}
+        chooses = given is None and self._chooses(number)
         sampler = self._weighing(number) if chooses else self._made(number)
-        self._study.sampler = _TypedSampler(sampler, self.domains, known, self.sampler.keeps_state)
+        self._study.sampler = _TypedSampler(sampler, self.domains, given, self.sampler.keeps_state)
         trial = self._study.ask()
         self._open[number] = trial
         values: dict[str, Any] = {}
@@ -240,9 +240,9 @@ class _TypedSampler(BaseSampler):
     """Wraps a sampler: each value has the type and step of its parameter, or is given."""
 
     def __init__(
-        self, inner: BaseSampler, domains: Mapping[str, Domain], known: Params | None, keeps_state: bool
+        self, inner: BaseSampler, domains: Mapping[str, Domain], given: Params | None, keeps_state: bool
     ) -> None:
-        self.inner, self.domains, self.known, self.keeps_state = inner, domains, known, keeps_state
+        self.inner, self.domains, self.given, self.keeps_state = inner, domains, given, keeps_state
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.inner.infer_relative_search_space(study, trial)
@@ -250,17 +250,17 @@ class _TypedSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        if self.known is not None and not self.keeps_state:
+        if self.given is not None and not self.keeps_state:
             return {}
         proposed = self.inner.sample_relative(study, trial, search_space)
-        if self.known is not None:
-            proposed = {name: value for name, value in proposed.items() if name in self.known}
+        if self.given is not None:
+            proposed = {name: value for name, value in proposed.items() if name in self.given}
         return {name: self._value(name, value) for name, value in proposed.items()}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        if self.known is not None:
+        if self.given is not None:
             return self._value(param_name, None)
         return self._value(param_name, self.inner.sample_independent(study, trial, param_name, param_distribution))
 
@@ -272,8 +272,8 @@ class _TypedSampler(BaseSampler):
 
     def _value(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
-        if self.known is not None:
-            return domain.index(self.known[name]) if isinstance(domain, Choice) else self.known[name]
+        if self.given is not None:
+            return domain.index(self.given[name]) if isinstance(domain, Choice) else self.given[name]
         return value if isinstance(domain, Choice) else domain.typed(value)
 
 

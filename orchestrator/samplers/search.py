@@ -25,7 +25,7 @@ DRAWS = 10_000
 
 @dataclass
 class ProposedConfiguration:
-    """Values of what is searched, with a trial for each seed, and their results."""
+    """The values of the searched parameters, with a trial for each seed, and their results."""
 
     values: Params
     number: int  # of the proposal that waits for its result
@@ -129,18 +129,18 @@ class SearchSampler:
                 self._proposals.drop(number)
                 invalid += 1
                 continue
-            known = self._configurations.get(trial.config_key)
-            if known is None:
+            repeated = self._configurations.get(trial.config_key)
+            if repeated is None:
                 configuration = self._begin(values, number, [trial])
                 self._add_seeds(configuration, set(), self.total - len(self.trials))
                 return
             repeats += 1
-            if known.has_ended:
-                self._tell(number, known)
+            if repeated.has_ended:
+                self._tell(number, repeated)
                 again.append((number, trial.config_key))
             else:
                 self._proposals.drop(number)
-            if repeats == REPEATS and self._has_further_seeds and self._try_another_seed(known, tuple(again)):
+            if repeats == REPEATS and self._has_further_seeds and self._try_another_seed(repeated, tuple(again)):
                 return
         runs = any(not configuration.has_ended for configuration in self._configurations.values())
         self._waits_for_result, self._exhausted = runs, not runs
@@ -172,9 +172,9 @@ class SearchSampler:
     def _add_seeds(self, configuration: ProposedConfiguration, elsewhere: Collection[str], room: int) -> int:
         """Add a trial for each missing seed of the file, as far as there is room; returns how many were added."""
         proposal = configuration.trials[0].proposal or Proposal(configuration.number)
-        known = {*elsewhere, *(trial.trial_key for trial in configuration.trials)}
+        begun = {*elsewhere, *(trial.trial_key for trial in configuration.trials)}
         trials = [self.space.trial(configuration.values, seed, proposal) for seed in self.space.seeds]
-        missing = [trial for trial in trials if trial.trial_key not in known][:room]
+        missing = [trial for trial in trials if trial.trial_key not in begun][:room]
         for trial in missing:
             self._add(configuration, trial)
         return len(missing)
@@ -199,9 +199,9 @@ class SearchSampler:
         """Repeat the asks and tells of a proposal in an earlier launch; returns how many further trials it needs."""
         proposals = [start.trial.proposal or Proposal(-1) for start in group]
         for number, config_key in max(proposals, key=lambda proposal: len(proposal.again)).again:
-            if (known := self._configurations.get(config_key)) and known.has_ended:
+            if (repeated := self._configurations.get(config_key)) and repeated.has_ended:
                 self._proposals.skip(number)
-                self._tell(self._proposals.ask(known.values)[0], known)
+                self._tell(self._proposals.ask(repeated.values)[0], repeated)
         self._proposals.skip(proposals[0].number)
         number, _ = self._proposals.ask(group[0].values)
         trials, added = [start.trial for start in group], 0

@@ -110,8 +110,8 @@ class SearchSpace:
             history: the records of the sweep, by trial_key.
             noted: trials that were begun, in the store or not.
         """
-        of_notes = (self.find(trial.params, trial.trial_key, trial.proposal) for trial in noted)
-        begun = [*filter(None, of_notes), *self.trials(history.values())]
+        noted_starts = (self.find(trial.params, trial.trial_key, trial.proposal) for trial in noted)
+        begun = [*filter(None, noted_starts), *self.trials(history.values())]
         return sorted({start.trial.trial_key: start for start in begun}.values(), key=order)
 
     def examples(self) -> list[Params]:
