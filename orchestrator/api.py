@@ -66,7 +66,7 @@ class Sweep:
         from orchestrator.reports.sections import section
 
         reader = Store(self.uri)
-        shown = section(reader, self._spec(reader), self.name, every=True, is_live=is_live(self.uri, self.name))
+        shown = section(reader, self._spec(reader), self.name, all_records=True, is_live=is_live(self.uri, self.name))
         return write([shown], folder_for([self.name]) if out is None else Path(out)).page
 
     def _spec(self, reader: Store) -> SweepSpec:

@@ -62,11 +62,11 @@ def keep_model(tracker: Tracker, best: Record, log_file: Path, log: Callable[[st
         log(f"the model of {best.label} could not be logged: {error}")
 
 
-def _boundary(found: Boundary) -> bytes | None:
+def _boundary(boundary: Boundary) -> bytes | None:
     from orchestrator.reports import still  # altair takes a while to import
-    from orchestrator.reports.boundary_charts import boundary
+    from orchestrator.reports.boundary_charts import boundary_chart
 
-    drawn = boundary(found, still=True)
+    drawn = boundary_chart(boundary, still=True)
     return still.png([drawn]) if drawn else None
 
 

@@ -68,7 +68,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         trials, invalid, proposals, example = list(expansion.trials), expansion.invalid, 0, None
     else:
         space = SearchSpace(spec)
-        trials, invalid = [known.trial for known in space.trials(own)], ()
+        trials, invalid = [begun.trial for begun in space.trials(own)], ()
         proposals = max(0, (spec.proposal_cap or 0) - len(trials))
         if spec.method.finds_boundary and _is_known_well(spec, own):
             proposals = 0

@@ -15,12 +15,12 @@ from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.ranking import ranking
 from orchestrator.functions.trial_function import Parameter
 from orchestrator.reports import boundary_charts, still
-from orchestrator.reports.boundary_charts import boundary
+from orchestrator.reports.boundary_charts import boundary_chart
 from orchestrator.reports.charts import Chart, thinned
 from orchestrator.reports.front_charts import fronts
 from orchestrator.reports.loss_charts import LossCurve, losses
 from orchestrator.reports.plane_charts import PlanePoint, plane_chart
-from orchestrator.reports.search_charts import Tried, history
+from orchestrator.reports.search_charts import SearchTrial, history
 from orchestrator.spec.domains import Range
 from orchestrator.spec.objective import Objective
 from orchestrator.trial import Outcome
@@ -58,7 +58,7 @@ def test_a_cross_ends_a_run_that_exploded_no_higher_than_half_above_the_others()
     assert "3 exploded" in chart.text
 
 
-def test_of_more_runs_than_can_be_told_apart_the_best_stands_out() -> None:
+def test_of_more_runs_than_colours_the_best_is_highlighted() -> None:
     chart = losses([healthy(f"run {i}", 9.0, 8.0 - i) for i in range(7)], best="run 3")
     assert len(rows(chart, "part")) == 14
     crowd = losses([healthy(f"run {i}", 9.0, 8.0) for i in range(40)], best="run 3")
@@ -66,7 +66,7 @@ def test_of_more_runs_than_can_be_told_apart_the_best_stands_out() -> None:
     assert len(drawn) == 41
     assert [one for one in drawn if one[1] == "validation"] == [("run 3", "validation")]
     assert crowd is not None
-    assert "The best configuration, run 3, stands out" in crowd.text
+    assert "The best configuration, run 3, is highlighted" in crowd.text
 
 
 @pytest.mark.parametrize("low", [-1.0, 0.0])
@@ -102,8 +102,8 @@ def test_rate_and_distortion_are_means_over_seeds_for_each_var() -> None:
     ("goal", "best", "edge"), [("maximize", [0.2, 0.6, 0.6], 0.176), ("minimize", [0.2] * 3, 0.624)]
 )
 def test_a_history_has_the_best_so_far_and_crosses_beyond_the_worst(goal: str, best: list[float], edge: float) -> None:
-    tried = [Tried(1, "a", 0.2, {}), Tried(2, "b", 0.6, {}), Tried(3, "c", None, {})]
-    chart = history(tried, Objective("score", goal))
+    trials = [SearchTrial(1, "a", 0.2, {}), SearchTrial(2, "b", 0.6, {}), SearchTrial(3, "c", None, {})]
+    chart = history(trials, Objective("score", goal))
     assert [row["best"] for row in rows(chart, "best")] == best
     assert [row["value"] for row in rows(chart, "run") if row["run"] == "c"] == [pytest.approx(edge)]
 
@@ -174,7 +174,7 @@ def test_a_pictures_front_is_numbered_and_listed_beside_it_with_what_exploded() 
     (chart,) = fronts(found, UP_AND_DOWN, names, still=True)
     assert texts(chart) == [["2 on the front", "1: cheap", "2: dear"], ["1 exploded", "\N{MULTIPLICATION SIGN} broken"]]
     assert {(row["number"], row["name"]) for row in rows(chart, "number")} == {(1, "cheap"), (2, "dear")}
-    assert "the means of 3 configurations; 1 more exploded" in chart.text
+    assert ": means of 3 configurations; 1 more exploded" in chart.text
     (on_page,) = fronts(found, UP_AND_DOWN, names)
     assert (texts(on_page), rows(on_page, "number"), on_page.text) == ([], [], chart.text)
 
@@ -210,14 +210,14 @@ def test_of_three_objectives_a_picture_has_both_planes_whatever_their_names() ->
 def test_a_pictures_map_says_beside_each_row_what_is_known() -> None:
     alike = "kind=True"  # as text and as a boolean
     found = (finding(alike, False, False, True, True), finding(alike, False, False), finding("kind=1"))
-    chart = boundary(Boundary("toy", 0.05, found), still=True)
+    chart = boundary_chart(Boundary("toy", 0.05, found), still=True)
     at = f"above {found[0].at(found[0].estimate.threshold)}"
-    assert [(row["row"], row["known"]) for row in rows(chart, "known")[:2]] == [
+    assert [(row["row"], row["estimate"]) for row in rows(chart, "estimate")[:2]] == [
         (0, f"{at}; 2 of 4 trials exploded"),
         (1, "never; 0 of 2 trials exploded"),
     ]
     assert {row["row"] for row in rows(chart, "p")} == {0, 1, 2}
-    on_page = boundary(Boundary("toy", 0.05, found))
+    on_page = boundary_chart(Boundary("toy", 0.05, found))
     assert chart is not None
     assert on_page is not None
     assert len(on_page.spec["layer"]) == len(chart.spec["layer"]) - 1
@@ -235,13 +235,13 @@ def names_of(chart: Chart | None) -> list[list[str]]:
 
 def test_a_map_breaks_long_names_into_lines_and_names_what_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Boundary("toy", 0.05, (finding(LONG, False, True), finding("$short$", False, True)))
-    (long, short) = names_of(boundary(found))
+    (long, short) = names_of(boundary_chart(found))
     assert len(long) == 4
     assert max(map(len, long)) <= 30
     assert short == ["$short$"]
     monkeypatch.setattr(boundary_charts, "TALLEST", 100)
     many = Boundary("toy", 0.05, tuple(finding(f"row {i}", True, False) for i in range(12)))
-    chart = boundary(many, still=True)
+    chart = boundary_chart(many, still=True)
     assert [i for i, lines in enumerate(names_of(chart)) if lines] == [0, 2, 4, 6, 8, 10]
     assert chart is not None
     (beside,) = (layer for layer in chart.spec["layer"] if layer["mark"]["type"] == "text")
@@ -259,10 +259,10 @@ def test_a_map_breaks_long_names_into_lines_and_names_what_there_is_room_for(mon
 )
 def test_a_picture_of_a_boundary_is_whole_whatever_its_names(curves: dict[str, list[bool]]) -> None:
     found = tuple(finding(title, *exploded) for title, exploded in curves.items())
-    chart = boundary(Boundary("toy", 0.05, found), still=True)
+    chart = boundary_chart(Boundary("toy", 0.05, found), still=True)
     assert chart is not None
     assert check_is_whole(still.png([chart])).width > 1000
 
 
 def test_without_a_trial_there_is_no_picture_of_a_boundary() -> None:
-    assert boundary(Boundary("toy", 0.05, (finding(""),)), still=True) is None
+    assert boundary_chart(Boundary("toy", 0.05, (finding(""),)), still=True) is None

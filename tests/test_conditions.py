@@ -86,7 +86,7 @@ def test_a_grid_is_as_large_as_what_its_conditions_leave_of_it(write: Write) -> 
     for name, other in (("lr", "conv"), ("epochs", "fc"), ("var", "attention"), ("batch_size", "attention")):
         text += f"  {name}: {{values: {values}, when: {{architecture: {other}}}}}\n"
     assert len(expand(load(write(text))).trials) == 25 + 25 + 25 * 25
-    with pytest.raises(InputError, match="a grid of more than 10,000 trials; at most 10,000 serve"):
+    with pytest.raises(InputError, match="a grid of more than 10,000 trials; the limit is 10,000"):
         expand(load(write(text + f"  latent_dim: {{values: {values}, when: {{architecture: attention}}}}\n")))
 
 

@@ -12,8 +12,8 @@ from optuna.samplers import BaseSampler
 from test_search import Search, optuna_sampler
 
 from orchestrator.functions.trial_function import Parameter, TypeAdapter
-from orchestrator.samplers.feasibility import Array, Cube, Seen, Worth
-from orchestrator.samplers.proposals import Proposals, made
+from orchestrator.samplers.feasibility import Array, Cube, SeenConfiguration, Worth
+from orchestrator.samplers.proposals import Proposals, create_sampler
 from orchestrator.samplers.weighing import CANDIDATES, DrawingTPE
 from orchestrator.spec import load
 from orchestrator.spec.domains import Choice, Domain, Range
@@ -56,12 +56,12 @@ MIXED = (
 Write = Callable[[str], Path]
 
 
-def seen(*positions: float, best: float = 0.0, cliff: float = CLIFF) -> list[Seen]:
+def seen(*positions: float, best: float = 0.0, cliff: float = CLIFF) -> list[SeenConfiguration]:
     """Trials that were better the nearer to `best`."""
-    return [Seen((x,), None if x < cliff else -abs(x - best), (cliff - x) * 3 or -0.01) for x in positions]
+    return [SeenConfiguration((x,), None if x < cliff else -abs(x - best), (cliff - x) * 3 or -0.01) for x in positions]
 
 
-def worth(trials: list[Seen], running: tuple[float, ...] = (), candidates: Array = GRID) -> Array:
+def worth(trials: list[SeenConfiguration], running: tuple[float, ...] = (), candidates: Array = GRID) -> Array:
     return Worth(Cube(LINE), trials, [(x,) for x in running]).of(candidates)
 
 
@@ -86,10 +86,10 @@ def proposals_of(write: Write, method: str, seed: int, text: str = SPEC) -> Prop
 
 def plain_sampler(method: str, seed: int) -> BaseSampler:
     sampler = optuna_sampler(METHODS[method])
-    return made(sampler.made_by, seed, sampler.options)
+    return create_sampler(sampler.made_by, seed, sampler.options)
 
 
-def chosen(trials: list[Seen], running: tuple[float, ...] = ()) -> float:
+def chosen(trials: list[SeenConfiguration], running: tuple[float, ...] = ()) -> float:
     return float(GRID[worth(trials, running).argmax(), 0])
 
 
@@ -116,8 +116,17 @@ def test_an_optimum_away_from_the_cliff_is_found_without_an_explosion() -> None:
 
 
 def test_while_all_explodes_what_is_farthest_from_it_or_explodes_least_is_tried() -> None:
-    assert chosen([Seen((0.1,), None, 3.0), Seen((0.2,), None, 2.0), Seen((0.3,), None, 1.0)]) > 0.4
-    assert math.isfinite(chosen([Seen((0.1,), None, 3.0)]))
+    assert (
+        chosen(
+            [
+                SeenConfiguration((0.1,), None, 3.0),
+                SeenConfiguration((0.2,), None, 2.0),
+                SeenConfiguration((0.3,), None, 1.0),
+            ]
+        )
+        > 0.4
+    )
+    assert math.isfinite(chosen([SeenConfiguration((0.1,), None, 3.0)]))
 
 
 def test_where_a_trial_runs_the_next_is_worth_less() -> None:
@@ -131,18 +140,20 @@ def test_where_a_trial_runs_the_next_is_worth_less() -> None:
 
 def test_the_unit_of_the_metric_does_not_matter() -> None:
     trials = seen(0.1, 0.3, 0.5, 0.55, 0.9, best=0.6)
-    other = [Seen(one.at, None if one.value is None else 1e4 * one.value + 7, one.margin) for one in trials]
+    other = [
+        SeenConfiguration(one.at, None if one.value is None else 1e4 * one.value + 7, one.margin) for one in trials
+    ]
     assert chosen(trials) == chosen(other)
 
 
 def test_how_bad_the_bad_ones_are_does_not_matter() -> None:
     trials = seen(0.1, 0.3, 0.5, 0.55, 0.65, 0.7, 0.9, best=0.6)
-    awful = [Seen((0.99,), -(10.0**power), -1.0) for power in (1, 9)]
+    awful = [SeenConfiguration((0.99,), -(10.0**power), -1.0) for power in (1, 9)]
     assert chosen([*trials, awful[0]]) == chosen([*trials, awful[1]])
 
 
 def test_the_same_configuration_with_different_results_is_noise() -> None:
-    trials = [*seen(0.1, 0.3, 0.5, 0.9), *(Seen((0.7,), value, -1.0) for value in (-0.7, -0.1, -0.9) * 5)]
+    trials = [*seen(0.1, 0.3, 0.5, 0.9), *(SeenConfiguration((0.7,), value, -1.0) for value in (-0.7, -0.1, -0.9) * 5)]
     assert np.isfinite(worth(trials)).all()
 
 
@@ -150,7 +161,8 @@ def test_the_same_configuration_with_different_results_is_noise() -> None:
 def test_where_results_scatter_what_lies_beside_the_best_is_worth_more_than_the_best_once_more(seed: int) -> None:
     luck = np.random.default_rng(seed).normal(0, 0.1, 11)
     trials = [
-        Seen((float(x),), -((x - 0.5) ** 2) + by, -1.0) for x, by in zip(np.linspace(0, 1, 11), luck, strict=True)
+        SeenConfiguration((float(x),), -((x - 0.5) ** 2) + by, -1.0)
+        for x, by in zip(np.linspace(0, 1, 11), luck, strict=True)
     ]
     best = max(trials, key=lambda one: one.value or -math.inf).at[0]
     again, *beside = worth(trials, candidates=np.array([[best], [best - 0.03], [best + 0.03]]))
@@ -160,7 +172,9 @@ def test_where_results_scatter_what_lies_beside_the_best_is_worth_more_than_the_
 def test_a_choice_that_explodes_is_told_from_one_that_does_not() -> None:
     cube = Cube({"opt": Choice(("sgd", "adam")), "x": Range(NUMBER, 0.0, 1.0)})
     trials = [
-        Seen((float(opt), x), None if opt else x, 2.0 if opt else -2.0) for opt in (0, 1) for x in (0.2, 0.5, 0.8)
+        SeenConfiguration((float(opt), x), None if opt else x, 2.0 if opt else -2.0)
+        for opt in (0, 1)
+        for x in (0.2, 0.5, 0.8)
     ]
     sgd, adam = Worth(cube, trials, []).of(np.array([(0.0, 0.6), (1.0, 0.6)]))
     assert sgd > 10 * adam
@@ -228,7 +242,7 @@ def test_what_cannot_be_is_not_chosen(write: Write, folder: Path) -> None:
 @pytest.mark.parametrize("group", [False, True])
 def test_tpe_draws_candidates_near_good_trials_as_soon_as_it_has_learned(group: bool) -> None:
     tpe = optuna_sampler(METHODS["tpe"])
-    sampler = made(tpe.candidates_by, 0, {**tpe.options, **(tpe.branching if group else {})})
+    sampler = create_sampler(tpe.candidates_by, 0, {**tpe.options, **(tpe.branching if group else {})})
     assert isinstance(sampler, DrawingTPE)
     study = optuna.create_study(sampler=sampler)
     counts = []

@@ -165,7 +165,7 @@ def test_a_grid_is_compared_by_the_values_of_its_last_epochs(store: str, write: 
     path = write(GRID)
     done = sweep("launch", path, "--executor", "inline")
     assert done.returncode == 0, done.stderr
-    assert "the front of gain and cost first" in done.stdout
+    assert "the Pareto front of gain and cost first" in done.stdout
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith(("  1", "  2"))]
     assert [[*row[:-4], row[-3]] for row in rows[:4]] == [  # without the loss and the time
         ["2", "fine", "completed", "yes", "4", "4", "3"],

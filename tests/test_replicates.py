@@ -39,7 +39,7 @@ metric: {name: final_score, goal: minimize}
 parameters: {x: {values: [1, 2, 30]}}
 seeds: [0, 1]
 replicates: {max: 5}
-"""  # values are x + seed, so 1 and 2 stay together, and 30 is told apart at once
+"""  # values are x + seed, so 1 and 2 stay together, and 30 differs at once
 
 
 def noisy(trial: Trial) -> Observation:
@@ -75,7 +75,7 @@ def test_further_seeds_go_to_the_best_and_to_what_they_do_not_tell_from_it(spec:
     assert not search.sampler.has_more
 
 
-def test_what_is_told_apart_gets_no_further_seeds(spec: Callable[[str], SweepSpec]) -> None:
+def test_configurations_that_do_not_overlap_get_no_further_seeds(spec: Callable[[str], SweepSpec]) -> None:
     search = Search(spec(GRID.replace("1.01, ", ""))).run(outcome_of=noisy)
     assert seeds_by_x(search)[1.0] < 8
     assert not interval(1.0, seeds_by_x(search)[1.0]).overlaps(interval(1.2, seeds_by_x(search)[1.2]))

@@ -258,7 +258,7 @@ def test_a_sweep_of_which_nothing_was_run_is_part_of_a_report_of_several(
     assert sweep("report", var, missing, "--out", "all").returncode == 0
     markdown = (folder / "all" / "report.md").read_text()
     assert "| missing | 9 not run |  | 0 | 0 | 5 |" in markdown
-    assert "no trial of these values" not in markdown
+    assert "no trial has these values" not in markdown
     page = (folder / "all" / "report.html").read_text()
     assert re.findall(r'<section id="([^"]+)"', page) == ["sweep-1", "sweep-2", "rule"]
     assert 'href="#sweep-2"' in page
@@ -273,7 +273,7 @@ def test_trials_of_other_values_stand_under_the_name_and_compare_with_nothing(
     sweep("report", var)
     markdown = (folder / "reports" / "var" / "report.md").read_text()
     assert {row[1] for row in rows(markdown, "Results")} == {"not run"}
-    assert "left out: 9 trials of this sweep that the store has besides" in markdown
+    assert "left out: 9 more trials of this sweep are in the store" in markdown
     assert {row[5] for row in rows(markdown, "Published figures beside ours")} == {"○ not comparable"}
 
     tracker = Tracker(f"sqlite:///{folder}/mlruns/mlflow.db", load(var))
@@ -284,7 +284,7 @@ def test_trials_of_other_values_stand_under_the_name_and_compare_with_nothing(
     markdown = (folder / "reports" / "var" / "report.md").read_text()
     assert rows(markdown, "Results")[0][1] == "0.7860 ± 0.0025"
     assert {row[6] for row in rows(markdown, "Published figures beside ours")} == {
-        "other settings than the file's: epochs=2"
+        "settings that differ from the file: epochs=2"
     }
 
 

@@ -137,7 +137,7 @@ def test_the_best_configuration_is_told_with_its_interval_and_how_to_run_it_agai
     assert said.returncode == 0, said.stderr
     mean, half_width = float(best.data.params["x"]) + 1, 4.303 / math.sqrt(3)
     assert f"final_score {mean:.5g} ± {half_width:.2g} (95%, 3 seeds)" in said.stdout
-    assert "not told apart from it by these seeds: x=" in said.stdout
+    assert "not distinguishable from it with these seeds: x=" in said.stdout
     command = said.stdout.split("run it again: ")[1].split()
     assert command[-1] == f"--set=x={best.data.params['x']}"
     again = sweep("launch", *command[command.index("launch") + 1 :])

@@ -270,7 +270,7 @@ def test_of_very_many_mistakes_a_hundred_are_said(tmp_path: Path) -> None:
 
 def test_a_grid_that_repeats_itself_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
     text = f"run_cap: 9999\nparameters: {{epochs: {{min: 1, max: 10000}}}}\nconfigs: [{'{}, ' * 9000}]"
-    assert "trials; at most 10,000 serve; use method: random" in mistakes(tmp_path, text)[0]
+    assert "trials; the limit is 10,000; use method: random" in mistakes(tmp_path, text)[0]
 
 
 def test_anchors_that_expand_without_bound_are_refused(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_grid_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
     text = "parameters: {" + ", ".join(
         f"{name}: {{min: 1, max: 2000}}" for name in ("latent_dim", "batch_size", "epochs")
     )
-    assert "trials; at most 10,000 serve; use method: random" in mistakes(tmp_path, text + "}")[0]
+    assert "trials; the limit is 10,000; use method: random" in mistakes(tmp_path, text + "}")[0]
 
 
 def test_a_range_gives_values_of_the_parameters_own_type(tmp_path: Path) -> None:

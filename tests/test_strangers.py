@@ -60,9 +60,9 @@ def test_without_a_metric_the_table_has_the_order_of_the_file_and_what_was_repor
     )
     status = sweep("status", "unranked")
     assert re.search(r"unranked +4 +0 +0 +0 +0 +0 *$", status.stdout, re.MULTILINE), status.stdout
-    with pytest.raises(InputError, match=r"unranked.yaml: names no metric, and a study needs one"):
+    with pytest.raises(InputError, match=r"unranked.yaml: names no metric, and an Optuna study needs a metric"):
         _ = orchestrator.load_sweep("unranked").study
-    assert "names no metric, and a study needs one" in sweep("dashboard", "unranked.yaml").stderr
+    assert "names no metric, and an Optuna study needs a metric" in sweep("dashboard", "unranked.yaml").stderr
 
 
 def test_with_a_metric_they_are_compared_by_it(classifier: Path, sweep: Sweep) -> None:

@@ -4,14 +4,14 @@ import pytest
 
 from models.declaration import DECLARATION
 from orchestrator.comparison.intervals import half_width, wilson
-from orchestrator.reports.verdict import Ours, Verdict, of_figure, of_outcome, rule
+from orchestrator.reports.verdict import OurResult, Verdict, of_figure, of_outcome, rule
 from orchestrator.trial import Outcome
 
 REPRODUCED, DIFFERS, NOT_COMPARABLE = Verdict.REPRODUCED, Verdict.DIFFERS, Verdict.NOT_COMPARABLE
 
 
-def seeds(*values: float, exploded: int = 0) -> Ours:
-    return Ours(values, exploded, len(values) + exploded)
+def seeds(*values: float, exploded: int = 0) -> OurResult:
+    return OurResult(values, exploded, len(values) + exploded)
 
 
 @pytest.mark.parametrize(
@@ -39,16 +39,18 @@ def seeds(*values: float, exploded: int = 0) -> Ours:
         # and one so wide tells of what lies outside of it that it differs
         ("ssim", 0.10, seeds(0.60, 0.61, 0.80), DIFFERS, "more than 0.02 apart"),
         # exploded here and not there
-        ("ssim", 0.85, seeds(exploded=1), DIFFERS, "1 of 1 exploded here, and completed there"),
-        ("ssim", 0.85, seeds(0.85, exploded=1), DIFFERS, "1 of 2 exploded here, and completed there"),
+        ("ssim", 0.85, seeds(exploded=1), DIFFERS, "1 of 1 exploded here; the published run completed"),
+        ("ssim", 0.85, seeds(0.85, exploded=1), DIFFERS, "1 of 2 exploded here; the published run completed"),
         ("ssim", 0.85, seeds(0.85, 0.85, exploded=1), REPRODUCED, "within 0.02"),
         # missing figures
         ("ssim", None, seeds(0.85), NOT_COMPARABLE, "nothing published"),
-        ("ssim", 0.85, Ours(), NOT_COMPARABLE, "no result of ours"),
-        ("ssim", 0.85, Ours((), 0, 1), NOT_COMPARABLE, "no figure of ours"),
+        ("ssim", 0.85, OurResult(), NOT_COMPARABLE, "we have no result"),
+        ("ssim", 0.85, OurResult((), 0, 1), NOT_COMPARABLE, "we have no such figure"),
     ],
 )
-def test_a_published_figure(metric: str, published: float | None, ours: Ours, verdict: Verdict, reason: str) -> None:
+def test_a_published_figure(
+    metric: str, published: float | None, ours: OurResult, verdict: Verdict, reason: str
+) -> None:
     judged = of_figure(metric, published, ours, DECLARATION)
     assert (judged.verdict, judged.reason) == (verdict, reason)
 
@@ -62,11 +64,11 @@ def test_a_published_figure(metric: str, published: float | None, ours: Ours, ve
         (Outcome.EXPLODED, seeds(0.8), DIFFERS),
         (Outcome.COMPLETED, seeds(0.8), REPRODUCED),
         (Outcome.COMPLETED, seeds(exploded=2), DIFFERS),
-        (Outcome.EXPLODED, Ours(), NOT_COMPARABLE),
+        (Outcome.EXPLODED, OurResult(), NOT_COMPARABLE),
         (Outcome.FAILED, seeds(0.8), NOT_COMPARABLE),
     ],
 )
-def test_a_published_outcome(published: Outcome, ours: Ours, verdict: Verdict) -> None:
+def test_a_published_outcome(published: Outcome, ours: OurResult, verdict: Verdict) -> None:
     assert of_outcome(published, ours).verdict is verdict
 
 

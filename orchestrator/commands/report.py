@@ -36,7 +36,7 @@ def report(
     from orchestrator.workspace import is_live
 
     sections = [
-        section(reader, spec, name, every=not is_file(sweep), is_live=is_live(uri, name))
+        section(reader, spec, name, all_records=not is_file(sweep), is_live=is_live(uri, name))
         for sweep in asked
         for name, spec in [_reported(reader, sweep, names)]
     ]

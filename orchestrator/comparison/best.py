@@ -1,4 +1,4 @@
-"""What there is to say of the best configuration, for people."""
+"""The best configuration, in sentences."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,35 +6,35 @@ from orchestrator.comparison.configuration import Configuration
 from orchestrator.spec import Objective
 from orchestrator.trial import Params
 
-MOST_NEAR = 5
+MOST_NAMES = 5
 Named = Callable[[Params], str]  # a configuration by what varies
 
 
 def facts(configuration: Configuration, objectives: Sequence[Objective]) -> list[str]:
-    """What its seeds came to: "accuracy 0.85 ± 0.0021 (95%, 3 seeds)", "1 of 4 seeds exploded"."""
+    """The results of its seeds: "accuracy 0.85 ± 0.0021 (95%, 3 seeds)", "1 of 4 seeds exploded"."""
     count = len(configuration.values)
     seeds = f"{count} seed{'s' * (count > 1)}"
-    found = []
+    texts = []
     for objective, interval in zip(objectives, configuration.intervals, strict=True):
         if interval.half_width is None:
-            found.append(f"{objective.name} {interval.mean:.5g} ({seeds}: no interval)")
+            texts.append(f"{objective.name} {interval.mean:.5g} ({seeds}: no interval)")
         else:
-            found.append(f"{objective.name} {interval.mean:.5g} ± {interval.half_width:.2g} (95%, {seeds})")
-    for number, what in ((configuration.exploded, "exploded"), (configuration.pruned, "were pruned")):
+            texts.append(f"{objective.name} {interval.mean:.5g} ± {interval.half_width:.2g} (95%, {seeds})")
+    for number, ending in ((configuration.exploded, "exploded"), (configuration.pruned, "were pruned")):
         if number:
-            found.append(f"{number} of {configuration.seeds} seeds {what}")
-    return found
+            texts.append(f"{number} of {configuration.seeds} seeds {ending}")
+    return texts
 
 
-def near(ranked: Sequence[Configuration], named: Named) -> list[str]:
-    """Which configurations seeds do not tell from the first of a ranking, in a sentence; none where it has no interval.
+def overlapping(ranked: Sequence[Configuration], named: Named) -> list[str]:
+    """The configurations whose intervals overlap that of the best, in a sentence; none where the best has no interval.
 
     Raises:
-        IndexError: the ranking is empty, or compares nothing.
+        IndexError: the ranking is empty, or there is no objective.
     """
     first = ranked[0]
     if first.intervals[0].half_width is None:
         return []
-    found = [named(one.params) for one in ranked[1:] if first.overlaps(one)]
-    those = "; ".join(found[:MOST_NEAR]) + "; ..." * (len(found) > MOST_NEAR)
-    return [f"not told apart from it by these seeds: {those}"] if found else []
+    names = [named(other.params) for other in ranked[1:] if first.overlaps(other)]
+    shown = "; ".join(names[:MOST_NAMES]) + "; ..." * (len(names) > MOST_NAMES)
+    return [f"not distinguishable from it with these seeds: {shown}"] if names else []

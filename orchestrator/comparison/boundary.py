@@ -1,4 +1,4 @@
-"""What a boundary sweep finds: where training breaks along one parameter, for each choice beside it."""
+"""The result of a boundary sweep: where training breaks along a parameter, for each choice of the others."""
 
 import itertools
 import math
@@ -17,8 +17,8 @@ from orchestrator.trials.labels import listed, short
 from orchestrator.trials.record import Record
 from orchestrator.trials.search_space import ROWS, SearchSpace
 
-EXPLODED = {Outcome.EXPLODED: True, Outcome.COMPLETED: False}  # what else becomes of a trial tells nothing
-NO_NAME = re.compile(r"[^A-Za-z0-9_. :-]")  # what MLflow does not take in the name of a metric
+EXPLODED = {Outcome.EXPLODED: True, Outcome.COMPLETED: False}  # other outcomes carry no information
+FORBIDDEN = re.compile(r"[^A-Za-z0-9_. :-]")  # characters that MLflow does not allow in the name of a metric
 LONGEST = 200  # of the 250 characters that such a name may have
 
 
@@ -29,7 +29,7 @@ class BoundaryCurve:
     name: str  # of the parameter
     swept: Range
     choice: Params = field(default_factory=dict)  # as a search proposes it: a value, or the index of a row
-    at: Params = field(default_factory=dict)  # what its trials have in common
+    at: Params = field(default_factory=dict)  # the parameters that its trials share
     title: str = ""  # of the choice, for people
     points: list[tuple[float, bool]] = field(default_factory=list)  # a value, and whether it exploded
     posterior: Posterior = field(default_factory=Posterior)
@@ -45,26 +45,26 @@ class BoundaryCurve:
         return sorted({self.swept.typed(_shortened(*pair)) for pair in zip(exact, [*gaps, gaps[-1]], strict=True)})
 
     def take(self, value: float, outcome: Outcome) -> None:
-        """Take in how the trial of a value ended."""
+        """Take in the outcome of a trial at a value."""
         exploded = EXPLODED.get(outcome)
         if exploded is not None:
             self.points.append((value, exploded))
             self.posterior.observe(self.scale.position(value), exploded)
 
     def is_narrower_than(self, width: float) -> bool:
-        """Whether the 95% interval of the threshold is: by the ratio of its ends on a logarithmic range."""
+        """Whether the threshold's 95% interval is: by the ratio of its ends on a logarithmic range."""
         _, low, high = self.posterior.interval()
         return self.scale.width(low, high) < width
 
 
 def curves_of(space: SearchSpace) -> list[BoundaryCurve]:
-    """The curves of a sweep, none of which has seen a trial."""
+    """The curves of a sweep, without trials."""
     ranges = {name: domain for name, domain in space.domains.items() if isinstance(domain, Range)}
     ((name, domain),) = ranges.items()
-    others = space.domains.keys() - ranges.keys()
-    choices = [{other: value} for other in others for value in space.domains[other].grid()]
+    seconds = space.domains.keys() - ranges.keys()
+    choices = [{second: value} for second in seconds for value in space.domains[second].grid()]
     return [
-        BoundaryCurve(name, domain, choice, space.whole(choice), _title(space, choice)) for choice in choices or [{}]
+        BoundaryCurve(name, domain, choice, space.shared(choice), _title(space, choice)) for choice in choices or [{}]
     ]
 
 
@@ -76,7 +76,7 @@ def index_of(curves: Sequence[BoundaryCurve], params: Params) -> int:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of a curve, for people."""
+    """The estimate of a curve, as text."""
 
     curve: BoundaryCurve
     estimate: Estimate
@@ -106,7 +106,7 @@ class Finding:
 
     @property
     def safest(self) -> str:
-        """Up to where, or from where on, the risk is below the given one."""
+        """Up to which value, or from which value on, the risk is below the given risk."""
         if self.estimate.safest is None:
             return "nowhere"
         return f"{'up to' if self.estimate.breaks_above else 'from'} {self.at(self.estimate.safest)}"
@@ -116,8 +116,8 @@ class Finding:
         beyond = "<" if position < 0 else ">" if position > 1 else ""
         return f"{beyond}{self.curve.scale.value(position):.3g}"
 
-    def metrics(self, of: str = "") -> dict[str, float]:
-        """For MLflow, with `of` behind their names; what lies beyond the range has the value of its end."""
+    def metrics(self, suffix: str = "") -> dict[str, float]:
+        """For MLflow, with `suffix` behind their names; positions beyond the range have the value of its end."""
         estimate = self.estimate
         positions = {
             "threshold": estimate.threshold,
@@ -125,12 +125,12 @@ class Finding:
             "threshold_high": estimate.high,
             "safest": estimate.safest,
         }
-        return {f"{name}{of}": self.curve.scale.value(at) for name, at in positions.items() if at is not None}
+        return {f"{name}{suffix}": self.curve.scale.value(at) for name, at in positions.items() if at is not None}
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """What a sweep has found, curve by curve."""
+    """The result of a boundary sweep, curve by curve."""
 
     sweep: str
     risk: float
@@ -138,7 +138,7 @@ class Boundary:
 
     @classmethod
     def of(cls, spec: SweepSpec, trials: Iterable[Trial], records: Mapping[str, Record]) -> "Boundary":
-        """From a file's trials and what the store has of them."""
+        """From the trials of a file and their records."""
         curves = curves_of(SearchSpace(spec))
         for trial in trials:
             record = records.get(trial.trial_key)
@@ -168,29 +168,30 @@ class Boundary:
         return markdown_table(self.header(), self.cells())
 
     def metrics(self) -> dict[str, float]:
-        """Of every curve that has seen a trial, by names that MLflow takes."""
-        told: dict[str, float] = {}
-        taken: Counter[str] = Counter()
-        for one in self.findings:
-            of = "".join(f"/{name} {NO_NAME.sub('_', one.curve.title)}"[:LONGEST] for name in one.curve.choice)
-            taken[of] += 1
-            if one.curve.points:
-                told |= one.metrics(of if taken[of] == 1 else f"{of}:{taken[of]}")
-        return told
+        """Of every curve with trials, by names that MLflow allows."""
+        metrics: dict[str, float] = {}
+        uses: Counter[str] = Counter()
+        for finding in self.findings:
+            title = FORBIDDEN.sub("_", finding.curve.title)
+            suffix = "".join(f"/{name} {title}"[:LONGEST] for name in finding.curve.choice)
+            uses[suffix] += 1
+            if finding.curve.points:
+                metrics |= finding.metrics(suffix if uses[suffix] == 1 else f"{suffix}:{uses[suffix]}")
+        return metrics
 
     def _cells(self, finding: Finding) -> list[str]:
         curve, exploded = finding.curve, finding.exploded
-        told = [finding.breaks, finding.interval, finding.spread, finding.safest]
+        estimate = [finding.breaks, finding.interval, finding.spread, finding.safest]
         return [
             *([curve.title] if curve.choice else []),
-            *(told if curve.points else [""] * 4),
+            *(estimate if curve.points else [""] * 4),
             str(exploded),
             str(len(curve.points)),
         ]
 
 
 def _title(space: SearchSpace, choice: Params) -> str:
-    """A value alone; of a row what it gives, but for what all rows give alike."""
+    """A value alone; of a row, the parameters in which rows differ."""
     given = space.values(choice)
     if choice.keys().isdisjoint(ROWS):
         return "".join(map(short, given.values()))
@@ -199,5 +200,5 @@ def _title(space: SearchSpace, choice: Params) -> str:
 
 
 def _shortened(value: float, gap: float) -> float:
-    """To a hundredth of the gap to the next one."""
+    """Rounded to a hundredth of the gap to the next value."""
     return round(value, 2 - math.floor(math.log10(gap))) if gap > 0 else value

@@ -1,4 +1,4 @@
-"""Which metrics of trials are shown beside those that they are compared by: as declared, or as reported."""
+"""The metrics that a table shows beside the objectives: as declared, or as reported."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ class Column:
 
 
 def columns(spec: SweepSpec, records: Iterable[Record]) -> list[Column]:
-    """The metrics of these trials that a table shows, but for the sweep's objectives.
+    """The metrics of these trials that a table shows, without the sweep's objectives.
 
-    Those that the trial function declares as its final ones; where it declares none, what its trials have reported:
-    final metrics, then losses, then all else by epoch, a bounded number of them.
+    The final metrics that the trial function declares; where it declares none, a bounded number of those that its
+    trials have reported: final metrics, then losses, then other metrics by epoch.
     """
     declaration = spec.function.declaration
     compared = {objective.name for objective in spec.objectives}
     records = list(records)
     if declaration.final:
-        found = [Column(metric.name, metric.heading, metric.goal) for metric in declaration.final]
+        declared = [Column(metric.name, metric.heading, metric.goal) for metric in declaration.final]
         reported = {name for record in records for name in record.metrics}
-        return [column for column in found if column.name in reported and column.name not in compared]
+        return [column for column in declared if column.name in reported and column.name not in compared]
     final = dict.fromkeys(name for record in records for name in record.final_names)
     by_epoch = dict.fromkeys(name for record in records for name in record.names_by_epoch)
     losses = [name for name in declaration.losses if name in by_epoch]

@@ -1,4 +1,4 @@
-"""A configuration and its seeds: what those of its trials came to that have a result."""
+"""A configuration, and the results of its seeds."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from orchestrator.trials.record import Record
 
 @dataclass(frozen=True)
 class Configuration:
-    """A configuration, and the results of its seeds. It does not change, so that what it is asked for is kept."""
+    """A configuration, and the results of its seeds. It does not change, so derived values are cached."""
 
     config_key: str
     params: Params  # of one of its trials
-    results: tuple[Observation, ...] = ()  # of the seeds, in the order in which they came to be known
+    results: tuple[Observation, ...] = ()  # of the seeds, in the order in which they ended
 
     def after(self, observation: Observation) -> "Configuration":
         """The same with one more seed, if that has a result."""
@@ -27,7 +27,7 @@ class Configuration:
 
     @cached_property
     def values(self) -> tuple[Values, ...]:
-        """Of the seeds that completed, by objective; without those that lack one."""
+        """Of the seeds that completed, by objective; without seeds that lack a value."""
         return self.values_of(Outcome.COMPLETED)
 
     @cached_property
@@ -42,32 +42,32 @@ class Configuration:
 
     @property
     def seeds(self) -> int:
-        """How many have a result to compare by: values, an explosion, or that they were pruned."""
+        """How many seeds have completed with values, exploded, or been pruned."""
         return len(self.values) + self.exploded + self.pruned
 
     @cached_property
     def intervals(self) -> tuple[Interval, ...]:
-        """One for each objective; none where no seed has completed. What was pruned is not in them."""
+        """An interval for each objective; none where no seed has completed. Pruned seeds are not counted."""
         return tuple(map(Interval.of, zip(*self.values, strict=True)))
 
     def values_of(self, outcome: Outcome) -> tuple[Values, ...]:
-        """Of the seeds that ended so, by objective; without those that lack one."""
-        return tuple(one.values for one in self.results if one.outcome is outcome and one.values is not None)
+        """Of the seeds with an outcome, by objective; without seeds that lack a value."""
+        return tuple(seed.values for seed in self.results if seed.outcome is outcome and seed.values is not None)
 
     def overlaps(self, other: "Configuration") -> bool:
-        """Whether seeds do not tell the two apart in the first objective."""
+        """Whether the intervals of the first objective overlap."""
         return bool(self.intervals and other.intervals) and self.intervals[0].overlaps(other.intervals[0])
 
     def _count(self, outcome: Outcome) -> int:
-        return sum(one.outcome is outcome for one in self.results)
+        return sum(seed.outcome is outcome for seed in self.results)
 
 
 def configurations(records: Iterable[Record], objectives: Sequence[Objective]) -> list[Configuration]:
-    """The configurations of which a seed has a result, in their order."""
-    found: dict[str, Configuration] = {}
+    """The configurations of which a seed has a result, in the order of the records."""
+    by_key: dict[str, Configuration] = {}
     for record in records:
         observation = Observation.of_record(objectives, record)
         if observation is not None:
             key = record.tags["config_key"]
-            found[key] = found.get(key, Configuration(key, record.params)).after(observation)
-    return [*found.values()]
+            by_key[key] = by_key.get(key, Configuration(key, record.params)).after(observation)
+    return [*by_key.values()]

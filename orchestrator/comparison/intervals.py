@@ -1,4 +1,4 @@
-"""How well a mean over seeds, or a rate, is known."""
+"""Confidence intervals of means over seeds, and of rates."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def half_width(values: Sequence[float]) -> float | None:
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
-    """The 95% interval of a rate of which count of total were seen (E. B. Wilson, JASA 22:209, 1927)."""
+    """The 95% interval of the rate count / total (E. B. Wilson, JASA 22:209, 1927)."""
     from scipy.special import ndtri
 
     z = float(ndtri((1 + CONFIDENCE) / 2))
@@ -40,7 +40,7 @@ class Interval:
         return cls(fmean(values), half_width(values))
 
     def overlaps(self, other: "Interval") -> bool:
-        """Whether seeds do not tell the two apart: they meet, or one of them has no width."""
+        """Whether they meet; an interval without a width overlaps any other."""
         if self.half_width is None or other.half_width is None:
             return True
         return abs(self.mean - other.mean) <= self.half_width + other.half_width

@@ -11,7 +11,7 @@ LEFT_OUT = "\nand {} more\n"
 def markdown_table(
     header: Sequence[str], cells: Iterable[Sequence[str]], longest: float = math.inf, left_out: int = 0
 ) -> str:
-    """A table in Markdown, of at most so many characters; it says how many rows it leaves out.
+    """A table in Markdown, of at most so many characters; its last line gives the number of rows that are left out.
 
     Args:
         header: the titles of the columns.

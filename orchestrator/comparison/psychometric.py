@@ -1,7 +1,7 @@
 """The curve P(explosion | value) along one parameter, learned from trials that explode or do not.
 
 The curve is a logistic in the position of the value on its range: a threshold, at which half of the trials explode, and
-a spread. What is known of it is a probability for each curve of a grid; the next trial goes where the entropy of those
+a spread. The posterior is a probability for each curve of a grid; the next trial goes where the entropy of those
 probabilities is expected to fall most (A. B. Watson, QUEST+, Journal of Vision 17(3):10, 2017). Positions run from 0 to
 1 over the range, on the parameter's own scale.
 """
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-BEYOND = 0.25  # of the range, on either side: a threshold may lie outside
-STEPS = 200  # on the range, between candidates; each threshold of the grid lies amid two of them
+BEYOND = 0.25  # of the range, on either side: a threshold may lie outside of it
+STEPS = 200  # on the range, between candidates; each threshold of the grid is midway between two of them
 SPREADS = np.geomspace(0.01, 2.0, 20)  # from 10% to 90%
-# A method that stays near the threshold takes curves for sharper than they are. So sharp ones are thought less likely,
+# A method that stays near the threshold estimates curves as too sharp. So sharp curves get a lower prior,
 # by this power of the spread: without it the 95% interval covered in 91% to 95% of repetitions, with it in 95% to 97%.
 BLUNTNESS = 0.5
-LAPSE = 0.01  # trials that explode, or do not, whatever the value: one of them must not move the threshold far
+LAPSE = 0.01  # share of trials that ignore the value: a single such trial must not move the threshold far
 CREDIBLE = 0.95
 ROUNDING = 1e-6
 LARGEST_EXPONENT = 700  # of e, in a float
@@ -53,7 +53,7 @@ class Scale:
         return self.low * (1 - position) + self.high * position
 
     def width(self, low: float, high: float) -> float:
-        """From one position to another: the ratio of their values on a logarithmic range, else the difference."""
+        """Between two positions: the ratio of their values on a logarithmic range, else the difference."""
         if self.log:
             return math.exp(min((high - low) * (math.log(self.high) - math.log(self.low)), LARGEST_EXPONENT))
         return (high - low) * (self.high - self.low)
@@ -61,7 +61,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class CurveGrid:
-    """Every curve that is thought possible, in three lists of equal length."""
+    """Every curve that is considered, in three lists of equal length."""
 
     thresholds: Array
     scales: Array  # of the logistic
@@ -73,13 +73,13 @@ class CurveGrid:
         return LAPSE + (1 - 2 * LAPSE) / (1 + np.exp(-np.clip(z, -50, 50)))
 
     def reach(self, risk: float) -> Array:
-        """The position at which each curve comes to a risk, without its lapses."""
+        """The position at which each curve reaches a risk, without its lapses."""
         return self.thresholds + self.signs * self.scales * math.log(risk / (1 - risk))
 
 
 @cache
 def grid() -> CurveGrid:
-    """The curves that are thought possible: as likely to break above as below, each threshold, each spread."""
+    """The curves that are considered: each direction, with each threshold and each spread."""
     thresholds = (np.arange(-BEYOND * STEPS, (1 + BEYOND) * STEPS) + 0.5) / STEPS
     signs, spreads, thresholds = np.meshgrid([1.0, -1.0], SPREADS, thresholds, indexing="ij")
     return CurveGrid(thresholds.ravel(), spreads.ravel() / (2 * math.log(9)), signs.ravel())
@@ -87,7 +87,7 @@ def grid() -> CurveGrid:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known of a curve, in positions; outside of 0 to 1 they are guesses."""
+    """The estimate of a curve, in positions; those outside of 0 to 1 are extrapolated."""
 
     threshold: float  # median
     low: float  # of the threshold's central 95% interval
@@ -105,7 +105,7 @@ class Posterior:
         self.logarithms = BLUNTNESS * np.log(grid().scales)
 
     def observe(self, position: float, exploded: bool) -> None:
-        """Take in the result of a trial."""
+        """Update on the result of a trial."""
         probability = grid().probability(np.array([position]))[0]
         self.logarithms += np.log(probability if exploded else 1 - probability)
 
@@ -119,18 +119,18 @@ class Posterior:
         thresholds, inverse = np.unique(grid().thresholds, return_inverse=True)
         below = np.concatenate([[0.0], np.cumsum(np.bincount(inverse, self.weights))])
         half = 0.5 / STEPS
-        edges = np.append(thresholds - half, thresholds[-1] + half)  # each threshold stands for all around it
+        edges = np.append(thresholds - half, thresholds[-1] + half)  # each threshold represents the values around it
         tail = (1 - CREDIBLE) / 2
         low, median, high = np.interp([tail, 0.5, 1 - tail], below, edges)
-        # trials tell of a threshold no more than between which candidates it lies
+        # trials show only between which candidates a threshold lies
         return float(median), math.floor(low * STEPS + ROUNDING) / STEPS, math.ceil(high * STEPS - ROUNDING) / STEPS
 
     def estimate(self, risk: float) -> Estimate:
-        """What is known, in numbers.
+        """The estimate, in numbers.
 
         Args:
             risk: for which to find the safest position: the outermost at which P(explosion) is below it with a
-                probability of 95%. It is None where that is so nowhere on the range.
+                probability of 95%. It is None where there is no such position on the range.
         """
         weights, curves = self.weights, grid()
         above = bool(weights[curves.signs > 0].sum() >= 0.5)
@@ -142,7 +142,7 @@ class Posterior:
         return Estimate(*self.interval(), ten, ninety, safest, above)
 
     def mean(self, positions: Array) -> Array:
-        """P(explosion) at each position, as far as is known."""
+        """P(explosion) at each position, averaged over the curves."""
         return grid().probability(positions) @ self.weights
 
     def band(self, positions: Array) -> tuple[Array, Array]:
@@ -153,18 +153,18 @@ class Posterior:
         return np.array(low), np.array(high)
 
     def _safety(self, positions: Array, risk: float) -> Array:
-        """How probable it is at each position that P(explosion) is below a risk."""
+        """The probability, at each position, that P(explosion) is below a risk."""
         order = np.argsort(grid().reach(risk))
         reach, signs, weights = grid().reach(risk)[order], grid().signs[order], self.weights[order]
         at = np.searchsorted(reach, positions)
-        # of those that break above, the curves that come to the risk farther up; of the others, farther down
+        # curves that break above and reach the risk farther up; curves that break below and reach it farther down
         above = np.concatenate([[0.0], np.cumsum(weights * (signs > 0))])
         below = np.concatenate([[0.0], np.cumsum(weights * (signs < 0))])
         return np.asarray(above[-1] - above[at] + below[at])
 
 
 class Candidates:
-    """Positions at which the next trial could be, and how much it would tell there."""
+    """Positions at which the next trial could be, and the information to expect from it there."""
 
     def __init__(self, positions: Array) -> None:
         self._probability = np.ascontiguousarray(grid().probability(positions).T, np.float32)  # a row for each curve
@@ -173,12 +173,12 @@ class Candidates:
     def gains(self, posterior: Posterior, running: Sequence[float] = (), seed: Sequence[int] = ()) -> Array:
         """By how much the entropy over the curves is expected to fall with a trial at each position, in nats.
 
-        Results that are still to come are imagined: each of a few curves, drawn from what is known, gives those of all
-        trials that run, and the gain is the mean over these. So it is what a trial adds to what the others will tell.
+        Results of running trials are imagined: each of a few curves, drawn from the posterior, gives the results of all
+        running trials, and the gain is the mean over these. So it is the information beyond that of the running trials.
 
         Args:
-            posterior: what is known.
-            running: positions of the trials whose results are still to come.
+            posterior: of the curves.
+            running: positions of the running trials.
             seed: of the draws.
         """
         logarithms = posterior.logarithms[:, None]
@@ -193,8 +193,8 @@ class Candidates:
         weights = np.ascontiguousarray(weights[:, kept])
         # einsum, as the threads of a matrix product would wait for the cores on which trials run
         mean = np.einsum("mk,kn->mn", weights, self._probability[kept])
-        told = _entropy(mean).mean(axis=0) - np.einsum("k,kn->n", weights.mean(axis=0), self._entropy[kept])
-        return np.asarray(told, np.float64)
+        gains = _entropy(mean).mean(axis=0) - np.einsum("k,kn->n", weights.mean(axis=0), self._entropy[kept])
+        return np.asarray(gains, np.float64)
 
 
 def quantile(values: Array, weights: Array, share: float) -> float:

@@ -1,4 +1,4 @@
-"""What a sweep has come to so far: a table of its best trials, of which it remembers few, however many there are."""
+"""The results of a sweep so far: a table of its best trials, in bounded memory."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -15,22 +15,22 @@ MOST_ROWS = 50
 
 @dataclass
 class RunningTable:
-    """Takes in trials as they end. Of each configuration it keeps figures; of trials the best, whenever it is asked.
+    """Collects trials as they end. It keeps the results of each configuration, and the best trials of the last table.
 
-    So with several objectives a trial may be missing that came to be on the front by what others came to later. The
-    table at the end of the sweep, which is made from the store, has all.
+    So with several objectives a trial may be missing that joined the front by later results of other seeds. The table
+    at the end of the sweep, which is made from the store, has all trials.
     """
 
     spec: SweepSpec
     asked: int = 0  # trials
     ended: Counter[Outcome] = field(default_factory=Counter)
-    _best: list[tuple[Trial, Record | None]] = field(default_factory=list)  # and those that came since
+    _best: list[tuple[Trial, Record | None]] = field(default_factory=list)  # and those that ended since
     _configurations: dict[str, Configuration] = field(default_factory=dict)  # by config_key
     _first: Params = field(default_factory=dict)
     _varying: set[str] = field(default_factory=set)
 
     def take(self, trial: Trial, record: Record) -> None:
-        """Take in a trial that has ended, and what the store has of it."""
+        """Take in a trial that has ended, and its record."""
         if record.outcome is None:
             return
         self.ended[record.outcome] += 1
@@ -39,11 +39,11 @@ class RunningTable:
         self._best.append((trial, record))
         observation = Observation.of_record(self.spec.objectives, record)
         if observation is not None:
-            known = self._configurations.get(trial.config_key, Configuration(trial.config_key, trial.params))
-            self._configurations[trial.config_key] = known.after(observation)
+            configuration = self._configurations.get(trial.config_key, Configuration(trial.config_key, trial.params))
+            self._configurations[trial.config_key] = configuration.after(observation)
 
     def table(self) -> Table:
-        """The best of them, and all configurations."""
+        """The best trials, and all configurations."""
         varying = [name for name in self._first if name in self._varying]
         table = Table.ranked(self.spec, self._best, [*self._configurations.values()], varying)
         rows = table.rows[:MOST_ROWS]
@@ -51,6 +51,6 @@ class RunningTable:
         return replace(table, rows=rows, left_out=self.ended.total() - len(rows))
 
     def heading(self) -> str:
-        """How many have ended, and how, as a paragraph."""
+        """The number of trials that have ended, by outcome, as a paragraph."""
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.ended.items())
         return f"Running: {self.ended.total()} of {self.asked} trials have ended{f' ({counts})' if counts else ''}.\n\n"

@@ -21,7 +21,7 @@ from orchestrator.trials.record import Record
 
 @dataclass(frozen=True)
 class Row:
-    """A trial, what the store has of it, and the published row of the same parameters."""
+    """A trial, its record, and the published row of the same parameters."""
 
     trial: Trial
     record: Record | None
@@ -33,15 +33,15 @@ class Row:
         return self.record.outcome if self.record else None
 
     def values(self, objectives: Sequence[Objective]) -> Values | None:
-        """By which it is ranked: those of all objectives, where it has completed with them."""
+        """The values of all objectives, by which it is ranked; None unless it has completed with all of them."""
         return self.record.values(objectives) if self.record and self.outcome is Outcome.COMPLETED else None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows sorted best first, and those on the front before all others; what has not all objectives comes last.
+    """Rows, best first; those on the Pareto front come before all others, those that lack an objective come last.
 
-    Where trials are compared by nothing, the rows are in the order of the file.
+    Without objectives, the rows are in the order of the file.
     """
 
     spec: SweepSpec
@@ -49,43 +49,44 @@ class Table:
     varying: tuple[str, ...]
     configurations: tuple[Configuration, ...]  # of which a seed has a result
     front: tuple[Configuration, ...]  # the Pareto front of these, where there are several objectives
-    left_out: int = 0  # trials that it has no row for
+    left_out: int = 0  # trials without a row
 
     @classmethod
     def of(cls, spec: SweepSpec, trials: Iterable[Trial], records: Mapping[str, Record]) -> "Table":
-        """The table of a file's trials, from what the store has of them."""
+        """The table of a file's trials, from their records."""
         trials = list(trials)
-        known = [(trial, records.get(trial.trial_key)) for trial in trials]
-        found = configurations((record for _, record in known if record), spec.objectives)
-        return cls.ranked(spec, known, found, varying([trial.params for trial in trials]))
+        pairs = [(trial, records.get(trial.trial_key)) for trial in trials]
+        seeds = configurations((record for _, record in pairs if record), spec.objectives)
+        return cls.ranked(spec, pairs, seeds, varying([trial.params for trial in trials]))
 
     @classmethod
     def ranked(
         cls,
         spec: SweepSpec,
         trials: Iterable[tuple[Trial, Record | None]],
-        found: Sequence[Configuration],
+        configurations: Sequence[Configuration],
         names: Iterable[str],
     ) -> "Table":
         """The table of trials.
 
         Args:
             spec: the file.
-            trials: with what the store has of them.
-            found: the configurations, those included that no trial here is of.
+            trials: with their records.
+            configurations: all of them, also those of trials that are not given here.
             names: of the parameters that vary.
         """
-        best = front(ranking(found, spec.objectives), spec.objectives) if len(spec.objectives) > 1 else []
-        on_front = {one.config_key for one in best}
+        best = front(ranking(configurations, spec.objectives), spec.objectives) if len(spec.objectives) > 1 else []
+        on_front = {configuration.config_key for configuration in best}
         rows = [Row(t, record, _reference(spec, t.params), t.config_key in on_front) for t, record in trials]
 
         def rank(row: Row) -> tuple[bool, bool, list[float]]:
             values = row.values(spec.objectives)
-            signed = [-one.sign * value for one, value in zip(spec.objectives, values or (), strict=False)]
+            pairs = zip(spec.objectives, values or (), strict=False)
+            signed = [-objective.sign * value for objective, value in pairs]
             return values is None, not row.on_front, signed
 
         ordered = sorted(rows, key=rank) if spec.objectives else rows
-        return cls(spec, tuple(ordered), tuple(names), tuple(found), tuple(best))
+        return cls(spec, tuple(ordered), tuple(names), tuple(configurations), tuple(best))
 
     @property
     def best(self) -> Record | None:
@@ -95,20 +96,21 @@ class Table:
 
     @property
     def title(self) -> str:
-        """What it shows, and in which order."""
+        """The sweep, and the order of the rows."""
         names = by_names(self.spec.objectives)
         if not names:
             return f"{self.spec.name}: in the order of the file"
-        order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the front of {names} first"
+        order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the Pareto front of {names} first"
         return f"{self.spec.name}: {order}"
 
     def count(self, outcome: Outcome | None) -> int:
-        """How many trials ended so; None counts those without an end."""
+        """How many trials have an outcome; None counts those that have not ended."""
         return Counter(row.outcome for row in self.rows)[outcome]
 
     def header(self) -> list[str]:
         """The columns: what varies, the outcome, the metric, the final metrics, the published ones, the time."""
-        compared = ["front"] * (len(self.spec.objectives) > 1) + [one.name for one in self.spec.objectives]
+        compared = ["front"] * (len(self.spec.objectives) > 1)
+        compared += [objective.name for objective in self.spec.objectives]
         columns = [*(self.varying or ("sweep",)), "outcome", *compared, *(column.name for column in self.shown)]
         return [*columns, *(f"published {name}" for name in self._published), "epochs", "time", "remark"]
 
@@ -117,7 +119,7 @@ class Table:
         return [self._cells(row) for row in self.rows]
 
     def markdown(self, longest: int) -> str:
-        """The table in Markdown, of at most so many characters, below that over seeds, if there is one."""
+        """The table in Markdown, of at most so many characters; above it the table over seeds, if there are several."""
         over_seeds = ""
         if self.has_replicates:
             over_seeds = f"{markdown_table(*self.over_seeds(), longest // 2, 0)}\n"
@@ -125,22 +127,22 @@ class Table:
 
     @property
     def has_replicates(self) -> bool:
-        """Whether a configuration has results of several seeds, other than those that a boundary is drawn from."""
-        return not self.spec.method.finds_boundary and any(one.seeds > 1 for one in self.configurations)
+        """Whether a configuration has results of several seeds; always false for a boundary sweep."""
+        return not self.spec.method.finds_boundary and any(
+            configuration.seeds > 1 for configuration in self.configurations
+        )
 
     def over_seeds(self) -> tuple[list[str], list[list[str]]]:
         """The columns and rows of a table of configurations: means with 95% intervals, seeds, and how these ended."""
         names = [name for name in self.varying if name != "seed"]
         counted = ["seeds", "exploded", *["pruned"] * (self.spec.early_terminate is not None)]
-        found = [
-            *ranking(self.configurations, self.spec.objectives),
-            *(one for one in self.configurations if not one.values),
-        ]
+        without_value = [configuration for configuration in self.configurations if not configuration.values]
         rows = []
-        for one in found:
-            means = [_with_interval(interval) for interval in one.intervals] or [""] * len(self.spec.objectives)
-            counts = [str(getattr(one, name)) for name in counted]
-            rows.append([*self._named(one.params, names), *means, *counts])
+        for configuration in [*ranking(self.configurations, self.spec.objectives), *without_value]:
+            means = [_with_interval(interval) for interval in configuration.intervals]
+            counts = [str(getattr(configuration, name)) for name in counted]
+            texts = means or [""] * len(self.spec.objectives)
+            rows.append([*self._named(configuration.params, names), *texts, *counts])
         return [*names, *(objective.name for objective in self.spec.objectives), *counted], rows
 
     def _cells(self, row: Row) -> list[str]:
@@ -158,13 +160,13 @@ class Table:
         return [*names, outcome, *figures, *published, epochs, time, record.remark if record else ""]
 
     def _named(self, params: Params, names: Sequence[str]) -> list[str]:
-        """The values of what varies, but for what is not varied beside the others."""
+        """The values of the parameters that vary; empty where a condition leaves a parameter out."""
         active = self.spec.conditions.active(names, params)
         return [short(params[name]) if name in active else "" for name in names]
 
     @cached_property
     def shown(self) -> list[Column]:
-        """The metrics that it shows beside the objectives."""
+        """The metrics in its columns, beside the objectives."""
         return columns(self.spec, (row.record for row in self.rows if row.record))
 
     @cached_property
@@ -178,7 +180,7 @@ class Table:
             return ""
         if name in reference.metrics:
             return _figure(reference.metrics[name])
-        # a published outcome has no figures: it stands where the first of them would
+        # a published outcome has no figures: it is shown in place of the first figure
         return str(reference.outcome or "") if name == self._published[0] else ""
 
 

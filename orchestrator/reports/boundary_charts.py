@@ -1,4 +1,4 @@
-"""Charts of what a boundary sweep finds: a curve with its trials, or a map of several curves."""
+"""Charts of a boundary sweep: a curve with its trials, or a map of several curves."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from orchestrator.reports.charts import CROSS, Chart, DataRow, chart, crosses, d
 
 POINTS = 121  # of a curve
 NEAR = 0.012  # of the range: trials nearer than this would cover each other
-LEVELS = 6  # how many such trials stand one above the other
+LEVELS = 6  # of such trials, one above the other
 CELLS = 80  # of a row of a map
 ROW, LINE = 34, 15  # pixels: of a row at least, and of a line of its name
 NAME_WIDTH, NAME_LINES = 30, 4  # of a row's name: characters in a line, and lines
@@ -21,45 +21,44 @@ WIDEST = 420  # pixels of a row's name
 TALLEST = 8000  # pixels of a map, and a little more
 
 
-def boundary(found: Boundary, still: bool = False) -> Chart | None:
+def boundary_chart(boundary: Boundary, still: bool = False) -> Chart | None:
     """Where training breaks; None where no trial has a result yet.
 
     Args:
-        found: what is known of each curve.
-        still: whether it is for a picture alone: what is known of a map's rows then stands beside them.
+        boundary: the result of the sweep.
+        still: whether it is for a picture: the estimates of a map's rows are then written beside them.
     """
-    seen = [finding for finding in found.findings if finding.curve.points]
-    if not seen:
+    findings = [finding for finding in boundary.findings if finding.curve.points]
+    if not findings:
         return None
-    sentences = " ".join(_said(finding, found.risk) for finding in seen)
-    if len(found.findings) == 1:
-        words = (
-            "P(explosion) with its 95% band; crosses above are trials that exploded, rings below those that completed"
-        )
+    sentences = " ".join(_sentence(finding, boundary.risk) for finding in findings)
+    if len(boundary.findings) == 1:
+        words = "P(explosion) with its 95% band; crosses are trials that exploded, rings are trials that completed"
         marks = "the bar is the threshold's 95% interval, the dashed line the safest value"
-        return chart(found.title, f"{words}; {marks}. {sentences}", _curve(seen[0]))
-    words = "P(explosion) as colour, a row for each curve; rings completed, crosses exploded"
+        return chart(boundary.title, f"{words}; {marks}. {sentences}", _curve(findings[0]))
+    words = "P(explosion) as colour, a row for each curve; rings are trials that completed, crosses exploded"
     marks = "the bar is the threshold's 95% interval"
-    beside = "beside a row stands where half of its trials explode, and how many did."
+    beside = "the text beside a row shows where half of its trials explode, and how many exploded."
     text = f"{words}, {marks}; {beside}" if still else f"{words}, {marks}. {sentences}"
     names = [
-        textwrap.wrap(one.curve.title, NAME_WIDTH, max_lines=NAME_LINES, placeholder=" ...") for one in found.findings
+        textwrap.wrap(finding.curve.title, NAME_WIDTH, max_lines=NAME_LINES, placeholder=" ...")
+        for finding in boundary.findings
     ]
     line_count = max(map(len, names))
-    every = math.ceil(LINE * line_count * len(names) / TALLEST)  # of so many rows, as there is room, one is named
-    names = [lines if row % every == 0 else [] for row, lines in enumerate(names)]
+    spacing = math.ceil(LINE * line_count * len(names) / TALLEST)  # rows from one name to the next, as there is room
+    names = [lines if row % spacing == 0 else [] for row, lines in enumerate(names)]
     height = min(max(ROW, LINE * line_count + 4) * len(names), TALLEST)
-    return chart(found.title, text, _map(found.findings, names, still), height + 40)
+    return chart(boundary.title, text, _map(boundary.findings, names, still), height + 40)
 
 
-def _said(finding: Finding, risk: float) -> str:
+def _sentence(finding: Finding, risk: float) -> str:
     at = "".join(f"{name} {finding.curve.title}: " for name in finding.curve.choice)
     half = "half" if at else "Half"
     if finding.exploded in (0, len(finding.curve.points)):
         return f"{at}{_count(finding)}."
     return (
-        f"{at}{half} of the trials explode {finding.breaks} (95% interval {finding.interval}), from 10% to 90% at "
-        f"{finding.spread}; risk below {risk:.3g} {finding.safest}; {_count(finding)}."
+        f"{at}{half} of the trials explode {finding.breaks} (95% interval {finding.interval}); 10% to 90% "
+        f"explode from {finding.spread}; the risk is below {risk:.3g} {finding.safest}; {_count(finding)}."
     )
 
 
@@ -98,9 +97,9 @@ def _curve(finding: Finding) -> list[alt.Chart]:
         safest = data([{"value": scale.value(estimate.safest), "safe": finding.safest}])
         layers.append(alt.Chart(safest).mark_rule(style="safe").encode(x, tooltip=["safe:N"]))
     for exploded, base_at, step in ((False, -0.06, -0.045), (True, 1.06, 0.045)):
-        seen = [value for value, one in finding.curve.points if one is exploded]
-        heights = _levels([scale.position(value) for value in seen])
-        trials = [{"value": value, "p": base_at + step * level} for value, level in zip(seen, heights, strict=True)]
+        values = [value for value, has_exploded in finding.curve.points if has_exploded is exploded]
+        heights = _levels([scale.position(value) for value in values])
+        trials = [{"value": value, "p": base_at + step * level} for value, level in zip(values, heights, strict=True)]
         if trials:
             marked = crosses(trials) if exploded else alt.Chart(data(trials)).mark_point(style="completed")
             layers.append(marked.encode(x, y, tooltip=["value:Q"]))
@@ -108,17 +107,17 @@ def _curve(finding: Finding) -> list[alt.Chart]:
 
 
 def _levels(positions: Sequence[float]) -> list[int]:
-    """How high each trial stands, so that near ones do not cover each other."""
-    return [sum(abs(other - one) < NEAR for other in positions[:i]) % LEVELS for i, one in enumerate(positions)]
+    """The level of each trial, so that near ones do not cover each other."""
+    return [sum(abs(other - at) < NEAR for other in positions[:i]) % LEVELS for i, at in enumerate(positions)]
 
 
 def _map(findings: Sequence[Finding], names: Sequence[Sequence[str]], still: bool) -> list[alt.Chart]:
     """A row for each choice beside the parameter, coloured by P(explosion).
 
     Args:
-        findings: a row each.
-        names: the lines of each row's name; none of a row without room for it.
-        still: whether what is known of a row stands beside it.
+        findings: a finding for each row.
+        names: the lines of each row's name; empty where there is no room.
+        still: whether the estimate of a row is written beside it.
     """
     x, y = _x(findings[0]), _named(findings, names)
     name = alt.Tooltip("name:N", title="curve")
@@ -128,7 +127,7 @@ def _map(findings: Sequence[Finding], names: Sequence[Sequence[str]], still: boo
         scale=alt.Scale(domain=[0, 1], scheme="redyellowblue", reverse=True),
         legend=alt.Legend(orient="bottom", direction="horizontal", format="%"),
     )
-    thresholds = [_threshold(row, one) for row, one in enumerate(findings) if one.curve.points]
+    thresholds = [_threshold(row, finding) for row, finding in enumerate(findings) if finding.curve.points]
     cells, estimates = alt.Chart(data(_cells(findings))), alt.Chart(data(thresholds))
     layers = [
         cells.transform_flatten(["value", "to", "p"])
@@ -138,8 +137,8 @@ def _map(findings: Sequence[Finding], names: Sequence[Sequence[str]], still: boo
         estimates.mark_point(style="centre on map", shape="diamond").encode(x, y, tooltip=[name, "at:N"]),
     ]
     if still:
-        known = alt.Chart(data(row for row in thresholds if names[row["row"]]))
-        layers.append(known.mark_text(x="width", dx=10, align="left").encode(y, text="known:N"))
+        texts = alt.Chart(data(row for row in thresholds if names[row["row"]]))
+        layers.append(texts.mark_text(x="width", dx=10, align="left").encode(y, text="estimate:N"))
     for exploded, offset in ((False, 9), (True, -9)):
         trials = [
             {"row": row, "value": value}
@@ -159,12 +158,12 @@ def _map(findings: Sequence[Finding], names: Sequence[Sequence[str]], still: boo
 
 
 def _named(findings: Sequence[Finding], names: Sequence[Sequence[str]]) -> alt.Y:
-    """The rows, by their numbers: two may have names that read alike."""
+    """The rows, by their numbers: their names may be equal."""
     (second,) = findings[0].curve.choice
     lines = f"{json.dumps(names)}[datum.value]"
     axis = alt.Axis(
         labelExpr=lines,
-        labelOffset=alt.ExprRef(f"{-LINE / 2} * (length({lines}) - 1)"),  # Vega centres the first line alone
+        labelOffset=alt.ExprRef(f"{-LINE / 2} * (length({lines}) - 1)"),  # Vega centres only the first line
         labelLineHeight=LINE,
         labelLimit=WIDEST,
         maxExtent=WIDEST,
@@ -199,5 +198,5 @@ def _threshold(row: int, finding: Finding) -> DataRow:
         "value": scale.value(estimate.threshold),
         "high": scale.value(estimate.high),
         "at": finding.breaks,
-        "known": f"{finding.breaks}; {_count(finding)}",
+        "estimate": f"{finding.breaks}; {_count(finding)}",
     }

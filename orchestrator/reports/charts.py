@@ -1,4 +1,4 @@
-"""What charts have in common: Vega-Lite, by Altair, with a text that says what is shown, and without colours."""
+"""The base of all charts: Vega-Lite, by Altair, with a caption, and without colours."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Chart:
-    """A Vega-Lite specification that names no colours, and what it shows."""
+    """A Vega-Lite specification without colours, and its title and caption."""
 
     title: str
     text: str
     spec: Mapping[str, Any]
-    hint: str = ""  # what a reader can do with it on a page
+    hint: str = ""  # how to use it on a page
 
 
 def chart(title: str, text: str, layers: Iterable[alt.Chart], height: int = HEIGHT, hint: str = "") -> Chart:
-    """The layers as one chart, as wide as there is room; how it looks is the page's."""
+    """The layers as one chart, as wide as its container; the page has its style."""
     spec = alt.layer(*layers).properties(width="container", height=height, description=text).to_dict()
     return Chart(title, text, {key: value for key, value in spec.items() if key not in ("$schema", "config")}, hint)
 
 
 def data(rows: Iterable[DataRow]) -> alt.InlineData:
-    """Rows as a chart takes them, with no more figures than can be seen."""
+    """Rows as the data of a chart, with no more digits than can be seen."""
     return alt.InlineData(values=[{name: rounded(value) for name, value in row.items()} for row in rows])
 
 
 def legend(names: Sequence[str]) -> alt.Legend:
-    """In as many columns as fit on a phone."""
+    """A legend with as many columns as fit on a phone."""
     return alt.Legend(columns=1 if any(len(name) > LONG for name in names) else 2)
 
 
@@ -49,12 +49,12 @@ def crosses(rows: Iterable[DataRow]) -> alt.Chart:
 def rounded(value: Any) -> Any:
     """Numbers, also those of a list, to five significant figures."""
     if isinstance(value, list):
-        return [rounded(one) for one in value]
+        return [rounded(item) for item in value]
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def thinned(points: Sequence[T], most: int) -> Sequence[T]:
-    """At most so many of the points, evenly, the first and the last among them."""
+    """At most `most` of the points, evenly spaced, the first and the last among them."""
     if len(points) <= most:
         return points
     step = (len(points) - 1) / (most - 1)

@@ -1,4 +1,4 @@
-"""The trials that a report speaks of, and their configurations: means, intervals and explosion rates over seeds."""
+"""The trials of a report, and their configurations: means, intervals and explosion rates over seeds."""
 
 import math
 from collections import Counter
@@ -18,14 +18,14 @@ from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
 from orchestrator.trials.search_space import SearchSpace
 
-SIGNIFICANT = 4  # of a figure
+SIGNIFICANT_DIGITS = 4
 RUNNING, NOT_RUN = "running", "not run"
 STATES = (*map(str, Outcome), RUNNING, NOT_RUN)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trial, and what the store has of it."""
+    """A trial, and its record in the store."""
 
     params: Params
     config_key: str
@@ -41,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True)
 class RunGroup:
-    """The runs that differ in their seed alone: a configuration, with all that the store has of its seeds."""
+    """The runs that differ only in their seed: a configuration, with the records of its seeds."""
 
     configuration: Configuration
     label: str
@@ -53,7 +53,7 @@ class RunGroup:
 
     @cached_property
     def completed(self) -> list[Record]:
-        """What the store has of the seeds that completed."""
+        """The records of the seeds that completed."""
         return [run.record for run in self.runs if run.record and run.outcome is Outcome.COMPLETED]
 
     @property
@@ -77,93 +77,93 @@ class RunGroup:
 
     @property
     def rate(self) -> str:
-        """How many of its seeds exploded."""
+        """The share of its seeds that exploded."""
         return rate(self.exploded, self.ended) if self.ended else ""
 
     def values(self, name: str) -> list[float]:
-        """A metric's last value, of the seeds that completed."""
+        """The last value of a metric, for each seed that completed."""
         return [record.metrics[name] for record in self.completed if math.isfinite(record.metrics.get(name, math.nan))]
 
     def compared(self, objective: Objective) -> list[float]:
-        """What trials are compared by, of the seeds that completed."""
+        """The value of an objective, for each seed that completed."""
         return [value for record in self.completed if (value := record.value(objective)) is not None]
 
 
-def runs_of(spec: SweepSpec, records: Sequence[Record], every: bool, is_live: bool) -> list[Run]:
-    """The trials that a file asks for; or every one that the store has of these parameters, whatever their values.
+def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_live: bool) -> list[Run]:
+    """The trials that a file asks for; or all stored trials of its parameters, whatever their values.
 
     Args:
         spec: the file.
-        records: what the store has of the sweep.
-        every: whether to take what the store has rather than what the file asks for.
-        is_live: whether a launch is at work, so that what has no end yet is running.
+        records: of the sweep.
+        all_records: whether to take all stored trials, rather than those that the file asks for.
+        is_live: whether a launch is running, so that trials without an end are running, too.
     """
     by_key = {record.trial_key: record for record in records}
     if spec.method.is_listed:
         trials = list(expand(spec).trials)
     else:
-        trials = [known.trial for known in SearchSpace(spec).trials(records)]
-    found = [(trial.params, trial.config_key, by_key.get(trial.trial_key)) for trial in trials]
-    asked = {config_key for _, config_key, _ in found}
-    if every:
-        known = {trial.trial_key for trial in trials}
-        others = [record for record in records if record.trial_key not in known and spec.function.takes(record.params)]
-        found = [one for one in found if one[2]]
-        found += [(record.params, record.tags.get("config_key", ""), record) for record in others]
-    names = varying([params for params, *_ in found])
+        trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
+    rows = [(trial.params, trial.config_key, by_key.get(trial.trial_key)) for trial in trials]
+    asked = {config_key for _, config_key, _ in rows}
+    if all_records:
+        keys = {trial.trial_key for trial in trials}
+        further = [record for record in records if record.trial_key not in keys and spec.function.takes(record.params)]
+        rows = [row for row in rows if row[2]]
+        rows += [(record.params, record.tags.get("config_key", ""), record) for record in further]
+    names = varying([params for params, *_ in rows])
     return [
         Run(params, key, label(spec, params, names) or spec.name, record, key in asked, _state(record, is_live))
-        for params, key, record in found
+        for params, key, record in rows
     ]
 
 
 def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
-    """The configurations of these runs: of a grid in the file's order, of a boundary by value, else best first."""
+    """The configurations of these runs: a grid in the file's order, a boundary sweep by value, others best first."""
     by_key: dict[str, list[Run]] = {}
     for run in runs:
         by_key.setdefault(run.config_key, []).append(run)
     names = [name for name in varying([group[0].params for group in by_key.values()]) if name != "seed"]
-    found = []
+    groups = []
     for key, group in by_key.items():
         params = group[0].params
-        known = (Observation.of_record(spec.objectives, run.record) for run in group if run.record)
-        configuration = Configuration(key, params, tuple(filter(None, known)))
-        found.append(RunGroup(configuration, label(spec, params, names) or spec.name, tuple(group)))
+        observations = (Observation.of_record(spec.objectives, run.record) for run in group if run.record)
+        configuration = Configuration(key, params, tuple(filter(None, observations)))
+        groups.append(RunGroup(configuration, label(spec, params, names) or spec.name, tuple(group)))
     if spec.method.finds_boundary:
-        return sorted(found, key=lambda one: [_place(one.params[name]) for name in names])
-    return found if spec.method.is_exhaustive or not spec.ranks else best_first(found, spec.objectives[0])
+        return sorted(groups, key=lambda group: [_order(group.params[name]) for name in names])
+    return groups if spec.method.is_exhaustive or not spec.ranks else best_first(groups, spec.objectives[0])
 
 
 def best_first(configurations: Iterable[RunGroup], objective: Objective) -> list[RunGroup]:
     """By their mean; those without a value come last."""
     sign = -objective.sign
 
-    def place(one: RunGroup) -> tuple[bool, float]:
-        values = one.compared(objective)
+    def order(group: RunGroup) -> tuple[bool, float]:
+        values = group.compared(objective)
         return not values, sign * fmean(values) if values else 0.0
 
-    return sorted(configurations, key=place)
+    return sorted(configurations, key=order)
 
 
 def counted(runs: Iterable[Run]) -> str:
-    """How many ended how: "2 completed, 1 loss explosion"."""
+    """The number of runs by state: "2 completed, 1 loss explosion"."""
     counts = Counter(run.state for run in runs)
     return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "none"
 
 
 def rate(exploded: int, ended: int) -> str:
-    """How many of how many, with Wilson's 95% interval: "1 of 3: 33% (6% to 79%)"."""
+    """A count, a share, and Wilson's 95% interval: "1 of 3: 33% (6% to 79%)"."""
     low, high = wilson(exploded, ended)
     return f"{exploded} of {ended}: {exploded / ended:.0%} ({low:.0%} to {high:.0%})"
 
 
 def figure(value: float) -> str:
-    """A number as it stands in a table: 0.8500, 39.40, 1578."""
-    return f"{value:#.{SIGNIFICANT}g}".removesuffix(".")
+    """A number as a table shows it: 0.8500, 39.40, 1578."""
+    return f"{value:#.{SIGNIFICANT_DIGITS}g}".removesuffix(".")
 
 
 def measured(values: Sequence[float]) -> str:
-    """A mean with its 95% interval, where there are seeds enough for one: "0.8491 ± 0.0021"."""
+    """A mean, with its 95% interval where there are several seeds: "0.8491 ± 0.0021"."""
     mean, half = fmean(values), half_width(values)
     if not half or not math.isfinite(half):
         return figure(mean)
@@ -172,14 +172,14 @@ def measured(values: Sequence[float]) -> str:
 
 
 def constants(configurations: Sequence[RunGroup]) -> Params:
-    """The parameters that all have alike, but for the seed."""
-    differ = varying([one.params for one in configurations])
+    """The parameters that are the same in all configurations, without the seed."""
+    differ = varying([configuration.params for configuration in configurations])
     first: Mapping[str, object] = configurations[0].params if configurations else {}
     return {name: value for name, value in first.items() if name not in differ and name != "seed"}
 
 
-def _place(value: Any) -> tuple[bool, Any]:
-    """Numbers in their order, then other values in theirs."""
+def _order(value: Any) -> tuple[bool, Any]:
+    """Numbers come first, then other values as text."""
     is_number = isinstance(value, int | float)
     return not is_number, value if is_number else str(value)
 

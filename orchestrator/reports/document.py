@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written as."""
+"""The parts of a report, independent of its format."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from orchestrator.reports.verdict import Verdict
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table; the best of its column, or a verdict, stands out."""
+    """A cell of a table; the best of its column, and verdicts, are highlighted."""
 
     text: str
     is_best: bool = False
@@ -36,16 +36,14 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class Part:
-    """Something of a sweep under a heading of its own: words, a table, charts, pictures, in this order."""
+    """A heading with its content: paragraphs, a table, charts, pictures, in this order."""
 
     title: str
     words: tuple[str, ...] = ()
     grid: ReportTable | None = None
     charts: tuple[Chart, ...] = ()
     pictures: tuple[ReportPicture, ...] = ()
-    layout: Literal["side by side", "in rows", "wide"] = (
-        "side by side"  # of the pictures; in rows beside their captions
-    )
+    layout: Literal["side by side", "in rows", "wide"] = "side by side"  # of pictures; in rows: beside their captions
 
     @property
     def is_empty(self) -> bool:
@@ -57,8 +55,8 @@ class Section:
     """A sweep."""
 
     name: str
-    question: str  # what its file says in its first comment
-    facts: tuple[tuple[str, str], ...]  # what was asked, and what became of it
+    question: str  # the first comment of its file
+    facts: tuple[tuple[str, str], ...]  # names and texts: its settings and results
     source: str  # the file
     parts: tuple[Part, ...]
     runs: tuple[Run, ...]

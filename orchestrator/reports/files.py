@@ -18,7 +18,7 @@ FOLDER = Path("reports")
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where a report stands."""
+    """The paths of a report's files."""
 
     page: Path
     markdown: Path
@@ -26,8 +26,8 @@ class ReportFiles:
 
 
 def folder_for(names: Sequence[str]) -> Path:
-    """Where the report of these sweeps goes, unless it is said: "reports/lr", "reports/lr+7"."""
-    first = names[0] if is_name(names[0]) else "sweep"  # a store can have others, which no sweep file gave it
+    """The default folder of the report of these sweeps: "reports/lr", "reports/lr+7"."""
+    first = names[0] if is_name(names[0]) else "sweep"  # MLflow allows further names
     return FOLDER / (first if len(names) == 1 else f"{first}+{len(names) - 1}")
 
 
@@ -35,7 +35,7 @@ def write(sections: Sequence[Section], folder: Path) -> ReportFiles:
     """Write a report of these sweeps into a folder.
 
     Raises:
-        InputError: it cannot be written there.
+        InputError: the folder cannot be written.
     """
     title = sections[0].name if len(sections) == 1 else f"Report of {len(sections)} sweeps"
     made = f"Made by sweep report on {time.strftime('%Y-%m-%d at %H:%M')}."
@@ -60,8 +60,9 @@ def table(sections: Sequence[Section]) -> str:
     writer.writerow(["sweep", "run", *params, "outcome", *metrics, "epochs", "seconds", "run_id", "remark"])
     for section, run in runs:
         record = run.record
-        told = record.metrics if record else {}
+        values = record.metrics if record else {}
         end = [record.last_epoch, record.seconds, record.run_id, record.remark] if record else [""] * 4
-        values = [run.params.get(name, "") for name in params]
-        writer.writerow([section.name, run.label, *values, run.state, *(told.get(name, "") for name in metrics), *end])
+        given = [run.params.get(name, "") for name in params]
+        reported = [values.get(name, "") for name in metrics]
+        writer.writerow([section.name, run.label, *given, run.state, *reported, *end])
     return out.getvalue()

@@ -14,7 +14,7 @@ from orchestrator.spec.objective import by_names
 
 MOST_POINTS = 2000
 ROOM, WIDEST = 18, 200  # pixels: around the points, for names, and of a name in the chart
-MOST_LISTED, LONGEST = 12, 50  # beside a picture: configurations of a list, and characters of a name
+MOST_LISTED, LONGEST = 12, 50  # beside a picture: configurations in a list, and characters of a name
 LINE = 15  # pixels of a line there
 
 
@@ -24,31 +24,30 @@ def fronts(
     names: Mapping[str, str],
     still: bool = False,
 ) -> tuple[Chart, ...]:
-    """The first objective over each of the others: what is on the front of all of them, joined, and the rest as rings.
+    """The first objective over each other objective: the front of all objectives as a line, the rest as rings.
 
     Args:
-        configurations: that have a result.
-        objectives: what they are compared by.
-        names: of these, by config_key.
-        still: whether it is for a picture alone: numbers then stand at the front, and lists of names beside the first.
+        configurations: with a result.
+        objectives: by which they are compared.
+        names: of the configurations, by config_key.
+        still: whether it is for a picture: the front is then numbered, and lists of names are beside the first chart.
     """
     configurations = [*configurations]
     ranked = ranking(configurations, objectives) if len(objectives) > 1 else []
     if not ranked:
         return ()
-    kept = {one.config_key for one in front(ranked, objectives)}
+    on_front = {configuration.config_key for configuration in front(ranked, objectives)}
     rows: list[DataRow] = [
         {
-            "name": names[one.config_key],
-            "best": one.config_key in kept,
-            **{f"at{i}": interval.mean for i, interval in enumerate(one.intervals)},
+            "name": names[configuration.config_key],
+            "best": configuration.config_key in on_front,
+            **{f"at{i}": interval.mean for i, interval in enumerate(configuration.intervals)},
         }
-        for one in ranked
+        for configuration in ranked
     ]
-    exploded = [names[one.config_key] for one in configurations if one.exploded and not one.values]
+    exploded = [names[item.config_key] for item in configurations if item.exploded and not item.values]
     lists = _numbered(rows, exploded) if still else []
-    others = range(1, len(objectives))
-    return tuple(_front(rows, objectives, i, len(exploded), lists if i == 1 else []) for i in others)
+    return tuple(_front(rows, objectives, i, len(exploded), lists if i == 1 else []) for i in range(1, len(objectives)))
 
 
 def _front(
@@ -60,14 +59,14 @@ def _front(
     x, y = alt.X(f"at{other}:Q", **_look(rows, second, other)), alt.Y("at0:Q", **_look(rows, first, 0))
     tooltip = [
         alt.Tooltip("name:N", title="configuration"),
-        *(alt.Tooltip(f"at{i}:Q", title=one.name) for i, one in enumerate(objectives)),
+        *(alt.Tooltip(f"at{i}:Q", title=objective.name) for i, objective in enumerate(objectives)),
     ]
     joined = alt.Chart(data(best)).encode(x, y)
-    # nothing lies beyond this line: at a corner the next value of x is had for the next value of y
+    # no point lies beyond this line: its corners are at the next value of x and of y
     corners: Literal["step-before", "step-after"] = "step-before" if second.sign > 0 else "step-after"
     layers = [
         alt.Chart(data(rest)).mark_point(style="completed").encode(x, y, tooltip=tooltip),
-        # of more than two objectives the front is no line in two of them
+        # with more than two objectives the front is not a line in two of them
         *([joined.mark_line(interpolate=corners)] if len(objectives) == 2 else []),
         joined.mark_point(filled=True, size=70, opacity=1).encode(tooltip=tooltip),
         *_names(best, first.sign, second.sign, x, y),
@@ -77,20 +76,20 @@ def _front(
 
 
 def _along(rows: Sequence[DataRow], other: int) -> list[DataRow]:
-    """The front, from the left to the right."""
+    """The front, from left to right."""
     return sorted((row for row in rows if row["best"]), key=lambda row: float(row[f"at{other}"]))
 
 
 def _look(rows: Sequence[DataRow], objective: Objective, i: int) -> dict[str, Any]:
-    """Of the axis of an objective."""
-    title = f"{objective.name} ({'more' if objective.sign > 0 else 'less'} is better)"
+    """Title and scale of an objective's axis."""
+    title = f"{objective.name} ({'higher' if objective.sign > 0 else 'lower'} is better)"
     # a single value is a range without a width, for which Vega would round its label
     single = {"axis": alt.Axis(format=".4~g")} if len({row[f"at{i}"] for row in rows}) == 1 else {}
     return {"title": title, "scale": alt.Scale(zero=False, nice=False, padding=ROOM), **single}
 
 
 def _names(best: Sequence[DataRow], up: int, right: int, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """The front's numbers, on the side where nothing is; without numbers the names of its ends, off its line."""
+    """The front's numbers, on its empty side; without numbers, the names of its ends beside the line."""
     placed: list[tuple[Sequence[DataRow], str, dict[str, Any]]]
     numbered = [row for row in best if "number" in row]
     if numbered:
@@ -105,7 +104,7 @@ def _names(best: Sequence[DataRow], up: int, right: int, x: alt.X, y: alt.Y) -> 
 
 
 def _numbered(rows: Sequence[DataRow], exploded: Sequence[str]) -> list[alt.Chart]:
-    """Number rows of the front; returns lists of these, and of what exploded, for the margin to the right."""
+    """Number rows of the front; returns lists of these and of exploded configurations, for the right margin."""
     best = _along(rows, 1)
     listed = thinned(best, MOST_LISTED)
     for number, row in enumerate(listed, start=1):
@@ -137,7 +136,7 @@ def _text(best: Sequence[DataRow], count: int, exploded: int, objectives: Sequen
         for row in (best[0], best[-1])[: len(best)]
     ]
     return (
-        f"{first.name} over {second.name}, the means of {count} configuration{'s' * (count != 1)}"
+        f"{first.name} over {second.name}: means of {count} configuration{'s' * (count != 1)}"
         f"{f'; {exploded} more exploded' * (exploded > 0)}. {len(best)} on the Pareto front of {by_names(objectives)} "
-        f"(filled): no other is as good in all and better in one. From {' to '.join(ends)}."
+        f"(filled points): no other is as good in all of them and better in one. From {' to '.join(ends)}."
     )

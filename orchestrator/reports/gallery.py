@@ -1,4 +1,4 @@
-"""The pictures that runs left in the store, as parts of a report: of a bounded number of them, made small."""
+"""The pictures that runs have stored, as parts of a report: a bounded number of them, made small."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,28 +20,29 @@ MOST_UNDECLARED = 6  # kinds of pictures of a function that declares none
 MOST_KINDS = 6  # of explosions
 EXPLOSION = {"explosion.md", "explosion.png"}
 SUFFIX = ".png"
-LONGEST = 2000  # characters of what is said of an explosion
+LONGEST = 2000  # characters of the text on an explosion
+ELSEWHERE = "MLflow has the pictures of all."
 
 Final = tuple[str, str]  # the name of a final metric, and its title
-Left = Sequence[tuple[RunGroup, Mapping[str, bytes]]]  # a configuration, and its first seed's files by name
+Stored = Sequence[tuple[RunGroup, Mapping[str, bytes]]]  # a configuration, and its first seed's files by name
 
 
 def gallery(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[Part]:
-    """The pictures that trials left, kind by kind, one run for each configuration.
+    """The pictures that trials have stored, kind by kind, of one run for each configuration.
 
-    They are those that the trial function declares; of a function that declares none, all that its artifacts have.
+    These are the pictures that the trial function declares; if it declares none, all pictures among its artifacts.
     """
-    having = [configuration for configuration in configurations if configuration.completed]
-    chosen, words = _chosen(spec, having)
+    completed = [configuration for configuration in configurations if configuration.completed]
+    chosen, words = _chosen(spec, completed)
     kinds = spec.function.declaration.pictures or _undeclared(store, chosen)
-    wanted = {f"{kind.name}{SUFFIX}" for kind in kinds}
-    left = [(configuration, _files(store, configuration.completed[0].run_id, wanted)) for configuration in chosen]
+    names = {f"{kind.name}{SUFFIX}" for kind in kinds}
+    stored = [(configuration, _files(store, configuration.completed[0].run_id, names)) for configuration in chosen]
     final = _final(spec, chosen)
     parts = [
         Part(
             kind.title,
             words,
-            pictures=tuple(_pictures(left, kind, final)),
+            pictures=tuple(_pictures(stored, kind, final)),
             layout="in rows" if kind.has_originals else "side by side",
         )
         for kind in kinds
@@ -50,7 +51,7 @@ def gallery(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -
 
 
 def _final(spec: SweepSpec, chosen: Sequence[RunGroup]) -> list[Final]:
-    """The metrics of a caption: the final ones."""
+    """The metrics of a caption: the final metrics."""
     if spec.function.declaration.final:
         return [(metric.name, metric.heading) for metric in spec.function.declaration.final]
     names = dict.fromkeys(name for configuration in chosen for name in configuration.completed[0].final_names)
@@ -61,14 +62,14 @@ def _undeclared(store: Store, chosen: Sequence[RunGroup]) -> list[Picture]:
     names: dict[str, None] = {}
     with suppress(StoreError):
         for configuration in chosen:
-            found = store.artifacts(configuration.completed[0].run_id) - EXPLOSION
-            names |= dict.fromkeys(sorted(name for name in found if name.endswith(SUFFIX)))
+            artifacts = store.artifacts(configuration.completed[0].run_id) - EXPLOSION
+            names |= dict.fromkeys(sorted(name for name in artifacts if name.endswith(SUFFIX)))
     stems = [name.removesuffix(SUFFIX) for name in names][:MOST_UNDECLARED]
     return [Picture(name=stem, title=stem.replace("_", " ").capitalize(), text=f"The picture {stem}") for stem in stems]
 
 
 def post_mortems(store: Store, runs: Sequence[Run]) -> Part:
-    """What is said and drawn of explosions, for the first of each kind that has something."""
+    """The texts and pictures on explosions, of the first run of each kind."""
     words, drawn = [], []
     for kind in kinds_of(runs)[:MOST_KINDS]:
         first = kind[0]
@@ -81,31 +82,32 @@ def post_mortems(store: Store, runs: Sequence[Run]) -> Part:
     return Part("How training exploded", tuple(words), pictures=tuple(drawn), layout="wide")
 
 
-def _chosen(spec: SweepSpec, having: Sequence[RunGroup]) -> tuple[Sequence[RunGroup], tuple[str, ...]]:
-    """The configurations whose pictures are shown, in their order, and a word on those that are not."""
-    if len(having) <= MOST:
-        return having, ()
+def _chosen(spec: SweepSpec, completed: Sequence[RunGroup]) -> tuple[Sequence[RunGroup], tuple[str, ...]]:
+    """The configurations whose pictures are shown, in their order, and a sentence on those that are left out."""
+    count = len(completed)
+    if count <= MOST:
+        return completed, ()
     if spec.method.finds_boundary:
-        return thinned(having, MOST), (f"Of {MOST} of {len(having)} configurations; all stand in MLflow.",)
+        return thinned(completed, MOST), (f"{MOST} of {count} configurations; {ELSEWHERE}",)
     if not spec.objectives:
-        return having[:MOST], (f"Of the first {MOST} of {len(having)} configurations; all stand in MLflow.",)
-    best = {id(one) for one in best_first(having, spec.objectives[0])[:MOST]}
-    words = f"Of the {MOST} best of {len(having)} configurations by {spec.objectives[0].name}; all stand in MLflow."
-    return [one for one in having if id(one) in best], (words,)
+        return completed[:MOST], (f"The first {MOST} of {count} configurations; {ELSEWHERE}",)
+    best = {id(configuration) for configuration in best_first(completed, spec.objectives[0])[:MOST]}
+    words = f"The {MOST} best of {count} configurations by {spec.objectives[0].name}; {ELSEWHERE}"
+    return [configuration for configuration in completed if id(configuration) in best], (words,)
 
 
-def _files(store: Store, run_id: str, wanted: set[str]) -> dict[str, bytes]:
-    found = {}
-    with suppress(StoreError):  # a report without a picture is a report
-        for name in sorted(store.artifacts(run_id) & wanted):
-            found[name] = store.artifact(run_id, name)
-    return found
+def _files(store: Store, run_id: str, names: set[str]) -> dict[str, bytes]:
+    contents = {}
+    with suppress(StoreError):  # the report goes on without the picture
+        for name in sorted(store.artifacts(run_id) & names):
+            contents[name] = store.artifact(run_id, name)
+    return contents
 
 
-def _pictures(left: Left, kind: Picture, final: Sequence[Final]) -> Iterator[ReportPicture]:
-    """A picture of each configuration; before those that have originals, these, again where they are others."""
-    before: pictures.Images | None = None
-    for configuration, files in left:
+def _pictures(stored: Stored, kind: Picture, final: Sequence[Final]) -> Iterator[ReportPicture]:
+    """A picture of each configuration; originals come before it where they differ from the last originals."""
+    originals: pictures.Images | None = None
+    for configuration, files in stored:
         content = files.get(f"{kind.name}{SUFFIX}", b"")
         rows = pictures.images(content, kind.tiles) if kind.tiles else None
         figures = _figures(configuration, final)
@@ -116,9 +118,9 @@ def _pictures(left: Left, kind: Picture, final: Sequence[Final]) -> Iterator[Rep
             yield from [picture] if picture else []
             continue
         if kind.has_originals:
-            if before is None or not pictures.same(before, rows[:1]):
-                before = rows[:1]
-                yield pictures.strip(before, "The originals, as they are.", "the originals")
+            if originals is None or not pictures.same(originals, rows[:1]):
+                originals = rows[:1]
+                yield pictures.strip(originals, "The original images.", "originals")
             rows = rows[1:2]
         yield pictures.strip(rows, text, caption)
 

@@ -1,4 +1,4 @@
-"""The losses of all runs in one panel; or another metric by epoch, where there are none."""
+"""The losses of all runs in one panel; or another metric by epoch, where there are no losses."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from orchestrator.reports.theme import GROUPS
 
 MOST_POINTS = 120  # on a line
 MOST_TICKS = 10
-HEADROOM = 0.5  # above the highest loss of what did not explode: so much of an explosion is shown
+HEADROOM = 0.5  # of the highest loss of runs that did not explode: so far above it explosions are shown
 
 Points = Sequence[tuple[float, float]]
 
@@ -30,31 +30,31 @@ class LossCurve:
     explosion: tuple[float, float | None] | None = None
 
 
-def can_tell_apart(configurations: int) -> bool:
-    """Whether so many configurations can each have a colour and a shape of their own."""
+def are_distinguishable(configurations: int) -> bool:
+    """Whether each of so many configurations can have its own colour and shape."""
     return configurations <= GROUPS
 
 
-def losses(curves: Sequence[LossCurve], best: str | None = None, note: str = "", what: str = LOSS) -> Chart | None:
+def losses(curves: Sequence[LossCurve], best: str | None = None, note: str = "", quantity: str = LOSS) -> Chart | None:
     """A line for each run, training and validation, and a cross where one exploded.
 
-    Where there are more configurations than can be told apart, the best one stands out from the others.
+    Where there are more configurations than colours, only the best is highlighted.
 
     Args:
         curves: a curve for each run.
-        best: the configuration that stands out.
-        note: what else is to be said of them.
-        what: is drawn.
+        best: the configuration that is highlighted.
+        note: further sentences for the caption.
+        quantity: that is drawn.
     """
-    panel = _Panel([curve for curve in curves if curve.training or curve.validation or curve.explosion], best, what)
+    panel = _Panel([curve for curve in curves if curve.training or curve.validation or curve.explosion], best, quantity)
     if not panel.heights:
         return None
-    layers = _told_apart(panel) if panel.few else _crowd(panel)
+    layers = _distinguished(panel) if panel.few else _crowd(panel)
     if exploded := _crosses(panel):
         tooltip = [alt.Tooltip("run:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("finite:N", title="last finite loss")]
         layers.append(crosses(exploded).encode(panel.x, panel.y, tooltip=tooltip))
-    hint = "The legend picks one." if panel.few else "Pointing at a line says which run it is."
-    title = "Loss curves" if what == LOSS else f"{what} by epoch"
+    hint = "Click a name in the legend to highlight it." if panel.few else "Point at a line to see which run it is."
+    title = "Loss curves" if quantity == LOSS else f"{quantity} by epoch"
     return chart(title, _text(panel, note), layers, hint=hint)
 
 
@@ -62,7 +62,7 @@ def losses(curves: Sequence[LossCurve], best: str | None = None, note: str = "",
 class _Panel:
     curves: Sequence[LossCurve]
     best: str | None
-    what: str
+    quantity: str
 
     @cached_property
     def groups(self) -> list[str]:
@@ -70,12 +70,12 @@ class _Panel:
 
     @property
     def few(self) -> bool:
-        return can_tell_apart(len(self.groups))
+        return are_distinguishable(len(self.groups))
 
     @cached_property
     def top(self) -> float | None:
-        """The highest loss that is shown: some more than any of a run that did not explode; None shows all."""
-        if self.what != LOSS:
+        """The highest loss that is shown: somewhat above the runs that did not explode; None shows all."""
+        if self.quantity != LOSS:
             return None
         healthy = [v for curve in self.curves if not curve.explosion for _, v in (*curve.training, *curve.validation)]
         return max(healthy) + HEADROOM * abs(max(healthy)) if healthy else None
@@ -83,17 +83,17 @@ class _Panel:
     @cached_property
     def heights(self) -> list[float]:
         """Every loss that is drawn."""
-        told = [v for curve in self.curves for _, v in (*curve.training, *curve.validation, *self.crossing(curve))]
-        return [self.shown(value) for value in told]
+        values = [v for curve in self.curves for _, v in (*curve.training, *curve.validation, *self.crossing(curve))]
+        return [self.shown(value) for value in values]
 
     @property
     def is_logarithmic(self) -> bool:
-        return self.what == LOSS and min(self.heights) > 0
+        return self.quantity == LOSS and min(self.heights) > 0
 
     @property
     def x(self) -> alt.X:
-        told = [e for curve in self.curves for e, _ in (*curve.training, *curve.validation, *self.crossing(curve))]
-        first, last = round(min(told)), round(max(told))
+        epochs = [e for curve in self.curves for e, _ in (*curve.training, *curve.validation, *self.crossing(curve))]
+        first, last = round(min(epochs)), round(max(epochs))
         step = 1 + (last - first) // MOST_TICKS
         ticks = sorted({first, *range(step * (first // step + 1), last + 1, step)})
         return alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=ticks, format="d"), scale=alt.Scale(nice=False))
@@ -104,7 +104,7 @@ class _Panel:
         if ends[0] == ends[1]:
             ends = [ends[0] - 0.1 * abs(ends[0]), ends[1] + 0.1 * abs(ends[1])]
         scale = alt.Scale(type="log" if self.is_logarithmic else "linear", domain=ends, nice=False)
-        return alt.Y("loss:Q", title=self.what, scale=scale)
+        return alt.Y("loss:Q", title=self.quantity, scale=scale)
 
     @property
     def dash(self) -> alt.StrokeDash:
@@ -118,7 +118,7 @@ class _Panel:
         return loss if self.top is None else min(loss, self.top)
 
     def crossing(self, curve: LossCurve) -> Points:
-        """Where the cross of a run that exploded stands: at the upper edge if its loss lay beyond."""
+        """The cross of a run that exploded: at the upper edge if its loss was higher."""
         if curve.explosion is None:
             return []
         epoch, last = curve.explosion
@@ -126,8 +126,8 @@ class _Panel:
         return [] if loss is None else [(epoch, self.shown(loss))]
 
 
-def _told_apart(panel: _Panel) -> list[alt.Chart]:
-    """Each configuration in a colour of its own, and a shape at the last point; the legend picks one."""
+def _distinguished(panel: _Panel) -> list[alt.Chart]:
+    """Each configuration in a colour of its own, and a shape at the last point; the legend highlights it."""
     pick = alt.selection_point(fields=["group"], bind="legend")
     named = alt.Scale(domain=panel.groups)
     colour = alt.Color("group:N", title=None, scale=named, legend=legend(panel.groups))
@@ -142,12 +142,12 @@ def _told_apart(panel: _Panel) -> list[alt.Chart]:
 
 
 def _crowd(panel: _Panel) -> list[alt.Chart]:
-    """The training losses of all, faintly, and the best one's before them; pointing at a line brings it out."""
+    """The training losses of all runs, faint, with the best in front; pointing at a line highlights it."""
     pick = alt.selection_point(fields=["run"], on="pointerover", clear="pointerout", empty=False)
-    others = [curve for curve in panel.curves if curve.configuration != panel.best]
+    rest = [curve for curve in panel.curves if curve.configuration != panel.best]
     best = [curve for curve in panel.curves if curve.configuration == panel.best]
     faded = alt.when(pick).then(alt.value(1)).otherwise(alt.value(0.25))
-    lines = _drawn(panel, [row for row in _lines(panel, others) if row["part"] == "training"])
+    lines = _drawn(panel, [row for row in _lines(panel, rest) if row["part"] == "training"])
     layers = [lines.mark_line(clip=True, style="one of many").encode(opacity=faded).add_params(pick)]
     if rows := _lines(panel, best):
         layers.append(_drawn(panel, rows).mark_line(clip=True, style="best of many"))
@@ -206,17 +206,19 @@ def _text(panel: _Panel, note: str) -> str:
     ended = [(curve.validation[-1][1], curve.run) for curve in curves if curve.validation and not curve.explosion]
     runs = f"{len(curves)} run{'s' * (len(curves) != 1)}"
     axis = ", on a logarithmic axis" * panel.is_logarithmic
-    if panel.what != LOSS:
-        said = [f"{panel.what} by epoch of {runs}."]
-        said += [f"The best configuration, {panel.best}, stands out."] if panel.best and not panel.few else []
+    if panel.quantity != LOSS:
+        sentences = [f"{panel.quantity} by epoch of {runs}."]
+        sentences += [f"The best configuration, {panel.best}, is highlighted."] if panel.best and not panel.few else []
     elif panel.few:
-        said = [f"Training loss (solid) and validation loss (dashed) by epoch of {runs}{axis}."]
-        said += [f"Lowest last validation loss: {figure(min(ended)[0])} ({min(ended)[1]})."] if ended else []
+        sentences = [f"Training loss (solid) and validation loss (dashed) by epoch of {runs}{axis}."]
+        sentences += [f"Lowest last validation loss: {figure(min(ended)[0])} ({min(ended)[1]})."] if ended else []
     else:
-        said = [f"Training loss by epoch of {runs}{axis}."]
-        said += (
-            [f"The best configuration, {panel.best}, stands out; its validation loss is dashed."] if panel.best else []
+        sentences = [f"Training loss by epoch of {runs}{axis}."]
+        sentences += (
+            [f"The best configuration, {panel.best}, is highlighted; its validation loss is dashed."]
+            if panel.best
+            else []
         )
     if exploded:
-        said.append(f"{exploded} exploded; a cross shows where, at the upper edge if the loss lay beyond it.")
-    return " ".join([*said, note]).strip()
+        sentences.append(f"{exploded} exploded; a cross marks the epoch, at the upper edge if the loss was higher.")
+    return " ".join([*sentences, note]).strip()

@@ -11,7 +11,7 @@ from orchestrator.reports.page import content, environment
 from orchestrator.system.printable import in_a_line
 
 FOLDER = "report-pictures"
-MADE = ("*.svg", "*.webp")
+WRITTEN = ("*.svg", "*.webp")
 _SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~$!&])|(?<!\w)(_)|(_)(?!\w)")
 _FENCE = re.compile(r"`{3,}")
 
@@ -20,8 +20,8 @@ def markdown(title: str, made: str, sections: Sequence[Section], folder: Path) -
     """The text; charts and pictures are written into a folder of their own under the given one."""
     pictures = folder / FOLDER
     pictures.mkdir(exist_ok=True)
-    for left in (path for pattern in MADE for path in pictures.glob(pattern)):
-        left.unlink()
+    for earlier in (path for pattern in WRITTEN for path in pictures.glob(pattern)):
+        earlier.unlink()
 
     def draw(spec: dict[str, Any], name: str) -> str:
         (pictures / f"{name}.svg").write_text(still.svg(spec))
@@ -38,10 +38,10 @@ def markdown(title: str, made: str, sections: Sequence[Section], folder: Path) -
 
 
 def escaped(text: str) -> str:
-    """Words in a line, of which no renderer of Markdown makes anything else."""
-    return _SPECIAL.sub(lambda found: f"\\{found.group()}", in_a_line(text))
+    """A line of text, in which Markdown has no special meaning."""
+    return _SPECIAL.sub(lambda special: f"\\{special.group()}", in_a_line(text))
 
 
 def fence(text: str) -> str:
-    """What can stand around a text as that of a code block."""
+    """The fence of a code block with this text."""
     return "`" * max([3, *(len(ticks) + 1 for ticks in _FENCE.findall(text))])

@@ -21,7 +21,7 @@ MOST_ROWS = 20  # of a table, before the rest is folded away
 
 
 def environment(is_html: bool) -> jinja2.Environment:
-    """The templates. Whatever stands in a sweep file is escaped on a page."""
+    """The templates. All text from a sweep file is escaped in HTML."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("orchestrator.reports"),
         autoescape=is_html,  # noqa: S701
@@ -36,8 +36,8 @@ def html(title: str, made: str, sections: Sequence[Section]) -> str:
 
     Args:
         title: of the page.
-        made: when, and by what.
-        sections: a sweep each.
+        made: a sentence on when and how it was made.
+        sections: one for each sweep.
     """
     templates = environment(is_html=True)
     numbers = count(1)
@@ -60,12 +60,12 @@ def html(title: str, made: str, sections: Sequence[Section]) -> str:
         number=number,
         library=library,
         drawing=drawing,
-        hashes=[fingerprint(one) for one in (library, drawing)],
+        hashes=[fingerprint(code) for code in (library, drawing)],
     )
 
 
 def content(title: str, made: str, sections: Sequence[Section]) -> dict[str, Any]:
-    """What the templates of every kind of page say: its title, its sections, and the rule of their verdicts."""
+    """The variables of all templates: the title, the sections, and the rule for their verdicts."""
     return {
         "title": title,
         "made": made,
@@ -83,10 +83,10 @@ def vega() -> str:
 
 
 def script(code: str) -> Markup:
-    """Code as it can stand in a page: an end tag in a string of it would end it."""
+    """Code as a page may contain it: without end tags, which would end the script."""
     return Markup(code.replace("</script", "<\\/script").replace("<!--", "<\\!--"))  # noqa: S704
 
 
 def fingerprint(code: str) -> str:
-    """By which a page's Content-Security-Policy knows a script."""
+    """The hash of a script in the page's Content-Security-Policy."""
     return base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()

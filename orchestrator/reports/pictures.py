@@ -1,4 +1,4 @@
-"""Pictures that runs left, made small: the images of a grid are read back from it, pixel for pixel."""
+"""Pictures that runs have stored, made small: the images of a grid are read back from it, pixel for pixel."""
 
 import base64
 import io
@@ -25,16 +25,16 @@ class ReportPicture:
     height: int
     text: str
     caption: str
-    is_pixels: bool = False  # few large ones, to be shown with sharp edges
+    is_pixels: bool = False  # few large pixels, to be shown with sharp edges
 
     @property
     def uri(self) -> str:
-        """The picture itself, as a link."""
+        """The picture, as a data URI."""
         return f"data:image/webp;base64,{base64.b64encode(self.content).decode()}"
 
 
 def images(picture: bytes, tiles: Tiles) -> Images | None:
-    """The grey images that a picture is made of, enlarged, in rows; None of one that is made otherwise."""
+    """The grey images that a picture is made of, enlarged, in rows; None if it is not such a grid."""
     opened = _opened(picture)
     width = tiles.columns * tiles.side
     enlarged = opened.width // width if opened else 0
@@ -53,7 +53,7 @@ def strip(rows: Images, text: str, caption: str) -> ReportPicture:
 
 
 def whole(picture: bytes, text: str, caption: str) -> ReportPicture | None:
-    """A picture as it is, no wider than need be; None of what is none."""
+    """A picture as it is, at most WIDEST pixels wide; None if it cannot be read."""
     opened = _opened(picture)
     if opened is None:
         return None
@@ -65,9 +65,9 @@ def whole(picture: bytes, text: str, caption: str) -> ReportPicture | None:
     return ReportPicture(_encoded(small, lossless=False), small.width, small.height, text, caption)
 
 
-def same(one: Images, other: Images) -> bool:
-    """Whether two rows of images show the same, rounding of their drawing aside."""
-    return one.shape == other.shape and bool(np.abs(one.astype(int) - other.astype(int)).max() <= 2)
+def same(images: Images, other: Images) -> bool:
+    """Whether two rows of images are the same, up to rounding."""
+    return images.shape == other.shape and bool(np.abs(images.astype(int) - other.astype(int)).max() <= 2)
 
 
 def _opened(picture: bytes) -> Image.Image | None:

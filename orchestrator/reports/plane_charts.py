@@ -1,4 +1,4 @@
-"""Two metrics that make a plane worth a chart, as the trial function declares it."""
+"""Two metrics against each other, where the trial function declares a plane of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from orchestrator.reports.configurations import figure
 from orchestrator.reports.theme import GROUPS
 from orchestrator.trials.labels import short
 
-MOST_NAMES = 9  # beside points; of more, the ends alone are named
+MOST_NAMES = 9  # beside points; if there are more, only the ends are named
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def plane_chart(plane: Plane, points: Sequence[PlanePoint]) -> Chart | None:
     groups = list(dict.fromkeys(point.group for point in ordered))
     if 1 < len(groups) <= GROUPS:
         shared: dict[str, Any] = {"title": None, "scale": alt.Scale(domain=groups), "legend": legend(groups)}
-        base, single, marks = (drawn.encode(alt.Color("group:N", **shared)) for drawn in (base, single, marks))
+        base, single, marks = (layer.encode(alt.Color("group:N", **shared)) for layer in (base, single, marks))
         marks = marks.encode(alt.Shape("group:N", **shared))
     named = means if len(means) <= MOST_NAMES else [means[0], means[-1]]
     names = alt.Chart(data(named)).mark_text(align="left", dx=8, dy=-6)
@@ -74,6 +74,6 @@ def _text(plane: Plane, means: Sequence[DataRow], has_seeds: bool) -> str:
         for metric, axis in ((plane.y, "y"), (plane.x, "x"))
     ]
     return (
-        f"{plane.text} The values of {plane.along} stand beside the points. From {plane.along}={least['label']} to "
+        f"{plane.text} The numbers at the points are values of {plane.along}. From {plane.along}={least['label']} to "
         f"{plane.along}={most['label']} {' and '.join(ranges)}.{' Small points are single seeds.' * has_seeds}"
     )

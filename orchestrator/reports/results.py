@@ -1,4 +1,4 @@
-"""The tables of a sweep: what its configurations came to, and the published figures beside ours."""
+"""The tables of a sweep: the results of its configurations, and the published figures beside ours."""
 
 import functools
 import re
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from orchestrator.comparison.best import facts, near
+from orchestrator.comparison.best import facts, overlapping
 from orchestrator.comparison.columns import columns
 from orchestrator.comparison.ranking import front, ranking
 from orchestrator.reports import verdict
 from orchestrator.reports.configurations import Run, RunGroup, constants, figure, measured
 from orchestrator.reports.document import Cell, Part, ReportTable
-from orchestrator.reports.verdict import Judgement, Ours, Verdict
+from orchestrator.reports.verdict import Judgement, OurResult, Verdict
 from orchestrator.spec import ReferenceRow, SweepSpec
 from orchestrator.spec.objective import by_names
 from orchestrator.trial import Outcome, Params
@@ -30,40 +30,40 @@ _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 class _Column:
     title: str
     values: Callable[[RunGroup], list[float]]
-    more_is_better: bool | None = None  # None where nobody says
+    higher_is_better: bool | None = None  # None if unknown
 
 
 def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
-    """A row for each configuration: what varies, its figures over its seeds, how it ended; the best stand out."""
+    """A row for each configuration: what varies, its figures over seeds, its outcome; the best are highlighted."""
     names = _varying(configurations)
     columns = _columns(spec, configurations)
     best = {column.title: _best(column, configurations) for column in columns}
-    has_seeds = any(len(one.runs) > 1 for one in configurations)
+    has_seeds = any(len(group.runs) > 1 for group in configurations)
     header = [*(names or ["sweep"]), *(column.title for column in columns), "outcome"]
     header += ["exploded (95% interval)", "seeds"] * has_seeds
     rows = []
-    for one in configurations[:MOST_ROWS]:
-        cells = [Cell(short(one.params[name])) for name in names] or [Cell(spec.name)]
+    for group in configurations[:MOST_ROWS]:
+        cells = [Cell(short(group.params[name])) for name in names] or [Cell(spec.name)]
         for column in columns:
-            values = column.values(one)
-            cells.append(Cell(measured(values), one is best[column.title]) if values else Cell(NONE))
-        cells.append(Cell(one.state))
-        cells += [Cell(one.rate or NONE), Cell(str(len(one.runs)))] * has_seeds
+            values = column.values(group)
+            cells.append(Cell(measured(values), group is best[column.title]) if values else Cell(NONE))
+        cells.append(Cell(group.state))
+        cells += [Cell(group.rate or NONE), Cell(str(len(group.runs)))] * has_seeds
         rows.append(tuple(cells))
     words = []
     if has_seeds:
         words += ["Means over the seeds that completed, ± their 95% interval by Student's t."] * bool(columns)
-        words += ["Rates of explosion with Wilson's 95% interval."]
+        words += ["Explosion rates with Wilson's 95% interval."]
     if len(configurations) > MOST_ROWS:
-        words.append(f"{MOST_ROWS} of {len(configurations):,} configurations; the CSV file has all.")
+        words.append(f"The first {MOST_ROWS} of {len(configurations):,} configurations; the CSV file has all of them.")
     return Part("Results", tuple(words), ReportTable(tuple(header), tuple(rows)))
 
 
 def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
-    """The best configuration, and what its seeds do not tell from it; empty where none has completed."""
+    """The best configuration, and those that overlap it, in a sentence; empty where none has completed."""
     if not spec.ranks:
         return ""
-    ranked = ranking((one.configuration for one in configurations), spec.objectives)
+    ranked = ranking((group.configuration for group in configurations), spec.objectives)
     if not ranked:
         return ""
     names = _varying(configurations)
@@ -72,9 +72,9 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
         return label(spec, params, names) or spec.name
 
     if len(spec.objectives) > 1:
-        best = [named(one.params) for one in front(ranked, spec.objectives)]
+        best = [named(configuration.params) for configuration in front(ranked, spec.objectives)]
         return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}"
-    return f"{named(ranked[0].params)}: {'; '.join([*facts(ranked[0], spec.objectives), *near(ranked, named)])}"
+    return f"{named(ranked[0].params)}: {'; '.join([*facts(ranked[0], spec.objectives), *overlapping(ranked, named)])}"
 
 
 def comparison(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part | None:
@@ -85,19 +85,19 @@ def comparison(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part | No
     rows: list[tuple[Cell, ...]] = []
     for row in spec.reference.rows:
         name = listed(row.params, row.params)
-        matching = [one for one in configurations if row.params.items() <= one.params.items()]
+        matching = [group for group in configurations if row.params.items() <= group.params.items()]
         if not matching:
             rows += _compared(spec, row, metrics, None, name)
-        for one in matching:
-            rows += _compared(spec, row, metrics, one, name if name and len(matching) == 1 else one.label)
+        for group in matching:
+            rows += _compared(spec, row, metrics, group, name if name and len(matching) == 1 else group.label)
     header = ("configuration", "figure", "published", "ours", "difference", "verdict", "why")
-    words = [f"Published: {spec.reference.source}. The rule stands at the end."]
+    words = [f"Published: {spec.reference.source}. The rule for verdicts is at the end."]
     words += [f"The first {MOST_ROWS} of {len(rows):,}."] * (len(rows) > MOST_ROWS)
     return Part("Published figures beside ours", tuple(words), ReportTable(header, tuple(rows[:MOST_ROWS])))
 
 
 def explosions(runs: Sequence[Run]) -> Part | None:
-    """Each kind of explosion once: runs whose reasons differ in numbers alone are of one kind."""
+    """Each kind of explosion once: runs whose reasons differ only in numbers are of the same kind."""
     kinds = kinds_of(runs)
     if not kinds:
         return None
@@ -109,7 +109,7 @@ def explosions(runs: Sequence[Run]) -> Part | None:
         at = [tags.get(f"explosion.{name}", NONE) for name in ("epoch", "step")]
         reason = first.record.remark if first.record else ""
         rows.append([first.label, *at, NONE if last is None else figure(float(last)), reason, str(len(kind))])
-    header = ("first run of its kind", "epoch", "step", "last finite loss", "reason", "runs")
+    header = ("first run", "epoch", "step", "last finite loss", "reason", "runs")
     return Part("Explosions", grid=ReportTable.of(header, rows))
 
 
@@ -123,10 +123,14 @@ def kinds_of(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def remarks(runs: Sequence[Run]) -> Part | None:
-    """What is to be said of runs that failed, or that completed and learned nothing."""
-    told = [run for run in runs if run.record and run.record.remark and run.outcome is not Outcome.EXPLODED]
-    rows = [[run.label, run.state, run.record.remark if run.record else ""] for run in told[:MOST_REMARKS]]
-    words = (f"{MOST_REMARKS} of {len(told)}; the CSV file has all.",) if len(told) > MOST_REMARKS else ()
+    """The remarks on runs that failed, or that completed and learned nothing."""
+    remarked = [run for run in runs if run.record and run.record.remark and run.outcome is not Outcome.EXPLODED]
+    rows = [[run.label, run.state, run.record.remark if run.record else ""] for run in remarked[:MOST_REMARKS]]
+    words = (
+        (f"The first {MOST_REMARKS} of {len(remarked)}; the CSV file has all of them.",)
+        if len(remarked) > MOST_REMARKS
+        else ()
+    )
     return Part("Remarks", words, ReportTable.of(("run", "outcome", "remark"), rows)) if rows else None
 
 
@@ -136,45 +140,45 @@ def _varying(configurations: Sequence[RunGroup]) -> list[str]:
 
 
 def _columns(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[_Column]:
-    records = [record for one in configurations for record in one.completed]
+    records = [record for group in configurations for record in group.completed]
     declared = [metric.name for metric in spec.function.declaration.final]
-    found = []
+    shown = []
     for column in columns(replace(spec, objectives=()), records):
         if column.name in declared or column.name not in {objective.name for objective in spec.objectives}:
             values = functools.partial(RunGroup.values, name=column.name)
-            found.append(_Column(column.title, values, column.goal and column.goal == "maximize"))
+            shown.append(_Column(column.title, values, column.goal and column.goal == "maximize"))
     for objective in spec.objectives if spec.ranks else ():
-        if objective.name not in declared and any(one.compared(objective) for one in configurations):
+        if objective.name not in declared and any(group.compared(objective) for group in configurations):
             is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
             title = f"best {objective.name}" if is_best else objective.name
             values = functools.partial(RunGroup.compared, objective=objective)
-            found.append(_Column(title, values, objective.sign > 0))
-    return found
+            shown.append(_Column(title, values, objective.sign > 0))
+    return shown
 
 
 def _best(column: _Column, configurations: Sequence[RunGroup]) -> RunGroup | None:
-    having = [one for one in configurations if column.values(one)]
-    if len(having) < 2 or column.more_is_better is None:
+    measured_groups = [group for group in configurations if column.values(group)]
+    if len(measured_groups) < 2 or column.higher_is_better is None:
         return None
-    return (max if column.more_is_better else min)(having, key=lambda one: fmean(column.values(one)))
+    return (max if column.higher_is_better else min)(measured_groups, key=lambda group: fmean(column.values(group)))
 
 
 def _compared(
-    spec: SweepSpec, row: ReferenceRow, metrics: Sequence[str], one: RunGroup | None, name: str
+    spec: SweepSpec, row: ReferenceRow, metrics: Sequence[str], group: RunGroup | None, name: str
 ) -> list[tuple[Cell, ...]]:
-    ended = (one.exploded, one.ended) if one else (0, 0)
+    ended = (group.exploded, group.ended) if group else (0, 0)
     declaration = spec.function.declaration
     lines = []
     if row.outcome is not None:
-        judged = _judged(spec, one, verdict.of_outcome(row.outcome, Ours((), *ended)))
-        lines.append(_line(name, "outcome", str(row.outcome), one.state if one else NONE, NONE, judged))
+        judged = _judged(spec, group, verdict.of_outcome(row.outcome, OurResult((), *ended)))
+        lines.append(_line(name, "outcome", str(row.outcome), group.state if group else NONE, NONE, judged))
     for metric in metrics if row.outcome is not Outcome.EXPLODED else row.metrics:
-        published, values = row.metrics.get(metric), one.values(metric) if one else []
-        judged = _judged(spec, one, verdict.of_figure(metric, published, Ours(values, *ended), declaration))
-        ours = measured(values) if values else one.state if one else NONE
+        published, values = row.metrics.get(metric), group.values(metric) if group else []
+        judged = _judged(spec, group, verdict.of_figure(metric, published, OurResult(values, *ended), declaration))
+        ours = measured(values) if values else group.state if group else NONE
         difference = NONE if published is None or not values else _difference(fmean(values), published)
-        told = NONE if published is None else figure(published)
-        lines.append(_line(name, declaration.heading(metric), told, ours, difference, judged))
+        theirs = NONE if published is None else figure(published)
+        lines.append(_line(name, declaration.heading(metric), theirs, ours, difference, judged))
     return lines
 
 
@@ -183,19 +187,21 @@ def _line(name: str, metric: str, published: str, ours: str, difference: str, ju
     return (*texts, Cell(judged.verdict, verdict=judged.verdict), Cell(judged.reason))
 
 
-def _judged(spec: SweepSpec, one: RunGroup | None, judged: Judgement) -> Judgement:
-    """The verdict, unless there is no trial of the file's settings to judge by."""
-    if one is None:
-        return Judgement(Verdict.NOT_COMPARABLE, "no trial of these values")
-    if not one.is_asked:
-        return Judgement(Verdict.NOT_COMPARABLE, f"other settings than the file's: {_unlike(spec, one.params)}")
+def _judged(spec: SweepSpec, group: RunGroup | None, judged: Judgement) -> Judgement:
+    """The verdict, unless there is no trial with the settings of the file."""
+    if group is None:
+        return Judgement(Verdict.NOT_COMPARABLE, "no trial has these values")
+    if not group.is_asked:
+        return Judgement(Verdict.NOT_COMPARABLE, f"settings that differ from the file: {_unlike(spec, group.params)}")
     return judged
 
 
 def _unlike(spec: SweepSpec, params: Mapping[str, Any]) -> str:
-    """What of these parameters the file sets otherwise, or leaves at another default."""
+    """The parameters that differ from the settings of the file or from the defaults."""
     rows = {name for row in (*spec.zipped, *spec.configs) for name in row}
-    expected = {name: one.default for name, one in spec.function.parameters.items() if name not in {*rows, "seed"}}
+    expected = {
+        name: parameter.default for name, parameter in spec.function.parameters.items() if name not in {*rows, "seed"}
+    }
     for name, domain in spec.domains.items():
         expected.pop(name, None)
         if domain.is_constant:

@@ -1,4 +1,4 @@
-"""Charts of a search: how it went, what mattered, and the metric along each parameter."""
+"""Charts of a search: its history, the importance of parameters, and the metric along each of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from orchestrator.reports.configurations import figure
 from orchestrator.spec import Objective
 from orchestrator.trials.labels import short
 
-MARGIN = 0.06  # of the range: exploded trials stand so far beyond the worst value
+MARGIN = 0.06  # of the range: distance of exploded trials from the worst value
 ROW = 34  # pixels
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A trial of a search: its number, its value of the metric, and what was tried."""
+class SearchTrial:
+    """A trial of a search: its number, its value of the metric, and its parameters."""
 
     number: int
     run: str
@@ -26,32 +26,32 @@ class Tried:
     params: Mapping[str, Any]
 
 
-def history(tried: Sequence[Tried], objective: Objective) -> Chart | None:
-    """The metric of trial after trial, the best so far, and crosses for explosions."""
-    told = [one for one in tried if one.value is not None]
-    if not told:
+def history(trials: Sequence[SearchTrial], objective: Objective) -> Chart | None:
+    """The metric by trial, the best so far, and crosses for explosions."""
+    completed = [trial for trial in trials if trial.value is not None]
+    if not completed:
         return None
     better = max if objective.sign > 0 else min
     rows, best = [], None
-    for one in tried:
-        if one.value is not None:
-            best = one.value if best is None else better(best, one.value)
+    for trial in trials:
+        if trial.value is not None:
+            best = trial.value if best is None else better(best, trial.value)
         if best is not None:
-            rows.append({"number": one.number, "best": best})
-    x = alt.X("number:Q", title="trial, in the order of their starts", axis=alt.Axis(tickMinStep=1))
+            rows.append({"number": trial.number, "best": best})
+    x = alt.X("number:Q", title="trial, in order of start", axis=alt.Axis(tickMinStep=1))
     line = alt.Chart(data(rows)).mark_line(interpolate="step-after", style="best")
     best_so_far = line.encode(x, alt.Y("best:Q", title=objective.name, scale=alt.Scale(zero=False)))
-    first = better(told, key=lambda one: one.value or 0.0)
-    exploded = len(tried) - len(told)
+    first = better(completed, key=lambda trial: trial.value or 0.0)
+    exploded = len(trials) - len(completed)
     text = (
-        f"{objective.name} of {len(told)} trials in the order in which they were started, and the best so far (line): "
-        f"{figure(first.value or 0.0)} by trial {first.number} ({first.run}).{_of_crosses(exploded)}"
+        f"{objective.name} of {len(completed)} trials in order of start. The line is the best value so far; the best "
+        f"of all is {figure(first.value or 0.0)}, by trial {first.number} ({first.run}).{_on_crosses(exploded)}"
     )
-    return chart("History of the search", text, [best_so_far, *_points(tried, objective, x)])
+    return chart("Search history", text, [best_so_far, *_points(trials, objective, x)])
 
 
 def importances(shares: Mapping[str, float], objective: Objective) -> Chart | None:
-    """How much each parameter matters."""
+    """The importance of each parameter."""
     if not shares:
         return None
     rows = [{"name": name, "share": share, "label": f"{share:.0%}"} for name, share in shares.items()]
@@ -62,48 +62,48 @@ def importances(shares: Mapping[str, float], objective: Objective) -> Chart | No
     layers = [base.mark_bar(), base.mark_text(align="left", dx=4).encode(text="label:N")]
     listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     text = (
-        f"How much of the variance of {objective.name} over the searched ranges, each on its own scale, a parameter "
-        f"accounts for (functional ANOVA, over the trials that completed): {listed}."
+        f"The share of the variance of {objective.name} that each parameter explains over its range, on its own "
+        f"scale (functional ANOVA over the trials that completed): {listed}."
     )
-    return chart("What mattered", text, layers, height=ROW * len(rows) + 20)
+    return chart("Parameter importance", text, layers, height=ROW * len(rows) + 20)
 
 
-def along(name: str, logarithmic: bool, tried: Sequence[Tried], objective: Objective) -> Chart | None:
-    """The metric along one parameter."""
-    told = [one for one in tried if one.value is not None]
-    if not told:
+def along(name: str, logarithmic: bool, trials: Sequence[SearchTrial], objective: Objective) -> Chart | None:
+    """The metric along a parameter."""
+    completed = [trial for trial in trials if trial.value is not None]
+    if not completed:
         return None
-    numbers = all(isinstance(one.params[name], int | float) and not isinstance(one.params[name], bool) for one in tried)
-    if not numbers:
+    values = [trial.params[name] for trial in trials]
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         x = alt.X("at:N", title=name, axis=alt.Axis(labelAngle=0))
     elif logarithmic:
         x = alt.X("at:Q", title=name, scale=alt.Scale(type="log", nice=False))
     else:
         x = alt.X("at:Q", title=name, scale=alt.Scale(zero=False, nice=False))
-    layers = _points(tried, objective, x, name)
+    layers = _points(trials, objective, x, name)
     better = max if objective.sign > 0 else min
-    first = better(told, key=lambda one: one.value or 0.0)
+    first = better(completed, key=lambda trial: trial.value or 0.0)
     text = (
-        f"{objective.name} over {name}: the best, {figure(first.value or 0.0)}, at {short(first.params[name])}."
-        f"{_of_crosses(len(tried) - len(told))}"
+        f"{objective.name} over {name}. The best, {figure(first.value or 0.0)}, is at {short(first.params[name])}."
+        f"{_on_crosses(len(trials) - len(completed))}"
     )
     return chart(f"{objective.name} over {name}", text, layers, height=240)
 
 
-def thinned(tried: Sequence[Tried], objective: Objective, most: int) -> list[Tried]:
-    """At most so many of the trials, evenly, the best among them."""
-    if len(tried) <= most:
-        return list(tried)
+def thinned(trials: Sequence[SearchTrial], objective: Objective, most: int) -> list[SearchTrial]:
+    """At most `most` of the trials, evenly spaced, the best among them."""
+    if len(trials) <= most:
+        return list(trials)
     better = max if objective.sign > 0 else min
-    told = [one for one in tried if one.value is not None]
-    best = [better(told, key=lambda one: one.value or 0.0)] if told else []
-    kept = {one.number: one for one in (*charts.thinned(tried, most - 1), *best)}
+    completed = [trial for trial in trials if trial.value is not None]
+    best = [better(completed, key=lambda trial: trial.value or 0.0)] if completed else []
+    kept = {trial.number: trial for trial in (*charts.thinned(trials, most - 1), *best)}
     return [kept[number] for number in sorted(kept)]
 
 
-def _points(tried: Sequence[Tried], objective: Objective, x: alt.X, name: str | None = None) -> list[alt.Chart]:
+def _points(trials: Sequence[SearchTrial], objective: Objective, x: alt.X, name: str | None = None) -> list[alt.Chart]:
     """A ring for each trial that completed, a cross beyond the worst of them for each that exploded."""
-    values = [one.value for one in tried if one.value is not None]
+    values = [trial.value for trial in trials if trial.value is not None]
     spread = (max(values) - min(values)) or abs(values[0]) or 1.0
     edge = min(values) - MARGIN * spread if objective.sign > 0 else max(values) + MARGIN * spread
     y = alt.Y("value:Q", title=objective.name, scale=alt.Scale(zero=False))
@@ -111,13 +111,13 @@ def _points(tried: Sequence[Tried], objective: Objective, x: alt.X, name: str | 
     def rows(exploded: bool) -> list[dict[str, Any]]:
         return [
             {
-                "number": one.number,
-                "run": one.run,
-                "value": edge if one.value is None else one.value,
-                **({} if name is None else {"at": _axis_value(one.params[name])}),
+                "number": trial.number,
+                "run": trial.run,
+                "value": edge if trial.value is None else trial.value,
+                **({} if name is None else {"at": _axis_value(trial.params[name])}),
             }
-            for one in tried
-            if (one.value is None) == exploded
+            for trial in trials
+            if (trial.value is None) == exploded
         ]
 
     tooltip = [alt.Tooltip("number:Q", title="trial"), alt.Tooltip("run:N")]
@@ -132,6 +132,6 @@ def _axis_value(value: Any) -> Any:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
-def _of_crosses(exploded: int) -> str:
-    beyond = "stand as crosses beyond the worst value" if exploded > 1 else "stands as a cross beyond the worst value"
-    return f" {exploded} exploded and {beyond}." if exploded else ""
+def _on_crosses(exploded: int) -> str:
+    drawn = "trials are drawn as crosses" if exploded > 1 else "trial is drawn as a cross"
+    return f" {exploded} exploded {drawn} beyond the worst value." if exploded else ""

@@ -10,7 +10,7 @@ from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.functions.declaration import Plane
 from orchestrator.progress.status import LOSS, shown_metric
 from orchestrator.reports import gallery, results, search_charts
-from orchestrator.reports.boundary_charts import boundary as boundary_chart
+from orchestrator.reports.boundary_charts import boundary_chart
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import (
     Run,
@@ -24,9 +24,9 @@ from orchestrator.reports.configurations import (
 )
 from orchestrator.reports.document import Part, ReportTable, Section
 from orchestrator.reports.front_charts import fronts
-from orchestrator.reports.loss_charts import LossCurve, can_tell_apart, losses
+from orchestrator.reports.loss_charts import LossCurve, are_distinguishable, losses
 from orchestrator.reports.plane_charts import PlanePoint, plane_chart
-from orchestrator.reports.search_charts import Tried
+from orchestrator.reports.search_charts import SearchTrial
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Range
 from orchestrator.spec.metrics import listed as conjoined
@@ -39,38 +39,38 @@ from orchestrator.trials.search_space import SearchSpace
 
 MOST_CURVES = 200
 MOST_EXPLODED = 50  # of them
-MOST_TRIED = 2000
-MOST_VALUES = 12  # of a parameter, that are named
+MOST_TRIALS = 2000
+MOST_VALUES = 12  # of a parameter, that are listed
 
 Pair = tuple[RunGroup, Run]  # a configuration, and a run of it
 
 
-def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool) -> Section:
-    """What there is to say of a sweep now, whether it is finished or not.
+def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live: bool) -> Section:
+    """The section of a sweep as it is now, finished or not.
 
     Args:
-        store: where its trials stand.
+        store: that has its trials.
         spec: its file.
         name: its name in the store.
-        every: whether to speak of every trial that the store has, rather than of those that the file asks for.
-        is_live: whether a launch of it is at work.
+        all_records: whether to report all stored trials, rather than those that the file asks for.
+        is_live: whether a launch of it is running.
     """
     records = store.records(name)
-    runs = runs_of(spec, records, every, is_live)
+    runs = runs_of(spec, records, all_records, is_live)
     configurations = configurations_of(spec, runs)
-    found = _boundary(spec, records) if spec.method.finds_boundary else None
+    boundary = _boundary(spec, records) if spec.method.finds_boundary else None
     compared = results.comparison(spec, configurations)
     curves = _losses(store, spec, configurations)
     plane = spec.function.declaration.plane
-    drawn = plane_chart(plane, _plane_points(plane, configurations)) if plane else None
+    plane_drawn = plane_chart(plane, _plane_points(plane, configurations)) if plane else None
     parts = [
-        found,
+        boundary,
         results.results(spec, configurations),
         compared,
         _front(spec, configurations),
         *_search(spec, runs),
         Part(curves.title, charts=(curves,)) if curves else None,
-        Part(drawn.title, charts=(drawn,)) if drawn else None,
+        Part(plane_drawn.title, charts=(plane_drawn,)) if plane_drawn else None,
         *gallery.gallery(store, spec, configurations),
         results.explosions(runs),
         gallery.post_mortems(store, runs),
@@ -92,14 +92,14 @@ def section(store: Store, spec: SweepSpec, name: str, every: bool, is_live: bool
 
 
 def question(text: str) -> str:
-    """What the comment says with which a sweep file begins."""
-    said = []
+    """The comment at the beginning of a sweep file."""
+    lines = []
     for line in text.splitlines():
         if not line.startswith("#"):
             break
         if "yaml-language-server:" not in line:
-            said.append(line.lstrip("# ").strip())
-    return " ".join(said)
+            lines.append(line.lstrip("# ").strip())
+    return " ".join(lines)
 
 
 def _facts(
@@ -115,26 +115,26 @@ def _facts(
     facts = [("method", f"{spec.method.name}: {count}{at_most}")]
     facts += [(name, _values(spec, name, configurations)) for name in varied]
     facts += [("seeds", _listed(sorted({short(seed) for seed in seeds}, key=_as_number)))] * (len(seeds) > 1)
-    facts += [("the same in all", listed(alike, alike))] * bool(alike)
+    facts += [("same in all trials", listed(alike, alike))] * bool(alike)
     if spec.ranks:
-        aims = (f"{one.name}, {'more' if one.sign > 0 else 'less'} is better" for one in spec.objectives)
+        aims = (f"{aim.name}, {'higher' if aim.sign > 0 else 'lower'} is better" for aim in spec.objectives)
         facts.append(("compared by", "; ".join(aims)))
     if spec.reference is not None:
         facts.append(("published", spec.reference.source))
     if spec.function.name != DEFAULT_TRIAL:
         facts.append(("trial function", spec.function.name))
     facts.append(("trials", counted(runs)))
-    exploded, ended = (sum(getattr(one, what) for one in configurations) for what in ("exploded", "ended"))
+    exploded, ended = (sum(getattr(group, name) for group in configurations) for name in ("exploded", "ended"))
     if exploded:
         facts.append(("exploded", f"{rate(exploded, ended)}, with Wilson's 95% interval"))
-    known = [run.record for run in runs if run.record]
-    if known:
-        facts.append(("trained", _trained(known)))
-    if versions := _versions(known):
-        facts.append(("with", versions))
-    if stored > len(known):
-        others = f"{stored - len(known)} trials of this sweep that the store has besides"
-        facts.append(("left out", f"{others}, of other values or another version than the file's"))
+    records = [run.record for run in runs if run.record]
+    if records:
+        facts.append(("trained", _trained(records)))
+    if versions := _versions(records):
+        facts.append(("versions", versions))
+    if stored > len(records):
+        further = f"{stored - len(records)} more trials of this sweep are in the store"
+        facts.append(("left out", f"{further}; their values, or their function's version, differ from the file"))
     return facts
 
 
@@ -143,22 +143,22 @@ def _trained(records: Sequence[Record]) -> str:
     first = min(record.began for record in records)
     last = max(record.ended or record.began for record in records)
     days = sorted({f"{datetime.fromtimestamp(time):%Y-%m-%d}" for time in (first, last)})
-    return f"{duration(seconds)} in all, {' to '.join(days)}"
+    return f"{duration(seconds)} in total, {' to '.join(days)}"
 
 
 def _versions(records: Sequence[Record]) -> str:
-    """Of what the trials ran on, each commit and version once."""
+    """The commits and versions of torch that the trials ran with."""
     commits = (tag[:8] for record in records if (tag := record.tags.get("mlflow.source.git.commit")))
     versions = (tag for record in records if (tag := record.tags.get("version.torch")))
-    told = [*(f"commit {commit}" for commit in commits), *(f"torch {version}" for version in versions)]
-    return _listed(list(dict.fromkeys(told)))
+    texts = [*(f"commit {commit}" for commit in commits), *(f"torch {version}" for version in versions)]
+    return _listed(list(dict.fromkeys(texts)))
 
 
 def _values(spec: SweepSpec, name: str, configurations: Sequence[RunGroup]) -> str:
     domain = spec.domains.get(name)
     if isinstance(domain, Range):
         return f"{domain.low:g} to {domain.high:g}{', logarithmic' * domain.log}"
-    return _listed(list(dict.fromkeys(short(one.params[name]) for one in configurations)))
+    return _listed(list(dict.fromkeys(short(group.params[name]) for group in configurations)))
 
 
 def _listed(values: Sequence[str]) -> str:
@@ -179,45 +179,45 @@ def _best(spec: SweepSpec, configurations: Sequence[RunGroup]) -> RunGroup | Non
 
 
 def _note(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
-    """A warning where losses do not compare."""
+    """A warning where losses cannot be compared."""
     differ = varying([configuration.params for configuration in configurations])
     for rule in spec.function.declaration.incomparable:
         between = [name for name in rule.between if name in differ]
         if between and {*rule.metrics} & {*spec.function.declaration.losses}:
             values = conjoined(between, "and")
-            return f"The loss {rule.reason}, so its values do not compare between values of {values}."
+            return f"The loss {rule.reason}, so it cannot be compared between values of {values}."
     return ""
 
 
 def _losses(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -> Chart | None:
-    """The loss curves of a bounded number of runs; with their validation losses where these are drawn."""
+    """The loss curves of a bounded number of runs; with validation losses where there is room for them."""
     best = _best(spec, configurations)
-    known = [(one, run) for one in configurations for run in one.runs if run.record]
-    drawn = _drawn(known, best)
-    few = can_tell_apart(len({one.label for one, _ in drawn}))
-    what, training, validation = _drawn_metrics(spec, [run.record for _, run in known if run.record])
+    pairs = [(group, run) for group in configurations for run in group.runs if run.record]
+    drawn = _drawn(pairs, best)
+    few = are_distinguishable(len({group.label for group, _ in drawn}))
+    quantity, training, validation = _drawn_metrics(spec, [run.record for _, run in pairs if run.record])
     curves = [
-        _curve(store, one, run, run.record, training, validation if few or one is best else ())
-        for one, run in drawn
+        _curve(store, group, run, run.record, training, validation if few or group is best else ())
+        for group, run in drawn
         if run.record
     ]
-    notes = [_note(spec, configurations)] if what == LOSS else []
-    notes += [f"{len(drawn)} of {len(known):,} runs are drawn."] * (len(drawn) < len(known))
-    return losses(curves, best.label if best else None, " ".join(filter(None, notes)), what)
+    notes = [_note(spec, configurations)] if quantity == LOSS else []
+    notes += [f"{len(drawn)} of {len(pairs):,} runs are drawn."] * (len(drawn) < len(pairs))
+    return losses(curves, best.label if best else None, " ".join(filter(None, notes)), quantity)
 
 
-def _drawn(known: Sequence[Pair], best: RunGroup | None) -> Sequence[Pair]:
+def _drawn(pairs: Sequence[Pair], best: RunGroup | None) -> Sequence[Pair]:
     """A bounded number of runs: those of the best configuration first, and not too many that exploded."""
-    if len(known) <= MOST_CURVES:
-        return known
-    exploded = [pair for pair in known if pair[1].outcome is Outcome.EXPLODED][:MOST_EXPLODED]
-    others = [pair for pair in known if pair[1].outcome is not Outcome.EXPLODED]
-    others.sort(key=lambda pair: pair[0] is not best)
-    return [*others[: MOST_CURVES - len(exploded)], *exploded]
+    if len(pairs) <= MOST_CURVES:
+        return pairs
+    exploded = [pair for pair in pairs if pair[1].outcome is Outcome.EXPLODED][:MOST_EXPLODED]
+    stable = [pair for pair in pairs if pair[1].outcome is not Outcome.EXPLODED]
+    stable.sort(key=lambda pair: pair[0] is not best)
+    return [*stable[: MOST_CURVES - len(exploded)], *exploded]
 
 
 def _drawn_metrics(spec: SweepSpec, records: Sequence[Record]) -> tuple[str, Sequence[str], Sequence[str]]:
-    """What is drawn by epoch, and the metrics that have it: losses, or the metric that shows how trials fare."""
+    """The quantity that is drawn by epoch, and its metrics: the losses, or the metric that shows progress."""
     declaration = spec.function.declaration
     reported = list(dict.fromkeys(name for record in records for name in record.names_by_epoch))
     name = shown_metric(reported, declaration, next(iter(spec.objectives), None))
@@ -227,14 +227,14 @@ def _drawn_metrics(spec: SweepSpec, records: Sequence[Record]) -> tuple[str, Seq
 
 
 def _curve(
-    store: Store, one: RunGroup, run: Run, record: Record, training: Sequence[str], validation: Sequence[str]
+    store: Store, group: RunGroup, run: Run, record: Record, training: Sequence[str], validation: Sequence[str]
 ) -> LossCurve:
     def points(names: Sequence[str]) -> list[tuple[int, float]]:
         name = next((name for name in names if name in record.metrics), None)
         history = [] if name is None else store.history(record.run_id, name)
         return [point for point in history if math.isfinite(point[1])]
 
-    return LossCurve(run.label, one.label, run.state, points(training), points(validation), _explosion(record))
+    return LossCurve(run.label, group.label, run.state, points(training), points(validation), _explosion(record))
 
 
 def _explosion(record: Record) -> tuple[float, float | None] | None:
@@ -247,33 +247,31 @@ def _explosion(record: Record) -> tuple[float, float | None] | None:
 def _plane_points(plane: Plane, configurations: Sequence[RunGroup]) -> list[PlanePoint]:
     """The configurations that completed and have both metrics of a plane."""
     alike = constants(configurations)
-    found = []
-    for one in configurations:
-        x, y = one.values(plane.x.name), one.values(plane.y.name)
-        if x and len(x) == len(y) and isinstance(one.params.get(plane.along), int | float):
-            others = [name for name in one.params if name not in {*alike, plane.along, "seed"}]
-            found.append(PlanePoint(one.params[plane.along], listed(one.params, others), x, y))
-    return found
+    points = []
+    for group in configurations:
+        x, y = group.values(plane.x.name), group.values(plane.y.name)
+        if x and len(x) == len(y) and isinstance(group.params.get(plane.along), int | float):
+            names = [name for name in group.params if name not in {*alike, plane.along, "seed"}]
+            points.append(PlanePoint(group.params[plane.along], listed(group.params, names), x, y))
+    return points
 
 
 def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
-    trials = [known.trial for known in SearchSpace(spec).trials(records)]
-    found = Boundary.of(spec, trials, {record.trial_key: record for record in records})
-    drawn = boundary_chart(found)
-    return Part(
-        "Where training breaks", grid=ReportTable.of(found.header(), found.cells()), charts=(drawn,) if drawn else ()
-    )
+    trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
+    boundary = Boundary.of(spec, trials, {record.trial_key: record for record in records})
+    drawn = boundary_chart(boundary)
+    table = ReportTable.of(boundary.header(), boundary.cells())
+    return Part("Where training breaks", grid=table, charts=(drawn,) if drawn else ())
 
 
 def _front(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
-    names = {one.configuration.config_key: one.label for one in configurations}
-    return Part(
-        "The Pareto front", charts=fronts((one.configuration for one in configurations), spec.objectives, names)
-    )
+    names = {group.configuration.config_key: group.label for group in configurations}
+    charts = fronts((group.configuration for group in configurations), spec.objectives, names)
+    return Part("The Pareto front", charts=charts)
 
 
 def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
-    """How a search went; the trials of a grid are in an order that means nothing."""
+    """The progress of a search; empty for a grid, in which the order of trials has no meaning."""
     if spec.method.is_exhaustive or not spec.ranks:
         return []
     from orchestrator.samplers.importances import importances  # optuna takes a while to import
@@ -281,29 +279,29 @@ def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
     objective = spec.objectives[0]
     records = sorted((run.record for run in runs if run.record), key=lambda record: record.began)
     labels = {run.record.run_id: run.label for run in runs if run.record}
-    tried = []
+    trials = []
     for number, record in enumerate(records, 1):
         value = record.value(objective) if record.outcome is Outcome.COMPLETED else None
         if value is not None or record.outcome is Outcome.EXPLODED:
-            tried.append(Tried(number, labels[record.run_id], value, record.params))
-    words = (f"{MOST_TRIED:,} of {len(tried):,} trials are drawn.",) if len(tried) > MOST_TRIED else ()
-    tried = search_charts.thinned(tried, objective, MOST_TRIED)
-    went = search_charts.history(tried, objective)
-    mattered = search_charts.importances(importances(spec, records), objective)
-    slices = [_slice(spec, name, tried) for name in _searched(spec, tried)]
+            trials.append(SearchTrial(number, labels[record.run_id], value, record.params))
+    words = (f"{MOST_TRIALS:,} of {len(trials):,} trials are drawn.",) if len(trials) > MOST_TRIALS else ()
+    trials = search_charts.thinned(trials, objective, MOST_TRIALS)
+    history = search_charts.history(trials, objective)
+    importance = search_charts.importances(importances(spec, records), objective)
+    slices = [_slice(spec, name, trials) for name in _searched(spec, trials)]
     return [
-        Part("How the search went", words, charts=tuple(one for one in (went, mattered) if one)),
-        Part("The metric along each parameter", charts=tuple(one for one in slices if one)),
+        Part("Progress of the search", words, charts=tuple(filter(None, (history, importance)))),
+        Part("The metric along each parameter", charts=tuple(filter(None, slices))),
     ]
 
 
-def _searched(spec: SweepSpec, tried: Sequence[Tried]) -> list[str]:
+def _searched(spec: SweepSpec, trials: Sequence[SearchTrial]) -> list[str]:
     names = [*spec.domains, *(name for rows in (spec.zipped, spec.configs) for row in rows for name in row)]
-    return [name for name in dict.fromkeys(names) if len({repr(one.params[name]) for one in tried}) > 1]
+    return [name for name in dict.fromkeys(names) if len({repr(trial.params[name]) for trial in trials}) > 1]
 
 
-def _slice(spec: SweepSpec, name: str, tried: Sequence[Tried]) -> Chart | None:
+def _slice(spec: SweepSpec, name: str, trials: Sequence[SearchTrial]) -> Chart | None:
     """The metric along a parameter, of the trials in which it is varied."""
-    varied = [one for one in tried if spec.conditions.holds(name, one.params)]
+    varied = [trial for trial in trials if spec.conditions.holds(name, trial.params)]
     domain = spec.domains.get(name)
     return search_charts.along(name, isinstance(domain, Range) and domain.log, varied, spec.objectives[0])

@@ -1,4 +1,4 @@
-"""Charts as pictures that stand alone: as SVG beside a text, as PNG with their titles and captions in them."""
+"""Charts as pictures: as SVG for a text, as PNG with their titles and captions."""
 
 import textwrap
 from collections.abc import Mapping, Sequence

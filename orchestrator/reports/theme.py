@@ -1,9 +1,9 @@
-"""Colours by what they mean: on the page CSS variables, so that charts change with its dress; fixed in pictures."""
+"""Colours by their meaning: CSS variables on the page, which has a light and a dark theme; fixed in pictures."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-GROUPS = 8  # configurations that colours and shapes tell apart
+GROUPS = 8  # configurations that colours and shapes can distinguish
 LIGHT = {
     "paper": "#ffffff",
     "box": "#f6f7f8",
@@ -50,7 +50,7 @@ SHAPES = (
 
 
 def config(colour: Callable[[str], str]) -> dict[str, Any]:
-    """Vega-Lite's config: how everything looks that a chart names by its meaning alone."""
+    """Vega-Lite's config: the styles that charts name by their meaning."""
     ink, soft, accent = colour("ink"), colour("soft"), colour("accent")
     white = {"filled": True, "color": "white", "stroke": "black", "opacity": 1}
     words = {"labelColor": soft, "titleColor": soft, "titleFontWeight": "normal", "labelFontSize": 12}
@@ -105,7 +105,7 @@ def config(colour: Callable[[str], str]) -> dict[str, Any]:
                 "opacity": 1,
             },
             "safe": {"color": colour("good"), "strokeWidth": 2, "strokeDash": [6, 4]},
-            # on a map, whose colours are the same in any dress
+            # on a map, whose colours are the same in both themes
             "exploded on map": {"color": "black", "strokeWidth": 1.3, "size": 24},
             "completed on map": {**white, "strokeWidth": 1, "size": 24},
             "threshold on map": {"color": "black", "strokeWidth": 3},
@@ -115,7 +115,7 @@ def config(colour: Callable[[str], str]) -> dict[str, Any]:
 
 
 def fixed(colours: Mapping[str, str] = LIGHT) -> dict[str, Any]:
-    """The config of a picture that stands alone."""
+    """The config of a picture."""
     return config(colours.__getitem__) | {"background": colours["paper"], "font": "sans-serif"}
 
 

@@ -1,4 +1,4 @@
-"""Whether a published figure was reproduced: the rule, and what it says of each figure."""
+"""Whether a published figure was reproduced: the rule, and its verdict on each figure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from orchestrator.spec.metrics import listed
 from orchestrator.trial import Outcome
 
 USUAL = Tolerance(0.05, relative=True)  # of a metric for which the trial function declares none
-WIDEST = 2  # tolerances: half of an interval that still tells something
+WIDEST = 2  # tolerances: the largest half of an interval that allows a verdict
 
 FIGURES = (
-    "A figure is reproduced where ours, the mean over the seeds that completed, is no farther from the published one "
-    "than {allowed}. "
-    f"With two or more seeds it is reproduced also where the published figure lies within the 95% interval of our mean "
-    f"(Student's t). Where half of that interval is more than {WIDEST} tolerances, our seeds scatter too much to tell, "
-    f"and beyond the tolerance the figure is not comparable. Else it differs."
+    "Our figure is the mean over the seeds that completed. It reproduces the published figure if the two differ by at "
+    "most {allowed}. "
+    f"With two or more seeds it also does so if the published figure lies within the 95% interval of our mean "
+    f"(Student's t). If half of that interval is more than {WIDEST} tolerances, our seeds scatter too much for a "
+    f"verdict; beyond the tolerance, the figure is then not comparable. Otherwise it differs."
 )
 OUTCOMES = (
-    "An explosion is reproduced where at least half of our seeds exploded, and differs where fewer did. A figure of a "
-    "model that completed differs where at least half of our seeds exploded.",
-    "Not comparable is what either side lacks, and a trial of other settings than the sweep file's.",
+    "An explosion is reproduced if at least half of our seeds exploded; otherwise it differs. A figure of a published "
+    "run that completed differs if at least half of our seeds exploded.",
+    "A figure is not comparable if either side lacks it, or if our trials have other settings than the sweep file.",
 )
 
 
 class Verdict(StrEnum):
-    """What became of a published figure."""
+    """Whether a published figure was reproduced."""
 
     REPRODUCED = "reproduced"
     DIFFERS = "differs"
@@ -36,8 +36,8 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Ours:
-    """What a configuration came to: a metric of the seeds that completed, and how many of those that ended exploded."""
+class OurResult:
+    """A metric of the seeds that completed, and how many of the seeds that ended exploded."""
 
     values: Sequence[float] = ()
     exploded: int = 0
@@ -45,12 +45,12 @@ class Ours:
 
     @property
     def explodes(self) -> bool:
-        """Whether at least half of the seeds did."""
+        """Whether at least half of the seeds exploded."""
         return 0 < self.ended <= 2 * self.exploded
 
     @property
-    def told(self) -> str:
-        """How many of how many."""
+    def count(self) -> str:
+        """How many of the seeds exploded, as text."""
         return f"{self.exploded} of {self.ended} exploded here"
 
 
@@ -63,21 +63,23 @@ class Judgement:
 
 
 def rule(declarations: Iterable[Declaration]) -> tuple[str, ...]:
-    """By what a verdict is found, in sentences, where trials are of functions that declare this."""
+    """The rule of verdicts, in sentences, with the tolerances of these declarations."""
     metrics = [metric for declaration in declarations for metric in declaration.final if metric.tolerance]
-    each = dict.fromkeys(f"{metric.tolerance} ({metric.heading})" for metric in metrics)
-    allowed = listed([*each, f"{USUAL} (any other)"], "or") if each else str(USUAL)
+    tolerances = dict.fromkeys(f"{metric.tolerance} ({metric.heading})" for metric in metrics)
+    allowed = listed([*tolerances, f"{USUAL} (any other)"], "or") if tolerances else str(USUAL)
     return FIGURES.replace("{allowed}", allowed), *OUTCOMES
 
 
-def of_figure(metric: str, published: float | None, ours: Ours, declaration: Declaration = UNDECLARED) -> Judgement:
-    """Hold a published figure of a metric against ours, by the tolerance that the trial function declares."""
+def of_figure(
+    metric: str, published: float | None, ours: OurResult, declaration: Declaration = UNDECLARED
+) -> Judgement:
+    """Compare a published figure of a metric with ours, by the tolerance that the trial function declares."""
     if published is None:
         return Judgement(Verdict.NOT_COMPARABLE, "nothing published")
     if ours.explodes:
-        return Judgement(Verdict.DIFFERS, f"{ours.told}, and completed there")
+        return Judgement(Verdict.DIFFERS, f"{ours.count}; the published run completed")
     if not ours.values:
-        return Judgement(Verdict.NOT_COMPARABLE, "no figure of ours" if ours.ended else "no result of ours")
+        return Judgement(Verdict.NOT_COMPARABLE, "we have no such figure" if ours.ended else "we have no result")
     allowed = (declaration.tolerance(metric) or USUAL).around(published)
     half = half_width(ours.values)
     difference = abs(fmean(ours.values) - published)
@@ -90,11 +92,11 @@ def of_figure(metric: str, published: float | None, ours: Ours, declaration: Dec
     return Judgement(Verdict.DIFFERS, f"more than {allowed:.2g} apart")
 
 
-def of_outcome(published: Outcome, ours: Ours) -> Judgement:
-    """Hold a published outcome against ours."""
+def of_outcome(published: Outcome, ours: OurResult) -> Judgement:
+    """Compare a published outcome with ours."""
     if published not in (Outcome.EXPLODED, Outcome.COMPLETED):
-        return Judgement(Verdict.NOT_COMPARABLE, f"{published} says nothing of the model")
+        return Judgement(Verdict.NOT_COMPARABLE, f"{published} is not a result of the model")
     if not ours.ended:
-        return Judgement(Verdict.NOT_COMPARABLE, "no result of ours")
+        return Judgement(Verdict.NOT_COMPARABLE, "we have no result")
     same = ours.explodes is (published is Outcome.EXPLODED)
-    return Judgement(Verdict.REPRODUCED if same else Verdict.DIFFERS, ours.told)
+    return Judgement(Verdict.REPRODUCED if same else Verdict.DIFFERS, ours.count)

@@ -15,7 +15,7 @@ from orchestrator.trials.record import Record
 class Sampler(Protocol):
     """Proposes the trials of a sweep."""
 
-    learns: bool  # whether it wants to be told what became of trials
+    learns: bool  # whether it needs the results of trials
 
     @property
     def total(self) -> int:
@@ -23,26 +23,26 @@ class Sampler(Protocol):
 
     @property
     def trials(self) -> Sequence[Trial]:
-        """Those that are known by now, in the order in which they were proposed."""
+        """The trials so far, in the order in which they were proposed."""
 
     @property
     def has_more(self) -> bool:
-        """Whether `ask` may have a trial, now or once it has been told of those that run."""
+        """Whether `ask` may return a trial, now or after the running trials have ended."""
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
-        """Take in what the store has of the sweep, by trial_key, and trials that were begun without its knowing.
+        """Take in the records of the sweep, by trial_key, and trials that were begun and may not be in the store.
 
-        What has its result is not asked for again; what has not comes first.
+        Trials with a result are not returned again; those without come first.
         """
 
     def ask(self) -> Trial | None:
         """The next trial, or None if there is none now."""
 
     def tell(self, trial: Trial, observation: Observation) -> None:
-        """Say what became of a trial."""
+        """Report the result of a trial."""
 
     def examples(self) -> Sequence[Params]:
-        """Configurations for which data must be at hand before the first trial starts."""
+        """Configurations whose data must be available before the first trial starts."""
 
 
 def of(spec: SweepSpec) -> Sampler:
@@ -56,10 +56,10 @@ def of(spec: SweepSpec) -> Sampler:
 
 
 def _of_method(spec: SweepSpec) -> Sampler:
-    proposing = spec.method.sampler
-    if isinstance(proposing, OptunaSampler):
+    named = spec.method.sampler
+    if isinstance(named, OptunaSampler):
         from orchestrator.samplers.search import SearchSampler  # optuna takes a while to import
 
-        return SearchSampler(spec, proposing)
-    sampler: Sampler = pkgutil.resolve_name(proposing)(spec)
+        return SearchSampler(spec, named)
+    sampler: Sampler = pkgutil.resolve_name(named)(spec)
     return sampler

@@ -1,4 +1,4 @@
-"""Where training breaks: each next trial is the one that tells most about the curve P(explosion | value)."""
+"""Where training breaks: each next trial is expected to give the most information on P(explosion | value)."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,10 +15,10 @@ from orchestrator.trials.search_space import SearchSpace
 
 
 class BoundarySampler:
-    """Proposes one trial at a time, each with a seed of its own, so that chance is averaged over.
+    """Proposes one trial at a time, each with a seed of its own, so that chance is averaged out.
 
-    With a second parameter, or rows, the next trial goes to the curve of which it tells most. Where there is no seed to
-    vary, a trial that is known is not proposed again.
+    With a second parameter, or rows, the next trial goes to the curve on which it gives most information. Where there
+    is no seed to vary, no trial is proposed twice.
     """
 
     learns = True
@@ -35,7 +35,7 @@ class BoundarySampler:
         self._gains: dict[int, Array] = {}
         self._known: set[str] = set()  # trial_keys
         self._waiting: deque[Trial] = deque()
-        self._running: dict[str, Trial] = {}  # asked for, and not told of yet; by trial_key
+        self._running: dict[str, Trial] = {}  # asked for, without a result yet; by trial_key
         self._number = 0  # of the next proposal
         self._exhausted = False
 
@@ -44,7 +44,7 @@ class BoundarySampler:
         return bool(self._waiting) or self._wants_more
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
-        for trial in (one.trial for one in self.space.begun(history, begun)):
+        for trial in (start.trial for start in self.space.begun(history, begun)):
             self._add(trial)
             record = history.get(trial.trial_key)
             if record is not None and record.outcome is not None and record.outcome.is_result:
@@ -76,18 +76,18 @@ class BoundarySampler:
 
     @property
     def _open(self) -> list[int]:
-        """The curves that are not known as well as was asked for."""
+        """The curves whose interval is still wider than the file asks for."""
         width = self.spec.boundary.width
         return [i for i, curve in enumerate(self._curves) if width is None or not curve.is_narrower_than(width)]
 
     def _propose(self) -> None:
-        """Take up the trial that tells most of those that are new."""
+        """Add the new trial that gives most information."""
         seed = self._number if self.space.has_further_seeds else None
         proposal = Proposal(self._number, another_seed=seed is not None)
         for params in self._best_first():
             try:
                 trial = self.space.trial(params, seed, proposal)
-            except ValueError:  # a combination that cannot be
+            except ValueError:  # an invalid combination
                 continue
             if trial.trial_key not in self._known:
                 self._add(trial)
@@ -103,7 +103,7 @@ class BoundarySampler:
             yield {**self._curves[curves[row]].choice, self._name: self._values[candidate]}
 
     def _gains_of(self, index: int) -> Array:
-        """What a trial at each candidate would tell of a curve; kept until something of that curve changes."""
+        """The expected information from a trial at each candidate of a curve; cached until the curve changes."""
         if index not in self._gains:
             curve = self._curves[index]
             running = [trial for trial in self._running.values() if self._curve(trial) == index]

@@ -27,8 +27,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 HOST = "127.0.0.1"
 SECONDS_BETWEEN_LOOKS = 5.0
 STATES = {
-    Outcome.COMPLETED: TrialState.FAIL,  # where it has not told all that it is compared by
-    Outcome.EXPLODED: TrialState.PRUNED,  # so that the dashboard counts it as one that has told something
+    Outcome.COMPLETED: TrialState.FAIL,  # where it lacks the value of an objective
+    Outcome.EXPLODED: TrialState.PRUNED,  # so that the dashboard counts it as a trial with information
     Outcome.PRUNED: TrialState.PRUNED,
     Outcome.FAILED: TrialState.FAIL,
     Outcome.INTERRUPTED: TrialState.FAIL,
@@ -36,7 +36,7 @@ STATES = {
 
 
 class Mirror:
-    """Shows in a study what the store has of a sweep.
+    """Shows the records of a sweep in a study.
 
     Raises:
         InputError: the sweep compares its trials by no metric.
@@ -44,7 +44,7 @@ class Mirror:
 
     def __init__(self, spec: SweepSpec) -> None:
         if not spec.objectives:
-            what = "names no metric, and a study needs one; add `metric: {name: ..., goal: ...}`"
+            what = "names no metric, and an Optuna study needs a metric; add `metric: {name: ..., goal: ...}`"
             raise InputError(f"{spec.source.path}: {what}")
         self.objectives = spec.objectives
         self.storage = InMemoryStorage()
@@ -60,7 +60,7 @@ class Mirror:
         self._ended: set[str] = set()
 
     def show(self, records: Iterable[Record]) -> None:
-        """Add what is new of these."""
+        """Add the records that are new."""
         for record in records:
             if record.run_id in self._ended or not self._fits(record):
                 continue
@@ -68,24 +68,24 @@ class Mirror:
             if record.run_id not in self._running:
                 self._running[record.run_id] = self.storage.create_new_trial(self._study, trial)
             elif trial.state.is_finished():
-                for name, told in trial.user_attrs.items():
-                    self.storage.set_trial_user_attr(self._running[record.run_id], name, told)
+                for name, value in trial.user_attrs.items():
+                    self.storage.set_trial_user_attr(self._running[record.run_id], name, value)
                 self.storage.set_trial_state_values(self._running[record.run_id], trial.state, trial.values)
             if trial.state.is_finished():
                 self._ended.add(record.run_id)
 
     def _trial(self, record: Record) -> FrozenTrial:
-        """What Optuna would have of it; its times are naive."""
+        """The record as a trial of Optuna, which has naive times."""
         values = record.values(self.objectives) if record.outcome is Outcome.COMPLETED else None
-        told: dict[str, Any] = {"outcome": str(record.outcome), "remark": record.remark, "run_id": record.run_id}
+        attributes: dict[str, Any] = {"outcome": str(record.outcome), "remark": record.remark, "run_id": record.run_id}
         if MARGIN in record.metrics:
-            told[MARGIN] = record.metrics[MARGIN]
+            attributes[MARGIN] = record.metrics[MARGIN]
         varied = self._axes_of(record)
         trial = create_trial(
             state=TrialState.RUNNING if record.outcome is None else STATES[record.outcome],
             params={name: _scalar(record.params[name]) for name in varied},
             distributions=varied,
-            user_attrs=told if record.outcome else {},
+            user_attrs=attributes if record.outcome else {},
         )
         if values is not None:
             trial.state, trial.values = TrialState.COMPLETE, values
@@ -95,7 +95,7 @@ class Mirror:
         return trial
 
     def _fits(self, record: Record) -> bool:
-        """Whether its values have a place on the axes; those of an earlier version of the file may have none."""
+        """Whether its values are on the axes; those of an earlier version of the file may not be."""
         try:
             varied = self._axes_of(record).items()
             return all(axis._contains(axis.to_internal_repr(_scalar(record.params[name]))) for name, axis in varied)
@@ -103,12 +103,12 @@ class Mirror:
             return False
 
     def _axes_of(self, record: Record) -> dict[str, BaseDistribution]:
-        """Those of the parameters that are varied beside the others that it has."""
+        """The axes of the parameters that are varied in it."""
         return {name: self._axes[name] for name in self._conditions.active(self._axes, record.params)}
 
 
 def study(spec: SweepSpec, records: Iterable[Record]) -> Study:
-    """What the store has of a sweep, as a study."""
+    """The records of a sweep, as a study."""
     mirror = Mirror(spec)
     mirror.show(records)
     return optuna.load_study(study_name=spec.name, storage=mirror.storage)
@@ -116,11 +116,11 @@ def study(spec: SweepSpec, records: Iterable[Record]) -> Study:
 
 def axes(spec: SweepSpec) -> dict[str, BaseDistribution]:
     """The parameters that vary, each with the values that it may take; numbers are drawn on an axis of numbers."""
-    found: dict[str, BaseDistribution] = {}
+    distributions: dict[str, BaseDistribution] = {}
     choices: dict[str, list[Any]] = {}
     for name, domain in spec.domains.items():
         if isinstance(domain, Range):
-            found[name] = FloatDistribution(domain.low, domain.high, log=domain.log)
+            distributions[name] = FloatDistribution(domain.low, domain.high, log=domain.log)
         else:
             choices[name] = list(domain.values)
     for rows in (spec.zipped, spec.configs):
@@ -129,8 +129,8 @@ def axes(spec: SweepSpec) -> dict[str, BaseDistribution]:
             choices.setdefault(name, []).extend(row.get(name, default) for row in rows)
     for name, values in choices.items():
         if len({repr(value) for value in values}) > 1:
-            found[name] = _axis(values)
-    return found
+            distributions[name] = _axis(values)
+    return distributions
 
 
 def _axis(values: Iterable[Any]) -> BaseDistribution:
@@ -141,16 +141,16 @@ def _axis(values: Iterable[Any]) -> BaseDistribution:
 
 
 def _scalar(value: Any) -> bool | int | float | str | None:
-    """What Optuna takes for a choice; lists as they are written."""
+    """A value as a choice of Optuna; lists as text."""
     return value if isinstance(value, bool | int | float | str | None) else repr(value)
 
 
 def serve(spec: SweepSpec, records: Callable[[], Iterable[Record]], port: int, announce: Callable[[str], None]) -> None:
-    """Open the dashboard on 127.0.0.1, and keep it current, until it is ended by Ctrl-C.
+    """Open the dashboard on 127.0.0.1, and keep it current, until Ctrl-C.
 
     Raises:
         InputError: the sweep compares its trials by no metric.
-        OSError: the port cannot be had.
+        OSError: the port is not available.
     """
     mirror = Mirror(spec)
     mirror.show(records())

@@ -1,18 +1,18 @@
 """Which candidate to run, where trials may explode: by what it may gain, and how likely it is to be stable.
 
-Two Gaussian processes learn over the space: one the metric, from the trials that have a value, the other the margin by
-which trials exploded, or did not. A candidate is worth
+Two Gaussian processes learn over the space: the first learns the metric, from the trials that have a value; the second
+learns the margin by which trials exploded or did not. The value of a candidate is
 
-    (EI + PRICE * spread of the values) * P(margin < 0) - SHORT * (what it is expected to lack of the best)
+    (EI + PRICE * spread of the values) * P(margin < 0) - SHORT * (how far it is expected to be below the best)
 
 The first term is, but for a constant, the gain to expect less the price of an explosion: EI * P - price * (1 - P). So
-the cliff is approached as long as that gains more than it costs; then stable candidates are worth most. The second
-says which of them, as most have nothing to gain: one near the best, and not just any that is far from the cliff. EI *
-P alone is the constrained expected improvement of J. R. Gardner et al., Bayesian Optimization with Inequality
-Constraints, ICML 2014: beside a cliff it never stops trying what lies a little beyond.
+the cliff is approached as long as that gains more than it costs; then stable candidates have the highest value. The
+second term chooses among these, as most have nothing to gain: it prefers those near the best to those that are only far
+from the cliff. EI * P alone is the constrained expected improvement of J. R. Gardner et al., Bayesian Optimization with
+Inequality Constraints, ICML 2014: beside a cliff it never stops trying points a little beyond it.
 
-Values scatter from place to place. Most of that is taken to be of the place, and not of the trial: the best once more
-gains nothing, what lies beside it may.
+Values scatter between positions. Most of this scatter is assumed to belong to the position, not to the trial: running
+the best position again gains nothing, a position beside it may.
 """
 
 import math
@@ -34,23 +34,23 @@ Position = tuple[float, ...]
 Lengths = tuple[float, float]
 
 PRICE = 0.01  # of an explosion, in standard deviations of the values
-SHORT = 0.001  # of what is lacked: too little to count where something is to be gained
+SHORT = 0.001  # of the distance to the best: too small to matter where there is something to gain
 MOST = 64  # trials that a process learns from
 SETTINGS = 32  # of a process, over which it is averaged
 NOISE = 1e-5, 0.3  # from the least to the most, as a share of the variance
-GRAIN = 0.08  # of a range, over which chance changes that is of the place
-WEIGHT = 4.0  # observations that it would take to outweigh what is thought of the variance beforehand
+GRAIN = 0.08  # of a range, over which the scatter between positions changes
+WEIGHT = 4.0  # observations that outweigh the prior of the variance
 NEGLIGIBLE = 0.01  # probability of a setting
 TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What became of a configuration."""
+class SeenConfiguration:
+    """The result of a configuration."""
 
     at: Position
     value: float | None  # of the metric, more being better; None where it exploded
-    margin: float | None  # above 0 where it exploded; None where nobody knows it of one that did not
+    margin: float | None  # above 0 where it exploded; None where it did not and the margin is unknown
 
     @property
     def exploded(self) -> bool:
@@ -59,11 +59,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Surface:
-    """What a process is taken to be like.
+    """The assumptions about a process.
 
     Args:
         over: the shortest and the longest of its lengths, in parts of a range.
-        rough: the share of its noise that is of the place: what luck has given there, it would nearly give next to it.
+        rough: the share of its noise that belongs to the position: positions next to each other have nearly the same.
     """
 
     over: Lengths
@@ -71,7 +71,7 @@ class Surface:
 
 
 VALUES = Surface((0.03, 2.0), rough=0.9)
-MARGINS = Surface((0.25, 2.0))  # what explodes is no island: between two explosions lies a third
+MARGINS = Surface((0.25, 2.0))  # explosions are not islands: between two explosions lies a third
 
 
 class Cube:
@@ -89,7 +89,7 @@ class Cube:
         return len(self._scales)
 
     def position(self, values: Params) -> Position:
-        """Where values lie, choices being given by their index."""
+        """The position of values, in which choices are given by their index."""
         return tuple(scale.position(values[name]) if scale else values[name] for name, scale in self._scales.items())
 
     def distances(self, some: Array, others: Array) -> Array:
@@ -99,15 +99,15 @@ class Cube:
 
 
 class Worth:
-    """What candidates are worth, given what has been seen, and where trials run of which nothing is known yet."""
+    """The values of candidates, given the results so far and the positions of running trials."""
 
-    def __init__(self, cube: Cube, seen: Sequence[Seen], running: Sequence[Position]) -> None:
+    def __init__(self, cube: Cube, seen: Sequence[SeenConfiguration], running: Sequence[Position]) -> None:
         seen = _nearest(cube, seen)
-        at = np.array([one.at for one in seen])
-        self._margin = Process.believing(cube, MARGINS, at, _margins(seen), running)
-        told = [i for i, one in enumerate(seen) if one.value is not None]
-        values = np.array([one.value for one in seen if one.value is not None])
-        self._value = Process.believing(cube, VALUES, at[told], _clipped(values), running) if told else None
+        at = np.array([configuration.at for configuration in seen])
+        self._margin = Process.with_running(cube, MARGINS, at, _margins(seen), running)
+        stable = [i for i, configuration in enumerate(seen) if configuration.value is not None]
+        values = np.array([seen[i].value for i in stable])
+        self._value = Process.with_running(cube, VALUES, at[stable], _clipped(values), running) if stable else None
 
     def of(self, candidates: Array) -> Array:
         """Of each candidate (a row), on a scale that only compares."""
@@ -122,11 +122,11 @@ class Process:
     """A Gaussian process, averaged over its settings by how probable they are, given what it has learned from.
 
     Its settings are the length along each axis over which it changes, and the share of noise. Its covariance is
-    Matern's of 5/2; that part of the noise which is of the place has another one, of a length that is short and fixed.
+    Matern's of 5/2; the part of the noise that belongs to the position has another, of a short and fixed length.
 
     Args:
         cube: where it is.
-        surface: what it is like.
+        surface: the assumptions about it.
         at: positions (rows).
         seen: what was seen there.
     """
@@ -149,8 +149,10 @@ class Process:
         self._best = float(self.expected(at).max())
 
     @classmethod
-    def believing(cls, cube: Cube, surface: Surface, at: Array, seen: Array, running: Sequence[Position]) -> "Process":
-        """One that takes it that trials that run will come to what it expects of them."""
+    def with_running(
+        cls, cube: Cube, surface: Surface, at: Array, seen: Array, running: Sequence[Position]
+    ) -> "Process":
+        """A process that takes its expectations of the running trials as their results."""
         process = cls(cube, surface, at, seen)
         if not running:
             return process
@@ -158,11 +160,11 @@ class Process:
         return cls(cube, surface, np.vstack([at, pending]), np.append(seen, process.expected(pending)))
 
     def expected(self, candidates: Array) -> Array:
-        """What is expected at each candidate."""
+        """The expected value at each candidate."""
         return np.asarray(self._weights @ self._predict(candidates)[0])
 
     def below_zero(self, candidates: Array) -> Array:
-        """The probability that what would be seen at each candidate lies below 0."""
+        """The probability that the result at each candidate is below 0."""
         mean, variance = self._predict(candidates)
         noise = (self._white * self._variance)[:, None] * self.spread**2
         return np.asarray(self._weights @ ndtr(-mean / np.sqrt(variance + noise)))
@@ -176,7 +178,7 @@ class Process:
         return np.asarray(self._weights @ (deviation * np.maximum(z * ndtr(z) + density, 0.0)))
 
     def shortfall(self, candidates: Array) -> Array:
-        """By how much each candidate is expected to lack of the best so far."""
+        """By how much each candidate is expected to be below the best so far."""
         return np.maximum(self._best - self.expected(candidates), 0.0)
 
     def _predict(self, candidates: Array) -> tuple[Array, Array]:
@@ -188,7 +190,7 @@ class Process:
         return self._mean + self.spread * mean, self.spread**2 * variance
 
     def _covariance(self, candidates: Array) -> Array:
-        """Of candidates (rows) with what it has learned from (columns), by each setting."""
+        """Of candidates (rows) with the positions that it has learned from (columns), by each setting."""
         squared = self._cube.distances(candidates, self._at)
         smooth = _matern(np.einsum("mna,sa->smn", squared, self._lengths**-2))
         return smooth + self._rough[:, None, None] * _matern(squared.sum(axis=-1) / GRAIN**2)
@@ -218,30 +220,30 @@ def _probability(covariance: Array, inverse: Array, targets: Array) -> Array:
     return np.asarray(weights / weights.sum())
 
 
-def _margins(seen: Sequence[Seen]) -> Array:
-    """Of those that did not explode, unknown ones are taken to be as the others' median."""
-    stable = [one.margin for one in seen if one.margin is not None and not one.exploded]
+def _margins(seen: Sequence[SeenConfiguration]) -> Array:
+    """Unknown margins of configurations that did not explode are taken as the median of the known ones."""
+    stable = [item.margin for item in seen if item.margin is not None and not item.exploded]
     unknown = float(np.median(stable)) if stable else -FARTHEST
-    return np.array([unknown if one.margin is None else one.margin for one in seen])
+    return np.array([unknown if item.margin is None else item.margin for item in seen])
 
 
 def _clipped(values: Array) -> Array:
-    """As shares of the largest; none farther below the median than the best is above: how bad says nothing of where."""
+    """As shares of the largest; none is farther below the median than the best is above, so that none dominates."""
     shares = values / (np.abs(values).max() or 1.0)
     return np.asarray(np.maximum(shares, 2 * np.median(shares) - shares.max()))
 
 
-def _goodness(one: Seen) -> tuple[bool, float]:
-    """Any value is better than an explosion, of which the nearest is best."""
-    return (True, one.value) if one.value is not None else (False, -(one.margin or 0.0))
+def _goodness(seen: SeenConfiguration) -> tuple[bool, float]:
+    """Any value is better than an explosion; of explosions the smallest margin is best."""
+    return (True, seen.value) if seen.value is not None else (False, -(seen.margin or 0.0))
 
 
-def _nearest(cube: Cube, seen: Sequence[Seen]) -> Sequence[Seen]:
-    """Those to learn from: as many of the first, which are spread, as of the others nearest to the best."""
+def _nearest(cube: Cube, seen: Sequence[SeenConfiguration]) -> Sequence[SeenConfiguration]:
+    """Those to learn from: half are the first, which are spread out, half the nearest to the best among the rest."""
     if len(seen) <= MOST:
         return seen
-    first, others = seen[: MOST // 2], seen[MOST // 2 :]
+    first, rest = seen[: MOST // 2], seen[MOST // 2 :]
     best = max(seen, key=_goodness)
-    squared = cube.distances(np.array([best.at]), np.array([one.at for one in others]))[0].sum(axis=1)
+    squared = cube.distances(np.array([best.at]), np.array([item.at for item in rest]))[0].sum(axis=1)
     nearest = np.argsort(squared, kind="stable")[: MOST // 2]
-    return [*first, *(others[i] for i in np.sort(nearest))]
+    return [*first, *(rest[i] for i in np.sort(nearest))]

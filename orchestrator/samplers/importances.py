@@ -1,4 +1,4 @@
-"""How much each parameter of a search matters to its metric."""
+"""The importance of each parameter of a search for its metric."""
 
 import math
 import warnings
@@ -14,15 +14,15 @@ from orchestrator.samplers.dashboard import axes, study
 from orchestrator.spec import SweepSpec
 from orchestrator.trials.record import Record
 
-FEWEST = 10  # completed trials; of fewer a forest tells nothing
+FEWEST = 10  # completed trials; with fewer, a forest has no information
 TREES = 32  # of the forest; with 64 the shares differ by less than a hundredth
 
 
 def importances(spec: SweepSpec, records: Iterable[Record]) -> dict[str, float]:
     """The share of each parameter in the metric's variance over its range, the largest first, by functional ANOVA.
 
-    Of the trials that completed (F. Hutter et al., ICML 2014, as Optuna has it). Optuna takes the ranges as linear, so
-    logarithmic ones are given to it as logarithms; and as it needs a value of every trial, parameters that are not
+    Over the trials that completed (F. Hutter et al., ICML 2014, as Optuna implements it). Optuna takes ranges as
+    linear, so it gets logarithmic ones as logarithms; and as it needs a value of every trial, parameters that are not
     varied in all of them are left out. Empty where that leaves a single parameter, too few trials completed, or there
     are several objectives.
     """

@@ -1,4 +1,4 @@
-"""Tells a sampler what became of its trials."""
+"""Reports the results of trials to their sampler."""
 
 from collections.abc import Iterable
 
@@ -25,7 +25,7 @@ class Learning(Listener):
         """Take in the end of a trial.
 
         Raises:
-            InputError: it has completed without a value of each metric that the search looks at.
+            InputError: it has completed without a value of each metric that the search uses.
         """
         if not (event.is_final and self.sampler.learns):
             return
@@ -36,7 +36,7 @@ class Learning(Listener):
         self.sampler.tell(trial, observation)
 
     def _check_metric(self, trial: Trial, observation: Observation, events: Iterable[Event]) -> None:
-        """A search for the best of what no trial reports would go on blindly."""
+        """A search whose trials do not report its metric would learn nothing."""
         if not self.spec.ranks:
             return
         if observation.outcome is Outcome.COMPLETED and observation.values is None:

@@ -1,4 +1,4 @@
-"""Trials that are known beforehand: a grid, or random draws."""
+"""Trials that do not depend on results: a grid, or random draws."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ class ListSampler:
 
     @classmethod
     def of(cls, spec: SweepSpec) -> "ListSampler":
-        """All that a file asks for.
+        """The trials that a file asks for.
 
         Raises:
             InputError: combinations are invalid, or there are none.
@@ -31,7 +31,7 @@ class ListSampler:
         if expansion.invalid:
             raise InputError(*expansion.invalid)
         if not expansion.trials:
-            raise InputError(f"{spec.source.path}: asks for no trial")
+            raise InputError(f"{spec.source.path}: asks for no trials")
         return cls(expansion.trials)
 
     @property
@@ -43,7 +43,7 @@ class ListSampler:
         return bool(self._waiting)
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
-        """Leave out the trials that have their result."""
+        """Leave out the trials that have a result."""
         results = {key for key, record in history.items() if record.outcome and record.outcome.is_result}
         self._waiting = deque(trial for trial in self._waiting if trial.trial_key not in results)
 
@@ -51,7 +51,7 @@ class ListSampler:
         return self._waiting.popleft() if self._waiting else None
 
     def tell(self, trial: Trial, observation: Observation) -> None:
-        """A list learns nothing from its results."""
+        """A list does not learn from results."""
 
     def examples(self) -> Sequence[Params]:
         return [trial.params for trial in self._waiting]

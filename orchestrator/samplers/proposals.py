@@ -1,9 +1,9 @@
-"""Optuna's side of a search: a study in memory, to which every finished configuration is told.
+"""Optuna's side of a search: a study in memory, which receives every finished configuration.
 
-Optuna's samplers see an explosion each in its own way (docs/search.md has the table): as a constraint that is broken,
-by how much, or where a sampler has no notion of that, as a value no better than the worst that was ever seen. From the
-first explosion on, those that learn propose what, of several candidates of theirs, `feasibility` says is worth most;
-TPE, which is ours by default, does so from the fourth proposal on at the latest.
+Optuna's samplers see an explosion in different ways (docs/search.md has the table): as a violated constraint, and by
+how much, or where a sampler has no constraints, as a value no better than the worst so far. From the first explosion
+on, samplers that learn propose several candidates, and `feasibility` chooses the most valuable; TPE, our default, does
+so from the fourth proposal on at the latest.
 """
 
 import pkgutil
@@ -25,8 +25,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from orchestrator.samplers.feasibility import Array, Cube, Position, Seen, Worth
-from orchestrator.samplers.weighing import Weighing
+from orchestrator.samplers.feasibility import Array, Cube, Position, SeenConfiguration, Worth
+from orchestrator.samplers.weighing import WeighingSampler
 from orchestrator.spec import SweepSpec, Values
 from orchestrator.spec.domains import Choice, Domain
 from orchestrator.spec.methods import OptunaSampler
@@ -35,17 +35,17 @@ from orchestrator.trials.search_space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-CONSTRAINT = "explosion"  # above 0 where it is broken
-FIRST = 3  # proposals before candidates are weighed: the middle of the space, and others at random
+CONSTRAINT = "explosion"  # above 0 where it is violated
+FIRST = 3  # proposals before candidates are weighed: the middle of the space, then random values
 
 
-def made(made_by: str, seed: int, options: Mapping[str, Any]) -> BaseSampler:
+def create_sampler(made_by: str, seed: int, options: Mapping[str, Any]) -> BaseSampler:
     """A sampler of Optuna's.
 
     Args:
         made_by: "module:name" of its class, or of a function.
         seed: of its draws.
-        options: that it takes beside.
+        options: its further arguments.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -54,62 +54,62 @@ def made(made_by: str, seed: int, options: Mapping[str, Any]) -> BaseSampler:
 
 
 class Proposals:
-    """Asks a sampler for configurations and tells it what became of them.
+    """Asks a sampler for configurations and tells it their results.
 
-    A proposal hangs on the search's seed, on its own number, and on what was told before it: a study that is told the
-    same again, in the same order, goes on with the same proposals. Of what is not varied beside the rest, samplers that
-    take a domain to be in every configuration always see its middle; others do not see it.
+    A proposal depends on the search's seed, on its own number, and on the results told before it: a study that is told
+    the same results in the same order goes on with the same proposals. Where a condition leaves a parameter out,
+    samplers that need every parameter in every configuration see the middle of its domain; others do not see it.
     """
 
     def __init__(self, spec: SweepSpec, space: SearchSpace, sampler: OptunaSampler) -> None:
         self.sampler, self.domains, self.seed, self.objectives = sampler, space.domains, spec.seed, spec.objectives
         self.space = {name: distribution(domain) for name, domain in space.domains.items()}
         self.varies = space.varies
-        self._can_be = space.can_be
-        self._middle = {name: self._taken(name, domain.middle()) for name, domain in space.domains.items()}
+        self._is_valid = space.is_valid
+        self._middle = {name: self._encoded(name, domain.middle()) for name, domain in space.domains.items()}
         branching = sampler.branching if spec.conditions.wanted else {}
         self.takes_absent = bool(branching)
         self._options = {**sampler.options, **branching}
         self.weighs = sampler.learns and len(spec.objectives) == 1
         self._chooses_early = self.weighs and sampler.chooses_early
         self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
-        self._seen: list[Seen] = []
+        self._seen: list[SeenConfiguration] = []
         self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
         self._open: dict[int, Trial] = {}
-        self._best: Values | None = None  # of what was not pruned; used where there is one objective
+        self._best: Values | None = None  # among configurations that were not pruned; used where there is one objective
         self._worst: Values | None = None
-        self._untold: list[tuple[Trial, float]] = []  # what is bad, as long as there is no value to compare it with
+        self._pending: list[tuple[Trial, float]] = []  # bad trials with their margins, until there is a worst value
 
     @property
     def count(self) -> int:
-        """How many there have been; the number of the next."""
+        """How many proposals there have been; the number of the next."""
         return len(self._study.get_trials(deepcopy=False))
 
-    def ask(self, known: Params | None = None) -> tuple[int, dict[str, Any]]:
-        """The next configuration; or `known`, which is asked for once more after a restart.
+    def ask(self, given: Params | None = None) -> tuple[int, dict[str, Any]]:
+        """The next configuration; or `given`, one of an earlier launch.
 
         Returns:
-            Its number, to be told with its result, and the values of the domains that are varied in it.
+            Its number, for `tell`, and the values of the domains that are varied in it.
         """
         number = self.count
-        if known is None and number == 0 and self._chooses_early:
-            known = {name: domain.middle() for name, domain in self.domains.items()}
-        chooses = known is None and self._chooses(number)
-        proposing = self._weighing(number) if chooses else self._made(number)
-        self._study.sampler = _Typed(proposing, self.domains, known, self.sampler.keeps_state)
+        if given is None and number == 0 and self._chooses_early:
+            given = {name: domain.middle() for name, domain in self.domains.items()}
+        chooses = given is None and self._chooses(number)
+        sampler = self._weighing(number) if chooses else self._made(number)
+        self._study.sampler = _TypedSampler(sampler, self.domains, given, self.sampler.keeps_state)
         trial = self._study.ask()
         self._open[number] = trial
         values: dict[str, Any] = {}
         for name, axis in self.space.items():
             if self.varies(name, values):
-                values[name] = self._given(name, trial._suggest(name, axis))
+                values[name] = self._decoded(name, trial._suggest(name, axis))
             elif not self.takes_absent:
                 middle = axis.to_internal_repr(self._middle[name])
                 trial.storage.set_trial_param(trial._trial_id, name, middle, axis)
         return number, values
 
     def skip(self, number: int) -> None:
-        """Have the next configuration be that of a number, as if those before had been asked for and dropped."""
+        """Continue with a number, as if the proposals before it had been asked for and dropped."""
         while self.count < number:
             if self.sampler.keeps_state:
                 self.drop(self.ask()[0])
@@ -117,29 +117,29 @@ class Proposals:
                 self._study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
 
     def drop(self, number: int) -> None:
-        """Forget a configuration of which there will be no result."""
+        """Drop a configuration that will have no result."""
         self._study.tell(self._open.pop(number), state=TrialState.FAIL)
 
     def tell(self, number: int, values: Values | None, margin: float | None, pruned_at: int | None = None) -> None:
-        """Say what became of a configuration.
+        """Report the result of a configuration.
 
         Args:
-            number: that `ask` gave.
+            number: as `ask` returned it.
             values: of the objectives; None where there are none.
-            margin: how far it was beyond an explosion, above 0 if it exploded; None if nobody knows.
-            pruned_at: the epoch after which it was pruned, which the values are of.
+            margin: how far it was beyond an explosion, above 0 if it exploded; None if unknown.
+            pruned_at: the epoch after which it was pruned, and to which the values belong.
         """
         trial = self._open.pop(number)
         exploded = margin is not None and margin > 0
-        self._see(trial, values, margin, pruned_at is not None)
-        alone = len(self.objectives) == 1
+        self._remember(trial, values, margin, pruned_at is not None)
+        is_single = len(self.objectives) == 1
         if self.sampler.takes_constraints:
             trial.set_constraint(CONSTRAINT, 0.0 if margin is None else margin)
-        if exploded or (pruned_at is not None and not alone):  # for several, Optuna has no values by epoch
+        if exploded or (pruned_at is not None and not is_single):  # Optuna has no values by epoch of several objectives
             if self.sampler.takes_pruned:
                 self._study.tell(trial, state=TrialState.PRUNED)
             else:
-                self._untold.append((trial, max(0.0, margin or 0.0)))
+                self._pending.append((trial, max(0.0, margin or 0.0)))
         elif values is None:
             self._study.tell(trial, state=TrialState.FAIL)
         elif pruned_at is not None and self.sampler.takes_pruned:
@@ -148,12 +148,12 @@ class Proposals:
         else:
             self._tell_values(trial, values, pruned_at is not None)
         if self._worst is not None:
-            for one, by in self._untold:
-                self._study.tell(one, self._bad_values(self._worst, by))
-            self._untold.clear()
+            for bad, distance in self._pending:
+                self._study.tell(bad, self._bad_values(self._worst, distance))
+            self._pending.clear()
 
     def _tell_values(self, trial: Trial, values: Values, is_pruned: bool) -> None:
-        """Tell it, and remember the best and the worst; what was pruned is never better than what completed."""
+        """Tell the values, and remember the best and the worst; pruned ones are never better than completed ones."""
         if is_pruned:
             values = self._worse(values, self._best)
         elif self._best is None or self._worse(values, self._best) == self._best:
@@ -161,72 +161,74 @@ class Proposals:
         self._worst = self._worse(values, self._worst)
         self._study.tell(trial, values)
 
-    def _worse(self, values: Values, others: Values | None) -> Values:
-        pairs = zip(self.objectives, values, others or values, strict=True)
+    def _worse(self, values: Values, reference: Values | None) -> Values:
+        pairs = zip(self.objectives, values, reference or values, strict=True)
         return tuple(objective.worst(pair) for objective, *pair in pairs)
 
-    def _given(self, name: str, value: Any) -> Any:
+    def _decoded(self, name: str, value: Any) -> Any:
+        """A value of Optuna as the parameter has it."""
         domain = self.domains[name]
         return domain.values[value] if isinstance(domain, Choice) else domain.typed(value)
 
-    def _taken(self, name: str, value: Any) -> Any:
+    def _encoded(self, name: str, value: Any) -> Any:
+        """A value of the parameter as Optuna has it."""
         domain = self.domains[name]
         return domain.index(value) if isinstance(domain, Choice) else value
 
     def _bad_values(self, worst: Values, margin: float) -> Values:
-        """For samplers that compare values alone: worse than all others, and the worse the farther beyond."""
+        """For samplers that compare values alone: worse than all others, by the margin."""
         if self.sampler.takes_constraints:
             return worst
-        each = zip(self.objectives, worst, strict=True)
-        return tuple(value - objective.sign * (margin * max(abs(value), 1e-6)) for objective, value in each)
+        pairs = zip(self.objectives, worst, strict=True)
+        return tuple(value - objective.sign * (margin * max(abs(value), 1e-6)) for objective, value in pairs)
 
     def _chooses(self, number: int) -> bool:
         """Whether a proposal is chosen among several candidates."""
         early = self._chooses_early and number >= FIRST and bool(self._seen)
-        return early or (self.weighs and any(one.exploded for one in self._seen))
+        return early or (self.weighs and any(configuration.exploded for configuration in self._seen))
 
     def _made(self, number: int, by: str = "") -> BaseSampler:
-        return made(by or self.sampler.made_by, self._seed(number), self._options)
+        return create_sampler(by or self.sampler.made_by, self._seed(number), self._options)
 
     def _weighing(self, number: int) -> BaseSampler:
         worth = Worth(self._cube, self._seen, [self._position(trial.params) for trial in self._open.values()])
         rng = random.Random(f"{self.seed}:{number}")  # noqa: S311
 
         def weigh(candidates: Sequence[Params]) -> Array:
-            return worth.of(np.array([self._position(one) for one in candidates]))
+            return worth.of(np.array([self._position(candidate) for candidate in candidates]))
 
         def draw() -> Params:
-            return {name: self._taken(name, domain.draw(rng)) for name, domain in self.domains.items()}
+            return {name: self._encoded(name, domain.draw(rng)) for name, domain in self.domains.items()}
 
         def allows(candidate: Params) -> bool:
-            return self._can_be(self._values(candidate))
+            return self._is_valid(self._values(candidate))
 
         inner = self._made(number, self.sampler.candidates_by)
         at_random = self.sampler.chooses_early
-        return Weighing(inner, self.space, weigh, allows, draw, self.sampler.redraws, at_random=at_random)
+        return WeighingSampler(inner, self.space, weigh, allows, draw, self.sampler.redraws, at_random=at_random)
 
-    def _see(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
-        """Remember what became of a trial, for the weighing; what was pruned is never better than what completed."""
+    def _remember(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
+        """Keep a result for the weighing; pruned trials are never better than completed ones."""
         if not self.weighs:
             return
         at = self._position(trial.params)
         if margin is not None and margin > 0:
-            self._seen.append(Seen(at, None, margin))
+            self._seen.append(SeenConfiguration(at, None, margin))
         elif values is not None:
             (value,) = self._worse(values, self._best) if is_pruned else values
-            self._seen.append(Seen(at, self.objectives[0].sign * value, margin))
+            self._seen.append(SeenConfiguration(at, self.objectives[0].sign * value, margin))
 
-    def _position(self, taken: Params) -> Position:
-        """Where a configuration lies, on its steps; what is not varied in it, in its middle."""
-        values = {name: self._taken(name, value) for name, value in self._values(taken).items()}
+    def _position(self, encoded: Params) -> Position:
+        """The position of a configuration, on its steps; parameters that are not varied in it have their middle."""
+        values = {name: self._encoded(name, value) for name, value in self._values(encoded).items()}
         return self._cube.position({**self._middle, **values})
 
-    def _values(self, taken: Params) -> Params:
-        """Of what is varied in a configuration."""
+    def _values(self, encoded: Params) -> Params:
+        """The values of the parameters that are varied in a configuration."""
         values: dict[str, Any] = {}
         for name in self.space:
             if self.varies(name, values):
-                values[name] = self._given(name, taken[name])
+                values[name] = self._decoded(name, encoded[name])
         return values
 
     def _seed(self, number: int) -> int:
@@ -234,13 +236,13 @@ class Proposals:
         return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
-class _Typed(BaseSampler):
-    """Another sampler, with each value as the parameter has it (on a step, say), or with values that are known."""
+class _TypedSampler(BaseSampler):
+    """Wraps a sampler: each value has the type and step of its parameter, or is given."""
 
     def __init__(
-        self, inner: BaseSampler, domains: Mapping[str, Domain], known: Params | None, keeps_state: bool
+        self, inner: BaseSampler, domains: Mapping[str, Domain], given: Params | None, keeps_state: bool
     ) -> None:
-        self.inner, self.domains, self.known, self.keeps_state = inner, domains, known, keeps_state
+        self.inner, self.domains, self.given, self.keeps_state = inner, domains, given, keeps_state
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.inner.infer_relative_search_space(study, trial)
@@ -248,17 +250,17 @@ class _Typed(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        if self.known is not None and not self.keeps_state:
+        if self.given is not None and not self.keeps_state:
             return {}
         proposed = self.inner.sample_relative(study, trial, search_space)
-        if self.known is not None:
-            proposed = {name: value for name, value in proposed.items() if name in self.known}
+        if self.given is not None:
+            proposed = {name: value for name, value in proposed.items() if name in self.given}
         return {name: self._value(name, value) for name, value in proposed.items()}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        if self.known is not None:
+        if self.given is not None:
             return self._value(param_name, None)
         return self._value(param_name, self.inner.sample_independent(study, trial, param_name, param_distribution))
 
@@ -270,13 +272,13 @@ class _Typed(BaseSampler):
 
     def _value(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
-        if self.known is not None:
-            return domain.index(self.known[name]) if isinstance(domain, Choice) else self.known[name]
+        if self.given is not None:
+            return domain.index(self.given[name]) if isinstance(domain, Choice) else self.given[name]
         return value if isinstance(domain, Choice) else domain.typed(value)
 
 
 def distribution(domain: Domain) -> BaseDistribution:
-    """What Optuna calls a domain; choices by their index, since to it 1, 1.0 and True are one."""
+    """A domain as Optuna's distribution; choices by their index, since to Optuna 1, 1.0 and True are the same."""
     if isinstance(domain, Choice):
         return CategoricalDistribution(range(len(domain.values)))
     if domain.integer and not domain.log and domain.step == 1:

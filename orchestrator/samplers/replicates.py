@@ -1,4 +1,4 @@
-"""Further seeds for what another sampler has proposed, where seeds do not tell a configuration from the best one."""
+"""Further seeds for the proposals of another sampler whose intervals overlap that of the best configuration."""
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class ReplicatedConfiguration:
-    """A configuration, its trials that have been asked for, and the next one that it may have."""
+    """A configuration, the trials that were asked for, and the parameters of the next one."""
 
     seeds: Configuration
     trials: list[Trial] = field(default_factory=list)
-    rank: tuple[float, str] = (0.0, "")  # the better, the less; of one of which a seed has completed
-    following: Params | None = None  # those of the next seed, if it may have one
+    rank: tuple[float, str] = (0.0, "")  # lower is better; valid once a seed has completed
+    following: Params | None = None  # with the next seed, if it may have another one
 
     def take(self, observation: Observation, objective: Objective) -> None:
         """Take in how one of the trials ended."""
@@ -37,8 +37,8 @@ class ReplicatedConfiguration:
 class ReplicatingSampler:
     """Has another sampler propose, then adds seeds to the best configuration and to those that overlap its interval.
 
-    Each gets one more at a time, those with the fewest first, until none overlaps or all have as many as they may.
-    Which is next hangs on what is known, not on how it came to be known: so a launch goes on where another was cut off.
+    Each gets one more seed at a time, those with the fewest first, until none overlaps or all have the maximum. Which
+    is next depends on the results, not on their order: so a launch goes on where another was cut off.
     """
 
     learns = True
@@ -49,7 +49,7 @@ class ReplicatingSampler:
         self._further: dict[str, Trial] = {}  # by trial_key
         self._configurations: dict[str, ReplicatedConfiguration] = {}  # by config_key
         self._waiting: deque[Trial] = deque()
-        self._running: dict[str, Trial] = {}  # asked for, and not told of yet; by trial_key
+        self._running: dict[str, Trial] = {}  # asked for, without a result yet; by trial_key
         self._history: Mapping[str, Record] = {}
 
     @property
@@ -102,7 +102,7 @@ class ReplicatingSampler:
         return len(self.inner.trials) + len(self._further) < (self.spec.run_cap or MOST_TRIALS)
 
     def _next_seed(self) -> Trial | None:
-        """The next trial that is due. What is known of it already is taken in instead."""
+        """The next trial that is due. Trials that the store already has are taken in instead."""
         while self._has_room and self._running.keys() <= self._further.keys() and (due := self._due):
             trial = self._following(due)
             self._further[trial.trial_key] = trial
@@ -112,32 +112,32 @@ class ReplicatingSampler:
 
     @property
     def _due(self) -> ReplicatedConfiguration | None:
-        """Of the best configuration and those that seeds do not tell from it, the one that is to have one more now."""
-        standing = [one for one in self._configurations.values() if one.seeds.values and not one.seeds.pruned]
-        best = min(standing, key=lambda one: one.rank, default=None)
-        near = [one for one in standing if best and one.seeds.overlaps(best.seeds)]
-        if len(near) < 2:
+        """The configuration that gets the next seed, of the best and those whose intervals overlap that of the best."""
+        completed = [item for item in self._configurations.values() if item.seeds.values and not item.seeds.pruned]
+        best = min(completed, key=lambda item: item.rank, default=None)
+        overlapping = [item for item in completed if best and item.seeds.overlaps(best.seeds)]
+        if len(overlapping) < 2:
             return None
         running = {trial.config_key for trial in self._running.values()}
-        may = (one for one in near if one.following and one.seeds.config_key not in running)
-        return min(may, key=lambda one: (len(one.trials), one.rank), default=None)
+        waiting = (item for item in overlapping if item.following and item.seeds.config_key not in running)
+        return min(waiting, key=lambda item: (len(item.trials), item.rank), default=None)
 
     def _begun_before(self, records: Iterable[Record], begun: Iterable[Trial]) -> list[Trial]:
         """The further seeds of earlier launches, in their order."""
         keys = {trial.trial_key for trial in self.inner.trials}
         config_keys = {trial.config_key for trial in self.inner.trials}
         function = self.spec.function
-        found: dict[str, tuple[int, Trial]] = {}
-        every: list[Trial | Record] = [*begun, *records]
-        for one in every:
-            if one.proposal and one.proposal.replicate is not None and one.trial_key not in keys:
-                trial = Trial(function.name, function.version, one.params, one.label, one.proposal)
-                if trial.trial_key == one.trial_key and trial.config_key in config_keys:
-                    found[trial.trial_key] = one.proposal.replicate, trial
-        return [trial for _, trial in sorted(found.values(), key=lambda each: each[0])]
+        numbered: dict[str, tuple[int, Trial]] = {}
+        sources: list[Trial | Record] = [*begun, *records]
+        for source in sources:
+            if source.proposal and source.proposal.replicate is not None and source.trial_key not in keys:
+                trial = Trial(function.name, function.version, source.params, source.label, source.proposal)
+                if trial.trial_key == source.trial_key and trial.config_key in config_keys:
+                    numbered[trial.trial_key] = source.proposal.replicate, trial
+        return [trial for _, trial in sorted(numbered.values(), key=lambda pair: pair[0])]
 
     def _take_known(self, trial: Trial) -> bool:
-        """Take in what the store has of a trial, if that is a result."""
+        """Take in the record of a trial, if that has a result."""
         record = self._history.get(trial.trial_key)
         observation = Observation.of_record(self.spec.objectives, record) if record else None
         if observation is not None:
@@ -147,19 +147,19 @@ class ReplicatingSampler:
     def _begin(self, trial: Trial) -> ReplicatedConfiguration:
         key = trial.config_key
         new = ReplicatedConfiguration(Configuration(key, trial.params))
-        one = self._configurations.setdefault(key, new)
-        one.trials.append(trial)
-        seed = 1 + max([*self.spec.seeds, *(each.params["seed"] for each in one.trials)])
-        one.following = None
-        with suppress(ValueError):  # beyond the seeds that there are
-            if len(one.trials) < self.most:
-                one.following = self.spec.function.resolve({**trial.params, "seed": seed})
-        return one
+        configuration = self._configurations.setdefault(key, new)
+        configuration.trials.append(trial)
+        seed = 1 + max([*self.spec.seeds, *(begun.params["seed"] for begun in configuration.trials)])
+        configuration.following = None
+        with suppress(ValueError):  # beyond the range of seeds
+            if len(configuration.trials) < self.most:
+                configuration.following = self.spec.function.resolve({**trial.params, "seed": seed})
+        return configuration
 
-    def _following(self, one: ReplicatedConfiguration) -> Trial:
+    def _following(self, configuration: ReplicatedConfiguration) -> Trial:
         """The trial of a configuration's next seed."""
-        first, params = one.trials[0], one.following or {}
+        first, params = configuration.trials[0], configuration.following or {}
         names = [name for name in params if name in self.spec.varying or name == "seed"]
-        named = label(self.spec, params, names)
+        text = label(self.spec, params, names)
         proposal = Proposal(first.proposal.number if first.proposal else -1, replicate=len(self._further))
-        return Trial(first.function, first.version, params, named, proposal)
+        return Trial(first.function, first.version, params, text, proposal)

@@ -16,16 +16,16 @@ from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
-from orchestrator.trials.search_space import Known, SearchSpace, place
+from orchestrator.trials.search_space import BegunTrial, SearchSpace, order
 
-REPEATS = 5  # of what is known, in a row: then the sampler stays there, and can learn from another seed alone
-INVALID = 50  # combinations in a row that cannot be: then values are drawn at random
+REPEATS = 5  # in a row of configurations that have run: then only another seed gives the sampler information
+INVALID = 50  # invalid combinations in a row: then values are drawn at random
 DRAWS = 10_000
 
 
 @dataclass
 class ProposedConfiguration:
-    """Values of what is searched, with a trial for each seed, and what these came to."""
+    """The values of the searched parameters, with a trial for each seed, and their results."""
 
     values: Params
     number: int  # of the proposal that waits for its result
@@ -43,31 +43,33 @@ class ProposedConfiguration:
         return all(trial.trial_key in self.ended for trial in self.trials)
 
     def means(self, objectives: Sequence[Objective]) -> Values | None:
-        """Over the seeds that completed; no better than with what those that were pruned had reached."""
+        """Over the seeds that completed; no better than with the last values of seeds that were pruned."""
         completed = self.seeds.values
-        known = [values for values in (completed, completed + self.seeds.values_of(Outcome.PRUNED)) if values]
-        means = [tuple(map(fmean, zip(*values, strict=True))) for values in known]
-        return tuple(one.worst(pair) for one, *pair in zip(objectives, *means, strict=True)) if means else None
+        samples = [values for values in (completed, completed + self.seeds.values_of(Outcome.PRUNED)) if values]
+        means = [tuple(map(fmean, zip(*values, strict=True))) for values in samples]
+        if not means:
+            return None
+        return tuple(objective.worst(pair) for objective, *pair in zip(objectives, *means, strict=True))
 
     @property
     def pruned_at(self) -> int | None:
         """The epoch that the last of its seeds reached, where none completed and some were pruned."""
-        pruned = [one.epoch for one in self.seeds.results if one.outcome is Outcome.PRUNED]
+        pruned = [seed.epoch for seed in self.seeds.results if seed.outcome is Outcome.PRUNED]
         return None if self.seeds.values else max(pruned, default=None)
 
     @property
     def margin(self) -> float | None:
         """How far it is beyond an explosion: the mean of seeds that exploded, if half of them did, or of the others."""
-        exploded = [one for one in self.seeds.results if one.outcome is Outcome.EXPLODED]
-        stable = [one for one in self.seeds.results if one.outcome is not Outcome.EXPLODED]
+        exploded = [seed for seed in self.seeds.results if seed.outcome is Outcome.EXPLODED]
+        stable = [seed for seed in self.seeds.results if seed.outcome is not Outcome.EXPLODED]
         if len(exploded) >= len(stable):
-            return fmean(FARTHEST if one.margin is None else one.margin for one in exploded) if exploded else None
-        margins = [one.margin for one in stable if one.margin is not None]
+            return fmean(FARTHEST if seed.margin is None else seed.margin for seed in exploded) if exploded else None
+        margins = [seed.margin for seed in stable if seed.margin is not None]
         return fmean(margins) if margins else None
 
 
 class SearchSampler:
-    """Proposes what an Optuna sampler thinks best, given all that has ended."""
+    """Proposes what an Optuna sampler expects to be best, given the results so far."""
 
     learns = True
 
@@ -80,7 +82,7 @@ class SearchSampler:
         self._configurations: dict[str, ProposedConfiguration] = {}  # by config_key
         self._waiting: deque[Trial] = deque()
         self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None
-        self._waits_for_news = False  # all that the sampler proposes is running
+        self._waits_for_result = False  # all configurations that the sampler proposes are running
         self._exhausted = False
 
     @property
@@ -88,20 +90,20 @@ class SearchSampler:
         return bool(self._waiting) or (len(self.trials) < self.total and not self._exhausted)
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
-        known = self.space.begun(history, begun)
-        keys = {one.trial.trial_key for one in known}
-        self.total = max(self.total, len(known))
-        room = self.total - len(known)
-        for _, group in itertools.groupby(known, key=place):
+        starts = self.space.begun(history, begun)
+        keys = {start.trial.trial_key for start in starts}
+        self.total = max(self.total, len(starts))
+        room = self.total - len(starts)
+        for _, group in itertools.groupby(starts, key=order):
             room -= self._take_up(list(group), history, keys, room)
 
     def ask(self) -> Trial | None:
-        if not self._waiting and len(self.trials) < self.total and not (self._exhausted or self._waits_for_news):
+        if not self._waiting and len(self.trials) < self.total and not (self._exhausted or self._waits_for_result):
             self._propose()
         return self._waiting.popleft() if self._waiting else None
 
     def tell(self, trial: Trial, observation: Observation) -> None:
-        self._waits_for_news = False
+        self._waits_for_result = False
         configuration = self._configurations[trial.config_key]
         configuration.take(trial, observation)
         if configuration.has_ended:
@@ -111,7 +113,7 @@ class SearchSampler:
         return self.space.examples()
 
     def _propose(self) -> None:
-        """Have the sampler propose until there is a configuration to run, or nothing new to be had."""
+        """Ask the sampler until it proposes a configuration to run, or only repeats itself."""
         again: list[tuple[int, str]] = []
         repeats = invalid = 0
         while repeats < REPEATS:
@@ -127,24 +129,24 @@ class SearchSampler:
                 self._proposals.drop(number)
                 invalid += 1
                 continue
-            known = self._configurations.get(trial.config_key)
-            if known is None:
+            repeated = self._configurations.get(trial.config_key)
+            if repeated is None:
                 configuration = self._begin(values, number, [trial])
                 self._add_seeds(configuration, set(), self.total - len(self.trials))
                 return
             repeats += 1
-            if known.has_ended:
-                self._tell(number, known)
+            if repeated.has_ended:
+                self._tell(number, repeated)
                 again.append((number, trial.config_key))
             else:
                 self._proposals.drop(number)
-            if repeats == REPEATS and self._has_further_seeds and self._try_another_seed(known, tuple(again)):
+            if repeats == REPEATS and self._has_further_seeds and self._try_another_seed(repeated, tuple(again)):
                 return
-        runs = any(not one.has_ended for one in self._configurations.values())
-        self._waits_for_news, self._exhausted = runs, not runs
+        runs = any(not configuration.has_ended for configuration in self._configurations.values())
+        self._waits_for_result, self._exhausted = runs, not runs
 
     def _draw(self) -> Params | None:
-        """Values that go together, drawn at random, where the sampler finds none."""
+        """Valid values, drawn at random, where the sampler finds none."""
         rng = random.Random(f"{self.spec.seed}:{self._proposals.count}")  # noqa: S311
         for _ in range(DRAWS):
             values = {name: domain.draw(rng) for name, domain in self.space.domains.items()}
@@ -168,22 +170,22 @@ class SearchSampler:
         self._waiting.append(trial)
 
     def _add_seeds(self, configuration: ProposedConfiguration, elsewhere: Collection[str], room: int) -> int:
-        """Have every seed of the file run that does not, as far as there is room; returns how many that were."""
+        """Add a trial for each missing seed of the file, as far as there is room; returns how many were added."""
         proposal = configuration.trials[0].proposal or Proposal(configuration.number)
-        known = {*elsewhere, *(trial.trial_key for trial in configuration.trials)}
+        begun = {*elsewhere, *(trial.trial_key for trial in configuration.trials)}
         trials = [self.space.trial(configuration.values, seed, proposal) for seed in self.space.seeds]
-        missing = [trial for trial in trials if trial.trial_key not in known][:room]
+        missing = [trial for trial in trials if trial.trial_key not in begun][:room]
         for trial in missing:
             self._add(configuration, trial)
         return len(missing)
 
     def _try_another_seed(self, configuration: ProposedConfiguration, again: tuple[tuple[int, str], ...]) -> bool:
-        """Have a configuration run once more; what its seeds come to will be told when all have ended."""
+        """Run a configuration with one more seed; the sampler gets its mean when all have ended."""
         seed = 1 + max(trial.params["seed"] for trial in configuration.trials)
         number = self._proposals.count if configuration.has_ended else configuration.number
         try:
             trial = self.space.trial(configuration.values, seed, Proposal(number, again, another_seed=True))
-        except ValueError:  # beyond the seeds that there are
+        except ValueError:  # beyond the range of seeds
             self._has_further_seeds = False
             return False
         if configuration.has_ended:
@@ -192,17 +194,17 @@ class SearchSampler:
         return True
 
     def _take_up(
-        self, group: Sequence[Known], history: Mapping[str, Record], elsewhere: Collection[str], room: int
+        self, group: Sequence[BegunTrial], history: Mapping[str, Record], elsewhere: Collection[str], room: int
     ) -> int:
-        """Repeat what was asked and told of a proposal in an earlier launch; returns how many trials it needs more."""
-        proposals = [one.trial.proposal or Proposal(-1) for one in group]
+        """Repeat the asks and tells of a proposal in an earlier launch; returns how many further trials it needs."""
+        proposals = [start.trial.proposal or Proposal(-1) for start in group]
         for number, config_key in max(proposals, key=lambda proposal: len(proposal.again)).again:
-            if (known := self._configurations.get(config_key)) and known.has_ended:
+            if (repeated := self._configurations.get(config_key)) and repeated.has_ended:
                 self._proposals.skip(number)
-                self._tell(self._proposals.ask(known.values)[0], known)
+                self._tell(self._proposals.ask(repeated.values)[0], repeated)
         self._proposals.skip(proposals[0].number)
         number, _ = self._proposals.ask(group[0].values)
-        trials, added = [one.trial for one in group], 0
+        trials, added = [start.trial for start in group], 0
         configuration = self._configurations.get(trials[0].config_key)
         if configuration is None:
             configuration = self._begin(group[0].values, number, trials)

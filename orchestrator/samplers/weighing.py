@@ -1,4 +1,4 @@
-"""Optuna's samplers, made to propose, of several candidates of theirs that can be, the one that is worth most."""
+"""Optuna's samplers, wrapped to propose the most valuable of several valid candidates."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,18 +14,18 @@ from orchestrator.trial import Params
 
 CANDIDATES = 128
 
-Weigh = Callable[[Sequence[Params]], Array]  # what candidates are worth, choices being given by their index
+Weigh = Callable[[Sequence[Params]], Array]  # the values of candidates, in which choices are given by their index
 
 
 class DrawingTPE(TPESampler):
-    """TPE that leaves the choice among what it draws from the density of good trials to others."""
+    """TPE that returns all its draws from the density of good trials, without a choice among them."""
 
     def __init__(self, seed: int, **options: Any) -> None:
         super().__init__(seed=seed, n_ei_candidates=CANDIDATES, **options)
         self._drawn: dict[str, list[float]] = {}
 
     def draws(self, study: Study, trial: FrozenTrial, space: dict[str, BaseDistribution]) -> list[dict[str, Any]]:
-        """As many as there are candidates; none as long as it has not learned enough."""
+        """As many draws as candidates; none as long as it has not learned enough."""
         self._drawn = {}
         self.sample_relative(study, trial, space)
         return [
@@ -38,19 +38,19 @@ class DrawingTPE(TPESampler):
         return np.zeros(CANDIDATES)
 
 
-class Weighing(BaseSampler):
-    """Another sampler, of whose candidates that can be the one is taken that is worth most.
+class WeighingSampler(BaseSampler):
+    """Wraps a sampler: proposes the most valuable of its valid candidates.
 
-    What they lack is drawn at random.
+    Parameters that a candidate lacks are drawn at random.
 
     Args:
-        inner: the other sampler.
-        space: all that is searched.
-        weigh: says what candidates are worth.
-        allows: whether a candidate is a combination that can be.
-        draw: gives values for the whole space, at random.
-        redraws: how often `inner` is asked, if it has to be asked for candidates one at a time.
-        at_random: whether candidates are drawn from all of the space, too, and not only while `inner` has none.
+        inner: the wrapped sampler.
+        space: the whole search space.
+        weigh: returns the values of candidates.
+        allows: whether a candidate is a valid combination.
+        draw: returns random values for the whole space.
+        redraws: how often `inner` is asked, if it returns a single candidate at a time.
+        at_random: whether random candidates from the whole space are added, even where `inner` has some.
     """
 
     def __init__(
@@ -77,15 +77,15 @@ class Weighing(BaseSampler):
         own = self._draws(study, trial)
         if self.at_random or not own:  # it may not have learned enough yet
             own += [{}] * CANDIDATES
-        candidates = [{**self.draw(), **one} for one in own]
+        candidates = [{**self.draw(), **candidate} for candidate in own]
         ranked = [candidates[i] for i in np.argsort(-self.weigh(candidates), kind="stable")]
         return next(filter(self.allows, ranked), ranked[0])
 
     def _draws(self, study: Study, trial: FrozenTrial) -> list[dict[str, Any]]:
         if isinstance(self.inner, DrawingTPE):
             return self.inner.draws(study, trial, self._inner_space)
-        each = (self.inner.sample_relative(study, trial, self._inner_space) for _ in range(self.redraws))
-        return [one for one in each if one]
+        candidates = (self.inner.sample_relative(study, trial, self._inner_space) for _ in range(self.redraws))
+        return [candidate for candidate in candidates if candidate]
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

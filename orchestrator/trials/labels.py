@@ -15,7 +15,7 @@ def varying(configurations: Sequence[Params]) -> list[str]:
 
 
 def label(spec: SweepSpec, params: Params, names: Iterable[str]) -> str:
-    """What tells a trial from others of which `names` differ, for people."""
+    """The label of a trial: its values of the parameters `names`, as far as these distinguish it."""
     return listed(params, spec.distinguishing(names, params))
 
 

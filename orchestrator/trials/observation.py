@@ -1,4 +1,4 @@
-"""What a finished trial tells a sampler."""
+"""The result of a trial, as a sampler sees it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from orchestrator.trials.record import MARGIN, Record
 class Observation:
     """How a trial ended: its values of the objectives if it has all, its distance from an explosion, its last epoch.
 
-    Of what was pruned, the values are the last.
+    The values of a pruned trial are its last ones.
     """
 
     outcome: Outcome
@@ -24,21 +24,21 @@ class Observation:
 
     @classmethod
     def of_events(cls, objectives: Sequence[Objective], events: Iterable[Event]) -> "Observation":
-        """Of all that a trial has told, from its first epoch to its end. What has not ended counts as failed."""
+        """From all events of a trial. A trial without an end counts as failed."""
         events = list(events)
         end = next((event for event in reversed(events) if isinstance(event, Finished)), Finished(Outcome.FAILED))
-        counted, epoch = [ObjectiveSoFar(one) for one in _counted(objectives, end.outcome)], 0
+        so_far, epoch = [ObjectiveSoFar(objective) for objective in _counted(objectives, end.outcome)], 0
         for event in events:
             if isinstance(event, Progress):
                 epoch = max(epoch, event.epoch)
-                for one in counted:
-                    one.take(event.metrics.get(one.objective.name), event.epoch)
-        values = (one.value(end.metrics.get(one.objective.name)) for one in counted)
+                for value in so_far:
+                    value.take(event.metrics.get(value.objective.name), event.epoch)
+        values = (value.value(end.metrics.get(value.objective.name)) for value in so_far)
         return cls(end.outcome, complete(values), end.margin, epoch)
 
     @classmethod
     def of_record(cls, objectives: Sequence[Objective], record: Record) -> "Observation | None":
-        """The same from what the store has of a trial, or None where that is no result."""
+        """From the record of a trial, or None where it has no result."""
         if record.outcome is None or not record.outcome.is_result:
             return None
         values = record.values(_counted(objectives, record.outcome))
@@ -46,4 +46,6 @@ class Observation:
 
 
 def _counted(objectives: Sequence[Objective], outcome: Outcome) -> Sequence[Objective]:
-    return [replace(one, counts_best=False) for one in objectives] if outcome is Outcome.PRUNED else objectives
+    if outcome is not Outcome.PRUNED:
+        return objectives
+    return [replace(objective, counts_best=False) for objective in objectives]

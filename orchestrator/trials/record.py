@@ -1,4 +1,4 @@
-"""A trial as the store has it."""
+"""A trial, as the store has it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,13 @@ from orchestrator.trial import Outcome, Params, Proposal
 
 PROPOSALS = TypeAdapter(Proposal)
 REUSED = "reused_from"  # the tag of a run that was copied from another sweep
-MARGIN = "explosion_margin"  # the metric that says how far beyond an explosion a trial was
-EXPLODED = "exploded"  # the metric that says whether it did
+MARGIN = "explosion_margin"  # the metric: how far beyond an explosion a trial was
+EXPLODED = "exploded"  # the metric: whether a trial exploded, 0 or 1
 BEST_EPOCH = "best_epoch"
-BEST = "best_"  # what the names of metrics begin with that have the best value by epoch of another
-REPORTED = "reported"  # the tag that has the names of the metrics that a trial has reported
-PICTURES = "pictures"  # the tag that has the names of its pictures by epoch
-SYSTEM = "system/"  # what MLflow's names of system metrics begin with
+BEST = "best_"  # prefix of the best value by epoch of a metric
+REPORTED = "reported"  # the tag: names of the metrics that a trial has reported
+PICTURES = "pictures"  # the tag: names of its pictures by epoch
+SYSTEM = "system/"  # prefix of MLflow's system metrics
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Record:
     run_id: str
     trial_key: str
     label: str
-    outcome: Outcome | None  # None while it runs, or when it was cut off without a word
+    outcome: Outcome | None  # None while it runs, or if its process died
     status: str  # MLflow's: RUNNING, FINISHED, FAILED, KILLED
     params: Params
     metrics: Mapping[str, float]
@@ -45,17 +45,17 @@ class Record:
 
     @property
     def is_reused(self) -> bool:
-        """Whether another sweep has run it."""
+        """Whether it was copied from another sweep."""
         return REUSED in self.tags
 
     @property
     def threads(self) -> int | None:
-        """Threads with which it was begun, and with which it has to go on to end with the same numbers."""
+        """The number of threads that it began with; with another number, its results would differ."""
         return int(self.tags["threads"]) if "threads" in self.tags else None
 
     @property
     def proposal(self) -> Proposal | None:
-        """Its place in the course of a search, if it was one that began it."""
+        """Its proposal, if a search began it."""
         return PROPOSALS.validate_json(self.tags["proposal"]) if "proposal" in self.tags else None
 
     @property
@@ -65,20 +65,20 @@ class Record:
 
     @property
     def final_names(self) -> list[str]:
-        """The names of its final metrics, in the order in which it reported them; none of a trial of old."""
+        """The names of its final metrics, in the order in which it reported them; empty for trials of old versions."""
         return self._reported.get("final", [])
 
     @property
     def picture_names(self) -> list[str]:
-        """The names of the pictures by epoch that it left; none of a trial of old."""
+        """The names of its pictures by epoch; empty for trials of old versions."""
         return json.loads(self.tags.get(PICTURES, "[]"))  # type: ignore[no-any-return]
 
     @property
     def names_by_epoch(self) -> list[str]:
-        """The names of the metrics that it has reported by epoch; of a trial of old, and while it runs, of all."""
+        """The names of its metrics by epoch; of all metrics while it runs, and for trials of old versions."""
         ours = {EXPLODED, MARGIN, BEST_EPOCH, *map(best_name, self.metrics)}
-        others = (name for name in self.metrics if name not in ours and not name.startswith(SYSTEM))
-        return self._reported.get("by_epoch") or sorted(others)
+        reported = (name for name in self.metrics if name not in ours and not name.startswith(SYSTEM))
+        return self._reported.get("by_epoch") or sorted(reported)
 
     @cached_property
     def _reported(self) -> dict[str, list[str]]:
@@ -86,10 +86,10 @@ class Record:
 
     @property
     def remark(self) -> str:
-        """What is to be said of its end: why it exploded, failed or was pruned, or that it learned nothing."""
+        """Why it exploded, failed or was pruned, or that it learned nothing; else empty."""
         kinds = ("explosion.reason", "failure.reason", "pruned.reason", "diagnosis")
-        told = (self.tags[kind] for kind in kinds if kind in self.tags)
-        return in_a_line(next(told, ""))
+        reasons = (self.tags[kind] for kind in kinds if kind in self.tags)
+        return in_a_line(next(reasons, ""))
 
     def value(self, objective: Objective) -> float | None:
         """The value by which it is compared with other trials."""

@@ -1,4 +1,4 @@
-"""From what a search proposes to trials, and back from trials that the store has."""
+"""From the proposals of a search to trials, and back from stored trials."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ ABSENT = object()
 
 
 @dataclass(frozen=True)
-class Known:
+class BegunTrial:
     """A trial of the search that was begun before, and the values that were proposed for it."""
 
     trial: Trial
@@ -25,31 +25,31 @@ class Known:
 
 
 class SearchSpace:
-    """What of a sweep is searched, and what is constant. Of rows that come to the same, there is only the first."""
+    """What a sweep searches, and what is constant. Of rows that give the same values, only the first is kept."""
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
-        given = zip(ROWS, (spec.zipped, spec.configs), strict=True)
-        self._rows = {name: _distinct(rows, spec.function.defaults) for name, rows in given if rows}
-        every: dict[str, Domain] = {**spec.domains}
-        every |= {name: Choice(tuple(range(len(rows)))) for name, rows in self._rows.items()}
-        self._constants = {name: domain.examples()[0] for name, domain in every.items() if domain.is_constant}
+        pairs = zip(ROWS, (spec.zipped, spec.configs), strict=True)
+        self._rows = {name: _distinct(rows, spec.function.defaults) for name, rows in pairs if rows}
+        domains: dict[str, Domain] = {**spec.domains}
+        domains |= {name: Choice(tuple(range(len(rows)))) for name, rows in self._rows.items()}
+        self._constants = {name: domain.examples()[0] for name, domain in domains.items() if domain.is_constant}
         conditions = spec.conditions.wanted
-        names = [*(name for name in every if name not in conditions), *conditions]
-        # each after those that its condition names
-        self.domains = {name: every[name] for name in names if name not in self._constants}
+        names = [*(name for name in domains if name not in conditions), *conditions]
+        # a parameter comes after those that its condition names
+        self.domains = {name: domains[name] for name in names if name not in self._constants}
         self._of_rows = {name for rows in self._rows.values() for row in rows for name in row}
         self.seeds: tuple[int | None, ...] = spec.seeds or (None,)
 
     @property
     def has_further_seeds(self) -> bool:
-        """Whether a configuration can be tried again with another seed than the file has."""
+        """Whether a configuration can run again with a seed that the file does not have."""
         seed = self.spec.function.parameters.get("seed")
-        given = {*self.spec.domains, *self._of_rows}
-        return seed is not None and seed.is_integer and "seed" not in given
+        names = {*self.spec.domains, *self._of_rows}
+        return seed is not None and seed.is_integer and "seed" not in names
 
     def trial(self, proposed: Params, seed: int | None, proposal: Proposal) -> Trial:
-        """The trial of a configuration and a seed; None leaves the seed that the file or the function has.
+        """The trial of a configuration and a seed; None keeps the seed of the file or of the function.
 
         Raises:
             ValueError: the values do not go together.
@@ -58,11 +58,11 @@ class SearchSpace:
         function = self.spec.function
         params = function.resolve(values if seed is None else {**values, "seed": seed})
         names = [name for name in params if name in self.spec.varying or (name == "seed" and seed is not None)]
-        named = label(self.spec, params, names) or self.spec.name
-        return Trial(function.name, function.version, params, named, proposal)
+        text = label(self.spec, params, names) or self.spec.name
+        return Trial(function.name, function.version, params, text, proposal)
 
-    def can_be(self, proposed: Params) -> bool:
-        """Whether values go together."""
+    def is_valid(self, proposed: Params) -> bool:
+        """Whether the values go together."""
         try:
             self.trial(proposed, self.seeds[0], Proposal(-1))
         except ValueError:
@@ -70,62 +70,62 @@ class SearchSpace:
         return True
 
     def values(self, proposed: Params) -> dict[str, Any]:
-        """What a proposal gives the parameters, with the rows whose indices it has."""
+        """The values of a proposal, with the rows whose indices it has."""
         values = {name: value for name, value in proposed.items() if name not in self._rows}
         for name in proposed.keys() & self._rows.keys():
             values |= self._rows[name][proposed[name]]
         return values
 
-    def whole(self, proposed: Params) -> dict[str, Any]:
-        """What trials of a proposal have in common: what it gives, and the defaults of what only other rows give."""
-        others = {name for choice in proposed.keys() & self._rows.keys() for row in self._rows[choice] for name in row}
+    def shared(self, proposed: Params) -> dict[str, Any]:
+        """The values that trials of a proposal share: its own, and defaults of parameters that only other rows have."""
+        names = {name for choice in proposed.keys() & self._rows.keys() for row in self._rows[choice] for name in row}
         defaults = self.spec.function.defaults
-        return {name: defaults[name] for name in others & defaults.keys()} | self.values(proposed)
+        return {name: defaults[name] for name in names & defaults.keys()} | self.values(proposed)
 
     def varies(self, name: str, proposed: Params) -> bool:
-        """Whether a domain is varied beside what is proposed of those before it."""
+        """Whether a domain is varied, given the values proposed for those before it."""
         values = self.values({**self._constants, **proposed})
         return self.spec.conditions.holds(name, self.spec.conditions.kept(values))
 
-    def known(self, params: Params, trial_key: str, proposal: Proposal | None) -> Known | None:
-        """The trial of these parameters, or None where the search, as the file has it now, has no such trial."""
+    def find(self, params: Params, trial_key: str, proposal: Proposal | None) -> BegunTrial | None:
+        """The trial of these parameters, or None where the search has no such trial in the present file."""
         proposal = proposal or Proposal(-1)
         seeds = [params.get("seed")] if proposal.another_seed and self.has_further_seeds else self.seeds
         for values, seed in itertools.product(self._proposals(params), seeds):
             with suppress(ValueError):
                 trial = self.trial(values, seed, proposal)
                 if trial.trial_key == trial_key:
-                    return Known(trial, values)
+                    return BegunTrial(trial, values)
         return None
 
-    def trials(self, records: Iterable[Record]) -> list[Known]:
-        """The trials of this search among those that the store has of the sweep, in the order of their proposals."""
-        known = (self.known(record.params, record.trial_key, record.proposal) for record in records)
-        return sorted((one for one in known if one is not None), key=place)
+    def trials(self, records: Iterable[Record]) -> list[BegunTrial]:
+        """The trials of this search among the records of the sweep, in the order of their proposals."""
+        begun = (self.find(record.params, record.trial_key, record.proposal) for record in records)
+        return sorted(filter(None, begun), key=order)
 
-    def begun(self, history: Mapping[str, Record], noted: Iterable[Trial]) -> list[Known]:
+    def begun(self, history: Mapping[str, Record], noted: Iterable[Trial]) -> list[BegunTrial]:
         """The trials of this search that were begun before, each once, in the order of their proposals.
 
         Args:
-            history: what the store has of the sweep, by trial_key.
-            noted: trials that were begun, whether the store has them or not.
+            history: the records of the sweep, by trial_key.
+            noted: trials that were begun, in the store or not.
         """
-        found = (self.known(trial.params, trial.trial_key, trial.proposal) for trial in noted)
-        every = [*filter(None, found), *self.trials(history.values())]
-        return sorted({one.trial.trial_key: one for one in every}.values(), key=place)
+        noted_starts = (self.find(trial.params, trial.trial_key, trial.proposal) for trial in noted)
+        begun = [*filter(None, noted_starts), *self.trials(history.values())]
+        return sorted({start.trial.trial_key: start for start in begun}.values(), key=order)
 
     def examples(self) -> list[Params]:
-        """The first choice of everything, and each further choice once."""
+        """The first choice of every domain, and each further choice once."""
         first = {name: domain.examples()[0] for name, domain in self.domains.items()}
-        others = [{**first, name: v} for name, domain in self.domains.items() for v in domain.examples()[1:]]
+        further = [{**first, name: v} for name, domain in self.domains.items() for v in domain.examples()[1:]]
         params = []
-        for proposed in [first, *others]:
-            with suppress(ValueError):  # a combination that cannot be
+        for proposed in [first, *further]:
+            with suppress(ValueError):  # an invalid combination
                 params.append(self.trial(proposed, None, Proposal(-1)).params)
         return params
 
     def _proposals(self, params: Params) -> Iterator[dict[str, Any]]:
-        """The proposals from which these parameters may have come: rows that leave much out may fit, too."""
+        """The proposals that may have led to these parameters; rows that leave many parameters out may fit, too."""
         varied = self.spec.conditions.active(self.domains, params)
         axes: list[list[Any]] = []
         for name in varied:
@@ -139,27 +139,27 @@ class SearchSpace:
 
 
 def _distinct(rows: Sequence[Params], defaults: Params) -> list[Params]:
-    """The rows that differ; what one of them leaves out has its default."""
+    """The rows that differ; a parameter that a row leaves out has its default."""
     names = sorted({name for row in rows for name in row})
-    found: dict[tuple[str, ...], Params] = {}
+    distinct: dict[tuple[str, ...], Params] = {}
     for row in rows:
-        found.setdefault(tuple(repr(row.get(name, defaults.get(name))) for name in names), row)
-    return [*found.values()]
+        distinct.setdefault(tuple(repr(row.get(name, defaults.get(name))) for name in names), row)
+    return [*distinct.values()]
 
 
 def overrides(spec: SweepSpec, params: Params) -> list[str]:
-    """What to `--set` so that a file asks for this configuration alone, whatever its seeds."""
-    given = {name: domain.examples()[0] for name, domain in spec.domains.items() if domain.is_constant}
+    """The values to `--set` so that a file asks for this configuration alone, with all of its seeds."""
+    constants = {name: domain.examples()[0] for name, domain in spec.domains.items() if domain.is_constant}
     rows = {name for row in (*spec.zipped, *spec.configs) for name in row}
     needed = []
     for name, parameter in spec.function.parameters.items():
-        stays = name not in rows and name not in spec.domains.keys() - given.keys()
-        if name != "seed" and not (stays and repr(given.get(name, parameter.default)) == repr(params[name])):
+        stays = name not in rows and name not in spec.domains.keys() - constants.keys()
+        if name != "seed" and not (stays and repr(constants.get(name, parameter.default)) == repr(params[name])):
             needed.append(f"{name}={text_of(params[name])}")
     return needed
 
 
-def place(known: Known) -> tuple[int, str]:
-    """Where in the course of the search; what was begun by another method comes first."""
-    trial = known.trial
+def order(begun: BegunTrial) -> tuple[int, str]:
+    """The order of proposals in a search; trials that another method began come first."""
+    trial = begun.trial
     return (trial.proposal.number if trial.proposal else -1, trial.config_key)
