@@ -17,7 +17,7 @@ from reproduction_chart import draw
 from models.config import TrainConfig
 from orchestrator import functions
 from orchestrator.reports import results
-from orchestrator.reports.configurations import Configuration, Run, configurations_of, measured
+from orchestrator.reports.configurations import Run, RunGroup, configurations_of, measured
 from orchestrator.reports.document import ReportTable
 from orchestrator.reports.page import SIGNS
 from orchestrator.reports.verdict import rule
@@ -58,7 +58,7 @@ class Table:
 
     title: str
     spec: SweepSpec
-    configurations: Sequence[Configuration]
+    configurations: Sequence[RunGroup]
 
     @property
     def compared(self) -> str:
@@ -119,9 +119,9 @@ def document(runs: Sequence[Row]) -> str:
     return environment.get_template("words.md").render(tables=tables, rule=rules, **told)
 
 
-def chart_rows(runs: Sequence[Row]) -> list[tuple[str, ReferenceRow, Configuration]]:
+def chart_rows(runs: Sequence[Row]) -> list[tuple[str, ReferenceRow, RunGroup]]:
     """Every published row once, with its label and ours."""
-    found: dict[str, tuple[str, ReferenceRow, Configuration]] = {}
+    found: dict[str, tuple[str, ReferenceRow, RunGroup]] = {}
     for name in TITLES:
         one = table(name, runs)
         for row in one.spec.reference.rows if one.spec.reference else ():

@@ -344,8 +344,8 @@ class RecorderInStep(Recorder):
         if self._waited_for_since is None:
             self._due.clear()
         told: Pending = {}
-        while not self._told.empty():
-            if (one := self._told.get()) is None:
+        while not self._queue.empty():
+            if (one := self._queue.get()) is None:
                 return told, False
             told.setdefault(one[0].trial_key, (one[0], []))[1].append(one[1])
         return told, True
