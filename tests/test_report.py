@@ -322,7 +322,7 @@ def test_a_page_of_two_hundred_trials_stays_below_five_megabytes(
     assert (folder / "reports" / "random" / "report.html").stat().st_size < 5_000_000
 
 
-def test_a_search_has_its_history_and_what_mattered(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
+def test_a_search_has_its_history_and_importances(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     text = """
     method: random
     run_cap: 16
@@ -336,10 +336,10 @@ def test_a_search_has_its_history_and_what_mattered(store: str, folder: Path, wr
     page = (folder / "reports" / "random" / "report.html").read_text()
     specs = [json.loads(found) for found in re.findall(r'class="spec"[^>]*>(.*?)</script>', page)]
     descriptions = [spec["description"] for spec in specs]
-    assert any(text.startswith("val_ssim of 16 trials in the order") for text in descriptions)
-    mattered = next(text for text in descriptions if text.startswith("How much of the variance"))
-    assert float(re.search(r"var (\d+)%", mattered).group(1)) > 60  # type: ignore[union-attr]
-    assert any(text.startswith("val_ssim over lr: the best") for text in descriptions)
+    assert any(text.startswith("val_ssim of 16 trials in order of start") for text in descriptions)
+    importances = next(text for text in descriptions if text.startswith("The share of the variance of val_ssim"))
+    assert float(re.search(r"var (\d+)%", importances).group(1)) > 60  # type: ignore[union-attr]
+    assert any(text.startswith("val_ssim over lr. The best") for text in descriptions)
     assert rows((folder / "reports" / "random" / "report.md").read_text(), "Results")[0][4].startswith("**")
 
 

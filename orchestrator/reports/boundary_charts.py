@@ -56,9 +56,11 @@ def _sentence(finding: Finding, risk: float) -> str:
     half = "half" if at else "Half"
     if finding.exploded in (0, len(finding.curve.points)):
         return f"{at}{_count(finding)}."
+    nowhere = finding.estimate.safest is None
+    safest = f"nowhere below {risk:.3g}" if nowhere else f"below {risk:.3g} {finding.safest}"
     return (
-        f"{at}{half} of the trials explode {finding.breaks} (95% interval {finding.interval}); 10% to 90% "
-        f"explode from {finding.spread}; the risk is below {risk:.3g} {finding.safest}; {_count(finding)}."
+        f"{at}{half} of the trials explode {finding.breaks} (95% interval {finding.interval}); the rate "
+        f"goes from 10% to 90% over {finding.spread}; the risk is {safest}; {_count(finding)}."
     )
 
 

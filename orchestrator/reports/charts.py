@@ -31,7 +31,7 @@ def chart(title: str, text: str, layers: Iterable[alt.Chart], height: int = HEIG
 
 
 def data(rows: Iterable[DataRow]) -> alt.InlineData:
-    """Rows as the data of a chart, with no more digits than can be seen."""
+    """Rows as the data of a chart, rounded to what can be seen."""
     return alt.InlineData(values=[{name: rounded(value) for name, value in row.items()} for row in rows])
 
 

@@ -16,9 +16,9 @@ WIDEST = 2  # tolerances: the largest half of an interval that allows a verdict
 FIGURES = (
     "Our figure is the mean over the seeds that completed. It reproduces the published figure if the two differ by at "
     "most {allowed}. "
-    f"With two or more seeds it also does so if the published figure lies within the 95% interval of our mean "
-    f"(Student's t). If half of that interval is more than {WIDEST} tolerances, our seeds scatter too much for a "
-    f"verdict; beyond the tolerance, the figure is then not comparable. Otherwise it differs."
+    f"With two or more seeds, it also does so if the published figure lies within the 95% interval of our mean "
+    f"(Student's t), unless half of that interval is more than {WIDEST} tolerances: then our seeds scatter too much, "
+    f"and the figure is not comparable. In all other cases the figure differs."
 )
 OUTCOMES = (
     "An explosion is reproduced if at least half of our seeds exploded; otherwise it differs. A figure of a published "
