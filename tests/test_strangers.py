@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ Sweep = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def classifier(folder: Path, store: str) -> Path:
     """A classifier of scikit-learn's that yields its accuracy and returns its F1 score, and two files that sweep it."""
+    sys.modules.pop("classifier", None)  # the example's own, which another test may have loaded
     shutil.copy(EXAMPLES / "classifier.py", folder)
     text = (EXAMPLES / "classifier.yaml").read_text().replace("[1e-5, 1e-4, 1e-3, 1e-2]", "[1e-2, 1e-4]")
     text = text.replace("parameters:", "parameters:\n  epochs: 3")
