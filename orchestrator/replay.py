@@ -44,11 +44,11 @@ def replay(store: Store, run_id: str, log: Log, debug: bool = False) -> Outcome:
     if spec and spec.stacking.width > 1:
         log("it runs alone here: in its stack the numbers were rounded slightly differently")
     machine.keep_freed_memory()
-    if problem := runner.prepare(name, [record.params]):
-        raise InputError(*problem.splitlines())
     shown = [*function.declaration.losses, *(objective.name for objective in launch.objectives)]
     end = Finished(Outcome.INTERRUPTED)
-    with tempfile.TemporaryDirectory(prefix="sweep-replay-") as folder:
+    with function.active(), tempfile.TemporaryDirectory(prefix="sweep-replay-") as folder:
+        if problem := runner.prepare(name, [record.params]):
+            raise InputError(*problem.splitlines())
         rule = spec.divergence if spec else DivergenceRule()
         task = Task(name, record.params, Path(folder), rule, record.threads)
         for event in runner.run(task, on_error=_break_in if debug else print_traceback):

@@ -61,10 +61,18 @@ def test_attributes_of_the_function_complete_its_declaration(module: Callable[[s
         ("train.declaration = MINE\ntrain.version = 7", "its version is in the declaration and also an attribute"),
         ("train.declaration = MINE\ntrain.stack_by = ('epochs',)", "its stack_by is in the declaration and also an"),
         ("train.declaration = Config", "its declaration is not an orchestrator.Declaration"),
+        ("train.declaration = Declaration(metrics=('accuracy',))", "its declaration is wrong at metrics.0: "),
+        (
+            "train.declaration = Declaration(metrics=(Metric('a', 'max'),))",
+            "its declaration is wrong at metrics.0.goal",
+        ),
+        ("train.declaration = Declaration(stack_by='x')", "its declaration is wrong at stack_by: "),
+        ("train.declaration = Declaration(prepare='data')", "its prepare is 'data', which is not of the form module:"),
     ],
 )
 def test_a_declaration_that_is_wrong_is_refused(module: Callable[[str], None], text: str, message: str) -> None:
-    module(HEAD + f"from light_config import MINE\ndef train(config: Config): ...\n{text}\n")
+    light = "from light_config import MINE, Config, Declaration, Metric"
+    module(f"{light}\ndef train(config: Config): ...\n{text}\n")
     with pytest.raises(FunctionError, match=message):
         functions.find("heavy:train")
 

@@ -121,6 +121,26 @@ def test_the_default_trial_is_that_of_this_program_unless_the_file_names_another
     assert modules_of("models.train:train", [ROOT]).is_default
 
 
+def test_a_package_of_ones_own_may_hold_the_train_that_the_file_names(tmp_path: Path) -> None:
+    put(tmp_path, {"models/train/__init__.py": ""})
+    assert not modules_of("models.train:train", [tmp_path]).is_default
+
+
+def test_models_that_are_in_use_in_a_notebook_stay_in_use(tmp_path: Path) -> None:
+    put(tmp_path, {"models/__init__.py": "", "models/net.py": NET})
+    with Modules((str(tmp_path),)).active():
+        from models import net
+
+        with Modules(is_default=True).active():
+            from models.config import TrainConfig
+
+            assert TrainConfig().epochs
+        assert sys.modules["models.net"] is net
+        from models import net as again
+
+        assert again is net
+
+
 @pytest.mark.slow
 def test_the_same_holds_of_an_installed_wheel(folder: Path, store: str) -> None:
     """Installed as pip unpacks a wheel: into a folder that stands on the path, with no clone in sight."""

@@ -57,7 +57,7 @@ def test_without_a_metric_the_table_has_the_order_of_the_file_and_what_was_repor
     best = sweep("best", "unranked.yaml")
     assert (best.returncode, best.stdout) == (2, "")
     assert best.stderr == (
-        "sweep: unranked.yaml: names no metric, so no trial is best; add `metric: {name: ..., goal: ...}`; "
+        "sweep: unranked.yaml: has no metric, so trials cannot be ranked; add `metric: {name: ..., goal: ...}`; "
         "its trials have reported accuracy, f1\n"
     )
     status = sweep("status", "unranked")

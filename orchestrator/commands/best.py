@@ -38,14 +38,19 @@ def best(
     asked = reader.last_launch(name)
     file = os.path.relpath(asked.file)
     spec = load(Path(file))
-    if not asked.objectives:
+    objectives = asked.objectives or spec.objectives
+    if spec.method.finds_boundary and not objectives:
+        raise InputError(f"{file}: method {spec.method.name} looks for a boundary, and ranks no trials")
+    if not objectives:
         names = reader.reported(spec.function.name)
         hint = f"; its trials have reported {', '.join(names)}" if names else ""
-        raise InputError(f"{file}: names no metric, so no trial is best; add `metric: {{name: ..., goal: ...}}`{hint}")
+        raise InputError(
+            f"{file}: has no metric, so trials cannot be ranked; add `metric: {{name: ..., goal: ...}}`{hint}"
+        )
     records = [record for record in reader.records(name) if spec.function.takes(record.params)]
-    ranked = ranking(configurations(records, asked.objectives), asked.objectives)
+    ranked = ranking(configurations(records, objectives), objectives)
     if not ranked:
-        raise InputError(f"no trial of {name} has completed with a value of {by_names(asked.objectives)}")
+        raise InputError(f"no trial of {name} has completed with a value of {by_names(objectives)}")
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
 
     def named(params: "Params") -> str:
@@ -55,10 +60,10 @@ def best(
         sets = [f"--set={setting}" for setting in overrides(spec, params)]
         return f"{again.command()} launch {shlex.join([file, *sets])}{again.uri_option(tracking_uri)}"
 
-    if len(asked.objectives) == 1:
-        print_best(stdout(), asked.objectives[0], ranked, named, command(ranked[0].params))
+    if len(objectives) == 1:
+        print_best(stdout(), objectives[0], ranked, named, command(ranked[0].params))
         return
-    best = front(ranked, asked.objectives)
+    best = front(ranked, objectives)
     print_front(
-        stdout(), asked.objectives, best, len(ranked), named, [command(configuration.params) for configuration in best]
+        stdout(), objectives, best, len(ranked), named, [command(configuration.params) for configuration in best]
     )

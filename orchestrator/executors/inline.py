@@ -28,7 +28,8 @@ class InlineExecutor:
         self._stops: dict[int, str] = {}
 
     def __enter__(self) -> "InlineExecutor":
-        self.setup.function.use_modules()
+        self._modules = self.setup.function.active()
+        self._modules.__enter__()
         machine.keep_freed_memory()
         machine.limit_threads(self.threads)
         return self
@@ -38,6 +39,7 @@ class InlineExecutor:
     ) -> None:
         if self._running:
             self._running[1].close()
+        self._modules.__exit__(kind, error, trace)
 
     @property
     def has_free_slot(self) -> bool:

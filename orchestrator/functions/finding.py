@@ -10,18 +10,25 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.functions.modules import OURS, Modules
+from orchestrator.functions.modules import OURS, PACKAGE, Modules
 from orchestrator.functions.trial_function import FunctionError, TrialFunction, parameters_of
 
 DEFAULT_TRIAL = "models.train:train"
+
+FUNCTIONS = ("prepare", "stacked", "export")  # of a declaration, by reference
+REFERENCE = re.compile(r"[\w.]+:[\w.]+")
+_declarations = TypeAdapter(Declaration)
 
 Found = tuple[Any, Declaration]  # the config class, and what the function declares
 
@@ -39,11 +46,10 @@ def find(name: str = DEFAULT_TRIAL, modules: Modules | None = None) -> TrialFunc
     module_name, _, function_name = name.partition(":")
     if not (module_name and function_name.isidentifier()):
         raise FunctionError(f"{name!r} is not of the form package.module:function")
-    if modules is not None:
-        modules.use()
     try:
-        config_type, declaration = _read(module_name, function_name) or _import(module_name, function_name)
-        parameters = parameters_of(name, config_type)
+        with modules.active() if modules else nullcontext():
+            config_type, declaration = _read(module_name, function_name) or _import(module_name, function_name)
+            parameters = parameters_of(name, config_type)
         _check(name, declaration, parameters)
         return TrialFunction(name, config_type, parameters, declaration, modules)
     except FunctionError:
@@ -59,8 +65,9 @@ def default_trial() -> TrialFunction:
 
 def modules_of(name: str | None, folders: Sequence[Path]) -> Modules:
     """Where the modules of a sweep's trial function are; the sweep file is in the first of these folders."""
-    file = Path(*DEFAULT_TRIAL.partition(":")[0].split(".")).with_suffix(".py")
-    is_theirs = any((folder / file).is_file() for folder in folders if folder.resolve() != OURS)
+    module = Path(*DEFAULT_TRIAL.partition(":")[0].split("."))
+    places = [folder / file for folder in folders for file in (module.with_suffix(".py"), module / "__init__.py")]
+    is_theirs = any(place.is_file() and OURS / PACKAGE not in place.resolve().parents for place in places)
     is_default = name is None or (name == DEFAULT_TRIAL and not is_theirs)
     return Modules(tuple(dict.fromkeys(str(folder.absolute()) for folder in folders)), is_default)
 
@@ -90,14 +97,28 @@ def _check(name: str, declaration: Declaration, parameters: Collection[str]) -> 
                 raise FunctionError(f"{name}: its {part} names {parameter}, which is not one of its parameters")
 
 
-def _completed(name: str, declaration: Any, attributes: Mapping[str, Any]) -> Declaration:
+def _completed(name: str, given: Any, attributes: Mapping[str, Any]) -> Declaration:
     """The declaration, completed by the attributes of the function itself."""
-    if not isinstance(declaration, Declaration):
+    if not isinstance(given, Declaration):
         raise FunctionError(f"{name}: its declaration is not an orchestrator.Declaration")
+    declaration = _checked(name, given)
     for part in attributes:
         if getattr(declaration, part) != getattr(UNDECLARED, part):
             raise FunctionError(f"{name}: its {part} is in the declaration and also an attribute; give it once")
     return replace(declaration, **attributes)
+
+
+def _checked(name: str, declaration: Declaration) -> Declaration:
+    try:
+        declaration = _declarations.validate_python(asdict(declaration))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise FunctionError(f"{name}: its declaration is wrong at {place}: {problem['msg']}") from error
+    for part in FUNCTIONS:
+        if (reference := getattr(declaration, part)) and not REFERENCE.fullmatch(reference):
+            raise FunctionError(f"{name}: its {part} is {reference!r}, which is not of the form module:function")
+    return declaration
 
 
 def _import(module_name: str, function_name: str) -> Found:

@@ -5,7 +5,8 @@ import means is decided here, by the trial function that the process works for; 
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -41,6 +42,21 @@ class Modules:
         for name in suspects:
             if not _is_found(name, sys.modules[name]):
                 _forget(name)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """For the time of a context in a process that is somebody's own, where another `models` may be in use."""
+        before, was_default = _loaded(PACKAGE), _finder.is_default
+        self.use()
+        try:
+            yield
+        finally:
+            _finder.is_default = was_default
+            if before and sys.modules.get(PACKAGE) is not before[PACKAGE]:
+                _forget(PACKAGE)
+                sys.modules.update(before)
+            elif PACKAGE in sys.modules and not _is_found(PACKAGE, sys.modules[PACKAGE]):
+                _forget(PACKAGE)
 
 
 class _Finder(MetaPathFinder):
@@ -83,9 +99,15 @@ def _is_found(name: str, module: ModuleType) -> bool:
     return False
 
 
-def _forget(name: str) -> None:
-    for loaded in [loaded for loaded in sys.modules if loaded == name or loaded.startswith(f"{name}.")]:
-        del sys.modules[loaded]
+def _loaded(package: str) -> dict[str, ModuleType]:
+    """A package and its modules, as far as they are imported."""
+    is_part = (name for name in sys.modules if name == package or name.startswith(f"{package}."))
+    return {name: sys.modules[name] for name in list(is_part)}
+
+
+def _forget(package: str) -> None:
+    for name in _loaded(package):
+        del sys.modules[name]
 
 
 _finder = _Finder()

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import typing
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -72,10 +73,9 @@ class TrialFunction:
     declaration: Declaration = UNDECLARED
     modules: Modules | None = None  # where its modules are; None where the process looks anyway
 
-    def use_modules(self) -> None:
-        """Have this process import what the function imports from where it is."""
-        if self.modules is not None:
-            self.modules.use()
+    def active(self) -> AbstractContextManager[None]:
+        """A context in which this process imports what the function imports from where it is."""
+        return self.modules.active() if self.modules else nullcontext()
 
     @property
     def version(self) -> int:

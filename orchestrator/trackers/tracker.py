@@ -143,7 +143,8 @@ class Tracker(Store):
         if isinstance(end, Finished):
             tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir)
             if run.pictures:
-                tags[PICTURES] = json.dumps(sorted({name for name, _ in run.pictures}))
+                names = json.dumps(sorted({name for name, _ in run.pictures}))
+                tags |= {PICTURES: names} if len(names) <= LONGEST_TAG else {}
         self._log(run, points, {} if run.has_params else trial.params, tags)
         run.has_params = True
         self._runs[trial.trial_key] = run

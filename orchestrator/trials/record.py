@@ -78,7 +78,7 @@ class Record:
         """The names of its metrics by epoch; of all metrics while it runs, and for trials of old versions."""
         ours = {EXPLODED, MARGIN, BEST_EPOCH, *map(best_name, self.metrics)}
         reported = (name for name in self.metrics if name not in ours and not name.startswith(SYSTEM))
-        return self._reported.get("by_epoch") or sorted(reported)
+        return self._reported["by_epoch"] if "by_epoch" in self._reported else sorted(reported)
 
     @cached_property
     def _reported(self) -> dict[str, list[str]]:
