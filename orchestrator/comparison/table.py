@@ -99,7 +99,8 @@ class Table:
         """The sweep, and the order of the rows."""
         names = by_names(self.spec.objectives)
         if not names:
-            return f"{self.spec.name}: in the order of the file"
+            order = "the file" if self.spec.method.is_exhaustive else "its trials"
+            return f"{self.spec.name}: in the order of {order}"
         order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the Pareto front of {names} first"
         return f"{self.spec.name}: {order}"
 
@@ -127,10 +128,8 @@ class Table:
 
     @property
     def has_replicates(self) -> bool:
-        """Whether a configuration has results of several seeds; always false for a boundary sweep."""
-        return not self.spec.method.finds_boundary and any(
-            configuration.seeds > 1 for configuration in self.configurations
-        )
+        """Whether a configuration has results of several seeds, and a metric to compare them by."""
+        return self.spec.ranks and any(configuration.seeds > 1 for configuration in self.configurations)
 
     def over_seeds(self) -> tuple[list[str], list[list[str]]]:
         """The columns and rows of a table of configurations: means with 95% intervals, seeds, and how these ended."""

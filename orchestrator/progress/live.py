@@ -96,12 +96,17 @@ class TrialProgress:
         self._rate = event.metrics.get(self.declaration.rate)
         name = shown_metric(event.metrics, self.declaration, self.so_far.objective if self.so_far else None)
         if self._reports_steps:
-            self._last = event.metrics[name] if name in self.declaration.losses else None
+            self._last = event.metrics[name] if name in self.declaration.losses else self._last
         elif name is not None:
-            self._metric = display_name(name, self.declaration)
-            self._add(event.metrics[name])
+            self._show(display_name(name, self.declaration), event.metrics[name])
         if self.so_far is not None:
             self.so_far.take(event.metrics.get(self.so_far.objective.name), event.epoch)
+
+    def _show(self, metric: str, value: float | None) -> None:
+        """Take in a value of an epoch; a curve is of one metric."""
+        if metric != self._metric:
+            self._metric, self._values = metric, Downsampled()
+        self._add(value)
 
     def _add(self, value: float | None) -> None:
         if value is not None:

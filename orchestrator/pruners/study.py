@@ -68,7 +68,7 @@ class StudyPruner(Pruner):
 
     def _end(self, trial: Trial, reported: _Reported, outcome: Outcome) -> None:
         if outcome is Outcome.COMPLETED and not reported.curve:
-            hint = nearest(self.metric.name, [*self._names])
+            hint = nearest(self.metric.name, [*self._names]) if self._names else "it has reported no metric by epoch"
             problem = f"{trial.label} has reported no {self.metric.name} by epoch; {hint}"
             raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), problem))
         state = STATES.get(outcome, TrialState.FAIL)

@@ -142,9 +142,10 @@ def _varying(configurations: Sequence[RunGroup]) -> list[str]:
 def _columns(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[_Column]:
     records = [record for group in configurations for record in group.completed]
     declared = [metric.name for metric in spec.function.declaration.final]
+    compared = {objective.name for objective in spec.objectives if spec.ranks}
     shown = []
     for column in columns(replace(spec, objectives=()), records):
-        if column.name in declared or column.name not in {objective.name for objective in spec.objectives}:
+        if column.name in declared or column.name not in compared:
             values = functools.partial(RunGroup.values, name=column.name)
             shown.append(_Column(column.title, values, column.goal and column.goal == "maximize"))
     for objective in spec.objectives if spec.ranks else ():

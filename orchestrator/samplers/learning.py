@@ -44,5 +44,6 @@ class Learning(Listener):
             names = [objective.name for objective in self.spec.objectives]
             index, missing = next((i, name) for i, name in enumerate(names) if name not in reported)
             place: Location = ("metric", "name") if len(names) == 1 else ("metrics", index, "name")
-            message = f"{trial.label} has reported no {missing}; {nearest(missing, list(reported))}"
+            hint = nearest(missing, list(reported)) if reported else "it has reported no metric"
+            message = f"{trial.label} has reported no {missing}; {hint}"
             raise InputError(self.spec.source.mistake(place, message))
