@@ -43,12 +43,12 @@ class Settings:
     def __post_init__(self) -> None:
         if not executors.find(self.executor).isolates and self.trial_timeout is not None:
             raise InputError(
-                f"nothing can end a trial that runs {self.executor}; drop the trial timeout, or use another executor"
+                f"the {self.executor} executor cannot end a trial; remove the trial timeout, or use another executor"
             )
         if self.workers is not None and self.workers < 1:
-            raise InputError(f"{self.workers} workers train nothing; give at least 1")
+            raise InputError(f"there must be at least 1 worker, and not {self.workers}")
         if self.trial_timeout is not None and not self.trial_timeout > 0:
-            raise InputError(f"a trial timeout of {self.trial_timeout:g} seconds ends every trial; give more than 0")
+            raise InputError(f"the trial timeout must be above 0 seconds, and not {self.trial_timeout:g}")
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,10 @@ def test_mistakes_are_raised_with_what_to_do(store: str, write: Write) -> None:
         (lambda: orchestrator.launch(path, executor="gpu"), "there is no executor gpu"),
         (
             lambda: orchestrator.launch(path, executor="inline", trial_timeout=5),
-            "nothing can end a trial that runs inline",
+            "the inline executor cannot end a trial",
         ),
-        (lambda: orchestrator.launch(path, workers=0), "0 workers train nothing"),
-        (lambda: orchestrator.launch(path, trial_timeout=0), "a trial timeout of 0 seconds"),
+        (lambda: orchestrator.launch(path, workers=0), "there must be at least 1 worker, and not 0"),
+        (lambda: orchestrator.launch(path, trial_timeout=0), "the trial timeout must be above 0 seconds"),
         (
             lambda: ThreadPoolExecutor(1).submit(orchestrator.launch, path, quiet=True).result(),
             "launch a sweep from the main thread",

@@ -201,7 +201,7 @@ def test_a_mistake_in_a_condition_is_said_with_its_place(write: Write, when: str
         ),
         (
             "trial: toys:needs_size\nparameters: {size: {values: [1, 2], when: {size: 1}}}",
-            "parameters.size.when: size needs a default for where this is not met",
+            "parameters.size.when: size needs a default, for trials that do not meet this condition",
         ),
     ],
 )

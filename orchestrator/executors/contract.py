@@ -13,6 +13,10 @@ next launch. The recorder's thread takes pictures, artifacts and log from here. 
 machine does not share, the executor carries the folder there and back. `Started.pid` is a process of the machine where
 the trial runs: nobody but the executor may look it up.
 
+The function. `Setup.function` is found again where the trial runs: its `modules` names the folders that hold its code,
+the first one first. Where another machine does not see these folders, the executor carries them there, with the files
+beside them that the trial reads, and the environment variables that the launch was started with.
+
 Events. Every submitted trial yields exactly one final event, as the last of its events, whatever its function, its
 worker or its machine does. Before it come Started, once for each attempt that begins to train, and Progress, in the
 order of the epochs; after a worker was lost, an epoch may come again. A trial that cannot begin, or is stopped or

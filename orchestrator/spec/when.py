@@ -50,7 +50,7 @@ def check_conditions(
 def _wanted(name: str, when: Mapping[str, Any], function: TrialFunction, mistakes: Mistakes) -> Wanted:
     here: Location = ("parameters", name, "when")
     if name not in function.defaults:
-        mistakes.note(here, f"{name} needs a default for where this is not met")
+        mistakes.note(here, f"{name} needs a default, for trials that do not meet this condition")
     if "seed" in (name, *when):
         mistakes.note(here, "a seed cannot have a condition or be part of one: seeds only replicate")
     found: dict[str, tuple[Any, ...]] = {}
