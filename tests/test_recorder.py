@@ -288,7 +288,7 @@ def test_a_server_that_is_killed_and_restarted_costs_nothing(server: Server, wri
     reader.join()
     launch.stdout.close()
     assert launch.returncode == 0, said
-    assert any("training goes on" in line for line in said)
+    assert any("training continues" in line for line in said)
     assert any("MLflow answers again" in line for line in said)
     for run in children(uri, "toy"):
         assert run.data.tags["outcome"] == "completed"
