@@ -224,5 +224,7 @@ def _constant(tree: ast.Module, name: str, default: Any) -> Any:
     return None
 
 
-def _mentions(tree: ast.Module, name: str) -> list[ast.AST]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node) == name]
+def _mentions(tree: ast.Module, name: str) -> list[ast.Attribute]:
+    function, _, part = name.partition(".")
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == part]
+    return [node for node in attributes if isinstance(node.value, ast.Name) and node.value.id == function]
