@@ -22,6 +22,7 @@ Write = Callable[..., Path]
 TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\n"
 
 
+@pytest.mark.slow
 def test_what_was_launched_is_at_hand(store: str, write: Write, capfd: pytest.CaptureFixture[str]) -> None:
     path = write(TOY + "configs: [{x: 1}, {x: 4}, {x: 2, mode: raise}, {x: 3, mode: nan}]")
     sweep = orchestrator.launch(path, {"epochs": 4}, workers=2)

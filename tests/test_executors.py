@@ -466,12 +466,14 @@ def test_a_trial_over_its_time_is_killed_with_its_children(
     assert all_gone([int((folder / "child.pid").read_text())])
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_that_never_stops_reporting_is_held_to_its_time(open_: Open, folder: Path) -> None:
     (events,) = drive(open_(trial_timeout=1.0), [Trial("toys:chatty", 1, {}, "chatty")], folder).values()
     assert final(events).reason == "it ran longer than the trial timeout of 1 seconds"
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_cannot_outlive_its_time_by_an_epoch_an_attempt(open_: Open, folder: Path) -> None:
     slow = Trial("toys:one_epoch_an_attempt", 1, {}, "slow")
@@ -480,12 +482,14 @@ def test_a_trial_cannot_outlive_its_time_by_an_epoch_an_attempt(open_: Open, fol
     assert epochs(events) == [1, 2]
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_that_hangs_before_its_first_step_is_given_up(open_: Open, folder: Path) -> None:
     (events,) = drive(open_(stall_seconds=0.1), [Trial("toys:stuck", 1, {}, "stuck")], folder).values()
     assert final(events).reason == "it made no step for 1 seconds"
 
 
+@pytest.mark.slow
 @isolating
 def test_a_slow_first_epoch_is_the_pace_of_the_next(open_: Open, folder: Path) -> None:
     steady = trial(epochs=3, pause=1.0)  # beyond the floor, but no slower than before
@@ -493,6 +497,7 @@ def test_a_slow_first_epoch_is_the_pace_of_the_next(open_: Open, folder: Path) -
     assert final(events).outcome is Outcome.COMPLETED
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_is_not_blamed_for_the_time_in_which_the_orchestrator_stood_still(open_: Open, folder: Path) -> None:
     executor = open_(stall_seconds=1.0)

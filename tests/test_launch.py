@@ -60,6 +60,7 @@ def unexported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.conclusion.export", lambda *_: False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unexported")
 def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, sweep: Sweep) -> None:
     done = sweep("launch", write(VAE, "vae.yaml"))
@@ -135,6 +136,7 @@ def test_a_stacked_sweep_comes_to_what_it_comes_to_alone(store: str, write: Writ
     assert "3 at a time" in sweep("plan", "vae.yaml", "--workers", "2").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unexported")
 def test_a_trained_model_is_loaded_back_in_two_lines(store: str, write: Write, sweep: Sweep) -> None:
     assert sweep("launch", write(VAE, "vae.yaml"), "--set", "var=0.5", "--set", "lr=2e-3").returncode == 0
@@ -174,6 +176,7 @@ def test_launching_again_starts_nothing_and_prints_the_table(store: str, write: 
     assert "started" not in second.stdout
 
 
+@pytest.mark.slow
 def test_a_table_too_long_for_mlflow_says_what_it_leaves_out(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write(TOY + f"parameters: {{epochs: 1, x: {{values: {list(range(1, 41))}}}}}"), "--workers", "1")
     (parent,) = [run for run in MlflowClient(tracking_uri=store).search_runs(["1"]) if "sweep.role" in run.data.tags]
@@ -299,6 +302,7 @@ def test_ctrl_c_before_an_error_starts_none_of_the_other_files(
 SLOW = TOY + "parameters: {x: {values: [1, 2, 3]}, epochs: 8, pause: 0.4}"
 
 
+@pytest.mark.slow
 def test_ctrl_c_marks_what_ran_and_the_next_launch_goes_on(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -323,6 +327,7 @@ def test_ctrl_c_marks_what_ran_and_the_next_launch_goes_on(
         assert run.data.metrics["best_epoch"] == 8
 
 
+@pytest.mark.slow
 def test_a_second_launch_of_a_running_sweep_is_refused(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     path = write(SLOW)
     process = started(folder, path)
@@ -342,6 +347,7 @@ def running(store: str) -> list[str]:
     return [run.data.tags["trial_key"] for run in runs if "trial_key" in run.data.tags]
 
 
+@pytest.mark.slow
 def test_a_killed_orchestrator_leaves_no_process_and_no_run_that_runs(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -431,6 +437,7 @@ def test_a_final_metric_stands_though_an_epochs_has_its_name(store: str, write: 
     assert run.data.metrics["score"] == 0.99
 
 
+@pytest.mark.slow
 def test_one_trials_bad_names_and_pictures_do_not_end_the_others(store: str, write: Write, sweep: Sweep) -> None:
     named = sweep("launch", write("trial: toys:badly_named", "named.yaml"))
     assert named.returncode == 1
@@ -486,6 +493,7 @@ def test_two_sweeps_make_a_store_side_by_side(folder: Path, write: Write) -> Non
     assert [launch.returncode for launch in launches] == [0, 0], said
 
 
+@pytest.mark.slow
 def test_a_store_whose_making_was_killed_is_made_anew(folder: Path) -> None:
     uri = f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
     making = [sys.executable, "-c", f"from orchestrator.trackers import Store; Store({uri!r})"]
@@ -500,6 +508,7 @@ def test_a_store_whose_making_was_killed_is_made_anew(folder: Path) -> None:
     assert not unfinished.exists()
 
 
+@pytest.mark.slow
 def test_no_run_is_left_running_when_a_launch_is_interrupted_early(store: str, folder: Path, write: Write) -> None:
     path = write(SLOW)
     process = subprocess.Popen(
@@ -527,6 +536,7 @@ def test_status_counts_by_outcome(store: str, write: Write, sweep: Sweep) -> Non
     assert (unknown.returncode, unknown.stderr) == (2, "sweep: the store has no sweep nothing; it has toy\n")
 
 
+@pytest.mark.slow
 def test_an_estimate_is_learned_from_finished_trials(store: str, write: Write, sweep: Sweep) -> None:
     path = write(TOY + "parameters: {x: {values: [1, 2]}, pause: 0.2}")
     assert "time: unknown" in sweep("plan", path).stdout

@@ -45,10 +45,8 @@ def put(folder: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-SOON = ("a package with a train of its own",)
-
-
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in SOON)) for kind in THEIRS])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", THEIRS)
 def test_models_of_the_users_own_harm_no_trial(folder: Path, store: str, sweep: Command, kind: str) -> None:
     place = folder / "mine"
     put(place, THEIRS[kind])
@@ -90,6 +88,7 @@ def test_a_trial_function_in_a_train_of_ones_own_is_meant_where_the_file_names_i
     assert command("plan", "unnamed.yaml", "--set", "latent_dim=3").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_folder_of_trained_models_is_no_package(folder: Path, store: str, command: Command) -> None:
     of_ours = MINE.replace("from models import net", "from models.config import TrainConfig")
     of_ours = of_ours.replace("net.WIDTH", "TrainConfig().epochs")

@@ -47,6 +47,7 @@ def test_a_process_serves_trial_after_trial(processes: Open, folder: Path) -> No
     assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 1
 
 
+@pytest.mark.slow
 def test_trials_run_side_by_side(processes: Open, folder: Path) -> None:
     heard = drive(processes(workers=2), [trial(x=float(x), pause=0.3) for x in (1, 2)], folder)
     assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 2
@@ -155,6 +156,7 @@ def test_a_trial_that_ends_its_worker_again_and_again_does_not_take_its_stack_al
     assert stacks(folder) == ["3 of 3", "3 of 3", "1 of 3", "1 of 3", "1 of 3"]
 
 
+@pytest.mark.slow
 def test_a_stack_over_its_time_fails_all_that_have_not_ended(processes: Open, folder: Path) -> None:
     trials = [stackable(i, mode=mode) for i, mode in enumerate(("nan", "fine", "hang"))]
     (folder / trials[0].trial_key).mkdir()

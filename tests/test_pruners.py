@@ -160,7 +160,9 @@ def test_a_metric_to_minimize_is_looked_at_the_other_way_round(spec: Load, name:
 
 
 @pytest.mark.parametrize("name", PRUNERS)
-@pytest.mark.parametrize("others", [EXPLODES, BREAKS], ids=["explosions", "failures"])
+@pytest.mark.parametrize(
+    "others", [EXPLODES, pytest.param(BREAKS, marks=pytest.mark.slow)], ids=["explosions", "failures"]
+)
 def test_nothing_is_pruned_for_being_worse_than_what_exploded_or_failed(
     spec: Load, name: str, others: list[Trial]
 ) -> None:
