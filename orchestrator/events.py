@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from orchestrator.trial import Outcome, Trial
 
@@ -114,7 +114,8 @@ class Listener:
 
 
 _adapter: TypeAdapter[tuple[int, Event | Heartbeat]] = TypeAdapter(
-    tuple[int, Annotated[Event | Heartbeat, Field(discriminator="kind")]]
+    tuple[int, Annotated[Event | Heartbeat, Field(discriminator="kind")]],
+    config=ConfigDict(defer_build=True),  # the command starts sooner, which needs no event
 )
 
 

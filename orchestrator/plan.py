@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.progress.forecast import Forecast, epochs, kind
-from orchestrator.samplers.listed import ListSampler
-from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.spec import SweepSpec
+from orchestrator.spec.form import Replicates
 from orchestrator.system import paths
 from orchestrator.system.machine import share
 from orchestrator.trial import Outcome, Params, Trial
@@ -75,16 +74,26 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         example = next(iter(space.examples()), None)
     further = 0
     if spec.replicates is not None:
-        sampler = ReplicatingSampler(spec, ListSampler(trials), spec.replicates)
-        sampler.replay({record.trial_key: record for record in own}, [])
-        trials = list(sampler.trials)
-        further = max(0, sampler.total - len(trials) - proposals) if proposals or sampler.has_more else 0
+        trials, further = _with_further_seeds(spec, spec.replicates, trials, own, proposals)
     shares = share(spec.stacking.count(trials) + proposals + further, workers)
     at_a_time = max(1, min(shares.workers * spec.stacking.width, len(trials) + proposals + further))
     keys = {trial.trial_key for trial in trials}
     spent = sum(r.seconds or 0.0 for r in own if r.trial_key in keys and not r.is_reused)
     plan = Plan(spec, trials, proposals, further, example, invalid, outcomes, reusable, at_a_time, None, spent)
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
+
+
+def _with_further_seeds(
+    spec: SweepSpec, replicates: Replicates, trials: Sequence[Trial], own: Iterable[Record], proposals: int
+) -> tuple[list[Trial], int]:
+    """The trials with the further seeds that are asked for by now, and how many more there may be at most."""
+    from orchestrator.samplers.listed import ListSampler
+    from orchestrator.samplers.replicates import ReplicatingSampler
+
+    sampler = ReplicatingSampler(spec, ListSampler(trials), replicates)
+    sampler.replay({record.trial_key: record for record in own}, [])
+    known = list(sampler.trials)
+    return known, max(0, sampler.total - len(known) - proposals) if proposals or sampler.has_more else 0
 
 
 def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:

@@ -15,6 +15,7 @@ import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ DEFAULT_TRIAL = "models.train:train"
 
 FUNCTIONS = ("prepare", "stacked", "export")  # of a declaration, by reference
 REFERENCE = re.compile(r"[\w.]+:[\w.]+")
-_declarations = TypeAdapter(Declaration)
 
 Found = tuple[Any, Declaration]  # the config class, and what the function declares
 
@@ -108,9 +108,16 @@ def _completed(name: str, given: Any, attributes: Mapping[str, Any]) -> Declarat
     return replace(declaration, **attributes)
 
 
+@cache
+def _declarations() -> TypeAdapter[Declaration]:
+    return TypeAdapter(Declaration)
+
+
 def _checked(name: str, declaration: Declaration) -> Declaration:
+    if declaration is UNDECLARED:
+        return declaration
     try:
-        declaration = _declarations.validate_python(asdict(declaration))
+        declaration = _declarations().validate_python(asdict(declaration))
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
@@ -216,7 +223,7 @@ def _constant(tree: ast.Module, name: str, default: Any) -> Any:
     """What the module assigns to `function.attribute`, or the default; None where only running it would show."""
     mentions = _mentions(tree, name)
     if not mentions:
-        return None if "setattr" in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} else default
+        return None if "setattr" in {node.id for node in _nodes(tree) if isinstance(node, ast.Name)} else default
     for node in tree.body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
             with suppress(ValueError):
@@ -226,5 +233,10 @@ def _constant(tree: ast.Module, name: str, default: Any) -> Any:
 
 def _mentions(tree: ast.Module, name: str) -> list[ast.Attribute]:
     function, _, part = name.partition(".")
-    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == part]
+    attributes = [node for node in _nodes(tree) if isinstance(node, ast.Attribute) and node.attr == part]
     return [node for node in attributes if isinstance(node.value, ast.Name) and node.value.id == function]
+
+
+@lru_cache(maxsize=1)  # of the module at hand, which is asked for several attributes
+def _nodes(tree: ast.Module) -> list[ast.AST]:
+    return [*ast.walk(tree)]

@@ -10,7 +10,7 @@ from orchestrator.functions import Goal
 class Form(BaseModel):
     """Strict: no unknown keys, no value silently turned into another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class MetricForm(Form):
