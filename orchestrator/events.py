@@ -1,11 +1,13 @@
-"""What travels up from a trial: Started, then Progress for each epoch, perhaps Sampled, and exactly one Finished.
+"""What travels up from a trial: Started, then Progress for each epoch, and exactly one Finished.
+
+In between may come Sampled, Points, Tagged, and Restarted where a program begins its curve again.
 
 Heartbeats come in between, about once a second: they are for displays, and nothing records them.
 """
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -54,6 +56,38 @@ class Sampled:
 
 
 @dataclass(frozen=True)
+class Points:
+    """Values that are no epoch's own, by metric: of each its step, the value, and when it came (seconds since 1970).
+
+    What is logged more often than by epoch has its own count as step. A name is a point set of its own: what came
+    before under the same name and step is not written again.
+    """
+
+    values: Mapping[str, Sequence[tuple[int, float, float]]]
+    kind: Literal["points"] = "points"
+    is_final: Literal[False] = False
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Facts about the run of the trial, by the name of the tag that they become."""
+
+    tags: Mapping[str, str]
+    kind: Literal["tagged"] = "tagged"
+    is_final: Literal[False] = False
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """A program has begun again at an epoch that it had reported: what it reported before no longer counts."""
+
+    after: int  # the last epoch that it had reported
+    at: float  # seconds since 1970
+    kind: Literal["restarted"] = "restarted"
+    is_final: Literal[False] = False
+
+
+@dataclass(frozen=True)
 class Heartbeat:
     """A sign of life: the step that a trial has made, and its loss, if that is finite."""
 
@@ -92,7 +126,7 @@ class Finished:
     is_final: Literal[True] = True
 
 
-Event = Started | Progress | Sampled | Finished
+Event = Started | Progress | Sampled | Points | Tagged | Restarted | Finished
 AnyEvent = Annotated[Event, Field(discriminator="kind")]
 
 

@@ -50,7 +50,7 @@ def replay(store: Store, run_id: str, log: Log, debug: bool = False) -> Outcome:
         if problem := runner.prepare(name, [record.params]):
             raise InputError(*problem.splitlines())
         rule = spec.divergence if spec else DivergenceRule()
-        task = Task(name, record.params, Path(folder), rule, record.threads)
+        task = Task(name, record.params, Path(folder), rule, record.threads, program=function.program)
         for event in runner.run(task, on_error=_break_in if debug else print_traceback):
             if isinstance(event, Progress):
                 log(_in_words(event, record, shown))

@@ -270,6 +270,7 @@ class _Launch:
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),
             stacking=stacking,
             awaits_verdicts=self.pruner.judges_epochs,
+            maximized=tuple(goal.name for goal in self.spec.objectives if goal.goal == "maximize"),
             on_heartbeat=self.display.heartbeat,
         )
         return executors.create(self.settings.executor, setup)

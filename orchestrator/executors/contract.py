@@ -61,6 +61,7 @@ from orchestrator.functions import TrialFunction
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.trial import Params, Trial
+from orchestrator.worker.runner import Task
 
 OnHeartbeat = Callable[[Trial, Heartbeat], None]  # gets the step of a trial about once a second, or more often
 
@@ -82,7 +83,15 @@ class Setup:
     limits: Limits = field(default_factory=Limits)
     stacking: Stacking = UNSTACKED
     awaits_verdicts: bool = False  # whether trials wait after each epoch until it is known whether they are stopped
+    maximized: tuple[str, ...] = ()  # metrics of which more is better: no losses
     on_heartbeat: OnHeartbeat = _ignore  # called by the thread that iterates `events`
+
+
+    def task(self, trial: Trial, workdir: Path, threads: int) -> Task:
+        """A trial as a worker sees it."""
+        program = self.function.program
+        rule, maximized = self.divergence, self.maximized
+        return Task(trial.function, trial.params, workdir, rule, threads, trial.place, program, maximized)
 
 
 class Executor(Protocol):

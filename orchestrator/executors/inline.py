@@ -60,14 +60,13 @@ class InlineExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        rule, width = self.setup.divergence, self.setup.stacking.width
-        task = runner.Task(trial.function, trial.params, workdir, rule, threads or self.threads, trial.place)
+        task = self.setup.task(trial, workdir, threads or self.threads)
         self._stops = {}
 
         def on_step(_: int, step: int, loss: float) -> None:
             self.setup.on_heartbeat(trial, Heartbeat(step, loss if math.isfinite(loss) else None))
 
-        self._running = (trial, runner.run(task, width, on_step, self._stops))
+        self._running = (trial, runner.run(task, self.setup.stacking.width, on_step, self._stops))
 
     def stop(self, trial: Trial, reason: str) -> None:
         self._stops[0] = reason

@@ -27,7 +27,6 @@ from orchestrator.system.machine import Shares
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import serve
-from orchestrator.worker.runner import Task
 from orchestrator.worker.spawn import start
 
 CLOSING_SECONDS = 5
@@ -132,8 +131,7 @@ class ProcessExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        rule, threads = self.setup.divergence, threads or self.shares.threads
-        task = Task(trial.function, trial.params, workdir, rule, threads, trial.place)
+        task = self.setup.task(trial, workdir, threads or self.shares.threads)
         self._waiting.append(ActiveTrial(trial, task, self.setup.limits))
 
     def stop(self, trial: Trial, reason: str) -> None:

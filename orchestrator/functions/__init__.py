@@ -1,12 +1,13 @@
 """Trial functions: where they are found, what parameters they have, and what they declare of themselves."""
 
-from orchestrator.functions.declaration import Declaration, Goal
+from orchestrator.functions.declaration import UNDECLARED, Declaration, Goal
 from orchestrator.functions.finding import DEFAULT_TRIAL, attached, default_trial, find, load, modules_of
 from orchestrator.functions.modules import Modules
 from orchestrator.functions.trial_function import FunctionError, Parameter, TrialFunction
 
 __all__ = [
     "DEFAULT_TRIAL",
+    "UNDECLARED",
     "Declaration",
     "FunctionError",
     "Goal",

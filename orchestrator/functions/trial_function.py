@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.functions.modules import Modules
+from orchestrator.programs.program import Program
 from orchestrator.trial import Params
 
 LONGEST_VALUE = 500  # characters: MLflow cuts what is far longer, and its UI shows no more
@@ -72,6 +73,7 @@ class TrialFunction:
     parameters: Mapping[str, Parameter]
     declaration: Declaration = UNDECLARED
     modules: Modules | None = None  # where its modules are; None where the process looks anyway
+    program: Program | None = None  # that runs in place of a function
 
     def active(self) -> AbstractContextManager[None]:
         """A context in which this process imports what the function imports from where it is."""
@@ -90,6 +92,12 @@ class TrialFunction:
             for name, parameter in self.parameters.items()
             if parameter.default is not dataclasses.MISSING
         }
+
+    @property
+    def seed(self) -> Parameter | None:
+        """The parameter that tells replicates of a configuration apart, if it has any that is a whole number."""
+        found = self.parameters.get("seed")
+        return found if found is not None and found.is_integer else None
 
     def takes(self, params: Params) -> bool:
         """Whether resolved parameters are this function's by name; those of an older trial may not be."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
+from orchestrator.events import Event, Finished, Heartbeat, Progress, Restarted, Started
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.downsample import Downsampled
 from orchestrator.progress.forecast import Forecast, Kind, epochs, kind
@@ -60,6 +60,8 @@ class TrialProgress:
         """Take in an event; an epoch that is reported again is ignored."""
         if isinstance(event, Started):
             self._since = time.monotonic()
+        elif isinstance(event, Restarted):
+            self.epoch = 0
         elif isinstance(event, Progress) and event.epoch > self.epoch:
             self._epoch_ended(event)
         elif isinstance(event, Finished):

@@ -17,7 +17,7 @@ from orchestrator.terminal.consoles import is_ascii_only, print_timed
 from orchestrator.terminal.frame import Frame
 from orchestrator.terminal.view import STYLES, facts, in_words, view
 from orchestrator.trial import Trial
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import METRICS_FROM, Record
 
 SECONDS_BETWEEN_LINES = 5.0  # of one trial, where lines are printed
 SECONDS_BETWEEN_SUMMARIES = 30.0
@@ -29,6 +29,7 @@ class Display(Listener):
 
     def __init__(self, progress: LiveProgress) -> None:
         self.progress = progress
+        self._said: set[str] = set()
 
     def log(self, message: str) -> None:
         """A step of the launch itself."""
@@ -53,6 +54,9 @@ class Display(Listener):
     def take(self, trial: Trial, event: Event) -> None:
         """A trial reports something."""
         self.progress.take(trial, event)
+        if isinstance(event, events.Tagged) and (where := event.tags.get(METRICS_FROM)) and where not in self._said:
+            self._said.add(where)  # of all trials of a sweep once
+            self.log(where)
 
     def heartbeat(self, trial: Trial, heartbeat: Heartbeat) -> None:
         """A trial has made a step."""

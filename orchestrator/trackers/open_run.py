@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from mlflow.entities import Metric as Point
 from mlflow.entities import RunTag
 
-from orchestrator.events import Event, Finished, Progress, Sampled, Started
+from orchestrator.events import Event, Finished, Points, Progress, Sampled, Started, Tagged
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome
@@ -71,6 +71,10 @@ class OpenRun:
                     points += self._points_of(event)
                 case Sampled():
                     points += self._points_of_sample(event)
+                case Points():
+                    points += self._points_of_series(event)
+                case Tagged():
+                    tags |= event.tags
                 case Finished():
                     points += self._last_points(event)
                     tags |= self._last_tags(event)
@@ -96,6 +100,15 @@ class OpenRun:
             return []
         points = _points(event.metrics, self.samples, event.at)
         self.mark_sample_recorded(self.samples, points[0].timestamp)
+        return points
+
+    def _points_of_series(self, event: Points) -> list[Point]:
+        points = []
+        for name, series in event.values.items():
+            for step, value, at in series:
+                if step > self.recorded.get(name, -1):
+                    self.recorded[name] = step
+                    points.append(Point(name, value, int(at * 1000), step))
         return points
 
     def mark_sample_recorded(self, step: int, at: int) -> None:

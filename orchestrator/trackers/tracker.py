@@ -13,7 +13,7 @@ from mlflow.entities import Metric as Point
 from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import InputError, StoreError
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import Event, Finished, Progress, Restarted, Started
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
@@ -52,6 +52,7 @@ COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, 
     *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
 )
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
+RESTARTED_AT = "restarted.at"
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
 
 
@@ -133,6 +134,7 @@ class Tracker(Store):
             known = self._records.get(trial.trial_key)
             self._runs[trial.trial_key] = self._reopened(known) if known else self._created(trial)
         run, end = self._runs[trial.trial_key].copy(), events[-1]
+        run, events = self._since_restart(trial, run, events)
         points, tags = run.news(events)
         for event in events:
             if isinstance(event, Started) and event.dataset and not run.has_data:
@@ -261,6 +263,27 @@ class Tracker(Store):
             "mlflow.runColor": next(self._colours),
         }
         return OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
+
+    def _since_restart(self, trial: Trial, run: OpenRun, events: Sequence[Event]) -> tuple[OpenRun, Sequence[Event]]:
+        """The run and what is to be written to it: where a trial has begun again, a new run takes the old one's place.
+
+        MLflow cannot take points back. The tag says which restart a run comes after, for what is written again.
+        """
+        restarts = [i for i, event in enumerate(events) if isinstance(event, Restarted)]
+        if not restarts:
+            return run, events
+        begun, restart = restarts[-1], events[restarts[-1]]
+        assert isinstance(restart, Restarted)  # noqa: S101
+        mark = f"{restart.at:.3f}"
+        if self.client.get_run(run.run_id).data.tags.get(RESTARTED_AT) != mark:
+            self.client.delete_run(run.run_id)
+            self._records.pop(trial.trial_key, None)
+            run = self._created(trial)
+            reason = f"the program began again after epoch {restart.after}: its curve, too"
+            self.client.log_batch(run.run_id, tags=tags_of({RESTARTED_AT: mark, "restarted": reason}))
+            self._runs[trial.trial_key] = run.copy()
+        started = [event for event in events[:begun] if isinstance(event, Started)]
+        return run, [*started, *events[begun + 1 :]]
 
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}

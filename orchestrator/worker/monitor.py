@@ -1,12 +1,13 @@
 """Follows the losses of a trial, and ends it when it explodes."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.divergence import FARTHEST, Divergence, DivergenceRule, margin
 from orchestrator.events import Explosion
 from orchestrator.functions.declaration import UNDECLARED, Declaration
+from orchestrator.programs.losses import is_of_validation, losses_of
 
 STEPS_AT_END = 3  # far away in a row: a single step may be a jump that would have healed
 
@@ -46,6 +47,7 @@ class Monitor:
     by_step: Divergence | None = None
     by_epoch: dict[str, Divergence] = field(default_factory=dict)
     declaration: Declaration = UNDECLARED  # of the trial function: which of its metrics are losses
+    maximized: Collection[str] = ()  # metrics of which more is better
     is_broken: bool = False  # something other than a loss is not finite
 
     @property
@@ -99,10 +101,22 @@ class Monitor:
         self.epoch = epoch + 1
         if not self.rule.enabled:
             return
-        losses = self.declaration.validation_losses if self.by_step else self.declaration.losses
-        for name in sorted(metrics.keys() & {*losses}):
+        for name, sign in sorted(self.losses(metrics).items()):
+            if self.by_step is not None and not self._is_of_validation(name):
+                continue
             series = self.by_epoch.setdefault(name, Divergence(name, self.rule.factor, self.rule.patience_epochs))
-            self.explosion = self.explosion or series.update(self.last_step, metrics[name], epoch)
+            self.explosion = self.explosion or series.update(self.last_step, sign * metrics[name], epoch)
+
+    def losses(self, names: Iterable[str]) -> dict[str, int]:
+        """Those of some metrics that are losses, with the sign that makes a loss of each."""
+        declared = self.declaration.losses if self.declaration.losses != UNDECLARED.losses else None
+        given = declared if self.rule.losses is None else self.rule.losses
+        return losses_of(names, given, self.maximized)
+
+    def _is_of_validation(self, name: str) -> bool:
+        if self.declaration.validation_losses != UNDECLARED.validation_losses:
+            return name in self.declaration.validation_losses
+        return is_of_validation(name)
 
     def run_ended(self, final: Mapping[str, float]) -> None:
         """The function has returned: what is far away now will not come back."""
@@ -118,6 +132,10 @@ class Monitor:
         by_step = [] if self.by_step is None else [(self.by_step, STEPS_AT_END)]
         for series, least in [*by_step, *((series, 1) for series in self.by_epoch.values())]:
             self.explosion = self.explosion or series.gone(least)
+
+    def forget(self) -> None:
+        """Begin again, as a trial of which nothing is known."""
+        self.states, self.epoch, self.last_step, self.by_step, self.by_epoch = (), 1, 0, None, {}
 
     def recall(self) -> None:
         """Restore the state at the end of the last epoch, of a trial that is resumed after that."""

@@ -15,8 +15,10 @@ from typing import Any
 
 from orchestrator import functions
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Started
-from orchestrator.functions import TrialFunction
+from orchestrator.events import Event, Points, Restarted, Started, Tagged
+from orchestrator.functions import UNDECLARED, Declaration, TrialFunction
+from orchestrator.programs import running
+from orchestrator.programs.program import Program
 from orchestrator.system import machine
 from orchestrator.trial import Params
 from orchestrator.worker.reporter import Reporter, Yielded, error_line, print_traceback
@@ -38,6 +40,8 @@ class Task:
     divergence: DivergenceRule
     threads: int | None = None  # None leaves the worker's
     place: int = 0  # in a stack
+    program: Program | None = None  # what to run in place of a function
+    maximized: tuple[str, ...] = ()  # metrics of which more is better, so that they are no losses
 
 
 def _ignore_step(place: int, step: int, loss: float) -> None: ...
@@ -96,7 +100,7 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
     try:
         known = _resolved(function)
         for params in configs if known.prepare else ():
-            known.prepare(known.found.config(params))  # type: ignore[misc]
+            known.prepare(known.config(params))  # type: ignore[misc]
     except (OSError, ValueError) as error:
         return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
@@ -106,11 +110,35 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
 
 
 @dataclass(frozen=True)
+class _ResolvedProgram:
+    """A program, as if it were a trial function."""
+
+    program: Program
+    declaration: Declaration = UNDECLARED
+    prepare: None = None
+    stacked: None = None
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        return partial(running.run, self.program)
+
+    def config(self, params: Params) -> Params:
+        return params
+
+
+@dataclass(frozen=True)
 class _Resolved:
     """A trial function, imported, and what belongs to it."""
 
     call: Callable[..., Any]
     found: TrialFunction
+
+    @property
+    def declaration(self) -> Declaration:
+        return self.found.declaration
+
+    def config(self, params: Params) -> Any:
+        return self.found.config(params)
 
     @cached_property
     def prepare(self) -> Callable[..., Any] | None:
@@ -134,7 +162,7 @@ def _resolved(name: str) -> _Resolved:
 
 class _Attempt(Reporter):
     def __init__(self, task: Task, on_step: Callable[[int, float], None]) -> None:
-        super().__init__(task.workdir, task.divergence, on_step)
+        super().__init__(task.workdir, task.divergence, on_step, task.maximized)
         self.task = task
 
     def begin(self, stop: str | None) -> list[Event]:
@@ -147,9 +175,10 @@ class _Attempt(Reporter):
         try:
             if self.task.threads is not None:
                 machine.limit_threads(self.task.threads)
-            self.function = _resolved(self.task.function)
-            self.config = self.function.found.config(self.task.params)
-            self.monitor.declaration = self.function.found.declaration
+            program = self.task.program
+            self.function = _resolved(self.task.function) if program is None else _ResolvedProgram(program)
+            self.config = self.function.config(self.task.params)
+            self.monitor.declaration = self.function.declaration
             prepare = self.function.prepare
             dataset = _dataset(prepare(self.config) if prepare else None)
         except (Exception, SystemExit) as error:
@@ -206,7 +235,10 @@ def _call(function: Callable[..., Any], configs: Any, **offered: Any) -> Any:
 
 
 def _unstacked(result: Any) -> Generator[Sequence[Yielded], None, Any]:
-    """What a trial function has returned, as the training of a single trial; returns the final metrics."""
+    """What a trial function has returned, as the training of a single trial; returns the final metrics.
+
+    A program yields None where there is nothing for a moment, so that an interrupt is seen meanwhile.
+    """
     if not isinstance(result, Generator):
         return result
     with closing(result):
@@ -215,7 +247,7 @@ def _unstacked(result: Any) -> Generator[Sequence[Yielded], None, Any]:
                 metrics = next(result)
             except StopIteration as stop:
                 return stop.value
-            if not isinstance(metrics, Mapping):
+            if not isinstance(metrics, Mapping | Points | Tagged | Restarted | None):
                 raise TypeError(f"the trial function yielded {metrics!r}, not a mapping of metrics")
             yield [metrics]
 
