@@ -1,6 +1,7 @@
 """The JSON Schema of a sweep file, for editors."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from orchestrator import functions
@@ -25,7 +26,7 @@ def schema() -> dict[str, Any]:
     document = SweepFile.model_json_schema()
     properties = document["properties"]
     properties["name"]["anyOf"][0]["pattern"] = NAME_PATTERN
-    parameters = functions.default_trial().parameters
+    parameters = _spelled(functions.default_trial().parameters)
     is_default = {"properties": {"trial": {"const": DEFAULT_TRIAL}}}
     swept = {name: _swept(parameter) for name, parameter in parameters.items()}
     plain = {name: parameter.schema for name, parameter in parameters.items()}
@@ -44,6 +45,11 @@ def schema() -> dict[str, Any]:
             {"if": is_capped, "then": {"required": ["run_cap"]}},
         ],
     }
+
+
+def _spelled(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """The parameters by the names that a file may give them: with dashes for underscores, too."""
+    return {name: parameters[own] for own in parameters for name in (own, own.replace("_", "-"))}
 
 
 def _list(schema: dict[str, Any]) -> dict[str, Any]:

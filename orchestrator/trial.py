@@ -69,6 +69,22 @@ class Trial:
         return " ".join(part for part in self.label.split(" ") if part != seed)
 
 
+def nested(params: Params) -> dict[str, Any]:
+    """Parameters as the mappings that their dotted names stand for: {"optimizer": {"lr": 0.1}}.
+
+    A name whose first part is a parameter itself stays as it is.
+    """
+    inner: dict[str, dict[str, Any]] = {}
+    whole: dict[str, Any] = {}
+    for name, value in params.items():
+        outer, dot, rest = name.partition(".")
+        if dot and outer and rest and outer not in params:
+            inner.setdefault(outer, {})[rest] = value
+        else:
+            whole[name] = value
+    return whole | {outer: nested(given) for outer, given in inner.items()}
+
+
 def _digest(function: str, version: int, params: Params) -> str:
-    identity = json.dumps({"trial": function, "version": version, "params": dict(params)}, sort_keys=True)
+    identity = json.dumps({"trial": function, "version": version, "params": nested(params)}, sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]

@@ -13,7 +13,7 @@ from models.declaration import DECLARATION
 from orchestrator.comparison.boundary import Boundary, BoundaryCurve, Finding
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.ranking import ranking
-from orchestrator.functions.trial_function import Parameter
+from orchestrator.functions.parameter import Parameter
 from orchestrator.reports import boundary_charts, still
 from orchestrator.reports.boundary_charts import boundary_chart
 from orchestrator.reports.charts import Chart, thinned

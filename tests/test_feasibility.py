@@ -11,7 +11,7 @@ import pytest
 from optuna.samplers import BaseSampler
 from test_search import Search, optuna_sampler
 
-from orchestrator.functions.trial_function import Parameter, TypeAdapter
+from orchestrator.functions.parameter import Parameter, TypeAdapter
 from orchestrator.samplers.feasibility import Array, Cube, SeenConfiguration, Worth
 from orchestrator.samplers.proposals import Proposals, create_sampler
 from orchestrator.samplers.weighing import CANDIDATES, DrawingTPE

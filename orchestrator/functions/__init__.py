@@ -3,7 +3,8 @@
 from orchestrator.functions.declaration import UNDECLARED, Declaration, Goal
 from orchestrator.functions.finding import DEFAULT_TRIAL, attached, default_trial, find, load, modules_of
 from orchestrator.functions.modules import Modules
-from orchestrator.functions.trial_function import FunctionError, Parameter, TrialFunction
+from orchestrator.functions.parameter import FunctionError, Parameter
+from orchestrator.functions.trial_function import TrialFunction
 
 __all__ = [
     "DEFAULT_TRIAL",

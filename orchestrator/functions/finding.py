@@ -23,7 +23,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.functions.modules import OURS, PACKAGE, Modules
-from orchestrator.functions.trial_function import FunctionError, TrialFunction, parameters_of
+from orchestrator.functions.parameter import FunctionError, parameters_of
+from orchestrator.functions.trial_function import TrialFunction
 
 DEFAULT_TRIAL = "models.train:train"
 

@@ -179,7 +179,8 @@ class SweepFile(Form):
         dict[str, Any],
         Field(
             description="Parameters by name: a constant, {values: [...]}, or {min: ..., max: ...}; with "
-            "when: {...}, a parameter varies only where others have certain values.",
+            "when: {...}, a parameter varies only where others have certain values. With parameters: {...} below a "
+            "name, further parameters whose names begin with it: optimizer.lr.",
         ),
     ] = Field(default_factory=dict)
     zip: Annotated[dict[str, ValueList], Field(description="Lists of equal length that vary together.")] = Field(

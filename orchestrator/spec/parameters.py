@@ -11,7 +11,7 @@ from orchestrator.spec.domains import Choice, Domain, domain_of
 from orchestrator.spec.form import RangeForm, SweepFile, ValueForm, ValuesForm
 from orchestrator.spec.mistakes import Mistakes, nearest
 from orchestrator.spec.source import Location, scalar
-from orchestrator.spec.values import parameter_named, refuse_repeats, typed, typed_row
+from orchestrator.spec.values import Given, flattened, given, refuse_repeats, row_entries, typed, typed_row
 from orchestrator.spec.when import check_conditions, conditions_of
 from orchestrator.trial import Params
 
@@ -28,6 +28,7 @@ class Space:
     configs: tuple[Params, ...]
     seeds: tuple[int, ...]
     conditions: Conditions
+    places: Mapping[str, Location]  # of what the file's `parameters` gives, by name
 
     @cached_property
     def searched(self) -> frozenset[str]:
@@ -50,34 +51,39 @@ class Space:
 def space_of(form: SweepFile, function: TrialFunction, overrides: Sequence[str], mistakes: Mistakes) -> Space:
     """What the file varies, where `overrides` (`NAME=VALUE`) take precedence over it."""
     constants = _constants(overrides, function, mistakes)
-    domains = _without(constants, _domains(form.parameters, function, mistakes))
-    zipped = _zipped(_without(constants, form.zip), function, mistakes)
-    configs = tuple(
-        typed_row(("configs", i), _without(constants, config), function, mistakes)
+    parameters = _without(constants, given(flattened(form.parameters, mistakes), function, mistakes))
+    domains = _domains(parameters, mistakes)
+    lists = _without(constants, given(row_entries(("zip",), form.zip), function, mistakes))
+    zipped = _zipped(lists, mistakes)
+    rows = [
+        _without(constants, given(row_entries(("configs", i), config), function, mistakes))
         for i, config in enumerate(form.configs)
-    )
+    ]
+    configs = tuple(typed_row(row, mistakes) for row in rows)
     seeds = _seeds(form.seeds, function, mistakes) if "seed" not in constants else ()
-    _refuse_overlaps(domains, form, mistakes)
+    _refuse_overlaps(form.seeds, parameters, lists, rows, mistakes)
     domains |= {name: Choice((value,)) for name, value in constants.items()}
-    conditions = conditions_of(form, function, constants, mistakes)
+    conditions = conditions_of(form.method, parameters, function, mistakes)
     from_rows = {name for row in (*zipped, *configs) for name in row}
-    check_conditions(conditions, domains, from_rows | constants.keys(), mistakes)
-    return Space(constants, domains, zipped, configs, seeds, conditions)
+    check_conditions(conditions, parameters, domains, from_rows | constants.keys(), mistakes)
+    places = {name: entry.location for name, entry in parameters.items()}
+    return Space(constants, domains, zipped, configs, seeds, conditions, places)
 
 
 def _constants(overrides: Sequence[str], function: TrialFunction, mistakes: Mistakes) -> dict[str, Any]:
     constants: dict[str, Any] = {}
     for text in overrides:
         name, equals, value = text.partition("=")
+        parameter = function.named(name)
         if not equals:
             mistakes.lines.append(f"--set {text}: write NAME=VALUE")
-        elif name in constants:
-            mistakes.lines.append(f"--set {text}: {name} is set twice")
-        elif name not in function.parameters:
+        elif parameter is None:
             mistakes.lines.append(f"--set {text}: unknown parameter {name}; {nearest(name, function.parameters)}")
+        elif parameter.name in constants:
+            mistakes.lines.append(f"--set {text}: {parameter.name} is set twice")
         else:
             try:
-                constants[name] = function.parameters[name].validate(scalar(value))
+                constants[parameter.name] = parameter.validate(scalar(value))
             except ValueError as error:
                 mistakes.lines.append(f"--set {text}: {error}")
     return constants
@@ -87,15 +93,13 @@ def _without(constants: Collection[str], given: Mapping[str, T]) -> dict[str, T]
     return {name: value for name, value in given.items() if name not in constants}
 
 
-def _domains(parameters: Mapping[str, Any], function: TrialFunction, mistakes: Mistakes) -> dict[str, Domain]:
-    found = {name: _domain(("parameters", name), raw, function, mistakes) for name, raw in parameters.items()}
+def _domains(parameters: Mapping[str, Given], mistakes: Mistakes) -> dict[str, Domain]:
+    found = {name: _domain(entry, mistakes) for name, entry in parameters.items()}
     return {name: domain for name, domain in found.items() if domain is not None}
 
 
-def _domain(location: Location, raw: Any, function: TrialFunction, mistakes: Mistakes) -> Domain | None:
-    parameter = parameter_named(location, str(location[-1]), function, mistakes)
-    if parameter is None:
-        return None
+def _domain(entry: Given, mistakes: Mistakes) -> Domain | None:
+    location, parameter, raw = entry.location, entry.parameter, entry.raw
     if isinstance(raw, list) and parameter.schema.get("type") != "array":
         mistakes.note(location, "write a list of values to try as {values: [...]}")
         return None
@@ -132,16 +136,15 @@ def _choice(location: Location, raw: Any, parameter: Parameter, mistakes: Mistak
     return Choice(tuple(values), tuple(form.probabilities))
 
 
-def _zipped(lists: Mapping[str, Sequence[Any]], function: TrialFunction, mistakes: Mistakes) -> tuple[Params, ...]:
-    lengths = {name: len(values) for name, values in lists.items()}
+def _zipped(lists: Mapping[str, Given], mistakes: Mistakes) -> tuple[Params, ...]:
+    lengths = {name: len(entry.raw) for name, entry in lists.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         mistakes.note(("zip",), f"the lists must be of equal length: {counts}")
         return ()
     columns = {
-        name: [typed(("zip", name, i), value, parameter, mistakes) for i, value in enumerate(values)]
-        for name, values in lists.items()
-        if (parameter := parameter_named(("zip", name), name, function, mistakes))
+        name: [typed((*entry.location, i), value, entry.parameter, mistakes) for i, value in enumerate(entry.raw)]
+        for name, entry in lists.items()
     }
     return tuple(dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
 
@@ -154,14 +157,19 @@ def _seeds(seeds: Sequence[int], function: TrialFunction, mistakes: Mistakes) ->
     return tuple(typed(("seeds", i), seed, function.parameters["seed"], mistakes) for i, seed in enumerate(seeds))
 
 
-def _refuse_overlaps(parameters: Collection[str], form: SweepFile, mistakes: Mistakes) -> None:
-    owners: dict[str, str] = {"seed": "seeds"} if form.seeds else {}
-    places: list[tuple[Location, str]] = [(("parameters", name), name) for name in parameters]
-    places += [(("zip", name), name) for name in form.zip]
+def _refuse_overlaps(
+    seeds: Sequence[int],
+    parameters: Mapping[str, Given],
+    lists: Mapping[str, Given],
+    rows: Sequence[Mapping[str, Given]],
+    mistakes: Mistakes,
+) -> None:
+    owners: dict[str, str] = {"seed": "seeds"} if seeds else {}
+    places = [(entry.location, name) for entries in (parameters, lists) for name, entry in entries.items()]
     for location, name in sorted(places, key=lambda place: mistakes.source.lines.get(place[0], 0)):
         if owners.setdefault(name, str(location[0])) != location[0]:
             mistakes.note(location, f"is also given under {owners[name]}; give it once")
-    for i, config in enumerate(form.configs):
-        for name in config:
+    for row in rows:
+        for name, entry in row.items():
             if name in owners:
-                mistakes.note(("configs", i, name), f"is also given under {owners[name]}; give it once")
+                mistakes.note(entry.location, f"is also given under {owners[name]}; give it once")

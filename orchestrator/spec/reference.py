@@ -27,8 +27,8 @@ def _row(location: Location, row: Mapping[str, Any], function: TrialFunction, mi
     outcome = None
     for name, value in row.items():
         here = (*location, name)
-        if name in function.parameters:
-            params[name] = typed(here, value, function.parameters[name], mistakes)
+        if parameter := function.named(name):
+            params[parameter.name] = typed(here, value, parameter, mistakes)
         elif name == "outcome":
             outcome = _outcome(here, value, mistakes)
         elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):

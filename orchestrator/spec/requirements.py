@@ -69,7 +69,7 @@ def _check_grid(space: Space, mistakes: Mistakes) -> None:
         try:
             domain.grid()
         except ValueError as error:
-            mistakes.note(("parameters", name), str(error))
+            mistakes.note(space.places[name], str(error))
 
 
 def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
@@ -83,11 +83,14 @@ def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mista
             ("parameters",), f"{form.method} has nothing to search: give a parameter `values`, or min and max"
         )
     if "seed" in space.searched:
-        mistakes.note(("parameters", "seed"), "a search does not vary seeds; list them as `seeds: [...]`")
+        mistakes.note(
+            space.places.get("seed", ("parameters", "seed")),
+            "a search does not vary seeds; list them as `seeds: [...]`",
+        )
     for name, domain in space.domains.items():
         if isinstance(domain, Choice) and domain.probabilities is not None:
             drawn = " and ".join(m.name for m in METHODS.values() if m.is_listed and not m.is_exhaustive)
-            mistakes.note(("parameters", name, "probabilities"), f"work only with method {drawn}")
+            mistakes.note((*space.places[name], "probabilities"), f"work only with method {drawn}")
 
 
 def _learns(method: Method) -> bool:

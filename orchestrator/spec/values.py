@@ -1,6 +1,7 @@
-"""Single values that a sweep file has, as those of the parameters that it gives them to."""
+"""Values that a sweep file has, as those of the parameters that it gives them to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.functions import Parameter, TrialFunction
@@ -8,13 +9,58 @@ from orchestrator.spec.mistakes import Mistakes, nearest
 from orchestrator.spec.source import Location
 from orchestrator.trial import Params
 
+Entry = tuple[Location, str, Any]  # where it stands, the dotted name as the file spells it, and what it is given
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a file gives a parameter, and where."""
+
+    location: Location
+    parameter: Parameter
+    raw: Any
+
+
+def flattened(parameters: Mapping[str, Any], mistakes: Mistakes) -> list[Entry]:
+    """The entries of the file's `parameters`; those of a nested `parameters` are named `outer.inner`."""
+    return [*_flattened(("parameters",), "", parameters, mistakes)]
+
+
+def _flattened(location: Location, prefix: str, parameters: Mapping[str, Any], mistakes: Mistakes) -> Iterator[Entry]:
+    for name, raw in parameters.items():
+        here = (*location, name)
+        if not (isinstance(raw, dict) and isinstance(raw.get("parameters"), dict)):
+            yield here, f"{prefix}{name}", raw
+            continue
+        for key in raw.keys() - {"parameters"}:
+            mistakes.note((*here, key), "does not go with nested `parameters`; give it to each of them")
+        yield from _flattened((*here, "parameters"), f"{prefix}{name}.", raw["parameters"], mistakes)
+
+
+def given(entries: Iterable[Entry], function: TrialFunction, mistakes: Mistakes) -> dict[str, Given]:
+    """What entries give, by the parameter's own name; a mistake for one that there is not, or that is given twice."""
+    found: dict[str, Given] = {}
+    for location, name, raw in entries:
+        parameter = parameter_named(location, name, function, mistakes)
+        if parameter is None:
+            continue
+        if parameter.name in found:
+            mistakes.note(location, f"{parameter.name} is given twice, under two spellings; give it once")
+        found.setdefault(parameter.name, Given(location, parameter, raw))
+    return found
+
+
+def row_entries(location: Location, row: Mapping[str, Any]) -> list[Entry]:
+    """The entries of a mapping from names to values."""
+    return [((*location, name), name, value) for name, value in row.items()]
+
 
 def parameter_named(location: Location, name: str, function: TrialFunction, mistakes: Mistakes) -> Parameter | None:
-    """The function's parameter of this name; None, and a mistake, where it has none."""
-    if name in function.parameters:
-        return function.parameters[name]
-    mistakes.note(location, f"unknown parameter of {function.name}; {nearest(name, function.parameters)}")
-    return None
+    """The function's parameter of this name, as files may spell it; None, and a mistake, where it has none."""
+    parameter = function.named(name)
+    if parameter is None:
+        mistakes.note(location, f"unknown parameter of {function.name}; {nearest(name, function.parameters)}")
+    return parameter
 
 
 def typed(location: Location, value: Any, parameter: Parameter, mistakes: Mistakes) -> Any:
@@ -28,13 +74,9 @@ def typed(location: Location, value: Any, parameter: Parameter, mistakes: Mistak
         return None
 
 
-def typed_row(location: Location, row: Mapping[str, Any], function: TrialFunction, mistakes: Mistakes) -> Params:
+def typed_row(row: Mapping[str, Given], mistakes: Mistakes) -> Params:
     """The values of several parameters, each in its type."""
-    return {
-        name: typed((*location, name), value, parameter, mistakes)
-        for name, value in row.items()
-        if (parameter := parameter_named((*location, name), name, function, mistakes))
-    }
+    return {name: typed(entry.location, entry.raw, entry.parameter, mistakes) for name, entry in row.items()}
 
 
 def refuse_repeats(location: Location, values: Sequence[Any], mistakes: Mistakes) -> None:

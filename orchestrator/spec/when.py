@@ -6,40 +6,43 @@ from typing import Any
 from orchestrator.functions import TrialFunction
 from orchestrator.spec.conditions import Conditions, Wanted, in_order
 from orchestrator.spec.domains import Choice, Domain, Range
-from orchestrator.spec.form import SweepFile
 from orchestrator.spec.methods import named
 from orchestrator.spec.mistakes import Mistakes
-from orchestrator.spec.source import Location
-from orchestrator.spec.values import parameter_named, typed
+from orchestrator.spec.values import Given, given, row_entries, typed
 
 
 def conditions_of(
-    form: SweepFile, function: TrialFunction, constants: Collection[str], mistakes: Mistakes
+    method: str, parameters: Mapping[str, Given], function: TrialFunction, mistakes: Mistakes
 ) -> Conditions:
-    """Where parameters vary; a parameter that was set to a constant is constant everywhere."""
+    """Where parameters vary; `parameters` are those that the file does not have set to constants everywhere."""
     wanted: dict[str, Wanted] = {}
-    for name, raw in form.parameters.items():
-        when = raw.get("when") if isinstance(raw, dict) and name not in constants else None
-        if isinstance(when, dict) and name in function.parameters:
-            wanted[name] = _wanted(name, when, function, mistakes)
-    if wanted and named(form.method).finds_boundary:
-        mistakes.note(("parameters", next(iter(wanted)), "when"), f"does not work with method {form.method}")
+    for name, entry in parameters.items():
+        when = entry.raw.get("when") if isinstance(entry.raw, dict) else None
+        if isinstance(when, dict):
+            wanted[name] = _wanted(entry, when, function, mistakes)
+    if wanted and named(method).finds_boundary:
+        first = parameters[next(iter(wanted))]
+        mistakes.note((*first.location, "when"), f"does not work with method {method}")
     try:
         names = in_order(wanted)
     except ValueError as error:
         last = str(error).split(" when ")[0]
-        mistakes.note(("parameters", last, "when"), f"depends on itself: {error}")
+        mistakes.note((*parameters[last].location, "when"), f"depends on itself: {error}")
         names = []
     return Conditions({name: wanted[name] for name in names}, function.defaults)
 
 
 def check_conditions(
-    conditions: Conditions, domains: Mapping[str, Domain], elsewhere: Collection[str], mistakes: Mistakes
+    conditions: Conditions,
+    parameters: Mapping[str, Given],
+    domains: Mapping[str, Domain],
+    elsewhere: Collection[str],
+    mistakes: Mistakes,
 ) -> None:
     """Refuse wrong conditions, and warn of those never met; `elsewhere` are parameters that rows may give."""
     for name, wanted in conditions.wanted.items():
         for other, among in wanted.items():
-            here = ("parameters", name, "when", other)
+            here = (*parameters[name].location, "when", other)
             domain = domains.get(other, Choice((conditions.defaults.get(other),)))
             if isinstance(domain, Range) and not domain.integer and domain.step is None:
                 mistakes.note(here, f"{other} may be any number between min and max; a condition needs `values`")
@@ -47,21 +50,21 @@ def check_conditions(
                 mistakes.warn(here, f"is never met, so {name} always has its default")
 
 
-def _wanted(name: str, when: Mapping[str, Any], function: TrialFunction, mistakes: Mistakes) -> Wanted:
-    here: Location = ("parameters", name, "when")
+def _wanted(entry: Given, when: Mapping[str, Any], function: TrialFunction, mistakes: Mistakes) -> Wanted:
+    name, here = entry.parameter.name, (*entry.location, "when")
+    others = given(row_entries(here, when), function, mistakes)
     if name not in function.defaults:
         mistakes.note(here, f"{name} needs a default, for trials that do not meet this condition")
-    if "seed" in (name, *when):
+    if "seed" in (name, *others):
         mistakes.note(here, "a seed cannot have a condition or be part of one: seeds only replicate")
     found: dict[str, tuple[Any, ...]] = {}
-    for other, among in when.items():
-        parameter = parameter_named((*here, other), other, function, mistakes)
-        values = among if isinstance(among, list) else [among]
+    for other, among in others.items():
+        is_list = isinstance(among.raw, list)
+        values = among.raw if is_list else [among.raw]
         if not values:
-            mistakes.note((*here, other), "give a value, or a list of values")
-        if parameter is not None:
-            places = [(*here, other, i) if isinstance(among, list) else (*here, other) for i in range(len(values))]
-            found[other] = tuple(
-                typed(at, value, parameter, mistakes) for at, value in zip(places, values, strict=True)
-            )
+            mistakes.note(among.location, "give a value, or a list of values")
+        places = [(*among.location, i) if is_list else among.location for i in range(len(values))]
+        found[other] = tuple(
+            typed(at, value, among.parameter, mistakes) for at, value in zip(places, values, strict=True)
+        )
     return found
