@@ -6,14 +6,9 @@ from typing import Any
 
 from orchestrator import functions
 from orchestrator.functions import DEFAULT_TRIAL, Parameter
-from orchestrator.spec.form import (
-    NAME_PATTERN,
-    RangeForm,
-    SweepFile,
-    ValueForm,
-    ValuesForm,
-)
+from orchestrator.spec.form import NAME_PATTERN, SweepFile
 from orchestrator.spec.methods import METHODS
+from orchestrator.spec.parameter_forms import BetaForm, NormalForm, RangeForm, ValueForm, ValuesForm
 
 
 def text() -> str:
@@ -57,11 +52,11 @@ def _list(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _swept(parameter: Parameter) -> dict[str, Any]:
-    """A parameter as a constant, {value}, {values}, or a range of numbers."""
+    """A parameter as a constant, {value}, {values}, or a distribution of numbers."""
     forms = [parameter.schema, _with(ValueForm.model_json_schema(), "value", parameter.schema)]
     forms.append(_with(ValuesForm.model_json_schema(), "values", _list(parameter.schema)))
     if parameter.is_number:
-        forms.append(RangeForm.model_json_schema())
+        forms += [form.model_json_schema() for form in (RangeForm, NormalForm, BetaForm)]
     return {"description": parameter.schema.get("description", ""), "anyOf": forms}
 
 

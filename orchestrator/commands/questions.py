@@ -10,8 +10,8 @@ from orchestrator.commands.template import Parameters, explained
 from orchestrator.functions import Parameter, TrialFunction
 from orchestrator.spec import nearest
 from orchestrator.spec.domains import domain_of
-from orchestrator.spec.form import RangeForm
 from orchestrator.spec.methods import GRID, METHODS, TPE, Method, named
+from orchestrator.spec.parameter_forms import RangeForm
 from orchestrator.spec.source import scalar
 
 AROUND = (2.0, 1.0, 0.5)  # times the default: the values that are suggested

@@ -79,6 +79,8 @@ class TrialFunction:
         try:
             return self._validator.validate_python(nested(params), by_alias=False, by_name=True)
         except ValidationError as error:
-            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+            problem = error.errors()[0]
+            place = "".join(f"{part}: " for part in problem["loc"][:1])
+            raise ValueError(place + problem["msg"].removeprefix("Value error, ")) from error
         except Exception as error:  # whatever a user's __post_init__ raises
             raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -31,7 +31,7 @@ class BoundarySampler:
         self._curves = curves_of(self.space)
         self._name = self._curves[0].name
         self._values = self._curves[0].candidates()
-        self._candidates = Candidates(np.array([self._curves[0].scale.position(value) for value in self._values]))
+        self._candidates = Candidates(np.array([self._curves[0].position(value) for value in self._values]))
         self._gains: dict[int, Array] = {}
         self._known: set[str] = set()  # trial_keys
         self._waiting: deque[Trial] = deque()
@@ -107,7 +107,7 @@ class BoundarySampler:
         if index not in self._gains:
             curve = self._curves[index]
             running = [trial for trial in self._running.values() if self._curve(trial) == index]
-            positions = [curve.scale.position(trial.params[self._name]) for trial in running]
+            positions = [curve.position(trial.params[self._name]) for trial in running]
             self._gains[index] = self._candidates.gains(curve.posterior, positions, (self.spec.seed, self._number))
         return self._gains[index]
 

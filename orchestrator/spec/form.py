@@ -9,6 +9,7 @@ from pydantic_core import PydanticKnownError
 from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.spec import methods
+from orchestrator.spec.parameter_forms import ValueList
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
 from orchestrator.spec.strict import Form, MetricForm
 from orchestrator.system import durations
@@ -16,17 +17,6 @@ from orchestrator.system import durations
 MOST_TRIALS = 10_000
 MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than another in all of them
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?$"  # within what file systems and MLflow take
-Distribution = Literal[
-    "constant",
-    "categorical",
-    "uniform",
-    "int_uniform",
-    "q_uniform",
-    "log_uniform",
-    "log_uniform_values",
-    "q_log_uniform_values",
-]
-Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
 Duration = Annotated[
     float,
@@ -40,7 +30,6 @@ Duration = Annotated[
         }
     ),
 ]
-ValueList = Annotated[list[Any], Field(min_length=1)]
 
 
 def _known_method(name: Any) -> Any:
@@ -48,53 +37,6 @@ def _known_method(name: Any) -> Any:
     if repr(name) not in (*others, last):
         raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
     return name
-
-
-When = Annotated[
-    dict[str, Any] | None,
-    Field(
-        min_length=1,
-        description="Other parameters, each with the value or values that it must have for this parameter to vary. "
-        "Elsewhere this parameter has its default.",
-    ),
-]
-
-
-class ValueForm(Form):
-    """A constant, as W&B writes it."""
-
-    value: Annotated[Any, Field(description="The value.")]
-    distribution: Annotated[Literal["constant"] | None, Field(description="From W&B; has no further effect.")] = None
-    when: When = None
-
-
-class ValuesForm(Form):
-    """A list of values."""
-
-    values: Annotated[ValueList, Field(description="The values to try.")]
-    probabilities: Annotated[
-        list[Share] | None, Field(description="How often method random draws each value. They must add up to 1.")
-    ] = None
-    distribution: Annotated[
-        Literal["categorical", "categorical_w_probabilities"] | None,
-        Field(description="From W&B; has no further effect."),
-    ] = None
-    when: When = None
-
-
-class RangeForm(Form):
-    """A range of numbers, as W&B writes it."""
-
-    min: Annotated[int | float, Field(description="Smallest value (log_uniform: its natural logarithm).")]
-    max: Annotated[int | float, Field(description="Largest value (log_uniform: its natural logarithm).")]
-    distribution: Annotated[
-        Distribution | None, Field(description="Default: int_uniform for whole numbers, else uniform.")
-    ] = None
-    q: Annotated[float | None, Field(gt=0, description="Step between values, for the q_ distributions.")] = None
-    when: When = None
-
-
-PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 
 
 class ReferenceForm(Form):

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.errors import InputError
-from orchestrator.spec.form import PARAMETER_FORMS
+from orchestrator.spec.parameter_forms import PARAMETER_FORMS
 from orchestrator.spec.source import Location, Source, note
 from orchestrator.spec.strict import Form
 
-KINDS = ("int", "float", "str", "list[str]")  # as pydantic names the members of a union, among the keys
+# as pydantic names the members of a union, among the keys
+KINDS = ("int", "float", "constrained-int", "constrained-float", "str", "list[str]")
 SHOULD_BE = "input should be "
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 F = TypeVar("F", bound=Form)
@@ -50,7 +51,7 @@ class Mistakes:
                 by_place.setdefault(_place(problem["loc"], content), []).append(problem)
             for where, problems in by_place.items():
                 first, *others = (_message(kind, where, problem) for problem in problems)
-                alternatives = [first, *(message.removeprefix(SHOULD_BE) for message in others)]
+                alternatives = [first, *(message.removeprefix(SHOULD_BE) for message in others if message != first)]
                 self.note((*location, *where), ", or ".join(alternatives))
             return None
 

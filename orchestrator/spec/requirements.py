@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from orchestrator.functions import TrialFunction
+from orchestrator.spec.densities import Density
 from orchestrator.spec.domains import Choice, Range
 from orchestrator.spec.form import Replicates, SweepFile
 from orchestrator.spec.methods import GRID, METHODS, Method, OptunaSampler, named, of_kind
@@ -27,8 +28,7 @@ def check_method(method: Method, form: SweepFile, space: Space, mistakes: Mistak
         _check_boundary(form, space, mistakes)
     elif form.boundary is not None and not named(form.method).finds_boundary:
         mistakes.note(("boundary",), f"works only with method {of_kind('finds_boundary')}")
-    if method.is_exhaustive:
-        _check_grid(space, mistakes)
+    _check_values(method, space, mistakes)
 
 
 def replicates_of(form: SweepFile, space: Space, function: TrialFunction, mistakes: Mistakes) -> Replicates | None:
@@ -64,10 +64,11 @@ def stacking_of(method: Method, form: SweepFile, function: TrialFunction, mistak
     return Stacking(form.stack, function.declaration.stack_by)
 
 
-def _check_grid(space: Space, mistakes: Mistakes) -> None:
+def _check_values(method: Method, space: Space, mistakes: Mistakes) -> None:
+    """Refuse distributions of which a method takes values that there are not, or that the parameter refuses."""
     for name, domain in space.domains.items():
         try:
-            domain.grid()
+            domain.grid() if method.is_exhaustive else domain.check_draws()
         except ValueError as error:
             mistakes.note(space.places[name], str(error))
 
@@ -98,6 +99,9 @@ def _learns(method: Method) -> bool:
 
 
 def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
+    for name, domain in space.domains.items():
+        if isinstance(domain, Density):
+            mistakes.note(("parameters", name), "boundary needs min and max; other distributions are for random or tpe")
     ranges = [domain for domain in space.domains.values() if isinstance(domain, Range)]
     lists = [name for name in space.searched & space.domains.keys() if isinstance(space.domains[name], Choice)]
     rows = [given for given in (space.zipped, space.configs) if space.differing(given)]
