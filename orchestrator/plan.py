@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator import executors
 from orchestrator.progress.forecast import Forecast, epochs, kind
 from orchestrator.samplers.listed import ListSampler
 from orchestrator.samplers.replicates import ReplicatingSampler
@@ -52,7 +53,12 @@ class Plan:
 
 
 def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
-    """Read a sweep and the store, without changing either."""
+    """Read a sweep and the store, without changing either.
+
+    Raises:
+        InputError: a trial takes more than this machine has.
+    """
+    executors.check(spec)
     own: list[Record] = []
     others: list[Record] = []
     if paths.exists(uri):
@@ -79,7 +85,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         sampler.replay({record.trial_key: record for record in own}, [])
         trials = list(sampler.trials)
         further = max(0, sampler.total - len(trials) - proposals) if proposals or sampler.has_more else 0
-    shares = share(spec.stacking.count(trials) + proposals + further, workers)
+    shares = share(spec.stacking.count(trials) + proposals + further, workers, spec.resources)
     at_a_time = max(1, min(shares.workers * spec.stacking.width, len(trials) + proposals + further))
     keys = {trial.trial_key for trial in trials}
     spent = sum(r.seconds or 0.0 for r in own if r.trial_key in keys and not r.is_reused)
