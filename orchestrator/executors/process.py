@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -152,7 +153,8 @@ class ProcessExecutor:
         # a stack is given up when the most patient of its trials would be
         soonest = min(max(run.deadline for run in slot.runs.values()) for slot in busy)
         ends = [end for slot in busy for end in (slot.connection, slot.process.sentinel)]
-        wait([*ends, self.setup.interrupt.fileno()], max(0.0, soonest - time.monotonic()))
+        seconds = None if soonest == inf else max(0.0, soonest - time.monotonic())
+        wait([*ends, self.setup.interrupt.fileno()], seconds)
         self._forward_interrupt()
         was_suspended = time.monotonic() > soonest + SECONDS_LATE  # so were the trials
         for slot in busy:

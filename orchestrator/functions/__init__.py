@@ -4,6 +4,7 @@ from orchestrator.functions.declaration import UNDECLARED, Declaration, Goal
 from orchestrator.functions.finding import DEFAULT_TRIAL, attached, default_trial, find, load, modules_of
 from orchestrator.functions.modules import Modules
 from orchestrator.functions.parameter import FunctionError, Parameter
+from orchestrator.functions.program_function import ProgramFunction, program_function
 from orchestrator.functions.trial_function import TrialFunction
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "Goal",
     "Modules",
     "Parameter",
+    "ProgramFunction",
     "TrialFunction",
     "attached",
     "default_trial",
     "find",
     "load",
     "modules_of",
+    "program_function",
 ]

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from orchestrator.functions.trial_function import Parameter, TrialFunction
+from orchestrator.functions.parameter import Parameter
+from orchestrator.functions.trial_function import TrialFunction
 from orchestrator.programs.program import Program
 from orchestrator.trial import Params
 
@@ -41,11 +42,15 @@ class SeedParameter(OpenParameter):
 class ProgramFunction(TrialFunction):
     """A program. A parameter that a trial does not have is not given to it."""
 
+    def named(self, name: str) -> Parameter | None:
+        return self.parameters.get(name)
+
     def takes(self, params: Params) -> bool:
         return params.keys() <= self.parameters.keys()
 
     def resolve(self, values: Params) -> Params:
-        return {name: values[name] for name in self.parameters if name in values}
+        given = {**self.defaults, **values}
+        return {name: given[name] for name in self.parameters if name in given}
 
     def config(self, params: Params) -> Params:
         return params
@@ -61,5 +66,7 @@ class ProgramFunction(TrialFunction):
 
 def program_function(program: Program, names: Iterable[str]) -> ProgramFunction:
     """A program with the parameters of these names."""
-    parameters = {name: (SeedParameter if name == "seed" else OpenParameter)(name, _ANYTHING) for name in names}
+    parameters: dict[str, Parameter] = {name: OpenParameter(name, _ANYTHING) for name in names}
+    if "seed" in parameters:
+        parameters["seed"] = SeedParameter("seed", _ANYTHING, default=0)
     return ProgramFunction(program.name, dict, parameters, program=program)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 LOSS = {"loss", "nll"}
 GAINS = {"elbo"}  # minus a loss
 NEGATIVE = {"neg", "negative", "minus"}
+VALIDATION = {"val", "valid", "validation", "eval", "evaluation", "test", "dev", "holdout"}
 FACTORS = {"scale", "weight"}  # `loss_scale` is not a loss
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -21,6 +22,11 @@ def losses_of(names: Iterable[str], given: Collection[str] | None, maximized: Co
     chosen = [name for name in names if (_is_loss(name) if given is None else name in given)]
     signs = {name: _sign(name) for name in chosen}
     return {name: sign for name, sign in signs.items() if sign < 0 or name not in maximized}
+
+
+def is_of_validation(name: str) -> bool:
+    """Whether a metric is of data that the program does not learn from, by what it is called."""
+    return bool(_words(name) & VALIDATION)
 
 
 def _words(name: str) -> set[str]:

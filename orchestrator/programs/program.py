@@ -39,6 +39,18 @@ class Program:
     pattern: str | None = None
 
     @property
+    def script(self) -> Path | None:
+        """The program's own file: the first word of its command that is a file of its folder."""
+        words = [self.command.program, *self.command.words]
+        paths = (self.folder / word for word in words if word and "${" not in word)
+        return next((path for path in paths if path.is_file()), None)
+
+    @property
+    def title(self) -> str:
+        """The program in a word: "train.py"."""
+        return self.script.name if self.script else self.name
+
+    @property
     def name(self) -> str:
         """The program for people, and in `trial_key`: its command as it is written."""
         return self.command.identity

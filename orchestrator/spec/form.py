@@ -75,6 +75,18 @@ class Replicates(Form):
     ] = "separated"
 
 
+class PatternForm(Form):
+    """How metrics stand in what a program prints."""
+
+    pattern: Annotated[
+        str,
+        Field(
+            description="A regular expression with a named group for each metric, or with groups `name` and `value`; "
+            "and `epoch` or `step`."
+        ),
+    ]
+
+
 class OnFinishForm(Form):
     """The command or the URL that gets a summary as JSON when a launch has ended, in whatever way."""
 
@@ -107,17 +119,39 @@ class SweepFile(Form):
         ),
     ] = None
     metrics: Annotated[
-        list[MetricForm] | None,
+        Annotated[list[MetricForm], Field(min_length=2, max_length=MOST_METRICS)] | PatternForm | None,
         Field(
-            min_length=2,
-            max_length=MOST_METRICS,
             description="Several metrics, in place of metric: the result is their Pareto front. The last value of each "
-            "metric counts.",
+            "metric counts. Or, of a program, {pattern: ...}: how metrics stand in what it prints.",
         ),
     ] = None
     trial: Annotated[
-        str, Field(description="The function to run, package.module:function. Default: the VAE of this program.")
+        str,
+        Field(
+            description="The function to run, package.module:function. Default: the VAE of this program, where there "
+            "is no `program` or `command`."
+        ),
     ] = DEFAULT_TRIAL
+    program: Annotated[
+        str | None, Field(description="The script to run, in place of a function; from the file's own folder.")
+    ] = None
+    command: Annotated[
+        list[str | int | float | bool] | str | None,
+        Field(
+            description="The command line of the program, with W&B's macros. "
+            "Default: ${env} ${interpreter} ${program} ${args}.",
+        ),
+    ] = None
+    show_env: Annotated[
+        list[str], Field(description="Variables whose values are no secret, of those that ${envvar:NAME} names.")
+    ] = Field(default_factory=list)
+    grace: Annotated[
+        Duration | None,
+        Field(description="How long a program has to end by itself when it is stopped. Default: 10s."),
+    ] = None
+    seed_parameter: Annotated[
+        str | None, Field(description="What the program calls its seed, for `seeds`, `replicates` and boundary.")
+    ] = None
     parameters: Annotated[
         dict[str, Any],
         Field(
@@ -189,13 +223,26 @@ class SweepFile(Form):
     reuse: Annotated[
         bool, Field(description="Take over finished trials of other sweeps in the store, except pruned trials.")
     ] = False
-    program: Annotated[Any, Field(description="From W&B; ignored.")] = None
-    command: Annotated[Any, Field(description="From W&B; ignored.")] = None
     project: Annotated[Any, Field(description="From W&B; ignored.")] = None
     entity: Annotated[Any, Field(description="From W&B; ignored.")] = None
 
+    @property
+    def several(self) -> list[MetricForm] | None:
+        """The metrics of a front, where it is one."""
+        return self.metrics if isinstance(self.metrics, list) else None
 
-IGNORED = ("program", "command", "project", "entity")
+    @property
+    def pattern(self) -> str | None:
+        """How metrics stand in what a program prints."""
+        return self.metrics.pattern if isinstance(self.metrics, PatternForm) else None
+
+    @property
+    def runs_program(self) -> bool:
+        """Whether its trials run a program, and no function."""
+        return "trial" not in self.model_fields_set and (self.program is not None or self.command is not None)
+
+
+IGNORED = ("project", "entity")
 
 
 def is_name(name: str) -> bool:

@@ -12,6 +12,7 @@ from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.on_finish import on_finish_of
 from orchestrator.spec.parameters import space_of
+from orchestrator.spec.program import program_of, stall_seconds_of
 from orchestrator.spec.pruning import pruner_of
 from orchestrator.spec.reference import reference_of
 from orchestrator.spec.requirements import check_method, method_of, replicates_of, stacking_of
@@ -37,7 +38,10 @@ def load(
     source = read(path, text)
     mistakes = Mistakes(source)
     form = _form(mistakes)
-    function = _function(form.trial if "trial" in source.content else None, source)
+    if form.runs_program:
+        function: TrialFunction = program_of(form, overrides, mistakes)
+    else:
+        function = _function(form.trial if "trial" in source.content else None, source)
     return _spec(form, function, overrides, mistakes, reported)
 
 
@@ -99,7 +103,7 @@ def _spec(
         early_terminate=pruner,
         divergence=form.divergence,
         retries=form.retries,
-        stall_seconds=form.stall_seconds,
+        stall_seconds=stall_seconds_of(form),
         stacking=stacking,
         resources=form.resources,
         reuse=form.reuse,

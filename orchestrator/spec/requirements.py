@@ -41,7 +41,7 @@ def replicates_of(form: SweepFile, space: Space, function: TrialFunction, mistak
         mistakes.note(("replicates",), f"{function.name} has no parameter named seed that is a whole number")
     if named(form.method).finds_boundary:
         mistakes.note(("replicates",), f"{form.method} gives each trial a seed of its own; remove the key")
-    if form.metrics is not None:
+    if form.several is not None:
         mistakes.note(("replicates",), "compares configurations by one metric; with `metrics`, list `seeds` instead")
     if form.stack > 1:
         mistakes.note(("replicates",), "adds trials while the sweep runs, and these cannot be stacked")
@@ -74,7 +74,7 @@ def _check_values(method: Method, space: Space, mistakes: Mistakes) -> None:
 
 
 def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
-    if form.metrics is not None and not method.takes_metrics:
+    if form.several is not None and not method.takes_metrics:
         suitable = " or ".join(known.name for known in METHODS.values() if known.takes_metrics and _learns(known))
         mistakes.note(("metrics",), f"{form.method} optimizes one metric; for several use {suitable}")
     if form.reuse:
