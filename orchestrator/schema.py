@@ -12,7 +12,6 @@ from orchestrator.spec.form import (
     ValueForm,
     ValuesForm,
 )
-from orchestrator.spec.methods import METHODS
 
 
 def text() -> str:
@@ -34,15 +33,11 @@ def schema() -> dict[str, Any]:
         "zip": {"properties": {n: _list(s) for n, s in plain.items()}, "additionalProperties": False},
         "configs": {"items": {"properties": plain, "additionalProperties": False}},
     }
-    capped = [name for method in METHODS.values() if method.needs_run_cap for name in method.names]
-    is_capped = {"required": ["method"], "properties": {"method": {"enum": capped}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **document,
-        "allOf": [
-            {"if": is_default, "then": {"properties": known}},
-            {"if": is_capped, "then": {"required": ["run_cap"]}},
-        ],
+        "if": is_default,
+        "then": {"properties": known},
     }
 
 

@@ -76,8 +76,9 @@ class Setup:
     divergence: DivergenceRule
     interrupt: Interrupt
     log: Path  # what workers print outside trials
-    stacks: int  # that the whole sweep has, or trials where these are not stacked: no more slots are of use
-    pending: int  # trials that have no result yet: no more slots are needed now
+    # that the whole sweep has, or trials where these are not stacked: no more slots are of use
+    stacks: int | None  # None where the sweep runs until it is stopped
+    pending: int | None  # trials that have no result yet: no more slots are needed now; None where `stacks` is
     workers: int | None = None  # slots that the user asks for
     limits: Limits = field(default_factory=Limits)
     stacking: Stacking = UNSTACKED

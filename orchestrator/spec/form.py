@@ -10,7 +10,7 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.spec import methods
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
-from orchestrator.spec.strict import Form, MetricForm
+from orchestrator.spec.strict import Form, Ignored, MetricForm, SweepMetricForm
 from orchestrator.system import durations
 
 MOST_TRIALS = 10_000
@@ -115,7 +115,7 @@ class BoundaryForm(Form):
         Field(
             gt=0,
             description="Stop once the threshold's 95% interval is narrower than this: the ratio of its ends on a "
-            "logarithmic range, else their difference. Default: continue up to run_cap.",
+            "logarithmic range, else their difference. Default: continue up to run_cap, or until stopped.",
         ),
     ] = None
     risk: Annotated[
@@ -158,7 +158,7 @@ class SweepFile(Form):
         ),
     ] = methods.GRID.name
     metric: Annotated[
-        MetricForm | None,
+        SweepMetricForm | None,
         Field(
             description="The metric that trials are compared by. Default: the metric that the trial function declares."
         ),
@@ -196,7 +196,13 @@ class SweepFile(Form):
         Field(description="More seeds for configurations that may be as good as the best. Default: none."),
     ] = None
     run_cap: Annotated[
-        int | None, Field(ge=1, le=MOST_TRIALS, description="The number of trials in total, over all launches.")
+        int | None,
+        Field(
+            ge=1,
+            le=MOST_TRIALS,
+            description="The number of trials in total, over all launches. Default: a grid runs all of its trials, and "
+            "other methods run until they are stopped.",
+        ),
     ] = None
     time_cap: Annotated[
         Duration | None,
@@ -238,13 +244,23 @@ class SweepFile(Form):
     reuse: Annotated[
         bool, Field(description="Take over finished trials of other sweeps in the store, except pruned trials.")
     ] = False
-    program: Annotated[Any, Field(description="From W&B; ignored.")] = None
-    command: Annotated[Any, Field(description="From W&B; ignored.")] = None
-    project: Annotated[Any, Field(description="From W&B; ignored.")] = None
-    entity: Annotated[Any, Field(description="From W&B; ignored.")] = None
-
-
-IGNORED = ("program", "command", "project", "entity")
+    program: Ignored = None
+    command: Ignored = None
+    project: Ignored = None
+    entity: Ignored = None
+    controller: Ignored = None
+    job: Ignored = None
+    image_uri: Ignored = None
+    launch: Ignored = None
+    scheduler: Ignored = None
+    queue: Ignored = None
+    resource: Ignored = None
+    resource_args: Ignored = None
+    imports: Ignored = None
+    kind: Ignored = None
+    version: Ignored = None
+    wandb_version: Ignored = None
+    apiVersion: Ignored = None  # noqa: N815
 
 
 def is_name(name: str) -> bool:

@@ -27,15 +27,17 @@ class Shares:
     gpus: tuple[str, ...]
 
 
-def share(trials: int, workers: int | None) -> Shares:
+def share(trials: int | None, workers: int | None) -> Shares:
     """Divide the machine among the workers of a sweep.
 
     By default one worker for each GPU, or for each core, and no more than trials, nor than memory holds. The number of
     trials is that of the whole sweep, not of what is left of it: results depend on the number of threads to the bit.
-    Where the environment has OMP_NUM_THREADS, each worker has as many.
+    It is None where the sweep runs until it is stopped. Where the environment has OMP_NUM_THREADS, each worker has as
+    many.
     """
     cores, gpus = _cores(), _gpus()
-    chosen = workers or max(1, min(trials, len(gpus) or cores, _memory() // MEMORY_OF_A_WORKER))
+    most = min(len(gpus) or cores, _memory() // MEMORY_OF_A_WORKER)
+    chosen = workers or max(1, most if trials is None else min(trials, most))
     asked = int(ASKED) if ASKED.isdecimal() else 0
     return Shares(chosen, asked or max(1, cores // chosen), gpus)
 
