@@ -7,7 +7,6 @@ from typing import Any
 from orchestrator import functions
 from orchestrator.functions import DEFAULT_TRIAL, Parameter
 from orchestrator.spec.form import NAME_PATTERN, SweepFile
-from orchestrator.spec.methods import METHODS
 from orchestrator.spec.parameter_forms import BetaForm, NormalForm, RangeForm, ValueForm, ValuesForm
 
 
@@ -30,15 +29,11 @@ def schema() -> dict[str, Any]:
         "zip": {"properties": {n: _list(s) for n, s in plain.items()}, "additionalProperties": False},
         "configs": {"items": {"properties": plain, "additionalProperties": False}},
     }
-    capped = [name for method in METHODS.values() if method.needs_run_cap for name in method.names]
-    is_capped = {"required": ["method"], "properties": {"method": {"enum": capped}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **document,
-        "allOf": [
-            {"if": is_default, "then": {"properties": known}},
-            {"if": is_capped, "then": {"required": ["run_cap"]}},
-        ],
+        "if": is_default,
+        "then": {"properties": known},
     }
 
 

@@ -14,6 +14,7 @@ from orchestrator.events import Event, Finished, Listener, Progress, Started
 from orchestrator.executors.contract import Executor, Setup
 from orchestrator.executors.limits import Limits
 from orchestrator.progress.failures import Failures
+from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.pruners import Pruner
 from orchestrator.samplers import Sampler
@@ -59,6 +60,7 @@ class Launched:
     interrupted: bool
     boundary: Boundary | None = None
     spent: float | None = None  # seconds of training, where `time_cap` has ended it
+    reached: str = ""  # by which trial the metric's target, in a line
 
     @property
     def exit_status(self) -> int:
@@ -81,14 +83,26 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
         status = "FAILED"
-        time = TimeCap(spec.time_cap)
+        time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:
             with interrupt.raising():
                 history = retry(lambda: tracker.open(sampler.total))
             recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)
-                parts = (spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time)
+                parts = (
+                    spec,
+                    sampler,
+                    pruner,
+                    settings,
+                    interrupt,
+                    tracker,
+                    recorder,
+                    workspace,
+                    display,
+                    time,
+                    target,
+                )
                 news = _Launch(*parts).run(history)
             finally:
                 recorder.close(lambda: interrupt.at_once)
@@ -113,8 +127,9 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         finally:
             with suppress(SweepError, KeyboardInterrupt), interrupt.raising():  # the next launch ends what is open
                 tracker.close(status)
-        is_out_of_time = sampler.has_more and not time.allows_more
-        return Launched(table, interrupt.requested, conclusion.boundary, time.spent if is_out_of_time else None)
+        is_out_of_time = sampler.has_more and not (time.allows_more or target.is_reached)
+        spent = time.spent if is_out_of_time else None
+        return Launched(table, interrupt.requested, conclusion.boundary, spent, target.remark)
 
 
 @dataclass(frozen=True)
@@ -129,6 +144,7 @@ class _Launch:
     workspace: Workspace
     display: Display
     time: TimeCap
+    target: Target
     failures: Failures = field(default_factory=Failures)
 
     @cached_property
@@ -139,7 +155,7 @@ class _Launch:
         refuse an end, which is then not recorded, so that the next launch meets it again.
         """
         learning = Learning(self.spec, self.sampler, self.workspace)
-        return learning, self.pruner, self.time, self.failures, self.recorder, self.display
+        return learning, self.pruner, self.time, self.target, self.failures, self.recorder, self.display
 
     def run(self, history: Mapping[str, Record]) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
@@ -161,13 +177,16 @@ class _Launch:
         for trial, record in ended:
             self.workspace.remove(trial)
             self.tracker.tally.take(trial, record)
-        done = len(ended)
+        self.target.begin(record for _, record in ended)
         self.display.begin(self.sampler.total, self.sampler.trials, history)
-        if not (self.sampler.has_more and self.time.allows_more) or self.interrupt.requested:
+        if not (self.sampler.has_more and self.time.allows_more) or self.target.is_reached or self.interrupt.requested:
+            self._log_remark()
             return bool(reused)
         with self.interrupt.raising():
             self._inform_pruner(ended)
-        with self._executor(max(1, self.sampler.total - done)) as executor:
+        with self._executor(
+            None if self.sampler.total is None else max(1, self.sampler.total - len(ended))
+        ) as executor:
             self.display.log("preparing the data")
             executor.prepare(self.sampler.examples())
             with self.display.live():
@@ -176,9 +195,16 @@ class _Launch:
             return True
         if not self.sampler.trials:
             raise InputError(f"{self.spec.source.path}: no valid combination of values was found")
-        if len(self.sampler.trials) < self.sampler.total:
-            self.display.log(f"there is nothing more to try after {len(self.sampler.trials)} trials")
+        self._log_remark()
         return True
+
+    def _log_remark(self) -> None:
+        """Say of a sweep that has ended before its time why it has."""
+        trials, total = len(self.sampler.trials), self.sampler.total
+        if self.sampler.remark:
+            self.display.log(self.sampler.remark)
+        elif not self.sampler.has_more and (total is None or trials < total):
+            self.display.log(f"there is nothing more to try after {trials} trials")
 
     def _inform_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
         """Pass it the trials that had their result before; those in flight follow when they are resumed."""
@@ -219,7 +245,7 @@ class _Launch:
     @property
     def _takes_more(self) -> bool:
         stops = self.interrupt.requested or self.failures.are_too_many
-        return self.recorder.has_room and self.time.allows_more and not stops
+        return self.recorder.has_room and self.time.allows_more and not (self.target.is_reached or stops)
 
     def _judge(self, trial: Trial, executor: Executor) -> None:
         reason = self.pruner.judge(trial)
@@ -259,7 +285,7 @@ class _Launch:
                 "file's; they stay as they are"
             )
 
-    def _executor(self, pending: int) -> Executor:
+    def _executor(self, pending: int | None) -> Executor:
         stacking = self.spec.stacking
         setup = Setup(
             self.spec.function,

@@ -300,7 +300,6 @@ def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folde
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("parameters: {x: {min: 1, max: 2}}", "boundary needs run_cap"),
         ("run_cap: 9\nparameters: {x: 1}", r"parameters: boundary needs one parameter .*the file has 0 .* 0 others"),
         ("run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {min: 1.0, max: 2}}", "the file has 2 with min and max"),
         (

@@ -76,7 +76,7 @@ def test_a_condition_looks_at_rows_and_defaults_too(write: Write) -> None:
 
 
 def test_random_draws_have_defaults_where_a_condition_does_not_hold(write: Write) -> None:
-    drawn = rows(write(GRID + "method: random\nrun_cap: 6\n"))
+    drawn = rows(write(GRID + "method: random\nrun_cap: 100\n"))
     assert sorted(drawn) == sorted(rows(write(GRID)))
 
 

@@ -479,7 +479,10 @@ def test_a_search_that_repeats_itself_over_seeds_goes_on_as_if_never_cut_off(spe
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("method: tpe\nmetric: {name: score}\nparameters: {x: {min: 1, max: 2}}", "tpe needs run_cap"),
+        (
+            "method: tpe\nmetric: {name: score}\nseeds: [0]\nreplicates: {max: 3}\nparameters: {x: {min: 1, max: 2}}",
+            "replicates: needs run_cap with method tpe",
+        ),
         ("method: bayes\nrun_cap: 3\nparameters: {x: {min: 1, max: 2}}", "bayes needs a metric"),
         ("method: tpe\nrun_cap: 3\nmetric: {name: score}\nparameters: {x: 1}", "has nothing to search"),
         (

@@ -112,6 +112,8 @@ def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bo
         print_results(console, launched.table)
         if launched.boundary:
             print_boundary(console, launched.boundary)
+        if launched.reached:
+            print_line(console, f"{launched.reached}; no further trial begins")
         if launched.spent is not None and not launched.interrupted:
             message = f"time_cap is used up: {duration(launched.spent)} of training; set a larger time_cap in"
             print_line(console, f"{message} {spec.source.path} and launch again to resume")

@@ -43,7 +43,7 @@ def ask(function: TrialFunction) -> tuple[dict[str, Any], dict[str, Any]]:
     methods = [method.name for method in METHODS.values() if _fits(method, parameters)]
     chosen = named(_choose("method", methods, (GRID if GRID.name in methods else TPE).name))
     keys: dict[str, Any] = {"method": chosen.name}
-    if chosen.needs_run_cap:
+    if not chosen.is_exhaustive:
         keys["run_cap"] = _ask("Trials in total", str(TRIALS), _count)
     if not chosen.finds_boundary:
         goals = {metric.name: metric.goal for metric in function.declaration.metrics}

@@ -78,8 +78,9 @@ class Setup:
     divergence: DivergenceRule
     interrupt: Interrupt
     log: Path  # what workers print outside trials
-    stacks: int  # that the whole sweep has, or trials where these are not stacked: no more slots are of use
-    pending: int  # trials that have no result yet: no more slots are needed now
+    # that the whole sweep has, or trials where these are not stacked: no more slots are of use
+    stacks: int | None  # None where the sweep runs until it is stopped
+    pending: int | None  # trials that have no result yet: no more slots are needed now; None where `stacks` is
     workers: int | None = None  # slots that the user asks for
     resources: Resources = ANY  # that a slot takes: no more slots than fit
     limits: Limits = field(default_factory=Limits)
@@ -87,7 +88,6 @@ class Setup:
     awaits_verdicts: bool = False  # whether trials wait after each epoch until it is known whether they are stopped
     maximized: tuple[str, ...] = ()  # metrics of which more is better: no losses
     on_heartbeat: OnHeartbeat = _ignore  # called by the thread that iterates `events`
-
 
     def task(self, trial: Trial, workdir: Path, threads: int) -> Task:
         """A trial as a worker sees it."""

@@ -83,7 +83,8 @@ class ProcessExecutor:
         self.setup = setup
         self.shares = shares
         self._resources = ResourceSampler()
-        self._slots: list[Worker | None] = [None] * min(shares.workers, setup.pending)
+        slots = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
+        self._slots: list[Worker | None] = [None] * slots
         self._waiting: list[ActiveTrial] = []
         self._asked_to_stop = False
 

@@ -30,7 +30,9 @@ class OpenParameter(Parameter):
         try:
             return json.loads(json.dumps(value, allow_nan=False))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"must be a finite number, text, a boolean, null, a list or a mapping, not {value!r}") from error
+            raise ValueError(
+                f"must be a finite number, text, a boolean, null, a list or a mapping, not {value!r}"
+            ) from error
 
 
 class SeedParameter(OpenParameter):

@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator.events import Points, Restarted, Tagged
 from orchestrator.programs import environment, kept
 from orchestrator.programs.channel import Channel
-from orchestrator.programs.epochs import Between, Epochs, Late, Made, NewCurve, Whole
+from orchestrator.programs.epochs import Between, Late, Made, NewCurve, Whole
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import Output

@@ -18,8 +18,12 @@ class Sampler(Protocol):
     learns: bool  # whether it needs the results of trials
 
     @property
-    def total(self) -> int:
-        """How many trials there will be, over all launches."""
+    def total(self) -> int | None:
+        """How many trials there will be, over all launches; None where they go on until the sweep is stopped."""
+
+    @property
+    def remark(self) -> str:
+        """What else there is to say of how many trials there are, in a line; or nothing."""
 
     @property
     def trials(self) -> Sequence[Trial]:

@@ -22,10 +22,11 @@ class BoundarySampler:
     """
 
     learns = True
+    remark = ""
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
-        self.total = spec.run_cap or 0
+        self.total = spec.run_cap
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
         self._curves = curves_of(self.space)
@@ -51,7 +52,8 @@ class BoundarySampler:
                 self._take(trial, record.outcome)
             else:
                 self._waiting.append(trial)
-        self.total = max(self.total, len(self.trials))
+        if self.total is not None:
+            self.total = max(self.total, len(self.trials))
 
     def ask(self) -> Trial | None:
         if not self._waiting and self._wants_more:
@@ -72,7 +74,8 @@ class BoundarySampler:
 
     @property
     def _wants_more(self) -> bool:
-        return len(self.trials) < self.total and not self._exhausted and bool(self._open)
+        has_room = self.total is None or len(self.trials) < self.total
+        return has_room and not self._exhausted and bool(self._open)
 
     @property
     def _open(self) -> list[int]:

@@ -11,7 +11,7 @@ from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.spec import methods
 from orchestrator.spec.parameter_forms import ValueList
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
-from orchestrator.spec.strict import Form, MetricForm
+from orchestrator.spec.strict import Form, Ignored, MetricForm, SweepMetricForm
 from orchestrator.system import durations
 from orchestrator.system.machine import ANY, Resources
 
@@ -58,7 +58,7 @@ class BoundaryForm(Form):
         Field(
             gt=0,
             description="Stop once the threshold's 95% interval is narrower than this: the ratio of its ends on a "
-            "logarithmic range, else their difference. Default: continue up to run_cap.",
+            "logarithmic range, else their difference. Default: continue up to run_cap, or until stopped.",
         ),
     ] = None
     risk: Annotated[
@@ -113,7 +113,7 @@ class SweepFile(Form):
         ),
     ] = methods.GRID.name
     metric: Annotated[
-        MetricForm | None,
+        SweepMetricForm | None,
         Field(
             description="The metric that trials are compared by. Default: the metric that the trial function declares."
         ),
@@ -174,7 +174,13 @@ class SweepFile(Form):
         Field(description="More seeds for configurations that may be as good as the best. Default: none."),
     ] = None
     run_cap: Annotated[
-        int | None, Field(ge=1, le=MOST_TRIALS, description="The number of trials in total, over all launches.")
+        int | None,
+        Field(
+            ge=1,
+            le=MOST_TRIALS,
+            description="The number of trials in total, over all launches. Default: a grid runs all of its trials, and "
+            "other methods run until they are stopped.",
+        ),
     ] = None
     time_cap: Annotated[
         Duration | None,
@@ -223,8 +229,21 @@ class SweepFile(Form):
     reuse: Annotated[
         bool, Field(description="Take over finished trials of other sweeps in the store, except pruned trials.")
     ] = False
-    project: Annotated[Any, Field(description="From W&B; ignored.")] = None
-    entity: Annotated[Any, Field(description="From W&B; ignored.")] = None
+    project: Ignored = None
+    entity: Ignored = None
+    controller: Ignored = None
+    job: Ignored = None
+    image_uri: Ignored = None
+    launch: Ignored = None
+    scheduler: Ignored = None
+    queue: Ignored = None
+    resource: Ignored = None
+    resource_args: Ignored = None
+    imports: Ignored = None
+    kind: Ignored = None
+    version: Ignored = None
+    wandb_version: Ignored = None
+    apiVersion: Ignored = None  # noqa: N815
 
     @property
     def several(self) -> list[MetricForm] | None:
@@ -240,9 +259,6 @@ class SweepFile(Form):
     def runs_program(self) -> bool:
         """Whether its trials run a program, and no function."""
         return "trial" not in self.model_fields_set and (self.program is not None or self.command is not None)
-
-
-IGNORED = ("project", "entity")
 
 
 def is_name(name: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
-from orchestrator.spec.form import IGNORED, BoundaryForm, SweepFile, is_name
+from orchestrator.spec.form import BoundaryForm, SweepFile, is_name
 from orchestrator.spec.metrics import Reported, check_needed, metrics_of, nothing_reported
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.objective import objectives
@@ -17,6 +17,7 @@ from orchestrator.spec.pruning import pruner_of
 from orchestrator.spec.reference import reference_of
 from orchestrator.spec.requirements import check_method, method_of, replicates_of, stacking_of
 from orchestrator.spec.source import Source, read
+from orchestrator.spec.strict import SweepMetricForm, ignored
 from orchestrator.spec.sweep_spec import SweepSpec
 
 
@@ -124,6 +125,7 @@ def _name(form: SweepFile, mistakes: Mistakes) -> str:
 
 def _warn_of_ignored(mistakes: Mistakes) -> None:
     source = mistakes.source
-    ignored = [key for key in IGNORED if key in source.content]
-    if ignored:
-        mistakes.warnings.append(f"{source.path}: {', '.join(ignored)}: for W&B's agents; ignored")
+    keys = [key for key in ignored(SweepFile) if key in source.content]
+    keys += [f"metric.{key}" for key in ignored(SweepMetricForm) if key in (source.content.get("metric") or ())]
+    if keys:
+        mistakes.warnings.append(f"{source.path}: {', '.join(keys)}: for W&B; ignored")

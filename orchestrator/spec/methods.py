@@ -48,8 +48,8 @@ class Method:
         description: what it does, after its name.
         sampler: what proposes trials: one of Optuna's samplers, or "module:name" of what makes one from a SweepSpec.
         aliases: other names that a file may have for it.
-        is_listed: whether its trials are known beforehand.
-        is_exhaustive: whether it runs every combination, so that run_cap is not needed.
+        is_listed: whether its trials follow from the file alone, and not from results.
+        is_exhaustive: whether it runs every combination; others go on up to run_cap, or without one until stopped.
         finds_boundary: whether it looks for where training breaks. It looks at explosions alone, ranks nothing, and
             gives each trial a seed of its own.
         takes_metrics: whether it can search a front of several metrics.
@@ -63,10 +63,6 @@ class Method:
     is_exhaustive: bool = False
     finds_boundary: bool = False
     takes_metrics: bool = True
-
-    @property
-    def needs_run_cap(self) -> bool:
-        return not self.is_exhaustive
 
     @property
     def needs_metric(self) -> bool:
@@ -105,9 +101,7 @@ METHODS = {
     method.name: method
     for method in (
         GRID,
-        Method(
-            "random", "runs run_cap random combinations", "orchestrator.samplers.listed:ListSampler.of", is_listed=True
-        ),
+        Method("random", "draws combinations at random", "orchestrator.samplers.drawn:drawn", is_listed=True),
         TPE,
         Method(
             "gp",

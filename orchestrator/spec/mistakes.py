@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from orchestrator.errors import InputError
 from orchestrator.spec.parameter_forms import PARAMETER_FORMS
 from orchestrator.spec.source import Location, Source, note
-from orchestrator.spec.strict import Form
+from orchestrator.spec.strict import OF_WANDB, Form
 
 # as pydantic names the members of a union, among the keys
 KINDS = ("int", "float", "constrained-int", "constrained-float", "str", "list[str]")
@@ -118,7 +118,7 @@ def _keys(kind: type[Form], location: Location) -> list[str]:
         options = [option.get("items", option) for option in node.get("anyOf", [node])]
         reference = next((option["$ref"] for option in options if "$ref" in option), None)
         keys = schema["$defs"][reference.rsplit("/", 1)[1]]["properties"] if reference else {}
-    return list(keys)
+    return [name for name, schema in keys.items() if schema.get("description") != OF_WANDB]
 
 
 def _quoted(message: str) -> list[str]:

@@ -20,10 +20,12 @@ def method_of(form: SweepFile, space: Space, overrides: Sequence[str]) -> Method
 
 def check_method(method: Method, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
     """Refuse what the method cannot do."""
-    if method.needs_run_cap and form.run_cap is None:
-        mistakes.note(("method",), f"{form.method} needs run_cap, the number of trials in total")
     if not method.is_listed:
         _check_search(method, form, space, mistakes)
+    elif form.reuse and not _knows_trials(method, form):
+        mistakes.note(
+            ("reuse",), f"needs run_cap with method {form.method}: it takes over trials that are known in advance"
+        )
     if method.finds_boundary:
         _check_boundary(form, space, mistakes)
     elif form.boundary is not None and not named(form.method).finds_boundary:
@@ -41,6 +43,8 @@ def replicates_of(form: SweepFile, space: Space, function: TrialFunction, mistak
         mistakes.note(("replicates",), f"{function.name} has no parameter named seed that is a whole number")
     if named(form.method).finds_boundary:
         mistakes.note(("replicates",), f"{form.method} gives each trial a seed of its own; remove the key")
+    if form.run_cap is None and not named(form.method).is_exhaustive:
+        mistakes.note(("replicates",), f"needs run_cap with method {form.method}: half of it is for further seeds")
     if form.several is not None:
         mistakes.note(("replicates",), "compares configurations by one metric; with `metrics`, list `seeds` instead")
     if form.stack > 1:
@@ -61,7 +65,13 @@ def stacking_of(method: Method, form: SweepFile, function: TrialFunction, mistak
         mistakes.note(("stack",), f"{message} and `stack_by`")
     if not method.is_listed:
         mistakes.note(("stack",), f"works only with {of_kind('is_listed')}, whose trials are known in advance")
+    elif not _knows_trials(method, form):
+        mistakes.note(("stack",), f"needs run_cap with method {form.method}, so that all trials are known in advance")
     return Stacking(form.stack, function.declaration.stack_by)
+
+
+def _knows_trials(method: Method, form: SweepFile) -> bool:
+    return method.is_exhaustive or form.run_cap is not None
 
 
 def _check_values(method: Method, space: Space, mistakes: Mistakes) -> None:

@@ -106,6 +106,16 @@ class SweepSpec:
         return objectives([own])[0] if own else self.objectives[0]
 
     @property
+    def is_listed(self) -> bool:
+        """Whether all of its trials are known in advance."""
+        return self.method.is_listed and not self.is_open_ended
+
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether it runs until it is stopped, or has nothing more to try."""
+        return self.run_cap is None and not self.method.is_exhaustive
+
+    @property
     def proposal_cap(self) -> int | None:
         """How many trials may be proposed: half of run_cap where the rest is for replicates; a grid's are given."""
         if self.run_cap is None or self.replicates is None or self.method.is_exhaustive:

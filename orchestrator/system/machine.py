@@ -56,17 +56,19 @@ class Shares:
     gpus: tuple[str, ...]
 
 
-def share(trials: int, workers: int | None, resources: Resources = ANY) -> Shares:
+def share(trials: int | None, workers: int | None, resources: Resources = ANY) -> Shares:
     """Divide the machine among the workers of a sweep.
 
     By default one worker for each GPU, or for each core, and no more than trials, nor than memory holds. Where a trial
     takes certain resources, there are no more than fit, whatever was asked for, but at least one. The number of
     trials is that of the whole sweep, not of what is left of it: results depend on the number of threads to the bit.
-    Where the environment has OMP_NUM_THREADS, each worker has as many.
+    It is None where the sweep runs until it is stopped. Where the environment has OMP_NUM_THREADS, each worker has as
+    many.
     """
     cores, gpus = _cores(), _gpus()
     by_gpus = len(gpus) if resources.gpus is None else 0  # else they bound the workers as what a trial takes
-    wanted = workers or min(trials, by_gpus or cores, _memory() // MEMORY_OF_A_WORKER)
+    most = min(by_gpus or cores, _memory() // MEMORY_OF_A_WORKER)
+    wanted = workers or (most if trials is None else min(trials, most))
     chosen = max(1, min(wanted, _fitting(resources, cores, len(gpus))))
     asked = int(ASKED) if ASKED.isdecimal() else 0
     return Shares(chosen, asked or resources.cpus or max(1, cores // chosen), _of_a_worker(gpus, resources.gpus))

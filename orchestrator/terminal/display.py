@@ -12,10 +12,11 @@ from rich.text import Text
 from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Listener
 from orchestrator.progress.live import LiveProgress
+from orchestrator.progress.status import UNTIL_STOPPED
 from orchestrator.spec import SweepSpec
 from orchestrator.terminal.consoles import is_ascii_only, print_timed
 from orchestrator.terminal.frame import Frame
-from orchestrator.terminal.view import STYLES, facts, in_words, view
+from orchestrator.terminal.view import STYLES, counted, facts, in_words, view
 from orchestrator.trial import Trial
 from orchestrator.trials.record import METRICS_FROM, Record
 
@@ -34,7 +35,7 @@ class Display(Listener):
     def log(self, message: str) -> None:
         """A step of the launch itself."""
 
-    def begin(self, total: int, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
+    def begin(self, total: int | None, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """A launch begins; as `LiveProgress.begin`."""
         self.progress.begin(total, trials, history)
 
@@ -78,7 +79,8 @@ class PlainDisplay(Display):
     @contextmanager
     def live(self) -> Iterator[None]:
         status = self.progress.status()
-        self.log(f"{status.asked} trials, {status.results} of them already finished")
+        asked = f"trials {UNTIL_STOPPED}" if status.asked is None else f"{status.asked} trials"
+        self.log(f"{asked}, {status.results} of them already finished")
         yield
 
     def take(self, trial: Trial, event: Event) -> None:
@@ -93,7 +95,7 @@ class PlainDisplay(Display):
             case Finished():
                 self._printed.pop(trial.trial_key, None)
                 status = self.progress.status()
-                self.log(f"{trial.label}: {ending(event)} [{status.results}/{status.asked}]")
+                self.log(f"{trial.label}: {ending(event)} [{counted(status)}]")
         if self._is_due(self._summed_up, SECONDS_BETWEEN_SUMMARIES):
             self._summed_up = time.monotonic()
             self.log(", ".join(fact.plain for fact in facts(self.progress.status())))

@@ -3,18 +3,24 @@
 from rich.console import Console
 
 from orchestrator.plan import Plan
+from orchestrator.progress.status import UNTIL_STOPPED
 from orchestrator.system.durations import duration
+from orchestrator.terminal.consoles import print_line
 from orchestrator.terminal.drawn import drawn
 
 
 def print_plan(console: Console, plan: Plan) -> None:
     """A row for each trial with its state, then how many are to run and how long that may take."""
-    trials, count = plan.trials, len(plan.trials) + plan.proposals
-    title = f"{plan.spec.name}: {count} trials of {plan.spec.function.name}"
+    trials = plan.trials
+    count = None if plan.proposals is None else len(trials) + plan.proposals
+    title = f"{plan.spec.name}: {'' if count is None else f'{count} '}trials of {plan.spec.function.name}"
     rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
     console.print(drawn(title, ("trial", "trial_key", "state"), rows))
-    if plan.proposals:
-        console.print(f"to be proposed by {plan.spec.method.name}: {plan.proposals}")
+    for remark in filter(None, (plan.remark, plan.reached)):
+        print_line(console, remark)
+    if plan.proposals != 0:
+        proposals = f"trials {UNTIL_STOPPED}" if plan.proposals is None else plan.proposals
+        console.print(f"to be proposed by {plan.spec.method.name}: {proposals}")
     if plan.further_seeds:
         console.print(
             f"further seeds, until the best configuration is separated from the others: up to {plan.further_seeds}"
@@ -24,11 +30,18 @@ def print_plan(console: Console, plan: Plan) -> None:
     if pruner := plan.spec.early_terminate:
         name = plan.spec.pruned_by.name
         console.print(f"trials may be pruned, by {pruner.type} on {name}: the time below is an upper bound")
-    time = (
-        "unknown (the store has no finished trial to estimate it from)"
-        if plan.seconds is None
-        else f"about {duration(plan.seconds)}"
-    )
-    console.print(
-        f"to run: {len(plan.pending) + plan.proposals} of {count}, {plan.at_a_time} at a time; estimated time: {time}"
-    )
+    console.print(f"to run: {_to_run(plan)}, {plan.at_a_time} at a time; estimated time: {_estimated(plan)}")
+
+
+def _to_run(plan: Plan) -> str:
+    if plan.proposals is None:
+        return f"trials {UNTIL_STOPPED}"
+    return f"{len(plan.pending) + plan.proposals} of {len(plan.trials) + plan.proposals}"
+
+
+def _estimated(plan: Plan) -> str:
+    if plan.seconds is not None:
+        return f"about {duration(plan.seconds)}"
+    if plan.proposals is None:
+        return UNTIL_STOPPED
+    return "unknown (the store has no finished trial to estimate it from)"

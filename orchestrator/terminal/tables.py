@@ -11,12 +11,12 @@ from rich.text import Text
 from orchestrator.comparison.best import Named, facts, overlapping
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.table import Table
-from orchestrator.progress.status import Status
+from orchestrator.progress.status import UNTIL_STOPPED, Status
 from orchestrator.spec import Objective
 from orchestrator.system.durations import duration
 from orchestrator.terminal.consoles import PIPE_WIDTH, is_ascii_only, print_line
 from orchestrator.terminal.drawn import drawn
-from orchestrator.terminal.view import STYLES, view
+from orchestrator.terminal.view import STYLES, best_in_words, view
 from orchestrator.trial import Outcome
 
 if TYPE_CHECKING:  # scipy takes longer to import than a plan to make
@@ -96,7 +96,8 @@ def print_status(console: Console, sweeps: Sequence[Status]) -> None:
     for sweep in sweeps:
         counts = [str(sweep.outcomes.get(outcome, 0)) for outcome in Outcome]
         left = "" if sweep.seconds_left is None else duration(sweep.seconds_left)
-        best = f"{sweep.best.objective.name} {sweep.best.value:.5g}: {sweep.best.label}" if sweep.best else ""
+        left = UNTIL_STOPPED if sweep.asked is None and sweep.running else left
+        best = best_in_words(sweep.best) if sweep.best else ""
         table.add_row(sweep.name, *counts, str(len(sweep.running)), left, Text(best))
     fits = console.measure(table, options=console.options.update(max_width=PIPE_WIDTH)).maximum <= console.width
     if fits:

@@ -14,6 +14,7 @@ from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Event, Finished, Progress, Restarted, Started
+from orchestrator.progress.status import UNTIL_STOPPED
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
@@ -23,14 +24,12 @@ from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.store import (
     ASKED,
-    BETWEEN,
     DECLARED,
     FILE,
-    GOAL,
-    METRIC,
     PARENT,
     SWEEP_FILE,
     Store,
+    comparison,
     declared,
     record_of,
 )
@@ -71,8 +70,8 @@ class Tracker(Store):
         self._is_closed = False
 
     @translates_errors
-    def open(self, trials: int) -> dict[str, Record]:
-        """Begin a launch of so many trials, in the sweep's own parent run.
+    def open(self, trials: int | None) -> dict[str, Record]:
+        """Begin a launch of so many trials (None: until stopped), in the sweep's own parent run.
 
         Returns:
             What the store has of the sweep, by trial_key.
@@ -95,9 +94,8 @@ class Tracker(Store):
         self.parent_id = parent.info.run_id
         tags = {
             **provenance(self.spec.source.path.parent),
-            ASKED: str(trials),
-            METRIC: BETWEEN.join(objective.name for objective in self.spec.objectives),
-            GOAL: BETWEEN.join(objective.goal for objective in self.spec.objectives),
+            ASKED: UNTIL_STOPPED if trials is None else str(trials),
+            **comparison(self.spec.objectives),
             FILE: str(self.spec.source.path.absolute()),
             DECLARED: declared(self.spec.function.declaration),
         }
