@@ -1,12 +1,22 @@
 """Trial functions: where they are found, what parameters they have, and what they declare of themselves."""
 
 from orchestrator.functions.declaration import Declaration, Goal
-from orchestrator.functions.finding import DEFAULT_TRIAL, attached, default_trial, find, load, modules_of
+from orchestrator.functions.finding import (
+    DEFAULT_TRIAL,
+    DEFAULT_TRIAL_EXTRA,
+    attached,
+    default_trial,
+    find,
+    is_default,
+    load,
+    modules_of,
+)
 from orchestrator.functions.modules import Modules
 from orchestrator.functions.trial_function import FunctionError, Parameter, TrialFunction
 
 __all__ = [
     "DEFAULT_TRIAL",
+    "DEFAULT_TRIAL_EXTRA",
     "Declaration",
     "FunctionError",
     "Goal",
@@ -16,6 +26,7 @@ __all__ = [
     "attached",
     "default_trial",
     "find",
+    "is_default",
     "load",
     "modules_of",
 ]
