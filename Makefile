@@ -52,11 +52,11 @@ report: install  ## docs/reproduction.md and docs/findings.md from the files in 
 	$(BIN)/python docs/reproduction.py
 	$(BIN)/python docs/findings.py
 
-install: $(INSTALLED)  ## everything into .venv, once
+install: $(INSTALLED)  ## everything into .venv, once: ours, the VAE's libraries, and what tests need
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,vae]'
 	touch $@
 
 clean:

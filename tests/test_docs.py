@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import itertools
 import re
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def test_every_dependency_has_its_reason() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     reasons = (ROOT / "docs" / "design.md").read_text().split("## Dependencies")[1]
-    for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+    for requirement in [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]:
         name = re.split(r"[<>=\[]", requirement)[0]
         assert name.lower().removeprefix("types-") in reasons.lower(), name
 

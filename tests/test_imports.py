@@ -42,6 +42,8 @@ ONLY_IN = {
     "yaml": ["orchestrator/spec/"],
     "torch": ["models/"],
     "torchvision": ["models/"],
+    "skimage": ["models/"],
+    "sklearn": ["models/"],
 }
 
 

@@ -1,13 +1,13 @@
 """A package or a module called `models` of the user's own harms neither the default trial nor theirs."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from installing import pip, wheel
 
 from orchestrator.functions import Modules, modules_of
 
@@ -143,13 +143,8 @@ def test_models_that_are_in_use_in_a_notebook_stay_in_use(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_the_same_holds_of_an_installed_wheel(folder: Path, store: str) -> None:
     """Installed as pip unpacks a wheel: into a folder that stands on the path, with no clone in sight."""
-    wheels, installed = folder / "wheels", folder / "installed"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    source = folder / "source"
-    shutil.copytree(ROOT, source, symlinks=False, ignore=shutil.ignore_patterns(".*", "mlruns", "build", "*.egg-info"))
-    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "-w", wheels, source], check=True)
-    (wheel,) = wheels.glob("*.whl")
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--target", installed, wheel], check=True)
+    installed = folder / "installed"
+    pip(sys.executable, "install", "--no-deps", "--target", installed, wheel(folder / "built"))
     put(
         folder,
         THEIRS["a folder without __init__"] | {"mine.py": MINE, "mine.yaml": "trial: mine:train\n", "vae.yaml": DIGITS},

@@ -22,11 +22,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.functions.modules import OURS, PACKAGE, Modules
+from orchestrator.functions.modules import OURS, PACKAGE, Modules, default_in_use
 from orchestrator.functions.parameter import FunctionError, parameters_of
 from orchestrator.functions.trial_function import TrialFunction
 
 DEFAULT_TRIAL = "models.train:train"
+DEFAULT_TRIAL_EXTRA = "vae-sweeps[vae]"  # what to install for it
 
 FUNCTIONS = ("prepare", "stacked", "export")  # of a declaration, by reference
 REFERENCE = re.compile(r"[\w.]+:[\w.]+")
@@ -71,6 +72,11 @@ def modules_of(name: str | None, folders: Sequence[Path]) -> Modules:
     is_theirs = any(place.is_file() and OURS / PACKAGE not in place.resolve().parents for place in places)
     is_default = name is None or (name == DEFAULT_TRIAL and not is_theirs)
     return Modules(tuple(dict.fromkeys(str(folder.absolute()) for folder in folders)), is_default)
+
+
+def is_default(name: str) -> bool:
+    """Whether a function's name means, in this process now, the default trial and not a function of a user's."""
+    return name == DEFAULT_TRIAL and default_in_use()
 
 
 def load(name: str) -> Callable[..., Any]:

@@ -1,9 +1,11 @@
 """Which trial comes next: ask, tell, replay."""
 
+import importlib.util
 import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from orchestrator.errors import InputError
 from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.methods import OptunaSampler
@@ -53,7 +55,7 @@ def of(spec: SweepSpec) -> Sampler:
     """The sampler that a sweep's method names.
 
     Raises:
-        InputError: combinations are invalid, or there are none.
+        InputError: combinations are invalid, or there are none, or the method needs a package that is not installed.
     """
     sampler = _of_method(spec)
     return sampler if spec.replicates is None else ReplicatingSampler(spec, sampler, spec.replicates)
@@ -62,6 +64,9 @@ def of(spec: SweepSpec) -> Sampler:
 def _of_method(spec: SweepSpec) -> Sampler:
     named = spec.method.sampler
     if isinstance(named, OptunaSampler):
+        if named.needs and importlib.util.find_spec(named.needs) is None:
+            problem = f"{spec.method.name} needs {named.needs}: pip install {named.needs}"
+            raise InputError(spec.source.mistake(("method",), problem))
         from orchestrator.samplers.search import SearchSampler  # optuna takes a while to import
 
         return SearchSampler(spec, named)

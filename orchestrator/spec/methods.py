@@ -24,6 +24,7 @@ class OptunaSampler:
         takes_pruned: whether it learns from a trial without a value, too.
         keeps_state: whether it keeps a state in the study: then `tell` of a trial again must follow `ask` for it again.
         keeps_seed: whether all proposals come from one seed, as those of a sequence do; else each has its own.
+        needs: a package that it imports and this program does not bring along.
     """
 
     made_by: str
@@ -37,6 +38,7 @@ class OptunaSampler:
     takes_pruned: bool = False
     keeps_state: bool = False
     keeps_seed: bool = False
+    needs: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,7 @@ METHODS = {
                 {"warn_independent_sampling": False},
                 learns=True,
                 takes_constraints=True,
+                needs="torch",
             ),
         ),
         Method(

@@ -104,6 +104,8 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
     except (OSError, ValueError) as error:
         return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and functions.is_default(function):
+            return f"the default trial needs {error.name}: pip install '{functions.DEFAULT_TRIAL_EXTRA}'"
         traceback.print_exc()
         return f"{function} cannot be used: {error_line(error)}"
     return None
