@@ -5,7 +5,7 @@ Where trials are to be stacked, each is a stack of its own, filled up to the wid
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -84,13 +84,17 @@ class InlineExecutor:
         trial, running = self._running
         event = Finished(Outcome.INTERRUPTED) if self.setup.interrupt.requested else self._next(running)
         if event.is_final:
-            running.close()
+            with suppress(KeyboardInterrupt), self.setup.interrupt.raising():
+                running.close()
             self._running = None
         yield trial, event
 
     def _next(self, running: Generator[Event, None, None]) -> Event:
         try:
             with self.setup.interrupt.raising():
-                return next(running)
+                event = next(running)
         except KeyboardInterrupt:
             return Finished(Outcome.INTERRUPTED)
+        # a framework may have made something else of KeyboardInterrupt
+        was_interrupted = isinstance(event, Finished) and self.setup.interrupt.at_once and not event.outcome.is_result
+        return Finished(Outcome.INTERRUPTED) if was_interrupted else event

@@ -21,6 +21,7 @@ from orchestrator.programs import running
 from orchestrator.programs.program import Program
 from orchestrator.system import machine
 from orchestrator.trial import Params
+from orchestrator.worker import callback
 from orchestrator.worker.reporter import Reporter, Yielded, error_line, print_traceback
 
 NOTHING: Mapping[int, str] = {}
@@ -215,8 +216,9 @@ def _training(attempts: Sequence[_Attempt], width: int) -> Rounds:
     """Run the function of the attempts: for each attempt what it yields by epoch, and what it returns."""
     first = attempts[0]
     if width == 1:
-        result = _call(first.function.call, first.config, workdir=first.workdir, watch=first.watch)
-        return [(yield from _unstacked(result))]
+        call = partial(_call, first.function.call, first.config, workdir=first.workdir, watch=first.watch)
+        takes_report = "report" in inspect.signature(first.function.call).parameters
+        return [(yield from _unstacked(callback.iterate(call) if takes_report else call()))]
     stacked = first.function.stacked
     if stacked is None:
         raise TypeError(f"{first.task.function} does not declare a function that trains several trials at once")
@@ -268,5 +270,5 @@ def _closed(training: Rounds) -> Iterator[Rounds]:
     finally:
         try:
             training.close()
-        except Exception:
+        except (Exception, SystemExit):
             traceback.print_exc()
