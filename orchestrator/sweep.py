@@ -187,8 +187,9 @@ class _Launch:
         with self._executor(
             None if self.sampler.total is None else max(1, self.sampler.total - len(ended))
         ) as executor:
-            self.display.log("preparing the data")
-            executor.prepare(self.sampler.examples())
+            if self.spec.function.program is None:  # a program sees to its data itself
+                self.display.log("preparing the data")
+                executor.prepare(self.sampler.examples())
             with self.display.live():
                 self._loop(executor, history)
         if self.sampler.has_more:

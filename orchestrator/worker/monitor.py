@@ -9,6 +9,7 @@ from orchestrator.events import Explosion
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.programs.losses import is_of_validation, losses_of
 
+BY_STEP = ".by_step"  # what programs log more often than by epoch, after the metric's name
 STEPS_AT_END = 3  # far away in a row: a single step may be a jump that would have healed
 
 
@@ -48,6 +49,7 @@ class Monitor:
     by_epoch: dict[str, Divergence] = field(default_factory=dict)
     declaration: Declaration = UNDECLARED  # of the trial function: which of its metrics are losses
     maximized: Collection[str] = ()  # metrics of which more is better
+    _followed: str | None = None  # the loss that is followed by step, where a program logs it so
     is_broken: bool = False  # something other than a loss is not finite
 
     @property
@@ -84,6 +86,19 @@ class Monitor:
             causes = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
             self.explosion = replace(explosion, reason=explosion.reason + causes)
             raise ExplodedError(self.explosion.reason, self.explosion)
+
+    def points(self, values: Mapping[str, Sequence[tuple[int, float, float]]]) -> None:
+        """Take in what came more often than by epoch, under `<metric>.by_step`: of the losses of training, the first.
+
+        Raises:
+            ExplodedError: the trial has exploded and is to end.
+        """
+        metrics = {name.removesuffix(BY_STEP): series for name, series in values.items() if name.endswith(BY_STEP)}
+        losses = {name: sign for name, sign in self.losses(metrics).items() if not self._is_of_validation(name)}
+        self._followed = self._followed or min(losses, default=None)
+        if self._followed in losses:
+            for step, value, _ in metrics[self._followed]:
+                self.step(step, losses[self._followed] * value, grad_norm=0.0)
 
     @property
     def margin(self) -> float | None:

@@ -3,7 +3,7 @@
 import math
 import time
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from orchestrator.trial import Outcome
 from orchestrator.worker import journal
 from orchestrator.worker.monitor import ExplodedError, Monitor
 
+STEPS_KEPT = 1000
+
+Series = Sequence[tuple[int, float, float]]
 Yielded = Mapping[str, Any] | Points | Tagged | Restarted | Exception | None
 
 
@@ -53,7 +56,9 @@ class Reporter:
             return [self.record_end()]
         if self.end is not None:
             return []
-        if isinstance(yielded, Points | Tagged):
+        if isinstance(yielded, Points):
+            return self._points(yielded)
+        if isinstance(yielded, Tagged):
             return [self.record(yielded)]
         if isinstance(yielded, Restarted):
             return [self._restart(yielded)]
@@ -114,6 +119,15 @@ class Reporter:
         """Write the end to the journal, and return it."""
         self.has_recorded_end = True
         return self.record(self.end or Finished(Outcome.FAILED, reason="it ended without a result"))
+
+    def _points(self, event: Points) -> list[Event]:
+        """Follow the losses among values that came between epochs, and record them, thinned where there are many."""
+        try:
+            self.monitor.points(event.values)
+        except ExplodedError:
+            self.end = self._explosion()
+        kept = {name: _thinned(series) for name, series in event.values.items()}
+        return [self.record(Points(kept))] if any(kept.values()) else []
 
     def _restart(self, event: Restarted) -> Event:
         """Begin the journal again, with how the trial was started; the monitor knows nothing of before either."""
@@ -182,3 +196,12 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
         except (TypeError, ValueError) as error:
             raise TypeError(f"the metric {name} is {value!r}, not a number") from error
     return numbers
+
+
+def _thinned(series: Series) -> Series:
+    """The finite values: all of the first thousand steps, every second one up to two thousand, and so on."""
+    return [
+        (step, value, at)
+        for step, value, at in series
+        if math.isfinite(value) and step % 2 ** max(0, (step // STEPS_KEPT).bit_length()) == 0
+    ]
