@@ -19,6 +19,7 @@ FLOORS = [
     {"programs"},
     {"functions"},
     {"divergence", "workspace"},
+    {"programs"},
     {"spec", "worker"},
     {"executors", "schema", "trials"},
     {"comparison", "progress", "pruners"},
