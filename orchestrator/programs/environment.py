@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.programs.command import interpreter, renested
+from orchestrator.programs.command import json_text, renested
 from orchestrator.programs.processes import WORKDIR
-from orchestrator.programs.program import Program
+from orchestrator.programs.program import Program, ProgramFailedError
+from orchestrator.programs.scripts import interpreter
 from orchestrator.trial import Params
 
 INJECTED = Path(__file__).with_name("injected")  # for the program's Python
@@ -23,7 +24,6 @@ class Environment:
     workdir: Path
     arguments: Sequence[str]
     secrets: Sequence[str]
-    params: Mapping[str, Any]  # as the program gets them
 
     @classmethod
     def of(cls, program: Program, params: Params, workdir: Path) -> "Environment":
@@ -32,12 +32,15 @@ class Environment:
         named = {program.seed_parameter if name == "seed" else name: value for name, value in params.items()}
         given = renested(named, program.nested)
         (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        (workdir / PARAMS).write_text(json.dumps(given))
+        (workdir / PARAMS).write_text(json_text(given))
         config = {"wandb_version": "1", **{name: f'{{"value": {_text(value)}}}' for name, value in given.items()}}
         (workdir / CONFIG).write_text("".join(f"{json.dumps(name)}: {text}\n" for name, text in config.items()))
-        words, _ = interpreter(os.environ.get("PATH"))
-        arguments = program.command.arguments(given, words, str(workdir / PARAMS))
-        return cls(workdir, arguments, program.command.secrets(), given)
+        words, _ = interpreter(os.environ.get("PATH", os.defpath))
+        try:
+            arguments = program.command.arguments(given, words, str(workdir / PARAMS), os.environ)
+        except KeyError as error:
+            raise ProgramFailedError(f"the environment has no variable {error.args[0]}") from error
+        return cls(workdir, arguments, program.command.secrets(os.environ))
 
     @property
     def checkpoints(self) -> Path:

@@ -1,8 +1,10 @@
 """A program that a sweep runs as its trials, as a worker sees it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.programs import scripts
 from orchestrator.programs.command import Command
 
 GRACE = 10.0  # seconds
@@ -19,7 +21,8 @@ class Program:
     Args:
         command: its command line, with macros for the parameters of a trial.
         folder: where it runs, which relative paths start from.
-        nested: names of parameters that the sweep file has nested: the program gets them so again.
+        nested: the keys by which the sweep file reaches its nested parameters, from the outermost one: the program
+            gets them so again.
         seed_parameter: what the program calls its seed.
         grace: seconds that it has to end by itself: half of them after SIGINT, the other half after SIGTERM.
         compared: the metric by which its trials are compared.
@@ -30,7 +33,7 @@ class Program:
 
     command: Command
     folder: Path
-    nested: tuple[str, ...] = ()
+    nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seed_parameter: str = "seed"
     grace: float = GRACE
     compared: str | None = None
@@ -40,10 +43,8 @@ class Program:
 
     @property
     def script(self) -> Path | None:
-        """The program's own file: the first word of its command that is a file of its folder."""
-        words = [self.command.program, *self.command.words]
-        paths = (self.folder / word for word in words if word and "${" not in word)
-        return next((path for path in paths if path.is_file()), None)
+        """The program's own file, as far as its command shows."""
+        return scripts.script(self.command, self.folder)
 
     @property
     def title(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.events import Points, Restarted, Tagged
 from orchestrator.programs import environment, kept
 from orchestrator.programs.channel import Channel
+from orchestrator.programs.command import hidden
 from orchestrator.programs.epochs import Between, Late, Made, NewCurve, Whole
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
@@ -194,17 +195,17 @@ class _Running:
             return file.read().decode(errors="replace")
 
     def _hidden(self, text: str) -> str:
-        return self.program.command.hidden(text, self._secrets)
+        return hidden(text, self._secrets)
 
     def _hide(self) -> None:
         """Take secrets out of what it has printed."""
         if self._secrets and self._log.is_file():
             text = self._printed()
-            hidden = self._hidden(text)
-            if hidden != text:
+            shown = self._hidden(text)
+            if shown != text:
                 with self._log.open("r+b") as file:
                     file.seek(self._log_begin)
-                    file.write(hidden.encode())
+                    file.write(shown.encode())
                     file.truncate()
 
 

@@ -1,34 +1,39 @@
 """The program that a sweep file names in place of a trial function."""
 
-import shlex
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from math import inf
 
 from orchestrator.functions import ProgramFunction, program_function
-from orchestrator.programs.command import Command, mistakes_of
+from orchestrator.programs.command import Command
 from orchestrator.programs.followers.output import problem_of
 from orchestrator.programs.program import GRACE, Program
+from orchestrator.programs.scripts import command_of, interpreter
 from orchestrator.spec.form import SweepFile
 from orchestrator.spec.mistakes import Mistakes
+from orchestrator.spec.source import Location
 from orchestrator.spec.values import flattened
+
+OUTERMOST = 2  # keys that lead to a parameter that is not nested
 
 
 def program_of(form: SweepFile, overrides: Sequence[str], mistakes: Mistakes) -> ProgramFunction:
     """The program, whose parameters are all that the file and `overrides` (`NAME=VALUE`) name."""
     metrics = form.several or ([form.metric] if form.metric else [])
     command = _command(form, mistakes)
+    entries = flattened(form.parameters, Mistakes(mistakes.source))  # what is wrong there is said with the values
     if form.pattern is not None and (problem := problem_of(form.pattern)):
         mistakes.note(("metrics", "pattern"), problem)
     program = Program(
         command,
         mistakes.source.path.parent.absolute(),
-        nested=tuple(_nested(form.parameters)),
+        nested={name: _keys(location) for location, name, _ in entries if len(location) > OUTERMOST},
         seed_parameter=form.seed_parameter or "seed",
         grace=GRACE if form.grace is None else form.grace,
         compared=metrics[0].name if metrics else None,
         pattern=form.pattern,
     )
-    names = [name for _, name, _ in flattened(form.parameters, mistakes)]
+    names = [name for _, name, _ in entries]
     names += [*form.zip, *(name for config in form.configs for name in config)]
     names += [text.partition("=")[0] for text in overrides if "=" in text]
     if form.seeds or form.replicates or form.seed_parameter:
@@ -41,20 +46,23 @@ def stall_seconds_of(form: SweepFile) -> float:
     return inf if form.runs_program and "stall_seconds" not in form.model_fields_set else form.stall_seconds
 
 
+def _keys(location: Location) -> tuple[str, ...]:
+    """The keys of the file that lead to a parameter: those between are all `parameters`."""
+    return tuple(map(str, location[1::2]))
+
+
 def _command(form: SweepFile, mistakes: Mistakes) -> Command:
-    given = form.command
-    words = shlex.split(given) if isinstance(given, str) else [str(word) for word in given or ()]
-    command = Command(tuple(words), form.program, tuple(form.show_env))
-    place = "command" if given is not None else "program"
-    for problem in mistakes_of(command, mistakes.source.path.parent):
-        mistakes.note((place,), problem)
+    place = "program" if form.command is None else "command"
+    try:
+        command = command_of(form.command, form.program, mistakes.source.path.parent.absolute(), form.show_env)
+    except ValueError as error:
+        mistakes.note((place,), str(error))
+        return Command((), form.program)
+    for word, problem in command.mistakes().items():
+        mistakes.note((place, word), problem)
+    for word, remark in command.remarks().items():
+        mistakes.warn((place, word), remark)
+    _, other = interpreter(os.environ.get("PATH", os.defpath))
+    if other is not None and "${interpreter}" in command.words:
+        mistakes.warn((place,), other)
     return command
-
-
-def _nested(parameters: dict[str, object], prefix: str = "") -> Iterator[str]:
-    """The names of parameters that have others below them."""
-    for name, raw in parameters.items():
-        inner = raw.get("parameters") if isinstance(raw, dict) else None
-        if isinstance(inner, dict):
-            yield f"{prefix}{name}"
-            yield from _nested(inner, f"{prefix}{name}.")
