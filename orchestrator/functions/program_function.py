@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from orchestrator.functions.parameter import Parameter
+from orchestrator.functions.parameter import MISSING, Parameter
 from orchestrator.functions.trial_function import TrialFunction
 from orchestrator.programs.program import Program
 from orchestrator.trial import Params
@@ -68,7 +68,7 @@ class ProgramFunction(TrialFunction):
 
 def program_function(program: Program, names: Iterable[str]) -> ProgramFunction:
     """A program with the parameters of these names."""
-    parameters: dict[str, Parameter] = {name: OpenParameter(name, _ANYTHING) for name in names}
+    parameters: dict[str, Parameter] = {name: OpenParameter(name, _ANYTHING, MISSING) for name in names}
     if "seed" in parameters:
         parameters["seed"] = SeedParameter("seed", _ANYTHING, default=0)
     return ProgramFunction(program.name, dict, parameters, program=program)

@@ -62,6 +62,7 @@ class Environment:
             **{f"WANDB_{name}": value for name, value in wandb.items()},
             "PYTHONPATH": path,
             "PYTHONUNBUFFERED": "1",
+            "MLFLOW_ALLOW_FILE_STORE": "true",
             "MLFLOW_TRACKING_URI": self.mlflow.as_uri(),
             "SWEEP_CHANNEL": str(channel),
             "SWEEP_PARAMS": str(self.workdir / PARAMS),

@@ -69,6 +69,9 @@ class _Running:
         self._log = workdir / LOG_FILE
         self._log_begin = self._log.stat().st_size if self._log.is_file() else 0
         made = environment.Environment.of(program, params, workdir)
+        was_begun = any(made.checkpoints.iterdir())
+        store = MlflowStore(made.mlflow)
+        store.poll()  # what an earlier attempt has left
         self._secrets = made.secrets
         kill_all(str(made.checkpoints))  # of an attempt whose worker was killed together with all that watched over it
         _guard().watch(str(made.checkpoints))
@@ -83,11 +86,10 @@ class _Running:
             raise ProgramFailedError(f"{made.arguments[0]} cannot be started: {error.strerror}") from error
         stack.callback(self._process.close)
         stack.callback(self._process.end, program.grace, self._let_go_on)
-        self._followers = [
-            MlflowStore(made.mlflow),
-            EventFiles(self._process.pid),
-            Output(self._log, self._log_begin, program.pattern),
-        ]
+        files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
+        if was_begun:
+            files.poll()  # what an earlier attempt has left
+        self._followers = [store, files, Output(self._log, self._log_begin, program.pattern)]
 
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""
@@ -123,7 +125,8 @@ class _Running:
         now, messages = time.time(), self._channel.receive()
         if at_end or now >= self._polls_due:
             self._polls_due = now + SECONDS_BETWEEN_POLLS
-            messages += [message for follower in self._followers for message in follower.poll()]
+            for follower in self._followers:
+                messages += follower.end() if at_end else follower.poll()
         return self._ways.take(messages) + self._ways.settle(now)
 
     def _made(self, messages: Iterable[Message]) -> Iterator[Made | Tagged]:
