@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator import executors
 from orchestrator.progress.forecast import Forecast, epochs, kind
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import Replicates
@@ -51,7 +52,12 @@ class Plan:
 
 
 def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
-    """Read a sweep and the store, without changing either."""
+    """Read a sweep and the store, without changing either.
+
+    Raises:
+        InputError: a trial takes more than this machine has.
+    """
+    executors.check(spec)
     own: list[Record] = []
     others: list[Record] = []
     if paths.exists(uri):
@@ -75,7 +81,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     further = 0
     if spec.replicates is not None:
         trials, further = _with_further_seeds(spec, spec.replicates, trials, own, proposals)
-    shares = share(spec.stacking.count(trials) + proposals + further, workers)
+    shares = share(spec.stacking.count(trials) + proposals + further, workers, spec.resources)
     at_a_time = max(1, min(shares.workers * spec.stacking.width, len(trials) + proposals + further))
     keys = {trial.trial_key for trial in trials}
     spent = sum(r.seconds or 0.0 for r in own if r.trial_key in keys and not r.is_reused)

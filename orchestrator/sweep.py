@@ -70,10 +70,12 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     """Run every trial of the sweep that has no result yet.
 
     Raises:
-        InputError: combinations are invalid, data are missing, or another launch of this sweep is running.
+        InputError: combinations are invalid, a trial takes more than this machine has, data are missing, or another
+            launch of this sweep is running.
         StoreError: MLflow does not answer.
     """
     sampler = samplers.of(spec)
+    executors.check(spec)
     with Interrupt() as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
@@ -267,6 +269,7 @@ class _Launch:
             stacks=stacking.count(self.sampler.trials) if stacking.width > 1 else self.sampler.total,
             pending=pending,
             workers=self.settings.workers,
+            resources=self.spec.resources,
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),
             stacking=stacking,
             awaits_verdicts=self.pruner.judges_epochs,

@@ -20,7 +20,7 @@ from orchestrator.errors import InputError, NotYetError, SweepError
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Sampled, Started
 from orchestrator.executors.contract import Executor
 from orchestrator.system.interrupt import Interrupt
-from orchestrator.system.machine import THREAD_VARIABLES
+from orchestrator.system.machine import THREAD_VARIABLES, Resources
 from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import journal, runner
 
@@ -83,7 +83,7 @@ def open_(name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.Mon
     with ExitStack() as opened:
 
         def open_(function: str = "toys:train", workers: int = 1, stack: int = 1, **more: Any) -> Executor:
-            ours = {key: more.pop(key) for key in ("on_heartbeat", "awaits_verdicts") if key in more}
+            ours = {key: more.pop(key) for key in ("on_heartbeat", "awaits_verdicts", "resources") if key in more}
             made = driving.setup(function, interrupt, stack=stack, limits=more, workers=workers, **ours)
             return opened.enter_context(executors.create(name, made))
 
@@ -220,6 +220,22 @@ def test_a_trial_has_the_threads_of_its_slot_or_those_that_it_is_given(open_: Op
     assert given.threads == 3
     own = [attempts(events)[0].threads for events in drive(executor, [trial(x=2.0), trial(x=4.0)], folder).values()]
     assert own[0] == own[1] >= 1
+
+
+@pytest.mark.parametrize(("gpus", "seen"), [(0, ""), (2, "5,7"), (1, "5")])
+def test_a_trial_sees_the_gpus_that_it_takes_and_the_environment_stays(
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: float, seen: str
+) -> None:
+    (folder / "seeing.py").write_text(
+        "import os\nfrom pathlib import Path\nfrom toys import Config\n"
+        "def train(config: Config):\n"
+        "    Path('seen').write_text(os.environ['CUDA_VISIBLE_DEVICES'])\n    return {'x': config.x}\n"
+    )
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    with open_("seeing:train", resources=Resources(gpus=gpus)) as executor:
+        drive(executor, [Trial("seeing:train", 1, {"x": 1.0}, "x")], folder)
+    assert (folder / "seen").read_text() == seen
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,7"
 
 
 def test_trials_of_one_shape_come_to_what_they_come_to_alone(open_: Open, folder: Path) -> None:

@@ -24,6 +24,7 @@ from models.train import train
 from orchestrator.comparison.table import Table
 from orchestrator.errors import AlreadyRunningError
 from orchestrator.spec import load
+from orchestrator.system import machine
 from orchestrator.trackers import Store
 from orchestrator.trials.grid import expand
 from orchestrator.workspace import Workspace
@@ -258,6 +259,21 @@ def test_several_files_run_one_after_another_and_what_ends_one_does_not_end_the_
     assert sweep("launch", fine, fails, also, "--executor", "inline", "--quiet").returncode == 1
 
 
+def test_no_more_trials_run_at_a_time_than_fit_by_what_each_takes(
+    store: str, folder: Path, write: Write, sweep: Sweep
+) -> None:
+    (folder / "alone.py").write_text(
+        "import time\nfrom pathlib import Path\nfrom toys import Config\ndef train(config: Config):\n"
+        "    Path('busy').touch(exist_ok=False)\n    time.sleep(0.3)\n    Path('busy').unlink()\n"
+        "    return {'x': 1.0}\n"
+    )
+    cores = machine.share(trials=1, workers=1).threads
+    path = write(f"trial: alone:train\nparameters: {{x: {{values: [1, 2]}}}}\nresources: {{cpus: {cores}}}")
+    assert "to run: 2 of 2, 1 at a time" in sweep("plan", path, "--workers", "2").stdout
+    assert sweep("launch", path, "--workers", "2").returncode == 0
+    assert [*outcomes(store, "toy").values()] == ["completed"] * 2
+
+
 def test_mistakes_of_several_files_are_said_before_anything_starts(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -265,6 +281,7 @@ def test_mistakes_of_several_files_are_said_before_anything_starts(
     bad, worse = write(TOY + "parameters: {y: 1}", "bad.yaml"), write(TOY + "parameters: {z: 1}", "worse.yaml")
     cannot = write(TOY + "configs: [{mode: raise, x: 13}]", "cannot.yaml")
     same = write(TOY + "name: good", "same.yaml")
+    greedy = write(TOY + "resources:\n  cpus: 4096", "greedy.yaml")
     (folder / "sub").mkdir()
     far = folder / "sub" / "far.yaml"
     far.write_text(TOY)
@@ -272,6 +289,8 @@ def test_mistakes_of_several_files_are_said_before_anything_starts(
         ((good, bad, worse), [f"{bad}:3: parameters.y: unknown", f"{worse}:3: parameters.z: unknown"]),
         ((good, cannot), [f"{cannot}:1: mode=raise x=13: mode raise and x=13 do not go together"]),
         ((good, same), [f"{same}: has the name good, as {good} has; change the `name` of one"]),
+        ((good, greedy), [f"{greedy}:4: resources.cpus: a trial takes 4096 cores, and this machine has "]),
+        ((greedy,), [f"{greedy}:4: resources.cpus: a trial takes 4096 cores, and this machine has "]),
         ((good, far), [f"{far} is not in the folder of {good}; give them in separate calls"]),
         ((good, bad, "--set", "size=3"), [f"{good}: --set size=3: unknown", f"{bad}: --set size=3: unknown"]),
     ):

@@ -80,10 +80,10 @@ def launch(
 
 
 def _check(specs: "Iterable[SweepSpec]") -> None:
-    """Report invalid combinations of any sweep now, rather than after other sweeps have run for hours.
+    """Report what any sweep cannot run now, rather than after other sweeps have run for hours.
 
     Raises:
-        InputError: there are invalid combinations.
+        InputError: there are invalid combinations, or trials that take more than this machine has.
     """
     from orchestrator import samplers
 
@@ -91,6 +91,7 @@ def _check(specs: "Iterable[SweepSpec]") -> None:
     for spec in specs:
         try:
             samplers.of(spec)
+            executors.check(spec)
         except InputError as error:
             mistakes += error.mistakes
     if mistakes:

@@ -5,6 +5,7 @@ Where trials are to be stacked, each is a stack of its own, filled up to the wid
 
 import math
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,7 @@ from orchestrator.events import Event, Finished, Heartbeat
 from orchestrator.executors.contract import Setup
 from orchestrator.executors.resources import ResourceSampler
 from orchestrator.system import machine
+from orchestrator.system.machine import Shares
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import runner
 
@@ -20,18 +22,20 @@ from orchestrator.worker import runner
 class InlineExecutor:
     """One slot, in this thread. An epoch begins when `events` is asked for it, so a trial always awaits verdicts."""
 
-    def __init__(self, setup: Setup, threads: int) -> None:
+    def __init__(self, setup: Setup, shares: Shares) -> None:
         self.setup = setup
-        self.threads = threads
+        self.shares = shares
+        self._contexts = ExitStack()
         self._resources = ResourceSampler()
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
         self._stops: dict[int, str] = {}
 
     def __enter__(self) -> "InlineExecutor":
-        self._modules = self.setup.function.active()
-        self._modules.__enter__()
+        self._contexts.enter_context(self.setup.function.active())
         machine.keep_freed_memory()
-        machine.limit_threads(self.threads)
+        machine.limit_threads(self.shares.threads)
+        if self.setup.resources.gpus is not None:  # else this process keeps what it sees
+            self._contexts.enter_context(machine.seeing(self.shares.gpus[0]))
         return self
 
     def __exit__(
@@ -39,7 +43,7 @@ class InlineExecutor:
     ) -> None:
         if self._running:
             self._running[1].close()
-        self._modules.__exit__(kind, error, trace)
+        self._contexts.__exit__(kind, error, trace)
 
     @property
     def has_free_slot(self) -> bool:
@@ -61,7 +65,7 @@ class InlineExecutor:
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         rule, width = self.setup.divergence, self.setup.stacking.width
-        task = runner.Task(trial.function, trial.params, workdir, rule, threads or self.threads, trial.place)
+        task = runner.Task(trial.function, trial.params, workdir, rule, threads or self.shares.threads, trial.place)
         self._stops = {}
 
         def on_step(_: int, step: int, loss: float) -> None:

@@ -74,7 +74,7 @@ class Worker:
 
 
 class ProcessExecutor:
-    """A process for each slot, with its share of the threads, and with one of the GPUs where there are any.
+    """A process for each slot, with its share of the threads and of the GPUs, where there are any.
 
     Submitted trials wait until `events` begins them, those of a stack together.
     """
@@ -298,9 +298,9 @@ class ProcessExecutor:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         gpus = self.shares.gpus
-        gpu = gpus[index % len(gpus)] if gpus else None
+        own = gpus[index % len(gpus)] if gpus else None
         function = self.setup.function
-        arguments = (theirs, function.name, function.modules, self.shares.threads, gpu, self.setup.log)
+        arguments = (theirs, function.name, function.modules, self.shares.threads, own, self.setup.log)
         process = context.Process(target=serve.serve, args=arguments, name=f"sweep-worker-{index}")
         start(process)
         theirs.close()

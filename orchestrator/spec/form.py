@@ -12,6 +12,7 @@ from orchestrator.spec import methods
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
 from orchestrator.spec.strict import Form, MetricForm
 from orchestrator.system import durations
+from orchestrator.system.machine import ANY, Resources
 
 MOST_TRIALS = 10_000
 MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than another in all of them
@@ -232,6 +233,13 @@ class SweepFile(Form):
             "parameters that the trial function declares as `stack_by`.",
         ),
     ] = 1
+    resources: Annotated[
+        Resources,
+        Field(
+            description="What a trial takes of the machine: {cpus: 4, gpus: 2}. No more trials run at the same time "
+            "than fit. A stack counts as a trial."
+        ),
+    ] = ANY
     on_finish: Annotated[
         OnFinishForm | None, Field(description="What gets a summary of an ended launch: {run: COMMAND} or {post: URL}.")
     ] = None

@@ -101,6 +101,7 @@ def _spec(
         retries=form.retries,
         stall_seconds=form.stall_seconds,
         stacking=stacking,
+        resources=form.resources,
         reuse=form.reuse,
         on_finish=on_finish,
         warnings=tuple(mistakes.warnings),

@@ -14,6 +14,7 @@ from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.pruner_forms import PrunerForm
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
+from orchestrator.system.machine import Resources
 from orchestrator.trial import Outcome, Params
 
 
@@ -68,6 +69,7 @@ class SweepSpec:
     retries: int
     stall_seconds: float
     stacking: Stacking
+    resources: Resources  # that a trial, or a stack of them, takes
     reuse: bool
     on_finish: OnFinish | None
     warnings: tuple[str, ...]
