@@ -17,6 +17,7 @@ FLOORS = [
     {"errors", "trial"},
     {"events", "stacking", "system", "functions"},
     {"divergence", "workspace"},
+    {"programs"},
     {"spec", "worker"},
     {"executors", "schema", "trials"},
     {"comparison", "progress", "pruners"},
