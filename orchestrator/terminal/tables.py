@@ -71,7 +71,7 @@ def print_plan(console: Console, plan: Plan) -> None:
         console.print(f"time_cap: {duration(plan.spec.time_cap)} of training, {duration(plan.spent)} already spent")
     if pruner := plan.spec.early_terminate:
         name = plan.spec.pruned_by.name
-        console.print(f"trials may be pruned, by {pruner.type} on {name}: the time below is an upper bound")
+        print_line(console, f"trials may be pruned, by {pruner.type} on {name}: the time below is an upper bound")
     time = (
         "unknown (the store has no finished trial to estimate it from)"
         if plan.seconds is None
@@ -124,7 +124,7 @@ def print_status(console: Console, sweeps: Sequence[Status]) -> None:
         counts = [str(sweep.outcomes.get(outcome, 0)) for outcome in Outcome]
         left = "" if sweep.seconds_left is None else duration(sweep.seconds_left)
         best = f"{sweep.best.objective.name} {sweep.best.value:.5g}: {sweep.best.label}" if sweep.best else ""
-        table.add_row(sweep.name, *counts, str(len(sweep.running)), left, Text(best))
+        table.add_row(Text(sweep.name), *counts, str(len(sweep.running)), left, Text(best))
     fits = console.measure(table, options=console.options.update(max_width=PIPE_WIDTH)).maximum <= console.width
     if fits:
         console.print(table)
@@ -136,9 +136,9 @@ def print_status(console: Console, sweeps: Sequence[Status]) -> None:
 
 def _drawn(title: str, header: Sequence[str], rows: Iterable[Sequence[str]] = ()) -> RichTable:
     """A table whose texts are printed as they are, and not cut."""
-    drawn = RichTable(box=box.SIMPLE_HEAD, title=title)
+    drawn = RichTable(box=box.SIMPLE_HEAD, title=Text(title))
     for column in header:
-        drawn.add_column(column, overflow="fold")
+        drawn.add_column(Text(column), overflow="fold")
     for cells in rows:
         drawn.add_row(*map(Text, cells))
     return drawn
