@@ -82,6 +82,7 @@ def launch(
     executor: str = executors.DEFAULT,
     workers: int | None = None,
     trial_timeout: float | None = None,
+    adopt: bool = False,
     quiet: bool = False,
 ) -> Sweep:
     """Run a sweep to its end, or go on with it, as the command does.
@@ -93,11 +94,12 @@ def launch(
         executor: where trials run: process, or inline for pdb.
         workers: trials at the same time; default from the cores and GPUs of the machine.
         trial_timeout: seconds after which a trial is killed.
+        adopt: whether to go on with a sweep of the same name that was launched from another file.
         quiet: whether to print nothing.
 
     Raises:
-        InputError: the file or an argument is wrong, data are missing, another launch of the sweep is running, or this
-            is not the main thread.
+        InputError: the file or an argument is wrong, data are missing, another launch of the sweep is running, the
+            store has a sweep of this name that is of another file, or this is not the main thread.
         SweepError: the sweep cannot go on.
         KeyboardInterrupt: it was interrupted; launched again, it goes on.
     """
@@ -110,7 +112,7 @@ def launch(
         spec = load(Path(sweep), sets, reported=partial(_reported, paths.tracking_uri(tracking_uri)))
     for warning in spec.warnings:
         warn(warning)
-    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt)
     display = display_for(spec, stdout(), quiet)
     with notifying(spec, settings.uri, display.progress) as end:
         launched = run(spec, settings, display)

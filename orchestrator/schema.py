@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator import functions
 from orchestrator.functions import DEFAULT_TRIAL, Parameter
-from orchestrator.spec.form import NAME_PATTERN, SweepFile
+from orchestrator.spec.form import SweepFile
 from orchestrator.spec.parameter_forms import BetaForm, NormalForm, RangeForm, ValueForm, ValuesForm
 
 
@@ -18,8 +18,6 @@ def text() -> str:
 def schema() -> dict[str, Any]:
     """Sweep files in general; where `trial` is the VAE, the parameters by name, type and range."""
     document = SweepFile.model_json_schema()
-    properties = document["properties"]
-    properties["name"]["anyOf"][0]["pattern"] = NAME_PATTERN
     parameters = _spelled(functions.default_trial().parameters)
     is_default = {"properties": {"trial": {"const": DEFAULT_TRIAL}}}
     swept = {name: _swept(parameter) for name, parameter in parameters.items()}

@@ -40,6 +40,7 @@ class Settings:
     executor: str = executors.DEFAULT
     workers: int | None = None
     trial_timeout: float | None = None
+    adopt: bool = False  # whether to go on with a sweep of the same name that is of another file
 
     def __post_init__(self) -> None:
         if not executors.find(self.executor).isolates and self.trial_timeout is not None:
@@ -72,8 +73,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     """Run every trial of the sweep that has no result yet.
 
     Raises:
-        InputError: combinations are invalid, a trial takes more than this machine has, data are missing, or another
-            launch of this sweep is running.
+        InputError: combinations are invalid, a trial takes more than this machine has, data are missing, another launch
+            of this sweep is running, or the store has a sweep of this name that is of another file.
         StoreError: MLflow does not answer.
     """
     sampler = samplers.of(spec)
@@ -86,7 +87,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:
             with interrupt.raising():
-                history = retry(lambda: tracker.open(sampler.total))
+                history = retry(lambda: tracker.open(sampler.total, settings.adopt))
             recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)

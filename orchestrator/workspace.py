@@ -15,10 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import AlreadyRunningError, InputError
 from orchestrator.functions import TrialFunction
-from orchestrator.system.paths import lock_folder, sqlite_path, work_folder
+from orchestrator.system.paths import folder_name, lock_folder, sqlite_path, work_folder
 from orchestrator.trial import Params, Proposal, Trial
 
 PROPOSAL_FILE = "proposal.json"
+NAME_FILE = "name.txt"  # of a sweep whose folder is not called by its name
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,12 @@ def is_live(uri: str, sweep: str) -> bool:
     return sqlite_path(uri) is None or Workspace(uri, sweep).is_held()
 
 
+def sweeps(uri: str) -> list[str]:
+    """The names of the sweeps that were launched here, without a look into the store."""
+    folders = work_folder(uri).glob("*/")
+    return sorted(file.read_text("utf-8") if (file := path / NAME_FILE).is_file() else path.name for path in folders)
+
+
 class Workspace:
     """A sweep's folder in `mlruns/work`, held by one launch at a time. As a context it takes the lock.
 
@@ -43,7 +50,8 @@ class Workspace:
     """
 
     def __init__(self, uri: str, sweep: str) -> None:
-        self.folder = work_folder(uri) / sweep
+        self._sweep = sweep
+        self.folder = work_folder(uri) / folder_name(sweep)
         self._meeting = lock_folder(uri, sweep)
         self._holder = self._meeting / "launch.json"
         self._lock = FileLock(self._meeting / "launch.lock")
@@ -52,6 +60,8 @@ class Workspace:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._meeting.mkdir(parents=True, exist_ok=True)
+            if self.folder.name != self._sweep:
+                (self.folder / NAME_FILE).write_text(self._sweep, encoding="utf-8")
             self._lock.acquire(timeout=1)  # a glance of `is_held` takes a moment
             since = time.strftime("%Y-%m-%d %H:%M:%S")
             self._holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))

@@ -89,13 +89,38 @@ def test_no_path_leaves_its_folder_whatever_a_value_is(odd: Path, store: str, sw
     assert len(children(store, "odd")) == 4
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "..", ".", "", "a\nb", "\x1b[2J", "x" * 300, "-x"])
-def test_a_name_that_could_lead_elsewhere_is_refused(name: str, write: Write, sweep: Sweep) -> None:
+@pytest.mark.parametrize("name", ["", "\n", "\x1b[2J", "a\u202eb", "x" * 300])
+def test_a_name_that_cannot_be_printed_in_a_line_is_refused(name: str, write: Write, sweep: Sweep) -> None:
     path = write(f'name: "{name.encode("unicode_escape").decode()}"\ntrial: toys:train')
     refused = sweep("plan", path)
     assert refused.returncode == 2
     assert "name" in refused.stderr
     assert "\x1b" not in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/etc/x", "..", "<script>alert(1)</script>|[x](javascript:y) [red]"])
+def test_a_name_and_a_description_lead_nowhere_and_are_shown_as_text(
+    name: str, write: Write, store: str, sweep: Sweep, folder: Path
+) -> None:
+    before = {*folder.parent.iterdir()}
+    path = write(
+        f"name: '{name}'\ndescription: '<b>{name}</b>'\ntrial: toys:train\nparameters: {{epochs: 1}}", "odd.yaml"
+    )
+    shown = sweep("launch", path, "--executor", "inline")
+    assert shown.returncode == 0, shown.stderr
+    assert name in shown.stdout
+    assert sweep("status", name).stdout.count(name)
+    pages = [Path(line) for line in sweep("report", name).stdout.splitlines()]
+    assert {*folder.parent.iterdir()} == before
+    assert {page.parent.parent for page in pages} == {Path("reports")}
+    assert not any("<script>alert" in page.read_text() or "<b>" in page.read_text() for page in pages[:1])
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment.artifact_location.startswith((folder / "mlruns" / "artifacts").as_uri() + "/")
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.`sweep.role` = 'parent'")
+    note = parent.data.tags["mlflow.note.content"]
+    assert "<script>" not in note.replace("\\<", "")
+    assert "<b>" not in note
 
 
 def test_yaml_builds_no_objects(write: Write, sweep: Sweep, folder: Path) -> None:

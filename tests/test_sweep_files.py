@@ -102,7 +102,7 @@ def test_every_row_of_the_reports_table_has_its_trial_and_its_figures(name: str)
         {"method": "gird"},
         {"zip": {"vra": [1]}},
         {"configs": [{"lr": -1}]},
-        {"name": "../x"},
+        {"name": "x" * 201},
         {"time_cap": "90x"},
         {"metrics": [{"name": "val_ssim"}]},
         {"replicates": {"max": 1}},

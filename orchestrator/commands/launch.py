@@ -41,6 +41,9 @@ def launch(
     trial_timeout: Annotated[
         float | None, typer.Option(min=0.001, metavar="SECONDS", help="Kill a trial that runs longer than this.")
     ] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Go on with a sweep of the same name that was launched from another file.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result.")] = False,
 ) -> None:
     """Run a sweep to its end, or resume it; then print the result table. Several files run one after another.
@@ -54,7 +57,7 @@ def launch(
 
     from orchestrator.sweep import Settings
 
-    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt)
     if len(specs) > 1:
         _check(specs)
     console, statuses, has_table = stdout(), [], False

@@ -88,8 +88,10 @@ def completions(context: typer.Context, incomplete: str) -> list[str]:
 
     Where there are none, the shell offers files.
     """
-    folder = paths.work_folder(paths.tracking_uri(context.params.get("tracking_uri")))
-    return sorted(path.name for path in folder.glob("*/") if path.name.startswith(incomplete))
+    from orchestrator.workspace import sweeps
+
+    uri = paths.tracking_uri(context.params.get("tracking_uri"))
+    return [name for name in sweeps(uri) if name.startswith(incomplete)]
 
 
 def name_of(sweep: str) -> str:

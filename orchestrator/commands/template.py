@@ -106,4 +106,4 @@ def _flow(value: Any) -> str:
         return "[" + ", ".join(map(_flow, value)) + "]"
     if isinstance(value, str) and PLAIN.fullmatch(value) and value not in ("true", "false", "null"):
         return value
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)

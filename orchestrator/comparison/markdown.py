@@ -1,10 +1,15 @@
 """Tables in Markdown."""
 
 import bisect
+import html
 import itertools
 import math
+import re
 from collections.abc import Iterable, Sequence
 
+from orchestrator.system.printable import in_a_line
+
+SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~$!&])|(?<!\w)(_)|(_)(?!\w)")
 LEFT_OUT = "\nand {} more\n"
 
 
@@ -20,9 +25,23 @@ def markdown_table(
         left_out: rows that were left out before.
     """
     rows = [header, ["---"] * len(header), *cells]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows]
+    lines = ["| " + " | ".join(_cell(text) for text in row) + " |\n" for row in rows]
     ends = list(itertools.accumulate(map(len, lines)))
     if ends[-1] <= longest and not left_out:
         return "".join(lines)
     shown = bisect.bisect_right(ends, longest - len(LEFT_OUT.format(len(lines) + left_out)))
     return "".join(lines[:shown]) + LEFT_OUT.format(len(lines) - shown + left_out)
+
+
+def escaped(text: str) -> str:
+    """A line of text, in which Markdown has no special meaning."""
+    return SPECIAL.sub(lambda special: f"\\{special.group()}", in_a_line(text))
+
+
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of a text, each in a line."""
+    return [in_a_line(part) for part in re.split(r"\n\s*\n", text) if part.strip()]
+
+
+def _cell(text: str) -> str:
+    return html.escape(text, quote=False).replace("|", "\\|")

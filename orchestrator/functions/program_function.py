@@ -1,9 +1,7 @@
 """A program as a trial function: its parameters are whatever a sweep file names."""
 
-import hashlib
 import json
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -56,14 +54,6 @@ class ProgramFunction(TrialFunction):
 
     def config(self, params: Params) -> Params:
         return params
-
-    @property
-    def digest(self) -> str | None:
-        """Of the program's file; None where there is none."""
-        path = self.program.script if self.program else None
-        with suppress(OSError):
-            return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path else None
-        return None
 
 
 def program_function(program: Program, names: Iterable[str]) -> ProgramFunction:

@@ -36,6 +36,16 @@ class TrialFunction:
         return self.declaration.version
 
     @property
+    def title(self) -> str:
+        """What people know it by."""
+        return self.name if self.program is None else self.program.title
+
+    @property
+    def digest(self) -> str | None:
+        """Of the file of a program; None where there is none, and for functions, which have a version."""
+        return self.program.digest if self.program else None
+
+    @property
     def defaults(self) -> Params:
         """The default of each parameter that has one."""
         return {

@@ -1,6 +1,8 @@
 """A program that a sweep runs as its trials, as a worker sees it."""
 
+import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +47,13 @@ class Program:
     def script(self) -> Path | None:
         """The program's own file, as far as its command shows."""
         return scripts.script(self.command, self.folder)
+
+    @property
+    def digest(self) -> str | None:
+        """Of the program's own file; None where there is none, or it cannot be read."""
+        with suppress(OSError):
+            return hashlib.sha256(self.script.read_bytes()).hexdigest()[:16] if self.script else None
+        return None
 
     @property
     def title(self) -> str:

@@ -56,6 +56,7 @@ class Section:
 
     name: str
     question: str  # the first comment of its file
+    description: Sequence[str]  # of its file: paragraphs
     facts: tuple[tuple[str, str], ...]  # names and texts: its settings and results
     source: str  # the file
     parts: tuple[Part, ...]

@@ -11,7 +11,7 @@ from orchestrator.errors import InputError
 from orchestrator.reports.document import Section
 from orchestrator.reports.markdown import markdown
 from orchestrator.reports.page import html
-from orchestrator.spec.form import is_name
+from orchestrator.system.paths import folder_name
 
 FOLDER = Path("reports")
 
@@ -27,7 +27,7 @@ class ReportFiles:
 
 def folder_for(names: Sequence[str]) -> Path:
     """The default folder of the report of these sweeps: "reports/lr", "reports/lr+7"."""
-    first = names[0] if is_name(names[0]) else "sweep"  # MLflow allows further names
+    first = folder_name(names[0])
     return FOLDER / (first if len(names) == 1 else f"{first}+{len(names) - 1}")
 
 

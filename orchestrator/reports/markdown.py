@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.comparison.markdown import escaped
 from orchestrator.reports import still
 from orchestrator.reports.document import Section
 from orchestrator.reports.page import content, environment
-from orchestrator.system.printable import in_a_line
 
 FOLDER = "report-pictures"
 WRITTEN = ("*.svg", "*.webp")
-_SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~$!&])|(?<!\w)(_)|(_)(?!\w)")
 _FENCE = re.compile(r"`{3,}")
 
 
@@ -35,11 +34,6 @@ def markdown(title: str, made: str, sections: Sequence[Section], folder: Path) -
     templates.filters["text"] = escaped
     templates.filters["fence"] = fence
     return templates.get_template("page.md").render(**content(title, made, sections), draw=draw, keep=keep)
-
-
-def escaped(text: str) -> str:
-    """A line of text, in which Markdown has no special meaning."""
-    return _SPECIAL.sub(lambda special: f"\\{special.group()}", in_a_line(text))
 
 
 def fence(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orchestrator.comparison.boundary import Boundary
+from orchestrator.comparison.markdown import paragraphs
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.functions.declaration import Plane
 from orchestrator.progress.status import LOSS, shown_metric
@@ -80,6 +81,7 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
     return Section(
         name=name,
         question=question(spec.source.text),
+        description=paragraphs(spec.description),
         facts=tuple(_facts(spec, runs, configurations, len(records))),
         source=spec.source.text,
         parts=tuple(part for part in parts if part and not part.is_empty),
@@ -122,7 +124,7 @@ def _facts(
     if spec.reference is not None:
         facts.append(("published", spec.reference.source))
     if spec.function.name != DEFAULT_TRIAL:
-        facts.append(("trial function", spec.function.name))
+        facts.append(("trial function", spec.function.title))
     facts.append(("trials", counted(runs)))
     exploded, ended = (sum(getattr(group, name) for group in configurations) for name in ("exploded", "ended"))
     if exploded:

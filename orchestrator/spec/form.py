@@ -1,6 +1,5 @@
 """The shape of a sweep file. The JSON Schema that editors use is made from these classes and their descriptions."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SkipValidation, WithJsonSchema
@@ -17,7 +16,9 @@ from orchestrator.system.machine import ANY, Resources
 
 MOST_TRIALS = 10_000
 MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than another in all of them
-NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?$"  # within what file systems and MLflow take
+LONGEST_NAME = 200  # characters; MLflow takes 500
+LONGEST_DESCRIPTION = 10_000
+JOINER = "\u200d"  # within pictographs; the only character that does not print and is of use in a name
 Seed = Annotated[int, Field(ge=0)]
 Duration = Annotated[
     float,
@@ -103,7 +104,18 @@ class OnFinishForm(Form):
 class SweepFile(Form):
     """A sweep over the parameters of a trial function."""
 
-    name: Annotated[str | None, Field(description="Name of the experiment in MLflow. Default: the file's name.")] = None
+    name: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=LONGEST_NAME,
+            description="Name of the experiment in MLflow, any text in a line. Default: the file's name.",
+        ),
+    ] = None
+    description: Annotated[
+        str | None,
+        Field(max_length=LONGEST_DESCRIPTION, description="What the sweep is for, shown in MLflow and in the report."),
+    ] = None
     method: Annotated[
         str,
         BeforeValidator(_known_method),
@@ -262,5 +274,5 @@ class SweepFile(Form):
 
 
 def is_name(name: str) -> bool:
-    """Whether a name can be an experiment's and a folder's: letters, numbers, spaces, . _ - behind the first."""
-    return re.fullmatch(NAME_PATTERN, name) is not None
+    """Whether a text can be a sweep's name: a line that can be printed."""
+    return 0 < len(name) <= LONGEST_NAME and name.replace(JOINER, "").isprintable()

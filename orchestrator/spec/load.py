@@ -1,12 +1,13 @@
 """Check a sweep file against the trial function's parameters, and report every mistake with its line."""
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
-from orchestrator.spec.form import BoundaryForm, SweepFile, is_name
+from orchestrator.spec.form import LONGEST_NAME, BoundaryForm, SweepFile, is_name
 from orchestrator.spec.metrics import Reported, check_needed, metrics_of, nothing_reported
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.objective import objectives
@@ -85,8 +86,11 @@ def _spec(
     _warn_of_ignored(mistakes)
     return SweepSpec(
         name=name,
+        is_named=form.name is not None,
+        description=(form.description or "").strip(),
         source=mistakes.source,
         function=function,
+        given=space.given,
         method=method,
         objectives=objectives(metrics),
         domains=space.domains,
@@ -114,11 +118,11 @@ def _spec(
 
 
 def _name(form: SweepFile, mistakes: Mistakes) -> str:
-    name = mistakes.source.path.stem if form.name is None else form.name
+    given = mistakes.source.path.stem if form.name is None else form.name
+    name = " ".join(unicodedata.normalize("NFC", given).split())
     if not is_name(name):
         mistakes.note(
-            ("name",),
-            f"{name!r} is not a valid name: use up to 200 letters, numbers, spaces, . _ -, first a letter or number",
+            ("name",), f"{name!r} is not a valid name: use up to {LONGEST_NAME} characters that can be printed"
         )
     return name
 

@@ -46,6 +46,7 @@ class Space:
     seeds: tuple[int, ...]
     conditions: Conditions
     places: Mapping[str, Location]  # of what the file's `parameters` gives, by name
+    given: frozenset[str]  # the parameters that the file gives at all
 
     @cached_property
     def searched(self) -> frozenset[str]:
@@ -68,14 +69,11 @@ class Space:
 def space_of(form: SweepFile, function: TrialFunction, overrides: Sequence[str], mistakes: Mistakes) -> Space:
     """What the file varies, where `overrides` (`NAME=VALUE`) take precedence over it."""
     constants = _constants(overrides, function, mistakes)
-    parameters = _without(constants, given(flattened(form.parameters, mistakes), function, mistakes))
-    domains = _domains(parameters, mistakes)
-    lists = _without(constants, given(row_entries(("zip",), form.zip), function, mistakes))
-    zipped = _zipped(lists, mistakes)
-    rows = [
-        _without(constants, given(row_entries(("configs", i), config), function, mistakes))
-        for i, config in enumerate(form.configs)
-    ]
+    entries = [flattened(form.parameters, mistakes), row_entries(("zip",), form.zip)]
+    entries += [row_entries(("configs", i), config) for i, config in enumerate(form.configs)]
+    found = [given(part, function, mistakes) for part in entries]
+    parameters, lists, *rows = (_without(constants, part) for part in found)
+    domains, zipped = _domains(parameters, mistakes), _zipped(lists, mistakes)
     configs = tuple(typed_row(row, mistakes) for row in rows)
     seeds = _seeds(form.seeds, function, mistakes) if "seed" not in constants else ()
     _refuse_overlaps(form.seeds, parameters, lists, rows, mistakes)
@@ -84,7 +82,8 @@ def space_of(form: SweepFile, function: TrialFunction, overrides: Sequence[str],
     from_rows = {name for row in (*zipped, *configs) for name in row}
     check_conditions(conditions, parameters, domains, from_rows | constants.keys(), mistakes)
     places = {name: entry.location for name, entry in parameters.items()}
-    return Space(constants, domains, zipped, configs, seeds, conditions, places)
+    names = frozenset(name for part in found for name in part) | {"seed" for _ in form.seeds}
+    return Space(constants, domains, zipped, configs, seeds, conditions, places, names)
 
 
 def _constants(overrides: Sequence[str], function: TrialFunction, mistakes: Mistakes) -> dict[str, Any]:
@@ -181,7 +180,7 @@ def _zipped(lists: Mapping[str, Given], mistakes: Mistakes) -> tuple[Params, ...
 
 def _seeds(seeds: Sequence[int], function: TrialFunction, mistakes: Mistakes) -> tuple[int, ...]:
     if seeds and "seed" not in function.parameters:
-        mistakes.note(("seeds",), f"{function.name} has no parameter named seed")
+        mistakes.note(("seeds",), f"{function.title} has no parameter named seed")
         return ()
     refuse_repeats(("seeds",), seeds, mistakes)
     return tuple(typed(("seeds", i), seed, function.parameters["seed"], mistakes) for i, seed in enumerate(seeds))

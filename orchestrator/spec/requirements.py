@@ -40,7 +40,7 @@ def replicates_of(form: SweepFile, space: Space, function: TrialFunction, mistak
         return None
     seed = function.parameters.get("seed")
     if seed is None or not seed.is_integer:
-        mistakes.note(("replicates",), f"{function.name} has no parameter named seed that is a whole number")
+        mistakes.note(("replicates",), f"{function.title} has no parameter named seed that is a whole number")
     if named(form.method).finds_boundary:
         mistakes.note(("replicates",), f"{form.method} gives each trial a seed of its own; remove the key")
     if form.run_cap is None and not named(form.method).is_exhaustive:
@@ -61,7 +61,7 @@ def stacking_of(method: Method, form: SweepFile, function: TrialFunction, mistak
     if form.stack == 1:
         return UNSTACKED
     if not function.declaration.stack_by:
-        message = f"{function.name} trains one trial at a time; remove the key, or declare `stacked`"
+        message = f"{function.title} trains one trial at a time; remove the key, or declare `stacked`"
         mistakes.note(("stack",), f"{message} and `stack_by`")
     if not method.is_listed:
         mistakes.note(("stack",), f"works only with {of_kind('is_listed')}, whose trials are known in advance")

@@ -48,8 +48,11 @@ class SweepSpec:
     """A sweep, validated: every value is of its parameter's type and within its range."""
 
     name: str
+    is_named: bool  # whether by its file; else it has the file's own name
+    description: str
     source: Source
     function: TrialFunction
+    given: frozenset[str]  # the parameters that the file gives
     method: Method
     objectives: tuple[Objective, ...]
     domains: Mapping[str, Domain]

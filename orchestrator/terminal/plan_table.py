@@ -13,7 +13,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     """A row for each trial with its state, then how many are to run and how long that may take."""
     trials = plan.trials
     count = None if plan.proposals is None else len(trials) + plan.proposals
-    title = f"{plan.spec.name}: {'' if count is None else f'{count} '}trials of {plan.spec.function.name}"
+    title = f"{plan.spec.name}: {'' if count is None else f'{count} '}trials of {plan.spec.function.title}"
     rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
     console.print(drawn(title, ("trial", "trial_key", "state"), rows))
     for remark in filter(None, (plan.remark, plan.reached)):

@@ -98,7 +98,7 @@ def print_status(console: Console, sweeps: Sequence[Status]) -> None:
         left = "" if sweep.seconds_left is None else duration(sweep.seconds_left)
         left = UNTIL_STOPPED if sweep.asked is None and sweep.running else left
         best = best_in_words(sweep.best) if sweep.best else ""
-        table.add_row(sweep.name, *counts, str(len(sweep.running)), left, Text(best))
+        table.add_row(Text(sweep.name), *counts, str(len(sweep.running)), left, Text(best))
     fits = console.measure(table, options=console.options.update(max_width=PIPE_WIDTH)).maximum <= console.width
     if fits:
         console.print(table)

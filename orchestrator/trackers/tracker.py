@@ -7,32 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mlflow.entities import Experiment, Param
 from mlflow.entities import Metric as Point
+from mlflow.entities import Param
 
+from orchestrator.comparison.markdown import escaped, paragraphs
 from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
-from orchestrator.errors import InputError, StoreError
+from orchestrator.errors import StoreError
 from orchestrator.events import Event, Finished, Progress, Restarted, Started
-from orchestrator.progress.status import UNTIL_STOPPED
 from orchestrator.spec import SweepSpec
-from orchestrator.system.paths import redacted, sqlite_path, work_folder
+from orchestrator.system.paths import sqlite_path
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import artifacts, best_model, images, reuse, view
+from orchestrator.trackers import artifacts, best_model, identity, images, reuse, sweep_run, view
 from orchestrator.trackers.errors import translates_errors
+from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
-from orchestrator.trackers.store import (
-    ASKED,
-    DECLARED,
-    FILE,
-    PARENT,
-    SWEEP_FILE,
-    Store,
-    comparison,
-    declared,
-    record_of,
-)
+from orchestrator.trackers.store import PARENT, Store, record_of
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.record import PICTURES, PROPOSALS, REUSED, SYSTEM, Record
 
@@ -43,15 +34,13 @@ STATUS = {
     Outcome.PRUNED: "KILLED",
     Outcome.INTERRUPTED: "KILLED",
 }
-SWEEPS = "vae_sweeps"
-# the second has the UI open the experiment as one of training runs rather than of language models; people may change it
-EXPERIMENT_TAGS = {SWEEPS: "true", "mlflow.experimentKind": "custom_model_development"}
 COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, the strong ones first
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
     *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
 )
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 RESTARTED_AT = "restarted.at"
+LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
 
 
@@ -70,37 +59,30 @@ class Tracker(Store):
         self._is_closed = False
 
     @translates_errors
-    def open(self, trials: int | None) -> dict[str, Record]:
-        """Begin a launch of so many trials (None: until stopped), in the sweep's own parent run.
+    def open(self, trials: int | None, adopt: bool = False) -> dict[str, Record]:
+        """Begin a launch in the sweep's own parent run.
+
+        Args:
+            trials: how many the launch is to bring to a result; None: as many as there are until it is stopped.
+            adopt: whether to go on with the sweep although it is of another file.
 
         Returns:
             What the store has of the sweep, by trial_key.
 
         Raises:
             AlreadyRunningError: a launch on another machine is running this sweep.
+            InputError: the store has a sweep of this name that is of another file.
         """
-        experiment = self._own_experiment()
+        experiment = sweep_run.experiment_of(self.client, self.uri, self.spec.name)
         self.experiment_id = experiment.experiment_id
         if sqlite_path(self.uri) is None and self._lease is None:
             lease = Lease(self.client, self.experiment_id)
             lease.take()
             self._lease = lease
         parent = self.parent(experiment)
-        if parent is None:
-            tags = {"mlflow.runName": self.spec.name, "sweep": self.spec.name, "sweep.role": "parent"}
-            parent = self.client.create_run(self.experiment_id, tags=tags)
-        else:
-            self.client.update_run(parent.info.run_id, status="RUNNING")
-        self.parent_id = parent.info.run_id
-        tags = {
-            **provenance(self.spec.source.path.parent),
-            ASKED: UNTIL_STOPPED if trials is None else str(trials),
-            **comparison(self.spec.objectives),
-            FILE: str(self.spec.source.path.absolute()),
-            DECLARED: declared(self.spec.function.declaration),
-        }
-        self.client.log_batch(self.parent_id, tags=tags_of(tags))
-        self.client.log_text(self.parent_id, redacted(self.spec.source.text), SWEEP_FILE)
+        if parent is not None and not adopt:
+            identity.check(Identity.recorded(parent.data.tags), self.spec)
+        self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials)
         self.tally.asked = trials
         self._records = self._known()
         if self._settle():
@@ -171,7 +153,9 @@ class Tracker(Store):
 
     @translates_errors
     def describe(self, table: Table, heading: str = "") -> None:
-        """Make the result table the sweep's description, below a heading in Markdown, and the UI's view."""
+        """Make the result table the run's description, below the file's own and a heading, and make the UI's view."""
+        own = paragraphs(self.spec.description[:LONGEST_DESCRIPTION])
+        heading = "".join(f"{escaped(part)}\n\n" for part in own) + heading
         description = heading + table.markdown(LONGEST_TAG - len(heading))
         self.client.set_tag(self.parent_id, "mlflow.note.content", description)
         with suppress(StoreError):  # without it the UI shows a view of its own
@@ -239,20 +223,6 @@ class Tracker(Store):
             raise StoreError("this launch has ended")
         if self._lease is not None:
             self._lease.check()
-
-    def _own_experiment(self) -> Experiment:
-        name = self.spec.name
-        experiment = self.experiment(name)
-        if experiment is None:
-            # an absolute place, so that the UI finds it from whichever folder it is started in
-            folder = (work_folder(self.uri).parent / "artifacts" / name).as_uri() if sqlite_path(self.uri) else None
-            made = self.client.create_experiment(name, artifact_location=folder, tags=EXPERIMENT_TAGS)
-            return self.client.get_experiment(made)
-        if experiment.lifecycle_stage != "active":
-            raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or give the sweep another name")
-        if SWEEPS not in experiment.tags:
-            raise InputError(f"the store has an experiment {name} that is not a sweep; give the sweep another name")
-        return experiment
 
     def _created(self, trial: Trial) -> OpenRun:
         tags = {

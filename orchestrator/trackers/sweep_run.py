@@ -1,0 +1,62 @@
+"""The experiment of a sweep and its parent run: found or made, and what a launch writes on it."""
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Run
+
+from orchestrator.errors import InputError
+from orchestrator.progress.status import UNTIL_STOPPED
+from orchestrator.spec import SweepSpec
+from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_folder
+from orchestrator.system.provenance import provenance
+from orchestrator.trackers.identity import Identity
+from orchestrator.trackers.open_run import tags_of
+from orchestrator.trackers.store import ASKED, DECLARED, FILE, SWEEP_FILE, comparison, declared
+
+SWEEPS = "vae_sweeps"
+# the second has the UI open the experiment as one of training runs rather than of language models; people may change it
+EXPERIMENT_TAGS = {SWEEPS: "true", "mlflow.experimentKind": "custom_model_development"}
+
+
+def experiment_of(client: MlflowClient, uri: str, name: str) -> Experiment:
+    """The experiment of a sweep, made where there is none.
+
+    Raises:
+        InputError: it is in the trash, or no sweep's.
+    """
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        # an absolute place, so that the UI finds it from whichever folder it is started in
+        folder = work_folder(uri).parent / "artifacts" / folder_name(name)
+        place = folder.as_uri() if sqlite_path(uri) else None
+        made = client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS)
+        return client.get_experiment(made)
+    if experiment.lifecycle_stage != "active":
+        raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or give the sweep another name")
+    if SWEEPS not in experiment.tags:
+        raise InputError(f"the store has an experiment {name} that is not a sweep; give the sweep another name")
+    return experiment
+
+
+def begin(client: MlflowClient, experiment_id: str, parent: Run | None, spec: SweepSpec, trials: int | None) -> str:
+    """Have the parent run say what this launch, of so many trials, is of; it is made where there is none.
+
+    Returns:
+        Its id.
+    """
+    if parent is None:
+        tags = {"mlflow.runName": spec.name, "sweep": spec.name, "sweep.role": "parent"}
+        run_id: str = client.create_run(experiment_id, tags=tags).info.run_id
+    else:
+        run_id = parent.info.run_id
+        client.update_run(run_id, status="RUNNING")
+    tags = {
+        **provenance(spec.source.path.parent),
+        **Identity.of(spec).tags,
+        ASKED: UNTIL_STOPPED if trials is None else str(trials),
+        **comparison(spec.objectives),
+        FILE: str(spec.source.path.absolute()),
+        DECLARED: declared(spec.function.declaration),
+    }
+    client.log_batch(run_id, tags=tags_of(tags))
+    client.log_text(run_id, redacted(spec.source.text), SWEEP_FILE)
+    return run_id
