@@ -12,7 +12,7 @@ from orchestrator.system import paths
 from orchestrator.system.machine import share
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.grid import expand
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import Record, changed
 from orchestrator.trials.search_space import SearchSpace
 
 
@@ -32,7 +32,17 @@ class Plan:
     seconds: float | None  # None where there is nothing to learn from
     spent: float  # seconds of training
     remark: str = ""  # what else there is to say of how many trials there are
+    changed: str = ""  # whether the file of a program has changed since some trials were begun
     reached: str = ""  # by which trial the metric's target: then nothing more runs
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """The command lines of a program's trials, by their labels; of a search, what they may be like."""
+        program, example = self.spec.function.program, self.example
+        if program is None:
+            return []
+        further = [("for example", program.line(example))] if example and not self.trials else []
+        return [(trial.label, program.line(trial.params)) for trial in self.trials] + further
 
     @property
     def pending(self) -> list[Trial]:
@@ -73,7 +83,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         own = reader.records(spec.name)
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
-    reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_reusable}
+    reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and _is_reusable(r, spec.function.digest)}
     known = _known(spec, own)
     trials, proposals, further = known.trials, known.proposals, 0
     if spec.replicates is not None and proposals is not None:
@@ -102,6 +112,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         spent=sum(record.seconds or 0.0 for record in mine if not record.is_reused),
         remark=known.remark,
         reached=target.remark,
+        changed=changed(spec.function, mine),
     )
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
 
@@ -142,6 +153,10 @@ def _known(spec: SweepSpec, records: Sequence[Record]) -> _Known:
     if spec.method.finds_boundary and _is_known_well(spec, records):
         return _Known(trials)
     return _Known(trials, None if spec.proposal_cap is None else max(0, spec.proposal_cap - len(trials)))
+
+
+def _is_reusable(record: Record, digest: str | None) -> bool:
+    return record.outcome is not None and record.outcome.is_reusable and record.digest == digest
 
 
 def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:

@@ -25,7 +25,7 @@ from orchestrator.system.paths import redacted
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, retry
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import Record, changed
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
@@ -172,6 +172,8 @@ class _Launch:
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
         self._log_other_trials(history)
+        if remark := changed(self.spec.function, own.values()):
+            self.display.log(remark)
         self.time.begin(self.sampler.trials, own, self.workspace)
         known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]

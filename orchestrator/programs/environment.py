@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.programs.command import json_text, renested
+from orchestrator.programs.command import json_text
 from orchestrator.programs.processes import WORKDIR
 from orchestrator.programs.program import Program, ProgramFailedError
 from orchestrator.programs.scripts import interpreter
@@ -29,8 +29,7 @@ class Environment:
     def of(cls, program: Program, params: Params, workdir: Path) -> "Environment":
         """Write the files that the program reads its parameters from, and make its folder."""
         workdir = workdir.absolute()
-        named = {program.seed_parameter if name == "seed" else name: value for name, value in params.items()}
-        given = renested(named, program.nested)
+        given = program.given(params)
         (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         (workdir / PARAMS).write_text(json_text(given))
         config = {"wandb_version": "1", **{name: f'{{"value": {_text(value)}}}' for name, value in given.items()}}

@@ -1,13 +1,16 @@
 """A program that a sweep runs as its trials, as a worker sees it."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from orchestrator.programs import scripts
-from orchestrator.programs.command import Command
+from orchestrator.programs.command import Command, renested
+from orchestrator.trial import Params
 
 GRACE = 10.0  # seconds
 
@@ -42,6 +45,16 @@ class Program:
     maximized: tuple[str, ...] = ()
     losses: tuple[str, ...] | None = None
     pattern: str | None = None
+
+    def given(self, params: Params) -> dict[str, Any]:
+        """The parameters of a trial as the program gets them: nested as in the file, the seed under its name."""
+        named = {self.seed_parameter if name == "seed" else name: value for name, value in params.items()}
+        return renested(named, self.nested)
+
+    def line(self, params: Params) -> str:
+        """The command line of a trial for people, without secrets."""
+        words, _ = scripts.interpreter(os.environ.get("PATH", os.defpath))
+        return self.command.line(self.given(params), words, "params.json", os.environ)
 
     @property
     def script(self) -> Path | None:

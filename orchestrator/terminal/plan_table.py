@@ -16,7 +16,9 @@ def print_plan(console: Console, plan: Plan) -> None:
     title = f"{plan.spec.name}: {'' if count is None else f'{count} '}trials of {plan.spec.function.title}"
     rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
     console.print(drawn(title, ("trial", "trial_key", "state"), rows))
-    for remark in filter(None, (plan.remark, plan.reached)):
+    for label, line in plan.commands:
+        print_line(console, f"{label}: {line}")
+    for remark in filter(None, (plan.remark, plan.reached, plan.changed)):
         print_line(console, remark)
     if plan.proposals != 0:
         proposals = f"trials {UNTIL_STOPPED}" if plan.proposals is None else plan.proposals

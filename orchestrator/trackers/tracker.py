@@ -25,7 +25,7 @@ from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.store import PARENT, Store, record_of
 from orchestrator.trial import Outcome, Params, Trial
-from orchestrator.trials.record import PICTURES, PROPOSALS, REUSED, SYSTEM, Record
+from orchestrator.trials.record import DIGEST, PICTURES, PROPOSALS, REUSED, SYSTEM, Record
 
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -100,7 +100,7 @@ class Tracker(Store):
         for trial in trials if experiments else ():
             if trial.trial_key in self._records or trial.trial_key in self._reused:
                 continue
-            source = reuse.find(self.client, experiments, trial)
+            source = reuse.find(self.client, experiments, trial, self.spec.function.digest)
             if source is not None:
                 reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
                 self._reused[trial.trial_key] = record_of(source)
@@ -265,6 +265,7 @@ class Tracker(Store):
             "config_key": trial.config_key,
             "params": json.dumps(dict(trial.params)),
             "trial": trial.function,
+            **({DIGEST: digest} if (digest := self.spec.function.digest) else {}),
         }
 
     def _reopened(self, known: Record) -> OpenRun:
