@@ -6,7 +6,7 @@ PLACES = 12  # that a number keeps, so that three times 0.1 is 0.3
 
 
 def shortest(value: float) -> float:
-    """A number in its shortest decimal form; whole numbers keep all of their digits."""
+    """A number in its shortest decimal form; whole numbers stay as they are."""
     return value if isinstance(value, int) else float(f"{value:.{PLACES}g}")
 
 
