@@ -6,6 +6,7 @@ The rest of the worker takes it for a trial function that is a generator.
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from orchestrator.programs.command import hidden
 from orchestrator.programs.epochs import Between, Late, Made, NewCurve, Whole
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
-from orchestrator.programs.followers.output import Output
+from orchestrator.programs.followers.output import OutputLines
 from orchestrator.programs.logged import ArtifactLogged, Message, Noted, PictureLogged, Summary
 from orchestrator.programs.processes import Guard, ProgramProcess, kill_all
 from orchestrator.programs.program import Program, ProgramFailedError
@@ -67,7 +68,8 @@ class _Running:
         self._points: dict[str, list[tuple[int, float, float]]] = {}
         self._points_due = self._polls_due = 0.0
         self._log = workdir / LOG_FILE
-        self._log_begin = self._log.stat().st_size if self._log.is_file() else 0
+        self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
+        self._is_shown = parent_process() is None  # else it is a worker, whose output is the log
         made = environment.Environment.of(program, params, workdir)
         was_begun = any(made.checkpoints.iterdir())
         store = MlflowStore(made.mlflow)
@@ -89,7 +91,7 @@ class _Running:
         files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
         if was_begun:
             files.poll()  # what an earlier attempt has left
-        self._followers = [store, files, Output(self._log, self._log_begin, program.pattern)]
+        self._followers = [store, files, OutputLines(self._log, self._log_begin, program.pattern)]
 
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""
@@ -125,6 +127,7 @@ class _Running:
         now, messages = time.time(), self._channel.receive()
         if at_end or now >= self._polls_due:
             self._polls_due = now + SECONDS_BETWEEN_POLLS
+            self._echo()
             for follower in self._followers:
                 messages += follower.end() if at_end else follower.poll()
         return self._ways.take(messages) + self._ways.settle(now)
@@ -191,6 +194,15 @@ class _Running:
         if not ends:
             seconds = min(seconds, SECONDS_BETWEEN_LOOKS)
         select.select([*self._channel.filenos(), *ends], [], [], max(0.0, seconds))
+
+    def _echo(self) -> None:
+        """Show what it has printed where this process has a terminal of its own, and does not print into the log."""
+        if self._is_shown and (size := self._log.stat().st_size) > self._shown:
+            with self._log.open("rb") as file:
+                file.seek(self._shown)
+                sys.stdout.write(self._hidden(file.read(size - self._shown).decode(errors="replace")))
+                sys.stdout.flush()
+            self._shown = size
 
     def _printed(self) -> str:
         with self._log.open("rb") as file:

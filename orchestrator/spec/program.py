@@ -6,7 +6,7 @@ from math import inf
 
 from orchestrator.functions import ProgramFunction, program_function
 from orchestrator.programs.command import Command
-from orchestrator.programs.followers.output import problem_of
+from orchestrator.programs.followers.lines import pattern_mistake
 from orchestrator.programs.program import GRACE, Program
 from orchestrator.programs.scripts import command_of, interpreter
 from orchestrator.spec.form import SweepFile
@@ -22,7 +22,7 @@ def program_of(form: SweepFile, overrides: Sequence[str], mistakes: Mistakes) ->
     metrics = form.several or ([form.metric] if form.metric else [])
     command = _command(form, mistakes)
     entries = flattened(form.parameters, Mistakes(mistakes.source))  # what is wrong there is said with the values
-    if form.pattern is not None and (problem := problem_of(form.pattern)):
+    if form.pattern is not None and (problem := pattern_mistake(form.pattern)):
         mistakes.note(("metrics", "pattern"), problem)
     program = Program(
         command,
