@@ -504,7 +504,7 @@ def test_the_injected_files_need_the_standard_library_of_python_3_8_alone() -> N
 
 SCALARS = {
     "numpy": "numpy.float32(0.5), numpy.int64(2), numpy.bool_(True), numpy.array([3.0]), numpy.zeros(3)",
-    "torch": "torch.tensor(0.5), torch.tensor(2), torch.tensor(True), torch.tensor([3.0], requires_grad=True), torch.ones(2)",
+    "torch": "torch.tensor(0.5), torch.tensor(2), torch.tensor(True), torch.full((1,), 3.0), torch.ones(2)",
 }
 
 
