@@ -19,6 +19,7 @@ from orchestrator.programs import environment, kept
 from orchestrator.programs.channel import Channel
 from orchestrator.programs.command import hidden
 from orchestrator.programs.epochs import Between, Late, Made, NewCurve, Whole
+from orchestrator.programs.followers import ProgramFollower
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import OutputLines
@@ -91,7 +92,11 @@ class _Running:
         files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
         if was_begun:
             files.poll()  # what an earlier attempt has left
-        self._followers = [store, files, OutputLines(self._log, self._log_begin, program.pattern)]
+        self._followers: list[ProgramFollower] = [
+            store,
+            files,
+            OutputLines(self._log, self._log_begin, program.pattern),
+        ]
 
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from _thread import RLock  # threading itself would cost each start of an interpreter a millisecond
-from typing import Any, Iterable, Mapping
+from typing import Any, Mapping, Sequence
 
 PATH = os.environ.get("SWEEP_CHANNEL")
 RANKS = ("RANK", "LOCAL_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
@@ -17,7 +17,8 @@ RANKS = ("RANK", "LOCAL_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 
 def is_heard() -> bool:
     """Whether a worker listens to this process: to the first one of several that train together."""
-    return PATH is not None and all(os.environ.get(name, "0").strip() in ("", "0") for name in RANKS)
+    ranks = [os.environ.get(name, "") for name in RANKS]
+    return PATH is not None and not any(rank.isdigit() and int(rank) > 0 for rank in ranks)
 
 
 class Client:
@@ -32,12 +33,12 @@ class Client:
         self._socket: Any = None
         self._is_gone = False
 
-    def send(self, messages: Iterable[Mapping[str, Any]]) -> None:
+    def send(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Send messages, and wait until the worker lets this process go on.
 
         An interrupt passes through, so that a script that waits can be ended, and can save what it has.
         """
-        if not is_heard() or self._is_gone:
+        if not messages or not is_heard() or self._is_gone:
             return
         import json
 
@@ -129,6 +130,7 @@ def report(metrics: Mapping[str, Any] | None = None, *, step: int | None = None,
         more: further ones.
     """
     try:
-        client.send([logged("report", numbers({**(metrics or {}), **more}), step)])
+        values = numbers({**(metrics or {}), **more})
+        client.send([logged("report", values, step)] if values else [])
     except Exception:
         return

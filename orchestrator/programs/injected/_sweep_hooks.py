@@ -29,7 +29,7 @@ def wrap(module: Any) -> None:
 
     internals = sys.modules.get("wandb.sdk.wandb_run") if source == "wandb" else None
     run_class = getattr(internals, "Run", None) or module.Run
-    _after(run_class, "log", lambda run, *args, **more: of(run).log(*args, **more))
+    _after(run_class, "log", lambda run, *args, **more: _log(of(run), *args, **more))
     _after(run_class, "finish", lambda run, *_, **__: of(run).end())
     if source == "wandb":
         _after(run_class, "_finish", lambda run, *_, **__: of(run).end())  # what `with wandb.init()` calls
@@ -38,6 +38,10 @@ def wrap(module: Any) -> None:
         _after(run_class, "log_artifact", lambda run, *args, **more: log_artifact(of(run), *args, **more))
         summary = sys.modules["wandb.sdk.wandb_summary"].Summary
         _after(summary, "update", lambda _, values: summarize(source, values))
+
+
+def _log(run: LoggedRun, data: Any = None, step: Any = None, commit: Any = None, *_: Any, **more: Any) -> None:
+    run.log(more.get("metrics", data), step, commit)  # as Trackio calls them
 
 
 @quiet  # type: ignore[untyped-decorator]
@@ -56,6 +60,8 @@ def log_artifact(run: LoggedRun, artifact_or_path: Any, name: Any = None, *_: An
     if isinstance(artifact_or_path, (str, os.PathLike)):
         run.keep(artifact_or_path, str(name or os.path.basename(os.path.abspath(artifact_or_path))))
         return
+    if artifact_or_path.type == "run_table":
+        return  # what wandb itself makes of a table that is logged
     for path, entry in artifact_or_path.manifest.entries.items():
         if entry.local_path:
             run.keep(entry.local_path, f"{artifact_or_path.name.split(':')[0]}/{path}")

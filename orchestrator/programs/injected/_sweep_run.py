@@ -55,7 +55,7 @@ class LoggedRun:
         atexit.register(self.end)
 
     @quiet
-    def log(self, data: Mapping[str, Any], step: Any = None, commit: Any = None, **_: Any) -> None:
+    def log(self, data: Mapping[str, Any], step: Any = None, commit: Any = None) -> None:
         """Values, which wait for a call that commits them; one that names its step does not wait."""
         metrics = {**self._uncommitted, **numbers(data)}
         images = [(name, path) for name, image in pictures(leaves(data)) if (path := saved(image, name))]
@@ -79,7 +79,9 @@ class LoggedRun:
         """What the steps of a metric are, and which final values it has."""
         goal = more.get("goal") or more.get("goals") or "minimize"
         kinds = ["min" if goal.startswith("min") else "max"] if summary == "best" else []
-        self._wanted.append((name, kinds + [kind for kind in (summary or "").lower().split(",") if kind in FINALS]))
+        self._wanted.append(
+            (str(name), kinds + [kind for kind in (summary or "").lower().split(",") if kind in FINALS])
+        )
         if step_metric:
             step_metric = getattr(step_metric, "name", step_metric)
             self._send("StepMetric", metric=name, step_metric=step_metric)
@@ -110,7 +112,7 @@ class LoggedRun:
             {"kind": "PictureLogged", "source": self._source, "name": name, "path": path, "step": message["step"]}
             for name, path in paths
         ]
-        client.send([message, *images])
+        client.send([message, *images] if metrics else images)
 
     def _take_finals(self, metric: str, value: float) -> None:
         for pattern, kinds in self._wanted:
