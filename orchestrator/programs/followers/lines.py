@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 NUMBER = r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?:nan|inf(?:inity)?)\b)"
-COUNT = r"(?:\b(?:of|/)\s*\d+|\s*/\s*\d+)?"
+OF_HOW_MANY = r"(?:\s*(?:of|/)\s*\d+)?"
 CONTROLS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")  # colours and the like
-EPOCH = re.compile(rf"['\"]?\b(?:[\w/]{{0,20}}/)?epochs?\b['\"]?[\s:=#\[('\"]*(\d+(?:\.\d+)?)\s*{COUNT}", re.IGNORECASE)
+EPOCH = re.compile(
+    rf"['\"]?\b(?:[\w/]{{0,20}}/)?epochs?\b['\"]?[\s:=#\[('\"]*(\d+(?:\.\d+)?){OF_HOW_MANY}", re.IGNORECASE
+)
 STEP = re.compile(
-    rf"['\"]?\b(?:global[_ ]?step|step|iter(?:ation)?)\b['\"]?[\s:=#\[('\"]*(\d+)\b\s*{COUNT}", re.IGNORECASE
+    rf"['\"]?\b(?:global[_ ]?step|step|iter(?:ation)?)\b['\"]?[\s:=#\[('\"]*(\d+)\b{OF_HOW_MANY}", re.IGNORECASE
 )
 PAIR = re.compile(r"^\s*\[(\d+),\s*\d+\]")  # an epoch and a batch
 NOISE = re.compile(
