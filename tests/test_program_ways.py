@@ -103,6 +103,14 @@ def test_final_values_of_a_metric_that_another_way_has_are_left_out() -> None:
     assert ways.take([Summary("mlflow", {"loss": 3, "auc": 1})]) == [Summary("mlflow", {"auc": 1})]
 
 
+def test_values_of_a_metric_stay_in_order_when_it_turns_out_from_where_it_comes() -> None:
+    ways = Ways("loss")
+    ways.take([log("wandb", loss=1)])
+    ways.take([log("mlflow", lr=3), log("mlflow", 100.5, lr=2)])
+    passed = [*ways.settle(101), *ways.take([log("mlflow", 101, lr=1)])]
+    assert [one.metrics["lr"] for one in passed if isinstance(one, Logged)] == [3, 2, 1]
+
+
 CALLS = st.lists(
     st.tuples(st.sampled_from(SOURCES), st.sets(st.sampled_from("abc"), min_size=1), st.floats(0, 2, allow_nan=False)),
     max_size=20,

@@ -18,8 +18,8 @@ PAIR = re.compile(r"^\s*\[(\d+),\s*\d+\]")  # an epoch and a batch
 NOISE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d\S*)?"  # dates
     r"|\d{1,2}(?::\d\d){1,2}(?:[.,]\d+)?"  # times
-    r"|\d+(?:\.\d+)?\s*(?:it|s|ms|samples|batch|ex\w{0,9}|tok\w{0,9}|img\w{0,9})/\w+"  # rates
-    r"|\d+%\|"  # a bar
+    r"|(?<![\d.])\d{1,15}+(?:\.\d{1,15}+)?\s*(?:it|s|ms|samples|batch|ex\w{0,9}|tok\w{0,9}|img\w{0,9})/\w+"  # rates
+    r"|\d{1,3}%\|"  # a bar
 )
 SCALAR = re.compile(
     r"(?<![\w./@-])['\"]?(?P<name>[A-Za-z_][\w./@-]{0,60}+(?: [A-Za-z_][\w./@-]{0,60}+){0,3})['\"]?"
