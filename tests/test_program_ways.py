@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.programs.epochs import Between, Epochs, Made, Whole
 from orchestrator.programs.logged import Ended, Logged, Message, Noted, Source, StepMetric, Summary
 from orchestrator.programs.ways import GRACE, Ways
 
@@ -102,6 +103,14 @@ def test_final_values_of_a_metric_that_another_way_has_are_left_out() -> None:
     assert ways.take([Summary("mlflow", {"loss": 3, "auc": 1})]) == [Summary("mlflow", {"auc": 1})]
 
 
+def test_values_of_a_metric_stay_in_order_when_it_turns_out_from_where_it_comes() -> None:
+    ways = Ways("loss")
+    ways.take([log("wandb", loss=1)])
+    ways.take([log("mlflow", lr=3), log("mlflow", 100.5, lr=2)])
+    passed = [*ways.settle(101), *ways.take([log("mlflow", 101, lr=1)])]
+    assert [one.metrics["lr"] for one in passed if isinstance(one, Logged)] == [3, 2, 1]
+
+
 CALLS = st.lists(
     st.tuples(st.sampled_from(SOURCES), st.sets(st.sampled_from("abc"), min_size=1), st.floats(0, 2, allow_nan=False)),
     max_size=20,
@@ -132,3 +141,38 @@ def test_every_metric_comes_whole_from_some_way_and_in_order(
     assert len({name for name, _ in got}) == len(got)  # by one way each
     for key, values in got.items():
         assert values == sent[key]
+
+
+def test_a_trainer_that_reports_to_three_at_once_has_each_metric_once_by_its_epochs() -> None:
+    ways, epochs = Ways("eval/loss"), Epochs("eval/loss")
+    made: list[Made] = []
+
+    def follow(messages: list[Message], now: float) -> None:
+        nonlocal made
+        for message in [*ways.take(messages), *ways.settle(now)]:
+            made += epochs.take(message, beside=ways.is_beside(message))
+        made += epochs.settle(now)
+
+    def report(at: float, step: int, epoch: float, **metrics: float) -> None:
+        slashed = {name if "/" in name else f"train/{name}": value for name, value in metrics.items()}
+        plain = {name.replace("/", "_"): value for name, value in metrics.items()}
+        follow([log("wandb", at, **slashed, **{"train/epoch": epoch, "train/global_step": step})], at)
+        late = [log("mlflow", at, step, **plain, epoch=epoch), log("tensorboard", at, step, **slashed)]
+        follow(late, at + 0.2)
+
+    follow([StepMetric("wandb", "*", "train/global_step")], 0)
+    for epoch in (1, 2, 3):
+        report(10 * epoch, 10 * epoch - 5, epoch - 0.5, loss=epoch)
+        report(10 * epoch + 5, 10 * epoch, epoch, loss=epoch / 2)
+        report(10 * epoch + 6, 10 * epoch, epoch, **{"eval/loss": epoch})
+        follow([], 10 * epoch + 9)
+    for message in ways.end():
+        made += epochs.take(message, beside=ways.is_beside(message))
+    made += epochs.end()
+
+    wholes = {one.epoch: one.metrics for one in made if isinstance(one, Whole)}
+    assert [*wholes] == [1, 2, 3]
+    for epoch, metrics in wholes.items():
+        assert (metrics["train/loss"], metrics["eval/loss"], metrics["loss"]) == (epoch / 2, epoch, epoch / 2)
+    by_step = [one.value for one in made if isinstance(one, Between) and one.name == "train/loss.by_step"]
+    assert by_step == [1, 0.5, 2, 1, 3, 1.5]

@@ -94,7 +94,11 @@ class Ways:
         if self._deadline is not None and now >= self._deadline:
             passed += self._choose()
         while self._beside and self._beside[0].at + GRACE <= now:
-            passed += self._claim(self._beside.pop(0))
+            first, *later = self._beside
+            self._beside = []
+            passed += self._claim(first)
+            for one in later:  # of which the first may have made known from where they come
+                passed += self._pass_beside(one)
         return passed
 
     def end(self) -> list[Message]:

@@ -6,18 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 NUMBER = r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?:nan|inf(?:inity)?)\b)"
-COUNT = r"(?:\b(?:of|/)\s*\d+|\s*/\s*\d+)?"
+OF_HOW_MANY = r"(?:\s*(?:of|/)\s*\d+)?"
 CONTROLS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")  # colours and the like
-EPOCH = re.compile(rf"['\"]?\b(?:[\w/]{{0,20}}/)?epochs?\b['\"]?[\s:=#\[('\"]*(\d+(?:\.\d+)?)\s*{COUNT}", re.IGNORECASE)
+EPOCH = re.compile(
+    rf"['\"]?\b(?:[\w/]{{0,20}}/)?epochs?\b['\"]?[\s:=#\[('\"]*(\d+(?:\.\d+)?){OF_HOW_MANY}", re.IGNORECASE
+)
 STEP = re.compile(
-    rf"['\"]?\b(?:global[_ ]?step|step|iter(?:ation)?)\b['\"]?[\s:=#\[('\"]*(\d+)\b\s*{COUNT}", re.IGNORECASE
+    rf"['\"]?\b(?:global[_ ]?step|step|iter(?:ation)?)\b['\"]?[\s:=#\[('\"]*(\d+)\b{OF_HOW_MANY}", re.IGNORECASE
 )
 PAIR = re.compile(r"^\s*\[(\d+),\s*\d+\]")  # an epoch and a batch
 NOISE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d\S*)?"  # dates
     r"|\d{1,2}(?::\d\d){1,2}(?:[.,]\d+)?"  # times
-    r"|\d+(?:\.\d+)?\s*(?:it|s|ms|samples|batch|ex\w{0,9}|tok\w{0,9}|img\w{0,9})/\w+"  # rates
-    r"|\d+%\|"  # a bar
+    r"|(?<![\d.])\d{1,15}+(?:\.\d{1,15}+)?\s*(?:it|s|ms|samples|batch|ex\w{0,9}|tok\w{0,9}|img\w{0,9})/\w+"  # rates
+    r"|\d{1,3}%\|"  # a bar
 )
 SCALAR = re.compile(
     r"(?<![\w./@-])['\"]?(?P<name>[A-Za-z_][\w./@-]{0,60}+(?: [A-Za-z_][\w./@-]{0,60}+){0,3})['\"]?"
