@@ -344,6 +344,7 @@ def test_brackets_are_where_wandb_has_them(spec: Load, keys: str, brackets: set[
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
+        ("min_iter: 2, max_iter: 20", {2, 6, 18}),
         ("hyperband", "early_terminate: needs {type: ...} with one of hyperband, median"),
         ("{min_iter: 3}", "early_terminate: needs {type: ...}"),
         ("{type: medain}", "early_terminate.type: unknown type 'medain'; did you mean median?"),
