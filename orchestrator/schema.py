@@ -30,8 +30,7 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **document,
-        "if": is_default,
-        "then": {"properties": known},
+        "allOf": [{"if": is_default, "then": {"properties": known}}],
     }
 
 

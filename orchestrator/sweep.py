@@ -286,7 +286,7 @@ class _Launch:
         if left_out:
             self.display.log(
                 f"{left_out} trials of this sweep in the store have other values or another version than the "
-                "file's; they stay as they are"
+                "file's, or are more than its run_cap; they stay as they are"
             )
 
     def _executor(self, pending: int | None) -> Executor:

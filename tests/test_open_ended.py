@@ -154,7 +154,8 @@ def test_the_workers_of_a_sweep_without_an_end_are_all_that_the_machine_has(monk
 
 
 def test_a_boundary_without_run_cap_ends_by_its_own_rule(write: Write) -> None:
-    text = "trial: toys:cliff\nmethod: boundary\nparameters:\n  x: {min: 0.01, max: 1.0, distribution: log_uniform_values}\n"
+    text = "trial: toys:cliff\nmethod: boundary\n"
+    text += "parameters: {x: {min: 0.01, max: 1.0, distribution: log_uniform_values}}\n"
     search = Search(load(write(text + "boundary: {width: 3}\n"))).run(trials=200, outcome_of=cliff)
     assert 5 < len(search.asked) < 200
     assert not search.sampler.has_more
@@ -192,7 +193,7 @@ def test_no_trial_begins_once_one_has_reached_the_target(store: str, write: Writ
     path = write(SCORES.replace("TARGET", "0.06"))  # a toy's best score is epochs / (10 x)
     done = sweep("launch", path, "--executor", "inline")
     assert done.returncode == 0, done.stderr
-    reached = "the target of score, 0.06, is reached: 0.1 by x=2"
+    reached = "the target of score is reached: 0.1 by x=2 (target 0.06)"
     assert f"{reached}; no further trial begins" in done.stdout
     assert "not run: 1 of 4" in done.stdout
     assert done.stdout.count(": started") == 3
@@ -218,7 +219,7 @@ def test_a_search_without_an_end_ends_at_its_target(store: str, write: Write, sw
     )
     done = sweep("launch", path, "--executor", "inline")
     assert done.returncode == 0, done.stderr
-    assert "the target of val_loss, 20, is reached" in done.stdout
+    assert "the target of val_loss is reached" in done.stdout
 
 
 def test_a_running_trial_counts_until_it_ends_otherwise_than_completed() -> None:
@@ -232,7 +233,7 @@ def test_a_running_trial_counts_until_it_ends_otherwise_than_completed() -> None
     target.take(one, Finished(Outcome.EXPLODED))
     assert (target.is_reached, target.remark) == (False, "")
     target.take(other, Finished(Outcome.COMPLETED, {"score": 0.5}))
-    assert target.remark == "the target of score, 1, is reached: 0.5 by other"
+    assert target.remark == "the target of score is reached: 0.5 by other (target 1)"
 
 
 def test_the_status_of_a_sweep_without_an_end_says_so() -> None:

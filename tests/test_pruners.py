@@ -335,6 +335,7 @@ def test_hyperband_keeps_what_is_among_the_best_of_those_that_came_to_a_bracket(
         ("max_iter: 18, s: 2", {6, 2}),
         ("max_iter: 5, s: 4, eta: 2", {2, 1}),
         ("max_iter: 27, s: 2, min_iter: 5", {9, 3}),
+        ("min_iter: 2, max_iter: 20", {2, 6, 18}),
         ("min_iter: 3, eta: 1.5", {3, 4, 6, 10, 15, 22, 34, 51, 76}),
     ],
 )

@@ -44,9 +44,8 @@ class Target(Listener):
         """Which trial has reached it, in a line; empty where none has completed that has."""
         if self._best is None or not self._best.has_reached_target:
             return ""
-        objective = self._best.objective
-        target = f"the target of {objective.name}, {objective.target:g}, is reached"
-        return f"{target}: {self._best.value:.5g} by {self._best.label}"
+        name, target = self._best.objective.name, self._best.objective.target
+        return f"the target of {name} is reached: {self._best.value:.5g} by {self._best.label} (target {target:g})"
 
     def start(self, trial: Trial) -> None:
         """A trial is given to a worker."""

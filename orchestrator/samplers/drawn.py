@@ -27,7 +27,7 @@ class DrawnSampler:
 
     @property
     def remark(self) -> str:
-        return self._draws.remark
+        return "" if self._unfinished or self._ahead else self._draws.remark
 
     @property
     def has_more(self) -> bool:

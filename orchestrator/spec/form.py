@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SkipValidation, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, SkipValidation, Tag, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from orchestrator.divergence import DivergenceRule
@@ -101,6 +101,13 @@ class OnFinishForm(Form):
     post: Annotated[str | None, Field(description="A URL that the summary is posted to.")] = None
 
 
+Metrics = Annotated[
+    Annotated[list[MetricForm], Field(min_length=2, max_length=MOST_METRICS), Tag("several")]
+    | Annotated[PatternForm, Tag("printed")],
+    Discriminator(lambda given: "printed" if isinstance(given, dict | PatternForm) else "several"),
+]
+
+
 class SweepFile(Form):
     """A sweep over the parameters of a trial function."""
 
@@ -131,7 +138,7 @@ class SweepFile(Form):
         ),
     ] = None
     metrics: Annotated[
-        Annotated[list[MetricForm], Field(min_length=2, max_length=MOST_METRICS)] | PatternForm | None,
+        Metrics | None,
         Field(
             description="Several metrics, in place of metric: the result is their Pareto front. The last value of each "
             "metric counts. Or, of a program, {pattern: ...}: how metrics stand in what it prints.",

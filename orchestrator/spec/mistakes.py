@@ -115,7 +115,7 @@ def _keys(kind: type[Form], location: Location) -> list[str]:
         if isinstance(part, int):
             continue
         node = keys.get(part, {})
-        options = [option.get("items", option) for option in node.get("anyOf", [node])]
+        options = [option.get("items", option) for option in _options(node)]
         reference = next((option["$ref"] for option in options if "$ref" in option), None)
         keys = schema["$defs"][reference.rsplit("/", 1)[1]]["properties"] if reference else {}
     return [name for name, schema in keys.items() if schema.get("description") != OF_WANDB]
@@ -123,3 +123,11 @@ def _keys(kind: type[Form], location: Location) -> list[str]:
 
 def _quoted(message: str) -> list[str]:
     return message.split("'")[1::2]
+
+
+def _options(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """The schemas that a value may have, of one of which it must be."""
+    for key in ("anyOf", "oneOf"):
+        if key in node:
+            return [option for part in node[key] for option in _options(part)]
+    return [node]
