@@ -15,7 +15,8 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
     {"errors", "trial"},
-    {"events", "stacking", "system", "functions"},
+    {"system"},
+    {"events", "stacking", "functions"},
     {"divergence", "workspace"},
     {"spec", "worker"},
     {"executors", "schema", "trials"},

@@ -9,7 +9,7 @@ from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_f
 from orchestrator.system.provenance import provenance
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.open_run import tags_of
-from orchestrator.trackers.store import ASKED, BETWEEN, DECLARED, FILE, GOAL, METRIC, SWEEP_FILE, declared
+from orchestrator.trackers.store import ASKED, DECLARED, FILE, GOAL, METRIC, SWEEP_FILE, declared, joined
 
 SWEEPS = "vae_sweeps"
 # the second has the UI open the experiment as one of training runs rather than of language models; people may change it
@@ -52,8 +52,8 @@ def begin(client: MlflowClient, experiment_id: str, parent: Run | None, spec: Sw
         **provenance(spec.source.path.parent),
         **Identity.of(spec).tags,
         ASKED: str(trials),
-        METRIC: BETWEEN.join(objective.name for objective in spec.objectives),
-        GOAL: BETWEEN.join(objective.goal for objective in spec.objectives),
+        METRIC: joined([objective.name for objective in spec.objectives]),
+        GOAL: joined([objective.goal for objective in spec.objectives]),
         FILE: str(spec.source.path.absolute()),
         DECLARED: declared(spec.function.declaration),
     }
