@@ -405,7 +405,7 @@ def add(uri: str) -> int:
             if is_result and not record.is_reused and record.trial_key not in known and kind_of(record):
                 known.add(record.trial_key)
                 taken.append((name, record))
-    told = {metric: store.curves(metric, [record.run_id for _, record in taken]) for metric in BY_EPOCH}
+    told = {metric: store.curves(metric, [record for _, record in taken]) for metric in BY_EPOCH}
     points, settings = [], []
     for name, record in taken:
         curve = {metric: told[metric][record.run_id] for metric in BY_EPOCH}

@@ -9,13 +9,32 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome, Trial
 
-METRIC_NAME = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")  # what MLflow takes
+PLAIN_METRIC = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")
+LONGEST_METRIC = 1000  # characters
+BY_STEP = ".by_step"  # after the name of what is logged more often than by epoch
+SERIES = re.compile(r"\.by_step$|\.fold\d+$")
+
+
+def metric_name(given: Any) -> str:
+    """The name of a metric, as a trial reports it or a file gives it: in a line, with what does not print written out.
+
+    Raises:
+        TypeError: it is not a text.
+        ValueError: it is empty, or far too long.
+    """
+    if not isinstance(given, str):
+        raise TypeError(f"{given!r} is not the name of a metric: it is not a text")
+    name = given if PLAIN_METRIC.fullmatch(given) else in_a_line(given)
+    if not 0 < len(name) <= LONGEST_METRIC:
+        raise ValueError(f"{name[:50]!r} is not the name of a metric: use up to {LONGEST_METRIC:,} characters")
+    return name
 
 
 @dataclass(frozen=True)
@@ -53,6 +72,11 @@ class Sampled:
     at: float
     kind: Literal["sampled"] = "sampled"
     is_final: Literal[False] = False
+
+
+def is_series(name: str) -> bool:
+    """Whether a metric is one beside the curves by epoch: what comes more often, or a later curve of a script."""
+    return SERIES.search(name) is not None
 
 
 @dataclass(frozen=True)

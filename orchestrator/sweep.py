@@ -216,7 +216,7 @@ class _Launch:
             return
         metric = self.spec.pruned_by.name
         self.display.log(f"reading the {metric} of {len(ended)} trials")
-        curves = retry(lambda: self.tracker.curves(metric, [record.run_id for _, record in ended]))
+        curves = retry(lambda: self.tracker.curves(metric, [record for _, record in ended]))
         for trial, record in ended:
             if record.outcome is Outcome.COMPLETED and metric not in record.metrics:
                 continue  # an older version of the function did not report it

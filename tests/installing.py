@@ -22,7 +22,7 @@ def wheel(folder: Path) -> Path:
 def environment(folder: Path, *requirements: object) -> Path:
     """A new environment with these packages, in the versions of constraints.txt; returns its folder of programs."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip(folder / "bin" / "python", "install", "--no-compile", "--constraint", ROOT / "constraints.txt", *requirements)
+    pip(folder / "bin" / "python", "install", "--constraint", ROOT / "constraints.txt", *requirements)
     return folder / "bin"
 
 

@@ -15,11 +15,11 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
     {"errors", "integrations", "trial"},
-    {"events", "stacking", "system"},
+    {"system"},
+    {"events", "stacking"},
     {"programs"},
     {"functions"},
     {"divergence", "workspace"},
-    {"programs"},
     {"spec", "worker"},
     {"executors", "schema", "trials"},
     {"comparison", "progress", "pruners"},

@@ -242,7 +242,7 @@ def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Swee
         ("metrics: [{name: a}]", "toy.yaml:1: metrics: list should have at least 2 items"),
         ("metrics:\n- {name: a}\n- {name: a, goal: maximize}", r"toy.yaml:3: metrics\[1\].name: a appears twice"),
         ("metrics: [{name: a}, {nme: b}]", r"metrics\[1\].nme: unknown key; did you mean name\?"),
-        ("metrics: [{name: a}, {name: 'b, c'}]", r"metrics\[1\].name: 'b, c' is not a metric name"),
+        ("metrics: [{name: a}, {name: ' '}]", r"metrics\[1\].name: '' is not the name of a metric: use up to"),
         (
             f"method: cmaes\nrun_cap: 9\nparameters: {{lr: {{min: 1, max: 2}}}}\n{BOTH}",
             "toy.yaml:4: metrics: cmaes optimizes one metric; for several use tpe or gp",

@@ -139,9 +139,10 @@ def test_curves_are_what_trials_told_by_epoch(
         monkeypatch.setattr(SqlAlchemyStore, "get_metric_history_bulk", None)
     (one,), (other,) = children(store, "train"), children(store, "renamed")
     ids = [one.info.run_id, other.info.run_id]
-    scores = Store(store).curves("score", ids)
+    records = [record for name in ("train", "renamed") for record in Store(store).records(name)]
+    scores = Store(store).curves("score", records)
     assert scores == {ids[0]: {epoch: pytest.approx(epoch / 10) for epoch in (1, 2, 3)}, ids[1]: {1: 0.3}}
-    assert Store(store).curves("final_score", ids) == {ids[0]: {}, ids[1]: {}}
+    assert Store(store).curves("final_score", records) == {ids[0]: {}, ids[1]: {}}
 
 
 KILLED = {

@@ -101,23 +101,21 @@ def test_there_the_default_trial_is_planned_and_its_launch_says_what_to_install(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
 def test_there_a_function_of_ones_own_is_swept_and_read(
-    store: str, write: Write, alone: Command, programs: Path, method: str
+    store: str, write: Write, alone: Command, programs: Path
 ) -> None:
-    path = write(f"trial: toys:train\n{METHODS[method]}", "mine.yaml")
-    launched = alone("launch", path, "--quiet")
+    launched = alone("launch", *(write(METRIC + text, f"{name}.yaml") for name, text in METHODS.items()), "--quiet")
     assert launched.returncode == 0, launched.stderr
-    count = launched.stdout.count(" completed ")
-    assert count == (4 if method == "grid" else 5)
-    assert " mine " in alone("status").stdout
-    assert alone("best", "mine").stdout.startswith("best of ")
-    reported = alone("report", "mine")
+    assert launched.stdout.count(" completed ") == 5 * len(METHODS)
+    known = alone("status").stdout
+    assert all(f" {name} " in known for name in METHODS)
+    assert alone("best", "grid").stdout.startswith("best of 5 by final_score (maximize): x=5\n")
+    reported = alone("report", *METHODS)
     assert (reported.returncode, "report.html" in reported.stdout) == (0, True), reported.stderr
-    code = "import orchestrator; trials = orchestrator.load_sweep('mine').trials; print(len(trials), *trials.outcome)"
+    code = f"import orchestrator as o; print(*(len(o.load_sweep(name).trials) for name in {[*METHODS]}))"
     python = [programs / "python", "-c", code]
     read = subprocess.run(python, capture_output=True, text=True, env=outside(), check=True)
-    assert read.stdout.split() == [str(count), *["completed"] * count]
+    assert read.stdout.split() == ["5"] * len(METHODS)
 
 
 @pytest.mark.slow

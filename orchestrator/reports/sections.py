@@ -233,7 +233,7 @@ def _curve(
 ) -> LossCurve:
     def points(names: Sequence[str]) -> list[tuple[int, float]]:
         name = next((name for name in names if name in record.metrics), None)
-        history = [] if name is None else store.history(record.run_id, name)
+        history = [] if name is None else store.history(record, name)
         return [(epoch, value) for epoch, value in history if epoch > 0 and math.isfinite(value)]
 
     return LossCurve(run.label, group.label, run.state, points(training), points(validation), _explosion(record))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Sequence
 
-from orchestrator.events import METRIC_NAME
 from orchestrator.functions import Declaration, TrialFunction
 from orchestrator.spec.form import SweepFile
 from orchestrator.spec.methods import Method
@@ -58,9 +57,7 @@ def check_needed(
 def check_metric(
     location: Location, metric: MetricForm, declaration: Declaration, varying: Collection[str], mistakes: Mistakes
 ) -> None:
-    """Refuse a metric that cannot exist, or that does not compare trials which differ in `varying`."""
-    if not METRIC_NAME.fullmatch(metric.name):
-        mistakes.note(location, f"{metric.name!r} is not a metric name: use letters, numbers, _ - . : / and spaces")
+    """Refuse a metric that does not compare trials which differ in `varying`."""
     for rule in declaration.incomparable:
         between = [name for name in rule.between if name in varying]
         if metric.name in rule.metrics and between:

@@ -15,7 +15,7 @@ from orchestrator.spec.source import Location, Source, note
 from orchestrator.spec.strict import OF_WANDB, Form
 
 # as pydantic names the members of a union, among the keys
-KINDS = ("int", "float", "constrained-int", "constrained-float", "str", "list[str]")
+KINDS = ("int", "float", "constrained-int", "constrained-float", "str", "list[str]", "several", "printed")
 SHOULD_BE = "input should be "
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 F = TypeVar("F", bound=Form)

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from orchestrator.events import metric_name
 from orchestrator.functions import Goal
 
 OF_WANDB = "From W&B; ignored."
@@ -19,7 +20,9 @@ class Form(BaseModel):
 class MetricForm(Form):
     """The metric that trials are compared by."""
 
-    name: Annotated[str, Field(description="A metric that the trial function reports or returns.")]
+    name: Annotated[
+        str, AfterValidator(metric_name), Field(description="A metric that the trial function reports or returns.")
+    ]
     goal: Annotated[Goal, Field(description="Which values are better. Default: minimize, as in W&B.")] = "minimize"
 
 

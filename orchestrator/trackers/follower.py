@@ -39,4 +39,4 @@ class Follower:
         """The metric by epoch that shows how well the trial does."""
         names = sorted(name for name in record.metrics if not name.startswith(SYSTEM))
         name = shown_metric(names, declaration, objective)
-        return Curve(display_name(name, declaration), self.store.curve(record.run_id, name)) if name else Curve()
+        return Curve(display_name(name, declaration), self.store.curve(record, name)) if name else Curve()

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from mlflow.entities import Metric as Point
 from mlflow.entities import RunTag
 
-from orchestrator.events import Event, Finished, Points, Progress, Sampled, Started, Tagged
+from orchestrator.events import Event, Finished, Points, Progress, Sampled, Started, Tagged, is_series
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome
+from orchestrator.trials.metric_names import MetricNames
 from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, REPORTED, best_name
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
@@ -31,6 +32,7 @@ class OpenRun:
     sampled_at: int = 0  # milliseconds since 1970
     has_params: bool = False
     has_data: bool = False
+    names: MetricNames = field(default_factory=MetricNames)
     pictures: Pictures | None = frozenset()  # that it has; None where only the store knows
 
     @classmethod
@@ -41,7 +43,8 @@ class OpenRun:
     def copy(self) -> "OpenRun":
         """A separate copy, for attempts that may fail."""
         objectives = [replace(so_far) for so_far in self.objectives]
-        return replace(self, objectives=objectives, recorded=dict(self.recorded), seconds=dict(self.seconds))
+        recorded, seconds, names = dict(self.recorded), dict(self.seconds), self.names.copy()
+        return replace(self, objectives=objectives, recorded=recorded, seconds=seconds, names=names)
 
     @property
     def last(self) -> dict[str, float]:
@@ -93,12 +96,12 @@ class OpenRun:
         new = {name: value for name, value in event.metrics.items() if event.epoch > self.recorded.get(name, -1)}
         self.mark_recorded(event.epoch, event.metrics)
         self.seconds[event.epoch] = event.seconds
-        return _points(new, event.epoch, event.at)
+        return self._points(new, event.epoch, event.at)
 
     def _points_of_sample(self, event: Sampled) -> list[Point]:
         if int(event.at * 1000) <= self.sampled_at:
             return []
-        points = _points(event.metrics, self.samples, event.at)
+        points = self._points(event.metrics, self.samples, event.at)
         self.mark_sample_recorded(self.samples, points[0].timestamp)
         return points
 
@@ -107,9 +110,13 @@ class OpenRun:
         for name, series in event.values.items():
             for step, value, at in series:
                 if step > self.recorded.get(name, -1):
-                    self.recorded[name] = step
-                    points.append(Point(name, value, int(at * 1000), step))
+                    self.mark_series_recorded(name, step)
+                    points += self._points({name: value}, step, at)
         return points
+
+    def mark_series_recorded(self, name: str, step: int) -> None:
+        """Know a point of a metric as recorded that no epoch is of."""
+        self.recorded[name] = max(step, self.recorded.get(name, -1))
 
     def mark_sample_recorded(self, step: int, at: int) -> None:
         """Know a sample of the machine as recorded, which was taken so many milliseconds after 1970."""
@@ -125,13 +132,16 @@ class OpenRun:
         by_epoch = {name: value for name, value in metrics.items() if self.recorded.get(name, 0) > 0}
         alone = {name: value for name, value in metrics.items() if name not in self.recorded}
         # always with the same time: MLflow keeps a point once that is logged twice
-        return _points(alone, 0, end.at) + _points(by_epoch, self.last_epoch, end.at)
+        return self._points(alone, 0, end.at) + self._points(by_epoch, self.last_epoch, end.at)
+
+    def _points(self, metrics: Mapping[str, float], step: int, at: float) -> list[Point]:
+        return [Point(self.names.stored(name), value, int(at * 1000), step) for name, value in metrics.items()]
 
     def _last_tags(self, end: Finished) -> dict[str, str]:
         seconds = sum(self.seconds.values()) + end.seconds
         tags = {"outcome": end.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(self.last_epoch)}
         ours = {EXPLODED, MARGIN, BEST_EPOCH, *self.best}
-        known = ((name, step) for name, step in self.recorded.items() if name not in ours)
+        known = ((name, step) for name, step in self.recorded.items() if name not in ours and not is_series(name))
         by_epoch = [name for name, step in known if step or name not in end.metrics]
         reported = json.dumps({"final": [*end.metrics], "by_epoch": by_epoch})
         if len(reported) <= LONGEST_TAG:
@@ -148,7 +158,3 @@ class OpenRun:
 def tags_of(tags: Mapping[str, str]) -> list[RunTag]:
     """Tags as MLflow takes them."""
     return [RunTag(name, value) for name, value in tags.items()]
-
-
-def _points(metrics: Mapping[str, float], step: int, at: float) -> list[Point]:
-    return [Point(name, value, int(at * 1000), step) for name, value in metrics.items()]

@@ -5,7 +5,7 @@ import functools
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from orchestrator.system.printable import in_a_line
 from orchestrator.trackers import view
 from orchestrator.trackers.errors import message, translates_errors
 from orchestrator.trial import Outcome
+from orchestrator.trials import metric_names
 from orchestrator.trials.record import Record
 
 PARENT = "mlflow.parentRunId"
@@ -128,7 +129,7 @@ class Store:
         tags = parent.data.tags if parent else {}
         if METRIC not in tags:
             raise InputError(f"the store does not say how the trials of {name} are compared; launch it again")
-        named = zip(tags[METRIC].split(BETWEEN), tags[GOAL].split(BETWEEN), strict=True) if tags[METRIC] else ()
+        named = zip(_split(tags[METRIC]), _split(tags[GOAL]), strict=True)
         target = {"target": float(tags[TARGET])} if tags.get(TARGET) else {}
         metrics = [SweepMetricForm.model_validate({"name": name, "goal": goal, **target}) for name, goal in named]
         declaration = _declarations.validate_json(tags[DECLARED]) if DECLARED in tags else UNDECLARED
@@ -145,12 +146,16 @@ class Store:
         return list(dict.fromkeys(n for record in records for n in (*record.final_names, *record.names_by_epoch)))
 
     @translates_errors
-    def curves(self, metric: str, run_ids: Sequence[str]) -> dict[str, dict[int, float]]:
-        """A metric by epoch of each of these runs, as their trials reported it."""
-        found: dict[str, dict[int, float]] = {run_id: {} for run_id in run_ids}
-        for run_id, point in self._points(metric, run_ids):
-            if point.step > 0:  # at 0 stand final metrics, or after an epoch's value in its own step
-                found[run_id].setdefault(point.step, point.value)
+    def curves(self, metric: str, records: Iterable[Record]) -> dict[str, dict[int, float]]:
+        """A metric by epoch of each of these trials, as it reported it, by run_id."""
+        run_ids: dict[str, list[str]] = {}
+        for record in records:
+            run_ids.setdefault(record.stored(metric), []).append(record.run_id)
+        found: dict[str, dict[int, float]] = {run_id: {} for ids in run_ids.values() for run_id in ids}
+        for stored, ids in run_ids.items():
+            for run_id, point in self._points(stored, ids):
+                if point.step > 0:  # at 0 stand final metrics, or after an epoch's value in its own step
+                    found[run_id].setdefault(point.step, point.value)
         return {run_id: dict(sorted(curve.items())) for run_id, curve in found.items()}
 
     def _points(self, metric: str, run_ids: Sequence[str]) -> Iterator[tuple[str, Logged]]:
@@ -202,9 +207,9 @@ class Store:
         return [*running, *self._found(name, f" and attributes.end_time >= {int(since * 1000)}")]
 
     @translates_errors
-    def curve(self, run_id: str, metric: str) -> list[Point]:
-        """A metric of a run by epoch."""
-        points = self.client.get_metric_history(run_id, metric)
+    def curve(self, record: Record, metric: str) -> list[Point]:
+        """A metric of a trial by epoch."""
+        points = self.client.get_metric_history(record.run_id, record.stored(metric))
         return [(point.step, point.value, point.timestamp / 1000) for point in points if point.step > 0]
 
     def _found(self, name: str, filtered: str = "") -> list[Record]:
@@ -231,9 +236,10 @@ class Store:
         return self.artifact(parent.info.run_id, SWEEP_FILE).decode()
 
     @translates_errors
-    def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
-        """A metric of a run by epoch, in their order."""
-        return sorted({point.step: point.value for point in self.client.get_metric_history(run_id, metric)}.items())
+    def history(self, record: Record, metric: str) -> list[tuple[int, float]]:
+        """A metric of a trial by epoch, in their order."""
+        points = self.client.get_metric_history(record.run_id, record.stored(metric))
+        return sorted({point.step: point.value for point in points}.items())
 
     @translates_errors
     def artifacts(self, run_id: str) -> set[str]:
@@ -263,10 +269,21 @@ class Store:
 def comparison(aims: Sequence[Objective]) -> dict[str, str]:
     """The tags that say what trials are compared by."""
     return {
-        METRIC: BETWEEN.join(aim.name for aim in aims),
-        GOAL: BETWEEN.join(aim.goal for aim in aims),
+        METRIC: joined([aim.name for aim in aims]),
+        GOAL: joined([aim.goal for aim in aims]),
         TARGET: "".join(repr(aim.target) for aim in aims if aim.target is not None),
     }
+
+
+def joined(names: Sequence[str]) -> str:
+    """Several names in a tag."""
+    return json.dumps(names) if any("," in name or name.startswith("[") for name in names) else BETWEEN.join(names)
+
+
+def _split(text: str) -> list[str]:
+    if text.startswith("["):
+        return list(json.loads(text))
+    return text.split(BETWEEN) if text else []
 
 
 def declared(declaration: Declaration) -> str:
@@ -285,7 +302,7 @@ def record_of(run: Run) -> Record:
         outcome=outcome,
         status=run.info.status,
         params=json.loads(tags.get("params", "{}")),
-        metrics=dict(run.data.metrics),
+        metrics={tags.get(metric_names.PREFIX + name, name): value for name, value in run.data.metrics.items()},
         tags=tags,
         began=run.info.start_time / 1000,
         ended=run.info.end_time / 1000 if run.info.end_time else None,

@@ -14,7 +14,7 @@ from orchestrator.comparison.markdown import escaped, paragraphs
 from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
-from orchestrator.events import Event, Finished, Progress, Restarted, Started
+from orchestrator.events import Event, Finished, Progress, Restarted, Started, is_series
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
 from orchestrator.system.provenance import provenance
@@ -25,6 +25,7 @@ from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.store import PARENT, Store, record_of
 from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.trials.metric_names import nearest
 from orchestrator.trials.record import DIGEST, PICTURES, PROPOSALS, REUSED, SYSTEM, Record
 
 STATUS = {
@@ -115,7 +116,10 @@ class Tracker(Store):
             self._runs[trial.trial_key] = self._reopened(known) if known else self._created(trial)
         run, end = self._runs[trial.trial_key].copy(), events[-1]
         run, events = self._since_restart(trial, run, events)
+        written = run.names.tags
         points, tags = run.news(events)
+        if named := {tag: name for tag, name in run.names.tags.items() if tag not in written}:
+            self.client.log_batch(run.run_id, tags=tags_of(named))  # first: no metric is without its own name
         for event in events:
             if isinstance(event, Started) and event.dataset and not run.has_data:
                 run.has_data = True
@@ -149,7 +153,7 @@ class Tracker(Store):
             self._runs[trial.trial_key] = OpenRun.of(found[0].info.run_id, self.spec.objectives)
         for run in found if trial.trial_key in self._runs else ():
             self._runs[trial.trial_key].pictures = None
-            self._read_back(self._runs[trial.trial_key], run.data.metrics)
+            self._read_back(self._runs[trial.trial_key], record_of(run))
 
     @translates_errors
     def describe(self, table: Table, heading: str = "") -> None:
@@ -174,7 +178,7 @@ class Tracker(Store):
     @translates_errors
     def conclude(self, metrics: Mapping[str, float], picture: Path) -> None:
         """Log the results of the sweep as a whole to its parent run."""
-        points = [Point(name, value, int(time.time() * 1000), 0) for name, value in metrics.items()]
+        points = [Point(nearest(name), value, int(time.time() * 1000), 0) for name, value in metrics.items()]
         for start in range(0, len(points), BATCH):
             self.client.log_batch(self.parent_id, metrics=points[start : start + BATCH])
         self.client.log_artifact(self.parent_id, str(picture))
@@ -271,17 +275,20 @@ class Tracker(Store):
     def _reopened(self, known: Record) -> OpenRun:
         run = OpenRun.of(known.run_id, self.spec.objectives, pictures=None)
         artifacts.clear_unfinished(self.client, known.run_id)
-        self._read_back(run, known.metrics)
+        self._read_back(run, known)
         for tag in known.tags.keys() & STALE_TAGS:
             self.client.delete_tag(known.run_id, tag)
         self.client.update_run(known.run_id, status="RUNNING")  # last: no other launch ends a run until it is RUNNING
         return run
 
-    def _read_back(self, run: OpenRun, names: Iterable[str]) -> None:
-        for name in names:
-            for point in self.client.get_metric_history(run.run_id, name):
+    def _read_back(self, run: OpenRun, record: Record) -> None:
+        run.names = record.names
+        for name in record.metrics:
+            for point in self.client.get_metric_history(run.run_id, run.names.stored(name)):
                 if name.startswith(SYSTEM):
                     run.mark_sample_recorded(point.step, point.timestamp)
+                elif is_series(name):
+                    run.mark_series_recorded(name, point.step)
                 else:
                     run.mark_recorded(point.step, {name: point.value})
 

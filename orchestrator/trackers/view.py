@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.comparison.table import Table
 from orchestrator.trial import Outcome
+from orchestrator.trials.metric_names import nearest
 from orchestrator.trials.record import BEST_EPOCH, EXPLODED, Record, best_name
 
 KEY = "sweep"
@@ -25,12 +26,12 @@ def view_of(table: Table) -> str | None:
     """The view for a table's trials, as a tag; None where it would be too long for one."""
     compared = _compared(table)
     metrics = dict.fromkeys((*compared, *(column.name for column in table.shown), *[BEST_EPOCH] * bool(compared)))
-    columns = ["tags.`outcome`", *(f"metrics.`{name}`" for name in metrics)]
+    columns = ["tags.`outcome`", *(f"metrics.`{nearest(name)}`" for name in metrics)]
     columns += [f"params.`{name}`" for name in table.varying[:MOST_PARAMETERS]]
     state = {
         "selectedColumns": [*columns, "attributes.`Models`"],
         "columnOrder": columns,
-        "orderByKey": f"metrics.`{compared[0]}`" if compared else _unranked(table),
+        "orderByKey": f"metrics.`{nearest(compared[0])}`" if compared else _unranked(table),
         "orderByAsc": not compared or table.spec.objectives[0].goal == "minimize",
         "runsHiddenMode": f"FIRST_{MOST_CURVES}_RUNS",
         "hideEmptyCharts": True,
@@ -68,7 +69,7 @@ def _compared(table: Table) -> list[str]:
 
 def _charts(table: Table) -> dict[str, list[dict[str, Any]]]:
     """Curves of the objectives and losses, pictures at the last epoch that there is, and what the UI adds by itself."""
-    made = {"Curves": [_curve(name) for name in _curves(table)]}
+    made = {"Curves": [_curve(nearest(name)) for name in _curves(table)]}
     ended = [row.record for row in table.rows if row.record and row.outcome is Outcome.COMPLETED]
     epochs = [record.last_epoch or 0 for record in ended]
     if epochs and (pictures := _pictures(table, ended)):

@@ -12,6 +12,7 @@ from orchestrator.spec import Objective, Values
 from orchestrator.spec.objective import complete
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome, Params, Proposal
+from orchestrator.trials.metric_names import MetricNames
 
 PROPOSALS = TypeAdapter(Proposal)
 REUSED = "reused_from"  # the tag of a run that was copied from another sweep
@@ -91,6 +92,15 @@ class Record:
     @cached_property
     def _reported(self) -> dict[str, list[str]]:
         return json.loads(self.tags.get(REPORTED, "{}"))  # type: ignore[no-any-return]
+
+    @property
+    def names(self) -> MetricNames:
+        """The names of its metrics in MLflow."""
+        return MetricNames.of(self.metrics, self.tags)
+
+    def stored(self, metric: str) -> str:
+        """The name that a metric of it has in MLflow."""
+        return self.names.stored(metric)
 
     @property
     def remark(self) -> str:

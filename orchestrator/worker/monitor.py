@@ -5,11 +5,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.divergence import FARTHEST, Divergence, DivergenceRule, margin
-from orchestrator.events import Explosion
+from orchestrator.events import BY_STEP, Explosion
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.programs.losses import is_of_validation, losses_of
 
-BY_STEP = ".by_step"  # what programs log more often than by epoch, after the metric's name
 STEPS_AT_END = 3  # far away in a row: a single step may be a jump that would have healed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import METRIC_NAME, Event, Finished, Points, Progress, Restarted, Started, Tagged
+from orchestrator.events import Event, Finished, Points, Progress, Restarted, Started, Tagged, metric_name
 from orchestrator.programs.program import ProgramFailedError
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
@@ -186,11 +186,8 @@ def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     numbers = {}
-    for name, value in metrics.items():
-        if not (isinstance(name, str) and METRIC_NAME.fullmatch(name)):
-            raise ValueError(
-                f"{name!r} is not a metric name for MLflow: up to 250 letters, numbers, _ - . : / and spaces"
-            )
+    for given, value in metrics.items():
+        name = metric_name(given)
         try:
             numbers[name] = float(value)
         except (TypeError, ValueError) as error:

@@ -1,0 +1,59 @@
+"""The names under which MLflow has metrics: as they are reported where it takes them, else the nearest that it takes.
+
+The name that was reported stands in a tag of the run, `metric.<name in MLflow>`, and is used everywhere else.
+"""
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+PREFIX = "metric."  # of tags
+LONGEST = 240  # characters of a name, so that it fits into a tag's key; MLflow takes 250
+TAKEN = re.compile(r"(?!\.$)[\w\-.:/ ]{1,250}")
+
+
+@dataclass(frozen=True)
+class MetricNames:
+    """The names of a run's metrics."""
+
+    stored_by: dict[str, str] = field(default_factory=dict)  # the name in MLflow, by the name as it is reported
+
+    @classmethod
+    def of(cls, reported: Iterable[str], tags: Mapping[str, str]) -> "MetricNames":
+        """Those of a run that has these metrics, by the names as they were reported, and these tags."""
+        renamed = {name: tag.removeprefix(PREFIX) for tag, name in tags.items() if tag.startswith(PREFIX)}
+        return cls({name: name for name in reported} | renamed)
+
+    def copy(self) -> "MetricNames":
+        """A separate copy."""
+        return MetricNames(dict(self.stored_by))
+
+    def stored(self, name: str) -> str:
+        """The name in MLflow of a metric, which is the run's from now on."""
+        if name not in self.stored_by:
+            found = nearest(name)
+            used = found in self.stored_by.values()
+            self.stored_by[name] = _distinct(found, name) if used else found
+        return self.stored_by[name]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """A tag for each metric that MLflow has under another name."""
+        return {PREFIX + stored: name for name, stored in self.stored_by.items() if stored != name}
+
+
+def nearest(name: str) -> str:
+    """The name itself if MLflow takes it, else the nearest that it takes."""
+    if TAKEN.fullmatch(name) and name[0] not in " /" and not name.startswith("..") and posixpath.normpath(name) == name:
+        return name
+    allowed = re.sub(r"[^\w\-.:/ ]", "_", name)
+    # MLflow makes paths of names, so no part may be empty, or lead elsewhere
+    found = "/".join(re.sub(r"^(\.$|\.\.| |$)", "_", part) for part in allowed.split("/"))
+    return found if len(found) <= LONGEST else _distinct(found, name)
+
+
+def _distinct(found: str, name: str) -> str:
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{found[: LONGEST - len(digest) - 1]}.{digest}"
