@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import psutil
 
 WORKDIR = "SWEEP_WORKDIR"  # the environment variable by which all processes of a trial are known
 SECONDS_BETWEEN_LOOKS = 0.01
+SECONDS_OF_A_PID = 60.0  # before the same number may be that of another process
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -31,6 +32,7 @@ class ProgramProcess:
 
     def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> None:
         self.workdir = environment[WORKDIR]
+        self._since, self._others = time.monotonic(), {*psutil.pids()}
         with log.open("ab") as output, _default_interrupt():
             self._process = subprocess.Popen(
                 arguments,
@@ -78,23 +80,27 @@ class ProgramProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        kill_all(self.workdir)
+        is_young = time.monotonic() - self._since < SECONDS_OF_A_PID
+        kill_all(self.workdir, self._others if is_young else ())
         if self._end is not None:
             os.close(self._end)
             self._end = None
 
 
-def of_trial(workdir: str) -> Iterator[psutil.Process]:
-    """The living processes whose environment has this folder of a trial."""
-    for process in psutil.process_iter():
+def of_trial(workdir: str, others: Collection[int] = ()) -> Iterator[psutil.Process]:
+    """The living processes whose environment has this folder of a trial, but for those that are known to be others."""
+    for pid in psutil.pids():
+        if pid in others:
+            continue
         with suppress(psutil.Error):
+            process = psutil.Process(pid)
             if process.environ().get(WORKDIR) == workdir and process.pid != os.getpid():
                 yield process
 
 
-def kill_all(workdir: str) -> None:
+def kill_all(workdir: str, others: Collection[int] = ()) -> None:
     """Kill the processes of a trial, also those that are born meanwhile."""
-    while left := [*of_trial(workdir)]:
+    while left := [*of_trial(workdir, others)]:
         for process in left:
             with suppress(psutil.Error):
                 process.kill()

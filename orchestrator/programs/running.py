@@ -67,7 +67,8 @@ class _Running:
         self._ways = Ways(program.compared, asked=program.pattern is not None)
         self._has_said_way = False
         self._points: dict[str, list[tuple[int, float, float]]] = {}
-        self._points_due = self._polls_due = 0.0
+        self._points_due = 0.0
+        self._polls_due = time.time() + SECONDS_BETWEEN_POLLS
         self._log = workdir / LOG_FILE
         self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
         self._is_shown = parent_process() is None  # else it is a worker, whose output is the log
@@ -76,7 +77,8 @@ class _Running:
         store = MlflowStore(made.mlflow)
         store.poll()  # what an earlier attempt has left
         self._secrets = made.secrets
-        kill_all(str(made.checkpoints))  # of an attempt whose worker was killed together with all that watched over it
+        if made.is_retry:  # its worker may have been killed together with all that watched over it
+            kill_all(str(made.checkpoints))
         _guard().watch(str(made.checkpoints))
         stack.callback(_guard().watch, None)
         stack.callback(self._hide)

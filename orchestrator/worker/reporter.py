@@ -130,11 +130,11 @@ class Reporter:
         return [self.record(Points(kept))] if any(kept.values()) else []
 
     def _restart(self, event: Restarted) -> Event:
-        """Begin the journal again, with how the trial was started; the monitor knows nothing of before either."""
-        started = [entry for entry in journal.read(self.workdir) if isinstance(entry.event, Started)]
+        """Begin the journal again, with what is no part of the curve; the monitor knows nothing of before either."""
+        kept = [entry for entry in journal.read(self.workdir) if isinstance(entry.event, Started | Tagged)]
         journal.restart(self.workdir)
         self.monitor.forget()
-        for entry in started:
+        for entry in kept:
             journal.write(self.workdir, entry.event, self.monitor.state)
         self.epoch = 0
         return self.record(event)
