@@ -160,9 +160,9 @@ def test_the_name_is_that_of_the_file_unless_given(tmp_path: Path) -> None:
 
 
 def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> None:
-    spec = loaded(tmp_path, "program: train.py\nproject: p\nparameters: {var: 0.5}")
+    spec = loaded(tmp_path, "entity: e\nproject: p\nparameters: {var: 0.5}")
     assert len(spec.warnings) == 1
-    assert "program, project" in spec.warnings[0]
+    assert "project, entity" in spec.warnings[0]
 
 
 def test_all_of_wandb_that_means_nothing_here_is_in_one_line(tmp_path: Path) -> None:
