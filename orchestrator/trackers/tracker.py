@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlflow.entities import Metric as Point
-from mlflow.entities import Param
 
 from orchestrator.comparison.markdown import escaped, paragraphs
 from orchestrator.comparison.running_table import RunningTable
@@ -18,7 +17,7 @@ from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import artifacts, best_model, identity, images, reuse, sweep_run, view
+from orchestrator.trackers import artifacts, best_model, identity, images, reuse, sweep_run, trial_params, view
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.lease import Lease
@@ -39,6 +38,7 @@ COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, 
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
     *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
 )
+BATCH_OF_NAMES = 100  # params, or tags, that MLflow takes at a time
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
@@ -117,7 +117,7 @@ class Tracker(Store):
         written = run.names.tags
         points, tags = run.news(events)
         if named := {tag: name for tag, name in run.names.tags.items() if tag not in written}:
-            self.client.log_batch(run.run_id, tags=tags_of(named))  # first: no metric is without its own name
+            self._log_tags(run, named)  # first: no metric is without its own name
         for event in events:
             if isinstance(event, Started) and event.dataset and not run.has_data:
                 run.has_data = True
@@ -237,14 +237,14 @@ class Tracker(Store):
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
         return proposal | {
-            "mlflow.runName": trial.label,
+            "mlflow.runName": trial.label[:LONGEST_TAG],
             PARENT: self.parent_id,
             "sweep": self.spec.name,
-            "config": trial.config or self.spec.name,
+            "config": (trial.config or self.spec.name)[:LONGEST_TAG],
             **({"seed": str(trial.params["seed"])} if "seed" in trial.params else {}),
             "trial_key": trial.trial_key,
             "config_key": trial.config_key,
-            "params": json.dumps(dict(trial.params)),
+            **trial_params.tags(trial.params),
             "trial": trial.function,
         }
 
@@ -266,14 +266,23 @@ class Tracker(Store):
                 else:
                     run.mark_recorded(point.step, {name: point.value})
 
+    def _log_tags(self, run: OpenRun, tags: Mapping[str, str]) -> None:
+        entities = tags_of(tags)
+        for start in range(0, len(entities), BATCH_OF_NAMES):
+            self.client.log_batch(run.run_id, tags=entities[start : start + BATCH_OF_NAMES])
+
     def _log(self, run: OpenRun, points: Sequence[Point], params: Params, tags: Mapping[str, str]) -> None:
         """Log all in as few calls as MLflow allows; it writes tags last, so a run with its outcome has its points."""
         *before, last = [points[i : i + BATCH] for i in range(0, len(points), BATCH)] or [[]]
         for part in before:
             self.client.log_batch(run.run_id, metrics=part)
-        entities = [Param(name, str(value)) for name, value in params.items()]
+        if text := trial_params.whole(params):
+            self.client.log_text(run.run_id, text, trial_params.FILE)
+        entities = trial_params.entities(params)
+        for start in range(BATCH_OF_NAMES, len(entities), BATCH_OF_NAMES):
+            self.client.log_batch(run.run_id, params=entities[start : start + BATCH_OF_NAMES])
         if last or entities or tags:
-            self.client.log_batch(run.run_id, metrics=last, params=entities, tags=tags_of(tags))
+            self.client.log_batch(run.run_id, metrics=last, params=entities[:BATCH_OF_NAMES], tags=tags_of(tags))
 
     def _known(self) -> dict[str, Record]:
         """What the store has, by trial_key. A server that answers late may have made two runs of a trial; keep one."""
