@@ -2,9 +2,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3.11
 INSTALLED := $(VENV)/installed
+INTEGRATIONS := build/integrations
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow long check bench bench-quick bench-peers bench-search torture screenshots report install clean
+.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search torture screenshots report install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -17,6 +18,16 @@ slow: install  ## the tests that take minutes; real MNIST where SWEEP_DATA_DIR n
 
 long: install  ## the tests that take longest, before a release
 	$(BIN)/pytest $(PARALLEL) -m long --timeout 600
+
+integrations: install $(INTEGRATIONS)/installed  ## the tests with Lightning, Hugging Face and Keras, from an environment of their own
+	$(BIN)/pytest -m integrations
+
+# Without this package, which the tests put on the path; and without torchvision, which wants CUDA beside it.
+$(INTEGRATIONS)/installed: pyproject.toml constraints.txt integrations.txt
+	$(PYTHON) -m venv --clear $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement integrations.txt .
+	$(INTEGRATIONS)/bin/python -m pip uninstall --quiet --yes vae-sweeps torchvision
+	touch $@
 
 check: install  ## what CI runs
 	$(BIN)/ruff check .
@@ -52,11 +63,11 @@ report: install  ## docs/reproduction.md and docs/findings.md from the files in 
 	$(BIN)/python docs/reproduction.py
 	$(BIN)/python docs/findings.py
 
-install: $(INSTALLED)  ## everything into .venv, once
+install: $(INSTALLED)  ## everything into .venv, once: ours, the VAE's libraries, and what tests need
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,vae]'
 	touch $@
 
 clean:

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.api import Sweep, launch, load_sweep
     from orchestrator.functions.declaration import Declaration, Incomparable, Metric, Picture, Plane, Tiles, Tolerance
+    from orchestrator.programs.reporting import report
 
 _MODULES = {
     "orchestrator.api": ("Sweep", "launch", "load_sweep"),
     "orchestrator.functions.declaration": (
         *("Declaration", "Incomparable", "Metric", "Picture", "Plane", "Tiles", "Tolerance"),
     ),
+    "orchestrator.programs.reporting": ("report",),
 }
 __all__ = [
     "Declaration",
@@ -23,6 +25,7 @@ __all__ = [
     "Tolerance",
     "launch",
     "load_sweep",
+    "report",
 ]
 
 

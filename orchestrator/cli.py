@@ -53,7 +53,7 @@ def options(
     """Options of the command itself."""
     if version:
         for package in ("vae-sweeps", "torch", "mlflow", "optuna"):
-            typer.echo(f"{package} {importlib.metadata.version(package)}")
+            typer.echo(f"{package} {_version(package)}")
         raise typer.Exit
 
 
@@ -76,6 +76,13 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
 }
 for call, examples in EXAMPLES.items():
     app.command(epilog="\n".join(["Examples:", *examples]))(call)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # torch is optional
+        return "not installed"
 
 
 def _print_error(error: SweepError) -> int:

@@ -37,6 +37,14 @@ class DivergenceRule:
     patience_epochs: Annotated[
         int, Field(ge=1, description="The same in epochs, for the losses that a function reports by epoch.")
     ] = 3
+    losses: Annotated[
+        tuple[str, ...] | None,
+        Field(
+            min_length=1,
+            description="The losses to watch, by name. Default: those that the trial function declares, else all "
+            "metrics that are called a loss.",
+        ),
+    ] = None
 
 
 @dataclass

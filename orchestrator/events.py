@@ -1,21 +1,25 @@
-"""What travels up from a trial: Started, then Progress for each epoch, perhaps Sampled, and exactly one Finished.
+"""What travels up from a trial: Started, then Progress for each epoch, and exactly one Finished.
+
+In between may come Sampled, Points, Tagged, and Restarted where a program begins its curve again.
 
 Heartbeats come in between, about once a second: they are for displays, and nothing records them.
 """
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome, Trial
 
 PLAIN_METRIC = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")
 LONGEST_METRIC = 1000  # characters
+BY_STEP = ".by_step"  # after the name of what is logged more often than by epoch
+SERIES = re.compile(r"\.by_step$|\.fold\d+$")
 
 
 def metric_name(given: Any) -> str:
@@ -70,6 +74,43 @@ class Sampled:
     is_final: Literal[False] = False
 
 
+def is_series(name: str) -> bool:
+    """Whether a metric is one beside the curves by epoch: what comes more often, or a later curve of a script."""
+    return SERIES.search(name) is not None
+
+
+@dataclass(frozen=True)
+class Points:
+    """Values that are no epoch's own, by metric: of each its step, the value, and when it came (seconds since 1970).
+
+    What is logged more often than by epoch has its own count as step. A name is a point set of its own: what came
+    before under the same name and step is not written again.
+    """
+
+    values: Mapping[str, Sequence[tuple[int, float, float]]]
+    kind: Literal["points"] = "points"
+    is_final: Literal[False] = False
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Facts about the run of the trial, by the name of the tag that they become."""
+
+    tags: Mapping[str, str]
+    kind: Literal["tagged"] = "tagged"
+    is_final: Literal[False] = False
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """A program has begun again at an epoch that it had reported: what it reported before no longer counts."""
+
+    after: int  # the last epoch that it had reported
+    at: float  # seconds since 1970
+    kind: Literal["restarted"] = "restarted"
+    is_final: Literal[False] = False
+
+
 @dataclass(frozen=True)
 class Heartbeat:
     """A sign of life: the step that a trial has made, and its loss, if that is finite."""
@@ -109,7 +150,7 @@ class Finished:
     is_final: Literal[True] = True
 
 
-Event = Started | Progress | Sampled | Finished
+Event = Started | Progress | Sampled | Points | Tagged | Restarted | Finished
 AnyEvent = Annotated[Event, Field(discriminator="kind")]
 
 
@@ -131,7 +172,8 @@ class Listener:
 
 
 _adapter: TypeAdapter[tuple[int, Event | Heartbeat]] = TypeAdapter(
-    tuple[int, Annotated[Event | Heartbeat, Field(discriminator="kind")]]
+    tuple[int, Annotated[Event | Heartbeat, Field(discriminator="kind")]],
+    config=ConfigDict(defer_build=True),  # the command starts sooner, which needs no event
 )
 
 

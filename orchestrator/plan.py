@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator import executors
 from orchestrator.progress.forecast import Forecast, epochs, kind
-from orchestrator.samplers.listed import ListSampler
-from orchestrator.samplers.replicates import ReplicatingSampler
+from orchestrator.progress.target import Target
 from orchestrator.spec import SweepSpec
+from orchestrator.spec.form import Replicates
 from orchestrator.system import paths
 from orchestrator.system.machine import share
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.grid import expand
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import Record, changed
 from orchestrator.trials.search_space import SearchSpace
 
 
@@ -21,7 +22,7 @@ class Plan:
 
     spec: SweepSpec
     trials: Sequence[Trial]  # all of them, or those that a search has begun
-    proposals: int  # that a search has yet to make
+    proposals: int | None  # that are yet to be made; None: until the sweep is stopped
     further_seeds: int  # that there may be at most beside these
     example: Params | None  # what they may be like
     invalid: Sequence[str]  # a line for each combination that cannot be
@@ -30,10 +31,24 @@ class Plan:
     at_a_time: int  # trials
     seconds: float | None  # None where there is nothing to learn from
     spent: float  # seconds of training
+    remark: str = ""  # what else there is to say of how many trials there are
+    changed: str = ""  # whether the file of a program has changed since some trials were begun
+    reached: str = ""  # by which trial the metric's target: then nothing more runs
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """The command lines of a program's trials, by their labels; of a search, what they may be like."""
+        program, example = self.spec.function.program, self.example
+        if program is None:
+            return []
+        further = [("for example", program.line(example))] if example and not self.trials else []
+        return [(trial.label, program.line(trial.params)) for trial in self.trials] + further
 
     @property
     def pending(self) -> list[Trial]:
         """The known trials that a launch would run."""
+        if self.reached:
+            return []
         return [trial for trial in self.trials if not self.is_done(trial)]
 
     def is_done(self, trial: Trial) -> bool:
@@ -44,15 +59,21 @@ class Plan:
     def state(self, trial: Trial) -> str:
         """What a launch would do with it, in words."""
         outcome = self.outcomes.get(trial.trial_key)
+        to_run = "not to run" if self.reached else "to run"
         if trial.trial_key in self.outcomes:
             outcome = outcome or Outcome.INTERRUPTED
-            return f"done: {outcome}" if outcome.is_result else f"to run (was {outcome})"
+            return f"done: {outcome}" if outcome.is_result else f"{to_run} (was {outcome})"
         sweep = self.reusable.get(trial.trial_key)
-        return "to run" if sweep is None else f"done in {sweep}"
+        return to_run if sweep is None else f"done in {sweep}"
 
 
 def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
-    """Read a sweep and the store, without changing either."""
+    """Read a sweep and the store, without changing either.
+
+    Raises:
+        InputError: a trial takes more than this machine has.
+    """
+    executors.check(spec)
     own: list[Record] = []
     others: list[Record] = []
     if paths.exists(uri):
@@ -62,29 +83,80 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         own = reader.records(spec.name)
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
-    reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and r.outcome and r.outcome.is_reusable}
-    if spec.method.is_listed:
-        expansion = expand(spec)
-        trials, invalid, proposals, example = list(expansion.trials), expansion.invalid, 0, None
-    else:
-        space = SearchSpace(spec)
-        trials, invalid = [begun.trial for begun in space.trials(own)], ()
-        proposals = max(0, (spec.proposal_cap or 0) - len(trials))
-        if spec.method.finds_boundary and _is_known_well(spec, own):
-            proposals = 0
-        example = next(iter(space.examples()), None)
-    further = 0
-    if spec.replicates is not None:
-        sampler = ReplicatingSampler(spec, ListSampler(trials), spec.replicates)
-        sampler.replay({record.trial_key: record for record in own}, [])
-        trials = list(sampler.trials)
-        further = max(0, sampler.total - len(trials) - proposals) if proposals or sampler.has_more else 0
-    shares = share(spec.stacking.count(trials) + proposals + further, workers)
-    at_a_time = max(1, min(shares.workers * spec.stacking.width, len(trials) + proposals + further))
+    reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and _is_reusable(r, spec.function.digest)}
+    known = _known(spec, own)
+    trials, proposals, further = known.trials, known.proposals, 0
+    if spec.replicates is not None and proposals is not None:
+        trials, further = _with_further_seeds(spec, spec.replicates, trials, own, proposals)
     keys = {trial.trial_key for trial in trials}
-    spent = sum(r.seconds or 0.0 for r in own if r.trial_key in keys and not r.is_reused)
-    plan = Plan(spec, trials, proposals, further, example, invalid, outcomes, reusable, at_a_time, None, spent)
+    mine = [record for record in own if record.trial_key in keys]
+    target = Target.of(spec.objectives)
+    target.begin(mine)
+    if target.is_reached:
+        proposals = further = 0
+    stacks = None if proposals is None else spec.stacking.count(trials) + proposals + further
+    at_a_time = share(stacks, workers, spec.resources).workers * spec.stacking.width
+    if proposals is not None:
+        at_a_time = max(1, min(at_a_time, len(trials) + proposals + further))
+    plan = Plan(
+        spec,
+        trials,
+        proposals,
+        further,
+        next(iter(SearchSpace(spec).examples()), None) if proposals != 0 else None,
+        known.invalid,
+        outcomes,
+        reusable,
+        at_a_time,
+        seconds=None,
+        spent=sum(record.seconds or 0.0 for record in mine if not record.is_reused),
+        remark=known.remark,
+        reached=target.remark,
+        changed=changed(spec.function, mine),
+    )
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
+
+
+def _with_further_seeds(
+    spec: SweepSpec, replicates: Replicates, trials: Sequence[Trial], own: Iterable[Record], proposals: int
+) -> tuple[list[Trial], int]:
+    """The trials with the further seeds that are asked for by now, and how many more there may be at most."""
+    from orchestrator.samplers.listed import ListSampler
+    from orchestrator.samplers.replicates import ReplicatingSampler
+
+    sampler = ReplicatingSampler(spec, ListSampler(trials), replicates)
+    sampler.replay({record.trial_key: record for record in own}, [])
+    known = list(sampler.trials)
+    return known, max(0, sampler.total - len(known) - proposals) if proposals or sampler.has_more else 0
+
+
+@dataclass(frozen=True)
+class _Known:
+    trials: Sequence[Trial]
+    proposals: int | None = 0
+    invalid: Sequence[str] = ()
+    remark: str = ""
+
+
+def _known(spec: SweepSpec, records: Sequence[Record]) -> _Known:
+    """The trials of a sweep that are known, and how many there will be beside them."""
+    if spec.is_listed:
+        expansion = expand(spec)
+        return _Known(expansion.trials, 0, expansion.invalid, expansion.remark)
+    if spec.method.is_listed:
+        from orchestrator.samplers.drawn import DrawnSampler
+
+        sampler = DrawnSampler(spec)
+        sampler.replay({record.trial_key: record for record in records}, [])
+        return _Known(sampler.trials, None if sampler.has_more else 0, remark=sampler.remark)
+    trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
+    if spec.method.finds_boundary and _is_known_well(spec, records):
+        return _Known(trials)
+    return _Known(trials, None if spec.proposal_cap is None else max(0, spec.proposal_cap - len(trials)))
+
+
+def _is_reusable(record: Record, digest: str | None) -> bool:
+    return record.outcome is not None and record.outcome.is_reusable and record.digest == digest
 
 
 def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
@@ -97,7 +169,10 @@ def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
 
 
 def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
-    """Seconds that the rest may take, from earlier trials; None if a trial resembles none of them."""
+    """Seconds that the rest may take, from earlier trials; None if a trial resembles none, or there is no end."""
+    cap = None if plan.spec.time_cap is None else max(0.0, plan.spec.time_cap - plan.spent)
+    if plan.proposals is None:
+        return None if cap is None else cap / plan.at_a_time
     pace = plan.spec.function.declaration.pace
     forecast, total = Forecast(pace, records), 0.0
     for params in [*(trial.params for trial in plan.pending), *[plan.example or {}] * plan.proposals]:
@@ -105,6 +180,4 @@ def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
         if seconds is None:
             return None
         total += seconds
-    if plan.spec.time_cap is not None:
-        total = min(total, max(0.0, plan.spec.time_cap - plan.spent))
-    return total / plan.at_a_time
+    return (total if cap is None else min(total, cap)) / plan.at_a_time

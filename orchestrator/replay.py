@@ -47,10 +47,10 @@ def replay(store: Store, run_id: str, log: Log, debug: bool = False) -> Outcome:
     shown = [*function.declaration.losses, *(objective.name for objective in launch.objectives)]
     end = Finished(Outcome.INTERRUPTED)
     with function.active(), tempfile.TemporaryDirectory(prefix="sweep-replay-") as folder:
-        if problem := runner.prepare(name, [record.params]):
+        if function.program is None and (problem := runner.prepare(name, [record.params])):
             raise InputError(*problem.splitlines())
         rule = spec.divergence if spec else DivergenceRule()
-        task = Task(name, record.params, Path(folder), rule, record.threads)
+        task = Task(name, record.params, Path(folder), rule, record.threads, program=function.program)
         for event in runner.run(task, on_error=_break_in if debug else print_traceback):
             if isinstance(event, Progress):
                 log(_in_words(event, record, shown))

@@ -6,13 +6,8 @@ from typing import Any
 
 from orchestrator import functions
 from orchestrator.functions import DEFAULT_TRIAL, Parameter
-from orchestrator.spec.form import (
-    RangeForm,
-    SweepFile,
-    ValueForm,
-    ValuesForm,
-)
-from orchestrator.spec.methods import METHODS
+from orchestrator.spec.form import SweepFile
+from orchestrator.spec.parameter_forms import BetaForm, NormalForm, RangeForm, ValueForm, ValuesForm
 
 
 def text() -> str:
@@ -32,15 +27,10 @@ def schema() -> dict[str, Any]:
         "zip": {"properties": {n: _list(s) for n, s in plain.items()}, "additionalProperties": False},
         "configs": {"items": {"properties": plain, "additionalProperties": False}},
     }
-    capped = [name for method in METHODS.values() if method.needs_run_cap for name in method.names]
-    is_capped = {"required": ["method"], "properties": {"method": {"enum": capped}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **document,
-        "allOf": [
-            {"if": is_default, "then": {"properties": known}},
-            {"if": is_capped, "then": {"required": ["run_cap"]}},
-        ],
+        "allOf": [{"if": is_default, "then": {"properties": known}}],
     }
 
 
@@ -54,11 +44,11 @@ def _list(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _swept(parameter: Parameter) -> dict[str, Any]:
-    """A parameter as a constant, {value}, {values}, or a range of numbers."""
+    """A parameter as a constant, {value}, {values}, or a distribution of numbers."""
     forms = [parameter.schema, _with(ValueForm.model_json_schema(), "value", parameter.schema)]
     forms.append(_with(ValuesForm.model_json_schema(), "values", _list(parameter.schema)))
     if parameter.is_number:
-        forms.append(RangeForm.model_json_schema())
+        forms += [form.model_json_schema() for form in (RangeForm, NormalForm, BetaForm)]
     return {"description": parameter.schema.get("description", ""), "anyOf": forms}
 
 

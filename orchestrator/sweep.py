@@ -14,6 +14,7 @@ from orchestrator.events import Event, Finished, Listener, Progress, Started
 from orchestrator.executors.contract import Executor, Setup
 from orchestrator.executors.limits import Limits
 from orchestrator.progress.failures import Failures
+from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.pruners import Pruner
 from orchestrator.samplers import Sampler
@@ -24,7 +25,7 @@ from orchestrator.system.paths import redacted
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, retry
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import Record, changed
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
@@ -60,6 +61,7 @@ class Launched:
     interrupted: bool
     boundary: Boundary | None = None
     spent: float | None = None  # seconds of training, where `time_cap` has ended it
+    reached: str = ""  # by which trial the metric's target, in a line
 
     @property
     def exit_status(self) -> int:
@@ -71,24 +73,37 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     """Run every trial of the sweep that has no result yet.
 
     Raises:
-        InputError: combinations are invalid, data are missing, another launch of this sweep is running, or the store
-            has a sweep of this name that is of another file.
+        InputError: combinations are invalid, a trial takes more than this machine has, data are missing, another launch
+            of this sweep is running, or the store has a sweep of this name that is of another file.
         StoreError: MLflow does not answer.
     """
     sampler = samplers.of(spec)
+    executors.check(spec)
     with Interrupt() as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
         status = "FAILED"
-        time = TimeCap(spec.time_cap)
+        time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:
             with interrupt.raising():
                 history = retry(lambda: tracker.open(sampler.total, settings.adopt))
             recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)
-                parts = (spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time)
+                parts = (
+                    spec,
+                    sampler,
+                    pruner,
+                    settings,
+                    interrupt,
+                    tracker,
+                    recorder,
+                    workspace,
+                    display,
+                    time,
+                    target,
+                )
                 news = _Launch(*parts).run(history)
             finally:
                 recorder.close(lambda: interrupt.at_once)
@@ -113,8 +128,9 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         finally:
             with suppress(SweepError, KeyboardInterrupt), interrupt.raising():  # the next launch ends what is open
                 tracker.close(status)
-        is_out_of_time = sampler.has_more and not time.allows_more
-        return Launched(table, interrupt.requested, conclusion.boundary, time.spent if is_out_of_time else None)
+        is_out_of_time = sampler.has_more and not (time.allows_more or target.is_reached)
+        spent = time.spent if is_out_of_time else None
+        return Launched(table, interrupt.requested, conclusion.boundary, spent, target.remark)
 
 
 @dataclass(frozen=True)
@@ -129,6 +145,7 @@ class _Launch:
     workspace: Workspace
     display: Display
     time: TimeCap
+    target: Target
     failures: Failures = field(default_factory=Failures)
 
     @cached_property
@@ -139,7 +156,7 @@ class _Launch:
         refuse an end, which is then not recorded, so that the next launch meets it again.
         """
         learning = Learning(self.spec, self.sampler, self.workspace)
-        return learning, self.pruner, self.time, self.failures, self.recorder, self.display
+        return learning, self.pruner, self.time, self.target, self.failures, self.recorder, self.display
 
     def run(self, history: Mapping[str, Record]) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
@@ -155,30 +172,43 @@ class _Launch:
                 history = {**history, **reused}
         self.sampler.replay(history, self.workspace.begun(self.spec.function))
         self._log_other_trials(history)
+        if remark := changed(self.spec.function, own.values()):
+            self.display.log(remark)
         self.time.begin(self.sampler.trials, own, self.workspace)
         known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
         for trial, record in ended:
             self.workspace.remove(trial)
             self.tracker.tally.take(trial, record)
-        done = len(ended)
+        self.target.begin(record for _, record in ended)
         self.display.begin(self.sampler.total, self.sampler.trials, history)
-        if not (self.sampler.has_more and self.time.allows_more) or self.interrupt.requested:
+        if not (self.sampler.has_more and self.time.allows_more) or self.target.is_reached or self.interrupt.requested:
+            self._log_remark()
             return bool(reused)
         with self.interrupt.raising():
             self._inform_pruner(ended)
-        with self._executor(max(1, self.sampler.total - done)) as executor:
-            self.display.log("preparing the data")
-            executor.prepare(self.sampler.examples())
+        with self._executor(
+            None if self.sampler.total is None else max(1, self.sampler.total - len(ended))
+        ) as executor:
+            if self.spec.function.program is None:  # a program sees to its data itself
+                self.display.log("preparing the data")
+                executor.prepare(self.sampler.examples())
             with self.display.live():
                 self._loop(executor, history)
         if self.sampler.has_more:
             return True
         if not self.sampler.trials:
             raise InputError(f"{self.spec.source.path}: no valid combination of values was found")
-        if len(self.sampler.trials) < self.sampler.total:
-            self.display.log(f"there is nothing more to try after {len(self.sampler.trials)} trials")
+        self._log_remark()
         return True
+
+    def _log_remark(self) -> None:
+        """Say of a sweep that has ended before its time why it has."""
+        trials, total = len(self.sampler.trials), self.sampler.total
+        if self.sampler.remark:
+            self.display.log(self.sampler.remark)
+        elif not self.sampler.has_more and (total is None or trials < total):
+            self.display.log(f"there is nothing more to try after {trials} trials")
 
     def _inform_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
         """Pass it the trials that had their result before; those in flight follow when they are resumed."""
@@ -219,7 +249,7 @@ class _Launch:
     @property
     def _takes_more(self) -> bool:
         stops = self.interrupt.requested or self.failures.are_too_many
-        return self.recorder.has_room and self.time.allows_more and not stops
+        return self.recorder.has_room and self.time.allows_more and not (self.target.is_reached or stops)
 
     def _judge(self, trial: Trial, executor: Executor) -> None:
         reason = self.pruner.judge(trial)
@@ -256,10 +286,10 @@ class _Launch:
         if left_out:
             self.display.log(
                 f"{left_out} trials of this sweep in the store have other values or another version than the "
-                "file's; they stay as they are"
+                "file's, or are more than its run_cap; they stay as they are"
             )
 
-    def _executor(self, pending: int) -> Executor:
+    def _executor(self, pending: int | None) -> Executor:
         stacking = self.spec.stacking
         setup = Setup(
             self.spec.function,
@@ -269,9 +299,11 @@ class _Launch:
             stacks=stacking.count(self.sampler.trials) if stacking.width > 1 else self.sampler.total,
             pending=pending,
             workers=self.settings.workers,
+            resources=self.spec.resources,
             limits=Limits(self.spec.retries, self.spec.stall_seconds, trial_timeout=self.settings.trial_timeout),
             stacking=stacking,
             awaits_verdicts=self.pruner.judges_epochs,
+            maximized=tuple(goal.name for goal in self.spec.objectives if goal.goal == "maximize"),
             on_heartbeat=self.display.heartbeat,
         )
         return executors.create(self.settings.executor, setup)

@@ -22,6 +22,7 @@ Write = Callable[..., Path]
 TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\n"
 
 
+@pytest.mark.slow
 def test_what_was_launched_is_at_hand(store: str, write: Write, capfd: pytest.CaptureFixture[str]) -> None:
     path = write(TOY + "configs: [{x: 1}, {x: 4}, {x: 2, mode: raise}, {x: 3, mode: nan}]")
     sweep = orchestrator.launch(path, {"epochs": 4}, workers=2)
@@ -102,7 +103,7 @@ def test_the_package_itself_imports_next_to_nothing() -> None:
     assert not {"mlflow", "numpy", "optuna", "pandas", "pydantic", "rich", "torch", "typer"} & {*ours}
     assert [name for name in ours if name.startswith("orchestrator")] == ["orchestrator"]
     declarations = ["Declaration", "Incomparable", "Metric", "Picture", "Plane", "Tiles", "Tolerance"]
-    assert sorted(orchestrator.__all__) == sorted(["Sweep", "launch", "load_sweep", *declarations])
+    assert sorted(orchestrator.__all__) == sorted(["Sweep", "launch", "load_sweep", "report", *declarations])
     assert all(getattr(orchestrator, name) is not None for name in orchestrator.__all__)
     with pytest.raises(AttributeError, match="no attribute 'lunch'"):
         _ = orchestrator.lunch

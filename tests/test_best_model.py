@@ -41,6 +41,7 @@ def kept(model: LoggedModel) -> str:
     return (Path(model.artifact_location.removeprefix("file://")) / "x").read_text()
 
 
+@pytest.mark.slow
 def test_the_best_model_stands_once_and_moves_to_a_better_one(store: str, write: Write, sweep: Sweep) -> None:
     assert "exporting the model of x=2" in sweep("launch", write(TOY.format("1, 2"))).stdout
     (first,) = models(store)
@@ -73,7 +74,13 @@ def test_a_model_that_cannot_be_exported_is_said_and_tried_again(
     assert [kept(model) for model in models(store)] == ["1.0"]
 
 
-@pytest.mark.parametrize("refused", ["search_logged_models", "create_logged_model", "log_model_artifacts"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "log_model_artifacts",
+        *(pytest.param(call, marks=pytest.mark.slow) for call in ("search_logged_models", "create_logged_model")),
+    ],
+)
 def test_a_store_that_takes_no_model_ends_no_launch(
     store: str, write: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
@@ -108,6 +115,7 @@ def test_of_two_models_that_a_kill_has_left_the_best_trials_stays(store: str, wr
     assert kept(best) == "2.0"
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_exports_once(store: str, folder: Path, write: Write) -> None:
     write(TOY.format("1"))
     script = "import orchestrator\nprint('once')\norchestrator.launch('toy.yaml', quiet=True)\n"

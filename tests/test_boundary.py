@@ -80,6 +80,7 @@ def check_coverage(threshold: float, spread: float, sign: int, positions: np.nda
     assert np.median([high - low for low, high in intervals]) < 0.02 + spread / 2
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_threshold_in_nine_of_ten_repetitions() -> None:
     check_coverage(0.37, 0.2, 1, FEW)
 
@@ -176,7 +177,7 @@ def test_a_seed_that_is_given_stays(spec: Load) -> None:
 
 
 @pytest.mark.parametrize("more", ["", SECOND, ROWS])
-@pytest.mark.parametrize("cut", [1, 9])
+@pytest.mark.parametrize("cut", [pytest.param(1, marks=pytest.mark.slow), 9])
 def test_a_sweep_that_was_cut_off_goes_on_as_if_it_never_was(spec: Load, cut: int, more: str) -> None:
     untouched = Search(spec(cap=14, more=more)).run(outcome_of=cliff)
     first = Search(spec(cap=14, more=more)).run(cut, cliff)
@@ -299,7 +300,6 @@ def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folde
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("parameters: {x: {min: 1, max: 2}}", "boundary needs run_cap"),
         ("run_cap: 9\nparameters: {x: 1}", r"parameters: boundary needs one parameter .*the file has 0 .* 0 others"),
         ("run_cap: 9\nparameters: {x: {min: 1, max: 2}, pause: {min: 1.0, max: 2}}", "the file has 2 with min and max"),
         (
@@ -375,7 +375,10 @@ def test_a_launch_prints_the_cliff_and_leaves_it_and_its_picture_on_the_parent_r
     assert parent(store).data.metrics == metrics
 
 
-@pytest.mark.parametrize(("more", "metric"), [(SECOND, "threshold/pause 0"), (ROWS, "threshold/configs pause_0.001")])
+@pytest.mark.parametrize(
+    ("more", "metric"),
+    [(SECOND, "threshold/pause 0"), pytest.param(ROWS, "threshold/configs pause_0.001", marks=pytest.mark.slow)],
+)
 def test_a_launch_draws_a_map_of_several_curves(store: str, write: Write, sweep: Sweep, more: str, metric: str) -> None:
     done = sweep("launch", write((SPEC + more).format(cap=9)), "--executor", "inline", "--quiet")
     assert done.returncode == 0, done.stderr

@@ -64,10 +64,10 @@ def test_every_call_has_examples_that_can_be_typed() -> None:
 
 @pytest.mark.parametrize("name", ["launch", "plan"])
 def test_invalid_combinations_are_refused_before_anything_starts(
-    folder: Path, write: Write, command: Sweep, name: str
+    folder: Path, write: Write, sweep: Sweep, name: str
 ) -> None:
     path = write("parameters: {architecture: {values: [conv, fc]}, num_layers: {values: [4, 6]}}")
-    done = command(name, path)
+    done = sweep(name, path)
     assert done.returncode == 2
     assert (
         done.stderr
@@ -101,8 +101,10 @@ def test_invalid_combinations_are_refused_before_anything_starts(
         (["launch", VAR, "--workers", "0"], "--workers"),
     ],
 )
-def test_bad_input_is_exit_2_with_a_line_and_no_traceback(command: Sweep, arguments: list[object], says: str) -> None:
-    done = command(*arguments)
+def test_bad_input_is_exit_2_with_a_line_and_no_traceback(
+    folder: Path, sweep: Sweep, arguments: list[object], says: str
+) -> None:
+    done = sweep(*arguments)
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stderr.startswith("sweep: ")
@@ -111,7 +113,9 @@ def test_bad_input_is_exit_2_with_a_line_and_no_traceback(command: Sweep, argume
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("uri", ["nonsense://x", "sqlite:////proc/nowhere/mlflow.db"])
+@pytest.mark.parametrize(
+    "uri", ["nonsense://x", pytest.param("sqlite:////proc/nowhere/mlflow.db", marks=pytest.mark.slow)]
+)
 def test_a_store_that_cannot_be_opened_is_said_in_a_line(write: Write, command: Sweep, uri: str) -> None:
     done = command("launch", write("trial: toys:train"), "--tracking-uri", uri)
     assert done.returncode == 2
@@ -119,6 +123,7 @@ def test_a_store_that_cannot_be_opened_is_said_in_a_line(write: Write, command: 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_what_is_piped_is_not_cut_wrapped_or_coloured(store: str, write: Write, command: Sweep) -> None:
     name = "a name that is quite long and goes on and on for well over a hundred columns " * 2
     path = write(f"name: {name.strip()}\ntrial: toys:train\nparameters: {{x: {{values: [1, 2]}}, mode: nan}}")

@@ -56,6 +56,7 @@ def test_bash_completes_as_it_is_told(bin_: Path) -> None:
     assert [sorted(filter(None, line.split(","))) for line in told] == [expected for _, expected in CASES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_are_told_the_same(bin_: Path, shell: str) -> None:
     for line, expected in (CASES[0], CASES[2], CASES[4], CASES[5]):

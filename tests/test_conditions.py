@@ -76,7 +76,7 @@ def test_a_condition_looks_at_rows_and_defaults_too(write: Write) -> None:
 
 
 def test_random_draws_have_defaults_where_a_condition_does_not_hold(write: Write) -> None:
-    drawn = rows(write(GRID + "method: random\nrun_cap: 6\n"))
+    drawn = rows(write(GRID + "method: random\nrun_cap: 100\n"))
     assert sorted(drawn) == sorted(rows(write(GRID)))
 
 
@@ -94,6 +94,7 @@ def test_what_is_set_on_the_command_line_has_no_condition(write: Write) -> None:
     assert rows(write(GRID), "architecture=attention", "num_layers=1") == [("toy", "attention", 1, 20, 0.001)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", GP_IS_SLOWER, "cmaes", "qmc"])
 def test_a_search_varies_what_its_conditions_let_it_and_goes_on_as_if_never_cut_off(write: Write, method: str) -> None:
     spec = load(write(SEARCH.format(method=method)))

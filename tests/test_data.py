@@ -127,6 +127,7 @@ def test_a_corrupt_file_is_named(raw: Path, tmp_path: Path, name: str, content: 
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_missing_data_are_said_with_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import urllib.error
     import urllib.request

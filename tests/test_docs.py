@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import itertools
 import re
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def test_every_dependency_has_its_reason() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     reasons = (ROOT / "docs" / "design.md").read_text().split("## Dependencies")[1]
-    for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+    for requirement in [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]:
         name = re.split(r"[<>=\[]", requirement)[0]
         assert name.lower().removeprefix("types-") in reasons.lower(), name
 
@@ -134,6 +135,7 @@ def test_the_table_of_bf16_is_that_of_the_runs() -> None:
     assert table in (ROOT / "docs" / "performance.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_pages_architecture_works_as_it_stands() -> None:
     page = (DOCS / "architecture.md").read_text()
     (vae,) = [code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class LinearVAE" in code]
@@ -155,6 +157,7 @@ assert model(torch.rand(2, 1, 28, 28), torch.randn(2, 20))[0].shape == (2, 1, 28
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_readmes_trial_function_runs_as_it_stands(folder: Path, store: str, sweep: Callable[..., Any]) -> None:
     readme = (ROOT / "README.md").read_text()
     (function,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "def train" in code]

@@ -20,7 +20,7 @@ from orchestrator.errors import InputError, NotYetError, SweepError
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Sampled, Started
 from orchestrator.executors.contract import Executor
 from orchestrator.system.interrupt import Interrupt
-from orchestrator.system.machine import THREAD_VARIABLES
+from orchestrator.system.machine import THREAD_VARIABLES, Resources
 from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import journal, runner
 
@@ -83,7 +83,7 @@ def open_(name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.Mon
     with ExitStack() as opened:
 
         def open_(function: str = "toys:train", workers: int = 1, stack: int = 1, **more: Any) -> Executor:
-            ours = {key: more.pop(key) for key in ("on_heartbeat", "awaits_verdicts") if key in more}
+            ours = {key: more.pop(key) for key in ("on_heartbeat", "awaits_verdicts", "resources") if key in more}
             made = driving.setup(function, interrupt, stack=stack, limits=more, workers=workers, **ours)
             return opened.enter_context(executors.create(name, made))
 
@@ -220,6 +220,22 @@ def test_a_trial_has_the_threads_of_its_slot_or_those_that_it_is_given(open_: Op
     assert given.threads == 3
     own = [attempts(events)[0].threads for events in drive(executor, [trial(x=2.0), trial(x=4.0)], folder).values()]
     assert own[0] == own[1] >= 1
+
+
+@pytest.mark.parametrize(("gpus", "seen"), [(0, ""), (2, "5,7"), (1, "5")])
+def test_a_trial_sees_the_gpus_that_it_takes_and_the_environment_stays(
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: float, seen: str
+) -> None:
+    (folder / "seeing.py").write_text(
+        "import os\nfrom pathlib import Path\nfrom toys import Config\n"
+        "def train(config: Config):\n"
+        "    Path('seen').write_text(os.environ['CUDA_VISIBLE_DEVICES'])\n    return {'x': config.x}\n"
+    )
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    with open_("seeing:train", resources=Resources(gpus=gpus)) as executor:
+        drive(executor, [Trial("seeing:train", 1, {"x": 1.0}, "x")], folder)
+    assert (folder / "seen").read_text() == seen
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,7"
 
 
 def test_trials_of_one_shape_come_to_what_they_come_to_alone(open_: Open, folder: Path) -> None:
@@ -466,12 +482,14 @@ def test_a_trial_over_its_time_is_killed_with_its_children(
     assert all_gone([int((folder / "child.pid").read_text())])
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_that_never_stops_reporting_is_held_to_its_time(open_: Open, folder: Path) -> None:
     (events,) = drive(open_(trial_timeout=1.0), [Trial("toys:chatty", 1, {}, "chatty")], folder).values()
     assert final(events).reason == "it ran longer than the trial timeout of 1 seconds"
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_cannot_outlive_its_time_by_an_epoch_an_attempt(open_: Open, folder: Path) -> None:
     slow = Trial("toys:one_epoch_an_attempt", 1, {}, "slow")
@@ -480,12 +498,14 @@ def test_a_trial_cannot_outlive_its_time_by_an_epoch_an_attempt(open_: Open, fol
     assert epochs(events) == [1, 2]
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_that_hangs_before_its_first_step_is_given_up(open_: Open, folder: Path) -> None:
     (events,) = drive(open_(stall_seconds=0.1), [Trial("toys:stuck", 1, {}, "stuck")], folder).values()
     assert final(events).reason == "it made no step for 1 seconds"
 
 
+@pytest.mark.slow
 @isolating
 def test_a_slow_first_epoch_is_the_pace_of_the_next(open_: Open, folder: Path) -> None:
     steady = trial(epochs=3, pause=1.0)  # beyond the floor, but no slower than before
@@ -493,6 +513,7 @@ def test_a_slow_first_epoch_is_the_pace_of_the_next(open_: Open, folder: Path) -
     assert final(events).outcome is Outcome.COMPLETED
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_is_not_blamed_for_the_time_in_which_the_orchestrator_stood_still(open_: Open, folder: Path) -> None:
     executor = open_(stall_seconds=1.0)

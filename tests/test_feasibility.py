@@ -192,6 +192,7 @@ def test_tpe_begins_in_the_middle(write: Write) -> None:
     assert first == {"x": 0.1, "pause": 0.5, "mode": "text"}
 
 
+@pytest.mark.slow
 def test_without_explosions_tpe_comes_nearer_to_the_best_than_optunas_own(write: Write) -> None:
     ours, plain = [], []
     for seed in range(5):
@@ -284,6 +285,7 @@ def test_what_is_chosen_after_a_restart_is_what_an_untouched_search_chooses(writ
         assert first.keys + second.keys == untouched.keys
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", "cmaes"])
 def test_of_what_is_not_varied_no_explosion_is_learned(write: Write, method: str) -> None:
     late = 0

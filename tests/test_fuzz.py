@@ -156,9 +156,9 @@ def mistakes(path: Path) -> Sequence[str]:
     """What is wrong with a file, read as `sweep plan` and `sweep launch` do, which then exit with 2."""
     try:
         spec = load(path)
-        if not spec.method.is_listed:
+        if not spec.is_listed:
             SearchSpace(spec).examples()
-        return expand(spec).invalid if spec.method.is_listed else ()
+        return expand(spec).invalid if spec.is_listed else ()
     except InputError as error:
         return error.mistakes or ("",)
 

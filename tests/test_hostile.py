@@ -65,6 +65,7 @@ def odd(folder: Path, write: Write) -> Path:
     return write(SWEEP, "odd.yaml")
 
 
+@pytest.mark.slow
 def test_no_control_of_the_terminal_comes_from_names_values_or_errors(
     odd: Path, store: str, sweep: Sweep, folder: Path
 ) -> None:

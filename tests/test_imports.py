@@ -14,9 +14,11 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 
 # From the bottom up; a module imports only from floors below its own, or from its own package.
 FLOORS = [
-    {"errors", "trial"},
+    {"errors", "integrations", "trial"},
     {"system"},
-    {"events", "stacking", "functions"},
+    {"events", "stacking"},
+    {"programs"},
+    {"functions"},
     {"divergence", "workspace"},
     {"spec", "worker"},
     {"executors", "schema", "trials"},
@@ -31,7 +33,7 @@ FLOORS = [
     {"__main__"},
 ]
 LONGEST_FILE = 330  # lines
-OF_A_WORKER = {"divergence", "events", "system", "trial", "functions", "worker"}
+OF_A_WORKER = {"divergence", "events", "system", "trial", "functions", "programs", "worker"}
 ONLY_IN = {
     "mlflow": ["orchestrator/trackers/", "models/export.py"],
     "optuna": ["orchestrator/samplers", "orchestrator/pruners"],
@@ -40,8 +42,15 @@ ONLY_IN = {
     "matplotlib": ["models/"],
     "jinja2": ["orchestrator/reports/"],
     "yaml": ["orchestrator/spec/"],
-    "torch": ["models/"],
+    "torch": ["models/", "orchestrator/integrations/"],
     "torchvision": ["models/"],
+    "skimage": ["models/"],
+    "sklearn": ["models/"],
+    "greenlet": ["orchestrator/worker/callback.py"],
+    "lightning": ["orchestrator/integrations/lightning.py"],
+    "pytorch_lightning": ["orchestrator/integrations/lightning.py"],
+    "transformers": ["orchestrator/integrations/huggingface.py"],
+    "keras": ["orchestrator/integrations/keras.py"],
 }
 
 

@@ -24,6 +24,7 @@ from models.train import train
 from orchestrator.comparison.table import Table
 from orchestrator.errors import AlreadyRunningError
 from orchestrator.spec import load
+from orchestrator.system import machine
 from orchestrator.trackers import Store
 from orchestrator.trials.grid import expand
 from orchestrator.workspace import Workspace
@@ -60,6 +61,7 @@ def unexported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.conclusion.export", lambda *_: False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unexported")
 def test_every_name_of_the_contract_stands_in_mlflow(store: str, write: Write, sweep: Sweep) -> None:
     done = sweep("launch", write(VAE, "vae.yaml"))
@@ -135,6 +137,7 @@ def test_a_stacked_sweep_comes_to_what_it_comes_to_alone(store: str, write: Writ
     assert "3 at a time" in sweep("plan", "vae.yaml", "--workers", "2").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unexported")
 def test_a_trained_model_is_loaded_back_in_two_lines(store: str, write: Write, sweep: Sweep) -> None:
     assert sweep("launch", write(VAE, "vae.yaml"), "--set", "var=0.5", "--set", "lr=2e-3").returncode == 0
@@ -174,6 +177,7 @@ def test_launching_again_starts_nothing_and_prints_the_table(store: str, write: 
     assert "started" not in second.stdout
 
 
+@pytest.mark.slow
 def test_a_table_too_long_for_mlflow_says_what_it_leaves_out(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write(TOY + f"parameters: {{epochs: 1, x: {{values: {list(range(1, 41))}}}}}"), "--workers", "1")
     (parent,) = [run for run in MlflowClient(tracking_uri=store).search_runs(["1"]) if "sweep.role" in run.data.tags]
@@ -255,6 +259,21 @@ def test_several_files_run_one_after_another_and_what_ends_one_does_not_end_the_
     assert sweep("launch", fine, fails, also, "--executor", "inline", "--quiet").returncode == 1
 
 
+def test_no_more_trials_run_at_a_time_than_fit_by_what_each_takes(
+    store: str, folder: Path, write: Write, sweep: Sweep
+) -> None:
+    (folder / "alone.py").write_text(
+        "import time\nfrom pathlib import Path\nfrom toys import Config\ndef train(config: Config):\n"
+        "    Path('busy').touch(exist_ok=False)\n    time.sleep(0.3)\n    Path('busy').unlink()\n"
+        "    return {'x': 1.0}\n"
+    )
+    cores = machine.share(trials=1, workers=1).threads
+    path = write(f"trial: alone:train\nparameters: {{x: {{values: [1, 2]}}}}\nresources: {{cpus: {cores}}}")
+    assert "to run: 2 of 2, 1 at a time" in sweep("plan", path, "--workers", "2").stdout
+    assert sweep("launch", path, "--workers", "2").returncode == 0
+    assert [*outcomes(store, "toy").values()] == ["completed"] * 2
+
+
 def test_mistakes_of_several_files_are_said_before_anything_starts(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -262,6 +281,7 @@ def test_mistakes_of_several_files_are_said_before_anything_starts(
     bad, worse = write(TOY + "parameters: {y: 1}", "bad.yaml"), write(TOY + "parameters: {z: 1}", "worse.yaml")
     cannot = write(TOY + "configs: [{mode: raise, x: 13}]", "cannot.yaml")
     same = write(TOY + "name: good", "same.yaml")
+    greedy = write(TOY + "resources:\n  cpus: 4096", "greedy.yaml")
     (folder / "sub").mkdir()
     far = folder / "sub" / "far.yaml"
     far.write_text(TOY)
@@ -269,6 +289,8 @@ def test_mistakes_of_several_files_are_said_before_anything_starts(
         ((good, bad, worse), [f"{bad}:3: parameters.y: unknown", f"{worse}:3: parameters.z: unknown"]),
         ((good, cannot), [f"{cannot}:1: mode=raise x=13: mode raise and x=13 do not go together"]),
         ((good, same), [f"{same}: has the name good, as {good} has; change the `name` of one"]),
+        ((good, greedy), [f"{greedy}:4: resources.cpus: a trial takes 4096 cores, and this machine has "]),
+        ((greedy,), [f"{greedy}:4: resources.cpus: a trial takes 4096 cores, and this machine has "]),
         ((good, far), [f"{far} is not in the folder of {good}; give them in separate calls"]),
         ((good, bad, "--set", "size=3"), [f"{good}: --set size=3: unknown", f"{bad}: --set size=3: unknown"]),
     ):
@@ -299,6 +321,7 @@ def test_ctrl_c_before_an_error_starts_none_of_the_other_files(
 SLOW = TOY + "parameters: {x: {values: [1, 2, 3]}, epochs: 8, pause: 0.4}"
 
 
+@pytest.mark.slow
 def test_ctrl_c_marks_what_ran_and_the_next_launch_goes_on(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -323,6 +346,7 @@ def test_ctrl_c_marks_what_ran_and_the_next_launch_goes_on(
         assert run.data.metrics["best_epoch"] == 8
 
 
+@pytest.mark.slow
 def test_a_second_launch_of_a_running_sweep_is_refused(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     path = write(SLOW)
     process = started(folder, path)
@@ -342,6 +366,7 @@ def running(store: str) -> list[str]:
     return [run.data.tags["trial_key"] for run in runs if "trial_key" in run.data.tags]
 
 
+@pytest.mark.slow
 def test_a_killed_orchestrator_leaves_no_process_and_no_run_that_runs(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -431,6 +456,7 @@ def test_a_final_metric_stands_though_an_epochs_has_its_name(store: str, write: 
     assert run.data.metrics["score"] == 0.99
 
 
+@pytest.mark.slow
 def test_one_trials_bad_names_and_pictures_do_not_end_the_others(store: str, write: Write, sweep: Sweep) -> None:
     named = sweep("launch", write("trial: toys:badly_named", "named.yaml"))
     assert named.returncode == 1
@@ -486,6 +512,7 @@ def test_two_sweeps_make_a_store_side_by_side(folder: Path, write: Write) -> Non
     assert [launch.returncode for launch in launches] == [0, 0], said
 
 
+@pytest.mark.slow
 def test_a_store_whose_making_was_killed_is_made_anew(folder: Path) -> None:
     uri = f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
     making = [sys.executable, "-c", f"from orchestrator.trackers import Store; Store({uri!r})"]
@@ -500,6 +527,7 @@ def test_a_store_whose_making_was_killed_is_made_anew(folder: Path) -> None:
     assert not unfinished.exists()
 
 
+@pytest.mark.slow
 def test_no_run_is_left_running_when_a_launch_is_interrupted_early(store: str, folder: Path, write: Write) -> None:
     path = write(SLOW)
     process = subprocess.Popen(
@@ -527,6 +555,7 @@ def test_status_counts_by_outcome(store: str, write: Write, sweep: Sweep) -> Non
     assert (unknown.returncode, unknown.stderr) == (2, "sweep: the store has no sweep nothing; it has toy\n")
 
 
+@pytest.mark.slow
 def test_an_estimate_is_learned_from_finished_trials(store: str, write: Write, sweep: Sweep) -> None:
     path = write(TOY + "parameters: {x: {values: [1, 2]}, pause: 0.2}")
     assert "time: unknown" in sweep("plan", path).stdout

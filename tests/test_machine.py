@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.system import machine
-from orchestrator.system.machine import Shares, share
+from orchestrator.system.machine import Resources, Shares, lacking, share
 
 GIB = 2**30
 
@@ -68,6 +68,73 @@ def test_a_container_has_the_memory_that_it_may_use(monkeypatch: pytest.MonkeyPa
 def test_each_gpu_has_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_gpus", lambda: ("a", "b"))
     assert share(100, None) == Shares(2, 4, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("resources", "workers", "shares"),
+    [
+        (Resources(cpus=4), None, Shares(2, 4, ())),
+        (Resources(cpus=3), None, Shares(2, 3, ())),
+        (Resources(cpus=3), 16, Shares(2, 3, ())),
+        (Resources(cpus=3), 1, Shares(1, 3, ())),
+        (Resources(cpus=9), None, Shares(1, 9, ())),  # it is refused elsewhere
+        (Resources(gpus=0), None, Shares(8, 1, ("",))),
+        (Resources(gpus=0), 16, Shares(16, 1, ("",))),
+    ],
+)
+def test_no_more_workers_than_fit_by_what_a_trial_takes(
+    resources: Resources, workers: int | None, shares: Shares
+) -> None:
+    assert share(100, workers, resources) == shares
+
+
+@pytest.mark.parametrize(
+    ("resources", "workers", "shares"),
+    [
+        (Resources(cpus=1), None, Shares(5, 1, ("a", "b", "c", "d", "e"))),
+        (Resources(cpus=4), None, Shares(2, 4, ("a", "b", "c", "d", "e"))),
+        (Resources(gpus=1), None, Shares(5, 1, ("a", "b", "c", "d", "e"))),
+        (Resources(gpus=2), None, Shares(2, 4, ("a,b", "c,d"))),
+        (Resources(gpus=2, cpus=3), 16, Shares(2, 3, ("a,b", "c,d"))),
+        (Resources(gpus=2), 1, Shares(1, 8, ("a,b", "c,d"))),
+        (Resources(gpus=3), None, Shares(1, 8, ("a,b,c",))),
+        (Resources(gpus=0, cpus=2), None, Shares(4, 2, ("",))),
+        (Resources(gpus=0.5), None, Shares(8, 1, ("a", "b", "c", "d", "e"))),
+        (Resources(gpus=0.5), 16, Shares(10, 1, ("a", "b", "c", "d", "e"))),
+        (Resources(gpus=0.4), 16, Shares(10, 1, ("a", "b", "c", "d", "e"))),
+    ],
+)
+def test_gpus_are_given_out_by_what_a_trial_takes(
+    monkeypatch: pytest.MonkeyPatch, resources: Resources, workers: int | None, shares: Shares
+) -> None:
+    monkeypatch.setattr(machine, "_gpus", lambda: ("a", "b", "c", "d", "e"))
+    assert share(100, workers, resources) == shares
+
+
+@pytest.mark.parametrize("gpus", [0.2, 0.25, 0.5, 1, 2, 3, 4])
+def test_no_gpu_is_given_to_more_trials_than_fit_on_it(monkeypatch: pytest.MonkeyPatch, gpus: float) -> None:
+    monkeypatch.setattr(machine, "_gpus", lambda: ("a", "b", "c", "d"))
+    shares = share(100, 100, Resources(gpus=gpus))
+    given = ",".join(shares.gpus[i % len(shares.gpus)] for i in range(shares.workers)).split(",")
+    assert {given.count(gpu) * gpus if gpus < 1 else given.count(gpu) for gpu in given} == {1}
+
+
+def test_the_environment_says_how_many_threads_a_trial_has_whatever_cores_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "ASKED", "1")
+    assert share(100, None, Resources(cpus=4)) == Shares(2, 1, ())
+
+
+def test_what_a_trial_takes_is_held_against_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lacking(Resources()) == lacking(Resources(cpus=8, gpus=0)) == {}
+    assert lacking(Resources(cpus=9, gpus=0.5)) == {
+        "cpus": "a trial takes 9 cores, and this machine has 8",
+        "gpus": "a trial takes 0.5 GPUs, and this machine has none",
+    }
+    monkeypatch.setattr(machine, "_gpus", lambda: ("a", "b"))
+    assert lacking(Resources(gpus=2)) == {}
+    assert lacking(Resources(gpus=3)) == {"gpus": "a trial takes 3 GPUs, and this machine has 2"}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """A package or a module called `models` of the user's own harms neither the default trial nor theirs."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from installing import pip, wheel
 
 from orchestrator.functions import Modules, modules_of
 
@@ -45,10 +45,8 @@ def put(folder: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-SOON = ("a package with a train of its own",)
-
-
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in SOON)) for kind in THEIRS])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", THEIRS)
 def test_models_of_the_users_own_harm_no_trial(folder: Path, store: str, sweep: Command, kind: str) -> None:
     place = folder / "mine"
     put(place, THEIRS[kind])
@@ -90,6 +88,7 @@ def test_a_trial_function_in_a_train_of_ones_own_is_meant_where_the_file_names_i
     assert command("plan", "unnamed.yaml", "--set", "latent_dim=3").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_folder_of_trained_models_is_no_package(folder: Path, store: str, command: Command) -> None:
     of_ours = MINE.replace("from models import net", "from models.config import TrainConfig")
     of_ours = of_ours.replace("net.WIDTH", "TrainConfig().epochs")
@@ -144,13 +143,8 @@ def test_models_that_are_in_use_in_a_notebook_stay_in_use(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_the_same_holds_of_an_installed_wheel(folder: Path, store: str) -> None:
     """Installed as pip unpacks a wheel: into a folder that stands on the path, with no clone in sight."""
-    wheels, installed = folder / "wheels", folder / "installed"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    source = folder / "source"
-    shutil.copytree(ROOT, source, symlinks=False, ignore=shutil.ignore_patterns(".*", "mlruns", "build", "*.egg-info"))
-    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "-w", wheels, source], check=True)
-    (wheel,) = wheels.glob("*.whl")
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--target", installed, wheel], check=True)
+    installed = folder / "installed"
+    pip(sys.executable, "install", "--no-deps", "--target", installed, wheel(folder / "built"))
     put(
         folder,
         THEIRS["a folder without __init__"] | {"mine.py": MINE, "mine.yaml": "trial: mine:train\n", "vae.yaml": DIGITS},

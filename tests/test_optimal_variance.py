@@ -17,6 +17,7 @@ EXAMPLES = Path(optimal_variance.__file__).parent
 DIGITS: dict[str, Any] = {"dataset": "digits", "batch_size": 256, "lr": 2e-3, "epochs": 2}
 
 
+@pytest.mark.slow
 def test_it_trains_goes_on_where_it_was_cut_off_and_tells_the_variance_that_its_likelihood_has(tmp_path: Path) -> None:
     config = optimal_variance.Config(**DIGITS)
     whole = list(islice(optimal_variance.train(config), 2))

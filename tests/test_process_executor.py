@@ -12,11 +12,13 @@ import pytest
 from driving import drive, epochs, final, stackable, stacks, trial
 from processes import alive
 
+from orchestrator import executors
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
 from orchestrator.executors.process import ProcessExecutor
 from orchestrator.stacking import Stacking
+from orchestrator.system import machine
 from orchestrator.system.interrupt import Interrupt
-from orchestrator.system.machine import Shares
+from orchestrator.system.machine import Resources, Shares
 from orchestrator.trial import Outcome, Trial
 
 Open = Callable[..., ProcessExecutor]
@@ -47,6 +49,7 @@ def test_a_process_serves_trial_after_trial(processes: Open, folder: Path) -> No
     assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 1
 
 
+@pytest.mark.slow
 def test_trials_run_side_by_side(processes: Open, folder: Path) -> None:
     heard = drive(processes(workers=2), [trial(x=float(x), pause=0.3) for x in (1, 2)], folder)
     assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 2
@@ -91,6 +94,29 @@ def test_workers_take_the_gpus_in_turn(processes: Open, folder: Path) -> None:
     trials = [Trial("gpus:train", 1, {"x": x}, f"{x}") for x in (1.0, 2.0)]
     heard = drive(processes(workers=2, function="gpus:train", gpus=("5", "7")), trials, folder)
     assert {final(events).metrics["gpu"] for events in heard.values()} == {5.0, 7.0}
+
+
+def test_no_two_running_trials_share_a_gpu(folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "gpus.py").write_text(
+        "import os, time\nfrom pathlib import Path\nfrom toys import Config\n"
+        "def train(config: Config):\n    names = os.environ['CUDA_VISIBLE_DEVICES'].split(',')\n"
+        "    for name in names:\n        Path('busy ' + name).touch(exist_ok=False)\n"
+        "    time.sleep(0.3)\n    for name in names:\n        Path('busy ' + name).unlink()\n"
+        "    return {'first': float(names[0]), 'gpus': len(names)}\n"
+    )
+    monkeypatch.setattr(machine, "_gpus", lambda: ("4", "5", "6", "7"))
+    monkeypatch.setattr(machine, "_cores", lambda: 64)
+    takes = Resources(cpus=2, gpus=2)
+    made = driving.setup("gpus:train", interrupt, limits={}, resources=takes, workers=4)
+    trials = [Trial("gpus:train", 1, {"x": float(x)}, f"{x}") for x in range(1, 7)]
+    with executors.create("process", made) as executor:
+        heard = drive(executor, trials, folder)
+    assert {final(events).outcome for events in heard.values()} == {Outcome.COMPLETED}
+    assert {(final(events).metrics["first"], final(events).metrics["gpus"]) for events in heard.values()} == {
+        (4.0, 2.0),
+        (6.0, 2.0),
+    }
+    assert {event.threads for events in heard.values() for event in events if isinstance(event, Started)} == {2}
 
 
 def test_a_stopped_trial_ends_though_its_worker_dies_before_it_knows(processes: Open, folder: Path) -> None:
@@ -155,6 +181,7 @@ def test_a_trial_that_ends_its_worker_again_and_again_does_not_take_its_stack_al
     assert stacks(folder) == ["3 of 3", "3 of 3", "1 of 3", "1 of 3", "1 of 3"]
 
 
+@pytest.mark.slow
 def test_a_stack_over_its_time_fails_all_that_have_not_ended(processes: Open, folder: Path) -> None:
     trials = [stackable(i, mode=mode) for i, mode in enumerate(("nan", "fine", "hang"))]
     (folder / trials[0].trial_key).mkdir()

@@ -87,6 +87,7 @@ def test_the_verdict_on_an_epoch_that_a_killed_launch_left_ends_the_trial_there(
     assert (place / "note.txt").read_text() == "from before"  # nothing has been run
 
 
+@pytest.mark.slow
 def test_a_configuration_that_is_worse_on_the_same_seeds_gets_no_more_of_them(
     store: str, write: Write, sweep: Sweep
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_metric_that_is_not_told_by_epoch_is_a_mistake(store: str, write: Writ
     assert "toy.yaml:4: early_terminate.metric.name: x=1 has reported no final_score by epoch" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_was_pruned_beside_others_is_not_taken_over_by_another_sweep(
     store: str, write: Write, sweep: Sweep
 ) -> None:

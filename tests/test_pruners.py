@@ -160,7 +160,9 @@ def test_a_metric_to_minimize_is_looked_at_the_other_way_round(spec: Load, name:
 
 
 @pytest.mark.parametrize("name", PRUNERS)
-@pytest.mark.parametrize("others", [EXPLODES, BREAKS], ids=["explosions", "failures"])
+@pytest.mark.parametrize(
+    "others", [EXPLODES, pytest.param(BREAKS, marks=pytest.mark.slow)], ids=["explosions", "failures"]
+)
 def test_nothing_is_pruned_for_being_worse_than_what_exploded_or_failed(
     spec: Load, name: str, others: list[Trial]
 ) -> None:
@@ -333,6 +335,7 @@ def test_hyperband_keeps_what_is_among_the_best_of_those_that_came_to_a_bracket(
         ("max_iter: 18, s: 2", {6, 2}),
         ("max_iter: 5, s: 4, eta: 2", {2, 1}),
         ("max_iter: 27, s: 2, min_iter: 5", {9, 3}),
+        ("min_iter: 2, max_iter: 20", {2, 6, 18}),
         ("min_iter: 3, eta: 1.5", {3, 4, 6, 10, 15, 22, 34, 51, 76}),
     ],
 )

@@ -73,6 +73,7 @@ def fail(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> Fail:
 EVENTS = [Started(1, 1), Progress(1, {"train_loss": 2.0, "score": 0.5}, 1.0), Finished(Outcome.COMPLETED)]
 
 
+@pytest.mark.slow
 def test_a_write_that_fails_for_a_while_is_made_once(tracker: Tracker, workspace: Workspace, fail: Fail) -> None:
     said: list[str] = []
     fail(StoreBusyError("locked"), StoreBusyError("locked"))
@@ -173,6 +174,7 @@ def test_trials_wait_for_a_store_that_is_far_behind(
     assert recorder.has_room
 
 
+@pytest.mark.slow
 def test_waiting_for_room_ends_with_patience_and_with_an_interrupt(
     tracker: Tracker, workspace: Workspace, fail: Fail, monkeypatch: pytest.MonkeyPatch
 ) -> None:

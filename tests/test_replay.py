@@ -116,6 +116,7 @@ def test_a_run_that_cannot_be_replayed_is_said_in_a_line(store: str, folder: Pat
         assert says in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

@@ -82,7 +82,7 @@ def test_configurations_that_do_not_overlap_get_no_further_seeds(spec: Callable[
 
 
 @pytest.mark.parametrize("text", [GRID, RANDOM, TPE, GRID.replace("seeds: [0, 1]", "seeds: [3]")])
-@pytest.mark.parametrize("cut", [3, 8, 11, 15, 18])
+@pytest.mark.parametrize("cut", [8, *(pytest.param(cut, marks=pytest.mark.slow) for cut in (3, 11, 15, 18))])
 def test_a_sweep_that_was_cut_off_adds_the_same_seeds(spec: Callable[[str], SweepSpec], text: str, cut: int) -> None:
     untouched = Search(spec(text)).run(outcome_of=noisy)
     assert len(set(untouched.keys)) == len(untouched.keys) >= 20

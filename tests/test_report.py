@@ -288,6 +288,7 @@ def test_trials_of_other_values_stand_under_the_name_and_compare_with_nothing(
     }
 
 
+@pytest.mark.slow
 def test_of_more_runs_than_are_drawn_the_best_is_drawn(
     store: str, folder: Path, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +344,7 @@ def test_a_search_has_its_history_and_importances(store: str, folder: Path, writ
     assert rows((folder / "reports" / "random" / "report.md").read_text(), "Results")[0][4].startswith("**")
 
 
+@pytest.mark.slow
 def test_a_conditional_parameter_is_drawn_with_the_trials_in_which_it_is_varied(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -365,6 +367,7 @@ def test_a_conditional_parameter_is_drawn_with_the_trials_in_which_it_is_varied(
     assert sorted(float(at) for at in re.findall(r'"at": ([0-9.e-]+)', lr)) == pytest.approx(sorted(varied), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_boundary_has_its_curve(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     path = write(
         "trial: toys:cliff\nmethod: boundary\nrun_cap: 12\n"

@@ -55,6 +55,7 @@ def test_a_running_trial_is_sampled_now_and_then_until_it_ends() -> None:
         assert list(sampler.samples()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 def test_the_samples_of_a_trial_stand_in_mlflow_beside_its_epochs(
     store: str, write: Callable[[str], Path], sweep: Callable[..., subprocess.CompletedProcess[str]]

@@ -48,7 +48,8 @@ def task(workdir: Path, **params: object) -> runner.Task:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "epochs"), [("conv", 3), pytest.param("attention", 2, marks=pytest.mark.slow), ("fc", 2)]
+    ("architecture", "epochs"),
+    [pytest.param("conv", 3, marks=pytest.mark.slow), pytest.param("attention", 2, marks=pytest.mark.slow), ("fc", 2)],
 )
 def test_a_trial_that_was_cut_off_ends_with_the_same_numbers_to_the_bit(
     tmp_path: Path, architecture: str, epochs: int
@@ -83,7 +84,13 @@ def test_a_trial_that_is_killed_before_its_checkpoint_tells_the_epoch_again(tmp_
     assert epochs == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("damage", ["torn", "empty", "another config", "another format"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "torn",
+        *(pytest.param(damage, marks=pytest.mark.slow) for damage in ("empty", "another config", "another format")),
+    ],
+)
 def test_an_unusable_checkpoint_is_set_aside_with_a_warning(tmp_path: Path, damage: str) -> None:
     config = TrainConfig(**SMALL)  # type: ignore[arg-type]
     running = train(config, tmp_path)
@@ -229,10 +236,10 @@ def train(config: Config, workdir: Path, watch):
 @pytest.mark.parametrize(
     ("parameters", "outcome", "reason"),
     [
-        ("deaths: 2", "completed", None),
+        pytest.param("deaths: 2", "completed", None, marks=pytest.mark.slow),
         ("deaths: 3", "failed", "its worker was killed by SIGKILL"),
         ("deaths: 1, hang: true", "completed", None),
-        ("deaths: 9, hang: true", "failed", "it made no step for 1 seconds"),
+        pytest.param("deaths: 9, hang: true", "failed", "it made no step for 1 seconds", marks=pytest.mark.slow),
     ],
 )
 def test_a_trial_survives_the_deaths_of_its_worker_as_often_as_it_may(

@@ -57,6 +57,7 @@ def test_the_table_so_far_is_the_result_table_of_these_trials(
     assert any(row.on_front for row in whole.rows) == (compared == TWO)
 
 
+@pytest.mark.slow
 def test_of_many_trials_it_has_the_best_and_remembers_no_others(folder: Path, write: Write) -> None:
     tally = RunningTable(load(write("trial: toys:train\n" + TWO)), asked=600)
     trials = some(600, 2)

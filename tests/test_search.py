@@ -129,8 +129,8 @@ def test_the_seed_of_a_search_decides_its_proposals(spec: Load, method: str) -> 
     assert not set(searches[0].keys[1:]) & set(searches[2].keys[1:])  # tpe begins in the middle
 
 
-@pytest.mark.parametrize("cut", [1, 7, 12])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("cut", [pytest.param(1, marks=pytest.mark.slow), 7, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "cmaes", "qmc"])
 def test_a_search_that_was_cut_off_goes_on_as_if_it_never_was(spec: Load, method: str, cut: int) -> None:
     untouched = Search(spec(method)).run()
     first = Search(spec(method)).run(cut)
@@ -274,6 +274,7 @@ def test_every_configuration_runs_for_each_seed_within_the_budget(spec: Load, me
     assert [[trial.params["seed"] for trial in trials] for trials in configurations] == [[3, 4, 5]] * 3 + [[3, 4]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", GP_IS_SLOWER, "cmaes", "qmc"])
 def test_a_sampler_that_stays_with_what_it_knows_is_given_another_seed(spec: Load, method: str) -> None:
     few = HEAD + "parameters: {{x: {{values: [0.2, 0.4]}}}}\n"
@@ -368,12 +369,20 @@ def odd(folder: Path) -> str:
     [
         "configs: [{{lr: 0.1}}, {{opt: sgd}}]\nparameters: {{x: {{min: 0.5, max: 9.5}}}}",
         "zip: {{x: [1, 2], n: [1, 2]}}\nconfigs: [{{lr: 0.1}}, {{opt: a}}]",
-        "configs: [{{opt: a}}, {{opt: sgd}}, {{}}]\nparameters: {{x: {{min: 0.5, max: 9.5}}}}",
-        "parameters: {{opt: {{values: [null, a, b]}}, x: {{min: 1, max: 2}}}}",
-        "parameters: {{n: {{values: [1, 1.5, 2.0, 2]}}, x: {{min: 1, max: 2}}}}",
-        "parameters: {{sizes: {{values: [[8], [16, 8], []]}}, x: {{min: 1, max: 2}}}}",
-        "parameters: {{sizes: [16, 8], seed: 1, x: {{min: 1, max: 2}}}}",
-        "seeds: [1, 2]\nparameters: {{x: {{values: [1, 2, 3, 4]}}, opt: {{values: [null, a]}}}}",
+        pytest.param(
+            "configs: [{{opt: a}}, {{opt: sgd}}, {{}}]\nparameters: {{x: {{min: 0.5, max: 9.5}}}}",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("parameters: {{opt: {{values: [null, a, b]}}, x: {{min: 1, max: 2}}}}", marks=pytest.mark.slow),
+        pytest.param("parameters: {{n: {{values: [1, 1.5, 2.0, 2]}}, x: {{min: 1, max: 2}}}}", marks=pytest.mark.slow),
+        pytest.param(
+            "parameters: {{sizes: {{values: [[8], [16, 8], []]}}, x: {{min: 1, max: 2}}}}", marks=pytest.mark.slow
+        ),
+        pytest.param("parameters: {{sizes: [16, 8], seed: 1, x: {{min: 1, max: 2}}}}", marks=pytest.mark.slow),
+        pytest.param(
+            "seeds: [1, 2]\nparameters: {{x: {{values: [1, 2, 3, 4]}}, opt: {{values: [null, a]}}}}",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_finished_search_finds_all_of_its_trials_again(spec: Load, odd: str, searched: str) -> None:
@@ -451,7 +460,7 @@ def test_a_search_finds_the_few_combinations_that_can_be(spec: Load, folder: Pat
 
 
 @pytest.mark.parametrize("method", ["tpe", "cmaes"])
-@pytest.mark.parametrize("cut", range(7, 20, 3))
+@pytest.mark.parametrize("cut", [13, *(pytest.param(cut, marks=pytest.mark.slow) for cut in (7, 10, 16, 19))])
 def test_a_search_that_repeats_itself_over_seeds_goes_on_as_if_never_cut_off(spec: Load, method: str, cut: int) -> None:
     text = HEAD + "parameters: {{x: {{values: [1, 2, 3]}}, epochs: {{min: 3, max: 5}}}}\nseeds: [0, 1]\n"
     whole = Search(spec(method, text, cap=24)).run(outcome_of=good)
@@ -470,7 +479,10 @@ def test_a_search_that_repeats_itself_over_seeds_goes_on_as_if_never_cut_off(spe
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("method: tpe\nmetric: {name: score}\nparameters: {x: {min: 1, max: 2}}", "tpe needs run_cap"),
+        (
+            "method: tpe\nmetric: {name: score}\nseeds: [0]\nreplicates: {max: 3}\nparameters: {x: {min: 1, max: 2}}",
+            "replicates: needs run_cap with method tpe",
+        ),
         ("method: bayes\nrun_cap: 3\nparameters: {x: {min: 1, max: 2}}", "bayes needs a metric"),
         ("method: tpe\nrun_cap: 3\nmetric: {name: score}\nparameters: {x: 1}", "has nothing to search"),
         (

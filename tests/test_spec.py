@@ -94,8 +94,19 @@ def test_random_draws_are_seeded_and_a_larger_cap_only_adds(tmp_path: Path) -> N
 
 
 def test_random_draws_end_when_everything_has_been_drawn(tmp_path: Path) -> None:
-    text = "method: random\nrun_cap: 50\nparameters: {num_layers: {min: 1, max: 4}}"
-    assert sorted(values(tmp_path, text, "num_layers")) == [(1,), (2,), (3,), (4,)]
+    text = "method: random\nrun_cap: {}\nparameters: {{num_layers: {{min: 1, max: 4}}}}"
+    assert sorted(values(tmp_path, text.format(50), "num_layers")) == [(1,), (2,), (3,), (4,)]
+    all_drawn = expand(loaded(tmp_path, text.format(5000)))
+    assert all_drawn.remark == "there is nothing more to try after 4 trials: 1,000 draws gave nothing new"
+
+
+def test_a_draw_that_came_before_counts_and_runs_once(tmp_path: Path) -> None:
+    text = "method: random\nrun_cap: 3\nparameters: {num_layers: {values: [1, 2]}}"
+    expansion = expand(loaded(tmp_path, text))
+    assert len(expansion.trials) == 2
+    assert expansion.remark == "3 draws gave 2 different trials, each of which runs once"
+    one = expand(loaded(tmp_path, text.replace("cap: 3", "cap: 1")))
+    assert (len(one.trials), one.remark) == (1, "")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +114,7 @@ def test_random_draws_end_when_everything_has_been_drawn(tmp_path: Path) -> None
     [
         ("{min: 0.1, max: 0.5, q: 0.1, distribution: q_uniform}", {0.1, 0.2, 0.3, 0.4, 0.5}),
         ("{values: [0.5, 0.7], probabilities: [0.0, 1.0]}", {0.7}),
-        ("{min: 1.0, max: 1000.0, q: 333, distribution: q_log_uniform_values}", {1.0, 334.0, 667.0, 1000.0}),
+        ("{min: 300.0, max: 1000.0, q: 333, distribution: q_log_uniform_values}", {333.0, 666.0, 999.0}),
     ],
 )
 def test_draws_keep_to_their_form(tmp_path: Path, form: str, allowed: set[float]) -> None:
@@ -117,7 +128,7 @@ def test_log_uniform_takes_exponents_as_in_wandb(tmp_path: Path) -> None:
 
 
 def test_a_grid_steps_through_a_quantized_range(tmp_path: Path) -> None:
-    text = "parameters: {var: {min: 0.1, max: 0.4, q: 0.1, distribution: q_uniform}, num_layers: {min: 1, max: 2}}"
+    text = "parameters: {var: {min: 0.1, max: 0.45, q: 0.1, distribution: q_uniform}, num_layers: {min: 1, max: 2}}"
     assert values(tmp_path, text, "var", "num_layers") == [(v, n) for v in (0.1, 0.2, 0.3, 0.4) for n in (1, 2)]
 
 
@@ -154,6 +165,32 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
     assert "program, project" in spec.warnings[0]
 
 
+def test_all_of_wandb_that_means_nothing_here_is_in_one_line(tmp_path: Path) -> None:
+    text = """
+controller: {type: local}
+scheduler: {num_workers: 2, resource: local-process}
+job: team/project/job:latest
+queue: gpus
+metric: {name: val_ssim, goal: maximize, impute: latest, impute_while_running: best}
+early_terminate: {type: hyperband, min_iter: 3, eta: 2, strict: true}
+parameters: {var: 0.5}
+"""
+    (warning,) = loaded(tmp_path, text).warnings
+    keys = "controller, job, scheduler, queue, metric.impute, metric.impute_while_running"
+    assert warning == f"{tmp_path / 'sweep.yaml'}: {keys}: for W&B; ignored"
+    assert "did you mean job" not in mistakes(tmp_path, "jobs: 3")[0]
+
+
+def test_underscores_between_digits_are_no_part_of_a_number(tmp_path: Path) -> None:
+    assert values(tmp_path, "parameters: {batch_size: 1_000, lr: 1_0.000_5e-4}", "batch_size", "lr") == [
+        (1000, 0.00100005)
+    ]
+    assert [scalar(text) for text in ("1_a", "_1", "1_", "1__0", "1_e3", "-1_0", ".5_0")] == [
+        *("1_a", "_1", "1_", "1__0", "1_e3"),
+        *(-10, 0.5),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -180,7 +217,6 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ("parameters: {var: {min: 1, max: 0.5}}", "min 1 is not below max 0.5"),
         ("parameters: {var: {min: 0.1, max: 0.5}}", "a grid needs `values`"),
         ("parameters: {architecture: {min: 0, max: 1}}", "min and max are for numbers; give `values`"),
-        ("method: random\nparameters: {var: {min: 0.1, max: 0.5}}", "random needs run_cap"),
         (
             "method: random\nrun_cap: 3\nparameters: {var: {min: -1, max: 0.5}}",
             "input should be greater than 0, not -1",
@@ -215,6 +251,15 @@ def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> No
         ),
         ("reference: {source: s, rows: [{outcome: exploded}]}", "unknown outcome 'exploded'"),
         ("stack: 0", "sweep.yaml:1: stack: input should be greater than or equal to 1"),
+        ("resources: 4", "sweep.yaml:1: resources: input should be "),
+        ("resources: {cpus: 0}", "sweep.yaml:1: resources.cpus: input should be greater than or equal to 1"),
+        ("resources: {cpus: 1.5}", "resources.cpus: input should be a valid integer"),
+        (
+            "resources:\n  gpus: 1.5",
+            "sweep.yaml:2: resources.gpus: should be a whole number of GPUs, or a part of a GPU",
+        ),
+        ("resources: {gpus: -1}", "resources.gpus: input should be greater than or equal to 0"),
+        ("resources: {gpu: 1}", "resources.gpu: unknown key; did you mean gpus?"),
         ("divergence: {factor: 1}", "divergence.factor: input should be greater than 1"),
         ("divergence: {factr: 3}", "divergence.factr: unknown key; did you mean factor?"),
         ("name: x\nstr: 1", "sweep.yaml:2: str: unknown key; did you mean trial?"),

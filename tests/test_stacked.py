@@ -72,6 +72,7 @@ def kept(workdir: Path) -> dict[str, Tensor]:
     return tensors
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("architecture", ["conv", *(pytest.param(name, marks=SLOW) for name in ("fc", "attention"))])
 def test_a_stack_learns_what_each_learns_alone(architecture: str, tmp_path: Path) -> None:
@@ -93,7 +94,10 @@ def test_a_stack_learns_what_each_learns_alone(architecture: str, tmp_path: Path
         torch.testing.assert_close(kept(stacked[i]), kept(tmp_path / f"alone{i}"), rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])
+@pytest.mark.parametrize(
+    "architecture",
+    ["fc", pytest.param("conv", marks=pytest.mark.slow), pytest.param("attention", marks=pytest.mark.slow)],
+)
 def test_a_stack_of_one_is_plain_training(architecture: str) -> None:
     config = replace(SMALL, architecture=architecture, num_layers=2)
     epochs, (final,) = drained(train_stacked([config]))
@@ -104,7 +108,10 @@ def test_a_stack_of_one_is_plain_training(architecture: str) -> None:
     assert numbers([final])[0] == pytest.approx(numbers([alone_final])[0], rel=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])
+@pytest.mark.parametrize(
+    "architecture",
+    ["fc", pytest.param("conv", marks=pytest.mark.slow), pytest.param("attention", marks=pytest.mark.slow)],
+)
 def test_a_stack_learns_as_well_in_bfloat16(architecture: str) -> None:
     configs = [replace(SMALL, architecture=architecture, num_layers=2, precision="bf16", **own) for own in THREE]
     epochs, _ = drained(train_stacked(configs))
@@ -165,7 +172,10 @@ def test_what_an_explosion_cannot_leave_behind_is_no_trouble_of_the_others(
     assert "no space left on device" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])
+@pytest.mark.parametrize(
+    "architecture",
+    ["fc", pytest.param("conv", marks=pytest.mark.slow), pytest.param("attention", marks=pytest.mark.slow)],
+)
 def test_an_explosion_leaves_the_others_as_they_are_to_the_bit(architecture: str) -> None:
     healthy = [replace(SMALL, architecture=architecture, num_layers=2, **own) for own in THREE]
     exploding = [healthy[0], replace(healthy[1], **HOPELESS), healthy[2]]

@@ -105,9 +105,9 @@ def test_its_report_and_its_view_are_of_its_own_metrics(classifier: Path, store:
     ("keys", "place", "what"),
     [
         ("method: tpe\nrun_cap: 4\n", "method", "tpe"),
-        ("method: bayes\nrun_cap: 4\n", "method", "bayes"),
-        ("replicates: {max: 3}\n", "replicates", "replicates"),
-        ("early_terminate: {type: median}\n", "early_terminate", "early_terminate"),
+        pytest.param("method: bayes\nrun_cap: 4\n", "method", "bayes", marks=pytest.mark.slow),
+        pytest.param("replicates: {max: 3}\n", "replicates", "replicates", marks=pytest.mark.slow),
+        pytest.param("early_terminate: {type: median}\n", "early_terminate", "early_terminate", marks=pytest.mark.slow),
     ],
 )
 def test_what_compares_trials_needs_a_metric_and_names_those_that_were_reported(
@@ -138,6 +138,7 @@ def test_a_declared_metric_is_what_trials_are_compared_by(classifier: Path) -> N
     assert [(one.name, one.goal) for one in load(classifier / "unranked.yaml").objectives] == [("accuracy", "maximize")]
 
 
+@pytest.mark.slow
 def test_what_a_store_of_the_version_before_has_is_shown(classifier: Path, store: str, sweep: Sweep) -> None:
     """Its runs lack the tags that name what was reported."""
     sweep("launch", "unranked.yaml", "--executor", "inline")

@@ -77,6 +77,7 @@ def test_a_sweep_without_a_cap_goes_on() -> None:
     assert TimeCap(cap=None, ended=1e9).allows_more
 
 
+@pytest.mark.slow
 def test_no_trial_starts_once_the_time_is_spent_and_a_larger_cap_goes_on(
     store: str, write: Write, sweep: Sweep
 ) -> None:

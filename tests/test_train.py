@@ -98,7 +98,10 @@ def test_metrics_are_those_of_a_plain_reference(monkeypatch: pytest.MonkeyPatch)
     assert metrics["grad_norm"] > 1
 
 
-@pytest.mark.parametrize("architecture", ["conv", "fc", "attention"])
+@pytest.mark.parametrize(
+    "architecture",
+    ["fc", pytest.param("conv", marks=pytest.mark.slow), pytest.param("attention", marks=pytest.mark.slow)],
+)
 def test_the_same_seed_gives_the_same_numbers_to_the_bit(architecture: str) -> None:
     config = TrainConfig(**{**SMALL, "architecture": architecture, "num_layers": 2})
 
@@ -116,7 +119,8 @@ def test_another_seed_gives_other_numbers() -> None:
     assert finals[0] != finals[1]
 
 
-@pytest.mark.parametrize("architecture", ["conv", "fc"])
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["fc", pytest.param("conv", marks=pytest.mark.slow)])
 def test_bfloat16_learns_as_well(architecture: str) -> None:
     exact, half = (
         drained(train(TrainConfig(**{**SMALL, "architecture": architecture, "epochs": 4, "precision": precision})))[0][
@@ -143,6 +147,7 @@ def test_pictures_and_the_model_are_left_behind(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_pictures_are_left_by_epoch_and_stay_comparable(tmp_path: Path) -> None:
     running = train(TrainConfig(**{**SMALL, "epochs": 6}), tmp_path)
     for _ in range(5):

@@ -40,6 +40,7 @@ def test_the_view_of_a_sweep_has_the_best_trials_first_and_what_varies(store: st
     assert Store(store).addresses(5) == [("toy", address(experiment.experiment_id, has_view=True))]
 
 
+@pytest.mark.slow
 def test_a_store_that_takes_no_view_keeps_the_description(
     store: str, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

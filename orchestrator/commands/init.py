@@ -50,7 +50,7 @@ def init(
     if not schema.exists():
         _write(schema, schema_text())
     spec = load(path)
-    if spec.method.is_listed and (invalid := expand(spec).invalid):
+    if spec.is_listed and (invalid := expand(spec).invalid):
         raise InputError(*invalid)
     typer.echo(f"wrote {path}; `sweep plan {path}` shows its trials, `sweep launch {path}` runs them")
 

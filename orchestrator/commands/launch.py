@@ -83,10 +83,10 @@ def launch(
 
 
 def _check(specs: "Iterable[SweepSpec]") -> None:
-    """Report invalid combinations of any sweep now, rather than after other sweeps have run for hours.
+    """Report what any sweep cannot run now, rather than after other sweeps have run for hours.
 
     Raises:
-        InputError: there are invalid combinations.
+        InputError: there are invalid combinations, or trials that take more than this machine has.
     """
     from orchestrator import samplers
 
@@ -94,6 +94,7 @@ def _check(specs: "Iterable[SweepSpec]") -> None:
     for spec in specs:
         try:
             samplers.of(spec)
+            executors.check(spec)
         except InputError as error:
             mistakes += error.mistakes
     if mistakes:
@@ -114,6 +115,8 @@ def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bo
         print_results(console, launched.table)
         if launched.boundary:
             print_boundary(console, launched.boundary)
+        if launched.reached:
+            print_line(console, f"{launched.reached}; no further trial begins")
         if launched.spent is not None and not launched.interrupted:
             message = f"time_cap is used up: {duration(launched.spent)} of training; set a larger time_cap in"
             print_line(console, f"{message} {spec.source.path} and launch again to resume")

@@ -10,7 +10,7 @@ from orchestrator.terminal.consoles import stdout
 def plan(files: FilesArgument, workers: Workers = None, sets: Sets = None, tracking_uri: TrackingUri = None) -> None:
     """Show what a launch would run, what is done, what is invalid, and the time it may take. Writes nothing."""
     from orchestrator.plan import make
-    from orchestrator.terminal.tables import print_plan
+    from orchestrator.terminal.plan_table import print_plan
 
     invalid: list[str] = []
     for spec in loaded(files, sets or [], tracking_uri):

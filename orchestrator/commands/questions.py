@@ -10,8 +10,8 @@ from orchestrator.commands.template import Parameters, explained
 from orchestrator.functions import Parameter, TrialFunction
 from orchestrator.spec import nearest
 from orchestrator.spec.domains import domain_of
-from orchestrator.spec.form import RangeForm
 from orchestrator.spec.methods import GRID, METHODS, TPE, Method, named
+from orchestrator.spec.parameter_forms import RangeForm
 from orchestrator.spec.source import scalar
 
 AROUND = (2.0, 1.0, 0.5)  # times the default: the values that are suggested
@@ -43,7 +43,7 @@ def ask(function: TrialFunction) -> tuple[dict[str, Any], dict[str, Any]]:
     methods = [method.name for method in METHODS.values() if _fits(method, parameters)]
     chosen = named(_choose("method", methods, (GRID if GRID.name in methods else TPE).name))
     keys: dict[str, Any] = {"method": chosen.name}
-    if chosen.needs_run_cap:
+    if not chosen.is_exhaustive:
         keys["run_cap"] = _ask("Trials in total", str(TRIALS), _count)
     if not chosen.finds_boundary:
         goals = {metric.name: metric.goal for metric in function.declaration.metrics}

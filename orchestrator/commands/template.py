@@ -10,8 +10,9 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.functions import Parameter
 from orchestrator.spec import nearest
-from orchestrator.spec.form import IGNORED, SweepFile, is_name
+from orchestrator.spec.form import SweepFile, is_name
 from orchestrator.spec.source import read
+from orchestrator.spec.strict import ignored
 
 SHIPPED = Path(__file__).parent.parent / "sweeps"
 SCHEMA_FILE = "sweep.schema.json"
@@ -74,7 +75,7 @@ def _further_parameters(given: Collection[str], known: Parameters) -> Iterator[s
 def _further_keys(given: Collection[str]) -> Iterator[str]:
     yield from ("", "# Other keys of a sweep file:")
     for key, schema in SweepFile.model_json_schema()["properties"].items():
-        if key not in (*given, *IGNORED, "name"):
+        if key not in (*given, *ignored(SweepFile), "name"):
             default = schema.get("default")
             yield from ("#", *_comment(_described(key)))
             yield f"# {key}: {'' if default in (None, [], {}) else _flow(default)}".rstrip()

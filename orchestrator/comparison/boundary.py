@@ -38,6 +38,10 @@ class BoundaryCurve:
     def scale(self) -> Scale:
         return Scale(self.swept.low, self.swept.high, self.swept.log)
 
+    def position(self, value: float) -> float:
+        """Where a value lies on the scale; a value that was rounded beyond the range, at its end."""
+        return self.scale.position(self.swept.encoded(value))
+
     def candidates(self) -> list[float]:
         """Values evenly over the range, on its own scale, as short numbers."""
         exact = [self.scale.value(step / STEPS) for step in range(STEPS + 1)]
@@ -49,7 +53,7 @@ class BoundaryCurve:
         exploded = EXPLODED.get(outcome)
         if exploded is not None:
             self.points.append((value, exploded))
-            self.posterior.observe(self.scale.position(value), exploded)
+            self.posterior.observe(self.position(value), exploded)
 
     def is_narrower_than(self, width: float) -> bool:
         """Whether the threshold's 95% interval is: by the ratio of its ends on a logarithmic range."""

@@ -135,7 +135,8 @@ class Posterior:
         weights, curves = self.weights, grid()
         above = bool(weights[curves.signs > 0].sum() >= 0.5)
         of_direction = curves.signs == (1 if above else -1)
-        ten, ninety = (quantile(curves.reach(p)[of_direction], weights[of_direction], 0.5) for p in (0.1, 0.9))
+        likely = weights[of_direction]
+        ten, ninety = (float(_quantiles(curves.reach(p)[of_direction], likely, 0.5)) for p in (0.1, 0.9))
         positions = np.linspace(0, 1, 2 * STEPS + 1)
         safe = positions[self._safety(positions, risk) >= CREDIBLE]
         safest = float(safe.max() if above else safe.min()) if len(safe) else None
@@ -147,10 +148,9 @@ class Posterior:
 
     def band(self, positions: Array) -> tuple[Array, Array]:
         """The ends of the central 95% interval of P(explosion) at each position."""
-        weights, curves = self.weights, grid().probability(positions)
         tail = (1 - CREDIBLE) / 2
-        low, high = ([quantile(row, weights, share) for row in curves] for share in (tail, 1 - tail))
-        return np.array(low), np.array(high)
+        low, high = _quantiles(grid().probability(positions), self.weights, [tail, 1 - tail])
+        return low, high
 
     def _safety(self, positions: Array, risk: float) -> Array:
         """The probability, at each position, that P(explosion) is below a risk."""
@@ -197,11 +197,9 @@ class Candidates:
         return np.asarray(gains, np.float64)
 
 
-def quantile(values: Array, weights: Array, share: float) -> float:
-    """The value below which a share of the weight lies."""
-    order = np.argsort(values)
-    below = np.cumsum(weights[order])
-    return float(values[order[min(np.searchsorted(below, share * below[-1]), len(order) - 1)]])
+def _quantiles(values: Array, weights: Array, shares: float | Sequence[float]) -> Array:
+    """The values, along the last axis, below which these shares of the weight lie."""
+    return np.asarray(np.quantile(values, shares, axis=-1, weights=weights, method="inverted_cdf"))
 
 
 def _normalized(logarithms: Array) -> Array:

@@ -22,7 +22,7 @@ class RunningTable:
     """
 
     spec: SweepSpec
-    asked: int = 0  # trials
+    asked: int | None = 0  # trials; None: until the sweep is stopped
     ended: Counter[Outcome] = field(default_factory=Counter)
     _best: list[tuple[Trial, Record | None]] = field(default_factory=list)  # and those that ended since
     _configurations: dict[str, Configuration] = field(default_factory=dict)  # by config_key
@@ -53,4 +53,7 @@ class RunningTable:
     def heading(self) -> str:
         """The number of trials that have ended, by outcome, as a paragraph."""
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.ended.items())
-        return f"Running: {self.ended.total()} of {self.asked} trials have ended{f' ({counts})' if counts else ''}.\n\n"
+        running = f"Running: {self.ended.total()} of {self.asked}"
+        if self.asked is None:
+            running = f"Running until stopped: {self.ended.total()}"
+        return f"{running} trials have ended{f' ({counts})' if counts else ''}.\n\n"

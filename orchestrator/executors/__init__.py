@@ -11,6 +11,7 @@ from orchestrator.errors import InputError, NotYetError
 
 if TYPE_CHECKING:
     from orchestrator.executors.contract import Executor, Setup
+    from orchestrator.spec import SweepSpec
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ def _process(setup: "Setup") -> "Executor":
     from orchestrator.executors.process import ProcessExecutor
     from orchestrator.system.machine import share
 
-    return ProcessExecutor(setup, share(setup.stacks, setup.workers))
+    return ProcessExecutor(setup, share(setup.stacks, setup.workers, setup.resources))
 
 
 def _inline(setup: "Setup") -> "Executor":
     from orchestrator.executors.inline import InlineExecutor
     from orchestrator.system.machine import share
 
-    return InlineExecutor(setup, share(setup.stacks, 1).threads)
+    return InlineExecutor(setup, share(setup.stacks, 1, setup.resources))
 
 
 DEFAULT = "process"
@@ -56,6 +57,19 @@ def find(name: str) -> Kind:
     if name not in EXECUTORS:
         raise InputError(f"there is no executor {name}; {available}")
     return EXECUTORS[name]
+
+
+def check(spec: "SweepSpec") -> None:
+    """Go on only where a trial of the sweep fits into this machine.
+
+    Raises:
+        InputError: it takes more than there is, with a line for each of its resources.
+    """
+    from orchestrator.system.machine import lacking
+
+    lacks = lacking(spec.resources)
+    if lacks:
+        raise InputError.of([spec.source.mistake(("resources", key), lack) for key, lack in lacks.items()])
 
 
 def create(name: str, setup: "Setup") -> "Executor":

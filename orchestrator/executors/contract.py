@@ -43,9 +43,9 @@ lost. An exception of the trial function is no loss: it would come again, and th
 not isolated, the death of a trial is that of the launch, and no limit holds.
 
 Slots. A slot runs a trial, or a stack of trials whose shape and number of threads are the same. How many slots there
-are, and the threads and the GPU of each, follows from `Setup.stacks` and `Setup.workers`, which are of the whole sweep
-and not of what is left of it: numbers depend on the number of threads to the bit. `submit` may ask for another number
-of threads: that with which the trial began.
+are, and the threads and the GPUs of each, follows from `Setup.stacks`, `Setup.workers` and `Setup.resources`, which are
+of the whole sweep and not of what is left of it: numbers depend on the number of threads to the bit. Where `resources`
+names GPUs, a slot has them to itself. `submit` may ask for another number of threads: that with which the trial began.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +60,9 @@ from orchestrator.executors.limits import Limits
 from orchestrator.functions import TrialFunction
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.machine import ANY, Resources
 from orchestrator.trial import Params, Trial
+from orchestrator.worker.runner import Task
 
 OnHeartbeat = Callable[[Trial, Heartbeat], None]  # gets the step of a trial about once a second, or more often
 
@@ -76,13 +78,22 @@ class Setup:
     divergence: DivergenceRule
     interrupt: Interrupt
     log: Path  # what workers print outside trials
-    stacks: int  # that the whole sweep has, or trials where these are not stacked: no more slots are of use
-    pending: int  # trials that have no result yet: no more slots are needed now
+    # that the whole sweep has, or trials where these are not stacked: no more slots are of use
+    stacks: int | None  # None where the sweep runs until it is stopped
+    pending: int | None  # trials that have no result yet: no more slots are needed now; None where `stacks` is
     workers: int | None = None  # slots that the user asks for
+    resources: Resources = ANY  # that a slot takes: no more slots than fit
     limits: Limits = field(default_factory=Limits)
     stacking: Stacking = UNSTACKED
     awaits_verdicts: bool = False  # whether trials wait after each epoch until it is known whether they are stopped
+    maximized: tuple[str, ...] = ()  # metrics of which more is better: no losses
     on_heartbeat: OnHeartbeat = _ignore  # called by the thread that iterates `events`
+
+    def task(self, trial: Trial, workdir: Path, threads: int) -> Task:
+        """A trial as a worker sees it."""
+        program = self.function.program
+        rule, maximized = self.divergence, self.maximized
+        return Task(trial.function, trial.params, workdir, rule, threads, trial.place, program, maximized)
 
 
 class Executor(Protocol):

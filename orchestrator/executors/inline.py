@@ -5,6 +5,7 @@ Where trials are to be stacked, each is a stack of its own, filled up to the wid
 
 import math
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,7 @@ from orchestrator.events import Event, Finished, Heartbeat
 from orchestrator.executors.contract import Setup
 from orchestrator.executors.resources import ResourceSampler
 from orchestrator.system import machine
+from orchestrator.system.machine import Shares
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import runner
 
@@ -20,18 +22,20 @@ from orchestrator.worker import runner
 class InlineExecutor:
     """One slot, in this thread. An epoch begins when `events` is asked for it, so a trial always awaits verdicts."""
 
-    def __init__(self, setup: Setup, threads: int) -> None:
+    def __init__(self, setup: Setup, shares: Shares) -> None:
         self.setup = setup
-        self.threads = threads
+        self.shares = shares
+        self._contexts = ExitStack()
         self._resources = ResourceSampler()
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
         self._stops: dict[int, str] = {}
 
     def __enter__(self) -> "InlineExecutor":
-        self._modules = self.setup.function.active()
-        self._modules.__enter__()
+        self._contexts.enter_context(self.setup.function.active())
         machine.keep_freed_memory()
-        machine.limit_threads(self.threads)
+        machine.limit_threads(self.shares.threads)
+        if self.setup.resources.gpus is not None:  # else this process keeps what it sees
+            self._contexts.enter_context(machine.seeing(self.shares.gpus[0]))
         return self
 
     def __exit__(
@@ -39,7 +43,7 @@ class InlineExecutor:
     ) -> None:
         if self._running:
             self._running[1].close()
-        self._modules.__exit__(kind, error, trace)
+        self._contexts.__exit__(kind, error, trace)
 
     @property
     def has_free_slot(self) -> bool:
@@ -60,14 +64,13 @@ class InlineExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        rule, width = self.setup.divergence, self.setup.stacking.width
-        task = runner.Task(trial.function, trial.params, workdir, rule, threads or self.threads, trial.place)
+        task = self.setup.task(trial, workdir, threads or self.shares.threads)
         self._stops = {}
 
         def on_step(_: int, step: int, loss: float) -> None:
             self.setup.on_heartbeat(trial, Heartbeat(step, loss if math.isfinite(loss) else None))
 
-        self._running = (trial, runner.run(task, width, on_step, self._stops))
+        self._running = (trial, runner.run(task, self.setup.stacking.width, on_step, self._stops))
 
     def stop(self, trial: Trial, reason: str) -> None:
         self._stops[0] = reason
@@ -81,13 +84,17 @@ class InlineExecutor:
         trial, running = self._running
         event = Finished(Outcome.INTERRUPTED) if self.setup.interrupt.requested else self._next(running)
         if event.is_final:
-            running.close()
+            with suppress(KeyboardInterrupt), self.setup.interrupt.raising():
+                running.close()
             self._running = None
         yield trial, event
 
     def _next(self, running: Generator[Event, None, None]) -> Event:
         try:
             with self.setup.interrupt.raising():
-                return next(running)
+                event = next(running)
         except KeyboardInterrupt:
             return Finished(Outcome.INTERRUPTED)
+        # a framework may have made something else of KeyboardInterrupt
+        was_interrupted = isinstance(event, Finished) and self.setup.interrupt.at_once and not event.outcome.is_result
+        return Finished(Outcome.INTERRUPTED) if was_interrupted else event

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -27,7 +28,6 @@ from orchestrator.system.machine import Shares
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import serve
-from orchestrator.worker.runner import Task
 from orchestrator.worker.spawn import start
 
 CLOSING_SECONDS = 5
@@ -74,7 +74,7 @@ class Worker:
 
 
 class ProcessExecutor:
-    """A process for each slot, with its share of the threads, and with one of the GPUs where there are any.
+    """A process for each slot, with its share of the threads and of the GPUs, where there are any.
 
     Submitted trials wait until `events` begins them, those of a stack together.
     """
@@ -83,7 +83,8 @@ class ProcessExecutor:
         self.setup = setup
         self.shares = shares
         self._resources = ResourceSampler()
-        self._slots: list[Worker | None] = [None] * min(shares.workers, setup.pending)
+        slots = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
+        self._slots: list[Worker | None] = [None] * slots
         self._waiting: list[ActiveTrial] = []
         self._asked_to_stop = False
 
@@ -132,8 +133,7 @@ class ProcessExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        rule, threads = self.setup.divergence, threads or self.shares.threads
-        task = Task(trial.function, trial.params, workdir, rule, threads, trial.place)
+        task = self.setup.task(trial, workdir, threads or self.shares.threads)
         self._waiting.append(ActiveTrial(trial, task, self.setup.limits))
 
     def stop(self, trial: Trial, reason: str) -> None:
@@ -154,7 +154,8 @@ class ProcessExecutor:
         # a stack is given up when the most patient of its trials would be
         soonest = min(max(run.deadline for run in slot.runs.values()) for slot in busy)
         ends = [end for slot in busy for end in (slot.connection, slot.process.sentinel)]
-        wait([*ends, self.setup.interrupt.fileno()], max(0.0, soonest - time.monotonic()))
+        seconds = None if soonest == inf else max(0.0, soonest - time.monotonic())
+        wait([*ends, self.setup.interrupt.fileno()], seconds)
         self._forward_interrupt()
         was_suspended = time.monotonic() > soonest + SECONDS_LATE  # so were the trials
         for slot in busy:
@@ -298,9 +299,9 @@ class ProcessExecutor:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         gpus = self.shares.gpus
-        gpu = gpus[index % len(gpus)] if gpus else None
+        own = gpus[index % len(gpus)] if gpus else None
         function = self.setup.function
-        arguments = (theirs, function.name, function.modules, self.shares.threads, gpu, self.setup.log)
+        arguments = (theirs, function.name, function.modules, self.shares.threads, own, self.setup.log)
         process = context.Process(target=serve.serve, args=arguments, name=f"sweep-worker-{index}")
         start(process)
         theirs.close()

@@ -1,22 +1,37 @@
 """Trial functions: where they are found, what parameters they have, and what they declare of themselves."""
 
-from orchestrator.functions.declaration import Declaration, Goal
-from orchestrator.functions.finding import DEFAULT_TRIAL, attached, default_trial, find, load, modules_of
+from orchestrator.functions.declaration import UNDECLARED, Declaration, Goal
+from orchestrator.functions.finding import (
+    DEFAULT_TRIAL,
+    DEFAULT_TRIAL_EXTRA,
+    attached,
+    default_trial,
+    find,
+    is_default,
+    load,
+    modules_of,
+)
 from orchestrator.functions.modules import Modules
 from orchestrator.functions.parameter import FunctionError, Parameter
+from orchestrator.functions.program_function import ProgramFunction, program_function
 from orchestrator.functions.trial_function import TrialFunction
 
 __all__ = [
     "DEFAULT_TRIAL",
+    "DEFAULT_TRIAL_EXTRA",
+    "UNDECLARED",
     "Declaration",
     "FunctionError",
     "Goal",
     "Modules",
     "Parameter",
+    "ProgramFunction",
     "TrialFunction",
     "attached",
     "default_trial",
     "find",
+    "is_default",
     "load",
     "modules_of",
+    "program_function",
 ]

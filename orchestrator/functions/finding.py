@@ -15,21 +15,22 @@ import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.functions.modules import OURS, PACKAGE, Modules
+from orchestrator.functions.modules import OURS, PACKAGE, Modules, default_in_use
 from orchestrator.functions.parameter import FunctionError, parameters_of
 from orchestrator.functions.trial_function import TrialFunction
 
 DEFAULT_TRIAL = "models.train:train"
+DEFAULT_TRIAL_EXTRA = "vae-sweeps[vae]"  # what to install for it
 
 FUNCTIONS = ("prepare", "stacked", "export")  # of a declaration, by reference
 REFERENCE = re.compile(r"[\w.]+:[\w.]+")
-_declarations = TypeAdapter(Declaration)
 
 Found = tuple[Any, Declaration]  # the config class, and what the function declares
 
@@ -73,6 +74,11 @@ def modules_of(name: str | None, folders: Sequence[Path]) -> Modules:
     return Modules(tuple(dict.fromkeys(str(folder.absolute()) for folder in folders)), is_default)
 
 
+def is_default(name: str) -> bool:
+    """Whether a function's name means, in this process now, the default trial and not a function of a user's."""
+    return name == DEFAULT_TRIAL and default_in_use()
+
+
 def load(name: str) -> Callable[..., Any]:
     """Import the function itself, and with it whatever it trains with."""
     module_name, _, function_name = name.partition(":")
@@ -109,9 +115,16 @@ def _completed(name: str, given: Any, attributes: Mapping[str, Any]) -> Declarat
     return replace(declaration, **attributes)
 
 
+@cache
+def _declarations() -> TypeAdapter[Declaration]:
+    return TypeAdapter(Declaration)
+
+
 def _checked(name: str, declaration: Declaration) -> Declaration:
+    if declaration is UNDECLARED:
+        return declaration
     try:
-        declaration = _declarations.validate_python(asdict(declaration))
+        declaration = _declarations().validate_python(asdict(declaration))
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
@@ -217,7 +230,7 @@ def _constant(tree: ast.Module, name: str, default: Any) -> Any:
     """What the module assigns to `function.attribute`, or the default; None where only running it would show."""
     mentions = _mentions(tree, name)
     if not mentions:
-        return None if "setattr" in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} else default
+        return None if "setattr" in {node.id for node in _nodes(tree) if isinstance(node, ast.Name)} else default
     for node in tree.body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
             with suppress(ValueError):
@@ -227,5 +240,10 @@ def _constant(tree: ast.Module, name: str, default: Any) -> Any:
 
 def _mentions(tree: ast.Module, name: str) -> list[ast.Attribute]:
     function, _, part = name.partition(".")
-    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == part]
+    attributes = [node for node in _nodes(tree) if isinstance(node, ast.Attribute) and node.attr == part]
     return [node for node in attributes if isinstance(node.value, ast.Name) and node.value.id == function]
+
+
+@lru_cache(maxsize=1)  # of the module at hand, which is asked for several attributes
+def _nodes(tree: ast.Module) -> list[ast.AST]:
+    return [*ast.walk(tree)]

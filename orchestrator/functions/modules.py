@@ -75,6 +75,11 @@ class _Finder(MetaPathFinder):
         return PathFinder.find_spec(fullname, elsewhere) if elsewhere else None  # then the usual way leads to ours
 
 
+def default_in_use() -> bool:
+    """Whether this process works for the default trial now."""
+    return _finder.is_default
+
+
 def _has_code(folder: Path) -> bool:
     """Whether it has the package as code: a folder of trained models may be called so, too."""
     package = folder / PACKAGE

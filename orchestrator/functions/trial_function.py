@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.functions.modules import Modules
 from orchestrator.functions.parameter import MISSING, Parameter
+from orchestrator.programs.program import Program
 from orchestrator.trial import Params, nested
 
 
@@ -23,6 +24,7 @@ class TrialFunction:
     parameters: Mapping[str, Parameter]
     declaration: Declaration = UNDECLARED
     modules: Modules | None = None  # where its modules are; None where the process looks anyway
+    program: Program | None = None  # that runs in place of a function
 
     def active(self) -> AbstractContextManager[None]:
         """A context in which this process imports what the function imports from where it is."""
@@ -32,6 +34,16 @@ class TrialFunction:
     def version(self) -> int:
         """Of its results."""
         return self.declaration.version
+
+    @property
+    def title(self) -> str:
+        """What people know it by."""
+        return self.name if self.program is None else self.program.title
+
+    @property
+    def digest(self) -> str | None:
+        """Of the file of a program; None where there is none, and for functions, which have a version."""
+        return self.program.digest if self.program else None
 
     @property
     def defaults(self) -> Params:
@@ -77,6 +89,8 @@ class TrialFunction:
         try:
             return self._validator.validate_python(nested(params), by_alias=False, by_name=True)
         except ValidationError as error:
-            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+            problem = error.errors()[0]
+            place = "".join(f"{part}: " for part in problem["loc"][:1])
+            raise ValueError(place + problem["msg"].removeprefix("Value error, ")) from error
         except Exception as error:  # whatever a user's __post_init__ raises
             raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
+from orchestrator.events import Event, Finished, Heartbeat, Progress, Restarted, Started
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.downsample import Downsampled
 from orchestrator.progress.forecast import Forecast, Kind, epochs, kind
@@ -60,6 +60,8 @@ class TrialProgress:
         """Take in an event; an epoch that is reported again is ignored."""
         if isinstance(event, Started):
             self._since = time.monotonic()
+        elif isinstance(event, Restarted):
+            self.epoch = 0
         elif isinstance(event, Progress) and event.epoch > self.epoch:
             self._epoch_ended(event)
         elif isinstance(event, Finished):
@@ -132,7 +134,7 @@ class LiveProgress:
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self.has_begun = False
-        self._total = 0
+        self._total: int | None = 0
         self._outcomes: Counter[Outcome] = Counter()
         self._again: dict[str, Outcome] = {}  # the last outcome of trials that will run again, by trial_key
         self._waiting: Counter[Length] = Counter()  # known trials that have not begun
@@ -142,8 +144,14 @@ class LiveProgress:
         self._best: Best | None = None
         self._forecast = Forecast(declaration.pace)
 
-    def begin(self, total: int, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
-        """A launch of so many trials begins; `trials` are known by now, `history` has their records in the store."""
+    def begin(self, total: int | None, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
+        """A launch begins.
+
+        Args:
+            total: how many trials there are; None where they go on until the sweep is stopped.
+            trials: those that are known by now.
+            history: their records in the store.
+        """
         with self._lock:
             self.has_begun, self._total = True, total
             self._forecast = Forecast(self.declaration.pace, history.values())
@@ -220,6 +228,8 @@ class LiveProgress:
 
     def _seconds_of_waiting(self) -> float | None:
         """Seconds of all trials that have yet to begin; unknown trials are taken to be like the latest."""
+        if self._total is None:
+            return None
         results = sum(count for outcome, count in self._outcomes.items() if outcome.is_result)
         waiting = Counter(self._waiting)
         if self._latest is not None:

@@ -12,6 +12,7 @@ from orchestrator.spec import Objective
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.record import Record
 
+UNTIL_STOPPED = "until stopped"  # in place of a number of trials
 LOSS = "loss"  # the name of any declared loss where it is shown
 
 Point = tuple[int, float, float]  # epoch, value of a metric, and when it was reported (seconds since 1970)
@@ -58,6 +59,11 @@ class Best:
     objective: Objective
     value: float
 
+    @property
+    def has_reached_target(self) -> bool:
+        """Whether it is at least as good as the target, if there is one."""
+        return self.objective.is_reached(self.value)
+
     def is_better_than(self, other: "Best | None") -> bool:
         """Whether it takes the other's place."""
         return other is None or self.objective.is_better(self.value, other.value)
@@ -73,10 +79,10 @@ def best(found: Iterable[Best]) -> Best | None:
 
 @dataclass(frozen=True)
 class Status:
-    """A sweep's trials; `asked` is how many its launch is to bring to a result."""
+    """A sweep's trials; `asked` is how many its launch is to bring to a result, None: until it is stopped."""
 
     name: str
-    asked: int
+    asked: int | None
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
     running: Sequence[Running] = ()
     best: Best | None = None
@@ -90,7 +96,7 @@ class Status:
 
     @property
     def share(self) -> float:
-        """How much of the sweep is done, from 0 to 1."""
+        """How much of the sweep is done, from 0 to 1; 0 where it runs until it is stopped."""
         done = self.results + sum(running.share for running in self.running)
         return min(1.0, done / self.asked) if self.asked else 0.0
 
@@ -99,7 +105,7 @@ class Status:
         cls,
         name: str,
         records: Sequence[Record],
-        asked: int,
+        asked: int | None,
         objective: Objective | None,
         curves: Mapping[str, Curve],
         declaration: Declaration = UNDECLARED,
@@ -109,7 +115,7 @@ class Status:
         Args:
             name: of the sweep.
             records: of its trials.
-            asked: how many its last launch was to bring to a result.
+            asked: how many its last launch was to bring to a result; None: until it is stopped.
             objective: that they are compared by first, if the store has it.
             curves: by run_id, a metric by epoch of each running trial, as `shown_metric` chooses it. Other trials that
                 are marked as running were cut off.
@@ -126,9 +132,11 @@ class Status:
         ]
         results = [record for record in records if record.outcome and record.outcome.is_result]
         took = [record.seconds for record in results if record.seconds]
-        waiting = max(0, asked - len(results) - len(running))
-        after = mean(took) * waiting if took else (None if waiting else 0.0)
-        left = time_left(running, after, len(running))
+        left = None
+        if asked is not None:
+            waiting = max(0, asked - len(results) - len(running))
+            after = mean(took) * waiting if took else (None if waiting else 0.0)
+            left = time_left(running, after, len(running))
         return cls(
             name,
             asked,

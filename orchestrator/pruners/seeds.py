@@ -10,7 +10,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import create_trial
 
 from orchestrator.errors import InputError
-from orchestrator.events import Event, Finished, Sampled
+from orchestrator.events import Event, Finished, Progress, Restarted
 from orchestrator.pruners import Pruner, rules
 from orchestrator.spec import SweepSpec, pruner_forms
 from orchestrator.trial import Outcome, Trial
@@ -37,7 +37,9 @@ class SeedPruner(Pruner):
         self._exploded: set[str] = set()  # configurations of which a seed exploded
 
     def take(self, trial: Trial, event: Event) -> None:
-        if isinstance(event, Sampled):
+        if isinstance(event, Restarted):
+            self._events.pop(trial.trial_key, None)
+        if not isinstance(event, Progress | Finished):
             return
         self._events.setdefault(trial.trial_key, []).append(event)
         if not isinstance(event, Finished):

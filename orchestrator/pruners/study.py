@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from orchestrator.errors import InputError
-from orchestrator.events import Event, Finished, Progress
+from orchestrator.events import Event, Finished, Progress, Restarted
 from orchestrator.pruners import Pruner, rules
 from orchestrator.spec import SweepSpec, nearest, pruner_forms
 from orchestrator.trial import Outcome, Trial
@@ -48,6 +48,8 @@ class StudyPruner(Pruner):
             value = event.metrics.get(self.metric.name)
             if value is not None and event.epoch > max(reported.curve, default=0):
                 reported.curve[event.epoch] = reported.unjudged[event.epoch] = value
+        elif isinstance(event, Restarted):
+            reported.curve.clear()
         elif isinstance(event, Finished):
             del self._reported[trial.trial_key]
             self._end(trial, reported, event.outcome)

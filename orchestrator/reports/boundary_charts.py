@@ -100,7 +100,7 @@ def _curve(finding: Finding) -> list[alt.Chart]:
         layers.append(alt.Chart(safest).mark_rule(style="safe").encode(x, tooltip=["safe:N"]))
     for exploded, base_at, step in ((False, -0.06, -0.045), (True, 1.06, 0.045)):
         values = [value for value, has_exploded in finding.curve.points if has_exploded is exploded]
-        heights = _levels([scale.position(value) for value in values])
+        heights = _levels([finding.curve.position(value) for value in values])
         trials = [{"value": value, "p": base_at + step * level} for value, level in zip(values, heights, strict=True)]
         if trials:
             marked = crosses(trials) if exploded else alt.Chart(data(trials)).mark_point(style="completed")

@@ -99,7 +99,7 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
         is_live: whether a launch is running, so that trials without an end are running, too.
     """
     by_key = {record.trial_key: record for record in records}
-    if spec.method.is_listed:
+    if spec.is_listed:
         trials = list(expand(spec).trials)
     else:
         trials = [begun.trial for begun in SearchSpace(spec).trials(records)]

@@ -29,7 +29,7 @@ from orchestrator.reports.loss_charts import LossCurve, are_distinguishable, los
 from orchestrator.reports.plane_charts import PlanePoint, plane_chart
 from orchestrator.reports.search_charts import SearchTrial
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.domains import Range
+from orchestrator.spec.domains import Choice
 from orchestrator.spec.metrics import listed as conjoined
 from orchestrator.system.durations import duration
 from orchestrator.trackers import Store
@@ -124,7 +124,7 @@ def _facts(
     if spec.reference is not None:
         facts.append(("published", spec.reference.source))
     if spec.function.name != DEFAULT_TRIAL:
-        facts.append(("trial function", spec.function.name))
+        facts.append(("trial function", spec.function.title))
     facts.append(("trials", counted(runs)))
     exploded, ended = (sum(getattr(group, name) for group in configurations) for name in ("exploded", "ended"))
     if exploded:
@@ -158,8 +158,8 @@ def _versions(records: Sequence[Record]) -> str:
 
 def _values(spec: SweepSpec, name: str, configurations: Sequence[RunGroup]) -> str:
     domain = spec.domains.get(name)
-    if isinstance(domain, Range):
-        return f"{domain.low:g} to {domain.high:g}{', logarithmic' * domain.log}"
+    if domain is not None and not isinstance(domain, Choice):
+        return domain.words
     return _listed(list(dict.fromkeys(short(group.params[name]) for group in configurations)))
 
 
@@ -306,4 +306,5 @@ def _slice(spec: SweepSpec, name: str, trials: Sequence[SearchTrial]) -> Chart |
     """The metric along a parameter, of the trials in which it is varied."""
     varied = [trial for trial in trials if spec.conditions.holds(name, trial.params)]
     domain = spec.domains.get(name)
-    return search_charts.along(name, isinstance(domain, Range) and domain.log, varied, spec.objectives[0])
+    is_log = domain is not None and not isinstance(domain, Choice) and domain.log and domain.ends[0] > 0
+    return search_charts.along(name, is_log, varied, spec.objectives[0])

@@ -1,9 +1,11 @@
 """Which trial comes next: ask, tell, replay."""
 
+import importlib.util
 import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from orchestrator.errors import InputError
 from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.methods import OptunaSampler
@@ -18,8 +20,12 @@ class Sampler(Protocol):
     learns: bool  # whether it needs the results of trials
 
     @property
-    def total(self) -> int:
-        """How many trials there will be, over all launches."""
+    def total(self) -> int | None:
+        """How many trials there will be, over all launches; None where they go on until the sweep is stopped."""
+
+    @property
+    def remark(self) -> str:
+        """What else there is to say of how many trials there are, in a line; or nothing."""
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -49,7 +55,7 @@ def of(spec: SweepSpec) -> Sampler:
     """The sampler that a sweep's method names.
 
     Raises:
-        InputError: combinations are invalid, or there are none.
+        InputError: combinations are invalid, or there are none, or the method needs a package that is not installed.
     """
     sampler = _of_method(spec)
     return sampler if spec.replicates is None else ReplicatingSampler(spec, sampler, spec.replicates)
@@ -58,6 +64,9 @@ def of(spec: SweepSpec) -> Sampler:
 def _of_method(spec: SweepSpec) -> Sampler:
     named = spec.method.sampler
     if isinstance(named, OptunaSampler):
+        if named.needs and importlib.util.find_spec(named.needs) is None:
+            problem = f"{spec.method.name} needs {named.needs}: pip install {named.needs}"
+            raise InputError(spec.source.mistake(("method",), problem))
         from orchestrator.samplers.search import SearchSampler  # optuna takes a while to import
 
         return SearchSampler(spec, named)

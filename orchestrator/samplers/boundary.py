@@ -22,16 +22,17 @@ class BoundarySampler:
     """
 
     learns = True
+    remark = ""
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
-        self.total = spec.run_cap or 0
+        self.total = spec.run_cap
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
         self._curves = curves_of(self.space)
         self._name = self._curves[0].name
         self._values = self._curves[0].candidates()
-        self._candidates = Candidates(np.array([self._curves[0].scale.position(value) for value in self._values]))
+        self._candidates = Candidates(np.array([self._curves[0].position(value) for value in self._values]))
         self._gains: dict[int, Array] = {}
         self._known: set[str] = set()  # trial_keys
         self._waiting: deque[Trial] = deque()
@@ -51,7 +52,8 @@ class BoundarySampler:
                 self._take(trial, record.outcome)
             else:
                 self._waiting.append(trial)
-        self.total = max(self.total, len(self.trials))
+        if self.total is not None:
+            self.total = max(self.total, len(self.trials))
 
     def ask(self) -> Trial | None:
         if not self._waiting and self._wants_more:
@@ -72,7 +74,8 @@ class BoundarySampler:
 
     @property
     def _wants_more(self) -> bool:
-        return len(self.trials) < self.total and not self._exhausted and bool(self._open)
+        has_room = self.total is None or len(self.trials) < self.total
+        return has_room and not self._exhausted and bool(self._open)
 
     @property
     def _open(self) -> list[int]:
@@ -107,7 +110,7 @@ class BoundarySampler:
         if index not in self._gains:
             curve = self._curves[index]
             running = [trial for trial in self._running.values() if self._curve(trial) == index]
-            positions = [curve.scale.position(trial.params[self._name]) for trial in running]
+            positions = [curve.position(trial.params[self._name]) for trial in running]
             self._gains[index] = self._candidates.gains(curve.posterior, positions, (self.spec.seed, self._number))
         return self._gains[index]
 

@@ -18,7 +18,7 @@ from optuna_dashboard import run_server
 
 from orchestrator.errors import InputError, StoreError
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.domains import Range
+from orchestrator.spec.domains import Choice
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import MARGIN, Record
 
@@ -119,10 +119,11 @@ def axes(spec: SweepSpec) -> dict[str, BaseDistribution]:
     distributions: dict[str, BaseDistribution] = {}
     choices: dict[str, list[Any]] = {}
     for name, domain in spec.domains.items():
-        if isinstance(domain, Range):
-            distributions[name] = FloatDistribution(domain.low, domain.high, log=domain.log)
-        else:
+        if isinstance(domain, Choice):
             choices[name] = list(domain.values)
+        else:
+            low, high = domain.ends
+            distributions[name] = FloatDistribution(low, high, log=domain.log and low > 0)
     for rows in (spec.zipped, spec.configs):
         for name in dict.fromkeys(name for row in rows for name in row):
             default = spec.function.parameters[name].default  # of rows that leave it out

@@ -16,8 +16,8 @@ class ListSampler:
 
     learns = False
 
-    def __init__(self, trials: Sequence[Trial]) -> None:
-        self.trials = trials
+    def __init__(self, trials: Sequence[Trial], remark: str = "") -> None:
+        self.trials, self.remark = trials, remark
         self._waiting = deque(trials)
 
     @classmethod
@@ -32,7 +32,7 @@ class ListSampler:
             raise InputError(*expansion.invalid)
         if not expansion.trials:
             raise InputError(f"{spec.source.path}: asks for no trials")
-        return cls(expansion.trials)
+        return cls(expansion.trials, expansion.remark)
 
     @property
     def total(self) -> int:

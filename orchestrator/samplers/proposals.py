@@ -28,7 +28,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from orchestrator.samplers.feasibility import Array, Cube, Position, SeenConfiguration, Worth
 from orchestrator.samplers.weighing import WeighingSampler
 from orchestrator.spec import SweepSpec, Values
-from orchestrator.spec.domains import Choice, Domain
+from orchestrator.spec.domains import Choice, Domain, Range
 from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Params
 from orchestrator.trials.search_space import SearchSpace
@@ -167,13 +167,11 @@ class Proposals:
 
     def _decoded(self, name: str, value: Any) -> Any:
         """A value of Optuna as the parameter has it."""
-        domain = self.domains[name]
-        return domain.values[value] if isinstance(domain, Choice) else domain.typed(value)
+        return self.domains[name].decoded(value)
 
     def _encoded(self, name: str, value: Any) -> Any:
         """A value of the parameter as Optuna has it."""
-        domain = self.domains[name]
-        return domain.index(value) if isinstance(domain, Choice) else value
+        return self.domains[name].encoded(value)
 
     def _bad_values(self, worst: Values, margin: float) -> Values:
         """For samplers that compare values alone: worse than all others, by the margin."""
@@ -272,18 +270,14 @@ class _TypedSampler(BaseSampler):
 
     def _value(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
-        if self.given is not None:
-            return domain.index(self.given[name]) if isinstance(domain, Choice) else self.given[name]
-        return value if isinstance(domain, Choice) else domain.typed(value)
+        return domain.encoded(domain.decoded(value) if self.given is None else self.given[name])
 
 
 def distribution(domain: Domain) -> BaseDistribution:
     """A domain as Optuna's distribution; choices by their index, since to Optuna 1, 1.0 and True are the same."""
     if isinstance(domain, Choice):
         return CategoricalDistribution(range(len(domain.values)))
-    if domain.integer and not domain.log and domain.step == 1:
-        return IntDistribution(int(domain.low), int(domain.high))
-    if domain.integer and domain.log and domain.step == 1:
-        return IntDistribution(int(domain.low), int(domain.high), log=True)
-    # steps are counted by the domain itself, which keeps values in their shortest decimal form
+    if isinstance(domain, Range) and domain.integer:
+        return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
+    # the domain itself rounds to multiples of its q
     return FloatDistribution(domain.low, domain.high, log=domain.log)

@@ -53,6 +53,10 @@ class ReplicatingSampler:
         self._history: Mapping[str, Record] = {}
 
     @property
+    def remark(self) -> str:
+        return self.inner.remark
+
+    @property
     def total(self) -> int:
         trials, cap = self.trials, self.spec.run_cap or MOST_TRIALS
         if self.spec.method.is_listed:

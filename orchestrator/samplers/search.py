@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import sys
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -72,10 +73,11 @@ class SearchSampler:
     """Proposes what an Optuna sampler expects to be best, given the results so far."""
 
     learns = True
+    remark = ""
 
     def __init__(self, spec: SweepSpec, optuna_sampler: OptunaSampler) -> None:
         self.spec = spec
-        self.total = spec.proposal_cap or 0
+        self.total = spec.proposal_cap
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
         self._proposals = Proposals(spec, self.space, optuna_sampler)
@@ -87,18 +89,19 @@ class SearchSampler:
 
     @property
     def has_more(self) -> bool:
-        return bool(self._waiting) or (len(self.trials) < self.total and not self._exhausted)
+        return bool(self._waiting) or (self._room > 0 and not self._exhausted)
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
         starts = self.space.begun(history, begun)
         keys = {start.trial.trial_key for start in starts}
-        self.total = max(self.total, len(starts))
-        room = self.total - len(starts)
+        if self.total is not None:
+            self.total = max(self.total, len(starts))
+        room = self._room - len(starts)
         for _, group in itertools.groupby(starts, key=order):
             room -= self._take_up(list(group), history, keys, room)
 
     def ask(self) -> Trial | None:
-        if not self._waiting and len(self.trials) < self.total and not (self._exhausted or self._waits_for_result):
+        if not self._waiting and self._room > 0 and not (self._exhausted or self._waits_for_result):
             self._propose()
         return self._waiting.popleft() if self._waiting else None
 
@@ -111,6 +114,11 @@ class SearchSampler:
 
     def examples(self) -> Sequence[Params]:
         return self.space.examples()
+
+    @property
+    def _room(self) -> int:
+        """How many further trials there may be."""
+        return sys.maxsize if self.total is None else self.total - len(self.trials)
 
     def _propose(self) -> None:
         """Ask the sampler until it proposes a configuration to run, or only repeats itself."""
@@ -132,7 +140,7 @@ class SearchSampler:
             repeated = self._configurations.get(trial.config_key)
             if repeated is None:
                 configuration = self._begin(values, number, [trial])
-                self._add_seeds(configuration, set(), self.total - len(self.trials))
+                self._add_seeds(configuration, set(), self._room)
                 return
             repeats += 1
             if repeated.has_ended:

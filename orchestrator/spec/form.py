@@ -2,32 +2,23 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SkipValidation, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, SkipValidation, Tag, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.spec import methods
+from orchestrator.spec.parameter_forms import ValueList
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
-from orchestrator.spec.strict import Form, MetricForm
+from orchestrator.spec.strict import Form, Ignored, MetricForm, SweepMetricForm
 from orchestrator.system import durations
+from orchestrator.system.machine import ANY, Resources
 
 MOST_TRIALS = 10_000
 MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than another in all of them
 LONGEST_NAME = 200  # characters; MLflow takes 500
 LONGEST_DESCRIPTION = 10_000
 JOINER = "\u200d"  # within pictographs; the only character that does not print and is of use in a name
-Distribution = Literal[
-    "constant",
-    "categorical",
-    "uniform",
-    "int_uniform",
-    "q_uniform",
-    "log_uniform",
-    "log_uniform_values",
-    "q_log_uniform_values",
-]
-Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
 Duration = Annotated[
     float,
@@ -41,7 +32,6 @@ Duration = Annotated[
         }
     ),
 ]
-ValueList = Annotated[list[Any], Field(min_length=1)]
 
 
 def _known_method(name: Any) -> Any:
@@ -49,53 +39,6 @@ def _known_method(name: Any) -> Any:
     if repr(name) not in (*others, last):
         raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
     return name
-
-
-When = Annotated[
-    dict[str, Any] | None,
-    Field(
-        min_length=1,
-        description="Other parameters, each with the value or values that it must have for this parameter to vary. "
-        "Elsewhere this parameter has its default.",
-    ),
-]
-
-
-class ValueForm(Form):
-    """A constant, as W&B writes it."""
-
-    value: Annotated[Any, Field(description="The value.")]
-    distribution: Annotated[Literal["constant"] | None, Field(description="From W&B; has no further effect.")] = None
-    when: When = None
-
-
-class ValuesForm(Form):
-    """A list of values."""
-
-    values: Annotated[ValueList, Field(description="The values to try.")]
-    probabilities: Annotated[
-        list[Share] | None, Field(description="How often method random draws each value. They must add up to 1.")
-    ] = None
-    distribution: Annotated[
-        Literal["categorical", "categorical_w_probabilities"] | None,
-        Field(description="From W&B; has no further effect."),
-    ] = None
-    when: When = None
-
-
-class RangeForm(Form):
-    """A range of numbers, as W&B writes it."""
-
-    min: Annotated[int | float, Field(description="Smallest value (log_uniform: its natural logarithm).")]
-    max: Annotated[int | float, Field(description="Largest value (log_uniform: its natural logarithm).")]
-    distribution: Annotated[
-        Distribution | None, Field(description="Default: int_uniform for whole numbers, else uniform.")
-    ] = None
-    q: Annotated[float | None, Field(gt=0, description="Step between values, for the q_ distributions.")] = None
-    when: When = None
-
-
-PARAMETER_FORMS: tuple[type[Form], ...] = (ValueForm, ValuesForm, RangeForm)
 
 
 class ReferenceForm(Form):
@@ -116,7 +59,7 @@ class BoundaryForm(Form):
         Field(
             gt=0,
             description="Stop once the threshold's 95% interval is narrower than this: the ratio of its ends on a "
-            "logarithmic range, else their difference. Default: continue up to run_cap.",
+            "logarithmic range, else their difference. Default: continue up to run_cap, or until stopped.",
         ),
     ] = None
     risk: Annotated[
@@ -133,6 +76,18 @@ class Replicates(Form):
     ] = "separated"
 
 
+class PatternForm(Form):
+    """How metrics stand in what a program prints."""
+
+    pattern: Annotated[
+        str,
+        Field(
+            description="A regular expression with a named group for each metric, or with groups `name` and `value`; "
+            "and `epoch` or `step`."
+        ),
+    ]
+
+
 class OnFinishForm(Form):
     """The command or the URL that gets a summary as JSON when a launch has ended, in whatever way."""
 
@@ -144,6 +99,13 @@ class OnFinishForm(Form):
         ),
     ] = None
     post: Annotated[str | None, Field(description="A URL that the summary is posted to.")] = None
+
+
+Metrics = Annotated[
+    Annotated[list[MetricForm], Field(min_length=2, max_length=MOST_METRICS), Tag("several")]
+    | Annotated[PatternForm, Tag("printed")],
+    Discriminator(lambda given: "printed" if isinstance(given, dict | PatternForm) else "several"),
+]
 
 
 class SweepFile(Form):
@@ -170,23 +132,45 @@ class SweepFile(Form):
         ),
     ] = methods.GRID.name
     metric: Annotated[
-        MetricForm | None,
+        SweepMetricForm | None,
         Field(
             description="The metric that trials are compared by. Default: the metric that the trial function declares."
         ),
     ] = None
     metrics: Annotated[
-        list[MetricForm] | None,
+        Metrics | None,
         Field(
-            min_length=2,
-            max_length=MOST_METRICS,
             description="Several metrics, in place of metric: the result is their Pareto front. The last value of each "
-            "metric counts.",
+            "metric counts. Or, of a program, {pattern: ...}: how metrics stand in what it prints.",
         ),
     ] = None
     trial: Annotated[
-        str, Field(description="The function to run, package.module:function. Default: the VAE of this program.")
+        str,
+        Field(
+            description="The function to run, package.module:function. Default: the VAE of this program, where there "
+            "is no `program` or `command`."
+        ),
     ] = DEFAULT_TRIAL
+    program: Annotated[
+        str | None, Field(description="The script to run, in place of a function; from the file's own folder.")
+    ] = None
+    command: Annotated[
+        list[str | int | float | bool] | str | None,
+        Field(
+            description="The command line of the program, with W&B's macros. "
+            "Default: ${env} ${interpreter} ${program} ${args}.",
+        ),
+    ] = None
+    show_env: Annotated[
+        list[str], Field(description="Variables whose values are no secret, of those that ${envvar:NAME} names.")
+    ] = Field(default_factory=list)
+    grace: Annotated[
+        Duration | None,
+        Field(description="How long a program has to end by itself when it is stopped. Default: 10s."),
+    ] = None
+    seed_parameter: Annotated[
+        str | None, Field(description="What the program calls its seed, for `seeds`, `replicates` and boundary.")
+    ] = None
     parameters: Annotated[
         dict[str, Any],
         Field(
@@ -209,7 +193,13 @@ class SweepFile(Form):
         Field(description="More seeds for configurations that may be as good as the best. Default: none."),
     ] = None
     run_cap: Annotated[
-        int | None, Field(ge=1, le=MOST_TRIALS, description="The number of trials in total, over all launches.")
+        int | None,
+        Field(
+            ge=1,
+            le=MOST_TRIALS,
+            description="The number of trials in total, over all launches. Default: a grid runs all of its trials, and "
+            "other methods run until they are stopped.",
+        ),
     ] = None
     time_cap: Annotated[
         Duration | None,
@@ -245,19 +235,49 @@ class SweepFile(Form):
             "parameters that the trial function declares as `stack_by`.",
         ),
     ] = 1
+    resources: Annotated[
+        Resources,
+        Field(
+            description="What a trial takes of the machine: {cpus: 4, gpus: 2}. No more trials run at the same time "
+            "than fit. A stack counts as a trial."
+        ),
+    ] = ANY
     on_finish: Annotated[
         OnFinishForm | None, Field(description="What gets a summary of an ended launch: {run: COMMAND} or {post: URL}.")
     ] = None
     reuse: Annotated[
         bool, Field(description="Take over finished trials of other sweeps in the store, except pruned trials.")
     ] = False
-    program: Annotated[Any, Field(description="From W&B; ignored.")] = None
-    command: Annotated[Any, Field(description="From W&B; ignored.")] = None
-    project: Annotated[Any, Field(description="From W&B; ignored.")] = None
-    entity: Annotated[Any, Field(description="From W&B; ignored.")] = None
+    project: Ignored = None
+    entity: Ignored = None
+    controller: Ignored = None
+    job: Ignored = None
+    image_uri: Ignored = None
+    launch: Ignored = None
+    scheduler: Ignored = None
+    queue: Ignored = None
+    resource: Ignored = None
+    resource_args: Ignored = None
+    imports: Ignored = None
+    kind: Ignored = None
+    version: Ignored = None
+    wandb_version: Ignored = None
+    apiVersion: Ignored = None  # noqa: N815
 
+    @property
+    def several(self) -> list[MetricForm] | None:
+        """The metrics of a front, where it is one."""
+        return self.metrics if isinstance(self.metrics, list) else None
 
-IGNORED = ("program", "command", "project", "entity")
+    @property
+    def pattern(self) -> str | None:
+        """How metrics stand in what a program prints."""
+        return self.metrics.pattern if isinstance(self.metrics, PatternForm) else None
+
+    @property
+    def runs_program(self) -> bool:
+        """Whether its trials run a program, and no function."""
+        return "trial" not in self.model_fields_set and (self.program is not None or self.command is not None)
 
 
 def is_name(name: str) -> bool:

@@ -7,16 +7,18 @@ from pathlib import Path
 from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
-from orchestrator.spec.form import IGNORED, LONGEST_NAME, BoundaryForm, SweepFile, is_name
+from orchestrator.spec.form import LONGEST_NAME, BoundaryForm, SweepFile, is_name
 from orchestrator.spec.metrics import Reported, check_needed, metrics_of, nothing_reported
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.on_finish import on_finish_of
 from orchestrator.spec.parameters import space_of
+from orchestrator.spec.program import program_of, stall_seconds_of
 from orchestrator.spec.pruning import pruner_of
 from orchestrator.spec.reference import reference_of
 from orchestrator.spec.requirements import check_method, method_of, replicates_of, stacking_of
 from orchestrator.spec.source import Source, read
+from orchestrator.spec.strict import SweepMetricForm, ignored
 from orchestrator.spec.sweep_spec import SweepSpec
 
 
@@ -38,7 +40,10 @@ def load(
     source = read(path, text)
     mistakes = Mistakes(source)
     form = _form(mistakes)
-    function = _function(form.trial if "trial" in source.content else None, source)
+    if form.runs_program:
+        function: TrialFunction = program_of(form, overrides, mistakes)
+    else:
+        function = _function(form.trial if "trial" in source.content else None, source)
     return _spec(form, function, overrides, mistakes, reported)
 
 
@@ -103,8 +108,9 @@ def _spec(
         early_terminate=pruner,
         divergence=form.divergence,
         retries=form.retries,
-        stall_seconds=form.stall_seconds,
+        stall_seconds=stall_seconds_of(form),
         stacking=stacking,
+        resources=form.resources,
         reuse=form.reuse,
         on_finish=on_finish,
         warnings=tuple(mistakes.warnings),
@@ -123,6 +129,7 @@ def _name(form: SweepFile, mistakes: Mistakes) -> str:
 
 def _warn_of_ignored(mistakes: Mistakes) -> None:
     source = mistakes.source
-    ignored = [key for key in IGNORED if key in source.content]
-    if ignored:
-        mistakes.warnings.append(f"{source.path}: {', '.join(ignored)}: for W&B's agents; ignored")
+    keys = [key for key in ignored(SweepFile) if key in source.content]
+    keys += [f"metric.{key}" for key in ignored(SweepMetricForm) if key in (source.content.get("metric") or ())]
+    if keys:
+        mistakes.warnings.append(f"{source.path}: {', '.join(keys)}: for W&B; ignored")

@@ -24,6 +24,7 @@ class OptunaSampler:
         takes_pruned: whether it learns from a trial without a value, too.
         keeps_state: whether it keeps a state in the study: then `tell` of a trial again must follow `ask` for it again.
         keeps_seed: whether all proposals come from one seed, as those of a sequence do; else each has its own.
+        needs: a package that it imports and this program does not bring along.
     """
 
     made_by: str
@@ -37,6 +38,7 @@ class OptunaSampler:
     takes_pruned: bool = False
     keeps_state: bool = False
     keeps_seed: bool = False
+    needs: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +50,8 @@ class Method:
         description: what it does, after its name.
         sampler: what proposes trials: one of Optuna's samplers, or "module:name" of what makes one from a SweepSpec.
         aliases: other names that a file may have for it.
-        is_listed: whether its trials are known beforehand.
-        is_exhaustive: whether it runs every combination, so that run_cap is not needed.
+        is_listed: whether its trials follow from the file alone, and not from results.
+        is_exhaustive: whether it runs every combination; others go on up to run_cap, or without one until stopped.
         finds_boundary: whether it looks for where training breaks. It looks at explosions alone, ranks nothing, and
             gives each trial a seed of its own.
         takes_metrics: whether it can search a front of several metrics.
@@ -63,10 +65,6 @@ class Method:
     is_exhaustive: bool = False
     finds_boundary: bool = False
     takes_metrics: bool = True
-
-    @property
-    def needs_run_cap(self) -> bool:
-        return not self.is_exhaustive
 
     @property
     def needs_metric(self) -> bool:
@@ -105,9 +103,7 @@ METHODS = {
     method.name: method
     for method in (
         GRID,
-        Method(
-            "random", "runs run_cap random combinations", "orchestrator.samplers.listed:ListSampler.of", is_listed=True
-        ),
+        Method("random", "draws combinations at random", "orchestrator.samplers.drawn:drawn", is_listed=True),
         TPE,
         Method(
             "gp",
@@ -117,6 +113,7 @@ METHODS = {
                 {"warn_independent_sampling": False},
                 learns=True,
                 takes_constraints=True,
+                needs="torch",
             ),
         ),
         Method(

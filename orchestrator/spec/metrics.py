@@ -21,12 +21,12 @@ def metrics_of(
     form: SweepFile, function: TrialFunction, varying: Collection[str], mistakes: Mistakes
 ) -> Sequence[MetricForm]:
     """What trials are compared by, which differ in the parameters `varying`; nothing where no metric is given."""
-    if form.metric is not None and form.metrics is not None:
+    if form.metric is not None and form.several is not None:
         mistakes.note(("metrics",), "give `metric` or `metrics`, not both")
     declared = [MetricForm(name=metric.name, goal=metric.goal) for metric in function.declaration.metrics[:1]]
-    metrics = form.metrics or ([form.metric] if form.metric else declared)
+    metrics = form.several or ([form.metric] if form.metric else declared)
     for i, metric in enumerate(metrics):
-        here: Location = ("metrics", i, "name") if form.metrics else ("metric", "name")
+        here: Location = ("metrics", i, "name") if form.several else ("metric", "name")
         check_metric(here, metric, function.declaration, varying, mistakes)
         if metric.name in [earlier.name for earlier in metrics[:i]]:
             mistakes.note(here, f"{metric.name} appears twice")
@@ -43,7 +43,7 @@ def check_needed(
     """Refuse what compares trials where there is no metric to compare by; `names` are metrics that it could name."""
     own = isinstance(form.early_terminate, dict) and form.early_terminate.get("metric") is not None
     missing = {
-        "method": method.needs_metric and form.metric is None and form.metrics is None,
+        "method": method.needs_metric and form.metric is None and form.several is None,
         "replicates": form.replicates is not None and not metrics,
         "early_terminate": form.early_terminate is not None and not metrics and not own,
     }

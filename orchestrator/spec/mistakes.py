@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.errors import InputError
-from orchestrator.spec.form import PARAMETER_FORMS
+from orchestrator.spec.parameter_forms import PARAMETER_FORMS
 from orchestrator.spec.source import Location, Source, note
-from orchestrator.spec.strict import Form
+from orchestrator.spec.strict import OF_WANDB, Form
 
-KINDS = ("int", "float", "str", "list[str]")  # as pydantic names the members of a union, among the keys
+# as pydantic names the members of a union, among the keys
+KINDS = ("int", "float", "constrained-int", "constrained-float", "str", "list[str]", "several", "printed")
 SHOULD_BE = "input should be "
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 F = TypeVar("F", bound=Form)
@@ -50,7 +51,7 @@ class Mistakes:
                 by_place.setdefault(_place(problem["loc"], content), []).append(problem)
             for where, problems in by_place.items():
                 first, *others = (_message(kind, where, problem) for problem in problems)
-                alternatives = [first, *(message.removeprefix(SHOULD_BE) for message in others)]
+                alternatives = [first, *(message.removeprefix(SHOULD_BE) for message in others if message != first)]
                 self.note((*location, *where), ", or ".join(alternatives))
             return None
 
@@ -114,11 +115,19 @@ def _keys(kind: type[Form], location: Location) -> list[str]:
         if isinstance(part, int):
             continue
         node = keys.get(part, {})
-        options = [option.get("items", option) for option in node.get("anyOf", [node])]
+        options = [option.get("items", option) for option in _options(node)]
         reference = next((option["$ref"] for option in options if "$ref" in option), None)
         keys = schema["$defs"][reference.rsplit("/", 1)[1]]["properties"] if reference else {}
-    return list(keys)
+    return [name for name, schema in keys.items() if schema.get("description") != OF_WANDB]
 
 
 def _quoted(message: str) -> list[str]:
     return message.split("'")[1::2]
+
+
+def _options(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """The schemas that a value may have, of one of which it must be."""
+    for key in ("anyOf", "oneOf"):
+        if key in node:
+            return [option for part in node[key] for option in _options(part)]
+    return [node]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.functions import Goal
-from orchestrator.spec.strict import MetricForm
+from orchestrator.spec.strict import MetricForm, SweepMetricForm
 
 Values = tuple[float, ...]  # a value for each objective
 
@@ -21,6 +21,7 @@ class Objective:
     name: str
     goal: Goal
     counts_best: bool = True
+    target: float | None = None  # the value at which the sweep ends
 
     @property
     def sign(self) -> int:
@@ -30,6 +31,12 @@ class Objective:
     def is_better(self, value: float, other: float) -> bool:
         """Whether a value is better than another; any number is better than none (NaN)."""
         return self.sign * value > self.sign * other or (math.isnan(other) and not math.isnan(value))
+
+    def is_reached(self, value: float | None) -> bool:
+        """Whether a value is at least as good as the target."""
+        if value is None or self.target is None:
+            return False
+        return self.sign * value >= self.sign * self.target
 
     def worst(self, values: Iterable[float]) -> float:
         return min(values, key=lambda value: self.sign * value)
@@ -61,7 +68,11 @@ class ObjectiveSoFar:
 
 def objectives(metrics: Sequence[MetricForm]) -> tuple[Objective, ...]:
     """The objectives of a sweep file's metrics."""
-    return tuple(Objective(metric.name, metric.goal, counts_best=len(metrics) == 1) for metric in metrics)
+    targets = [metric.target if isinstance(metric, SweepMetricForm) else None for metric in metrics]
+    return tuple(
+        Objective(metric.name, metric.goal, counts_best=len(metrics) == 1, target=target)
+        for metric, target in zip(metrics, targets, strict=True)
+    )
 
 
 def complete(values: Iterable[float | None]) -> Values | None:

@@ -3,19 +3,36 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from orchestrator.functions import Parameter, TrialFunction
 from orchestrator.spec.conditions import Conditions
+from orchestrator.spec.densities import density_of
 from orchestrator.spec.domains import Choice, Domain, domain_of
-from orchestrator.spec.form import RangeForm, SweepFile, ValueForm, ValuesForm
+from orchestrator.spec.form import SweepFile
 from orchestrator.spec.mistakes import Mistakes, nearest
+from orchestrator.spec.parameter_forms import (
+    BetaForm,
+    BetaName,
+    NormalForm,
+    NormalName,
+    RangeForm,
+    RangeName,
+    ValueForm,
+    ValuesForm,
+)
 from orchestrator.spec.source import Location, scalar
 from orchestrator.spec.values import Given, flattened, given, refuse_repeats, row_entries, typed, typed_row
 from orchestrator.spec.when import check_conditions, conditions_of
 from orchestrator.trial import Params
 
 T = TypeVar("T")
+LISTED = ("constant", "categorical", "categorical_w_probabilities")
+BY_NAME: Mapping[str, type[RangeForm | NormalForm | BetaForm]] = {
+    **dict.fromkeys(get_args(RangeName), RangeForm),
+    **dict.fromkeys(get_args(NormalName), NormalForm),
+    **dict.fromkeys(get_args(BetaName), BetaForm),
+}  # the distributions of numbers
 
 
 @dataclass(frozen=True)
@@ -112,11 +129,24 @@ def _domain(entry: Given, mistakes: Mistakes) -> Domain | None:
         return Choice((typed((*location, "value"), constant.value, parameter, mistakes),)) if constant else None
     if "values" in raw:
         return _choice(location, raw, parameter, mistakes)
-    form = mistakes.validated(RangeForm, raw, location)
+    return _numbers(location, raw, parameter, mistakes)
+
+
+def _numbers(location: Location, raw: Mapping[str, Any], parameter: Parameter, mistakes: Mistakes) -> Domain | None:
+    """A distribution of numbers, by its name; a range where it has none."""
+    name = raw.get("distribution")
+    if name in LISTED:
+        mistakes.note((*location, "distribution"), f"{name} takes `value` or `values`")
+        return None
+    if isinstance(name, str) and name not in BY_NAME:
+        mistakes.note((*location, "distribution"), f"unknown distribution {name}; {nearest(name, [*BY_NAME, *LISTED])}")
+        return None
+    kind = BY_NAME[name] if isinstance(name, str) else RangeForm
+    form = mistakes.validated(kind, raw, location)
     if form is None:
         return None
     try:
-        return domain_of(form, parameter)
+        return domain_of(form, parameter) if isinstance(form, RangeForm) else density_of(form, parameter)
     except ValueError as error:
         mistakes.note(location, str(error))
         return None
@@ -150,7 +180,7 @@ def _zipped(lists: Mapping[str, Given], mistakes: Mistakes) -> tuple[Params, ...
 
 def _seeds(seeds: Sequence[int], function: TrialFunction, mistakes: Mistakes) -> tuple[int, ...]:
     if seeds and "seed" not in function.parameters:
-        mistakes.note(("seeds",), f"{function.name} has no parameter named seed")
+        mistakes.note(("seeds",), f"{function.title} has no parameter named seed")
         return ()
     refuse_repeats(("seeds",), seeds, mistakes)
     return tuple(typed(("seeds", i), seed, function.parameters["seed"], mistakes) for i, seed in enumerate(seeds))

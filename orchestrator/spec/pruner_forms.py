@@ -40,16 +40,16 @@ class Hyperband(PrunerForm):
 
     @property
     def brackets(self) -> frozenset[int]:
-        """After how many reported values a trial is judged, as in W&B: max_iter takes precedence over min_iter."""
-        if self.max_iter is not None:
-            earlier = itertools.repeat(self.eta, self.s or 0)
+        """After how many reported values a trial is judged, as in W&B: max_iter and s take precedence over min_iter."""
+        if self.max_iter is not None and self.s is not None:
+            earlier = itertools.repeat(self.eta, self.s)
             bands = itertools.accumulate(earlier, operator.truediv, initial=float(self.max_iter))
             return frozenset(int(band) for band in itertools.islice(bands, 1, None) if band >= 1)
         if self.min_iter is None:
             return frozenset()
         later = itertools.repeat(self.eta, MOST_BRACKETS)
         bands = itertools.accumulate(later, operator.mul, initial=float(self.min_iter))
-        return frozenset(int(band) for band in bands if band <= LATEST_BRACKET)
+        return frozenset(int(band) for band in bands if band <= (self.max_iter or LATEST_BRACKET))
 
 
 class ComparedByEpoch(PrunerForm):

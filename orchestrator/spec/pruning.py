@@ -28,7 +28,7 @@ def pruner_of(
     if pruner and pruner.metric:
         between = () if is_alone else varying
         check_metric((*here, "metric", "name"), pruner.metric, function.declaration, between, mistakes)
-    elif pruner and form.metrics:
+    elif pruner and form.several:
         mistakes.note((*here, "metric"), f"is missing: name the one of `metrics` that {pruner.type} compares")
     return pruner
 

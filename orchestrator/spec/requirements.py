@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from orchestrator.functions import TrialFunction
+from orchestrator.spec.densities import Density
 from orchestrator.spec.domains import Choice, Range
 from orchestrator.spec.form import Replicates, SweepFile
 from orchestrator.spec.methods import GRID, METHODS, Method, OptunaSampler, named, of_kind
@@ -19,16 +20,17 @@ def method_of(form: SweepFile, space: Space, overrides: Sequence[str]) -> Method
 
 def check_method(method: Method, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
     """Refuse what the method cannot do."""
-    if method.needs_run_cap and form.run_cap is None:
-        mistakes.note(("method",), f"{form.method} needs run_cap, the number of trials in total")
     if not method.is_listed:
         _check_search(method, form, space, mistakes)
+    elif form.reuse and not _knows_trials(method, form):
+        mistakes.note(
+            ("reuse",), f"needs run_cap with method {form.method}: it takes over trials that are known in advance"
+        )
     if method.finds_boundary:
         _check_boundary(form, space, mistakes)
     elif form.boundary is not None and not named(form.method).finds_boundary:
         mistakes.note(("boundary",), f"works only with method {of_kind('finds_boundary')}")
-    if method.is_exhaustive:
-        _check_grid(space, mistakes)
+    _check_values(method, space, mistakes)
 
 
 def replicates_of(form: SweepFile, space: Space, function: TrialFunction, mistakes: Mistakes) -> Replicates | None:
@@ -38,10 +40,12 @@ def replicates_of(form: SweepFile, space: Space, function: TrialFunction, mistak
         return None
     seed = function.parameters.get("seed")
     if seed is None or not seed.is_integer:
-        mistakes.note(("replicates",), f"{function.name} has no parameter named seed that is a whole number")
+        mistakes.note(("replicates",), f"{function.title} has no parameter named seed that is a whole number")
     if named(form.method).finds_boundary:
         mistakes.note(("replicates",), f"{form.method} gives each trial a seed of its own; remove the key")
-    if form.metrics is not None:
+    if form.run_cap is None and not named(form.method).is_exhaustive:
+        mistakes.note(("replicates",), f"needs run_cap with method {form.method}: half of it is for further seeds")
+    if form.several is not None:
         mistakes.note(("replicates",), "compares configurations by one metric; with `metrics`, list `seeds` instead")
     if form.stack > 1:
         mistakes.note(("replicates",), "adds trials while the sweep runs, and these cannot be stacked")
@@ -57,23 +61,30 @@ def stacking_of(method: Method, form: SweepFile, function: TrialFunction, mistak
     if form.stack == 1:
         return UNSTACKED
     if not function.declaration.stack_by:
-        message = f"{function.name} trains one trial at a time; remove the key, or declare `stacked`"
+        message = f"{function.title} trains one trial at a time; remove the key, or declare `stacked`"
         mistakes.note(("stack",), f"{message} and `stack_by`")
     if not method.is_listed:
         mistakes.note(("stack",), f"works only with {of_kind('is_listed')}, whose trials are known in advance")
+    elif not _knows_trials(method, form):
+        mistakes.note(("stack",), f"needs run_cap with method {form.method}, so that all trials are known in advance")
     return Stacking(form.stack, function.declaration.stack_by)
 
 
-def _check_grid(space: Space, mistakes: Mistakes) -> None:
+def _knows_trials(method: Method, form: SweepFile) -> bool:
+    return method.is_exhaustive or form.run_cap is not None
+
+
+def _check_values(method: Method, space: Space, mistakes: Mistakes) -> None:
+    """Refuse distributions of which a method takes values that there are not, or that the parameter refuses."""
     for name, domain in space.domains.items():
         try:
-            domain.grid()
+            domain.grid() if method.is_exhaustive else domain.check_draws()
         except ValueError as error:
             mistakes.note(space.places[name], str(error))
 
 
 def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
-    if form.metrics is not None and not method.takes_metrics:
+    if form.several is not None and not method.takes_metrics:
         suitable = " or ".join(known.name for known in METHODS.values() if known.takes_metrics and _learns(known))
         mistakes.note(("metrics",), f"{form.method} optimizes one metric; for several use {suitable}")
     if form.reuse:
@@ -98,6 +109,9 @@ def _learns(method: Method) -> bool:
 
 
 def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
+    for name, domain in space.domains.items():
+        if isinstance(domain, Density):
+            mistakes.note(("parameters", name), "boundary needs min and max; other distributions are for random or tpe")
     ranges = [domain for domain in space.domains.values() if isinstance(domain, Range)]
     lists = [name for name in space.searched & space.domains.keys() if isinstance(space.domains[name], Choice)]
     rows = [given for given in (space.zipped, space.configs) if space.differing(given)]

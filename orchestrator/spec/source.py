@@ -18,6 +18,7 @@ MOST_VALUES = 100_000
 LONGEST_NUMBER = 250  # of a whole number: it has to fit into a float
 MOST_MISTAKES = 100  # that are reported at once
 DEEPEST = 40
+WHOLE = "[0-9]+(?:_[0-9]+)*"  # as in YAML 1.1, 1_000
 
 Location = tuple[str | int, ...]
 
@@ -103,7 +104,10 @@ def _text(path: Path) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain scalars by the core schema of YAML 1.2, where `5e-3` is a number and `no` and `2001-01-01` are strings."""
+    """Plain scalars by the core schema of YAML 1.2, where `5e-3` is a number and `no` and `2001-01-01` are strings.
+
+    Of YAML 1.1 it keeps the underscores within numbers.
+    """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
@@ -118,10 +122,10 @@ class _Loader(yaml.SafeLoader):
 for _tag, _pattern, _first in [
     ("null", r"~|null|Null|NULL|", "~nN"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("int", rf"[-+]?{WHOLE}|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
     (
         "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        rf"[-+]?(\.{WHOLE}|{WHOLE}(\.({WHOLE})?)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         "-+.0123456789",
     ),
 ]:

@@ -14,6 +14,7 @@ from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.pruner_forms import PrunerForm
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
+from orchestrator.system.machine import Resources
 from orchestrator.trial import Outcome, Params
 
 
@@ -71,6 +72,7 @@ class SweepSpec:
     retries: int
     stall_seconds: float
     stacking: Stacking
+    resources: Resources  # that a trial, or a stack of them, takes
     reuse: bool
     on_finish: OnFinish | None
     warnings: tuple[str, ...]
@@ -105,6 +107,16 @@ class SweepSpec:
         """What early termination compares: a metric of its own, or the only objective."""
         own = self.early_terminate and self.early_terminate.metric
         return objectives([own])[0] if own else self.objectives[0]
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether all of its trials are known in advance."""
+        return self.method.is_listed and not self.is_open_ended
+
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether it runs until it is stopped, or has nothing more to try."""
+        return self.run_cap is None and not self.method.is_exhaustive
 
     @property
     def proposal_cap(self) -> int | None:

@@ -59,7 +59,7 @@ def parameter_named(location: Location, name: str, function: TrialFunction, mist
     """The function's parameter of this name, as files may spell it; None, and a mistake, where it has none."""
     parameter = function.named(name)
     if parameter is None:
-        mistakes.note(location, f"unknown parameter of {function.name}; {nearest(name, function.parameters)}")
+        mistakes.note(location, f"unknown parameter of {function.title}; {nearest(name, function.parameters)}")
     return parameter
 
 

@@ -44,8 +44,9 @@ def check_conditions(
         for other, among in wanted.items():
             here = (*parameters[name].location, "when", other)
             domain = domains.get(other, Choice((conditions.defaults.get(other),)))
-            if isinstance(domain, Range) and not domain.integer and domain.step is None:
-                mistakes.note(here, f"{other} may be any number between min and max; a condition needs `values`")
+            if domain.is_continuous:
+                where = " between min and max" * isinstance(domain, Range)
+                mistakes.note(here, f"{other} may be any number{where}; a condition needs `values`")
             elif other not in {*elsewhere, *conditions.wanted} and not any(map(domain.has, among)):
                 mistakes.warn(here, f"is never met, so {name} always has its default")
 

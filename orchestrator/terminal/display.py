@@ -12,12 +12,13 @@ from rich.text import Text
 from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Listener
 from orchestrator.progress.live import LiveProgress
+from orchestrator.progress.status import UNTIL_STOPPED
 from orchestrator.spec import SweepSpec
 from orchestrator.terminal.consoles import is_ascii_only, print_timed
 from orchestrator.terminal.frame import Frame
-from orchestrator.terminal.view import STYLES, facts, in_words, view
+from orchestrator.terminal.view import STYLES, counted, facts, in_words, view
 from orchestrator.trial import Trial
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import METRICS_FROM, Record
 
 SECONDS_BETWEEN_LINES = 5.0  # of one trial, where lines are printed
 SECONDS_BETWEEN_SUMMARIES = 30.0
@@ -29,11 +30,12 @@ class Display(Listener):
 
     def __init__(self, progress: LiveProgress) -> None:
         self.progress = progress
+        self._said: set[str] = set()
 
     def log(self, message: str) -> None:
         """A step of the launch itself."""
 
-    def begin(self, total: int, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
+    def begin(self, total: int | None, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """A launch begins; as `LiveProgress.begin`."""
         self.progress.begin(total, trials, history)
 
@@ -53,6 +55,9 @@ class Display(Listener):
     def take(self, trial: Trial, event: Event) -> None:
         """A trial reports something."""
         self.progress.take(trial, event)
+        if isinstance(event, events.Tagged) and (where := event.tags.get(METRICS_FROM)) and where not in self._said:
+            self._said.add(where)  # of all trials of a sweep once
+            self.log(where)
 
     def heartbeat(self, trial: Trial, heartbeat: Heartbeat) -> None:
         """A trial has made a step."""
@@ -74,7 +79,8 @@ class PlainDisplay(Display):
     @contextmanager
     def live(self) -> Iterator[None]:
         status = self.progress.status()
-        self.log(f"{status.asked} trials, {status.results} of them already finished")
+        asked = f"trials {UNTIL_STOPPED}" if status.asked is None else f"{status.asked} trials"
+        self.log(f"{asked}, {status.results} of them already finished")
         yield
 
     def take(self, trial: Trial, event: Event) -> None:
@@ -89,7 +95,7 @@ class PlainDisplay(Display):
             case Finished():
                 self._printed.pop(trial.trial_key, None)
                 status = self.progress.status()
-                self.log(f"{trial.label}: {ending(event)} [{status.results}/{status.asked}]")
+                self.log(f"{trial.label}: {ending(event)} [{counted(status)}]")
         if self._is_due(self._summed_up, SECONDS_BETWEEN_SUMMARIES):
             self._summed_up = time.monotonic()
             self.log(", ".join(fact.plain for fact in facts(self.progress.status())))

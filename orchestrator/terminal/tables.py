@@ -1,6 +1,6 @@
 """The tables that commands print."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -11,12 +11,12 @@ from rich.text import Text
 from orchestrator.comparison.best import Named, facts, overlapping
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.table import Table
-from orchestrator.plan import Plan
-from orchestrator.progress.status import Status
+from orchestrator.progress.status import UNTIL_STOPPED, Status
 from orchestrator.spec import Objective
 from orchestrator.system.durations import duration
 from orchestrator.terminal.consoles import PIPE_WIDTH, is_ascii_only, print_line
-from orchestrator.terminal.view import STYLES, view
+from orchestrator.terminal.drawn import drawn
+from orchestrator.terminal.view import STYLES, best_in_words, view
 from orchestrator.trial import Outcome
 
 if TYPE_CHECKING:  # scipy takes longer to import than a plan to make
@@ -30,21 +30,21 @@ def print_results(console: Console, table: Table) -> None:
     """
     begun = any(row.record for row in table.rows)
     header, cells = table.header(), table.cells()
-    drawn = _drawn(table.title, header[:-1])
+    shown = drawn(table.title, header[:-1])
     for row, texts in zip(table.rows, cells, strict=True):
         if begun and row.record is None:
             continue
         styled = [Text(text) for text in texts[:-1]]
         if row.outcome is not None:
             styled[header.index("outcome")].stylize(STYLES[row.outcome])
-        drawn.add_row(*styled)
-    console.print(drawn)
+        shown.add_row(*styled)
+    console.print(shown)
     waiting = sum(row.record is None for row in table.rows)
     if begun and waiting:
         console.print(f"not run: {waiting} of {len(table.rows)}")
     if table.has_replicates:
         title = f"{table.spec.name}: means over seeds, with 95% intervals"
-        console.print(_drawn(title, *table.over_seeds()))
+        console.print(drawn(title, *table.over_seeds()))
     for row, (*_, remark) in zip(table.rows, cells, strict=True):
         if remark:
             console.print(f"{row.trial.label}: {remark}", soft_wrap=True, markup=False)
@@ -52,34 +52,7 @@ def print_results(console: Console, table: Table) -> None:
 
 def print_boundary(console: Console, boundary: "Boundary") -> None:
     """Where training breaks, a row for each curve."""
-    console.print(_drawn(boundary.title, boundary.header(), boundary.cells()))
-
-
-def print_plan(console: Console, plan: Plan) -> None:
-    """A row for each trial with its state, then how many are to run and how long that may take."""
-    trials, count = plan.trials, len(plan.trials) + plan.proposals
-    title = f"{plan.spec.name}: {count} trials of {plan.spec.function.name}"
-    rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
-    console.print(_drawn(title, ("trial", "trial_key", "state"), rows))
-    if plan.proposals:
-        console.print(f"to be proposed by {plan.spec.method.name}: {plan.proposals}")
-    if plan.further_seeds:
-        console.print(
-            f"further seeds, until the best configuration is separated from the others: up to {plan.further_seeds}"
-        )
-    if plan.spec.time_cap is not None:
-        console.print(f"time_cap: {duration(plan.spec.time_cap)} of training, {duration(plan.spent)} already spent")
-    if pruner := plan.spec.early_terminate:
-        name = plan.spec.pruned_by.name
-        print_line(console, f"trials may be pruned, by {pruner.type} on {name}: the time below is an upper bound")
-    time = (
-        "unknown (the store has no finished trial to estimate it from)"
-        if plan.seconds is None
-        else f"about {duration(plan.seconds)}"
-    )
-    console.print(
-        f"to run: {len(plan.pending) + plan.proposals} of {count}, {plan.at_a_time} at a time; estimated time: {time}"
-    )
+    console.print(drawn(boundary.title, boundary.header(), boundary.cells()))
 
 
 def print_best(
@@ -123,7 +96,8 @@ def print_status(console: Console, sweeps: Sequence[Status]) -> None:
     for sweep in sweeps:
         counts = [str(sweep.outcomes.get(outcome, 0)) for outcome in Outcome]
         left = "" if sweep.seconds_left is None else duration(sweep.seconds_left)
-        best = f"{sweep.best.objective.name} {sweep.best.value:.5g}: {sweep.best.label}" if sweep.best else ""
+        left = UNTIL_STOPPED if sweep.asked is None and sweep.running else left
+        best = best_in_words(sweep.best) if sweep.best else ""
         table.add_row(Text(sweep.name), *counts, str(len(sweep.running)), left, Text(best))
     fits = console.measure(table, options=console.options.update(max_width=PIPE_WIDTH)).maximum <= console.width
     if fits:
@@ -132,13 +106,3 @@ def print_status(console: Console, sweeps: Sequence[Status]) -> None:
         if sweep.running or not fits:
             lines = view(sweep, console.width, plain=is_ascii_only(console))
             console.print(*lines, sep="\n")
-
-
-def _drawn(title: str, header: Sequence[str], rows: Iterable[Sequence[str]] = ()) -> RichTable:
-    """A table whose texts are printed as they are, and not cut."""
-    drawn = RichTable(box=box.SIMPLE_HEAD, title=Text(title))
-    for column in header:
-        drawn.add_column(Text(column), overflow="fold")
-    for cells in rows:
-        drawn.add_row(*map(Text, cells))
-    return drawn

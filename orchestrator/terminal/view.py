@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from orchestrator.progress.status import Running, Status
+from orchestrator.progress.status import UNTIL_STOPPED, Best, Running, Status
 from orchestrator.system.durations import duration
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.trial import Outcome
@@ -78,7 +78,7 @@ def in_words(running: Running) -> str:
 
 def facts(status: Status) -> list[Text]:
     """How far a sweep is, in words: its trials, their outcomes, the time left, and the best so far."""
-    texts = [Text(f"{status.results}/{status.asked} trials")]
+    texts = [Text(f"{status.results} trials {UNTIL_STOPPED}" if status.asked is None else f"{counted(status)} trials")]
     texts += [Text(f"{len(status.running)} running")] if status.running else []
     texts += [
         Text(f"{outcome} {status.outcomes[outcome]}", style=STYLES[outcome])
@@ -88,16 +88,29 @@ def facts(status: Status) -> list[Text]:
     texts += [] if status.seconds is None else [Text(f"elapsed {duration(status.seconds)}")]
     texts += [] if status.seconds_left is None else [Text(f"left {duration(status.seconds_left)}")]
     if status.best is not None:
-        texts.append(Text(f"best {status.best.objective.name} {status.best.value:.5g}: {status.best.label}"))
+        texts.append(Text(f"best {best_in_words(status.best)}"))
     return texts
+
+
+def counted(status: Status) -> str:
+    """How many trials have their result, of how many: "3/40"."""
+    return f"{status.results} {UNTIL_STOPPED}" if status.asked is None else f"{status.results}/{status.asked}"
+
+
+def best_in_words(best: Best) -> str:
+    """The best trial, and whether it has reached the target: "score 0.9 (target 0.8 reached): x=1"."""
+    target = best.objective.target
+    reached = "" if target is None else f" (target {target:g}{' reached' * best.has_reached_target})"
+    return f"{best.objective.name} {best.value:.5g}{reached}: {best.label}"
 
 
 def _summary(status: Status, width: int, plain: bool) -> list[Text]:
     """The facts, as many in a line as there is room for."""
     full, empty = ("#", "-") if plain else ("█", "░")
     done = round(BAR * status.share)
+    bar = [] if status.asked is None else [Text(full * done + empty * (BAR - done))]
     lines: list[Text] = []
-    for fact in [Text(status.name, style="bold"), Text(full * done + empty * (BAR - done)), *facts(status)]:
+    for fact in [Text(status.name, style="bold"), *bar, *facts(status)]:
         part = Text(_cut(fact.plain, width, plain), style=fact.style)
         if lines and lines[-1].cell_len + GAP + part.cell_len <= width:
             lines[-1].append(" " * GAP).append_text(part)

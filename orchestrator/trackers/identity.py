@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from orchestrator.errors import InputError
+from orchestrator.functions import TrialFunction
 from orchestrator.spec import SweepSpec
 
 PREFIX = "sweep.identity."
@@ -28,7 +29,7 @@ class Identity:
     def of(cls, spec: SweepSpec) -> Self:
         """That of a sweep file."""
         file, names = str(spec.source.path.resolve()), ", ".join(sorted(spec.given))
-        return cls(file[:LONGEST], spec.function.name[:LONGEST], names[:LONGEST])
+        return cls(file[:LONGEST], _runs(spec.function)[:LONGEST], names[:LONGEST])
 
     @classmethod
     def recorded(cls, tags: Mapping[str, str]) -> Self | None:
@@ -89,3 +90,8 @@ def check(recorded: Identity | None, spec: SweepSpec) -> None:
 
 def _short(text: str) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def _runs(function: TrialFunction) -> str:
+    """What a file runs: the function, or the command with a digest of the program's file."""
+    return f"{function.name} {function.digest}" if function.digest else function.name

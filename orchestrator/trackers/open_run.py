@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from mlflow.entities import Metric as Point
 from mlflow.entities import RunTag
 
-from orchestrator.events import Event, Finished, Progress, Sampled, Started
+from orchestrator.events import Event, Finished, Points, Progress, Sampled, Started, Tagged, is_series
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome
@@ -74,6 +74,10 @@ class OpenRun:
                     points += self._points_of(event)
                 case Sampled():
                     points += self._points_of_sample(event)
+                case Points():
+                    points += self._points_of_series(event)
+                case Tagged():
+                    tags |= event.tags
                 case Finished():
                     points += self._last_points(event)
                     tags |= self._last_tags(event)
@@ -101,6 +105,19 @@ class OpenRun:
         self.mark_sample_recorded(self.samples, points[0].timestamp)
         return points
 
+    def _points_of_series(self, event: Points) -> list[Point]:
+        points = []
+        for name, series in event.values.items():
+            for step, value, at in series:
+                if step > self.recorded.get(name, -1):
+                    self.mark_series_recorded(name, step)
+                    points += self._points({name: value}, step, at)
+        return points
+
+    def mark_series_recorded(self, name: str, step: int) -> None:
+        """Know a point of a metric as recorded that no epoch is of."""
+        self.recorded[name] = max(step, self.recorded.get(name, -1))
+
     def mark_sample_recorded(self, step: int, at: int) -> None:
         """Know a sample of the machine as recorded, which was taken so many milliseconds after 1970."""
         self.samples, self.sampled_at = max(self.samples, step + 1), max(self.sampled_at, at)
@@ -124,7 +141,7 @@ class OpenRun:
         seconds = sum(self.seconds.values()) + end.seconds
         tags = {"outcome": end.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(self.last_epoch)}
         ours = {EXPLODED, MARGIN, BEST_EPOCH, *self.best}
-        known = ((name, step) for name, step in self.recorded.items() if name not in ours)
+        known = ((name, step) for name, step in self.recorded.items() if name not in ours and not is_series(name))
         by_epoch = [name for name, step in known if step or name not in end.metrics]
         reported = json.dumps({"final": [*end.metrics], "by_epoch": by_epoch})
         if len(reported) <= LONGEST_TAG:

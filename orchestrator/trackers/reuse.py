@@ -8,16 +8,16 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Param, Run, RunTag
 
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.record import REUSED
+from orchestrator.trials.record import DIGEST, REUSED
 
 BATCH, BATCH_OF_PARAMS = 1000, 100  # metrics, and params, that MLflow takes at a time
 OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal")
 
 
-def find(client: MlflowClient, experiments: Sequence[str], trial: Trial) -> Run | None:
-    """A run of the same trial_key with a result to take over, in one of these experiments."""
+def find(client: MlflowClient, experiments: Sequence[str], trial: Trial, digest: str | None) -> Run | None:
+    """A run of the same trial_key with a result to take over, and of a program the same file, in these experiments."""
     runs: list[Run] = client.search_runs(list(experiments), f"tags.trial_key = '{trial.trial_key}'")
-    return next((run for run in runs if _is_reusable(run)), None)
+    return next((run for run in runs if _is_reusable(run) and run.data.tags.get(DIGEST) == digest), None)
 
 
 def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, str]) -> None:

@@ -19,10 +19,10 @@ from pydantic import TypeAdapter
 
 from orchestrator.errors import InputError
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.progress.status import Point
+from orchestrator.progress.status import UNTIL_STOPPED, Point
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import objectives
-from orchestrator.spec.strict import MetricForm
+from orchestrator.spec.strict import SweepMetricForm
 from orchestrator.system.paths import SQLITE, redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
 from orchestrator.trackers import trial_params, view
@@ -34,6 +34,7 @@ from orchestrator.trials.record import Record
 PARENT = "mlflow.parentRunId"
 # on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
 ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
+TARGET = "sweep.target"  # of the metric; empty where there is none
 DECLARED = "sweep.declared"  # the part of the trial function's declaration that watching a sweep needs
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
 OF_A_DECLARATION = ("training_losses", "validation_losses", "rate", "pace")
@@ -115,10 +116,11 @@ class Store:
         return [(e.name, view.address(e.experiment_id, view.TAG in e.tags)) for e in known[:most]]
 
     @translates_errors
-    def total(self, name: str) -> int:
-        """How many trials the last launch of a sweep was to bring to a result."""
+    def total(self, name: str) -> int | None:
+        """How many trials the last launch of a sweep was to bring to a result; None: until it is stopped."""
         parent = self._parent(name)
-        return int(parent.data.tags.get(ASKED, 0)) if parent else 0
+        asked = parent.data.tags.get(ASKED, "0") if parent else "0"
+        return None if asked == UNTIL_STOPPED else int(asked)
 
     @translates_errors
     def last_launch(self, name: str) -> LastLaunch:
@@ -128,7 +130,8 @@ class Store:
         if METRIC not in tags:
             raise InputError(f"the store does not say how the trials of {name} are compared; launch it again")
         named = zip(_split(tags[METRIC]), _split(tags[GOAL]), strict=True)
-        metrics = [MetricForm.model_validate({"name": name, "goal": goal}) for name, goal in named]
+        target = {"target": float(tags[TARGET])} if tags.get(TARGET) else {}
+        metrics = [SweepMetricForm.model_validate({"name": name, "goal": goal, **target}) for name, goal in named]
         declaration = _declarations.validate_json(tags[DECLARED]) if DECLARED in tags else UNDECLARED
         return LastLaunch(objectives(metrics), tags[FILE], declaration)
 
@@ -261,6 +264,15 @@ class Store:
             known = records[close[0]]
             return f"did you mean {known.run_id} ({known.tags['sweep']}: {known.label})?"
         return "`sweep ui` shows the id of a trial's run on its page"
+
+
+def comparison(aims: Sequence[Objective]) -> dict[str, str]:
+    """The tags that say what trials are compared by."""
+    return {
+        METRIC: joined([aim.name for aim in aims]),
+        GOAL: joined([aim.goal for aim in aims]),
+        TARGET: "".join(repr(aim.target) for aim in aims if aim.target is not None),
+    }
 
 
 def joined(names: Sequence[str]) -> str:

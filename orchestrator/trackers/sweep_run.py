@@ -4,12 +4,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 
 from orchestrator.errors import InputError
+from orchestrator.progress.status import UNTIL_STOPPED
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.open_run import tags_of
-from orchestrator.trackers.store import ASKED, DECLARED, FILE, GOAL, METRIC, SWEEP_FILE, declared, joined
+from orchestrator.trackers.store import ASKED, DECLARED, FILE, SWEEP_FILE, comparison, declared
 
 SWEEPS = "vae_sweeps"
 # the second has the UI open the experiment as one of training runs rather than of language models; people may change it
@@ -36,7 +37,7 @@ def experiment_of(client: MlflowClient, uri: str, name: str) -> Experiment:
     return experiment
 
 
-def begin(client: MlflowClient, experiment_id: str, parent: Run | None, spec: SweepSpec, trials: int) -> str:
+def begin(client: MlflowClient, experiment_id: str, parent: Run | None, spec: SweepSpec, trials: int | None) -> str:
     """Have the parent run say what this launch, of so many trials, is of; it is made where there is none.
 
     Returns:
@@ -51,9 +52,8 @@ def begin(client: MlflowClient, experiment_id: str, parent: Run | None, spec: Sw
     tags = {
         **provenance(spec.source.path.parent),
         **Identity.of(spec).tags,
-        ASKED: str(trials),
-        METRIC: joined([objective.name for objective in spec.objectives]),
-        GOAL: joined([objective.goal for objective in spec.objectives]),
+        ASKED: UNTIL_STOPPED if trials is None else str(trials),
+        **comparison(spec.objectives),
         FILE: str(spec.source.path.absolute()),
         DECLARED: declared(spec.function.declaration),
     }

@@ -13,7 +13,7 @@ from orchestrator.comparison.markdown import escaped, paragraphs
 from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
-from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.events import Event, Finished, Progress, Restarted, Started, is_series
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
 from orchestrator.system.provenance import provenance
@@ -25,7 +25,7 @@ from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.store import PARENT, Store, record_of
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.metric_names import nearest
-from orchestrator.trials.record import PICTURES, PROPOSALS, REUSED, SYSTEM, Record
+from orchestrator.trials.record import DIGEST, PICTURES, PROPOSALS, REUSED, SYSTEM, Record
 
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -40,6 +40,7 @@ COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, 
 )
 BATCH_OF_NAMES = 100  # params, or tags, that MLflow takes at a time
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
+RESTARTED_AT = "restarted.at"
 LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
 
@@ -59,11 +60,11 @@ class Tracker(Store):
         self._is_closed = False
 
     @translates_errors
-    def open(self, trials: int, adopt: bool = False) -> dict[str, Record]:
-        """Begin a launch of so many trials, in the sweep's own parent run.
+    def open(self, trials: int | None, adopt: bool = False) -> dict[str, Record]:
+        """Begin a launch in the sweep's own parent run.
 
         Args:
-            trials: how many the launch is to bring to a result.
+            trials: how many the launch is to bring to a result; None: as many as there are until it is stopped.
             adopt: whether to go on with the sweep although it is of another file.
 
         Returns:
@@ -100,7 +101,7 @@ class Tracker(Store):
         for trial in trials if experiments else ():
             if trial.trial_key in self._records or trial.trial_key in self._reused:
                 continue
-            source = reuse.find(self.client, experiments, trial)
+            source = reuse.find(self.client, experiments, trial, self.spec.function.digest)
             if source is not None:
                 reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
                 self._reused[trial.trial_key] = record_of(source)
@@ -114,6 +115,7 @@ class Tracker(Store):
             known = self._records.get(trial.trial_key)
             self._runs[trial.trial_key] = self._reopened(known) if known else self._created(trial)
         run, end = self._runs[trial.trial_key].copy(), events[-1]
+        run, events = self._since_restart(trial, run, events)
         written = run.names.tags
         points, tags = run.news(events)
         if named := {tag: name for tag, name in run.names.tags.items() if tag not in written}:
@@ -234,6 +236,27 @@ class Tracker(Store):
         }
         return OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
 
+    def _since_restart(self, trial: Trial, run: OpenRun, events: Sequence[Event]) -> tuple[OpenRun, Sequence[Event]]:
+        """The run and what is to be written to it: where a trial has begun again, a new run takes the old one's place.
+
+        MLflow cannot take points back. The tag says which restart a run comes after, for what is written again.
+        """
+        restarts = [i for i, event in enumerate(events) if isinstance(event, Restarted)]
+        if not restarts:
+            return run, events
+        begun, restart = restarts[-1], events[restarts[-1]]
+        assert isinstance(restart, Restarted)  # noqa: S101
+        mark = f"{restart.at:.3f}"
+        if self.client.get_run(run.run_id).data.tags.get(RESTARTED_AT) != mark:
+            self.client.delete_run(run.run_id)
+            self._records.pop(trial.trial_key, None)
+            run = self._created(trial)
+            reason = f"the program began again after epoch {restart.after}: its curve, too"
+            self.client.log_batch(run.run_id, tags=tags_of({RESTARTED_AT: mark, "restarted": reason}))
+            self._runs[trial.trial_key] = run.copy()
+        started = [event for event in events[:begun] if isinstance(event, Started)]
+        return run, [*started, *events[begun + 1 :]]
+
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
         return proposal | {
@@ -246,6 +269,7 @@ class Tracker(Store):
             "config_key": trial.config_key,
             **trial_params.tags(trial.params),
             "trial": trial.function,
+            **({DIGEST: digest} if (digest := self.spec.function.digest) else {}),
         }
 
     def _reopened(self, known: Record) -> OpenRun:
@@ -263,6 +287,8 @@ class Tracker(Store):
             for point in self.client.get_metric_history(run.run_id, run.names.stored(name)):
                 if name.startswith(SYSTEM):
                     run.mark_sample_recorded(point.step, point.timestamp)
+                elif is_series(name):
+                    run.mark_series_recorded(name, point.step)
                 else:
                     run.mark_recorded(point.step, {name: point.value})
 

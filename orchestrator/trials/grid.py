@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +10,17 @@ from orchestrator.errors import InputError
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import MOST_TRIALS
 from orchestrator.trial import Params, Trial
+from orchestrator.trials.draws import Draws
 from orchestrator.trials.labels import label, short, varying
-
-MOST_REPEATS = 1000  # in a row; after these, random draws are taken to have seen every combination
 
 
 @dataclass(frozen=True)
 class Expansion:
-    """The trials that a file asks for, and a line for each invalid combination."""
+    """The trials that a file asks for, a line for each invalid combination, and why there are fewer than were drawn."""
 
     trials: tuple[Trial, ...]
     invalid: tuple[str, ...]
+    remark: str = ""
 
 
 def expand(spec: SweepSpec) -> Expansion:
@@ -29,23 +28,26 @@ def expand(spec: SweepSpec) -> Expansion:
 
     Raises:
         InputError: the grid has too many trials.
+        ValueError: the sweep is open-ended.
     """
-    combinations = _grid(spec) if spec.method.is_exhaustive else _draws(spec)
+    if not spec.is_listed:
+        raise ValueError(f"{spec.name} has no list of trials")
+    return _combinations(spec) if spec.method.is_exhaustive else _draws(spec)
+
+
+def _combinations(spec: SweepSpec) -> Expansion:
     resolved: dict[tuple[tuple[str, str], ...], Params] = {}
     invalid: dict[str, None] = {}
-    repeats = 0
-    for values in combinations:
-        if repeats >= MOST_REPEATS or len(resolved) == spec.proposal_cap:
+    for values in _grid(spec):
+        if len(resolved) == spec.proposal_cap:
             break
         try:
             params = spec.function.resolve(values)
         except ValueError as error:
-            repeats += 1
             combination = " ".join(f"{name}={short(value)}" for name, value in values.items())
             invalid[spec.source.mistake((), f"{combination}: {error}")] = None
             continue
         identity = tuple((name, repr(value)) for name, value in params.items())
-        repeats = repeats + 1 if identity in resolved and not spec.method.is_exhaustive else 0
         resolved.setdefault(identity, params)
     names = varying(list(resolved.values()))
     function = spec.function
@@ -54,6 +56,12 @@ def expand(spec: SweepSpec) -> Expansion:
         for params in resolved.values()
     ]
     return Expansion(tuple(spec.stacking.arranged(trials)), tuple(invalid))
+
+
+def _draws(spec: SweepSpec) -> Expansion:
+    draws = Draws(spec)
+    trials = [*iter(draws.next, None)]
+    return Expansion(tuple(spec.stacking.arranged(trials)), tuple(draws.invalid), draws.remark)
 
 
 def _grid(spec: SweepSpec) -> Iterator[dict[str, Any]]:
@@ -82,15 +90,3 @@ def _with_conditional(values: Params, names: Sequence[str], spec: SweepSpec) -> 
     varied = spec.conditions.holds(name, values)
     for choice in [{name: value} for value in spec.domains[name].grid()] if varied else [{}]:
         yield from _with_conditional({**values, **choice}, rest, spec)
-
-
-def _draws(spec: SweepSpec) -> Iterator[dict[str, Any]]:
-    for index in itertools.count():
-        # each draw has a generator of its own, so that a larger run_cap only adds to a sweep
-        rng = random.Random(f"{spec.seed}:{index}")  # noqa: S311
-        values = {name: domain.draw(rng) for name, domain in spec.domains.items()}
-        for rows in (spec.zipped, spec.configs):
-            values |= rng.choice(rows) if rows else {}
-        values = spec.conditions.kept(values)
-        for seed in spec.seeds or (None,):
-            yield values if seed is None else {**values, "seed": seed}

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from pydantic import TypeAdapter
 
+from orchestrator.functions import TrialFunction
 from orchestrator.spec import Objective, Values
 from orchestrator.spec.objective import complete
 from orchestrator.system.printable import in_a_line
@@ -21,6 +22,8 @@ BEST_EPOCH = "best_epoch"
 BEST = "best_"  # prefix of the best value by epoch of a metric
 REPORTED = "reported"  # the tag: names of the metrics that a trial has reported
 PICTURES = "pictures"  # the tag: names of its pictures by epoch
+DIGEST = "program.digest"  # the tag: of the file of a trial's program
+METRICS_FROM = "metrics_from"  # the tag: which of its ways of logging a program's curves come from
 SYSTEM = "system/"  # prefix of MLflow's system metrics
 
 
@@ -43,6 +46,11 @@ class Record:
     def seconds(self) -> float | None:
         """Time spent training, in seconds, over all launches."""
         return float(self.tags["wall_seconds"]) if "wall_seconds" in self.tags else None
+
+    @property
+    def digest(self) -> str | None:
+        """Of the program's file when the trial was begun; None for a function."""
+        return self.tags.get(DIGEST)
 
     @property
     def is_reused(self) -> bool:
@@ -114,3 +122,12 @@ class Record:
 def best_name(metric: str) -> str:
     """The name under which the best value of a metric by epoch is logged."""
     return f"{BEST}{metric}"
+
+
+def changed(function: TrialFunction, records: Iterable[Record]) -> str:
+    """A sentence, where the file of a program is not what it was when some of these trials were begun; else empty."""
+    others = [record for record in records if record.digest not in (None, function.digest) and record.outcome]
+    if not others or function.digest is None:
+        return ""
+    trials = "a finished trial" if len(others) == 1 else f"{len(others)} finished trials"
+    return f"{function.title} has changed since {trials}; their results stay as they are"

@@ -8,12 +8,13 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.events import AnyEvent, Event
+from orchestrator.events import AnyEvent, Event, Points, Tagged
 from orchestrator.worker.monitor import MonitorState
 
 JOURNAL_FILE = "journal.jsonl"
@@ -50,6 +51,13 @@ def write(workdir: Path, event: Event, state: MonitorState) -> None:
         del _synced[path]
 
 
+def restart(workdir: Path) -> None:
+    """Forget what is there: the trial begins again. The old entries stay beside the journal until the trial ends."""
+    path = workdir / JOURNAL_FILE
+    with suppress(FileNotFoundError):
+        path.replace(path.with_suffix(".before"))
+
+
 def repair(workdir: Path) -> None:
     """Remove a line that was cut off, so that the next entry begins on a new line."""
     path = workdir / JOURNAL_FILE
@@ -67,7 +75,14 @@ def _distinct(path: Path) -> Iterator[Entry]:
             entry = _entries.validate_json(line)
         except ValidationError:
             continue
-        key = getattr(entry.event, "epoch", entry.event.kind)
+        key = _key(entry.event)
         if key not in seen:
             seen.add(key)
             yield entry
+
+
+def _key(event: AnyEvent) -> object:
+    """What an event shares with another one that says the same again."""
+    if isinstance(event, Points | Tagged):
+        return repr(event)
+    return getattr(event, "epoch", event.kind)

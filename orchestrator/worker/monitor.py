@@ -1,12 +1,13 @@
 """Follows the losses of a trial, and ends it when it explodes."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.divergence import FARTHEST, Divergence, DivergenceRule, margin
-from orchestrator.events import Explosion
+from orchestrator.events import BY_STEP, Explosion
 from orchestrator.functions.declaration import UNDECLARED, Declaration
+from orchestrator.programs.losses import is_of_validation, losses_of
 
 STEPS_AT_END = 3  # far away in a row: a single step may be a jump that would have healed
 
@@ -46,6 +47,8 @@ class Monitor:
     by_step: Divergence | None = None
     by_epoch: dict[str, Divergence] = field(default_factory=dict)
     declaration: Declaration = UNDECLARED  # of the trial function: which of its metrics are losses
+    maximized: Collection[str] = ()  # metrics of which more is better
+    _followed: str | None = None  # the loss that is followed by step, where a program logs it so
     is_broken: bool = False  # something other than a loss is not finite
 
     @property
@@ -83,6 +86,19 @@ class Monitor:
             self.explosion = replace(explosion, reason=explosion.reason + causes)
             raise ExplodedError(self.explosion.reason, self.explosion)
 
+    def points(self, values: Mapping[str, Sequence[tuple[int, float, float]]]) -> None:
+        """Take in what came more often than by epoch, under `<metric>.by_step`: of the losses of training, the first.
+
+        Raises:
+            ExplodedError: the trial has exploded and is to end.
+        """
+        metrics = {name.removesuffix(BY_STEP): series for name, series in values.items() if name.endswith(BY_STEP)}
+        losses = {name: sign for name, sign in self.losses(metrics).items() if not self._is_of_validation(name)}
+        self._followed = self._followed or min(losses, default=None)
+        if self._followed in losses:
+            for step, value, _ in metrics[self._followed]:
+                self.step(step, losses[self._followed] * value, grad_norm=0.0)
+
     @property
     def margin(self) -> float | None:
         """How far beyond an explosion the run is, as `divergence.margin` gives it; None where the rule is disabled."""
@@ -99,10 +115,22 @@ class Monitor:
         self.epoch = epoch + 1
         if not self.rule.enabled:
             return
-        losses = self.declaration.validation_losses if self.by_step else self.declaration.losses
-        for name in sorted(metrics.keys() & {*losses}):
+        for name, sign in sorted(self.losses(metrics).items()):
+            if self.by_step is not None and not self._is_of_validation(name):
+                continue
             series = self.by_epoch.setdefault(name, Divergence(name, self.rule.factor, self.rule.patience_epochs))
-            self.explosion = self.explosion or series.update(self.last_step, metrics[name], epoch)
+            self.explosion = self.explosion or series.update(self.last_step, sign * metrics[name], epoch)
+
+    def losses(self, names: Iterable[str]) -> dict[str, int]:
+        """Those of some metrics that are losses, with the sign that makes a loss of each."""
+        declared = self.declaration.losses if self.declaration.losses != UNDECLARED.losses else None
+        given = declared if self.rule.losses is None else self.rule.losses
+        return losses_of(names, given, self.maximized)
+
+    def _is_of_validation(self, name: str) -> bool:
+        if self.declaration.validation_losses != UNDECLARED.validation_losses:
+            return name in self.declaration.validation_losses
+        return is_of_validation(name)
 
     def run_ended(self, final: Mapping[str, float]) -> None:
         """The function has returned: what is far away now will not come back."""
@@ -118,6 +146,10 @@ class Monitor:
         by_step = [] if self.by_step is None else [(self.by_step, STEPS_AT_END)]
         for series, least in [*by_step, *((series, 1) for series in self.by_epoch.values())]:
             self.explosion = self.explosion or series.gone(least)
+
+    def forget(self) -> None:
+        """Begin again, as a trial of which nothing is known."""
+        self.states, self.epoch, self.last_step, self.by_step, self.by_epoch = (), 1, 0, None, {}
 
     def recall(self) -> None:
         """Restore the state at the end of the last epoch, of a trial that is resumed after that."""

@@ -3,19 +3,23 @@
 import math
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Finished, Progress, metric_name
+from orchestrator.events import Event, Finished, Points, Progress, Restarted, Started, Tagged, metric_name
+from orchestrator.programs.program import ProgramFailedError
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.worker import journal
 from orchestrator.worker.monitor import ExplodedError, Monitor
 
-Yielded = Mapping[str, Any] | Exception | None
+STEPS_KEPT = 1000
+
+Series = Sequence[tuple[int, float, float]]
+Yielded = Mapping[str, Any] | Points | Tagged | Restarted | Exception | None
 
 
 class Reporter:
@@ -24,12 +28,14 @@ class Reporter:
     `end` is how the trial ends, as soon as that is known. It is reported once the function no longer uses the workdir.
     """
 
-    def __init__(self, workdir: Path, rule: DivergenceRule, on_step: Callable[[int, float], None]) -> None:
+    def __init__(
+        self, workdir: Path, rule: DivergenceRule, on_step: Callable[[int, float], None], maximized: Collection[str]
+    ) -> None:
         self.workdir = workdir
         journal.repair(workdir)
         entries = journal.read(workdir)
         self.journaled = [entry.event for entry in entries]
-        self.monitor = Monitor(rule, [entry.memory for entry in entries], on_step)
+        self.monitor = Monitor(rule, [entry.memory for entry in entries], on_step, maximized=maximized)
         self.epoch = 0
         self.end: Finished | None = None
         self.has_recorded_end = False
@@ -50,6 +56,12 @@ class Reporter:
             return [self.record_end()]
         if self.end is not None:
             return []
+        if isinstance(yielded, Points):
+            return self._points(yielded)
+        if isinstance(yielded, Tagged):
+            return [self.record(yielded)]
+        if isinstance(yielded, Restarted):
+            return [self._restart(yielded)]
         try:
             return self._progress(yielded)
         except (Exception, SystemExit) as error:
@@ -108,6 +120,25 @@ class Reporter:
         self.has_recorded_end = True
         return self.record(self.end or Finished(Outcome.FAILED, reason="it ended without a result"))
 
+    def _points(self, event: Points) -> list[Event]:
+        """Follow the losses among values that came between epochs, and record them, thinned where there are many."""
+        try:
+            self.monitor.points(event.values)
+        except ExplodedError:
+            self.end = self._explosion()
+        kept = {name: _thinned(series) for name, series in event.values.items()}
+        return [self.record(Points(kept))] if any(kept.values()) else []
+
+    def _restart(self, event: Restarted) -> Event:
+        """Begin the journal again, with how the trial was started; the monitor knows nothing of before either."""
+        started = [entry for entry in journal.read(self.workdir) if isinstance(entry.event, Started)]
+        journal.restart(self.workdir)
+        self.monitor.forget()
+        for entry in started:
+            journal.write(self.workdir, entry.event, self.monitor.state)
+        self.epoch = 0
+        return self.record(event)
+
     def _progress(self, yielded: Mapping[str, Any]) -> list[Event]:
         metrics = _numbers(yielded)
         self.epoch = int(metrics.pop("epoch", self.epoch + 1))
@@ -126,14 +157,16 @@ class Reporter:
 
 
 def print_traceback(error: BaseException) -> None:
-    """Print the traceback of an error. An explosion is not an error."""
-    if not isinstance(error, ExplodedError):
+    """Print the traceback of an error. An explosion is not an error, and a program has printed its own."""
+    if not isinstance(error, ExplodedError | ProgramFailedError):
         traceback.print_exception(error)
 
 
 def error_line(error: BaseException) -> str:
-    """The type and the message of an exception, in a line."""
+    """The type and the message of an exception, in a line; of a program that has failed, the message alone."""
     message = in_a_line(str(error))
+    if isinstance(error, ProgramFailedError):
+        return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
@@ -160,3 +193,12 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
         except (TypeError, ValueError) as error:
             raise TypeError(f"the metric {name} is {value!r}, not a number") from error
     return numbers
+
+
+def _thinned(series: Series) -> Series:
+    """The finite values: all of the first thousand steps, every second one up to two thousand, and so on."""
+    return [
+        (step, value, at)
+        for step, value, at in series
+        if math.isfinite(value) and step % 2 ** max(0, (step // STEPS_KEPT).bit_length()) == 0
+    ]

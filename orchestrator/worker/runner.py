@@ -15,10 +15,13 @@ from typing import Any
 
 from orchestrator import functions
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Started
-from orchestrator.functions import TrialFunction
+from orchestrator.events import Event, Points, Restarted, Started, Tagged
+from orchestrator.functions import UNDECLARED, Declaration, TrialFunction
+from orchestrator.programs import running
+from orchestrator.programs.program import Program
 from orchestrator.system import machine
 from orchestrator.trial import Params
+from orchestrator.worker import callback
 from orchestrator.worker.reporter import Reporter, Yielded, error_line, print_traceback
 
 NOTHING: Mapping[int, str] = {}
@@ -38,6 +41,8 @@ class Task:
     divergence: DivergenceRule
     threads: int | None = None  # None leaves the worker's
     place: int = 0  # in a stack
+    program: Program | None = None  # what to run in place of a function
+    maximized: tuple[str, ...] = ()  # metrics of which more is better, so that they are no losses
 
 
 def _ignore_step(place: int, step: int, loss: float) -> None: ...
@@ -96,13 +101,32 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
     try:
         known = _resolved(function)
         for params in configs if known.prepare else ():
-            known.prepare(known.found.config(params))  # type: ignore[misc]
+            known.prepare(known.config(params))  # type: ignore[misc]
     except (OSError, ValueError) as error:
         return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and functions.is_default(function):
+            return f"the default trial needs {error.name}: pip install '{functions.DEFAULT_TRIAL_EXTRA}'"
         traceback.print_exc()
         return f"{function} cannot be used: {error_line(error)}"
     return None
+
+
+@dataclass(frozen=True)
+class _ResolvedProgram:
+    """A program, as if it were a trial function."""
+
+    program: Program
+    declaration: Declaration = UNDECLARED
+    prepare: None = None
+    stacked: None = None
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        return partial(running.run, self.program)
+
+    def config(self, params: Params) -> Params:
+        return params
 
 
 @dataclass(frozen=True)
@@ -111,6 +135,13 @@ class _Resolved:
 
     call: Callable[..., Any]
     found: TrialFunction
+
+    @property
+    def declaration(self) -> Declaration:
+        return self.found.declaration
+
+    def config(self, params: Params) -> Any:
+        return self.found.config(params)
 
     @cached_property
     def prepare(self) -> Callable[..., Any] | None:
@@ -134,7 +165,7 @@ def _resolved(name: str) -> _Resolved:
 
 class _Attempt(Reporter):
     def __init__(self, task: Task, on_step: Callable[[int, float], None]) -> None:
-        super().__init__(task.workdir, task.divergence, on_step)
+        super().__init__(task.workdir, task.divergence, on_step, task.maximized)
         self.task = task
 
     def begin(self, stop: str | None) -> list[Event]:
@@ -147,9 +178,10 @@ class _Attempt(Reporter):
         try:
             if self.task.threads is not None:
                 machine.limit_threads(self.task.threads)
-            self.function = _resolved(self.task.function)
-            self.config = self.function.found.config(self.task.params)
-            self.monitor.declaration = self.function.found.declaration
+            program = self.task.program
+            self.function = _resolved(self.task.function) if program is None else _ResolvedProgram(program)
+            self.config = self.function.config(self.task.params)
+            self.monitor.declaration = self.function.declaration
             prepare = self.function.prepare
             dataset = _dataset(prepare(self.config) if prepare else None)
         except (Exception, SystemExit) as error:
@@ -184,8 +216,9 @@ def _training(attempts: Sequence[_Attempt], width: int) -> Rounds:
     """Run the function of the attempts: for each attempt what it yields by epoch, and what it returns."""
     first = attempts[0]
     if width == 1:
-        result = _call(first.function.call, first.config, workdir=first.workdir, watch=first.watch)
-        return [(yield from _unstacked(result))]
+        call = partial(_call, first.function.call, first.config, workdir=first.workdir, watch=first.watch)
+        takes_report = "report" in inspect.signature(first.function.call).parameters
+        return [(yield from _unstacked(callback.iterate(call) if takes_report else call()))]
     stacked = first.function.stacked
     if stacked is None:
         raise TypeError(f"{first.task.function} does not declare a function that trains several trials at once")
@@ -206,7 +239,10 @@ def _call(function: Callable[..., Any], configs: Any, **offered: Any) -> Any:
 
 
 def _unstacked(result: Any) -> Generator[Sequence[Yielded], None, Any]:
-    """What a trial function has returned, as the training of a single trial; returns the final metrics."""
+    """What a trial function has returned, as the training of a single trial; returns the final metrics.
+
+    A program yields None where there is nothing for a moment, so that an interrupt is seen meanwhile.
+    """
     if not isinstance(result, Generator):
         return result
     with closing(result):
@@ -215,7 +251,7 @@ def _unstacked(result: Any) -> Generator[Sequence[Yielded], None, Any]:
                 metrics = next(result)
             except StopIteration as stop:
                 return stop.value
-            if not isinstance(metrics, Mapping):
+            if not isinstance(metrics, Mapping | Points | Tagged | Restarted | None):
                 raise TypeError(f"the trial function yielded {metrics!r}, not a mapping of metrics")
             yield [metrics]
 
@@ -234,5 +270,5 @@ def _closed(training: Rounds) -> Iterator[Rounds]:
     finally:
         try:
             training.close()
-        except Exception:
+        except (Exception, SystemExit):
             traceback.print_exc()

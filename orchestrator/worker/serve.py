@@ -68,7 +68,7 @@ messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 
 
 def serve(
-    connection: Connection, function: str, modules: Modules | None, threads: int, gpu: str | None, log: Path
+    connection: Connection, function: str, modules: Modules | None, threads: int, gpus: str | None, log: Path
 ) -> None:
     """Live as a worker process: take tasks from the connection and send events, until it is closed."""
     end_with_parent()
@@ -76,8 +76,8 @@ def serve(
     faulthandler.enable()
     machine.keep_freed_memory()
     machine.limit_threads(threads)
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    if gpus is not None:
+        os.environ[machine.GPU_VARIABLE] = gpus
     if modules is not None:
         modules.use()
     with suppress(Exception, SystemExit):  # import early, since it takes seconds; `prepare` reports an error

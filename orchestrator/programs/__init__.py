@@ -1,0 +1,1 @@
+"""A program as a trial: how it is started, what it logs, and how that becomes epochs."""

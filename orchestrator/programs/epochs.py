@@ -1,0 +1,317 @@
+"""Whole epochs, and what comes oftener, from the calls in which a program logs."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.programs.axis import Axis
+from orchestrator.programs.logged import Ended, Logged, Message, StepMetric
+
+QUIET = 1.0  # seconds after which an epoch that has what the one before had is taken as whole
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An epoch, with the last value of each metric that came within it (not finite ones, too), and when that was."""
+
+    epoch: int
+    metrics: Mapping[str, float]
+    at: float
+
+
+@dataclass(frozen=True)
+class Late:
+    """Metrics of an epoch that came after it was taken as whole, and that it did not have."""
+
+    epoch: int
+    metrics: Mapping[str, float]
+    at: float
+
+
+@dataclass(frozen=True)
+class Between:
+    """A value that is no epoch's: of a metric that comes oftener (`<metric>.by_step`), or of a later curve.
+
+    `name` is what it is written under, at the step `count`; `metric` is what the script calls it.
+    """
+
+    name: str
+    metric: str
+    count: int
+    value: float
+    at: float
+
+
+@dataclass(frozen=True)
+class NewCurve:
+    """Epochs have fallen back to `epoch`: the curve of this number begins, counted from 1.
+
+    A second or later one is what k folds in one script make. The first is named where an attempt begins at an epoch
+    that an attempt before it had: the script starts anew, or a little before its end.
+    """
+
+    number: int
+    epoch: int
+
+
+Made = Whole | Late | Between | NewCurve
+
+
+@dataclass
+class _Open:
+    """The epoch that values are put into. It has no number until a call says or counts it."""
+
+    number: int | None = None
+    values: dict[str, tuple[float, float]] = field(default_factory=dict)  # the last of each metric, and its time
+    counts: dict[str, int] = field(default_factory=dict)  # of these values among all of their metrics
+    tally: Counter[str] = field(default_factory=Counter)
+    is_whole: bool = False
+
+    @property
+    def at(self) -> float:
+        return max(at for _, at in self.values.values())
+
+
+class Epochs:
+    """Puts epochs together, in the order in which calls come.
+
+    What an epoch is, `Axis` says; where calls do not say it, those that have the compared metric are counted (without
+    a compared metric, an epoch ends where a name comes again). A call that does not say its epoch falls into the one
+    that is under way. It falls into the next one if it has a metric that the epoch, which is counted already, has
+    had: the losses of batches, which come before the line of their epoch.
+
+    An epoch is whole when a later one begins, when the program ends, or when it has been quiet for a second and has
+    each metric as often as the epoch before it had; the first one, when it has the compared metric. Each comes out
+    once, in order. Metrics that it did not have by then come out as `Late`. A metric that comes a second time within
+    an epoch comes out value by value from then on, at its own count.
+
+    Only the first curve of a script makes epochs, so it is what a trial is compared by. Where epochs fall back (k
+    folds), the values of later curves come out as `<metric>.fold2`, `<metric>.fold3` and so on, at their epochs.
+
+    Args:
+        compared: The metric by which trials are compared, if there is one.
+        begun_after: The last epoch of an attempt from which the program goes on; a script that only counts goes on
+            from there.
+        offset: What `offset` was in that attempt.
+        counts: What `counts` was in that attempt.
+    """
+
+    def __init__(
+        self,
+        compared: str | None,
+        begun_after: int = 0,
+        *,
+        offset: int | None = None,
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        self.counts: dict[str, int] = dict(counts or {})  # how many values of each metric there were
+        self.due: float | None = None  # when to call `settle`, in seconds since 1970
+        self._compared = compared
+        self._axis = Axis(compared, offset)
+        self._begun_after = begun_after
+        self._last = 0  # the last epoch of this attempt that has a number
+        self._open: _Open | None = None
+        self._usual: Counter[str] = Counter()  # how often each metric came in the epoch before
+        self._oftener: set[str] = set()
+        self._reached: dict[str, int] = {}  # the last epoch of each metric in this curve
+        self._curve = 1
+        self._leads: bool | None = None  # whether the first call of all said its epoch
+        self._has_ended = False
+
+    @property
+    def offset(self) -> int | None:
+        """What is added to the script's own numbers, 1 where it begins at 0; None if that is not known yet."""
+        return self._axis.offset
+
+    @property
+    def epoch(self) -> int:
+        """The epoch under way, for what is logged without one, such as a picture."""
+        return (self._open.number if self._open else None) or self._last or max(1, self._begun_after)
+
+    def take(self, message: Message, *, beside: bool = False) -> list[Made]:
+        """What a message completes.
+
+        Args:
+            message: The message; those that log nothing and tell nothing of steps complete nothing.
+            beside: It is of a way that only adds to another, and begins no epoch unless it says so.
+        """
+        match message:
+            case StepMetric():
+                self._axis.define(message)
+                return []
+            case Ended():
+                made, self._has_ended = self._close(is_end=True), True
+                return made
+            case Logged():
+                made = self._take(message, beside)
+                self._set_due()
+                return made
+        return []
+
+    def settle(self, now: float) -> list[Made]:
+        """The epoch under way, if it has been quiet for long enough; `now` is in seconds since 1970."""
+        if self.due is None or now < self.due or self._open is None:
+            return []
+        self.due = None
+        return self._finish(self._open)
+
+    def end(self) -> list[Made]:
+        """What is left when the program has ended."""
+        return self._close(is_end=True)
+
+    def _take(self, logged: Logged, beside: bool) -> list[Made]:
+        number = self._axis.read(logged, beside=beside)
+        counts = not beside and not self._axis.is_labelled and self._axis.has_compared(logged)
+        logged = _without(logged, self._axis.name)
+        if self._leads is None:
+            self._leads = number is not None
+        if number is not None:
+            made, into = self._epoch_of(number, logged)
+        elif counts:
+            made, into = self._counted(logged)
+        else:
+            made, into = self._under_way(logged, beside)
+        self._has_ended = False
+        return made + self._put(into, logged)
+
+    def _epoch_of(self, number: int, logged: Logged) -> tuple[list[Made], _Open]:
+        """The epoch of this number, and what its begin completes."""
+        had = max((self._reached.get(name, 0) for name in logged.metrics), default=0)
+        if had > number or (self._has_ended and had >= number):
+            return self._fall_back(number)
+        under_way = self._open
+        if under_way is not None and under_way.number is None and number > self._last:
+            return self._begin(under_way, number), under_way
+        if number < self._last or (number == self._last and (under_way is None or under_way.number is None)):
+            return [], _Open(number, is_whole=True, tally=self._tally_of(number))
+        if under_way is None or under_way.number != number:
+            made = self._close()
+            self._open = _Open()
+            return made + self._begin(self._open, number), self._open
+        return [], under_way
+
+    def _counted(self, logged: Logged) -> tuple[list[Made], _Open]:
+        """The epoch of a call that is counted, and what its begin completes."""
+        again = self._open is not None and any(name in self._open.tally for name in logged.metrics)
+        if self._has_ended and any(name in self._reached for name in logged.metrics):
+            return self._fall_back(1)
+        made = self._close() if again or self._compared is not None else []
+        self._open = self._open or _Open()
+        if self._open.number is None:
+            made += self._begin(self._open, (self._last or self._begun_after) + 1)
+        return made, self._open
+
+    def _under_way(self, logged: Logged, beside: bool) -> tuple[list[Made], _Open]:
+        """The epoch of a call that neither says nor makes one, and what it completes."""
+        again = self._open is not None and any(name in self._open.tally for name in logged.metrics)
+        follows_its_line = self._axis.is_labelled and self._leads
+        made = self._close() if again and not beside and not follows_its_line else []
+        self._open = self._open or _Open()
+        return made, self._open
+
+    def _begin(self, epoch: _Open, number: int) -> list[Made]:
+        """Give an epoch its number."""
+        is_first = self._curve == 1 and not self._reached
+        epoch.number = self._last = number
+        for name in epoch.tally:
+            self._reached[name] = number
+        return [NewCurve(1, number)] if is_first and number <= self._begun_after else []
+
+    def _fall_back(self, number: int) -> tuple[list[Made], _Open]:
+        """Begin a new curve."""
+        made = self._close()
+        self._curve += 1
+        self._reached = {}
+        self._open = self._open or _Open()
+        self._begin(self._open, number)
+        return [*made, NewCurve(self._curve, number)], self._open
+
+    def _tally_of(self, number: int) -> Counter[str]:
+        """Which metrics an epoch that is past has had, as far as that is known."""
+        return Counter(name for name, last in self._reached.items() if last >= number)
+
+    def _put(self, epoch: _Open, logged: Logged) -> list[Made]:
+        made: list[Made] = []
+        late: dict[str, float] = {}
+        for name, value in logged.metrics.items():
+            made += self._count(epoch, name, value, logged.at)
+            if epoch.is_whole and name not in epoch.tally:
+                late[name] = value
+            epoch.values[name], epoch.counts[name] = (value, logged.at), self.counts[name]
+            epoch.tally[name] += 1
+            if epoch.number is not None:
+                self._reached[name] = max(epoch.number, self._reached.get(name, 0))
+        return made + (self._out(epoch.number, late, logged.at, is_late=True) if late and epoch.number else [])
+
+    def _count(self, epoch: _Open, name: str, value: float, at: float) -> list[Made]:
+        """The values of a metric that comes oftener than epochs do."""
+        self.counts[name] = count = self.counts.get(name, 0) + 1
+        made = self._kept_back(epoch, name) if name in epoch.tally else []
+        return [*made, self._step(name, count, value, at)] if name in self._oftener else []
+
+    def _kept_back(self, epoch: _Open, name: str) -> list[Made]:
+        """The value of a metric of which nobody could know that it comes oftener."""
+        if name in self._oftener:
+            return []
+        self._oftener.add(name)
+        where = next((one for one in (epoch, self._open) if one is not None and name in one.values), None)
+        return [self._step(name, where.counts[name], *where.values[name])] if where else []
+
+    def _step(self, name: str, count: int, value: float, at: float) -> Between:
+        return Between(f"{self._named(name)}.by_step", name, count, value, at)
+
+    def _named(self, name: str) -> str:
+        return name if self._curve == 1 else f"{name}.fold{self._curve}"
+
+    def _close(self, *, is_end: bool = False) -> list[Made]:
+        """End the epoch under way; without a number it goes on, unless this is the end."""
+        epoch, self.due = self._open, None
+        if epoch is None or not epoch.values or (epoch.number is None and not is_end):
+            return []
+        self._open = None
+        if epoch.number is None:
+            return self._leave(epoch)
+        made = [] if epoch.is_whole else self._finish(epoch)
+        self._usual = epoch.tally
+        return made
+
+    def _leave(self, epoch: _Open) -> list[Made]:
+        """What came after the last epoch, and belongs to it; or is all that there was."""
+        if not self._reached:
+            made = self._begin(epoch, (self._last or self._begun_after) + 1)
+            return made + self._finish(epoch)
+        again = [name for name in epoch.values if self._reached.get(name, 0) >= self._last]
+        new = {name: value for name, (value, _) in epoch.values.items() if name not in again}
+        self._reached.update(dict.fromkeys(new, self._last))
+        made = self._out(self._last, new, epoch.at, is_late=True) if new else []
+        return made + [step for name in again for step in self._kept_back(epoch, name)]
+
+    def _finish(self, epoch: _Open) -> list[Made]:
+        epoch.is_whole = True
+        values = {name: value for name, (value, _) in epoch.values.items()}
+        return self._out(epoch.number or 1, values, epoch.at)
+
+    def _out(self, number: int, metrics: Mapping[str, float], at: float, *, is_late: bool = False) -> list[Made]:
+        if self._curve > 1:
+            return [Between(self._named(name), name, number, value, at) for name, value in metrics.items()]
+        return [Late(number, metrics, at) if is_late else Whole(number, metrics, at)]
+
+    def _set_due(self) -> None:
+        epoch = self._open
+        self.due = epoch.at + QUIET if epoch is not None and self._has_all(epoch) else None
+
+    def _has_all(self, epoch: _Open) -> bool:
+        """Whether an epoch that is not out yet has what the one before had."""
+        if epoch.is_whole or epoch.number is None or not epoch.values:
+            return False
+        if self._usual:
+            return all(epoch.tally[name] >= often for name, often in self._usual.items())
+        if self._compared is None:
+            return self._axis.offset is not None  # what is only counted ends with a name that comes again
+        return self._compared in epoch.values
+
+
+def _without(logged: Logged, name: str | None) -> Logged:
+    """A call without the metric that has its epoch."""
+    metrics = {known: value for known, value in logged.metrics.items() if known != name}
+    return Logged(logged.source, metrics, logged.step, logged.at)

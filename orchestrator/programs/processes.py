@@ -1,0 +1,132 @@
+"""The processes of a program: started in a session of their own, asked to end, and never left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+WORKDIR = "SWEEP_WORKDIR"  # the environment variable by which all processes of a trial are known
+SECONDS_BETWEEN_LOOKS = 0.01
+GUARD = Path(__file__).with_name("guard.py")
+
+
+class ProgramProcess:
+    """A program that runs, with whatever it starts itself. Its output goes to a file.
+
+    Args:
+        arguments: of its command line.
+        folder: that it runs in.
+        environment: of it; `SWEEP_WORKDIR` in it is the trial's own folder.
+        log: the file that its output is added to.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> None:
+        self.workdir = environment[WORKDIR]
+        with log.open("ab") as output, _default_interrupt():
+            self._process = subprocess.Popen(
+                arguments,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        self._end: int | None = None
+        with suppress(AttributeError, OSError):  # macOS and old kernels have none
+            self._end = os.pidfd_open(self.pid)
+
+    @property
+    def status(self) -> int | None:
+        """What it has ended with, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def filenos(self) -> list[int]:
+        """What becomes readable when it ends; nothing where the system has no such thing."""
+        return [] if self._end is None else [self._end]
+
+    def end(self, grace: float, meanwhile: Callable[[], None]) -> None:
+        """Have it end: SIGINT, so that it can save; after half of `grace` seconds SIGTERM; `close` sends SIGKILL.
+
+        Args:
+            grace: seconds.
+            meanwhile: called again and again while it may still run.
+        """
+        deadline = time.monotonic()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if self.status is not None:
+                break
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+            deadline += grace / 2
+            while self.status is None and time.monotonic() < deadline:
+                meanwhile()
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def close(self) -> None:
+        """Kill what is left of it: itself, and the processes that it has started, whatever session they are in."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        kill_all(self.workdir)
+        if self._end is not None:
+            os.close(self._end)
+            self._end = None
+
+
+def of_trial(workdir: str) -> Iterator[psutil.Process]:
+    """The living processes whose environment has this folder of a trial."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(WORKDIR) == workdir and process.pid != os.getpid():
+                yield process
+
+
+def kill_all(workdir: str) -> None:
+    """Kill the processes of a trial, also those that are born meanwhile."""
+    while left := [*of_trial(workdir)]:
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=1)
+
+
+class Guard:
+    """A process that kills the processes of a trial when this one dies, by whatever signal."""
+
+    def __init__(self) -> None:
+        arguments = [sys.executable, "-I", str(GUARD)]
+        environment = {name: value for name, value in os.environ.items() if name != WORKDIR}
+        self._process = subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True
+        )
+
+    def watch(self, workdir: str | None) -> None:
+        """From now on the trial of this folder is the one that runs here; None: no trial does."""
+        if self._process.stdin is not None:
+            with suppress(OSError):  # somebody has killed it; the next launch looks for what is left, too
+                self._process.stdin.write(f"{workdir or ''}\n")
+                self._process.stdin.flush()
+
+
+@contextmanager
+def _default_interrupt() -> Iterator[None]:
+    """A worker ignores SIGINT, and what is started then would ignore it as well."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

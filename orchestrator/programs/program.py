@@ -1,0 +1,79 @@
+"""A program that a sweep runs as its trials, as a worker sees it."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.programs import scripts
+from orchestrator.programs.command import Command, renested
+from orchestrator.trial import Params
+
+GRACE = 10.0  # seconds
+
+
+class ProgramFailedError(Exception):
+    """A program has ended with another status than 0, or could not be started; the message has its last lines."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a program is called, and what is known of its metrics.
+
+    Args:
+        command: its command line, with macros for the parameters of a trial.
+        folder: where it runs, which relative paths start from.
+        nested: the keys by which the sweep file reaches its nested parameters, from the outermost one: the program
+            gets them so again.
+        seed_parameter: what the program calls its seed.
+        grace: seconds that it has to end by itself: half of them after SIGINT, the other half after SIGTERM.
+        compared: the metric by which its trials are compared.
+        maximized: names of metrics that the sweep maximizes.
+        losses: names of the losses to watch for explosions; None watches what is called a loss.
+        pattern: a regular expression for metrics in what it prints; with it, what is printed counts at once.
+    """
+
+    command: Command
+    folder: Path
+    nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seed_parameter: str = "seed"
+    grace: float = GRACE
+    compared: str | None = None
+    maximized: tuple[str, ...] = ()
+    losses: tuple[str, ...] | None = None
+    pattern: str | None = None
+
+    def given(self, params: Params) -> dict[str, Any]:
+        """The parameters of a trial as the program gets them: nested as in the file, the seed under its name."""
+        named = {self.seed_parameter if name == "seed" else name: value for name, value in params.items()}
+        return renested(named, self.nested)
+
+    def line(self, params: Params) -> str:
+        """The command line of a trial for people, without secrets."""
+        words, _ = scripts.interpreter(os.environ.get("PATH", os.defpath))
+        return self.command.line(self.given(params), words, "params.json", os.environ)
+
+    @property
+    def script(self) -> Path | None:
+        """The program's own file, as far as its command shows."""
+        return scripts.script(self.command, self.folder)
+
+    @property
+    def digest(self) -> str | None:
+        """Of the program's own file; None where there is none, or it cannot be read."""
+        with suppress(OSError):
+            return hashlib.sha256(self.script.read_bytes()).hexdigest()[:16] if self.script else None
+        return None
+
+    @property
+    def title(self) -> str:
+        """The program in a word: "train.py"."""
+        return self.script.name if self.script else self.name
+
+    @property
+    def name(self) -> str:
+        """The program for people, and in `trial_key`: its command as it is written."""
+        return self.command.identity

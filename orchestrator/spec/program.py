@@ -1,0 +1,68 @@
+"""The program that a sweep file names in place of a trial function."""
+
+import os
+from collections.abc import Sequence
+from math import inf
+
+from orchestrator.functions import ProgramFunction, program_function
+from orchestrator.programs.command import Command
+from orchestrator.programs.followers.lines import pattern_mistake
+from orchestrator.programs.program import GRACE, Program
+from orchestrator.programs.scripts import command_of, interpreter
+from orchestrator.spec.form import SweepFile
+from orchestrator.spec.mistakes import Mistakes
+from orchestrator.spec.source import Location
+from orchestrator.spec.values import flattened
+
+OUTERMOST = 2  # keys that lead to a parameter that is not nested
+
+
+def program_of(form: SweepFile, overrides: Sequence[str], mistakes: Mistakes) -> ProgramFunction:
+    """The program, whose parameters are all that the file and `overrides` (`NAME=VALUE`) name."""
+    metrics = form.several or ([form.metric] if form.metric else [])
+    command = _command(form, mistakes)
+    entries = flattened(form.parameters, Mistakes(mistakes.source))  # what is wrong there is said with the values
+    if form.pattern is not None and (problem := pattern_mistake(form.pattern)):
+        mistakes.note(("metrics", "pattern"), problem)
+    program = Program(
+        command,
+        mistakes.source.path.parent.absolute(),
+        nested={name: _keys(location) for location, name, _ in entries if len(location) > OUTERMOST},
+        seed_parameter=form.seed_parameter or "seed",
+        grace=GRACE if form.grace is None else form.grace,
+        compared=metrics[0].name if metrics else None,
+        pattern=form.pattern,
+    )
+    names = [name for _, name, _ in entries]
+    names += [*form.zip, *(name for config in form.configs for name in config)]
+    names += [text.partition("=")[0] for text in overrides if "=" in text]
+    if form.seeds or form.replicates or form.seed_parameter:
+        names.append("seed")
+    return program_function(program, dict.fromkeys(names))
+
+
+def stall_seconds_of(form: SweepFile) -> float:
+    """How long a trial may be silent. A program may be for as long as it likes, unless the file says otherwise."""
+    return inf if form.runs_program and "stall_seconds" not in form.model_fields_set else form.stall_seconds
+
+
+def _keys(location: Location) -> tuple[str, ...]:
+    """The keys of the file that lead to a parameter: those between are all `parameters`."""
+    return tuple(map(str, location[1::2]))
+
+
+def _command(form: SweepFile, mistakes: Mistakes) -> Command:
+    place = "program" if form.command is None else "command"
+    try:
+        command = command_of(form.command, form.program, mistakes.source.path.parent.absolute(), form.show_env)
+    except ValueError as error:
+        mistakes.note((place,), str(error))
+        return Command((), form.program)
+    for word, problem in command.mistakes().items():
+        mistakes.note((place, word), problem)
+    for word, remark in command.remarks().items():
+        mistakes.warn((place, word), remark)
+    _, other = interpreter(os.environ.get("PATH", os.defpath))
+    if other is not None and "${interpreter}" in command.words:
+        mistakes.warn((place,), other)
+    return command

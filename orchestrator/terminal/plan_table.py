@@ -1,0 +1,49 @@
+"""What a launch would run, as `sweep plan` prints it."""
+
+from rich.console import Console
+
+from orchestrator.plan import Plan
+from orchestrator.progress.status import UNTIL_STOPPED
+from orchestrator.system.durations import duration
+from orchestrator.terminal.consoles import print_line
+from orchestrator.terminal.drawn import drawn
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """A row for each trial with its state, then how many are to run and how long that may take."""
+    trials = plan.trials
+    count = None if plan.proposals is None else len(trials) + plan.proposals
+    title = f"{plan.spec.name}: {'' if count is None else f'{count} '}trials of {plan.spec.function.title}"
+    rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
+    console.print(drawn(title, ("trial", "trial_key", "state"), rows))
+    for label, line in plan.commands:
+        print_line(console, f"{label}: {line}")
+    for remark in filter(None, (plan.remark, plan.reached, plan.changed)):
+        print_line(console, remark)
+    if plan.proposals != 0:
+        proposals = f"trials {UNTIL_STOPPED}" if plan.proposals is None else plan.proposals
+        console.print(f"to be proposed by {plan.spec.method.name}: {proposals}")
+    if plan.further_seeds:
+        console.print(
+            f"further seeds, until the best configuration is separated from the others: up to {plan.further_seeds}"
+        )
+    if plan.spec.time_cap is not None:
+        console.print(f"time_cap: {duration(plan.spec.time_cap)} of training, {duration(plan.spent)} already spent")
+    if pruner := plan.spec.early_terminate:
+        name = plan.spec.pruned_by.name
+        console.print(f"trials may be pruned, by {pruner.type} on {name}: the time below is an upper bound")
+    console.print(f"to run: {_to_run(plan)}, {plan.at_a_time} at a time; estimated time: {_estimated(plan)}")
+
+
+def _to_run(plan: Plan) -> str:
+    if plan.proposals is None:
+        return f"trials {UNTIL_STOPPED}"
+    return f"{len(plan.pending) + plan.proposals} of {len(plan.trials) + plan.proposals}"
+
+
+def _estimated(plan: Plan) -> str:
+    if plan.seconds is not None:
+        return f"about {duration(plan.seconds)}"
+    if plan.proposals is None:
+        return UNTIL_STOPPED
+    return "unknown (the store has no finished trial to estimate it from)"
