@@ -7,10 +7,11 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Param, Run, RunTag
 
+from orchestrator.trackers.trial_params import in_batches
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import DIGEST, REUSED
 
-BATCH, BATCH_OF_PARAMS = 1000, 100  # metrics, and params, that MLflow takes at a time
+BATCH = 1000  # metrics that MLflow takes at a time
 OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal")
 
 
@@ -37,8 +38,8 @@ def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, 
 def _fill(client: MlflowClient, source: Run, run_id: str) -> None:
     points = [p for name in source.data.metrics for p in client.get_metric_history(source.info.run_id, name)]
     params = [Param(name, value) for name, value in source.data.params.items()]
-    for start in range(0, len(params), BATCH_OF_PARAMS):
-        client.log_batch(run_id, params=params[start : start + BATCH_OF_PARAMS])
+    for part in in_batches(params):
+        client.log_batch(run_id, params=part)
     for start in range(0, len(points), BATCH):
         client.log_batch(run_id, points[start : start + BATCH])
     if source.inputs and source.inputs.dataset_inputs:

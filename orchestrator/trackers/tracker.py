@@ -38,7 +38,6 @@ COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, 
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
     *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
 )
-BATCH_OF_NAMES = 100  # params, or tags, that MLflow takes at a time
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 RESTARTED_AT = "restarted.at"
 LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
@@ -119,7 +118,8 @@ class Tracker(Store):
         written = run.names.tags
         points, tags = run.news(events)
         if named := {tag: name for tag, name in run.names.tags.items() if tag not in written}:
-            self._log_tags(run, named)  # first: no metric is without its own name
+            for part in trial_params.in_batches(tags_of(named)):  # first: no metric is without its own name
+                self.client.log_batch(run.run_id, tags=part)
         for event in events:
             if isinstance(event, Started) and event.dataset and not run.has_data:
                 run.has_data = True
@@ -292,23 +292,14 @@ class Tracker(Store):
                 else:
                     run.mark_recorded(point.step, {name: point.value})
 
-    def _log_tags(self, run: OpenRun, tags: Mapping[str, str]) -> None:
-        entities = tags_of(tags)
-        for start in range(0, len(entities), BATCH_OF_NAMES):
-            self.client.log_batch(run.run_id, tags=entities[start : start + BATCH_OF_NAMES])
-
     def _log(self, run: OpenRun, points: Sequence[Point], params: Params, tags: Mapping[str, str]) -> None:
         """Log all in as few calls as MLflow allows; it writes tags last, so a run with its outcome has its points."""
         *before, last = [points[i : i + BATCH] for i in range(0, len(points), BATCH)] or [[]]
         for part in before:
             self.client.log_batch(run.run_id, metrics=part)
-        if text := trial_params.whole(params):
-            self.client.log_text(run.run_id, text, trial_params.FILE)
-        entities = trial_params.entities(params)
-        for start in range(BATCH_OF_NAMES, len(entities), BATCH_OF_NAMES):
-            self.client.log_batch(run.run_id, params=entities[start : start + BATCH_OF_NAMES])
-        if last or entities or tags:
-            self.client.log_batch(run.run_id, metrics=last, params=entities[:BATCH_OF_NAMES], tags=tags_of(tags))
+        some = trial_params.log_most(self.client, run.run_id, params)
+        if last or some or tags:
+            self.client.log_batch(run.run_id, metrics=last, params=some, tags=tags_of(tags))
 
     def _known(self) -> dict[str, Record]:
         """What the store has, by trial_key. A server that answers late may have made two runs of a trial; keep one."""
