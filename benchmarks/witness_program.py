@@ -1,4 +1,4 @@
-"""A program under observation, that needs nothing installed: what it trains is noted where no launch looks or tidies up.
+"""A program under observation: what it trains is noted where no launch looks or tidies up. It needs nothing installed.
 
 Copied beside a sweep file, which names it: `program: witness_program.py`. Each attempt at a trial leaves a line at its
 start, as step 0, and one at each epoch: `trial_key step seconds`. It goes down a parabola, and keeps company: a process

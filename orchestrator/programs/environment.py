@@ -24,7 +24,6 @@ class Environment:
     workdir: Path
     arguments: Sequence[str]
     secrets: Sequence[str]
-    is_retry: bool  # whether there was an attempt before
 
     @classmethod
     def of(cls, program: Program, params: Params, workdir: Path) -> "Environment":
@@ -32,7 +31,6 @@ class Environment:
         workdir = workdir.absolute()
         given = program.given(params)
         (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        is_retry = (workdir / PARAMS).exists()
         (workdir / PARAMS).write_text(json_text(given))
         config = {"wandb_version": "1", **{name: f'{{"value": {_text(value)}}}' for name, value in given.items()}}
         (workdir / CONFIG).write_text("".join(f"{json.dumps(name)}: {text}\n" for name, text in config.items()))
@@ -41,7 +39,7 @@ class Environment:
             arguments = program.command.arguments(given, words, str(workdir / PARAMS), os.environ)
         except KeyError as error:
             raise ProgramFailedError(f"the environment has no variable {error.args[0]}") from error
-        return cls(workdir, arguments, program.command.secrets(os.environ), is_retry)
+        return cls(workdir, arguments, program.command.secrets(os.environ))
 
     @property
     def checkpoints(self) -> Path:

@@ -111,18 +111,41 @@ class Guard:
     """A process that kills the processes of a trial when this one dies, by whatever signal."""
 
     def __init__(self) -> None:
-        arguments = [sys.executable, "-I", str(GUARD)]
-        environment = {name: value for name, value in os.environ.items() if name != WORKDIR}
-        self._process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True
-        )
+        self._workdir = ""
+        self._process = self._started()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def watch(self, workdir: str | None) -> None:
         """From now on the trial of this folder is the one that runs here; None: no trial does."""
+        self._workdir = workdir or ""
+        if self._process.poll() is not None:  # somebody has killed it
+            self.close()
+            self._process = self._started()
         if self._process.stdin is not None:
-            with suppress(OSError):  # somebody has killed it; the next launch looks for what is left, too
-                self._process.stdin.write(f"{workdir or ''}\n")
+            with suppress(OSError):  # it has just been killed, and is seen to by the next call
+                self._process.stdin.write(f"{self._workdir}\n")
                 self._process.stdin.flush()
+
+    def keep(self) -> None:
+        """See that it is there."""
+        if self._process.poll() is not None:
+            self.watch(self._workdir)
+
+    def close(self) -> None:
+        """End it, as where this process dies."""
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+        self._process.wait()
+
+    def _started(self) -> subprocess.Popen[str]:
+        arguments = [sys.executable, "-I", str(GUARD)]
+        environment = {name: value for name, value in os.environ.items() if name != WORKDIR}
+        return subprocess.Popen(arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True)
 
 
 @contextmanager

@@ -93,6 +93,12 @@ class Reporter:
         margin = self.monitor.margin if self.monitor.epoch > 1 else None
         self.end = self.end or self._explosion() or Finished(Outcome.PRUNED, reason=reason, margin=margin)
 
+    def recall_end(self) -> None:
+        """Know the end of a trial that had exploded before this attempt, but did not come to report it."""
+        if self.monitor.has_exploded_before:
+            self.monitor.recall()
+            self.end = self._explosion()
+
     def end_with(self, error: BaseException) -> None:
         """End with an exception that has been printed already."""
         is_ours = isinstance(error, ExplodedError)
