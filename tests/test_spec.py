@@ -327,6 +327,10 @@ def test_the_file_of_a_program_has_wandbs_booleans_and_the_words_of_its_command_
     assert spec.function.program.command.words == given
     assert [trial.params["a"] for trial in expand(spec).trials] == [True, False, "no", "y"]
     assert spec.domains["b"].grid() == (0.001,)
+    numbers = loaded(
+        tmp_path, "command: [x]\nparameters: {a: {values: [010, 08, 0o17, 1:30, .5, 1e5, !!str 5]}}"
+    ).domains["a"]
+    assert numbers.grid() == (8, "08", "0o17", 90, 0.5, 100000.0, "5")
     assert mistakes(tmp_path, "reuse: off") == ["sweep.yaml:1: reuse: input should be a valid boolean"]
 
 

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -44,6 +45,11 @@ STARTS = {
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
+
+
+@cache
+def loaded(name: str) -> SweepSpec:
+    return load(FOLDER / name)
 
 
 def words(spec: SweepSpec, params: Mapping[str, Any]) -> list[str]:
@@ -137,7 +143,7 @@ def test_the_files_have_the_forms_of_yaml() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_is_accepted_and_at_most_its_ignored_keys_are_said(name: str) -> None:
-    spec = load(FOLDER / name)
+    spec = loaded(name)
     assert spec.function.program is not None
     keys = {"run_cap", "imports"} & {*BY_WANDB[name]["unknown_to_the_engine"]}
     ignored = [warning for warning in spec.warnings if not warning.endswith(": for W&B; ignored")]
@@ -161,7 +167,7 @@ def test_plan_shows_each_file_with_the_command_lines_of_wandbs_agent(
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_a_grid_has_the_trials_of_wandbs(name: str) -> None:
-    spec = load(FOLDER / name)
+    spec = loaded(name)
     ours = [texts(trial.params) for trial in expand(spec).trials]
     expected = {texts(params) for params in BY_WANDB[name]["grid"]}
     assert len(ours) == len({*ours}) == min(len(expected), spec.run_cap or len(expected))
@@ -170,7 +176,7 @@ def test_a_grid_has_the_trials_of_wandbs(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_command_line_of_a_trial_is_that_of_wandbs_agent(name: str) -> None:
-    spec = load(FOLDER / name)
+    spec = loaded(name)
     assert spec.function.program is not None
     for trial in BY_WANDB[name]["trials"]:
         params = [*trial["params"].items()]
@@ -183,7 +189,7 @@ def test_the_command_line_of_a_trial_is_that_of_wandbs_agent(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_wandb_in_a_program_finds_the_parameters_that_its_agent_would_give_it(name: str, tmp_path: Path) -> None:
-    program = load(FOLDER / name).function.program
+    program = loaded(name).function.program
     assert program is not None
     trial = BY_WANDB[name]["trials"][0]
     Environment.of(program, trial["params"], tmp_path)
@@ -193,7 +199,7 @@ def test_wandb_in_a_program_finds_the_parameters_that_its_agent_would_give_it(na
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_draws_are_distributed_as_those_of_wandb(name: str) -> None:
-    spec = load(FOLDER / name)
+    spec = loaded(name)
     drawn = [*itertools.islice(Draws(spec)._combinations, DRAWS)]
     expected = BY_WANDB[name]["distributions"]
     constants = {key: value for key, value in BY_WANDB[name]["trials"][0]["params"].items() if key not in expected}

@@ -198,13 +198,13 @@ class _Converter:
             return None
 
     def _scalar(self, node: yaml.ScalarNode, location: Location) -> Any:
-        if self.runs_program and node.style is None:
-            read = _by_wandb(node.value)
-            if location[0] == "command" and len(location) > 1:
-                return str(read)
-            if isinstance(read, bool):
-                return read
-        return _value(node.tag, node.value)
+        value = _value(node.tag, node.value)
+        if not self.runs_program or node.style is not None or node.tag != _plain_tag(_Loader, node.value):
+            return value
+        read = _by_wandb(node.value)
+        if location[0] == "command" and len(location) > 1:
+            return str(read)
+        return value if isinstance(value, float) else read
 
     def _items(self, node: yaml.MappingNode, location: Location) -> Iterator[tuple[str, yaml.Node]]:
         for name, (key, value) in self._flat(node).items():
