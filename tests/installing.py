@@ -29,7 +29,7 @@ def environment(folder: Path, *requirements: object) -> Path:
 def pip(python: object, *arguments: object) -> None:
     """Run pip of a Python."""
     options = ["--quiet", "--disable-pip-version-check"]
-    subprocess.run([str(python), "-m", "pip", *options, *map(str, arguments)], check=True)
+    subprocess.run([str(python), "-m", "pip", *options, *map(str, arguments)], check=True, env=outside())
 
 
 def outside() -> dict[str, str]:

@@ -159,10 +159,15 @@ def test_the_name_is_that_of_the_file_unless_given(tmp_path: Path) -> None:
     assert loaded(tmp_path, "name: my sweep 2").name == "my sweep 2"
 
 
+def test_a_file_that_names_nothing_to_run_and_is_not_the_default_trials_says_what_to_add(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no parameter dropout or n_head; add `program: SCRIPT`, or `trial:"):
+        loaded(tmp_path, "parameters: {lr: 0.1, dropout: {values: [0.1, 0.2]}, n_head: 4}")
+
+
 def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> None:
-    spec = loaded(tmp_path, "program: train.py\nproject: p\nparameters: {var: 0.5}")
+    spec = loaded(tmp_path, "entity: e\nproject: p\nparameters: {var: 0.5}")
     assert len(spec.warnings) == 1
-    assert "program, project" in spec.warnings[0]
+    assert "project, entity" in spec.warnings[0]
 
 
 def test_all_of_wandb_that_means_nothing_here_is_in_one_line(tmp_path: Path) -> None:

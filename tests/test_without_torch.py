@@ -1,5 +1,6 @@
 """Who sweeps a function of their own needs no torch, and is told where it is needed after all."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,9 +19,10 @@ Write = Callable[..., Path]
 OF_THE_VAE = ("torch", "torchvision", "skimage")
 NEEDS_TORCH = "the default trial needs torch: pip install 'vae-sweeps[vae]'"
 DIGITS = "parameters: {dataset: digits, epochs: 1, batch_size: 512, num_layers: 1, latent_dim: 2}\n"
-SEARCH = "metric: {name: final_score, goal: maximize}\nparameters: {x: {min: 1, max: 9}}\nrun_cap: 5\n"
+METRIC = "trial: toys:train\nmetric: {name: final_score, goal: maximize}\n"
+SEARCH = "run_cap: 5\nparameters: {x: {min: 1, max: 9}}\n"
 METHODS = {
-    "grid": "method: grid\nparameters: {x: {values: [1, 2]}}\nseeds: [0, 1]\n",
+    "grid": "parameters: {x: {values: [1, 2, 3, 4, 5]}}\n",
     **{name: f"method: {name}\n{SEARCH}" for name in ("random", "tpe", "cmaes")},
 }
 
@@ -51,10 +53,10 @@ def test_a_function_of_ones_own_that_lacks_a_library_is_not_taken_for_it(folder:
 
 @pytest.mark.usefixtures("no_torch")
 def test_a_method_that_needs_it_says_so_before_anything_starts(folder: Path, write: Write, sweep: Command) -> None:
-    path = write(f"trial: toys:train\nmethod: gp\n{SEARCH}")
+    path = write(f"{METRIC}method: gp\n{SEARCH}")
     refused = sweep("launch", path)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == f"sweep: {path}:2: method: gp needs torch: pip install torch\n"
+    assert refused.stderr == f"sweep: {path}:3: method: gp needs torch: pip install torch\n"
     assert not (folder / "mlruns").exists()
 
 
@@ -62,9 +64,9 @@ def test_a_method_that_needs_it_says_so_before_anything_starts(folder: Path, wri
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment with this package alone, made once for all processes that run tests."""
     base = tmp_path_factory.getbasetemp()
-    shared = (base if base.name.startswith("pytest-") else base.parent) / "alone"
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "alone"
     with FileLock(f"{shared}.lock"):
-        if not shared.exists():
+        if not (shared / "env" / "bin" / "sweep").exists():
             shared.mkdir()
             environment(shared / "env", wheel(shared))
     return shared / "env" / "bin"

@@ -8,8 +8,8 @@ from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
 from orchestrator.spec.form import LONGEST_NAME, BoundaryForm, SweepFile, is_name
-from orchestrator.spec.metrics import Reported, check_needed, metrics_of, nothing_reported
-from orchestrator.spec.mistakes import Mistakes
+from orchestrator.spec.metrics import Reported, check_needed, listed, metrics_of, nothing_reported
+from orchestrator.spec.mistakes import Mistakes, closest
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.on_finish import on_finish_of
 from orchestrator.spec.parameters import space_of
@@ -20,6 +20,7 @@ from orchestrator.spec.requirements import check_method, method_of, replicates_o
 from orchestrator.spec.source import Source, read
 from orchestrator.spec.strict import SweepMetricForm, ignored
 from orchestrator.spec.sweep_spec import SweepSpec
+from orchestrator.spec.values import flattened
 
 
 def load(
@@ -44,6 +45,8 @@ def load(
         function: TrialFunction = program_of(form, overrides, mistakes)
     else:
         function = _function(form.trial if "trial" in source.content else None, source)
+        if "trial" not in source.content:
+            _check_default(form, function, mistakes)
     return _spec(form, function, overrides, mistakes, reported)
 
 
@@ -65,6 +68,24 @@ def _function(name: str | None, source: Source) -> TrialFunction:
         return functions.find(name or functions.DEFAULT_TRIAL, modules)
     except FunctionError as error:
         raise InputError(source.mistake(("trial",), str(error))) from error
+
+
+def _check_default(form: SweepFile, function: TrialFunction, mistakes: Mistakes) -> None:
+    """Refuse a file that was not written for the default trial, which it runs since it names nothing else.
+
+    Raises:
+        InputError: a parameter is none of that trial's, and not misspelled either.
+    """
+    entries = flattened(form.parameters, Mistakes(mistakes.source))
+    foreign = [name for _, name, _ in entries if not (function.named(name) or closest(name, function.parameters))]
+    if foreign:
+        raise InputError(
+            mistakes.source.mistake(
+                ("parameters",),
+                f"{function.title}, which runs where a file names neither `program` nor `trial`, has no parameter "
+                f"{listed(foreign, 'or')}; add `program: SCRIPT`, or `trial: module:function`",
+            )
+        )
 
 
 def _spec(

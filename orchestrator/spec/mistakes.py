@@ -67,8 +67,13 @@ class Mistakes:
 
 def nearest(name: str, valid: Collection[str]) -> str:
     """A sentence that helps someone who misspelled a name."""
-    close = difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"use one of {', '.join(valid)}"
+    close = closest(name, valid)
+    return f"did you mean {close}?" if close else f"use one of {', '.join(valid)}"
+
+
+def closest(name: str, valid: Collection[str]) -> str | None:
+    """The valid name that was probably meant."""
+    return next(iter(difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.5)), None)
 
 
 def _place(reported: Location, content: Any) -> Location:

@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Param, Run, RunTag
 
+from orchestrator.trackers.trial_params import in_batches
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import DIGEST, REUSED
 
@@ -36,7 +37,9 @@ def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, 
 
 def _fill(client: MlflowClient, source: Run, run_id: str) -> None:
     points = [p for name in source.data.metrics for p in client.get_metric_history(source.info.run_id, name)]
-    client.log_batch(run_id, params=[Param(name, value) for name, value in source.data.params.items()])
+    params = [Param(name, value) for name, value in source.data.params.items()]
+    for part in in_batches(params):
+        client.log_batch(run_id, params=part)
     for start in range(0, len(points), BATCH):
         client.log_batch(run_id, points[start : start + BATCH])
     if source.inputs and source.inputs.dataset_inputs:

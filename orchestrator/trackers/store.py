@@ -25,7 +25,7 @@ from orchestrator.spec.objective import objectives
 from orchestrator.spec.strict import SweepMetricForm
 from orchestrator.system.paths import SQLITE, redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
-from orchestrator.trackers import view
+from orchestrator.trackers import trial_params, view
 from orchestrator.trackers.errors import message, translates_errors
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
@@ -301,7 +301,7 @@ def record_of(run: Run) -> Record:
         label=in_a_line(tags.get("mlflow.runName", "")),
         outcome=outcome,
         status=run.info.status,
-        params=json.loads(tags.get("params", "{}")),
+        params=trial_params.read(tags),
         metrics={tags.get(metric_names.PREFIX + name, name): value for name, value in run.data.metrics.items()},
         tags=tags,
         began=run.info.start_time / 1000,

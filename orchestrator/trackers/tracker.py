@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlflow.entities import Metric as Point
-from mlflow.entities import Param
 
 from orchestrator.comparison.markdown import escaped, paragraphs
 from orchestrator.comparison.running_table import RunningTable
@@ -18,7 +17,7 @@ from orchestrator.events import Event, Finished, Progress, Restarted, Started, i
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import artifacts, best_model, identity, images, reuse, sweep_run, view
+from orchestrator.trackers import artifacts, best_model, identity, images, reuse, sweep_run, trial_params, view
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.lease import Lease
@@ -119,7 +118,8 @@ class Tracker(Store):
         written = run.names.tags
         points, tags = run.news(events)
         if named := {tag: name for tag, name in run.names.tags.items() if tag not in written}:
-            self.client.log_batch(run.run_id, tags=tags_of(named))  # first: no metric is without its own name
+            for part in trial_params.in_batches(tags_of(named)):  # first: no metric is without its own name
+                self.client.log_batch(run.run_id, tags=part)
         for event in events:
             if isinstance(event, Started) and event.dataset and not run.has_data:
                 run.has_data = True
@@ -260,14 +260,14 @@ class Tracker(Store):
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
         return proposal | {
-            "mlflow.runName": trial.label,
+            "mlflow.runName": trial.label[:LONGEST_TAG],
             PARENT: self.parent_id,
             "sweep": self.spec.name,
-            "config": trial.config or self.spec.name,
+            "config": (trial.config or self.spec.name)[:LONGEST_TAG],
             **({"seed": str(trial.params["seed"])} if "seed" in trial.params else {}),
             "trial_key": trial.trial_key,
             "config_key": trial.config_key,
-            "params": json.dumps(dict(trial.params)),
+            **trial_params.tags(trial.params),
             "trial": trial.function,
             **({DIGEST: digest} if (digest := self.spec.function.digest) else {}),
         }
@@ -297,9 +297,9 @@ class Tracker(Store):
         *before, last = [points[i : i + BATCH] for i in range(0, len(points), BATCH)] or [[]]
         for part in before:
             self.client.log_batch(run.run_id, metrics=part)
-        entities = [Param(name, str(value)) for name, value in params.items()]
-        if last or entities or tags:
-            self.client.log_batch(run.run_id, metrics=last, params=entities, tags=tags_of(tags))
+        some = trial_params.log_most(self.client, run.run_id, params)
+        if last or some or tags:
+            self.client.log_batch(run.run_id, metrics=last, params=some, tags=tags_of(tags))
 
     def _known(self) -> dict[str, Record]:
         """What the store has, by trial_key. A server that answers late may have made two runs of a trial; keep one."""

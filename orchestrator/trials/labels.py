@@ -1,11 +1,14 @@
 """Trials and their parameters, as people read them."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestrator.spec import SweepSpec
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Params
+
+LONGEST, SHOWN = 500, 60  # characters of a value that is shown whole, and of another one
 
 
 def varying(configurations: Sequence[Params]) -> list[str]:
@@ -25,5 +28,10 @@ def listed(params: Params, names: Iterable[str]) -> str:
 
 
 def short(value: Any) -> str:
-    """A parameter's value as people read it."""
-    return f"{value:.6g}" if isinstance(value, float) else in_a_line(str(value))
+    """A parameter's value as people read it; of a very long one its beginning, and a digest that distinguishes it."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = in_a_line(str(value))
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:SHOWN]}...{hashlib.sha256(text.encode()).hexdigest()[:8]}"

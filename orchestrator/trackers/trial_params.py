@@ -1,0 +1,74 @@
+"""The parameters of a trial in its run.
+
+All of them are JSON in the tag `params`, and in `params.1`, `params.2`, .. as far as one tag cannot hold it: tags are
+written with the run itself, and read with it. MLflow's params are for its tables. Long values are cut in them; then
+`params.json` among the artifacts has them whole, for people.
+"""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from mlflow import MlflowClient
+from mlflow.entities import Param
+
+from orchestrator.trackers.open_run import LONGEST_TAG
+from orchestrator.trial import Params
+from orchestrator.trials.metric_names import MetricNames
+
+TAG = "params"
+FILE = "params.json"
+LONGEST = 6000  # characters of a param that MLflow takes
+CUT = "..."
+BATCH = 100  # params, or tags, that MLflow takes at a time
+T = TypeVar("T")
+
+
+def tags(params: Params) -> dict[str, str]:
+    """The tags that have all of them."""
+    text = json.dumps(dict(params))
+    parts = [text[start : start + LONGEST_TAG] for start in range(0, len(text), LONGEST_TAG)]
+    return {_tag(number): part for number, part in enumerate(parts)}
+
+
+def read(tags: Mapping[str, str]) -> Params:
+    """The parameters that a run's tags have."""
+    names = itertools.takewhile(lambda name: name in tags, map(_tag, itertools.count()))
+    params: Params = json.loads("".join(tags[name] for name in names) or "{}")
+    return params
+
+
+def entities(params: Params) -> list[Param]:
+    """As MLflow's params, with the nearest names that it takes, and long values cut."""
+    names = MetricNames()
+    return [Param(names.stored(name), _cut(str(value))) for name, value in params.items()]
+
+
+def whole(params: Params) -> str | None:
+    """All of them as a text for people; None where nothing is cut."""
+    is_long = any(len(str(value)) > LONGEST for value in params.values())
+    return json.dumps(dict(params), indent=2, ensure_ascii=False) + "\n" if is_long else None
+
+
+def log_most(client: MlflowClient, run_id: str, params: Params) -> Sequence[Param]:
+    """Log the params but for the last of them, which are returned, to be logged with what else there is."""
+    if text := whole(params):
+        client.log_text(run_id, text, FILE)
+    *before, last = in_batches(entities(params)) or [[]]
+    for part in before:
+        client.log_batch(run_id, params=part)
+    return last
+
+
+def in_batches(entities: Sequence[T]) -> list[Sequence[T]]:
+    """Params or tags, as many at a time as MLflow takes."""
+    return [entities[start : start + BATCH] for start in range(0, len(entities), BATCH)]
+
+
+def _tag(number: int) -> str:
+    return f"{TAG}.{number}" if number else TAG
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - len(CUT)] + CUT
