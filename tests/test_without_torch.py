@@ -20,7 +20,7 @@ OF_THE_VAE = ("torch", "torchvision", "skimage")
 NEEDS_TORCH = "the default trial needs torch: pip install 'vae-sweeps[vae]'"
 DIGITS = "parameters: {dataset: digits, epochs: 1, batch_size: 512, num_layers: 1, latent_dim: 2}\n"
 METRIC = "trial: toys:train\nmetric: {name: final_score, goal: maximize}\n"
-SEARCH = "run_cap: 5\nparameters: {x: {min: 1, max: 9}}\n"
+SEARCH = "run_cap: 5\nparameters: {x: {min: 1.0, max: 9.0}}\n"
 METHODS = {
     "grid": "parameters: {x: {values: [1, 2, 3, 4, 5]}}\n",
     **{name: f"method: {name}\n{SEARCH}" for name in ("random", "tpe", "cmaes")},
