@@ -1,4 +1,4 @@
-"""A metric that a program logs when its epoch is whole already, such as a test after all epochs, counts all the same."""
+"""A metric that comes when its epoch is whole already, such as a test after all epochs, counts all the same."""
 
 import sys
 from pathlib import Path
