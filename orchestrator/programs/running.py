@@ -109,6 +109,8 @@ class _Running:
                 yield from self._yielded(self._made(self._ways.end()))
                 yield from self._yielded(self._epochs.end())
                 yield from self._flushed()
+                if status == 0 and not self._ways.has_compared and self.program.compared not in self.final:
+                    yield Tagged({"metrics_from": self._ways.missing(self.program.title)})
                 return
             yield None
             self._wait()
