@@ -104,7 +104,8 @@ class Reporter:
         now = time.monotonic()
         if isinstance(event, (Progress, Finished)):
             event = replace(event, seconds=now - self._since)
-        self._since = now
+        if not isinstance(event, Points | Tagged):  # which come within epochs
+            self._since = now
         if not isinstance(event, Finished) or event.outcome.is_result:
             try:
                 journal.write(self.workdir, event, self.monitor.state)
