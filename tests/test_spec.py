@@ -164,6 +164,12 @@ def test_a_file_that_names_nothing_to_run_and_is_not_the_default_trials_says_wha
         loaded(tmp_path, "parameters: {lr: 0.1, dropout: {values: [0.1, 0.2]}, n_head: 4}")
 
 
+def test_a_program_beside_a_function_is_said_not_to_run(tmp_path: Path) -> None:
+    spec = loaded(tmp_path, "trial: toys:train\nprogram: train.py\nparameters: {x: {values: [1, 2]}}\n")
+    assert spec.function.program is None
+    assert any(line.endswith("2: program: not run, because the file names a `trial`") for line in spec.warnings)
+
+
 def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> None:
     spec = loaded(tmp_path, "entity: e\nproject: p\nparameters: {var: 0.5}")
     assert len(spec.warnings) == 1

@@ -64,6 +64,7 @@ class _Running:
         self.final: dict[str, float] = {}
         self._state = kept.State.of(workdir)
         self._epochs = self._state.epochs(program.compared)
+        self._last = 0  # the last whole epoch of this attempt
         self._ways = Ways(program.compared, asked=program.pattern is not None)
         self._has_said_way = False
         self._points: dict[str, list[tuple[int, float, float]]] = {}
@@ -108,6 +109,8 @@ class _Running:
                 yield from self._yielded(self._made(self._ways.end()))
                 yield from self._yielded(self._epochs.end())
                 yield from self._flushed()
+                if status == 0 and not self._ways.has_compared and self.program.compared not in self.final:
+                    yield Tagged({"metrics_from": self._ways.missing(self.program.title)})
                 return
             yield None
             self._wait()
@@ -157,7 +160,10 @@ class _Running:
             match item:
                 case Whole():
                     yield from self._flushed()
+                    self._last = item.epoch
                     self._state.write(self._epochs, item.epoch)
+                    yield {**item.metrics, "epoch": item.epoch}
+                case Late() if item.epoch == self._last:
                     yield {**item.metrics, "epoch": item.epoch}
                 case Late():
                     for name, value in item.metrics.items():
