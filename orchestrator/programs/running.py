@@ -64,6 +64,7 @@ class _Running:
         self.workdir = workdir
         self.final: dict[str, float] = {}
         self._state = kept.State.of(workdir)
+        self._last = 0  # the last whole epoch of this attempt
         self._begin_epochs(self._state.epochs(program.compared))
         self._has_said_way = False
         self._points: dict[str, list[tuple[int, float, float]]] = {}
@@ -108,6 +109,8 @@ class _Running:
             yield from self._yielded(self._made(self._messages(at_end=status is not None)))
             if status is not None:
                 yield from self._ended()
+                if status == 0 and not self._ways.has_compared and self.program.compared not in self.final:
+                    yield Tagged({"metrics_from": self._ways.missing(self.program.title)})
             if self._epochs.is_settled and (heard := self._heard()) != self._state.heard:
                 yield from self._flushed()
                 self._state.write_heard(heard)
@@ -196,8 +199,11 @@ class _Running:
             match item:
                 case Whole():
                     yield from self._flushed()
+                    self._last = item.epoch
                     yield {**item.metrics, "epoch": item.epoch}
                     self._state.write_epoch(self._epochs, item.epoch)
+                case Late() if item.epoch == self._last:
+                    yield {**item.metrics, "epoch": item.epoch}
                 case Late():
                     for name, value in item.metrics.items():
                         self._points.setdefault(name, []).append((item.epoch, value, item.at))

@@ -74,6 +74,16 @@ class Ways:
         """Where the metrics of a program come from, for people; None as long as that is not known."""
         return None if self.chosen is None else f"metrics of {program}: from {CALLED[self.chosen]}"
 
+    def missing(self, program: str) -> str:
+        """For people, that a program has ended without the compared metric."""
+        where = "nowhere" if self.chosen is None else f"from {CALLED[self.chosen]}"
+        return f"metrics of {program}: {where}; there is no {self._compared}"
+
+    @property
+    def has_compared(self) -> bool:
+        """Whether any way has the compared metric, if there is one."""
+        return self._compared is None or bool(self._has_compared)
+
     def is_beside(self, message: Message) -> bool:
         """Whether a message is of a way that only adds to the chosen one."""
         return message.source != self.chosen

@@ -299,9 +299,12 @@ class Tracker(Store):
         *before, last = [points[i : i + BATCH] for i in range(0, len(points), BATCH)] or [[]]
         for part in before:
             self.client.log_batch(run.run_id, metrics=part)
+        last_tags, *other_tags = trial_params.in_batches(tags_of(tags)[::-1]) or [[]]
+        for batch in other_tags:
+            self.client.log_batch(run.run_id, tags=batch)
         some = trial_params.log_most(self.client, run.run_id, params)
-        if last or some or tags:
-            self.client.log_batch(run.run_id, metrics=last, params=some, tags=tags_of(tags))
+        if last or some or last_tags:
+            self.client.log_batch(run.run_id, metrics=last, params=some, tags=last_tags)
 
     def _known(self) -> dict[str, Record]:
         """What the store has, by trial_key. A server that answers late may have made two runs of a trial; keep one."""
