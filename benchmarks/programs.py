@@ -175,7 +175,7 @@ def delay_table(found: Mapping[str, list[float]]) -> Table:
     ]
     note = (
         f"From the call that logs an epoch to the event at the launch; epochs of {SECONDS_OF_REST} seconds. An epoch "
-        "is taken as whole when it has been quiet for a second, or the next one begins: what is more comes from the way."
+        "is taken as whole when it has been quiet for a second, or the next one begins: what is more is of the way."
     )
     return Table("How soon an epoch is seen", ["logged by", "ms, median", "ms, worst", "epochs"], rows, note)
 
