@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.programs.command import json_text
-from orchestrator.programs.processes import WORKDIR
+from orchestrator.programs.processes import CHANNEL, WORKDIR
 from orchestrator.programs.program import Program, ProgramFailedError
 from orchestrator.programs.scripts import interpreter
 from orchestrator.trial import Params
@@ -63,7 +63,7 @@ class Environment:
             "PYTHONUNBUFFERED": "1",
             "MLFLOW_ALLOW_FILE_STORE": "true",
             "MLFLOW_TRACKING_URI": self.mlflow.as_uri(),
-            "SWEEP_CHANNEL": str(channel),
+            CHANNEL: str(channel),
             "SWEEP_PARAMS": str(self.workdir / PARAMS),
             WORKDIR: str(self.checkpoints),
         }

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-WORKDIR = "SWEEP_WORKDIR"  # the environment variable by which all processes of a trial are known
+# the environment variables by which all processes of a trial are known, and those of one attempt at it
+WORKDIR, CHANNEL = "SWEEP_WORKDIR", "SWEEP_CHANNEL"
 SECONDS_BETWEEN_LOOKS = 0.01
 SECONDS_OF_A_PID = 60.0  # before the same number may be that of another process
 GUARD = Path(__file__).with_name("guard.py")
@@ -81,26 +82,26 @@ class ProgramProcess:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         is_young = time.monotonic() - self._since < SECONDS_OF_A_PID
-        kill_all(self.workdir, self._others if is_young else ())
+        kill_all(WORKDIR, self.workdir, self._others if is_young else ())
         if self._end is not None:
             os.close(self._end)
             self._end = None
 
 
-def of_trial(workdir: str, others: Collection[int] = ()) -> Iterator[psutil.Process]:
-    """The living processes whose environment has this folder of a trial, but for those that are known to be others."""
+def processes_with(variable: str, value: str, others: Collection[int] = ()) -> Iterator[psutil.Process]:
+    """The living processes that have this in their environment, but for those that are known to be others."""
     for pid in psutil.pids():
         if pid in others:
             continue
         with suppress(psutil.Error):
             process = psutil.Process(pid)
-            if process.environ().get(WORKDIR) == workdir and process.pid != os.getpid():
+            if process.environ().get(variable) == value and process.pid != os.getpid():
                 yield process
 
 
-def kill_all(workdir: str, others: Collection[int] = ()) -> None:
-    """Kill the processes of a trial, also those that are born meanwhile."""
-    while left := [*of_trial(workdir, others)]:
+def kill_all(variable: str, value: str, others: Collection[int] = ()) -> None:
+    """Kill the processes that have this in their environment, also those that are born meanwhile."""
+    while left := [*processes_with(variable, value, others)]:
         for process in left:
             with suppress(psutil.Error):
                 process.kill()
@@ -108,10 +109,13 @@ def kill_all(workdir: str, others: Collection[int] = ()) -> None:
 
 
 class Guard:
-    """A process that kills the processes of a trial when this one dies, by whatever signal."""
+    """A process that kills the processes of an attempt at a trial when this one dies, by whatever signal.
+
+    Those of the next attempt, which may begin before it is done, are not its own.
+    """
 
     def __init__(self) -> None:
-        self._workdir = ""
+        self._channel = ""
         self._process = self._started()
 
     @property
@@ -119,21 +123,21 @@ class Guard:
         """Of the process."""
         return self._process.pid
 
-    def watch(self, workdir: str | None) -> None:
-        """From now on the trial of this folder is the one that runs here; None: no trial does."""
-        self._workdir = workdir or ""
+    def watch(self, channel: str | None) -> None:
+        """From now on the attempt with this channel is the one that runs here; None: no trial does."""
+        self._channel = channel or ""
         if self._process.poll() is not None:  # somebody has killed it
             self.close()
             self._process = self._started()
         if self._process.stdin is not None:
             with suppress(OSError):  # it has just been killed, and is seen to by the next call
-                self._process.stdin.write(f"{self._workdir}\n")
+                self._process.stdin.write(f"{self._channel}\n")
                 self._process.stdin.flush()
 
     def keep(self) -> None:
         """See that it is there."""
         if self._process.poll() is not None:
-            self.watch(self._workdir)
+            self.watch(self._channel)
 
     def close(self) -> None:
         """End it, as where this process dies."""
@@ -144,7 +148,7 @@ class Guard:
 
     def _started(self) -> subprocess.Popen[str]:
         arguments = [sys.executable, "-I", str(GUARD)]
-        environment = {name: value for name, value in os.environ.items() if name != WORKDIR}
+        environment = {name: value for name, value in os.environ.items() if name not in (WORKDIR, CHANNEL)}
         return subprocess.Popen(arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True)
 
 

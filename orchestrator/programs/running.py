@@ -19,13 +19,14 @@ from orchestrator.events import Points, Restarted, Tagged
 from orchestrator.programs import environment, kept
 from orchestrator.programs.channel import Channel
 from orchestrator.programs.command import hidden
-from orchestrator.programs.epochs import Between, Epochs, Late, Made, NewCurve, Whole
+from orchestrator.programs.epochs import Epochs
 from orchestrator.programs.followers import ProgramFollower
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import OutputLines
 from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Noted, PictureLogged, Summary
-from orchestrator.programs.processes import Guard, ProgramProcess, kill_all
+from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
+from orchestrator.programs.processes import WORKDIR, Guard, ProgramProcess, kill_all
 from orchestrator.programs.program import Program, ProgramFailedError
 from orchestrator.programs.ways import Ways
 from orchestrator.system.paths import LOG_FILE
@@ -76,15 +77,15 @@ class _Running:
         was_begun = any(made.checkpoints.iterdir())
         self._secrets = made.secrets
         if self._state.was_begun:  # its worker may have been killed together with all that watched over it
-            kill_all(str(made.checkpoints))
+            kill_all(WORKDIR, str(made.checkpoints))
         store = MlflowStore(made.mlflow)
         left: list[Message] = [*store.end(), *OutputLines(self._log, self._state.heard.log, program.pattern).end()]
         self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
-        _guard().watch(str(made.checkpoints))
-        stack.callback(_guard().watch, None)
-        stack.callback(self._hide)
         self._channel = Channel(workdir)
         stack.callback(self._channel.close)
+        _guard().watch(str(self._channel.path))
+        stack.callback(_guard().watch, None)
+        stack.callback(self._hide)
         variables = made.variables(self._channel.path)
         try:
             self._process = ProgramProcess(made.arguments, program.folder, variables, self._log)

@@ -229,11 +229,8 @@ class Tracker(Store):
             self._lease.check()
 
     def _created(self, trial: Trial) -> OpenRun:
-        tags = {
-            **self._identity(trial),
-            **provenance(self.spec.source.path.parent),
-            "mlflow.runColor": next(self._colours),
-        }
+        written = provenance(self.spec.source.path.parent)
+        tags = {**self._identity(trial), **written, "mlflow.runColor": next(self._colours)}
         return OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
 
     def _since_restart(self, trial: Trial, run: OpenRun, events: Sequence[Event]) -> tuple[OpenRun, Sequence[Event]]:
