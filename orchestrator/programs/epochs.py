@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.programs.axis import Axis
 from orchestrator.programs.logged import Ended, Logged, Message, StepMetric
@@ -131,6 +131,17 @@ class Epochs:
     def epoch(self) -> int:
         """The epoch under way, for what is logged without one, such as a picture."""
         return (self._open.number if self._open else None) or self._last or max(1, self._begun_after)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way, but an epoch that may be whole: what comes later does not change what is."""
+        return self._open is None or self._open.is_whole or self.due is not None
+
+    @property
+    def ready(self) -> Whole | None:
+        """The epoch under way, where it may be whole, and is once it has been quiet."""
+        epoch = self._open if self._curve == 1 and self.due is not None else None
+        return Whole(epoch.number or 1, _last(epoch), epoch.at) if epoch else None
 
     def take(self, message: Message, *, beside: bool = False) -> list[Made]:
         """What a message completes.
@@ -294,8 +305,7 @@ class Epochs:
 
     def _finish(self, epoch: _Open) -> list[Made]:
         epoch.is_whole = True
-        values = {name: value for name, (value, _) in epoch.values.items()}
-        return self._out(epoch.number or 1, values, epoch.at)
+        return self._out(epoch.number or 1, _last(epoch), epoch.at)
 
     def _out(self, number: int, metrics: Mapping[str, float], at: float, *, is_late: bool = False) -> list[Made]:
         if self._curve > 1:
@@ -309,8 +319,7 @@ class Epochs:
         return Late(self._last_of_first if name == self._compared else number, {name: value}, at)
 
     def _set_due(self) -> None:
-        epoch = self._open
-        self.due = epoch.at + QUIET if epoch is not None and self._has_all(epoch) else None
+        self.due = self._open.at + QUIET if self._open is not None and self._has_all(self._open) else None
 
     def _has_all(self, epoch: _Open) -> bool:
         """Whether an epoch that is not out yet has what the one before had."""
@@ -323,7 +332,11 @@ class Epochs:
         return self._compared in epoch.values
 
 
+def _last(epoch: _Open) -> dict[str, float]:
+    """The last value of each metric."""
+    return {name: value for name, (value, _) in epoch.values.items()}
+
+
 def _without(logged: Logged, name: str | None) -> Logged:
     """A call without the metric that has its epoch."""
-    metrics = {known: value for known, value in logged.metrics.items() if known != name}
-    return Logged(logged.source, metrics, logged.step, logged.at)
+    return replace(logged, metrics={known: value for known, value in logged.metrics.items() if known != name})

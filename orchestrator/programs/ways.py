@@ -65,6 +65,11 @@ class Ways:
         times = [self._beside[0].at + GRACE] if self._beside else []
         return min([*times, *([] if self._deadline is None else [self._deadline])], default=None)
 
+    @property
+    def waiting(self) -> list[Logged | StepMetric]:
+        """What waits until it is known which way the curves come from, as far as epochs are made of it."""
+        return [message for message in self._waiting if isinstance(message, Logged | StepMetric)]
+
     def sentence(self, program: str) -> str | None:
         """Where the metrics of a program come from, for people; None as long as that is not known."""
         return None if self.chosen is None else f"metrics of {program}: from {CALLED[self.chosen]}"

@@ -11,7 +11,7 @@ from orchestrator.events import Event, Finished, Points, Progress, Sampled, Star
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome
-from orchestrator.trials.metric_names import MetricNames
+from orchestrator.trials.metric_names import MetricNames, nearest
 from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, REPORTED, best_name
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
@@ -77,7 +77,7 @@ class OpenRun:
                 case Points():
                     points += self._points_of_series(event)
                 case Tagged():
-                    tags |= event.tags
+                    tags |= {nearest(name): value for name, value in event.tags.items()}
                 case Finished():
                     points += self._last_points(event)
                     tags |= self._last_tags(event)
