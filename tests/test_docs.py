@@ -233,6 +233,9 @@ def test_the_first_script_of_a_page_runs_as_it_stands(
     assert "metrics of train.py: from the lines that it prints" in done.stdout
     assert "completed [9/9]" in done.stdout
     assert "digits: means over seeds" in done.stdout
+    logs = [path.read_text() for path in folder.glob("mlruns/artifacts/digits/*/artifacts/log.txt")]
+    assert len(logs) == 9
+    assert all("val_accuracy=" in log for log in logs)
     (folder / "train.py").write_text("# changed\n")
     assert (
         "train.py has changed since 9 trials ended; what has a result keeps it" in sweep("plan", "digits.yaml").stdout
