@@ -13,7 +13,7 @@ from orchestrator.comparison.markdown import escaped, paragraphs
 from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
-from orchestrator.events import Event, Finished, Progress, Restarted, Started, is_series
+from orchestrator.events import Event, Finished, Progress, Started, is_series
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
 from orchestrator.system.provenance import provenance
@@ -21,7 +21,7 @@ from orchestrator.trackers import artifacts, best_model, identity, images, reuse
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.lease import Lease
-from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
+from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, since_restart, tags_of
 from orchestrator.trackers.store import PARENT, Store, record_of
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.metric_names import nearest
@@ -41,6 +41,7 @@ COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, 
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 RESTARTED_AT = "restarted.at"
 LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
+KEPT_TAGS = {"threads"}  # of a trial that begins again
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
 
 
@@ -147,13 +148,14 @@ class Tracker(Store):
         found = self.client.search_runs(
             [self.experiment_id], f"tags.trial_key = '{trial.trial_key}' and tags.`{PARENT}` = '{self.parent_id}'"
         )
+        run = self._runs.get(trial.trial_key)
         if found and trial.trial_key in self._records:
             self._records[trial.trial_key] = record_of(found[0])
-        elif found and trial.trial_key not in self._runs:
+        elif found and (run is None or run.run_id not in [one.info.run_id for one in found]):
             self._runs[trial.trial_key] = OpenRun.of(found[0].info.run_id, self.spec.objectives)
-        for run in found if trial.trial_key in self._runs else ():
+        for one in found if trial.trial_key in self._runs else ():
             self._runs[trial.trial_key].pictures = None
-            self._read_back(self._runs[trial.trial_key], record_of(run))
+            self._read_back(self._runs[trial.trial_key], record_of(one))
 
     @translates_errors
     def describe(self, table: Table, heading: str = "") -> None:
@@ -228,8 +230,9 @@ class Tracker(Store):
         if self._lease is not None:
             self._lease.check()
 
-    def _created(self, trial: Trial) -> OpenRun:
+    def _created(self, trial: Trial, **also: str) -> OpenRun:
         tags = {
+            **also,
             **self._identity(trial),
             **provenance(self.spec.source.path.parent),
             "mlflow.runColor": next(self._colours),
@@ -241,21 +244,18 @@ class Tracker(Store):
 
         MLflow cannot take points back. The tag says which restart a run comes after, for what is written again.
         """
-        restarts = [i for i, event in enumerate(events) if isinstance(event, Restarted)]
-        if not restarts:
+        restart, events = since_restart(events)
+        if restart is None:
             return run, events
-        begun, restart = restarts[-1], events[restarts[-1]]
-        assert isinstance(restart, Restarted)  # noqa: S101
         mark = f"{restart.at:.3f}"
-        if self.client.get_run(run.run_id).data.tags.get(RESTARTED_AT) != mark:
+        before = self.client.get_run(run.run_id).data.tags
+        if before.get(RESTARTED_AT) != mark:
             self.client.delete_run(run.run_id)
             self._records.pop(trial.trial_key, None)
-            run = self._created(trial)
-            reason = f"the program began again after epoch {restart.after}: its curve, too"
-            self.client.log_batch(run.run_id, tags=tags_of({RESTARTED_AT: mark, "restarted": reason}))
+            marks = {RESTARTED_AT: mark, "restarted": f"the program began anew after epoch {restart.after}"}
+            run = self._created(trial, **{name: before[name] for name in KEPT_TAGS & before.keys()}, **marks)
             self._runs[trial.trial_key] = run.copy()
-        started = [event for event in events[:begun] if isinstance(event, Started)]
-        return run, [*started, *events[begun + 1 :]]
+        return run, events
 
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
