@@ -20,8 +20,8 @@ from orchestrator.pruners import Pruner
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.learning import Learning
 from orchestrator.spec import SweepSpec
-from orchestrator.system.interrupt import Interrupt
-from orchestrator.system.paths import redacted
+from orchestrator.system.interrupt import GRACE_SECONDS, Interrupt
+from orchestrator.system.paths import LOG_FILE, redacted
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, retry
 from orchestrator.trial import Outcome, Trial
@@ -79,7 +79,9 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     """
     sampler = samplers.of(spec)
     executors.check(spec)
-    with Interrupt() as interrupt, Workspace(settings.uri, spec.name) as workspace:
+    program = spec.function.program
+    grace = max(GRACE_SECONDS, program.grace) if program else GRACE_SECONDS
+    with Interrupt(grace) as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
@@ -259,6 +261,8 @@ class _Launch:
     def _take(self, trial: Trial, event: Event) -> None:
         if isinstance(event, Finished) and not event.outcome.is_result:
             self._catch_up(trial)
+            if program := self.spec.function.program:  # whose worker may have been killed before it could do so
+                program.hide_secrets(self.workspace.of(trial) / LOG_FILE)
         for listener in self.listeners:
             listener.take(trial, event)
         if isinstance(event, Started):

@@ -19,11 +19,15 @@ class Interrupt:
     `requested` means that the sweep is to end, `at_once` that nothing may wait any more. The end of a child process
     ends a wait, too: its pipe stays open while a grandchild holds the other end.
 
+    Args:
+        grace: seconds between the first signal and the end of all patience.
+
     Raises:
         InputError: it is entered in another thread than the main one, to which signals come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float = GRACE_SECONDS) -> None:
+        self._grace = grace
         self.requested = False
         self.at_once = False
         self._raises = False
@@ -79,4 +83,4 @@ class Interrupt:
                 raise KeyboardInterrupt
         else:
             self.requested = True
-            signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, self._grace)
