@@ -12,7 +12,9 @@ from pathlib import Path
 import psutil
 
 WORKDIR = "SWEEP_WORKDIR"  # the environment variable by which all processes of a trial are known
+CHANNEL = "SWEEP_CHANNEL"  # the one by which those of an attempt are
 SECONDS_BETWEEN_LOOKS = 0.01
+SECONDS_TO_DIE = 10.0  # what hangs in a driver or on a disk does not die
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -78,44 +80,58 @@ class ProgramProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        kill_all(self.workdir)
+        kill_all(WORKDIR, self.workdir)
         if self._end is not None:
             os.close(self._end)
             self._end = None
 
 
-def of_trial(workdir: str) -> Iterator[psutil.Process]:
-    """The living processes whose environment has this folder of a trial."""
+def living(variable: str, value: str) -> Iterator[psutil.Process]:
+    """The processes in whose environment a variable has this value."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.environ().get(WORKDIR) == workdir and process.pid != os.getpid():
+            if process.environ().get(variable) == value and process.pid != os.getpid():
                 yield process
 
 
-def kill_all(workdir: str) -> None:
-    """Kill the processes of a trial, also those that are born meanwhile."""
-    while left := [*of_trial(workdir)]:
+def kill_all(variable: str, value: str) -> None:
+    """Kill these processes, also those that are born meanwhile."""
+    deadline = time.monotonic() + SECONDS_TO_DIE
+    while (left := [*living(variable, value)]) and time.monotonic() < deadline:
         for process in left:
             with suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(left, timeout=1)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 class Guard:
-    """A process that kills the processes of a trial when this one dies, by whatever signal."""
+    """A process that kills the processes of an attempt when this one dies, by whatever signal.
+
+    It leaves another attempt at the same trial alone, which may begin before it has come to that.
+    """
 
     def __init__(self) -> None:
         arguments = [sys.executable, "-I", str(GUARD)]
-        environment = {name: value for name, value in os.environ.items() if name != WORKDIR}
+        environment = {name: value for name, value in os.environ.items() if name not in (WORKDIR, CHANNEL)}
         self._process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True
         )
 
-    def watch(self, workdir: str | None) -> None:
-        """From now on the trial of this folder is the one that runs here; None: no trial does."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether nobody has killed it."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Have it end, if it has not."""
+        with suppress(OSError):
+            self._process.communicate()
+
+    def watch(self, channel: str | None) -> None:
+        """From now on the attempt with this channel is the one that runs here; None: no attempt does."""
         if self._process.stdin is not None:
-            with suppress(OSError):  # somebody has killed it; the next launch looks for what is left, too
-                self._process.stdin.write(f"{workdir or ''}\n")
+            with suppress(OSError):  # somebody has killed it; the next attempt looks for what is left, too
+                self._process.stdin.write(f"{channel or ''}\n")
                 self._process.stdin.flush()
 
 

@@ -3,11 +3,14 @@
 The rest of the worker takes it for a trial function that is a generator.
 """
 
+import faulthandler
 import os
+import pickle
 import select
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from multiprocessing import parent_process
@@ -24,7 +27,7 @@ from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import OutputLines
 from orchestrator.programs.logged import ArtifactLogged, Message, Noted, PictureLogged, Summary
-from orchestrator.programs.processes import Guard, ProgramProcess, kill_all
+from orchestrator.programs.processes import WORKDIR, Guard, ProgramProcess, kill_all
 from orchestrator.programs.program import Program, ProgramFailedError
 from orchestrator.programs.ways import Ways
 from orchestrator.system.paths import LOG_FILE
@@ -33,7 +36,7 @@ from orchestrator.trial import Params
 SECONDS_BETWEEN_POLLS = 0.25  # of what is followed from outside
 SECONDS_BETWEEN_LOOKS = 0.02  # where the end of a process cannot be waited for
 SECONDS_BETWEEN_POINTS = 1.0
-LAST_LINES = 5
+LAST_LINES, LONGEST_END = 5, 64 * 1024  # of what it has printed: lines for a reason, and bytes to look for them in
 
 Yielded = Mapping[str, Any] | Points | Tagged | Restarted | None
 _guards: list[Guard] = []  # of this process: none, or one
@@ -51,8 +54,8 @@ def run(program: Program, params: Params, workdir: Path) -> Generator[Yielded, N
     with ExitStack() as stack:
         running = _Running(program, params, workdir, stack)
         yield from running.follow()
-        running.check()
-        return running.final
+    running.check()  # once nothing of it is left
+    return running.final
 
 
 class _Running:
@@ -63,7 +66,9 @@ class _Running:
         self.workdir = workdir
         self.final: dict[str, float] = {}
         self._state = kept.State.of(workdir)
-        self._epochs = self._state.epochs(program.compared)
+        self._earlier = [Whole(*known) for known in self._state.ahead]  # epochs that an earlier attempt has logged
+        self._late: list[Whole] = []  # what it makes whole while it is asked to end
+        self._received: deque[Message] = deque()
         self._ways = Ways(program.compared, asked=program.pattern is not None)
         self._has_said_way = False
         self._points: dict[str, list[tuple[int, float, float]]] = {}
@@ -73,20 +78,22 @@ class _Running:
         self._is_shown = parent_process() is None  # else it is a worker, whose output is the log
         made = environment.Environment.of(program, params, workdir)
         was_begun = any(made.checkpoints.iterdir())
+        self._epochs = self._state.epochs(program.compared, goes_on=was_begun)
         store = MlflowStore(made.mlflow)
         store.poll()  # what an earlier attempt has left
         self._secrets = made.secrets
-        kill_all(str(made.checkpoints))  # of an attempt whose worker was killed together with all that watched over it
-        _guard().watch(str(made.checkpoints))
-        stack.callback(_guard().watch, None)
-        stack.callback(self._hide)
+        kill_all(WORKDIR, str(made.checkpoints))  # of an attempt whose worker was killed together with its guard
+        stack.callback(program.hide_secrets, self._log, self._log_begin)
         self._channel = Channel(workdir)
         stack.callback(self._channel.close)
+        _guard().watch(str(self._channel.path))
+        stack.callback(_guard().watch, None)
         variables = made.variables(self._channel.path)
         try:
             self._process = ProgramProcess(made.arguments, program.folder, variables, self._log)
         except OSError as error:
-            raise ProgramFailedError(f"{made.arguments[0]} cannot be started: {error.strerror}") from error
+            what = self._hidden(str(error.filename or made.arguments[0]))
+            raise ProgramFailedError(f"{what} cannot be started: {error.strerror}") from error
         stack.callback(self._process.close)
         stack.callback(self._process.end, program.grace, self._let_go_on)
         files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
@@ -103,10 +110,12 @@ class _Running:
         while True:
             status = self._process.status  # before what it has logged is read: so all of that is
             yield from self._yielded(self._made(self._messages(at_end=status is not None)))
+            self._keep()
             self._channel.release()
             if status is not None:
                 yield from self._yielded(self._made(self._ways.end()))
                 yield from self._yielded(self._epochs.end())
+                yield from self._yielded([*self._earlier])
                 yield from self._flushed()
                 return
             yield None
@@ -122,10 +131,12 @@ class _Running:
         if status == 0:
             return
         if status < 0 and parent_process() is not None and -status != signal.SIGINT:
+            faulthandler.disable()  # where this process is has nothing to do with it
             os.kill(os.getpid(), -status)  # as if a function had died so: the executor tries it again
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
-        lines = self._hidden(self._printed()).split("\n")
-        last = " | ".join([line.strip() for line in lines if line.strip()][-LAST_LINES:])
+        names = {number.value: number.name for number in signal.Signals}
+        how = f"exited with status {status}" if status >= 0 else f"was killed by {names.get(-status, -status)}"
+        lines = [line.strip() for line in self._last_words().split("\n")]
+        last = " | ".join([line for line in lines if line][-LAST_LINES:])
         raise ProgramFailedError(f"the program {how}{f': {last}' if last else ''}")
 
     def _messages(self, *, at_end: bool) -> list[Message]:
@@ -138,7 +149,9 @@ class _Running:
         return self._ways.take(messages) + self._ways.settle(now)
 
     def _made(self, messages: Iterable[Message]) -> Iterator[Made | Tagged]:
-        for message in messages:
+        self._received += messages
+        while self._received:
+            message = self._received.popleft()
             match message:
                 case Summary():
                     self.final |= message.metrics
@@ -147,9 +160,11 @@ class _Running:
                 case ArtifactLogged():
                     kept.keep_artifact(self.workdir, message)
                 case Noted():
-                    yield Tagged({f"program.{name}": value for name, value in message.tags.items()})
+                    yield Tagged({f"program.{name}": self._hidden(value) for name, value in message.tags.items()})
                 case _:
+                    self._counts = dict(self._epochs.counts)
                     yield from self._epochs.take(message, beside=self._ways.is_beside(message))
+        self._counts = dict(self._epochs.counts)
         yield from self._epochs.settle(time.time())
 
     def _yielded(self, made: Iterable[Made | Tagged]) -> Iterator[Yielded]:
@@ -157,8 +172,14 @@ class _Running:
             match item:
                 case Whole():
                     yield from self._flushed()
-                    self._state.write(self._epochs, item.epoch)
-                    yield {**item.metrics, "epoch": item.epoch}
+                    for whole in self._earlier:
+                        if whole.epoch < item.epoch:
+                            yield {**whole.metrics, "epoch": whole.epoch}
+                    self._earlier = []
+                    try:
+                        yield {**item.metrics, "epoch": item.epoch}
+                    finally:  # also where it is the last that is asked for: it is in the journal
+                        self._state.journaled(item.epoch, self._epochs.offset, self._counts)
                 case Late():
                     for name, value in item.metrics.items():
                         self._points.setdefault(name, []).append((item.epoch, value, item.at))
@@ -166,8 +187,8 @@ class _Running:
                     self._points.setdefault(item.name, []).append((item.count, item.value, item.at))
                 case NewCurve(number=1):
                     if item.epoch <= 1:
-                        self._state.forget()
                         yield Restarted(self._state.epoch, time.time())
+                        self._state.forget()
                 case NewCurve():
                     yield Tagged({"curves": f"{item.number}; an epoch has fallen back to {item.epoch}"})
                 case Tagged():
@@ -184,9 +205,18 @@ class _Running:
         if points:
             yield Points(points)
 
+    def _keep(self) -> None:
+        """Keep what is not reported yet, as if it all ended here: the program may go on from there, and we may die."""
+        ways, epochs = pickle.loads(pickle.dumps((self._ways, self._epochs)))  # noqa: S301 (our own)
+        made = [made for message in ways.end() for made in epochs.take(message, beside=ways.is_beside(message))]
+        wholes = [made for made in [*made, *epochs.end()] if isinstance(made, Whole)]
+        self._state.keep(epochs.offset, [*self._earlier, *self._late, *wholes])
+
     def _let_go_on(self) -> None:
-        """What it logs while it ends is not heard, but it need not wait."""
-        self._channel.receive()
+        """What it logs while it ends is for the attempt after this one."""
+        made = self._made(self._ways.take(self._channel.receive()))
+        self._late += [item for item in made if isinstance(item, Whole)]
+        self._keep()
         self._channel.release()
 
     def _wait(self) -> None:
@@ -209,27 +239,18 @@ class _Running:
                 sys.stdout.flush()
             self._shown = size
 
-    def _printed(self) -> str:
+    def _last_words(self) -> str:
         with self._log.open("rb") as file:
-            file.seek(self._log_begin)
+            file.seek(max(self._log_begin, file.seek(0, os.SEEK_END) - LONGEST_END))
             return file.read().decode(errors="replace")
 
     def _hidden(self, text: str) -> str:
         return hidden(text, self._secrets)
 
-    def _hide(self) -> None:
-        """Take secrets out of what it has printed."""
-        if self._secrets and self._log.is_file():
-            text = self._printed()
-            shown = self._hidden(text)
-            if shown != text:
-                with self._log.open("r+b") as file:
-                    file.seek(self._log_begin)
-                    file.write(shown.encode())
-                    file.truncate()
-
 
 def _guard() -> Guard:
+    if _guards and not _guards[0].is_alive:
+        _guards.pop().close()
     if not _guards:
         _guards.append(Guard())
     return _guards[0]
