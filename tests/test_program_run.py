@@ -142,8 +142,8 @@ def test_a_script_that_only_counts_and_kept_nothing_begins_its_curve_anew(
     (tmp_path / "go on").touch()
     second = attempt(program(COUNTS), tmp_path / "trial")
     assert epochs_of(first) == [(1, 1.0), (2, 0.5)]
-    assert [type(item).__name__ for item in second if isinstance(item, Restarted)] == ["Restarted"]
-    assert epochs_of(second) == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+    (begun,) = [place for place, item in enumerate(second) if isinstance(item, Restarted)]
+    assert epochs_of(second[begun:]) == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
 SAVES = """
@@ -186,20 +186,8 @@ def test_the_guard_of_a_dead_worker_leaves_the_next_attempt_alone(
     guard.communicate("channel 0\nchannel 1\n", timeout=60)
     assert old.wait(timeout=20) == -signal.SIGKILL
     assert new.poll() is None
-    kill_all(WORKDIR, "a trial")
+    kill_all("a trial")
     assert new.wait(timeout=20) == -signal.SIGKILL
-
-
-def test_another_guard_watches_where_the_first_was_killed(program: Callable[[str], Program], tmp_path: Path) -> None:
-    (tmp_path / "trial").mkdir()
-    guards = []
-    for _ in range(2):
-        attempt(program(""), tmp_path / "trial")
-        guards.append(running._guards[0])
-        guards[-1]._process.kill()
-        guards[-1]._process.wait()
-    assert guards[0] is not guards[1]
-    running._guards.pop().close()
 
 
 # What it finds

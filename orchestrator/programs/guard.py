@@ -11,4 +11,4 @@ if __name__ == "__main__":
     if channel:
         from orchestrator.programs.processes import CHANNEL, kill_all
 
-        kill_all(CHANNEL, channel)
+        kill_all(channel, variable=CHANNEL)

@@ -2,80 +2,109 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from orchestrator.programs.epochs import Epochs, Whole
-from orchestrator.programs.logged import ArtifactLogged, PictureLogged
+from orchestrator.programs.logged import ArtifactLogged, Logged, Message, PictureLogged, Source, StepMetric
 from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER
 
 STATE_FILE = "epochs.json"
+IN_FILES = ("mlflow", "tensorboard", "output")  # ways whose messages can be read again
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Up to where a worker has listened to a program, at an instant between two epochs.
+
+    Args:
+        epoch: the last whole epoch.
+        offset: that of `Epochs`.
+        counts: those of `Epochs`.
+        ready: the epoch after that, where it was about to be taken as whole.
+        waiting: what had been logged, but was not passed on yet.
+        source: the way that the curves come from, where that was known.
+        log: how much of its output was read, in bytes.
+        until: when the last message of each way was logged, of those that files are kept of.
+    """
+
+    epoch: int = 0
+    offset: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    ready: Whole | None = None
+    waiting: Sequence[Logged | StepMetric] = ()
+    source: Source | None = None
+    log: int = 0
+    until: Mapping[str, float] = field(default_factory=dict)
+
+    def epochs(self, compared: str | None) -> Epochs:
+        """Epochs that go on from there."""
+        last = max(self.epoch, self.ready.epoch if self.ready else 0)
+        return Epochs(compared, last, offset=self.offset, counts=self.counts)
+
+    def missed(self, messages: Iterable[Message]) -> list[Message]:
+        """What waits, and those of some messages that the worker has not heard: what is in files, in order of time."""
+        logged = (message for message in messages if isinstance(message, Logged))
+        new = [one for one in logged if one.source == "output" or one.at > self.until.get(one.source, 0.0)]
+        missed = [*self.waiting, *sorted(new, key=lambda one: one.at)]
+        return [one for one in missed if self.source in (None, one.source)]
 
 
 @dataclass
 class State:
-    """How far the epochs of a program have come, for the attempt after this one.
-
-    A program goes on as soon as what it logs is received, and may keep a checkpoint then, after which it never logs
-    that again. So what is received is here before it is answered, until it is in the trial's journal.
-
-    Args:
-        path: of the file.
-        epoch: the last one in the journal.
-        offset: what `Epochs.offset` was then.
-        counts: what `Epochs.counts` was then.
-        ahead: epochs that are not in the journal yet, and may not be whole: the number, metrics and time of each.
-    """
+    """How far the epochs of a program have come, for the attempt after this one."""
 
     path: Path
     epoch: int = 0
     offset: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
-    ahead: list[tuple[int, dict[str, float], float]] = field(default_factory=list)
+    heard: Heard = field(default_factory=Heard)
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether there was an attempt before."""
+        return self.path.exists()
 
     @classmethod
     def of(cls, workdir: Path) -> "State":
         """What an attempt before has left."""
         path = workdir / STATE_FILE
         with suppress(OSError, ValueError, TypeError):
-            return cls(path, **json.loads(path.read_text()))
+            return _states.validate_python({"path": path, **json.loads(path.read_text())})
         return cls(path)
 
     def epochs(self, compared: str | None, *, goes_on: bool) -> Epochs:
-        """Epochs that go on from there.
+        """Epochs that go on from there; where the program cannot go on, one that only counts begins at 1."""
+        counted = self.epoch if goes_on else 0
+        return Epochs(compared, self.epoch, counted_after=counted, offset=self.offset, counts=self.counts)
 
-        Args:
-            compared: the metric by which trials are compared.
-            goes_on: whether the program may go on; else one that only counts begins at 1.
-        """
-        last = max([self.epoch, *(epoch for epoch, _, _ in self.ahead)]) if goes_on else 0
-        return Epochs(compared, self.epoch, counted_after=last, offset=self.offset, counts=self.counts)
-
-    def journaled(self, epoch: int, offset: int | None, counts: Mapping[str, int]) -> None:
-        """Note that an epoch is in the journal."""
-        self.epoch, self.offset, self.counts = epoch, offset, counts
-        self.ahead = [known for known in self.ahead if known[0] > epoch]
+    def write_epoch(self, epochs: Epochs, epoch: int) -> None:
+        """Note that an epoch is whole, and recorded."""
+        self.epoch, self.offset, self.counts = epoch, epochs.offset, dict(epochs.counts)
         self._write()
 
-    def keep(self, offset: int | None, ahead: Iterable[Whole]) -> None:
-        """Keep what is ahead of the journal; of an epoch that comes twice, the later."""
-        by_epoch = {whole.epoch: (whole.epoch, dict(whole.metrics), whole.at) for whole in ahead}
-        kept = [by_epoch[epoch] for epoch in sorted(by_epoch)]
-        if (offset, kept) != (self.offset, self.ahead):
-            self.offset, self.ahead = offset, kept
-            self._write()
+    def write_heard(self, heard: Heard) -> None:
+        """Note up to where a worker has listened."""
+        self.heard = heard
+        self._write()
 
     def forget(self) -> None:
         """Note that the program has begun again."""
-        self.epoch, self.counts = 0, {}
+        self.epoch, self.offset, self.counts = 0, None, {}
+        self._write()
 
     def _write(self) -> None:
-        state = {name: value for name, value in vars(self).items() if name != "path"}
+        state = {name: value for name, value in asdict(self).items() if name != "path"}
         unfinished = self.path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(state))
+        unfinished.write_text(json.dumps(state))  # NaN and inf as Python writes them
         unfinished.replace(self.path)
+
+
+_states: TypeAdapter[State] = TypeAdapter(State)
 
 
 def keep_picture(workdir: Path, picture: PictureLogged, epoch: int) -> None:

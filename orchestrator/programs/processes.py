@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,7 +14,8 @@ import psutil
 WORKDIR = "SWEEP_WORKDIR"  # the environment variable by which all processes of a trial are known
 CHANNEL = "SWEEP_CHANNEL"  # the one by which those of an attempt are
 SECONDS_BETWEEN_LOOKS = 0.01
-SECONDS_TO_DIE = 10.0  # what hangs in a driver or on a disk does not die
+SECONDS_OF_A_PID = 60.0  # before the same number may be that of another process
+SECONDS_TO_DIE = 10.0  # what hangs in a driver or on a disk does not
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -33,6 +34,7 @@ class ProgramProcess:
 
     def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> None:
         self.workdir = environment[WORKDIR]
+        self._since, self._others = time.monotonic(), {*psutil.pids()}
         with log.open("ab") as output, _default_interrupt():
             self._process = subprocess.Popen(
                 arguments,
@@ -80,24 +82,28 @@ class ProgramProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        kill_all(WORKDIR, self.workdir)
+        is_young = time.monotonic() - self._since < SECONDS_OF_A_PID
+        kill_all(self.workdir, self._others if is_young else ())
         if self._end is not None:
             os.close(self._end)
             self._end = None
 
 
-def living(variable: str, value: str) -> Iterator[psutil.Process]:
-    """The processes in whose environment a variable has this value."""
-    for process in psutil.process_iter():
+def living(value: str, others: Collection[int] = (), variable: str = WORKDIR) -> Iterator[psutil.Process]:
+    """The processes in whose environment a variable has this value, but for those that are known to be others."""
+    for pid in psutil.pids():
+        if pid in others:
+            continue
         with suppress(psutil.Error):
+            process = psutil.Process(pid)
             if process.environ().get(variable) == value and process.pid != os.getpid():
                 yield process
 
 
-def kill_all(variable: str, value: str) -> None:
+def kill_all(value: str, others: Collection[int] = (), variable: str = WORKDIR) -> None:
     """Kill these processes, also those that are born meanwhile."""
     deadline = time.monotonic() + SECONDS_TO_DIE
-    while (left := [*living(variable, value)]) and time.monotonic() < deadline:
+    while (left := [*living(value, others, variable)]) and time.monotonic() < deadline:
         for process in left:
             with suppress(psutil.Error):
                 process.kill()
@@ -107,32 +113,45 @@ def kill_all(variable: str, value: str) -> None:
 class Guard:
     """A process that kills the processes of an attempt when this one dies, by whatever signal.
 
-    It leaves another attempt at the same trial alone, which may begin before it has come to that.
+    The next attempt at the same trial may have begun before it comes to that, and is left alone.
     """
 
     def __init__(self) -> None:
-        arguments = [sys.executable, "-I", str(GUARD)]
-        environment = {name: value for name, value in os.environ.items() if name not in (WORKDIR, CHANNEL)}
-        self._process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True
-        )
+        self._channel = ""
+        self._process = self._started()
 
     @property
-    def is_alive(self) -> bool:
-        """Whether nobody has killed it."""
-        return self._process.poll() is None
-
-    def close(self) -> None:
-        """Have it end, if it has not."""
-        with suppress(OSError):
-            self._process.communicate()
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def watch(self, channel: str | None) -> None:
         """From now on the attempt with this channel is the one that runs here; None: no attempt does."""
+        self._channel = channel or ""
+        if self._process.poll() is not None:  # somebody has killed it
+            self.close()
+            self._process = self._started()
         if self._process.stdin is not None:
-            with suppress(OSError):  # somebody has killed it; the next attempt looks for what is left, too
-                self._process.stdin.write(f"{channel or ''}\n")
+            with suppress(OSError):  # it has just been killed, and is seen to by the next call
+                self._process.stdin.write(f"{self._channel}\n")
                 self._process.stdin.flush()
+
+    def keep(self) -> None:
+        """See that it is there."""
+        if self._process.poll() is not None:
+            self.watch(self._channel)
+
+    def close(self) -> None:
+        """End it, as where this process dies."""
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+        self._process.wait()
+
+    def _started(self) -> subprocess.Popen[str]:
+        arguments = [sys.executable, "-I", str(GUARD)]
+        environment = {name: value for name, value in os.environ.items() if name not in (WORKDIR, CHANNEL)}
+        return subprocess.Popen(arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True)
 
 
 @contextmanager

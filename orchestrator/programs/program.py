@@ -47,20 +47,26 @@ class Program:
     pattern: str | None = None
 
     def given(self, params: Params) -> dict[str, Any]:
-        """The parameters of a trial as the program gets them: nested as in the file, the seed under its name."""
+        """The parameters of a trial as the program gets them: nested as in the file, the seed under its name.
+
+        In W&B's order: by name, those that are nested after all others.
+        """
         named = {self.seed_parameter if name == "seed" else name: value for name, value in params.items()}
-        return renested(named, self.nested)
+        paths = {name: self.nested.get(name, (name,)) for name in named}
+        return renested(
+            {name: named[name] for name in sorted(named, key=lambda n: (len(paths[n]) > 1, paths[n]))}, paths
+        )
 
     def line(self, params: Params) -> str:
         """The command line of a trial for people, without secrets."""
         words, _ = scripts.interpreter(os.environ.get("PATH", os.defpath))
         return self.command.line(self.given(params), words, "params.json", os.environ)
 
-    def hide_secrets(self, log: Path, begin: int = 0) -> None:
-        """Take the values of secrets out of a log, from a place in bytes on."""
+    def hide_secrets(self, log: Path, begin: int = 0) -> bool:
+        """Take the values of secrets out of a log, from a place in bytes on; returns whether there were any."""
         secrets = self.command.secrets(os.environ)
         if not secrets or not log.is_file():
-            return
+            return False
         with log.open("r+b") as file:
             file.seek(begin)
             text = file.read().decode(errors="surrogateescape")
@@ -68,6 +74,7 @@ class Program:
                 file.seek(begin)
                 file.write(shown.encode(errors="surrogateescape"))
                 file.truncate()
+        return shown != text
 
     @property
     def script(self) -> Path | None:

@@ -5,7 +5,6 @@ The rest of the worker takes it for a trial function that is a generator.
 
 import faulthandler
 import os
-import pickle
 import select
 import signal
 import sys
@@ -13,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ from orchestrator.events import Points, Restarted, Tagged
 from orchestrator.programs import environment, kept
 from orchestrator.programs.channel import Channel
 from orchestrator.programs.command import hidden
-from orchestrator.programs.epochs import Between, Late, Made, NewCurve, Whole
+from orchestrator.programs.epochs import Between, Epochs, Late, Made, NewCurve, Whole
 from orchestrator.programs.followers import ProgramFollower
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import OutputLines
-from orchestrator.programs.logged import ArtifactLogged, Message, Noted, PictureLogged, Summary
-from orchestrator.programs.processes import WORKDIR, Guard, ProgramProcess, kill_all
+from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Noted, PictureLogged, StepMetric, Summary
+from orchestrator.programs.processes import Guard, ProgramProcess, kill_all
 from orchestrator.programs.program import Program, ProgramFailedError
 from orchestrator.programs.ways import Ways
 from orchestrator.system.paths import LOG_FILE
@@ -36,6 +36,7 @@ from orchestrator.trial import Params
 SECONDS_BETWEEN_POLLS = 0.25  # of what is followed from outside
 SECONDS_BETWEEN_LOOKS = 0.02  # where the end of a process cannot be waited for
 SECONDS_BETWEEN_POINTS = 1.0
+MOST_UNSETTLED = 10_000  # messages
 LAST_LINES, LONGEST_END = 5, 64 * 1024  # of what it has printed: lines for a reason, and bytes to look for them in
 
 Yielded = Mapping[str, Any] | Points | Tagged | Restarted | None
@@ -66,24 +67,25 @@ class _Running:
         self.workdir = workdir
         self.final: dict[str, float] = {}
         self._state = kept.State.of(workdir)
-        self._earlier = [Whole(*known) for known in self._state.ahead]  # epochs that an earlier attempt has logged
-        self._late: list[Whole] = []  # what it makes whole while it is asked to end
-        self._received: deque[Message] = deque()
-        self._ways = Ways(program.compared, asked=program.pattern is not None)
+        self._settled = self._state.heard  # the last instant that is kept
+        self._unsettled: deque[Logged | StepMetric] = deque(maxlen=MOST_UNSETTLED)  # what was logged since then
+        self._last = 0  # the last whole epoch of this attempt
         self._has_said_way = False
         self._points: dict[str, list[tuple[int, float, float]]] = {}
-        self._points_due = self._polls_due = 0.0
+        self._points_due = 0.0
+        self._polls_due = time.time() + SECONDS_BETWEEN_POLLS
         self._log = workdir / LOG_FILE
-        self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
         self._is_shown = parent_process() is None  # else it is a worker, whose output is the log
         made = environment.Environment.of(program, params, workdir)
-        was_begun = any(made.checkpoints.iterdir())
-        self._epochs = self._state.epochs(program.compared, goes_on=was_begun)
-        store = MlflowStore(made.mlflow)
-        store.poll()  # what an earlier attempt has left
+        self._goes_on = any(made.checkpoints.iterdir())
+        self._begin_epochs(self._state.epochs(program.compared, goes_on=self._goes_on))
         self._secrets = made.secrets
-        kill_all(WORKDIR, str(made.checkpoints))  # of an attempt whose worker was killed together with its guard
-        stack.callback(program.hide_secrets, self._log, self._log_begin)
+        if self._state.was_begun:  # its worker may have been killed together with all that watched over it
+            kill_all(str(made.checkpoints))
+        store = MlflowStore(made.mlflow)
+        left: list[Message] = [*store.end(), *OutputLines(self._log, self._state.heard.log, program.pattern).end()]
+        self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
+        stack.callback(self._hide)
         self._channel = Channel(workdir)
         stack.callback(self._channel.close)
         _guard().watch(str(self._channel.path))
@@ -97,29 +99,68 @@ class _Running:
         stack.callback(self._process.close)
         stack.callback(self._process.end, program.grace, self._let_go_on)
         files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
-        if was_begun:
-            files.poll()  # what an earlier attempt has left
-        self._followers: list[ProgramFollower] = [
-            store,
-            files,
-            OutputLines(self._log, self._log_begin, program.pattern),
-        ]
+        left += files.poll() if self._goes_on else []
+        self._missed = self._state.heard.missed(left) if self._state.was_begun else []
+        self._until = dict(self._state.heard.until)
+        self._note_times(left)
+        self._output = OutputLines(self._log, self._log_begin, program.pattern)
+        self._followers: list[ProgramFollower] = [store, files, self._output]
 
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""
+        yield from self._what_was_missed()
+        self._settle(self._heard())
         while True:
             status = self._process.status  # before what it has logged is read: so all of that is
             yield from self._yielded(self._made(self._messages(at_end=status is not None)))
-            self._keep()
-            self._channel.release()
             if status is not None:
-                yield from self._yielded(self._made(self._ways.end()))
-                yield from self._yielded(self._epochs.end())
-                yield from self._yielded([*self._earlier])
+                yield from self._ended()
+                if status == 0 and not self._ways.has_compared and self.program.compared not in self.final:
+                    yield Tagged({"metrics_from": self._ways.missing(self.program.title)})
+            if self._epochs.is_settled and (heard := self._heard()) != self._settled:
                 yield from self._flushed()
+                self._settle(heard)
+            self._channel.release()  # a checkpoint that it saves now is of what is kept
+            if status is not None:
                 return
             yield None
             self._wait()
+
+    def _settle(self, heard: kept.Heard) -> None:
+        self._settled = heard
+        self._unsettled.clear()
+        self._state.write_heard(heard)
+
+    def _begin_epochs(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self._ways = Ways(self.program.compared, asked=self.program.pattern is not None)
+
+    def _ended(self) -> Iterator[Yielded]:
+        """What is left when there is nothing more to hear."""
+        yield from self._yielded(self._made(self._ways.end()))
+        yield from self._yielded(self._epochs.end())
+        yield from self._flushed()
+
+    def _what_was_missed(self) -> Iterator[Yielded]:
+        """What an attempt before has logged that its worker was killed too early to record."""
+        heard = self._state.heard
+        if heard.ready is None and not self._missed:
+            return
+        self._begin_epochs(heard.epochs(self.program.compared))
+        yield from self._yielded([heard.ready] if heard.ready else [])
+        made = self._made(self._ways.take(self._missed))
+        yield from self._yielded(one for one in made if heard.ready is None or not isinstance(one, NewCurve))
+        yield from self._ended()
+        self._begin_epochs(self._state.epochs(self.program.compared, goes_on=self._goes_on))
+
+    def _note_times(self, messages: Iterable[Message]) -> None:
+        self._until |= {one.source: one.at for one in messages if isinstance(one, Logged) and one.source != "output"}
+
+    def _heard(self) -> kept.Heard:
+        """Up to where it has been listened to."""
+        state, epochs, ways = self._state, self._epochs, self._ways
+        made = state.epoch, epochs.offset, dict(epochs.counts), epochs.ready
+        return kept.Heard(*made, ways.waiting, ways.chosen, self._output.read, dict(self._until))
 
     def check(self) -> None:
         """Go on only where the program has ended well.
@@ -144,14 +185,15 @@ class _Running:
         if at_end or now >= self._polls_due:
             self._polls_due = now + SECONDS_BETWEEN_POLLS
             self._echo()
+            _guard().keep()
             for follower in self._followers:
-                messages += follower.end() if at_end else follower.poll()
+                followed = follower.end() if at_end else follower.poll()
+                self._note_times(followed)
+                messages += followed
         return self._ways.take(messages) + self._ways.settle(now)
 
     def _made(self, messages: Iterable[Message]) -> Iterator[Made | Tagged]:
-        self._received += messages
-        while self._received:
-            message = self._received.popleft()
+        for message in messages:
             match message:
                 case Summary():
                     self.final |= message.metrics
@@ -162,9 +204,9 @@ class _Running:
                 case Noted():
                     yield Tagged({f"program.{name}": self._hidden(value) for name, value in message.tags.items()})
                 case _:
-                    self._counts = dict(self._epochs.counts)
+                    if isinstance(message, Logged | StepMetric) and message.source not in kept.IN_FILES:
+                        self._unsettled.append(message)
                     yield from self._epochs.take(message, beside=self._ways.is_beside(message))
-        self._counts = dict(self._epochs.counts)
         yield from self._epochs.settle(time.time())
 
     def _yielded(self, made: Iterable[Made | Tagged]) -> Iterator[Yielded]:
@@ -172,14 +214,11 @@ class _Running:
             match item:
                 case Whole():
                     yield from self._flushed()
-                    for whole in self._earlier:
-                        if whole.epoch < item.epoch:
-                            yield {**whole.metrics, "epoch": whole.epoch}
-                    self._earlier = []
-                    try:
-                        yield {**item.metrics, "epoch": item.epoch}
-                    finally:  # also where it is the last that is asked for: it is in the journal
-                        self._state.journaled(item.epoch, self._epochs.offset, self._counts)
+                    self._last = item.epoch
+                    yield {**item.metrics, "epoch": item.epoch}
+                    self._state.write_epoch(self._epochs, item.epoch)
+                case Late() if item.epoch == self._last:
+                    yield {**item.metrics, "epoch": item.epoch}
                 case Late():
                     for name, value in item.metrics.items():
                         self._points.setdefault(name, []).append((item.epoch, value, item.at))
@@ -205,18 +244,12 @@ class _Running:
         if points:
             yield Points(points)
 
-    def _keep(self) -> None:
-        """Keep what is not reported yet, as if it all ended here: the program may go on from there, and we may die."""
-        ways, epochs = pickle.loads(pickle.dumps((self._ways, self._epochs)))  # noqa: S301 (our own)
-        made = [made for message in ways.end() for made in epochs.take(message, beside=ways.is_beside(message))]
-        wholes = [made for made in [*made, *epochs.end()] if isinstance(made, Whole)]
-        self._state.keep(epochs.offset, [*self._earlier, *self._late, *wholes])
-
     def _let_go_on(self) -> None:
-        """What it logs while it ends is for the attempt after this one."""
-        made = self._made(self._ways.take(self._channel.receive()))
-        self._late += [item for item in made if isinstance(item, Whole)]
-        self._keep()
+        """What it logs while it ends, it may save: the next attempt reports that, and what came just before."""
+        new = [one for one in self._channel.receive() if isinstance(one, Logged | StepMetric)]
+        self._unsettled += new
+        if new:
+            self._state.write_heard(replace(self._settled, waiting=[*self._settled.waiting, *self._unsettled]))
         self._channel.release()
 
     def _wait(self) -> None:
@@ -247,10 +280,13 @@ class _Running:
     def _hidden(self, text: str) -> str:
         return hidden(text, self._secrets)
 
+    def _hide(self) -> None:
+        """Take secrets out of what it has printed."""
+        if self.program.hide_secrets(self._log, self._log_begin):
+            self._state.write_heard(replace(self._state.heard, log=self._log.stat().st_size))
+
 
 def _guard() -> Guard:
-    if _guards and not _guards[0].is_alive:
-        _guards.pop().close()
     if not _guards:
         _guards.append(Guard())
     return _guards[0]

@@ -65,9 +65,24 @@ class Ways:
         times = [self._beside[0].at + GRACE] if self._beside else []
         return min([*times, *([] if self._deadline is None else [self._deadline])], default=None)
 
+    @property
+    def waiting(self) -> list[Logged | StepMetric]:
+        """What waits until it is known which way the curves come from, as far as epochs are made of it."""
+        return [message for message in self._waiting if isinstance(message, Logged | StepMetric)]
+
     def sentence(self, program: str) -> str | None:
         """Where the metrics of a program come from, for people; None as long as that is not known."""
         return None if self.chosen is None else f"metrics of {program}: from {CALLED[self.chosen]}"
+
+    def missing(self, program: str) -> str:
+        """For people, that a program has ended without the compared metric."""
+        where = "nowhere" if self.chosen is None else f"from {CALLED[self.chosen]}"
+        return f"metrics of {program}: {where}; there is no {self._compared}"
+
+    @property
+    def has_compared(self) -> bool:
+        """Whether any way has the compared metric, if there is one."""
+        return self._compared is None or bool(self._has_compared)
 
     def is_beside(self, message: Message) -> bool:
         """Whether a message is of a way that only adds to the chosen one."""

@@ -26,7 +26,7 @@ class OpenRun:
     run_id: str
     objectives: Sequence[ObjectiveSoFar]
     recorded: dict[str, int] = field(default_factory=dict)  # the last step of each metric
-    seconds: dict[int, float] = field(default_factory=dict)  # by epoch; those of a resumed run come from the journal
+    seconds: dict[tuple[int, float], float] = field(default_factory=dict)  # by epoch and time, of all in the journal
     last_epoch: int = 0
     samples: int = 0
     sampled_at: int = 0  # milliseconds since 1970
@@ -95,7 +95,7 @@ class OpenRun:
     def _points_of(self, event: Progress) -> list[Point]:
         new = {name: value for name, value in event.metrics.items() if event.epoch > self.recorded.get(name, -1)}
         self.mark_recorded(event.epoch, event.metrics)
-        self.seconds[event.epoch] = event.seconds
+        self.seconds[event.epoch, event.at] = event.seconds
         return self._points(new, event.epoch, event.at)
 
     def _points_of_sample(self, event: Sampled) -> list[Point]:
@@ -161,9 +161,9 @@ def tags_of(tags: Mapping[str, str]) -> list[RunTag]:
 
 
 def since_restart(events: Sequence[Event]) -> tuple[Restarted | None, Sequence[Event]]:
-    """The last beginning anew among events, if there is one, and what counts since: how it was started, too."""
+    """The last beginning anew among events, if there is one, and what counts since; of before, what is no curve's."""
     for place, event in reversed([*enumerate(events)]):
         if isinstance(event, Restarted):
-            started = [before for before in events[:place] if isinstance(before, Started)]
-            return event, [*started, *events[place + 1 :]]
+            kept = [before for before in events[:place] if isinstance(before, Started | Tagged)]
+            return event, [*kept, *events[place + 1 :]]
     return None, events

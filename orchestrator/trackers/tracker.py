@@ -41,7 +41,6 @@ COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, 
 BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 RESTARTED_AT = "restarted.at"
 LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
-KEPT_TAGS = {"threads"}  # of a trial that begins again
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
 
 
@@ -230,9 +229,9 @@ class Tracker(Store):
         if self._lease is not None:
             self._lease.check()
 
-    def _created(self, trial: Trial, **also: str) -> OpenRun:
+    def _created(self, trial: Trial, kept: Mapping[str, str] | None = None) -> OpenRun:
         tags = {
-            **also,
+            **(kept or {}),
             **self._identity(trial),
             **provenance(self.spec.source.path.parent),
             "mlflow.runColor": next(self._colours),
@@ -248,12 +247,13 @@ class Tracker(Store):
         if restart is None:
             return run, events
         mark = f"{restart.at:.3f}"
-        before = self.client.get_run(run.run_id).data.tags
-        if before.get(RESTARTED_AT) != mark:
+        tags = self.client.get_run(run.run_id).data.tags
+        if tags.get(RESTARTED_AT) != mark:
             self.client.delete_run(run.run_id)
             self._records.pop(trial.trial_key, None)
-            marks = {RESTARTED_AT: mark, "restarted": f"the program began anew after epoch {restart.after}"}
-            run = self._created(trial, **{name: before[name] for name in KEPT_TAGS & before.keys()}, **marks)
+            reason = f"the program began again after epoch {restart.after}: its curve, too"
+            kept = {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
+            run = self._created(trial, {**kept, RESTARTED_AT: mark, "restarted": reason})
             self._runs[trial.trial_key] = run.copy()
         return run, events
 
