@@ -128,6 +128,14 @@ class Epochs:
         """The epoch under way, for what is logged without one, such as a picture."""
         return (self._open.number if self._open else None) or self._last or max(1, self._begun_after)
 
+    @property
+    def under_way(self) -> tuple[int, dict[str, float]] | None:
+        """The epoch that is not whole yet, and its values so far, where its number is known."""
+        epoch = self._open
+        if epoch is None or epoch.number is None or epoch.is_whole or self._curve > 1:
+            return None
+        return epoch.number, {name: value for name, (value, _) in epoch.values.items()}
+
     def take(self, message: Message, *, beside: bool = False) -> list[Made]:
         """What a message completes.
 

@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from multiprocessing import parent_process
 from pathlib import Path
@@ -23,6 +23,7 @@ from orchestrator.programs.followers import ProgramFollower
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import OutputLines
+from orchestrator.programs.leftover import leftover
 from orchestrator.programs.logged import ArtifactLogged, Message, Noted, PictureLogged, Summary
 from orchestrator.programs.processes import Guard, ProgramProcess, kill_all
 from orchestrator.programs.program import Program, ProgramFailedError
@@ -62,52 +63,59 @@ class _Running:
         self.program = program
         self.workdir = workdir
         self.final: dict[str, float] = {}
-        self._state = kept.State.of(workdir)
-        self._epochs = self._state.epochs(program.compared)
-        self._ways = Ways(program.compared, asked=program.pattern is not None)
         self._has_said_way = False
         self._points: dict[str, list[tuple[int, float, float]]] = {}
         self._points_due = self._polls_due = 0.0
         self._log = workdir / LOG_FILE
-        self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
         self._is_shown = parent_process() is None  # else it is a worker, whose output is the log
         made = environment.Environment.of(program, params, workdir)
         was_begun = any(made.checkpoints.iterdir())
-        store = MlflowStore(made.mlflow)
-        store.poll()  # what an earlier attempt has left
         self._secrets = made.secrets
         kill_all(str(made.checkpoints))  # of an attempt whose worker was killed together with all that watched over it
+        self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
+        self._state = kept.State.of(workdir)
+        self._left = [*leftover(self._state, program, workdir, made.checkpoints, made.mlflow)]
+        self._epochs = self._state.epochs(program.compared, self._left)
+        self._ways = Ways(program.compared, asked=program.pattern is not None, chosen=self._state.chosen)
+        store = MlflowStore(made.mlflow)
+        store.poll()  # what an earlier attempt has left
         _guard().watch(str(made.checkpoints))
         stack.callback(_guard().watch, None)
         stack.callback(self._hide)
         self._channel = Channel(workdir)
         stack.callback(self._channel.close)
         variables = made.variables(self._channel.path)
+        self._begun = time.time()
         try:
             self._process = ProgramProcess(made.arguments, program.folder, variables, self._log)
         except OSError as error:
             raise ProgramFailedError(f"{made.arguments[0]} cannot be started: {error.strerror}") from error
         stack.callback(self._process.close)
         stack.callback(self._process.end, program.grace, self._let_go_on)
-        files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
+        self._files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
         if was_begun:
-            files.poll()  # what an earlier attempt has left
+            self._files.poll()  # what an earlier attempt has left
         self._followers: list[ProgramFollower] = [
             store,
-            files,
+            self._files,
             OutputLines(self._log, self._log_begin, program.pattern),
         ]
 
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""
+        yield from self._yielded(self._left)
+        self._state.begin_attempt(self._process.pid, self._begun, self._log_begin)
         while True:
             status = self._process.status  # before what it has logged is read: so all of that is
-            yield from self._yielded(self._made(self._messages(at_end=status is not None)))
+            messages = self._messages(at_end=status is not None)
+            yield from self._yielded(self._made(messages))
+            self._keep(messages)
             self._channel.release()
             if status is not None:
                 yield from self._yielded(self._made(self._ways.end()))
                 yield from self._yielded(self._epochs.end())
                 yield from self._flushed()
+                self._keep(messages)
                 return
             yield None
             self._wait()
@@ -157,17 +165,18 @@ class _Running:
             match item:
                 case Whole():
                     yield from self._flushed()
-                    self._state.write(self._epochs, item.epoch)
                     yield {**item.metrics, "epoch": item.epoch}
+                    self._state.epoch = item.epoch
                 case Late():
                     for name, value in item.metrics.items():
                         self._points.setdefault(name, []).append((item.epoch, value, item.at))
+                    self._points_due = 0.0
                 case Between():
                     self._points.setdefault(item.name, []).append((item.count, item.value, item.at))
                 case NewCurve(number=1):
                     if item.epoch <= 1:
-                        self._state.forget()
                         yield Restarted(self._state.epoch, time.time())
+                        self._state.begin_again()
                 case NewCurve():
                     yield Tagged({"curves": f"{item.number}; an epoch has fallen back to {item.epoch}"})
                 case Tagged():
@@ -183,6 +192,14 @@ class _Running:
         points, self._points = self._points, {}
         if points:
             yield Points(points)
+
+    def _keep(self, heard: Sequence[Message]) -> None:
+        """Keep how far it has come, before it goes on: it may save what it has done so far, and be killed."""
+        files = [str(path) for path in self._files.paths]
+        if heard or files != self._state.files:
+            self._state.files = files
+            self._state.take(self._epochs, self._ways.chosen)
+            self._state.write()
 
     def _let_go_on(self) -> None:
         """What it logs while it ends is not heard, but it need not wait."""

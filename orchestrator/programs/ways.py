@@ -17,6 +17,7 @@ ORDER: Mapping[Source, int] = {
     "report": 4,  # in words for a sweep, so before what is read from lines
     "output": 5,
 }
+FOLLOWED: Collection[Source] = ("mlflow", "tensorboard", "output")  # from outside; the others at their source
 CALLED: Mapping[Source, str] = {
     "wandb": "wandb.log",
     "trackio": "trackio.log",
@@ -47,10 +48,11 @@ class Ways:
     Args:
         compared: The metric by which trials are compared, if there is one.
         asked: Whether the sweep asks for what the program prints.
+        chosen: Where the curves of an earlier attempt came from.
     """
 
-    def __init__(self, compared: str | None, *, asked: bool = False) -> None:
-        self.chosen: Source | None = None  # where the curves come from, once that is known
+    def __init__(self, compared: str | None, *, asked: bool = False, chosen: Source | None = None) -> None:
+        self.chosen = chosen  # where the curves come from, once that is known
         self._compared = compared
         self._asked = asked
         self._waiting: list[Message] = []  # until a way is chosen
