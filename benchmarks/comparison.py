@@ -21,6 +21,8 @@ from mlflow.entities import Run, ViewType
 PARENT = "mlflow.parentRunId"
 FINISHED = ("FINISHED", "FAILED")  # an explosion is a result, and FAILED to MLflow
 OF_THE_CLOCK = {"images_per_second", "wall_seconds"}
+RESTARTED = "restarted"  # the tag of a run that has taken the place of one that was begun in vain, which is deleted
+OWN_TAGS = ("mlflow.", "git.", RESTARTED)  # those that an untouched run has otherwise, or not at all
 SYSTEM = "system/"  # what the machine was like every few seconds: of the clock, too
 UNIQUE = re.compile(r"[+%]timestamp[+%].*?(?=\+compressed|\.)")  # in the names of MLflow's images
 STATUSES = """
@@ -115,6 +117,8 @@ def read(folder: Path, name: str) -> Left:
     client = MlflowClient(tracking_uri=f"sqlite:///{store(folder)}")
     experiment = client.get_experiment_by_name(name)
     runs = list(client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)) if experiment else []
+    restarted = {run.data.tags["trial_key"] for run in runs if RESTARTED in run.data.tags}
+    runs = [r for r in runs if r.info.lifecycle_stage == "active" or r.data.tags.get("trial_key") not in restarted]
     work = folder / "mlruns" / "work" / name
     return Left(
         runs,
@@ -201,7 +205,7 @@ def _told(run: Run, curves: dict[str, list[tuple[int, float]]]) -> dict[str, str
     """All that a run says but for what follows the clock: numbers as hexadecimals, which have every bit."""
     points = {f"{name} at {step}": value.hex() for name, curve in curves.items() for step, value in curve}
     last = {name: value.hex() for name, value in run.data.metrics.items() if not name.startswith(SYSTEM)}
-    tags = {f"tag {name}": value for name, value in run.data.tags.items() if not name.startswith(("mlflow.", "git."))}
+    tags = {f"tag {name}": value for name, value in run.data.tags.items() if not name.startswith(OWN_TAGS)}
     params = {f"param {name}": value for name, value in run.data.params.items()}
     told = points | last | tags | params
     return {what: value for what, value in told.items() if not OF_THE_CLOCK & set(what.split())}

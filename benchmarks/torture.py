@@ -1,13 +1,16 @@
 """Kill sweeps with SIGKILL at random instants, again and again; each must end as one that was never touched.
 
 What dies is the orchestrator, one of its workers, or all of them at once: after a random time, or a moment after
-something has changed on disk (an epoch in a journal, a checkpoint, a result, the store). Whenever the orchestrator is
-dead it is launched again at once. Once a sweep has ended, all that it left is compared with what an untouched one left.
+something has changed on disk (an epoch in a journal, a checkpoint, a result, the store). Of a sweep of programs, which
+takes turns with one of functions, it may also be a program, a process that a program has started, or the guard that
+ends both with their worker. Whenever the orchestrator is dead it is launched again at once. Once a sweep has ended, all
+that it left is compared with what an untouched one left.
 
-    python benchmarks/torture.py [--kills 200] [--seed 0]
+    python benchmarks/torture.py [--kills 200] [--seed 0] [--of functions]
 """
 
 import argparse
+import itertools
 import math
 import os
 import random
@@ -21,7 +24,7 @@ import time
 import uuid
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,9 +35,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-WITNESS = Path(__file__).with_name("witness.py")
 NAME = "torture"
-SWEEP = """
+FUNCTIONS = """
 trial: witness:train
 metric: {name: val_ssim, goal: maximize}
 retries: 1000
@@ -47,24 +49,22 @@ configs:
   - {architecture: conv, num_layers: 2, var: 0.05, lr: 4e-2}  # explodes with seed 0
 seeds: [0, 1]
 """
+PROGRAMS = """
+program: witness_program.py
+metric: {name: val_loss, goal: minimize}
+retries: 1000
+parameters:
+  way: {values: [wandb, report, print]}
+  goes_on: {values: [true, false]}
+  rate: {values: [0.25, 2.5]}  # with the second, the loss explodes
+"""
 LAUNCH = [sys.executable, "-m", "orchestrator", "launch", f"{NAME}.yaml", "--workers", "2", "--quiet"]
 
-TARGETS = {"orchestrator": 0.35, "worker": 0.4, "all": 0.25}  # and their shares
 STORE = "mlruns/mlflow.db"
 WORK = Path("mlruns", "work", NAME)
 SECONDS_OF_THE_STORE = 1.5  # that its making takes, about
 SECONDS_OF_CLOSING = 0.3  # that a launch takes from its last trial to its end, about
 LONGEST_WAIT = 9.0
-# What is waited for, as files under the sweep's folder, and how long it lasts at most until the kill after that.
-MARKS = {
-    "notes.txt": 4.0,  # of the witness: training goes on
-    f"{WORK}/*/journal.jsonl": 0.1,
-    f"{WORK}/*/checkpoint.*": 0.1,
-    f"{WORK}/*/artifacts/*": 0.2,
-    f"{WORK}/*": 0.2,  # a trial's folder, made or removed
-    f"{STORE}*": 0.1,
-    f"mlruns/artifacts/{NAME}/*/artifacts/*": 0.1,
-}
 SHARE_OF_MARKS = 0.5
 SAID = "launches.txt"  # what launches said on stderr
 MARK_OF_LAUNCH = "TORTURE_LAUNCH"  # in the environment of a launch, and so of all that descends from it
@@ -72,6 +72,55 @@ SECONDS_FOR_ORPHANS = 5.0
 SECONDS_TO_END = 300.0
 MOST_VIOLATIONS = 100  # then it is known
 MOST_FALSE_ENDS = 3  # launches in a row that end as they must not, after which a sweep is given up
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a sweep runs, what of it is killed, and when.
+
+    Args:
+        text: of the sweep file.
+        witness: the file that the text names, which notes what is trained.
+        targets: what is killed, and the shares of that.
+        marks: what is waited for, as files under the sweep's folder, and how long it lasts at most until the kill
+            after that.
+    """
+
+    text: str
+    witness: str
+    targets: Mapping[str, float]
+    marks: Mapping[str, float]
+
+
+MARKS = {
+    "notes.txt": 4.0,  # of the witness: training goes on
+    f"{WORK}/*/journal.jsonl": 0.1,
+    f"{WORK}/*": 0.2,  # a trial's folder, made or removed
+    f"{STORE}*": 0.1,
+}
+OF_FUNCTIONS = {
+    f"{WORK}/*/checkpoint.*": 0.1,
+    f"{WORK}/*/artifacts/*": 0.2,
+    f"mlruns/artifacts/{NAME}/*/artifacts/*": 0.1,
+}
+OF_PROGRAMS = {f"{WORK}/*/checkpoint/*": 0.1, f"{WORK}/*/epochs.json": 0.1}
+KINDS = {
+    "functions": Kind(
+        FUNCTIONS, "witness.py", {"orchestrator": 0.35, "worker": 0.4, "all": 0.25}, {**MARKS, **OF_FUNCTIONS}
+    ),
+    "programs": Kind(
+        PROGRAMS,
+        "witness_program.py",
+        {"orchestrator": 0.2, "worker": 0.2, "program": 0.25, "child": 0.1, "guard": 0.1, "all": 0.15},
+        {**MARKS, **OF_PROGRAMS},
+    ),
+}
+WORDS = {  # of the command lines of what is killed
+    "worker": b"--multiprocessing-fork",
+    "program": b"witness_program.py",
+    "child": b"sleep",
+    "guard": b"guard.py",
+}
 
 
 class Launch:
@@ -99,11 +148,11 @@ class Launch:
         match target:
             case "orchestrator":
                 return [self.process.pid]
-            case "worker":
-                workers = [p for p in self.pids() if b"--multiprocessing-fork" in _strings(Path(f"/proc/{p}/cmdline"))]
-                return rng.sample(workers, min(1, len(workers)))
-            case _:
+            case "all":
                 return rng.sample(pids := self.pids(), len(pids))
+            case _:
+                found = [pid for pid in self.pids() if WORDS[target] in _names(pid)]
+                return rng.sample(found, min(1, len(found)))
 
     def orphans(self) -> list[int]:
         """What still lives some seconds after its end."""
@@ -123,13 +172,13 @@ class Plan:
     moment: float  # seconds after that
 
     @classmethod
-    def draw(cls, rng: random.Random, has_store: bool) -> "Plan":
+    def draw(cls, rng: random.Random, kind: Kind, has_store: bool) -> "Plan":
         """The next of a seeded series. The first is for the making of the store, of which there is only one."""
         if not has_store:
             return cls("orchestrator", STORE, LONGEST_WAIT, rng.uniform(0.0, SECONDS_OF_THE_STORE))
-        (target,) = rng.choices([*TARGETS], [*TARGETS.values()])
+        (target,) = rng.choices([*kind.targets], [*kind.targets.values()])
         if rng.random() < SHARE_OF_MARKS:
-            mark, longest = rng.choice([*MARKS.items()])
+            mark, longest = rng.choice([*kind.marks.items()])
             return cls(target, mark, LONGEST_WAIT, rng.uniform(0.0, longest))
         return cls(target, None, rng.uniform(0.0, LONGEST_WAIT), rng.uniform(0.0, SECONDS_OF_CLOSING))
 
@@ -148,7 +197,7 @@ class Sweep:
     """A sweep in a folder of its own, which is launched, and killed, until it has ended."""
 
     folder: Path
-    text: str = SWEEP
+    kind: Kind = KINDS["functions"]
     kills: list[Kill] = field(default_factory=list)
     launches: int = 0
     seconds: float = 0.0
@@ -160,8 +209,8 @@ class Sweep:
     ) -> Left | None:
         """Kill it at most so many times, and launch it until it has ended; returns what it left, if it could end."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"{NAME}.yaml").write_text(f"name: {NAME}\n{self.text}")
-        shutil.copy(WITNESS, self.folder)
+        (self.folder / f"{NAME}.yaml").write_text(f"name: {NAME}\n{self.kind.text}")
+        shutil.copy(Path(__file__).with_name(self.kind.witness), self.folder)
         started, launch, status, false_ends = time.perf_counter(), None, -signal.SIGKILL, 0
         while status != 0 and false_ends < MOST_FALSE_ENDS:
             launch, last = Launch(self.folder), launch
@@ -180,7 +229,7 @@ class Sweep:
     def _accompany(self, launch: Launch, rng: random.Random, kills: int, tell: Callable[[Kill], None]) -> int:
         """Stay with a launch until it has ended; returns its status."""
         while launch.runs and len(self.kills) < kills:
-            plan = Plan.draw(rng, (self.folder / STORE).exists())
+            plan = Plan.draw(rng, self.kind, bool(self.kills) or (self.folder / STORE).exists())
             self._await(launch, plan)
             if launch.runs and (victims := launch.victims(plan.target, rng)):
                 phase = self._phase(launch)
@@ -254,8 +303,9 @@ def seconds_lost(notes: Sequence[Note], kills: Sequence[float]) -> list[float]:
 
 @dataclass
 class Report:
-    """What the kills have come to so far."""
+    """What the kills of sweeps of one kind have come to so far."""
 
+    name: str
     untouched: Left
     seconds_untouched: float
     sweeps: list[Sweep] = field(default_factory=list)
@@ -278,7 +328,7 @@ class Report:
             self.steps += _steps(left)
             found = [*found, *((len(sweep.kills), v) for v in comparison.violations(self.untouched, left))]
         self.violations += [violation for _, violation in found]
-        return [f"kill {before + kills}, sweep {len(self.sweeps)}: {clause}: {what}" for kills, (clause, what) in found]
+        return [f"kill {before + kills}: {clause}: {what}" for kills, (clause, what) in found]
 
     def table(self) -> Table:
         """The figures."""
@@ -286,7 +336,7 @@ class Report:
         needed = ended * _steps(self.untouched)
         more = sum(sweep.seconds - self.seconds_untouched for sweep in self.ended)
         cost = more / max(1, sum(len(sweep.kills) for sweep in self.ended))
-        table = Table(title="killed, and what it came to", title_justify="left")
+        table = Table(title=f"{self.name} killed, and what it came to", title_justify="left")
         table.add_column("what")
         table.add_column("figure", justify="right")
         for (target, phase), count in sorted(Counter((kill.target, kill.phase) for kill in kills).items()):
@@ -313,19 +363,25 @@ class Report:
         return table
 
 
-def torture(folder: Path, kills: int, seed: int, console: Console) -> Report:
-    """Kill sweeps, one after the other, until so many kills have been made; keeps the folders of violations alone."""
+def torture(folder: Path, names: Sequence[str], kills: int, seed: int, console: Console) -> list[Report]:
+    """Kill sweeps, one after the other, until so many kills have been made; keeps the folders of violations alone.
+
+    Args:
+        folder: where they run.
+        names: of their kinds, which take turns.
+        kills: how many.
+        seed: of what is killed, and when.
+        console: where it is told.
+    """
     rng = random.Random(seed)
-    calm = Sweep(folder / "untouched")
-    console.print("an untouched sweep first")
-    untouched = calm.run()
-    if untouched is None or calm.violations or comparison.violations(untouched, untouched):
-        sys.exit(f"a sweep that nobody touches does not end as it must: see {calm.folder}")
-    report = Report(untouched, calm.seconds)
-    console.print(f"it took {calm.seconds:.0f} s; now {kills} kills, with seed {seed}")
-    while len(report.kills) < kills and len(report.violations) < MOST_VIOLATIONS:
-        number, before = len(report.sweeps) + 1, len(report.kills)
-        sweep = Sweep(folder / f"sweep-{number}")
+    reports = [_untouched(folder / f"untouched-{name}", name, console) for name in names]
+    console.print(f"now {kills} kills, with seed {seed}")
+    for number in itertools.count(1):
+        before = sum(len(report.kills) for report in reports)
+        if before >= kills or sum(len(report.violations) for report in reports) >= MOST_VIOLATIONS:
+            return reports
+        report = reports[(number - 1) % len(reports)]
+        sweep = Sweep(folder / f"sweep-{number}", KINDS[report.name])
 
         def tell(kill: Kill, before: int = before, sweep: Sweep = sweep, number: int = number) -> None:
             made = before + len(sweep.kills)
@@ -334,22 +390,37 @@ def torture(folder: Path, kills: int, seed: int, console: Console) -> Report:
         lines = report.take(sweep, sweep.run(rng, kills - before, tell))
         console.print(f"sweep {number} has ended after {len(sweep.kills)} kills: {len(lines)} violations")
         for line in lines:
-            console.print(f"[red]seed {seed}, {escape(line)}")
+            console.print(f"[red]seed {seed}, sweep {number}, {escape(line)}")
         if not lines:
             shutil.rmtree(sweep.folder)
-    return report
+    return reports
+
+
+def _untouched(folder: Path, name: str, console: Console) -> Report:
+    """Run a sweep that nobody touches."""
+    console.print(f"an untouched sweep of {name} first")
+    calm = Sweep(folder, KINDS[name])
+    left = calm.run()
+    wrong = [violation for _, violation in calm.violations] + (comparison.violations(left, left) if left else [])
+    if left is None or wrong:
+        said = "".join(f"\n{clause}: {what}" for clause, what in wrong)
+        sys.exit(f"a sweep that nobody touches does not end as it must: see {calm.folder}{said}")
+    console.print(f"it took {calm.seconds:.0f} s")
+    return Report(name, left, calm.seconds)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Kill sweeps again and again, and look whether it shows.")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--of", choices=[*KINDS], help="one kind of sweeps; without it, they take turns")
     asked = parser.parse_args()
     console = Console(soft_wrap=True, highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
-    report = torture(folder, asked.kills, asked.seed, console)
-    console.print(report.table())
-    if report.violations:
+    reports = torture(folder, [asked.of] if asked.of else [*KINDS], asked.kills, asked.seed, console)
+    for report in reports:
+        console.print(report.table())
+    if any(report.violations for report in reports):
         console.print(f"what the sweeps with violations have left is under {folder}")
         sys.exit(1)
     shutil.rmtree(folder)
@@ -359,6 +430,11 @@ def _kill(pids: Sequence[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _names(pid: int) -> set[bytes]:
+    """The last parts of the words of a process's command line."""
+    return {word.rsplit(b"/", 1)[-1] for word in _strings(Path(f"/proc/{pid}/cmdline"))}
 
 
 def _strings(path: Path) -> list[bytes]:

@@ -40,7 +40,8 @@ def replay(store: Store, run_id: str, log: Log, debug: bool = False) -> Outcome:
     name, launch = record.tags["trial"], store.last_launch(record.tags["sweep"])
     spec = _as_launched(store, record, Path(launch.file), log)
     function = _function(record, Path(launch.file), spec, log)
-    log(f"replaying {record.label} of {record.tags['sweep']} with {name}")
+    called = name if function.program is None else function.program.line(record.params)
+    log(f"replaying {record.label} of {record.tags['sweep']} with {called}")
     if spec and spec.stacking.width > 1:
         log("it runs alone here: in its stack the numbers were rounded slightly differently")
     machine.keep_freed_memory()

@@ -20,7 +20,7 @@ from orchestrator.pruners import Pruner
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.learning import Learning
 from orchestrator.spec import SweepSpec
-from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.interrupt import GRACE_SECONDS, Interrupt
 from orchestrator.system.paths import redacted
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, retry
@@ -29,6 +29,7 @@ from orchestrator.trials.record import Record, changed
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
+SECONDS_TO_CLOSE = 1.0  # from the end of a program to the news of it
 RESUME = "nothing is lost: fix this, and launch again to resume"
 
 
@@ -79,7 +80,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     """
     sampler = samplers.of(spec)
     executors.check(spec)
-    with Interrupt() as interrupt, Workspace(settings.uri, spec.name) as workspace:
+    with Interrupt(_grace(spec)) as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             tracker = Tracker(settings.uri, spec)
@@ -131,6 +132,12 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         is_out_of_time = sampler.has_more and not (time.allows_more or target.is_reached)
         spent = time.spent if is_out_of_time else None
         return Launched(table, interrupt.requested, conclusion.boundary, spent, target.remark)
+
+
+def _grace(spec: SweepSpec) -> float:
+    """How long trials may take to end when the sweep is interrupted: a program as long as its file gives it."""
+    program = spec.function.program
+    return max(GRACE_SECONDS, 0.0 if program is None else program.grace + SECONDS_TO_CLOSE)
 
 
 @dataclass(frozen=True)

@@ -349,6 +349,22 @@ print("ended")
     assert (process.returncode, output) == (0, "ended\n"), errors
 
 
+def test_a_script_whose_worker_has_died_saves_nothing_any_more(trial: Trial) -> None:
+    process = trial.start("""
+import wandb
+wandb.init()
+wandb.log({"loss": 1})
+print("saved")
+""")
+    trial.hear(1)
+    for caller in [*trial.channel._callers]:  # as where its process dies: the socket stays
+        trial.channel._drop(caller)
+    assert process.stdout is not None
+    assert select.select([process.stdout], [], [], 0.5)[0] == []
+    process.kill()
+    assert process.communicate()[0] == ""
+
+
 def test_a_script_runs_where_no_channel_ever_was(trial: Trial) -> None:
     heard = trial.run(REPORTING + "print('ended')", SWEEP_CHANNEL=str(trial.folder / "nowhere"))
     assert (heard.status, heard.output, heard.errors, heard.messages) == (0, "ended\n", "", [])

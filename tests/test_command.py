@@ -82,6 +82,14 @@ def test_an_unknown_macro_is_a_mistake_that_names_the_nearest(word: str, sentenc
     assert found[1].startswith(sentence)
 
 
+@pytest.mark.parametrize("word", ["", "a b", "it's", "two\nlines\tand\r\\n 'x'", "\x1b[31mé\u200b🙂\n", "\x01f"])
+def test_a_command_line_for_people_is_one_that_bash_takes(word: str) -> None:
+    shown = line(words("printf", "%s", word))
+    assert shown.isprintable()
+    printed = subprocess.run(["bash", "-c", shown], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
+    assert printed.stdout.decode() == word
+
+
 def test_the_program_is_wanted_only_where_it_is_used() -> None:
     assert words("python", "a.py", "${args}", program=None).mistakes() == {}
     assert words("python", "${program}", program=None).mistakes() == {

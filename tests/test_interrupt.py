@@ -2,7 +2,12 @@
 
 import os
 import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
 
+from orchestrator.spec import load
+from orchestrator.sweep import _grace
 from orchestrator.system.interrupt import Interrupt
 
 
@@ -15,3 +20,17 @@ def test_a_hangup_that_nohup_has_ignored_stays_so() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_it_is_over_after_its_grace() -> None:
+    with Interrupt(grace=0.05) as interrupt:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (interrupt.requested, interrupt.at_once) == (True, False)
+        time.sleep(0.2)
+        assert interrupt.at_once
+
+
+def test_a_program_has_all_of_its_grace(write: Callable[..., Path]) -> None:
+    program = "command: train\nparameters: {lr: {values: [1]}}\n"
+    graces = [_grace(load(write(text))) for text in ("{}", program, f"{program}grace: 60s\n")]
+    assert graces == [10, 11, 61]

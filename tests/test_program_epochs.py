@@ -208,6 +208,13 @@ def test_a_run_that_begins_after_another_has_ended_begins_a_curve(script: Script
     assert between(made, "loss.fold2") == [(1, 2), (2, 1)]
 
 
+def test_the_mean_over_folds_keeps_its_name_and_counts_for_the_first_curve(script: Script) -> None:
+    folds = [script.log(epoch=epoch, loss=fold) for fold, last in ((1, 3), (2, 5)) for epoch in range(1, last + 1)]
+    made = run(Epochs("mean"), [*folds, script.log(mean=1.5, of__two=2)])
+    late = [(one.epoch, one.metrics) for one in made if isinstance(one, Late)]
+    assert sorted(late) == [(3, {"mean": 1.5}), (5, {"of/two": 2})]
+
+
 def test_what_is_logged_after_the_last_epoch_belongs_to_it(script: Script) -> None:
     made = run(Epochs("test"), [*(script.log(epoch=i, loss=i) for i in (1, 2)), Ended("wandb"), script.log(test=7)])
     assert curve(made) == [(1, {"loss": 1}), (2, {"loss": 2})]

@@ -310,13 +310,15 @@ retries: 1000
     [
         pytest.param(CHAOS, 1, 32, marks=pytest.mark.slow),
         pytest.param(CHAOS + "stack: 2", 1, 5, marks=pytest.mark.long),
-        pytest.param(torture.SWEEP, 2, 0, marks=pytest.mark.long),
+        pytest.param(torture.FUNCTIONS, 2, 0, marks=pytest.mark.long),
+        pytest.param(torture.PROGRAMS, 3, 0, marks=pytest.mark.long),
     ],
 )
 def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_never_was(
     tmp_path: Path, empty_store: Path, file: str, kills: int, seed: int
 ) -> None:
-    calm, killed = torture.Sweep(tmp_path / "calm", file), torture.Sweep(tmp_path / "killed", file)
+    kind = replace(torture.KINDS["programs" if "program:" in file else "functions"], text=file)
+    calm, killed = torture.Sweep(tmp_path / "calm", kind), torture.Sweep(tmp_path / "killed", kind)
     for one in (calm, killed):
         comparison.store(one.folder).parent.mkdir(parents=True)
         shutil.copy(empty_store, comparison.store(one.folder))

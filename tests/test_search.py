@@ -300,6 +300,16 @@ def test_a_space_without_seeds_ends_when_all_of_it_is_known(spec: Load, folder: 
     assert not search.sampler.has_more
 
 
+def test_the_seed_of_a_program_is_searched_like_any_other_parameter(spec: Load) -> None:
+    head = HEAD.replace("trial: toys:train", "command: [a, '${{args}}']")
+    few = head + "parameters: {{x: {{values: [0.2, 0.5]}}, seed: {{values: [3, 5, 8]}}, pause: 0.5}}\n"
+    untouched = Search(spec("tpe", few, cap=5)).run()
+    assert len({*untouched.keys}) == 5
+    assert len({trial.config_key for trial in untouched.asked}) == 2
+    first = Search(spec("tpe", few, cap=5)).run(2)
+    assert first.keys + Search(spec("tpe", few, cap=5), dict(first.history)).run().keys == untouched.keys
+
+
 def test_invalid_combinations_are_not_proposed(spec: Load) -> None:
     text = HEAD + "parameters: {{x: {{values: [13, 14]}}, mode: {{values: [raise, fine]}}}}\nseeds: [0]\n"
     search = Search(spec("tpe", text, cap=3)).run(

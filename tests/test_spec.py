@@ -164,6 +164,12 @@ def test_a_file_that_names_nothing_to_run_and_is_not_the_default_trials_says_wha
         loaded(tmp_path, "parameters: {lr: 0.1, dropout: {values: [0.1, 0.2]}, n_head: 4}")
 
 
+def test_a_program_beside_a_function_is_said_not_to_run(tmp_path: Path) -> None:
+    spec = loaded(tmp_path, "trial: toys:train\nprogram: train.py\nparameters: {x: {values: [1, 2]}}\n")
+    assert spec.function.program is None
+    assert any(line.endswith("2: program: not run, because the file names a `trial`") for line in spec.warnings)
+
+
 def test_keys_of_wandb_agents_are_ignored_with_one_warning(tmp_path: Path) -> None:
     spec = loaded(tmp_path, "entity: e\nproject: p\nparameters: {var: 0.5}")
     assert len(spec.warnings) == 1
@@ -275,7 +281,11 @@ def test_underscores_between_digits_are_no_part_of_a_number(tmp_path: Path) -> N
         ("a: 1\na: 2", "sweep.yaml:2: the key a appears twice"),
         ("? [1]\n: 2", "sweep.yaml:1: a key must be a plain word"),
         ("name: !!python/object/apply:os.system [echo]", "sweep.yaml:1: the tag tag:yaml.org,2002:python/object"),
-        ("<<: {a: 1}", "merge keys (<<) are not supported"),
+        ("parameters:\n  <<: 5", "sweep.yaml:2: << takes a mapping or a list of mappings"),
+        ("parameters: &a {<<: [*a, 1]}", "sweep.yaml:1: << takes a mapping or a list of mappings"),
+        ("parameters: &a {<<: *a}", "nested too deeply"),
+        ("parameters: {<<: {vra: 1}}", "sweep.yaml:1: parameters.vra: unknown parameter"),
+        ("parameters:\n  <<: {var: 1, var: 2}", "sweep.yaml:2: the key var appears twice"),
         ("name: [", "sweep.yaml:1: not valid YAML"),
         ("name: a\n---\nname: b", "sweep.yaml:2: not valid YAML"),
         ("a: &a [*a]", "nested more than 40 deep"),
@@ -297,6 +307,37 @@ def test_a_mistake_is_said_with_its_place(tmp_path: Path, text: str, line: str) 
     assert len(said) >= 1
     assert any(line in one for one in said), said
     assert all("\n" not in one for one in said)
+
+
+def test_keys_are_merged_and_a_mappings_own_and_earlier_ones_take_precedence(tmp_path: Path) -> None:
+    text = """
+parameters:
+  var: &range {min: 0.25, max: 1, distribution: log_uniform_values}
+  lr: {<<: [{max: 0.01}, *range], min: 0.001}
+  epochs: {<<: {<<: {values: [3]}}}
+"""
+    domains = loaded(tmp_path, f"method: random\nrun_cap: 1{text}").domains
+    assert [(domains[name].low, domains[name].high) for name in ("var", "lr")] == [(0.25, 1), (0.001, 0.01)]
+    assert domains["epochs"].grid() == (3,)
+    assert loaded(tmp_path, "'<<': 1\nparameters: {var: 1}" if False else "parameters: {var: 1}").warnings == ()
+
+
+def test_the_file_of_a_program_has_wandbs_booleans_and_the_words_of_its_command_are_read_as_there(
+    tmp_path: Path,
+) -> None:
+    parameters = "parameters: {a: {values: [yes, Off, 'no', on, true, y]}, b: 1e-3}"
+    file = f"command: [x, 1e-3, 007, 010, 1_0, 0.50, no, null, '1_0', 2024-01-01, '']\n{parameters}"
+    spec = loaded(tmp_path, f"reuse: off\n{file}")
+    assert spec.function.program is not None
+    given = ("x", "1e-3", "7", "8", "10", "0.5", "False", "None", "1_0", "2024-01-01", "")
+    assert spec.function.program.command.words == given
+    assert [trial.params["a"] for trial in expand(spec).trials] == [True, False, "no", "y"]
+    assert spec.domains["b"].grid() == (0.001,)
+    numbers = loaded(
+        tmp_path, "command: [x]\nparameters: {a: {values: [010, 08, 0o17, 1:30, .5, 1e5, !!str 5]}}"
+    ).domains["a"]
+    assert numbers.grid() == (8, "08", "0o17", 90, 0.5, 100000.0, "5")
+    assert mistakes(tmp_path, "reuse: off") == ["sweep.yaml:1: reuse: input should be a valid boolean"]
 
 
 def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
@@ -326,6 +367,12 @@ def test_a_grid_that_repeats_itself_beyond_all_bounds_is_refused(tmp_path: Path)
 def test_anchors_that_expand_without_bound_are_refused(tmp_path: Path) -> None:
     bomb = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
     assert mistakes(tmp_path, bomb) == ["sweep.yaml: expands to more than 100,000 values; use fewer anchors"]
+    of_merges = "a0: &a0 {}\n" + "".join(
+        f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}], k{i}: 1}}\n" for i in range(1, 12)
+    )
+    assert len(mistakes(tmp_path, of_merges)) == 12  # unknown keys
+    wide = "a: &a {" + ", ".join(f"k{i}: 1" for i in range(2000)) + "}\nb: {<<: [" + "*a, " * 2000 + "]}"
+    assert mistakes(tmp_path, wide) == ["sweep.yaml: merges more than 100,000 keys; use fewer anchors"]
 
 
 def test_anchors_within_bounds_serve(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from orchestrator.functions.finding import (
 )
 from orchestrator.functions.modules import Modules
 from orchestrator.functions.parameter import FunctionError, Parameter
-from orchestrator.functions.program_function import ProgramFunction, program_function
+from orchestrator.functions.program_function import OpenParameter, ProgramFunction, program_function
 from orchestrator.functions.trial_function import TrialFunction
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "FunctionError",
     "Goal",
     "Modules",
+    "OpenParameter",
     "Parameter",
     "ProgramFunction",
     "TrialFunction",

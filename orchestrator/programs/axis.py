@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from orchestrator.programs.logged import Logged, StepMetric
 
 ALL = "*"  # what frameworks define steps for: it names no metric
+MOST = 2.0**53  # a number above it is no count of anything, and soon none that a database takes
 
 
 def epoch_key(names: Iterable[str]) -> str | None:
@@ -78,7 +79,7 @@ class Axis:
         return self._number(step)
 
     def _number(self, value: float | None) -> int | None:
-        if value is None or not math.isfinite(value):
+        if value is None or not abs(value) <= MOST:
             return None
         whole = math.ceil(round(value, 6))
         if self.offset is None or 0 < value < 1:

@@ -74,11 +74,11 @@ class Channel:
 
     def close(self) -> None:
         """End the channel: processes that still wait go on, and what they log from now on is not heard."""
+        shutil.rmtree(self._folder, ignore_errors=True)  # first: so they know that it has not died
         for caller in [*self._callers]:
             self._drop(caller)
         self._selector.close()
         self._listener.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # none is left, or the process that connected has gone again

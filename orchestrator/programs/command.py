@@ -31,6 +31,7 @@ MACROS = (
 ENV = "/usr/bin/env"
 ENVVAR = re.compile(r"\$\{envvar:([A-Za-z_][A-Za-z0-9_]*)\}")
 MASK = "***"
+ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "'": r"\'", "\\": r"\\"}  # within bash's $'..'
 SHORT = 4  # characters: a shorter secret is hidden only where it stands alone, or no text could be read any more
 
 
@@ -110,12 +111,12 @@ class Command:
         return self._filled(params, interpreter, json_file, environment.__getitem__)
 
     def line(self, params: Params, interpreter: Sequence[str], json_file: str, environment: Mapping[str, str]) -> str:
-        """The command line for people: without secrets, a variable that is missing as it is written."""
+        """The command line for people, as bash takes it: without secrets, a missing variable as it is written."""
 
         def shown(name: str) -> str:
             return environment.get(name, f"${{envvar:{name}}}") if name in self.show_env else MASK
 
-        return shlex.join(self._filled(params, interpreter, json_file, shown))
+        return " ".join(map(_quoted, self._filled(params, interpreter, json_file, shown)))
 
     @property
     def _variables(self) -> list[str]:
@@ -187,6 +188,14 @@ def _flags(params: Params) -> dict[str, list[str]]:
         "args_override_hydra": [f"++{pair}" for pair in pairs.values()],
         "args_no_boolean_flags": [f"--{flag}" for flag in flags],
     }
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell, in one line."""
+    if word.isprintable():
+        return shlex.quote(word)
+    escaped = (ESCAPES.get(c, c if c.isprintable() else rf"\U{ord(c):08x}") for c in word)
+    return f"$'{''.join(escaped)}'"
 
 
 def _nearest(name: str, macros: Collection[str] = MACROS) -> str:

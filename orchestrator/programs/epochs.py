@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.programs.axis import Axis
 from orchestrator.programs.logged import Ended, Logged, Message, StepMetric
@@ -86,7 +86,9 @@ class Epochs:
     an epoch comes out value by value from then on, at its own count.
 
     Only the first curve of a script makes epochs, so it is what a trial is compared by. Where epochs fall back (k
-    folds), the values of later curves come out as `<metric>.fold2`, `<metric>.fold3` and so on, at their epochs.
+    folds), the values of later curves come out as `<metric>.fold2`, `<metric>.fold3` and so on, at their epochs. A
+    metric that no curve before had keeps its name; if it is the compared one, such as the mean over folds, it belongs
+    to the last epoch of the first curve.
 
     Args:
         compared: The metric by which trials are compared, if there is one.
@@ -115,6 +117,8 @@ class Epochs:
         self._oftener: set[str] = set()
         self._reached: dict[str, int] = {}  # the last epoch of each metric in this curve
         self._curve = 1
+        self._curves: dict[str, int] = {}  # the first curve of each metric
+        self._last_of_first = 0  # the last epoch of the first curve, once there are others
         self._leads: bool | None = None  # whether the first call of all said its epoch
         self._has_ended = False
 
@@ -129,12 +133,15 @@ class Epochs:
         return (self._open.number if self._open else None) or self._last or max(1, self._begun_after)
 
     @property
-    def under_way(self) -> tuple[int, dict[str, float]] | None:
-        """The epoch that is not whole yet, and its values so far, where its number is known."""
-        epoch = self._open
-        if epoch is None or epoch.number is None or epoch.is_whole or self._curve > 1:
-            return None
-        return epoch.number, {name: value for name, (value, _) in epoch.values.items()}
+    def is_settled(self) -> bool:
+        """Whether nothing is under way, but an epoch that may be whole: what comes later does not change what is."""
+        return self._open is None or self._open.is_whole or self.due is not None
+
+    @property
+    def ready(self) -> Whole | None:
+        """The epoch under way, where it may be whole, and is once it has been quiet."""
+        epoch = self._open if self._curve == 1 and self.due is not None else None
+        return Whole(epoch.number or 1, _last(epoch), epoch.at) if epoch else None
 
     def take(self, message: Message, *, beside: bool = False) -> list[Made]:
         """What a message completes.
@@ -228,6 +235,7 @@ class Epochs:
     def _fall_back(self, number: int) -> tuple[list[Made], _Open]:
         """Begin a new curve."""
         made = self._close()
+        self._last_of_first = self._last_of_first or self._last
         self._curve += 1
         self._reached = {}
         self._open = self._open or _Open()
@@ -242,6 +250,7 @@ class Epochs:
         made: list[Made] = []
         late: dict[str, float] = {}
         for name, value in logged.metrics.items():
+            self._curves.setdefault(name, self._curve)
             made += self._count(epoch, name, value, logged.at)
             if epoch.is_whole and name not in epoch.tally:
                 late[name] = value
@@ -269,7 +278,7 @@ class Epochs:
         return Between(f"{self._named(name)}.by_step", name, count, value, at)
 
     def _named(self, name: str) -> str:
-        return name if self._curve == 1 else f"{name}.fold{self._curve}"
+        return name if self._curves[name] == self._curve else f"{name}.fold{self._curve}"
 
     def _close(self, *, is_end: bool = False) -> list[Made]:
         """End the epoch under way; without a number it goes on, unless this is the end."""
@@ -296,17 +305,21 @@ class Epochs:
 
     def _finish(self, epoch: _Open) -> list[Made]:
         epoch.is_whole = True
-        values = {name: value for name, (value, _) in epoch.values.items()}
-        return self._out(epoch.number or 1, values, epoch.at)
+        return self._out(epoch.number or 1, _last(epoch), epoch.at)
 
     def _out(self, number: int, metrics: Mapping[str, float], at: float, *, is_late: bool = False) -> list[Made]:
         if self._curve > 1:
-            return [Between(self._named(name), name, number, value, at) for name, value in metrics.items()]
+            return [self._beside(name, number, value, at) for name, value in metrics.items()]
         return [Late(number, metrics, at) if is_late else Whole(number, metrics, at)]
 
+    def _beside(self, name: str, number: int, value: float, at: float) -> Made:
+        """A value of an epoch of a later curve."""
+        if self._curves[name] < self._curve:
+            return Between(self._named(name), name, number, value, at)
+        return Late(self._last_of_first if name == self._compared else number, {name: value}, at)
+
     def _set_due(self) -> None:
-        epoch = self._open
-        self.due = epoch.at + QUIET if epoch is not None and self._has_all(epoch) else None
+        self.due = self._open.at + QUIET if self._open is not None and self._has_all(self._open) else None
 
     def _has_all(self, epoch: _Open) -> bool:
         """Whether an epoch that is not out yet has what the one before had."""
@@ -319,7 +332,11 @@ class Epochs:
         return self._compared in epoch.values
 
 
+def _last(epoch: _Open) -> dict[str, float]:
+    """The last value of each metric."""
+    return {name: value for name, (value, _) in epoch.values.items()}
+
+
 def _without(logged: Logged, name: str | None) -> Logged:
     """A call without the metric that has its epoch."""
-    metrics = {known: value for known, value in logged.metrics.items() if known != name}
-    return Logged(logged.source, metrics, logged.step, logged.at)
+    return replace(logged, metrics={known: value for known, value in logged.metrics.items() if known != name})

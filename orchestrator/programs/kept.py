@@ -7,87 +7,102 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from orchestrator.programs.epochs import Epochs, Made, NewCurve, Whole
-from orchestrator.programs.logged import ArtifactLogged, PictureLogged, Source
+from pydantic import TypeAdapter
+
+from orchestrator.programs.epochs import Epochs, Whole
+from orchestrator.programs.logged import ArtifactLogged, Logged, Message, PictureLogged, Source, StepMetric
 from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER
 
 STATE_FILE = "epochs.json"
 
 
-@dataclass
-class Begin:
-    """Where an attempt began: what the ones before had logged until then is not its own."""
+@dataclass(frozen=True)
+class Heard:
+    """Up to where a worker has listened to a program, at an instant between two epochs.
 
-    pid: int
-    at: float  # seconds since 1970
-    log: int  # bytes
+    Args:
+        epoch: the last whole epoch.
+        offset: that of `Epochs`.
+        counts: those of `Epochs`.
+        ready: the epoch after that, where it was about to be taken as whole.
+        waiting: what had been logged, but was not passed on yet.
+        source: the way that the curves come from, where that was known.
+        log: how much of its output was read, in bytes.
+        until: when the last message of each way was logged, of those that files are kept of.
+    """
+
     epoch: int = 0
     offset: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
-    has_restarted: bool = False  # since then
+    ready: Whole | None = None
+    waiting: Sequence[Logged | StepMetric] = ()
+    source: Source | None = None
+    log: int = 0
+    until: Mapping[str, float] = field(default_factory=dict)
+
+    def epochs(self, compared: str | None) -> Epochs:
+        """Epochs that go on from there."""
+        last = max(self.epoch, self.ready.epoch if self.ready else 0)
+        return Epochs(compared, last, offset=self.offset, counts=self.counts)
+
+    def missed(self, messages: Iterable[Message]) -> list[Message]:
+        """What waits, and those of some messages that the worker has not heard: what is in files, in order of time."""
+        logged = (message for message in messages if isinstance(message, Logged))
+        new = [one for one in logged if one.source == "output" or one.at > self.until.get(one.source, 0.0)]
+        missed = [*self.waiting, *sorted(new, key=lambda one: one.at)]
+        return [one for one in missed if self.source in (None, one.source)]
 
 
 @dataclass
 class State:
-    """How far the epochs of a program have come, for the attempt after this one.
-
-    `epoch` is the last one that is whole; `under_way` is the one after it, with its values so far; `files` are those
-    of TensorBoard that the attempt has written.
-    """
+    """How far the epochs of a program have come, for the attempt after this one."""
 
     path: Path
     epoch: int = 0
     offset: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
-    chosen: Source | None = None
-    under_way: tuple[int, Mapping[str, float]] | None = None
-    files: Sequence[str] = ()
-    begin: Begin | None = None
+    heard: Heard = field(default_factory=Heard)
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether there was an attempt before."""
+        return self.path.exists()
 
     @classmethod
     def of(cls, workdir: Path) -> "State":
         """What an attempt before has left."""
         path = workdir / STATE_FILE
         with suppress(OSError, ValueError, TypeError):
-            known = json.loads(path.read_text())
-            begin = known.pop("begin")
-            return cls(path, **known, begin=begin and Begin(**begin))
+            return _states.validate_python({"path": path, **json.loads(path.read_text())})
         return cls(path)
 
-    def epochs(self, compared: str | None, left: Iterable[Made] = ()) -> Epochs:
-        """Epochs that go on from there, after those that are left to be taken in."""
-        last = self.epoch
-        for one in left:
-            match one:
-                case NewCurve(number=1) if one.epoch <= 1:
-                    last = 0
-                case Whole():
-                    last = one.epoch
-        return Epochs(compared, last, offset=self.offset, counts=self.counts)
+    def epochs(self, compared: str | None) -> Epochs:
+        """Epochs that go on from there."""
+        return Epochs(compared, self.epoch, offset=self.offset, counts=self.counts)
 
-    def take(self, epochs: Epochs, chosen: Source | None) -> None:
-        """Take in how far an attempt has come apart from whole epochs; `write` keeps it."""
-        self.offset, self.counts, self.chosen = epochs.offset, epochs.counts, chosen
-        self.under_way = epochs.under_way
+    def write_epoch(self, epochs: Epochs, epoch: int) -> None:
+        """Note that an epoch is whole, and recorded."""
+        self.epoch, self.offset, self.counts = epoch, epochs.offset, dict(epochs.counts)
+        self._write()
 
-    def begin_attempt(self, pid: int, at: float, log: int) -> None:
-        """Note that an attempt has begun, with so many bytes in the log."""
-        self.begin = Begin(pid, at, log, self.epoch, self.offset, dict(self.counts))
-        self.under_way, self.files = None, ()
-        self.write()
+    def write_heard(self, heard: Heard) -> None:
+        """Note up to where a worker has listened."""
+        self.heard = heard
+        self._write()
 
-    def begin_again(self) -> None:
-        """Note that the program has begun its curve again."""
-        self.epoch = 0
-        if self.begin is not None:
-            self.begin.has_restarted = True
-        self.write()
+    def forget(self) -> None:
+        """Note that the program has begun again."""
+        self.epoch, self.offset, self.counts = 0, None, {}
+        self._write()
 
-    def write(self) -> None:
-        """Keep all that is known."""
+    def _write(self) -> None:
+        state = {name: value for name, value in asdict(self).items() if name != "path"}
         unfinished = self.path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps({name: value for name, value in asdict(self).items() if name != "path"}))
+        unfinished.write_text(json.dumps(state))  # NaN and inf as Python writes them
         unfinished.replace(self.path)
+
+
+_states: TypeAdapter[State] = TypeAdapter(State)
 
 
 def keep_picture(workdir: Path, picture: PictureLogged, epoch: int) -> None:

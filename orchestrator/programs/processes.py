@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import psutil
 
 WORKDIR = "SWEEP_WORKDIR"  # the environment variable by which all processes of a trial are known
 SECONDS_BETWEEN_LOOKS = 0.01
+SECONDS_OF_A_PID = 60.0  # before the same number may be that of another process
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -31,6 +32,7 @@ class ProgramProcess:
 
     def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> None:
         self.workdir = environment[WORKDIR]
+        self._since, self._others = time.monotonic(), {*psutil.pids()}
         with log.open("ab") as output, _default_interrupt():
             self._process = subprocess.Popen(
                 arguments,
@@ -78,23 +80,27 @@ class ProgramProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        kill_all(self.workdir)
+        is_young = time.monotonic() - self._since < SECONDS_OF_A_PID
+        kill_all(self.workdir, self._others if is_young else ())
         if self._end is not None:
             os.close(self._end)
             self._end = None
 
 
-def of_trial(workdir: str) -> Iterator[psutil.Process]:
-    """The living processes whose environment has this folder of a trial."""
-    for process in psutil.process_iter():
+def of_trial(workdir: str, others: Collection[int] = ()) -> Iterator[psutil.Process]:
+    """The living processes whose environment has this folder of a trial, but for those that are known to be others."""
+    for pid in psutil.pids():
+        if pid in others:
+            continue
         with suppress(psutil.Error):
+            process = psutil.Process(pid)
             if process.environ().get(WORKDIR) == workdir and process.pid != os.getpid():
                 yield process
 
 
-def kill_all(workdir: str) -> None:
+def kill_all(workdir: str, others: Collection[int] = ()) -> None:
     """Kill the processes of a trial, also those that are born meanwhile."""
-    while left := [*of_trial(workdir)]:
+    while left := [*of_trial(workdir, others)]:
         for process in left:
             with suppress(psutil.Error):
                 process.kill()
@@ -105,18 +111,41 @@ class Guard:
     """A process that kills the processes of a trial when this one dies, by whatever signal."""
 
     def __init__(self) -> None:
-        arguments = [sys.executable, "-I", str(GUARD)]
-        environment = {name: value for name, value in os.environ.items() if name != WORKDIR}
-        self._process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True
-        )
+        self._workdir = ""
+        self._process = self._started()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def watch(self, workdir: str | None) -> None:
         """From now on the trial of this folder is the one that runs here; None: no trial does."""
+        self._workdir = workdir or ""
+        if self._process.poll() is not None:  # somebody has killed it
+            self.close()
+            self._process = self._started()
         if self._process.stdin is not None:
-            with suppress(OSError):  # somebody has killed it; the next launch looks for what is left, too
-                self._process.stdin.write(f"{workdir or ''}\n")
+            with suppress(OSError):  # it has just been killed, and is seen to by the next call
+                self._process.stdin.write(f"{self._workdir}\n")
                 self._process.stdin.flush()
+
+    def keep(self) -> None:
+        """See that it is there."""
+        if self._process.poll() is not None:
+            self.watch(self._workdir)
+
+    def close(self) -> None:
+        """End it, as where this process dies."""
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+        self._process.wait()
+
+    def _started(self) -> subprocess.Popen[str]:
+        arguments = [sys.executable, "-I", str(GUARD)]
+        environment = {name: value for name, value in os.environ.items() if name != WORKDIR}
+        return subprocess.Popen(arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True)
 
 
 @contextmanager

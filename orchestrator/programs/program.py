@@ -47,9 +47,15 @@ class Program:
     pattern: str | None = None
 
     def given(self, params: Params) -> dict[str, Any]:
-        """The parameters of a trial as the program gets them: nested as in the file, the seed under its name."""
+        """The parameters of a trial as the program gets them: nested as in the file, the seed under its name.
+
+        In W&B's order: by name, those that are nested after all others.
+        """
         named = {self.seed_parameter if name == "seed" else name: value for name, value in params.items()}
-        return renested(named, self.nested)
+        paths = {name: self.nested.get(name, (name,)) for name in named}
+        return renested(
+            {name: named[name] for name in sorted(named, key=lambda n: (len(paths[n]) > 1, paths[n]))}, paths
+        )
 
     def line(self, params: Params) -> str:
         """The command line of a trial for people, without secrets."""

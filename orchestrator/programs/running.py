@@ -8,8 +8,9 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,12 @@ from orchestrator.events import Points, Restarted, Tagged
 from orchestrator.programs import environment, kept
 from orchestrator.programs.channel import Channel
 from orchestrator.programs.command import hidden
-from orchestrator.programs.epochs import Between, Late, Made, NewCurve, Whole
+from orchestrator.programs.epochs import Between, Epochs, Late, Made, NewCurve, Whole
 from orchestrator.programs.followers import ProgramFollower
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import OutputLines
-from orchestrator.programs.leftover import leftover
-from orchestrator.programs.logged import ArtifactLogged, Message, Noted, PictureLogged, Summary
+from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Noted, PictureLogged, Summary
 from orchestrator.programs.processes import Guard, ProgramProcess, kill_all
 from orchestrator.programs.program import Program, ProgramFailedError
 from orchestrator.programs.ways import Ways
@@ -63,62 +63,93 @@ class _Running:
         self.program = program
         self.workdir = workdir
         self.final: dict[str, float] = {}
+        self._state = kept.State.of(workdir)
+        self._last = 0  # the last whole epoch of this attempt
+        self._begin_epochs(self._state.epochs(program.compared))
         self._has_said_way = False
         self._points: dict[str, list[tuple[int, float, float]]] = {}
-        self._points_due = self._polls_due = 0.0
+        self._points_due = 0.0
+        self._polls_due = time.time() + SECONDS_BETWEEN_POLLS
         self._log = workdir / LOG_FILE
         self._is_shown = parent_process() is None  # else it is a worker, whose output is the log
         made = environment.Environment.of(program, params, workdir)
         was_begun = any(made.checkpoints.iterdir())
         self._secrets = made.secrets
-        kill_all(str(made.checkpoints))  # of an attempt whose worker was killed together with all that watched over it
-        self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
-        self._state = kept.State.of(workdir)
-        self._left = [*leftover(self._state, program, workdir, made.checkpoints, made.mlflow)]
-        self._epochs = self._state.epochs(program.compared, self._left)
-        self._ways = Ways(program.compared, asked=program.pattern is not None, chosen=self._state.chosen)
+        if self._state.was_begun:  # its worker may have been killed together with all that watched over it
+            kill_all(str(made.checkpoints))
         store = MlflowStore(made.mlflow)
-        store.poll()  # what an earlier attempt has left
+        left: list[Message] = [*store.end(), *OutputLines(self._log, self._state.heard.log, program.pattern).end()]
+        self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
         _guard().watch(str(made.checkpoints))
         stack.callback(_guard().watch, None)
         stack.callback(self._hide)
         self._channel = Channel(workdir)
         stack.callback(self._channel.close)
         variables = made.variables(self._channel.path)
-        self._begun = time.time()
         try:
             self._process = ProgramProcess(made.arguments, program.folder, variables, self._log)
         except OSError as error:
             raise ProgramFailedError(f"{made.arguments[0]} cannot be started: {error.strerror}") from error
         stack.callback(self._process.close)
         stack.callback(self._process.end, program.grace, self._let_go_on)
-        self._files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
-        if was_begun:
-            self._files.poll()  # what an earlier attempt has left
-        self._followers: list[ProgramFollower] = [
-            store,
-            self._files,
-            OutputLines(self._log, self._log_begin, program.pattern),
-        ]
+        files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
+        left += files.poll() if was_begun else []
+        self._missed = self._state.heard.missed(left) if self._state.was_begun else []
+        self._until = dict(self._state.heard.until)
+        self._note_times(left)
+        self._output = OutputLines(self._log, self._log_begin, program.pattern)
+        self._followers: list[ProgramFollower] = [store, files, self._output]
 
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""
-        yield from self._yielded(self._left)
-        self._state.begin_attempt(self._process.pid, self._begun, self._log_begin)
+        yield from self._what_was_missed()
+        self._state.write_heard(self._heard())
         while True:
             status = self._process.status  # before what it has logged is read: so all of that is
-            messages = self._messages(at_end=status is not None)
-            yield from self._yielded(self._made(messages))
-            self._keep(messages)
-            self._channel.release()
+            yield from self._yielded(self._made(self._messages(at_end=status is not None)))
             if status is not None:
-                yield from self._yielded(self._made(self._ways.end()))
-                yield from self._yielded(self._epochs.end())
+                yield from self._ended()
+                if status == 0 and not self._ways.has_compared and self.program.compared not in self.final:
+                    yield Tagged({"metrics_from": self._ways.missing(self.program.title)})
+            if self._epochs.is_settled and (heard := self._heard()) != self._state.heard:
                 yield from self._flushed()
-                self._keep(messages)
+                self._state.write_heard(heard)
+            self._channel.release()  # a checkpoint that it saves now is of what is kept
+            if status is not None:
                 return
             yield None
             self._wait()
+
+    def _begin_epochs(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self._ways = Ways(self.program.compared, asked=self.program.pattern is not None)
+
+    def _ended(self) -> Iterator[Yielded]:
+        """What is left when there is nothing more to hear."""
+        yield from self._yielded(self._made(self._ways.end()))
+        yield from self._yielded(self._epochs.end())
+        yield from self._flushed()
+
+    def _what_was_missed(self) -> Iterator[Yielded]:
+        """What an attempt before has logged that its worker was killed too early to record."""
+        heard = self._state.heard
+        if heard.ready is None and not self._missed:
+            return
+        self._begin_epochs(heard.epochs(self.program.compared))
+        yield from self._yielded([heard.ready] if heard.ready else [])
+        made = self._made(self._ways.take(self._missed))
+        yield from self._yielded(one for one in made if heard.ready is None or not isinstance(one, NewCurve))
+        yield from self._ended()
+        self._begin_epochs(self._state.epochs(self.program.compared))
+
+    def _note_times(self, messages: Iterable[Message]) -> None:
+        self._until |= {one.source: one.at for one in messages if isinstance(one, Logged) and one.source != "output"}
+
+    def _heard(self) -> kept.Heard:
+        """Up to where it has been listened to."""
+        state, epochs, ways = self._state, self._epochs, self._ways
+        made = state.epoch, epochs.offset, dict(epochs.counts), epochs.ready
+        return kept.Heard(*made, ways.waiting, ways.chosen, self._output.read, dict(self._until))
 
     def check(self) -> None:
         """Go on only where the program has ended well.
@@ -141,8 +172,11 @@ class _Running:
         if at_end or now >= self._polls_due:
             self._polls_due = now + SECONDS_BETWEEN_POLLS
             self._echo()
+            _guard().keep()
             for follower in self._followers:
-                messages += follower.end() if at_end else follower.poll()
+                followed = follower.end() if at_end else follower.poll()
+                self._note_times(followed)
+                messages += followed
         return self._ways.take(messages) + self._ways.settle(now)
 
     def _made(self, messages: Iterable[Message]) -> Iterator[Made | Tagged]:
@@ -165,18 +199,20 @@ class _Running:
             match item:
                 case Whole():
                     yield from self._flushed()
+                    self._last = item.epoch
                     yield {**item.metrics, "epoch": item.epoch}
-                    self._state.epoch = item.epoch
+                    self._state.write_epoch(self._epochs, item.epoch)
+                case Late() if item.epoch == self._last:
+                    yield {**item.metrics, "epoch": item.epoch}
                 case Late():
                     for name, value in item.metrics.items():
                         self._points.setdefault(name, []).append((item.epoch, value, item.at))
-                    self._points_due = 0.0
                 case Between():
                     self._points.setdefault(item.name, []).append((item.count, item.value, item.at))
                 case NewCurve(number=1):
                     if item.epoch <= 1:
                         yield Restarted(self._state.epoch, time.time())
-                        self._state.begin_again()
+                        self._state.forget()
                 case NewCurve():
                     yield Tagged({"curves": f"{item.number}; an epoch has fallen back to {item.epoch}"})
                 case Tagged():
@@ -192,14 +228,6 @@ class _Running:
         points, self._points = self._points, {}
         if points:
             yield Points(points)
-
-    def _keep(self, heard: Sequence[Message]) -> None:
-        """Keep how far it has come, before it goes on: it may save what it has done so far, and be killed."""
-        files = [str(path) for path in self._files.paths]
-        if heard or files != self._state.files:
-            self._state.files = files
-            self._state.take(self._epochs, self._ways.chosen)
-            self._state.write()
 
     def _let_go_on(self) -> None:
         """What it logs while it ends is not heard, but it need not wait."""
@@ -244,6 +272,7 @@ class _Running:
                     file.seek(self._log_begin)
                     file.write(shown.encode())
                     file.truncate()
+                self._state.write_heard(replace(self._state.heard, log=self._log.stat().st_size))
 
 
 def _guard() -> Guard:

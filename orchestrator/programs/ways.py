@@ -17,7 +17,6 @@ ORDER: Mapping[Source, int] = {
     "report": 4,  # in words for a sweep, so before what is read from lines
     "output": 5,
 }
-FOLLOWED: Collection[Source] = ("mlflow", "tensorboard", "output")  # from outside; the others at their source
 CALLED: Mapping[Source, str] = {
     "wandb": "wandb.log",
     "trackio": "trackio.log",
@@ -48,11 +47,10 @@ class Ways:
     Args:
         compared: The metric by which trials are compared, if there is one.
         asked: Whether the sweep asks for what the program prints.
-        chosen: Where the curves of an earlier attempt came from.
     """
 
-    def __init__(self, compared: str | None, *, asked: bool = False, chosen: Source | None = None) -> None:
-        self.chosen = chosen  # where the curves come from, once that is known
+    def __init__(self, compared: str | None, *, asked: bool = False) -> None:
+        self.chosen: Source | None = None  # where the curves come from, once that is known
         self._compared = compared
         self._asked = asked
         self._waiting: list[Message] = []  # until a way is chosen
@@ -67,9 +65,24 @@ class Ways:
         times = [self._beside[0].at + GRACE] if self._beside else []
         return min([*times, *([] if self._deadline is None else [self._deadline])], default=None)
 
+    @property
+    def waiting(self) -> list[Logged | StepMetric]:
+        """What waits until it is known which way the curves come from, as far as epochs are made of it."""
+        return [message for message in self._waiting if isinstance(message, Logged | StepMetric)]
+
     def sentence(self, program: str) -> str | None:
         """Where the metrics of a program come from, for people; None as long as that is not known."""
         return None if self.chosen is None else f"metrics of {program}: from {CALLED[self.chosen]}"
+
+    def missing(self, program: str) -> str:
+        """For people, that a program has ended without the compared metric."""
+        where = "nowhere" if self.chosen is None else f"from {CALLED[self.chosen]}"
+        return f"metrics of {program}: {where}; there is no {self._compared}"
+
+    @property
+    def has_compared(self) -> bool:
+        """Whether any way has the compared metric, if there is one."""
+        return self._compared is None or bool(self._has_compared)
 
     def is_beside(self, message: Message) -> bool:
         """Whether a message is of a way that only adds to the chosen one."""

@@ -81,7 +81,7 @@ class SearchSampler:
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
         self._proposals = Proposals(spec, self.space, optuna_sampler)
-        self._configurations: dict[str, ProposedConfiguration] = {}  # by config_key
+        self._configurations: dict[str, ProposedConfiguration] = {}  # by their keys in the space
         self._waiting: deque[Trial] = deque()
         self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None
         self._waits_for_result = False  # all configurations that the sampler proposes are running
@@ -107,7 +107,7 @@ class SearchSampler:
 
     def tell(self, trial: Trial, observation: Observation) -> None:
         self._waits_for_result = False
-        configuration = self._configurations[trial.config_key]
+        configuration = self._configurations[self.space.key(trial)]
         configuration.take(trial, observation)
         if configuration.has_ended:
             self._tell(configuration.number, configuration)
@@ -137,7 +137,7 @@ class SearchSampler:
                 self._proposals.drop(number)
                 invalid += 1
                 continue
-            repeated = self._configurations.get(trial.config_key)
+            repeated = self._configurations.get(self.space.key(trial))
             if repeated is None:
                 configuration = self._begin(values, number, [trial])
                 self._add_seeds(configuration, set(), self._room)
@@ -145,7 +145,7 @@ class SearchSampler:
             repeats += 1
             if repeated.has_ended:
                 self._tell(number, repeated)
-                again.append((number, trial.config_key))
+                again.append((number, self.space.key(trial)))
             else:
                 self._proposals.drop(number)
             if repeats == REPEATS and self._has_further_seeds and self._try_another_seed(repeated, tuple(again)):
@@ -160,12 +160,12 @@ class SearchSampler:
             values = {name: domain.draw(rng) for name, domain in self.space.domains.items()}
             with suppress(ValueError):
                 trial = self.space.trial(values, self.space.seeds[0], Proposal(-1))
-                if trial.config_key not in self._configurations:
+                if self.space.key(trial) not in self._configurations:
                     return values
         return None
 
     def _begin(self, values: Params, number: int, trials: Sequence[Trial]) -> ProposedConfiguration:
-        key = trials[0].config_key
+        key = self.space.key(trials[0])
         configuration = ProposedConfiguration(values, number, Configuration(key, trials[0].params))
         self._configurations[key] = configuration
         for trial in trials:
@@ -213,7 +213,7 @@ class SearchSampler:
         self._proposals.skip(proposals[0].number)
         number, _ = self._proposals.ask(group[0].values)
         trials, added = [start.trial for start in group], 0
-        configuration = self._configurations.get(trials[0].config_key)
+        configuration = self._configurations.get(self.space.key(trials[0]))
         if configuration is None:
             configuration = self._begin(group[0].values, number, trials)
             added = self._add_seeds(configuration, elsewhere, room)

@@ -47,6 +47,8 @@ def load(
         function = _function(form.trial if "trial" in source.content else None, source)
         if "trial" not in source.content:
             _check_default(form, function, mistakes)
+        for key in {"program", "command"} & source.content.keys():
+            mistakes.warn((key,), "not run, because the file names a `trial`")
     return _spec(form, function, overrides, mistakes, reported)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isclose
 from typing import Any, TypeVar, get_args
 
-from orchestrator.functions import Parameter, TrialFunction
+from orchestrator.functions import OpenParameter, Parameter, TrialFunction
 from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.densities import density_of
 from orchestrator.spec.domains import Choice, Domain, domain_of
@@ -157,10 +158,11 @@ def _choice(location: Location, raw: Any, parameter: Parameter, mistakes: Mistak
     if form is None:
         return None
     values = [typed((*location, "values", i), value, parameter, mistakes) for i, value in enumerate(form.values)]
-    refuse_repeats((*location, "values"), values, mistakes)
+    if not isinstance(parameter, OpenParameter):  # a program may be given one twice, as in W&B, to have it drawn more
+        refuse_repeats((*location, "values"), values, mistakes)
     if form.probabilities is None:
         return Choice(tuple(values))
-    if len(form.probabilities) != len(values) or abs(sum(form.probabilities) - 1) > 1e-6:
+    if len(form.probabilities) != len(values) or not isclose(sum(form.probabilities), 1, rel_tol=1e-5):
         mistakes.note((*location, "probabilities"), "give one probability for each value; they must add up to 1")
     return Choice(tuple(values), tuple(form.probabilities))
 

@@ -93,7 +93,7 @@ def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mista
         mistakes.note(
             ("parameters",), f"{form.method} has nothing to search: give a parameter `values`, or min and max"
         )
-    if "seed" in space.searched:
+    if "seed" in space.searched and not form.runs_program:
         mistakes.note(
             space.places.get("seed", ("parameters", "seed")),
             "a search does not vary seeds; list them as `seeds: [...]`",

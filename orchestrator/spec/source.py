@@ -21,6 +21,7 @@ DEEPEST = 40
 WHOLE = "[0-9]+(?:_[0-9]+)*"  # as in YAML 1.1, 1_000
 
 Location = tuple[str | int, ...]
+Items = dict[str, tuple[yaml.Node, yaml.Node]]  # of a mapping: by name, the nodes of its key and of its value
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def read(path: Path, text: str | None = None) -> Source:
         node = loader.get_single_node()
         if node is None:
             raise InputError(f"{path}: the file is empty; a sweep needs at least `parameters:`")
-        converter = _Converter(path)
+        converter = _Converter(path, _runs_program(node))
         content = converter.convert(node, ())
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -83,7 +84,7 @@ def scalar(text: str) -> Any:
     if text[:1] in ('"', "[", "{"):
         with suppress(ValueError):
             return json.loads(text)
-    return _value(_Loader.plain_tag(text), text)
+    return _value(_plain_tag(_Loader, text), text)
 
 
 def _text(path: Path) -> str:
@@ -106,17 +107,10 @@ def _text(path: Path) -> str:
 class _Loader(yaml.SafeLoader):
     """Plain scalars by the core schema of YAML 1.2, where `5e-3` is a number and `no` and `2001-01-01` are strings.
 
-    Of YAML 1.1 it keeps the underscores within numbers.
+    Of YAML 1.1 it keeps the underscores within numbers; `_by_wandb` reads more of it.
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
-
-    @classmethod
-    def plain_tag(cls, text: str) -> str:
-        for tag, pattern in cls.yaml_implicit_resolvers.get(text[:1], []):
-            if pattern.match(text):
-                return tag
-        return "tag:yaml.org,2002:str"
 
 
 for _tag, _pattern, _first in [
@@ -131,6 +125,13 @@ for _tag, _pattern, _first in [
 ]:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), [*_first])
 _Loader.yaml_implicit_resolvers.setdefault("", []).append(("tag:yaml.org,2002:null", re.compile("^$")))
+
+
+def _plain_tag(loader: type[yaml.SafeLoader], text: str) -> str:
+    for tag, pattern in loader.yaml_implicit_resolvers.get(text[:1], []):
+        if pattern.match(text):
+            return str(tag)
+    return "tag:yaml.org,2002:str"
 
 
 def _value(tag: str, text: str) -> Any:
@@ -152,6 +153,17 @@ def _value(tag: str, text: str) -> Any:
             raise _not_allowed(tag)
 
 
+def _runs_program(node: yaml.Node) -> bool:
+    keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+    return "trial" not in keys and ("program" in keys or "command" in keys)
+
+
+def _by_wandb(text: str) -> Any:
+    """A plain scalar as W&B reads it, in YAML 1.1, which has more booleans and fewer numbers; others stay texts."""
+    tag = _plain_tag(yaml.SafeLoader, text).removeprefix("tag:yaml.org,2002:")
+    return yaml.safe_load(text) if tag in ("null", "bool", "int", "float") else text
+
+
 def _not_allowed(tag: str) -> ValueError:
     return ValueError(f"the tag {tag} is not allowed here; write plain numbers, strings, lists and mappings")
 
@@ -159,10 +171,13 @@ def _not_allowed(tag: str) -> ValueError:
 class _Converter:
     """Turns nodes into values, noting lines and mistakes on the way."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, runs_program: bool) -> None:
         self.path = path
+        self.runs_program = runs_program
         self.lines: dict[Location, int] = {}
         self.mistakes: list[str] = []
+        self._mappings: dict[int, Items] = {}  # by the node's id
+        self._merged = 0  # keys
 
     def convert(self, node: yaml.Node, location: Location) -> Any:
         self.lines.setdefault(location, node.start_mark.line + 1)
@@ -177,25 +192,57 @@ class _Converter:
         try:
             if not isinstance(node, yaml.ScalarNode):
                 raise _not_allowed(node.tag)
-            return _value(node.tag, node.value)
+            return self._scalar(node, location)
         except ValueError as error:
             self._mistake(node, str(error))
             return None
 
+    def _scalar(self, node: yaml.ScalarNode, location: Location) -> Any:
+        value = _value(node.tag, node.value)
+        if not self.runs_program or node.style is not None or node.tag != _plain_tag(_Loader, node.value):
+            return value
+        read = _by_wandb(node.value)
+        if location[0] == "command" and len(location) > 1:
+            return str(read)
+        return value if isinstance(value, float) else read
+
     def _items(self, node: yaml.MappingNode, location: Location) -> Iterator[tuple[str, yaml.Node]]:
-        seen: set[str] = set()
+        for name, (key, value) in self._flat(node).items():
+            # of the key: its value may begin further down
+            self.lines[*location, name] = key.start_mark.line + 1
+            yield name, value
+
+    def _flat(self, node: yaml.MappingNode) -> Items:
+        """The keys of a mapping, with those that it merges in first; its own and earlier ones take precedence."""
+        if id(node) in self._mappings:
+            return self._mappings[id(node)]
+        own: Items = {}
+        merged: list[yaml.MappingNode] = []
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self._mistake(key, "a key must be a plain word")
-            elif key.value == "<<":
-                self._mistake(key, "merge keys (<<) are not supported; write the keys out")
-            elif key.value in seen:
+            elif key.value == "<<" and key.style is None:
+                merged += self._sources(value)
+            elif key.value in own:
                 self._mistake(key, f"the key {key.value} appears twice")
             else:
-                seen.add(key.value)
-                # of the key: its value may begin further down
-                self.lines[*location, key.value] = key.start_mark.line + 1
-                yield key.value, value
+                own[key.value] = (key, value)
+        for source in merged:
+            items = self._flat(source)
+            self._merged += len(items) + 1
+            if self._merged > MOST_VALUES:
+                raise InputError(f"{self.path}: merges more than {MOST_VALUES:,} keys; use fewer anchors")
+            own = {**items, **own}
+        self._mappings[id(node)] = own
+        return own
+
+    def _sources(self, node: yaml.Node) -> list[yaml.MappingNode]:
+        """What stands beside `<<`: a mapping, or a list of them."""
+        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        if all(isinstance(source, yaml.MappingNode) for source in sources):
+            return [*sources]
+        self._mistake(node, "<< takes a mapping or a list of mappings, such as *base for what is marked as &base")
+        return []
 
     def _mistake(self, node: yaml.Node, message: str) -> None:
         note(self.mistakes, f"{self.path}:{node.start_mark.line + 1}: {message}")

@@ -1,4 +1,4 @@
-"""Ctrl-C and its like: the first ends trials after their epoch; the second, or ten seconds, ends them at once."""
+"""Ctrl-C and its like: the first ends trials after their epoch; the second, or its grace, ends them at once."""
 
 import os
 import signal
@@ -19,11 +19,15 @@ class Interrupt:
     `requested` means that the sweep is to end, `at_once` that nothing may wait any more. The end of a child process
     ends a wait, too: its pipe stays open while a grandchild holds the other end.
 
+    Args:
+        grace: seconds from `requested` to `at_once`.
+
     Raises:
         InputError: it is entered in another thread than the main one, to which signals come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float = GRACE_SECONDS) -> None:
+        self.grace = grace
         self.requested = False
         self.at_once = False
         self._raises = False
@@ -79,4 +83,4 @@ class Interrupt:
                 raise KeyboardInterrupt
         else:
             self.requested = True
-            signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, self.grace)

@@ -11,7 +11,7 @@ from orchestrator.events import Event, Finished, Points, Progress, Sampled, Star
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome
-from orchestrator.trials.metric_names import MetricNames
+from orchestrator.trials.metric_names import MetricNames, nearest
 from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, REPORTED, best_name
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
@@ -26,7 +26,7 @@ class OpenRun:
     run_id: str
     objectives: Sequence[ObjectiveSoFar]
     recorded: dict[str, int] = field(default_factory=dict)  # the last step of each metric
-    seconds: dict[int, float] = field(default_factory=dict)  # by epoch; those of a resumed run come from the journal
+    seconds: dict[tuple[int, float], float] = field(default_factory=dict)  # by epoch and time, of all in the journal
     last_epoch: int = 0
     samples: int = 0
     sampled_at: int = 0  # milliseconds since 1970
@@ -77,7 +77,7 @@ class OpenRun:
                 case Points():
                     points += self._points_of_series(event)
                 case Tagged():
-                    tags |= event.tags
+                    tags |= {nearest(name): value for name, value in event.tags.items()}
                 case Finished():
                     points += self._last_points(event)
                     tags |= self._last_tags(event)
@@ -95,7 +95,7 @@ class OpenRun:
     def _points_of(self, event: Progress) -> list[Point]:
         new = {name: value for name, value in event.metrics.items() if event.epoch > self.recorded.get(name, -1)}
         self.mark_recorded(event.epoch, event.metrics)
-        self.seconds[event.epoch] = event.seconds
+        self.seconds[event.epoch, event.at] = event.seconds
         return self._points(new, event.epoch, event.at)
 
     def _points_of_sample(self, event: Sampled) -> list[Point]:

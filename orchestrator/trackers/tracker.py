@@ -13,7 +13,7 @@ from orchestrator.comparison.markdown import escaped, paragraphs
 from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
-from orchestrator.events import Event, Finished, Progress, Restarted, Started, is_series
+from orchestrator.events import Event, Finished, Progress, Restarted, Started, Tagged, is_series
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
 from orchestrator.system.provenance import provenance
@@ -247,15 +247,17 @@ class Tracker(Store):
         begun, restart = restarts[-1], events[restarts[-1]]
         assert isinstance(restart, Restarted)  # noqa: S101
         mark = f"{restart.at:.3f}"
-        if self.client.get_run(run.run_id).data.tags.get(RESTARTED_AT) != mark:
+        tags = self.client.get_run(run.run_id).data.tags
+        if tags.get(RESTARTED_AT) != mark:
             self.client.delete_run(run.run_id)
             self._records.pop(trial.trial_key, None)
             run = self._created(trial)
             reason = f"the program began again after epoch {restart.after}: its curve, too"
-            self.client.log_batch(run.run_id, tags=tags_of({RESTARTED_AT: mark, "restarted": reason}))
+            tags = {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
+            self.client.log_batch(run.run_id, tags=tags_of({**tags, RESTARTED_AT: mark, "restarted": reason}))
             self._runs[trial.trial_key] = run.copy()
-        started = [event for event in events[:begun] if isinstance(event, Started)]
-        return run, [*started, *events[begun + 1 :]]
+        kept = [event for event in events[:begun] if isinstance(event, Started | Tagged)]
+        return run, [*kept, *events[begun + 1 :]]
 
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
@@ -297,9 +299,12 @@ class Tracker(Store):
         *before, last = [points[i : i + BATCH] for i in range(0, len(points), BATCH)] or [[]]
         for part in before:
             self.client.log_batch(run.run_id, metrics=part)
+        last_tags, *other_tags = trial_params.in_batches(tags_of(tags)[::-1]) or [[]]
+        for batch in other_tags:
+            self.client.log_batch(run.run_id, tags=batch)
         some = trial_params.log_most(self.client, run.run_id, params)
-        if last or some or tags:
-            self.client.log_batch(run.run_id, metrics=last, params=some, tags=tags_of(tags))
+        if last or some or last_tags:
+            self.client.log_batch(run.run_id, metrics=last, params=some, tags=last_tags)
 
     def _known(self) -> dict[str, Record]:
         """What the store has, by trial_key. A server that answers late may have made two runs of a trial; keep one."""

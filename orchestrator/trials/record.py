@@ -129,5 +129,5 @@ def changed(function: TrialFunction, records: Iterable[Record]) -> str:
     others = [record for record in records if record.digest not in (None, function.digest) and record.outcome]
     if not others or function.digest is None:
         return ""
-    trials = "a finished trial" if len(others) == 1 else f"{len(others)} finished trials"
-    return f"{function.title} has changed since {trials}; their results stay as they are"
+    trials = "a trial" if len(others) == 1 else f"{len(others)} trials"
+    return f"{function.title} has changed since {trials} ended; what has a result keeps it"

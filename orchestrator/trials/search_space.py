@@ -61,6 +61,10 @@ class SearchSpace:
         text = label(self.spec, params, names) or self.spec.name
         return Trial(function.name, function.version, params, text, proposal)
 
+    def key(self, trial: Trial) -> str:
+        """What tells its configuration from others: nothing of its seed, unless the search varies that, too."""
+        return trial.trial_key if "seed" in self.spec.varying else trial.config_key
+
     def is_valid(self, proposed: Params) -> bool:
         """Whether the values go together."""
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.events import AnyEvent, Event, Points, Tagged
+from orchestrator.events import AnyEvent, Event, Points, Progress, Tagged
 from orchestrator.worker.monitor import MonitorState
 
 JOURNAL_FILE = "journal.jsonl"
@@ -34,7 +34,7 @@ _entries: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
 def read(workdir: Path) -> list[Entry]:
-    """The entries of a trial's journal, each epoch once; a line that was cut off is left out."""
+    """The entries of a trial's journal, no epoch twice; a line that was cut off is left out."""
     return list(_distinct(workdir / JOURNAL_FILE))
 
 
@@ -85,4 +85,6 @@ def _key(event: AnyEvent) -> object:
     """What an event shares with another one that says the same again."""
     if isinstance(event, Points | Tagged):
         return repr(event)
+    if isinstance(event, Progress):  # an epoch may get a metric later
+        return event.epoch, frozenset(event.metrics)
     return getattr(event, "epoch", event.kind)

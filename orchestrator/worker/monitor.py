@@ -147,6 +147,15 @@ class Monitor:
         for series, least in [*by_step, *((series, 1) for series in self.by_epoch.values())]:
             self.explosion = self.explosion or series.gone(least)
 
+    @property
+    def has_exploded_before(self) -> bool:
+        """Whether a trial that is resumed had exploded already: it was killed before it could end."""
+        if not self.states or not self.rule.enabled:
+            return False
+        last = self.states[-1]
+        series = [*last.by_epoch.values(), *([last.by_step] if last.by_step else [])]
+        return any(one.gone(one.patience) for one in series)
+
     def forget(self) -> None:
         """Begin again, as a trial of which nothing is known."""
         self.states, self.epoch, self.last_step, self.by_step, self.by_epoch = (), 1, 0, None, {}

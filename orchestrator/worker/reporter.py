@@ -93,6 +93,12 @@ class Reporter:
         margin = self.monitor.margin if self.monitor.epoch > 1 else None
         self.end = self.end or self._explosion() or Finished(Outcome.PRUNED, reason=reason, margin=margin)
 
+    def recall_end(self) -> None:
+        """Know the end of a trial that had exploded before this attempt, but did not come to report it."""
+        if self.monitor.has_exploded_before:
+            self.monitor.recall()
+            self.end = self._explosion()
+
     def end_with(self, error: BaseException) -> None:
         """End with an exception that has been printed already."""
         is_ours = isinstance(error, ExplodedError)
@@ -131,11 +137,11 @@ class Reporter:
         return [self.record(Points(kept))] if any(kept.values()) else []
 
     def _restart(self, event: Restarted) -> Event:
-        """Begin the journal again, with how the trial was started; the monitor knows nothing of before either."""
-        started = [entry for entry in journal.read(self.workdir) if isinstance(entry.event, Started)]
+        """Begin the journal again, with what is no part of the curve; the monitor knows nothing of before either."""
+        kept = [entry for entry in journal.read(self.workdir) if isinstance(entry.event, Started | Tagged)]
         journal.restart(self.workdir)
         self.monitor.forget()
-        for entry in started:
+        for entry in kept:
             journal.write(self.workdir, entry.event, self.monitor.state)
         self.epoch = 0
         return self.record(event)

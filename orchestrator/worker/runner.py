@@ -172,6 +172,9 @@ class _Attempt(Reporter):
         """Prepare the attempt; returns its first events, which are all where nothing is to run."""
         if self.journaled and self.journaled[-1].is_final:  # its process died before it could send its end
             return self.journaled
+        self.recall_end()
+        if self.end is not None:
+            return [self.record_end()]
         if stop is not None:
             self.prune(stop)
             return [self.record_end()]

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
+import yaml
 from sweeps.params import HyperParameterSet
 from wandb import wandb_agent
 
@@ -80,13 +81,13 @@ def value(parameters: dict, path: tuple[str, ...]) -> object:
     return value(parameters[first]["parameters"], tuple(rest)) if rest else parameters[first]["value"]
 
 
-def command_line(command: list | None, parameters: dict) -> tuple[list[str], str | None]:
-    """What the agent would start, and what it writes for `${args_json_file}`."""
+def command_line(command: list | None, program: str | None, args: dict) -> tuple[list[str], dict, str | None]:
+    """What the agent would start, what it writes for wandb in that, and what for `${args_json_file}`."""
     agent = object.__new__(wandb_agent.Agent)
     started: dict = {}
     agent.__dict__ |= {"_sweep_command": command and [*command], "_function": None, "_in_jupyter": False}
     agent.__dict__ |= {"_run_processes": {}, "_forward_signals": False}
-    run = {"run_id": "r", "program": PROGRAM, "args": HyperParameterSet.from_config(parameters).to_config()}
+    run = {"run_id": "r", "program": program, "args": args}
 
     class Started:
         def __init__(self, **given: object) -> None:
@@ -102,14 +103,16 @@ def command_line(command: list | None, parameters: dict) -> tuple[list[str], str
         agent._command_run(run)
         written = Path(folder) / "wandb" / "sweep-s" / "config-r.json"
         text = written.read_text() if written.exists() else None
-        return [word.replace(str(written), "config.json") for word in started["command"]], text
+        words = [str(word).replace(str(written), "config.json") for word in started["command"]]
+        return words, yaml.safe_load(written.with_suffix(".yaml").read_text()), text
 
 
 def main() -> None:
     cases = []
     for number, command in enumerate(COMMANDS):
         for parameters in PARAMETERS if number < COMMANDS_OF_ALL else [PLAIN]:
-            words, text = command_line(command, parameters)
+            args = HyperParameterSet.from_config(parameters).to_config()
+            words, _, text = command_line(command, PROGRAM, args)
             known = paths(parameters)
             flat = {name: value(parameters, path) for name, path in known.items()}
             nested = {name: path for name, path in known.items() if len(path) > 1}

@@ -29,29 +29,19 @@ class EventFiles:
     in `own`. A record that is still being written is read later.
 
     Args:
-        pid: The program's process, which may have ended. Its children count.
+        pid: The program's process. Its children count.
         folders: Where files are looked for.
         own: A folder where nobody else writes. The first call of `poll` returns what an earlier attempt has left there.
-        known: Files that it is known to have written.
-        since: When it began, in seconds since 1970; None: now.
     """
 
-    def __init__(
-        self, pid: int, folders: Sequence[Path], own: Path, known: Sequence[Path] = (), since: float | None = None
-    ) -> None:
+    def __init__(self, pid: int, folders: Sequence[Path], own: Path) -> None:
         self._pid = pid
         self._folders = folders
         self._own = own
-        self._known = known
         self._pids = {pid}
         self._files: dict[Path, _EventFile] = {}
-        self._since = (time.time() if since is None else since) - 1  # file systems have clocks of their own
+        self._since = time.time() - 1  # file systems have clocks of their own
         self._next_search = 0.0
-
-    @property
-    def paths(self) -> list[Path]:
-        """The files that have been found."""
-        return [*self._files]
 
     def poll(self) -> list[Logged]:
         """What is new, in order of time."""
@@ -70,7 +60,7 @@ class EventFiles:
 
     def _search(self) -> None:
         begun = time.monotonic()
-        for path in [*self._known, *self._open_files(), *self._named_files()]:
+        for path in [*self._open_files(), *self._named_files()]:
             if path not in self._files:
                 root = next(iter(self._files), path).parent
                 self._files[path] = _EventFile(path, _prefix(path.parent, root))

@@ -29,6 +29,11 @@ class OutputLines:
         self._rest = b""  # of a line that is not whole
         self._lines = Lines() if pattern is None else Pattern(pattern)
 
+    @property
+    def read(self) -> int:
+        """Up to where whole lines have been read, in bytes."""
+        return self._offset - len(self._rest)
+
     def poll(self) -> list[Logged]:
         """What is new."""
         return list(self._logged(self._new_lines()))

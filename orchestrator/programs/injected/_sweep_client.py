@@ -12,6 +12,7 @@ from _thread import RLock  # threading itself would cost each start of an interp
 from typing import Any, Mapping, Sequence
 
 PATH = os.environ.get("SWEEP_CHANNEL")
+SECONDS_TO_BE_KILLED = 10.0  # by what watches over the worker
 RANKS = ("RANK", "LOCAL_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 
 
@@ -51,6 +52,7 @@ class Client:
             except OSError:
                 self._close()
                 self._is_gone = True
+                _await_the_end()
             except BaseException:
                 self._close()  # an answer is on its way that no later call may take for its own
                 raise
@@ -76,6 +78,16 @@ def _wait(connection: Any, answers: int) -> None:
         if not received:
             raise ConnectionResetError("the worker has ended")
         answers -= len(received)
+
+
+def _await_the_end() -> None:
+    """Wait to be killed, where the worker has died: a checkpoint saved now would be of what nobody has heard.
+
+    A worker that ends otherwise has taken its socket away before.
+    """
+    deadline = time.monotonic() + SECONDS_TO_BE_KILLED
+    while os.path.exists(PATH or "") and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 client = Client()

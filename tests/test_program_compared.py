@@ -1,0 +1,58 @@
+"""The compared metric of a program counts whenever it comes; where it never does, that is said."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.divergence import DivergenceRule
+from orchestrator.events import Event, Tagged
+from orchestrator.programs.command import Command
+from orchestrator.programs.program import Program
+from orchestrator.spec import Objective
+from orchestrator.trackers.open_run import OpenRun
+from orchestrator.trials.observation import Observation
+from orchestrator.worker import journal, runner
+from orchestrator.worker.runner import Task
+
+LATE = """
+import time
+from orchestrator import report
+for epoch in (1, 2):
+    report(epoch=epoch, loss=1 / epoch)
+time.sleep(1.2)
+report(test_acc=0.9)
+"""
+
+
+def ran(script: str, folder: Path, compared: str) -> list[Event]:
+    """The events of a program."""
+    (folder / "script.py").write_text(script)
+    program = Program(Command((sys.executable, "script.py"), "script.py"), folder, compared=compared)
+    (folder / "trial").mkdir()
+    return [*runner.run(Task("script.py", {}, folder / "trial", DivergenceRule(), program=program))]
+
+
+def test_a_test_after_the_last_epoch_is_what_trials_are_compared_by(folder: Path) -> None:
+    events = ran(LATE, folder, "test_acc")
+    objective = Objective("test_acc", "maximize")
+    assert Observation.of_events([objective], events).values == (0.9,)
+    kept = [entry.event for entry in journal.read(folder / "trial")]
+    assert Observation.of_events([objective], kept).values == (0.9,)
+
+    points, tags = OpenRun.of("run", [objective]).news(kept)
+    assert [(p.step, p.value) for p in points if p.key == "test_acc"] == [(2, 0.9)]
+    assert float(tags["wall_seconds"]) > 1.2
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("print('epoch 1 loss=2')", "metrics of script.py: from the lines that it prints; there is no accuracy"),
+        ("print('done')", "metrics of script.py: nowhere; there is no accuracy"),
+        ("print('epoch 1 accuracy=2')", "metrics of script.py: from the lines that it prints"),
+    ],
+)
+def test_a_program_without_the_compared_metric_says_so(script: str, said: str, folder: Path) -> None:
+    tags = [event.tags for event in ran(script, folder, "accuracy") if isinstance(event, Tagged)]
+    assert tags[-1] == {"metrics_from": said}
