@@ -24,7 +24,7 @@ time.sleep(600)
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[ProgramProcess]:
     """A program, whose log has the id of a process that it has started in a session of its own."""
-    environment = {**os.environ, WORKDIR: str(tmp_path), CHANNEL: str(tmp_path / "s")}
+    environment = {**os.environ, WORKDIR: str(tmp_path), CHANNEL: str(tmp_path)}
     process = ProgramProcess([sys.executable, "-c", STARTS_ANOTHER], tmp_path, environment, tmp_path / "log.txt")
     yield process
     process.close()
@@ -49,13 +49,13 @@ def test_what_a_program_has_started_in_another_session_ends_with_it(tmp_path: Pa
 
 
 def test_a_process_of_another_trial_is_left_alone(tmp_path: Path, program: ProgramProcess) -> None:
-    kill_all(WORKDIR, str(tmp_path / "another"))
+    kill_all(str(tmp_path / "another"))
     assert program.status is None
 
 
 def test_a_guard_that_was_killed_is_replaced(tmp_path: Path, program: ProgramProcess) -> None:
     guard = Guard()
-    guard.watch(str(tmp_path / "s"))
+    guard.watch(str(tmp_path))
     first = guard.pid
     os.kill(first, signal.SIGKILL)
     psutil.wait_procs([psutil.Process(first)], timeout=30)
@@ -81,13 +81,6 @@ def test_the_processes_of_a_trial_die_with_its_worker_also_where_its_guard_was_k
     tmp_path: Path, program: ProgramProcess
 ) -> None:
     other = started_by(tmp_path / "log.txt")
-    subprocess.run([sys.executable, "-c", GUARDED, str(tmp_path / "s")], check=False)
+    subprocess.run([sys.executable, "-c", GUARDED, str(tmp_path)], check=False)
     assert until(lambda: program.status == -signal.SIGKILL)
     assert processes.all_gone([other])
-
-
-def test_a_guard_kills_nothing_of_the_next_attempt(tmp_path: Path, program: ProgramProcess) -> None:
-    guard = Guard()
-    guard.watch(str(tmp_path / "of the attempt before"))
-    guard.close()
-    assert program.status is None

@@ -1,4 +1,4 @@
-"""Run as a script: reads the channel of an attempt a line, and kills its processes when there is nothing to read."""
+"""Run as a script: reads a channel's path a line, and kills what logs to the last one when there is nothing to read."""
 
 import sys
 from pathlib import Path
@@ -11,4 +11,4 @@ if __name__ == "__main__":
     if channel:
         from orchestrator.programs.processes import CHANNEL, kill_all
 
-        kill_all(CHANNEL, channel)
+        kill_all(channel, variable=CHANNEL)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psutil
 
-# the environment variables by which all processes of a trial are known, and those of one attempt at it
-WORKDIR, CHANNEL = "SWEEP_WORKDIR", "SWEEP_CHANNEL"
+WORKDIR = "SWEEP_WORKDIR"  # the environment variable by which all processes of a trial are known
+CHANNEL = "SWEEP_CHANNEL"  # the one by which those of an attempt are
 SECONDS_BETWEEN_LOOKS = 0.01
 SECONDS_OF_A_PID = 60.0  # before the same number may be that of another process
+SECONDS_TO_DIE = 10.0  # what hangs in a driver or on a disk does not
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -82,14 +83,14 @@ class ProgramProcess:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         is_young = time.monotonic() - self._since < SECONDS_OF_A_PID
-        kill_all(WORKDIR, self.workdir, self._others if is_young else ())
+        kill_all(self.workdir, self._others if is_young else ())
         if self._end is not None:
             os.close(self._end)
             self._end = None
 
 
-def processes_with(variable: str, value: str, others: Collection[int] = ()) -> Iterator[psutil.Process]:
-    """The living processes that have this in their environment, but for those that are known to be others."""
+def living(value: str, others: Collection[int] = (), variable: str = WORKDIR) -> Iterator[psutil.Process]:
+    """The processes in whose environment a variable has this value, but for those that are known to be others."""
     for pid in psutil.pids():
         if pid in others:
             continue
@@ -99,19 +100,20 @@ def processes_with(variable: str, value: str, others: Collection[int] = ()) -> I
                 yield process
 
 
-def kill_all(variable: str, value: str, others: Collection[int] = ()) -> None:
-    """Kill the processes that have this in their environment, also those that are born meanwhile."""
-    while left := [*processes_with(variable, value, others)]:
+def kill_all(value: str, others: Collection[int] = (), variable: str = WORKDIR) -> None:
+    """Kill these processes, also those that are born meanwhile."""
+    deadline = time.monotonic() + SECONDS_TO_DIE
+    while (left := [*living(value, others, variable)]) and time.monotonic() < deadline:
         for process in left:
             with suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(left, timeout=1)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 class Guard:
-    """A process that kills the processes of an attempt at a trial when this one dies, by whatever signal.
+    """A process that kills the processes of an attempt when this one dies, by whatever signal.
 
-    Those of the next attempt, which may begin before it is done, are not its own.
+    The next attempt at the same trial may have begun before it comes to that, and is left alone.
     """
 
     def __init__(self) -> None:
@@ -124,7 +126,7 @@ class Guard:
         return self._process.pid
 
     def watch(self, channel: str | None) -> None:
-        """From now on the attempt with this channel is the one that runs here; None: no trial does."""
+        """From now on the attempt with this channel is the one that runs here; None: no attempt does."""
         self._channel = channel or ""
         if self._process.poll() is not None:  # somebody has killed it
             self.close()
