@@ -15,12 +15,14 @@ from PIL import Image
 from reading import children, steps
 
 from orchestrator import launch
+from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
-from orchestrator.events import Restarted
+from orchestrator.events import Points, Restarted
 from orchestrator.programs import running
 from orchestrator.programs.command import DEFAULT, Command
 from orchestrator.programs.processes import CHANNEL, GUARD, WORKDIR, kill_all
 from orchestrator.programs.program import Program
+from orchestrator.worker.reporter import Reporter
 
 SWEEP = """
     name: sweep
@@ -279,3 +281,28 @@ def test_a_sweep_is_reported_when_its_program_is_gone(
     for command in ("status", "best", "report"):
         shown = sweep(command, "sweep.yaml" if command == "best" else "sweep")
         assert (shown.returncode, shown.stderr) == (0, "")
+
+
+# What comes between epochs
+
+
+def test_a_value_that_comes_late_is_kept_at_every_epoch(tmp_path: Path) -> None:
+    reporter = Reporter(tmp_path, DivergenceRule(), lambda *_: None, ())
+    (event,) = reporter.take(Points({"late": [(1001, 0.5, 1.0)], "loss.by_step": [(1001, 0.5, 1.0), (1002, 0.5, 1.0)]}))
+    assert event == Points({"late": [(1001, 0.5, 1.0)], "loss.by_step": [(1002, 0.5, 1.0)]})
+
+
+@pytest.mark.slow
+def test_a_program_that_logs_between_epochs_does_not_hang(launched: Callable[..., Run]) -> None:
+    run = launched(
+        """
+        import time
+        from orchestrator import report
+        for step in range(50):
+            report(other=step)
+            time.sleep(0.1)
+        report(epoch=1, loss=1.0)
+        """,
+        dedent(SWEEP) + "retries: 0\nstall_seconds: 2.5\n",
+    )
+    assert run.data.tags["outcome"] == "completed"
