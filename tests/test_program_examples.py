@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -133,8 +134,40 @@ KILLED = """
 program: {program}
 metric: {{name: {metric}}}
 retries: 3
-parameters: {{lr: {{values: [0.1, 0.2]}}, epochs: 30, pause: 0.1, seed: 3}}
+parameters: {{lr: {{values: [0.1, 0.2]}}, epochs: 18, pause: 0.1, seed: 3}}
 """
+SAVES = """
+import argparse, os, pathlib, time
+import {library} as library
+
+parser = argparse.ArgumentParser()
+for name in ("lr", "epochs", "pause", "seed"):
+    parser.add_argument(f"--{{name}}", type=float)
+args = parser.parse_args()
+saved = pathlib.Path(os.environ["SWEEP_WORKDIR"], "saved")
+{begin}
+for epoch in range(int(saved.read_text()) + 1 if saved.exists() else 1, int(args.epochs) + 1):
+    {log}
+    saved.with_suffix(".new").write_text(str(epoch))
+    saved.with_suffix(".new").replace(saved)
+    print(f"epoch {{epoch}} is done")
+    time.sleep(args.pause)
+"""
+WITH_WANDB = {
+    "library": "wandb",
+    "begin": "library.init()",
+    "log": "library.log({'epoch': epoch, 'loss': 1 / epoch})",
+}
+WITH_MLFLOW = {
+    "library": "mlflow",
+    "begin": "library.start_run()",
+    "log": "library.log_metric('loss', 1 / epoch, step=epoch)",
+}
+WITH_TENSORBOARDX = {
+    "library": "tensorboardX",
+    "begin": "writer = library.SummaryWriter()",
+    "log": "writer.add_scalar('loss', 1 / epoch, epoch); time.sleep(0.1); writer.flush()",  # a thread writes
+}
 
 
 class Launch:
@@ -143,17 +176,18 @@ class Launch:
     def __init__(self, file: str) -> None:
         command = [sys.executable, "-m", "orchestrator", "launch", file, "--workers", "1"]
         variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen(
-            command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        self.output = Path("launched.txt")
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(command, env=variables, stdout=output, stderr=subprocess.STDOUT)
 
     def program(self) -> psutil.Process:
         """The program that runs, once it does so."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             for one in psutil.Process(self.process.pid).children(recursive=True):
-                if any(str(word).startswith(("argparse_wandb", "print_loop")) for word in one.cmdline()):
-                    return one
+                with suppress(psutil.Error):
+                    if {"argparse_wandb.py", "print_loop.py", "saves.py"} & {*one.cmdline()}:
+                        return one
             time.sleep(0.02)
         raise AssertionError("no program has begun")
 
@@ -161,7 +195,7 @@ class Launch:
         deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline
-            assert self.process.poll() is None, self.process.stdout and self.process.stdout.read()
+            assert self.process.poll() is None, self.output.read_text()
             time.sleep(0.02)
 
 
@@ -170,19 +204,31 @@ def lines_of_first_trial(folder: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("program", "metric"),
+    ("program", "metric", "script"),
     [
-        ("print_loop.py", "loss"),
-        pytest.param("argparse_wandb.py", "val/accuracy", marks=pytest.mark.slow),
+        ("print_loop.py", "loss", None),
+        pytest.param("argparse_wandb.py", "val/accuracy", None, marks=pytest.mark.slow),
+        pytest.param("saves.py", "loss", WITH_WANDB, marks=pytest.mark.slow),
+        pytest.param("saves.py", "loss", WITH_MLFLOW, marks=pytest.mark.slow),
+        pytest.param("saves.py", "loss", WITH_TENSORBOARDX, marks=pytest.mark.slow),
     ],
 )
 def test_whatever_is_killed_nothing_is_lost_and_nothing_doubled(
-    store: str, folder: Path, bare: Path, write: Write, monkeypatch: pytest.MonkeyPatch, program: str, metric: str
+    store: str,
+    folder: Path,
+    bare: Path,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    metric: str,
+    script: dict[str, str] | None,
 ) -> None:
-    first_on_path(bare, monkeypatch)
+    first_on_path(bare if script in (None, WITH_WANDB) else environment(*LIGHT).parent, monkeypatch)
+    if script is not None:
+        write(SAVES.format(**script), program)
     write(KILLED.format(program=program, metric=metric), "killed.yaml")
     launch = Launch("killed.yaml")
-    for victim, lines in (("program", 3), ("worker", 8), ("launch", 13)):
+    for victim, lines in (("program", 3), ("worker", 7), ("launch", 12)):
         launch.wait(lambda lines=lines: lines_of_first_trial(folder) >= lines)  # type: ignore[misc]
         running = launch.program()
         worker = running.ppid()
@@ -196,11 +242,10 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_doubled(
         assert time.monotonic() < deadline, left(folder)
 
     last = Launch("killed.yaml")
-    output, _ = last.process.communicate(timeout=60)
-    assert last.process.returncode == 0, output
+    assert last.process.wait(60) == 0, last.output.read_text()
     assert outcomes(store, "killed") == {"lr=0.1": "completed", "lr=0.2": "completed"}
     for run in children(store, "killed"):
-        assert steps(store, run, metric) == [*range(1, 31)]
+        assert steps(store, run, metric) == [*range(1, 19)]
 
 
 @pytest.mark.slow

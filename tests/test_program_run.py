@@ -264,6 +264,28 @@ def test_a_secret_reaches_neither_tags_nor_logs_however_a_program_ends(
     assert "correct-horse" not in Path(log).read_text()
 
 
+def test_a_secret_of_an_attempt_whose_worker_was_killed_is_not_in_the_log_of_the_next_one(
+    launched: Callable[..., Run], store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "correct-horse")
+    run = launched(
+        """
+        import os, sys, time
+        from orchestrator import report
+        print("it is", sys.argv[1])
+        if not os.path.exists("again"):
+            open("again", "w")
+            os.kill(os.getppid(), 9)
+            time.sleep(60)
+        report(epoch=1, loss=1.0)
+        """,
+        WITH_A_VARIABLE.replace("retries: 0", "retries: 1"),
+    )
+    log = Path(MlflowClient(tracking_uri=store).download_artifacts(run.info.run_id, "log.txt")).read_text()
+    assert run.data.tags["outcome"] == "completed"
+    assert (log.count("it is --key=***"), log.count("correct-horse")) == (2, 0)
+
+
 def test_a_variable_that_lacks_is_refused_before_anything_starts(launched: Callable[..., Run], folder: Path) -> None:
     with pytest.raises(InputError, match=r"command: the environment has no variable MY_KEY; set it"):
         launched("", WITH_A_VARIABLE)

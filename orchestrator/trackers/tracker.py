@@ -127,7 +127,7 @@ class Tracker(Store):
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
-            tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir)
+            tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir, self.spec.function)
             if run.pictures:
                 names = json.dumps(sorted({name for name, _ in run.pictures}))
                 tags |= {PICTURES: names} if len(names) <= LONGEST_TAG else {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import glob
+import inspect
 import os
 import sys
 from typing import Any, Callable
@@ -20,6 +21,9 @@ _runs: Any = WeakKeyDictionary()  # what each run of a library has logged
 def wrap(module: Any) -> None:
     """Wrap the runs of a library that has just been imported."""
     source = module.__name__
+    if source == "tensorboardX":
+        _name_by_process(module)
+        return
 
     def of(run: Any) -> LoggedRun:
         if run not in _runs:
@@ -65,6 +69,21 @@ def log_artifact(run: LoggedRun, artifact_or_path: Any, name: Any = None, *_: An
     for path, entry in artifact_or_path.manifest.entries.items():
         if entry.local_path:
             run.keep(entry.local_path, f"{artifact_or_path.name.split(':')[0]}/{path}")
+
+
+def _name_by_process(module: Any) -> None:
+    """Have the names of event files end with their process, as TensorBoard's own do: by that they are known."""
+    kind = module.event_file_writer.EventFileWriter
+    begin = kind.__init__
+
+    @functools.wraps(begin)
+    def wrapped(self: Any, *args: Any, **more: Any) -> None:
+        given = inspect.signature(begin).bind(self, *args, **more)
+        given.apply_defaults()
+        given.arguments["filename_suffix"] = f".{os.getpid()}{given.arguments['filename_suffix']}"
+        begin(*given.args, **given.kwargs)
+
+    kind.__init__ = wrapped
 
 
 def _config_of(run: Any) -> Callable[[], Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-WRAPPED = ("wandb", "trackio", "swanlab")
+WRAPPED = ("wandb", "trackio", "swanlab", "tensorboardX")
 STAND_INS = {"wandb": "_sweep_wandb.py", "orchestrator": "_sweep_report.py"}
 
 
