@@ -1,4 +1,4 @@
-"""What is made of the calls in which a program logs: whole epochs, and what belongs to none."""
+"""What is made of the calls in which a program logs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -3,8 +3,8 @@
 The rest of the worker takes it for a trial function that is a generator.
 """
 
-import faulthandler
 import atexit
+import faulthandler
 import os
 import select
 import signal
@@ -86,6 +86,7 @@ class _Running:
             kill_all(str(made.checkpoints))
         store = MlflowStore(made.mlflow)
         left: list[Message] = [*store.end(), *OutputLines(self._log, self._state.heard.log, program.pattern).end()]
+        program.hide_secrets(self._log)  # what that attempt could not hide
         self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
         stack.callback(self._hide)
         self._channel = Channel(workdir)
