@@ -55,9 +55,11 @@ class Heard:
 
 @dataclass
 class State:
-    """How far the epochs of a program have come, for the attempt after this one."""
+    """How far the epochs of a program have come, for the attempt after this one; and its process, and its begin."""
 
     path: Path
+    pid: int = 0
+    begun: float = 0.0  # seconds since 1970
     epoch: int = 0
     offset: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -79,6 +81,11 @@ class State:
     def epochs(self, compared: str | None) -> Epochs:
         """Epochs that go on from there."""
         return Epochs(compared, self.epoch, offset=self.offset, counts=self.counts)
+
+    def write_begin(self, pid: int, at: float, heard: Heard) -> None:
+        """Note that the program has begun to run, and nothing of this attempt is heard yet."""
+        self.pid, self.begun = pid, at
+        self.write_heard(heard)
 
     def write_epoch(self, epochs: Epochs, epoch: int) -> None:
         """Note that an epoch is whole, and recorded."""

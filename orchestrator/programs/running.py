@@ -86,6 +86,7 @@ class _Running:
         self._channel = Channel(workdir)
         stack.callback(self._channel.close)
         variables = made.variables(self._channel.path)
+        self._begun = time.time()
         try:
             self._process = ProgramProcess(made.arguments, program.folder, variables, self._log)
         except OSError as error:
@@ -93,7 +94,10 @@ class _Running:
         stack.callback(self._process.close)
         stack.callback(self._process.end, program.grace, self._let_go_on)
         files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
-        left += files.poll() if was_begun else []
+        if self._state.was_begun:
+            left += EventFiles(self._state.pid, [program.folder], made.checkpoints, self._state.begun).end()
+        if was_begun:
+            files.poll()  # what an earlier attempt has left in the program's own folder
         self._missed = self._state.heard.missed(left) if self._state.was_begun else []
         self._until = dict(self._state.heard.until)
         self._note_times(left)
@@ -103,7 +107,7 @@ class _Running:
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""
         yield from self._what_was_missed()
-        self._state.write_heard(self._heard())
+        self._state.write_begin(self._process.pid, self._begun, self._heard())
         while True:
             status = self._process.status  # before what it has logged is read: so all of that is
             yield from self._yielded(self._made(self._messages(at_end=status is not None)))
