@@ -39,14 +39,18 @@ check: install  ## what CI runs
 bench: install  ## what all costs, beside the limits of the machine; renews docs/performance.md (an hour, undisturbed)
 	$(BIN)/python benchmarks/all.py
 
-bench-quick: install  ## the same at a glance, in about two minutes; leaves the document alone
+bench-quick: install  ## the same at a glance, in about four minutes; leaves the document alone
 	$(BIN)/python benchmarks/all.py --quick
 
 PEERS := build/peers
-bench-peers: install  ## have Ray Tune run beside ours in `make bench`, from an environment of its own
+GUILD := build/guild
+bench-peers: install  ## have Ray Tune and Guild run beside ours in `make bench`, each from an environment of its own
 	$(PYTHON) -m venv --clear $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt 'ray[tune]>=2.40,<3' mlflow
+	$(PYTHON) -m venv --clear $(GUILD)
+	$(GUILD)/bin/python -m pip install --quiet --disable-pip-version-check guildai==0.9.0 'setuptools<71'
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/programs.py
 
 bench-search: install  ## searches beside a cliff: ours, plain Optuna, random; renews docs/search.md (a quarter of an hour)
 	$(BIN)/python benchmarks/search.py

@@ -1,7 +1,7 @@
 """Every benchmark, one after the other: tables on the screen, JSON under build/, and docs/performance.md renewed.
 
 python benchmarks/all.py             # renews docs/performance.md; the better part of an hour, on a quiet machine
-python benchmarks/all.py --quick     # a look, in about two minutes; leaves the document alone
+python benchmarks/all.py --quick     # a look, in about four minutes; leaves the document alone
 python benchmarks/all.py --from build/bench.json    # writes the document from what was measured before
 """
 
@@ -18,8 +18,8 @@ from measuring import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 COMMAND = "make bench"
-TOPICS = ("training", "overhead", "scale", "startup", "memory")
-QUICK_TOPICS = ("training", "overhead", "scale", "startup")
+TOPICS = ("training", "overhead", "programs", "scale", "startup", "memory")
+QUICK_TOPICS = ("training", "overhead", "programs", "scale", "startup")
 
 
 def measured(quick: bool) -> dict[str, Any]:

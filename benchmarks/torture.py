@@ -70,6 +70,7 @@ SAID = "launches.txt"  # what launches said on stderr
 MARK_OF_LAUNCH = "TORTURE_LAUNCH"  # in the environment of a launch, and so of all that descends from it
 SECONDS_FOR_ORPHANS = 5.0
 SECONDS_TO_END = 300.0
+MOST_KILLS = 12  # of a sweep
 MOST_VIOLATIONS = 100  # then it is known
 MOST_FALSE_ENDS = 3  # launches in a row that end as they must not, after which a sweep is given up
 
@@ -387,7 +388,7 @@ def torture(folder: Path, names: Sequence[str], kills: int, seed: int, console: 
             made = before + len(sweep.kills)
             console.print(f"{time.strftime('%H:%M:%S')} {made}/{kills} sweep {number}: {kill.target}, {kill.phase}")
 
-        lines = report.take(sweep, sweep.run(rng, kills - before, tell))
+        lines = report.take(sweep, sweep.run(rng, min(MOST_KILLS, kills - before), tell))
         console.print(f"sweep {number} has ended after {len(sweep.kills)} kills: {len(lines)} violations")
         for line in lines:
             console.print(f"[red]seed {seed}, sweep {number}, {escape(line)}")

@@ -21,7 +21,7 @@ from orchestrator.samplers import Sampler
 from orchestrator.samplers.learning import Learning
 from orchestrator.spec import SweepSpec
 from orchestrator.system.interrupt import GRACE_SECONDS, Interrupt
-from orchestrator.system.paths import redacted
+from orchestrator.system.paths import LOG_FILE, redacted
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, retry
 from orchestrator.trial import Outcome, Trial
@@ -266,6 +266,8 @@ class _Launch:
     def _take(self, trial: Trial, event: Event) -> None:
         if isinstance(event, Finished) and not event.outcome.is_result:
             self._catch_up(trial)
+            if program := self.spec.function.program:  # whose worker may have been killed before it could do so
+                program.hide_secrets(self.workspace.of(trial) / LOG_FILE)
         for listener in self.listeners:
             listener.take(trial, event)
         if isinstance(event, Started):

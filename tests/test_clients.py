@@ -236,7 +236,7 @@ run.log({"none": wandb.Image(object()), "loss": 1})
     assert [(image.size, image.mode) for image in read] == [((6, 2), "L"), ((4, 3), "L"), ((2, 5), "RGB")]
     assert (read[0].getpixel((0, 0)), read[0].getpixel((5, 1)), read[2].getpixel((1, 4))) == (0, 255, (200,) * 3)
     assert all(trial.folder in Path(picture.path).parents for picture in pictures)
-    assert len([*trial.folder.glob(".pictures/*")]) == 3
+    assert len([*trial.folder.glob("pictures/*")]) == 3
     kinds = [type(message) for message in heard.messages]
     assert kinds == [Logged, PictureLogged, PictureLogged, PictureLogged, Logged, Ended]
 

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,12 @@ import pytest
 import yaml
 
 from orchestrator import Declaration
+from orchestrator.programs.command import MACROS, Command
+from orchestrator.programs.environment import Environment
+from orchestrator.programs.program import Program
+from orchestrator.programs.scripts import command_of
 from orchestrator.spec.form import SweepFile
+from orchestrator.system import machine
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -169,6 +175,115 @@ def test_the_readmes_trial_function_runs_as_it_stands(folder: Path, store: str, 
     assert "mine: best val_accuracy first" in done.stdout
     assert "mine: means over seeds" in done.stdout
     assert "completed [9/9]" in done.stdout
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The blocks of code of a page."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [code for of, code in found if of == language]
+
+
+def put(page: Path, folder: Path, yaml_name: str) -> None:
+    """Write the script and the sweep file with which a page begins, as a reader would."""
+    script = next(code for code in blocks(page, "python") if "import argparse" in code)
+    (folder / "train.py").write_text(script)
+    (folder / yaml_name).write_text(next(code for code in blocks(page, "yaml") if "program: train.py" in code))
+
+
+def rows(table: str) -> list[list[str]]:
+    """The cells of a table that is printed, by row, without the last one, which has times."""
+    lines = [re.split(r" {2,}", line.strip())[:-1] for line in table.splitlines()]
+    return [cells for cells in lines if len(cells) > 2]
+
+
+@pytest.fixture
+def activated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of the tests, as that of the scripts."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+
+FROM_WANDB, FROM_A_SCRIPT = DOCS / "from-wandb.md", DOCS / "from-a-script.md"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("activated")
+def test_the_page_from_wandb_is_what_a_reader_sees(folder: Path, store: str, sweep: Callable[..., Any]) -> None:
+    put(FROM_WANDB, folder, "sweep.yaml")
+    done = sweep("launch", "sweep.yaml", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    lines, table = blocks(FROM_WANDB, "")[-2:]
+    for line in lines.splitlines():
+        assert re.sub(r" \[\d/6\]", "", line) in done.stdout + done.stderr
+    assert [row for row in rows(table) if row not in rows(done.stdout)] == []
+    again = sweep("launch", "sweep.yaml")
+    assert "started" not in again.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("activated")
+@pytest.mark.parametrize("page", [FROM_A_SCRIPT, ROOT / "README.md"], ids=lambda page: page.name)
+def test_the_first_script_of_a_page_runs_as_it_stands(
+    page: Path, folder: Path, store: str, sweep: Callable[..., Any]
+) -> None:
+    put(page, folder, "digits.yaml")
+    planned = sweep("plan", "digits.yaml")
+    assert "alpha=0.0001 seed=0: /usr/bin/env python train.py --alpha=0.0001 --seed=0" in planned.stdout
+    done = sweep("launch", "digits.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "metrics of train.py: from the lines that it prints" in done.stdout
+    assert "completed [9/9]" in done.stdout
+    assert "digits: means over seeds" in done.stdout
+    logs = [path.read_text() for path in folder.glob("mlruns/artifacts/digits/*/artifacts/log.txt")]
+    assert len(logs) == 9
+    assert all("val_accuracy=" in log for log in logs)
+    (folder / "train.py").write_text("# changed\n")
+    assert (
+        "train.py has changed since 9 trials ended; what has a result keeps it" in sweep("plan", "digits.yaml").stdout
+    )
+
+
+def test_the_page_on_scripts_has_every_macro_and_every_variable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    page = FROM_A_SCRIPT.read_text()
+    macros = page.split("These macros are W&B's")[1].split("```")[0]
+    found = [name for cell in first_cells(macros) for name in re.findall(r"\$\{(\w+)", cell)]
+    assert sorted(found) == sorted([*MACROS, "envvar"])
+
+    program = Program(Command(("true",), None), folder)
+    added = Environment.of(program, {}, folder / "trial").variables(folder / "channel")
+    added = {name: value for name, value in added.items() if os.environ.get(name) != value}
+    table = first_cells(page.split("## What a program finds")[1].split("\n## ")[0])
+    documented = [name for cell in table for name in re.findall(r"`(\w+)", cell)]
+    by_the_worker = {*machine.THREAD_VARIABLES, machine.GPU_VARIABLE}
+    of_no_interest = {"SWEEP_CHANNEL", "MLFLOW_ALLOW_FILE_STORE"}
+    assert sorted(documented) == sorted((added.keys() | by_the_worker) - of_no_interest)
+
+
+def test_how_the_page_on_scripts_says_that_programs_are_called(folder: Path) -> None:
+    for name in ("train.py", "pkg/train.py", "study.ipynb", "train.sh"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    (folder / "program").write_bytes(b"")
+    (folder / "program").chmod(0o755)
+    table = FROM_A_SCRIPT.read_text().split("| is called as |")[1].split("\n\n")[0]
+    for program, called in re.findall(r"^\| `(.*?)`.* \| .*?`(\$\{env\} \$.*?)` \|$", table, re.MULTILINE):
+        assert command_of(None, program, folder).words == tuple(called.split())
+    assert command_of(None, "train.sh", folder).words == ("${env}", "bash", "${program}", "${args}")
+    assert command_of(None, "program", folder).words == ("./program", "${args}")
+
+
+def test_the_pages_checkpoint_goes_on_where_it_was(folder: Path) -> None:
+    (code,) = [code for code in blocks(FROM_A_SCRIPT, "python") if "SWEEP_WORKDIR" in code]
+    environment = {**os.environ, "SWEEP_WORKDIR": str(folder)}
+
+    def epochs() -> list[str]:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return re.findall(r"^epoch (\d+) loss=", done.stdout, re.MULTILINE)
+
+    assert epochs() == [str(epoch) for epoch in range(1, 11)]
+    (folder / "state.json").write_text('{"epoch": 7, "loss": 0.2}')
+    assert epochs() == ["8", "9", "10"]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "```yaml" in page.read_text()], ids=lambda page: page.name)

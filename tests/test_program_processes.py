@@ -12,7 +12,7 @@ import processes
 import psutil
 import pytest
 
-from orchestrator.programs.processes import WORKDIR, Guard, ProgramProcess, kill_all
+from orchestrator.programs.processes import CHANNEL, WORKDIR, Guard, ProgramProcess, kill_all
 
 STARTS_ANOTHER = """
 import subprocess, time
@@ -24,7 +24,7 @@ time.sleep(600)
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[ProgramProcess]:
     """A program, whose log has the id of a process that it has started in a session of its own."""
-    environment = {**os.environ, WORKDIR: str(tmp_path)}
+    environment = {**os.environ, WORKDIR: str(tmp_path), CHANNEL: str(tmp_path)}
     process = ProgramProcess([sys.executable, "-c", STARTS_ANOTHER], tmp_path, environment, tmp_path / "log.txt")
     yield process
     process.close()

@@ -1,11 +1,9 @@
 """Programs, launched: small scripts of the standard library, as people's own might be."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -13,10 +11,16 @@ from textwrap import dedent
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from PIL import Image
 from reading import children, steps
 
 from orchestrator import launch
 from orchestrator.errors import InputError
+from orchestrator.events import Restarted
+from orchestrator.programs import running
+from orchestrator.programs.command import DEFAULT, Command
+from orchestrator.programs.processes import CHANNEL, GUARD, WORKDIR, kill_all
+from orchestrator.programs.program import Program
 
 SWEEP = """
     name: sweep
@@ -25,6 +29,7 @@ SWEEP = """
     metric: {name: loss, goal: minimize}
     parameters: {lr: {values: [0.1]}}
 """
+
 
 @pytest.fixture
 def launched(store: str, folder: Path) -> Callable[[str], Run]:
@@ -60,3 +65,217 @@ def test_what_a_script_notes_and_counts_never_ends_a_sweep(launched: Callable[[s
         "program.k149": "149",
     }
     assert steps(store, run, "loss")[:2] == [1, 2]
+
+
+# What outlives an attempt
+
+
+def attempt(
+    program: Program, workdir: Path, *, until: Callable[[list[object]], bool] = lambda _: False
+) -> list[object]:
+    """What a program yields, as far as its worker hears of it before it is interrupted."""
+    heard: list[object] = []
+    training = running.run(program, {}, workdir)
+    for item in training:
+        heard += [] if item is None else [item]
+        if until(heard):
+            training.close()
+    return heard
+
+
+def epochs_of(heard: list[object]) -> list[tuple[object, object]]:
+    return [(item["epoch"], item["loss"]) for item in heard if isinstance(item, dict)]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[[str], Program]:
+    def write(script: str) -> Program:
+        (tmp_path / "train.py").write_text(dedent(script))
+        return Program(Command(DEFAULT, "train.py", is_derived=True), tmp_path, compared="loss")
+
+    return write
+
+
+KEEPS = """
+    import os, pathlib, time
+    from orchestrator import report
+    kept = pathlib.Path(os.environ["SWEEP_WORKDIR"], "epoch")
+    done = int(kept.read_text()) if kept.exists() else 0
+    for epoch in range(done + 1, 5):
+        report(epoch=epoch, loss=1 / epoch)
+        kept.write_text(str(epoch))
+        if epoch == 2 and not done:
+            time.sleep(60)
+"""
+
+
+def test_an_epoch_that_a_checkpoint_has_is_reported_by_the_next_attempt(
+    program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    def is_kept(_: list[object]) -> bool:
+        kept = tmp_path / "trial" / "checkpoint" / "epoch"
+        return kept.exists() and kept.read_text() == "2"
+
+    (tmp_path / "trial").mkdir()
+    first = attempt(program(KEEPS), tmp_path / "trial", until=is_kept)
+    second = attempt(program(KEEPS), tmp_path / "trial")
+    assert epochs_of(first) in ([], [(1, 1.0)])
+    assert epochs_of(first) + epochs_of(second) == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 0.25)]
+
+
+COUNTS = """
+    import os, time
+    import wandb
+    run = wandb.init()
+    for epoch in range(3):
+        run.log({"loss": 1 / (epoch + 1)})
+    while not os.path.exists("go on"):
+        time.sleep(0.01)
+"""
+
+
+def test_a_script_that_only_counts_and_kept_nothing_begins_its_curve_anew(
+    program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    (tmp_path / "trial").mkdir()
+    first = attempt(program(COUNTS), tmp_path / "trial", until=lambda heard: len(epochs_of(heard)) == 2)
+    (tmp_path / "go on").touch()
+    second = attempt(program(COUNTS), tmp_path / "trial")
+    assert epochs_of(first) == [(1, 1.0), (2, 0.5)]
+    (begun,) = [place for place, item in enumerate(second) if isinstance(item, Restarted)]
+    assert epochs_of(second[begun:]) == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+SAVES = """
+    import os, pathlib, signal, time
+    from orchestrator import report
+    kept = pathlib.Path(os.environ["SWEEP_WORKDIR"], "epoch")
+    done = int(kept.read_text()) if kept.exists() else 0
+    def save(*_):
+        report(epoch=2, loss=0.5)
+        kept.write_text("2")
+        raise SystemExit(0)
+    signal.signal(signal.SIGINT, save)
+    for epoch in range(done + 1, 4):
+        report(epoch=epoch, loss=1 / epoch)
+        if not done:
+            pathlib.Path("begun").touch()
+            time.sleep(60)
+"""
+
+
+def test_what_a_program_logs_while_it_saves_is_reported_by_the_next_attempt(
+    program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    (tmp_path / "trial").mkdir()
+    first = attempt(program(SAVES), tmp_path / "trial", until=lambda _: (tmp_path / "begun").exists())
+    second = attempt(program(SAVES), tmp_path / "trial")
+    assert epochs_of(first) + epochs_of(second) == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+def test_the_guard_of_a_dead_worker_leaves_the_next_attempt_alone(
+    program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    sleeping = Command((sys.executable, "-c", "import time; time.sleep(60)"), None)
+    environments = []
+    for number in (1, 2):  # as attempts of one trial, with a channel each
+        environment = {**os.environ, WORKDIR: "a trial", CHANNEL: f"channel {number}"}
+        environments.append(environment)
+    old, new = (subprocess.Popen(sleeping.words, env=environment) for environment in environments)
+    guard = subprocess.Popen([sys.executable, "-I", GUARD], stdin=subprocess.PIPE, text=True)
+    guard.communicate("channel 0\nchannel 1\n", timeout=60)
+    assert old.wait(timeout=20) == -signal.SIGKILL
+    assert new.poll() is None
+    kill_all("a trial")
+    assert new.wait(timeout=20) == -signal.SIGKILL
+
+
+# What it finds
+
+
+def test_what_a_launch_is_itself_a_part_of_is_nothing_to_a_program(
+    program: Callable[[str], Program], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "LOCAL_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID"):
+        monkeypatch.setenv(name, "3")
+    monkeypatch.setenv("MLFLOW_RUN_ID", "of another store")
+    (tmp_path / "trial").mkdir()
+    heard = attempt(
+        program("""
+            import os
+            from orchestrator import report
+            report(epoch=1, loss=len([name for name in ("MLFLOW_RUN_ID", "RANK") if name in os.environ]))
+        """),
+        tmp_path / "trial",
+    )
+    assert epochs_of(heard) == [(1, 0.0)]
+
+
+def test_pictures_are_moved_out_of_nobodys_way(program: Callable[[str], Program], tmp_path: Path) -> None:
+    (tmp_path / "trial").mkdir()
+    Image.new("L", (2, 2)).save(tmp_path / "picture.png")
+    attempt(
+        program("""
+            import os, wandb
+            wandb.init().log({"epoch": 1, "loss": 1.0, "seen": wandb.Image("picture.png")})
+            assert os.listdir(os.environ["SWEEP_WORKDIR"]) == []
+        """),
+        tmp_path / "trial",
+    )
+    assert (tmp_path / "trial" / "images" / "seen" / "1.png").is_file()
+    assert not [*(tmp_path / "trial").glob("pictures/*")]
+    assert (tmp_path / "picture.png").is_file()
+
+
+# Secrets
+
+WITH_A_VARIABLE = """
+    name: sweep
+    program: train.py
+    command: ["${env}", "${interpreter}", "${program}", "--key=${envvar:MY_KEY}"]
+    method: grid
+    metric: {name: loss, goal: minimize}
+    parameters: {lr: {values: [0.1]}}
+    retries: 0
+"""
+
+
+@pytest.mark.parametrize("end", ["sys.exit(3)", "os.kill(os.getpid(), 9)", "os.kill(os.getppid(), 9); time.sleep(60)"])
+def test_a_secret_reaches_neither_tags_nor_logs_however_a_program_ends(
+    launched: Callable[..., Run], store: str, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setenv("MY_KEY", "correct-horse")
+    run = launched(
+        f"""
+        import os, sys, time, wandb
+        wandb.init(config={{"key": sys.argv[1]}}).log({{"epoch": 1, "loss": 1.0}})
+        print("it is", sys.argv[1])
+        {end}
+        """,
+        WITH_A_VARIABLE,
+    )
+    log = MlflowClient(tracking_uri=store).download_artifacts(run.info.run_id, "log.txt")
+    assert run.data.tags["outcome"] == "failed"
+    assert run.data.tags["program.key"] == "--key=***"
+    assert "it is --key=***" in Path(log).read_text()
+    assert not [name for name, value in run.data.tags.items() if "correct-horse" in value]
+    assert "correct-horse" not in Path(log).read_text()
+
+
+def test_a_variable_that_lacks_is_refused_before_anything_starts(launched: Callable[..., Run], folder: Path) -> None:
+    with pytest.raises(InputError, match=r"command: the environment has no variable MY_KEY; set it"):
+        launched("", WITH_A_VARIABLE)
+    assert not [*folder.glob("mlruns/work/*")]
+
+
+# What there is later
+
+
+def test_a_sweep_is_reported_when_its_program_is_gone(
+    launched: Callable[[str], Run], folder: Path, sweep: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    launched("from orchestrator import report; report(epoch=1, loss=1.0)")
+    (folder / "train.py").unlink()
+    for command in ("status", "best", "report"):
+        shown = sweep(command, "sweep.yaml" if command == "best" else "sweep")
+        assert (shown.returncode, shown.stderr) == (0, "")

@@ -22,7 +22,7 @@ from reading import artifacts, children, outcomes, steps
 
 from orchestrator.comparison.running_table import RunningTable
 from orchestrator.errors import StoreBusyError, StoreError
-from orchestrator.events import Event, Finished, Progress, Sampled, Started
+from orchestrator.events import Event, Finished, Progress, Restarted, Sampled, Started, Tagged
 from orchestrator.spec import load
 from orchestrator.trackers import Recorder, Tracker, retry, reuse
 from orchestrator.trial import Outcome, Trial
@@ -314,6 +314,14 @@ def test_a_picture_whose_logging_was_cut_off_stands_once(tracker: Tracker, tmp_p
     again.open(1)
     again.write(TRIAL, [Finished(Outcome.COMPLETED)], tmp_path)
     assert logged_images(tracker.uri, run) == {("curve", 1): 2}
+
+
+def test_a_run_that_takes_the_place_of_another_has_the_tags_of_that(tracker: Tracker, tmp_path: Path) -> None:
+    tracker.write(TRIAL, [Started(1, 3), Tagged({"noted": "first"}), Progress(1, {"score": 0.5}, 1.0)], tmp_path)
+    tracker.write(TRIAL, [Tagged({"noted": "then"}), Restarted(1, 2.0), Progress(1, {"score": 0.25}, 3.0)], tmp_path)
+    (run,) = children(tracker.uri, "toy")
+    assert (run.data.tags["threads"], run.data.tags["noted"], run.data.metrics["score"]) == ("3", "then", 0.25)
+    assert "restarted" in run.data.tags
 
 
 def logged_images(store: str, run: Run) -> Counter[tuple[str, int]]:

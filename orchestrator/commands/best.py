@@ -37,7 +37,7 @@ def best(
     name = existing(sweep, reader.sweeps())
     asked = reader.last_launch(name)
     file = os.path.relpath(asked.file)
-    spec = load(Path(file))
+    spec = load(Path(file), is_to_run=False)
     objectives = asked.objectives or spec.objectives
     if spec.method.finds_boundary and not objectives:
         raise InputError(f"{file}: method {spec.method.name} looks for a boundary, and ranks no trials")

@@ -22,7 +22,7 @@ def dashboard(
 
     reader = store(paths.tracking_uri(tracking_uri))
     name = existing(sweep, reader.sweeps())
-    spec = load(Path(sweep) if is_file(sweep) else Path(reader.last_launch(name).file))
+    spec = load(Path(sweep) if is_file(sweep) else Path(reader.last_launch(name).file), is_to_run=False)
     try:
         serve(spec, lambda: reader.records(name), port, typer.echo)
     except OSError as error:

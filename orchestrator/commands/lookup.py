@@ -99,7 +99,7 @@ def name_of(sweep: str) -> str:
     if is_file(sweep):
         from orchestrator.spec import load
 
-        return load(Path(sweep)).name
+        return load(Path(sweep), is_to_run=False).name
     return sweep
 
 

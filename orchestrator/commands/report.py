@@ -50,7 +50,7 @@ def _reported(reader: "Store", sweep: str, names: Sequence[str]) -> tuple[str, "
     from orchestrator.spec import load
 
     if is_file(sweep):
-        spec = load(Path(sweep))
+        spec = load(Path(sweep), is_to_run=False)
         return spec.name, spec
     name = existing(sweep, names)
     return name, load(Path(reader.last_launch(name).file), text=reader.sweep_file(name))

@@ -3,6 +3,7 @@
 This module itself imports none of them, so that their names are known at once.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,16 +61,21 @@ def find(name: str) -> Kind:
 
 
 def check(spec: "SweepSpec") -> None:
-    """Go on only where a trial of the sweep fits into this machine.
+    """Go on only where a trial of the sweep fits into this machine, and its command into the environment.
 
     Raises:
-        InputError: it takes more than there is, with a line for each of its resources.
+        InputError: with a line for each resource of which it takes more than there is, and each variable that lacks.
     """
     from orchestrator.system.machine import lacking
 
-    lacks = lacking(spec.resources)
-    if lacks:
-        raise InputError.of([spec.source.mistake(("resources", key), lack) for key, lack in lacks.items()])
+    mistakes = [spec.source.mistake(("resources", key), lack) for key, lack in lacking(spec.resources).items()]
+    if program := spec.function.program:
+        mistakes += [
+            spec.source.mistake(("command",), f"the environment has no variable {name}; set it, and launch again")
+            for name in program.command.missing(os.environ)
+        ]
+    if mistakes:
+        raise InputError.of(mistakes)
 
 
 def create(name: str, setup: "Setup") -> "Executor":

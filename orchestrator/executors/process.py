@@ -235,6 +235,8 @@ class ProcessExecutor:
                 run.begin()
             elif isinstance(event, Progress):
                 run.has_reached(event.epoch)
+            else:
+                run.heartbeat()
             yield run.trial, event
 
     def _cause_of_loss(self, slot: Worker, event: Event | None, dead: bool) -> str | None:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.programs.command import json_text
-from orchestrator.programs.processes import WORKDIR
+from orchestrator.programs.processes import CHANNEL, WORKDIR
 from orchestrator.programs.program import Program, ProgramFailedError
 from orchestrator.programs.scripts import interpreter
 from orchestrator.trial import Params
 
 INJECTED = Path(__file__).with_name("injected")  # for the program's Python
+FOREIGN = (  # what would make a program take itself for a part of something else, of which the launch is one
+    *("RANK", "LOCAL_RANK", "OMPI_COMM_WORLD_RANK", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "WANDB_SERVICE"),
+)
 CHECKPOINTS, MLFLOW, PARAMS, CONFIG = "checkpoint", "mlflow", "params.json", "config.yaml"
 
 
@@ -55,15 +58,17 @@ class Environment:
         """The environment: that of the launch, and what tells the program where it is."""
         path = os.pathsep.join([str(INJECTED), *filter(None, [os.environ.get("PYTHONPATH")])])
         wandb = {"MODE": "offline", "SILENT": "true", "DIR": str(self.workdir), "RUN_ID": self.workdir.name}
+        wandb |= {"DATA_DIR": str(self.workdir)}  # what is to be uploaded, which wandb copies
         wandb |= {"SWEEP_ID": self.workdir.parent.name, "SWEEP_PARAM_PATH": str(self.workdir / CONFIG)}
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in FOREIGN},
+            **({"SLURM_PROCID": "0"} if "SLURM_PROCID" in os.environ else {}),
             **{f"WANDB_{name}": value for name, value in wandb.items()},
             "PYTHONPATH": path,
             "PYTHONUNBUFFERED": "1",
             "MLFLOW_ALLOW_FILE_STORE": "true",
             "MLFLOW_TRACKING_URI": self.mlflow.as_uri(),
-            "SWEEP_CHANNEL": str(channel),
+            CHANNEL: str(channel),
             "SWEEP_PARAMS": str(self.workdir / PARAMS),
             WORKDIR: str(self.checkpoints),
         }

@@ -92,8 +92,8 @@ class Epochs:
 
     Args:
         compared: The metric by which trials are compared, if there is one.
-        begun_after: The last epoch of an attempt from which the program goes on; a script that only counts goes on
-            from there.
+        begun_after: The last epoch that an attempt before has had.
+        counted_after: The epoch after which a script that only counts goes on; by default that one.
         offset: What `offset` was in that attempt.
         counts: What `counts` was in that attempt.
     """
@@ -103,6 +103,7 @@ class Epochs:
         compared: str | None,
         begun_after: int = 0,
         *,
+        counted_after: int | None = None,
         offset: int | None = None,
         counts: Mapping[str, int] | None = None,
     ) -> None:
@@ -111,6 +112,7 @@ class Epochs:
         self._compared = compared
         self._axis = Axis(compared, offset)
         self._begun_after = begun_after
+        self._counted_after = begun_after if counted_after is None else counted_after
         self._last = 0  # the last epoch of this attempt that has a number
         self._open: _Open | None = None
         self._usual: Counter[str] = Counter()  # how often each metric came in the epoch before
@@ -130,7 +132,7 @@ class Epochs:
     @property
     def epoch(self) -> int:
         """The epoch under way, for what is logged without one, such as a picture."""
-        return (self._open.number if self._open else None) or self._last or max(1, self._begun_after)
+        return (self._open.number if self._open else None) or self._last or max(1, self._counted_after)
 
     @property
     def is_settled(self) -> bool:
@@ -213,7 +215,7 @@ class Epochs:
         made = self._close() if again or self._compared is not None else []
         self._open = self._open or _Open()
         if self._open.number is None:
-            made += self._begin(self._open, (self._last or self._begun_after) + 1)
+            made += self._begin(self._open, (self._last or self._counted_after) + 1)
         return made, self._open
 
     def _under_way(self, logged: Logged, beside: bool) -> tuple[list[Made], _Open]:
@@ -295,7 +297,7 @@ class Epochs:
     def _leave(self, epoch: _Open) -> list[Made]:
         """What came after the last epoch, and belongs to it; or is all that there was."""
         if not self._reached:
-            made = self._begin(epoch, (self._last or self._begun_after) + 1)
+            made = self._begin(epoch, (self._last or self._counted_after) + 1)
             return made + self._finish(epoch)
         again = [name for name in epoch.values if self._reached.get(name, 0) >= self._last]
         new = {name: value for name, (value, _) in epoch.values.items() if name not in again}

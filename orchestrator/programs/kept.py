@@ -14,6 +14,7 @@ from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Pictur
 from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER
 
 STATE_FILE = "epochs.json"
+IN_FILES = ("mlflow", "tensorboard", "output")  # ways whose messages can be read again
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,10 @@ class State:
             return _states.validate_python({"path": path, **json.loads(path.read_text())})
         return cls(path)
 
-    def epochs(self, compared: str | None) -> Epochs:
-        """Epochs that go on from there."""
-        return Epochs(compared, self.epoch, offset=self.offset, counts=self.counts)
-
-    def write_begin(self, pid: int, at: float, heard: Heard) -> None:
-        """Note that the program has begun to run, and nothing of this attempt is heard yet."""
-        self.pid, self.begun = pid, at
-        self.write_heard(heard)
+    def epochs(self, compared: str | None, *, goes_on: bool) -> Epochs:
+        """Epochs that go on from there; where the program cannot go on, one that only counts begins at 1."""
+        counted = self.epoch if goes_on else 0
+        return Epochs(compared, self.epoch, counted_after=counted, offset=self.offset, counts=self.counts)
 
     def write_epoch(self, epochs: Epochs, epoch: int) -> None:
         """Note that an epoch is whole, and recorded."""
@@ -118,7 +115,7 @@ def keep_picture(workdir: Path, picture: PictureLogged, epoch: int) -> None:
     kept = workdir / IMAGES_FOLDER / "_".join(_relative(picture.name).parts) / f"{step}.png"
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture.path, kept)
+        shutil.move(picture.path, kept)
 
 
 def keep_artifact(workdir: Path, artifact: ArtifactLogged) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 import psutil
 
 WORKDIR = "SWEEP_WORKDIR"  # the environment variable by which all processes of a trial are known
+CHANNEL = "SWEEP_CHANNEL"  # the one by which those of an attempt are
 SECONDS_BETWEEN_LOOKS = 0.01
 SECONDS_OF_A_PID = 60.0  # before the same number may be that of another process
+SECONDS_TO_DIE = 10.0  # what hangs in a driver or on a disk does not
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -87,31 +89,35 @@ class ProgramProcess:
             self._end = None
 
 
-def of_trial(workdir: str, others: Collection[int] = ()) -> Iterator[psutil.Process]:
-    """The living processes whose environment has this folder of a trial, but for those that are known to be others."""
+def living(value: str, others: Collection[int] = (), variable: str = WORKDIR) -> Iterator[psutil.Process]:
+    """The processes in whose environment a variable has this value, but for those that are known to be others."""
     for pid in psutil.pids():
         if pid in others:
             continue
         with suppress(psutil.Error):
             process = psutil.Process(pid)
-            if process.environ().get(WORKDIR) == workdir and process.pid != os.getpid():
+            if process.environ().get(variable) == value and process.pid != os.getpid():
                 yield process
 
 
-def kill_all(workdir: str, others: Collection[int] = ()) -> None:
-    """Kill the processes of a trial, also those that are born meanwhile."""
-    while left := [*of_trial(workdir, others)]:
+def kill_all(value: str, others: Collection[int] = (), variable: str = WORKDIR) -> None:
+    """Kill these processes, also those that are born meanwhile."""
+    deadline = time.monotonic() + SECONDS_TO_DIE
+    while (left := [*living(value, others, variable)]) and time.monotonic() < deadline:
         for process in left:
             with suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(left, timeout=1)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 class Guard:
-    """A process that kills the processes of a trial when this one dies, by whatever signal."""
+    """A process that kills the processes of an attempt when this one dies, by whatever signal.
+
+    The next attempt at the same trial may have begun before it comes to that, and is left alone.
+    """
 
     def __init__(self) -> None:
-        self._workdir = ""
+        self._channel = ""
         self._process = self._started()
 
     @property
@@ -119,21 +125,21 @@ class Guard:
         """Of the process."""
         return self._process.pid
 
-    def watch(self, workdir: str | None) -> None:
-        """From now on the trial of this folder is the one that runs here; None: no trial does."""
-        self._workdir = workdir or ""
+    def watch(self, channel: str | None) -> None:
+        """From now on the attempt with this channel is the one that runs here; None: no attempt does."""
+        self._channel = channel or ""
         if self._process.poll() is not None:  # somebody has killed it
             self.close()
             self._process = self._started()
         if self._process.stdin is not None:
             with suppress(OSError):  # it has just been killed, and is seen to by the next call
-                self._process.stdin.write(f"{self._workdir}\n")
+                self._process.stdin.write(f"{self._channel}\n")
                 self._process.stdin.flush()
 
     def keep(self) -> None:
         """See that it is there."""
         if self._process.poll() is not None:
-            self.watch(self._workdir)
+            self.watch(self._channel)
 
     def close(self) -> None:
         """End it, as where this process dies."""
@@ -144,7 +150,7 @@ class Guard:
 
     def _started(self) -> subprocess.Popen[str]:
         arguments = [sys.executable, "-I", str(GUARD)]
-        environment = {name: value for name, value in os.environ.items() if name != WORKDIR}
+        environment = {name: value for name, value in os.environ.items() if name not in (WORKDIR, CHANNEL)}
         return subprocess.Popen(arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True)
 
 

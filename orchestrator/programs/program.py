@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.programs import scripts
-from orchestrator.programs.command import Command, renested
+from orchestrator.programs.command import Command, hidden, renested
 from orchestrator.trial import Params
 
 GRACE = 10.0  # seconds
@@ -61,6 +61,20 @@ class Program:
         """The command line of a trial for people, without secrets."""
         words, _ = scripts.interpreter(os.environ.get("PATH", os.defpath))
         return self.command.line(self.given(params), words, "params.json", os.environ)
+
+    def hide_secrets(self, log: Path, begin: int = 0) -> bool:
+        """Take the values of secrets out of a log, from a place in bytes on; returns whether there were any."""
+        secrets = self.command.secrets(os.environ)
+        if not secrets or not log.is_file():
+            return False
+        with log.open("r+b") as file:
+            file.seek(begin)
+            text = file.read().decode(errors="surrogateescape")
+            if (shown := hidden(text, secrets)) != text:
+                file.seek(begin)
+                file.write(shown.encode(errors="surrogateescape"))
+                file.truncate()
+        return shown != text
 
     @property
     def script(self) -> Path | None:

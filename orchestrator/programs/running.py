@@ -3,11 +3,13 @@
 The rest of the worker takes it for a trial function that is a generator.
 """
 
+import faulthandler
 import os
 import select
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,7 +26,7 @@ from orchestrator.programs.followers import ProgramFollower
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import OutputLines
-from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Noted, PictureLogged, Summary
+from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Noted, PictureLogged, StepMetric, Summary
 from orchestrator.programs.processes import Guard, ProgramProcess, kill_all
 from orchestrator.programs.program import Program, ProgramFailedError
 from orchestrator.programs.ways import Ways
@@ -34,7 +36,8 @@ from orchestrator.trial import Params
 SECONDS_BETWEEN_POLLS = 0.25  # of what is followed from outside
 SECONDS_BETWEEN_LOOKS = 0.02  # where the end of a process cannot be waited for
 SECONDS_BETWEEN_POINTS = 1.0
-LAST_LINES = 5
+MOST_UNSETTLED = 10_000  # messages
+LAST_LINES, LONGEST_END = 5, 64 * 1024  # of what it has printed: lines for a reason, and bytes to look for them in
 
 Yielded = Mapping[str, Any] | Points | Tagged | Restarted | None
 _guards: list[Guard] = []  # of this process: none, or one
@@ -52,8 +55,8 @@ def run(program: Program, params: Params, workdir: Path) -> Generator[Yielded, N
     with ExitStack() as stack:
         running = _Running(program, params, workdir, stack)
         yield from running.follow()
-        running.check()
-        return running.final
+    running.check()  # once nothing of it is left
+    return running.final
 
 
 class _Running:
@@ -64,8 +67,9 @@ class _Running:
         self.workdir = workdir
         self.final: dict[str, float] = {}
         self._state = kept.State.of(workdir)
+        self._settled = self._state.heard  # the last instant that is kept
+        self._unsettled: deque[Logged | StepMetric] = deque(maxlen=MOST_UNSETTLED)  # what was logged since then
         self._last = 0  # the last whole epoch of this attempt
-        self._begin_epochs(self._state.epochs(program.compared))
         self._has_said_way = False
         self._points: dict[str, list[tuple[int, float, float]]] = {}
         self._points_due = 0.0
@@ -73,30 +77,32 @@ class _Running:
         self._log = workdir / LOG_FILE
         self._is_shown = parent_process() is None  # else it is a worker, whose output is the log
         made = environment.Environment.of(program, params, workdir)
-        was_begun = any(made.checkpoints.iterdir())
+        self._goes_on = any(made.checkpoints.iterdir())
+        self._begin_epochs(self._state.epochs(program.compared, goes_on=self._goes_on))
         self._secrets = made.secrets
         if self._state.was_begun:  # its worker may have been killed together with all that watched over it
             kill_all(str(made.checkpoints))
         store = MlflowStore(made.mlflow)
         left: list[Message] = [*store.end(), *OutputLines(self._log, self._state.heard.log, program.pattern).end()]
         self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
-        _guard().watch(str(made.checkpoints))
-        stack.callback(_guard().watch, None)
         stack.callback(self._hide)
         self._channel = Channel(workdir)
         stack.callback(self._channel.close)
+        _guard().watch(str(self._channel.path))
+        stack.callback(_guard().watch, None)
         variables = made.variables(self._channel.path)
         self._begun = time.time()
         try:
             self._process = ProgramProcess(made.arguments, program.folder, variables, self._log)
         except OSError as error:
-            raise ProgramFailedError(f"{made.arguments[0]} cannot be started: {error.strerror}") from error
+            what = self._hidden(str(error.filename or made.arguments[0]))
+            raise ProgramFailedError(f"{what} cannot be started: {error.strerror}") from error
         stack.callback(self._process.close)
         stack.callback(self._process.end, program.grace, self._let_go_on)
         files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
         if self._state.was_begun:
             left += EventFiles(self._state.pid, [program.folder], made.checkpoints, self._state.begun).end()
-        if was_begun:
+        if self._goes_on:
             files.poll()  # what an earlier attempt has left in the program's own folder
         self._missed = self._state.heard.missed(left) if self._state.was_begun else []
         self._until = dict(self._state.heard.until)
@@ -107,7 +113,8 @@ class _Running:
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""
         yield from self._what_was_missed()
-        self._state.write_begin(self._process.pid, self._begun, self._heard())
+        self._state.pid, self._state.begun = self._process.pid, self._begun
+        self._settle(self._heard())
         while True:
             status = self._process.status  # before what it has logged is read: so all of that is
             yield from self._yielded(self._made(self._messages(at_end=status is not None)))
@@ -115,14 +122,19 @@ class _Running:
                 yield from self._ended()
                 if status == 0 and not self._ways.has_compared and self.program.compared not in self.final:
                     yield Tagged({"metrics_from": self._ways.missing(self.program.title)})
-            if self._epochs.is_settled and (heard := self._heard()) != self._state.heard:
+            if self._epochs.is_settled and (heard := self._heard()) != self._settled:
                 yield from self._flushed()
-                self._state.write_heard(heard)
+                self._settle(heard)
             self._channel.release()  # a checkpoint that it saves now is of what is kept
             if status is not None:
                 return
             yield None
             self._wait()
+
+    def _settle(self, heard: kept.Heard) -> None:
+        self._settled = heard
+        self._unsettled.clear()
+        self._state.write_heard(heard)
 
     def _begin_epochs(self, epochs: Epochs) -> None:
         self._epochs = epochs
@@ -144,7 +156,7 @@ class _Running:
         made = self._made(self._ways.take(self._missed))
         yield from self._yielded(one for one in made if heard.ready is None or not isinstance(one, NewCurve))
         yield from self._ended()
-        self._begin_epochs(self._state.epochs(self.program.compared))
+        self._begin_epochs(self._state.epochs(self.program.compared, goes_on=self._goes_on))
 
     def _note_times(self, messages: Iterable[Message]) -> None:
         self._until |= {one.source: one.at for one in messages if isinstance(one, Logged) and one.source != "output"}
@@ -165,10 +177,12 @@ class _Running:
         if status == 0:
             return
         if status < 0 and parent_process() is not None and -status != signal.SIGINT:
+            faulthandler.disable()  # where this process is has nothing to do with it
             os.kill(os.getpid(), -status)  # as if a function had died so: the executor tries it again
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
-        lines = self._hidden(self._printed()).split("\n")
-        last = " | ".join([line.strip() for line in lines if line.strip()][-LAST_LINES:])
+        names = {number.value: number.name for number in signal.Signals}
+        how = f"exited with status {status}" if status >= 0 else f"was killed by {names.get(-status, -status)}"
+        lines = [line.strip() for line in self._last_words().split("\n")]
+        last = " | ".join([line for line in lines if line][-LAST_LINES:])
         raise ProgramFailedError(f"the program {how}{f': {last}' if last else ''}")
 
     def _messages(self, *, at_end: bool) -> list[Message]:
@@ -193,8 +207,10 @@ class _Running:
                 case ArtifactLogged():
                     kept.keep_artifact(self.workdir, message)
                 case Noted():
-                    yield Tagged({f"program.{name}": value for name, value in message.tags.items()})
+                    yield Tagged({f"program.{name}": self._hidden(value) for name, value in message.tags.items()})
                 case _:
+                    if isinstance(message, Logged | StepMetric) and message.source not in kept.IN_FILES:
+                        self._unsettled.append(message)
                     yield from self._epochs.take(message, beside=self._ways.is_beside(message))
         yield from self._epochs.settle(time.time())
 
@@ -234,8 +250,11 @@ class _Running:
             yield Points(points)
 
     def _let_go_on(self) -> None:
-        """What it logs while it ends is not heard, but it need not wait."""
-        self._channel.receive()
+        """What it logs while it ends, it may save: the next attempt reports that, and what came just before."""
+        new = [one for one in self._channel.receive() if isinstance(one, Logged | StepMetric)]
+        self._unsettled += new
+        if new:
+            self._state.write_heard(replace(self._settled, waiting=[*self._settled.waiting, *self._unsettled]))
         self._channel.release()
 
     def _wait(self) -> None:
@@ -258,9 +277,9 @@ class _Running:
                 sys.stdout.flush()
             self._shown = size
 
-    def _printed(self) -> str:
+    def _last_words(self) -> str:
         with self._log.open("rb") as file:
-            file.seek(self._log_begin)
+            file.seek(max(self._log_begin, file.seek(0, os.SEEK_END) - LONGEST_END))
             return file.read().decode(errors="replace")
 
     def _hidden(self, text: str) -> str:
@@ -268,15 +287,8 @@ class _Running:
 
     def _hide(self) -> None:
         """Take secrets out of what it has printed."""
-        if self._secrets and self._log.is_file():
-            text = self._printed()
-            shown = self._hidden(text)
-            if shown != text:
-                with self._log.open("r+b") as file:
-                    file.seek(self._log_begin)
-                    file.write(shown.encode())
-                    file.truncate()
-                self._state.write_heard(replace(self._state.heard, log=self._log.stat().st_size))
+        if self.program.hide_secrets(self._log, self._log_begin):
+            self._state.write_heard(replace(self._state.heard, log=self._log.stat().st_size))
 
 
 def _guard() -> Guard:

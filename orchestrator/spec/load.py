@@ -24,7 +24,12 @@ from orchestrator.spec.values import flattened
 
 
 def load(
-    path: Path, overrides: Sequence[str] = (), text: str | None = None, reported: Reported = nothing_reported
+    path: Path,
+    overrides: Sequence[str] = (),
+    text: str | None = None,
+    reported: Reported = nothing_reported,
+    *,
+    is_to_run: bool = True,
 ) -> SweepSpec:
     """Read and check a sweep file.
 
@@ -34,6 +39,8 @@ def load(
         text: of the file, where that is not its text of now.
         reported: given the name of a trial function, the metrics that finished trials of it have reported; asked where
             a metric is missing.
+        is_to_run: whether a program has to be there: not where only its results are looked at, nor where `text` is
+            given.
 
     Raises:
         InputError: with a line for each mistake.
@@ -42,7 +49,7 @@ def load(
     mistakes = Mistakes(source)
     form = _form(mistakes)
     if form.runs_program:
-        function: TrialFunction = program_of(form, overrides, mistakes)
+        function: TrialFunction = program_of(form, overrides, mistakes, is_to_run=is_to_run and text is None)
     else:
         function = _function(form.trial if "trial" in source.content else None, source)
         if "trial" not in source.content:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import inf
 
 from orchestrator.functions import ProgramFunction, program_function
-from orchestrator.programs.command import Command
+from orchestrator.programs.command import DEFAULT, Command
 from orchestrator.programs.followers.lines import pattern_mistake
 from orchestrator.programs.program import GRACE, Program
 from orchestrator.programs.scripts import command_of, interpreter
@@ -17,10 +17,13 @@ from orchestrator.spec.values import flattened
 OUTERMOST = 2  # keys that lead to a parameter that is not nested
 
 
-def program_of(form: SweepFile, overrides: Sequence[str], mistakes: Mistakes) -> ProgramFunction:
-    """The program, whose parameters are all that the file and `overrides` (`NAME=VALUE`) name."""
+def program_of(form: SweepFile, overrides: Sequence[str], mistakes: Mistakes, *, is_to_run: bool) -> ProgramFunction:
+    """The program, whose parameters are all that the file and `overrides` (`NAME=VALUE`) name.
+
+    Where it is not to run, it need not be there any more.
+    """
     metrics = form.several or ([form.metric] if form.metric else [])
-    command = _command(form, mistakes)
+    command = _command(form, mistakes, is_to_run)
     entries = flattened(form.parameters, Mistakes(mistakes.source))  # what is wrong there is said with the values
     if form.pattern is not None and (problem := pattern_mistake(form.pattern)):
         mistakes.note(("metrics", "pattern"), problem)
@@ -51,11 +54,13 @@ def _keys(location: Location) -> tuple[str, ...]:
     return tuple(map(str, location[1::2]))
 
 
-def _command(form: SweepFile, mistakes: Mistakes) -> Command:
+def _command(form: SweepFile, mistakes: Mistakes, is_to_run: bool) -> Command:
     place = "program" if form.command is None else "command"
     try:
         command = command_of(form.command, form.program, mistakes.source.path.parent.absolute(), form.show_env)
     except ValueError as error:
+        if not is_to_run:
+            return Command(DEFAULT, form.program, is_derived=True)
         mistakes.note((place,), str(error))
         return Command((), form.program)
     for word, problem in command.mistakes().items():

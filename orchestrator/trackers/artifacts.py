@@ -9,6 +9,7 @@ from urllib.request import url2pathname
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
+from orchestrator.functions import TrialFunction
 from orchestrator.system.paths import ARTIFACTS_FOLDER, LOG_FILE
 from orchestrator.trackers import images
 from orchestrator.trackers.errors import is_the_stores
@@ -19,10 +20,16 @@ from orchestrator.trial import Outcome
 UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
 
 
-def keep(client: MlflowClient, uri: str, run: OpenRun, outcome: Outcome, workdir: Path) -> dict[str, str]:
-    """Log what a trial left. Returns a tag that names what could not be logged; only that trial is affected."""
+def keep(
+    client: MlflowClient, uri: str, run: OpenRun, outcome: Outcome, workdir: Path, function: TrialFunction
+) -> dict[str, str]:
+    """Log what a trial left: the log, too, where it failed or is a program's.
+
+    Returns:
+        A tag that names what could not be logged; only that trial is affected.
+    """
     log, folder = workdir / LOG_FILE, workdir / ARTIFACTS_FOLDER
-    if outcome is Outcome.FAILED and log.is_file():
+    if (outcome is Outcome.FAILED or (function.program is not None and outcome.is_result)) and log.is_file():
         client.log_artifact(run.run_id, str(log))
     if not folder.is_dir():
         return {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from mlflow.entities import Metric as Point
 from mlflow.entities import RunTag
 
-from orchestrator.events import Event, Finished, Points, Progress, Sampled, Started, Tagged, is_series
+from orchestrator.events import Event, Finished, Points, Progress, Restarted, Sampled, Started, Tagged, is_series
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome
@@ -158,3 +158,12 @@ class OpenRun:
 def tags_of(tags: Mapping[str, str]) -> list[RunTag]:
     """Tags as MLflow takes them."""
     return [RunTag(name, value) for name, value in tags.items()]
+
+
+def since_restart(events: Sequence[Event]) -> tuple[Restarted | None, Sequence[Event]]:
+    """The last beginning anew among events, if there is one, and what counts since; of before, what is no curve's."""
+    for place, event in reversed([*enumerate(events)]):
+        if isinstance(event, Restarted):
+            kept = [before for before in events[:place] if isinstance(before, Started | Tagged)]
+            return event, [*kept, *events[place + 1 :]]
+    return None, events

@@ -13,7 +13,7 @@ from orchestrator.comparison.markdown import escaped, paragraphs
 from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
-from orchestrator.events import Event, Finished, Progress, Restarted, Started, Tagged, is_series
+from orchestrator.events import Event, Finished, Progress, Started, is_series
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
 from orchestrator.system.provenance import provenance
@@ -21,7 +21,7 @@ from orchestrator.trackers import artifacts, best_model, identity, images, reuse
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.lease import Lease
-from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
+from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, since_restart, tags_of
 from orchestrator.trackers.store import PARENT, Store, record_of
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.metric_names import nearest
@@ -127,7 +127,7 @@ class Tracker(Store):
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
-            tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir)
+            tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir, self.spec.function)
             if run.pictures:
                 names = json.dumps(sorted({name for name, _ in run.pictures}))
                 tags |= {PICTURES: names} if len(names) <= LONGEST_TAG else {}
@@ -147,13 +147,14 @@ class Tracker(Store):
         found = self.client.search_runs(
             [self.experiment_id], f"tags.trial_key = '{trial.trial_key}' and tags.`{PARENT}` = '{self.parent_id}'"
         )
+        run = self._runs.get(trial.trial_key)
         if found and trial.trial_key in self._records:
             self._records[trial.trial_key] = record_of(found[0])
-        elif found and trial.trial_key not in self._runs:
+        elif found and (run is None or run.run_id not in [one.info.run_id for one in found]):
             self._runs[trial.trial_key] = OpenRun.of(found[0].info.run_id, self.spec.objectives)
-        for run in found if trial.trial_key in self._runs else ():
+        for one in found if trial.trial_key in self._runs else ():
             self._runs[trial.trial_key].pictures = None
-            self._read_back(self._runs[trial.trial_key], record_of(run))
+            self._read_back(self._runs[trial.trial_key], record_of(one))
 
     @translates_errors
     def describe(self, table: Table, heading: str = "") -> None:
@@ -228,8 +229,9 @@ class Tracker(Store):
         if self._lease is not None:
             self._lease.check()
 
-    def _created(self, trial: Trial) -> OpenRun:
+    def _created(self, trial: Trial, kept: Mapping[str, str] | None = None) -> OpenRun:
         tags = {
+            **(kept or {}),
             **self._identity(trial),
             **provenance(self.spec.source.path.parent),
             "mlflow.runColor": next(self._colours),
@@ -241,23 +243,19 @@ class Tracker(Store):
 
         MLflow cannot take points back. The tag says which restart a run comes after, for what is written again.
         """
-        restarts = [i for i, event in enumerate(events) if isinstance(event, Restarted)]
-        if not restarts:
+        restart, events = since_restart(events)
+        if restart is None:
             return run, events
-        begun, restart = restarts[-1], events[restarts[-1]]
-        assert isinstance(restart, Restarted)  # noqa: S101
         mark = f"{restart.at:.3f}"
         tags = self.client.get_run(run.run_id).data.tags
         if tags.get(RESTARTED_AT) != mark:
             self.client.delete_run(run.run_id)
             self._records.pop(trial.trial_key, None)
-            run = self._created(trial)
             reason = f"the program began again after epoch {restart.after}: its curve, too"
-            tags = {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
-            self.client.log_batch(run.run_id, tags=tags_of({**tags, RESTARTED_AT: mark, "restarted": reason}))
+            kept = {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
+            run = self._created(trial, {**kept, RESTARTED_AT: mark, "restarted": reason})
             self._runs[trial.trial_key] = run.copy()
-        kept = [event for event in events[:begun] if isinstance(event, Started | Tagged)]
-        return run, [*kept, *events[begun + 1 :]]
+        return run, events
 
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Finished, Points, Progress, Restarted, Started, Tagged, metric_name
+from orchestrator.events import BY_STEP, Event, Finished, Points, Progress, Restarted, Started, Tagged, metric_name
 from orchestrator.programs.program import ProgramFailedError
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
@@ -133,7 +133,8 @@ class Reporter:
             self.monitor.points(event.values)
         except ExplodedError:
             self.end = self._explosion()
-        kept = {name: _thinned(series) for name, series in event.values.items()}
+        kept = {name: _thinned(series) if name.endswith(BY_STEP) else series for name, series in event.values.items()}
+        kept = {name: [point for point in series if math.isfinite(point[1])] for name, series in kept.items()}
         return [self.record(Points(kept))] if any(kept.values()) else []
 
     def _restart(self, event: Restarted) -> Event:
@@ -203,9 +204,5 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _thinned(series: Series) -> Series:
-    """The finite values: all of the first thousand steps, every second one up to two thousand, and so on."""
-    return [
-        (step, value, at)
-        for step, value, at in series
-        if math.isfinite(value) and step % 2 ** max(0, (step // STEPS_KEPT).bit_length()) == 0
-    ]
+    """All of the first thousand steps, every second one up to two thousand, every fourth one up to four thousand."""
+    return [point for point in series if point[0] % 2 ** (point[0] // STEPS_KEPT).bit_length() == 0]

@@ -22,7 +22,7 @@ def pictures(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def saved(image: Any, name: str) -> str | None:
     """Where an image of this name is now, in a file of its own; None if it cannot be drawn."""
-    folder = os.path.join(os.environ.get("SWEEP_WORKDIR") or tempfile.gettempdir(), ".pictures")
+    folder = os.path.join(os.path.dirname(os.environ.get("SWEEP_PARAMS") or tempfile.mkdtemp()), "pictures")
     os.makedirs(folder, exist_ok=True)
     file, path = tempfile.mkstemp(".png", re.sub(r"\W+", "_", name)[:60] + "-", folder)
     os.close(file)

@@ -1,0 +1,91 @@
+"""A program whose worker is killed, and what the next attempt makes of it: nothing is lost, nothing comes twice."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import processes
+import pytest
+
+from orchestrator.divergence import DivergenceRule
+from orchestrator.events import Finished, Progress, Restarted, Started, Tagged
+from orchestrator.trial import Outcome
+from orchestrator.worker import journal, runner
+from orchestrator.worker.reporter import Reporter
+
+SCRIPT = """
+import json, os, pathlib, sys, time
+
+way = sys.argv[1].partition("=")[2]
+if way == "wandb":
+    import wandb
+    log = wandb.init().log
+elif way == "report":
+    from orchestrator import report as log
+else:
+    log = lambda metrics: print(json.dumps(metrics), flush=True)
+kept = pathlib.Path(os.environ["SWEEP_WORKDIR"], "epoch")
+first = int(kept.read_text()) + 1 if kept.exists() else 1
+for epoch in range(first, 6):
+    log({"epoch": epoch, "loss": 1 / epoch})
+    kept.write_text(str(epoch))
+    if epoch == 3:  # in the first attempt alone: the second one goes on after it
+        pathlib.Path("reached").write_text(str(os.getpid()))
+        time.sleep(600)
+"""
+ATTEMPT = """
+import sys
+from pathlib import Path
+from orchestrator.divergence import DivergenceRule
+from orchestrator.programs.program import Program
+from orchestrator.programs.scripts import command_of
+from orchestrator.worker import runner
+folder, way = Path(sys.argv[1]), sys.argv[2]
+program = Program(command_of(None, "train.py", folder), folder, compared="loss")
+for event in runner.run(runner.Task("", {"way": way}, folder / "trial", DivergenceRule(), program=program)):
+    pass
+"""
+
+
+@pytest.mark.parametrize("way", ["wandb", "report", "print"])
+def test_what_was_logged_before_a_checkpoint_is_recorded_although_the_worker_was_killed_at_once(
+    tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    (tmp_path / "trial").mkdir()
+    attempt = [sys.executable, "-c", ATTEMPT, str(tmp_path), way]
+    reached = tmp_path / "reached"
+    with subprocess.Popen(attempt, stdout=subprocess.DEVNULL) as worker:
+        deadline = time.monotonic() + 60
+        while not (reached.exists() and reached.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        worker.send_signal(signal.SIGKILL)
+    assert processes.all_gone([int(reached.read_text())])
+    subprocess.run(attempt, stdout=subprocess.DEVNULL, check=True)
+    events = [entry.event for entry in journal.read(tmp_path / "trial")]
+    epochs = [(event.epoch, event.metrics["loss"]) for event in events if isinstance(event, Progress)]
+    assert epochs == [(epoch, 1 / epoch) for epoch in range(1, 6)]
+    assert isinstance(events[-1], Finished)
+    assert events[-1].outcome is Outcome.COMPLETED
+
+
+def test_a_trial_that_was_killed_when_it_had_exploded_ends_so_and_trains_no_further(tmp_path: Path) -> None:
+    rule = DivergenceRule()
+    reporter = Reporter(tmp_path, rule, lambda step, loss: None, ())
+    for epoch in range(1, 10):
+        reporter.take({"epoch": epoch, "loss": 1.0 if epoch < 5 else 1000.0})
+    assert reporter.end is not None
+    (end,) = runner.run(runner.Task("", {}, tmp_path, rule))
+    assert isinstance(end, Finished)
+    assert (end.outcome, end.explosion) == (Outcome.EXPLODED, reporter.end.explosion)
+
+
+def test_a_curve_that_begins_again_keeps_what_was_noted_before(tmp_path: Path) -> None:
+    reporter = Reporter(tmp_path, DivergenceRule(), lambda step, loss: None, ())
+    kept = [Started(1, 1), Tagged({"program.lr": "0.1"})]
+    for event in [*kept, Progress(1, {"loss": 1.0}, 1.0)]:
+        reporter.record(event)
+    reporter.take(Restarted(1, 2.0))
+    assert [entry.event for entry in journal.read(tmp_path)] == [*kept, Restarted(1, 2.0)]
