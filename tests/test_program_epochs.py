@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.programs.epochs import QUIET, Between, Epochs, Late, Made, NewCurve, Whole
+from orchestrator.programs.epochs import QUIET, Epochs
 from orchestrator.programs.logged import Ended, Logged, Message, StepMetric
 from orchestrator.programs.losses import losses_of
+from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
 
 
 class Script:

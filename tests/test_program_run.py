@@ -15,12 +15,14 @@ from PIL import Image
 from reading import children, steps
 
 from orchestrator import launch
+from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
-from orchestrator.events import Restarted
+from orchestrator.events import Points, Restarted
 from orchestrator.programs import running
 from orchestrator.programs.command import DEFAULT, Command
 from orchestrator.programs.processes import CHANNEL, GUARD, WORKDIR, kill_all
 from orchestrator.programs.program import Program
+from orchestrator.worker.reporter import Reporter
 
 SWEEP = """
     name: sweep
@@ -262,6 +264,28 @@ def test_a_secret_reaches_neither_tags_nor_logs_however_a_program_ends(
     assert "correct-horse" not in Path(log).read_text()
 
 
+def test_a_secret_of_an_attempt_whose_worker_was_killed_is_not_in_the_log_of_the_next_one(
+    launched: Callable[..., Run], store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "correct-horse")
+    run = launched(
+        """
+        import os, sys, time
+        from orchestrator import report
+        print("it is", sys.argv[1])
+        if not os.path.exists("again"):
+            open("again", "w")
+            os.kill(os.getppid(), 9)
+            time.sleep(60)
+        report(epoch=1, loss=1.0)
+        """,
+        WITH_A_VARIABLE.replace("retries: 0", "retries: 1"),
+    )
+    log = Path(MlflowClient(tracking_uri=store).download_artifacts(run.info.run_id, "log.txt")).read_text()
+    assert run.data.tags["outcome"] == "completed"
+    assert (log.count("it is --key=***"), log.count("correct-horse")) == (2, 0)
+
+
 def test_a_variable_that_lacks_is_refused_before_anything_starts(launched: Callable[..., Run], folder: Path) -> None:
     with pytest.raises(InputError, match=r"command: the environment has no variable MY_KEY; set it"):
         launched("", WITH_A_VARIABLE)
@@ -279,3 +303,28 @@ def test_a_sweep_is_reported_when_its_program_is_gone(
     for command in ("status", "best", "report"):
         shown = sweep(command, "sweep.yaml" if command == "best" else "sweep")
         assert (shown.returncode, shown.stderr) == (0, "")
+
+
+# What comes between epochs
+
+
+def test_a_value_that_comes_late_is_kept_at_every_epoch(tmp_path: Path) -> None:
+    reporter = Reporter(tmp_path, DivergenceRule(), lambda *_: None, ())
+    (event,) = reporter.take(Points({"late": [(1001, 0.5, 1.0)], "loss.by_step": [(1001, 0.5, 1.0), (1002, 0.5, 1.0)]}))
+    assert event == Points({"late": [(1001, 0.5, 1.0)], "loss.by_step": [(1002, 0.5, 1.0)]})
+
+
+@pytest.mark.slow
+def test_a_program_that_logs_between_epochs_does_not_hang(launched: Callable[..., Run]) -> None:
+    run = launched(
+        """
+        import time
+        from orchestrator import report
+        for step in range(50):
+            report(other=step)
+            time.sleep(0.1)
+        report(epoch=1, loss=1.0)
+        """,
+        dedent(SWEEP) + "retries: 0\nstall_seconds: 0.4\n",
+    )
+    assert run.data.tags["outcome"] == "completed"

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.programs.epochs import Between, Epochs, Made, Whole
+from orchestrator.programs.epochs import Epochs
 from orchestrator.programs.logged import Ended, Logged, Message, Noted, Source, StepMetric, Summary
+from orchestrator.programs.made import Between, Made, Whole
 from orchestrator.programs.ways import GRACE, Ways
 
 SOURCES: tuple[Source, ...] = get_args(Source)

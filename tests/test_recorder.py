@@ -512,3 +512,31 @@ def test_a_copy_of_another_sweeps_trial_is_made_once_though_the_store_stops_answ
     monkeypatch.setattr(reuse, "copy", fail_once)
     assert retry(lambda: second.reuse(trials)).keys() == {trial.trial_key for trial in trials}
     assert len(children(tracker.uri, "second")) == 3
+
+
+def test_a_trial_that_began_again_has_one_run_also_where_its_making_was_not_answered(
+    tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, failures = tracker.client.create_run, iter([None, MlflowException("no answer")])
+
+    def unsure(*arguments: object, **named: object) -> Run:
+        run = create(*arguments, **named)
+        if error := next(failures, None):
+            raise error
+        return run
+
+    monkeypatch.setattr(tracker.client, "create_run", unsure)
+    recorder = Recorder(tracker, workspace, lambda _: None)
+    recorder.take(TRIAL, Started(1, 3))
+    recorder.take(TRIAL, Progress(1, {"score": 0.5}, 1.0))
+    recorder.take(TRIAL, Progress(2, {"score": 0.75}, 1.0))
+    deadline = time.monotonic() + 30
+    while not children(tracker.uri, "toy") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for event in (Restarted(2, 2.0), Progress(1, {"score": 0.25}, 3.0), Finished(Outcome.COMPLETED)):
+        recorder.take(TRIAL, event)
+    recorder.close()
+    (run,) = children(tracker.uri, "toy")
+    assert steps(tracker.uri, run, "score") == [1]
+    assert run.data.metrics["score"] == 0.25
+    assert (run.data.tags["outcome"], run.data.tags["threads"]) == ("completed", "3")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from orchestrator.programs.epochs import Epochs, Whole
+from orchestrator.programs.epochs import Epochs
 from orchestrator.programs.logged import ArtifactLogged, Logged, Message, PictureLogged, Source, StepMetric
+from orchestrator.programs.made import Whole
 from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER
 
 STATE_FILE = "epochs.json"

@@ -21,12 +21,13 @@ from orchestrator.events import Points, Restarted, Tagged
 from orchestrator.programs import environment, kept
 from orchestrator.programs.channel import Channel
 from orchestrator.programs.command import hidden
-from orchestrator.programs.epochs import Between, Epochs, Late, Made, NewCurve, Whole
+from orchestrator.programs.epochs import Epochs
 from orchestrator.programs.followers import ProgramFollower
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import OutputLines
 from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Noted, PictureLogged, StepMetric, Summary
+from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
 from orchestrator.programs.processes import Guard, ProgramProcess, kill_all
 from orchestrator.programs.program import Program, ProgramFailedError
 from orchestrator.programs.ways import Ways
@@ -84,6 +85,7 @@ class _Running:
             kill_all(str(made.checkpoints))
         store = MlflowStore(made.mlflow)
         left: list[Message] = [*store.end(), *OutputLines(self._log, self._state.heard.log, program.pattern).end()]
+        program.hide_secrets(self._log)  # what that attempt could not hide
         self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
         stack.callback(self._hide)
         self._channel = Channel(workdir)

@@ -9,6 +9,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Noted
@@ -57,17 +58,21 @@ class MlflowStore:
     def _new_points(self, run: Path) -> Iterator[Point]:
         metrics = run / "metrics"
         for entry in _files(metrics):
-            if entry.stat().st_size > self._read.get(entry.path, 0):
-                name = os.path.relpath(entry.path, metrics)
-                for line in self._new_lines(entry.path):
+            name = os.path.relpath(entry.path, metrics)
+            for line in self._new_lines(entry):
+                with suppress(ValueError):  # some other version's line
                     at, value, step = line.split()[:3]
                     yield int(at), int(step), run.name, name, float(value)
 
-    def _new_lines(self, path: str) -> list[str]:
-        """The lines that are new in a file, without one that is being written."""
-        with Path(path).open("rb") as file:
-            file.seek(self._read.get(path, 0))
-            whole, newline, _ = file.read().rpartition(b"\n")
+    def _new_lines(self, entry: os.DirEntry[str]) -> list[str]:
+        """The lines that are new in a file, without one that is being written; none of a file that is gone."""
+        path, whole, newline = entry.path, b"", b""
+        with suppress(FileNotFoundError):
+            if entry.stat().st_size <= self._read.get(path, 0):
+                return []
+            with Path(path).open("rb") as file:
+                file.seek(self._read.get(path, 0))
+                whole, newline, _ = file.read().rpartition(b"\n")
         self._read[path] = self._read.get(path, 0) + len(whole) + len(newline)
         return whole.decode(errors="replace").splitlines()
 
@@ -76,11 +81,12 @@ class MlflowStore:
         texts = {}
         for entry in _files(folder):
             name = os.path.relpath(entry.path, folder)
-            stat = entry.stat()
-            written = (stat.st_mtime_ns, stat.st_size)
-            if not name.startswith(OF_MLFLOW) and written != self._noted.get(entry.path):
-                self._noted[entry.path] = written
-                texts[name] = Path(entry.path).read_text(errors="replace")
+            with suppress(FileNotFoundError):  # a tag that was deleted meanwhile
+                stat = entry.stat()
+                written = (stat.st_mtime_ns, stat.st_size)
+                if not name.startswith(OF_MLFLOW) and written != self._noted.get(entry.path):
+                    texts[name] = Path(entry.path).read_text(errors="replace")
+                    self._noted[entry.path] = written
         return texts
 
     def _calls(self, points: list[Point]) -> Iterator[Logged]:
