@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow import MlflowClient
 from mlflow.entities import Run
 from processes import all_gone
 from reading import children, outcomes, steps
@@ -296,3 +297,23 @@ def check(store: str, sweep: Sweep, name: str, metric: str, epochs: int, way: st
             assert steps(store, run, metric) == [*range(1, epochs + 1)]
             assert run.data.params.get("trainer.max_epochs", str(epochs)) == str(epochs)
             assert run.data.metrics.get("rank", 0.0) == 0.0, "those of the first process count"
+
+
+TELLS = """
+program: tells.sh
+command: [bash, "${program}", "${envvar:TOKEN}"]
+retries: 1
+parameters: {lr: 1}
+"""
+
+
+def test_what_a_program_prints_of_a_secret_before_it_is_killed_is_hidden(
+    store: str, sweep: Sweep, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "s3cr3t-t0ken")
+    write('echo "my token is $1"; kill -SEGV $$', "tells.sh")
+    assert sweep("launch", write(TELLS, "tells.yaml")).returncode == 1
+    (run,) = children(store, "tells")
+    log = Path(MlflowClient(tracking_uri=store).download_artifacts(run.info.run_id, "log.txt")).read_text()
+    assert log.count("my token is ***") == 2
+    assert "s3cr3t" not in log + str(run.to_dictionary())

@@ -57,9 +57,11 @@ class Heard:
 
 @dataclass
 class State:
-    """How far the epochs of a program have come, for the attempt after this one."""
+    """How far the epochs of a program have come, for the attempt after this one; and its process, and its begin."""
 
     path: Path
+    pid: int = 0
+    begun: float = 0.0  # seconds since 1970
     epoch: int = 0
     offset: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)

@@ -94,6 +94,7 @@ class _Running:
         _guard().watch(str(self._channel.path))
         stack.callback(_guard().watch, None)
         variables = made.variables(self._channel.path)
+        self._begun = time.time()
         try:
             self._process = ProgramProcess(made.arguments, program.folder, variables, self._log)
         except OSError as error:
@@ -102,7 +103,10 @@ class _Running:
         stack.callback(self._process.close)
         stack.callback(self._process.end, program.grace, self._let_go_on)
         files = EventFiles(self._process.pid, [program.folder], made.checkpoints)
-        left += files.poll() if self._goes_on else []
+        if self._state.was_begun:
+            left += EventFiles(self._state.pid, [program.folder], made.checkpoints, self._state.begun).end()
+        if self._goes_on:
+            files.poll()  # what an earlier attempt has left in the program's own folder
         self._missed = self._state.heard.missed(left) if self._state.was_begun else []
         self._until = dict(self._state.heard.until)
         self._note_times(left)
@@ -112,6 +116,7 @@ class _Running:
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""
         yield from self._what_was_missed()
+        self._state.pid, self._state.begun = self._process.pid, self._begun
         self._settle(self._heard())
         while True:
             status = self._process.status  # before what it has logged is read: so all of that is

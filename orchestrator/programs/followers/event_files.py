@@ -29,18 +29,19 @@ class EventFiles:
     in `own`. A record that is still being written is read later.
 
     Args:
-        pid: The program's process. Its children count.
+        pid: The program's process, which may have ended. Its children count.
         folders: Where files are looked for.
         own: A folder where nobody else writes. The first call of `poll` returns what an earlier attempt has left there.
+        since: When the program began, in seconds since 1970; None: now.
     """
 
-    def __init__(self, pid: int, folders: Sequence[Path], own: Path) -> None:
+    def __init__(self, pid: int, folders: Sequence[Path], own: Path, since: float | None = None) -> None:
         self._pid = pid
         self._folders = folders
         self._own = own
         self._pids = {pid}
         self._files: dict[Path, _EventFile] = {}
-        self._since = time.time() - 1  # file systems have clocks of their own
+        self._since = (time.time() if since is None else since) - 1  # file systems have clocks of their own
         self._next_search = 0.0
 
     def poll(self) -> list[Logged]:

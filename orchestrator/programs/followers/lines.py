@@ -14,6 +14,7 @@ EPOCH = re.compile(
 STEP = re.compile(
     rf"['\"]?\b(?:global[_ ]?step|step|iter(?:ation)?)\b['\"]?[\s:=#\[('\"]*(\d+)\b{OF_HOW_MANY}", re.IGNORECASE
 )
+HAS_NUMBER = re.compile(r"\d|nan|inf", re.IGNORECASE)
 PAIR = re.compile(r"^\s*\[(\d+),\s*\d+\]")  # an epoch and a batch
 NOISE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d\S*)?"  # dates
@@ -52,6 +53,8 @@ class Lines:
 
     def read(self, text: str) -> Line | None:
         """The metrics in a line; None if it has none."""
+        if HAS_NUMBER.search(text) is None:  # most of what programs print that print much
+            return None
         text = CONTROLS.sub("", text).strip()
         if (found := _of_json(text)) is not None:
             return found if found.metrics.keys() - {"epoch"} else None
