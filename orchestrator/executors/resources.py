@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -19,10 +19,17 @@ class _Sampling:
     trial: Trial
     process: psutil.Process
     due: float
+    known: dict[int, psutil.Process] = field(default_factory=dict)  # by pid: a process knows its own last sample
+
+    def processes(self) -> list[psutil.Process]:
+        """The trial's process, and all that it has started."""
+        living = [self.process, *self.process.children(recursive=True)]
+        self.known = {process.pid: self.known.get(process.pid, process) for process in living}
+        return [*self.known.values()]
 
 
 class ResourceSampler:
-    """Samples the process of each running trial, a few seconds apart. A shorter trial is never sampled."""
+    """Samples the processes of each running trial, a few seconds apart. A shorter trial is never sampled."""
 
     def __init__(self) -> None:
         self._samplings: dict[str, _Sampling] = {}
@@ -53,10 +60,20 @@ class ResourceSampler:
                 continue
             sampling.due = now + SECONDS_BETWEEN_SAMPLES
             with suppress(psutil.Error):  # it has died, which the executor is about to notice
-                memory = sampling.process.memory_info().rss
+                cpu, memory = _total(sampling.processes())
                 metrics = {
-                    "system/cpu_utilization_percentage": sampling.process.cpu_percent(),
+                    "system/cpu_utilization_percentage": cpu,
                     "system/system_memory_usage_megabytes": memory / MEGABYTE,
                     "system/system_memory_usage_percentage": memory / psutil.virtual_memory().total * 100,
                 }
                 yield sampling.trial, Sampled(metrics, time.time())
+
+
+def _total(processes: Iterable[psutil.Process]) -> tuple[float, int]:
+    """The utilization of processes since their last sample, in percent of a core, and their memory, in bytes."""
+    cpu, memory = 0.0, 0
+    for process in processes:
+        with suppress(psutil.Error):  # some come and go
+            memory += process.memory_info().rss
+            cpu += process.cpu_percent()
+    return cpu, memory
