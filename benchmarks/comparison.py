@@ -22,6 +22,7 @@ PARENT = "mlflow.parentRunId"
 FINISHED = ("FINISHED", "FAILED")  # an explosion is a result, and FAILED to MLflow
 OF_THE_CLOCK = {"images_per_second", "wall_seconds"}
 RESTARTED = "restarted"  # the tag of a run that has taken the place of one that was begun in vain, which is deleted
+LOG = "log.txt"  # which tells of every attempt
 OWN_TAGS = ("mlflow.", "git.", RESTARTED)  # those that an untouched run has otherwise, or not at all
 SYSTEM = "system/"  # what the machine was like every few seconds: of the clock, too
 UNIQUE = re.compile(r"[+%]timestamp[+%].*?(?=\+compressed|\.)")  # in the names of MLflow's images
@@ -238,16 +239,18 @@ def _curves(client: MlflowClient, run: Run) -> dict[str, list[tuple[int, float]]
 
 
 def _artifacts(client: MlflowClient, run: Run) -> Counter[tuple[str, str]]:
-    """Paths and contents; of MLflow's images, whose names are unique, what they show."""
+    """Paths and contents, but of logs; of MLflow's images, whose names are unique, what they show."""
     if not client.list_artifacts(run.info.run_id):
         return Counter()
     tracking_uri = client.tracking_uri
     folder = Path(download_artifacts(run_id=run.info.run_id, tracking_uri=tracking_uri))
     files = [path for path in folder.rglob("*") if path.is_file()]
-    return Counter(
-        (UNIQUE.sub("", path.relative_to(folder).as_posix()), hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in files
-    )
+    names = {path: UNIQUE.sub("", path.relative_to(folder).as_posix()) for path in files}
+    return Counter((name, "" if name == LOG else _digest(path)) for path, name in names.items())
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _changes(folder: Path) -> list[Change]:

@@ -65,6 +65,8 @@ def test_what_was_logged_before_a_checkpoint_is_recorded_although_the_worker_was
     assert processes.all_gone([int(reached.read_text())])
     subprocess.run(attempt, stdout=subprocess.DEVNULL, check=True)
     events = [entry.event for entry in journal.read(tmp_path / "trial")]
+    assert isinstance(events[1], Tagged)
+    assert "metrics_from" in events[1].tags  # before an epoch, which may end a trial
     epochs = [(event.epoch, event.metrics["loss"]) for event in events if isinstance(event, Progress)]
     assert epochs == [(epoch, 1 / epoch) for epoch in range(1, 6)]
     assert isinstance(events[-1], Finished)

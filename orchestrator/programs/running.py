@@ -3,6 +3,7 @@
 The rest of the worker takes it for a trial function that is a generator.
 """
 
+import atexit
 import faulthandler
 import os
 import select
@@ -217,6 +218,9 @@ class _Running:
         yield from self._epochs.settle(time.time())
 
     def _yielded(self, made: Iterable[Made | Tagged]) -> Iterator[Yielded]:
+        if not self._has_said_way and (sentence := self._ways.sentence(self.program.title)):
+            self._has_said_way = True  # before an epoch that may end the trial
+            yield Tagged({"metrics_from": sentence})
         for item in made:
             match item:
                 case Whole():
@@ -241,9 +245,6 @@ class _Running:
                     yield item
         if self._points and time.time() >= self._points_due:
             yield from self._flushed()
-        if not self._has_said_way and (sentence := self._ways.sentence(self.program.title)):
-            self._has_said_way = True
-            yield Tagged({"metrics_from": sentence})
 
     def _flushed(self) -> Iterator[Points]:
         self._points_due = time.time() + SECONDS_BETWEEN_POINTS
@@ -296,4 +297,5 @@ class _Running:
 def _guard() -> Guard:
     if not _guards:
         _guards.append(Guard())
+        atexit.register(_guards[0].close)
     return _guards[0]
