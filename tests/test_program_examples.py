@@ -135,7 +135,7 @@ KILLED = """
 program: {program}
 metric: {{name: {metric}}}
 retries: 3
-parameters: {{lr: {{values: [0.1, 0.2]}}, epochs: 18, pause: 0.1, seed: 3}}
+parameters: {{lr: {{values: [0.1, 0.2]}}, epochs: 14, pause: 0.08, seed: 3}}
 """
 SAVES = """
 import argparse, os, pathlib, time
@@ -229,7 +229,7 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_doubled(
         write(SAVES.format(**script), program)
     write(KILLED.format(program=program, metric=metric), "killed.yaml")
     launch = Launch("killed.yaml")
-    for victim, lines in (("program", 3), ("worker", 7), ("launch", 12)):
+    for victim, lines in (("program", 2), ("worker", 5), ("launch", 9)):
         launch.wait(lambda lines=lines: lines_of_first_trial(folder) >= lines)  # type: ignore[misc]
         running = launch.program()
         worker = running.ppid()
@@ -246,7 +246,7 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_doubled(
     assert last.process.wait(60) == 0, last.output.read_text()
     assert outcomes(store, "killed") == {"lr=0.1": "completed", "lr=0.2": "completed"}
     for run in children(store, "killed"):
-        assert steps(store, run, metric) == [*range(1, 19)]
+        assert steps(store, run, metric) == [*range(1, 15)]
 
 
 @pytest.mark.slow
