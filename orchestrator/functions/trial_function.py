@@ -40,6 +40,10 @@ class TrialFunction:
         """What people know it by."""
         return self.name if self.program is None else self.program.title
 
+    def called(self, name: str) -> str:
+        """What a parameter is called by who trains: a program may have a name of its own for the seed."""
+        return self.program.seed_parameter if self.program and name == "seed" else name
+
     @property
     def digest(self) -> str | None:
         """Of the file of a program; None where there is none, and for functions, which have a version."""

@@ -12,7 +12,7 @@ from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import MetricNames, nearest
-from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, REPORTED, best_name
+from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, PICTURES, REPORTED, best_name
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
 
@@ -61,6 +61,12 @@ class OpenRun:
             if so_far.objective.counts_best and so_far.best is not None:
                 return {best_name(so_far.objective.name): so_far.best, BEST_EPOCH: float(so_far.best_epoch)}
         return {}
+
+    @property
+    def picture_tags(self) -> dict[str, str]:
+        """A tag with the names of the pictures by epoch, where it is not too long."""
+        names = json.dumps(sorted({name for name, _ in self.pictures or ()}))
+        return {PICTURES: names} if self.pictures and len(names) <= LONGEST_TAG else {}
 
     def news(self, events: Sequence[Event]) -> tuple[list[Point], dict[str, str]]:
         """The points and tags that these events add; they count as recorded from now on."""

@@ -1,7 +1,6 @@
 """The write side of MLflow: the only place that writes to the store."""
 
 import itertools
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +24,7 @@ from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, since_restart, 
 from orchestrator.trackers.store import PARENT, Store, record_of
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.metric_names import nearest
-from orchestrator.trials.record import DIGEST, PICTURES, PROPOSALS, REUSED, SYSTEM, Record
+from orchestrator.trials.record import DIGEST, PROPOSALS, REUSED, SYSTEM, Record
 
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -128,10 +127,9 @@ class Tracker(Store):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
             tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir, self.spec.function)
-            if run.pictures:
-                names = json.dumps(sorted({name for name, _ in run.pictures}))
-                tags |= {PICTURES: names} if len(names) <= LONGEST_TAG else {}
-        self._log(run, points, {} if run.has_params else trial.params, tags)
+            tags |= run.picture_tags
+        params = {self.spec.function.called(name): value for name, value in trial.params.items()}
+        self._log(run, points, {} if run.has_params else params, tags)
         run.has_params = True
         self._runs[trial.trial_key] = run
         if isinstance(end, Finished):

@@ -27,7 +27,7 @@ def view_of(table: Table) -> str | None:
     compared = _compared(table)
     metrics = dict.fromkeys((*compared, *(column.name for column in table.shown), *[BEST_EPOCH] * bool(compared)))
     columns = ["tags.`outcome`", *(f"metrics.`{nearest(name)}`" for name in metrics)]
-    columns += [f"params.`{name}`" for name in table.varying[:MOST_PARAMETERS]]
+    columns += [f"params.`{table.spec.function.called(name)}`" for name in table.varying[:MOST_PARAMETERS]]
     state = {
         "selectedColumns": [*columns, "attributes.`Models`"],
         "columnOrder": columns,
@@ -54,7 +54,7 @@ def charts(address: str) -> str:
 
 def _unranked(table: Table) -> str:
     """By what rows are sorted that nothing ranks; not by their start, as the UI then hides them below the parent."""
-    return f"params.`{table.varying[0]}`" if table.varying else f"metrics.`{EXPLODED}`"
+    return f"params.`{table.spec.function.called(table.varying[0])}`" if table.varying else f"metrics.`{EXPLODED}`"
 
 
 def _compared(table: Table) -> list[str]:
