@@ -69,6 +69,16 @@ def test_what_a_script_notes_and_counts_never_ends_a_sweep(launched: Callable[[s
     assert steps(store, run, "loss")[:2] == [1, 2]
 
 
+def test_a_seed_has_the_programs_own_name_on_the_command_line_and_in_mlflow(
+    launched: Callable[[str, str], Run],
+) -> None:
+    script = "import sys\nassert sys.argv[1:] == ['--lr=0.1', '--random-state=3'], sys.argv\nprint('epoch 1 loss 0.5')"
+    run = launched(script, SWEEP + "    seeds: [3]\n    seed_parameter: random-state\n")
+    assert run.data.tags["outcome"] == "completed"
+    assert run.data.params == {"lr": "0.1", "random-state": "3"}
+    assert run.data.tags["seed"] == "3"
+
+
 # What outlives an attempt
 
 
