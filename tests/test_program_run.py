@@ -69,7 +69,7 @@ def test_what_a_script_notes_and_counts_never_ends_a_sweep(launched: Callable[[s
     assert steps(store, run, "loss")[:2] == [1, 2]
 
 
-def test_a_seed_has_the_programs_own_name_on_the_command_line_and_in_mlflow(
+def test_a_seed_has_the_name_that_the_program_gives_it_also_in_mlflow(
     launched: Callable[[str, str], Run],
 ) -> None:
     script = "import sys\nassert sys.argv[1:] == ['--lr=0.1', '--random-state=3'], sys.argv\nprint('epoch 1 loss 0.5')"
