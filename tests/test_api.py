@@ -63,6 +63,7 @@ def test_what_was_launched_is_at_hand(store: str, write: Write, capfd: pytest.Ca
     assert len(sweep.trials) == 4
 
 
+@pytest.mark.slow
 def test_a_metric_with_the_name_of_a_parameter_has_a_column_of_its_own(store: str, folder: Path, write: Write) -> None:
     (folder / "mine.py").write_text(
         "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Config:\n    x: float = 1.0\n\n"

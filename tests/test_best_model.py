@@ -59,6 +59,7 @@ def test_the_best_model_stands_once_and_moves_to_a_better_one(store: str, write:
     assert not Path(first.artifact_location.removeprefix("file://"), "x").exists()
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_exported_is_said_and_tried_again(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_model_that_is_none_leaves_nothing_behind(store: str, folder: Path, wr
     assert models(store) == []
 
 
+@pytest.mark.slow
 def test_of_two_models_that_a_kill_has_left_the_best_trials_stays(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write(TOY.format("1, 2")))
     client = MlflowClient(tracking_uri=store)
@@ -148,6 +150,7 @@ def test_of_explosions_there_is_no_model(store: str, write: Write, sweep: Sweep)
     assert models(store) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_launch_left_of_a_model_is_cleared(store: str, write: Write, sweep: Sweep) -> None:
     path = write(TOY.format("1"))
     sweep("launch", path)

@@ -356,6 +356,7 @@ def parent(store: str, name: str = "toy") -> Run:
     return MlflowClient(tracking_uri=store).get_run(child.data.tags["mlflow.parentRunId"])
 
 
+@pytest.mark.slow
 def test_a_launch_prints_the_cliff_and_leaves_it_and_its_picture_on_the_parent_run(
     store: str, write: Write, sweep: Sweep
 ) -> None:

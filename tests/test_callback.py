@@ -258,6 +258,7 @@ def twice() -> None:
         threading.Timer(delay, once).start()
 
 
+@pytest.mark.slow
 def test_a_pruned_trial_ends_at_the_report_of_the_epoch_that_was_judged(open_: Open, folder: Path) -> None:
     for function in ("reporting", "keeps_to_itself"):
         slow = trial(function, epochs=50)
@@ -283,6 +284,7 @@ def test_a_second_interrupt_ends_it_at_once(open_: Open, folder: Path, interrupt
     assert epochs(heard) == [1]
 
 
+@pytest.mark.slow
 def test_after_an_interrupt_it_goes_on_from_its_checkpoint(open_: Open, folder: Path, interrupt: Interrupt) -> None:
     slow = trial(epochs=6, pause=0.1)
     first = interrupted(open_(), slow, folder, once)
@@ -293,6 +295,7 @@ def test_after_an_interrupt_it_goes_on_from_its_checkpoint(open_: Open, folder: 
     assert final(second).metrics == {"final_score": 1.0}
 
 
+@pytest.mark.slow
 @isolating
 def test_kills_are_survived(open_: Open, folder: Path) -> None:
     unlucky = trial(mode="kill", epochs=4)
@@ -302,6 +305,7 @@ def test_kills_are_survived(open_: Open, folder: Path) -> None:
     assert len(attempts(events)) == 4
 
 
+@pytest.mark.slow
 @isolating
 @pytest.mark.parametrize(
     ("limits", "reason"),

@@ -196,6 +196,7 @@ def test_a_front_of_two_goes_by_corners_beyond_which_nothing_lies(goal: str, cor
     assert [line["interpolate"] for line in lines] == [corners]
 
 
+@pytest.mark.slow
 def test_of_three_objectives_a_picture_has_both_planes_whatever_their_names() -> None:
     objectives = (*UP_AND_DOWN, Objective("время", "minimize"))
     found = [configuration(f"{i} {LONG}", (i, i * i, 9.0 - i)) for i in range(8)]

@@ -113,6 +113,7 @@ def test_bad_input_is_exit_2_with_a_line_and_no_traceback(
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "uri", ["nonsense://x", pytest.param("sqlite:////proc/nowhere/mlflow.db", marks=pytest.mark.slow)]
 )

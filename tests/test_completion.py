@@ -39,6 +39,7 @@ def answered(bin_: Path, program: list[str], **environment: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_bash_completes_as_it_is_told(bin_: Path) -> None:
     script = subprocess.run(
         ["bash", "-c", "sweep --show-completion"],

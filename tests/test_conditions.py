@@ -132,6 +132,7 @@ def test_importances_are_of_what_is_varied_in_every_trial(write: Write) -> None:
     assert importances(spec, search.history.values()).keys() == {"mode", "pause"}
 
 
+@pytest.mark.slow
 def test_a_launch_leaves_out_what_is_not_varied(store: str, write: Write, sweep: Sweep) -> None:
     text = "trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters:\n  mode: {values: [fine, rise]}\n"
     path = write(text + "  x: {values: [3, 5], when: {mode: fine}}\n  epochs: {values: [5, 6], when: {mode: rise}}\n")

@@ -46,6 +46,7 @@ print("the result")
 AT_ONCE = PROGRAM.replace("time.sleep(0.1)", "pass")
 
 
+@pytest.mark.slow
 def test_the_live_view_survives_a_terminal_that_becomes_narrow() -> None:
     screen, status = on_terminal(["-c", PROGRAM], size=(100, 24), then=(40, 12), when="left")
     assert status == 0

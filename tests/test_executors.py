@@ -446,6 +446,7 @@ def test_a_worker_that_dies_fails_its_trial_and_is_replaced(open_: Open, folder:
     assert final(fine).outcome is Outcome.COMPLETED
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_that_loses_its_worker_goes_on_from_its_checkpoint_as_long_as_it_gets_on(
     open_: Open, keeping: Callable[..., Trial], folder: Path

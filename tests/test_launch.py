@@ -190,6 +190,7 @@ def test_a_table_too_long_for_mlflow_says_what_it_leaves_out(store: str, write: 
     assert left_out > 0
 
 
+@pytest.mark.slow
 def test_a_larger_grid_extends_a_sweep_in_the_same_parent(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write(TOY + "parameters: {x: {values: [1, 2]}}"))
     first = {run.info.run_id for run in children(store, "toy")}
@@ -274,6 +275,7 @@ def test_no_more_trials_run_at_a_time_than_fit_by_what_each_takes(
     assert [*outcomes(store, "toy").values()] == ["completed"] * 2
 
 
+@pytest.mark.slow
 def test_mistakes_of_several_files_are_said_before_anything_starts(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:

@@ -39,6 +39,7 @@ def test_a_sweep_that_a_living_launch_elsewhere_holds_is_refused(client: MlflowC
     held.check()
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_given_back_is_taken_at_once(client: MlflowClient, held: Lease) -> None:
     held.release()
     assert lease.TAG not in client.get_experiment("0").tags
@@ -47,6 +48,7 @@ def test_a_sweep_that_was_given_back_is_taken_at_once(client: MlflowClient, held
     there.release()
 
 
+@pytest.mark.slow
 def test_the_hold_of_a_dead_launch_does_not_block(client: MlflowClient, held: Lease) -> None:
     told = client.get_experiment("0").tags[lease.TAG]
     held.release()

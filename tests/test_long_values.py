@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from orchestrator.trackers import Store, trial_params
@@ -34,6 +35,7 @@ def test_parameters_of_any_length_are_read_back_from_tags() -> None:
     assert trial_params.tags({"lr": 0.1}) == {"params": '{"lr": 0.1}'}
 
 
+@pytest.mark.slow
 def test_a_long_value_is_cut_in_params_whole_in_an_artifact_and_right_where_it_is_read_back(
     folder: Path, store: str, write: Write, sweep: Sweep
 ) -> None:

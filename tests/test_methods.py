@@ -36,6 +36,7 @@ def at_random(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METHODS, AT_RANDOM.name, AT_RANDOM)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["at_random", "rnd"])
 def test_a_sampler_of_optunas_is_one_entry(write: Callable[..., Path], store: str, at_random: None, name: str) -> None:
     path = write(SWEEP.format(method=name))

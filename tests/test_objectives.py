@@ -152,6 +152,7 @@ def test_what_was_pruned_is_told_as_no_better_than_the_worst_of_each_metric(writ
         assert [trial.values for trial in trials] == [[5.0, 5.0], [5.0, 5.0], [4.0, 4.0], [4.0, 5.0], [4.0, 5.0]]
 
 
+@pytest.mark.slow
 def test_explosions_teach_a_search_for_a_front_to_keep_away(write: Write) -> None:
     late = 0
     for seed in range(3):

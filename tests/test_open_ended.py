@@ -130,6 +130,7 @@ def test_without_run_cap_a_sweep_runs_until_its_time_is_spent(
     assert set(outcomes(store, "toy").values()) == {"completed"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_sweep_without_an_end(store: str, write: Write, sweep: Sweep) -> None:
     path = write(RANDOM.replace("epochs: 1", "epochs: 3, pause: 0.05"))
     command = [sys.executable, "-u", "-m", "orchestrator", "launch", str(path), "--workers", "1"]

@@ -78,6 +78,7 @@ def test_a_worker_that_died_between_trials_is_replaced(processes: Open, folder: 
     assert final(drive(executor, [trial(x=2.0)], folder)[trial(x=2.0).label]).outcome is Outcome.COMPLETED
 
 
+@pytest.mark.slow
 def test_no_process_outlives_the_executor(processes: Open, folder: Path) -> None:
     with processes(workers=2) as executor:
         heard = drive(executor, [trial(x=1.0, pause=0.2), trial(x=2.0, pause=0.2)], folder)

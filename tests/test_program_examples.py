@@ -110,6 +110,7 @@ parameters: {lr: {values: [0.1, 1.0e-9]}, epochs: 30}
 TEXTS = {"held": HELD, "followed": FOLLOWED, "pruned": PRUNED}
 
 
+@pytest.mark.slow
 def test_what_explodes_and_what_falls_behind_is_ended_at_once(
     store: str, folder: Path, bare: Path, sweep: Sweep, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +205,7 @@ def lines_of_first_trial(folder: Path) -> int:
     return max((log.read_text().count("epoch ") for log in folder.glob("mlruns/work/*/*/log.txt")), default=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "metric", "script"),
     [

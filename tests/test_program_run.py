@@ -274,6 +274,7 @@ def test_a_secret_reaches_neither_tags_nor_logs_however_a_program_ends(
     assert "correct-horse" not in Path(log).read_text()
 
 
+@pytest.mark.slow
 def test_a_secret_of_an_attempt_whose_worker_was_killed_is_not_in_the_log_of_the_next_one(
     launched: Callable[..., Run], store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +306,7 @@ def test_a_variable_that_lacks_is_refused_before_anything_starts(launched: Calla
 # What there is later
 
 
+@pytest.mark.slow
 def test_a_sweep_is_reported_when_its_program_is_gone(
     launched: Callable[[str], Run], folder: Path, sweep: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

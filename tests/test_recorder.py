@@ -137,6 +137,7 @@ def test_what_a_trial_tells_within_a_second_is_written_in_one_go(tracker: Tracke
     assert steps(tracker.uri, run, "m39") == list(range(1, 51))  # 2,000 points, of which MLflow takes 1,000 at a time
 
 
+@pytest.mark.slow
 def test_a_store_that_stays_away_ends_the_launch_with_its_reason(
     tracker: Tracker, workspace: Workspace, fail: Fail
 ) -> None:
@@ -514,6 +515,7 @@ def test_a_copy_of_another_sweeps_trial_is_made_once_though_the_store_stops_answ
     assert len(children(tracker.uri, "second")) == 3
 
 
+@pytest.mark.slow
 def test_a_trial_that_began_again_has_one_run_also_where_its_making_was_not_answered(
     tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,6 +194,7 @@ def test_a_seed_is_not_run_twice_when_the_file_lists_more_of_them(spec: Callable
         assert not set(first.keys) & set(more.keys)
 
 
+@pytest.mark.slow
 def test_a_launch_adds_seeds_and_tells_of_all_seeds(store: str, write: Write, sweep: Sweep) -> None:
     path = write(SEEDS_ADD)
     planned = sweep("plan", path)

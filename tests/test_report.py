@@ -323,6 +323,7 @@ def test_a_page_of_two_hundred_trials_stays_below_five_megabytes(
     assert (folder / "reports" / "random" / "report.html").stat().st_size < 5_000_000
 
 
+@pytest.mark.slow
 def test_a_search_has_its_history_and_importances(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     text = """
     method: random

@@ -26,6 +26,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.executors.resources.SECONDS_BETWEEN_SAMPLES", 0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 def test_a_running_trial_is_sampled_now_and_then_until_it_ends() -> None:
     busy = "x = bytearray(50_000_000)\nprint(flush=True)\nwhile True: pass"

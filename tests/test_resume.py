@@ -47,6 +47,7 @@ def task(workdir: Path, **params: object) -> runner.Task:
     return runner.Task(FUNCTION, {**SMALL, **params}, workdir, DivergenceRule())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "epochs"),
     [pytest.param("conv", 3, marks=pytest.mark.slow), pytest.param("attention", 2, marks=pytest.mark.slow), ("fc", 2)],
@@ -233,6 +234,7 @@ def train(config: Config, workdir: Path, watch):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parameters", "outcome", "reason"),
     [
@@ -260,6 +262,7 @@ def test_a_trial_survives_the_deaths_of_its_worker_as_often_as_it_may(
     assert steps(store, run, "train_loss") == ([1, 2, 3, 4] if outcome == "completed" else [1])
 
 
+@pytest.mark.slow
 def test_a_sweep_that_fails_by_one_cause_again_and_again_is_stopped(store: str, write: Write, sweep: Sweep) -> None:
     path = write("trial: toys:train\nparameters: {mode: raise, x: {min: 1, max: 9}}")
     done = sweep("launch", path, "--workers", "1")
@@ -268,6 +271,7 @@ def test_a_sweep_that_fails_by_one_cause_again_and_again_is_stopped(store: str, 
     assert len(children(store, "toy")) == 5
 
 
+@pytest.mark.slow
 def test_a_changed_constant_makes_new_trials_and_says_so(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write("trial: toys:train\nparameters: {x: {values: [1, 2]}}"))
     changed = sweep("launch", write("trial: toys:train\nparameters: {x: {values: [1, 2, 3]}, epochs: 4}"))

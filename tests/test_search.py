@@ -166,6 +166,7 @@ def test_a_search_in_which_everything_explodes_goes_on(spec: Load, method: str) 
     assert len(set(search.keys)) == 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "cmaes"])
 def test_explosions_teach_a_sampler_to_keep_away(spec: Load, method: str) -> None:
     one = SPEC.replace(

@@ -77,6 +77,7 @@ def test_trials_that_explode_are_results_of_a_search(
     assert "14/14" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_changed_constant_begins_a_new_search_and_leaves_the_old_one(store: str, write: Write, sweep: Sweep) -> None:
     path = write(TOY.format(method="qmc", cap=2, pause=0))
     sweep("launch", path)
@@ -152,6 +153,7 @@ def test_the_command_of_the_best_sets_also_what_only_the_others_had(store: str, 
     assert "--set=mode=fine" in sweep("best", path).stdout
 
 
+@pytest.mark.slow
 def test_there_is_no_best_of_nothing(store: str, write: Write, sweep: Sweep) -> None:
     path = write("trial: toys:train\nmetric: {name: score, goal: maximize}\nconfigs: [{mode: nan, epochs: 4}]")
     assert "there is no store yet" in sweep("best", path, "--tracking-uri", "sqlite:///elsewhere.db").stderr

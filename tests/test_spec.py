@@ -353,6 +353,7 @@ def test_what_may_be_of_several_types_is_one_mistake(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_of_very_many_mistakes_a_hundred_are_said(tmp_path: Path) -> None:
     said = mistakes(tmp_path, "".join(f"key{i}: 1\n" for i in range(5000)))
     assert len(said) == 101

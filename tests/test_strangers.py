@@ -40,6 +40,7 @@ def rows(printed: str) -> list[list[str]]:
     return [line.split() for line in printed.splitlines() if re.match(r"  0\.0", line)]
 
 
+@pytest.mark.slow
 def test_without_a_metric_the_table_has_the_order_of_the_file_and_what_was_reported(
     classifier: Path, sweep: Sweep
 ) -> None:
@@ -101,6 +102,7 @@ def test_its_report_and_its_view_are_of_its_own_metrics(classifier: Path, store:
     assert view["orderByKey"] == ("metrics.`best_accuracy`" if name == "ranked" else "params.`alpha`")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "place", "what"),
     [

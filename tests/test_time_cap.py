@@ -108,6 +108,7 @@ def test_no_trial_starts_once_the_time_is_spent_and_a_larger_cap_goes_on(
     assert set(outcomes(store, "toy").values()) == {"completed"}
 
 
+@pytest.mark.slow
 def test_a_search_stops_when_its_time_is_spent(store: str, write: Write, sweep: Sweep) -> None:
     text = TOY.format(cap=0.06, pause=0.02).replace("{values: [1, 2, 3, 4, 5, 6, 7, 8]}", "{min: 1, max: 9}")
     path = write(text + "method: tpe\nrun_cap: 8\n")

@@ -61,6 +61,7 @@ def test_a_variant_trains_on_the_digits_and_writes_its_steps(choices: dict[str, 
     assert math.isfinite(metrics["val_loss"])
 
 
+@pytest.mark.slow
 def test_clipped_gradients_and_another_epsilon_change_what_is_learned() -> None:
     plain = variants.Config(**DIGITS, images=768)
     losses = [first_epoch(config)["val_loss"] for config in (plain, replace(plain, clip=1e-9), replace(plain, eps=1.0))]

@@ -140,7 +140,8 @@ class Ways:
         self._deadline = None
         if candidates and (self.chosen is None or self.chosen not in self._has_compared):
             self.chosen = sorted(candidates, key=_place)[0]
-        waiting, self._waiting = self._waiting, []
+        waiting: list[Message] = [*self._beside, *self._waiting]  # those beside came before
+        self._beside, self._waiting = [], []
         return [message for one in waiting for message in self._pass(one)]
 
     def _pass(self, message: Message) -> list[Message]:
