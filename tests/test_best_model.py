@@ -75,6 +75,7 @@ def test_a_model_that_cannot_be_exported_is_said_and_tried_again(
     assert [kept(model) for model in models(store)] == ["1.0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "refused",
     [

@@ -376,6 +376,7 @@ def test_a_launch_prints_the_cliff_and_leaves_it_and_its_picture_on_the_parent_r
     assert parent(store).data.metrics == metrics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "metric"),
     [(SECOND, "threshold/pause 0"), pytest.param(ROWS, "threshold/configs pause_0.001", marks=pytest.mark.slow)],

@@ -261,6 +261,7 @@ def test_whoever_looks_on_sees_steps(open_: Open, folder: Path) -> None:
     assert all(shown is watched for shown, _ in seen)
 
 
+@pytest.mark.slow
 def test_a_running_trial_is_sampled_and_one_that_has_ended_is_not(
     open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -258,6 +258,7 @@ def test_tpe_draws_candidates_near_good_trials_as_soon_as_it_has_learned(group: 
     assert sum(one["x"] < 0.5 and one["y"] == 0 for one in drawn) > CANDIDATES / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", "cmaes"])
 def test_searches_come_to_the_cliff_and_seldom_cross_it(write: Write, method: str) -> None:
     late = 0

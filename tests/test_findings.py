@@ -19,6 +19,7 @@ HYPERBAND = "{type: hyperband, min_iter: 3}"
 PATIENT = "{type: patient, patience: 5}"
 
 
+@pytest.mark.slow
 def test_the_page_is_what_its_files_make() -> None:
     assert findings.DOCUMENT.read_text() == findings.document(), "make report renews it"
 

@@ -392,6 +392,7 @@ def test_a_killed_orchestrator_leaves_no_process_and_no_run_that_runs(
     assert steps(store, run, "train_loss") == list(range(1, 9))
 
 
+@pytest.mark.slow
 def test_reuse_takes_finished_trials_over_from_another_sweep(store: str, write: Write, sweep: Sweep) -> None:
     assert sweep("launch", write(TOY + "parameters: {x: {values: [1, 2]}}", "first.yaml")).returncode == 0
     second = write(TOY + "reuse: true\nparameters: {x: {values: [2, 3]}}", "second.yaml")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from reading import artifacts, children
 
 from orchestrator.trackers import Store, trial_params
-from tests.reading import artifacts, children
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.utils.validation import _validate_metric_name
+from reading import children, steps
 
 from orchestrator.comparison.table import Table
 from orchestrator.spec import load
 from orchestrator.trackers import Store
 from orchestrator.trials.grid import expand
 from orchestrator.trials.metric_names import MetricNames, nearest
-from tests.reading import children, steps
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]

@@ -78,6 +78,7 @@ def test_both_run_in_one_process(folder: Path, store: str, sweep: Command) -> No
     assert sweep("schema").stdout == (ROOT / "sweeps" / "sweep.schema.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_trial_function_in_a_train_of_ones_own_is_meant_where_the_file_names_it(
     folder: Path, command: Command
 ) -> None:

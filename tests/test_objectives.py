@@ -185,6 +185,7 @@ def test_a_grid_is_compared_by_the_values_of_its_last_epochs(store: str, write: 
     assert picture(store, parent, "front.png").width > 1000
 
 
+@pytest.mark.slow
 def test_the_best_of_several_metrics_is_their_front_and_the_commands_that_run_it_again(
     store: str, write: Write, sweep: Sweep
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from reading import children
 
 from orchestrator import schema
 from orchestrator.errors import InputError
@@ -13,7 +14,6 @@ from orchestrator.spec import load
 from orchestrator.spec.domains import Range
 from orchestrator.trial import Trial
 from orchestrator.trials.grid import expand
-from tests.reading import children
 
 CONFIG = """
 from dataclasses import dataclass, field

@@ -87,6 +87,7 @@ def test_no_process_outlives_the_executor(processes: Open, folder: Path) -> None
     assert not any(alive(pid) for pid in pids)
 
 
+@pytest.mark.slow
 def test_workers_take_the_gpus_in_turn(processes: Open, folder: Path) -> None:
     (folder / "gpus.py").write_text(
         "import os, time\nfrom toys import Config\ndef train(config: Config):\n    time.sleep(1)\n"

@@ -141,6 +141,7 @@ def test_a_picture_of_something_else_is_kept_as_it_is(tmp_path: Path) -> None:
     assert pictures.images(b"no picture", TILES) is None
 
 
+@pytest.mark.slow
 def test_the_report_of_a_sweep_has_its_means_its_rates_and_its_verdicts(folder: Path, var: Path, sweep: Sweep) -> None:
     done = sweep("report", var)
     assert done.returncode == 0, done.stderr

@@ -85,6 +85,7 @@ def test_a_trial_that_is_killed_before_its_checkpoint_tells_the_epoch_again(tmp_
     assert epochs == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
@@ -279,6 +280,7 @@ def test_a_changed_constant_makes_new_trials_and_says_so(store: str, write: Writ
     assert len(children(store, "toy")) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known_by", ["run", "journal"])
 def test_a_resumed_trial_keeps_its_number_of_threads(
     store: str, folder: Path, write: Write, sweep: Sweep, known_by: str

@@ -470,6 +470,7 @@ def test_a_search_finds_the_few_combinations_that_can_be(spec: Load, folder: Pat
     assert (none.asked, none.sampler.has_more) == ([], False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", "cmaes"])
 @pytest.mark.parametrize("cut", [13, *(pytest.param(cut, marks=pytest.mark.slow) for cut in (7, 10, 16, 19))])
 def test_a_search_that_repeats_itself_over_seeds_goes_on_as_if_never_cut_off(spec: Load, method: str, cut: int) -> None:

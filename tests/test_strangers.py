@@ -68,6 +68,7 @@ def test_without_a_metric_the_table_has_the_order_of_the_file_and_what_was_repor
     assert "names no metric, and an Optuna study needs a metric" in sweep("dashboard", "unranked.yaml").stderr
 
 
+@pytest.mark.slow
 def test_with_a_metric_they_are_compared_by_it(classifier: Path, sweep: Sweep) -> None:
     done = sweep("launch", "ranked.yaml", "--executor", "inline")
     assert (done.returncode, done.stderr) == (0, "")
@@ -79,6 +80,7 @@ def test_with_a_metric_they_are_compared_by_it(classifier: Path, sweep: Sweep) -
     assert re.search(r"time: about \d", sweep("plan", "ranked.yaml", "--set", "epochs=4").stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unranked", pytest.param("ranked", marks=pytest.mark.slow)])
 def test_its_report_and_its_view_are_of_its_own_metrics(classifier: Path, store: str, sweep: Sweep, name: str) -> None:
     sweep("launch", f"{name}.yaml", "--executor", "inline")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from reading import children
 
 from orchestrator.spec import load
 from orchestrator.system.paths import folder_name
 from orchestrator.trackers.identity import PREFIX, Identity, differences
-from tests.reading import children
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]

@@ -180,6 +180,7 @@ def test_a_high_learning_rate_explodes_within_its_first_epoch() -> None:
     assert "log variance reached" in monitor.explosion.reason
 
 
+@pytest.mark.slow
 def test_a_model_that_ignores_its_code_is_diagnosed() -> None:
     # so large a variance makes reconstruction worth nothing: the posterior falls onto the prior
     _, final = drained(train(TrainConfig(**{**SMALL, "var": 1e4, "epochs": 8})))
