@@ -13,7 +13,6 @@ from orchestrator.functions.finding import (
 )
 from orchestrator.functions.modules import Modules
 from orchestrator.functions.parameter import FunctionError, Parameter
-from orchestrator.functions.program_function import OpenParameter, ProgramFunction, program_function
 from orchestrator.functions.trial_function import TrialFunction
 
 __all__ = [
@@ -24,9 +23,7 @@ __all__ = [
     "FunctionError",
     "Goal",
     "Modules",
-    "OpenParameter",
     "Parameter",
-    "ProgramFunction",
     "TrialFunction",
     "attached",
     "default_trial",
@@ -34,5 +31,4 @@ __all__ = [
     "is_default",
     "load",
     "modules_of",
-    "program_function",
 ]

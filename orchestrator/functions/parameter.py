@@ -31,6 +31,8 @@ class Parameter:
     default: Any = MISSING
     aliases: tuple[str, ...] = ()  # other names that a sweep file may give it
 
+    is_open = False  # whether nothing is known of its values
+
     @cached_property
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of its values."""

@@ -17,7 +17,7 @@ _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 class OpenParameter(Parameter):
     """A parameter of which nothing is known: the program itself refuses what it does not take."""
 
-    is_number = True
+    is_number = is_open = True
 
     def validate(self, value: Any) -> Any:
         """The value, which must be plain JSON.

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.functions.modules import Modules
 from orchestrator.functions.parameter import MISSING, Parameter
-from orchestrator.programs.program import Program
 from orchestrator.trial import Params, nested
+
+if TYPE_CHECKING:  # a sweep of a function loads nothing of programs
+    from orchestrator.programs.program import Program
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class TrialFunction:
     parameters: Mapping[str, Parameter]
     declaration: Declaration = UNDECLARED
     modules: Modules | None = None  # where its modules are; None where the process looks anyway
-    program: Program | None = None  # that runs in place of a function
+    program: "Program | None" = None  # that runs in place of a function
 
     def active(self) -> AbstractContextManager[None]:
         """A context in which this process imports what the function imports from where it is."""

@@ -12,7 +12,6 @@ from orchestrator.spec import Objective
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.record import Record
 
-UNTIL_STOPPED = "until stopped"  # in place of a number of trials
 LOSS = "loss"  # the name of any declared loss where it is shown
 
 Point = tuple[int, float, float]  # epoch, value of a metric, and when it was reported (seconds since 1970)

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 from orchestrator import functions
@@ -13,7 +14,6 @@ from orchestrator.spec.mistakes import Mistakes, closest
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.on_finish import on_finish_of
 from orchestrator.spec.parameters import space_of
-from orchestrator.spec.program import program_of, stall_seconds_of
 from orchestrator.spec.pruning import pruner_of
 from orchestrator.spec.reference import reference_of
 from orchestrator.spec.requirements import check_method, method_of, replicates_of, stacking_of
@@ -49,6 +49,8 @@ def load(
     mistakes = Mistakes(source)
     form = _form(mistakes)
     if form.runs_program:
+        from orchestrator.spec.program import program_of  # a sweep of a function needs nothing of it
+
         function: TrialFunction = program_of(form, overrides, mistakes, is_to_run=is_to_run and text is None)
     else:
         function = _function(form.trial if "trial" in source.content else None, source)
@@ -138,13 +140,18 @@ def _spec(
         early_terminate=pruner,
         divergence=form.divergence,
         retries=form.retries,
-        stall_seconds=stall_seconds_of(form),
+        stall_seconds=_stall_seconds(form),
         stacking=stacking,
         resources=form.resources,
         reuse=form.reuse,
         on_finish=on_finish,
         warnings=tuple(mistakes.warnings),
     )
+
+
+def _stall_seconds(form: SweepFile) -> float:
+    """How long a trial may be silent. A program may be for as long as it likes, unless the file says otherwise."""
+    return inf if form.runs_program and "stall_seconds" not in form.model_fields_set else form.stall_seconds
 
 
 def _name(form: SweepFile, mistakes: Mistakes) -> str:

@@ -6,7 +6,7 @@ from functools import cached_property
 from math import isclose
 from typing import Any, TypeVar, get_args
 
-from orchestrator.functions import OpenParameter, Parameter, TrialFunction
+from orchestrator.functions import Parameter, TrialFunction
 from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.densities import density_of
 from orchestrator.spec.domains import Choice, Domain, domain_of
@@ -158,7 +158,7 @@ def _choice(location: Location, raw: Any, parameter: Parameter, mistakes: Mistak
     if form is None:
         return None
     values = [typed((*location, "values", i), value, parameter, mistakes) for i, value in enumerate(form.values)]
-    if not isinstance(parameter, OpenParameter):  # a program may be given one twice, as in W&B, to have it drawn more
+    if not parameter.is_open:  # a program may be given one twice, as in W&B, to have it drawn more
         refuse_repeats((*location, "values"), values, mistakes)
     if form.probabilities is None:
         return Choice(tuple(values))

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from math import inf
 
-from orchestrator.functions import ProgramFunction, program_function
+from orchestrator.functions.program_function import ProgramFunction, program_function
 from orchestrator.programs.command import DEFAULT, Command
 from orchestrator.programs.followers.lines import pattern_mistake
 from orchestrator.programs.program import GRACE, Program
@@ -42,11 +41,6 @@ def program_of(form: SweepFile, overrides: Sequence[str], mistakes: Mistakes, *,
     if form.seeds or form.replicates or form.seed_parameter:
         names.append("seed")
     return program_function(program, dict.fromkeys(names))
-
-
-def stall_seconds_of(form: SweepFile) -> float:
-    """How long a trial may be silent. A program may be for as long as it likes, unless the file says otherwise."""
-    return inf if form.runs_program and "stall_seconds" not in form.model_fields_set else form.stall_seconds
 
 
 def _keys(location: Location) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import re
 
 WRITTEN = r"[0-9]+(\.[0-9]+)? *[smh]?"
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+UNTIL_STOPPED = "until stopped"  # in place of a number of trials
 
 
 def duration(seconds: float) -> str:

@@ -12,8 +12,8 @@ from rich.text import Text
 from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Listener
 from orchestrator.progress.live import LiveProgress
-from orchestrator.progress.status import UNTIL_STOPPED
 from orchestrator.spec import SweepSpec
+from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.terminal.consoles import is_ascii_only, print_timed
 from orchestrator.terminal.frame import Frame
 from orchestrator.terminal.view import STYLES, counted, facts, in_words, view

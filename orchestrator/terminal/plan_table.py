@@ -3,8 +3,7 @@
 from rich.console import Console
 
 from orchestrator.plan import Plan
-from orchestrator.progress.status import UNTIL_STOPPED
-from orchestrator.system.durations import duration
+from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.terminal.consoles import print_line
 from orchestrator.terminal.drawn import drawn
 

@@ -11,9 +11,9 @@ from rich.text import Text
 from orchestrator.comparison.best import Named, facts, overlapping
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.table import Table
-from orchestrator.progress.status import UNTIL_STOPPED, Status
+from orchestrator.progress.status import Status
 from orchestrator.spec import Objective
-from orchestrator.system.durations import duration
+from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.terminal.consoles import PIPE_WIDTH, is_ascii_only, print_line
 from orchestrator.terminal.drawn import drawn
 from orchestrator.terminal.view import STYLES, best_in_words, view

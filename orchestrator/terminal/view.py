@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from orchestrator.progress.status import UNTIL_STOPPED, Best, Running, Status
-from orchestrator.system.durations import duration
+from orchestrator.progress.status import Best, Running, Status
+from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.trial import Outcome
 

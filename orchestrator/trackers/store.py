@@ -19,10 +19,11 @@ from pydantic import TypeAdapter
 
 from orchestrator.errors import InputError
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.progress.status import UNTIL_STOPPED, Point
+from orchestrator.progress.status import Point
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.strict import SweepMetricForm
+from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import SQLITE, redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
 from orchestrator.trackers import trial_params, view

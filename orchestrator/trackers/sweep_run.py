@@ -4,8 +4,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 
 from orchestrator.errors import InputError
-from orchestrator.progress.status import UNTIL_STOPPED
 from orchestrator.spec import SweepSpec
+from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
 from orchestrator.trackers.identity import Identity
