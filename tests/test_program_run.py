@@ -17,7 +17,7 @@ from reading import children, steps
 from orchestrator import launch
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
-from orchestrator.events import Points, Restarted
+from orchestrator.events import Points, Restarted, Tagged
 from orchestrator.programs import running
 from orchestrator.programs.command import DEFAULT, Command
 from orchestrator.programs.processes import CHANNEL, GUARD, WORKDIR, kill_all
@@ -119,6 +119,21 @@ KEEPS = """
         if epoch == 2 and not done:
             time.sleep(60)
 """
+
+
+def test_a_program_that_had_done_all_before_is_not_said_to_lack_its_metric(
+    program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    (tmp_path / "trial").mkdir()
+    script = KEEPS.replace("epoch == 2 and not done", "False")
+    first, again = (attempt(program(script), tmp_path / "trial") for _ in range(2))
+    assert [item.tags for item in first if isinstance(item, Tagged)] == [
+        {"metrics_from": "metrics of train.py: from report"}
+    ]
+    assert again == []
+    (tmp_path / "other").mkdir()
+    lacks = attempt(program("print('nothing')"), tmp_path / "other")
+    assert lacks == [Tagged({"metrics_from": "metrics of train.py: nowhere; there is no loss"})]
 
 
 def test_an_epoch_that_a_checkpoint_has_is_reported_by_the_next_attempt(

@@ -123,7 +123,7 @@ class _Running:
             yield from self._yielded(self._made(self._messages(at_end=status is not None)))
             if status is not None:
                 yield from self._ended()
-                if status == 0 and not self._ways.has_compared and self.program.compared not in self.final:
+                if status == 0 and self._lacks_compared():
                     yield Tagged({"metrics_from": self._ways.missing(self.program.title)})
             if self._epochs.is_settled and (heard := self._heard()) != self._settled:
                 yield from self._flushed()
@@ -133,6 +133,11 @@ class _Running:
                 return
             yield None
             self._wait()
+
+    def _lacks_compared(self) -> bool:
+        """Whether it has ended without the compared metric, unless all its epochs were those of an attempt before."""
+        has_it = self._ways.has_compared or self.program.compared in self.final
+        return not has_it and (self._last > 0 or self._settled.epoch == 0)
 
     def _settle(self, heard: kept.Heard) -> None:
         self._settled = heard
