@@ -136,6 +136,24 @@ def test_a_program_that_had_done_all_before_is_not_said_to_lack_its_metric(
     assert lacks == [Tagged({"metrics_from": "metrics of train.py: nowhere; there is no loss"})]
 
 
+def test_what_mlflow_has_kept_is_the_trials_also_where_the_program_is_ended_early(
+    program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    script = """
+        import os, pathlib, time, urllib.parse
+        store = pathlib.Path(urllib.parse.urlsplit(os.environ["MLFLOW_TRACKING_URI"]).path)
+        kept = store / "0" / "run" / "artifacts"
+        kept.mkdir(parents=True)
+        (kept / "weights.txt").write_text("1 2 3")
+        print("epoch 1 loss 0.5", flush=True)
+        print("epoch 2 loss 0.5", flush=True)
+        time.sleep(60)
+    """
+    (tmp_path / "trial").mkdir()
+    attempt(program(script), tmp_path / "trial", until=lambda heard: bool(epochs_of(heard)))
+    assert (tmp_path / "trial" / "artifacts" / "weights.txt").read_text() == "1 2 3"
+
+
 def test_an_epoch_that_a_checkpoint_has_is_reported_by_the_next_attempt(
     program: Callable[[str], Program], tmp_path: Path
 ) -> None:

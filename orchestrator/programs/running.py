@@ -89,6 +89,8 @@ class _Running:
         program.hide_secrets(self._log)  # what that attempt could not hide
         self._log_begin = self._shown = self._log.stat().st_size if self._log.is_file() else 0
         stack.callback(self._hide)
+        self._store, self._is_over = store, False
+        stack.callback(self._keep_artifacts)
         self._channel = Channel(workdir)
         stack.callback(self._channel.close)
         _guard().watch(str(self._channel.path))
@@ -130,6 +132,7 @@ class _Running:
                 self._settle(heard)
             self._channel.release()  # a checkpoint that it saves now is of what is kept
             if status is not None:
+                self._is_over = True
                 return
             yield None
             self._wait()
@@ -264,6 +267,12 @@ class _Running:
         if new:
             self._state.write_heard(replace(self._settled, waiting=[*self._settled.waiting, *self._unsettled]))
         self._channel.release()
+
+    def _keep_artifacts(self) -> None:
+        """What MLflow in it has kept is the trial's, also where it was ended before its own end."""
+        for message in () if self._is_over else self._store.end():
+            if isinstance(message, ArtifactLogged):
+                kept.keep_artifact(self.workdir, message)
 
     def _wait(self) -> None:
         """Wait until it logs something, ends, or there is something to look after."""
