@@ -92,20 +92,10 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)
-                parts = (
-                    spec,
-                    sampler,
-                    pruner,
-                    settings,
-                    interrupt,
-                    tracker,
-                    recorder,
-                    workspace,
-                    display,
-                    time,
-                    target,
+                begun = _Launch(
+                    spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time, target
                 )
-                news = _Launch(*parts).run(history)
+                news = begun.run(history)
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
