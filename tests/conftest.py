@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import main
+from orchestrator.system.interrupt import Interrupt
 
 TESTS = Path(__file__).parent
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -51,6 +52,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, module in [*sys.modules.items()]:  # the next test may have others of these names
         if tmp_path in Path(getattr(module, "__file__", None) or "/").parents:
             del sys.modules[name]
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Interrupt]:
+    """What Ctrl-C does to executors; it has the process's signals for the time of a test."""
+    with Interrupt() as interrupt:
+        yield interrupt
 
 
 @pytest.fixture

@@ -219,12 +219,6 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Interrupt]:
-    with Interrupt() as interrupt:
-        yield interrupt
-
-
-@pytest.fixture
 def open_(name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     for variable in THREAD_VARIABLES:
         monkeypatch.setenv(variable, "1")

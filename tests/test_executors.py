@@ -70,12 +70,6 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Interrupt]:
-    with Interrupt() as interrupt:
-        yield interrupt
-
-
-@pytest.fixture
 def open_(name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Make an executor from a setup, and enter its context until the test ends."""
     for variable in THREAD_VARIABLES:

@@ -25,12 +25,6 @@ Open = Callable[..., ProcessExecutor]
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Interrupt]:
-    with Interrupt() as interrupt:
-        yield interrupt
-
-
-@pytest.fixture
 def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
     """Make an executor of so many workers of one thread each, and enter its context until the test ends."""
     with ExitStack() as opened:
