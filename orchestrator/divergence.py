@@ -22,7 +22,7 @@ SHARE_OF_GAIN = 0.1
 NEAREST, FARTHEST = 0.01, 3.0  # of a margin, on either side
 
 
-@validated(frozen=True, config=ConfigDict(extra="forbid"))
+@validated(frozen=True, config=ConfigDict(extra="forbid", defer_build=True))
 class DivergenceRule:
     """When a loss has left its run's history for good."""
 

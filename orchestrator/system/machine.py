@@ -31,7 +31,7 @@ def _whole_or_shared(gpus: float) -> float:
     return gpus
 
 
-@validated(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+@validated(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True))
 class Resources:
     """What a trial takes of a machine; what is left out is divided among the workers."""
 
@@ -160,9 +160,7 @@ def _quota() -> int:
 
 
 def _memory() -> int:
-    import psutil
-
-    total = int(psutil.virtual_memory().total)
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         return min(total, int(MEMORY_LIMIT.read_text()))
     except (OSError, ValueError):  # no container, or one without a limit: "max"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from orchestrator.functions import TrialFunction
 from orchestrator.spec import Objective, Values
@@ -14,7 +14,7 @@ from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome, Params, Proposal
 from orchestrator.trials.metric_names import MetricNames
 
-PROPOSALS = TypeAdapter(Proposal)
+PROPOSALS = TypeAdapter[Proposal | None](Proposal | None, config=ConfigDict(defer_build=True))
 REUSED = "reused_from"  # the tag of a run that was copied from another sweep
 MARGIN = "explosion_margin"  # the metric: how far beyond an explosion a trial was
 EXPLODED = "exploded"  # the metric: whether a trial exploded, 0 or 1
