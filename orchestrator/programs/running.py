@@ -22,11 +22,21 @@ from orchestrator.programs import environment, kept
 from orchestrator.programs.channel import Channel
 from orchestrator.programs.command import hidden
 from orchestrator.programs.epochs import Epochs
+from orchestrator.programs.files import LoggedFiles
 from orchestrator.programs.followers import ProgramFollower
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import OutputLines
-from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Noted, PictureLogged, StepMetric, Summary
+from orchestrator.programs.logged import (
+    ArtifactLogged,
+    Logged,
+    Message,
+    Noted,
+    NotKept,
+    PictureLogged,
+    StepMetric,
+    Summary,
+)
 from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
 from orchestrator.programs.processes import ProgramProcess, kill_all
 from orchestrator.programs.program import Program, ProgramFailedError, ProgramKilledError
@@ -74,6 +84,7 @@ class _Running:
         self._has_said_way = False
         self._points: dict[str, list[tuple[int, float, float]]] = {}
         self._points_due = 0.0
+        self._files = LoggedFiles(workdir)
         self._polls_due = time.time() + SECONDS_BETWEEN_POLLS
         self._log = workdir / LOG_FILE
         self._is_shown = parent_process() is None  # else it is a worker, whose output is the log
@@ -208,10 +219,9 @@ class _Running:
             match message:
                 case Summary():
                     self.final |= message.metrics
-                case PictureLogged():
-                    kept.keep_picture(self.workdir, message, self._epochs.epoch)
-                case ArtifactLogged():
-                    kept.keep_artifact(self.workdir, message)
+                case PictureLogged() | ArtifactLogged() | NotKept():
+                    if problem := self._files.keep(message, self._epochs.epoch):
+                        yield Tagged({"artifacts.problem": self._hidden(problem)})
                 case Noted():
                     yield Tagged({f"program.{name}": self._hidden(value) for name, value in message.tags.items()})
                 case _:
@@ -266,8 +276,8 @@ class _Running:
     def _keep_artifacts(self) -> None:
         """What MLflow in it has kept is the trial's, also where it was ended before its own end."""
         for message in () if self._is_over else self._store.end():
-            if isinstance(message, ArtifactLogged):
-                kept.keep_artifact(self.workdir, message)
+            if isinstance(message, ArtifactLogged) and (problem := self._files.keep(message, self._last)):
+                print(f"sweep: {self._hidden(problem)}")  # no tag can be set any more
 
     def _wait(self) -> None:
         """Wait until it logs something, ends, or there is something to look after."""
