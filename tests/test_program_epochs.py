@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.divergence import DivergenceRule
+from orchestrator.functions.declaration import Declaration
 from orchestrator.programs.epochs import QUIET, Epochs
 from orchestrator.programs.logged import Ended, Logged, Message, StepMetric
 from orchestrator.programs.losses import losses_of
 from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
+from orchestrator.worker.monitor import Monitor
 
 
 class Script:
@@ -315,3 +318,16 @@ def test_minus_an_elbo_is_a_loss_and_what_is_maximized_is_none() -> None:
     assert losses_of(names, None, ["elbo", "loss"]) == {"elbo": -1, "neg_elbo": 1}
     assert losses_of(names, ["score", "elbo"], []) == {"elbo": -1, "score": 1}
     assert losses_of(names, ["score"], ["score"]) == {}
+
+
+def test_losses_are_those_that_a_function_declares_also_where_it_declares_the_usual_names() -> None:
+    names = ["loss", "train_loss", "val_loss", "nll"]
+    for declaration, losses in [
+        (Declaration(), {*names}),
+        (Declaration(training_losses=("train_loss", "loss")), {"loss", "train_loss", "val_loss"}),
+        (Declaration(validation_losses=("val_loss",)), {"loss", "train_loss", "val_loss"}),
+        (Declaration(training_losses=("nll",), validation_losses=()), {"nll"}),
+        (Declaration(training_losses=(), validation_losses=()), set()),
+    ]:
+        monitor = Monitor(DivergenceRule(), declaration=declaration)
+        assert monitor.losses(names).keys() == losses, declaration
