@@ -243,7 +243,12 @@ def test_values_of_another_way_begin_no_epoch_and_complete_none(script: Script) 
     epochs.take(script.log(loss=3))
     assert epochs.take(script.log(17, lr=0.1), beside=True) == []
     assert epochs.take(script.log(18, lr=0.2), beside=True)[0] != NewCurve(1, 1)
-    assert curve(epochs.take(script.log(loss=2))) == [(1, {"loss": 3, "lr": 0.2})]
+    assert curve(epochs.take(script.log(loss=2))) == [(1, {"loss": 3})]
+    made = epochs.take(script.log(19, lr=0.3), beside=True) + epochs.end()
+    assert [(one.epoch, one.metrics) for one in made if isinstance(one, Whole | Late)] == [
+        (1, {"lr": 0.2}),
+        (2, {"loss": 2, "lr": 0.3}),
+    ]
 
 
 NAMES = ["loss", "val", "acc"]
@@ -274,7 +279,7 @@ def test_nothing_that_is_logged_is_lost_and_epochs_come_once_each_in_order(
         if epochs.due is not None:
             made += epochs.settle(now)
         values: dict[str, float] = {}
-        for name in metrics:
+        for name in (f"other_{name}" if beside else name for name in metrics):  # each metric comes by one way
             serial += 1
             values[name], logged[serial] = serial, name  # each value is another, so that each can be found again
         labelled = values if epoch is None else {**values, "epoch": epoch}

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from orchestrator.programs.axis import Axis
+from orchestrator.programs.axis import Axis, epoch_key
+from orchestrator.programs.beside import Beside, Place
 from orchestrator.programs.logged import Ended, Logged, Message, StepMetric
 from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
 
@@ -37,7 +38,8 @@ class Epochs:
     An epoch is whole when a later one begins, when the program ends, or when it has been quiet for a second and has
     each metric as often as the epoch before it had; the first one, when it has the compared metric. Each comes out
     once, in order. Metrics that it did not have by then come out as `Late`. A metric that comes a second time within
-    an epoch comes out value by value from then on, at its own count.
+    an epoch comes out value by value from then on, at its own count. What comes by other ways, `Beside` puts into these
+    epochs; that is late, too, unless the epoch is still under way.
 
     Only the first curve of a script makes epochs, so it is what a trial is compared by. Where epochs fall back (k
     folds), the values of later curves come out as `<metric>.fold2`, `<metric>.fold3` and so on, at their epochs. A
@@ -50,6 +52,7 @@ class Epochs:
         counted_after: The epoch after which a script that only counts goes on; by default that one.
         offset: What `offset` was in that attempt.
         counts: What `counts` was in that attempt.
+        beside: What `beside` was in that attempt.
     """
 
     def __init__(
@@ -60,9 +63,12 @@ class Epochs:
         counted_after: int | None = None,
         offset: int | None = None,
         counts: Mapping[str, int] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self.counts: dict[str, int] = dict(counts or {})  # how many values of each metric there were
-        self.due: float | None = None  # when to call `settle`, in seconds since 1970
+        self.beside = Beside(self.counts) if beside is None else Beside(self.counts, beside.series, beside.calls)
+        self._due: float | None = None  # when the epoch under way has been quiet
+        self._whole: Place = (1, begun_after)  # the last one
         self._compared = compared
         self._axis = Axis(compared, offset)
         self._begun_after = begun_after
@@ -84,6 +90,12 @@ class Epochs:
         return self._axis.offset
 
     @property
+    def due(self) -> float | None:
+        """When to call `settle`, in seconds since 1970."""
+        dues = [self._due, self.beside.due(self._whole, QUIET)]
+        return min((due for due in dues if due is not None), default=None)
+
+    @property
     def epoch(self) -> int:
         """The epoch under way, for what is logged without one, such as a picture."""
         return (self._open.number if self._open else None) or self._last or max(1, self._counted_after)
@@ -91,12 +103,12 @@ class Epochs:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is under way, but an epoch that may be whole: what comes later does not change what is."""
-        return self._open is None or self._open.is_whole or self.due is not None
+        return self._open is None or self._open.is_whole or self._due is not None
 
     @property
     def ready(self) -> Whole | None:
         """The epoch under way, where it may be whole, and is once it has been quiet."""
-        epoch = self._open if self._curve == 1 and self.due is not None else None
+        epoch = self._open if self._curve == 1 and self._due is not None else None
         return Whole(epoch.number or 1, _last(epoch), epoch.at) if epoch else None
 
     def take(self, message: Message, *, beside: bool = False) -> list[Made]:
@@ -104,7 +116,7 @@ class Epochs:
 
         Args:
             message: The message; those that log nothing and tell nothing of steps complete nothing.
-            beside: It is of a way that only adds to another, and begins no epoch unless it says so.
+            beside: It is of a way that only adds to another, and begins no epoch.
         """
         match message:
             case StepMetric():
@@ -113,26 +125,41 @@ class Epochs:
             case Ended():
                 made, self._has_ended = self._close(is_end=True), True
                 return made
+            case Logged() if beside:
+                said, key = self._axis.said(message), epoch_key(message.metrics)
+                return self._join(self.beside.take(_without(message, key), said))
             case Logged():
-                made = self._take(message, beside)
+                made = self._take(message)
                 self._set_due()
                 return made
         return []
 
     def settle(self, now: float) -> list[Made]:
         """The epoch under way, if it has been quiet for long enough; `now` is in seconds since 1970."""
-        if self.due is None or now < self.due or self._open is None:
-            return []
-        self.due = None
-        return self._finish(self._open)
+        made: list[Made] = []
+        if self._due is not None and now >= self._due and self._open is not None:
+            self._due = None
+            made = self._finish(self._open)
+        return made + self._join(self.beside.settle(now, self._whole, QUIET))
 
     def end(self) -> list[Made]:
         """What is left when the program has ended."""
-        return self._close(is_end=True)
+        return self._join(self.beside.end()) + self._close(is_end=True)
 
-    def _take(self, logged: Logged, beside: bool) -> list[Made]:
-        number = self._axis.read(logged, beside=beside)
-        counts = not beside and not self._axis.is_labelled and self._axis.has_compared(logged)
+    def _join(self, made: list[Made]) -> list[Made]:
+        """What other ways have completed, without what belongs to the epoch under way: that is a part of it."""
+        left: list[Made] = []
+        for one in made:
+            epoch = self._open if isinstance(one, Late) and self._curve == 1 else None
+            if isinstance(one, Late) and epoch is not None and epoch.number == one.epoch and not epoch.is_whole:
+                epoch.values |= {name: (value, one.at) for name, value in one.metrics.items()}
+            else:
+                left.append(one)
+        return left
+
+    def _take(self, logged: Logged) -> list[Made]:
+        number = self._axis.read(logged)
+        counts = not self._axis.is_labelled and self._axis.has_compared(logged)
         logged = _without(logged, self._axis.name)
         if self._leads is None:
             self._leads = number is not None
@@ -141,8 +168,11 @@ class Epochs:
         elif counts:
             made, into = self._counted(logged)
         else:
-            made, into = self._under_way(logged, beside)
+            made, into = self._under_way(logged)
         self._has_ended = False
+        made += self._join(self.beside.leave(logged.metrics))
+        if into is self._open and into.number is not None and (number is not None or counts):
+            made += self._join(self.beside.called((self._curve, into.number), logged.at))
         return made + self._put(into, logged)
 
     def _epoch_of(self, number: int, logged: Logged) -> tuple[list[Made], _Open]:
@@ -172,11 +202,11 @@ class Epochs:
             made += self._begin(self._open, (self._last or self._counted_after) + 1)
         return made, self._open
 
-    def _under_way(self, logged: Logged, beside: bool) -> tuple[list[Made], _Open]:
+    def _under_way(self, logged: Logged) -> tuple[list[Made], _Open]:
         """The epoch of a call that neither says nor makes one, and what it completes."""
         again = self._open is not None and any(name in self._open.tally for name in logged.metrics)
         follows_its_line = self._axis.is_labelled and self._leads
-        made = self._close() if again and not beside and not follows_its_line else []
+        made = self._close() if again and not follows_its_line else []
         self._open = self._open or _Open()
         return made, self._open
 
@@ -238,7 +268,7 @@ class Epochs:
 
     def _close(self, *, is_end: bool = False) -> list[Made]:
         """End the epoch under way; without a number it goes on, unless this is the end."""
-        epoch, self.due = self._open, None
+        epoch, self._due = self._open, None
         if epoch is None or not epoch.values or (epoch.number is None and not is_end):
             return []
         self._open = None
@@ -261,6 +291,7 @@ class Epochs:
 
     def _finish(self, epoch: _Open) -> list[Made]:
         epoch.is_whole = True
+        self._whole = (self._curve, epoch.number or 1)
         return self._out(epoch.number or 1, _last(epoch), epoch.at)
 
     def _out(self, number: int, metrics: Mapping[str, float], at: float, *, is_late: bool = False) -> list[Made]:
@@ -275,7 +306,7 @@ class Epochs:
         return Late(self._last_of_first if name == self._compared else number, {name: value}, at)
 
     def _set_due(self) -> None:
-        self.due = self._open.at + QUIET if self._open is not None and self._has_all(self._open) else None
+        self._due = self._open.at + QUIET if self._open is not None and self._has_all(self._open) else None
 
     def _has_all(self, epoch: _Open) -> bool:
         """Whether an epoch that is not out yet has what the one before had."""
