@@ -120,7 +120,7 @@ WORDS = {  # of the command lines of what is killed
     "worker": b"--multiprocessing-fork",
     "program": b"witness_program.py",
     "child": b"sleep",
-    "guard": b"guard.py",
+    "guard": b"guard.serve",
 }
 
 

@@ -135,7 +135,8 @@ class Finished:
     """The end, so many seconds after the last whole epoch.
 
     `metrics` are the final ones; `reason` is why a trial failed or was pruned, in a line; `at` is in seconds since
-    1970; `margin` is how far beyond an explosion the trial was, as `divergence.margin` computes it.
+    1970; `margin` is how far beyond an explosion the trial was, as `divergence.margin` computes it. `is_loss` says that
+    what the trial ran in has died, so that it failed like one whose worker is lost: an executor may try it again.
     """
 
     outcome: Outcome
@@ -144,6 +145,7 @@ class Finished:
     explosion: Explosion | None = None
     diagnosis: str | None = None
     margin: float | None = None
+    is_loss: bool = field(default=False, compare=False)
     at: float = field(default_factory=time.time, compare=False)
     seconds: float = field(default=0.0, compare=False)
     kind: Literal["finished"] = "finished"

@@ -33,6 +33,7 @@ class Plan:
     spent: float  # seconds of training
     remark: str = ""  # what else there is to say of how many trials there are
     changed: str = ""  # whether the file of a program has changed since some trials were begun
+    refused: str = ""  # why a launch would not begin
     reached: str = ""  # by which trial the metric's target: then nothing more runs
 
     @property
@@ -76,10 +77,12 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     executors.check(spec)
     own: list[Record] = []
     others: list[Record] = []
+    refused = ""
     if paths.exists(uri):
-        from orchestrator.trackers import Store
+        from orchestrator.trackers import Store, refusal
 
         reader = Store(uri)
+        refused = refusal(reader, spec)
         own = reader.records(spec.name)
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
@@ -111,6 +114,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         seconds=None,
         spent=sum(record.seconds or 0.0 for record in mine if not record.is_reused),
         remark=known.remark,
+        refused=refused,
         reached=target.remark,
         changed=changed(spec.function, mine),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.programs.command import DEFAULT, MACROS, Command, hidden, json_text, renested
-from orchestrator.programs.scripts import command_of, interpreter, script
+from orchestrator.programs.scripts import command_of, interpreter, misplaced, script
 
 EXPECTED = json.loads((Path(__file__).parent / "wandb_files" / "expected" / "commands.json").read_text())
 NOTEBOOK = ["/usr/bin/env", "python", "-m", "IPython", "--colors=NoColor"]
@@ -252,6 +252,54 @@ def test_a_notebook_runs_in_its_process_with_its_arguments(tmp_path: Path) -> No
 def test_a_program_that_is_not_there_is_a_mistake(program: Path, command: Any, name: str | None, sentence: str) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         command_of(command, name, program)
+
+
+@pytest.fixture
+def sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for sweep files, beside and below programs."""
+    for path in (
+        "above.py",
+        "pkg/part.py",
+        "main/__main__.py",
+        "project/src/train.py",
+        "project/conf/sweeps/",
+        "here/now.py",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).mkdir() if path.endswith("/") else (tmp_path / path).touch()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "project" / "conf" / "sweeps"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("above.py", "; write ../../../above.py"),
+        ("src/train.py", "; write ../../src/train.py"),
+        ("main", "; write ../../../main"),
+        ("now.py", "; write ../../../here/now.py"),
+        ("pkg.part", "; that module is in {root}: put the sweep file there"),
+        ("nowhere.py", "sweeps"),
+    ],
+)
+def test_a_program_that_is_elsewhere_is_said_with_what_to_write(
+    sweeps: Path, tmp_path: Path, name: str, hint: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(hint.format(root=tmp_path)) + "$"):
+        command_of(None, name, sweeps)
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "index"),
+    [("python above.py", None, 1), (["torchrun", "${program}"], "src/train.py", 1), ("bash -c x now.py", None, 3)],
+)
+def test_a_script_of_a_command_that_is_elsewhere_is_said(
+    sweeps: Path, command: Any, name: str | None, index: int
+) -> None:
+    ((found, sentence),) = misplaced(command_of(command, name, sweeps), sweeps).items()
+    assert found == index
+    assert re.fullmatch(r"there is no .+, where it runs; write \.\./.+", sentence)
+    assert misplaced(command_of("python nowhere.py ../../../above.py", None, sweeps), sweeps) == {}
 
 
 def test_a_command_is_a_list_of_words_or_a_text_as_a_shell_splits_it(program: Path) -> None:

@@ -12,22 +12,31 @@ import processes
 import psutil
 import pytest
 
-from orchestrator.programs.processes import CHANNEL, WORKDIR, Guard, ProgramProcess, kill_all
+from orchestrator.programs.processes import CHANNEL, WORKDIR, ProgramProcess, kill_all
 
-STARTS_ANOTHER = """
-import subprocess, time
-print(subprocess.Popen(["sleep", "600"], start_new_session=True).pid, flush=True)
-time.sleep(600)
-"""
+# each writes the id of a process that sleeps on; the last are of nobody's environment, session or parent
+SLEEP = "sh -c 'echo $$; exec /bin/sleep 600'"
+LEAVERS = {
+    "in another session": f"setsid {SLEEP} & sleep 600",
+    "without its environment": f"env -i {SLEEP} & sleep 600",
+    "as a daemon": f"(setsid env -i {SLEEP} &) ; sleep 600",
+    "as a daemon, and the program ends": f"(setsid env -i {SLEEP} &)",
+}
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Iterator[ProgramProcess]:
-    """A program, whose log has the id of a process that it has started in a session of its own."""
-    environment = {**os.environ, WORKDIR: str(tmp_path), CHANNEL: str(tmp_path)}
-    process = ProgramProcess([sys.executable, "-c", STARTS_ANOTHER], tmp_path, environment, tmp_path / "log.txt")
-    yield process
-    process.close()
+def start(tmp_path: Path) -> Iterator[Callable[[str], ProgramProcess]]:
+    """Start a line of shell as a program."""
+    started = []
+
+    def start(line: str) -> ProgramProcess:
+        environment = {**os.environ, WORKDIR: str(tmp_path), CHANNEL: str(tmp_path)}
+        started.append(ProgramProcess(["sh", "-c", line], tmp_path, environment, tmp_path / "log.txt"))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.close()
 
 
 def until(is_so: Callable[[], bool]) -> bool:
@@ -38,49 +47,67 @@ def until(is_so: Callable[[], bool]) -> bool:
 
 
 def started_by(log: Path) -> int:
-    assert until(lambda: log.read_text().endswith("\n"))
+    assert until(lambda: log.is_file() and log.read_text().endswith("\n"))
     return int(log.read_text())
 
 
-def test_what_a_program_has_started_in_another_session_ends_with_it(tmp_path: Path, program: ProgramProcess) -> None:
-    other = started_by(tmp_path / "log.txt")
+@pytest.mark.parametrize("line", LEAVERS.values(), ids=LEAVERS)
+def test_nothing_that_a_program_has_started_outlives_it(
+    tmp_path: Path, start: Callable[[str], ProgramProcess], line: str
+) -> None:
+    program = start(line)
+    left = started_by(tmp_path / "log.txt")
+    assert processes.alive(left)
     program.close()
-    assert processes.all_gone([program.pid, other])
+    assert not processes.alive(left)
+    assert program.status is not None
 
 
-def test_a_process_of_another_trial_is_left_alone(tmp_path: Path, program: ProgramProcess) -> None:
+def test_a_process_of_another_trial_is_left_alone(tmp_path: Path, start: Callable[[str], ProgramProcess]) -> None:
+    program = start("sleep 600")
     kill_all(str(tmp_path / "another"))
     assert program.status is None
 
 
-def test_a_guard_that_was_killed_is_replaced(tmp_path: Path, program: ProgramProcess) -> None:
-    guard = Guard()
-    guard.watch(str(tmp_path))
-    first = guard.pid
-    os.kill(first, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(first)], timeout=30)
-    guard.keep()
-    assert guard.pid != first
-    guard.close()
+def test_a_program_ends_with_its_guard_and_the_next_one_has_another(
+    tmp_path: Path, start: Callable[[str], ProgramProcess]
+) -> None:
+    program = start(LEAVERS["in another session"])
+    left, guard = started_by(tmp_path / "log.txt"), psutil.Process(program.pid).ppid()
+    os.kill(guard, signal.SIGKILL)
     assert until(lambda: program.status == -signal.SIGKILL)
+    program.close()
+    assert processes.all_gone([program.pid, left])
+    assert until(lambda: start("exit 3").status == 3)
 
 
-GUARDED = """
-import os, sys
-from orchestrator.programs.processes import Guard
-guard = Guard()
-guard.watch(sys.argv[1])
-os.kill(guard.pid, 9)
-os.waitid(os.P_PID, guard.pid, os.WEXITED | os.WNOWAIT)
-guard.keep()
-os.kill(os.getpid(), 9)
+WORKER = """
+import multiprocessing, os, sys, time
+from pathlib import Path
+from orchestrator.programs.processes import CHANNEL, WORKDIR, ProgramProcess
+
+def work(folder, line):
+    environment = {**os.environ, WORKDIR: folder, CHANNEL: folder}
+    program = ProgramProcess(["sh", "-c", line], Path(folder), environment, Path(folder, "log.txt"))
+    while program.status is None:
+        time.sleep(0.01)
+
+if __name__ == "__main__":
+    worker = multiprocessing.get_context("fork").Process(target=work, args=sys.argv[1:])
+    worker.start()
+    print(worker.pid, flush=True)
+    worker.join()
 """
 
 
-def test_the_processes_of_a_trial_die_with_its_worker_also_where_its_guard_was_killed_before(
-    tmp_path: Path, program: ProgramProcess
-) -> None:
-    other = started_by(tmp_path / "log.txt")
-    subprocess.run([sys.executable, "-c", GUARDED, str(tmp_path)], check=False)
-    assert until(lambda: program.status == -signal.SIGKILL)
-    assert processes.all_gone([other])
+@pytest.mark.parametrize("killed", ["worker", "guard"])
+def test_nothing_of_a_program_outlives_its_worker_or_its_guard(tmp_path: Path, killed: str) -> None:
+    words = [sys.executable, "-c", WORKER, str(tmp_path), LEAVERS["as a daemon"]]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as launch:
+        assert launch.stdout is not None
+        worker = int(launch.stdout.readline())
+        left = started_by(tmp_path / "log.txt")
+        (guard,) = processes.children(worker)
+        below = [guard, *processes.children(guard)]
+        os.kill({"worker": worker, "guard": guard}[killed], signal.SIGKILL)
+        assert processes.all_gone([left, *below])

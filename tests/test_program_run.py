@@ -1,9 +1,6 @@
 """Programs, launched: small scripts of the standard library, as people's own might be."""
 
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -20,7 +17,6 @@ from orchestrator.errors import InputError
 from orchestrator.events import Points, Restarted, Tagged
 from orchestrator.programs import running
 from orchestrator.programs.command import DEFAULT, Command
-from orchestrator.programs.processes import CHANNEL, GUARD, WORKDIR, kill_all
 from orchestrator.programs.program import Program
 from orchestrator.worker.reporter import Reporter
 
@@ -218,23 +214,6 @@ def test_what_a_program_logs_while_it_saves_is_reported_by_the_next_attempt(
     assert epochs_of(first) + epochs_of(second) == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
-def test_the_guard_of_a_dead_worker_leaves_the_next_attempt_alone(
-    program: Callable[[str], Program], tmp_path: Path
-) -> None:
-    sleeping = Command((sys.executable, "-c", "import time; time.sleep(60)"), None)
-    environments = []
-    for number in (1, 2):  # as attempts of one trial, with a channel each
-        environment = {**os.environ, WORKDIR: "a trial", CHANNEL: f"channel {number}"}
-        environments.append(environment)
-    old, new = (subprocess.Popen(sleeping.words, env=environment) for environment in environments)
-    guard = subprocess.Popen([sys.executable, "-I", GUARD], stdin=subprocess.PIPE, text=True)
-    guard.communicate("channel 0\nchannel 1\n", timeout=60)
-    assert old.wait(timeout=20) == -signal.SIGKILL
-    assert new.poll() is None
-    kill_all("a trial")
-    assert new.wait(timeout=20) == -signal.SIGKILL
-
-
 # What it finds
 
 
@@ -285,7 +264,12 @@ WITH_A_VARIABLE = """
 """
 
 
-@pytest.mark.parametrize("end", ["sys.exit(3)", "os.kill(os.getpid(), 9)", "os.kill(os.getppid(), 9); time.sleep(60)"])
+KILLS_WORKER = 'os.kill(int(open(f"/proc/{os.getppid()}/stat").read().split()[3]), 9); time.sleep(60)'
+
+
+@pytest.mark.parametrize(
+    "end", ["sys.exit(3)", "os.kill(os.getpid(), 9)", "os.kill(os.getppid(), 9); time.sleep(60)", KILLS_WORKER]
+)
 def test_a_secret_reaches_neither_tags_nor_logs_however_a_program_ends(
     launched: Callable[..., Run], store: str, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
@@ -313,14 +297,13 @@ def test_a_secret_of_an_attempt_whose_worker_was_killed_is_not_in_the_log_of_the
 ) -> None:
     monkeypatch.setenv("MY_KEY", "correct-horse")
     run = launched(
-        """
+        f"""
         import os, sys, time
         from orchestrator import report
         print("it is", sys.argv[1])
         if not os.path.exists("again"):
             open("again", "w")
-            os.kill(os.getppid(), 9)
-            time.sleep(60)
+            {KILLS_WORKER}
         report(epoch=1, loss=1.0)
         """,
         WITH_A_VARIABLE.replace("retries: 0", "retries: 1"),

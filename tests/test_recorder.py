@@ -16,6 +16,7 @@ import numpy as np
 import processes
 import pytest
 from mlflow import Image, MlflowClient
+from mlflow import environment_variables as of_mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from reading import artifacts, children, outcomes, steps
@@ -542,3 +543,13 @@ def test_a_trial_that_began_again_has_one_run_also_where_its_making_was_not_answ
     assert steps(tracker.uri, run, "score") == [1]
     assert run.data.metrics["score"] == 0.25
     assert (run.data.tags["outcome"], run.data.tags["threads"]) == ("completed", "3")
+
+
+def test_how_our_client_waits_for_mlflow_is_nothing_to_what_inherits_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    retries, seconds = of_mlflow.MLFLOW_HTTP_REQUEST_MAX_RETRIES, of_mlflow.MLFLOW_HTTP_REQUEST_TIMEOUT
+    assert (retries.get(), seconds.get()) == (0, 30)
+    assert not {retries.name, seconds.name} & os.environ.keys()
+    monkeypatch.setenv(retries.name, "2")
+    assert (retries.get(), seconds.get()) == (2, 30)

@@ -111,7 +111,11 @@ def test_another_file_of_the_same_name_does_not_fall_into_a_sweep(
     second = other / "sweep.yaml"
     second.write_text("trial: toys:train\nparameters: {epochs: 1, x: 0.7, mode: {values: [fine]}}\n")
     before = parent(store, "sweep")
+    planned = sweep("plan", second)
     refused = sweep("launch", second, "--executor", "inline")
+    assert planned.returncode == 0
+    why = refused.stderr.strip().removeprefix("sweep: ")
+    assert f"a launch would be refused: {why}" in planned.stdout
     assert refused.returncode == 2
     assert (
         f"{second}: the sweep sweep in the store is of another file, {first}: only this one gives mode."

@@ -1,6 +1,7 @@
 """How long a worker may be silent, how often it may die, and how long a trial may take."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -16,6 +17,14 @@ class Limits:
     stall_seconds: float = 120.0  # without a heartbeat: the least that counts as hanging
     stall_factor: float = 10.0  # and the longest wait that the trial has had so far, times this
     trial_timeout: float | None = None  # seconds that an attempt may take in all
+
+
+@dataclass(frozen=True)
+class Asked:
+    """That a worker has been asked to end what it runs: why, and when it is killed if it has not done so."""
+
+    cause: str
+    until: float
 
 
 @dataclass(eq=False)
@@ -87,3 +96,17 @@ class ActiveTrial:
     def hangs(self) -> bool:
         """Whether it has been silent for too long."""
         return time.monotonic() >= self.last_heartbeat + self.patience
+
+
+def overdue(runs: Sequence[ActiveTrial], *, is_silent: bool) -> str | None:
+    """Why trials that share a worker have taken too long, if they have: all of them, where they hang.
+
+    Args:
+        runs: the trials.
+        is_silent: whether nothing has come from them just now.
+    """
+    if any(run.is_out_of_time() for run in runs):
+        return f"it ran longer than the trial timeout of {runs[0].limits.trial_timeout:g} seconds"
+    if is_silent and all(run.hangs() for run in runs):
+        return f"it made no step for {max(run.patience for run in runs):.0f} seconds"
+    return None

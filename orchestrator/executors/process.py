@@ -22,8 +22,9 @@ from orchestrator import events
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
 from orchestrator.executors.contract import Setup
-from orchestrator.executors.limits import ActiveTrial
+from orchestrator.executors.limits import ActiveTrial, Asked, overdue
 from orchestrator.executors.resources import ResourceSampler
+from orchestrator.system import signals
 from orchestrator.system.machine import Shares
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
@@ -43,6 +44,7 @@ class Worker:
     connection: Connection
     runs: dict[int, ActiveTrial] = field(default_factory=dict)
     lost: bool = False  # its end of the pipe is closed, so it is dead or dying
+    asked: Asked | None = None  # to end, if it was
 
     def send(self, message: serve.Message) -> None:
         with suppress(OSError):  # that it has died is seen when its events are read
@@ -56,6 +58,19 @@ class Worker:
             self.lost = True
             return None
 
+    @property
+    def deadline(self) -> float:
+        """When to look at it again, at the latest; that of the most patient of its trials."""
+        return self.asked.until if self.asked else max(run.deadline for run in self.runs.values())
+
+    def has_had_grace(self, cause: str) -> bool:
+        """Whether it can be killed for this cause: at once, but where it runs a program, once that could have saved."""
+        program = next(iter(self.runs.values())).task.program
+        if program and not self.asked:
+            self.asked = Asked(cause, time.monotonic() + program.grace + CLOSING_SECONDS)
+            self.send(serve.Stop())
+        return self.asked is None or time.monotonic() >= self.asked.until
+
     def kill(self) -> None:
         """End the process and the children that its trials may have started."""
         with suppress(ProcessLookupError):
@@ -66,11 +81,7 @@ class Worker:
     @property
     def cause_of_death(self) -> str:
         self.process.join(CLOSING_SECONDS)
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            names = {number.value: number.name for number in signal.Signals}
-            return f"its worker was killed by {names.get(-code, f'signal {-code}')}"
-        return f"its worker exited with status {code}"
+        return f"its worker {signals.ended(self.process.exitcode)}"
 
 
 class ProcessExecutor:
@@ -151,8 +162,7 @@ class ProcessExecutor:
         busy = self._busy()
         if not busy:
             return
-        # a stack is given up when the most patient of its trials would be
-        soonest = min(max(run.deadline for run in slot.runs.values()) for slot in busy)
+        soonest = min(slot.deadline for slot in busy)
         ends = [end for slot in busy for end in (slot.connection, slot.process.sentinel)]
         seconds = None if soonest == inf else max(0.0, soonest - time.monotonic())
         wait([*ends, self.setup.interrupt.fileno()], seconds)
@@ -216,7 +226,7 @@ class ProcessExecutor:
             slot = self._slots[index] = self._spawn(index)
         for run in stack:
             run.begin()
-        slot.runs = dict(enumerate(stack))
+        slot.runs, slot.asked = dict(enumerate(stack)), None
         stops = {row: run.stop for row, run in slot.runs.items() if run.stop is not None}
         tasks, width = [run.task for run in stack], self.setup.stacking.width
         slot.send(serve.Stack(tasks, width, stops, self.setup.awaits_verdicts))
@@ -225,10 +235,10 @@ class ProcessExecutor:
         """What a busy worker has sent by now: an event, the ends of its trials, or nothing."""
         dead = not slot.process.is_alive()  # before the pipe is read: what it still holds was sent before the death
         row, event = self._received(slot)
-        if event is not None and event.is_final:
-            yield slot.runs.pop(row).trial, event
-        elif cause := self._cause_of_loss(slot, event, dead):
+        if cause := self._cause_of_loss(slot, event, dead):
             yield from self._lost(slot, cause)
+        elif event is not None and event.is_final:
+            yield slot.runs.pop(row).trial, event
         elif event is not None:
             run = slot.runs[row]
             if isinstance(event, Started):
@@ -241,16 +251,16 @@ class ProcessExecutor:
 
     def _cause_of_loss(self, slot: Worker, event: Event | None, dead: bool) -> str | None:
         """Why a busy worker that has sent this has to be given up, if it has."""
-        runs = slot.runs.values()
+        cause = slot.asked.cause if slot.asked else None
+        if isinstance(event, Finished):
+            is_ours = event.outcome is Outcome.INTERRUPTED and not self.setup.interrupt.requested
+            return event.reason if event.is_loss else cause if is_ours else None
         if self.setup.interrupt.at_once:
             return "it was interrupted"
-        if any(run.is_out_of_time() for run in runs):
-            return f"it ran longer than the trial timeout of {self.setup.limits.trial_timeout:g} seconds"
+        cause = cause or overdue([*slot.runs.values()], is_silent=event is None)
         if event is None and (dead or slot.lost):
-            return slot.cause_of_death
-        if event is None and all(run.hangs() for run in runs):
-            return f"it made no step for {max(run.patience for run in runs):.0f} seconds"
-        return None
+            return cause or slot.cause_of_death
+        return cause if cause and slot.has_had_grace(cause) else None
 
     def _received(self, slot: Worker) -> tuple[int, Event | None]:
         """The next event of a worker, after the heartbeats before it, and the place of its trial."""

@@ -1,7 +1,6 @@
-"""What a program leaves in the folder of its trial: pictures, artifacts, and how far its epochs have come."""
+"""What a program leaves in the folder of its trial: how far its epochs have come."""
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -10,9 +9,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from orchestrator.programs.epochs import Epochs
-from orchestrator.programs.logged import ArtifactLogged, Logged, Message, PictureLogged, Source, StepMetric
+from orchestrator.programs.logged import Logged, Message, Source, StepMetric
 from orchestrator.programs.made import Whole
-from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER
 
 STATE_FILE = "epochs.json"
 IN_FILES = ("mlflow", "tensorboard", "output")  # ways whose messages can be read again
@@ -108,29 +106,3 @@ class State:
 
 
 _states: TypeAdapter[State] = TypeAdapter(State)
-
-
-def keep_picture(workdir: Path, picture: PictureLogged, epoch: int) -> None:
-    """Keep an image as one by epoch."""
-    step = epoch if picture.step is None else picture.step
-    kept = workdir / IMAGES_FOLDER / "_".join(_relative(picture.name).parts) / f"{step}.png"
-    with suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(picture.path, kept)
-
-
-def keep_artifact(workdir: Path, artifact: ArtifactLogged) -> None:
-    """Keep a file or a folder as an artifact of the trial."""
-    kept, source = workdir / ARTIFACTS_FOLDER / _relative(artifact.name), Path(artifact.path)
-    with suppress(OSError, shutil.Error):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, kept, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(source, kept)
-
-
-def _relative(name: str) -> Path:
-    """A name of a script's as a path that leads nowhere else."""
-    parts = [part for part in Path(name).parts if part not in ("/", "..", ".")]
-    return Path(*parts) if parts else Path("unnamed")

@@ -57,6 +57,15 @@ class ArtifactLogged:
 
 
 @dataclass(frozen=True)
+class NotKept:
+    """A file that the script logged, of which nothing could be kept, and why."""
+
+    source: Source
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Noted:
     """Parameters and tags that a script sets itself."""
 
@@ -71,4 +80,4 @@ class Ended:
     source: Source
 
 
-Message = Logged | StepMetric | Summary | PictureLogged | ArtifactLogged | Noted | Ended
+Message = Logged | StepMetric | Summary | PictureLogged | ArtifactLogged | NotKept | Noted | Ended

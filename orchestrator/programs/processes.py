@@ -1,22 +1,79 @@
 """The processes of a program: started in a session of their own, asked to end, and never left behind."""
 
+import atexit
+import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from multiprocessing import parent_process
 from pathlib import Path
+from typing import Any
 
 import psutil
+
+from orchestrator.system import descendants
 
 WORKDIR = "SWEEP_WORKDIR"  # the environment variable by which all processes of a trial are known
 CHANNEL = "SWEEP_CHANNEL"  # the one by which those of an attempt are
 SECONDS_BETWEEN_LOOKS = 0.01
-SECONDS_OF_A_PID = 60.0  # before the same number may be that of another process
 SECONDS_TO_DIE = 10.0  # what hangs in a driver or on a disk does not
-GUARD = Path(__file__).with_name("guard.py")
+ROOT = Path(__file__).resolve().parents[2]
+GUARD = "import sys; sys.path.insert(0, sys.argv[1]); from orchestrator.programs import guard; guard.serve()"
+
+
+class Guard:
+    """A process that starts programs for this one, one at a time, and kills what is left of them when this one dies."""
+
+    def __init__(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if name not in (WORKDIR, CHANNEL)}
+        words = [sys.executable, "-I", "-c", GUARD, str(ROOT)]
+        self._connection, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(words, stdin=theirs.fileno(), env=environment, start_new_session=True)
+        self._answers = self._connection.makefile("rb", buffering=0)  # so that none is in a buffer unseen
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def fileno(self) -> int:
+        """What becomes readable with an answer, or when it has died."""
+        return self._connection.fileno()
+
+    def order(self, order: Mapping[str, Any] | None) -> bool:
+        """Give an order, as `orchestrator.programs.guard` says; returns False where it is dead."""
+        try:
+            self._connection.sendall(json.dumps(order).encode() + b"\n")
+        except OSError:
+            return False
+        return True
+
+    def answer(self) -> Any:
+        """Its next answer, for which this waits.
+
+        Raises:
+            EOFError: it is dead.
+        """
+        try:
+            line = self._answers.readline()
+        except OSError as error:
+            raise EOFError from error
+        if not line.endswith(b"\n"):
+            raise EOFError
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End it, as where this process dies."""
+        self._answers.close()
+        self._connection.close()
+        self._process.wait()
 
 
 class ProgramProcess:
@@ -34,30 +91,27 @@ class ProgramProcess:
 
     def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> None:
         self.workdir = environment[WORKDIR]
-        self._since, self._others = time.monotonic(), {*psutil.pids()}
-        with log.open("ab") as output, _default_interrupt():
-            self._process = subprocess.Popen(
-                arguments,
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self.pid = self._process.pid
-        self._end: int | None = None
-        with suppress(AttributeError, OSError):  # macOS and old kernels have none
-            self._end = os.pidfd_open(self.pid)
+        places = {"folder": str(folder), "log": str(log.absolute())}
+        try:
+            self._guard, answer = _ordered({"arguments": [*arguments], "environment": {**environment}, **places})
+        except EOFError:
+            raise OSError(0, "its guard was killed", arguments[0]) from None
+        if "error" in answer:
+            raise OSError(*answer["error"])
+        self.pid: int = answer["pid"]
+        self._status: int | None = None
+        self._is_guarded = True
 
     @property
     def status(self) -> int | None:
         """What it has ended with, negative for a signal; None while it runs."""
-        return self._process.poll()
+        while self._status is None and select.select([self._guard], [], [], 0)[0]:
+            self._hear()
+        return self._status
 
-    def filenos(self) -> list[int]:
-        """What becomes readable when it ends; nothing where the system has no such thing."""
-        return [] if self._end is None else [self._end]
+    def fileno(self) -> int:
+        """Becomes readable when it ends."""
+        return self._guard.fileno()
 
     def end(self, grace: float, meanwhile: Callable[[], None]) -> None:
         """Have it end: SIGINT, so that it can save; after half of `grace` seconds SIGTERM; `close` sends SIGKILL.
@@ -79,89 +133,69 @@ class ProgramProcess:
 
     def close(self) -> None:
         """Kill what is left of it: itself, and the processes that it has started, whatever session they are in."""
+        if self._is_guarded and self._guard.order(None):
+            while self._is_guarded and self._hear() is not None:
+                pass
+        else:
+            self._kill()
+
+    def _hear(self) -> Any:
+        """The next answer of the guard. If that has been killed, then nothing else can see to the program's end."""
+        try:
+            answer = self._guard.answer()
+        except EOFError:
+            self._kill()
+            return None
+        if answer is not None:
+            self._status = answer["status"]
+        return answer
+
+    def _kill(self) -> None:
+        self._is_guarded = False
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
-        is_young = time.monotonic() - self._since < SECONDS_OF_A_PID
-        kill_all(self.workdir, self._others if is_young else ())
-        if self._end is not None:
-            os.close(self._end)
-            self._end = None
+        if parent_process() is not None:  # a worker of programs has no other children
+            descendants.kill_all(os.getpid())
+            descendants.reap()
+        kill_all(self.workdir)
+        if self._status is None:
+            self._status = -signal.SIGKILL
 
 
-def living(value: str, others: Collection[int] = (), variable: str = WORKDIR) -> Iterator[psutil.Process]:
-    """The processes in whose environment a variable has this value, but for those that are known to be others."""
+def living(value: str, variable: str = WORKDIR) -> Iterator[psutil.Process]:
+    """The processes in whose environment a variable has this value."""
     for pid in psutil.pids():
-        if pid in others:
-            continue
         with suppress(psutil.Error):
             process = psutil.Process(pid)
             if process.environ().get(variable) == value and process.pid != os.getpid():
                 yield process
 
 
-def kill_all(value: str, others: Collection[int] = (), variable: str = WORKDIR) -> None:
+def kill_all(value: str, variable: str = WORKDIR) -> None:
     """Kill these processes, also those that are born meanwhile."""
     deadline = time.monotonic() + SECONDS_TO_DIE
-    while (left := [*living(value, others, variable)]) and time.monotonic() < deadline:
+    while (left := [*living(value, variable)]) and time.monotonic() < deadline:
         for process in left:
             with suppress(psutil.Error):
                 process.kill()
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-class Guard:
-    """A process that kills the processes of an attempt when this one dies, by whatever signal.
-
-    The next attempt at the same trial may have begun before it comes to that, and is left alone.
-    """
-
-    def __init__(self) -> None:
-        self._channel = ""
-        self._process = self._started()
-
-    @property
-    def pid(self) -> int:
-        """Of the process."""
-        return self._process.pid
-
-    def watch(self, channel: str | None) -> None:
-        """From now on the attempt with this channel is the one that runs here; None: no attempt does."""
-        self._channel = channel or ""
-        if self._process.poll() is not None:  # somebody has killed it
-            self.close()
-            self._process = self._started()
-        if self._process.stdin is not None:
-            with suppress(OSError):  # it has just been killed, and is seen to by the next call
-                self._process.stdin.write(f"{self._channel}\n")
-                self._process.stdin.flush()
-
-    def keep(self) -> None:
-        """See that it is there."""
-        if self._process.poll() is not None:
-            self.watch(self._channel)
-
-    def close(self) -> None:
-        """End it, as where this process dies."""
-        if self._process.stdin is not None:
-            with suppress(OSError):
-                self._process.stdin.close()
-        self._process.wait()
-
-    def _started(self) -> subprocess.Popen[str]:
-        arguments = [sys.executable, "-I", str(GUARD)]
-        environment = {name: value for name, value in os.environ.items() if name not in (WORKDIR, CHANNEL)}
-        return subprocess.Popen(arguments, stdin=subprocess.PIPE, env=environment, start_new_session=True, text=True)
+_guards: list[Guard] = []  # of this process: none, or one
 
 
-@contextmanager
-def _default_interrupt() -> Iterator[None]:
-    """A worker ignores SIGINT, and what is started then would ignore it as well."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _ordered(order: Mapping[str, Any]) -> tuple[Guard, Any]:
+    """Have this process's guard start a program, or another one, where somebody has killed it."""
+    if _guards and _guards[0].order(order):
+        with suppress(EOFError):
+            return _guards[0], _guards[0].answer()
+    while _guards:
+        dead = _guards.pop()
+        atexit.unregister(dead.close)
+        dead.close()
+    if parent_process() is not None:
+        descendants.adopt_orphans()  # where the guard is killed, it falls to the worker to end the program
+    _guards.append(Guard())
+    atexit.register(_guards[0].close)
+    _guards[0].order(order)
+    return _guards[0], _guards[0].answer()

@@ -19,6 +19,10 @@ class ProgramFailedError(Exception):
     """A program has ended with another status than 0, or could not be started; the message has its last lines."""
 
 
+class ProgramKilledError(ProgramFailedError):
+    """A program was killed by a signal. Unlike an exit status that it has chosen, that may not come again."""
+
+
 @dataclass(frozen=True)
 class Program:
     """How a program is called, and what is known of its metrics.

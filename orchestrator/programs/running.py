@@ -3,9 +3,8 @@
 The rest of the worker takes it for a trial function that is a generator.
 """
 
-import atexit
-import faulthandler
 import os
+import re
 import select
 import signal
 import sys
@@ -23,26 +22,35 @@ from orchestrator.programs import environment, kept
 from orchestrator.programs.channel import Channel
 from orchestrator.programs.command import hidden
 from orchestrator.programs.epochs import Epochs
+from orchestrator.programs.files import LoggedFiles
 from orchestrator.programs.followers import ProgramFollower
 from orchestrator.programs.followers.event_files import EventFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.followers.output import OutputLines
-from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Noted, PictureLogged, StepMetric, Summary
+from orchestrator.programs.logged import (
+    ArtifactLogged,
+    Logged,
+    Message,
+    Noted,
+    NotKept,
+    PictureLogged,
+    StepMetric,
+    Summary,
+)
 from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
-from orchestrator.programs.processes import Guard, ProgramProcess, kill_all
-from orchestrator.programs.program import Program, ProgramFailedError
+from orchestrator.programs.processes import ProgramProcess, kill_all
+from orchestrator.programs.program import Program, ProgramFailedError, ProgramKilledError
 from orchestrator.programs.ways import Ways
+from orchestrator.system import signals
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Params
 
 SECONDS_BETWEEN_POLLS = 0.25  # of what is followed from outside
-SECONDS_BETWEEN_LOOKS = 0.02  # where the end of a process cannot be waited for
 SECONDS_BETWEEN_POINTS = 1.0
 MOST_UNSETTLED = 10_000  # messages
 LAST_LINES, LONGEST_END = 5, 64 * 1024  # of what it has printed: lines for a reason, and bytes to look for them in
 
 Yielded = Mapping[str, Any] | Points | Tagged | Restarted | None
-_guards: list[Guard] = []  # of this process: none, or one
 
 
 def run(program: Program, params: Params, workdir: Path) -> Generator[Yielded, None, dict[str, float]]:
@@ -52,7 +60,8 @@ def run(program: Program, params: Params, workdir: Path) -> Generator[Yielded, N
         The final values that it has named as such.
 
     Raises:
-        ProgramFailedError: it cannot be started, has ended with another status than 0, or was killed.
+        ProgramFailedError: it cannot be started, or has ended with another status than 0.
+        ProgramKilledError: it was killed by a signal.
     """
     with ExitStack() as stack:
         running = _Running(program, params, workdir, stack)
@@ -75,6 +84,7 @@ class _Running:
         self._has_said_way = False
         self._points: dict[str, list[tuple[int, float, float]]] = {}
         self._points_due = 0.0
+        self._files = LoggedFiles(workdir)
         self._polls_due = time.time() + SECONDS_BETWEEN_POLLS
         self._log = workdir / LOG_FILE
         self._is_shown = parent_process() is None  # else it is a worker, whose output is the log
@@ -93,8 +103,6 @@ class _Running:
         stack.callback(self._keep_artifacts)
         self._channel = Channel(workdir)
         stack.callback(self._channel.close)
-        _guard().watch(str(self._channel.path))
-        stack.callback(_guard().watch, None)
         variables = made.variables(self._channel.path)
         self._begun = time.time()
         try:
@@ -183,25 +191,23 @@ class _Running:
 
         Raises:
             ProgramFailedError: it has not.
+            ProgramKilledError: it was killed by a signal, other than by that of Ctrl-C.
         """
         status = self._process.status or 0
         if status == 0:
             return
-        if status < 0 and parent_process() is not None and -status != signal.SIGINT:
-            faulthandler.disable()  # where this process is has nothing to do with it
-            os.kill(os.getpid(), -status)  # as if a function had died so: the executor tries it again
-        names = {number.value: number.name for number in signal.Signals}
-        how = f"exited with status {status}" if status >= 0 else f"was killed by {names.get(-status, -status)}"
+        number = signals.that_ended(status)
+        how = signals.ended(status if number is None else -number)
         lines = [line.strip() for line in self._last_words().split("\n")]
-        last = " | ".join([line for line in lines if line][-LAST_LINES:])
-        raise ProgramFailedError(f"the program {how}{f': {last}' if last else ''}")
+        last = " | ".join([line for line in lines if re.search(r"\w", line)][-LAST_LINES:])
+        kind = ProgramFailedError if number in (None, signal.SIGINT) else ProgramKilledError
+        raise kind(f"the program {how}{f': {last}' if last else ''}")
 
     def _messages(self, *, at_end: bool) -> list[Message]:
         now, messages = time.time(), self._channel.receive()
         if at_end or now >= self._polls_due:
             self._polls_due = now + SECONDS_BETWEEN_POLLS
             self._echo()
-            _guard().keep()
             for follower in self._followers:
                 followed = follower.end() if at_end else follower.poll()
                 self._note_times(followed)
@@ -213,10 +219,9 @@ class _Running:
             match message:
                 case Summary():
                     self.final |= message.metrics
-                case PictureLogged():
-                    kept.keep_picture(self.workdir, message, self._epochs.epoch)
-                case ArtifactLogged():
-                    kept.keep_artifact(self.workdir, message)
+                case PictureLogged() | ArtifactLogged() | NotKept():
+                    if problem := self._files.keep(message, self._epochs.epoch):
+                        yield Tagged({"artifacts.problem": self._hidden(problem)})
                 case Noted():
                     yield Tagged({f"program.{name}": self._hidden(value) for name, value in message.tags.items()})
                 case _:
@@ -271,19 +276,16 @@ class _Running:
     def _keep_artifacts(self) -> None:
         """What MLflow in it has kept is the trial's, also where it was ended before its own end."""
         for message in () if self._is_over else self._store.end():
-            if isinstance(message, ArtifactLogged):
-                kept.keep_artifact(self.workdir, message)
+            if isinstance(message, ArtifactLogged) and (problem := self._files.keep(message, self._last)):
+                print(f"sweep: {self._hidden(problem)}")  # no tag can be set any more
 
     def _wait(self) -> None:
         """Wait until it logs something, ends, or there is something to look after."""
-        ends = self._process.filenos()
         dues = [due for due in (self._epochs.due, self._ways.due, self._polls_due) if due is not None]
         if self._points:
             dues.append(self._points_due)
         seconds = min(dues) - time.time()
-        if not ends:
-            seconds = min(seconds, SECONDS_BETWEEN_LOOKS)
-        select.select([*self._channel.filenos(), *ends], [], [], max(0.0, seconds))
+        select.select([*self._channel.filenos(), self._process.fileno()], [], [], max(0.0, seconds))
 
     def _echo(self) -> None:
         """Show what it has printed where this process has a terminal of its own, and does not print into the log."""
@@ -306,10 +308,3 @@ class _Running:
         """Take secrets out of what it has printed."""
         if self.program.hide_secrets(self._log, self._log_begin):
             self._state.write_heard(replace(self._state.heard, log=self._log.stat().st_size))
-
-
-def _guard() -> Guard:
-    if not _guards:
-        _guards.append(Guard())
-        atexit.register(_guards[0].close)
-    return _guards[0]

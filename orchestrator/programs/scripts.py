@@ -57,6 +57,16 @@ def script(command: Command, folder: Path) -> Path | None:
     return next(iter([*scripts, *(path for path in files if path.is_relative_to(folder))]), None)
 
 
+def misplaced(command: Command, folder: Path) -> dict[int, str]:
+    """What is wrong with scripts that are not where the command looks for them, by the index of the word."""
+    names = [command.program or "" if word == "${program}" else word for word in command.words]
+    return {
+        index: f"there is no {name} in {folder}, where it runs; {hint}"
+        for index, name in enumerate(names)
+        if Path(name).suffix in SCRIPTS and not _is_file(folder / name) and (hint := _elsewhere(name, folder))
+    }
+
+
 def interpreter(path_variable: str) -> tuple[tuple[str, ...], str | None]:
     """The words for `${interpreter}`, and a sentence where it is not the Python that PATH has."""
     if shutil.which("python", path=path_variable):
@@ -71,8 +81,10 @@ def _words(program: str, folder: Path) -> tuple[str, ...]:
             return DEFAULT
         if _module(program, folder):
             return MODULE
-        hint = "; put arguments into `command`" if len(program.split()) > 1 else ""
-        raise ValueError(f"there is no file or module {program} in {folder}{hint}")
+        hint = _elsewhere(program, folder)
+        if not hint and len(program.split()) > 1:
+            hint = "put arguments into `command`"
+        raise ValueError(f"there is no file or module {program} in {folder}{f'; {hint}' if hint else ''}")
     if path.suffix == ".ipynb":
         return NOTEBOOK
     shebang = _shebang(path)
@@ -84,6 +96,17 @@ def _words(program: str, folder: Path) -> tuple[str, ...]:
     if os.access(path, os.X_OK):
         return (program if "/" in program else f"./{program}", "${args}")
     return DEFAULT  # as W&B does with all of them
+
+
+def _elsewhere(name: str, folder: Path) -> str | None:
+    """What to write for a program that is in the current folder, or in one above that of the sweep file."""
+    for place in (Path.cwd(), *folder.parents):
+        if file := next((path for path in (place / name, place / name / "__main__.py") if _is_file(path)), None):
+            found = place / name if file.name == "__main__.py" else file
+            return f"write {os.path.relpath(found, folder)}"
+        if _module(name, place):
+            return f"that module is in {place}: put the sweep file there"
+    return None
 
 
 def _shebang(path: Path) -> list[str]:

@@ -7,7 +7,7 @@ from orchestrator.functions.program_function import ProgramFunction, program_fun
 from orchestrator.programs.command import DEFAULT, Command
 from orchestrator.programs.followers.lines import pattern_mistake
 from orchestrator.programs.program import GRACE, Program
-from orchestrator.programs.scripts import command_of, interpreter
+from orchestrator.programs.scripts import command_of, interpreter, misplaced
 from orchestrator.spec.form import SweepFile
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.source import Location
@@ -59,7 +59,7 @@ def _command(form: SweepFile, mistakes: Mistakes, is_to_run: bool) -> Command:
         return Command((), form.program)
     for word, problem in command.mistakes().items():
         mistakes.note((place, word), problem)
-    for word, remark in command.remarks().items():
+    for word, remark in {**command.remarks(), **misplaced(command, mistakes.source.path.parent.absolute())}.items():
         mistakes.warn((place, word), remark)
     _, other = interpreter(os.environ.get("PATH", os.defpath))
     if other is not None and "${interpreter}" in command.words:

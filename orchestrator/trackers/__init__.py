@@ -4,15 +4,20 @@ import os
 
 # before the import: it would otherwise start a thread that reports usage over the network
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# MLflow's own retries make a run twice where a server answers late; ours look at what is there first
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+from mlflow import environment_variables as unset
 
 from orchestrator.trackers.follower import Follower
 from orchestrator.trackers.recorder import Recorder, retry
 from orchestrator.trackers.store import Store
+from orchestrator.trackers.sweep_run import refusal
 from orchestrator.trackers.tracker import Tracker
 
-__all__ = ["Follower", "Recorder", "Store", "Tracker", "retry"]
+__all__ = ["Follower", "Recorder", "Store", "Tracker", "refusal", "retry"]
+
+# as defaults of this process: programs and workers, which inherit the environment, have MLflow's own
+unset.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.default = True
+unset.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.default = False
+# MLflow's own retries make a run twice where a server answers late; ours look at what is there first
+unset.MLFLOW_HTTP_REQUEST_MAX_RETRIES.default = 0
+unset.MLFLOW_HTTP_REQUEST_TIMEOUT.default = 30

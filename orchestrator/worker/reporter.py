@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import BY_STEP, Event, Finished, Points, Progress, Restarted, Started, Tagged, metric_name
-from orchestrator.programs.program import ProgramFailedError
+from orchestrator.programs.program import ProgramFailedError, ProgramKilledError
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.worker import journal
@@ -103,7 +103,8 @@ class Reporter:
         """End with an exception that has been printed already."""
         is_ours = isinstance(error, ExplodedError)
         reason = "it raised the exception that only `watch` may raise" if is_ours else error_line(error)
-        self.end = self.end or self._explosion() or Finished(Outcome.FAILED, reason=reason)
+        failed = Finished(Outcome.FAILED, reason=reason, is_loss=isinstance(error, ProgramKilledError))
+        self.end = self.end or self._explosion() or failed
 
     def record(self, event: Event) -> Event:
         """Write an event to the journal, and return it; where that fails, the trial fails."""

@@ -21,15 +21,21 @@ def pictures(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def saved(image: Any, name: str) -> str | None:
-    """Where an image of this name is now, in a file of its own; None if it cannot be drawn."""
+    """Where an image of this name is now, in a file of its own; None if it cannot be drawn.
+
+    Raises:
+        OSError: there is no such image, or no room for it.
+    """
     folder = os.path.join(os.path.dirname(os.environ.get("SWEEP_PARAMS") or tempfile.mkdtemp()), "pictures")
     os.makedirs(folder, exist_ok=True)
     file, path = tempfile.mkstemp(".png", re.sub(r"\W+", "_", name)[:60] + "-", folder)
     os.close(file)
     try:
         write(image, path)
-    except Exception:
+    except Exception as error:
         os.unlink(path)
+        if isinstance(error, OSError):
+            raise
         return None
     return path
 

@@ -58,8 +58,8 @@ class LoggedRun:
     def log(self, data: Mapping[str, Any], step: Any = None, commit: Any = None) -> None:
         """Values, which wait for a call that commits them; one that names its step does not wait."""
         metrics = {**self._uncommitted, **numbers(data)}
-        images = [(name, path) for name, image in pictures(leaves(data)) if (path := saved(image, name))]
-        images = [*self._pictures, *images]
+        found = [(name, self._saved(image, name)) for name, image in pictures(leaves(data))]
+        images = [*self._pictures, *((name, path) for name, path in found if path)]
         if step is None and commit is not None and not commit:
             self._uncommitted, self._pictures = metrics, images
         else:
@@ -102,6 +102,14 @@ class LoggedRun:
         self._note()
         summarize(self._source, {name: value for name, (value, _) in self._finals.items()})
         self._send("Ended")
+
+    def _saved(self, image: Any, name: str) -> str | None:
+        path: str | None = None
+        try:
+            path = saved(image, name)
+        except OSError as error:
+            self._send("NotKept", name=name, reason=error.strerror or str(error))
+        return path
 
     def _commit(self, metrics: Mapping[str, float], paths: list[tuple[str, str]], step: Any) -> None:
         self._note()

@@ -1,0 +1,69 @@
+"""How programs end that are killed, or take too long: what is said, what is tried again, and that they may save."""
+
+from collections import Counter
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from reading import children
+
+from orchestrator import launch
+from orchestrator.system.signals import that_ended
+
+ENDS = """
+    import os, pathlib, signal, subprocess, sys, time
+    from orchestrator import report
+
+    kept = pathlib.Path(os.environ["SWEEP_WORKDIR"], "epoch")
+    done = int(kept.read_text()) if kept.exists() else 0
+    how = sys.argv[1].partition("=")[2]
+    print(how, done, file=open("attempts.txt", "a"))
+    print("its last words")
+    report(epoch=done + 1, loss=1 / (done + 1))
+    if how == "in-a-shell":
+        os.execvp("bash", ["bash", "-c", "python -c 'import os; os.kill(os.getpid(), 11)'; exit $?"])
+    if how.isdigit():
+        os.kill(os.getpid(), int(how))
+    if how == "status":
+        sys.exit(3)
+    if how == "deaf":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+    try:
+        time.sleep(600)
+    except KeyboardInterrupt:
+        kept.write_text(str(done + 1))
+"""
+SWEEP = """
+    name: sweep
+    program: train.py
+    method: grid
+    metric: {name: loss, goal: minimize}
+    parameters: {how: {values: [9, in-a-shell, status, slow, deaf]}}
+    retries: 1
+    grace: 1s
+"""
+
+
+@pytest.mark.parametrize(
+    ("status", "signal"), [(0, None), (1, None), (-9, 9), (137, 9), (139, 11), (143, 15), (128, None), (255, None)]
+)
+def test_a_shell_says_by_its_status_which_signal_has_killed_its_command(status: int, signal: int | None) -> None:
+    assert that_ended(status) == signal
+
+
+@pytest.mark.slow
+def test_a_program_that_is_killed_or_takes_too_long_is_tried_again_and_may_save(folder: Path, store: str) -> None:
+    (folder / "train.py").write_text(dedent(ENDS))
+    (folder / "sweep.yaml").write_text(dedent(SWEEP))
+    launch(folder / "sweep.yaml", tracking_uri=store, workers=2, trial_timeout=3.0, quiet=True)
+    runs = {run.data.params["how"]: run for run in children(store, "sweep")}
+    assert {run.data.tags["outcome"] for run in runs.values()} == {"failed"}
+    reasons = {how: run.data.tags["failure.reason"] for how, run in runs.items()}
+    assert reasons["9"] == "the program was killed by SIGKILL: its last words"
+    assert reasons["in-a-shell"].startswith("the program was killed by SIGSEGV: its last words | bash: line 1: ")
+    assert reasons["status"] == "the program exited with status 3: its last words"
+    assert reasons["slow"] == reasons["deaf"] == "it ran longer than the trial timeout of 3 seconds"
+    attempts = Counter((folder / "attempts.txt").read_text().splitlines())
+    assert attempts == {"9 0": 2, "in-a-shell 0": 2, "status 0": 1, "slow 0": 1, "slow 1": 1, "deaf 0": 2}
+    assert runs["slow"].data.metrics["loss"] == 0.5  # of its second epoch
