@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from orchestrator.programs.logged import Logged, Source
 from orchestrator.programs.made import Between, Late, Made
 
-MOST_CALLS = 10_000  # epochs of the chosen way whose times are known
+MOST_CALLS, MOST_KEPT = 10_000, 50  # epochs of the chosen way whose times are known here, and to the next attempt
 
 Place = tuple[int, int]  # a curve and an epoch
 
@@ -61,8 +61,8 @@ class Beside:
 
     Args:
         counts: How many values of each metric there were, which is kept up to date here.
-        series: What `series` was in an attempt before, by the names of metrics.
-        calls: What `calls` was in that attempt.
+        series: What is known of each metric, by its name.
+        calls: When the chosen way has logged each epoch.
     """
 
     counts: dict[str, int]
@@ -121,6 +121,14 @@ class Beside:
     def end(self) -> list[Made]:
         """What is left when the program has ended."""
         return self.leave([*self.series])
+
+    @property
+    def known(self) -> tuple[Mapping[str, Series], Sequence[Calls]]:
+        """What is known by now, as far as the next attempt needs it."""
+        return {name: replace(one) for name, one in self.series.items()}, [
+            *self.calls[:1],
+            *self.calls[1:][-MOST_KEPT:],
+        ]
 
     @property
     def _curve(self) -> int:
@@ -233,8 +241,3 @@ class Beside:
         curve = self.calls[min(place, len(self.calls) - 1)].place[0] if self.calls else 1
         named = name if curve <= (series.curve or curve) else f"{name}.fold{curve}"
         return Between(f"{named}.by_step", name, values.count, values.value, values.at)
-
-
-def kept(series: Mapping[str, Series]) -> dict[str, Series]:
-    """The same as of now, which does not change any more."""
-    return {name: replace(one) for name, one in series.items()}

@@ -112,7 +112,7 @@ class Monitor:
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Take in the metrics that a function yielded; sets `explosion` where a loss has exploded."""
         self._recall(lambda state: state.epoch <= epoch)
-        self.epoch = epoch + 1
+        self.epoch = max(self.epoch, epoch + 1)  # an epoch may get a metric later
         if not self.rule.enabled:
             return
         for name, sign in sorted(self.losses(metrics).items()):
