@@ -8,11 +8,12 @@ import pytest
 from rich.console import Console
 from terminals import COLOURS, on_terminal
 
-from orchestrator.events import Explosion, Finished, Progress, Started
+from orchestrator.events import Explosion, Finished, Heartbeat, Progress, Started
 from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import Objective
 from orchestrator.terminal import display as display_module
 from orchestrator.terminal.display import PlainDisplay
+from orchestrator.terminal.view import in_words
 from orchestrator.trial import Outcome, Trial
 
 PROGRAM = """
@@ -87,6 +88,17 @@ def test_a_terminal_without_blocks_is_drawn_in_letters() -> None:
     assert status == 0
     assert screen.written.isascii()
     assert "toy  ####################  3/3 trials" in "\n".join(screen.erased)
+
+
+def test_a_line_has_a_step_only_where_one_was_reported_since_the_last_epoch() -> None:
+    one = Trial("train.py", 1, {"epochs": 4}, "x=1")
+    progress = LiveProgress("toy", None)
+    progress.begin(1, [one], {})
+    progress.start(one)
+    progress.take(one, Progress(1, {"loss": 8.0}, time.time(), 2.0, step=50))  # of a loss that came oftener
+    assert in_words(progress.running(one)).startswith("epoch 1/4, loss 8,")
+    progress.heartbeat(one, Heartbeat(57, 7.0))
+    assert in_words(progress.running(one)).startswith("epoch 1/4, step 7/50, loss 7,")
 
 
 def test_elsewhere_there_are_lines_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

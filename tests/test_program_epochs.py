@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.divergence import DivergenceRule
+from orchestrator.functions.declaration import Declaration
 from orchestrator.programs.epochs import QUIET, Epochs
 from orchestrator.programs.logged import Ended, Logged, Message, StepMetric
 from orchestrator.programs.losses import losses_of
 from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
+from orchestrator.worker.monitor import Monitor
 
 
 class Script:
@@ -240,7 +243,12 @@ def test_values_of_another_way_begin_no_epoch_and_complete_none(script: Script) 
     epochs.take(script.log(loss=3))
     assert epochs.take(script.log(17, lr=0.1), beside=True) == []
     assert epochs.take(script.log(18, lr=0.2), beside=True)[0] != NewCurve(1, 1)
-    assert curve(epochs.take(script.log(loss=2))) == [(1, {"loss": 3, "lr": 0.2})]
+    assert curve(epochs.take(script.log(loss=2))) == [(1, {"loss": 3})]
+    made = epochs.take(script.log(19, lr=0.3), beside=True) + epochs.end()
+    assert [(one.epoch, one.metrics) for one in made if isinstance(one, Whole | Late)] == [
+        (1, {"lr": 0.2}),
+        (2, {"loss": 2, "lr": 0.3}),
+    ]
 
 
 NAMES = ["loss", "val", "acc"]
@@ -271,7 +279,7 @@ def test_nothing_that_is_logged_is_lost_and_epochs_come_once_each_in_order(
         if epochs.due is not None:
             made += epochs.settle(now)
         values: dict[str, float] = {}
-        for name in metrics:
+        for name in (f"other_{name}" if beside else name for name in metrics):  # each metric comes by one way
             serial += 1
             values[name], logged[serial] = serial, name  # each value is another, so that each can be found again
         labelled = values if epoch is None else {**values, "epoch": epoch}
@@ -315,3 +323,16 @@ def test_minus_an_elbo_is_a_loss_and_what_is_maximized_is_none() -> None:
     assert losses_of(names, None, ["elbo", "loss"]) == {"elbo": -1, "neg_elbo": 1}
     assert losses_of(names, ["score", "elbo"], []) == {"elbo": -1, "score": 1}
     assert losses_of(names, ["score"], ["score"]) == {}
+
+
+def test_losses_are_those_that_a_function_declares_also_where_it_declares_the_usual_names() -> None:
+    names = ["loss", "train_loss", "val_loss", "nll"]
+    for declaration, losses in [
+        (Declaration(), {*names}),
+        (Declaration(training_losses=("train_loss", "loss")), {"loss", "train_loss", "val_loss"}),
+        (Declaration(validation_losses=("val_loss",)), {"loss", "train_loss", "val_loss"}),
+        (Declaration(training_losses=("nll",), validation_losses=()), {"nll"}),
+        (Declaration(training_losses=(), validation_losses=()), set()),
+    ]:
+        monitor = Monitor(DivergenceRule(), declaration=declaration)
+        assert monitor.losses(names).keys() == losses, declaration

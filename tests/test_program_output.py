@@ -161,6 +161,34 @@ def test_a_log_is_read_from_an_offset_on_and_each_line_once_it_is_whole(tmp_path
     assert follower.end() == []
 
 
+@pytest.mark.parametrize(
+    ("text", "metrics"),
+    [
+        ("\x1b[1mloss\x1b[0m=\x1b[31m.5\x1b[0m", {"loss": 0.5}),
+        ("saved the weights of the best model so far with loss: 0.5", {"loss": 0.5}),
+        ("loss=nan acc: inf", {"loss": math.nan, "acc": math.inf}),
+        ("x" * 70 + " loss=0.5", {}),
+        ("0.1 0.2 loss 0.3", {}),
+        ("12:00:01 0.1 0.2", {}),
+    ],
+)
+def test_a_line_of_an_epoch_gives_what_has_a_sign(text: str, metrics: dict[str, float]) -> None:
+    lines = Lines()
+    lines.read("epoch 4")
+    line = lines.read(text)
+    assert repr(line.metrics if line else {}) == repr({**metrics, "epoch": 4.0} if metrics else {})
+
+
+def test_what_is_behind_much_else_is_found_and_is_where_it_was_read_up_to(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    much = [" ".join(["0.25"] * 2000), "x=1 " * 300, "=" * 5000, "7" * 10**6, "\u2581" * 3000, "name 0.5 " * 500]
+    log.write_text("\n".join([*much, "epoch 1 loss 0.5", *much, "loss: 0.25", "epoch 2 loss"]))
+    follower = OutputLines(log)
+    found = [dict(one.metrics) for one in follower.end()]
+    assert found == [{"epoch": 1, "loss": 0.5}, {"x": 1, "epoch": 1}, {"epoch": 1, "loss": 0.25}]
+    assert log.read_bytes()[follower.read :] == b"epoch 2 loss"
+
+
 def test_a_line_of_any_length_takes_no_time(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("epoch 1 " + "a b " * 500_000 + "\n" + "x" * 3_000_000 + "\nepoch 2 loss 0.5\n")

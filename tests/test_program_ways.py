@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.programs.epochs import Epochs
 from orchestrator.programs.logged import Ended, Logged, Message, Noted, Source, StepMetric, Summary
-from orchestrator.programs.made import Between, Made, Whole
+from orchestrator.programs.made import Between, Late, Made, Whole
 from orchestrator.programs.ways import GRACE, Ways
 
 SOURCES: tuple[Source, ...] = get_args(Source)
@@ -171,9 +171,122 @@ def test_a_trainer_that_reports_to_three_at_once_has_each_metric_once_by_its_epo
         made += epochs.take(message, beside=ways.is_beside(message))
     made += epochs.end()
 
-    wholes = {one.epoch: one.metrics for one in made if isinstance(one, Whole)}
-    assert [*wholes] == [1, 2, 3]
-    for epoch, metrics in wholes.items():
+    assert [one.epoch for one in made if isinstance(one, Whole)] == [1, 2, 3]
+    by_epoch: dict[int, dict[str, float]] = defaultdict(dict)
+    for one in made:
+        if isinstance(one, Whole | Late):
+            assert not by_epoch[one.epoch].keys() & one.metrics
+            by_epoch[one.epoch] |= one.metrics
+    for epoch, metrics in by_epoch.items():
         assert (metrics["train/loss"], metrics["eval/loss"], metrics["loss"]) == (epoch / 2, epoch, epoch / 2)
     by_step = [one.value for one in made if isinstance(one, Between) and one.name == "train/loss.by_step"]
     assert by_step == [1, 0.5, 2, 1, 3, 1.5]
+
+
+class Trained:
+    """What a script logs by two ways at once, in epochs of a fifth of a second, and what of it is heard when."""
+
+    def __init__(self, compared: str, *calls: Message) -> None:
+        self._ways, self._epochs = Ways(compared), Epochs(compared)
+        self._now = 0.0
+        self.by_epoch: dict[int, dict[str, float]] = defaultdict(dict)
+        self.by_step: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for call in calls:
+            self.hear([call])
+
+    def hear(self, messages: Iterable[Message], *, end: bool = False) -> None:
+        passed = [*self._ways.take(messages)]
+        self._now = max([self._now, *(one.at for one in messages if isinstance(one, Logged))])
+        passed += self._ways.settle(self._now)
+        passed += self._ways.end() if end else []
+        made = [one for message in passed for one in self._epochs.take(message, beside=self._ways.is_beside(message))]
+        made += self._epochs.settle(self._now)
+        for one in [*made, *(self._epochs.end() if end else [])]:
+            if isinstance(one, Whole | Late):
+                assert not self.by_epoch[one.epoch].keys() & one.metrics, one
+                self.by_epoch[one.epoch] |= one.metrics
+            elif isinstance(one, Between):
+                self.by_step[one.name].append((one.count, one.value))
+
+
+def batches(epochs: int, *, others_at_end: bool, line_first: bool) -> tuple[list[Logged], list[Logged]]:
+    """A line of wandb's each epoch; four batches of TensorBoard's, and a value by epoch, before or after that line."""
+    lines, others, now, step = [], [], 100.0, 0
+    for epoch in range(1, epochs + 1):
+        if line_first:
+            lines.append(log("wandb", now := now + 0.01, epoch=epoch, loss=1 / epoch))
+        for batch in range(4):
+            step += 1
+            others.append(log("tensorboard", now := now + 0.05, step, lr=epoch + batch / 10))
+        if not others_at_end:
+            others.append(log("tensorboard", now := now + 0.001, epoch, extra=epoch))
+        if not line_first:
+            lines.append(log("wandb", now := now + 0.01, epoch=epoch, loss=1 / epoch))
+        if others_at_end:
+            others.append(log("tensorboard", now := now + 0.001, step, extra=epoch))
+    return lines, others
+
+
+@pytest.mark.parametrize("line_first", [False, True])
+@pytest.mark.parametrize("others_at_end", [False, True])
+@pytest.mark.parametrize("at_once", [1, 7, 25, 1000])
+@pytest.mark.parametrize("late", [0.0, 0.3, 2.0])
+def test_each_metric_has_the_last_value_of_its_epoch_whenever_its_file_is_read(
+    *, line_first: bool, others_at_end: bool, at_once: int, late: float
+) -> None:
+    lines, others = batches(8, others_at_end=others_at_end, line_first=line_first)
+    reads = [others[i : i + at_once] for i in range(0, len(others), at_once)]
+    heard = [(one.at, [one]) for one in lines] + [(read[-1].at + late, read) for read in reads]
+    trained = Trained("loss")
+    for _, messages in sorted(heard, key=lambda pair: pair[0]):
+        trained.hear(messages)
+    trained.hear([], end=True)
+    assert dict(trained.by_epoch) == {e: {"loss": 1 / e, "lr": e + 0.3, "extra": e} for e in range(1, 9)}
+    assert trained.by_step["lr.by_step"] == [
+        (i + 1, one.metrics["lr"]) for i, one in enumerate(o for o in others if "lr" in o.metrics)
+    ]
+    assert trained.by_step.keys() == {"lr.by_step"}
+
+
+@pytest.mark.parametrize("late", [0.0, 0.4, 2.0])
+def test_a_way_that_says_its_epochs_has_its_values_in_them_whenever_it_is_read(late: float) -> None:
+    calls: list[Logged] = []
+    for i in range(40):  # of a tenth of an epoch each
+        epoch, at = (i + 1) / 10, 100 + i / 20
+        calls.append(log("wandb", at, **{"train/loss": i, "train/epoch": epoch}))
+        calls.append(log("mlflow", at + 0.001, i, loss=i, lr=i, epoch=epoch))
+    heard = sorted(calls, key=lambda one: one.at + (late if one.source == "mlflow" else 0))
+    trained = Trained("train/loss", *heard)
+    trained.hear([], end=True)
+    assert dict(trained.by_epoch) == {
+        e: {"train/loss": 10 * e - 1, "loss": 10 * e - 1, "lr": 10 * e - 1} for e in range(1, 5)
+    }
+    for name in ("train/loss", "loss", "lr"):
+        assert trained.by_step[f"{name}.by_step"] == [(i + 1, i) for i in range(40)]
+
+
+def test_a_script_that_counts_from_zero_in_every_way_has_its_values_in_the_same_epochs() -> None:
+    calls = [
+        call
+        for e in range(4)
+        for call in (log("wandb", 100 + e / 5, epoch=e, loss=e), log("mlflow", 100.01 + e / 5, e, acc=e))
+    ]
+    trained = Trained("loss", *[one for one in calls if one.source == "wandb"])
+    trained.hear([one for one in calls if one.source == "mlflow"])
+    trained.hear([], end=True)
+    assert dict(trained.by_epoch) == {e + 1: {"loss": e, "acc": e} for e in range(4)}
+
+
+def test_folds_have_the_values_of_another_way_in_their_own_curves() -> None:
+    trained = Trained("loss")
+    now = 100.0
+    for fold in (1, 2):
+        for epoch in (1, 2, 3):
+            for batch in (0, 1):
+                trained.hear([log("tensorboard", now := now + 0.1, batch, lr=100 * fold + 10 * epoch + batch)])
+            trained.hear([log("wandb", now := now + 0.1, epoch=epoch, loss=10 * fold + epoch)])
+    trained.hear([], end=True)
+    assert dict(trained.by_epoch) == {e: {"loss": 10 + e, "lr": 101 + 10 * e} for e in (1, 2, 3)}
+    assert trained.by_step["lr.fold2"] == [(e, 201 + 10 * e) for e in (1, 2, 3)]
+    counted = trained.by_step["lr.by_step"] + trained.by_step["lr.fold2.by_step"]
+    assert [value for _, value in counted] == [100 * f + 10 * e + b for f in (1, 2) for e in (1, 2, 3) for b in (0, 1)]

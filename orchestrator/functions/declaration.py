@@ -136,8 +136,9 @@ class Declaration:
         version: raise it when the function's results change; finished trials of an older version no longer count.
         metrics: by epoch, by which trials can be compared; the first is compared by where a sweep names none.
         final: metrics at the end of a trial, in the order of interest.
-        training_losses: names of losses that it learns by; of these, the first that is reported is shown.
-        validation_losses: the same of losses on data that it does not learn from.
+        training_losses: names of losses that it learns by; of these, the first that is reported is shown. None declares
+            none: then `train_loss` or `loss` is shown.
+        validation_losses: the same of losses on data that it does not learn from; by default `val_loss` is shown.
         rate: the metric by epoch that says how fast it trains, per second.
         pace: the parameters that decide how long an epoch takes; None: any of them may.
         incomparable: metrics that do not compare trials in which certain parameters differ.
@@ -152,8 +153,8 @@ class Declaration:
     version: int = 1
     metrics: tuple[Metric, ...] = ()
     final: tuple[Metric, ...] = ()
-    training_losses: tuple[str, ...] = ("train_loss", "loss")
-    validation_losses: tuple[str, ...] = ("val_loss",)
+    training_losses: tuple[str, ...] | None = None
+    validation_losses: tuple[str, ...] | None = None
     rate: str = ""
     pace: tuple[str, ...] | None = None
     incomparable: tuple[Incomparable, ...] = ()
@@ -165,9 +166,24 @@ class Declaration:
     export: str = ""
 
     @property
+    def losses_of_training(self) -> tuple[str, ...]:
+        """The losses that it learns by: those that it declares, or else the usual names."""
+        return ("train_loss", "loss") if self.training_losses is None else self.training_losses
+
+    @property
+    def losses_of_validation(self) -> tuple[str, ...]:
+        """The same of losses on data that it does not learn from."""
+        return ("val_loss",) if self.validation_losses is None else self.validation_losses
+
+    @property
     def losses(self) -> tuple[str, ...]:
         """The names of all losses, those of training first."""
-        return (*self.training_losses, *self.validation_losses)
+        return (*self.losses_of_training, *self.losses_of_validation)
+
+    @property
+    def declares_losses(self) -> bool:
+        """Whether it says itself which of its metrics are losses, if only those of one kind."""
+        return self.training_losses is not None or self.validation_losses is not None
 
     def heading(self, name: str) -> str:
         """The title of a metric, or its name where none is declared."""

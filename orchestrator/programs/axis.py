@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from orchestrator.programs.logged import Logged, StepMetric
+from orchestrator.programs.logged import Logged, Source, StepMetric
 
 ALL = "*"  # what frameworks define steps for: it names no metric
 MOST = 2.0**53  # a number above it is no count of anything, and soon none that a database takes
@@ -40,6 +40,7 @@ class Axis:
         self._defined: dict[str, str] = {}  # step metrics by pattern
         self._values: dict[str, float] = {}  # last ones of the step metrics
         self._last_step: int | None = None
+        self._offsets: dict[Source, int] = {}  # those of other ways, as long as this one has none
 
     def define(self, message: StepMetric) -> None:
         """Take in that a metric has a step metric."""
@@ -49,7 +50,17 @@ class Axis:
         """Whether a call is one that is counted."""
         return self._compared is None or self._compared in logged.metrics
 
-    def read(self, logged: Logged, *, beside: bool = False) -> int | None:
+    def said(self, logged: Logged) -> int | None:
+        """The epoch that a call of another way says; None if it does not, or means other epochs than these."""
+        key = epoch_key(logged.metrics)
+        if key is None or self._step_metric() is not None or not abs(value := logged.metrics[key]) <= MOST:
+            return None
+        whole = math.ceil(round(value, 6))
+        known = self.offset if self.is_labelled else None
+        offset = self._offsets.setdefault(logged.source, max(0, 1 - whole)) if known is None else known
+        return max(1, whole + offset)
+
+    def read(self, logged: Logged) -> int | None:
         """The epoch of a call; None if it does not say."""
         names = set(self._defined.values())
         self._values.update({name: value for name, value in logged.metrics.items() if name in names})
@@ -59,7 +70,7 @@ class Axis:
         if (key := epoch_key(logged.metrics)) is not None:
             self.name, self.is_labelled = key, True
             return self._number(logged.metrics[key])
-        if self.is_labelled or beside:
+        if self.is_labelled:
             return None
         return self._by_step(logged)
 

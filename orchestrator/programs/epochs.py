@@ -1,29 +1,15 @@
 """Whole epochs, and what comes oftener, from the calls in which a program logs."""
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import deepcopy
 
-from orchestrator.programs.axis import Axis
+from orchestrator.programs.axis import Axis, epoch_key
+from orchestrator.programs.beside import Beside, Place
+from orchestrator.programs.instant import Instant, OpenEpoch
 from orchestrator.programs.logged import Ended, Logged, Message, StepMetric
 from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
 
 QUIET = 1.0  # seconds after which an epoch that has what the one before had is taken as whole
-
-
-@dataclass
-class _Open:
-    """The epoch that values are put into. It has no number until a call says or counts it."""
-
-    number: int | None = None
-    values: dict[str, tuple[float, float]] = field(default_factory=dict)  # the last of each metric, and its time
-    counts: dict[str, int] = field(default_factory=dict)  # of these values among all of their metrics
-    tally: Counter[str] = field(default_factory=Counter)
-    is_whole: bool = False
-
-    @property
-    def at(self) -> float:
-        return max(at for _, at in self.values.values())
 
 
 class Epochs:
@@ -37,7 +23,8 @@ class Epochs:
     An epoch is whole when a later one begins, when the program ends, or when it has been quiet for a second and has
     each metric as often as the epoch before it had; the first one, when it has the compared metric. Each comes out
     once, in order. Metrics that it did not have by then come out as `Late`. A metric that comes a second time within
-    an epoch comes out value by value from then on, at its own count.
+    an epoch comes out value by value from then on, at its own count. What comes by other ways, `Beside` puts into these
+    epochs; that is late, too, unless the epoch is still under way.
 
     Only the first curve of a script makes epochs, so it is what a trial is compared by. Where epochs fall back (k
     folds), the values of later curves come out as `<metric>.fold2`, `<metric>.fold3` and so on, at their epochs. A
@@ -50,6 +37,7 @@ class Epochs:
         counted_after: The epoch after which a script that only counts goes on; by default that one.
         offset: What `offset` was in that attempt.
         counts: What `counts` was in that attempt.
+        instant: Instead of these two: where that attempt was, to go on from there.
     """
 
     def __init__(
@@ -60,18 +48,22 @@ class Epochs:
         counted_after: int | None = None,
         offset: int | None = None,
         counts: Mapping[str, int] | None = None,
+        instant: Instant | None = None,
     ) -> None:
-        self.counts: dict[str, int] = dict(counts or {})  # how many values of each metric there were
-        self.due: float | None = None  # when to call `settle`, in seconds since 1970
+        known = instant or Instant(offset, counts or {})
+        self.counts: dict[str, int] = dict(known.counts)  # how many values of each metric there were
+        self._beside = Beside(self.counts, dict(known.series), [*known.calls])
+        self._due = known.ready.at + QUIET if known.ready else None  # when the epoch under way has been quiet
+        self._whole: Place = (1, begun_after)  # the last one
         self._compared = compared
-        self._axis = Axis(compared, offset)
+        self._axis = Axis(compared, known.offset)
         self._begun_after = begun_after
         self._counted_after = begun_after if counted_after is None else counted_after
-        self._last = 0  # the last epoch of this attempt that has a number
-        self._open: _Open | None = None
-        self._usual: Counter[str] = Counter()  # how often each metric came in the epoch before
-        self._oftener: set[str] = set()
-        self._reached: dict[str, int] = {}  # the last epoch of each metric in this curve
+        self._open = known.ready
+        self._last = (known.ready and known.ready.number) or 0  # the last epoch of this attempt that has a number
+        self._usual = dict(known.usual)  # how often each metric came in the epoch before
+        self._oftener = {*known.oftener}
+        self._reached = dict.fromkeys(known.ready.tally if known.ready else (), self._last)  # last epochs, by metric
         self._curve = 1
         self._curves: dict[str, int] = {}  # the first curve of each metric
         self._last_of_first = 0  # the last epoch of the first curve, once there are others
@@ -84,6 +76,12 @@ class Epochs:
         return self._axis.offset
 
     @property
+    def due(self) -> float | None:
+        """When to call `settle`, in seconds since 1970."""
+        dues = [self._due, self._beside.due(self._whole, QUIET)]
+        return min((due for due in dues if due is not None), default=None)
+
+    @property
     def epoch(self) -> int:
         """The epoch under way, for what is logged without one, such as a picture."""
         return (self._open.number if self._open else None) or self._last or max(1, self._counted_after)
@@ -91,20 +89,23 @@ class Epochs:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is under way, but an epoch that may be whole: what comes later does not change what is."""
-        return self._open is None or self._open.is_whole or self.due is not None
+        return self._open is None or self._open.is_whole or self._due is not None
 
     @property
-    def ready(self) -> Whole | None:
-        """The epoch under way, where it may be whole, and is once it has been quiet."""
-        epoch = self._open if self._curve == 1 and self.due is not None else None
-        return Whole(epoch.number or 1, _last(epoch), epoch.at) if epoch else None
+    def instant(self) -> Instant:
+        """What is known by now, where it is settled."""
+        ready = self._open if self._curve == 1 and self._due is not None else None
+        series, calls = self._beside.known
+        return Instant(
+            self.offset, dict(self.counts), dict(self._usual), sorted(self._oftener), deepcopy(ready), series, calls
+        )
 
     def take(self, message: Message, *, beside: bool = False) -> list[Made]:
         """What a message completes.
 
         Args:
             message: The message; those that log nothing and tell nothing of steps complete nothing.
-            beside: It is of a way that only adds to another, and begins no epoch unless it says so.
+            beside: It is of a way that only adds to another, and begins no epoch.
         """
         match message:
             case StepMetric():
@@ -113,27 +114,48 @@ class Epochs:
             case Ended():
                 made, self._has_ended = self._close(is_end=True), True
                 return made
+            case Logged() if beside:
+                said, key = self._axis.said(message), epoch_key(message.metrics)
+                return self._join(self._beside.take(message.without(key), said))
             case Logged():
-                made = self._take(message, beside)
+                made = self._take(message)
                 self._set_due()
                 return made
         return []
 
     def settle(self, now: float) -> list[Made]:
         """The epoch under way, if it has been quiet for long enough; `now` is in seconds since 1970."""
-        if self.due is None or now < self.due or self._open is None:
-            return []
-        self.due = None
-        return self._finish(self._open)
+        made: list[Made] = []
+        if self._due is not None and now >= self._due and self._open is not None:
+            self._due = None
+            made = self._finish(self._open)
+        return made + self._join(self._beside.settle(now, self._whole, QUIET))
 
     def end(self) -> list[Made]:
         """What is left when the program has ended."""
-        return self._close(is_end=True)
+        return self._join(self._beside.end()) + self._close(is_end=True)
 
-    def _take(self, logged: Logged, beside: bool) -> list[Made]:
-        number = self._axis.read(logged, beside=beside)
-        counts = not beside and not self._axis.is_labelled and self._axis.has_compared(logged)
-        logged = _without(logged, self._axis.name)
+    def cut(self) -> list[Made]:
+        """What is left where the program was killed, without an epoch that may not be whole: that comes again."""
+        made = self._finish(self._open) if self._due is not None and self._open is not None else []
+        left = self._join(self._beside.end())
+        return made + [one for one in left if not isinstance(one, Late) or (self._curve, one.epoch) <= self._whole]
+
+    def _join(self, made: list[Made]) -> list[Made]:
+        """What other ways have completed, without what belongs to the epoch under way: that is a part of it."""
+        left: list[Made] = []
+        for one in made:
+            epoch = self._open if isinstance(one, Late) and self._curve == 1 else None
+            if isinstance(one, Late) and epoch is not None and epoch.number == one.epoch and not epoch.is_whole:
+                epoch.values |= {name: (value, one.at) for name, value in one.metrics.items()}
+            else:
+                left.append(one)
+        return left
+
+    def _take(self, logged: Logged) -> list[Made]:
+        number = self._axis.read(logged)
+        counts = not self._axis.is_labelled and self._axis.has_compared(logged)
+        logged = logged.without(self._axis.name)
         if self._leads is None:
             self._leads = number is not None
         if number is not None:
@@ -141,11 +163,14 @@ class Epochs:
         elif counts:
             made, into = self._counted(logged)
         else:
-            made, into = self._under_way(logged, beside)
+            made, into = self._under_way(logged)
         self._has_ended = False
+        made += self._join(self._beside.leave(logged.metrics))
+        if into is self._open and into.number is not None and (number is not None or counts):
+            made += self._join(self._beside.called((self._curve, into.number), logged.at))
         return made + self._put(into, logged)
 
-    def _epoch_of(self, number: int, logged: Logged) -> tuple[list[Made], _Open]:
+    def _epoch_of(self, number: int, logged: Logged) -> tuple[list[Made], OpenEpoch]:
         """The epoch of this number, and what its begin completes."""
         had = max((self._reached.get(name, 0) for name in logged.metrics), default=0)
         if had > number or (self._has_ended and had >= number):
@@ -154,33 +179,33 @@ class Epochs:
         if under_way is not None and under_way.number is None and number > self._last:
             return self._begin(under_way, number), under_way
         if number < self._last or (number == self._last and (under_way is None or under_way.number is None)):
-            return [], _Open(number, is_whole=True, tally=self._tally_of(number))
+            return [], OpenEpoch(number, is_whole=True, tally=self._tally_of(number))
         if under_way is None or under_way.number != number:
             made = self._close()
-            self._open = _Open()
+            self._open = OpenEpoch()
             return made + self._begin(self._open, number), self._open
         return [], under_way
 
-    def _counted(self, logged: Logged) -> tuple[list[Made], _Open]:
+    def _counted(self, logged: Logged) -> tuple[list[Made], OpenEpoch]:
         """The epoch of a call that is counted, and what its begin completes."""
         again = self._open is not None and any(name in self._open.tally for name in logged.metrics)
         if self._has_ended and any(name in self._reached for name in logged.metrics):
             return self._fall_back(1)
         made = self._close() if again or self._compared is not None else []
-        self._open = self._open or _Open()
+        self._open = self._open or OpenEpoch()
         if self._open.number is None:
             made += self._begin(self._open, (self._last or self._counted_after) + 1)
         return made, self._open
 
-    def _under_way(self, logged: Logged, beside: bool) -> tuple[list[Made], _Open]:
+    def _under_way(self, logged: Logged) -> tuple[list[Made], OpenEpoch]:
         """The epoch of a call that neither says nor makes one, and what it completes."""
         again = self._open is not None and any(name in self._open.tally for name in logged.metrics)
         follows_its_line = self._axis.is_labelled and self._leads
-        made = self._close() if again and not beside and not follows_its_line else []
-        self._open = self._open or _Open()
+        made = self._close() if again and not follows_its_line else []
+        self._open = self._open or OpenEpoch()
         return made, self._open
 
-    def _begin(self, epoch: _Open, number: int) -> list[Made]:
+    def _begin(self, epoch: OpenEpoch, number: int) -> list[Made]:
         """Give an epoch its number."""
         is_first = self._curve == 1 and not self._reached
         epoch.number = self._last = number
@@ -188,21 +213,21 @@ class Epochs:
             self._reached[name] = number
         return [NewCurve(1, number)] if is_first and number <= self._begun_after else []
 
-    def _fall_back(self, number: int) -> tuple[list[Made], _Open]:
+    def _fall_back(self, number: int) -> tuple[list[Made], OpenEpoch]:
         """Begin a new curve."""
         made = self._close()
         self._last_of_first = self._last_of_first or self._last
         self._curve += 1
         self._reached = {}
-        self._open = self._open or _Open()
+        self._open = self._open or OpenEpoch()
         self._begin(self._open, number)
         return [*made, NewCurve(self._curve, number)], self._open
 
-    def _tally_of(self, number: int) -> Counter[str]:
+    def _tally_of(self, number: int) -> dict[str, int]:
         """Which metrics an epoch that is past has had, as far as that is known."""
-        return Counter(name for name, last in self._reached.items() if last >= number)
+        return {name: 1 for name, last in self._reached.items() if last >= number}
 
-    def _put(self, epoch: _Open, logged: Logged) -> list[Made]:
+    def _put(self, epoch: OpenEpoch, logged: Logged) -> list[Made]:
         made: list[Made] = []
         late: dict[str, float] = {}
         for name, value in logged.metrics.items():
@@ -211,18 +236,18 @@ class Epochs:
             if epoch.is_whole and name not in epoch.tally:
                 late[name] = value
             epoch.values[name], epoch.counts[name] = (value, logged.at), self.counts[name]
-            epoch.tally[name] += 1
+            epoch.tally[name] = epoch.tally.get(name, 0) + 1
             if epoch.number is not None:
                 self._reached[name] = max(epoch.number, self._reached.get(name, 0))
         return made + (self._out(epoch.number, late, logged.at, is_late=True) if late and epoch.number else [])
 
-    def _count(self, epoch: _Open, name: str, value: float, at: float) -> list[Made]:
+    def _count(self, epoch: OpenEpoch, name: str, value: float, at: float) -> list[Made]:
         """The values of a metric that comes oftener than epochs do."""
         self.counts[name] = count = self.counts.get(name, 0) + 1
         made = self._kept_back(epoch, name) if name in epoch.tally else []
         return [*made, self._step(name, count, value, at)] if name in self._oftener else []
 
-    def _kept_back(self, epoch: _Open, name: str) -> list[Made]:
+    def _kept_back(self, epoch: OpenEpoch, name: str) -> list[Made]:
         """The value of a metric of which nobody could know that it comes oftener."""
         if name in self._oftener:
             return []
@@ -238,7 +263,7 @@ class Epochs:
 
     def _close(self, *, is_end: bool = False) -> list[Made]:
         """End the epoch under way; without a number it goes on, unless this is the end."""
-        epoch, self.due = self._open, None
+        epoch, self._due = self._open, None
         if epoch is None or not epoch.values or (epoch.number is None and not is_end):
             return []
         self._open = None
@@ -248,7 +273,7 @@ class Epochs:
         self._usual = epoch.tally
         return made
 
-    def _leave(self, epoch: _Open) -> list[Made]:
+    def _leave(self, epoch: OpenEpoch) -> list[Made]:
         """What came after the last epoch, and belongs to it; or is all that there was."""
         if not self._reached:
             made = self._begin(epoch, (self._last or self._counted_after) + 1)
@@ -259,40 +284,31 @@ class Epochs:
         made = self._out(self._last, new, epoch.at, is_late=True) if new else []
         return made + [step for name in again for step in self._kept_back(epoch, name)]
 
-    def _finish(self, epoch: _Open) -> list[Made]:
+    def _finish(self, epoch: OpenEpoch) -> list[Made]:
         epoch.is_whole = True
-        return self._out(epoch.number or 1, _last(epoch), epoch.at)
+        self._whole = (self._curve, epoch.number or 1)
+        return self._out(epoch.number or 1, epoch.metrics, epoch.at)
 
     def _out(self, number: int, metrics: Mapping[str, float], at: float, *, is_late: bool = False) -> list[Made]:
         if self._curve > 1:
-            return [self._beside(name, number, value, at) for name, value in metrics.items()]
+            return [self._of_later_curve(name, number, value, at) for name, value in metrics.items()]
         return [Late(number, metrics, at) if is_late else Whole(number, metrics, at)]
 
-    def _beside(self, name: str, number: int, value: float, at: float) -> Made:
+    def _of_later_curve(self, name: str, number: int, value: float, at: float) -> Made:
         """A value of an epoch of a later curve."""
         if self._curves[name] < self._curve:
             return Between(self._named(name), name, number, value, at)
         return Late(self._last_of_first if name == self._compared else number, {name: value}, at)
 
     def _set_due(self) -> None:
-        self.due = self._open.at + QUIET if self._open is not None and self._has_all(self._open) else None
+        self._due = self._open.at + QUIET if self._open is not None and self._has_all(self._open) else None
 
-    def _has_all(self, epoch: _Open) -> bool:
+    def _has_all(self, epoch: OpenEpoch) -> bool:
         """Whether an epoch that is not out yet has what the one before had."""
         if epoch.is_whole or epoch.number is None or not epoch.values:
             return False
         if self._usual:
-            return all(epoch.tally[name] >= often for name, often in self._usual.items())
+            return all(epoch.tally.get(name, 0) >= often for name, often in self._usual.items())
         if self._compared is None:
             return self._axis.offset is not None  # what is only counted ends with a name that comes again
         return self._compared in epoch.values
-
-
-def _last(epoch: _Open) -> dict[str, float]:
-    """The last value of each metric."""
-    return {name: value for name, (value, _) in epoch.values.items()}
-
-
-def _without(logged: Logged, name: str | None) -> Logged:
-    """A call without the metric that has its epoch."""
-    return replace(logged, metrics={known: value for known, value in logged.metrics.items() if known != name})

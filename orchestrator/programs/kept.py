@@ -1,6 +1,7 @@
 """What a program leaves in the folder of its trial: how far its epochs have come."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -9,11 +10,12 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from orchestrator.programs.epochs import Epochs
+from orchestrator.programs.instant import Instant
 from orchestrator.programs.logged import Logged, Message, Source, StepMetric
-from orchestrator.programs.made import Whole
 
 STATE_FILE = "epochs.json"
-IN_FILES = ("mlflow", "tensorboard", "output")  # ways whose messages can be read again
+CALLS_FILE = "calls.jsonl"
+MOST_BYTES = 1 << 26  # of calls: more are not kept, and an epoch that has more is one of many hours
 
 
 @dataclass(frozen=True)
@@ -22,35 +24,91 @@ class Heard:
 
     Args:
         epoch: the last whole epoch.
-        offset: that of `Epochs`.
-        counts: those of `Epochs`.
-        ready: the epoch after that, where it was about to be taken as whole.
+        instant: that of `Epochs`.
+        defined: which steps the program has defined.
         waiting: what had been logged, but was not passed on yet.
         source: the way that the curves come from, where that was known.
+        owners: the way that each metric comes from.
+        calls: the number of the last call of `HeardCalls` that is in this.
         log: how much of its output was read, in bytes.
         until: when the last message of each way was logged, of those that files are kept of.
     """
 
     epoch: int = 0
-    offset: int | None = None
-    counts: Mapping[str, int] = field(default_factory=dict)
-    ready: Whole | None = None
-    waiting: Sequence[Logged | StepMetric] = ()
+    instant: Instant = field(default_factory=Instant)
+    defined: Sequence[StepMetric] = ()
+    waiting: Sequence[Logged] = ()
     source: Source | None = None
+    owners: Mapping[str, Source] = field(default_factory=dict)
+    calls: int = 0
     log: int = 0
     until: Mapping[str, float] = field(default_factory=dict)
 
     def epochs(self, compared: str | None) -> Epochs:
         """Epochs that go on from there."""
-        last = max(self.epoch, self.ready.epoch if self.ready else 0)
-        return Epochs(compared, last, offset=self.offset, counts=self.counts)
+        return Epochs(compared, self.epoch, instant=self.instant)
 
-    def missed(self, messages: Iterable[Message]) -> list[Message]:
-        """What waits, and those of some messages that the worker has not heard: what is in files, in order of time."""
-        logged = (message for message in messages if isinstance(message, Logged))
+    def missed(self, calls: Sequence[Logged | StepMetric], files: Iterable[Message]) -> list[Message]:
+        """What waits, the calls since then, and what is new in files, in order of time; before it, what is defined."""
+        logged = (message for message in files if isinstance(message, Logged))
         new = [one for one in logged if one.source == "output" or one.at > self.until.get(one.source, 0.0)]
-        missed = [*self.waiting, *sorted(new, key=lambda one: one.at)]
-        return [one for one in missed if self.source in (None, one.source)]
+        defined = [*self.defined, *(call for call in calls if isinstance(call, StepMetric))]
+        heard = [call for call in calls if isinstance(call, Logged)]
+        missed = sorted([*self.waiting, *heard, *new], key=lambda one: one.at)
+        return [*defined, *missed] if missed else []
+
+
+class HeardCalls:
+    """The calls in which a program logs, in a file before they are answered: those since `Heard` was written last.
+
+    To add one to a file costs a tenth of what it costs to write all that is known.
+
+    Args:
+        workdir: the folder of the trial.
+    """
+
+    def __init__(self, workdir: Path) -> None:
+        self.number = 0  # of the last one
+        self._path = workdir / CALLS_FILE
+        self._file = -1
+        self._size = self._path.stat().st_size if self._path.is_file() else 0
+
+    def read(self, after: int) -> list[Logged | StepMetric]:
+        """Those after a number, which an attempt before has left."""
+        found: list[Logged | StepMetric] = []
+        self.number = after
+        for line in self._path.read_bytes().splitlines() if self._path.is_file() else ():
+            with suppress(ValueError, TypeError):  # one that was cut off
+                number, call = json.loads(line)
+                if number > after:
+                    found.append(_calls.validate_python(call))
+                    self.number = number
+        return found
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """Add those among these messages that epochs are made of."""
+        lines = []
+        for message in messages:
+            if isinstance(message, Logged | StepMetric) and self._size < MOST_BYTES:
+                self.number += 1
+                lines.append(json.dumps([self.number, {**vars(message)}]) + "\n")  # NaN and inf as Python writes them
+        if not lines:
+            return
+        if self._file < 0:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._size += os.write(self._file, "".join(lines).encode())
+
+    def clear(self) -> None:
+        """Forget them: they are in `Heard` now."""
+        if self._size:
+            os.truncate(self._path, 0)
+            self._size = 0
+
+    def close(self) -> None:
+        """Leave the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 @dataclass
@@ -85,7 +143,7 @@ class State:
 
     def write_epoch(self, epochs: Epochs, epoch: int) -> None:
         """Note that an epoch is whole, and recorded."""
-        self.epoch, self.offset, self.counts = epoch, epochs.offset, dict(epochs.counts)
+        self.epoch, self.offset, self.counts = max(epoch, self.epoch), epochs.offset, dict(epochs.counts)
         self._write()
 
     def write_heard(self, heard: Heard) -> None:
@@ -106,3 +164,4 @@ class State:
 
 
 _states: TypeAdapter[State] = TypeAdapter(State)
+_calls: TypeAdapter[Logged | StepMetric] = TypeAdapter(Logged | StepMetric)

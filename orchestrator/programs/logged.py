@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Source = Literal["wandb", "trackio", "swanlab", "mlflow", "tensorboard", "output", "report"]
@@ -18,6 +18,10 @@ class Logged:
     metrics: Mapping[str, float]
     step: int | None
     at: float
+
+    def without(self, metric: str | None) -> "Logged":
+        """The same call without a metric, such as the one that has its epoch."""
+        return replace(self, metrics={name: value for name, value in self.metrics.items() if name != metric})
 
 
 @dataclass(frozen=True)

@@ -47,16 +47,25 @@ class Ways:
     Args:
         compared: The metric by which trials are compared, if there is one.
         asked: Whether the sweep asks for what the program prints.
+        chosen: What `chosen` was in an attempt before.
+        owners: What `owners` was in that attempt.
     """
 
-    def __init__(self, compared: str | None, *, asked: bool = False) -> None:
-        self.chosen: Source | None = None  # where the curves come from, once that is known
+    def __init__(
+        self,
+        compared: str | None,
+        *,
+        asked: bool = False,
+        chosen: Source | None = None,
+        owners: Mapping[str, Source] | None = None,
+    ) -> None:
+        self.chosen = chosen  # where the curves come from, once that is known
         self._compared = compared
         self._asked = asked
         self._waiting: list[Message] = []  # until a way is chosen
         self._beside: list[Logged] = []  # metrics that the chosen way may have, too
-        self._owners: dict[str, Source] = {}  # the way from which each metric comes
-        self._has_compared: set[Source] = set()
+        self.owners: dict[str, Source] = dict(owners or {})  # the way from which each metric comes
+        self._has_compared = {owner for name, owner in self.owners.items() if name == compared}
         self._deadline: float | None = None  # when to choose
 
     @property
@@ -66,9 +75,9 @@ class Ways:
         return min([*times, *([] if self._deadline is None else [self._deadline])], default=None)
 
     @property
-    def waiting(self) -> list[Logged | StepMetric]:
-        """What waits until it is known which way the curves come from, as far as epochs are made of it."""
-        return [message for message in self._waiting if isinstance(message, Logged | StepMetric)]
+    def waiting(self) -> list[Logged]:
+        """What waits until it is known which way it comes from."""
+        return [*self._beside, *(message for message in self._waiting if isinstance(message, Logged))]
 
     def sentence(self, program: str) -> str | None:
         """Where the metrics of a program come from, for people; None as long as that is not known."""
@@ -158,7 +167,7 @@ class Ways:
 
     def _pass_beside(self, logged: Logged) -> list[Message]:
         """Pass on what is known to come from this way; the rest waits for the chosen one, or never counts."""
-        known, new = _split(logged, self._owners)
+        known, new = _split(logged, self.owners)
         if new is not None and (logged.source != "output" or self._asked):
             self._beside.append(new)
         return self._claim(known) if known is not None else []
@@ -166,8 +175,8 @@ class Ways:
     def _claim(self, message: _Valued) -> list[Message]:
         """The metrics of a message that come from its way, which has from now on those that nobody has."""
         for name in message.metrics:
-            self._owners.setdefault(name, message.source)
-        own, _ = _split(message, [name for name, owner in self._owners.items() if owner == message.source])
+            self.owners.setdefault(name, message.source)
+        own, _ = _split(message, [name for name, owner in self.owners.items() if owner == message.source])
         has_epoch_alone = not set(message.metrics) - {epoch_key(message.metrics)}
         if own is None and has_epoch_alone and message.source == self.chosen:
             return [message]

@@ -191,7 +191,7 @@ class LiveProgress:
             running = self._running[trial.trial_key]
             running.take(event)
             pace, total = running.length
-            if isinstance(event, Progress):
+            if isinstance(event, Progress) and event.seconds > 0:  # else it adds to an epoch that is known
                 self._forecast.learn(pace, event.seconds)
             elif isinstance(event, Finished):
                 del self._running[trial.trial_key]

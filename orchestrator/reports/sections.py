@@ -224,7 +224,7 @@ def _drawn_metrics(spec: SweepSpec, records: Sequence[Record]) -> tuple[str, Seq
     reported = list(dict.fromkeys(name for record in records for name in record.names_by_epoch))
     name = shown_metric(reported, declaration, next(iter(spec.objectives), None))
     if name is None or name in declaration.losses:
-        return LOSS, declaration.training_losses, declaration.validation_losses
+        return LOSS, declaration.losses_of_training, declaration.losses_of_validation
     return name, [name], ()
 
 

@@ -63,7 +63,7 @@ def cells(running: Running) -> dict[str, str]:
     return {
         "trial": running.label,
         "epoch": f"{running.epoch}{of_epochs}",
-        "step": f"{running.step}{of_steps}" if running.step or running.steps else "",
+        "step": f"{running.step}{of_steps}" if running.step else "",
         "value": "" if running.value is None else f"{running.value:.5g}",
         "rate": "" if running.rate is None else f"{running.rate:,.0f}/s",
         "left": "" if running.seconds_left is None else duration(running.seconds_left),

@@ -6,7 +6,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +289,9 @@ def _split(text: str) -> list[str]:
 
 def declared(declaration: Declaration) -> str:
     """The part of a declaration that the store keeps, as JSON: it is read there without the function."""
-    return _declarations.dump_json(declaration, include={*OF_A_DECLARATION}).decode()
+    training, validation = declaration.losses_of_training, declaration.losses_of_validation
+    shown = replace(declaration, training_losses=training, validation_losses=validation)
+    return _declarations.dump_json(shown, include={*OF_A_DECLARATION}).decode()
 
 
 def record_of(run: Run) -> Record:

@@ -84,7 +84,7 @@ def _curves(table: Table) -> list[str]:
     records = [row.record for row in table.rows if row.record]
     reported = dict.fromkeys(name for record in records for name in record.names_by_epoch)
     declaration = table.spec.function.declaration
-    losses = [_first(declaration.training_losses, reported), _first(declaration.validation_losses, reported)]
+    losses = [_first(declaration.losses_of_training, reported), _first(declaration.losses_of_validation, reported)]
     names = [*(objective.name for objective in table.spec.objectives), *filter(None, losses)]
     return list(dict.fromkeys(names)) or [*reported][:MOST_UNDECLARED]
 

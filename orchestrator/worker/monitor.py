@@ -112,7 +112,7 @@ class Monitor:
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Take in the metrics that a function yielded; sets `explosion` where a loss has exploded."""
         self._recall(lambda state: state.epoch <= epoch)
-        self.epoch = epoch + 1
+        self.epoch = max(self.epoch, epoch + 1)  # an epoch may get a metric later
         if not self.rule.enabled:
             return
         for name, sign in sorted(self.losses(metrics).items()):
@@ -123,14 +123,14 @@ class Monitor:
 
     def losses(self, names: Iterable[str]) -> dict[str, int]:
         """Those of some metrics that are losses, with the sign that makes a loss of each."""
-        declared = self.declaration.losses if self.declaration.losses != UNDECLARED.losses else None
+        declared = self.declaration.losses if self.declaration.declares_losses else None
         given = declared if self.rule.losses is None else self.rule.losses
         return losses_of(names, given, self.maximized)
 
     def _is_of_validation(self, name: str) -> bool:
-        if self.declaration.validation_losses != UNDECLARED.validation_losses:
-            return name in self.declaration.validation_losses
-        return is_of_validation(name)
+        if not self.declaration.declares_losses or name not in self.declaration.losses:
+            return is_of_validation(name)
+        return name in self.declaration.losses_of_validation
 
     def run_ended(self, final: Mapping[str, float]) -> None:
         """The function has returned: what is far away now will not come back."""

@@ -39,6 +39,7 @@ class Reporter:
         self.epoch = 0
         self.end: Finished | None = None
         self.has_recorded_end = False
+        self._last = 0  # the last epoch that this attempt has reported
         self._since = time.monotonic()
 
     def watch(self, step: int, loss: float, grad_norm: float, **also: float) -> None:
@@ -109,9 +110,12 @@ class Reporter:
     def record(self, event: Event) -> Event:
         """Write an event to the journal, and return it; where that fails, the trial fails."""
         now = time.monotonic()
+        is_within = isinstance(event, Points | Tagged)
+        if isinstance(event, Progress):  # an epoch may get a metric later
+            is_within, self._last = event.epoch <= self._last, max(event.epoch, self._last)
         if isinstance(event, (Progress, Finished)):
-            event = replace(event, seconds=now - self._since)
-        if not isinstance(event, Points | Tagged):  # which come within epochs
+            event = replace(event, seconds=0.0 if is_within else now - self._since)
+        if not is_within:
             self._since = now
         if not isinstance(event, Finished) or event.outcome.is_result:
             try:
@@ -145,7 +149,7 @@ class Reporter:
         self.monitor.forget()
         for entry in kept:
             journal.write(self.workdir, entry.event, self.monitor.state)
-        self.epoch = 0
+        self.epoch = self._last = 0
         return self.record(event)
 
     def _progress(self, yielded: Mapping[str, Any]) -> list[Event]:

@@ -4,18 +4,18 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 NUMBER = r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?:nan|inf(?:inity)?)\b)"
 OF_HOW_MANY = r"(?:\s*(?:of|/)\s*\d+)?"
 CONTROLS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")  # colours and the like
-EPOCH = re.compile(
-    rf"['\"]?\b(?:[\w/]{{0,20}}/)?epochs?\b['\"]?[\s:=#\[('\"]*(\d+(?:\.\d+)?){OF_HOW_MANY}", re.IGNORECASE
-)
+EPOCH = re.compile(rf"(?<!\w)epochs?\b['\"]?[\s:=#\[('\"]*(\d+(?:\.\d+)?){OF_HOW_MANY}", re.IGNORECASE)
 STEP = re.compile(
-    rf"['\"]?\b(?:global[_ ]?step|step|iter(?:ation)?)\b['\"]?[\s:=#\[('\"]*(\d+)\b{OF_HOW_MANY}", re.IGNORECASE
+    rf"(?<!\w)(?:global[_ ]?step|step|iter(?:ation)?)\b['\"]?[\s:=#\[('\"]*(\d+)\b{OF_HOW_MANY}", re.IGNORECASE
 )
-HAS_NUMBER = re.compile(r"\d|nan|inf", re.IGNORECASE)
-PAIR = re.compile(r"^\s*\[(\d+),\s*\d+\]")  # an epoch and a batch
+WORDS = ("epoch", "step", "iter")
+PAIR = re.compile(r"^[ \t]*\[(\d+),\s*\d+\]", re.MULTILINE)  # an epoch and a batch
+SIGNED = re.compile(r"[:=]\s*['\"]?[-+]?(?:\.?\d|nan|inf)", re.IGNORECASE)
 NOISE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d\S*)?"  # dates
     r"|\d{1,2}(?::\d\d){1,2}(?:[.,]\d+)?"  # times
@@ -23,10 +23,11 @@ NOISE = re.compile(
     r"|\d{1,3}%\|"  # a bar
 )
 SCALAR = re.compile(
-    r"(?<![\w./@-])['\"]?(?P<name>[A-Za-z_][\w./@-]{0,60}+(?: [A-Za-z_][\w./@-]{0,60}+){0,3})['\"]?"
-    rf"(?P<between>\s*[:=]\s*|\s+)['\"]?(?P<value>{NUMBER})(?![\w:/.]|-\d)",
+    r"(?<![\w./@-])['\"]?(?P<name>[A-Za-z_][\w./@-]*+(?: (?!(?:nan|inf|infinity)\b)[A-Za-z_][\w./@-]*+)*+)['\"]?"
+    rf"(?:(?P<between>\s*+[:=]\s*+|\s++)['\"]?(?P<value>{NUMBER})(?![\w:/.]|-\d))?+",
     re.IGNORECASE,
-)
+)  # words without a value, too: so each is looked at once
+LONGEST_WORD, MOST_WORDS = 61, 4  # of a name
 PROSE = {"a", "after", "and", "at", "by", "for", "from", "in", "is", "it", "of", "on", "the", "to", "was", "with"}
 OF_TIME = {"time", "times", "eta", "elapsed", "took", "duration", "seconds", "sec", "secs", "speed", "remaining"}
 OF_RUNS = {"v_num", "batch", "pid", "rank"}  # counts and labels
@@ -46,6 +47,8 @@ class Lines:
 
     A JSON object gives its numbers. Other lines give `name=value`, `name: value` and `name value` if they have an epoch
     or a step. A line without either gives the first two of these, in the epoch that was printed last.
+
+    Most of what programs print that print much has nothing of that. It is left by what costs no more than to read it.
     """
 
     def __init__(self) -> None:
@@ -53,12 +56,21 @@ class Lines:
 
     def read(self, text: str) -> Line | None:
         """The metrics in a line; None if it has none."""
-        if HAS_NUMBER.search(text) is None:  # most of what programs print that print much
+        if not self.may_have(text):
             return None
-        text = CONTROLS.sub("", text).strip()
+        text = (CONTROLS.sub("", text) if "\x1b" in text else text).strip()
         if (found := _of_json(text)) is not None:
             return found if found.metrics.keys() - {"epoch"} else None
         return self._of_text(text)
+
+    def may_have(self, text: str) -> bool:
+        """Whether there may be metrics in some lines; where it says no, there are none."""
+        lower = text.lower()
+        if any(word in lower for word in WORDS) or "{" in text or ("[" in text and PAIR.search(text)):
+            return True
+        if self._epoch is None or not ("=" in text or ":" in text):
+            return False
+        return "\x1b" in text or SIGNED.search(text) is not None
 
     def _of_text(self, text: str) -> Line | None:
         epoch, step = EPOCH.search(text) or PAIR.search(text), STEP.search(text)
@@ -83,6 +95,10 @@ class Pattern:
 
     def __init__(self, pattern: str) -> None:
         self._pattern = re.compile(pattern)
+
+    def may_have(self, text: str) -> bool:
+        """Whether there may be metrics in some lines: only the expression itself knows."""
+        return bool(text)
 
     def read(self, text: str) -> Line | None:
         """The metrics in a line; None if it has none."""
@@ -134,14 +150,17 @@ def _numbers(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[s
 
 def _scalars(text: str, *, needs_sign: bool) -> Iterator[tuple[str, float]]:
     for match in SCALAR.finditer(text):
-        number, name = _number(match["value"]), _metric(match["name"])
-        if name and number is not None and (match["between"].strip() or not needs_sign):
-            yield name, number
+        words, between, value = match.groups()
+        if value is not None and (not needs_sign or not between.isspace()) and (name := _metric(words)):
+            yield name, float(value)
 
 
+@lru_cache(maxsize=1024)
 def _metric(name: str) -> str:
     """The name of a metric in words that stand before a value; empty if they name none."""
-    words = name.split(" ")
+    words = name.split(" ")[-MOST_WORDS:]
+    if max(map(len, words)) > LONGEST_WORD:
+        return ""
     said = [i for i, word in enumerate(words) if word.lower() in PROSE]
     words = words[said[-1] + 1 :] if said else words
     return "" if {word.lower() for word in words} & (OF_TIME | OF_RUNS) else _clean(" ".join(words))
