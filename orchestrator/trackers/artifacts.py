@@ -1,6 +1,8 @@
 """What a trial leaves beside its metrics, in its run: artifacts, log, and which data it was trained on."""
 
 import json
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,15 +10,19 @@ from urllib.request import url2pathname
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.exceptions import MlflowException
 
 from orchestrator.functions import TrialFunction
 from orchestrator.system.paths import ARTIFACTS_FOLDER, LOG_FILE
+from orchestrator.system.printable import storable
 from orchestrator.trackers import images
-from orchestrator.trackers.errors import is_the_stores
+from orchestrator.trackers.errors import is_refusal, is_the_stores, message
 from orchestrator.trackers.images import EpochImage
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
 from orchestrator.trial import Outcome
+from orchestrator.trials.metric_names import picture
 
+LONGEST_DATASET = 500  # characters of its name
 UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
 
 
@@ -33,16 +39,56 @@ def keep(
         client.log_artifact(run.run_id, str(log))
     if not folder.is_dir():
         return {}
-    try:
-        client.log_artifacts(run.run_id, str(folder))
-    except OSError as error:
-        if is_the_stores(error):
-            raise
-        return {"artifacts.problem": f"not all artifacts could be logged: {error}"[:LONGEST_TAG]}
+    problems = _log_all(client, run.run_id, folder)
     if outcome.is_result:
         pictures = (EpochImage(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
         images.show(client, uri, run, pictures)
-    return {}
+    said = f"not all artifacts could be logged as they are: {'; '.join(problems)}"
+    return {"artifacts.problem": said[:LONGEST_TAG]} if problems else {}
+
+
+def _log_all(client: MlflowClient, run_id: str, folder: Path) -> list[str]:
+    """Log the files of a folder; what the store refuses under a name that every store takes, if it takes that.
+
+    Returns:
+        A line for each file that is not there, or has another name.
+    """
+    try:
+        client.log_artifacts(run_id, str(folder))
+    except (MlflowException, OSError) as error:
+        _raise_the_stores(error)
+    else:
+        return []
+    problems = []
+    for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
+        place = path.parent.relative_to(folder).as_posix()
+        try:
+            client.log_artifact(run_id, str(path), None if place == "." else place)
+        except (MlflowException, OSError) as error:
+            _raise_the_stores(error)
+            problems.append(_log_renamed(client, run_id, folder, path) or message(error))
+    return problems
+
+
+def _log_renamed(client: MlflowClient, run_id: str, folder: Path, path: Path) -> str:
+    """Log a file under a plain name; returns a line that says which, or nothing where that is refused, too."""
+    own = path.relative_to(folder)
+    *places, name = (picture(part) for part in own.parts)
+    if (*places, name) == own.parts:
+        return ""
+    with tempfile.TemporaryDirectory() as copies:
+        try:
+            client.log_artifact(run_id, str(shutil.copyfile(path, Path(copies) / name)), "/".join(places) or None)
+        except (MlflowException, OSError) as error:
+            _raise_the_stores(error)
+            return ""
+    return f"{own} is {'/'.join((*places, name))}"
+
+
+def _raise_the_stores(error: MlflowException | OSError) -> None:
+    """Raise the error again where it is not about a file."""
+    if is_the_stores(error) if isinstance(error, OSError) else not is_refusal(error):
+        raise error
 
 
 def clear_unfinished(client: MlflowClient, run_id: str) -> None:
@@ -57,8 +103,8 @@ def dataset_input(dataset: Mapping[str, str | int]) -> DatasetInput:
     profile = {k: v for k, v in dataset.items() if k not in ("name", "digest", "source")}
     return DatasetInput(
         Dataset(
-            name=str(dataset.get("name", "data")),
-            digest=str(dataset.get("digest", ""))[:36],
+            name=storable(str(dataset.get("name", "data")))[:LONGEST_DATASET],
+            digest=storable(str(dataset.get("digest", "")))[:36],
             source_type="local",
             source=json.dumps({"uri": dataset.get("source", "")}),
             profile=json.dumps(profile),
