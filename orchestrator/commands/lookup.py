@@ -1,6 +1,7 @@
 """What FILEs and NAMEs mean, and the store that they are looked up in."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,8 +91,10 @@ def completions(context: typer.Context, incomplete: str) -> list[str]:
     """
     from orchestrator.workspace import sweeps
 
-    uri = paths.tracking_uri(context.params.get("tracking_uri"))
-    return [name for name in sweeps(uri) if name.startswith(incomplete)]
+    with suppress(InputError):  # a store that is none has no names
+        uri = paths.tracking_uri(context.params.get("tracking_uri"))
+        return [name for name in sweeps(uri) if name.startswith(incomplete)]
+    return []
 
 
 def name_of(sweep: str) -> str:

@@ -24,7 +24,7 @@ from orchestrator.spec import Objective
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.strict import SweepMetricForm
 from orchestrator.system.durations import UNTIL_STOPPED
-from orchestrator.system.paths import SQLITE, redacted, sqlite_path
+from orchestrator.system.paths import redacted, sqlite_path, sqlite_uri
 from orchestrator.system.printable import in_a_line
 from orchestrator.trackers import trial_params, view
 from orchestrator.trackers.errors import message, translates_errors
@@ -66,7 +66,7 @@ def _make(path: Path) -> None:
         unfinished = path.with_suffix(".unfinished")
         for left in path.parent.glob(f"{unfinished.name}*"):
             left.unlink()
-        MlflowClient(tracking_uri=f"{SQLITE}{unfinished}").search_experiments(max_results=1)  # makes the schema
+        MlflowClient(tracking_uri=sqlite_uri(unfinished)).search_experiments(max_results=1)  # makes the schema
         unfinished.replace(path)
 
 
