@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.errors import InputError, SweepError
+from orchestrator.errors import InputError, StoreAwayError, SweepError
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import warn
 
@@ -32,7 +32,9 @@ def store(uri: str) -> "Store":
 
 def reported(uri: str, function: str) -> Sequence[str]:
     """The metrics that a finished trial of a function has reported, if there is a store that has one."""
-    return store(uri).reported(function) if paths.exists(uri) else ()
+    with suppress(StoreAwayError):  # what is missing is a mistake all the same
+        return store(uri).reported(function) if paths.exists(uri) else ()
+    return ()
 
 
 def loaded(files: Iterable[Path], sets: Sequence[str], tracking_uri: str | None) -> "list[SweepSpec]":
@@ -72,16 +74,13 @@ def lines_of(error: SweepError, file: Path) -> list[str]:
     return [line if line.startswith(str(file)) else f"{file}: {line}" for line in str(error).splitlines()]
 
 
-def existing(sweep: str, names: Sequence[str]) -> str:
-    """The name of the sweep that a FILE or NAME means, which has to exist among these.
+def existing(sweep: str, reader: "Store") -> str:
+    """The name of the sweep that a FILE or NAME means, which the store has to have.
 
     Raises:
-        InputError: it does not.
+        InputError: it has not, or has it in the trash.
     """
-    name = name_of(sweep)
-    if name not in names:
-        raise InputError(f"the store has no sweep {name}; it has {', '.join(names) or 'none'}")
-    return name
+    return reader.existing(name_of(sweep))
 
 
 def completions(context: typer.Context, incomplete: str) -> list[str]:

@@ -11,8 +11,9 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 from orchestrator.trackers.follower import Follower
-from orchestrator.trackers.recorder import Recorder, retry
+from orchestrator.trackers.recorder import Recorder
+from orchestrator.trackers.retrying import opened, retry
 from orchestrator.trackers.store import Store
 from orchestrator.trackers.tracker import Tracker
 
-__all__ = ["Follower", "Recorder", "Store", "Tracker", "retry"]
+__all__ = ["Follower", "Recorder", "Store", "Tracker", "opened", "retry"]

@@ -7,6 +7,7 @@ from typing import ParamSpec, TypeVar
 
 from mlflow.exceptions import MlflowException
 from requests import RequestException, Response
+from sqlalchemy.exc import OperationalError
 
 from orchestrator.errors import StoreBusyError, StoreError
 from orchestrator.system.paths import redacted
@@ -61,10 +62,13 @@ def may_pass(error: Exception) -> bool:
     """Whether the same call may succeed later: the server is down or restarts, the database is locked."""
     if isinstance(error, OSError):
         return isinstance(error, (RequestException, ConnectionError, TimeoutError)) and not is_refusal(error)
-    return isinstance(error, MlflowException) and error.error_code not in FINAL_CODES and not _is_final(error)
+    if isinstance(error, MlflowException) and error.error_code in FINAL_CODES:
+        return False
+    # the second, of a database that cannot be opened: MLflow passes it on
+    return isinstance(error, MlflowException | OperationalError) and not _is_final(error)
 
 
-def _is_final(error: MlflowException) -> bool:
+def _is_final(error: Exception) -> bool:
     return any(words in str(error) for words in FINAL_WORDS)
 
 

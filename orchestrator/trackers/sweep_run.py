@@ -3,18 +3,17 @@
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 
-from orchestrator.errors import InputError
 from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
+from orchestrator.trackers import experiments
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.open_run import tags_of
 from orchestrator.trackers.store import ASKED, DECLARED, FILE, SWEEP_FILE, comparison, declared
 
-SWEEPS = "vae_sweeps"
 # the second has the UI open the experiment as one of training runs rather than of language models; people may change it
-EXPERIMENT_TAGS = {SWEEPS: "true", "mlflow.experimentKind": "custom_model_development"}
+EXPERIMENT_TAGS = {experiments.SWEEPS: "true", "mlflow.experimentKind": "custom_model_development"}
 
 
 def experiment_of(client: MlflowClient, uri: str, name: str) -> Experiment:
@@ -30,10 +29,7 @@ def experiment_of(client: MlflowClient, uri: str, name: str) -> Experiment:
         place = folder.as_uri() if sqlite_path(uri) else None
         made = client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS)
         return client.get_experiment(made)
-    if experiment.lifecycle_stage != "active":
-        raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or give the sweep another name")
-    if SWEEPS not in experiment.tags:
-        raise InputError(f"the store has an experiment {name} that is not a sweep; give the sweep another name")
+    experiments.check(experiment, uri)
     return experiment
 
 
