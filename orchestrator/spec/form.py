@@ -162,7 +162,8 @@ class SweepFile(Form):
         ),
     ] = None
     show_env: Annotated[
-        list[str], Field(description="Variables whose values are no secret, of those that ${envvar:NAME} names.")
+        list[str],
+        Field(min_length=1, description="Variables whose values are no secret, of those that ${envvar:NAME} names."),
     ] = Field(default_factory=list)
     grace: Annotated[
         Duration | None,
@@ -174,20 +175,21 @@ class SweepFile(Form):
     parameters: Annotated[
         dict[str, Any],
         Field(
+            min_length=1,
             description="Parameters by name: a constant, {values: [...]}, or {min: ..., max: ...}; with "
             "when: {...}, a parameter varies only where others have certain values. With parameters: {...} below a "
             "name, further parameters whose names begin with it: optimizer.lr.",
         ),
     ] = Field(default_factory=dict)
-    zip: Annotated[dict[str, ValueList], Field(description="Lists of equal length that vary together.")] = Field(
-        default_factory=dict
-    )
-    configs: Annotated[list[dict[str, Any]], Field(description="Whole configurations, each as a mapping.")] = Field(
-        default_factory=list
-    )
-    seeds: Annotated[list[Seed], Field(description="Replicates: every configuration runs once for each seed.")] = Field(
-        default_factory=list
-    )
+    zip: Annotated[
+        dict[str, ValueList], Field(min_length=1, description="Lists of equal length that vary together.")
+    ] = Field(default_factory=dict)
+    configs: Annotated[
+        list[dict[str, Any]], Field(min_length=1, description="Whole configurations, each as a mapping.")
+    ] = Field(default_factory=list)
+    seeds: Annotated[
+        list[Seed], Field(min_length=1, description="Replicates: every configuration runs once for each seed.")
+    ] = Field(default_factory=list)
     replicates: Annotated[
         Replicates | None,
         Field(description="More seeds for configurations that may be as good as the best. Default: none."),
