@@ -98,11 +98,12 @@ def completions(context: typer.Context, incomplete: str) -> list[str]:
 
 def name_of(sweep: str) -> str:
     """The sweep that a FILE or NAME means."""
-    if is_file(sweep):
-        from orchestrator.spec import load
+    from orchestrator.spec import load
+    from orchestrator.spec.form import as_name
 
+    if is_file(sweep):
         return load(Path(sweep), is_to_run=False).name
-    return sweep
+    return as_name(sweep)
 
 
 def is_file(sweep: str) -> bool:

@@ -1,6 +1,5 @@
 """Check a sweep file against the trial function's parameters, and report every mistake with its line."""
 
-import unicodedata
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
-from orchestrator.spec.form import LONGEST_NAME, BoundaryForm, SweepFile, is_name
+from orchestrator.spec.form import LONGEST_NAME, BoundaryForm, SweepFile, as_name, is_name
 from orchestrator.spec.metrics import Reported, check_needed, listed, metrics_of, nothing_reported
 from orchestrator.spec.mistakes import Mistakes, closest, keys_of
 from orchestrator.spec.objective import objectives
@@ -175,7 +174,7 @@ def _stall_seconds(form: SweepFile) -> float:
 
 def _name(form: SweepFile, mistakes: Mistakes) -> str:
     given = mistakes.source.path.stem if form.name is None else form.name
-    name = " ".join(unicodedata.normalize("NFC", given).split())
+    name = as_name(given)
     if not is_name(name):
         mistakes.note(
             ("name",), f"{name!r} is not a valid name: use up to {LONGEST_NAME} characters that can be printed"

@@ -16,6 +16,7 @@ OF_SQLITE = re.compile(r"sqlite(\+pysqlite)?:(//)?", re.IGNORECASE)  # what a UR
 OF_A_DATABASE = (".db", ".sqlite", ".sqlite3")
 PLAIN_NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?"  # within what file systems take
 SHORT = 40  # characters of any other name that its folder has
+UNPRINTABLE = "sweep"  # in place of a name without letters
 LOG_FILE = "log.txt"  # in a trial's work folder: what its worker printed
 ARTIFACTS_FOLDER = "artifacts"  # the same: what is to become the run's artifacts
 IMAGES_FOLDER = "images"  # the same: pictures by epoch, as <name>/<epoch>.png
@@ -72,12 +73,15 @@ def work_folder(uri: str) -> Path:
 def folder_name(name: str) -> str:
     """The folder of a sweep: called as it is where its name is plain, else by a short form of it and a digest.
 
-    The short form is in small letters, and `~` is in no plain name: so no two meet, wherever file systems fold case.
+    The short form is in small letters of any script without marks on them, and `~` is in no plain name: so no two meet,
+    wherever file systems fold case, or take letters apart.
     """
     if re.fullmatch(PLAIN_NAME, name):
         return name
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    short = re.sub("[^a-z0-9]+", "-", plain)[:SHORT].strip("-")
+    apart = unicodedata.normalize("NFKD", name.casefold())
+    plain = "".join(c for c in apart if not unicodedata.combining(c))
+    kept = unicodedata.normalize("NFC", plain)  # as file systems have it that take nothing apart
+    short = re.sub(r"[\W_]+", "-", kept)[:SHORT].strip("-") or UNPRINTABLE
     return f"{short}~{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
