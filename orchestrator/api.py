@@ -12,7 +12,7 @@ from orchestrator.notification import notifying
 from orchestrator.spec import SweepSpec, load, text_of
 from orchestrator.sweep import SECONDS_OF_WAITING, Settings
 from orchestrator.sweep import launch as run
-from orchestrator.system import paths
+from orchestrator.system import paths, platforms
 from orchestrator.terminal.consoles import stdout, warn
 from orchestrator.terminal.display import display_for
 from orchestrator.trackers import Store
@@ -112,7 +112,7 @@ def launch(
     else:
         sets = [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()]
         spec = load(Path(sweep), sets, reported=partial(_reported, paths.tracking_uri(tracking_uri)))
-    for warning in spec.warnings:
+    for warning in (*spec.warnings, *filter(None, [platforms.remark()])):
         warn(warning)
     settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, wait)
     display = display_for(spec, stdout(), quiet)

@@ -13,7 +13,7 @@ from orchestrator.commands import again
 from orchestrator.commands.lookup import lines_of, loaded
 from orchestrator.commands.options import DataDir, FilesArgument, Sets, TrackingUri, Workers, seconds, use_data
 from orchestrator.errors import InputError, SweepError
-from orchestrator.system import paths
+from orchestrator.system import paths, platforms
 from orchestrator.system.durations import duration
 from orchestrator.terminal.consoles import print_line, stdout, warn
 
@@ -62,6 +62,8 @@ def launch(
     executors.find(executor)  # before anything is read
     specs = loaded(files, sets or [], tracking_uri)
     use_data(data_dir)
+    if remark := platforms.remark():
+        warn(remark)
 
     from orchestrator.sweep import Settings
 
