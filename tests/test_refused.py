@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mlflow import Image
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
+from mlflow.utils.uri import validate_path_is_safe
 from mlflow.utils.validation import _validate_batch_log_data, _validate_metric_name, _validate_tag_name
 from reading import artifacts, children, steps
 from requests import HTTPError, Response
@@ -25,7 +27,7 @@ from orchestrator.trackers import Tracker
 from orchestrator.trackers.errors import is_refusal, may_pass
 from orchestrator.trackers.trial_params import entities
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.metric_names import MetricNames, nearest, picture
+from orchestrator.trials.metric_names import MetricNames, file_name, nearest, picture
 
 Write = Callable[..., Path]
 TRIAL = Trial("toys:train", 1, {"x": 1.0}, "x=1")
@@ -169,7 +171,9 @@ def test_a_run_that_takes_nothing_any_more_ends_the_launch_at_once(tracker: Trac
         tracker.write(TRIAL, [Progress(1, {"score": 0.5}, 1.0), END], tmp_path)
 
 
-@pytest.mark.parametrize(("status", "refuses"), [(400, True), (413, True), (403, False), (429, False), (503, False)])
+@pytest.mark.parametrize(
+    ("status", "refuses"), [(400, True), (404, True), (413, True), (403, False), (429, False), (503, False)]
+)
 def test_an_answer_of_a_server_is_a_refusal_where_it_is_about_the_file(status: int, refuses: bool) -> None:
     response = Response()
     response.status_code = status
@@ -177,7 +181,24 @@ def test_an_answer_of_a_server_is_a_refusal_where_it_is_about_the_file(status: i
     assert may_pass(HTTPError("no", response=response)) != refuses
 
 
-def test_a_file_that_the_store_refuses_is_logged_under_a_name_that_it_takes(
+@pytest.mark.parametrize(
+    "name", ["a#b.txt", "q?x=1.txt", "50%25.txt", "n\nl.txt", "C:x", "a\\b", "..x", "\x00#", "#" * 255]
+)
+def test_a_file_that_a_server_would_refuse_or_cut_has_another_name(name: str) -> None:
+    changed = file_name(name)
+    assert changed != name
+    assert file_name(changed) == changed
+    assert changed.endswith(".txt") == name.endswith(".txt")
+    assert changed != file_name(name + "#")
+    assert validate_path_is_safe(quote(f"folder/{changed}")) == f"folder/{changed}"
+
+
+@pytest.mark.parametrize("name", ["model.pt", "ü 学.txt", ".hidden", "a+b&c=d.txt", "x" * 255, "a.tar.gz"])
+def test_a_file_that_every_store_keeps_has_its_own_name(name: str) -> None:
+    assert file_name(name) == name
+
+
+def test_files_are_logged_under_names_that_the_store_keeps_but_for_those_that_it_refuses(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     response = Response()
@@ -201,8 +222,8 @@ def test_a_file_that_the_store_refuses_is_logged_under_a_name_that_it_takes(
     tracker.write(TRIAL, [END], tmp_path)
     (run,) = children(tracker.uri, "toy")
     (renamed,) = artifacts(tracker.uri, run, "deep") - {"deep/plain.txt"}
-    assert renamed == f"deep/{picture('a#b.txt')}"
+    assert renamed == f"deep/{file_name('a#b.txt')}"
     assert run.data.tags["outcome"] == "completed"
     problem = run.data.tags["artifacts.problem"]
     assert f"deep/a#b.txt is {renamed}" in problem
-    assert "Invalid path" in problem
+    assert "deep/huge.bin: Invalid path" in problem

@@ -20,7 +20,7 @@ from orchestrator.trackers.errors import is_refusal, is_the_stores, message
 from orchestrator.trackers.images import EpochImage
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
 from orchestrator.trial import Outcome
-from orchestrator.trials.metric_names import picture
+from orchestrator.trials.metric_names import file_name
 
 LONGEST_DATASET = 500  # characters of its name
 UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
@@ -48,41 +48,37 @@ def keep(
 
 
 def _log_all(client: MlflowClient, run_id: str, folder: Path) -> list[str]:
-    """Log the files of a folder; what the store refuses under a name that every store takes, if it takes that.
+    """Log the files of a folder, under the nearest names that every store keeps.
 
     Returns:
         A line for each file that is not there, or has another name.
     """
-    try:
-        client.log_artifacts(run_id, str(folder))
-    except (MlflowException, OSError) as error:
-        _raise_the_stores(error)
-    else:
-        return []
-    problems = []
-    for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
-        place = path.parent.relative_to(folder).as_posix()
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    names = {file: Path(*map(file_name, file.parts)) for file in files}
+    if all(file == name for file, name in names.items()):
         try:
-            client.log_artifact(run_id, str(path), None if place == "." else place)
+            client.log_artifacts(run_id, str(folder))
         except (MlflowException, OSError) as error:
             _raise_the_stores(error)
-            problems.append(_log_renamed(client, run_id, folder, path) or message(error))
+        else:
+            return []
+    problems = [f"{file} is {name}" for file, name in names.items() if file != name]
+    for file, name in names.items():
+        try:
+            _log(client, run_id, folder / file, name)
+        except (MlflowException, OSError) as error:
+            _raise_the_stores(error)
+            problems.append(f"{file}: {message(error)}")
     return problems
 
 
-def _log_renamed(client: MlflowClient, run_id: str, folder: Path, path: Path) -> str:
-    """Log a file under a plain name; returns a line that says which, or nothing where that is refused, too."""
-    own = path.relative_to(folder)
-    *places, name = (picture(part) for part in own.parts)
-    if (*places, name) == own.parts:
-        return ""
+def _log(client: MlflowClient, run_id: str, path: Path, name: Path) -> None:
+    place = None if name.parent == Path() else name.parent.as_posix()
+    if path.name == name.name:
+        client.log_artifact(run_id, str(path), place)
+        return
     with tempfile.TemporaryDirectory() as copies:
-        try:
-            client.log_artifact(run_id, str(shutil.copyfile(path, Path(copies) / name)), "/".join(places) or None)
-        except (MlflowException, OSError) as error:
-            _raise_the_stores(error)
-            return ""
-    return f"{own} is {'/'.join((*places, name))}"
+        client.log_artifact(run_id, str(shutil.copyfile(path, Path(copies) / name.name)), place)
 
 
 def _raise_the_stores(error: MlflowException | OSError) -> None:

@@ -25,7 +25,7 @@ FINAL_CODES = (
     "UNAUTHENTICATED",
 )
 REFUSALS = ("BAD_REQUEST", "INVALID_PARAMETER_VALUE")  # of what was to be written, rather than of whoever writes
-HTTP_REFUSALS = (400, 411, 413, 414, 415, 422)  # the same of files, where a server takes them
+HTTP_REFUSALS = (400, 404, 411, 413, 414, 415, 422)  # the same of files, where a server takes them
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 PREFIX = "metric."  # of tags
 LONGEST = 240  # characters of a name, so that it fits into a tag's key; MLflow takes 250
 LONGEST_PICTURE = 150  # MLflow adds some ninety, of the 255 bytes that file systems take
+LONGEST_FILE = 60  # of a name that is changed, before its ending, and of that
+NOT_IN_FILES = "#%?\\:"
 TAKEN = re.compile(r"(?!\.$)[\w\-.:/ ]{1,250}")
 
 
@@ -65,6 +67,19 @@ def picture(name: str) -> str:
     """The name itself if MLflow takes it for pictures; else the nearest that it takes, with a digest of the name."""
     found = re.sub(r"[^a-zA-Z0-9_\-. ]", "_", name)
     return name if found == name and len(name) <= LONGEST_PICTURE else _distinct(found, name, LONGEST_PICTURE)
+
+
+def file_name(name: str) -> str:
+    """The name of a file or folder itself if every store keeps it, else the nearest that they do, with a digest.
+
+    MLflow's servers refuse some names, and silently cut or decode what means something in a URL.
+    """
+    found = "".join("_" if c in NOT_IN_FILES or not c.isprintable() else c for c in name)
+    found = f"_{found[2:]}" if found.startswith("..") else found
+    if found == name:
+        return name
+    stem, dot, suffix = found.rpartition(".")
+    return f"{_distinct(stem or suffix, name, LONGEST_FILE)}{dot and stem and f'.{suffix[:LONGEST_FILE]}'}"
 
 
 def _distinct(found: str, name: str, longest: int = LONGEST) -> str:

@@ -106,8 +106,8 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
         return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and functions.is_default(function):
-            install = f"pip install '{functions.DEFAULT_TRIAL_EXTRA}'{torch_builds.option()}"
-            return f"the default trial needs {error.name}: {install}"
+            what = f"'{functions.DEFAULT_TRIAL_EXTRA}'{torch_builds.option()}"
+            return f"the default trial needs {error.name}: pip install {what}"
         traceback.print_exc()
         return f"{function} cannot be used: {error_line(error)}"
     return None
