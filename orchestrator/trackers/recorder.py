@@ -102,12 +102,12 @@ class Recorder(Listener):
                 hurry_since = hurry_since or time.monotonic()
                 if time.monotonic() - hurry_since > LAST_SECONDS:
                     self.tracker.abandon()
-                    self._log(f"the store does not answer: {self._unwritten()} not written; the next launch writes it")
+                    self._log(f"the store does not answer: {self._lacking()} not written; the next launch writes it")
                     raise KeyboardInterrupt
         if self.error is not None:
             raise self.error
 
-    def _unwritten(self) -> str:
+    def _lacking(self) -> str:
         trials = len(self._taken - self._recorded)
         return f"what {trials} trials have reported is" if trials != 1 else "what a trial has reported is"
 
