@@ -35,5 +35,9 @@ def __getattr__(name: str) -> Any:
         if name in names:
             from importlib import import_module
 
+            from orchestrator.system import platforms
+
+            if module == "orchestrator.api":
+                platforms.check()
             return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,9 +10,9 @@ from orchestrator import executors
 from orchestrator.errors import InputError
 from orchestrator.notification import notifying
 from orchestrator.spec import SweepSpec, load, text_of
-from orchestrator.sweep import Settings
+from orchestrator.sweep import SECONDS_OF_WAITING, Settings
 from orchestrator.sweep import launch as run
-from orchestrator.system import paths
+from orchestrator.system import paths, platforms
 from orchestrator.terminal.consoles import stdout, warn
 from orchestrator.terminal.display import display_for
 from orchestrator.trackers import Store
@@ -83,6 +83,7 @@ def launch(
     workers: int | None = None,
     trial_timeout: float | None = None,
     adopt: bool = False,
+    wait: float = SECONDS_OF_WAITING,
     quiet: bool = False,
 ) -> Sweep:
     """Run a sweep to its end, or go on with it, as the command does.
@@ -95,6 +96,7 @@ def launch(
         workers: trials at the same time; default from the cores and GPUs of the machine.
         trial_timeout: seconds after which a trial is killed.
         adopt: whether to go on with a sweep of the same name that was launched from another file.
+        wait: seconds for which a store is waited for that does not answer as the launch begins.
         quiet: whether to print nothing.
 
     Raises:
@@ -110,9 +112,9 @@ def launch(
     else:
         sets = [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()]
         spec = load(Path(sweep), sets, reported=partial(_reported, paths.tracking_uri(tracking_uri)))
-    for warning in spec.warnings:
+    for warning in (*spec.warnings, *filter(None, [platforms.remark()])):
         warn(warning)
-    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, wait)
     display = display_for(spec, stdout(), quiet)
     with notifying(spec, settings.uri, display.progress) as end:
         launched = run(spec, settings, display)
@@ -130,10 +132,9 @@ def load_sweep(name: str, tracking_uri: str | None = None) -> Sweep:
     """A sweep that the store has.
 
     Raises:
-        InputError: there is no store, or no such sweep in it.
+        InputError: there is no store, or no such sweep in it, or it is in the trash.
     """
     uri = paths.tracking_uri(tracking_uri)
-    names = Store(uri).sweeps() if paths.exists(uri) else []
-    if name not in names:
-        raise InputError(f"the store {paths.redacted(uri)} has no sweep {name}; it has {', '.join(names) or 'none'}")
-    return Sweep(name, uri)
+    if not paths.exists(uri):
+        raise InputError(f"the store {paths.redacted(uri)} has no sweep {name}; it has none")
+    return Sweep(Store(uri).existing(name), uri)

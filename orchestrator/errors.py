@@ -4,6 +4,7 @@ SweepError                the sweep cannot go on; exit status 1
 ├── StoreError            MLflow refuses, or has not answered for too long
 │   └── StoreBusyError    it does not answer now, and may later
 └── InputError            arguments, YAML or data are wrong: a line for each mistake; exit status 2
+    ├── StoreAwayError    the store does not answer as a command begins, and may later
     ├── NotYetError       asked for by name in the contract, not built so far
     └── AlreadyRunningError   another launch of the same sweep is running
 """
@@ -39,6 +40,10 @@ class InputError(SweepError):
     def of(cls, mistakes: Iterable[str]) -> "InputError":
         """The error of these mistakes, each listed once."""
         return cls(*dict.fromkeys(mistakes))
+
+
+class StoreAwayError(InputError):
+    """The store does not answer as a command begins, and may later."""
 
 
 class NotYetError(InputError):

@@ -23,12 +23,13 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.interrupt import GRACE_SECONDS, Interrupt
 from orchestrator.system.paths import LOG_FILE, redacted
 from orchestrator.terminal.display import Display
-from orchestrator.trackers import Recorder, Tracker, retry
+from orchestrator.trackers import Recorder, Tracker, opened, retry
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record, changed
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
+SECONDS_OF_WAITING = 10.0
 SECONDS_TO_CLOSE = 1.0  # from the end of a program to the news of it
 RESUME = "nothing is lost: fix this, and launch again to resume"
 
@@ -42,6 +43,7 @@ class Settings:
     workers: int | None = None
     trial_timeout: float | None = None
     adopt: bool = False  # whether to go on with a sweep of the same name that is of another file
+    wait: float = SECONDS_OF_WAITING  # for a store that does not answer as the launch begins
 
     def __post_init__(self) -> None:
         if not executors.find(self.executor).isolates and self.trial_timeout is not None:
@@ -83,7 +85,9 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     with Interrupt(_grace(spec)) as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
-            tracker = Tracker(settings.uri, spec)
+            tracker = opened(
+                lambda: Tracker(settings.uri, spec), settings.wait, display.log, lambda: interrupt.requested
+            )
         status = "FAILED"
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:

@@ -136,7 +136,7 @@ def test_a_password_in_the_tracking_uri_is_told_nowhere(
     uri = "http://somebody:hunt@hunter2@127.0.0.1:9"
     path = write("trial: toys:train\nparameters: {x: 1}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    for arguments in (("launch", path), ("status", path), ("plan", path)):
+    for arguments in (("launch", path, "--wait", "0.1"), ("status", path), ("plan", path)):
         done = sweep(*arguments, "--tracking-uri", uri)
         assert "hunter2" not in done.stdout + done.stderr, arguments
     monkeypatch.setattr(sys, "argv", ["sweep", "launch", "--tracking-uri", uri])

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from orchestrator.spec import load
 from orchestrator.sweep import _grace
 from orchestrator.system.interrupt import Interrupt
@@ -34,3 +36,16 @@ def test_a_program_has_all_of_its_grace(write: Callable[..., Path]) -> None:
     program = "command: train\nparameters: {lr: {values: [1]}}\n"
     graces = [_grace(load(write(text))) for text in ("{}", program, f"{program}grace: 60s\n")]
     assert graces == [10, 11, 61]
+
+
+def test_what_begins_after_the_second_one_ends_in_a_moment(
+    interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.system.interrupt.LAST_SECONDS", 0.05)
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert interrupt.at_once
+    with interrupt.raising():
+        pass  # what needs no waiting is done all the same
+    with pytest.raises(KeyboardInterrupt), interrupt.raising():
+        time.sleep(60)

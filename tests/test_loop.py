@@ -30,7 +30,7 @@ from orchestrator.executors.contract import Setup
 from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import SweepSpec, load
 from orchestrator.terminal.display import Display
-from orchestrator.trackers import Recorder, Tracker, images, recorder, store
+from orchestrator.trackers import Recorder, Tracker, images, recorder, retrying, store
 from orchestrator.trackers.recorder import Pending
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.grid import expand
@@ -230,7 +230,7 @@ class MemoryStore:
     def log_text(self, run_id: str, text: str, name: str) -> None:
         self.runs[run_id].artifacts.add(name)
 
-    def log_artifact(self, run_id: str, path: str) -> None:
+    def log_artifact(self, run_id: str, path: str, place: str | None = None) -> None:
         self.log_text(run_id, "", Path(path).name)
 
     def log_artifacts(self, run_id: str, folder: str) -> None:
@@ -574,8 +574,9 @@ Begin = Callable[[], History]
 @pytest.fixture
 def begin(folder: Path, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Begin:
     """Begin a history, in a world in which nobody waits for long."""
-    monkeypatch.setattr(recorder, "WAIT", wait_fixed(0.001))
-    monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 0.05)
+    for module in (recorder, retrying):
+        monkeypatch.setattr(module, "WAIT", wait_fixed(0.001))
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(recorder, "LAST_SECONDS", 0.0)
     monkeypatch.setattr(sweep, "Recorder", RecorderInStep)
     tell = threading.excepthook

@@ -73,7 +73,7 @@ def test_a_parameter_of_a_nested_dataclass_has_one_dotted_name_however_the_file_
 
 
 def test_the_defaults_of_a_nested_dataclass_are_those_of_its_field(write: Write) -> None:
-    (trial,) = expand(load(write("trial: deep:train\nparameters: {}\n"))).trials
+    (trial,) = expand(load(write("trial: deep:train\n"))).trials
     assert trial.params["optimizer.lr"] == 0.5
     assert trial.params["optimizer.warmup.steps"] == 10
 
@@ -143,7 +143,7 @@ def test_an_alias_of_two_parameters_is_refused(write: Write, folder: Path) -> No
     source = CONFIG.replace("seed: int = 0", 'seed: Annotated[int, Field(alias="batch_size")] = 0')
     (folder / "doubled.py").write_text(source)
     with pytest.raises(InputError, match="doubled:train: batch_size means two parameters, batch_size and seed"):
-        load(write("trial: doubled:train\nparameters: {}\n"))
+        load(write("trial: doubled:train\n"))
 
 
 def test_editors_accept_dashed_names() -> None:

@@ -1,6 +1,7 @@
 """MLflow that fails: training goes on, records wait, and nothing is written twice."""
 
 import os
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -197,10 +198,12 @@ def test_nothing_is_waited_for_when_all_is_to_end_at_once(
     answers = threading.Event()
     write = tracker.write
     tracker.write = lambda *told: (answers.wait(), write(*told))  # type: ignore[method-assign]
-    recorder = Recorder(tracker, workspace, lambda _: None)
+    said: list[str] = []
+    recorder = Recorder(tracker, workspace, said.append)
     recorder.take(TRIAL, EVENTS[0])
     with pytest.raises(KeyboardInterrupt):
         recorder.close(lambda: True)
+    assert said == ["the store does not answer: what a trial has reported is not written; the next launch writes it"]
     answers.set()
     tracker.close("KILLED")  # does not wait for what does not answer, either
     assert children(tracker.uri, "toy") == []
@@ -298,6 +301,31 @@ def test_a_server_that_is_killed_and_restarted_costs_nothing(server: Server, wri
         assert run.data.tags["outcome"] == "completed"
         assert steps(uri, run, "train_loss") == list(range(1, 13))
         assert artifacts(uri, run) == {"note.txt"}
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_ends_a_launch_whose_store_is_away_and_loses_nothing(server: Server, write: Write) -> None:
+    uri = f"http://127.0.0.1:{PORT}"
+    path = write(SWEEP.replace("pause: 0.5", "pause: 0.2"))
+    launch = launched(path, uri)
+    assert launch.stdout is not None
+    for line in launch.stdout:
+        if "epoch 1/" in line:
+            break
+    os.killpg(server.process.pid, signal.SIGSTOP)
+    try:
+        launch.send_signal(signal.SIGINT)
+        time.sleep(1)
+        launch.send_signal(signal.SIGINT)
+        said, _ = launch.communicate(timeout=30)
+    finally:
+        os.killpg(server.process.pid, signal.SIGCONT)
+    assert launch.returncode == 130
+    assert "the store does not answer: what " in said
+    again = launched(path, uri)
+    said, _ = again.communicate(timeout=100)
+    assert again.returncode == 0, said
+    assert [steps(uri, run, "train_loss") for run in children(uri, "toy")] == [list(range(1, 13))] * 2
 
 
 @pytest.mark.parametrize("cut_off_after", [1, 2])

@@ -155,7 +155,7 @@ def test_a_reference_is_read_digit_for_digit(tmp_path: Path) -> None:
 
 
 def test_the_name_is_that_of_the_file_unless_given(tmp_path: Path) -> None:
-    assert loaded(tmp_path, "parameters: {}").name == "sweep"
+    assert loaded(tmp_path, "{}").name == "sweep"
     assert loaded(tmp_path, "name: my sweep 2").name == "my sweep 2"
 
 
@@ -273,6 +273,21 @@ def test_underscores_between_digits_are_no_part_of_a_number(tmp_path: Path) -> N
         ("resources: {gpu: 1}", "resources.gpu: unknown key; did you mean gpus?"),
         ("divergence: {factor: 1}", "divergence.factor: input should be greater than 1"),
         ("divergence: {factr: 3}", "divergence.factr: unknown key; did you mean factor?"),
+        (
+            "seeds: []",
+            "sweep.yaml:1: seeds: list should have at least 1 item after validation, not 0; give it something",
+        ),
+        ("configs: []", "sweep.yaml:1: configs: list should have at least 1 item"),
+        ("zip: {}", "sweep.yaml:1: zip: dictionary should have at least 1 item"),
+        ("zip: {var: []}", "sweep.yaml:1: zip.var: list should have at least 1 item"),
+        ("parameters: {}", "sweep.yaml:1: parameters: dictionary should have at least 1 item"),
+        ("parameters: {var: {parameters: {}}}", "parameters.var.parameters: has no parameters; give it something"),
+        ("parameters: {var: {value: 1, when: {}}}", "parameters.var.when: dictionary should have at least 1 item"),
+        ("metrics: []", "sweep.yaml:1: metrics: list should have at least 2 items"),
+        ("divergence: {losses: []}", "divergence.losses: "),
+        ("reference: {source: s, rows: []}", "reference.rows: list should have at least 1 item"),
+        ("program: a.py\nshow_env: []", "sweep.yaml:2: show_env: list should have at least 1 item"),
+        ("on_finish: {run: []}", "on_finish.run: names no command"),
         ("name: x\nstr: 1", "sweep.yaml:2: str: unknown key; did you mean trial?"),
         ("metric:\n  name: m\n  int: 1", "sweep.yaml:3: metric.int: unknown key; use one of name, goal"),
         ("on_finish:\n  run:\n  - a\n  - 1", "sweep.yaml:4: on_finish.run[1]: input should be a valid string"),
@@ -394,14 +409,55 @@ def test_a_range_gives_values_of_the_parameters_own_type(tmp_path: Path) -> None
     assert [trial.trial_key for trial in ranged] == [trial.trial_key for trial in listed]
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (
+            "metod: tpe\nparameters: {vra: 1}\nmetric: {name: val_loss}",
+            [
+                "1: metod: unknown key; did you mean method?",
+                "2: parameters.vra: unknown parameter",
+                "2: parameters: tpe has nothing to search",
+            ],
+        ),
+        ("paramters:\n  vra: 1", ["1: paramters: unknown key; did you mean parameters?", "2: parameters.vra: unknown"]),
+        (
+            "trail: mine:train\nseeds: [0, 0]",
+            ["1: trail: unknown key; did you mean trial?", "1: trial: there is no module"],
+        ),
+        ("wholly: {other: 1}\nseeds: [0, 0]", ["1: wholly: unknown key; use one of", "2: seeds[1]: 0 appears twice"]),
+        (
+            "seedss: [0, 0]\nseeds: [1, 1]",
+            ["1: seedss: unknown key; did you mean seeds?", "2: seeds[1]: 1 appears twice"],
+        ),
+        ("metod: tpe\nrun_cap: ten", ["1: metod: unknown key", "2: run_cap: input should be a valid integer"]),
+        (
+            "zpi: {lr: [1], var: [1, 2]}",
+            ["1: zpi: unknown key; did you mean zip?", "1: zip: the lists must be of equal"],
+        ),
+    ],
+)
+def test_a_misspelled_key_hides_no_other_mistake(tmp_path: Path, text: str, lines: list[str]) -> None:
+    said = mistakes(tmp_path, text)
+    assert len(said) == len(lines), said
+    assert not [line for line in lines if not any(f"sweep.yaml:{line}" in one for one in said)], said
+
+
+def test_of_very_many_wrong_sets_the_first_are_said(tmp_path: Path) -> None:
+    for wrong in ("vra{}=1", "var={}x", "no{}", "lr=1"):
+        said = mistakes(tmp_path, "{}", *(wrong.format(i) for i in range(2000)))
+        assert len(said) == 101 or wrong == "lr=1"
+        assert said[-1] == "there are more mistakes; fix these first" or len(said) == 1
+
+
 def test_every_wrong_set_is_said(tmp_path: Path) -> None:
-    said = mistakes(tmp_path, "parameters: {}", "vra=1", "var=0", "lr=1", "lr=2")
+    said = mistakes(tmp_path, "{}", "vra=1", "var=0", "lr=1", "lr=2")
     assert [line.split(":")[0] for line in said] == ["--set vra=1", "--set var=0", "--set lr=2"]
 
 
 @pytest.mark.parametrize("override", ["var", "var=", "var=abc", "vra=1", "var=-1", "epochs=1.5"])
 def test_a_wrong_set_is_refused(tmp_path: Path, override: str) -> None:
-    assert mistakes(tmp_path, "parameters: {}", override)[0].startswith(f"--set {override}: ")
+    assert mistakes(tmp_path, "{}", override)[0].startswith(f"--set {override}: ")
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,18 @@
 """What a sweep is called, where its files lie, and that two files of one name are two sweeps."""
 
+import json
 import re
 import shutil
 import subprocess
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from reading import children
+from reading import artifacts, children
 
+from orchestrator.errors import InputError
 from orchestrator.spec import load
 from orchestrator.system.paths import folder_name
 from orchestrator.trackers.identity import PREFIX, Identity, differences
@@ -29,8 +32,52 @@ def test_other_names_have_short_folders_of_which_no_two_meet() -> None:
     names = [FREE, FREE.upper(), f"{FREE}.", "a/b", "a:b", "A/B", "..", ".", "日本語", "日本", "x" * 201, "-x", "a "]
     folders = [folder_name(name) for name in names]
     assert len({folder.lower() for folder in folders}) == len(names)
-    assert all(re.fullmatch(r"[a-z0-9-]{0,40}~[0-9a-f]{12}", folder) for folder in folders)
+    assert all(re.fullmatch(r"[\w-]{1,40}~[0-9a-f]{12}", folder) for folder in folders)
     assert folders[0].startswith("resnet-50-lr-wd-umlaut-try-2~")
+    assert folders[names.index("日本語")].startswith("日本語~")
+    assert folders[names.index("..")].startswith("sweep~")
+
+
+SCRIPTS = ["学习率", "Скорость обучения", "معدل التعلم", "نرخ می\u200cآموزد"]
+SCRIPTS += ["학습률", "सीखने की दर", "🔥 lr 🏴\u200d☠️", "Ἀθῆναι"]
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS, "🔥", "é" * 200, "学" * 200, "ß", "İ", "a\u0301\u0323", "ﬁ", "-", "_"])
+def test_a_name_in_any_letters_is_a_name_and_its_folder_fits(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "given.yaml"
+    path.write_text(f"name: {json.dumps(name, ensure_ascii=False)}\n", encoding="utf-8")
+    spec = load(path)
+    folder = folder_name(spec.name)
+    assert not folder.startswith("~")
+    assert len(folder.encode()) <= 255
+    (tmp_path / folder).mkdir()
+    assert folder in [entry.name for entry in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["\u200c", "\u200d\u200d", "\u202eabc", "a\u0000b", "\u2028", "\ufeff"])
+def test_a_name_of_which_nothing_is_seen_or_that_turns_the_line_around_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "given.yaml"
+    path.write_text(f"name: {json.dumps(name)}\n")
+    with pytest.raises(InputError, match="is not a valid name"):
+        load(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS[:4])
+def test_a_sweep_in_any_letters_is_launched_and_found_again(
+    name: str, write: Write, store: str, sweep: Sweep, folder: Path
+) -> None:
+    path = write(TOY, f"{name}.yaml")
+    done = sweep("launch", path, "--executor", "inline")
+    assert done.returncode == 0, done.stderr
+    assert len(children(store, name)) == 2
+    short = folder_name(name)
+    assert [entry.name for entry in (folder / "mlruns" / "artifacts").iterdir()] == [short]
+    assert name in sweep("status", unicodedata.normalize("NFD", name)).stdout
+    written = sweep("report", f" {name} ").stdout.splitlines()
+    assert Path(written[0]).is_file()
+    assert written[0] == f"reports/{short}/report.html"
+    assert artifacts(store, children(store, name)[0]) == {"note.txt"}
 
 
 def parent(store: str, name: str) -> dict[str, str]:

@@ -34,7 +34,7 @@ def best(
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    name = existing(sweep, reader.sweeps())
+    name = existing(sweep, reader)
     asked = reader.last_launch(name)
     file = os.path.relpath(asked.file)
     spec = load(Path(file), is_to_run=False)

@@ -21,7 +21,7 @@ def dashboard(
     from orchestrator.spec import load
 
     reader = store(paths.tracking_uri(tracking_uri))
-    name = existing(sweep, reader.sweeps())
+    name = existing(sweep, reader)
     spec = load(Path(sweep) if is_file(sweep) else Path(reader.last_launch(name).file), is_to_run=False)
     try:
         serve(spec, lambda: reader.records(name), port, typer.echo)

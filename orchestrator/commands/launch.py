@@ -11,9 +11,9 @@ from rich.console import Console
 from orchestrator import executors
 from orchestrator.commands import again
 from orchestrator.commands.lookup import lines_of, loaded
-from orchestrator.commands.options import DataDir, FilesArgument, Sets, TrackingUri, Workers, use_data
+from orchestrator.commands.options import DataDir, FilesArgument, Sets, TrackingUri, Workers, seconds, use_data
 from orchestrator.errors import InputError, SweepError
-from orchestrator.system import paths
+from orchestrator.system import paths, platforms
 from orchestrator.system.durations import duration
 from orchestrator.terminal.consoles import print_line, stdout, warn
 
@@ -44,6 +44,14 @@ def launch(
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Go on with a sweep of the same name that was launched from another file.")
     ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            parser=seconds,
+            metavar="DURATION",
+            help="How long to wait for a store that does not answer at the start: 10m, or seconds.",
+        ),
+    ] = 10.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result.")] = False,
 ) -> None:
     """Run a sweep to its end, or resume it; then print the result table. Several files run one after another.
@@ -54,10 +62,12 @@ def launch(
     executors.find(executor)  # before anything is read
     specs = loaded(files, sets or [], tracking_uri)
     use_data(data_dir)
+    if remark := platforms.remark():
+        warn(remark)
 
     from orchestrator.sweep import Settings
 
-    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, wait)
     if len(specs) > 1:
         _check(specs)
     console, statuses, has_table = stdout(), [], False

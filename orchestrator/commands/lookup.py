@@ -1,13 +1,14 @@
 """What FILEs and NAMEs mean, and the store that they are looked up in."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.errors import InputError, SweepError
+from orchestrator.errors import InputError, StoreAwayError, SweepError
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import warn
 
@@ -31,7 +32,9 @@ def store(uri: str) -> "Store":
 
 def reported(uri: str, function: str) -> Sequence[str]:
     """The metrics that a finished trial of a function has reported, if there is a store that has one."""
-    return store(uri).reported(function) if paths.exists(uri) else ()
+    with suppress(StoreAwayError):  # what is missing is a mistake all the same
+        return store(uri).reported(function) if paths.exists(uri) else ()
+    return ()
 
 
 def loaded(files: Iterable[Path], sets: Sequence[str], tracking_uri: str | None) -> "list[SweepSpec]":
@@ -71,16 +74,13 @@ def lines_of(error: SweepError, file: Path) -> list[str]:
     return [line if line.startswith(str(file)) else f"{file}: {line}" for line in str(error).splitlines()]
 
 
-def existing(sweep: str, names: Sequence[str]) -> str:
-    """The name of the sweep that a FILE or NAME means, which has to exist among these.
+def existing(sweep: str, reader: "Store") -> str:
+    """The name of the sweep that a FILE or NAME means, which the store has to have.
 
     Raises:
-        InputError: it does not.
+        InputError: it has not, or has it in the trash.
     """
-    name = name_of(sweep)
-    if name not in names:
-        raise InputError(f"the store has no sweep {name}; it has {', '.join(names) or 'none'}")
-    return name
+    return reader.existing(name_of(sweep))
 
 
 def completions(context: typer.Context, incomplete: str) -> list[str]:
@@ -90,17 +90,20 @@ def completions(context: typer.Context, incomplete: str) -> list[str]:
     """
     from orchestrator.workspace import sweeps
 
-    uri = paths.tracking_uri(context.params.get("tracking_uri"))
-    return [name for name in sweeps(uri) if name.startswith(incomplete)]
+    with suppress(InputError):  # a store that is none has no names
+        uri = paths.tracking_uri(context.params.get("tracking_uri"))
+        return [name for name in sweeps(uri) if name.startswith(incomplete)]
+    return []
 
 
 def name_of(sweep: str) -> str:
     """The sweep that a FILE or NAME means."""
-    if is_file(sweep):
-        from orchestrator.spec import load
+    from orchestrator.spec import load
+    from orchestrator.spec.form import as_name
 
+    if is_file(sweep):
         return load(Path(sweep), is_to_run=False).name
-    return sweep
+    return as_name(sweep)
 
 
 def is_file(sweep: str) -> bool:

@@ -8,6 +8,7 @@ import typer
 
 from orchestrator.commands.lookup import completions
 from orchestrator.errors import InputError
+from orchestrator.system import durations
 
 SweepArgument = Annotated[
     str,
@@ -28,6 +29,14 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, help="How many trials run at the same time. Default: by the cores and GPUs of the machine."),
 ]
+
+
+def seconds(written: str) -> float:
+    """A duration as an option has it."""
+    try:
+        return durations.seconds(written)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def use_data(data_dir: Path | None) -> None:

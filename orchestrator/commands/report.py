@@ -1,6 +1,5 @@
 """`sweep report`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +28,7 @@ def report(
     names = reader.sweeps()
     asked = dict.fromkeys(sweeps)
     if all(is_file(sweep) and name_of(sweep) not in names for sweep in asked):
-        existing(sweeps[0], names)
+        existing(sweeps[0], reader)
 
     from orchestrator.reports.files import folder_for, write
     from orchestrator.reports.sections import section
@@ -38,19 +37,19 @@ def report(
     sections = [
         section(reader, spec, name, all_records=not is_file(sweep), is_live=is_live(uri, name))
         for sweep in asked
-        for name, spec in [_reported(reader, sweep, names)]
+        for name, spec in [_reported(reader, sweep)]
     ]
     files = write(sections, out or folder_for([section.name for section in sections]))
     for path in (files.page, files.markdown, files.table):
         typer.echo(path)
 
 
-def _reported(reader: "Store", sweep: str, names: Sequence[str]) -> tuple[str, "SweepSpec"]:
+def _reported(reader: "Store", sweep: str) -> tuple[str, "SweepSpec"]:
     """The name of a sweep that is to be reported, and its file: as it is, or as the last launch had it."""
     from orchestrator.spec import load
 
     if is_file(sweep):
         spec = load(Path(sweep), is_to_run=False)
         return spec.name, spec
-    name = existing(sweep, names)
+    name = existing(sweep, reader)
     return name, load(Path(reader.last_launch(name).file), text=reader.sweep_file(name))

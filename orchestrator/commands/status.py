@@ -29,7 +29,7 @@ def status(
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    name = None if sweep is None else existing(sweep, reader.sweeps())
+    name = None if sweep is None else existing(sweep, reader)
     followers: dict[str, Follower] = {}
 
     def look() -> Sequence["Status"]:

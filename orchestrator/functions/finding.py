@@ -25,6 +25,7 @@ from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.functions.modules import OURS, PACKAGE, Modules, default_in_use
 from orchestrator.functions.parameter import FunctionError, parameters_of
 from orchestrator.functions.trial_function import TrialFunction
+from orchestrator.system import torch_builds
 
 DEFAULT_TRIAL = "models.train:train"
 DEFAULT_TRIAL_EXTRA = "vae-sweeps[vae]"  # what to install for it
@@ -57,7 +58,8 @@ def find(name: str = DEFAULT_TRIAL, modules: Modules | None = None) -> TrialFunc
     except FunctionError:
         raise
     except (Exception, SystemExit) as error:  # a user's modules may fail in any way while they are imported
-        raise FunctionError(f"{name} cannot be loaded: {type(error).__name__}: {error}") from error
+        problem = f"{type(error).__name__}: {error}{torch_builds.remedy(str(error))}"
+        raise FunctionError(f"{name} cannot be loaded: {problem}") from error
 
 
 def default_trial() -> TrialFunction:

@@ -1,5 +1,6 @@
 """The shape of a sweep file. The JSON Schema that editors use is made from these classes and their descriptions."""
 
+import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, SkipValidation, Tag, WithJsonSchema
@@ -18,7 +19,7 @@ MOST_TRIALS = 10_000
 MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than another in all of them
 LONGEST_NAME = 200  # characters; MLflow takes 500
 LONGEST_DESCRIPTION = 10_000
-JOINER = "\u200d"  # within pictographs; the only character that does not print and is of use in a name
+JOINERS = "\u200c\u200d"  # within Persian and Indian words, and pictographs: they do not print, and mean something
 Seed = Annotated[int, Field(ge=0)]
 Duration = Annotated[
     float,
@@ -162,7 +163,8 @@ class SweepFile(Form):
         ),
     ] = None
     show_env: Annotated[
-        list[str], Field(description="Variables whose values are no secret, of those that ${envvar:NAME} names.")
+        list[str],
+        Field(min_length=1, description="Variables whose values are no secret, of those that ${envvar:NAME} names."),
     ] = Field(default_factory=list)
     grace: Annotated[
         Duration | None,
@@ -174,20 +176,21 @@ class SweepFile(Form):
     parameters: Annotated[
         dict[str, Any],
         Field(
+            min_length=1,
             description="Parameters by name: a constant, {values: [...]}, or {min: ..., max: ...}; with "
             "when: {...}, a parameter varies only where others have certain values. With parameters: {...} below a "
             "name, further parameters whose names begin with it: optimizer.lr.",
         ),
     ] = Field(default_factory=dict)
-    zip: Annotated[dict[str, ValueList], Field(description="Lists of equal length that vary together.")] = Field(
-        default_factory=dict
-    )
-    configs: Annotated[list[dict[str, Any]], Field(description="Whole configurations, each as a mapping.")] = Field(
-        default_factory=list
-    )
-    seeds: Annotated[list[Seed], Field(description="Replicates: every configuration runs once for each seed.")] = Field(
-        default_factory=list
-    )
+    zip: Annotated[
+        dict[str, ValueList], Field(min_length=1, description="Lists of equal length that vary together.")
+    ] = Field(default_factory=dict)
+    configs: Annotated[
+        list[dict[str, Any]], Field(min_length=1, description="Whole configurations, each as a mapping.")
+    ] = Field(default_factory=list)
+    seeds: Annotated[
+        list[Seed], Field(min_length=1, description="Replicates: every configuration runs once for each seed.")
+    ] = Field(default_factory=list)
     replicates: Annotated[
         Replicates | None,
         Field(description="More seeds for configurations that may be as good as the best. Default: none."),
@@ -282,4 +285,10 @@ class SweepFile(Form):
 
 def is_name(name: str) -> bool:
     """Whether a text can be a sweep's name: a line that can be printed."""
-    return 0 < len(name) <= LONGEST_NAME and name.replace(JOINER, "").isprintable()
+    printed = name.translate(dict.fromkeys(map(ord, JOINERS)))
+    return len(name) <= LONGEST_NAME and printed.strip() != "" and printed.isprintable()
+
+
+def as_name(given: str) -> str:
+    """A name as sweeps have it: letters with their marks, however they were typed, and one space between words."""
+    return " ".join(unicodedata.normalize("NFC", given).split())

@@ -1,6 +1,5 @@
 """Check a sweep file against the trial function's parameters, and report every mistake with its line."""
 
-import unicodedata
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -8,19 +7,21 @@ from pathlib import Path
 from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
-from orchestrator.spec.form import LONGEST_NAME, BoundaryForm, SweepFile, is_name
+from orchestrator.spec.form import LONGEST_NAME, BoundaryForm, SweepFile, as_name, is_name
 from orchestrator.spec.metrics import Reported, check_needed, listed, metrics_of, nothing_reported
-from orchestrator.spec.mistakes import Mistakes, closest
+from orchestrator.spec.mistakes import Mistakes, closest, keys_of
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.on_finish import on_finish_of
 from orchestrator.spec.parameters import space_of
 from orchestrator.spec.pruning import pruner_of
 from orchestrator.spec.reference import reference_of
 from orchestrator.spec.requirements import check_method, method_of, replicates_of, stacking_of
-from orchestrator.spec.source import Source, read
+from orchestrator.spec.source import read
 from orchestrator.spec.strict import SweepMetricForm, ignored
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.spec.values import flattened
+
+SURELY_MEANT = 0.6  # how similar a key is to the one that it is taken for
 
 
 def load(
@@ -45,15 +46,15 @@ def load(
     Raises:
         InputError: with a line for each mistake.
     """
-    source = read(path, text)
-    mistakes = Mistakes(source)
-    form = _form(mistakes)
+    mistakes = Mistakes(read(path, text))
+    form, mistakes = _form(mistakes)
+    source = mistakes.source
     if form.runs_program:
         from orchestrator.spec.program import program_of  # a sweep of a function needs nothing of it
 
         function: TrialFunction = program_of(form, overrides, mistakes, is_to_run=is_to_run and text is None)
     else:
-        function = _function(form.trial if "trial" in source.content else None, source)
+        function = _function(form.trial if "trial" in source.content else None, mistakes)
         if "trial" not in source.content:
             _check_default(form, function, mistakes)
         for key in {"program", "command"} & source.content.keys():
@@ -61,24 +62,42 @@ def load(
     return _spec(form, function, overrides, mistakes, reported)
 
 
-def _form(mistakes: Mistakes) -> SweepFile:
-    """The file's shape; its parameters are not checked yet."""
+def _form(mistakes: Mistakes) -> tuple[SweepFile, Mistakes]:
+    """The file's shape; its parameters are not checked yet.
+
+    Where all that is wrong are keys that there are not, the rest is checked all the same, as if a misspelled key were
+    the right one.
+
+    Returns:
+        The shape, and the mistakes in it, of the file as it was meant.
+    """
     source = mistakes.source
     if not isinstance(source.content, dict):
         raise InputError(source.mistake((), "a sweep file is a mapping with `parameters:`"))
     form = mistakes.validated(SweepFile, source.content, ())
+    unknown = source.content.keys() - SweepFile.model_fields.keys()
+    if form is None and unknown:
+        known = keys_of(SweepFile)
+        names = {key: closest(key, known, SURELY_MEANT) for key in unknown}
+        names = {key: name if name not in source.content else None for key, name in names.items()}
+        meant = Mistakes(source.renamed(names), mistakes.lines)
+        is_all = len(mistakes.lines) == len(unknown)
+        form = meant.validated(SweepFile, meant.source.content, ()) if is_all else None
+        mistakes = meant
     if form is None:
         raise InputError.of(mistakes.lines)
-    return form
+    return form, mistakes
 
 
-def _function(name: str | None, source: Source) -> TrialFunction:
+def _function(name: str | None, mistakes: Mistakes) -> TrialFunction:
     """The trial function, from beside the file or from here; the default one where the file names none."""
+    source = mistakes.source
     modules = functions.modules_of(name, [source.path.parent.absolute(), Path.cwd()])
     try:
         return functions.find(name or functions.DEFAULT_TRIAL, modules)
     except FunctionError as error:
-        raise InputError(source.mistake(("trial",), str(error))) from error
+        mistakes.note(("trial",), str(error))
+        raise InputError.of(mistakes.lines) from error
 
 
 def _check_default(form: SweepFile, function: TrialFunction, mistakes: Mistakes) -> None:
@@ -90,13 +109,12 @@ def _check_default(form: SweepFile, function: TrialFunction, mistakes: Mistakes)
     entries = flattened(form.parameters, Mistakes(mistakes.source))
     foreign = [name for _, name, _ in entries if not (function.named(name) or closest(name, function.parameters))]
     if foreign:
-        raise InputError(
-            mistakes.source.mistake(
-                ("parameters",),
-                f"{function.title}, which runs where a file names neither `program` nor `trial`, has no parameter "
-                f"{listed(foreign, 'or')}; add `program: SCRIPT`, or `trial: module:function`",
-            )
+        mistakes.note(
+            ("parameters",),
+            f"{function.title}, which runs where a file names neither `program` nor `trial`, has no parameter "
+            f"{listed(foreign, 'or')}; add `program: SCRIPT`, or `trial: module:function`",
         )
+        mistakes.raise_any()
 
 
 def _spec(
@@ -156,7 +174,7 @@ def _stall_seconds(form: SweepFile) -> float:
 
 def _name(form: SweepFile, mistakes: Mistakes) -> str:
     given = mistakes.source.path.stem if form.name is None else form.name
-    name = " ".join(unicodedata.normalize("NFC", given).split())
+    name = as_name(given)
     if not is_name(name):
         mistakes.note(
             ("name",), f"{name!r} is not a valid name: use up to {LONGEST_NAME} characters that can be printed"

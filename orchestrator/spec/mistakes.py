@@ -30,12 +30,20 @@ class Mistakes:
     warnings: list[str] = field(default_factory=list)
 
     def note(self, location: Location, message: str) -> None:
-        """Add a mistake.
+        """Add a mistake in the file.
 
         Raises:
             InputError: of all of them, when there are more than anyone would read.
         """
         note(self.lines, self.source.mistake(location, message))
+
+    def note_setting(self, text: str, message: str) -> None:
+        """Add a mistake in a NAME=VALUE that was given beside the file.
+
+        Raises:
+            InputError: of all of them, when there are more than anyone would read.
+        """
+        note(self.lines, f"--set {text}: {message}")
 
     def warn(self, location: Location, message: str) -> None:
         self.warnings.append(self.source.mistake(location, message))
@@ -71,9 +79,14 @@ def nearest(name: str, valid: Collection[str]) -> str:
     return f"did you mean {close}?" if close else f"use one of {', '.join(valid)}"
 
 
-def closest(name: str, valid: Collection[str]) -> str | None:
+def closest(name: str, valid: Collection[str], similarity: float = 0.5) -> str | None:
     """The valid name that was probably meant."""
-    return next(iter(difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.5)), None)
+    return next(iter(difflib.get_close_matches(name.lower(), valid, n=1, cutoff=similarity)), None)
+
+
+def keys_of(kind: type[Form]) -> list[str]:
+    """The keys of a form that mean something."""
+    return _keys(kind, ("",))
 
 
 def _place(reported: Location, content: Any) -> Location:
@@ -96,6 +109,8 @@ def _message(kind: type[Form], location: Location, problem: ErrorDetails) -> str
         return _unknown(kind, location)
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
+    if problem["type"] == "too_short" and not problem["input"]:
+        message += "; give it something, or delete the key"
     if problem["type"] == "literal_error":
         message += f"; {nearest(str(problem['input']), _quoted(problem['msg']))}"
     return message

@@ -93,16 +93,16 @@ def _constants(overrides: Sequence[str], function: TrialFunction, mistakes: Mist
         name, equals, value = text.partition("=")
         parameter = function.named(name)
         if not equals:
-            mistakes.lines.append(f"--set {text}: write NAME=VALUE")
+            mistakes.note_setting(text, "write NAME=VALUE")
         elif parameter is None:
-            mistakes.lines.append(f"--set {text}: unknown parameter {name}; {nearest(name, function.parameters)}")
+            mistakes.note_setting(text, f"unknown parameter {name}; {nearest(name, function.parameters)}")
         elif parameter.name in constants:
-            mistakes.lines.append(f"--set {text}: {parameter.name} is set twice")
+            mistakes.note_setting(text, f"{parameter.name} is set twice")
         else:
             try:
                 constants[parameter.name] = parameter.validate(scalar(value))
             except ValueError as error:
-                mistakes.lines.append(f"--set {text}: {error}")
+                mistakes.note_setting(text, str(error))
     return constants
 
 

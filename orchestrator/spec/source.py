@@ -3,9 +3,9 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,16 @@ class Source:
     text: str
     content: Any
     lines: dict[Location, int]
+
+    def renamed(self, names: Mapping[str, str | None]) -> "Source":
+        """The same, with keys at the top under other names; those whose name is None are left out."""
+        content, lines = dict(self.content), dict(self.lines)
+        for old, new in names.items():
+            value = content.pop(old)
+            if new is not None:
+                content[new] = value
+                lines |= {(new, *place[1:]): line for place, line in self.lines.items() if place[:1] == (old,)}
+        return replace(self, content=content, lines=lines)
 
     def mistake(self, location: Location, message: str) -> str:
         """One line for one mistake: file, line, key, what is wrong."""

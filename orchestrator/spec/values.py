@@ -34,6 +34,8 @@ def _flattened(location: Location, prefix: str, parameters: Mapping[str, Any], m
             continue
         for key in raw.keys() - {"parameters"}:
             mistakes.note((*here, key), "does not go with nested `parameters`; give it to each of them")
+        if not raw["parameters"]:
+            mistakes.note((*here, "parameters"), "has no parameters; give it something, or delete the key")
         yield from _flattened((*here, "parameters"), f"{prefix}{name}.", raw["parameters"], mistakes)
 
 

@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from orchestrator.errors import InputError, SweepError
 
 GRACE_SECONDS = 10
+LAST_SECONDS = 2.0  # for what is still to be written when nothing may be waited for any more
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -69,8 +70,10 @@ class Interrupt:
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """For work in this very thread: here `at_once` raises KeyboardInterrupt."""
+        """For work in this very thread: here `at_once` raises KeyboardInterrupt, a moment later where it was before."""
         self._raises = True
+        if self.at_once:
+            signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
         try:
             yield
         finally:

@@ -160,7 +160,10 @@ def _quota() -> int:
 
 
 def _memory() -> int:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):  # a system that does not say
+        return sys.maxsize
     try:
         return min(total, int(MEMORY_LIMIT.read_text()))
     except (OSError, ValueError):  # no container, or one without a limit: "max"

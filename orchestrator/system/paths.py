@@ -6,11 +6,17 @@ import re
 import tempfile
 import unicodedata
 from pathlib import Path
+from urllib.parse import unquote
+
+from orchestrator.errors import InputError
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 SQLITE = "sqlite:///"
+OF_SQLITE = re.compile(r"sqlite(\+pysqlite)?:(//)?", re.IGNORECASE)  # what a URI of it begins with, and mistakes
+OF_A_DATABASE = (".db", ".sqlite", ".sqlite3")
 PLAIN_NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?"  # within what file systems take
 SHORT = 40  # characters of any other name that its folder has
+UNPRINTABLE = "sweep"  # in place of a name without letters
 LOG_FILE = "log.txt"  # in a trial's work folder: what its worker printed
 ARTIFACTS_FOLDER = "artifacts"  # the same: what is to become the run's artifacts
 IMAGES_FOLDER = "images"  # the same: pictures by epoch, as <name>/<epoch>.png
@@ -19,16 +25,37 @@ IMAGES_FOLDER = "images"  # the same: pictures by epoch, as <name>/<epoch>.png
 def tracking_uri(given: str | None) -> str:
     """The URI that was given, or MLFLOW_TRACKING_URI's, or that of the SQLite store under ./mlruns/.
 
-    A SQLite URI comes back with an absolute path.
+    A SQLite URI comes back with an absolute path, as SQLAlchemy writes it.
+
+    Raises:
+        InputError: it is SQLite's, and names no file.
     """
-    uri = given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-    path = sqlite_path(uri)
-    return uri if path is None else f"{SQLITE}{path}"
+    uri = (given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI).strip()
+    found = OF_SQLITE.match(uri)
+    if found is None:
+        if uri.endswith(OF_A_DATABASE) and ":" not in uri:
+            raise InputError(f"the store {uri} is a path, and no URI: write {sqlite_uri(Path(uri).absolute())}")
+        return uri
+    path, _, query = uri[found.end() :].partition("?")
+    if path in ("", "/", "/:memory:") or re.search("(^|&)(mode=memory|vfs=memdb)(&|$)", query):
+        raise InputError(f"the store {uri} is in memory, and keeps nothing: name a file, such as {DEFAULT_URI}")
+    if found[2] is None or not path.startswith("/") or path.startswith("/file:"):
+        raise InputError(f"the store {uri} names no file: write sqlite:///PATH, such as {DEFAULT_URI}")
+    if path.startswith("/~"):  # which a shell replaces at the beginning of a word alone, and MLflow nowhere
+        raise InputError(f"the store {uri}: ~ is no folder here; write {sqlite_uri(Path(path[1:]).expanduser())}")
+    return sqlite_uri(Path(unquote(path[1:])).absolute()) + (query and f"?{query}")
+
+
+def sqlite_uri(path: Path) -> str:
+    """The URI of a SQLite file; what means something in a URI is encoded."""
+    return f"{SQLITE}{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
 def sqlite_path(uri: str) -> Path | None:
     """The database file of a SQLite URI, absolute."""
-    return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
+    if not uri.startswith(SQLITE):
+        return None
+    return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0])).absolute()
 
 
 def exists(uri: str) -> bool:
@@ -46,12 +73,15 @@ def work_folder(uri: str) -> Path:
 def folder_name(name: str) -> str:
     """The folder of a sweep: called as it is where its name is plain, else by a short form of it and a digest.
 
-    The short form is in small letters, and `~` is in no plain name: so no two meet, wherever file systems fold case.
+    The short form is in small letters of any script without marks on them, and `~` is in no plain name: so no two meet,
+    wherever file systems fold case, or take letters apart.
     """
     if re.fullmatch(PLAIN_NAME, name):
         return name
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    short = re.sub("[^a-z0-9]+", "-", plain)[:SHORT].strip("-")
+    apart = unicodedata.normalize("NFKD", name.casefold())
+    plain = "".join(c for c in apart if not unicodedata.combining(c))
+    kept = unicodedata.normalize("NFC", plain)  # as file systems have it that take nothing apart
+    short = re.sub(r"[\W_]+", "-", kept)[:SHORT].strip("-") or UNPRINTABLE
     return f"{short}~{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from mlflow.exceptions import MlflowException
-from requests import RequestException
+from requests import RequestException, Response
+from sqlalchemy.exc import OperationalError
 
 from orchestrator.errors import StoreBusyError, StoreError
 from orchestrator.system.paths import redacted
@@ -23,6 +24,8 @@ FINAL_CODES = (
     "RESOURCE_DOES_NOT_EXIST",
     "UNAUTHENTICATED",
 )
+REFUSALS = ("BAD_REQUEST", "INVALID_PARAMETER_VALUE")  # of what was to be written, rather than of whoever writes
+HTTP_REFUSALS = (400, 404, 411, 413, 414, 415, 422)  # the same of files, where a server takes them
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +39,7 @@ def translates_errors(method: Callable[P, T]) -> Callable[P, T]:
         try:
             return method(*args, **kwargs)
         except (MlflowException, OSError) as error:
-            kind = StoreBusyError if _may_pass(error) else StoreError
+            kind = StoreBusyError if may_pass(error) else StoreError
             raise kind(f"MLflow: {message(error)}") from error
 
     return wrapped
@@ -44,14 +47,29 @@ def translates_errors(method: Callable[P, T]) -> Callable[P, T]:
 
 def is_the_stores(error: OSError) -> bool:
     """Whether it is the store that fails (no answer, no room), rather than a file that was to be written to it."""
-    return isinstance(error, RequestException) or error.errno in NO_ROOM
+    return (isinstance(error, RequestException) and not is_refusal(error)) or error.errno in NO_ROOM
 
 
-def _may_pass(error: MlflowException | OSError) -> bool:
+def is_refusal(error: Exception) -> bool:
+    """Whether the store refuses for good what was to be written, and may take something else."""
+    if isinstance(error, MlflowException):
+        return error.error_code in REFUSALS and not _is_final(error)
+    response = error.response if isinstance(error, RequestException) else None
+    return isinstance(response, Response) and response.status_code in HTTP_REFUSALS
+
+
+def may_pass(error: Exception) -> bool:
     """Whether the same call may succeed later: the server is down or restarts, the database is locked."""
     if isinstance(error, OSError):
-        return isinstance(error, (RequestException, ConnectionError, TimeoutError))
-    return error.error_code not in FINAL_CODES and not any(words in str(error) for words in FINAL_WORDS)
+        return isinstance(error, (RequestException, ConnectionError, TimeoutError)) and not is_refusal(error)
+    if isinstance(error, MlflowException) and error.error_code in FINAL_CODES:
+        return False
+    # the second, of a database that cannot be opened: MLflow passes it on
+    return isinstance(error, MlflowException | OperationalError) and not _is_final(error)
+
+
+def _is_final(error: Exception) -> bool:
+    return any(words in str(error) for words in FINAL_WORDS)
 
 
 def message(error: Exception) -> str:

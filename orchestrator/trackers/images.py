@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +10,10 @@ from mlflow import Image, MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from orchestrator.system.paths import IMAGES_FOLDER
+from orchestrator.trackers import writing
 from orchestrator.trackers.errors import is_the_stores
 from orchestrator.trackers.open_run import OpenRun, Pictures
+from orchestrator.trials.metric_names import picture
 
 FILES_OF_AN_IMAGE = 2  # as it is, and smaller
 LOGGED = re.compile(r"images/(.+)\+step\+(\d+)\+timestamp\+")  # MLflow's name for a file of an image
@@ -34,14 +36,17 @@ def by_epoch(workdir: Path) -> Iterator[EpochImage]:
 
 def show(client: MlflowClient, uri: str, run: OpenRun, pictures: Iterable[EpochImage]) -> None:
     """Log the pictures that the run does not have yet. Files that are not pictures are skipped."""
-    for name, epoch, path in pictures:
+    for given, epoch, path in pictures:
+        name = picture(given)
+        if name != given:
+            run.titles[name] = given
         if run.pictures is None:
             run.pictures = _there(client, uri, run.run_id)
         if (name, epoch) in run.pictures:
             continue
         if image := _read(path):
-            with suppress(ValueError):  # a name that no image may have
-                client.log_image(run.run_id, image, key=name, step=epoch)
+            log = partial(client.log_image, run.run_id, image, key=name, step=epoch)
+            writing.attempt(client, run, f"picture {given}", log)
         run.pictures |= {(name, epoch)}
 
 

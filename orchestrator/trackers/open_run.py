@@ -10,11 +10,14 @@ from mlflow.entities import RunTag
 from orchestrator.events import Event, Finished, Points, Progress, Restarted, Sampled, Started, Tagged, is_series
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
+from orchestrator.system.printable import storable
 from orchestrator.trial import Outcome
-from orchestrator.trials.metric_names import MetricNames, nearest
-from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, PICTURES, REPORTED, best_name
+from orchestrator.trials.metric_names import MetricNames
+from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, PICTURE, PICTURES, REPORTED, best_name
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
+TAG = "tag."  # prefix of tags: the name of a tag whose own MLflow does not take
+LONGEST_RUN_NAME = 250  # that every database takes
 
 Pictures = frozenset[tuple[str, int]]  # by name and epoch
 
@@ -34,6 +37,9 @@ class OpenRun:
     has_data: bool = False
     names: MetricNames = field(default_factory=MetricNames)
     pictures: Pictures | None = frozenset()  # that it has; None where only the store knows
+    tag_names: MetricNames = field(default_factory=MetricNames)  # of what trials note themselves
+    titles: dict[str, str] = field(default_factory=dict)  # of pictures whose name MLflow does not take, by its own
+    refused: tuple[str, ...] = ()  # what the store did not take, a line each
 
     @classmethod
     def of(cls, run_id: str, objectives: Iterable[Objective], pictures: Pictures | None = frozenset()) -> "OpenRun":
@@ -43,8 +49,17 @@ class OpenRun:
     def copy(self) -> "OpenRun":
         """A separate copy, for attempts that may fail."""
         objectives = [replace(so_far) for so_far in self.objectives]
-        recorded, seconds, names = dict(self.recorded), dict(self.seconds), self.names.copy()
-        return replace(self, objectives=objectives, recorded=recorded, seconds=seconds, names=names)
+        recorded, seconds, titles = dict(self.recorded), dict(self.seconds), dict(self.titles)
+        names, tag_names = self.names.copy(), self.tag_names.copy()
+        return replace(
+            self,
+            objectives=objectives,
+            recorded=recorded,
+            seconds=seconds,
+            names=names,
+            tag_names=tag_names,
+            titles=titles,
+        )
 
     @property
     def last(self) -> dict[str, float]:
@@ -64,9 +79,10 @@ class OpenRun:
 
     @property
     def picture_tags(self) -> dict[str, str]:
-        """A tag with the names of the pictures by epoch, where it is not too long."""
+        """A tag with the names of the pictures by epoch, where it is not too long; and the names that MLflow lacks."""
         names = json.dumps(sorted({name for name, _ in self.pictures or ()}))
-        return {PICTURES: names} if self.pictures and len(names) <= LONGEST_TAG else {}
+        there = {PICTURES: names} if self.pictures and len(names) <= LONGEST_TAG else {}
+        return there | {f"{PICTURE}{stored}": name for stored, name in self.titles.items()}
 
     def news(self, events: Sequence[Event]) -> tuple[list[Point], dict[str, str]]:
         """The points and tags that these events add; they count as recorded from now on."""
@@ -83,7 +99,8 @@ class OpenRun:
                 case Points():
                     points += self._points_of_series(event)
                 case Tagged():
-                    tags |= {nearest(name): value for name, value in event.tags.items()}
+                    tags |= {self.tag_names.stored(name): value for name, value in event.tags.items()}
+                    tags |= {f"{TAG}{stored}": name for stored, name in self.tag_names.renamed(event.tags).items()}
                 case Finished():
                     points += self._last_points(event)
                     tags |= self._last_tags(event)
@@ -163,7 +180,7 @@ class OpenRun:
 
 def tags_of(tags: Mapping[str, str]) -> list[RunTag]:
     """Tags as MLflow takes them."""
-    return [RunTag(name, value) for name, value in tags.items()]
+    return [RunTag(name, storable(value)) for name, value in tags.items()]
 
 
 def since_restart(events: Sequence[Event]) -> tuple[Restarted | None, Sequence[Event]]:

@@ -9,21 +9,21 @@ import math
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
 
 from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
     sleep_using_event,
-    stop_after_delay,
-    wait_exponential,
 )
 
 from orchestrator.errors import StoreBusyError, StoreError, SweepError
 from orchestrator.events import Event, Listener
+from orchestrator.system.interrupt import LAST_SECONDS
+from orchestrator.trackers.retrying import PATIENCE_SECONDS, WAIT
 from orchestrator.trackers.tracker import Tracker
 from orchestrator.trial import Trial
 from orchestrator.workspace import Workspace
@@ -32,20 +32,8 @@ SECONDS_BETWEEN_WRITES = 1.0
 SECONDS_BETWEEN_LOOKS = 0.1
 SECONDS_BETWEEN_DESCRIPTIONS = 30.0  # of the sweep as a whole
 MOST_WAITING = 1000  # trials that have ended, but not in the store: then no more are begun
-PATIENCE_SECONDS = 120.0  # with a store that does not answer, once there is nothing else to do
-LAST_SECONDS = 2.0  # for what is still to be written when nothing may be waited for any more
-WAIT = wait_exponential(multiplier=0.25, max=5)
 
-T = TypeVar("T")
 Pending = dict[str, tuple[Trial, list[Event]]]  # by trial_key, in the order in which they began to report
-
-
-def retry(call: Callable[[], T]) -> T:
-    """The result of a call to the store, which is made again while the store does not answer."""
-    waiting = Retrying(
-        retry=retry_if_exception_type(StoreBusyError), wait=WAIT, stop=stop_after_delay(PATIENCE_SECONDS), reraise=True
-    )
-    return waiting(call)
 
 
 class Recorder(Listener):
@@ -61,6 +49,8 @@ class Recorder(Listener):
         self.error: SweepError | None = None  # why nothing is written any more
         self._queue: queue.SimpleQueue[tuple[Trial, Event] | None] = queue.SimpleQueue()
         self._ended = self._written = 0  # trials; each counted by one thread alone
+        self._taken: Counter[str] = Counter()  # events, by trial_key; of this thread, and of the other
+        self._recorded: Counter[str] = Counter()
         self._waited_for_since: float | None = None  # when there was nothing else to do any more
         self._described: tuple[float, int] = -math.inf, -1  # when, and after how many trials
         self._give_up = threading.Event()
@@ -92,6 +82,7 @@ class Recorder(Listener):
         if self.error is not None:
             raise self.error
         self._ended += event.is_final
+        self._taken[trial.trial_key] += 1
         self._queue.put((trial, event))
 
     def close(self, at_once: Callable[[], bool] = lambda: False) -> None:
@@ -111,9 +102,14 @@ class Recorder(Listener):
                 hurry_since = hurry_since or time.monotonic()
                 if time.monotonic() - hurry_since > LAST_SECONDS:
                     self.tracker.abandon()
+                    self._log(f"the store does not answer: {self._lacking()} not written; the next launch writes it")
                     raise KeyboardInterrupt
         if self.error is not None:
             raise self.error
+
+    def _lacking(self) -> str:
+        trials = len(self._taken - self._recorded)
+        return f"what {trials} trials have reported is" if trials != 1 else "what a trial has reported is"
 
     def _write(self) -> None:
         is_open = True
@@ -160,6 +156,7 @@ class Recorder(Listener):
                 self.tracker.write(trial, events, self.workspace.of(trial))
         if waiting.statistics["attempt_number"] > 1:
             self._log("MLflow answers again")
+        self._recorded[trial.trial_key] += len(events)
         end = events[-1]
         if end.is_final:
             self._written += 1

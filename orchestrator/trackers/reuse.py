@@ -7,11 +7,10 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Param, Run, RunTag
 
-from orchestrator.trackers.trial_params import in_batches
+from orchestrator.trackers.writing import FEW, in_batches
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import DIGEST, REUSED
 
-BATCH = 1000  # metrics that MLflow takes at a time
 OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal")
 
 
@@ -38,10 +37,10 @@ def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, 
 def _fill(client: MlflowClient, source: Run, run_id: str) -> None:
     points = [p for name in source.data.metrics for p in client.get_metric_history(source.info.run_id, name)]
     params = [Param(name, value) for name, value in source.data.params.items()]
-    for part in in_batches(params):
+    for part in in_batches(params, FEW):
         client.log_batch(run_id, params=part)
-    for start in range(0, len(points), BATCH):
-        client.log_batch(run_id, points[start : start + BATCH])
+    for batch in in_batches(points):
+        client.log_batch(run_id, batch)
     if source.inputs and source.inputs.dataset_inputs:
         client.log_inputs(run_id, source.inputs.dataset_inputs)
     if client.list_artifacts(source.info.run_id):

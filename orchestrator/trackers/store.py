@@ -10,24 +10,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.entities import Metric as Logged
 from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter
 
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, StoreAwayError
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.status import Point
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.strict import SweepMetricForm
 from orchestrator.system.durations import UNTIL_STOPPED
-from orchestrator.system.paths import SQLITE, redacted, sqlite_path
+from orchestrator.system.paths import redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
-from orchestrator.trackers import trial_params, view
-from orchestrator.trackers.errors import message, translates_errors
+from orchestrator.trackers import database, experiments, trial_params, view
+from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
 from orchestrator.trials.record import Record
@@ -57,19 +56,6 @@ class LastLaunch:
 _declarations = TypeAdapter(Declaration)
 
 
-def _make(path: Path) -> None:
-    """Make a SQLite store: whole, whoever is killed meanwhile, and once, whoever makes it at the same time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if path.is_file():
-            return
-        unfinished = path.with_suffix(".unfinished")
-        for left in path.parent.glob(f"{unfinished.name}*"):
-            left.unlink()
-        MlflowClient(tracking_uri=f"{SQLITE}{unfinished}").search_experiments(max_results=1)  # makes the schema
-        unfinished.replace(path)
-
-
 class Store:
     """The read side: the sweeps of a tracking URI."""
 
@@ -80,11 +66,12 @@ class Store:
         try:
             path = sqlite_path(uri)
             if path is not None and not path.is_file():
-                _make(path)
+                database.make(path)
             self.client = MlflowClient(tracking_uri=uri)
             self.client.search_experiments(max_results=1)  # a store that does not answer is to fail at once
         except Exception as error:  # drivers of databases and of HTTP raise what they like
-            raise InputError(f"the store {redacted(uri)} cannot be opened: {message(error)}") from error
+            kind = StoreAwayError if may_pass(error) else InputError
+            raise kind(f"the store {redacted(uri)} cannot be opened: {message(error)}") from error
 
     @translates_errors
     def sweeps(self) -> list[str]:
@@ -94,14 +81,30 @@ class Store:
     @translates_errors
     def experiments(self) -> list[Experiment]:
         """The experiments that are sweeps."""
-        is_sweep = "tags.vae_sweeps = 'true'"
+        is_sweep = f"tags.{experiments.SWEEPS} = 'true'"
         return list(_all(functools.partial(self.client.search_experiments, filter_string=is_sweep)))
 
     @translates_errors
     def experiment(self, name: str) -> Experiment | None:
-        """The experiment of a sweep, or None."""
+        """The experiment of a sweep, or None.
+
+        Raises:
+            InputError: it is in the trash, or no sweep's.
+        """
         experiment: Experiment | None = self.client.get_experiment_by_name(name)
+        if experiment is not None:
+            experiments.check(experiment, self.uri)
         return experiment
+
+    def existing(self, name: str) -> str:
+        """The name of a sweep, which the store has to have.
+
+        Raises:
+            InputError: it has not, or has it in the trash.
+        """
+        if self.experiment(name) is None:
+            raise InputError(f"the store has no sweep {in_a_line(name)}; it has {', '.join(self.sweeps()) or 'none'}")
+        return name
 
     @translates_errors
     def parent(self, experiment: Experiment) -> Run | None:

@@ -8,14 +8,13 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import identity
+from orchestrator.trackers import experiments, identity
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.open_run import tags_of
 from orchestrator.trackers.store import ASKED, DECLARED, FILE, SWEEP_FILE, Store, comparison, declared
 
-SWEEPS = "vae_sweeps"
 # the second has the UI open the experiment as one of training runs rather than of language models; people may change it
-EXPERIMENT_TAGS = {SWEEPS: "true", "mlflow.experimentKind": "custom_model_development"}
+EXPERIMENT_TAGS = {experiments.SWEEPS: "true", "mlflow.experimentKind": "custom_model_development"}
 
 
 def experiment_of(client: MlflowClient, uri: str, name: str) -> Experiment:
@@ -31,16 +30,19 @@ def experiment_of(client: MlflowClient, uri: str, name: str) -> Experiment:
         place = folder.as_uri() if sqlite_path(uri) else None
         made = client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS)
         return client.get_experiment(made)
-    _check(experiment)
+    experiments.check(experiment, uri)
     return experiment
 
 
 def refusal(store: Store, spec: SweepSpec) -> str:
-    """Why a launch would not go on with what the store has under the sweep's name; empty where it would."""
+    """Why a launch would not go on with what the store has under the sweep's name; empty where it would.
+
+    Raises:
+        InputError: the experiment of this name is in the trash, or no sweep's.
+    """
     experiment = store.experiment(spec.name)
     try:
         if experiment is not None:
-            _check(experiment)
             parent = store.parent(experiment)
             identity.check(Identity.recorded(parent.data.tags) if parent else None, spec)
     except InputError as error:
@@ -71,11 +73,3 @@ def begin(client: MlflowClient, experiment_id: str, parent: Run | None, spec: Sw
     client.log_batch(run_id, tags=tags_of(tags))
     client.log_text(run_id, redacted(spec.source.text), SWEEP_FILE)
     return run_id
-
-
-def _check(experiment: Experiment) -> None:
-    name = experiment.name
-    if experiment.lifecycle_stage != "active":
-        raise InputError(f"the experiment {name} is in MLflow's trash; restore it, or give the sweep another name")
-    if SWEEPS not in experiment.tags:
-        raise InputError(f"the store has an experiment {name} that is not a sweep; give the sweep another name")

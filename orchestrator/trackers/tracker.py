@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from mlflow.entities import Metric as Point
@@ -15,12 +16,13 @@ from orchestrator.errors import StoreError
 from orchestrator.events import Event, Finished, Progress, Started, is_series
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
+from orchestrator.system.printable import storable
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import artifacts, best_model, identity, images, reuse, sweep_run, trial_params, view
+from orchestrator.trackers import artifacts, best_model, identity, images, reuse, sweep_run, trial_params, view, writing
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.lease import Lease
-from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, since_restart, tags_of
+from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG, OpenRun, since_restart, tags_of
 from orchestrator.trackers.store import PARENT, Store, record_of
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.metric_names import nearest
@@ -37,7 +39,6 @@ COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, 
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
     *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
 )
-BATCH = 800  # points at a time, of the 1,000 things that MLflow takes
 RESTARTED_AT = "restarted.at"
 LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
@@ -117,19 +118,18 @@ class Tracker(Store):
         written = run.names.tags
         points, tags = run.news(events)
         if named := {tag: name for tag, name in run.names.tags.items() if tag not in written}:
-            for part in trial_params.in_batches(tags_of(named)):  # first: no metric is without its own name
-                self.client.log_batch(run.run_id, tags=part)
+            writing.log(self.client, run, tags=tags_of(named))  # first: no metric is without its own name
         for event in events:
             if isinstance(event, Started) and event.dataset and not run.has_data:
                 run.has_data = True
-                self.client.log_inputs(run.run_id, [artifacts.dataset_input(event.dataset)])
+                data = artifacts.dataset_input(event.dataset)
+                writing.attempt(self.client, run, "data", partial(self.client.log_inputs, run.run_id, [data]))
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
             tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir, self.spec.function)
-            tags |= run.picture_tags
-        params = {self.spec.function.called(name): value for name, value in trial.params.items()}
-        self._log(run, points, {} if run.has_params else params, tags)
+            tags |= run.picture_tags | trial_params.renamed(self._params(trial))
+        self._log(run, points, {} if run.has_params else self._params(trial), tags)
         run.has_params = True
         self._runs[trial.trial_key] = run
         if isinstance(end, Finished):
@@ -160,7 +160,7 @@ class Tracker(Store):
         own = paragraphs(self.spec.description[:LONGEST_DESCRIPTION])
         heading = "".join(f"{escaped(part)}\n\n" for part in own) + heading
         description = heading + table.markdown(LONGEST_TAG - len(heading))
-        self.client.set_tag(self.parent_id, "mlflow.note.content", description)
+        self.client.set_tag(self.parent_id, "mlflow.note.content", storable(description))
         with suppress(StoreError):  # without it the UI shows a view of its own
             self._show(view.view_of(table))
 
@@ -178,8 +178,8 @@ class Tracker(Store):
     def conclude(self, metrics: Mapping[str, float], picture: Path) -> None:
         """Log the results of the sweep as a whole to its parent run."""
         points = [Point(nearest(name), value, int(time.time() * 1000), 0) for name, value in metrics.items()]
-        for start in range(0, len(points), BATCH):
-            self.client.log_batch(self.parent_id, metrics=points[start : start + BATCH])
+        for part in writing.in_batches(points):
+            self.client.log_batch(self.parent_id, metrics=part)
         self.client.log_artifact(self.parent_id, str(picture))
 
     @translates_errors
@@ -234,6 +234,7 @@ class Tracker(Store):
             **provenance(self.spec.source.path.parent),
             "mlflow.runColor": next(self._colours),
         }
+        tags = {name: storable(value) for name, value in tags.items()}
         return OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
 
     def _since_restart(self, trial: Trial, run: OpenRun, events: Sequence[Event]) -> tuple[OpenRun, Sequence[Event]]:
@@ -258,7 +259,7 @@ class Tracker(Store):
     def _identity(self, trial: Trial) -> dict[str, str]:
         proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
         return proposal | {
-            "mlflow.runName": trial.label[:LONGEST_TAG],
+            "mlflow.runName": trial.label[:LONGEST_RUN_NAME],
             PARENT: self.parent_id,
             "sweep": self.spec.name,
             "config": (trial.config or self.spec.name)[:LONGEST_TAG],
@@ -270,8 +271,12 @@ class Tracker(Store):
             **({DIGEST: digest} if (digest := self.spec.function.digest) else {}),
         }
 
+    def _params(self, trial: Trial) -> Params:
+        return {self.spec.function.called(name): value for name, value in trial.params.items()}
+
     def _reopened(self, known: Record) -> OpenRun:
         run = OpenRun.of(known.run_id, self.spec.objectives, pictures=None)
+        run.refused = tuple(known.tags.get(writing.REFUSED, "").splitlines())
         artifacts.clear_unfinished(self.client, known.run_id)
         self._read_back(run, known)
         for tag in known.tags.keys() & STALE_TAGS:
@@ -292,15 +297,10 @@ class Tracker(Store):
 
     def _log(self, run: OpenRun, points: Sequence[Point], params: Params, tags: Mapping[str, str]) -> None:
         """Log all in as few calls as MLflow allows; it writes tags last, so a run with its outcome has its points."""
-        *before, last = [points[i : i + BATCH] for i in range(0, len(points), BATCH)] or [[]]
-        for part in before:
-            self.client.log_batch(run.run_id, metrics=part)
-        last_tags, *other_tags = trial_params.in_batches(tags_of(tags)[::-1]) or [[]]
-        for batch in other_tags:
-            self.client.log_batch(run.run_id, tags=batch)
-        some = trial_params.log_most(self.client, run.run_id, params)
-        if last or some or last_tags:
-            self.client.log_batch(run.run_id, metrics=last, params=some, tags=last_tags)
+        if text := trial_params.whole(params):
+            log = partial(self.client.log_text, run.run_id, text, trial_params.FILE)
+            writing.attempt(self.client, run, trial_params.FILE, log)
+        writing.log(self.client, run, points, trial_params.entities(params), tags_of(tags))
 
     def _known(self) -> dict[str, Record]:
         """What the store has, by trial_key. A server that answers late may have made two runs of a trial; keep one."""

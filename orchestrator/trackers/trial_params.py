@@ -7,22 +7,20 @@ written with the run itself, and read with it. MLflow's params are for its table
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping
 
-from mlflow import MlflowClient
 from mlflow.entities import Param
 
+from orchestrator.system.printable import storable
 from orchestrator.trackers.open_run import LONGEST_TAG
 from orchestrator.trial import Params
 from orchestrator.trials.metric_names import MetricNames
 
 TAG = "params"
+PARAM = "param."  # prefix of tags: the name of a parameter whose own MLflow does not take
 FILE = "params.json"
 LONGEST = 6000  # characters of a param that MLflow takes
 CUT = "..."
-BATCH = 100  # params, or tags, that MLflow takes at a time
-T = TypeVar("T")
 
 
 def tags(params: Params) -> dict[str, str]:
@@ -42,28 +40,18 @@ def read(tags: Mapping[str, str]) -> Params:
 def entities(params: Params) -> list[Param]:
     """As MLflow's params, with the nearest names that it takes, and long values cut."""
     names = MetricNames()
-    return [Param(names.stored(name), _cut(str(value))) for name, value in params.items()]
+    return [Param(names.stored(name), _cut(storable(str(value)))) for name, value in params.items()]
+
+
+def renamed(params: Params) -> dict[str, str]:
+    """A tag for each parameter that MLflow has under another name."""
+    return {PARAM + stored: name for stored, name in MetricNames().renamed(params).items()}
 
 
 def whole(params: Params) -> str | None:
     """All of them as a text for people; None where nothing is cut."""
     is_long = any(len(str(value)) > LONGEST for value in params.values())
     return json.dumps(dict(params), indent=2, ensure_ascii=False) + "\n" if is_long else None
-
-
-def log_most(client: MlflowClient, run_id: str, params: Params) -> Sequence[Param]:
-    """Log the params but for the last of them, which are returned, to be logged with what else there is."""
-    if text := whole(params):
-        client.log_text(run_id, text, FILE)
-    *before, last = in_batches(entities(params)) or [[]]
-    for part in before:
-        client.log_batch(run_id, params=part)
-    return last
-
-
-def in_batches(entities: Sequence[T]) -> list[Sequence[T]]:
-    """Params or tags, as many at a time as MLflow takes."""
-    return [entities[start : start + BATCH] for start in range(0, len(entities), BATCH)]
 
 
 def _tag(number: int) -> str:

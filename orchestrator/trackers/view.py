@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.comparison.table import Table
 from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import nearest
+from orchestrator.trials.metric_names import picture as picture_name
 from orchestrator.trials.record import BEST_EPOCH, EXPLODED, Record, best_name
 
 KEY = "sweep"
@@ -27,7 +28,7 @@ def view_of(table: Table) -> str | None:
     compared = _compared(table)
     metrics = dict.fromkeys((*compared, *(column.name for column in table.shown), *[BEST_EPOCH] * bool(compared)))
     columns = ["tags.`outcome`", *(f"metrics.`{nearest(name)}`" for name in metrics)]
-    columns += [f"params.`{table.spec.function.called(name)}`" for name in table.varying[:MOST_PARAMETERS]]
+    columns += [f"params.`{nearest(table.spec.function.called(name))}`" for name in table.varying[:MOST_PARAMETERS]]
     state = {
         "selectedColumns": [*columns, "attributes.`Models`"],
         "columnOrder": columns,
@@ -54,7 +55,11 @@ def charts(address: str) -> str:
 
 def _unranked(table: Table) -> str:
     """By what rows are sorted that nothing ranks; not by their start, as the UI then hides them below the parent."""
-    return f"params.`{table.spec.function.called(table.varying[0])}`" if table.varying else f"metrics.`{EXPLODED}`"
+    return (
+        f"params.`{nearest(table.spec.function.called(table.varying[0]))}`"
+        if table.varying
+        else f"metrics.`{EXPLODED}`"
+    )
 
 
 def _compared(table: Table) -> list[str]:
@@ -95,7 +100,7 @@ def _first(names: Iterable[str], among: Iterable[str]) -> str | None:
 
 def _pictures(table: Table, records: Iterable[Record]) -> list[str]:
     """The pictures by epoch: those declared, or else those that trials have left."""
-    declared = [picture.name for picture in table.spec.function.declaration.pictures if picture.by_epoch]
+    declared = [picture_name(picture.name) for picture in table.spec.function.declaration.pictures if picture.by_epoch]
     left = dict.fromkeys(name for record in records for name in record.picture_names)
     return declared or [*left][:MOST_UNDECLARED]
 

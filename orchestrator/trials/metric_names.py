@@ -1,6 +1,7 @@
 """The names under which MLflow has metrics: as they are reported where it takes them, else the nearest that it takes.
 
 The name that was reported stands in a tag of the run, `metric.<name in MLflow>`, and is used everywhere else.
+Parameters and tags are named by the same rule, pictures by a stricter one. Tests hold both to MLflow's own.
 """
 
 import hashlib
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 
 PREFIX = "metric."  # of tags
 LONGEST = 240  # characters of a name, so that it fits into a tag's key; MLflow takes 250
+LONGEST_PICTURE = 150  # MLflow adds some ninety, of the 255 bytes that file systems take
+LONGEST_FILE = 60  # of a name that is changed, before its ending, and of that
+NOT_IN_FILES = "#%?\\:"
 TAKEN = re.compile(r"(?!\.$)[\w\-.:/ ]{1,250}")
 
 
@@ -34,14 +38,19 @@ class MetricNames:
         """The name in MLflow of a metric, which is the run's from now on."""
         if name not in self.stored_by:
             found = nearest(name)
-            used = found in self.stored_by.values()
+            # some databases, and all artifacts on some disks, take names for one that differ in case alone
+            used = found.casefold() in map(str.casefold, self.stored_by.values())
             self.stored_by[name] = _distinct(found, name) if used else found
         return self.stored_by[name]
 
     @property
     def tags(self) -> dict[str, str]:
         """A tag for each metric that MLflow has under another name."""
-        return {PREFIX + stored: name for name, stored in self.stored_by.items() if stored != name}
+        return {PREFIX + stored: name for stored, name in self.renamed(self.stored_by).items()}
+
+    def renamed(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of some names that MLflow has under others, by these."""
+        return {self.stored(name): name for name in [*names] if self.stored(name) != name}
 
 
 def nearest(name: str) -> str:
@@ -54,6 +63,25 @@ def nearest(name: str) -> str:
     return found if len(found) <= LONGEST else _distinct(found, name)
 
 
-def _distinct(found: str, name: str) -> str:
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{found[: LONGEST - len(digest) - 1]}.{digest}"
+def picture(name: str) -> str:
+    """The name itself if MLflow takes it for pictures; else the nearest that it takes, with a digest of the name."""
+    found = re.sub(r"[^a-zA-Z0-9_\-. ]", "_", name)
+    return name if found == name and len(name) <= LONGEST_PICTURE else _distinct(found, name, LONGEST_PICTURE)
+
+
+def file_name(name: str) -> str:
+    """The name of a file or folder itself if every store keeps it, else the nearest that they do, with a digest.
+
+    MLflow's servers refuse some names, and silently cut or decode what means something in a URL.
+    """
+    found = "".join("_" if c in NOT_IN_FILES or not c.isprintable() else c for c in name)
+    found = f"_{found[2:]}" if found.startswith("..") else found
+    if found == name:
+        return name
+    stem, dot, suffix = found.rpartition(".")
+    return f"{_distinct(stem or suffix, name, LONGEST_FILE)}{dot and stem and f'.{suffix[:LONGEST_FILE]}'}"
+
+
+def _distinct(found: str, name: str, longest: int = LONGEST) -> str:
+    digest = hashlib.sha256(name.encode(errors="backslashreplace")).hexdigest()[:8]
+    return f"{found[: longest - len(digest) - 1]}.{digest}"

@@ -22,6 +22,7 @@ BEST_EPOCH = "best_epoch"
 BEST = "best_"  # prefix of the best value by epoch of a metric
 REPORTED = "reported"  # the tag: names of the metrics that a trial has reported
 PICTURES = "pictures"  # the tag: names of its pictures by epoch
+PICTURE = "picture."  # prefix of tags: the name of a picture whose own MLflow does not take
 DIGEST = "program.digest"  # the tag: of the file of a trial's program
 METRICS_FROM = "metrics_from"  # the tag: which of its ways of logging a program's curves come from
 SYSTEM = "system/"  # prefix of MLflow's system metrics

@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import BY_STEP, Event, Finished, Points, Progress, Restarted, Started, Tagged, metric_name
 from orchestrator.programs.program import ProgramFailedError, ProgramKilledError
+from orchestrator.system import torch_builds
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.worker import journal
@@ -178,6 +179,7 @@ def print_traceback(error: BaseException) -> None:
 def error_line(error: BaseException) -> str:
     """The type and the message of an exception, in a line; of a program that has failed, the message alone."""
     message = in_a_line(str(error))
+    message += torch_builds.remedy(message)
     if isinstance(error, ProgramFailedError):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -19,7 +19,7 @@ from orchestrator.events import Event, Points, Restarted, Started, Tagged
 from orchestrator.functions import UNDECLARED, Declaration, TrialFunction
 from orchestrator.programs import running
 from orchestrator.programs.program import Program
-from orchestrator.system import machine
+from orchestrator.system import machine, torch_builds
 from orchestrator.trial import Params
 from orchestrator.worker import callback
 from orchestrator.worker.reporter import Reporter, Yielded, error_line, print_traceback
@@ -106,7 +106,8 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
         return str(error) or type(error).__name__
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and functions.is_default(function):
-            return f"the default trial needs {error.name}: pip install '{functions.DEFAULT_TRIAL_EXTRA}'"
+            what = f"'{functions.DEFAULT_TRIAL_EXTRA}'{torch_builds.option()}"
+            return f"the default trial needs {error.name}: pip install {what}"
         traceback.print_exc()
         return f"{function} cannot be used: {error_line(error)}"
     return None
