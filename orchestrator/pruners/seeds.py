@@ -9,7 +9,6 @@ import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import create_trial
 
-from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Progress, Restarted
 from orchestrator.pruners import Pruner, rules
 from orchestrator.spec import SweepSpec, pruner_forms
@@ -47,11 +46,8 @@ class SeedPruner(Pruner):
         values = Observation.of_events([self.metric], self._events.pop(trial.trial_key)).values
         if event.outcome is Outcome.EXPLODED:
             self._exploded.add(trial.config_key)
-        if event.outcome is not Outcome.COMPLETED:
+        if event.outcome is not Outcome.COMPLETED or values is None:
             return
-        if values is None:
-            problem = f"{trial.label} has reported no {self.metric.name}"
-            raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), problem))
         (self._results[trial.config_key][trial.params["seed"]],) = values
 
     def judge(self, trial: Trial) -> str | None:
