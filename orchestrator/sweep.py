@@ -100,7 +100,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
-                records = retry(lambda: tracker.records(spec.name)) if news else history.values()
+                records = retry(lambda: tracker.records(spec.name, spec.objectives)) if news else history.values()
                 conclusion = Conclusion.of(spec, sampler.trials, records)
                 conclusion.write(tracker)
                 table = conclusion.table

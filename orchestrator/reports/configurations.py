@@ -12,11 +12,10 @@ from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.intervals import half_width, wilson
 from orchestrator.spec import Objective, SweepSpec
 from orchestrator.trial import Outcome, Params
-from orchestrator.trials.grid import expand
+from orchestrator.trials.asked import asked
 from orchestrator.trials.labels import label, varying
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
-from orchestrator.trials.search_space import SearchSpace
 
 SIGNIFICANT_DIGITS = 4
 RUNNING, NOT_RUN = "running", "not run"
@@ -99,12 +98,9 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
         is_live: whether a launch is running, so that trials without an end are running, too.
     """
     by_key = {record.trial_key: record for record in records}
-    if spec.is_listed:
-        trials = list(expand(spec).trials)
-    else:
-        trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
+    trials = asked(spec, records)
     rows = [(trial.params, trial.config_key, by_key.get(trial.trial_key)) for trial in trials]
-    asked = {config_key for _, config_key, _ in rows}
+    asked_keys = {config_key for _, config_key, _ in rows}
     if all_records:
         keys = {trial.trial_key for trial in trials}
         further = [record for record in records if record.trial_key not in keys and spec.function.takes(record.params)]
@@ -112,7 +108,7 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
         rows += [(record.params, record.tags.get("config_key", ""), record) for record in further]
     names = varying([params for params, *_ in rows])
     return [
-        Run(params, key, label(spec, params, names) or spec.name, record, key in asked, _state(record, is_live))
+        Run(params, key, label(spec, params, names) or spec.name, record, key in asked_keys, _state(record, is_live))
         for params, key, record in rows
     ]
 

@@ -97,6 +97,11 @@ class Record:
         return self._reported.get("not_finite", [])  # type: ignore[no-any-return]
 
     @property
+    def reported_names(self) -> list[str]:
+        """The names of all metrics that it has reported."""
+        return [*dict.fromkeys([*self.final_names, *self.names_by_epoch, *self.names_without_value])]
+
+    @property
     def end_number(self) -> int:
         """Which of the sweep's ends its end was, from 1 on; 0 for trials of old versions."""
         return int(self.tags.get(END_NUMBER, 0))
