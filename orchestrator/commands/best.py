@@ -35,7 +35,7 @@ def best(
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
     from orchestrator.trials.asked import of_file
-    from orchestrator.trials.labels import label, varying
+    from orchestrator.trials.labels import label, texts_of, varying
     from orchestrator.trials.search_space import overrides
 
     uri = paths.tracking_uri(tracking_uri)
@@ -65,8 +65,10 @@ def best(
         )
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
 
+    texts = texts_of([record.params for record in records], names)
+
     def named(params: "Params") -> str:
-        return label(spec, params, names) or "the only configuration"
+        return label(spec, params, names, texts) or "the only configuration"
 
     def command(params: "Params") -> str:
         sets = [f"--set={setting}" for setting in overrides(spec, params)]

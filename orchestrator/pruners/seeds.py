@@ -12,6 +12,7 @@ from optuna.trial import create_trial
 from orchestrator.events import Event, Finished, Progress, Restarted
 from orchestrator.pruners import Pruner, rules
 from orchestrator.spec import SweepSpec, pruner_forms
+from orchestrator.system.figures import compared
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 
@@ -65,9 +66,10 @@ class SeedPruner(Pruner):
         if not run.should_prune():
             return None
         worse = "below" if self.metric.goal == "maximize" else "above"
+        mean, other = compared(fmean(own.values()), fmean(best.values()))
         return (
-            f"{self.rule.type}: mean {self.metric.name} {fmean(own.values()):.5g} over {len(own)} seeds is {worse} the "
-            f"{fmean(best.values()):.5g} of the best configuration on the same seeds (p < {self.rule.p_threshold:g})"
+            f"{self.rule.type}: mean {self.metric.name} {mean} over {len(own)} seeds is {worse} the "
+            f"{other} of the best configuration on the same seeds (p < {self.rule.p_threshold:g})"
         )
 
     def _best(self, seeds: AbstractSet[int]) -> Mapping[int, float] | None:

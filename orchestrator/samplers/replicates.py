@@ -11,7 +11,6 @@ from orchestrator.spec import Objective, SweepSpec
 from orchestrator.spec.form import MOST_TRIALS, Replicates
 from orchestrator.trial import Params, Proposal, Trial
 from orchestrator.trials.asked import further_seeds
-from orchestrator.trials.labels import label
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
 
@@ -150,7 +149,7 @@ class ReplicatingSampler:
     def _following(self, configuration: ReplicatedConfiguration) -> Trial:
         """The trial of a configuration's next seed."""
         first, params = configuration.trials[0], configuration.following or {}
-        names = [name for name in params if name in self.spec.varying or name == "seed"]
-        text = label(self.spec, params, names)
+        own = "" if first.label == self.spec.name else first.config
+        text = f"{own} seed={params['seed']}".strip()
         proposal = Proposal(first.proposal.number if first.proposal else -1, replicate=len(self._further))
         return Trial(first.function, first.version, params, text, proposal)

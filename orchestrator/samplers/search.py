@@ -15,6 +15,7 @@ from orchestrator.samplers.proposals import Proposals
 from orchestrator.spec import Objective, SweepSpec, Values
 from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Outcome, Params, Proposal, Trial
+from orchestrator.trials.labels import Labels
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record, by_end
 from orchestrator.trials.search_space import BegunTrial, SearchSpace, order
@@ -84,6 +85,7 @@ class SearchSampler:
         self._proposals = Proposals(spec, self.space, optuna_sampler)
         self._configurations: dict[str, ProposedConfiguration] = {}  # by their keys in the space
         self._waiting: deque[Trial] = deque()
+        self._labels = Labels(spec)
         self._worst = WorstSoFar(spec.objectives)
         self._known: dict[str, Observation] = {}  # of earlier launches, by trial_key
         self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None
@@ -180,6 +182,7 @@ class SearchSampler:
         return configuration
 
     def _add(self, configuration: ProposedConfiguration, trial: Trial) -> None:
+        trial = self._labels.apart(trial)
         configuration.trials.append(trial)
         self.trials.append(trial)
         self._waiting.append(trial)
@@ -226,7 +229,8 @@ class SearchSampler:
             configuration.number = number
             for trial in trials:
                 self._add(configuration, trial)
-        for trial in trials:
+        begun = {trial.trial_key for trial in trials}
+        for trial in [own for own in configuration.trials if own.trial_key in begun]:
             if observation := self._known.get(trial.trial_key):
                 self._waiting.remove(trial)
                 configuration.take(trial, observation)
