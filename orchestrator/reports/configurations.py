@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.intervals import half_width, wilson
 from orchestrator.spec import Objective, SweepSpec
-from orchestrator.system.figures import DIGITS
+from orchestrator.system.figures import DIGITS, MOST_DIGITS
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.asked import asked
 from orchestrator.trials.labels import label, texts_of, varying
@@ -164,6 +164,8 @@ def rate(exploded: int, ended: int) -> str:
 
 def figure(value: float, digits: int = DIGITS) -> str:
     """A number as a report shows it: 0.8500, 39.40, 1578."""
+    if digits >= MOST_DIGITS:
+        return repr(value)
     return f"{value + 0.0:#.{digits}g}".removesuffix(".")
 
 

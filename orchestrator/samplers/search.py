@@ -101,8 +101,8 @@ class SearchSampler:
         keys = {start.trial.trial_key for start in starts}
         if self.total is not None:
             self.total = max(self.total, len(starts))
-        records = sorted((history[key] for key in keys & history.keys()), key=by_end)
-        for record in records:
+        known = [history[start.trial.trial_key] for start in starts if start.trial.trial_key in history]
+        for record in sorted(known, key=by_end):
             if observation := Observation.of_record(self.spec.objectives, record):
                 self._known[record.trial_key] = self._worst.take(observation)
         room = self._room - len(starts)

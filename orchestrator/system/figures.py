@@ -3,13 +3,16 @@
 import math
 from collections.abc import Callable, Iterable
 
-DIGITS, MOST_DIGITS = 4, 17  # significant ones; with 17, no two numbers look alike
+DIGITS = 4  # significant ones
+MOST_DIGITS = 16  # from then on a number is shown as Python writes it: no two look alike
 
 
 def figure(value: float | None, digits: int = DIGITS) -> str:
     """A number as a table shows it: "0.8500", "39.4", "2.5e-06"; empty where there is none."""
     if value is None or not math.isfinite(value):
         return ""
+    if digits >= MOST_DIGITS:
+        return repr(float(value) + 0.0)
     return f"{value:.{digits}f}" if 0.1 <= abs(value) < 1 else f"{value + 0.0:.{digits}g}"
 
 
@@ -30,9 +33,10 @@ def figures(
 
 def compared(value: float, other: float, digits: int = 5) -> tuple[str, str]:
     """Two numbers in a sentence that compares them; where they look alike, with further digits."""
+    if digits >= MOST_DIGITS:
+        return repr(float(value)), repr(float(other))
     texts = f"{value + 0.0:.{digits}g}", f"{other + 0.0:.{digits}g}"
-    is_apart = texts[0] != texts[1] or value == other or digits == MOST_DIGITS
-    return texts if is_apart else compared(value, other, digits + 1)
+    return texts if texts[0] != texts[1] or value == other else compared(value, other, digits + 1)
 
 
 def precision(mean: float, half_width: float | None, least: int = DIGITS) -> int:

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.spec import SweepSpec
-from orchestrator.system.figures import MOST_DIGITS
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Params, Trial
 
 LONGEST, SHOWN = 500, 60  # characters of a value that is shown whole, and of another one
 DIGITS = 6  # of a float, unless another value looks like it
-EXACT = MOST_DIGITS + 1  # then a value is shown as Python writes it, which tells 1 from 1.0 and "1"
+EXACT = 16  # then a value is shown as Python writes it, which tells 1 from 1.0 and "1"
 
 Texts = Mapping[str, Mapping[str, str]]  # of values, by parameter and the value's repr
 
