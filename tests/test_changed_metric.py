@@ -1,6 +1,7 @@
 """Another metric, or another file, over trials that are in the store already."""
 
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from reading import children
 
 from orchestrator.api import load_sweep
-from orchestrator.spec import Objective
+from orchestrator.spec import Objective, load
+from orchestrator.trackers import Store
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import Record
@@ -91,7 +93,22 @@ def test_every_trial_counts_with_its_best_value_whenever_the_metric_was_chosen(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["grid", "tpe"])
+def test_a_search_by_another_metric_learns_from_the_best_values_of_trials_before(
+    store: str, write: Write, sweep: Sweep
+) -> None:
+    path = write(text("a", "minimize").replace("metric:", "method: tpe\nrun_cap: 1\nmetric:"))
+    assert sweep("launch", path, "--executor", "inline").returncode == 0
+    write(text("b", "maximize").replace("metric:", "method: tpe\nrun_cap: 2\nmetric:"))
+    done = sweep("launch", path, "--executor", "inline")
+    assert done.stdout.count(": started") == 1
+    spec = load(path)
+    records = Store(store).records("toy", spec.objectives)
+    assert sorted(record.value(spec.objectives[0]) or 0.0 for record in records) == [3.0, 6.0]
+    assert "best of 2 by b (maximize): x=2" in sweep("best", path).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["grid", "random"])
 def test_trials_that_are_taken_over_count_with_their_best_value_too(
     store: str, write: Write, sweep: Sweep, method: str
 ) -> None:
@@ -118,10 +135,11 @@ def test_of_a_file_everything_speaks_of_the_trials_that_it_asks_for(
     assert " a 3: x=1" in sweep("status", narrow).stdout
     assert " a 6: x=2" in sweep("status", "toy").stdout
     (folder / "ab.py").write_text(FUNCTION.replace("version = 1", "version = 2"))
+    del sys.modules["ab"]
     newer = write(text("a", "maximize"), "toy.yaml")
     none = sweep("best", newer)
     assert none.returncode == 2
-    assert "no trial that toy.yaml asks for has completed with a value of a" in none.stderr
+    assert "no trial of toy that toy.yaml asks for has completed with a value of a" in none.stderr
 
 
 @pytest.mark.slow

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from reading import children
 
+from orchestrator import samplers
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Finished, Progress
 from orchestrator.progress.compared import Compared
 from orchestrator.spec import Objective, load
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import PROPOSALS, Record
 from orchestrator.trials.worst import WorstSoFar
 from orchestrator.worker import runner
 
@@ -155,9 +157,37 @@ def test_only_a_name_that_no_trial_has_reported_is_a_mistake(write: Write) -> No
     assert ended("scroe", never, learns=True).ends_launch
     assert said == []
     assert not ended("scroe", never, learns=False).ends_launch
-    assert said == ["toy.yaml:4: metric.name: lr=1 has reported no scroe; did you mean score?"]
+    assert [line.partition("toy.yaml")[2] for line in said] == [
+        ":4: metric.name: lr=1 has reported no scroe; did you mean score?"
+    ]
 
 
+def test_what_stands_in_follows_the_order_in_which_trials_ended(write: Write) -> None:
+    spec = load(write(SEARCH))
+    live = samplers.of(spec)
+    first, second = live.ask(), live.ask()
+    assert first
+    assert second
+    history: dict[str, Record] = {}
+    for number, (trial, value) in enumerate([(second, 0.5), (first, None)], start=1):
+        live.tell(trial, observed(value))
+        tags = {
+            "proposal": PROPOSALS.dump_json(trial.proposal).decode(),
+            "epochs_run": "3",
+            "end_number": f"{number}",
+            "reported": '{"by_epoch": ["f1"], "best": {"f1": "maximize"}}',
+        }
+        metrics = {"explosion_margin": -1.0} | ({} if value is None else {"f1": value, "best_f1": value})
+        ended = (Outcome.COMPLETED, "", trial.params, metrics, tags)
+        history[trial.trial_key] = Record(trial.trial_key, trial.trial_key, trial.label, *ended)
+    later = samplers.of(spec)
+    later.replay(history, [])
+    seen = [[(trial.state, trial.values) for trial in one._proposals._study.trials] for one in (live, later)]  # type: ignore[attr-defined]
+    assert seen[0] == seen[1]
+    assert seen[0][0][1] == [0.5]
+
+
+@pytest.mark.slow
 def test_a_search_goes_on_past_trials_without_a_value_and_sees_the_same_when_taken_up_again(
     store: str, write: Write, sweep: Sweep
 ) -> None:
@@ -244,12 +274,13 @@ def test_early_termination_without_a_metric_by_epoch_is_said_in_whole_sentences(
     )
 
 
+@pytest.mark.slow
 def test_a_grid_by_a_name_that_nobody_reports_says_so_and_goes_on(store: str, write: Write, sweep: Sweep) -> None:
     path = write("trial: toys:train\nmetric: {name: scroe, goal: maximize}\nparameters: {x: {values: [1, 2]}}\n")
     for _ in range(2):
         done = sweep("launch", path, "--executor", "inline")
         assert done.returncode == 0
         assert done.stdout.count("toy.yaml:2: metric.name: x=1 has reported no scroe; did you mean score?") == 1
-    assert "no trial that toy.yaml asks for has completed with a value of scroe; did you mean score?" in (
+    assert "no trial of toy that toy.yaml asks for has completed with a value of scroe; did you mean score?" in (
         sweep("best", path).stderr
     )

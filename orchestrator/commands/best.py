@@ -59,10 +59,9 @@ def best(
     records = [record for record in records if spec.function.takes(record.params)]
     ranked = ranking(configurations(records, objectives), objectives)
     if not ranked:
-        whose = f"that {file} asks for " if is_file(sweep) else f"of {name} "
-        raise InputError(
-            f"no trial {whose}has completed with a value of {by_names(objectives)}{_hint(records, objectives)}"
-        )
+        whose = f"{name} that {file} asks for" if is_file(sweep) else name
+        hint = _hint(records, objectives)
+        raise InputError(f"no trial of {whose} has completed with a value of {by_names(objectives)}{hint}")
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
 
     texts = texts_of([record.params for record in records], names)
