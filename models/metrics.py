@@ -57,5 +57,5 @@ def diagnose(kl: float, mse: float, mean_image_mse: float, brightest: float) -> 
     if kl < COLLAPSED_KL:
         return f"posterior collapse: the latent code carries only {kl:.2g} nats, so all reconstructions are alike"
     if mse > NO_BETTER * mean_image_mse:
-        return f"no better than the mean image: MSE {mse:.4f} against {mean_image_mse:.4f}"
+        return f"no better than the mean image: MSE {mse:.4g} against {mean_image_mse:.4g}"
     return None

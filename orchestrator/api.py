@@ -54,7 +54,8 @@ class Sweep:
         from orchestrator.samplers.dashboard import study
 
         reader = Store(self.uri)
-        return study(self._spec(reader), reader.records(self.name))
+        spec = self._spec(reader)
+        return study(spec, reader.records(self.name, spec.objectives))
 
     def report(self, out: str | Path | None = None) -> Path:
         """Write the report of all trials into a folder, or into reports/ and the sweep's name; returns its page.

@@ -11,7 +11,7 @@ from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers import Tracker, retry
 from orchestrator.trial import Trial
-from orchestrator.trials.labels import label
+from orchestrator.trials.labels import label, texts_of
 from orchestrator.trials.record import Record
 from orchestrator.worker.export import export
 
@@ -75,7 +75,8 @@ def _front(table: Table) -> bytes:
     from orchestrator.reports.front_charts import fronts
 
     varied = [name for name in table.varying if name != "seed"]
-    names = {one.config_key: label(table.spec, one.params, varied) for one in table.configurations}
+    texts = texts_of([one.params for one in table.configurations], varied)
+    names = {one.config_key: label(table.spec, one.params, varied, texts) for one in table.configurations}
     drawn = fronts(table.configurations, table.spec.objectives, names, still=True)
     return still.png([replace(chart, title=f"{table.spec.name}: {chart.title}") for chart in drawn])
 

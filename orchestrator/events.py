@@ -52,7 +52,7 @@ class Started:
 class Progress:
     """One whole epoch: its finite metrics, when it ended (seconds since 1970), and how many seconds it took.
 
-    `step` is the last one, where the function reports steps.
+    `step` is the last one, where the function reports steps; `not_finite` names the metrics that have no finite value.
     """
 
     epoch: int
@@ -60,6 +60,7 @@ class Progress:
     at: float
     seconds: float = field(default=0.0, compare=False)
     step: int = field(default=0, compare=False)
+    not_finite: Sequence[str] = field(default=(), compare=False)
     kind: Literal["progress"] = "progress"
     is_final: Literal[False] = False
 
@@ -134,9 +135,11 @@ class Explosion:
 class Finished:
     """The end, so many seconds after the last whole epoch.
 
-    `metrics` are the final ones; `reason` is why a trial failed or was pruned, in a line; `at` is in seconds since
-    1970; `margin` is how far beyond an explosion the trial was, as `divergence.margin` computes it. `is_loss` says that
-    what the trial ran in has died, so that it failed like one whose worker is lost: an executor may try it again.
+    `metrics` are the final ones that are finite, `not_finite` names the others; `reason` is why a trial failed or was
+    pruned, in a line; `at` is in seconds since 1970; `margin` is how far beyond an explosion the trial was, as
+    `divergence.margin` computes it; `number` counts the ends of the sweep, in all launches, from 1 on. `is_loss`
+    says that what the trial ran in has died, so that it failed like one whose worker is lost: an executor may try it
+    again.
     """
 
     outcome: Outcome
@@ -148,6 +151,8 @@ class Finished:
     is_loss: bool = field(default=False, compare=False)
     at: float = field(default_factory=time.time, compare=False)
     seconds: float = field(default=0.0, compare=False)
+    not_finite: Sequence[str] = field(default=(), compare=False)
+    number: int = field(default=0, compare=False)
     kind: Literal["finished"] = "finished"
     is_final: Literal[True] = True
 

@@ -83,7 +83,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
 
         reader = Store(uri)
         refused = refusal(reader, spec)
-        own = reader.records(spec.name)
+        own = reader.records(spec.name, spec.objectives)
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
     reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and _is_reusable(r, spec.function.digest)}

@@ -13,6 +13,7 @@ from orchestrator.errors import InputError, StoreError, SweepError
 from orchestrator.events import Event, Finished, Listener, Progress, Started
 from orchestrator.executors.contract import Executor, Setup
 from orchestrator.executors.limits import Limits
+from orchestrator.progress.compared import Compared
 from orchestrator.progress.failures import Failures
 from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
@@ -103,7 +104,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
-                records = retry(lambda: tracker.records(spec.name)) if news else history.values()
+                records = retry(lambda: tracker.records(spec.name, spec.objectives)) if news else history.values()
                 conclusion = Conclusion.of(spec, sampler.trials, records)
                 conclusion.write(tracker)
                 table = conclusion.table
@@ -150,14 +151,19 @@ class _Launch:
     failures: Failures = field(default_factory=Failures)
 
     @cached_property
+    def compared(self) -> Compared:
+        """The metrics that the file names, as trials report them."""
+        return Compared(self.spec, self.sampler.learns, self.display.log)
+
+    @cached_property
     def listeners(self) -> Sequence[Listener]:
         """What receives the events of trials, in this order.
 
-        Learning reads the trial's journal, which goes once the recorder has written a result. It and the pruner may
-        refuse an end, which is then not recorded, so that the next launch meets it again.
+        Learning reads the trial's journal, which goes once the recorder has written a result.
         """
         learning = Learning(self.spec, self.sampler, self.workspace)
-        return learning, self.pruner, self.time, self.target, self.failures, self.recorder, self.display
+        followers = (self.pruner, self.time, self.target, self.compared, self.failures)
+        return learning, *followers, self.recorder, self.display
 
     def run(self, history: Mapping[str, Record]) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
@@ -182,6 +188,7 @@ class _Launch:
             self.workspace.remove(trial)
             self.tracker.tally.take(trial, record)
         self.target.begin(record for _, record in ended)
+        self.compared.begin(record for _, record in ended)
         self.display.begin(self.sampler.total, self.sampler.trials, history)
         if not (self.sampler.has_more and self.time.allows_more) or self.target.is_reached or self.interrupt.requested:
             self._log_remark()
@@ -219,8 +226,6 @@ class _Launch:
         self.display.log(f"reading the {metric} of {len(ended)} trials")
         curves = retry(lambda: self.tracker.curves(metric, [record for _, record in ended]))
         for trial, record in ended:
-            if record.outcome is Outcome.COMPLETED and metric not in record.metrics:
-                continue  # an older version of the function did not report it
             for epoch, value in curves[record.run_id].items():
                 self.pruner.recall(trial, Progress(epoch, {metric: value}, record.began))
             self.pruner.take(trial, Finished(record.outcome or Outcome.FAILED, record.metrics))
@@ -246,10 +251,11 @@ class _Launch:
                 if isinstance(event, Progress):
                     self._judge(trial, executor)
         self.failures.check()
+        self.compared.check()
 
     @property
     def _takes_more(self) -> bool:
-        stops = self.interrupt.requested or self.failures.are_too_many
+        stops = self.interrupt.requested or self.failures.are_too_many or self.compared.ends_launch
         return self.recorder.has_room and self.time.allows_more and not (self.target.is_reached or stops)
 
     def _judge(self, trial: Trial, executor: Executor) -> None:
@@ -262,6 +268,8 @@ class _Launch:
             self._catch_up(trial)
             if program := self.spec.function.program:  # whose worker may have been killed before it could do so
                 program.hide_secrets(self.workspace.of(trial) / LOG_FILE)
+        if isinstance(event, Finished):
+            event = self.compared.completed(trial, event)
         for listener in self.listeners:
             listener.take(trial, event)
         if isinstance(event, Started):

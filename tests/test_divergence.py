@@ -138,12 +138,19 @@ def test_a_training_mean_that_a_healed_jump_raised_is_none() -> None:
     assert monitor.explosion is None
 
 
-def test_a_final_metric_that_is_not_finite_is_an_explosion_after_the_last_step() -> None:
+def test_a_final_loss_that_is_not_finite_is_an_explosion_after_the_last_step() -> None:
     monitor = Monitor(RULE)
     monitor.step(7, 50.0, 1.0)
     monitor.epoch_ended(1, {"val_loss": 50.0})
+    monitor.run_ended({"ssim": math.nan, "val_loss": math.nan})
+    assert monitor.explosion == Explosion("the final val_loss is nan", 1, 7, None)
+
+
+def test_a_final_metric_that_is_no_loss_explodes_not() -> None:
+    monitor = Monitor(RULE)
+    monitor.epoch_ended(1, {"val_loss": 50.0})
     monitor.run_ended({"ssim": math.nan})
-    assert monitor.explosion == Explosion("the final ssim is nan", 1, 7, None)
+    assert monitor.explosion is None
 
 
 def watched(losses: list[float]) -> Monitor:

@@ -160,7 +160,10 @@ def test_there_is_no_best_of_nothing(store: str, write: Write, sweep: Sweep) -> 
     assert "the store has no sweep toy" in sweep("best", path).stderr
     sweep("launch", path, "--set", "mode=raise")
     none = sweep("best", path)
-    assert (none.returncode, "no trial of toy has completed with a value of score" in none.stderr) == (2, True)
+    assert (none.returncode, "no trial of toy that toy.yaml asks for has completed with a value" in none.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_a_search_that_is_interrupted_before_its_first_trial_was_interrupted(
@@ -186,6 +189,6 @@ def test_the_best_is_one_that_the_function_can_still_run(store: str, folder: Pat
     sweep("launch", write(text), "--executor", "inline")
     path = write(text.replace("first", "second"))
     none = sweep("best", path)
-    assert (none.returncode, "no trial of toy has completed" in none.stderr) == (2, True)
+    assert (none.returncode, "no trial of toy that toy.yaml asks for has completed" in none.stderr) == (2, True)
     sweep("launch", path, "--set", "x=0.5", "--executor", "inline")
-    assert "best of 1 by score (maximize): the only configuration" in sweep("best", path).stdout
+    assert "best of 1 by score (maximize): the only configuration" in sweep("best", "toy").stdout

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands import again
-from orchestrator.commands.lookup import existing, store
+from orchestrator.commands.lookup import existing, is_file, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.spec import Objective
     from orchestrator.trial import Params
+    from orchestrator.trials.record import Record
 
 
 def best(
@@ -22,23 +26,25 @@ def best(
 ) -> None:
     """Show a sweep's best configuration, with its interval over seeds, and the command that runs it again.
 
-    With several metrics, show their Pareto front.
+    With several metrics, show their Pareto front. For a FILE it looks at the trials that the file asks for; for a
+    NAME, at all trials in the store.
     """
     from orchestrator.comparison.configuration import configurations
     from orchestrator.comparison.ranking import front, ranking
     from orchestrator.spec import load
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
-    from orchestrator.trials.labels import label, varying
+    from orchestrator.trials.asked import of_file
+    from orchestrator.trials.labels import label, texts_of, varying
     from orchestrator.trials.search_space import overrides
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
     name = existing(sweep, reader)
-    asked = reader.last_launch(name)
-    file = os.path.relpath(asked.file)
+    last = reader.last_launch(name)
+    file = os.path.relpath(sweep if is_file(sweep) else last.file)
     spec = load(Path(file), is_to_run=False)
-    objectives = asked.objectives or spec.objectives
+    objectives = spec.objectives if is_file(sweep) else last.objectives or spec.objectives
     if spec.method.finds_boundary and not objectives:
         raise InputError(f"{file}: method {spec.method.name} looks for a boundary, and ranks no trials")
     if not objectives:
@@ -47,14 +53,21 @@ def best(
         raise InputError(
             f"{file}: has no metric, so trials cannot be ranked; add `metric: {{name: ..., goal: ...}}`{hint}"
         )
-    records = [record for record in reader.records(name) if spec.function.takes(record.params)]
+    records = reader.records(name, objectives)
+    if is_file(sweep):
+        records = of_file(spec, records)
+    records = [record for record in records if spec.function.takes(record.params)]
     ranked = ranking(configurations(records, objectives), objectives)
     if not ranked:
-        raise InputError(f"no trial of {name} has completed with a value of {by_names(objectives)}")
+        whose = f"{name} that {file} asks for" if is_file(sweep) else name
+        hint = _hint(records, objectives)
+        raise InputError(f"no trial of {whose} has completed with a value of {by_names(objectives)}{hint}")
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
 
+    texts = texts_of([record.params for record in records], names)
+
     def named(params: "Params") -> str:
-        return label(spec, params, names) or "the only configuration"
+        return label(spec, params, names, texts) or "the only configuration"
 
     def command(params: "Params") -> str:
         sets = [f"--set={setting}" for setting in overrides(spec, params)]
@@ -67,3 +80,14 @@ def best(
     print_front(
         stdout(), objectives, best, len(ranked), named, [command(configuration.params) for configuration in best]
     )
+
+
+def _hint(records: "Sequence[Record]", objectives: "Sequence[Objective]") -> str:
+    """The name that was probably meant, where completed trials have reported other metrics alone."""
+    from orchestrator.spec import nearest
+    from orchestrator.trial import Outcome
+
+    completed = [record for record in records if record.outcome is Outcome.COMPLETED]
+    names = {name: None for record in completed for name in record.reported_names}
+    missing = next((objective.name for objective in objectives if objective.name not in names), None)
+    return f"; {nearest(missing, [*names])}" if names and missing else ""

@@ -1,7 +1,8 @@
 """`sweep dashboard`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,20 +11,32 @@ from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
 
+if TYPE_CHECKING:
+    from orchestrator.trials.record import Record
+
 
 def dashboard(
     sweep: SweepArgument,
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8080,
 ) -> None:
-    """Open optuna-dashboard for a sweep, on 127.0.0.1. It updates while the sweep runs."""
+    """Open optuna-dashboard for a sweep, on 127.0.0.1. It updates while the sweep runs.
+
+    For a FILE it shows the trials that the file asks for; for a NAME, all trials in the store.
+    """
     from orchestrator.samplers.dashboard import serve
     from orchestrator.spec import load
+    from orchestrator.trials.asked import of_file
 
     reader = store(paths.tracking_uri(tracking_uri))
     name = existing(sweep, reader)
     spec = load(Path(sweep) if is_file(sweep) else Path(reader.last_launch(name).file), is_to_run=False)
+
+    def records() -> "Sequence[Record]":
+        found = reader.records(name, spec.objectives)
+        return of_file(spec, found) if is_file(sweep) else found
+
     try:
-        serve(spec, lambda: reader.records(name), port, typer.echo)
+        serve(spec, records, port, typer.echo)
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}; use another") from error

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.spec import Objective
+from orchestrator.system.figures import precision
 from orchestrator.trial import Params
 
 MOST_NAMES = 5
@@ -16,10 +17,13 @@ def facts(configuration: Configuration, objectives: Sequence[Objective]) -> list
     seeds = f"{count} seed{'s' * (count > 1)}"
     texts = []
     for objective, interval in zip(objectives, configuration.intervals, strict=True):
+        digits = precision(interval.mean, interval.half_width, least=5)
         if interval.half_width is None:
-            texts.append(f"{objective.name} {interval.mean:.5g} ({seeds}: no interval)")
+            texts.append(f"{objective.name} {interval.mean + 0.0:.{digits}g} ({seeds}: no interval)")
         else:
-            texts.append(f"{objective.name} {interval.mean:.5g} ± {interval.half_width:.2g} (95%, {seeds})")
+            texts.append(
+                f"{objective.name} {interval.mean + 0.0:.{digits}g} ± {interval.half_width:.2g} (95%, {seeds})"
+            )
     for number, ending in ((configuration.exploded, "exploded"), (configuration.pruned, "were pruned")):
         if number:
             texts.append(f"{number} of {configuration.seeds} seeds {ending}")

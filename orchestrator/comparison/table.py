@@ -1,6 +1,5 @@
 """The result table of a sweep: a row for each trial that the file asks for, the best first."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from orchestrator.comparison.ranking import front, ranking
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec, Values
 from orchestrator.spec.objective import by_names
 from orchestrator.system.durations import duration
+from orchestrator.system.figures import figure, figures, precision
 from orchestrator.trial import Outcome, Params, Trial
-from orchestrator.trials.labels import short, varying
+from orchestrator.trials.labels import Texts, short, texts_of, varying
 from orchestrator.trials.record import Record
 
 
@@ -137,8 +137,10 @@ class Table:
         counted = ["seeds", "exploded", *["pruned"] * (self.spec.early_terminate is not None)]
         without_value = [configuration for configuration in self.configurations if not configuration.values]
         rows = []
+        intervals = [configuration.intervals for configuration in self.configurations if configuration.values]
+        columns = [figures(interval.mean for interval in column) for column in zip(*intervals, strict=True)]
         for configuration in [*ranking(self.configurations, self.spec.objectives), *without_value]:
-            means = [_with_interval(interval) for interval in configuration.intervals]
+            means = [_with_interval(*pair) for pair in zip(configuration.intervals, columns, strict=False)]
             counts = [str(getattr(configuration, name)) for name in counted]
             texts = means or [""] * len(self.spec.objectives)
             rows.append([*self._named(configuration.params, names), *texts, *counts])
@@ -150,18 +152,34 @@ class Table:
         outcome = "not run" if record is None else str(record.outcome or "running")
         metrics = record.metrics if record else {}
         values = [record.value(objective) if record else None for objective in self.spec.objectives]
-        figures = [*map(_figure, values), *(_figure(metrics.get(column.name)) for column in self.shown)]
+        measured = [*values, *(metrics.get(column.name) for column in self.shown)]
+        shown = [
+            "" if value is None else texts.get(value, "") for value, texts in zip(measured, self._figures, strict=True)
+        ]
         if len(self.spec.objectives) > 1:
-            figures.insert(0, "yes" if row.on_front else "")
+            shown.insert(0, "yes" if row.on_front else "")
         published = [self._published_cell(row.reference, name) for name in self._published]
         epochs = short(record.last_epoch) if record and record.last_epoch else ""
         time = duration(record.seconds) if record and record.seconds else ""
-        return [*names, outcome, *figures, *published, epochs, time, record.remark if record else ""]
+        return [*names, outcome, *shown, *published, epochs, time, record.remark if record else ""]
 
     def _named(self, params: Params, names: Sequence[str]) -> list[str]:
         """The values of the parameters that vary; empty where a condition leaves a parameter out."""
         active = self.spec.conditions.active(names, params)
-        return [short(params[name]) if name in active else "" for name in names]
+        return [self._texts[name][repr(params[name])] if name in active else "" for name in names]
+
+    @cached_property
+    def _texts(self) -> Texts:
+        """The values of the parameters that vary."""
+        configurations = [*(row.trial.params for row in self.rows), *(one.params for one in self.configurations)]
+        return texts_of(configurations, self.varying)
+
+    @cached_property
+    def _figures(self) -> list[dict[float, str]]:
+        """The values of the objectives, then of the other metrics, by column."""
+        records = [row.record for row in self.rows if row.record]
+        compared = [figures(record.value(objective) for record in records) for objective in self.spec.objectives]
+        return [*compared, *(figures(record.metrics.get(column.name) for record in records) for column in self.shown)]
 
     @cached_property
     def shown(self) -> list[Column]:
@@ -178,7 +196,7 @@ class Table:
         if reference is None:
             return ""
         if name in reference.metrics:
-            return _figure(reference.metrics[name])
+            return figure(reference.metrics[name])
         # a published outcome has no figures: it is shown in place of the first figure
         return str(reference.outcome or "") if name == self._published[0] else ""
 
@@ -188,9 +206,9 @@ def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:
     return next((row for row in rows if row.params.items() <= params.items()), None)
 
 
-def _with_interval(interval: Interval) -> str:
-    return _figure(interval.mean) + ("" if interval.half_width is None else f" ± {interval.half_width:.2g}")
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
+def _with_interval(interval: Interval, texts: Mapping[float, str]) -> str:
+    """A mean, as its neighbours or its interval need it, and half of the interval."""
+    if interval.half_width is None:
+        return texts[interval.mean]
+    mean = figure(interval.mean, precision(interval.mean, interval.half_width))
+    return f"{max(mean, texts[interval.mean], key=len)} ± {interval.half_width:.2g}"

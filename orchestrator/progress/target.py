@@ -7,6 +7,7 @@ from orchestrator.events import Event, Finished, Listener, Progress
 from orchestrator.progress.status import Best, best, completed
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
+from orchestrator.system.figures import compared
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
 
@@ -45,7 +46,8 @@ class Target(Listener):
         if self._best is None or not self._best.has_reached_target:
             return ""
         name, target = self._best.objective.name, self._best.objective.target
-        return f"the target of {name} is reached: {self._best.value:.5g} by {self._best.label} (target {target:g})"
+        value, aim = compared(self._best.value, self._best.value if target is None else target)
+        return f"the target of {name} is reached: {value} by {self._best.label} (target {aim})"
 
     def start(self, trial: Trial) -> None:
         """A trial is given to a worker."""

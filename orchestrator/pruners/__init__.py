@@ -20,11 +20,7 @@ class Pruner(Listener):
         self.take(trial, event)
 
     def take(self, trial: Trial, event: Event) -> None:
-        """Take in what a trial reports.
-
-        Raises:
-            InputError: it has completed without a value of the metric that it is judged by.
-        """
+        """Take in what a trial reports."""
 
     def judge(self, trial: Trial) -> str | None:
         """Why the trial is to end after its last reported epoch, or before it begins; None where it is to continue.

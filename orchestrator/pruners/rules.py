@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.pruners.hyperband import HyperbandPruner
 from orchestrator.spec import pruner_forms
+from orchestrator.system.figures import compared
 
 
 def pruner(rule: pruner_forms.PrunerForm) -> BasePruner:
@@ -65,21 +66,25 @@ def reason(rule: pruner_forms.PrunerForm, metric: str, study: Study, trial: Froz
     """Why a trial was pruned: its value, and the value that this was compared with."""
     curve, epoch = trial.intermediate_values, trial.last_step
     better, worse = (max, "below") if study.direction is StudyDirection.MAXIMIZE else (min, "above")
-    best, last = better(curve.values()), f"{metric} {curve[epoch or 0]:.5g} at epoch {epoch}"
-    by_then = f"{metric} {best:.5g} by epoch {epoch}"
+    best, last = better(curve.values()), curve[epoch or 0]
     match rule:
         case pruner_forms.Hyperband():
             judge = HyperbandPruner(rule.brackets, rule.eta, rule.strict)
             bound, count = judge.threshold(study, trial)
-            judged = last if rule.strict else by_then
-            text = f"{judged} is {worse} {bound:.5g}, the best 1/{rule.eta:g} of {count} trials"
+            value, other = compared(last if rule.strict else best, bound)
+            when = "at" if rule.strict else "by"
+            text = (
+                f"{metric} {value} {when} epoch {epoch} is {worse} {other}, the best 1/{rule.eta:g} of {count} trials"
+            )
         case pruner_forms.Median() | pruner_forms.Percentile():
             share = rule.percentile if isinstance(rule, pruner_forms.Percentile) else 50.0
             bound, count = _percentile(study, epoch or 0, share)
             name = f"the best {share:g}%" if isinstance(rule, pruner_forms.Percentile) else "the median"
-            text = f"{by_then} is {worse} {bound:.5g}, {name} of {count} trials"
+            value, other = compared(best, bound)
+            text = f"{metric} {value} by epoch {epoch} is {worse} {other}, {name} of {count} trials"
         case pruner_forms.SuccessiveHalving():
-            text = f"{last} is not among the best 1/{rule.reduction_factor} of the trials that reached it"
+            judged = f"{metric} {last:.5g} at epoch {epoch}"
+            text = f"{judged} is not among the best 1/{rule.reduction_factor} of the trials that reached it"
         case pruner_forms.Patient():
             since = next(step for step, value in curve.items() if value == best)
             text = f"{metric} has not improved on {best:.5g} since epoch {since}"

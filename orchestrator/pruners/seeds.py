@@ -9,10 +9,10 @@ import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import create_trial
 
-from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Progress, Restarted
 from orchestrator.pruners import Pruner, rules
 from orchestrator.spec import SweepSpec, pruner_forms
+from orchestrator.system.figures import compared
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 
@@ -47,11 +47,8 @@ class SeedPruner(Pruner):
         values = Observation.of_events([self.metric], self._events.pop(trial.trial_key)).values
         if event.outcome is Outcome.EXPLODED:
             self._exploded.add(trial.config_key)
-        if event.outcome is not Outcome.COMPLETED:
+        if event.outcome is not Outcome.COMPLETED or values is None:
             return
-        if values is None:
-            problem = f"{trial.label} has reported no {self.metric.name}"
-            raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), problem))
         (self._results[trial.config_key][trial.params["seed"]],) = values
 
     def judge(self, trial: Trial) -> str | None:
@@ -69,9 +66,10 @@ class SeedPruner(Pruner):
         if not run.should_prune():
             return None
         worse = "below" if self.metric.goal == "maximize" else "above"
+        mean, other = compared(fmean(own.values()), fmean(best.values()))
         return (
-            f"{self.rule.type}: mean {self.metric.name} {fmean(own.values()):.5g} over {len(own)} seeds is {worse} the "
-            f"{fmean(best.values()):.5g} of the best configuration on the same seeds (p < {self.rule.p_threshold:g})"
+            f"{self.rule.type}: mean {self.metric.name} {mean} over {len(own)} seeds is {worse} the "
+            f"{other} of the best configuration on the same seeds (p < {self.rule.p_threshold:g})"
         )
 
     def _best(self, seeds: AbstractSet[int]) -> Mapping[int, float] | None:

@@ -9,10 +9,9 @@ from optuna.storages import InMemoryStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Progress, Restarted
 from orchestrator.pruners import Pruner, rules
-from orchestrator.spec import SweepSpec, nearest, pruner_forms
+from orchestrator.spec import SweepSpec, pruner_forms
 from orchestrator.trial import Outcome, Trial
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -39,12 +38,10 @@ class StudyPruner(Pruner):
         self.metric = spec.pruned_by
         self._study = self._new_study()
         self._reported: dict[str, _Reported] = {}  # by trial_key
-        self._names: dict[str, None] = {}  # of all metrics by epoch
 
     def take(self, trial: Trial, event: Event) -> None:
         reported = self._reported.setdefault(trial.trial_key, _Reported())
         if isinstance(event, Progress):
-            self._names |= dict.fromkeys(event.metrics)
             value = event.metrics.get(self.metric.name)
             if value is not None and event.epoch > max(reported.curve, default=0):
                 reported.curve[event.epoch] = reported.unjudged[event.epoch] = value
@@ -52,7 +49,7 @@ class StudyPruner(Pruner):
             reported.curve.clear()
         elif isinstance(event, Finished):
             del self._reported[trial.trial_key]
-            self._end(trial, reported, event.outcome)
+            self._end(reported, event.outcome)
 
     def judge(self, trial: Trial) -> str | None:
         reported = self._reported.get(trial.trial_key)
@@ -68,12 +65,8 @@ class StudyPruner(Pruner):
         judged = next(known for known in trials if known.number == number)
         return rules.reason(self.rule, self.metric.name, self._study, judged)
 
-    def _end(self, trial: Trial, reported: _Reported, outcome: Outcome) -> None:
-        if outcome is Outcome.COMPLETED and not reported.curve:
-            hint = nearest(self.metric.name, [*self._names]) if self._names else "it has reported no metric by epoch"
-            problem = f"{trial.label} has reported no {self.metric.name} by epoch; {hint}"
-            raise InputError(self.spec.source.mistake(("early_terminate", "metric", "name"), problem))
-        state = STATES.get(outcome, TrialState.FAIL)
+    def _end(self, reported: _Reported, outcome: Outcome) -> None:
+        state = STATES.get(outcome, TrialState.FAIL) if reported.curve else TrialState.FAIL
         if reported.run is not None:
             for epoch, value in reported.unjudged.items():
                 reported.run.report(value, epoch)

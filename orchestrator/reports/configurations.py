@@ -11,14 +11,13 @@ from typing import Any
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.intervals import half_width, wilson
 from orchestrator.spec import Objective, SweepSpec
+from orchestrator.system.figures import DIGITS, MOST_DIGITS
 from orchestrator.trial import Outcome, Params
-from orchestrator.trials.grid import expand
-from orchestrator.trials.labels import label, varying
+from orchestrator.trials.asked import asked
+from orchestrator.trials.labels import label, texts_of, varying
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
-from orchestrator.trials.search_space import SearchSpace
 
-SIGNIFICANT_DIGITS = 4
 RUNNING, NOT_RUN = "running", "not run"
 STATES = (*map(str, Outcome), RUNNING, NOT_RUN)
 
@@ -99,20 +98,25 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
         is_live: whether a launch is running, so that trials without an end are running, too.
     """
     by_key = {record.trial_key: record for record in records}
-    if spec.is_listed:
-        trials = list(expand(spec).trials)
-    else:
-        trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
+    trials = asked(spec, records)
     rows = [(trial.params, trial.config_key, by_key.get(trial.trial_key)) for trial in trials]
-    asked = {config_key for _, config_key, _ in rows}
+    asked_keys = {config_key for _, config_key, _ in rows}
     if all_records:
         keys = {trial.trial_key for trial in trials}
         further = [record for record in records if record.trial_key not in keys and spec.function.takes(record.params)]
         rows = [row for row in rows if row[2]]
         rows += [(record.params, record.tags.get("config_key", ""), record) for record in further]
     names = varying([params for params, *_ in rows])
+    texts = texts_of([params for params, *_ in rows], names)
     return [
-        Run(params, key, label(spec, params, names) or spec.name, record, key in asked, _state(record, is_live))
+        Run(
+            params,
+            key,
+            label(spec, params, names, texts) or spec.name,
+            record,
+            key in asked_keys,
+            _state(record, is_live),
+        )
         for params, key, record in rows
     ]
 
@@ -123,12 +127,13 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
     for run in runs:
         by_key.setdefault(run.config_key, []).append(run)
     names = [name for name in varying([group[0].params for group in by_key.values()]) if name != "seed"]
+    texts = texts_of([group[0].params for group in by_key.values()], names)
     groups = []
     for key, group in by_key.items():
         params = group[0].params
         observations = (Observation.of_record(spec.objectives, run.record) for run in group if run.record)
         configuration = Configuration(key, params, tuple(filter(None, observations)))
-        groups.append(RunGroup(configuration, label(spec, params, names) or spec.name, tuple(group)))
+        groups.append(RunGroup(configuration, label(spec, params, names, texts) or spec.name, tuple(group)))
     if spec.method.finds_boundary:
         return sorted(groups, key=lambda group: [_order(group.params[name]) for name in names])
     return groups if spec.method.is_exhaustive or not spec.ranks else best_first(groups, spec.objectives[0])
@@ -157,18 +162,25 @@ def rate(exploded: int, ended: int) -> str:
     return f"{exploded} of {ended}: {exploded / ended:.0%} ({low:.0%} to {high:.0%})"
 
 
-def figure(value: float) -> str:
-    """A number as a table shows it: 0.8500, 39.40, 1578."""
-    return f"{value:#.{SIGNIFICANT_DIGITS}g}".removesuffix(".")
+def figure(value: float, digits: int = DIGITS) -> str:
+    """A number as a report shows it: 0.8500, 39.40, 1578."""
+    if digits >= MOST_DIGITS:
+        return repr(value)
+    return f"{value + 0.0:#.{digits}g}".removesuffix(".")
 
 
-def measured(values: Sequence[float]) -> str:
-    """A mean, with its 95% interval where there are several seeds: "0.8491 ± 0.0021"."""
+def measured(values: Sequence[float], texts: Mapping[float, str] | None = None) -> str:
+    """A mean, with its 95% interval where there are several seeds: "0.8491 ± 0.0021".
+
+    Args:
+        values: of the seeds.
+        texts: of means without an interval, which tell them from their neighbours.
+    """
     mean, half = fmean(values), half_width(values)
     if not half or not math.isfinite(half):
-        return figure(mean)
+        return (texts or {}).get(mean) or figure(mean)
     decimals = max(0, 1 - math.floor(math.log10(half)))
-    return f"{mean:.{decimals}f} ± {half:.{decimals}f}"
+    return f"{round(mean, decimals) + 0.0:.{decimals}f} ± {half:.{decimals}f}"
 
 
 def constants(configurations: Sequence[RunGroup]) -> Params:

@@ -16,8 +16,9 @@ from orchestrator.reports.document import Cell, Part, ReportTable
 from orchestrator.reports.verdict import Judgement, OurResult, Verdict
 from orchestrator.spec import ReferenceRow, SweepSpec
 from orchestrator.spec.objective import by_names
+from orchestrator.system.figures import figures
 from orchestrator.trial import Outcome, Params
-from orchestrator.trials.labels import label, listed, short
+from orchestrator.trials.labels import label, listed, texts_of
 from orchestrator.trials.record import best_name
 
 MOST_ROWS = 500
@@ -38,15 +39,22 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     names = _varying(configurations)
     columns = _columns(spec, configurations)
     best = {column.title: _best(column, configurations) for column in columns}
+    texts = texts_of([group.params for group in configurations], names)
+    means = {
+        column.title: figures((fmean(values) for group in configurations if (values := column.values(group))), figure)
+        for column in columns
+    }
     has_seeds = any(len(group.runs) > 1 for group in configurations)
     header = [*(names or ["sweep"]), *(column.title for column in columns), "outcome"]
     header += ["exploded (95% interval)", "seeds"] * has_seeds
     rows = []
     for group in configurations[:MOST_ROWS]:
-        cells = [Cell(short(group.params[name])) for name in names] or [Cell(spec.name)]
+        cells = [Cell(texts[name][repr(group.params[name])]) for name in names] or [Cell(spec.name)]
         for column in columns:
             values = column.values(group)
-            cells.append(Cell(measured(values), group is best[column.title]) if values else Cell(NONE))
+            cells.append(
+                Cell(measured(values, means[column.title]), group is best[column.title]) if values else Cell(NONE)
+            )
         cells.append(Cell(group.state))
         cells += [Cell(group.rate or NONE), Cell(str(len(group.runs)))] * has_seeds
         rows.append(tuple(cells))
@@ -67,9 +75,10 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
     if not ranked:
         return ""
     names = _varying(configurations)
+    texts = texts_of([group.params for group in configurations], names)
 
     def named(params: Params) -> str:
-        return label(spec, params, names) or spec.name
+        return label(spec, params, names, texts) or spec.name
 
     if len(spec.objectives) > 1:
         best = [named(configuration.params) for configuration in front(ranked, spec.objectives)]

@@ -56,7 +56,7 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         all_records: whether to report all stored trials, rather than those that the file asks for.
         is_live: whether a launch of it is running.
     """
-    records = store.records(name)
+    records = store.records(name, spec.objectives)
     runs = runs_of(spec, records, all_records, is_live)
     configurations = configurations_of(spec, runs)
     boundary = _boundary(spec, records) if spec.method.finds_boundary else None

@@ -10,7 +10,7 @@ from orchestrator.comparison.configuration import Configuration
 from orchestrator.spec import Objective, SweepSpec
 from orchestrator.spec.form import MOST_TRIALS, Replicates
 from orchestrator.trial import Params, Proposal, Trial
-from orchestrator.trials.labels import label
+from orchestrator.trials.asked import further_seeds
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
 
@@ -80,7 +80,7 @@ class ReplicatingSampler:
         self.inner.replay(history, begun)
         for trial in self.inner.trials:
             self._take_known(trial)
-        for trial in self._begun_before(history.values(), begun):
+        for trial in further_seeds(self.spec, self.inner.trials, [*begun, *history.values()]):
             self._further[trial.trial_key] = trial
             if not self._take_known(trial):
                 self._waiting.append(trial)
@@ -126,20 +126,6 @@ class ReplicatingSampler:
         waiting = (item for item in overlapping if item.following and item.seeds.config_key not in running)
         return min(waiting, key=lambda item: (len(item.trials), item.rank), default=None)
 
-    def _begun_before(self, records: Iterable[Record], begun: Iterable[Trial]) -> list[Trial]:
-        """The further seeds of earlier launches, in their order."""
-        keys = {trial.trial_key for trial in self.inner.trials}
-        config_keys = {trial.config_key for trial in self.inner.trials}
-        function = self.spec.function
-        numbered: dict[str, tuple[int, Trial]] = {}
-        sources: list[Trial | Record] = [*begun, *records]
-        for source in sources:
-            if source.proposal and source.proposal.replicate is not None and source.trial_key not in keys:
-                trial = Trial(function.name, function.version, source.params, source.label, source.proposal)
-                if trial.trial_key == source.trial_key and trial.config_key in config_keys:
-                    numbered[trial.trial_key] = source.proposal.replicate, trial
-        return [trial for _, trial in sorted(numbered.values(), key=lambda pair: pair[0])]
-
     def _take_known(self, trial: Trial) -> bool:
         """Take in the record of a trial, if that has a result."""
         record = self._history.get(trial.trial_key)
@@ -163,7 +149,7 @@ class ReplicatingSampler:
     def _following(self, configuration: ReplicatedConfiguration) -> Trial:
         """The trial of a configuration's next seed."""
         first, params = configuration.trials[0], configuration.following or {}
-        names = [name for name in params if name in self.spec.varying or name == "seed"]
-        text = label(self.spec, params, names)
+        own = "" if first.label == self.spec.name else first.config
+        text = f"{own} seed={params['seed']}".strip()
         proposal = Proposal(first.proposal.number if first.proposal else -1, replicate=len(self._further))
         return Trial(first.function, first.version, params, text, proposal)

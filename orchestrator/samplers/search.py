@@ -15,9 +15,11 @@ from orchestrator.samplers.proposals import Proposals
 from orchestrator.spec import Objective, SweepSpec, Values
 from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Outcome, Params, Proposal, Trial
+from orchestrator.trials.labels import Labels
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import Record, by_end
 from orchestrator.trials.search_space import BegunTrial, SearchSpace, order
+from orchestrator.trials.worst import WorstSoFar
 
 REPEATS = 5  # in a row of configurations that have run: then only another seed gives the sampler information
 INVALID = 50  # invalid combinations in a row: then values are drawn at random
@@ -83,6 +85,9 @@ class SearchSampler:
         self._proposals = Proposals(spec, self.space, optuna_sampler)
         self._configurations: dict[str, ProposedConfiguration] = {}  # by their keys in the space
         self._waiting: deque[Trial] = deque()
+        self._labels = Labels(spec)
+        self._worst = WorstSoFar(spec.objectives)
+        self._known: dict[str, Observation] = {}  # of earlier launches, by trial_key
         self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None
         self._waits_for_result = False  # all configurations that the sampler proposes are running
         self._exhausted = False
@@ -96,9 +101,13 @@ class SearchSampler:
         keys = {start.trial.trial_key for start in starts}
         if self.total is not None:
             self.total = max(self.total, len(starts))
+        known = [history[start.trial.trial_key] for start in starts if start.trial.trial_key in history]
+        for record in sorted(known, key=by_end):
+            if observation := Observation.of_record(self.spec.objectives, record):
+                self._known[record.trial_key] = self._worst.take(observation)
         room = self._room - len(starts)
         for _, group in itertools.groupby(starts, key=order):
-            room -= self._take_up(list(group), history, keys, room)
+            room -= self._take_up(list(group), keys, room)
 
     def ask(self) -> Trial | None:
         if not self._waiting and self._room > 0 and not (self._exhausted or self._waits_for_result):
@@ -108,7 +117,7 @@ class SearchSampler:
     def tell(self, trial: Trial, observation: Observation) -> None:
         self._waits_for_result = False
         configuration = self._configurations[self.space.key(trial)]
-        configuration.take(trial, observation)
+        configuration.take(trial, self._worst.take(observation))
         if configuration.has_ended:
             self._tell(configuration.number, configuration)
 
@@ -173,6 +182,7 @@ class SearchSampler:
         return configuration
 
     def _add(self, configuration: ProposedConfiguration, trial: Trial) -> None:
+        trial = self._labels.apart(trial)
         configuration.trials.append(trial)
         self.trials.append(trial)
         self._waiting.append(trial)
@@ -201,9 +211,7 @@ class SearchSampler:
         self._add(configuration, trial)
         return True
 
-    def _take_up(
-        self, group: Sequence[BegunTrial], history: Mapping[str, Record], elsewhere: Collection[str], room: int
-    ) -> int:
+    def _take_up(self, group: Sequence[BegunTrial], elsewhere: Collection[str], room: int) -> int:
         """Repeat the asks and tells of a proposal in an earlier launch; returns how many further trials it needs."""
         proposals = [start.trial.proposal or Proposal(-1) for start in group]
         for number, config_key in max(proposals, key=lambda proposal: len(proposal.again)).again:
@@ -221,10 +229,9 @@ class SearchSampler:
             configuration.number = number
             for trial in trials:
                 self._add(configuration, trial)
-        for trial in trials:
-            record = history.get(trial.trial_key)
-            observation = Observation.of_record(self.spec.objectives, record) if record else None
-            if observation is not None:
+        begun = {trial.trial_key for trial in trials}
+        for trial in [own for own in configuration.trials if own.trial_key in begun]:
+            if observation := self._known.get(trial.trial_key):
                 self._waiting.remove(trial)
                 configuration.take(trial, observation)
         if configuration.has_ended:

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from orchestrator.progress.status import Best, Running, Status
 from orchestrator.system.durations import UNTIL_STOPPED, duration
+from orchestrator.system.figures import compared
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.trial import Outcome
 
@@ -100,8 +101,9 @@ def counted(status: Status) -> str:
 def best_in_words(best: Best) -> str:
     """The best trial, and whether it has reached the target: "score 0.9 (target 0.8 reached): x=1"."""
     target = best.objective.target
-    reached = "" if target is None else f" (target {target:g}{' reached' * best.has_reached_target})"
-    return f"{best.objective.name} {best.value:.5g}{reached}: {best.label}"
+    value, aim = compared(best.value, best.value if target is None else target)
+    reached = "" if target is None else f" (target {aim}{' reached' * best.has_reached_target})"
+    return f"{best.objective.name} {value}{reached}: {best.label}"
 
 
 def _summary(status: Status, width: int, plain: bool) -> list[Text]:

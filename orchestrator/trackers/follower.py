@@ -5,31 +5,47 @@ from contextlib import suppress
 from orchestrator.errors import InputError
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.status import Curve, Status, display_name, shown_metric
-from orchestrator.spec import Objective
+from orchestrator.spec import Objective, SweepSpec
 from orchestrator.trackers.store import Store
+from orchestrator.trials.asked import of_file
+from orchestrator.trials.grid import expand
 from orchestrator.trials.record import SYSTEM, Record
 
 
 class Follower:
-    """The progress of a sweep, read again and again."""
+    """The progress of a sweep, read again and again.
 
-    def __init__(self, store: Store, name: str) -> None:
-        self.store, self.name = store, name
+    Args:
+        store: that has the sweep.
+        name: of the sweep.
+        spec: the file whose trials alone are looked at; None: all of the sweep.
+    """
+
+    def __init__(self, store: Store, name: str, spec: SweepSpec | None = None) -> None:
+        self.store, self.name, self.spec = store, name, spec
         self._records: dict[str, Record] = {}  # by run_id
+        self._objective: Objective | None = None
 
     def status(self, is_live: bool) -> Status:
         """The status of this moment; without a live launch, nothing runs."""
+        objective, declaration = self._compared_by()
+        if objective != self._objective:
+            self._records, self._objective = {}, objective
         ended = max((record.ended or 0.0 for record in self._records.values()), default=None)
-        found = self.store.records(self.name) if ended is None else self.store.news(self.name, ended)
+        aims = [objective] if objective else []
+        found = self.store.records(self.name, aims) if ended is None else self.store.news(self.name, ended, aims)
         self._records |= {record.run_id: record for record in found}
-        records = list(self._records.values())
+        records, total = list(self._records.values()), self.store.total(self.name)
+        if self.spec is not None:
+            records, total = of_file(self.spec, records), _total(self.spec, total)
         running = [record for record in records if record.status == "RUNNING" and is_live]
-        objective, declaration = self._last_launch()
         curves = {record.run_id: self._curve(record, objective, declaration) for record in running}
-        return Status.of(self.name, records, self.store.total(self.name), objective, curves, declaration)
+        return Status.of(self.name, records, total, objective, curves, declaration)
 
-    def _last_launch(self) -> tuple[Objective | None, Declaration]:
+    def _compared_by(self) -> tuple[Objective | None, Declaration]:
         """What trials are compared by first, and what their function declares."""
+        if self.spec is not None:
+            return next(iter(self.spec.objectives), None), self.spec.function.declaration
         with suppress(InputError):  # an old store does not have it
             launch = self.store.last_launch(self.name)
             return next(iter(launch.objectives), None), launch.declaration
@@ -40,3 +56,10 @@ class Follower:
         names = sorted(name for name in record.metrics if not name.startswith(SYSTEM))
         name = shown_metric(names, declaration, objective)
         return Curve(display_name(name, declaration), self.store.curve(record, name)) if name else Curve()
+
+
+def _total(spec: SweepSpec, of_launch: int | None) -> int | None:
+    """How many trials a file asks for; as many as its last launch where that depends on results."""
+    if spec.replicates is not None:
+        return of_launch
+    return len(expand(spec).trials) if spec.is_listed else spec.run_cap

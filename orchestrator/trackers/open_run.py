@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from mlflow.entities import Metric as Point
 from mlflow.entities import RunTag
@@ -13,7 +14,7 @@ from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.system.printable import storable
 from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import MetricNames
-from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, PICTURE, PICTURES, REPORTED, best_name
+from orchestrator.trials.record import BEST_EPOCH, END_NUMBER, EXPLODED, MARGIN, PICTURE, PICTURES, REPORTED, best_name
 
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
 TAG = "tag."  # prefix of tags: the name of a tag whose own MLflow does not take
@@ -35,6 +36,7 @@ class OpenRun:
     sampled_at: int = 0  # milliseconds since 1970
     has_params: bool = False
     has_data: bool = False
+    not_finite: frozenset[str] = frozenset()  # metrics that had no finite value in some epoch
     names: MetricNames = field(default_factory=MetricNames)
     pictures: Pictures | None = frozenset()  # that it has; None where only the store knows
     tag_names: MetricNames = field(default_factory=MetricNames)  # of what trials note themselves
@@ -118,6 +120,7 @@ class OpenRun:
     def _points_of(self, event: Progress) -> list[Point]:
         new = {name: value for name, value in event.metrics.items() if event.epoch > self.recorded.get(name, -1)}
         self.mark_recorded(event.epoch, event.metrics)
+        self.not_finite = self.not_finite.union(event.not_finite)
         self.seconds[event.epoch, event.at] = event.seconds
         return self._points(new, event.epoch, event.at)
 
@@ -163,11 +166,17 @@ class OpenRun:
     def _last_tags(self, end: Finished) -> dict[str, str]:
         seconds = sum(self.seconds.values()) + end.seconds
         tags = {"outcome": end.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(self.last_epoch)}
+        if end.number:
+            tags[END_NUMBER] = str(end.number)
         ours = {EXPLODED, MARGIN, BEST_EPOCH, *self.best}
         known = ((name, step) for name, step in self.recorded.items() if name not in ours and not is_series(name))
         by_epoch = [name for name, step in known if step or name not in end.metrics]
-        reported = json.dumps({"final": [*end.metrics], "by_epoch": by_epoch})
-        if len(reported) <= LONGEST_TAG:
+        names: dict[str, Any] = {"final": [*end.metrics], "by_epoch": by_epoch}
+        if without := self.not_finite.union(end.not_finite) - {*by_epoch, *end.metrics}:
+            names["not_finite"] = sorted(without)
+        if best := [so_far.objective for so_far in self.objectives if best_name(so_far.objective.name) in self.best]:
+            names["best"] = {objective.name: objective.goal for objective in best}
+        if len(reported := json.dumps(names)) <= LONGEST_TAG:
             tags[REPORTED] = reported
         if end.reason:
             tags["pruned.reason" if end.outcome is Outcome.PRUNED else "failure.reason"] = end.reason

@@ -26,6 +26,7 @@ from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
 from orchestrator.trackers import database, experiments, trial_params, view
+from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
@@ -147,7 +148,7 @@ class Store:
         latest = ["attributes.end_time DESC"]
         runs = self.client.search_runs(experiments, finished, max_results=1, order_by=latest) if experiments else []
         records = [record_of(run) for run in runs]
-        return list(dict.fromkeys(n for record in records for n in (*record.final_names, *record.names_by_epoch)))
+        return list(dict.fromkeys(name for record in records for name in record.reported_names))
 
     @translates_errors
     def curves(self, metric: str, records: Iterable[Record]) -> dict[str, dict[int, float]]:
@@ -200,15 +201,16 @@ class Store:
         return record_of(run)
 
     @translates_errors
-    def records(self, name: str) -> list[Record]:
-        """Every trial of a sweep, in the order in which they were first started."""
-        return self._found(name)
+    def records(self, name: str, objectives: Iterable[Objective] = ()) -> list[Record]:
+        """Every trial of a sweep, in the order in which they were first started, with its best by the objectives."""
+        return with_best(self._found(name), objectives, self.curves)
 
     @translates_errors
-    def news(self, name: str, since: float) -> list[Record]:
+    def news(self, name: str, since: float, objectives: Iterable[Objective] = ()) -> list[Record]:
         """The trials of a sweep that run now, and those that have ended since then (seconds since 1970)."""
         running = self._found(name, " and attributes.status = 'RUNNING'")
-        return [*running, *self._found(name, f" and attributes.end_time >= {int(since * 1000)}")]
+        ended = self._found(name, f" and attributes.end_time >= {int(since * 1000)}")
+        return [*running, *with_best(ended, objectives, self.curves)]
 
     @translates_errors
     def curve(self, record: Record, metric: str) -> list[Point]:

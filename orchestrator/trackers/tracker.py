@@ -19,6 +19,7 @@ from orchestrator.system.paths import sqlite_path
 from orchestrator.system.printable import storable
 from orchestrator.system.provenance import provenance
 from orchestrator.trackers import artifacts, best_model, identity, images, reuse, sweep_run, trial_params, view, writing
+from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.lease import Lease
@@ -103,7 +104,7 @@ class Tracker(Store):
             source = reuse.find(self.client, experiments, trial, self.spec.function.digest)
             if source is not None:
                 reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
-                self._reused[trial.trial_key] = record_of(source)
+                (self._reused[trial.trial_key],) = with_best([record_of(source)], self.spec.objectives, self.curves)
         return self._reused
 
     @translates_errors
@@ -305,7 +306,7 @@ class Tracker(Store):
     def _known(self) -> dict[str, Record]:
         """What the store has, by trial_key. A server that answers late may have made two runs of a trial; keep one."""
         known: dict[str, Record] = {}
-        records = [record for record in self.records(self.spec.name) if record.trial_key]
+        records = [record for record in self.records(self.spec.name, self.spec.objectives) if record.trial_key]
         for record in sorted(records, key=lambda record: record.outcome is None):
             if record.trial_key in known:
                 self.client.delete_run(record.run_id)

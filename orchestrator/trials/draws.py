@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Trial
-from orchestrator.trials.labels import label, short
+from orchestrator.trials.labels import Labels, label, short
 
 MOST_REPEATS = 1000  # draws in a row with nothing new: then everything is taken to have been drawn
 
@@ -25,6 +25,7 @@ class Draws:
         self._combinations = _combinations(spec)
         self._keys: set[str] = set()  # trial_keys
         self._repeats = 0
+        self._labels = Labels(spec)
 
     @property
     def remark(self) -> str:
@@ -50,7 +51,7 @@ class Draws:
             if trial is not None and trial.trial_key not in self._keys:
                 self._repeats = 0
                 self._keys.add(trial.trial_key)
-                return trial
+                return self._labels.apart(trial)
         return None
 
     def _trial(self, values: dict[str, Any]) -> Trial | None:

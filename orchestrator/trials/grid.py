@@ -11,7 +11,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.spec.form import MOST_TRIALS
 from orchestrator.trial import Params, Trial
 from orchestrator.trials.draws import Draws
-from orchestrator.trials.labels import label, short, varying
+from orchestrator.trials.labels import label, short, texts_of, varying
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ def _combinations(spec: SweepSpec) -> Expansion:
         identity = tuple((name, repr(value)) for name, value in params.items())
         resolved.setdefault(identity, params)
     names = varying(list(resolved.values()))
+    texts = texts_of(list(resolved.values()), names)
     function = spec.function
     trials = [
-        Trial(function.name, function.version, params, label(spec, params, names) or spec.name)
+        Trial(function.name, function.version, params, label(spec, params, names, texts) or spec.name)
         for params in resolved.values()
     ]
     return Expansion(tuple(spec.stacking.arranged(trials)), tuple(invalid))

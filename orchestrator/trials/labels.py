@@ -1,14 +1,19 @@
 """Trials and their parameters, as people read them."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.spec import SweepSpec
 from orchestrator.system.printable import in_a_line
-from orchestrator.trial import Params
+from orchestrator.trial import Params, Trial
 
 LONGEST, SHOWN = 500, 60  # characters of a value that is shown whole, and of another one
+DIGITS = 6  # of a float, unless another value looks like it
+EXACT = 16  # then a value is shown as Python writes it, which tells 1 from 1.0 and "1"
+
+Texts = Mapping[str, Mapping[str, str]]  # of values, by parameter and the value's repr
 
 
 def varying(configurations: Sequence[Params]) -> list[str]:
@@ -17,21 +22,75 @@ def varying(configurations: Sequence[Params]) -> list[str]:
     return [name for name in names if len({repr(params[name]) for params in configurations}) > 1]
 
 
-def label(spec: SweepSpec, params: Params, names: Iterable[str]) -> str:
-    """The label of a trial: its values of the parameters `names`, as far as these distinguish it."""
-    return listed(params, spec.distinguishing(names, params))
+def texts_of(configurations: Sequence[Params], names: Iterable[str]) -> Texts:
+    """The values of these parameters, each as short as tells it from the others of its parameter."""
+    return {name: distinct(params[name] for params in configurations if name in params) for name in names}
 
 
-def listed(params: Params, names: Iterable[str]) -> str:
+def distinct(values: Iterable[Any], digits: int = DIGITS) -> dict[str, str]:
+    """Texts of some values by their repr: those that look alike have further digits, or are as Python writes them."""
+    alike: dict[str, dict[str, Any]] = {}
+    for value in values:
+        alike.setdefault(short(value, digits), {})[repr(value)] = value
+    found: dict[str, str] = {}
+    for text, group in alike.items():
+        is_apart = len(group) == 1 or digits == EXACT
+        found |= dict.fromkeys(group, text) if is_apart else distinct(group.values(), digits + 1)
+    return found
+
+
+def label(
+    spec: SweepSpec, params: Params, names: Iterable[str], texts: Texts | None = None, digits: int = DIGITS
+) -> str:
+    """The label of a trial: its values of the parameters `names`, as far as these distinguish it.
+
+    Args:
+        spec: the file.
+        params: of the trial.
+        names: of the parameters that vary.
+        texts: of their values; one that is not there is shown with `digits`.
+        digits: of floats.
+    """
+    return listed(params, spec.distinguishing(names, params), texts, digits)
+
+
+def listed(params: Params, names: Iterable[str], texts: Texts | None = None, digits: int = DIGITS) -> str:
     """Parameters as people read them: "lr=0.01 seed=1"."""
-    return " ".join(f"{name}={short(params[name])}" for name in names)
+    known = texts or {}
+    return " ".join(
+        f"{name}={known.get(name, {}).get(repr(params[name])) or short(params[name], digits)}" for name in names
+    )
 
 
-def short(value: Any) -> str:
+def short(value: Any, digits: int = DIGITS) -> str:
     """A parameter's value as people read it; of a very long one its beginning, and a digest that distinguishes it."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = in_a_line(str(value))
+    if isinstance(value, float) and digits < EXACT:
+        return f"{value:.{digits}g}"
+    text = repr(value) if digits == EXACT else in_a_line(str(value))
     if len(text) <= LONGEST:
         return text
     return f"{text[:SHOWN]}...{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+@dataclass
+class Labels:
+    """The labels of trials that are proposed one after the other: no two configurations share one."""
+
+    spec: SweepSpec
+    _digits: dict[str, int] = field(default_factory=dict)  # of floats, by config_key
+    _taken: dict[str, str] = field(default_factory=dict)  # config_key, by the label of a configuration
+
+    def apart(self, trial: Trial) -> Trial:
+        """The trial; where its configuration's label is another's, with more digits in it."""
+        shown = [name for name in trial.params if name in self.spec.varying or name == "seed"]
+        names = [name for name in shown if name in self.spec.varying or trial.config != trial.label]
+        for digits in range(self._digits.get(trial.config_key, DIGITS), EXACT + 1):
+            known = (
+                trial
+                if digits == DIGITS
+                else replace(trial, label=label(self.spec, trial.params, names, digits=digits) or trial.label)
+            )
+            if self._taken.setdefault(known.config, trial.config_key) == trial.config_key:
+                break
+        self._digits[trial.config_key] = digits
+        return known

@@ -21,6 +21,7 @@ class Observation:
     values: Values | None = None
     margin: float | None = None  # how far beyond an explosion it was
     epoch: int = 0
+    known: Sequence[float | None] = ()  # of each objective; None where it has no finite value
 
     @classmethod
     def of_events(cls, objectives: Sequence[Objective], events: Iterable[Event]) -> "Observation":
@@ -33,16 +34,16 @@ class Observation:
                 epoch = max(epoch, event.epoch)
                 for value in so_far:
                     value.take(event.metrics.get(value.objective.name), event.epoch)
-        values = (value.value(end.metrics.get(value.objective.name)) for value in so_far)
-        return cls(end.outcome, complete(values), end.margin, epoch)
+        known = [value.value(end.metrics.get(value.objective.name)) for value in so_far]
+        return cls(end.outcome, complete(known), end.margin, epoch, known)
 
     @classmethod
     def of_record(cls, objectives: Sequence[Objective], record: Record) -> "Observation | None":
         """From the record of a trial, or None where it has no result."""
         if record.outcome is None or not record.outcome.is_result:
             return None
-        values = record.values(_counted(objectives, record.outcome))
-        return cls(record.outcome, values, record.metrics.get(MARGIN), record.last_epoch or 0)
+        known = [record.value(objective) for objective in _counted(objectives, record.outcome)]
+        return cls(record.outcome, complete(known), record.metrics.get(MARGIN), record.last_epoch or 0, known)
 
 
 def _counted(objectives: Sequence[Objective], outcome: Outcome) -> Sequence[Objective]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -20,11 +21,12 @@ MARGIN = "explosion_margin"  # the metric: how far beyond an explosion a trial w
 EXPLODED = "exploded"  # the metric: whether a trial exploded, 0 or 1
 BEST_EPOCH = "best_epoch"
 BEST = "best_"  # prefix of the best value by epoch of a metric
-REPORTED = "reported"  # the tag: names of the metrics that a trial has reported
+REPORTED = "reported"  # the tag: names of the metrics that a trial has reported, and of which it has the best value
 PICTURES = "pictures"  # the tag: names of its pictures by epoch
 PICTURE = "picture."  # prefix of tags: the name of a picture whose own MLflow does not take
 DIGEST = "program.digest"  # the tag: of the file of a trial's program
 METRICS_FROM = "metrics_from"  # the tag: which of its ways of logging a program's curves come from
+END_NUMBER = "end_number"  # the tag: which of the sweep's ends its end was
 SYSTEM = "system/"  # prefix of MLflow's system metrics
 
 
@@ -76,7 +78,7 @@ class Record:
     @property
     def final_names(self) -> list[str]:
         """The names of its final metrics, in the order in which it reported them; empty for trials of old versions."""
-        return self._reported.get("final", [])
+        return self._reported.get("final", [])  # type: ignore[no-any-return]
 
     @property
     def picture_names(self) -> list[str]:
@@ -90,9 +92,30 @@ class Record:
         reported = (name for name in self.metrics if name not in ours and not name.startswith(SYSTEM))
         return self._reported["by_epoch"] if "by_epoch" in self._reported else sorted(reported)
 
+    @property
+    def names_without_value(self) -> list[str]:
+        """The names of the metrics that it has reported, but never with a finite value."""
+        return self._reported.get("not_finite", [])  # type: ignore[no-any-return]
+
+    @property
+    def reported_names(self) -> list[str]:
+        """The names of all metrics that it has reported."""
+        return [*dict.fromkeys([*self.final_names, *self.names_by_epoch, *self.names_without_value])]
+
+    @property
+    def end_number(self) -> int:
+        """Which of the sweep's ends its end was, from 1 on; 0 for trials of old versions."""
+        return int(self.tags.get(END_NUMBER, 0))
+
+    def has_best(self, objective: Objective) -> bool:
+        """Whether it has the value by which it counts. Else that is to be read from the metric by epoch."""
+        is_by_epoch = objective.name in self.metrics and objective.name in self.names_by_epoch
+        is_known = self._reported.get("best", {}).get(objective.name) == objective.goal
+        return is_known or not (objective.counts_best and is_by_epoch and self.outcome and self.outcome.is_result)
+
     @cached_property
-    def _reported(self) -> dict[str, list[str]]:
-        return json.loads(self.tags.get(REPORTED, "{}"))  # type: ignore[no-any-return]
+    def _reported(self) -> Any:
+        return json.loads(self.tags.get(REPORTED, "{}"))
 
     @property
     def names(self) -> MetricNames:
@@ -118,6 +141,11 @@ class Record:
     def values(self, objectives: Iterable[Objective]) -> Values | None:
         """The values of all objectives, or None where one is missing."""
         return complete(self.value(objective) for objective in objectives)
+
+
+def by_end(record: Record) -> tuple[int, float]:
+    """The order in which trials ended."""
+    return record.end_number, record.ended or record.began
 
 
 def best_name(metric: str) -> str:

@@ -138,8 +138,8 @@ class Monitor:
         if not self.rule.enabled or self.explosion:
             return
         epoch = self.epoch - 1
-        for name, value in final.items():
-            if not math.isfinite(value):
+        for name in self.losses(final):
+            if not math.isfinite(value := final[name]):
                 self.is_broken = True
                 reason = f"the final {name} is {value}"
                 self.explosion = Explosion(reason, epoch, self.last_step or epoch, None)

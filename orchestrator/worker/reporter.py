@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from numbers import Complex, Real
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,13 @@ class Reporter:
         try:
             metrics, diagnosis = _final(result)
             self.monitor.run_ended(metrics)
-            completed = Finished(Outcome.COMPLETED, _finite(metrics), diagnosis=diagnosis, margin=self.monitor.margin)
-            self.end = self._explosion() or completed
+            self.end = self._explosion() or Finished(
+                Outcome.COMPLETED,
+                _finite(metrics),
+                diagnosis=diagnosis,
+                margin=self.monitor.margin,
+                not_finite=_not_finite(metrics),
+            )
         except (Exception, SystemExit) as error:
             self.fail(error)
 
@@ -161,7 +167,8 @@ class Reporter:
         finite = _finite(metrics)
         if self.end is not None and len(finite) < len(metrics):
             return []
-        return [self.record(Progress(self.epoch, finite, time.time(), step=self.monitor.last_step))]
+        ended = Progress(self.epoch, finite, time.time(), step=self.monitor.last_step, not_finite=_not_finite(metrics))
+        return [self.record(ended)]
 
     def _explosion(self) -> Finished | None:
         # also where a function has caught what `watch` raised
@@ -199,15 +206,25 @@ def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
+def _not_finite(metrics: Mapping[str, float]) -> list[str]:
+    return [name for name, value in metrics.items() if not math.isfinite(value)]
+
+
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    numbers = {}
-    for given, value in metrics.items():
-        name = metric_name(given)
-        try:
-            numbers[name] = float(value)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"the metric {name} is {value!r}, not a number") from error
-    return numbers
+    return {(name := metric_name(given)): _number(name, value) for given, value in metrics.items()}
+
+
+def _number(name: str, value: Any) -> float:
+    """The value of a metric; NaN where it is None, infinity where no float is so large."""
+    if value is None:
+        return math.nan
+    is_complex = isinstance(value, Complex) and not isinstance(value, Real)  # numpy's would lose their imaginary part
+    try:
+        return float(str(value) if is_complex else value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError, RuntimeError) as error:  # tensors raise the last
+        raise TypeError(f"the metric {name} is {in_a_line(repr(value))}, not a number") from error
 
 
 def _thinned(series: Series) -> Series:
