@@ -83,6 +83,7 @@ def launch(
     workers: int | None = None,
     trial_timeout: float | None = None,
     adopt: bool = False,
+    rerun: bool = False,
     quiet: bool = False,
 ) -> Sweep:
     """Run a sweep to its end, or go on with it, as the command does.
@@ -95,6 +96,7 @@ def launch(
         workers: trials at the same time; default from the cores and GPUs of the machine.
         trial_timeout: seconds after which a trial is killed.
         adopt: whether to go on with a sweep of the same name that was launched from another file.
+        rerun: whether trials run anew whose code has changed, or whose run is in MLflow's trash.
         quiet: whether to print nothing.
 
     Raises:
@@ -112,7 +114,7 @@ def launch(
         spec = load(Path(sweep), sets, reported=partial(_reported, paths.tracking_uri(tracking_uri)))
     for warning in spec.warnings:
         warn(warning)
-    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, rerun)
     display = display_for(spec, stdout(), quiet)
     with notifying(spec, settings.uri, display.progress) as end:
         launched = run(spec, settings, display)

@@ -1,7 +1,6 @@
 """`sweep best`."""
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from orchestrator.commands.lookup import existing, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
-from orchestrator.terminal.consoles import stdout
+from orchestrator.terminal.consoles import print_line, stdout
 
 if TYPE_CHECKING:
     from orchestrator.trial import Params
@@ -30,7 +29,7 @@ def best(
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
     from orchestrator.trials.labels import label, varying
-    from orchestrator.trials.search_space import overrides
+    from orchestrator.trials.record import changed, taken
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
@@ -47,7 +46,7 @@ def best(
         raise InputError(
             f"{file}: has no metric, so trials cannot be ranked; add `metric: {{name: ..., goal: ...}}`{hint}"
         )
-    records = [record for record in reader.records(name) if spec.function.takes(record.params)]
+    records = taken(spec.function, reader.records(name))
     ranked = ranking(configurations(records, objectives), objectives)
     if not ranked:
         raise InputError(f"no trial of {name} has completed with a value of {by_names(objectives)}")
@@ -56,14 +55,12 @@ def best(
     def named(params: "Params") -> str:
         return label(spec, params, names) or "the only configuration"
 
-    def command(params: "Params") -> str:
-        sets = [f"--set={setting}" for setting in overrides(spec, params)]
-        return f"{again.command()} launch {shlex.join([file, *sets])}{again.uri_option(tracking_uri)}"
-
+    best = ranked[:1] if len(objectives) == 1 else front(ranked, objectives)
+    shown = [configuration.params for configuration in best]
+    commands = again.commands(spec, file, shown, records, reader.sweeps(), tracking_uri)
     if len(objectives) == 1:
-        print_best(stdout(), objectives[0], ranked, named, command(ranked[0].params))
-        return
-    best = front(ranked, objectives)
-    print_front(
-        stdout(), objectives, best, len(ranked), named, [command(configuration.params) for configuration in best]
-    )
+        print_best(stdout(), objectives[0], ranked, named, commands[0])
+    else:
+        print_front(stdout(), objectives, best, len(ranked), named, commands)
+    if remark := changed(spec.function, records):
+        print_line(stdout(), remark)

@@ -11,7 +11,7 @@ from rich.console import Console
 from orchestrator import executors
 from orchestrator.commands import again
 from orchestrator.commands.lookup import lines_of, loaded
-from orchestrator.commands.options import DataDir, FilesArgument, Sets, TrackingUri, Workers, use_data
+from orchestrator.commands.options import DataDir, FilesArgument, Name, Sets, TrackingUri, Workers, use_data
 from orchestrator.errors import InputError, SweepError
 from orchestrator.system import paths
 from orchestrator.system.durations import duration
@@ -44,6 +44,11 @@ def launch(
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Go on with a sweep of the same name that was launched from another file.")
     ] = False,
+    rerun: Annotated[
+        bool,
+        typer.Option("--rerun", help="Run trials anew whose code has changed, or whose run is in MLflow's trash."),
+    ] = False,
+    name: Name = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result.")] = False,
 ) -> None:
     """Run a sweep to its end, or resume it; then print the result table. Several files run one after another.
@@ -52,12 +57,12 @@ def launch(
     largest.
     """
     executors.find(executor)  # before anything is read
-    specs = loaded(files, sets or [], tracking_uri)
+    specs = loaded(files, sets or [], tracking_uri, name)
     use_data(data_dir)
 
     from orchestrator.sweep import Settings
 
-    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, rerun)
     if len(specs) > 1:
         _check(specs)
     console, statuses, has_table = stdout(), [], False

@@ -135,7 +135,7 @@ class ReplicatingSampler:
         sources: list[Trial | Record] = [*begun, *records]
         for source in sources:
             if source.proposal and source.proposal.replicate is not None and source.trial_key not in keys:
-                trial = Trial(function.name, function.version, source.params, source.label, source.proposal)
+                trial = function.trial(function.completed(source.params), source.label, source.proposal)
                 if trial.trial_key == source.trial_key and trial.config_key in config_keys:
                     numbered[trial.trial_key] = source.proposal.replicate, trial
         return [trial for _, trial in sorted(numbered.values(), key=lambda pair: pair[0])]
@@ -166,4 +166,4 @@ class ReplicatingSampler:
         names = [name for name in params if name in self.spec.varying or name == "seed"]
         text = label(self.spec, params, names)
         proposal = Proposal(first.proposal.number if first.proposal else -1, replicate=len(self._further))
-        return Trial(first.function, first.version, params, text, proposal)
+        return self.spec.function.trial(params, text, proposal)

@@ -29,6 +29,7 @@ def load(
     text: str | None = None,
     reported: Reported = nothing_reported,
     *,
+    name: str | None = None,
     is_to_run: bool = True,
 ) -> SweepSpec:
     """Read and check a sweep file.
@@ -39,6 +40,7 @@ def load(
         text: of the file, where that is not its text of now.
         reported: given the name of a trial function, the metrics that finished trials of it have reported; asked where
             a metric is missing.
+        name: makes it a sweep of its own, of this name, that takes nothing over from others.
         is_to_run: whether a program has to be there: not where only its results are looked at, nor where `text` is
             given.
 
@@ -48,6 +50,8 @@ def load(
     source = read(path, text)
     mistakes = Mistakes(source)
     form = _form(mistakes)
+    if name is not None:
+        form = form.model_copy(update={"name": name, "reuse": False})
     if form.runs_program:
         from orchestrator.spec.program import program_of  # a sweep of a function needs nothing of it
 
@@ -144,6 +148,8 @@ def _spec(
         stacking=stacking,
         resources=form.resources,
         reuse=form.reuse,
+        record_code=form.record_code,
+        overrides=tuple(overrides),
         on_finish=on_finish,
         warnings=tuple(mistakes.warnings),
     )

@@ -3,6 +3,7 @@
 import functools
 import getpass
 import importlib.metadata
+import json
 import os
 import shlex
 import subprocess
@@ -35,6 +36,16 @@ def provenance(folder: Path) -> Mapping[str, str]:
             "git.dirty": str(bool(_git(folder, "status", "--porcelain"))).lower(),
         }
     return tags
+
+
+def packages() -> list[str]:
+    """What is installed for this Python, a line each: name and version, and from where if not from a registry."""
+    lines = []
+    for found in importlib.metadata.distributions():
+        name, origin = found.name or "", found.read_text("direct_url.json")
+        url = f" @ {redacted(json.loads(origin).get('url', ''))}" if origin else ""
+        lines.append(f"{name}=={found.version}{url}")
+    return sorted(set(lines), key=str.lower)
 
 
 def _user() -> str:

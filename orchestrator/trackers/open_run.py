@@ -14,6 +14,13 @@ from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import MetricNames, nearest
 from orchestrator.trials.record import BEST_EPOCH, EXPLODED, MARGIN, PICTURES, REPORTED, best_name
 
+STATUS = {
+    Outcome.COMPLETED: "FINISHED",
+    Outcome.EXPLODED: "FAILED",
+    Outcome.FAILED: "FAILED",
+    Outcome.PRUNED: "KILLED",
+    Outcome.INTERRUPTED: "KILLED",
+}
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
 
 Pictures = frozenset[tuple[str, int]]  # by name and epoch

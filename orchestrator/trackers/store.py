@@ -30,7 +30,7 @@ from orchestrator.trackers import trial_params, view
 from orchestrator.trackers.errors import message, translates_errors
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import REPLACED, Record
 
 PARENT = "mlflow.parentRunId"
 # on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
@@ -202,6 +202,11 @@ class Store:
         return self._found(name)
 
     @translates_errors
+    def trash(self, name: str) -> list[Record]:
+        """The trials of a sweep whose runs are in MLflow's trash."""
+        return self._found(name, stage=ViewType.DELETED_ONLY)
+
+    @translates_errors
     def news(self, name: str, since: float) -> list[Record]:
         """The trials of a sweep that run now, and those that have ended since then (seconds since 1970)."""
         running = self._found(name, " and attributes.status = 'RUNNING'")
@@ -213,7 +218,7 @@ class Store:
         points = self.client.get_metric_history(record.run_id, record.stored(metric))
         return [(point.step, point.value, point.timestamp / 1000) for point in points if point.step > 0]
 
-    def _found(self, name: str, filtered: str = "") -> list[Record]:
+    def _found(self, name: str, filtered: str = "", stage: int = ViewType.ACTIVE_ONLY) -> list[Record]:
         parent = self._parent(name)
         if parent is None:
             return []
@@ -222,11 +227,11 @@ class Store:
                 self.client.search_runs,
                 [parent.info.experiment_id],
                 f"tags.`{PARENT}` = '{parent.info.run_id}'{filtered}",
-                ViewType.ACTIVE_ONLY,
+                stage,
                 order_by=["attributes.start_time ASC"],
             )
         )
-        return [record_of(run) for run in runs]
+        return [record_of(run) for run in runs if counts(run)]
 
     @translates_errors
     def sweep_file(self, name: str) -> str | None:
@@ -290,6 +295,11 @@ def _split(text: str) -> list[str]:
 def declared(declaration: Declaration) -> str:
     """The part of a declaration that the store keeps, as JSON: it is read there without the function."""
     return _declarations.dump_json(declaration, include={*OF_A_DECLARATION}).decode()
+
+
+def counts(run: Run) -> bool:
+    """Whether no other run has replaced it."""
+    return REPLACED not in run.data.tags
 
 
 def record_of(run: Run) -> Record:

@@ -50,11 +50,7 @@ def _combinations(spec: SweepSpec) -> Expansion:
         identity = tuple((name, repr(value)) for name, value in params.items())
         resolved.setdefault(identity, params)
     names = varying(list(resolved.values()))
-    function = spec.function
-    trials = [
-        Trial(function.name, function.version, params, label(spec, params, names) or spec.name)
-        for params in resolved.values()
-    ]
+    trials = [spec.function.trial(params, label(spec, params, names) or spec.name) for params in resolved.values()]
     return Expansion(tuple(spec.stacking.arranged(trials)), tuple(invalid))
 
 
