@@ -151,7 +151,7 @@ def _known(spec: SweepSpec, records: Sequence[Record]) -> _Known:
 
         sampler = DrawnSampler(spec)
         sampler.replay({record.trial_key: record for record in records}, [])
-        return _Known(sampler.trials, None if sampler.has_more else 0, remark=sampler.remark)
+        return _Known(sampler.trials, None if sampler.draws_more else 0, remark=sampler.remark)
     trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
     if spec.method.finds_boundary and _is_known_well(spec, records):
         return _Known(trials)
@@ -164,11 +164,11 @@ def _is_reusable(record: Record, digest: str | None) -> bool:
 
 def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
     """Whether a boundary is as narrow as the file asks for, so that a launch would propose nothing more."""
-    from orchestrator import samplers
+    from orchestrator.samplers.boundary import BoundarySampler
 
-    sampler = samplers.of(spec)
+    sampler = BoundarySampler(spec)
     sampler.replay({record.trial_key: record for record in records}, [])
-    return not sampler.has_more
+    return not sampler.wants_more
 
 
 def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
