@@ -123,8 +123,8 @@ def test_the_diff_has_what_no_commit_has_and_no_passwords(tmp_path: Path, monkey
 
 def test_packages_are_listed_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     origin = '{"url": "git+https://me:secret@host/a.git"}'
-    known = [("b", "2", None), ("a", "1.0", origin), ("b", "2", None)]
-    found = [SimpleNamespace(name=n, version=v, read_text=lambda _, text=text: text) for n, v, text in known]
+    plain, other = {"METADATA": "Name: b\nVersion: 2\n"}, {"PKG-INFO": "Name: a\nVersion: 1.0\nSummary: x"}
+    found = [SimpleNamespace(read_text=texts.get) for texts in (plain, other | {"direct_url.json": origin}, plain, {})]
     monkeypatch.setattr(importlib.metadata, "distributions", lambda: found)
     assert provenance.packages() == ["a==1.0 @ git+https://host/a.git", "b==2"]
 

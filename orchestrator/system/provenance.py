@@ -5,6 +5,7 @@ import getpass
 import importlib.metadata
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -40,12 +41,14 @@ def provenance(folder: Path) -> Mapping[str, str]:
 
 def packages() -> list[str]:
     """What is installed for this Python, a line each: name and version, and from where if not from a registry."""
-    lines = []
+    lines = set()
     for found in importlib.metadata.distributions():
-        name, origin = found.name or "", found.read_text("direct_url.json")
+        about = found.read_text("METADATA") or found.read_text("PKG-INFO") or ""  # to parse it all takes much longer
+        named = [re.search(rf"^{key}: *(\S+)", about, re.MULTILINE) for key in ("Name", "Version")]
+        origin = found.read_text("direct_url.json")
         url = f" @ {redacted(json.loads(origin).get('url', ''))}" if origin else ""
-        lines.append(f"{name}=={found.version}{url}")
-    return sorted(set(lines), key=str.lower)
+        lines.add("==".join(part.group(1) for part in named if part) + url)
+    return sorted(lines - {""}, key=str.lower)
 
 
 def _user() -> str:
