@@ -59,7 +59,7 @@ def commands(
     numbered = (f"{spec.name}-again{number}" for number in ("", *map("-{}".format, range(2, MOST_NAMES))))
     names = (name for name in numbered if name not in sweeps)
     seeds = [record.params["seed"] for record in records if isinstance(record.params.get("seed"), int)]
-    seed = [f"--set=seed={max(seeds) + 1}"] * bool(seeds)
+    seed = [f"--set=seed={max(seeds) + 1}"] if seeds else []
     lines = []
     for params, name in zip(configurations, names, strict=False):
         sets = [f"--set={setting}" for setting in overrides(spec, params)]
