@@ -85,6 +85,7 @@ def launch(
     trial_timeout: float | None = None,
     adopt: bool = False,
     wait: float = SECONDS_OF_WAITING,
+    rerun: bool = False,
     quiet: bool = False,
 ) -> Sweep:
     """Run a sweep to its end, or go on with it, as the command does.
@@ -98,6 +99,7 @@ def launch(
         trial_timeout: seconds after which a trial is killed.
         adopt: whether to go on with a sweep of the same name that was launched from another file.
         wait: seconds for which a store is waited for that does not answer as the launch begins.
+        rerun: whether trials run anew whose code has changed, or whose run is in MLflow's trash.
         quiet: whether to print nothing.
 
     Raises:
@@ -115,7 +117,7 @@ def launch(
         spec = load(Path(sweep), sets, reported=partial(_reported, paths.tracking_uri(tracking_uri)))
     for warning in (*spec.warnings, *filter(None, [platforms.remark()])):
         warn(warning)
-    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, wait)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, wait, rerun)
     display = display_for(spec, stdout(), quiet)
     with notifying(spec, settings.uri, display.progress) as end:
         launched = run(spec, settings, display)

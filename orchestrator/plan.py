@@ -1,6 +1,6 @@
 """The dry run: what a launch would do. Writes nothing, and loads mlflow only where there is a store to read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator import executors
@@ -12,7 +12,7 @@ from orchestrator.system import paths
 from orchestrator.system.machine import share
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.grid import expand
-from orchestrator.trials.record import Record, changed
+from orchestrator.trials.record import Record, changed, has_other_code
 from orchestrator.trials.search_space import SearchSpace
 
 
@@ -32,7 +32,8 @@ class Plan:
     seconds: float | None  # None where there is nothing to learn from
     spent: float  # seconds of training
     remark: str = ""  # what else there is to say of how many trials there are
-    changed: str = ""  # whether the file of a program has changed since some trials were begun
+    changed: str = ""  # whether the code has changed since some trials were begun
+    with_other_code: Collection[str] = ()  # trial_keys
     refused: str = ""  # why a launch would not begin
     reached: str = ""  # by which trial the metric's target: then nothing more runs
 
@@ -63,7 +64,8 @@ class Plan:
         to_run = "not to run" if self.reached else "to run"
         if trial.trial_key in self.outcomes:
             outcome = outcome or Outcome.INTERRUPTED
-            return f"done: {outcome}" if outcome.is_result else f"{to_run} (was {outcome})"
+            code = " (with other code)" if trial.trial_key in self.with_other_code else ""
+            return f"done: {outcome}{code}" if outcome.is_result else f"{to_run} (was {outcome})"
         sweep = self.reusable.get(trial.trial_key)
         return to_run if sweep is None else f"done in {sweep}"
 
@@ -117,6 +119,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         refused=refused,
         reached=target.remark,
         changed=changed(spec.function, mine),
+        with_other_code=frozenset(r.trial_key for r in mine if has_other_code(spec.function, r)),
     )
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
 
@@ -152,7 +155,7 @@ def _known(spec: SweepSpec, records: Sequence[Record]) -> _Known:
 
         sampler = DrawnSampler(spec)
         sampler.replay({record.trial_key: record for record in records}, [])
-        return _Known(sampler.trials, None if sampler.has_more else 0, remark=sampler.remark)
+        return _Known(sampler.trials, None if sampler.draws_more else 0, remark=sampler.remark)
     trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
     if spec.method.finds_boundary and _is_known_well(spec, records):
         return _Known(trials)
@@ -160,16 +163,16 @@ def _known(spec: SweepSpec, records: Sequence[Record]) -> _Known:
 
 
 def _is_reusable(record: Record, digest: str | None) -> bool:
-    return record.outcome is not None and record.outcome.is_reusable and record.digest == digest
+    return record.outcome is not None and record.outcome.is_reusable and record.digest in (None, digest)
 
 
 def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
     """Whether a boundary is as narrow as the file asks for, so that a launch would propose nothing more."""
-    from orchestrator import samplers
+    from orchestrator.samplers.boundary import BoundarySampler
 
-    sampler = samplers.of(spec)
+    sampler = BoundarySampler(spec)
     sampler.replay({record.trial_key: record for record in records}, [])
-    return not sampler.has_more
+    return not sampler.wants_more
 
 
 def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:

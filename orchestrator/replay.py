@@ -15,7 +15,7 @@ from orchestrator.spec import SweepSpec, load
 from orchestrator.system import machine
 from orchestrator.terminal.display import ending
 from orchestrator.trackers import Store
-from orchestrator.trial import Outcome, Trial
+from orchestrator.trial import Outcome
 from orchestrator.trials.record import Record
 from orchestrator.worker import runner
 from orchestrator.worker.reporter import print_traceback
@@ -86,7 +86,7 @@ def _function(record: Record, file: Path, spec: SweepSpec | None, log: Log) -> T
         raise InputError(message) from error
     except ValueError as error:
         raise InputError(f"run {record.run_id}: {name} no longer takes its parameters: {error}") from error
-    if Trial(name, function.version, record.params, "").trial_key != record.trial_key:
+    if function.trial(function.completed(record.params), "").trial_key != record.trial_key:
         log(f"warning: the run is of another version of {name} than {function.version}; its numbers may differ")
     return function
 

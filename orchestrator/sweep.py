@@ -18,6 +18,7 @@ from orchestrator.progress.failures import Failures
 from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.pruners import Pruner
+from orchestrator.rerun import rerun
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.learning import Learning
 from orchestrator.spec import SweepSpec
@@ -45,6 +46,7 @@ class Settings:
     trial_timeout: float | None = None
     adopt: bool = False  # whether to go on with a sweep of the same name that is of another file
     wait: float = SECONDS_OF_WAITING  # for a store that does not answer as the launch begins
+    rerun: bool = False  # whether trials with other code, or in MLflow's trash, run anew
 
     def __post_init__(self) -> None:
         if not executors.find(self.executor).isolates and self.trial_timeout is not None:
@@ -94,6 +96,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         try:
             with interrupt.raising():
                 history = retry(lambda: tracker.open(sampler.total, settings.adopt))
+                if settings.rerun or tracker.is_replacing:
+                    history = rerun(spec, tracker, workspace, history, display.log)
             recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)
@@ -108,7 +112,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 conclusion = Conclusion.of(spec, sampler.trials, records)
                 conclusion.write(tracker)
                 table = conclusion.table
-                if table.best and not interrupt.requested:
+                if table.best and not (interrupt.requested or tracker.is_aside):
                     keep_model(tracker, table.best, workspace.log, display.log)
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():

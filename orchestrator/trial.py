@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -51,16 +51,20 @@ class Trial:
     label: str  # what varies, for people: "lr=0.01 seed=1"
     proposal: Proposal | None = None
     place: int = 0  # in a stack, wherever it is trained
+    as_before: frozenset[str] = field(default_factory=frozenset)  # newer parameters that leave it what it was
 
     @cached_property
     def trial_key(self) -> str:
         """Hash of the function's name and version and the resolved parameters: the trial's identity."""
-        return _digest(self.function, self.version, self.params)
+        return self._key(self.as_before)
 
     @cached_property
     def config_key(self) -> str:
         """The same without the seed, so that replicates share it."""
-        return _digest(self.function, self.version, {k: v for k, v in self.params.items() if k != "seed"})
+        return self._key({*self.as_before, "seed"})
+
+    def _key(self, without: Collection[str]) -> str:
+        return _digest(self.function, self.version, {k: v for k, v in self.params.items() if k not in without})
 
     @property
     def config(self) -> str:

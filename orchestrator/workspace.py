@@ -118,7 +118,7 @@ class Workspace:
         for path in self.folder.glob(f"*/{PROPOSAL_FILE}"):
             with suppress(ValidationError):  # what a power cut left
                 note = _notes.validate_json(path.read_bytes())
-                trial = Trial(function.name, function.version, note.params, note.label, note.proposal)
+                trial = function.trial(function.completed(note.params), note.label, note.proposal)
                 if trial.trial_key == path.parent.name:  # else of another function, or of another version of it
                     trials.append(trial)
         return trials

@@ -51,6 +51,9 @@ def test_the_best_model_stands_once_and_moves_to_a_better_one(store: str, write:
     assert (first.source_run_id, first.params["x"], kept(first)) == (best.info.run_id, "2.0", "2.0")
     assert [output.model_id for output in best.outputs.model_outputs] == [first.model_id]
     assert "exporting" not in sweep("launch", write(TOY.format("1, 2"))).stdout
+    assert "exporting" not in sweep("launch", write(TOY.format("1, 2")), "--set", "x=5").stdout
+    assert "exporting" not in sweep("launch", write(TOY.format("1, 2")), "--set", "x=1").stdout
+    assert [model.model_id for model in models(store)] == [first.model_id]
     assert sweep("launch", write(TOY.format("0.5, 1, 2"))).returncode == 0
     assert [model.model_id for model in models(store)] == [first.model_id]
     assert sweep("launch", write(TOY.format("0.5, 1, 2, 3"))).returncode == 0

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from orchestrator.comparison.psychometric import Candidates, Posterior, Scale
 from orchestrator.errors import InputError
 from orchestrator.plan import make
 from orchestrator.spec import SweepSpec, load
+from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 
@@ -226,6 +228,17 @@ def test_it_stops_at_the_width_asked_for_and_a_smaller_one_goes_on(spec: Load, s
     narrow = spec(more="boundary: {{width: 1.2}}\n")
     assert Search(narrow, dict(search.history)).run(outcome_of=cliff).asked
     assert make(narrow, store, 1).proposals == 40
+
+
+def test_a_plan_counts_what_failed_and_not_what_is_known_well_without_it(
+    spec: Load, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = spec(more="boundary: {{width: 1.5}}\n")
+    known = [*Search(wide).run(outcome_of=cliff).history.values()]
+    failed = replace(known[0], outcome=Outcome.FAILED)
+    monkeypatch.setattr(Store, "records", lambda self, name: [failed, *known[1:]])
+    plan = make(wide, store, 1)
+    assert (len(plan.pending), plan.proposals) == (1, 0)
 
 
 def test_a_budget_below_what_is_known_asks_for_nothing_and_counts_all_of_it(spec: Load) -> None:

@@ -10,7 +10,7 @@ import pytest
 from models.declaration import DECLARATION
 from orchestrator import functions
 from orchestrator.functions import Declaration, FunctionError
-from orchestrator.trackers.store import declared
+from orchestrator.trackers.last_launch import declared
 
 HEAD = "import a_framework_that_is_not_there\nfrom light_config import Config\n"
 LIGHT = (

@@ -27,7 +27,7 @@ FLOORS = [
     {"samplers"},
     {"trackers"},
     {"plan", "reports"},
-    {"conclusion", "terminal"},
+    {"conclusion", "rerun", "terminal"},
     {"notification", "replay", "sweep"},
     {"api", "commands"},
     {"cli"},

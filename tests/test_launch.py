@@ -277,24 +277,18 @@ def test_no_more_trials_run_at_a_time_than_fit_by_what_each_takes(
 
 
 @pytest.mark.slow
-def test_mistakes_of_several_files_are_said_before_anything_starts(
-    store: str, folder: Path, write: Write, sweep: Sweep
-) -> None:
+def test_mistakes_of_several_files_are_said_before_anything_starts(store: str, write: Write, sweep: Sweep) -> None:
     good = write(TOY + "parameters: {x: 1}", "good.yaml")
     bad, worse = write(TOY + "parameters: {y: 1}", "bad.yaml"), write(TOY + "parameters: {z: 1}", "worse.yaml")
     cannot = write(TOY + "configs: [{mode: raise, x: 13}]", "cannot.yaml")
     same = write(TOY + "name: good", "same.yaml")
     greedy = write(TOY + "resources:\n  cpus: 4096", "greedy.yaml")
-    (folder / "sub").mkdir()
-    far = folder / "sub" / "far.yaml"
-    far.write_text(TOY)
     for files, said in (
         ((good, bad, worse), [f"{bad}:3: parameters.y: unknown", f"{worse}:3: parameters.z: unknown"]),
         ((good, cannot), [f"{cannot}:1: mode=raise x=13: mode raise and x=13 do not go together"]),
         ((good, same), [f"{same}: has the name good, as {good} has; change the `name` of one"]),
         ((good, greedy), [f"{greedy}:4: resources.cpus: a trial takes 4096 cores, and this machine has "]),
         ((greedy,), [f"{greedy}:4: resources.cpus: a trial takes 4096 cores, and this machine has "]),
-        ((good, far), [f"{far} is not in the folder of {good}; give them in separate calls"]),
         ((good, bad, "--set", "size=3"), [f"{good}: --set size=3: unknown", f"{bad}: --set size=3: unknown"]),
     ):
         for call in ("launch", "plan"):

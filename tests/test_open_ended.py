@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from reading import children, outcomes
 from rich.console import Console
 from test_boundary import cliff
@@ -96,6 +97,8 @@ def test_a_space_that_is_exhausted_ends_the_sweep(store: str, write: Write, swee
     planned = sweep("plan", path)
     assert line in planned.stdout
     assert "to run: 0 of 3" in planned.stdout
+    MlflowClient(tracking_uri=store).set_tag(children(store, "toy")[0].info.run_id, "outcome", "failed")
+    assert "to run: 1 of 3" in sweep("plan", path).stdout
 
 
 def test_a_draw_of_a_capped_sweep_takes_the_known_result(store: str, write: Write, sweep: Sweep) -> None:

@@ -140,11 +140,11 @@ def test_the_best_configuration_is_told_with_its_interval_and_how_to_run_it_agai
     assert f"final_score {mean:.5g} ± {half_width:.2g} (95%, 3 seeds)" in said.stdout
     assert "not distinguishable from it with these seeds: x=" in said.stdout
     command = said.stdout.split("run it again: ")[1].split()
-    assert command[-1] == f"--set=x={best.data.params['x']}"
+    assert command[-3:] == ["--name=toy-again", f"--set=x={best.data.params['x']}", "--set=seed=3"]
     again = sweep("launch", *command[command.index("launch") + 1 :])
     assert again.returncode == 0, again.stderr
-    assert "started" not in again.stdout
-    assert sweep("best", "toy").stdout == said.stdout
+    assert again.stdout.count("started") == 1
+    assert sweep("best", "toy").stdout == said.stdout.replace("toy-again", "toy-again-2")
 
 
 def test_the_command_of_the_best_sets_also_what_only_the_others_had(store: str, write: Write, sweep: Sweep) -> None:

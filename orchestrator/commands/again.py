@@ -1,12 +1,21 @@
-"""How the command is to be called again."""
+"""How the command is to be called again, and a configuration to be run again."""
 
 import os
 import shlex
 import shutil
 import sys
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.system import paths
+
+if TYPE_CHECKING:
+    from orchestrator.spec import SweepSpec
+    from orchestrator.trial import Params
+    from orchestrator.trials.record import Record
+
+MOST_NAMES = 10_000  # of sweeps that run something again
 
 
 def command() -> str:
@@ -25,3 +34,35 @@ def uri_option(tracking_uri: str | None) -> str:
     if tracking_uri is None or tracking_uri == os.environ.get("MLFLOW_TRACKING_URI"):
         return ""
     return f" --tracking-uri {shlex.quote(paths.redacted(tracking_uri))}"
+
+
+def commands(
+    spec: "SweepSpec",
+    file: str,
+    configurations: "Sequence[Params]",
+    records: "Iterable[Record]",
+    sweeps: Collection[str],
+    tracking_uri: str | None,
+) -> list[str]:
+    """The command for each configuration that runs it once more, as a sweep of its own that leaves the first alone.
+
+    Args:
+        spec: the sweep's file.
+        file: its path, from here.
+        configurations: by their parameters.
+        records: of the sweep's trials; a new run has a seed that none of them has, if there are seeds.
+        sweeps: the names of all sweeps in the store, which the new ones do not get.
+        tracking_uri: of the store, as it was given.
+    """
+    from orchestrator.trials.search_space import overrides
+
+    numbered = (f"{spec.name}-again{number}" for number in ("", *map("-{}".format, range(2, MOST_NAMES))))
+    names = (name for name in numbered if name not in sweeps)
+    seeds = [record.params["seed"] for record in records if isinstance(record.params.get("seed"), int)]
+    seed = [f"--set=seed={max(seeds) + 1}"] if seeds else []
+    lines = []
+    for params, name in zip(configurations, names, strict=False):
+        sets = [f"--set={setting}" for setting in overrides(spec, params)]
+        words = shlex.join([file, f"--name={name}", *sets, *seed])
+        lines.append(f"{command()} launch {words}{uri_option(tracking_uri)}")
+    return lines

@@ -1,7 +1,6 @@
 """`sweep best`."""
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from orchestrator.commands.lookup import existing, is_file, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
-from orchestrator.terminal.consoles import stdout
+from orchestrator.terminal.consoles import print_line, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +35,7 @@ def best(
     from orchestrator.terminal.tables import print_best, print_front
     from orchestrator.trials.asked import of_file
     from orchestrator.trials.labels import label, texts_of, varying
-    from orchestrator.trials.search_space import overrides
+    from orchestrator.trials.record import changed, taken
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
@@ -54,9 +53,7 @@ def best(
             f"{file}: has no metric, so trials cannot be ranked; add `metric: {{name: ..., goal: ...}}`{hint}"
         )
     records = reader.records(name, objectives)
-    if is_file(sweep):
-        records = of_file(spec, records)
-    records = [record for record in records if spec.function.takes(record.params)]
+    records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
     ranked = ranking(configurations(records, objectives), objectives)
     if not ranked:
         whose = f"{name} that {file} asks for" if is_file(sweep) else name
@@ -69,17 +66,15 @@ def best(
     def named(params: "Params") -> str:
         return label(spec, params, names, texts) or "the only configuration"
 
-    def command(params: "Params") -> str:
-        sets = [f"--set={setting}" for setting in overrides(spec, params)]
-        return f"{again.command()} launch {shlex.join([file, *sets])}{again.uri_option(tracking_uri)}"
-
+    best = ranked[:1] if len(objectives) == 1 else front(ranked, objectives)
+    shown = [configuration.params for configuration in best]
+    commands = again.commands(spec, file, shown, records, reader.sweeps(), tracking_uri)
     if len(objectives) == 1:
-        print_best(stdout(), objectives[0], ranked, named, command(ranked[0].params))
-        return
-    best = front(ranked, objectives)
-    print_front(
-        stdout(), objectives, best, len(ranked), named, [command(configuration.params) for configuration in best]
-    )
+        print_best(stdout(), objectives[0], ranked, named, commands[0])
+    else:
+        print_front(stdout(), objectives, best, len(ranked), named, commands)
+    if remark := changed(spec.function, records):
+        print_line(stdout(), remark)
 
 
 def _hint(records: "Sequence[Record]", objectives: "Sequence[Objective]") -> str:

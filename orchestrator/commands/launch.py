@@ -11,7 +11,7 @@ from rich.console import Console
 from orchestrator import executors
 from orchestrator.commands import again
 from orchestrator.commands.lookup import lines_of, loaded
-from orchestrator.commands.options import DataDir, FilesArgument, Sets, TrackingUri, Workers, seconds, use_data
+from orchestrator.commands.options import DataDir, FilesArgument, Name, Sets, TrackingUri, Workers, seconds, use_data
 from orchestrator.errors import InputError, SweepError
 from orchestrator.system import paths, platforms
 from orchestrator.system.durations import duration
@@ -52,6 +52,11 @@ def launch(
             help="How long to wait for a store that does not answer at the start: 10m, or seconds.",
         ),
     ] = 10.0,
+    rerun: Annotated[
+        bool,
+        typer.Option("--rerun", help="Run trials anew whose code has changed, or whose run is in MLflow's trash."),
+    ] = False,
+    name: Name = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result.")] = False,
 ) -> None:
     """Run a sweep to its end, or resume it; then print the result table. Several files run one after another.
@@ -60,14 +65,14 @@ def launch(
     largest.
     """
     executors.find(executor)  # before anything is read
-    specs = loaded(files, sets or [], tracking_uri)
+    specs = loaded(files, sets or [], tracking_uri, name)
     use_data(data_dir)
     if remark := platforms.remark():
         warn(remark)
 
     from orchestrator.sweep import Settings
 
-    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, wait)
+    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, wait, rerun)
     if len(specs) > 1:
         _check(specs)
     console, statuses, has_table = stdout(), [], False

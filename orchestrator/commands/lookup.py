@@ -37,23 +37,24 @@ def reported(uri: str, function: str) -> Sequence[str]:
     return ()
 
 
-def loaded(files: Iterable[Path], sets: Sequence[str], tracking_uri: str | None) -> "list[SweepSpec]":
-    """The sweeps of files, each file once; warnings have been printed.
+def loaded(
+    files: Iterable[Path], sets: Sequence[str], tracking_uri: str | None, name: str | None = None
+) -> "list[SweepSpec]":
+    """The sweeps of files, each file once; warnings have been printed. A name makes one a sweep of its own.
 
     Raises:
-        InputError: with the mistakes of all files; or the files cannot be launched together.
+        InputError: with the mistakes of all files.
     """
     from orchestrator.spec import load
 
-    first, *further = files = list({file.resolve(): file for file in files}.values())
-    for file in further:
-        if file.resolve().parent != first.resolve().parent:  # modules beside either may have the same names
-            raise InputError(f"{file} is not in the folder of {first}; give them in separate calls")
+    _, *further = files = list({file.resolve(): file for file in files}.values())
+    if name is not None and further:
+        raise InputError("--name is that of a single sweep; launch the files in separate calls")
     specs: list[SweepSpec] = []
     mistakes: list[str] = []
     for file in files:
         try:
-            specs.append(load(file, sets, reported=partial(reported, paths.tracking_uri(tracking_uri))))
+            specs.append(load(file, sets, reported=partial(reported, paths.tracking_uri(tracking_uri)), name=name))
         except InputError as error:
             mistakes += lines_of(error, file) if further else error.mistakes
     names: dict[str, Path] = {}

@@ -18,6 +18,10 @@ SweepArgument = Annotated[
 ]
 FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE", help="A sweep's YAML file; several are allowed.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter to a constant.")]
+Name = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="Run it as a sweep of its own, of this name, that takes nothing over."),
+]
 DataDir = Annotated[
     Path | None, typer.Option(envvar="SWEEP_DATA_DIR", help="Folder of the data, also for downloads. Default: ./data.")
 ]

@@ -1,19 +1,25 @@
 """`sweep plan`."""
 
 from orchestrator.commands.lookup import loaded
-from orchestrator.commands.options import FilesArgument, Sets, TrackingUri, Workers
+from orchestrator.commands.options import FilesArgument, Name, Sets, TrackingUri, Workers
 from orchestrator.errors import InputError
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
 
 
-def plan(files: FilesArgument, workers: Workers = None, sets: Sets = None, tracking_uri: TrackingUri = None) -> None:
+def plan(
+    files: FilesArgument,
+    workers: Workers = None,
+    sets: Sets = None,
+    tracking_uri: TrackingUri = None,
+    name: Name = None,
+) -> None:
     """Show what a launch would run, what is done, what is invalid, and the time it may take. Writes nothing."""
     from orchestrator.plan import make
     from orchestrator.terminal.plan_table import print_plan
 
     invalid: list[str] = []
-    for spec in loaded(files, sets or [], tracking_uri):
+    for spec in loaded(files, sets or [], tracking_uri, name):
         made = make(spec, paths.tracking_uri(tracking_uri), workers)
         print_plan(stdout(), made)
         invalid += made.invalid

@@ -16,7 +16,7 @@ from orchestrator.system.durations import duration
 from orchestrator.system.figures import figure, figures, precision
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.labels import Texts, short, texts_of, varying
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import Record, code_in_words, has_other_code
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,8 @@ class Table:
         compared = ["front"] * (len(self.spec.objectives) > 1)
         compared += [objective.name for objective in self.spec.objectives]
         columns = [*(self.varying or ("sweep",)), "outcome", *compared, *(column.name for column in self.shown)]
-        return [*columns, *(f"published {name}" for name in self._published), "epochs", "time", "remark"]
+        columns += [f"published {name}" for name in self._published]
+        return [*columns, "epochs", "time", *["code"] * self._shows_code, "remark"]
 
     def cells(self) -> list[list[str]]:
         """The rows as text, in the header's order."""
@@ -161,7 +162,8 @@ class Table:
         published = [self._published_cell(row.reference, name) for name in self._published]
         epochs = short(record.last_epoch) if record and record.last_epoch else ""
         time = duration(record.seconds) if record and record.seconds else ""
-        return [*names, outcome, *shown, *published, epochs, time, record.remark if record else ""]
+        code = [code_in_words(self.spec.function, record) if record else ""] * self._shows_code
+        return [*names, outcome, *shown, *published, epochs, time, *code, record.remark if record else ""]
 
     def _named(self, params: Params, names: Sequence[str]) -> list[str]:
         """The values of the parameters that vary; empty where a condition leaves a parameter out."""
@@ -185,6 +187,11 @@ class Table:
     def shown(self) -> list[Column]:
         """The metrics in its columns, beside the objectives."""
         return columns(self.spec, (row.record for row in self.rows if row.record))
+
+    @cached_property
+    def _shows_code(self) -> bool:
+        """Whether some trials ran with other code than that of now."""
+        return any(row.record and has_other_code(self.spec.function, row.record) for row in self.rows)
 
     @cached_property
     def _published(self) -> list[str]:

@@ -11,8 +11,8 @@ A declaration is data. It stands in a module that imports no framework, and the 
 A function that declares nothing is swept all the same: what it reports is then shown under its own names.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 Goal = Literal["maximize", "minimize"]
@@ -134,6 +134,8 @@ class Declaration:
 
     Args:
         version: raise it when the function's results change; finished trials of an older version no longer count.
+        since: parameters that came later, with the version that is the first in which they tell trials apart: of an
+            earlier one, a trial in which such a parameter has its default is what it was without it.
         metrics: by epoch, by which trials can be compared; the first is compared by where a sweep names none.
         final: metrics at the end of a trial, in the order of interest.
         training_losses: names of losses that it learns by; of these, the first that is reported is shown. None declares
@@ -151,6 +153,7 @@ class Declaration:
     """
 
     version: int = 1
+    since: Mapping[str, int] = field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
     final: tuple[Metric, ...] = ()
     training_losses: tuple[str, ...] | None = None
@@ -195,6 +198,7 @@ class Declaration:
 
     def parameters(self) -> Iterator[tuple[str, Sequence[str]]]:
         """The names of parameters that it mentions, with the name of the field that does."""
+        yield "since", [*self.since]
         yield "stack_by", self.stack_by
         yield "pace", self.pace or ()
         yield "incomparable", [name for rule in self.incomparable for name in rule.between]

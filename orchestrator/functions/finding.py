@@ -12,7 +12,7 @@ import inspect
 import pkgutil
 import re
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import cache, lru_cache
@@ -22,14 +22,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.functions.modules import OURS, PACKAGE, Modules, default_in_use
-from orchestrator.functions.parameter import FunctionError, parameters_of
+from orchestrator.functions.modules import OURS, PACKAGE, Modules, default_in_use, hides
+from orchestrator.functions.parameter import MISSING, FunctionError, Parameter, parameters_of
 from orchestrator.functions.trial_function import TrialFunction
 from orchestrator.system import torch_builds
 
 DEFAULT_TRIAL = "models.train:train"
 DEFAULT_TRIAL_EXTRA = "vae-sweeps[vae]"  # what to install for it
 
+SOURCES = "src"  # of many projects, the folder that has their packages
 FUNCTIONS = ("prepare", "stacked", "export")  # of a declaration, by reference
 REFERENCE = re.compile(r"[\w.]+:[\w.]+")
 
@@ -51,15 +52,25 @@ def find(name: str = DEFAULT_TRIAL, modules: Modules | None = None) -> TrialFunc
         raise FunctionError(f"{name!r} is not of the form package.module:function")
     try:
         with modules.active() if modules else nullcontext():
-            config_type, declaration = _read(module_name, function_name) or _import(module_name, function_name)
-            parameters = parameters_of(name, config_type)
-        _check(name, declaration, parameters)
-        return TrialFunction(name, config_type, parameters, declaration, modules)
+            return _found(name, module_name, function_name, modules)
     except FunctionError:
         raise
     except (Exception, SystemExit) as error:  # a user's modules may fail in any way while they are imported
         problem = f"{type(error).__name__}: {error}{torch_builds.remedy(str(error))}"
         raise FunctionError(f"{name} cannot be loaded: {problem}") from error
+
+
+def _found(name: str, module_name: str, function_name: str, modules: Modules | None) -> TrialFunction:
+    package = module_name.partition(".")[0]
+    if folder := hides(package):
+        why = "has the name of a module of Python, or of a package that this program imports; rename it"
+        raise FunctionError(f"{package} in {folder} {why}")
+    config_type, declaration = _read(module_name, function_name) or _import(module_name, function_name)
+    parameters = parameters_of(name, config_type)
+    _check(name, declaration, parameters)
+    function = TrialFunction(name, config_type, parameters, declaration, modules)
+    _ = function.validator  # made here, where the names in annotations mean what they mean to this function
+    return function
 
 
 def default_trial() -> TrialFunction:
@@ -70,10 +81,16 @@ def default_trial() -> TrialFunction:
 def modules_of(name: str | None, folders: Sequence[Path]) -> Modules:
     """Where the modules of a sweep's trial function are; the sweep file is in the first of these folders."""
     module = Path(*DEFAULT_TRIAL.partition(":")[0].split("."))
+    folders = [place for folder in folders for place in (folder, folder / SOURCES) if place == folder or _has(place)]
     places = [folder / file for folder in folders for file in (module.with_suffix(".py"), module / "__init__.py")]
     is_theirs = any(place.is_file() and OURS / PACKAGE not in place.resolve().parents for place in places)
     is_default = name is None or (name == DEFAULT_TRIAL and not is_theirs)
     return Modules(tuple(dict.fromkeys(str(folder.absolute()) for folder in folders)), is_default)
+
+
+def _has(sources: Path) -> bool:
+    """Whether there is such a folder, and it is no package itself."""
+    return sources.is_dir() and not (sources / "__init__.py").is_file()
 
 
 def is_default(name: str) -> bool:
@@ -99,11 +116,14 @@ def attached(function: TrialFunction, part: str) -> Callable[..., Any] | None:
     return getattr(load(function.name), part, None)
 
 
-def _check(name: str, declaration: Declaration, parameters: Collection[str]) -> None:
+def _check(name: str, declaration: Declaration, parameters: Mapping[str, Parameter]) -> None:
     for part, mentioned in declaration.parameters():
         for parameter in mentioned:
             if parameter not in parameters:
                 raise FunctionError(f"{name}: its {part} names {parameter}, which is not one of its parameters")
+    for parameter in declaration.since:
+        if parameters[parameter].default is MISSING:
+            raise FunctionError(f"{name}: its since names {parameter}, which has no default that means `as before`")
 
 
 def _completed(name: str, given: Any, attributes: Mapping[str, Any]) -> Declaration:
@@ -137,6 +157,12 @@ def _checked(name: str, declaration: Declaration) -> Declaration:
     return declaration
 
 
+def _since(name: str, given: Any) -> dict[str, int]:
+    if not (isinstance(given, dict) and all(type(version) is int for version in given.values())):
+        raise FunctionError(f"{name}: its since is a mapping from parameters to versions, as in {{'dropout': 2}}")
+    return given
+
+
 def _import(module_name: str, function_name: str) -> Found:
     module = importlib.import_module(module_name)
     function = getattr(module, function_name, None)
@@ -148,6 +174,8 @@ def _import(module_name: str, function_name: str) -> Found:
     name, attributes = f"{module_name}:{function_name}", dict[str, Any]()
     if hasattr(function, "version"):
         attributes["version"] = function.version
+    if hasattr(function, "since"):
+        attributes["since"] = _since(name, function.since)
     if hasattr(function, "stack_by"):
         attributes["stack_by"] = tuple(function.stack_by)
     if hasattr(function, "export"):
@@ -168,12 +196,17 @@ def _read(module_name: str, function_name: str) -> Found | None:
     config = _imported_from(tree, annotation.id) if isinstance(annotation, ast.Name) else None
     version = _constant(tree, f"{function_name}.version", default=UNDECLARED.version)
     stack_by = _constant(tree, f"{function_name}.stack_by", default=())
+    since = _constant(tree, f"{function_name}.since", default={})
     declared = _declared(tree, f"{function_name}.declaration")
     if config is None or declared is None or not (isinstance(version, int) and isinstance(stack_by, tuple)):
+        return None
+    if not isinstance(since, dict):
         return None
     name, attributes = f"{module_name}:{function_name}", dict[str, Any]()
     if version != UNDECLARED.version:
         attributes["version"] = version
+    if since:
+        attributes["since"] = _since(name, since)
     if stack_by:
         attributes["stack_by"] = stack_by
     if _mentions(tree, f"{function_name}.export"):

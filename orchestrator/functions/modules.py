@@ -4,14 +4,19 @@ The default trial is in a package whose name, `models`, many people use for a pa
 import means is decided here, by the trial function that the process works for; never by the order of folders alone.
 """
 
+import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+
+from orchestrator.functions.needed import is_needed
+from orchestrator.system.code import OURS as OF_OURS
+from orchestrator.system.code import Code, first_of
 
 PACKAGE = "models"  # of the default trial
 OURS = Path(__file__).resolve().parents[2]  # which has it, beside the orchestrator
@@ -32,13 +37,13 @@ class Modules:
 
     def use(self) -> None:
         """Have imports find these modules from now on, and not those of another trial function."""
-        before = [folder for folder in _added if folder not in self.folders]
-        sys.path[:] = [folder for folder in sys.path if folder not in before]
-        new = [folder for folder in self.folders if folder not in sys.path]
-        sys.path[:0] = new
-        _added[:] = [*(folder for folder in _added if folder in self.folders), *new]
+        theirs = {*_added, *self.folders}
+        for folder in _added:
+            if folder in sys.path:
+                sys.path.remove(folder)  # the first, which is ours: it may be there once more, as somebody else's
+        sys.path[:0] = _added[:] = self.folders
         _finder.is_default = self.is_default
-        suspects = [name for name, module in sys.modules.items() if name == PACKAGE or _folder(name, module) in before]
+        suspects = [name for name, module in sys.modules.items() if name == PACKAGE or _folder(name, module) in theirs]
         for name in suspects:
             if not _is_found(name, sys.modules[name]):
                 _forget(name)
@@ -59,8 +64,22 @@ class Modules:
                 _forget(PACKAGE)
 
 
+@contextmanager
+def withdrawn() -> Iterator[None]:
+    """A context in which no folder of the current trial function's is on the path, for what starts another Python."""
+    before = [*sys.path]
+    sys.path[:] = _elsewhere()
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
 class _Finder(MetaPathFinder):
-    """Finds the package of the default trial, or a user's package of the same name."""
+    """Finds the package of the default trial, or a user's package of the same name.
+
+    What this program itself imports is found where it is installed, whatever lies beside a sweep file.
+    """
 
     is_default = False
 
@@ -68,16 +87,56 @@ class _Finder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname != PACKAGE:
-            return None
+            return _needed(fullname) if "." not in fullname and first_of([*map(Path, _added)])(fullname) else None
         if self.is_default:
             return PathFinder.find_spec(fullname, [str(OURS)])
         elsewhere = [folder for folder in sys.path if Path(folder).resolve() != OURS and _has_code(Path(folder))]
         return PathFinder.find_spec(fullname, elsewhere) if elsewhere else None  # then the usual way leads to ours
 
 
+def code_of(names: Iterable[str], modules: Modules | None) -> Code:
+    """The code of modules, as imports find them now: what lies in the folders, and the packages that they are in."""
+    names = [*names]
+    folders = [str(OURS)] if modules and modules.is_default else modules.folders if modules else ()
+    beside = first_of([Path(folder) for folder in folders])
+    packages = {name.partition(".")[0] for name in names}
+
+    def where(name: str) -> Path | None:
+        return beside(name) or (_installed(name) if name in packages else None)
+
+    return Code.of(names, where)
+
+
+def _installed(package: str) -> Path | None:
+    with suppress(ImportError, ValueError):
+        found = importlib.util.find_spec(package)
+        if found is not None and (places := [*(found.submodule_search_locations or ())] or [found.origin or ""]):
+            return Path(places[0]).parent
+    return None
+
+
 def default_in_use() -> bool:
     """Whether this process works for the default trial now."""
     return _finder.is_default
+
+
+def hides(module: str) -> Path | None:
+    """The folder of a user's that has a module by the name of one that this program imports; None where none has."""
+    folder = first_of([*map(Path, _added)])(module)
+    return folder if folder and _needed(module) else None
+
+
+def _needed(name: str) -> ModuleSpec | None:
+    if name in sys.builtin_module_names:
+        return None
+    found = PathFinder.find_spec(name, [str(OURS)] if name == OF_OURS else _elsewhere())
+    return found if found and found.origin and (name == OF_OURS or is_needed(name)) else None
+
+
+def _elsewhere() -> list[str]:
+    """The path without the folders of the current trial function; that of this program stays, whosever it is."""
+    theirs = {Path(folder).resolve() for folder in _added} - {OURS}
+    return [folder for folder in sys.path if Path(folder).resolve() not in theirs]
 
 
 def _has_code(folder: Path) -> bool:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.functions.declaration import UNDECLARED, Declaration
-from orchestrator.functions.modules import Modules
+from orchestrator.functions.modules import Modules, code_of
 from orchestrator.functions.parameter import MISSING, Parameter
-from orchestrator.trial import Params, nested
+from orchestrator.system.code import Code
+from orchestrator.trial import Params, Proposal, Trial, nested
 
 if TYPE_CHECKING:  # a sweep of a function loads nothing of programs
     from orchestrator.programs.program import Program
@@ -46,10 +47,40 @@ class TrialFunction:
         """What a parameter is called by who trains: a program may have a name of its own for the seed."""
         return self.program.seed_parameter if self.program and name == "seed" else name
 
+    @cached_property
+    def code(self) -> Code:
+        """Its source, and that of the modules beside it that it imports; read when it is first asked for."""
+        if self.program is not None:
+            return self.program.code
+        names = [self.name, self.declaration.stacked, self.declaration.prepare]
+        with self.active():
+            return code_of([name.partition(":")[0] for name in names if name], self.modules)
+
     @property
     def digest(self) -> str | None:
-        """Of the file of a program; None where there is none, and for functions, which have a version."""
-        return self.program.digest if self.program else None
+        """Of its code; None where there is none to read."""
+        return self.code.digest
+
+    def trial(self, params: Params, label: str, proposal: Proposal | None = None) -> Trial:
+        """A trial of it, under resolved parameters."""
+        return Trial(self.name, self.version, params, label, proposal, as_before=self._as_before(params))
+
+    def completed(self, params: Params) -> Params:
+        """The parameters of a trial of this version, in the function's order, with those that are newer than it."""
+        newer = {name: self.parameters[name].default for name in self._newer}
+        return params if newer.keys() <= params.keys() else self._ordered({**newer, **params})
+
+    @cached_property
+    def _newer(self) -> frozenset[str]:
+        """The parameters that came after its version."""
+        return frozenset(name for name, since in self.declaration.since.items() if since > self.version)
+
+    def _as_before(self, params: Params) -> frozenset[str]:
+        return frozenset(name for name in self._newer if params.get(name) == self.parameters[name].default)
+
+    def _ordered(self, params: Params) -> Params:
+        known = {name: params[name] for name in self.parameters if name in params}
+        return known | {name: value for name, value in params.items() if name not in known}
 
     @property
     def defaults(self) -> Params:
@@ -70,7 +101,7 @@ class TrialFunction:
 
     def takes(self, params: Params) -> bool:
         """Whether resolved parameters are this function's by name; those of an older trial may not be."""
-        return params.keys() == self.parameters.keys()
+        return self.completed(params).keys() == self.parameters.keys()
 
     def resolve(self, values: Params) -> Params:
         """Values of single parameters, already validated, completed by the defaults and checked together.
@@ -87,13 +118,14 @@ class TrialFunction:
         return params
 
     @cached_property
-    def _validator(self) -> TypeAdapter[Any]:
+    def validator(self) -> TypeAdapter[Any]:
+        """Of its config dataclass."""
         return TypeAdapter(self.config_type)
 
     def config(self, params: Params) -> Any:
         """The instance of the config dataclass for resolved parameters."""
         try:
-            return self._validator.validate_python(nested(params), by_alias=False, by_name=True)
+            return self.validator.validate_python(nested(params), by_alias=False, by_name=True)
         except ValidationError as error:
             problem = error.errors()[0]
             place = "".join(f"{part}: " for part in problem["loc"][:1])

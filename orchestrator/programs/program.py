@@ -1,15 +1,15 @@
 """A program that a sweep runs as its trials, as a worker sees it."""
 
-import hashlib
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from orchestrator.programs import scripts
 from orchestrator.programs.command import Command, hidden, renested
+from orchestrator.system.code import Code, first_of
 from orchestrator.trial import Params
 
 GRACE = 10.0  # seconds
@@ -85,12 +85,11 @@ class Program:
         """The program's own file, as far as its command shows."""
         return scripts.script(self.command, self.folder)
 
-    @property
-    def digest(self) -> str | None:
-        """Of the program's own file; None where there is none, or it cannot be read."""
-        with suppress(OSError):
-            return hashlib.sha256(self.script.read_bytes()).hexdigest()[:16] if self.script else None
-        return None
+    @cached_property
+    def code(self) -> Code:
+        """The program's own file, and what that imports from beside it, if it is Python's."""
+        script = self.script
+        return Code({}) if script is None else Code.of([], first_of([script.parent, self.folder]), script)
 
     @property
     def title(self) -> str:

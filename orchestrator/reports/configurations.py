@@ -10,13 +10,14 @@ from typing import Any
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.intervals import half_width, wilson
+from orchestrator.functions import TrialFunction
 from orchestrator.spec import Objective, SweepSpec
 from orchestrator.system.figures import DIGITS, MOST_DIGITS
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.asked import asked
 from orchestrator.trials.labels import label, texts_of, varying
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import Record, code_in_words, taken
 
 RUNNING, NOT_RUN = "running", "not run"
 STATES = (*map(str, Outcome), RUNNING, NOT_RUN)
@@ -70,6 +71,10 @@ class RunGroup:
         states = {run.state for run in self.runs}
         return states.pop() if len(states) == 1 else counted(self.runs)
 
+    def code(self, function: TrialFunction) -> str:
+        """With which code its runs were begun: now, or before."""
+        return ", ".join(dict.fromkeys(code_in_words(function, run.record) for run in self.runs if run.record))
+
     @property
     def is_asked(self) -> bool:
         return any(run.is_asked for run in self.runs)
@@ -103,7 +108,7 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
     asked_keys = {config_key for _, config_key, _ in rows}
     if all_records:
         keys = {trial.trial_key for trial in trials}
-        further = [record for record in records if record.trial_key not in keys and spec.function.takes(record.params)]
+        further = [record for record in taken(spec.function, records) if record.trial_key not in keys]
         rows = [row for row in rows if row[2]]
         rows += [(record.params, record.tags.get("config_key", ""), record) for record in further]
     names = varying([params for params, *_ in rows])

@@ -57,11 +57,11 @@ def table(sections: Sequence[Section]) -> str:
     metrics = sorted({name for _, run in runs if run.record for name in run.record.metrics})
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["sweep", "run", *params, "outcome", *metrics, "epochs", "seconds", "run_id", "remark"])
+    writer.writerow(["sweep", "run", *params, "outcome", *metrics, "epochs", "seconds", "code", "run_id", "remark"])
     for section, run in runs:
         record = run.record
         values = record.metrics if record else {}
-        end = [record.last_epoch, record.seconds, record.run_id, record.remark] if record else [""] * 4
+        end = [record.last_epoch, record.seconds, record.digest, record.run_id, record.remark] if record else [""] * 5
         given = [run.params.get(name, "") for name in params]
         reported = [values.get(name, "") for name in metrics]
         writer.writerow([section.name, run.label, *given, run.state, *reported, *end])

@@ -47,6 +47,9 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     has_seeds = any(len(group.runs) > 1 for group in configurations)
     header = [*(names or ["sweep"]), *(column.title for column in columns), "outcome"]
     header += ["exploded (95% interval)", "seeds"] * has_seeds
+    codes = {group.configuration.config_key: group.code(spec.function) for group in configurations}
+    shows_code = any("before" in code for code in codes.values())
+    header += ["code"] * shows_code
     rows = []
     for group in configurations[:MOST_ROWS]:
         cells = [Cell(texts[name][repr(group.params[name])]) for name in names] or [Cell(spec.name)]
@@ -57,6 +60,7 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
             )
         cells.append(Cell(group.state))
         cells += [Cell(group.rate or NONE), Cell(str(len(group.runs)))] * has_seeds
+        cells += [Cell(codes[group.configuration.config_key])] * shows_code
         rows.append(tuple(cells))
     words = []
     if has_seeds:

@@ -35,7 +35,7 @@ from orchestrator.system.durations import duration
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome
 from orchestrator.trials.labels import listed, short, varying
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import Record, changed
 from orchestrator.trials.search_space import SearchSpace
 
 MOST_CURVES = 200
@@ -132,6 +132,8 @@ def _facts(
     records = [run.record for run in runs if run.record]
     if records:
         facts.append(("trained", _trained(records)))
+    if remark := changed(spec.function, records):
+        facts.append(("code", remark))
     if versions := _versions(records):
         facts.append(("versions", versions))
     if stored > len(records):

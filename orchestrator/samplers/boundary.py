@@ -42,7 +42,7 @@ class BoundarySampler:
 
     @property
     def has_more(self) -> bool:
-        return bool(self._waiting) or self._wants_more
+        return bool(self._waiting) or self.wants_more
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
         for trial in (start.trial for start in self.space.begun(history, begun)):
@@ -56,7 +56,7 @@ class BoundarySampler:
             self.total = max(self.total, len(self.trials))
 
     def ask(self) -> Trial | None:
-        if not self._waiting and self._wants_more:
+        if not self._waiting and self.wants_more:
             self._propose()
         if not self._waiting:
             return None
@@ -73,7 +73,8 @@ class BoundarySampler:
         return self.space.examples()
 
     @property
-    def _wants_more(self) -> bool:
+    def wants_more(self) -> bool:
+        """Whether there is more to propose, beside what was proposed and has no result."""
         has_room = self.total is None or len(self.trials) < self.total
         return has_room and not self._exhausted and bool(self._open)
 

@@ -20,7 +20,7 @@ from orchestrator.errors import InputError, StoreError
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Choice
 from orchestrator.trial import Outcome
-from orchestrator.trials.record import MARGIN, Record
+from orchestrator.trials.record import MARGIN, Record, taken
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -47,6 +47,7 @@ class Mirror:
             what = "names no metric, and an Optuna study needs a metric; add `metric: {name: ..., goal: ...}`"
             raise InputError(f"{spec.source.path}: {what}")
         self.objectives = spec.objectives
+        self._function = spec.function
         self.storage = InMemoryStorage()
         directions = [objective.goal for objective in spec.objectives]
         study = optuna.create_study(storage=self.storage, study_name=spec.name, directions=directions)
@@ -61,7 +62,7 @@ class Mirror:
 
     def show(self, records: Iterable[Record]) -> None:
         """Add the records that are new."""
-        for record in records:
+        for record in taken(self._function, records):
             if record.run_id in self._ended or not self._fits(record):
                 continue
             trial = self._trial(record)

@@ -31,9 +31,14 @@ class DrawnSampler:
 
     @property
     def has_more(self) -> bool:
-        if not (self._unfinished or self._ahead) and (trial := self._draws.next()):
+        return bool(self._unfinished) or self.draws_more
+
+    @property
+    def draws_more(self) -> bool:
+        """Whether there is more to draw, beside what was drawn and has no result."""
+        if not self._ahead and (trial := self._draws.next()):
             self._ahead.append(trial)
-        return bool(self._unfinished or self._ahead)
+        return bool(self._ahead)
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
         """Draw the trials of earlier launches again. They are the first draws, unless the store has lost some."""

@@ -152,4 +152,4 @@ class ReplicatingSampler:
         own = "" if first.label == self.spec.name else first.config
         text = f"{own} seed={params['seed']}".strip()
         proposal = Proposal(first.proposal.number if first.proposal else -1, replicate=len(self._further))
-        return Trial(first.function, first.version, params, text, proposal)
+        return self.spec.function.trial(params, text, proposal)

@@ -251,6 +251,13 @@ class SweepFile(Form):
     reuse: Annotated[
         bool, Field(description="Take over finished trials of other sweeps in the store, except pruned trials.")
     ] = False
+    record_code: Annotated[
+        bool,
+        Field(
+            description="Keep what differs from the git commit in the source of the function or program, and the list "
+            "of installed packages, with the sweep."
+        ),
+    ] = True
     project: Ignored = None
     entity: Ignored = None
     controller: Ignored = None

@@ -30,6 +30,7 @@ def load(
     text: str | None = None,
     reported: Reported = nothing_reported,
     *,
+    name: str | None = None,
     is_to_run: bool = True,
 ) -> SweepSpec:
     """Read and check a sweep file.
@@ -40,6 +41,7 @@ def load(
         text: of the file, where that is not its text of now.
         reported: given the name of a trial function, the metrics that finished trials of it have reported; asked where
             a metric is missing.
+        name: makes it a sweep of its own, of this name, that takes nothing over from others.
         is_to_run: whether a program has to be there: not where only its results are looked at, nor where `text` is
             given.
 
@@ -48,6 +50,8 @@ def load(
     """
     mistakes = Mistakes(read(path, text))
     form, mistakes = _form(mistakes)
+    if name is not None:
+        form = form.model_copy(update={"name": name, "reuse": False})
     source = mistakes.source
     if form.runs_program:
         from orchestrator.spec.program import program_of  # a sweep of a function needs nothing of it
@@ -162,6 +166,8 @@ def _spec(
         stacking=stacking,
         resources=form.resources,
         reuse=form.reuse,
+        record_code=form.record_code,
+        overrides=tuple(overrides),
         on_finish=on_finish,
         warnings=tuple(mistakes.warnings),
     )

@@ -74,6 +74,8 @@ class SweepSpec:
     stacking: Stacking
     resources: Resources  # that a trial, or a stack of them, takes
     reuse: bool
+    record_code: bool
+    overrides: tuple[str, ...]  # of the call, as NAME=VALUE
     on_finish: OnFinish | None
     warnings: tuple[str, ...]
 

@@ -3,7 +3,9 @@
 import functools
 import getpass
 import importlib.metadata
+import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -35,6 +37,18 @@ def provenance(folder: Path) -> Mapping[str, str]:
             "git.dirty": str(bool(_git(folder, "status", "--porcelain"))).lower(),
         }
     return tags
+
+
+def packages() -> list[str]:
+    """What is installed for this Python, a line each: name and version, and from where if not from a registry."""
+    lines = set()
+    for found in importlib.metadata.distributions():
+        about = found.read_text("METADATA") or found.read_text("PKG-INFO") or ""  # to parse it all takes much longer
+        named = [re.search(rf"^{key}: *(\S+)", about, re.MULTILINE) for key in ("Name", "Version")]
+        origin = found.read_text("direct_url.json")
+        url = f" @ {redacted(json.loads(origin).get('url', ''))}" if origin else ""
+        lines.add("==".join(part.group(1) for part in named if part) + url)
+    return sorted(lines - {""}, key=str.lower)
 
 
 def _user() -> str:

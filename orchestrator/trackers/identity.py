@@ -94,4 +94,4 @@ def _short(text: str) -> str:
 
 def _runs(function: TrialFunction) -> str:
     """What a file runs: the function, or the command with a digest of the program's file."""
-    return f"{function.name} {function.digest}" if function.digest else function.name
+    return f"{function.name} {function.digest}" if function.program and function.digest else function.name

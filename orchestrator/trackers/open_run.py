@@ -16,6 +16,13 @@ from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import MetricNames
 from orchestrator.trials.record import BEST_EPOCH, END_NUMBER, EXPLODED, MARGIN, PICTURE, PICTURES, REPORTED, best_name
 
+STATUS = {
+    Outcome.COMPLETED: "FINISHED",
+    Outcome.EXPLODED: "FAILED",
+    Outcome.FAILED: "FAILED",
+    Outcome.PRUNED: "KILLED",
+    Outcome.INTERRUPTED: "KILLED",
+}
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
 TAG = "tag."  # prefix of tags: the name of a tag whose own MLflow does not take
 LONGEST_RUN_NAME = 250  # that every database takes

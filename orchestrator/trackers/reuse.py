@@ -7,17 +7,18 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Param, Run, RunTag
 
+from orchestrator.trackers.kept_code import DIFF, PACKAGES
 from orchestrator.trackers.writing import FEW, in_batches
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.record import DIGEST, REUSED
+from orchestrator.trials.record import DIGEST, REPLACED, REPLACES, REUSED
 
-OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal")
+OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal", DIFF, PACKAGES, REPLACES)
 
 
 def find(client: MlflowClient, experiments: Sequence[str], trial: Trial, digest: str | None) -> Run | None:
-    """A run of the same trial_key with a result to take over, and of a program the same file, in these experiments."""
+    """A run of the same trial_key and code with a result to take over, in these experiments."""
     runs: list[Run] = client.search_runs(list(experiments), f"tags.trial_key = '{trial.trial_key}'")
-    return next((run for run in runs if _is_reusable(run) and run.data.tags.get(DIGEST) == digest), None)
+    return next((run for run in runs if _is_reusable(run) and run.data.tags.get(DIGEST) in (None, digest)), None)
 
 
 def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, str]) -> None:
@@ -50,4 +51,6 @@ def _fill(client: MlflowClient, source: Run, run_id: str) -> None:
 
 
 def _is_reusable(run: Run) -> bool:
+    if REPLACED in run.data.tags:
+        return False
     return "outcome" in run.data.tags and Outcome(run.data.tags["outcome"]).is_reusable

@@ -2,11 +2,9 @@
 
 import difflib
 import functools
-import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,47 +12,26 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.entities import Metric as Logged
 from mlflow.exceptions import MlflowException
-from pydantic import TypeAdapter
 
 from orchestrator.errors import InputError, StoreAwayError
-from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.status import Point
 from orchestrator.spec import Objective
-from orchestrator.spec.objective import objectives
-from orchestrator.spec.strict import SweepMetricForm
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
 from orchestrator.trackers import database, experiments, trial_params, view
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import may_pass, message, translates_errors
+from orchestrator.trackers.last_launch import ASKED, LastLaunch
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import REPLACED, Record
 
 PARENT = "mlflow.parentRunId"
-# on the parent, of its last launch: how many trials it asked for, what they are compared by, and the file
-ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
-TARGET = "sweep.target"  # of the metric; empty where there is none
-DECLARED = "sweep.declared"  # the part of the trial function's declaration that watching a sweep needs
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
-OF_A_DECLARATION = ("training_losses", "validation_losses", "rate", "pace")
-BETWEEN = ", "  # several metrics and their goals
 PAGE = 1000
 MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
 NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-
-
-@dataclass(frozen=True)
-class LastLaunch:
-    """What a launch asked for: what to compare trials by, and the file as it was named."""
-
-    objectives: Sequence[Objective]
-    file: str
-    declaration: Declaration  # of the trial function, as far as watching a sweep needs it
-
-
-_declarations = TypeAdapter(Declaration)
 
 
 class Store:
@@ -131,14 +108,10 @@ class Store:
     def last_launch(self, name: str) -> LastLaunch:
         """What the last launch of a sweep asked for."""
         parent = self._parent(name)
-        tags = parent.data.tags if parent else {}
-        if METRIC not in tags:
+        asked = LastLaunch.recorded(parent.data.tags if parent else {})
+        if asked is None:
             raise InputError(f"the store does not say how the trials of {name} are compared; launch it again")
-        named = zip(_split(tags[METRIC]), _split(tags[GOAL]), strict=True)
-        target = {"target": float(tags[TARGET])} if tags.get(TARGET) else {}
-        metrics = [SweepMetricForm.model_validate({"name": name, "goal": goal, **target}) for name, goal in named]
-        declaration = _declarations.validate_json(tags[DECLARED]) if DECLARED in tags else UNDECLARED
-        return LastLaunch(objectives(metrics), tags[FILE], declaration)
+        return asked
 
     @translates_errors
     def reported(self, function: str) -> list[str]:
@@ -206,6 +179,11 @@ class Store:
         return with_best(self._found(name), objectives, self.curves)
 
     @translates_errors
+    def trash(self, name: str) -> list[Record]:
+        """The trials of a sweep whose runs are in MLflow's trash."""
+        return self._found(name, stage=ViewType.DELETED_ONLY)
+
+    @translates_errors
     def news(self, name: str, since: float, objectives: Iterable[Objective] = ()) -> list[Record]:
         """The trials of a sweep that run now, and those that have ended since then (seconds since 1970)."""
         running = self._found(name, " and attributes.status = 'RUNNING'")
@@ -218,7 +196,7 @@ class Store:
         points = self.client.get_metric_history(record.run_id, record.stored(metric))
         return [(point.step, point.value, point.timestamp / 1000) for point in points if point.step > 0]
 
-    def _found(self, name: str, filtered: str = "") -> list[Record]:
+    def _found(self, name: str, filtered: str = "", stage: int = ViewType.ACTIVE_ONLY) -> list[Record]:
         parent = self._parent(name)
         if parent is None:
             return []
@@ -227,11 +205,11 @@ class Store:
                 self.client.search_runs,
                 [parent.info.experiment_id],
                 f"tags.`{PARENT}` = '{parent.info.run_id}'{filtered}",
-                ViewType.ACTIVE_ONLY,
+                stage,
                 order_by=["attributes.start_time ASC"],
             )
         )
-        return [record_of(run) for run in runs]
+        return [record_of(run) for run in runs if counts(run)]
 
     @translates_errors
     def sweep_file(self, name: str) -> str | None:
@@ -272,31 +250,9 @@ class Store:
         return "`sweep ui` shows the id of a trial's run on its page"
 
 
-def comparison(aims: Sequence[Objective]) -> dict[str, str]:
-    """The tags that say what trials are compared by."""
-    return {
-        METRIC: joined([aim.name for aim in aims]),
-        GOAL: joined([aim.goal for aim in aims]),
-        TARGET: "".join(repr(aim.target) for aim in aims if aim.target is not None),
-    }
-
-
-def joined(names: Sequence[str]) -> str:
-    """Several names in a tag."""
-    return json.dumps(names) if any("," in name or name.startswith("[") for name in names) else BETWEEN.join(names)
-
-
-def _split(text: str) -> list[str]:
-    if text.startswith("["):
-        return list(json.loads(text))
-    return text.split(BETWEEN) if text else []
-
-
-def declared(declaration: Declaration) -> str:
-    """The part of a declaration that the store keeps, as JSON: it is read there without the function."""
-    training, validation = declaration.losses_of_training, declaration.losses_of_validation
-    shown = replace(declaration, training_losses=training, validation_losses=validation)
-    return _declarations.dump_json(shown, include={*OF_A_DECLARATION}).decode()
+def counts(run: Run) -> bool:
+    """Whether no other run has replaced it."""
+    return REPLACED not in run.data.tags
 
 
 def record_of(run: Run) -> Record:

@@ -1,5 +1,7 @@
 """The experiment of a sweep and its parent run: found or made, and what a launch writes on it."""
 
+import json
+
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 
@@ -10,9 +12,11 @@ from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_f
 from orchestrator.system.provenance import provenance
 from orchestrator.trackers import experiments, identity
 from orchestrator.trackers.identity import Identity
-from orchestrator.trackers.open_run import tags_of
-from orchestrator.trackers.store import ASKED, DECLARED, FILE, SWEEP_FILE, Store, comparison, declared
+from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, comparison, declared
+from orchestrator.trackers.open_run import LONGEST_TAG, tags_of
+from orchestrator.trackers.store import SWEEP_FILE, Store
 
+SETS = "sweep.sets"  # on the parent: what --set gave to the launch that its table is of
 # the second has the UI open the experiment as one of training runs rather than of language models; people may change it
 EXPERIMENT_TAGS = {experiments.SWEEPS: "true", "mlflow.experimentKind": "custom_model_development"}
 
@@ -50,8 +54,21 @@ def refusal(store: Store, spec: SweepSpec) -> str:
     return ""
 
 
-def begin(client: MlflowClient, experiment_id: str, parent: Run | None, spec: SweepSpec, trials: int | None) -> str:
+def is_aside(parent: Run | None, spec: SweepSpec) -> bool:
+    """Whether a launch with --set is of other values than what the sweep's table is of, which it then leaves alone."""
+    return parent is not None and bool(spec.overrides) and parent.data.tags.get(SETS, "[]") != _sets(spec)
+
+
+def _sets(spec: SweepSpec) -> str:
+    return json.dumps(sorted(spec.overrides))[:LONGEST_TAG]
+
+
+def begin(
+    client: MlflowClient, experiment_id: str, parent: Run | None, spec: SweepSpec, trials: int | None, aside: bool
+) -> str:
     """Have the parent run say what this launch, of so many trials, is of; it is made where there is none.
+
+    A launch aside only has it running.
 
     Returns:
         Its id.
@@ -62,6 +79,8 @@ def begin(client: MlflowClient, experiment_id: str, parent: Run | None, spec: Sw
     else:
         run_id = parent.info.run_id
         client.update_run(run_id, status="RUNNING")
+    if aside:
+        return run_id
     tags = {
         **provenance(spec.source.path.parent),
         **Identity.of(spec).tags,
@@ -69,6 +88,7 @@ def begin(client: MlflowClient, experiment_id: str, parent: Run | None, spec: Sw
         **comparison(spec.objectives),
         FILE: str(spec.source.path.absolute()),
         DECLARED: declared(spec.function.declaration),
+        SETS: _sets(spec),
     }
     client.log_batch(run_id, tags=tags_of(tags))
     client.log_text(run_id, redacted(spec.source.text), SWEEP_FILE)

@@ -1,6 +1,5 @@
 """The write side of MLflow: the only place that writes to the store."""
 
-import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -18,28 +17,30 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
 from orchestrator.system.printable import storable
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import artifacts, best_model, identity, images, reuse, sweep_run, trial_params, view, writing
+from orchestrator.trackers import (
+    artifacts,
+    best_model,
+    identity,
+    images,
+    kept_code,
+    left_behind,
+    replacement,
+    reuse,
+    sweep_run,
+    trial_params,
+    view,
+    writing,
+)
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.lease import Lease
-from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG, OpenRun, since_restart, tags_of
-from orchestrator.trackers.store import PARENT, Store, record_of
+from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG, STATUS, OpenRun, since_restart, tags_of
+from orchestrator.trackers.store import PARENT, Store, counts, record_of
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.metric_names import nearest
-from orchestrator.trials.record import DIGEST, PROPOSALS, REUSED, SYSTEM, Record
+from orchestrator.trials.record import DIGEST, PROPOSALS, SYSTEM, Record
 
-STATUS = {
-    Outcome.COMPLETED: "FINISHED",
-    Outcome.EXPLODED: "FAILED",
-    Outcome.FAILED: "FAILED",
-    Outcome.PRUNED: "KILLED",
-    Outcome.INTERRUPTED: "KILLED",
-}
-COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, the strong ones first
-    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
-    *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
-)
 RESTARTED_AT = "restarted.at"
 LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
 STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
@@ -53,7 +54,10 @@ class Tracker(Store):
         self.spec = spec
         self.tally = RunningTable(spec)
         self.parent_id = ""
+        self.is_aside = False  # whether the launch leaves alone what the sweep has: table, description, model
+        self.is_replacing = False  # whether an earlier launch was cut off while it had trials run anew
         self._view = ""
+        self._code: Mapping[str, str] = {}
         self._runs: dict[str, OpenRun] = {}
         self._reused: dict[str, Record] = {}
         self._lease: Lease | None = None
@@ -83,12 +87,26 @@ class Tracker(Store):
         parent = self.parent(experiment)
         if parent is not None and not adopt:
             identity.check(Identity.recorded(parent.data.tags), self.spec)
-        self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials)
+        self.is_aside = sweep_run.is_aside(parent, self.spec)
+        self.is_replacing = parent is not None and replacement.is_begun(parent)
+        self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials, self.is_aside)
+        self._code = kept_code.keep(self.client, self.parent_id, self.spec)
         self.tally.asked = trials
-        self._records = self._known()
-        if self._settle():
-            self._records = self._known()
-        self._colours = itertools.islice(itertools.cycle(COLOURS), len(self._records), None)
+        self._records = left_behind.settled(self.client, lambda: self.records(self.spec.name, self.spec.objectives))
+        self._colours = view.colours(len(self._records))
+        return self._records
+
+    @translates_errors
+    def trashed(self) -> dict[str, Record]:
+        """The trials whose runs are in MLflow's trash, by trial_key: of several runs the latest."""
+        return {record.trial_key: record for record in self.trash(self.spec.name)}
+
+    @translates_errors
+    def replace(self, records: Sequence[Record]) -> dict[str, Record]:
+        """Have these run anew, in new runs; returns what the store has then, by trial_key."""
+        tags = {**provenance(self.spec.source.path.parent), **self._code}
+        replacement.replace(self.client, self.parent_id, self.experiment_id, records, tags)
+        self._records = left_behind.settled(self.client, lambda: self.records(self.spec.name, self.spec.objectives))
         return self._records
 
     @translates_errors
@@ -143,9 +161,8 @@ class Tracker(Store):
     @translates_errors
     def recover(self, trial: Trial) -> None:
         """After a write that failed, but may have arrived all the same: read what the store has of the trial."""
-        found = self.client.search_runs(
-            [self.experiment_id], f"tags.trial_key = '{trial.trial_key}' and tags.`{PARENT}` = '{self.parent_id}'"
-        )
+        of_trial = f"tags.trial_key = '{trial.trial_key}' and tags.`{PARENT}` = '{self.parent_id}'"
+        found = [run for run in self.client.search_runs([self.experiment_id], of_trial) if counts(run)]
         run = self._runs.get(trial.trial_key)
         if found and trial.trial_key in self._records:
             self._records[trial.trial_key] = record_of(found[0])
@@ -158,6 +175,8 @@ class Tracker(Store):
     @translates_errors
     def describe(self, table: Table, heading: str = "") -> None:
         """Make the result table the run's description, below the file's own and a heading, and make the UI's view."""
+        if self.is_aside:
+            return
         own = paragraphs(self.spec.description[:LONGEST_DESCRIPTION])
         heading = "".join(f"{escaped(part)}\n\n" for part in own) + heading
         description = heading + table.markdown(LONGEST_TAG - len(heading))
@@ -178,6 +197,8 @@ class Tracker(Store):
     @translates_errors
     def conclude(self, metrics: Mapping[str, float], picture: Path) -> None:
         """Log the results of the sweep as a whole to its parent run."""
+        if self.is_aside:
+            return
         points = [Point(nearest(name), value, int(time.time() * 1000), 0) for name, value in metrics.items()]
         for part in writing.in_batches(points):
             self.client.log_batch(self.parent_id, metrics=part)
@@ -233,6 +254,7 @@ class Tracker(Store):
             **(kept or {}),
             **self._identity(trial),
             **provenance(self.spec.source.path.parent),
+            **self._code,
             "mlflow.runColor": next(self._colours),
         }
         tags = {name: storable(value) for name, value in tags.items()}
@@ -269,7 +291,6 @@ class Tracker(Store):
             "config_key": trial.config_key,
             **trial_params.tags(trial.params),
             "trial": trial.function,
-            **({DIGEST: digest} if (digest := self.spec.function.digest) else {}),
         }
 
     def _params(self, trial: Trial) -> Params:
@@ -282,6 +303,8 @@ class Tracker(Store):
         self._read_back(run, known)
         for tag in known.tags.keys() & STALE_TAGS:
             self.client.delete_tag(known.run_id, tag)
+        if not known.metrics and known.digest != self._code.get(DIGEST):  # nothing in it is of the code of before
+            self.client.log_batch(known.run_id, tags=tags_of(self._code))
         self.client.update_run(known.run_id, status="RUNNING")  # last: no other launch ends a run until it is RUNNING
         return run
 
@@ -302,28 +325,3 @@ class Tracker(Store):
             log = partial(self.client.log_text, run.run_id, text, trial_params.FILE)
             writing.attempt(self.client, run, trial_params.FILE, log)
         writing.log(self.client, run, points, trial_params.entities(params), tags_of(tags))
-
-    def _known(self) -> dict[str, Record]:
-        """What the store has, by trial_key. A server that answers late may have made two runs of a trial; keep one."""
-        known: dict[str, Record] = {}
-        records = [record for record in self.records(self.spec.name, self.spec.objectives) if record.trial_key]
-        for record in sorted(records, key=lambda record: record.outcome is None):
-            if record.trial_key in known:
-                self.client.delete_run(record.run_id)
-            known.setdefault(record.trial_key, record)
-        return known
-
-    def _settle(self) -> bool:
-        """End what a dead launch left RUNNING: with the status of its outcome, else as interrupted.
-
-        A copy from another sweep that was cut off is of no use, and deleted. Returns whether there was anything.
-        """
-        cut_off = [record for record in self._records.values() if record.status == "RUNNING"]
-        for record in cut_off:
-            if record.outcome is None and REUSED in record.tags:
-                self.client.delete_run(record.run_id)
-                continue
-            if record.outcome is None:
-                self.client.set_tag(record.run_id, "outcome", Outcome.INTERRUPTED.value)
-            self.client.set_terminated(record.run_id, STATUS[record.outcome or Outcome.INTERRUPTED])
-        return bool(cut_off)

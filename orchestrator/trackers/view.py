@@ -4,8 +4,9 @@ It stands where the UI itself keeps a view that somebody shares: in a tag of the
 address. A UI that does not understand it shows its own.
 """
 
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from orchestrator.comparison.table import Table
@@ -21,6 +22,10 @@ LONGEST = 5000  # characters that MLflow takes in a tag of an experiment
 MOST_UNDECLARED = 4  # curves, and kinds of pictures, of a function that does not say which are worth a look
 THE_UIS_OWN = ("Model metrics", "System metrics")  # sections, which it fills with what the others do not show
 MOST_CURVES = 20
+COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, the strong ones first
+    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
+    *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
+)
 
 
 def view_of(table: Table) -> str | None:
@@ -40,6 +45,11 @@ def view_of(table: Table) -> str | None:
     }
     text = json.dumps(state, separators=(",", ":"))
     return text if len(text) <= LONGEST else None
+
+
+def colours(begun: int) -> Iterator[str]:
+    """The colours of further runs, where so many have one."""
+    return itertools.islice(itertools.cycle(COLOURS), begun, None)
 
 
 def address(experiment_id: str, has_view: bool) -> str:

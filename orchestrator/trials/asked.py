@@ -31,7 +31,7 @@ def further_seeds(spec: SweepSpec, trials: Iterable[Trial], begun: Iterable[Tria
     numbered: dict[str, tuple[int, Trial]] = {}
     for source in begun:
         if source.proposal and source.proposal.replicate is not None and source.trial_key not in keys:
-            trial = Trial(function.name, function.version, source.params, source.label, source.proposal)
+            trial = function.trial(function.completed(source.params), source.label, source.proposal)
             if trial.trial_key == source.trial_key and trial.config_key in config_keys:
                 numbered[trial.trial_key] = source.proposal.replicate, trial
     return [trial for _, trial in sorted(numbered.values(), key=lambda pair: pair[0])]

@@ -64,7 +64,7 @@ class Draws:
             return None
         has_seeds = len(self.spec.seeds) > 1
         names = [name for name in params if name in self.spec.varying or (name == "seed" and has_seeds)]
-        return Trial(function.name, function.version, params, label(self.spec, params, names) or self.spec.name)
+        return function.trial(params, label(self.spec, params, names) or self.spec.name)
 
 
 def _combinations(spec: SweepSpec) -> Iterator[dict[str, Any]]:

@@ -51,10 +51,8 @@ def _combinations(spec: SweepSpec) -> Expansion:
         resolved.setdefault(identity, params)
     names = varying(list(resolved.values()))
     texts = texts_of(list(resolved.values()), names)
-    function = spec.function
     trials = [
-        Trial(function.name, function.version, params, label(spec, params, names, texts) or spec.name)
-        for params in resolved.values()
+        spec.function.trial(params, label(spec, params, names, texts) or spec.name) for params in resolved.values()
     ]
     return Expansion(tuple(spec.stacking.arranged(trials)), tuple(invalid))
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,8 @@ BEST = "best_"  # prefix of the best value by epoch of a metric
 REPORTED = "reported"  # the tag: names of the metrics that a trial has reported, and of which it has the best value
 PICTURES = "pictures"  # the tag: names of its pictures by epoch
 PICTURE = "picture."  # prefix of tags: the name of a picture whose own MLflow does not take
-DIGEST = "program.digest"  # the tag: of the file of a trial's program
+DIGEST = "code.digest"  # the tag: of the source of a trial's function or program
+REPLACED, REPLACES = "replaced_by", "replaces"  # the tags: the run that counts instead of it, and the other way round
 METRICS_FROM = "metrics_from"  # the tag: which of its ways of logging a program's curves come from
 END_NUMBER = "end_number"  # the tag: which of the sweep's ends its end was
 SYSTEM = "system/"  # prefix of MLflow's system metrics
@@ -52,7 +53,7 @@ class Record:
 
     @property
     def digest(self) -> str | None:
-        """Of the program's file when the trial was begun; None for a function."""
+        """Of the source of its function or program when it was begun; None where that is not known."""
         return self.tags.get(DIGEST)
 
     @property
@@ -153,10 +154,30 @@ def best_name(metric: str) -> str:
     return f"{BEST}{metric}"
 
 
+def has_other_code(function: TrialFunction, record: Record) -> bool:
+    """Whether the source of a function or a program is not what it was when a trial was begun, as far as is known."""
+    return record.digest is not None and function.digest not in (None, record.digest)
+
+
 def changed(function: TrialFunction, records: Iterable[Record]) -> str:
-    """A sentence, where the file of a program is not what it was when some of these trials were begun; else empty."""
-    others = [record for record in records if record.digest not in (None, function.digest) and record.outcome]
-    if not others or function.digest is None:
+    """A sentence, where some of these trials ended with other code than that of now; else empty."""
+    others = sum(record.outcome is not None and has_other_code(function, record) for record in records)
+    if not others:
         return ""
-    trials = "a trial" if len(others) == 1 else f"{len(others)} trials"
-    return f"{function.title} has changed since {trials} ended; what has a result keeps it"
+    trials, them = ("a trial", "it") if others == 1 else (f"{others} trials", "them")
+    anew = f"`sweep launch FILE --rerun` runs {them} anew"
+    return f"{function.title} has changed since {trials} ended; what has a result keeps it, and {anew}"
+
+
+def code_in_words(function: TrialFunction, record: Record) -> str:
+    """With which code a trial was begun: "now", or "before" and a digest; empty where that is not known."""
+    if has_other_code(function, record):
+        return f"before ({(record.digest or '')[:8]})"
+    return "now" if record.digest else ""
+
+
+def taken(function: TrialFunction, records: Iterable[Record]) -> list[Record]:
+    """The trials whose parameters a function takes, with the defaults of those that came after them."""
+    return [
+        replace(record, params=function.completed(record.params)) for record in records if function.takes(record.params)
+    ]

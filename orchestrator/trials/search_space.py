@@ -59,7 +59,7 @@ class SearchSpace:
         params = function.resolve(values if seed is None else {**values, "seed": seed})
         names = [name for name in params if name in self.spec.varying or (name == "seed" and seed is not None)]
         text = label(self.spec, params, names) or self.spec.name
-        return Trial(function.name, function.version, params, text, proposal)
+        return function.trial(params, text, proposal)
 
     def key(self, trial: Trial) -> str:
         """What tells its configuration from others: nothing of its seed, unless the search varies that, too."""
@@ -93,7 +93,7 @@ class SearchSpace:
 
     def find(self, params: Params, trial_key: str, proposal: Proposal | None) -> BegunTrial | None:
         """The trial of these parameters, or None where the search has no such trial in the present file."""
-        proposal = proposal or Proposal(-1)
+        proposal, params = proposal or Proposal(-1), self.spec.function.completed(params)
         seeds = [params.get("seed")] if proposal.another_seed and self.has_further_seeds else self.seeds
         for values, seed in itertools.product(self._proposals(params), seeds):
             with suppress(ValueError):

@@ -11,7 +11,10 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
+from orchestrator.functions.modules import withdrawn
+
 PR_SET_PDEATHSIG = 1
+SAFE_PATH, FOR_THE_START = "PYTHONSAFEPATH", "start"  # with any value, Python does not look into the current folder
 
 
 def start(process: BaseProcess) -> None:
@@ -22,11 +25,15 @@ def start(process: BaseProcess) -> None:
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
+    had = os.environ.setdefault(SAFE_PATH, FOR_THE_START)
     resource_tracker.ensure_running()  # else the first start would begin it, and unblock Ctrl-C
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        process.start()
+        with withdrawn():  # the child finds this program before all else, whatever lies in the current folder
+            process.start()
     finally:
+        if had == FOR_THE_START:
+            del os.environ[SAFE_PATH]
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         sys.modules["__main__"] = main
 
@@ -37,6 +44,8 @@ def end_with_parent() -> None:
     Ctrl-C in the terminal is for the parent then; and what the child starts itself can be killed with it.
     """
     os.setsid()
+    if os.environ.get(SAFE_PATH) == FOR_THE_START:
+        del os.environ[SAFE_PATH]  # not for what the trial function starts
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with suppress(OSError, AttributeError):  # Linux kills also while something holds the interpreter's lock

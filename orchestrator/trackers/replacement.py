@@ -1,0 +1,40 @@
+"""New runs in place of trials that are to run anew. The old runs stay, and say by which they were replaced."""
+
+from collections.abc import Iterable, Mapping
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from orchestrator.trackers.open_run import STATUS, tags_of
+from orchestrator.trial import Outcome
+from orchestrator.trials.record import REPLACED, REPLACES, Record
+
+IDENTITY = ("mlflow.runName", "mlflow.parentRunId", "mlflow.runColor", "sweep", "config", "seed", "trial", "proposal")
+KEYS = ("trial_key", "config_key", "params")
+BEGUN = "sweep.rerun"  # on the parent: some trials may not be replaced yet
+
+
+def is_begun(parent: Run) -> bool:
+    """Whether a launch was cut off while it replaced runs."""
+    return BEGUN in parent.data.tags
+
+
+def replace(client: MlflowClient, parent: str, experiment: str, old: Iterable[Record], tags: Mapping[str, str]) -> None:
+    """Make a run in place of each of these, as one that was interrupted before it began; a second call goes on.
+
+    Args:
+        client: of the store.
+        parent: the parent run's id.
+        experiment: its experiment's id.
+        old: the runs, in the trash or not.
+        tags: that the new ones get beside those of the trial.
+    """
+    client.set_tag(parent, BEGUN, "true")
+    for record in old:
+        is_kept = {name: value for name, value in record.tags.items() if name in IDENTITY or name.startswith(KEYS)}
+        new = client.create_run(experiment, tags={**is_kept, **tags, REPLACES: record.run_id}).info.run_id
+        client.log_batch(new, tags=tags_of({"outcome": Outcome.INTERRUPTED.value}))
+        client.set_terminated(new, STATUS[Outcome.INTERRUPTED])
+        if client.get_run(record.run_id).info.lifecycle_stage == "active":
+            client.set_tag(record.run_id, REPLACED, new)
+    client.delete_tag(parent, BEGUN)
