@@ -1,5 +1,6 @@
 """Trial functions that behave and misbehave, without torch. Copied beside the YAML files of tests."""
 
+import json
 import os
 import random
 import signal
@@ -323,3 +324,21 @@ def will_not_end(config: Config, report):
             report({"train_loss": 1.0})
         except BaseException:
             Path("kept.txt").touch()
+
+
+@dataclass(frozen=True)
+class Yields:
+    rows: str = "[]"
+    epochs: int = 3
+    x: float = 1.0
+
+
+def yields(config: Yields, workdir: Path):
+    """Yield the rows, as JSON. At the text "die" the process is killed, once; `x` in a row is that of the trial."""
+    died = workdir / "died"
+    for row in json.loads(config.rows):
+        if row != "die":
+            yield {name: config.x if value == "x" else value for name, value in row.items()}
+        elif not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
