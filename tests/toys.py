@@ -225,6 +225,15 @@ def one_epoch_an_attempt(config: Config, workdir: Path):
         time.sleep(600)
 
 
+def one_epoch_a_life(config: Config, workdir: Path):
+    kept = workdir / "epoch"
+    epoch = int(kept.read_text()) + 1 if kept.exists() else 1
+    yield {"epoch": epoch, "train_loss": 1.0}
+    kept.write_text(str(epoch))
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def stackable(config: Config, workdir: Path, watch):
     alone = stacked([config], [workdir], [watch], 1)
     while True:
