@@ -4,7 +4,6 @@ import difflib
 import functools
 import json
 import logging
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from orchestrator.spec.strict import SweepMetricForm
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import SQLITE, redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
+from orchestrator.system.scratch import scratch
 from orchestrator.trackers import trial_params, view
 from orchestrator.trackers.errors import message, translates_errors
 from orchestrator.trial import Outcome
@@ -250,8 +250,8 @@ class Store:
     @translates_errors
     def artifact(self, run_id: str, name: str) -> bytes:
         """What a run left under a name that `artifacts` has."""
-        with tempfile.TemporaryDirectory() as folder:
-            return Path(self.client.download_artifacts(run_id, name, folder)).read_bytes()
+        with scratch() as folder:
+            return Path(self.client.download_artifacts(run_id, name, str(folder))).read_bytes()
 
     def _parent(self, name: str) -> Run | None:
         experiment = self.experiment(name)
