@@ -75,6 +75,7 @@ class SweepSpec:
     resources: Resources  # that a trial, or a stack of them, takes
     reuse: bool
     on_finish: OnFinish | None
+    keep: tuple[str, ...]  # patterns of files that are kept as artifacts
     warnings: tuple[str, ...]
 
     def distinguishing(self, names: Iterable[str], params: Params) -> list[str]:

@@ -9,40 +9,58 @@ from urllib.request import url2pathname
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
-from orchestrator.functions import TrialFunction
+from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import ARTIFACTS_FOLDER, LOG_FILE
-from orchestrator.trackers import images
+from orchestrator.system.scratch import scratch
+from orchestrator.trackers import images, remains
 from orchestrator.trackers.errors import is_the_stores
 from orchestrator.trackers.images import EpochImage
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
 from orchestrator.trial import Outcome
 
+NOT_KEPT = "not_kept"  # the tag: what a trial left in its folder that went with it
 UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
 
 
 def keep(
-    client: MlflowClient, uri: str, run: OpenRun, outcome: Outcome, workdir: Path, function: TrialFunction
+    client: MlflowClient, uri: str, run: OpenRun, outcome: Outcome, workdir: Path, spec: SweepSpec
 ) -> dict[str, str]:
-    """Log what a trial left: the log, too, where it failed or is a program's.
+    """Log what a trial left: its artifacts, and of a trial that has ended its log and what the file says to keep.
 
     Returns:
-        A tag that names what could not be logged; only that trial is affected.
+        Tags that name what could not be logged, and what is lost; only that trial is affected.
     """
-    log, folder = workdir / LOG_FILE, workdir / ARTIFACTS_FOLDER
-    if (outcome is Outcome.FAILED or (function.program is not None and outcome.is_result)) and log.is_file():
-        client.log_artifact(run.run_id, str(log))
-    if not folder.is_dir():
-        return {}
+    folder, left = workdir / ARTIFACTS_FOLDER, remains.folder(workdir, spec.function)
+    tags: dict[str, str] = {}
     try:
-        client.log_artifacts(run.run_id, str(folder))
+        if outcome is not Outcome.INTERRUPTED:
+            _keep_log(client, run.run_id, workdir / LOG_FILE)
+            for path in remains.kept(left, spec.keep):
+                client.log_artifact(run.run_id, str(left / path), path.parent.as_posix().removeprefix("."))
+        if folder.is_dir():
+            client.log_artifacts(run.run_id, str(folder))
     except OSError as error:
         if is_the_stores(error):
             raise
-        return {"artifacts.problem": f"not all artifacts could be logged: {error}"[:LONGEST_TAG]}
+        tags["artifacts.problem"] = f"not all artifacts could be logged: {error}"[:LONGEST_TAG]
     if outcome.is_result:
         pictures = (EpochImage(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
         images.show(client, uri, run, pictures)
-    return {}
+        if lost := remains.lost(left, spec.keep):
+            tags[NOT_KEPT] = lost[:LONGEST_TAG]
+    return tags
+
+
+def _keep_log(client: MlflowClient, run_id: str, log: Path) -> None:
+    if not log.is_file() or not log.stat().st_size:
+        return
+    shortened = remains.cut(log)
+    if shortened is None:
+        client.log_artifact(run_id, str(log))
+        return
+    with scratch() as folder:
+        (folder / LOG_FILE).write_bytes(shortened)
+        client.log_artifact(run_id, str(folder / LOG_FILE))
 
 
 def clear_unfinished(client: MlflowClient, run_id: str) -> None:

@@ -126,7 +126,7 @@ class Tracker(Store):
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
-            tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir, self.spec.function)
+            tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir, self.spec)
             tags |= run.picture_tags
         params = {self.spec.function.called(name): value for name, value in trial.params.items()}
         self._log(run, points, {} if run.has_params else params, tags)
