@@ -1,5 +1,6 @@
 """Trial functions that behave and misbehave, without torch. Copied beside the YAML files of tests."""
 
+import ctypes
 import json
 import os
 import random
@@ -351,3 +352,27 @@ def yields(config: Yields, workdir: Path):
         elif not died.exists():
             died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leaves(config: Config, workdir: Path):
+    """Print in every way, and leave files and links behind."""
+    print("printed by Python")
+    print("printed to stderr", file=sys.stderr)
+    ctypes.CDLL(None).printf(b"printed by C\n")
+    (workdir / "model.pt").write_bytes(b"m" * 5000)
+    (workdir / "deep" / "er").mkdir(parents=True, exist_ok=True)
+    (workdir / "deep" / "er" / "epoch=1.ckpt").write_bytes(b"c")
+    for name, target in (("last.ckpt", "deep/er/epoch=1.ckpt"), ("outside.ckpt", __file__), ("folder", "/etc")):
+        if not (workdir / name).is_symlink():
+            (workdir / name).symlink_to(target)
+    for epoch in range(1, config.epochs + 1):
+        print("epoch", epoch)
+        yield {"epoch": epoch, "score": config.x}
+        time.sleep(config.pause)
+        if config.mode == "raise":
+            raise RuntimeError("the toy broke")
+    print("the end", end="")
+
+
+def silent(config: Config):
+    yield {"epoch": 1, "score": config.x}

@@ -48,9 +48,11 @@ class PrintedLog:
         self._lines = 0  # that are whole
 
     def news(self, *, is_over: bool) -> bytes:
-        """What came since the last call; of what may have a secret, whole lines alone, unless that is all."""
+        """What came since the last call; of what may have a secret, whole lines alone, unless that is all of it."""
         self._open()
         new = self._begun + (self._file.read() if self._file else b"")
+        if is_over and self._file:
+            self._file.close()
         end = len(new) if is_over or not self._secrets else new.rfind(b"\n") + 1
         new, self._begun = new[:end], new[end:]
         self._lines += new.count(b"\n")

@@ -30,20 +30,25 @@ class ActiveTrial:
     epoch: int = 0
     spent: float = 0.0  # seconds, in earlier attempts
     timed_out: bool = False
-    started: float = field(default_factory=time.monotonic)
+    started: float = inf  # when this attempt began to train: what its worker takes to start is not the trial's
     last_heartbeat: float = field(default_factory=time.monotonic)
     has_heartbeats: bool = False  # in this attempt
     longest_wait: float = 0.0
 
     def begin(self) -> None:
         """A new attempt begins."""
-        self.started = self.last_heartbeat = time.monotonic()
+        self.started, self.last_heartbeat = inf, time.monotonic()
         self.has_heartbeats = False
+
+    def begin_training(self) -> None:
+        """The trial function of this attempt is called."""
+        self.begin()
+        self.started = self.last_heartbeat
 
     def die(self) -> None:
         """The attempt has ended without a result."""
         self.timed_out = self.is_out_of_time()
-        self.spent += time.monotonic() - self.started
+        self.spent += max(0.0, time.monotonic() - self.started)
         self.deaths += 1
 
     def heartbeat(self) -> None:

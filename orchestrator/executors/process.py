@@ -232,7 +232,7 @@ class ProcessExecutor:
         elif event is not None:
             run = slot.runs[row]
             if isinstance(event, Started):
-                run.begin()
+                run.begin_training()
             elif isinstance(event, Progress):
                 run.has_reached(event.epoch)
             else:

@@ -176,9 +176,7 @@ class Recorder(Listener):
             return
         if lost := remains.lost(remains.folder(self.workspace.of(trial), spec.function), spec.keep):
             self._has_named_files = True
-            self._log(
-                f"{trial.label} left {lost} in its folder, which goes with it; `keep` in the file keeps such files"
-            )
+            self._log(f"{trial.label} left {lost} in its folder, which is removed; `keep` in the file keeps such files")
 
     def _describe(self) -> None:
         """Keep the sweep's description current. Where that fails, training continues, and a later attempt follows."""
