@@ -72,9 +72,7 @@ def _show(reader: "Store", record: "Record", log: Path, runs: Callable[[], bool]
     """Print the log; returns whether there was anything. With `runs`, go on until that returns False."""
     has_result = record.outcome is not None and record.outcome.is_result
     if has_result or not (log.is_file() or runs):
-        content = reader.artifact(record.run_id, LOG_FILE) if LOG_FILE in reader.artifacts(record.run_id) else b""
-        _print(content)
-        return bool(content)
+        return _show_kept(reader, record)
     printed, has_printed = PrintedLog(log, secrets(reader, record)), False
     while True:
         is_over = runs is None or not runs()  # before what is new is read: so that is all of it
@@ -82,8 +80,15 @@ def _show(reader: "Store", record: "Record", log: Path, runs: Callable[[], bool]
         has_printed |= bool(content)
         _print(content)
         if is_over:
-            return has_printed
+            return has_printed or _show_kept(reader, record)
         time.sleep(SECONDS_BETWEEN_READS)
+
+
+def _show_kept(reader: "Store", record: "Record") -> bool:
+    """Print the log that the run has; returns whether it has one."""
+    content = reader.artifact(record.run_id, LOG_FILE) if LOG_FILE in reader.artifacts(record.run_id) else b""
+    _print(content)
+    return bool(content)
 
 
 def _print(content: bytes) -> None:
