@@ -1,5 +1,6 @@
 """DATASETS by name, as tensors. Each is read once, and cached for all processes of the machine to map."""
 
+import fcntl
 import gzip
 import hashlib
 import importlib
@@ -8,13 +9,15 @@ import math
 import os
 import pkgutil
 import sys
-import tempfile
+import time
+import uuid
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +30,7 @@ from models.config import DATASETS
 VALIDATION_IMAGES = {"digits": 200}
 DEFAULT_VALIDATION_IMAGES = 5000
 SPLIT_SEED = 20250609  # so that all trials validate on the same images, whatever their seed
+DAYS_KEPT = 30  # in the cache, from the last use on
 FORMAT = 1  # raise it when the split or the cached tensors change
 IDX_UINT8_3D = (0, 0, 8, 3)
 
@@ -103,6 +107,8 @@ def _cached(name: str, files: Files) -> dict[str, Any]:
     path = cache_folder() / f"{name}-{_hash(repr((files.source, files.fingerprint, FORMAT)).encode())}.pt"
     if not path.is_file():
         _write_cache(path, _split(name, files))
+    with suppress(OSError):  # somebody else's
+        os.utime(path)
     try:
         parts: dict[str, Any] = torch.load(path, mmap=True, weights_only=True)
     except Exception as error:  # torn by a power cut: that fails in many ways
@@ -113,11 +119,35 @@ def _cached(name: str, files: Files) -> dict[str, Any]:
 
 def _write_cache(path: Path, parts: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder, (Path(folder) / path.name).open("wb") as unfinished:
-        torch.save(parts, unfinished)
-        unfinished.flush()
-        os.fsync(unfinished.fileno())
-        Path(unfinished.name).replace(path)
+    _tidy(path.parent)
+    with _unfinished(path) as file:
+        torch.save(parts, file)
+        file.flush()
+        os.fsync(file.fileno())
+        Path(file.name).replace(path)
+
+
+@contextmanager
+def _unfinished(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside a path, locked while it is written."""
+    with path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.unfinished").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield file
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes have left in the cache, and what nobody has used for long."""
+    for path in folder.glob("*.unfinished"):
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while a process writes it
+            path.unlink()
+    for path in folder.glob("*.pt"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > DAYS_KEPT * 86_400:
+                path.unlink()  # who has mapped it keeps it
 
 
 def _hash(content: bytes) -> str:

@@ -96,7 +96,7 @@ def launch(
         tracking_uri: of the store; by default that of the command.
         executor: where trials run: process, or inline for pdb.
         workers: trials at the same time; default from the cores and GPUs of the machine.
-        trial_timeout: seconds after which a trial is killed.
+        trial_timeout: seconds that the attempts at a trial may take together; then it is killed, and has failed.
         adopt: whether to go on with a sweep of the same name that was launched from another file.
         wait: seconds for which a store is waited for that does not answer as the launch begins.
         rerun: whether trials run anew whose code has changed, or whose run is in MLflow's trash.

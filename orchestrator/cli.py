@@ -14,6 +14,7 @@ from orchestrator.commands.best import best
 from orchestrator.commands.dashboard import dashboard
 from orchestrator.commands.init import init
 from orchestrator.commands.launch import launch
+from orchestrator.commands.logs import logs
 from orchestrator.commands.plan import plan
 from orchestrator.commands.replay import replay
 from orchestrator.commands.report import report
@@ -72,6 +73,7 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     init: ("sweep init", "sweep init lr.yaml --from report/learning_rate"),
     status: ("sweep status", "sweep status lr --watch"),
     best: ("sweep best best_var",),
+    logs: ("sweep logs 3f1c0d", 'sweep logs lr "lr=0.01 seed=1"', "sweep logs lr 3 --follow"),
     report: ("sweep report lr", "sweep report sweeps/report/*.yaml"),
     dashboard: ("sweep dashboard best_var --port 8081",),
     replay: ("sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c", "sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c --debug"),

@@ -1,6 +1,5 @@
 """What a sweep leaves in its store when its trials have ended: the result table, pictures, and the best model."""
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from orchestrator.comparison.boundary import Boundary
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
+from orchestrator.system.scratch import scratch
 from orchestrator.trackers import Tracker, retry
 from orchestrator.trial import Trial
 from orchestrator.trials.labels import label, texts_of
@@ -49,8 +49,8 @@ def keep_model(tracker: Tracker, best: Record, log_file: Path, log: Callable[[st
     try:
         if not tracker.has_model(best):
             log(f"exporting the model of {best.label}")
-            with tempfile.TemporaryDirectory() as folder:
-                artifacts, model = Path(folder) / "artifacts", Path(folder) / "model"
+            with scratch() as folder:
+                artifacts, model = folder / "artifacts", folder / "model"
                 artifacts.mkdir()
                 tracker.fetch(best, artifacts)
                 if not export(tracker.spec.function, artifacts, model, log_file):
@@ -82,7 +82,7 @@ def _front(table: Table) -> bytes:
 
 
 def _conclude(tracker: Tracker, metrics: Mapping[str, float], name: str, content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / name
+    with scratch() as folder:
+        picture = folder / name
         picture.write_bytes(content)
         retry(lambda: tracker.conclude(metrics, picture))

@@ -1,7 +1,6 @@
 """Train a trial of the store again in this process, up to its explosion or to its end. Writes nothing to the store."""
 
 import pdb
-import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from orchestrator.events import Finished, Progress
 from orchestrator.functions import FunctionError, TrialFunction
 from orchestrator.spec import SweepSpec, load
 from orchestrator.system import machine
+from orchestrator.system.scratch import scratch
 from orchestrator.terminal.display import ending
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome
@@ -47,11 +47,11 @@ def replay(store: Store, run_id: str, log: Log, debug: bool = False) -> Outcome:
     machine.keep_freed_memory()
     shown = [*function.declaration.losses, *(objective.name for objective in launch.objectives)]
     end = Finished(Outcome.INTERRUPTED)
-    with function.active(), tempfile.TemporaryDirectory(prefix="sweep-replay-") as folder:
+    with function.active(), scratch() as folder:
         if function.program is None and (problem := runner.prepare(name, [record.params])):
             raise InputError(*problem.splitlines())
         rule = spec.divergence if spec else DivergenceRule()
-        task = Task(name, record.params, Path(folder), rule, record.threads, program=function.program)
+        task = Task(name, record.params, folder, rule, record.threads, program=function.program)
         for event in runner.run(task, on_error=_break_in if debug else print_traceback):
             if isinstance(event, Progress):
                 log(_in_words(event, record, shown))

@@ -487,11 +487,20 @@ def test_a_trial_that_never_stops_reporting_is_held_to_its_time(open_: Open, fol
 
 @pytest.mark.slow
 @isolating
-def test_a_trial_cannot_outlive_its_time_by_an_epoch_an_attempt(open_: Open, folder: Path) -> None:
+def test_a_trial_over_its_time_is_not_tried_again(open_: Open, folder: Path) -> None:
     slow = Trial("toys:one_epoch_an_attempt", 1, {}, "slow")
     (events,) = drive(open_(retries=1, trial_timeout=1.0), [slow], folder).values()
     assert final(events).reason == "it ran longer than the trial timeout of 1 seconds"
-    assert epochs(events) == [1, 2]
+    assert epochs(events) == [1]
+
+
+@pytest.mark.slow
+@isolating
+def test_the_attempts_at_a_trial_share_its_time(open_: Open, folder: Path) -> None:
+    dying = Trial("toys:one_epoch_a_life", 1, {}, "dying")
+    (events,) = drive(open_(retries=1, trial_timeout=2.0), [dying], folder).values()
+    assert final(events).reason == "it ran longer than the trial timeout of 2 seconds"
+    assert len(attempts(events)) > 1  # each with an epoch of its own, so none of these deaths counts
 
 
 @pytest.mark.slow

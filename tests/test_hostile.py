@@ -150,7 +150,7 @@ def test_a_password_in_the_tracking_uri_is_told_nowhere(
 def test_artifacts_stay_in_the_store_of_their_run(store: str, write: Write, sweep: Sweep, folder: Path) -> None:
     assert sweep("launch", write("trial: toys:train\nparameters: {x: 1}")).returncode == 0
     (run,) = children(store, "toy")
-    assert artifacts(store, run) == {"note.txt"}
+    assert artifacts(store, run) == {"log.txt", "note.txt"}
     place = MlflowClient(tracking_uri=store).get_run(run.info.run_id).info.artifact_uri
     assert str(place).startswith((folder / "mlruns" / "artifacts" / "toy").as_uri())
 

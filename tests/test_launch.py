@@ -402,7 +402,7 @@ def test_reuse_takes_finished_trials_over_from_another_sweep(store: str, write: 
     assert copied.data.params == source.data.params
     assert copied.info.status == "FINISHED"
     assert steps(store, copied, "train_loss") == [1, 2, 3]
-    assert artifacts(store, copied) == {"note.txt"}
+    assert artifacts(store, copied) == {"log.txt", "note.txt"}
 
 
 def test_the_inline_executor_keeps_the_same_contract(store: str, write: Write, sweep: Sweep) -> None:

@@ -300,7 +300,7 @@ def test_a_server_that_is_killed_and_restarted_costs_nothing(server: Server, wri
     for run in children(uri, "toy"):
         assert run.data.tags["outcome"] == "completed"
         assert steps(uri, run, "train_loss") == list(range(1, 13))
-        assert artifacts(uri, run) == {"note.txt"}
+        assert artifacts(uri, run) == {"log.txt", "note.txt"}
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Trial functions that behave and misbehave, without torch. Copied beside the YAML files of tests."""
 
+import ctypes
+import json
 import os
 import random
 import signal
@@ -224,6 +226,15 @@ def one_epoch_an_attempt(config: Config, workdir: Path):
         time.sleep(600)
 
 
+def one_epoch_a_life(config: Config, workdir: Path):
+    kept = workdir / "epoch"
+    epoch = int(kept.read_text()) + 1 if kept.exists() else 1
+    yield {"epoch": epoch, "train_loss": 1.0}
+    kept.write_text(str(epoch))
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def stackable(config: Config, workdir: Path, watch):
     alone = stacked([config], [workdir], [watch], 1)
     while True:
@@ -323,3 +334,45 @@ def will_not_end(config: Config, report):
             report({"train_loss": 1.0})
         except BaseException:
             Path("kept.txt").touch()
+
+
+@dataclass(frozen=True)
+class Yields:
+    rows: str = "[]"
+    epochs: int = 3
+    x: float = 1.0
+
+
+def yields(config: Yields, workdir: Path):
+    """Yield the rows, as JSON. At the text "die" the process is killed, once; `x` in a row is that of the trial."""
+    died = workdir / "died"
+    for row in json.loads(config.rows):
+        if row != "die":
+            yield {name: config.x if value == "x" else value for name, value in row.items()}
+        elif not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leaves(config: Config, workdir: Path):
+    """Print in every way, and leave files and links behind."""
+    print("printed by Python")
+    print("printed to stderr", file=sys.stderr)
+    ctypes.CDLL(None).printf(b"printed by C\n")
+    (workdir / "model.pt").write_bytes(b"m" * 5000)
+    (workdir / "deep" / "er").mkdir(parents=True, exist_ok=True)
+    (workdir / "deep" / "er" / "epoch=1.ckpt").write_bytes(b"c")
+    for name, target in (("last.ckpt", "deep/er/epoch=1.ckpt"), ("outside.ckpt", __file__), ("folder", "/etc")):
+        if not (workdir / name).is_symlink():
+            (workdir / name).symlink_to(target)
+    for epoch in range(1, config.epochs + 1):
+        print("epoch", epoch)
+        yield {"epoch": epoch, "score": config.x}
+        time.sleep(config.pause)
+        if config.mode == "raise":
+            raise RuntimeError("the toy broke")
+    print("the end", end="")
+
+
+def silent(config: Config):
+    yield {"epoch": 1, "score": config.x}

@@ -39,7 +39,8 @@ def launch(
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
     trial_timeout: Annotated[
-        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Kill a trial that runs longer than this.")
+        float | None,
+        typer.Option(min=0.001, metavar="SECONDS", help="Kill a trial whose attempts take longer than this together."),
     ] = None,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Go on with a sweep of the same name that was launched from another file.")

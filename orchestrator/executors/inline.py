@@ -1,11 +1,13 @@
 """Runs trials one after the other in this process and thread, so that pdb and print work.
 
+What Python prints goes to the terminal and into the log of the trial; what other code prints, to the terminal alone.
+
 Where trials are to be stacked, each is a stack of its own, filled up to the width: the numbers are those of any stack.
 """
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -15,8 +17,10 @@ from orchestrator.executors.contract import Setup
 from orchestrator.executors.resources import ResourceSampler
 from orchestrator.system import machine
 from orchestrator.system.machine import Shares
+from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import runner
+from orchestrator.worker.output import Tees
 
 
 class InlineExecutor:
@@ -28,6 +32,8 @@ class InlineExecutor:
         self._contexts = ExitStack()
         self._resources = ResourceSampler()
         self._running: tuple[Trial, Generator[Event, None, None]] | None = None
+        self._tees = Tees()
+        self._log: Path | None = None  # of the trial; a program writes its own
         self._stops: dict[int, str] = {}
 
     def __enter__(self) -> "InlineExecutor":
@@ -66,6 +72,7 @@ class InlineExecutor:
         workdir.mkdir(parents=True, exist_ok=True)
         task = self.setup.task(trial, workdir, threads or self.shares.threads)
         self._stops = {}
+        self._log = workdir / LOG_FILE if task.program is None else None
 
         def on_step(_: int, step: int, loss: float) -> None:
             self.setup.on_heartbeat(trial, Heartbeat(step, loss if math.isfinite(loss) else None))
@@ -91,7 +98,7 @@ class InlineExecutor:
 
     def _next(self, running: Generator[Event, None, None]) -> Event:
         try:
-            with self.setup.interrupt.raising():
+            with self.setup.interrupt.raising(), self._tees.into(self._log) if self._log else nullcontext():
                 event = next(running)
         except KeyboardInterrupt:
             return Finished(Outcome.INTERRUPTED)

@@ -16,7 +16,7 @@ class Limits:
     retries: int = 2  # deaths of a worker in a row, without a new whole epoch between them, that a trial survives
     stall_seconds: float = 120.0  # without a heartbeat: the least that counts as hanging
     stall_factor: float = 10.0  # and the longest wait that the trial has had so far, times this
-    trial_timeout: float | None = None  # seconds that an attempt may take in all
+    trial_timeout: float | None = None  # seconds that the attempts at a trial may take together
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,29 @@ class ActiveTrial:
     limits: Limits
     stop: str | None = None  # why it is to end after its last reported epoch, once that is decided
     deaths: int = 0
-    timeouts: int = 0  # never reset: a trial may not live on by an epoch an attempt
     epoch: int = 0
-    started: float = field(default_factory=time.monotonic)
+    spent: float = 0.0  # seconds, in earlier attempts
+    timed_out: bool = False
+    started: float = inf  # when this attempt began to train: what its worker takes to start is not the trial's
     last_heartbeat: float = field(default_factory=time.monotonic)
     has_heartbeats: bool = False  # in this attempt
     longest_wait: float = 0.0
 
     def begin(self) -> None:
         """A new attempt begins."""
-        self.started = self.last_heartbeat = time.monotonic()
+        self.started, self.last_heartbeat = inf, time.monotonic()
         self.has_heartbeats = False
+
+    def begin_training(self) -> None:
+        """The trial function of this attempt is called."""
+        self.begin()
+        self.started = self.last_heartbeat
+
+    def die(self) -> None:
+        """The attempt has ended without a result."""
+        self.timed_out = self.is_out_of_time()
+        self.spent += max(0.0, time.monotonic() - self.started)
+        self.deaths += 1
 
     def heartbeat(self) -> None:
         """The trial has shown that it lives."""
@@ -64,13 +76,13 @@ class ActiveTrial:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether it has died or timed out too often."""
-        return max(self.deaths, self.timeouts) > self.limits.retries
+        """Whether it has died too often, or taken too long in all."""
+        return self.timed_out or self.deaths > self.limits.retries
 
     @property
     def has_one_attempt_left(self) -> bool:
-        """Whether the next death or timeout ends the trial, where there has been a death or timeout before."""
-        return max(self.deaths, self.timeouts) == self.limits.retries > 0
+        """Whether the next death ends the trial, where there has been a death before."""
+        return self.deaths == self.limits.retries > 0
 
     @property
     def patience(self) -> float:
@@ -85,13 +97,16 @@ class ActiveTrial:
     @property
     def deadline(self) -> float:
         """When to look again, at the latest."""
-        out_of_time = inf if self.limits.trial_timeout is None else self.started + self.limits.trial_timeout
-        return min(out_of_time, self.last_heartbeat + self.patience)
+        return min(self._out_of_time, self.last_heartbeat + self.patience)
 
     def is_out_of_time(self) -> bool:
-        """Whether this attempt has taken longer than the trial timeout."""
+        """Whether its attempts have taken longer than the trial timeout together."""
+        return time.monotonic() >= self._out_of_time
+
+    @property
+    def _out_of_time(self) -> float:
         limit = self.limits.trial_timeout
-        return limit is not None and time.monotonic() >= self.started + limit
+        return inf if limit is None else self.started + limit - self.spent
 
     def hangs(self) -> bool:
         """Whether it has been silent for too long."""

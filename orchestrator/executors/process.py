@@ -242,7 +242,7 @@ class ProcessExecutor:
         elif event is not None:
             run = slot.runs[row]
             if isinstance(event, Started):
-                run.begin()
+                run.begin_training()
             elif isinstance(event, Progress):
                 run.has_reached(event.epoch)
             else:
@@ -289,8 +289,7 @@ class ProcessExecutor:
         is_interrupted = self.setup.interrupt.requested
         end = Finished(Outcome.INTERRUPTED) if is_interrupted else Finished(Outcome.FAILED, reason=reason)
         for run in runs:
-            run.timeouts += run.is_out_of_time()
-            run.deaths += 1
+            run.die()
         ended = [run for run in runs if is_interrupted or run.is_given_up]
         retried = [run for run in runs if run not in ended]
         self._waiting[:0] = retried

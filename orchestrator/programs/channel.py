@@ -11,6 +11,8 @@ import selectors
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast, get_args
@@ -18,6 +20,7 @@ from typing import cast, get_args
 from pydantic import TypeAdapter
 
 from orchestrator.programs.logged import Message
+from orchestrator.system.scratch import scratch
 
 LONGEST_LINE = 2**20  # bytes; a longer one is dropped
 LONGEST_PATH = 103  # bytes of a socket's path, on macOS; Linux takes 107
@@ -43,7 +46,8 @@ class Channel:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = _private_folder(folder)
+        self._contexts = ExitStack()
+        self._folder = self._contexts.enter_context(_private_folder(folder))
         self.path = self._folder / "s"
         self._selector = selectors.DefaultSelector()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -79,6 +83,7 @@ class Channel:
             self._drop(caller)
         self._selector.close()
         self._listener.close()
+        self._contexts.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # none is left, or the process that connected has gone again
@@ -110,12 +115,15 @@ class Channel:
         caller.connection.close()
 
 
-def _private_folder(folder: Path) -> Path:
+@contextmanager
+def _private_folder(folder: Path) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="c", dir=folder)).absolute()
     if len(os.fsencode(made / "s")) <= LONGEST_PATH:
-        return made
+        yield made
+        return
     made.rmdir()
-    return Path(tempfile.mkdtemp(prefix="sweep-"))
+    with scratch() as shorter:
+        yield shorter
 
 
 def _messages(caller: _Caller, sent: bytes) -> list[Message]:

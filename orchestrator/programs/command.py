@@ -92,7 +92,12 @@ class Command:
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
         """The values that nobody is shown; see `hidden`."""
-        return [environment[name] for name in self._variables if name not in self.show_env and name in environment]
+        return [environment[name] for name in self.secret_names if name in environment]
+
+    @property
+    def secret_names(self) -> list[str]:
+        """The variables whose values nobody is shown."""
+        return [name for name in self._variables if name not in self.show_env]
 
     def arguments(
         self, params: Params, interpreter: Sequence[str], json_file: str, environment: Mapping[str, str]

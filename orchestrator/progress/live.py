@@ -57,13 +57,15 @@ class TrialProgress:
         self._add(heartbeat.loss)
 
     def take(self, event: Event) -> None:
-        """Take in an event; an epoch that is reported again is ignored."""
+        """Take in an event; an epoch that is reported again only adds metrics to it."""
         if isinstance(event, Started):
             self._since = time.monotonic()
         elif isinstance(event, Restarted):
             self.epoch = 0
         elif isinstance(event, Progress) and event.epoch > self.epoch:
             self._epoch_ended(event)
+        elif isinstance(event, Progress) and event.epoch == self.epoch and self.so_far is not None:
+            self.so_far.take(event.metrics.get(self.so_far.objective.name), event.epoch)
         elif isinstance(event, Finished):
             self.seconds += event.seconds
 
@@ -189,9 +191,10 @@ class LiveProgress:
         """A trial has reported an event."""
         with self._lock:
             running = self._running[trial.trial_key]
+            before = running.epoch
             running.take(event)
             pace, total = running.length
-            if isinstance(event, Progress) and event.seconds > 0:  # else it adds to an epoch that is known
+            if isinstance(event, Progress) and event.epoch > before:
                 self._forecast.learn(pace, event.seconds)
             elif isinstance(event, Finished):
                 del self._running[trial.trial_key]

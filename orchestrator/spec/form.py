@@ -248,6 +248,14 @@ class SweepFile(Form):
     on_finish: Annotated[
         OnFinishForm | None, Field(description="What gets a summary of an ended launch: {run: COMMAND} or {post: URL}.")
     ] = None
+    keep: Annotated[
+        list[str],
+        Field(
+            min_length=1,
+            description="Files in the folder of a trial that become artifacts of its run at its end, as patterns: "
+            '["*.pt", "checkpoints/**"]. Default: none but those in its folder artifacts.',
+        ),
+    ] = Field(default_factory=list)
     reuse: Annotated[
         bool, Field(description="Take over finished trials of other sweeps in the store, except pruned trials.")
     ] = False

@@ -8,6 +8,7 @@ from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
 from orchestrator.spec.form import LONGEST_NAME, BoundaryForm, SweepFile, as_name, is_name
+from orchestrator.spec.keep import patterns_of
 from orchestrator.spec.metrics import Reported, check_needed, listed, metrics_of, nothing_reported
 from orchestrator.spec.mistakes import Mistakes, closest, keys_of
 from orchestrator.spec.objective import objectives
@@ -135,6 +136,7 @@ def _spec(
     stacking = stacking_of(method, form, function, mistakes)
     reference = reference_of(form, function, mistakes)
     on_finish = on_finish_of(form, mistakes)
+    keep = patterns_of(form, mistakes)
     name = _name(form, mistakes)
     mistakes.raise_any()
     _warn_of_ignored(mistakes)
@@ -169,6 +171,7 @@ def _spec(
         record_code=form.record_code,
         overrides=tuple(overrides),
         on_finish=on_finish,
+        keep=keep,
         warnings=tuple(mistakes.warnings),
     )
 

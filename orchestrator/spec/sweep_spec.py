@@ -77,6 +77,7 @@ class SweepSpec:
     record_code: bool
     overrides: tuple[str, ...]  # of the call, as NAME=VALUE
     on_finish: OnFinish | None
+    keep: tuple[str, ...]  # patterns of files that are kept as artifacts
     warnings: tuple[str, ...]
 
     def distinguishing(self, names: Iterable[str], params: Params) -> list[str]:

@@ -42,8 +42,15 @@ def warn(message: str) -> None:
 
 def _console(terminal: bool, stderr: bool = False) -> Console:
     # not left to rich, which takes FORCE_COLOR and some CI machines for terminals, and draws in notebooks
+    stream = sys.stderr if stderr else sys.stdout  # not what takes its place for a while
     if terminal:
-        return Console(stderr=stderr, highlight=False)
+        return Console(file=stream, stderr=stderr, highlight=False)
     return Console(
-        stderr=stderr, highlight=False, width=PIPE_WIDTH, force_terminal=False, force_jupyter=False, color_system=None
+        file=stream,
+        stderr=stderr,
+        highlight=False,
+        width=PIPE_WIDTH,
+        force_terminal=False,
+        force_jupyter=False,
+        color_system=None,
     )

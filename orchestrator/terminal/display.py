@@ -12,6 +12,7 @@ from rich.text import Text
 from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Listener
 from orchestrator.progress.live import LiveProgress
+from orchestrator.progress.quick import QuickTrials
 from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.terminal.consoles import is_ascii_only, print_timed
@@ -30,6 +31,7 @@ class Display(Listener):
 
     def __init__(self, progress: LiveProgress) -> None:
         self.progress = progress
+        self.quick = QuickTrials()
         self._said: set[str] = set()
 
     def log(self, message: str) -> None:
@@ -47,6 +49,7 @@ class Display(Listener):
     def start(self, trial: Trial) -> None:
         """A trial is given to a worker."""
         self.progress.start(trial)
+        self.quick.start(trial)
 
     def recall(self, trial: Trial, event: Event) -> None:
         """A trial that is resumed had reported this before."""
@@ -81,11 +84,16 @@ class PlainDisplay(Display):
         status = self.progress.status()
         asked = f"trials {UNTIL_STOPPED}" if status.asked is None else f"{status.asked} trials"
         self.log(f"{asked}, {status.results} of them already finished")
-        yield
+        try:
+            yield
+        finally:
+            self._log_quick_trials(at_once=True)
 
     def take(self, trial: Trial, event: Event) -> None:
         super().take(trial, event)
         match event:
+            case events.Started() if self.quick.are_many:
+                self._printed[trial.trial_key] = time.monotonic()
             case events.Started():
                 self.log(f"{trial.label}: started, process {event.pid}")
             case events.Progress():
@@ -94,11 +102,17 @@ class PlainDisplay(Display):
                     self.log(f"{trial.label}: {in_words(self.progress.running(trial))}")
             case Finished():
                 self._printed.pop(trial.trial_key, None)
-                status = self.progress.status()
-                self.log(f"{trial.label}: {ending(event)} [{counted(status)}]")
+                if not self.quick.end(trial, event):
+                    self._log_quick_trials(at_once=True)
+                    self.log(f"{trial.label}: {ending(event)} [{counted(self.progress.status())}]")
+        self._log_quick_trials()
         if self._is_due(self._summed_up, SECONDS_BETWEEN_SUMMARIES):
             self._summed_up = time.monotonic()
             self.log(", ".join(fact.plain for fact in facts(self.progress.status())))
+
+    def _log_quick_trials(self, *, at_once: bool = False) -> None:
+        if line := self.quick.line(at_once=at_once):
+            self.log(f"{line} [{counted(self.progress.status())}]")
 
     def _is_due(self, last: float | None, seconds: float) -> bool:
         return last is None or time.monotonic() - last >= seconds
@@ -126,6 +140,7 @@ class LiveDisplay(Display):
             try:
                 yield
             finally:
+                self._print_quick_trials(at_once=True)
                 ended.set()
                 drawing.join()
                 self._is_live = False
@@ -134,10 +149,16 @@ class LiveDisplay(Display):
 
     def take(self, trial: Trial, event: Event) -> None:
         super().take(trial, event)
-        if isinstance(event, Finished):
+        if isinstance(event, Finished) and not self.quick.end(trial, event):
+            self._print_quick_trials(at_once=True)
             ended = Text.assemble((event.outcome, STYLES[event.outcome]), " ", trial.label, " ", (_why(event), "dim"))
             ended.rstrip()
             self._print(ended)
+        self._print_quick_trials()
+
+    def _print_quick_trials(self, *, at_once: bool = False) -> None:
+        if line := self.quick.line(at_once=at_once):
+            self._print(Text(line, style="dim"))
 
     def _print(self, line: Text) -> None:
         if self._is_live:

@@ -2,8 +2,8 @@
 
 import json
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -12,10 +12,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.exceptions import MlflowException
 
-from orchestrator.functions import TrialFunction
+from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import ARTIFACTS_FOLDER, LOG_FILE
 from orchestrator.system.printable import storable
-from orchestrator.trackers import images
+from orchestrator.system.scratch import scratch
+from orchestrator.trackers import images, remains
 from orchestrator.trackers.errors import is_refusal, is_the_stores, message
 from orchestrator.trackers.images import EpochImage
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
@@ -23,39 +24,53 @@ from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import file_name
 
 LONGEST_DATASET = 500  # characters of its name
+NOT_KEPT = "not_kept"  # the tag: what a trial left in its folder that went with it
 UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
 
 
 def keep(
-    client: MlflowClient, uri: str, run: OpenRun, outcome: Outcome, workdir: Path, function: TrialFunction
+    client: MlflowClient, uri: str, run: OpenRun, outcome: Outcome, workdir: Path, spec: SweepSpec
 ) -> dict[str, str]:
-    """Log what a trial left: the log, too, where it failed or is a program's.
+    """Log what a trial left: its artifacts, and of a trial that has ended its log and what the file says to keep.
 
     Returns:
-        A tag that names what could not be logged; only that trial is affected.
+        Tags that name what could not be logged, and what is lost; only that trial is affected.
     """
-    log, folder = workdir / LOG_FILE, workdir / ARTIFACTS_FOLDER
-    if (outcome is Outcome.FAILED or (function.program is not None and outcome.is_result)) and log.is_file():
-        client.log_artifact(run.run_id, str(log))
-    if not folder.is_dir():
-        return {}
-    problems = _log_all(client, run.run_id, folder)
+    folder, left = workdir / ARTIFACTS_FOLDER, remains.folder(workdir, spec.function)
+    tags: dict[str, str] = {}
+    problems: list[str] = []
+    if outcome is not Outcome.INTERRUPTED:
+        problems += _log_text(client, run.run_id, workdir / LOG_FILE)
+        problems += _log_all(client, run.run_id, left, remains.kept(left, spec.keep))
+    if folder.is_dir():
+        files = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+        problems += _log_all(client, run.run_id, folder, files, whole=True)
+    if problems:
+        said = f"not all artifacts could be logged as they are: {'; '.join(problems)}"
+        tags["artifacts.problem"] = said[:LONGEST_TAG]
     if outcome.is_result:
         pictures = (EpochImage(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
         images.show(client, uri, run, pictures)
-    said = f"not all artifacts could be logged as they are: {'; '.join(problems)}"
-    return {"artifacts.problem": said[:LONGEST_TAG]} if problems else {}
+        if lost := remains.lost(left, spec.keep):
+            tags[NOT_KEPT] = lost[:LONGEST_TAG]
+    return tags
 
 
-def _log_all(client: MlflowClient, run_id: str, folder: Path) -> list[str]:
-    """Log the files of a folder, under the nearest names that every store keeps.
+def _log_all(client: MlflowClient, run_id: str, folder: Path, files: Sequence[Path], whole: bool = False) -> list[str]:
+    """Log files of a folder, under the nearest names that every store keeps.
+
+    Args:
+        client: of the store.
+        run_id: of the trial.
+        folder: what the names of the files are relative to.
+        files: which.
+        whole: whether these are all that the folder has.
 
     Returns:
         A line for each file that is not there, or has another name.
     """
-    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
     names = {file: Path(*map(file_name, file.parts)) for file in files}
-    if all(file == name for file, name in names.items()):
+    if whole and all(file == name for file, name in names.items()):
         try:
             client.log_artifacts(run_id, str(folder))
         except (MlflowException, OSError) as error:
@@ -64,11 +79,7 @@ def _log_all(client: MlflowClient, run_id: str, folder: Path) -> list[str]:
             return []
     problems = [f"{file} is {name}" for file, name in names.items() if file != name]
     for file, name in names.items():
-        try:
-            _log(client, run_id, folder / file, name)
-        except (MlflowException, OSError) as error:
-            _raise_the_stores(error)
-            problems.append(f"{file}: {message(error)}")
+        problems += _tried(file, partial(_log, client, run_id, folder / file, name))
     return problems
 
 
@@ -77,8 +88,30 @@ def _log(client: MlflowClient, run_id: str, path: Path, name: Path) -> None:
     if path.name == name.name:
         client.log_artifact(run_id, str(path), place)
         return
-    with tempfile.TemporaryDirectory() as copies:
-        client.log_artifact(run_id, str(shutil.copyfile(path, Path(copies) / name.name)), place)
+    with scratch() as copies:
+        client.log_artifact(run_id, str(shutil.copyfile(path, copies / name.name)), place)
+
+
+def _log_text(client: MlflowClient, run_id: str, log: Path) -> list[str]:
+    """Log what a trial has printed, cut in the middle where it is long; returns a line where that failed."""
+    if not log.is_file() or not log.stat().st_size:
+        return []
+    shortened = remains.cut(log)
+    if shortened is None:
+        return _tried(Path(log.name), partial(client.log_artifact, run_id, str(log)))
+    with scratch() as folder:
+        (folder / LOG_FILE).write_bytes(shortened)
+        return _tried(Path(log.name), partial(client.log_artifact, run_id, str(folder / LOG_FILE)))
+
+
+def _tried(file: Path, log: Callable[[], None]) -> list[str]:
+    """Log a file; returns a line where that failed for what is wrong with the file."""
+    try:
+        log()
+    except (MlflowException, OSError) as error:
+        _raise_the_stores(error)
+        return [f"{file}: {message(error)}"]
+    return []
 
 
 def _raise_the_stores(error: MlflowException | OSError) -> None:

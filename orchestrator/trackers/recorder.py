@@ -23,6 +23,7 @@ from tenacity import (
 from orchestrator.errors import StoreBusyError, StoreError, SweepError
 from orchestrator.events import Event, Listener
 from orchestrator.system.interrupt import LAST_SECONDS
+from orchestrator.trackers import remains
 from orchestrator.trackers.retrying import PATIENCE_SECONDS, WAIT
 from orchestrator.trackers.tracker import Tracker
 from orchestrator.trial import Trial
@@ -53,6 +54,7 @@ class Recorder(Listener):
         self._recorded: Counter[str] = Counter()
         self._waited_for_since: float | None = None  # when there was nothing else to do any more
         self._described: tuple[float, int] = -math.inf, -1  # when, and after how many trials
+        self._has_named_files = False
         self._give_up = threading.Event()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
@@ -161,7 +163,17 @@ class Recorder(Listener):
         if end.is_final:
             self._written += 1
             if end.outcome.is_result:
+                self._log_what_goes(trial)
                 self.workspace.remove(trial)
+
+    def _log_what_goes(self, trial: Trial) -> None:
+        """Say once what trials leave in their folders that goes with these."""
+        spec = self.tracker.spec
+        if self._has_named_files:
+            return
+        if lost := remains.lost(remains.folder(self.workspace.of(trial), spec.function), spec.keep):
+            self._has_named_files = True
+            self._log(f"{trial.label} left {lost} in its folder, which is removed; `keep` in the file keeps such files")
 
     def _describe(self) -> None:
         """Keep the sweep's description current. Where that fails, training continues, and a later attempt follows."""

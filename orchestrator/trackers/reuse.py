@@ -1,12 +1,12 @@
 """Take over trials that another sweep of the store has finished."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Param, Run, RunTag
 
+from orchestrator.system.scratch import scratch
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
 from orchestrator.trackers.writing import FEW, in_batches
 from orchestrator.trial import Outcome, Trial
@@ -45,9 +45,9 @@ def _fill(client: MlflowClient, source: Run, run_id: str) -> None:
     if source.inputs and source.inputs.dataset_inputs:
         client.log_inputs(run_id, source.inputs.dataset_inputs)
     if client.list_artifacts(source.info.run_id):
-        with tempfile.TemporaryDirectory() as folder:
-            download_artifacts(run_id=source.info.run_id, dst_path=folder, tracking_uri=client.tracking_uri)
-            client.log_artifacts(run_id, folder)
+        with scratch() as folder:
+            download_artifacts(run_id=source.info.run_id, dst_path=str(folder), tracking_uri=client.tracking_uri)
+            client.log_artifacts(run_id, str(folder))
 
 
 def _is_reusable(run: Run) -> bool:

@@ -3,7 +3,6 @@
 import difflib
 import functools
 import logging
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from orchestrator.spec import Objective
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
+from orchestrator.system.scratch import scratch
 from orchestrator.trackers import database, experiments, trial_params, view
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import may_pass, message, translates_errors
@@ -233,8 +233,8 @@ class Store:
     @translates_errors
     def artifact(self, run_id: str, name: str) -> bytes:
         """What a run left under a name that `artifacts` has."""
-        with tempfile.TemporaryDirectory() as folder:
-            return Path(self.client.download_artifacts(run_id, name, folder)).read_bytes()
+        with scratch() as folder:
+            return Path(self.client.download_artifacts(run_id, name, str(folder))).read_bytes()
 
     def _parent(self, name: str) -> Run | None:
         experiment = self.experiment(name)

@@ -146,7 +146,7 @@ class Tracker(Store):
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show(self.client, self.uri, run, images.by_epoch(workdir))
         if isinstance(end, Finished):
-            tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir, self.spec.function)
+            tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir, self.spec)
             tags |= run.picture_tags | trial_params.renamed(self._params(trial))
         self._log(run, points, {} if run.has_params else self._params(trial), tags)
         run.has_params = True

@@ -1,26 +1,25 @@
 """Turns what a trial function reports into events; each is in the trial's journal before the trial continues."""
 
 import math
+import sys
 import time
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from numbers import Complex, Real
 from pathlib import Path
 from typing import Any
 
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import BY_STEP, Event, Finished, Points, Progress, Restarted, Started, Tagged, metric_name
+from orchestrator.events import BY_STEP, Event, Finished, Points, Progress, Restarted, Started, Tagged
 from orchestrator.programs.program import ProgramFailedError, ProgramKilledError
 from orchestrator.system import torch_builds
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.worker import journal
+from orchestrator.worker.curve import EpochValues, MisplacedError, YieldedCurve, is_kept, numbers
 from orchestrator.worker.monitor import ExplodedError, Monitor
 
-STEPS_KEPT = 1000
-
-Series = Sequence[tuple[int, float, float]]
+Values = Mapping[str, Sequence[tuple[int, float, float]]]  # as those of Points
 Yielded = Mapping[str, Any] | Points | Tagged | Restarted | Exception | None
 
 
@@ -31,23 +30,31 @@ class Reporter:
     """
 
     def __init__(
-        self, workdir: Path, rule: DivergenceRule, on_step: Callable[[int, float], None], maximized: Collection[str]
+        self,
+        workdir: Path,
+        rule: DivergenceRule,
+        on_step: Callable[[int, float], None],
+        maximized: Collection[str],
+        *,
+        is_program: bool = False,
     ) -> None:
         self.workdir = workdir
         journal.repair(workdir)
         entries = journal.read(workdir)
         self.journaled = [entry.event for entry in entries]
         self.monitor = Monitor(rule, [entry.memory for entry in entries], on_step, maximized=maximized)
-        self.epoch = 0
+        self.curve = None if is_program else YieldedCurve(self.journaled)  # a program's epochs are put together already
         self.end: Finished | None = None
         self.has_recorded_end = False
         self._last = 0  # the last epoch that this attempt has reported
+        self._is_watched = False  # whether the function calls `watch`
         self._since = time.monotonic()
 
     def watch(self, step: int, loss: float, grad_norm: float, **also: float) -> None:
         """The `watch` that a trial function is given: it ends a trial that explodes or has its end already."""
         if self.end is not None:
             raise ExplodedError("this trial has ended")
+        self._is_watched = True
         self.monitor.step(step, loss, grad_norm, **also)
 
     def take(self, yielded: Yielded) -> list[Event]:
@@ -60,13 +67,13 @@ class Reporter:
         if self.end is not None:
             return []
         if isinstance(yielded, Points):
-            return self._points(yielded)
+            return self._points(yielded.values, _thinned(yielded.values))
         if isinstance(yielded, Tagged):
             return [self.record(yielded)]
         if isinstance(yielded, Restarted):
             return [self._restart(yielded)]
         try:
-            return self._progress(yielded)
+            return self._values(yielded)
         except (Exception, SystemExit) as error:
             self.fail(error)
             return []
@@ -139,15 +146,27 @@ class Reporter:
         self.has_recorded_end = True
         return self.record(self.end or Finished(Outcome.FAILED, reason="it ended without a result"))
 
-    def _points(self, event: Points) -> list[Event]:
-        """Follow the losses among values that came between epochs, and record them, thinned where there are many."""
+    def _values(self, yielded: Mapping[str, Any]) -> list[Event]:
+        if self.curve is None:
+            return self._progress(int(yielded["epoch"]), numbers({k: v for k, v in yielded.items() if k != "epoch"}))
+        tags, placed = self.curve.tags, self.curve.place(yielded)
+        tagged = [self.record(Tagged(self.curve.tags))] if self.curve.tags != tags else []
+        if isinstance(placed, EpochValues):
+            return [*tagged, *self._progress(placed.epoch, placed.metrics)]
+        now = time.time()
+        values = {f"{name}{BY_STEP}": [(step, value, now)] for name, (step, value) in placed.metrics.items()}
+        kept = {f"{name}{BY_STEP}" for name in placed.kept}
+        return [*tagged, *self._points(values, {name: values[name] for name in values if name in kept})]
+
+    def _points(self, values: Values, kept: Values) -> list[Event]:
+        """Follow the losses among values that came between epochs, and record those that are to be kept."""
         try:
-            self.monitor.points(event.values)
+            if not self._is_watched:  # else its losses are followed at each step already
+                self.monitor.points(values)
         except ExplodedError:
             self.end = self._explosion()
-        kept = {name: _thinned(series) if name.endswith(BY_STEP) else series for name, series in event.values.items()}
-        kept = {name: [point for point in series if math.isfinite(point[1])] for name, series in kept.items()}
-        return [self.record(Points(kept))] if any(kept.values()) else []
+        finite = {name: [point for point in series if math.isfinite(point[1])] for name, series in kept.items()}
+        return [self.record(Points(finite))] if any(finite.values()) else []
 
     def _restart(self, event: Restarted) -> Event:
         """Begin the journal again, with what is no part of the curve; the monitor knows nothing of before either."""
@@ -156,18 +175,16 @@ class Reporter:
         self.monitor.forget()
         for entry in kept:
             journal.write(self.workdir, entry.event, self.monitor.state)
-        self.epoch = self._last = 0
+        self._last = 0
         return self.record(event)
 
-    def _progress(self, yielded: Mapping[str, Any]) -> list[Event]:
-        metrics = _numbers(yielded)
-        self.epoch = int(metrics.pop("epoch", self.epoch + 1))
-        self.monitor.epoch_ended(self.epoch, metrics)
+    def _progress(self, epoch: int, metrics: Mapping[str, float]) -> list[Event]:
+        self.monitor.epoch_ended(epoch, metrics)
         self.end = self._explosion()
         finite = _finite(metrics)
         if self.end is not None and len(finite) < len(metrics):
             return []
-        ended = Progress(self.epoch, finite, time.time(), step=self.monitor.last_step, not_finite=_not_finite(metrics))
+        ended = Progress(epoch, finite, time.time(), step=self.monitor.last_step, not_finite=_not_finite(metrics))
         return [self.record(ended)]
 
     def _explosion(self) -> Finished | None:
@@ -178,16 +195,18 @@ class Reporter:
 
 
 def print_traceback(error: BaseException) -> None:
-    """Print the traceback of an error. An explosion is not an error, and a program has printed its own."""
-    if not isinstance(error, ExplodedError | ProgramFailedError):
+    """Print the traceback of an error. An explosion is not an error, and some speak for themselves."""
+    if isinstance(error, MisplacedError):
+        print(error, file=sys.stderr)
+    elif not isinstance(error, ExplodedError | ProgramFailedError):
         traceback.print_exception(error)
 
 
 def error_line(error: BaseException) -> str:
-    """The type and the message of an exception, in a line; of a program that has failed, the message alone."""
+    """The type and the message of an exception, in a line; the message alone where that says all."""
     message = in_a_line(str(error))
     message += torch_builds.remedy(message)
-    if isinstance(error, ProgramFailedError):
+    if isinstance(error, ProgramFailedError | MisplacedError):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
@@ -198,7 +217,7 @@ def _final(result: Any) -> tuple[dict[str, float], str | None]:
     if not isinstance(result, Mapping):
         raise TypeError(f"the trial function returned {result!r}, not a mapping of metrics")
     diagnosis = result.get("diagnosis")
-    metrics = _numbers({name: value for name, value in result.items() if name != "diagnosis"})
+    metrics = numbers({name: value for name, value in result.items() if name != "diagnosis"})
     return metrics, None if diagnosis is None else in_a_line(str(diagnosis))
 
 
@@ -210,23 +229,9 @@ def _not_finite(metrics: Mapping[str, float]) -> list[str]:
     return [name for name, value in metrics.items() if not math.isfinite(value)]
 
 
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {(name := metric_name(given)): _number(name, value) for given, value in metrics.items()}
-
-
-def _number(name: str, value: Any) -> float:
-    """The value of a metric; NaN where it is None, infinity where no float is so large."""
-    if value is None:
-        return math.nan
-    is_complex = isinstance(value, Complex) and not isinstance(value, Real)  # numpy's would lose their imaginary part
-    try:
-        return float(str(value) if is_complex else value)
-    except OverflowError:
-        return math.inf
-    except (TypeError, ValueError, RuntimeError) as error:  # tensors raise the last
-        raise TypeError(f"the metric {name} is {in_a_line(repr(value))}, not a number") from error
-
-
-def _thinned(series: Series) -> Series:
-    """All of the first thousand steps, every second one up to two thousand, every fourth one up to four thousand."""
-    return [point for point in series if point[0] % 2 ** (point[0] // STEPS_KEPT).bit_length() == 0]
+def _thinned(values: Values) -> Values:
+    """Those of a program's values that are kept; what comes by step has its count as its step."""
+    return {
+        name: [point for point in series if is_kept(point[0])] if name.endswith(BY_STEP) else series
+        for name, series in values.items()
+    }

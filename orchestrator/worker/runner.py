@@ -166,7 +166,7 @@ def _resolved(name: str) -> _Resolved:
 
 class _Attempt(Reporter):
     def __init__(self, task: Task, on_step: Callable[[int, float], None]) -> None:
-        super().__init__(task.workdir, task.divergence, on_step, task.maximized)
+        super().__init__(task.workdir, task.divergence, on_step, task.maximized, is_program=task.program is not None)
         self.task = task
 
     def begin(self, stop: str | None) -> list[Event]:

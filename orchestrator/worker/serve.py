@@ -20,7 +20,7 @@ from orchestrator.functions import Modules
 from orchestrator.system import machine
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params
-from orchestrator.worker import runner
+from orchestrator.worker import output, runner
 from orchestrator.worker.runner import Task
 from orchestrator.worker.spawn import end_with_parent
 
@@ -101,6 +101,8 @@ def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, 
     running, stops = {*range(len(stack.tasks))}, {**stack.stops}
     with closing(runner.run_stack(stack.tasks, stack.width, _Heartbeats(connection).on_step, stops)) as rounds:
         for events_of_all in rounds:
+            if any(event.is_final for _, event in events_of_all):
+                output.flush()
             yield from events_of_all
             running -= {row for row, event in events_of_all if event.is_final}
             awaited = sum(stack.awaits_verdicts and isinstance(event, Progress) for _, event in events_of_all)
