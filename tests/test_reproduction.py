@@ -1,6 +1,7 @@
 """The page on the report's reproduction, from the file of its runs."""
 
 import csv
+import statistics
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,12 @@ def test_what_a_store_has_is_taken_in_once(store: str, folder: Path, monkeypatch
         ("var", "0.25", "0.75", "40.0"),
     ]
     assert "| var=0.5 | SSIM | 0.7854 | 0.7500 |" in reproduction.table("var", rows).compared
+
+
+def test_what_the_page_says_of_bf16_is_what_the_runs_show() -> None:
+    with (ROOT / "docs" / "reproduction" / "runs.csv").open() as file:
+        runs = [row for row in csv.DictReader(file) if row["sweep"] == "precision" and row["var"] == "0.25"]
+    losses = {name: [float(run["val_loss"]) for run in runs if run["precision"] == name] for name in ("fp32", "bf16")}
+    higher = f"{statistics.mean(losses['bf16']) / statistics.mean(losses['fp32']) - 1:.1%}"
+    assert f"validation loss was {higher} higher at var 0.25" in (ROOT / "docs" / "reproduction.md").read_text()
+    assert f"nats, {higher}" in (ROOT / "docs" / "performance.md").read_text()

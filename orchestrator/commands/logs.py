@@ -12,7 +12,6 @@ import typer
 from orchestrator.commands import chosen
 from orchestrator.commands.lookup import completions, existing, is_file, store
 from orchestrator.commands.options import TrackingUri
-from orchestrator.commands.printed import PrintedLog, secrets
 from orchestrator.system import paths
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.terminal.consoles import warn
@@ -69,6 +68,8 @@ def logs(
 
 def _show(reader: "Store", record: "Record", log: Path, runs: Callable[[], bool] | None) -> bool:
     """Print the log; returns whether there was anything. With `runs`, go on until that returns False."""
+    from orchestrator.commands.printed import PrintedLog, secrets
+
     has_result = record.outcome is not None and record.outcome.is_result
     if has_result or not (log.is_file() or runs):
         return _show_kept(reader, record)
