@@ -17,6 +17,7 @@ from orchestrator.system import machine
 from orchestrator.system.machine import Shares
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import runner
+from orchestrator.worker.reporter import error_line
 
 
 class InlineExecutor:
@@ -61,6 +62,8 @@ class InlineExecutor:
             return
         if problem:
             raise InputError(*problem.splitlines())
+        if not self.setup.warm:
+            self.setup.on_remark("all trials run in this process: each finds what those before it have changed")
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -93,7 +96,9 @@ class InlineExecutor:
         try:
             with self.setup.interrupt.raising():
                 event = next(running)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            if not self.setup.interrupt.at_once:  # the trial's own code has raised it
+                return Finished(Outcome.FAILED, reason=error_line(error))
             return Finished(Outcome.INTERRUPTED)
         # a framework may have made something else of KeyboardInterrupt
         was_interrupted = isinstance(event, Finished) and self.setup.interrupt.at_once and not event.outcome.is_result

@@ -54,9 +54,9 @@ def find(name: str = DEFAULT_TRIAL, modules: Modules | None = None) -> TrialFunc
             parameters = parameters_of(name, config_type)
         _check(name, declaration, parameters)
         return TrialFunction(name, config_type, parameters, declaration, modules)
-    except FunctionError:
+    except (FunctionError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # a user's modules may fail in any way while they are imported
+    except BaseException as error:  # a user's modules may fail in any way while they are imported
         raise FunctionError(f"{name} cannot be loaded: {type(error).__name__}: {error}") from error
 
 

@@ -143,6 +143,7 @@ def _spec(
         stall_seconds=_stall_seconds(form),
         stacking=stacking,
         resources=form.resources,
+        warm=form.warm,
         reuse=form.reuse,
         on_finish=on_finish,
         warnings=tuple(mistakes.warnings),
