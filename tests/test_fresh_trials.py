@@ -210,6 +210,7 @@ def test_a_run_of_mlflow_that_a_trial_leaves_open_harms_no_other(
     assert [run.data.tags["outcome"] for run in children(store, "toy")] == ["completed"] * 3
 
 
+@pytest.mark.slow
 def test_the_start_method_of_a_trial_is_the_one_of_its_platform(processes: Open, folder: Path) -> None:
     (folder / "starting.py").write_text(
         "import multiprocessing\nfrom toys import Config\ndef train(config: Config):\n"
@@ -264,7 +265,9 @@ def leaving(config: Config, workdir: Path):
 """
 
 
-@pytest.mark.parametrize("mode", ["fine", "nan", "raise", "text"])
+@pytest.mark.parametrize(
+    "mode", ["fine", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("nan", "raise", "text"))]
+)
 def test_a_fork_that_comes_out_of_the_function_is_not_taken_for_the_trial(
     processes: Open, folder: Path, mode: str
 ) -> None:

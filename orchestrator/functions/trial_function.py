@@ -87,13 +87,14 @@ class TrialFunction:
         return params
 
     @cached_property
-    def _validator(self) -> TypeAdapter[Any]:
+    def validator(self) -> TypeAdapter[Any]:
+        """Of the config dataclass; made when it is first asked for, which takes milliseconds."""
         return TypeAdapter(self.config_type)
 
     def config(self, params: Params) -> Any:
         """The instance of the config dataclass for resolved parameters."""
         try:
-            return self._validator.validate_python(nested(params), by_alias=False, by_name=True)
+            return self.validator.validate_python(nested(params), by_alias=False, by_name=True)
         except ValidationError as error:
             problem = error.errors()[0]
             place = "".join(f"{part}: " for part in problem["loc"][:1])

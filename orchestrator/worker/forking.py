@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import importlib
 import os
 import random
 import sys
@@ -20,7 +21,9 @@ OMP_PAUSE_HARD = 2  # of omp.h
 CUDA_DRIVER = "libcuda.so"
 LEAST_CHANCE_SEED = 2**32  # what torch draws for itself is hardly ever below, what people choose is
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"  # torch.cuda.is_available() then leaves the driver alone
+LATE_IMPORTS = {"torch": "torch._dynamo"}  # by libraries themselves: with the first optimizer, which takes a second
 THREADS = Path("/proc/self/task")
+FORK_SAFE = ("jemalloc_bg_thd",)  # names of threads that their library sees to when the process is forked; of pyarrow
 
 
 class OneProcess:
@@ -56,6 +59,10 @@ class Imports:
 
     def __exit__(self, *_: object) -> None:
         after = random.getstate()
+        for library, late in LATE_IMPORTS.items():
+            if library in sys.modules:
+                with suppress(Exception):
+                    importlib.import_module(late)
         if not self._checks_as_told:
             os.environ.pop(NVML_CHECK, None)
         self._seeded = None if after == self._before else after
@@ -75,7 +82,8 @@ class Imports:
         if _has_gpu():
             return "importing it begins to use the GPU"
         _end_openmp_threads()
-        unknown = len(list(THREADS.iterdir())) - 1 - _openblas_threads()
+        names = [(thread / "comm").read_text().strip() for thread in THREADS.iterdir()]
+        unknown = len([name for name in names if name not in FORK_SAFE]) - 1 - _openblas_threads()
         if unknown > 0:
             return f"importing it starts threads of a library ({unknown})"
         return None

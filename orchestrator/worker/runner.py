@@ -101,7 +101,7 @@ def load(function: str) -> None:
     """Import a trial function and what belongs to it, which may take seconds; `prepare` reports an error."""
     with suppress(BaseException):
         known = _resolved(function)
-        _ = known.prepare, known.stacked
+        _ = known.prepare, known.stacked, known.found.validator
 
 
 def prepare(function: str, configs: Sequence[Params]) -> str | None:
