@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import driving
@@ -19,7 +21,7 @@ from orchestrator.executors.process import ProcessExecutor
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import Shares
 from orchestrator.trial import Outcome, Trial
-from orchestrator.worker import journal
+from orchestrator.worker import forking, journal
 
 Open = Callable[..., ProcessExecutor]
 Write = Callable[..., Path]
@@ -157,6 +159,15 @@ def test_a_function_whose_imports_start_a_thread_has_a_new_process_for_each_tria
     assert first == last
     assert len({event.pid for events in heard.values() for event in attempts(events)}) == 3
     assert len({name for name in first if first[name] != last[name]}) == 0
+
+
+def test_a_process_that_uses_the_driver_of_cuda_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = SimpleNamespace(cuDeviceGetCount=lambda _: 3)  # CUDA_ERROR_NOT_INITIALIZED
+    monkeypatch.setattr(forking, "_loaded", lambda names: [driver] if names == (forking.CUDA_DRIVER,) else [])
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.main_thread()])
+    assert not forking._has_gpu()
+    driver.cuDeviceGetCount = lambda _: 0
+    assert forking.Imports().obstacle == "importing it begins to use the GPU"
 
 
 TORCH = """

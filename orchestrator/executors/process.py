@@ -60,11 +60,12 @@ class Worker:
 
     def kill(self) -> None:
         """End the process and what its trials may have started, whatever session that is in."""
+        pid = self.process.pid or 0
+        if self.process.is_alive():
+            os.kill(pid, signal.SIGSTOP)  # what it has adopted is found below it as long as it lives
+            descendants.kill_all(pid)
         with suppress(ProcessLookupError):
-            os.kill(self.process.pid or 0, signal.SIGSTOP)  # what it has adopted is found below it as long as it lives
-        descendants.kill_all(self.process.pid or 0)
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid or 0, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
 
