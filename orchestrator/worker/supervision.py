@@ -45,8 +45,7 @@ def work_in_child(context: ForkContext | SpawnContext, work: Callable[..., None]
 
 def _awaited(child: BaseProcess, done: Connection) -> bool:
     """Wait for the end of a child; returns whether it had done its work by then."""
-    # of the process itself: its own children may hold the other end of its sentinel
-    end = os.pidfd_open(child.pid or 0) if hasattr(os, "pidfd_open") else os.dup(child.sentinel)
+    end = _end_of(child)
     parent = parent_process()
     others = [] if parent is None else [parent.sentinel]
     try:
@@ -65,6 +64,14 @@ def _awaited(child: BaseProcess, done: Connection) -> bool:
         child.kill()
     child.join()
     return has_done
+
+
+def _end_of(child: BaseProcess) -> int:
+    """What becomes readable when a child ends, to be closed."""
+    try:
+        return os.pidfd_open(child.pid or 0)
+    except (AttributeError, OSError):  # macOS and old kernels; the child's own children may hold the end of this
+        return os.dup(child.sentinel)
 
 
 def _has_message(done: Connection) -> bool:
