@@ -67,20 +67,20 @@ def _read(source: int, said: list[bytes]) -> None:
         return
 
 
-def idle_sweep(folder: Path, trials: int, method: str) -> str:
+def idle_sweep(folder: Path, trials: int, method: str, *, warm: bool = False) -> str:
     """Write a sweep of trials that do nothing but yield metrics; the name of its file."""
     shutil.copy(BENCHMARKS / "idle.py", folder)
     x = f"values: [{', '.join(map(str, range(trials)))}]" if method == "grid" else "min: 0, max: 1000000000"
     (folder / "idle.yaml").write_text(
         f"trial: idle:train\nmethod: {method}\nrun_cap: {trials}\nmetric: {{name: m0, goal: maximize}}\n"
-        f"parameters:\n  epochs: {EPOCHS}\n  metrics: {METRICS}\n  x: {{{x}}}\n"
+        f"warm: {str(warm).lower()}\nparameters:\n  epochs: {EPOCHS}\n  metrics: {METRICS}\n  x: {{{x}}}\n"
     )
     return "idle.yaml"
 
 
-def launch(folder: Path, trials: int, *, terminal: bool, method: str = "grid") -> Ended:
+def launch(folder: Path, trials: int, *, terminal: bool, method: str = "grid", warm: bool = False) -> Ended:
     """Launch the sweep of trials that do nothing, or what is left of it."""
-    command = [SWEEP, "launch", idle_sweep(folder, trials, method), "--workers", str(WORKERS)]
+    command = [SWEEP, "launch", idle_sweep(folder, trials, method, warm=warm), "--workers", str(WORKERS)]
     return run(command, folder, terminal=terminal)
 
 

@@ -20,6 +20,7 @@ from measuring import ROOT, Goal, Spread, Table, Topic, number, spread
 
 PYTHON_WITH_RAY = ROOT / "build" / "peers" / "bin" / "python"
 FLOOR, LIVE, PIPED = "MLflow alone (the floor)", "sweep launch, live view", "sweep launch, piped"
+WARM = "sweep launch, live view, `warm: true`"  # trials of a worker in one process; else each begins afresh
 OPTUNA, RAY = "Optuna + MLflow, two processes", "Ray Tune + MLflow"
 
 
@@ -43,17 +44,20 @@ class Cost(NamedTuple):
 def contenders(quick: bool) -> dict[str, Contender]:
     """All that can run here; Ray Tune where `make bench-peers` has installed it."""
     live, piped = partial(commands.launch, terminal=True), partial(commands.launch, terminal=False)
+    warm = partial(commands.launch, terminal=True, warm=True)
     optuna = partial(_peer, sys.executable, "optuna_mlflow")
     ray = partial(_peer, str(PYTHON_WITH_RAY), "ray_tune")
     if quick:
         return {
             FLOOR: Contender(commands.write_alone, (8, 40), 1),
             LIVE: Contender(live, (8, 40), 1),
+            WARM: Contender(warm, (8, 40), 1),
             OPTUNA: Contender(optuna, (4, 16), 1),
         }
     return {
         FLOOR: Contender(commands.write_alone, (64, 256), 5),
         LIVE: Contender(live, (64, 256), 5),
+        WARM: Contender(warm, (64, 256), 5),
         PIPED: Contender(piped, (64, 256), 5),
         OPTUNA: Contender(optuna, (64, 128), 3),
         **({RAY: Contender(ray, (8, 32), 1)} if PYTHON_WITH_RAY.exists() else {}),
@@ -108,6 +112,7 @@ def table(seconds: Mapping[str, Mapping[int, list[float]]]) -> Table:
     columns = ["", "trials: seconds", "trials: seconds", "start-up, s", "ms for a further trial"]
     note = (
         f"Trials of {EPOCHS} epochs with {METRICS} metrics; {WORKERS} workers, but for the floor: that is one process. "
+        "In a launch each trial begins from the state after the imports, in a process of its own, unless it is warm. "
         "Seconds are of whole commands, imports included, as median (least - greatest), into a store whose schema is "
         "there already. A further trial is the difference of the two sizes; start-up is what is left. The last column "
         "is the whole command of the larger size, for each trial."

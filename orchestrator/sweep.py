@@ -319,6 +319,8 @@ class _Launch:
             stacking=stacking,
             awaits_verdicts=self.pruner.judges_epochs,
             maximized=tuple(goal.name for goal in self.spec.objectives if goal.goal == "maximize"),
+            warm=self.spec.warm,
+            on_remark=self.display.log,
             on_heartbeat=self.display.heartbeat,
         )
         return executors.create(self.settings.executor, setup)

@@ -467,6 +467,39 @@ def test_what_a_trial_raises_is_not_tried_again(open_: Open, folder: Path) -> No
     assert len(attempts(events)) == 1
 
 
+RAISING = """
+import asyncio, sys
+from toys import Config
+
+class Stop(BaseException): ...
+
+ERRORS = [Stop("enough"), KeyboardInterrupt(), GeneratorExit("left"), asyncio.CancelledError(), SystemExit(0)]
+
+def train(config: Config):
+    yield {"epoch": 1, "train_loss": 1.0}
+    raise ERRORS[config.seed]
+
+def unready(config: Config):
+    yield {"epoch": 1, "train_loss": 1.0}
+
+def prepare(config: Config):
+    raise Stop("no data")
+
+unready.prepare = prepare
+"""
+
+
+@pytest.mark.slow
+def test_what_a_trial_raises_is_named_whatever_it_is(open_: Open, interrupt: Interrupt, folder: Path) -> None:
+    (folder / "raising.py").write_text(RAISING)
+    trials = [Trial("raising:train", 1, {"seed": seed}, f"{seed}") for seed in range(5)]
+    reasons = [final(events).reason for events in drive(open_("raising:train"), trials, folder).values()]
+    assert reasons == ["Stop: enough", "KeyboardInterrupt", "GeneratorExit: left", "CancelledError", "SystemExit: 0"]
+    with pytest.raises(InputError, match="raising:unready cannot be used: Stop: no data"):
+        open_("raising:unready").prepare([{}])
+    assert not interrupt.requested
+
+
 @isolating
 def test_a_trial_over_its_time_is_killed_with_its_children(
     open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -154,3 +154,17 @@ def test_a_container_has_the_cores_that_it_may_use(
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_glibc_takes_the_settings() -> None:
     assert machine.keep_freed_memory()
+
+
+def test_threads_that_wait_give_way_unless_the_environment_says_how_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in machine.WAIT_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (("GOMP_SPINCOUNT", "10"), ("OMP_WAIT_POLICY", "active")):
+        with monkeypatch.context() as said:
+            said.setenv(name, value)
+            machine.wait_passively()
+            assert {os.environ.get(known) for known in machine.WAIT_VARIABLES} == {None, value}
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # is put back after the test
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    machine.wait_passively()
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"

@@ -30,7 +30,7 @@ def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
     with ExitStack() as opened:
 
         def open_(workers: int = 2, stack: int = 1, function: str = "toys:train", **more: Any) -> ProcessExecutor:
-            ours = {key: more.pop(key) for key in ("on_heartbeat", "awaits_verdicts") if key in more}
+            ours = {key: more.pop(key) for key in ("on_heartbeat", "awaits_verdicts", "warm") if key in more}
             gpus = more.pop("gpus", ())
             made = driving.setup(function, interrupt, stack=stack, limits=more, **ours)
             return opened.enter_context(ProcessExecutor(made, Shares(workers, 1, gpus)))
@@ -38,8 +38,8 @@ def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
         yield open_
 
 
-def test_a_process_serves_trial_after_trial(processes: Open, folder: Path) -> None:
-    heard = drive(processes(workers=1), [trial(x=float(x)) for x in range(1, 6)], folder)
+def test_a_warm_process_serves_trial_after_trial(processes: Open, folder: Path) -> None:
+    heard = drive(processes(workers=1, warm=True), [trial(x=float(x)) for x in range(1, 6)], folder)
     assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 1
 
 
@@ -63,7 +63,7 @@ def test_a_worker_killed_from_outside_fails_its_trial(processes: Open, folder: P
 
 
 def test_a_worker_that_died_between_trials_is_replaced(processes: Open, folder: Path) -> None:
-    executor = processes(workers=1)
+    executor = processes(workers=1, warm=True)
     heard = drive(executor, [trial(x=1.0)], folder)
     started = next(iter(heard.values()))[0]
     assert isinstance(started, Started)
@@ -74,7 +74,7 @@ def test_a_worker_that_died_between_trials_is_replaced(processes: Open, folder: 
 
 @pytest.mark.slow
 def test_no_process_outlives_the_executor(processes: Open, folder: Path) -> None:
-    with processes(workers=2) as executor:
+    with processes(workers=2, warm=True) as executor:
         heard = drive(executor, [trial(x=1.0, pause=0.2), trial(x=2.0, pause=0.2)], folder)
         pids = [event.pid for events in heard.values() for event in events if isinstance(event, Started)]
         assert all(alive(pid) for pid in pids)

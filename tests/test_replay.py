@@ -16,6 +16,7 @@ trial: toys:train
 metric: {name: score, goal: maximize}
 parameters: {mode: {values: [fine, nan, raise]}, epochs: 4}
 """
+SAME = "completed\nthe run ended in the same way; its numbers are the same, to the bit\n"
 VAE = """
 parameters: {dataset: digits, architecture: fc, num_layers: 1, batch_size: 64, epochs: 2, var: 0.05, lr: 50}
 """
@@ -45,12 +46,12 @@ def test_a_trial_is_replayed_to_its_end_and_nothing_is_written(store: str, write
         "epoch 3/4: train_loss 3.3333, val_loss 4.3333, score 0.3",
         "epoch 4/4: train_loss 2.5, val_loss 3.5, score 0.4",
         "completed",
-        "the run ended in the same way",
+        "the run ended in the same way; its numbers are the same, to the bit",
     ]
     exploded = sweep("replay", runs(store)["mode=nan"])
     assert exploded.returncode == 0
     assert (
-        "loss explosion: train_loss became nan after 5 at epoch 3\nthe run ended in the same way\n" in exploded.stdout
+        "loss explosion: train_loss became nan after 5 at epoch 3\nthe run ended in the same way; " in exploded.stdout
     )
     failed = sweep("replay", runs(store)["mode=raise"])
     assert failed.returncode == 1
@@ -63,7 +64,7 @@ def test_the_vae_explodes_again_at_the_same_step(store: str, write: Write, sweep
     sweep("launch", write(VAE, "vae.yaml"), "--executor", "inline")
     (run,) = children(store, "vae")
     done = sweep("replay", run.info.run_id)
-    assert f"loss explosion: {run.data.tags['explosion.reason']}\nthe run ended in the same way\n" in done.stdout
+    assert f"loss explosion: {run.data.tags['explosion.reason']}\nthe run ended in the same way" in done.stdout
 
 
 def debugged(run_id: str, *commands: str) -> str:
@@ -152,7 +153,7 @@ def test_another_version_and_a_stack_are_warned_of(store: str, folder: Path, wri
     done = sweep("replay", runs(store)["x=1"])
     assert "warning: the run is of another version of toys:stackable than 2" in done.stdout
     assert "it runs alone here" in done.stdout
-    assert done.stdout.endswith("completed\nthe run ended in the same way\n")
+    assert done.stdout.endswith(SAME)
 
 
 def test_the_rule_of_the_sweep_is_kept(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
@@ -160,4 +161,32 @@ def test_the_rule_of_the_sweep_is_kept(store: str, folder: Path, write: Write, s
     sweep("launch", path)
     (run,) = children(store, "toy")
     path.unlink()  # it stands in the store
-    assert sweep("replay", run.info.run_id).stdout.endswith("completed\nthe run ended in the same way\n")
+    assert sweep("replay", run.info.run_id).stdout.endswith(
+        "completed\nthe run ended in the same way; its numbers are the same, to the bit\n"
+    )
+
+
+DRIFTING = """
+from pathlib import Path
+from toys import Config
+
+def train(config: Config):
+    shift = float(Path("shift").read_text()) if Path("shift").exists() else 0.0
+    for epoch in range(1, 4):
+        yield {"val_loss": 1 / epoch + shift * epoch, "train_loss": 1 / epoch}
+    return {"final_score": 2 + shift}
+"""
+
+
+def test_replay_says_by_how_much_its_numbers_differ(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
+    (folder / "drifting.py").write_text(DRIFTING)
+    sweep("launch", write("trial: drifting:train\nmetric: {name: val_loss, goal: minimize}"))
+    (run,) = children(store, "toy")
+    (folder / "shift").write_text("0.25")
+    assert sweep("replay", run.info.run_id).stdout.splitlines()[-1] == (
+        "the run ended in the same way; its numbers differ: "
+        "val_loss by up to 0.75 (at epoch 3 1.08333, 0.333333 in the run), "
+        "final_score by up to 0.25 (at the end 2.25, 2 in the run)"
+    )
+    (folder / "shift").write_text("1e-12")
+    assert "val_loss by up to 3e-12 (at epoch 3 " in sweep("replay", run.info.run_id).stdout

@@ -44,6 +44,10 @@ together; the reason says how the last worker was lost. An exception of the tria
 again, and the trial has failed. Where trials are not isolated, the death of a trial is that of the launch, and no limit
 holds.
 
+States. Unless `Setup.warm` asks for it, a trial of a function begins from the same state of its process whatever has
+run before it: as in a process that has imported the function's modules and nothing else. The trials of a stack share
+theirs. An executor that cannot do so, or only slowly, says so with `Setup.on_remark` while it prepares.
+
 Slots. A slot runs a trial, or a stack of trials whose shape and number of threads are the same. How many slots there
 are, and the threads and the GPUs of each, follows from `Setup.stacks`, `Setup.workers` and `Setup.resources`, which are
 of the whole sweep and not of what is left of it: numbers depend on the number of threads to the bit. Where `resources`
@@ -72,6 +76,9 @@ OnHeartbeat = Callable[[Trial, Heartbeat], None]  # gets the step of a trial abo
 def _ignore(trial: Trial, heartbeat: Heartbeat) -> None: ...
 
 
+def _say_nothing(remark: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class Setup:
     """All that an executor is made from."""
@@ -89,6 +96,8 @@ class Setup:
     stacking: Stacking = UNSTACKED
     awaits_verdicts: bool = False  # whether trials wait after each epoch until it is known whether they are stopped
     maximized: tuple[str, ...] = ()  # metrics of which more is better: no losses
+    warm: bool = False  # whether a trial may find what those before it have changed in its process
+    on_remark: Callable[[str], None] = _say_nothing  # gets a line about how trials run, where that has to be said
     on_heartbeat: OnHeartbeat = _ignore  # called by the thread that iterates `events`
 
     def task(self, trial: Trial, workdir: Path, threads: int) -> Task:

@@ -21,6 +21,7 @@ from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import runner
 from orchestrator.worker.output import Tees
+from orchestrator.worker.reporter import error_line
 
 
 class InlineExecutor:
@@ -67,6 +68,8 @@ class InlineExecutor:
             return
         if problem:
             raise InputError(*problem.splitlines())
+        if not self.setup.warm:
+            self.setup.on_remark("all trials run in this process: each finds what those before it have changed")
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -100,7 +103,9 @@ class InlineExecutor:
         try:
             with self.setup.interrupt.raising(), self._tees.into(self._log) if self._log else nullcontext():
                 event = next(running)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            if not self.setup.interrupt.at_once:  # the trial's own code has raised it
+                return Finished(Outcome.FAILED, reason=error_line(error))
             return Finished(Outcome.INTERRUPTED)
         # a framework may have made something else of KeyboardInterrupt
         was_interrupted = isinstance(event, Finished) and self.setup.interrupt.at_once and not event.outcome.is_result

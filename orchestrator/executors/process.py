@@ -1,6 +1,7 @@
 """Runs trials in spawned worker processes, one pipe each. A worker serves trial after trial; a dead one is replaced.
 
-Where trials are stacked it serves stack after stack, and its death ends an attempt at each trial of its stack.
+It has each done by a child of its own, and dies as the child does; a warm worker, or one that runs programs, does them
+itself. Where trials are stacked it serves stack after stack, and its death ends an attempt at each trial of its stack.
 """
 
 import multiprocessing
@@ -24,7 +25,7 @@ from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
 from orchestrator.executors.contract import Setup
 from orchestrator.executors.limits import ActiveTrial, Asked, overdue
 from orchestrator.executors.resources import ResourceSampler
-from orchestrator.system import signals
+from orchestrator.system import descendants, signals
 from orchestrator.system.machine import Shares
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
@@ -72,9 +73,13 @@ class Worker:
         return self.asked is None or time.monotonic() >= self.asked.until
 
     def kill(self) -> None:
-        """End the process and the children that its trials may have started."""
+        """End the process and what its trials may have started, whatever session that is in."""
+        pid = self.process.pid or 0
+        if self.process.is_alive():
+            os.kill(pid, signal.SIGSTOP)  # what it has adopted is found below it as long as it lives
+            descendants.kill_all(pid)
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid or 0, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
 
@@ -130,13 +135,15 @@ class ProcessExecutor:
             if first is None or not first.process.is_alive():
                 first = self._slots[0] = self._spawn(0)
             first.send(serve.Prepare(self.setup.function.name, configs))
-            problem = self._answer(first)
+            answer = self._answer(first)
             if self.setup.interrupt.requested:
                 first.kill()
                 return
-            if problem:
-                raise InputError(*problem.splitlines())
-            if problem is not None:
+            if answer and answer.problem:
+                raise InputError(*answer.problem.splitlines())
+            if answer:
+                if answer.remark:
+                    self.setup.on_remark(answer.remark)
                 return
             cause = first.cause_of_death
             first.kill()
@@ -184,7 +191,7 @@ class ProcessExecutor:
             row, run = next((row, run) for row, run in slot.runs.items() if run.trial is trial)
             slot.send(serve.Decision(row, run.stop))
 
-    def _answer(self, worker: Worker) -> str | None:
+    def _answer(self, worker: Worker) -> serve.Prepared | None:
         """The answer of a worker, or None where it dies or the sweep is interrupted first."""
         while True:
             wait([worker.connection, worker.process.sentinel, self.setup.interrupt.fileno()])
@@ -192,7 +199,7 @@ class ProcessExecutor:
             dead = not worker.process.is_alive()  # before the pipe is read, as in `_reports_of`
             answer = worker.receive()
             if answer is not None:
-                return answer.decode()
+                return serve.answers.validate_json(answer)
             if dead or worker.lost or self.setup.interrupt.requested:
                 return None
 
@@ -313,7 +320,9 @@ class ProcessExecutor:
         gpus = self.shares.gpus
         own = gpus[index % len(gpus)] if gpus else None
         function = self.setup.function
-        arguments = (theirs, function.name, function.modules, self.shares.threads, own, self.setup.log)
+        around = serve.Surroundings(function.name, function.modules, self.shares.threads, own, self.setup.log)
+        is_warm = self.setup.warm or function.program is not None  # which is a process of its own
+        arguments = (theirs, around, is_warm)
         process = context.Process(target=serve.serve, args=arguments, name=f"sweep-worker-{index}")
         start(process)
         theirs.close()

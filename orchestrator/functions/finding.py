@@ -53,9 +53,9 @@ def find(name: str = DEFAULT_TRIAL, modules: Modules | None = None) -> TrialFunc
     try:
         with modules.active() if modules else nullcontext():
             return _found(name, module_name, function_name, modules)
-    except FunctionError:
+    except (FunctionError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # a user's modules may fail in any way while they are imported
+    except BaseException as error:  # a user's modules may fail in any way while they are imported
         problem = f"{type(error).__name__}: {error}{torch_builds.remedy(str(error))}"
         raise FunctionError(f"{name} cannot be loaded: {problem}") from error
 

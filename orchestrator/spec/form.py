@@ -245,6 +245,13 @@ class SweepFile(Form):
             "than fit. A stack counts as a trial."
         ),
     ] = ANY
+    warm: Annotated[
+        bool,
+        Field(
+            description="Trials of a worker run in one process, one after the other, so that each finds what those "
+            "before it have loaded and changed. Default: each begins from the state after the imports."
+        ),
+    ] = False
     on_finish: Annotated[
         OnFinishForm | None, Field(description="What gets a summary of an ended launch: {run: COMMAND} or {post: URL}.")
     ] = None

@@ -167,6 +167,7 @@ def _spec(
         stall_seconds=_stall_seconds(form),
         stacking=stacking,
         resources=form.resources,
+        warm=form.warm,
         reuse=form.reuse,
         record_code=form.record_code,
         overrides=tuple(overrides),

@@ -73,6 +73,7 @@ class SweepSpec:
     stall_seconds: float
     stacking: Stacking
     resources: Resources  # that a trial, or a stack of them, takes
+    warm: bool  # whether a trial may find what those before it have changed in its process
     reuse: bool
     record_code: bool
     overrides: tuple[str, ...]  # of the call, as NAME=VALUE

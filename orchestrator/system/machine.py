@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass as validated
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 ASKED = os.environ.get(THREAD_VARIABLES[0], "")  # by whoever launches; trials that run inline change it
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
@@ -120,6 +121,15 @@ def limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
+
+
+def wait_passively() -> None:
+    """Have threads of OpenMP that wait for each other give way, unless the user has said how they wait.
+
+    Where they spin, two that share cores with other work wait for each other for most of the time.
+    """
+    if not any(name in os.environ for name in WAIT_VARIABLES):
+        os.environ[WAIT_VARIABLES[0]] = "passive"
 
 
 def threads() -> int:

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,11 @@ def print_traceback(error: BaseException) -> None:
         print(error, file=sys.stderr)
     elif not isinstance(error, ExplodedError | ProgramFailedError):
         traceback.print_exception(error)
+
+
+def is_of_person(error: BaseException) -> bool:
+    """Whether an exception is a person's Ctrl-C; in a worker, which takes no notice of that, it is the code's own."""
+    return isinstance(error, KeyboardInterrupt) and parent_process() is None
 
 
 def error_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from orchestrator.programs.program import Program
 from orchestrator.system import machine, torch_builds
 from orchestrator.trial import Params
 from orchestrator.worker import callback
-from orchestrator.worker.reporter import Reporter, Yielded, error_line, print_traceback
+from orchestrator.worker.forking import OneProcess
+from orchestrator.worker.reporter import Reporter, Yielded, error_line, is_of_person, print_traceback
 
 NOTHING: Mapping[int, str] = {}
 Round = list[tuple[int, Event]]  # events of one epoch, with the place of their task
@@ -96,15 +97,25 @@ def run_stack(
     yield [(row, attempt.record_end()) for row, attempt in begun.items() if not attempt.has_recorded_end]
 
 
+def load(function: str) -> None:
+    """Import a trial function and what belongs to it, which may take seconds; `prepare` reports an error."""
+    with suppress(BaseException):
+        known = _resolved(function)
+        _ = known.prepare, known.stacked, known.found.validator
+
+
 def prepare(function: str, configs: Sequence[Params]) -> str | None:
     """Have the function prepare its data; returns what is wrong with them, or None."""
     try:
         known = _resolved(function)
         for params in configs if known.prepare else ():
-            known.prepare(known.config(params))  # type: ignore[misc]
+            with OneProcess():
+                known.prepare(known.config(params))  # type: ignore[misc]
     except (OSError, ValueError) as error:
         return str(error) or type(error).__name__
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_of_person(error):
+            raise
         if isinstance(error, ModuleNotFoundError) and functions.is_default(function):
             what = f"'{functions.DEFAULT_TRIAL_EXTRA}'{torch_builds.option()}"
             return f"the default trial needs {error.name}: pip install {what}"
@@ -187,8 +198,11 @@ class _Attempt(Reporter):
             self.config = self.function.config(self.task.params)
             self.monitor.declaration = self.function.declaration
             prepare = self.function.prepare
-            dataset = _dataset(prepare(self.config) if prepare else None)
-        except (Exception, SystemExit) as error:
+            with OneProcess():
+                dataset = _dataset(prepare(self.config) if prepare else None)
+        except BaseException as error:
+            if is_of_person(error):
+                raise
             self.fail(error)
             return [self.record_end()]
         return [self.record(Started(os.getpid(), machine.threads(), dataset))]
@@ -198,22 +212,34 @@ def _epochs(
     attempts: Mapping[int, _Attempt], training: Rounds, stops: Mapping[int, str], on_error: OnError
 ) -> Generator[Round, None, None]:
     """Train until each attempt has its end."""
+    while any(attempt.end is None for attempt in attempts.values()):
+        try:
+            events = _next(attempts, training)
+        except BaseException as error:
+            if is_of_person(error):
+                raise
+            on_error(error)
+            for attempt in attempts.values():
+                attempt.end_with(error)
+            return
+        if events is None:
+            return
+        yield events
+        for row in stops.keys() & attempts.keys():
+            attempts[row].prune(stops[row])
+
+
+def _next(attempts: Mapping[int, _Attempt], training: Rounds) -> Round | None:
+    """The events of the next epoch; None once the function has returned."""
     try:
-        while any(attempt.end is None for attempt in attempts.values()):
-            try:
-                yielded = next(training)
-            except StopIteration as stop:
-                for attempt, result in zip(attempts.values(), stop.value, strict=True):
-                    attempt.finish(result)
-                return
-            rows = zip(attempts.items(), yielded, strict=True)
-            yield [(row, event) for (row, attempt), epoch in rows for event in attempt.take(epoch)]
-            for row in stops.keys() & attempts.keys():
-                attempts[row].prune(stops[row])
-    except (Exception, SystemExit) as error:
-        on_error(error)
-        for attempt in attempts.values():
-            attempt.end_with(error)
+        with OneProcess():
+            yielded = next(training)
+    except StopIteration as stop:
+        for attempt, result in zip(attempts.values(), stop.value, strict=True):
+            attempt.finish(result)
+        return None
+    rows = zip(attempts.items(), yielded, strict=True)
+    return [(row, event) for (row, attempt), epoch in rows for event in attempt.take(epoch)]
 
 
 def _training(attempts: Sequence[_Attempt], width: int) -> Rounds:
@@ -273,6 +299,9 @@ def _closed(training: Rounds) -> Iterator[Rounds]:
         yield training
     finally:
         try:
-            training.close()
-        except (Exception, SystemExit):
-            traceback.print_exc()
+            with OneProcess():
+                training.close()
+        except BaseException as error:
+            if is_of_person(error):
+                raise
+            traceback.print_exception(error)

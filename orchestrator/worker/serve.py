@@ -2,6 +2,7 @@
 
 import faulthandler
 import math
+import multiprocessing
 import os
 import sys
 import time
@@ -14,17 +15,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from orchestrator import events, functions
+from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Progress
 from orchestrator.functions import Modules
-from orchestrator.system import machine
+from orchestrator.system import descendants, machine
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params
-from orchestrator.worker import output, runner
+from orchestrator.worker import forking, output, runner, supervision
 from orchestrator.worker.runner import Task
-from orchestrator.worker.spawn import end_with_parent
+from orchestrator.worker.spawn import die_with_parent, end_with_parent, leave_terminal
 
 SECONDS_BETWEEN_HEARTBEATS = 1.0
+CLOSED = (EOFError, BrokenPipeError, ConnectionResetError)  # the orchestrator has no more to say, or is dead
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class Prepare:
     function: str
     configs: Sequence[Params]
     kind: Literal["prepare"] = "prepare"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The answer to it: what is wrong with the data, and what there is to say about how trials will run, or None."""
+
+    problem: str | None
+    remark: str | None
 
 
 @dataclass(frozen=True)
@@ -65,36 +75,104 @@ class Stop:
 
 Message = Stack | Prepare | Decision | Stop
 messages: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+answers: TypeAdapter[Prepared] = TypeAdapter(Prepared)
 
 
-def serve(
-    connection: Connection, function: str, modules: Modules | None, threads: int, gpus: str | None, log: Path
-) -> None:
-    """Live as a worker process: take tasks from the connection and send events, until it is closed."""
-    end_with_parent()
-    _log_to(log)
-    faulthandler.enable()
-    machine.keep_freed_memory()
-    machine.limit_threads(threads)
-    if gpus is not None:
-        os.environ[machine.GPU_VARIABLE] = gpus
-    if modules is not None:
-        modules.use()
-    with suppress(Exception, SystemExit):  # import early, since it takes seconds; `prepare` reports an error
-        functions.load(function)
-    try:
+@dataclass(frozen=True)
+class Surroundings:
+    """What a process has to know before it can run trials."""
+
+    function: str  # by name
+    modules: Modules | None
+    threads: int
+    gpus: str | None  # as CUDA names them; None leaves what is visible
+    log: Path  # of what it prints outside trials
+
+    def enter(self) -> None:
+        """Set up a process that has just been spawned."""
+        _log_to(self.log)
+        faulthandler.enable()
+        multiprocessing.set_start_method(None, force=True)  # for trials it is what it is anywhere
+        machine.keep_freed_memory()
+        machine.limit_threads(self.threads)
+        machine.wait_passively()
+        if self.gpus is not None:
+            os.environ[machine.GPU_VARIABLE] = self.gpus
+        if self.modules is not None:
+            self.modules.use()
+
+
+def serve(connection: Connection, surroundings: Surroundings, warm: bool) -> None:
+    """Live as a worker process: take tasks from the connection and send events, until it is closed.
+
+    Args:
+        connection: to the orchestrator.
+        surroundings: of the trials.
+        warm: whether trials run in this very process, one after the other; else each has a process of its own, which
+            knows nothing of those before it.
+    """
+    descendants.adopt_orphans()
+    if warm:
+        end_with_parent()
+        surroundings.enter()
+        runner.load(surroundings.function)
+        _take_all(connection)
+    else:
+        leave_terminal()
+        die_with_parent()
+        surroundings.enter()
+        _supervise(connection, surroundings)
+
+
+def _take_all(connection: Connection) -> None:
+    with suppress(*CLOSED):
         while True:
-            match messages.validate_json(connection.recv_bytes()):
-                case Prepare() as request:
-                    connection.send_bytes((runner.prepare(request.function, request.configs) or "").encode())
-                case Stack() as stack:
-                    _log_to(*(task.workdir / LOG_FILE for task in stack.tasks))
-                    for row, event in _until_stopped(stack, connection):
-                        connection.send_bytes(events.encode(row, event))
-                case Stop() | Decision():  # came too late: the trials had ended
-                    pass
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
+            _take(connection, messages.validate_json(connection.recv_bytes()))
+
+
+def _supervise(connection: Connection, surroundings: Surroundings) -> None:
+    """Have each task done by a child: a fork of this process, which has imported the function and runs nothing."""
+    with forking.Imports() as imports:
+        runner.load(surroundings.function)
+        events.encode(0, Heartbeat(0, None))  # builds what each fork would have to build
+    obstacle = imports.obstacle
+    die_with_parent(asked=False)  # from here on it sees its parent's end itself, and first ends what is below it
+    fork, spawn = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
+    with suppress(*CLOSED):
+        while True:
+            message = messages.validate_json(connection.recv_bytes())
+            if isinstance(message, Stop | Decision):  # came too late: the trials had ended
+                continue
+            if obstacle is None:
+                supervision.work_in_child(fork, _take_in_fork, connection, message, imports)
+            else:
+                supervision.work_in_child(spawn, _take_anew, connection, message, surroundings, obstacle)
+
+
+def _take_in_fork(connection: Connection, message: Message, imports: forking.Imports) -> None:
+    imports.renew()
+    with suppress(*CLOSED):
+        _take(connection, message)
+
+
+def _take_anew(connection: Connection, message: Message, surroundings: Surroundings, obstacle: str) -> None:
+    surroundings.enter()
+    with suppress(*CLOSED):
+        _take(connection, message, f"each trial imports {surroundings.function} anew, since {obstacle}")
+
+
+def _take(connection: Connection, message: Message, remark: str | None = None) -> None:
+    """Do what a message asks for, and send what comes of it."""
+    match message:
+        case Prepare() as request:
+            answer = Prepared(runner.prepare(request.function, request.configs), remark)
+            connection.send_bytes(answers.dump_json(answer))
+        case Stack() as stack:
+            _log_to(*(task.workdir / LOG_FILE for task in stack.tasks))
+            for row, event in _until_stopped(stack, connection):
+                connection.send_bytes(events.encode(row, event))
+        case Stop() | Decision():  # came too late: the trials had ended
+            pass
 
 
 def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, Event]]:
@@ -139,10 +217,13 @@ class _Heartbeats:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._pid = os.getpid()
         self._last: dict[int, float] = {}  # by the trial's place
 
     def on_step(self, row: int, step: int, loss: float) -> None:
         now = time.monotonic()
+        if os.getpid() != self._pid:  # a fork of the trial's own
+            return
         if now - self._last.get(row, -math.inf) >= SECONDS_BETWEEN_HEARTBEATS:
             self._last[row] = now
             self._connection.send_bytes(events.encode(row, Heartbeat(step, loss)))

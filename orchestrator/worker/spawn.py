@@ -43,14 +43,28 @@ def end_with_parent() -> None:
 
     Ctrl-C in the terminal is for the parent then; and what the child starts itself can be killed with it.
     """
+    leave_terminal()
+    die_with_parent()
+    threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def leave_terminal() -> None:
+    """Called in a child: it gets a session of its own, and takes no notice of Ctrl-C."""
     os.setsid()
     if os.environ.get(SAFE_PATH) == FOR_THE_START:
         del os.environ[SAFE_PATH]  # not for what the trial function starts
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    with suppress(OSError, AttributeError):  # Linux kills also while something holds the interpreter's lock
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def die_with_parent(*, asked: bool = True) -> None:
+    """Have Linux kill this process at once when its parent dies, also while something holds the interpreter's lock.
+
+    Args:
+        asked: False takes it back.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL if asked else 0)
 
 
 def _await_parent() -> None:
