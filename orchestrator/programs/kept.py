@@ -121,6 +121,7 @@ class State:
     epoch: int = 0
     offset: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    before: Mapping[str, int] = field(default_factory=dict)  # of these, those before the program began anew
     heard: Heard = field(default_factory=Heard)
 
     @property
@@ -153,7 +154,7 @@ class State:
 
     def forget(self) -> None:
         """Note that the program has begun again."""
-        self.epoch, self.offset, self.counts = 0, None, {}
+        self.epoch, self.offset, self.before = 0, None, dict(self.counts)
         self._write()
 
     def _write(self) -> None:

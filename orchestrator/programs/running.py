@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.events import Points, Restarted, Tagged
+from orchestrator.events import BY_STEP, Points, Restarted, Tagged
 from orchestrator.programs import kept
 from orchestrator.programs.environment import Environment
 from orchestrator.programs.epochs import Epochs
@@ -68,6 +68,7 @@ class _Running:
         self._defined: list[StepMetric] = []
         self._points: dict[str, list[tuple[int, float, float]]] = {}
         self._points_due = 0.0
+        self._early: list[tuple[str, tuple[int, float, float]]] | None = None  # points, until an epoch has a number
         self._files = LoggedFiles(workdir)
         made = Environment.of(program, params, workdir)
         self._goes_on = any(made.checkpoints.iterdir())
@@ -82,6 +83,7 @@ class _Running:
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""
         yield from self._what_was_missed()
+        self._early = [] if self._state.epoch else None
         self._state.pid, self._state.begun = self._process.pid, self._listener.since
         self._settle(self._heard())
         while True:
@@ -185,7 +187,7 @@ class _Running:
             match item:
                 case Whole():
                     yield from self._flushed()
-                    self._last, self._has_new_epoch = item.epoch, True
+                    self._last, self._has_new_epoch, self._early = item.epoch, True, None
                     yield {**item.metrics, "epoch": item.epoch}
                     self._state.write_epoch(self._epochs, item.epoch)
                 case Late() if item.epoch <= self._state.epoch:
@@ -194,11 +196,13 @@ class _Running:
                     for name, value in item.metrics.items():
                         self._points.setdefault(name, []).append((item.epoch, value, item.at))
                 case Between():
-                    self._points.setdefault(item.name, []).append((item.count, item.value, item.at))
+                    before = self._state.before.get(item.metric, 0) if item.name.endswith(BY_STEP) else 0
+                    self._points.setdefault(item.name, []).append((item.count - before, item.value, item.at))
                 case NewCurve(number=1):
                     if item.epoch <= 1:
                         yield Restarted(self._state.epoch, time.time())
-                        self._state.forget()
+                        self._begin_anew()
+                    self._early = None
                 case NewCurve():
                     yield Tagged({"curves": f"{item.number}; an epoch has fallen back to {item.epoch}"})
                 case Tagged():
@@ -209,8 +213,21 @@ class _Running:
     def _flushed(self) -> Iterator[Points]:
         self._points_due = time.time() + SECONDS_BETWEEN_POINTS
         points, self._points = self._points, {}
+        if self._early is not None:
+            self._early += [(name, point) for name, series in points.items() for point in series]
         if points:
             yield Points(points)
+
+    def _begin_anew(self) -> None:
+        """The curve begins anew, with what has come before its first epoch had a number."""
+        known = self._state.before
+        self._state.forget()
+        waiting = [(name, point) for name, series in self._points.items() for point in series]
+        self._points = {}
+        for name, (count, value, at) in [*(self._early or ()), *waiting]:
+            metric = name.removesuffix(BY_STEP)
+            before = self._state.before.get(metric, 0) - known.get(metric, 0) if name.endswith(BY_STEP) else 0
+            self._points.setdefault(name, []).append((count - before, value, at))
 
     def _let_go_on(self) -> None:
         """What it logs while it ends, it may save: the next attempt reports that, and what came just before."""
