@@ -5,21 +5,20 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from reading import children
+from reading import children, steps
 
 from orchestrator import launch
 from orchestrator.system.signals import that_ended
 
 ENDS = """
     import os, pathlib, signal, subprocess, sys, time
-    from orchestrator import report
 
     kept = pathlib.Path(os.environ["SWEEP_WORKDIR"], "epoch")
     done = int(kept.read_text()) if kept.exists() else 0
     how = sys.argv[1].partition("=")[2]
     print(how, done, file=open("attempts.txt", "a"))
-    print("its last words")
-    report(epoch=done + 1, loss=1 / (done + 1))
+    print(f"its last words: epoch {done + 1} loss={1 / (done + 1)}")
+    time.sleep(1)
     if how == "in-a-shell":
         os.execvp("bash", ["bash", "-c", "python -c 'import os; os.kill(os.getpid(), 11)'; exit $?"])
     if how.isdigit():
@@ -34,6 +33,7 @@ ENDS = """
     except KeyboardInterrupt:
         kept.write_text(str(done + 1))
 """
+LAST = "its last words: epoch 1 loss=1.0"
 SWEEP = """
     name: sweep
     program: train.py
@@ -60,10 +60,13 @@ def test_a_program_that_is_killed_or_takes_too_long_is_tried_again_and_may_save(
     runs = {run.data.params["how"]: run for run in children(store, "sweep")}
     assert {run.data.tags["outcome"] for run in runs.values()} == {"failed"}
     reasons = {how: run.data.tags["failure.reason"] for how, run in runs.items()}
-    assert reasons["9"] == "the program was killed by SIGKILL: its last words"
-    assert reasons["in-a-shell"].startswith("the program was killed by SIGSEGV: its last words | bash: line 1: ")
-    assert reasons["status"] == "the program exited with status 3: its last words"
+    assert reasons["9"] == f"the program was killed by SIGKILL: {LAST}"
+    assert reasons["in-a-shell"].startswith(f"the program was killed by SIGSEGV: {LAST} | bash: line 1: ")
+    assert reasons["status"] == f"the program exited with status 3: {LAST}"
     assert reasons["slow"] == reasons["deaf"] == "it ran longer than the trial timeout of 3 seconds"
     attempts = Counter((folder / "attempts.txt").read_text().splitlines())
     assert attempts == {"9 0": 2, "in-a-shell 0": 2, "status 0": 1, "slow 0": 1, "slow 1": 1, "deaf 0": 2}
-    assert runs["slow"].data.metrics["loss"] == 0.5  # of its second epoch
+    assert {how: steps(store, run, "loss") for how, run in runs.items()} == {
+        **{how: [1] for how in runs},
+        "slow": [1, 2],
+    }

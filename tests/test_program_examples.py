@@ -231,11 +231,12 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_doubled(
         write(SAVES.format(**script), program)
     write(KILLED.format(program=program, metric=metric), "killed.yaml")
     launch = Launch("killed.yaml")
-    for victim, lines in (("program", 2), ("worker", 5), ("launch", 9)):
+    for victim, lines in (("program", 2), ("guard", 4), ("worker", 6), ("launch", 9)):
         launch.wait(lambda lines=lines: lines_of_first_trial(folder) >= lines)  # type: ignore[misc]
         running = launch.program()
-        worker = running.ppid()
-        pid = {"program": running.pid, "worker": worker, "launch": launch.process.pid}[victim]
+        guard = running.ppid()
+        worker = psutil.Process(guard).ppid()
+        pid = {"program": running.pid, "guard": guard, "worker": worker, "launch": launch.process.pid}[victim]
         os.kill(pid, signal.SIGKILL)
         assert all_gone([running.pid], within=10)
     launch.process.wait(10)

@@ -26,7 +26,7 @@ LEAVERS = {
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[str], ProgramProcess]]:
-    """Start a line of shell as a program."""
+    """Start a line of shell as a program, once the one before has been closed."""
     started = []
 
     def start(line: str) -> ProgramProcess:
@@ -78,7 +78,9 @@ def test_a_program_ends_with_its_guard_and_the_next_one_has_another(
     assert until(lambda: program.status == -signal.SIGKILL)
     program.close()
     assert processes.all_gone([program.pid, left])
-    assert until(lambda: start("exit 3").status == 3)
+    following = start("exit 3")
+    assert until(lambda: following.status is not None)
+    assert following.status == 3
 
 
 WORKER = """

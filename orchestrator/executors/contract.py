@@ -35,12 +35,13 @@ Interrupts. Once `Setup.interrupt.requested` is set, nothing more begins: what w
 ends so after its epoch, with its checkpoint in its folder. Once `at_once` is set, it ends without waiting for that.
 
 Lost workers. Where trials run in processes of their own (`Kind.isolates`), a worker is lost that has died or cannot be
-reached, that gives no sign of life for longer than `Setup.limits` allow, or whose attempt outlasts the trial timeout.
-What is left of it is killed, with the children of its trials. Its trials are retried, without a final event, from the
-checkpoint that is left: at the least from that in the folder here. A trial has failed once more than `retries` losses
-in a row brought no new epoch, or more than `retries` attempts took too long; the reason says how the last worker was
-lost. An exception of the trial function is no loss: it would come again, and the trial has failed. Where trials are
-not isolated, the death of a trial is that of the launch, and no limit holds.
+reached, that gives no sign of life for longer than `Setup.limits` allow, or whose attempt outlasts the trial timeout. A
+final event with `is_loss` counts as such a loss. What is left of the worker is killed, with the children of its trials;
+a program that takes too long is first asked to end, as at an interrupt, and has its `grace` for that. The trials are
+retried, without a final event, from the checkpoint that is left: at the least from that in the folder here. A trial has
+failed once more than `retries` losses in a row brought no new epoch, or more than `retries` attempts took too long; the
+reason says how the last worker was lost. An exception of the trial function is no loss: it would come again, and the
+trial has failed. Where trials are not isolated, the death of a trial is that of the launch, and no limit holds.
 
 Slots. A slot runs a trial, or a stack of trials whose shape and number of threads are the same. How many slots there
 are, and the threads and the GPUs of each, follows from `Setup.stacks`, `Setup.workers` and `Setup.resources`, which are

@@ -297,7 +297,8 @@ class ProcessExecutor:
         for run in retried:
             with (run.task.workdir / LOG_FILE).open("a") as log:
                 retry = f"retry {run.deaths} of {self.setup.limits.retries}"
-                log.write(f"sweep: {reason}; resuming from the last checkpoint, {retry}\n")
+                how, *_ = reason.split(": ")  # behind it stands what the log has, which may be read as metrics
+                log.write(f"sweep: {how}; resuming from the last checkpoint, {retry}\n")
         yield from ((run.trial, end) for run in ended)
 
     def _forward_interrupt(self) -> None:
