@@ -16,7 +16,7 @@ from orchestrator.programs import kept
 from orchestrator.programs.environment import Environment
 from orchestrator.programs.epochs import Epochs
 from orchestrator.programs.files import LoggedFiles
-from orchestrator.programs.listening import Listener
+from orchestrator.programs.listening import ProgramListener
 from orchestrator.programs.logged import (
     ArtifactLogged,
     Message,
@@ -73,7 +73,7 @@ class _Running:
         made = Environment.of(program, params, workdir)
         self._goes_on = any(made.checkpoints.iterdir())
         self._begin(self._state.epochs(program.compared, goes_on=self._goes_on))
-        self._listener = Listener(program, made, self._state, stack)
+        self._listener = ProgramListener(program, made, self._state, stack)
         self._log = self._listener.log
         stack.callback(self._hide)
         stack.callback(self._keep_artifacts)
