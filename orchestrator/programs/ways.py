@@ -7,6 +7,7 @@ from typing import TypeVar
 from orchestrator.programs.axis import epoch_key
 from orchestrator.programs.logged import Ended, Logged, Message, Source, StepMetric, Summary
 
+MOST_NAMED = 5  # of the metrics that there are instead
 GRACE = 1.0  # seconds that a way has to come forward before one that stands behind it is taken
 ORDER: Mapping[Source, int] = {
     "wandb": 1,
@@ -77,7 +78,9 @@ class Ways:
     def missing(self, program: str) -> str:
         """For people, that a program has ended without the compared metric."""
         where = "nowhere" if self.chosen is None else f"from {CALLED[self.chosen]}"
-        return f"metrics of {program}: {where}; there is no {self._compared}"
+        names = [name for name in self._owners if name != epoch_key(self._owners)]
+        others = f", but {', '.join(names[:MOST_NAMED])}" if names else ""
+        return f"metrics of {program}: {where}; there is no {self._compared}{others}"
 
     @property
     def has_compared(self) -> bool:
