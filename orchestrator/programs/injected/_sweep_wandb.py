@@ -89,6 +89,12 @@ class WandbSummary(dict):  # type: ignore[type-arg]
         summarize("wandb", values)
 
 
+class UnheardSummary(WandbSummary):
+    """That of a run which is disabled."""
+
+    update = dict.update  # type: ignore[assignment]
+
+
 class WandbImage:
     """An image: an array, an image of PIL's, a figure, a tensor, a file."""
 
@@ -117,8 +123,9 @@ class WandbRun(Unavailable):
     def __init__(self, config: Any = None, project: Any = None, name: Any = None, **settings: Any) -> None:
         self.config = WandbConfig()
         self.config.update(config)
-        self._logged = LoggedRun("wandb", lambda: self.config)
-        self.summary = WandbSummary()
+        self.disabled = (settings.get("mode") or os.environ.get("WANDB_MODE")) == "disabled"
+        self._logged: Any = Unavailable() if self.disabled else LoggedRun("wandb", lambda: self.config)
+        self.summary = UnheardSummary() if self.disabled else WandbSummary()
         self.id = settings.get("id") or os.environ.get("WANDB_RUN_ID", "")
         self.sweep_id = os.environ.get("WANDB_SWEEP_ID")
         self.project, self.name, self.group = project, name or self.id, settings.get("group")
@@ -126,7 +133,7 @@ class WandbRun(Unavailable):
         self.entity = self.url = ""
         self.dir = os.environ.get("WANDB_DIR") or os.getcwd()
         self.step, self.starting_step = 0, 0
-        self.resumed = self.offline = self.disabled = False
+        self.resumed = self.offline = False
 
     def log(self, data: Mapping[str, Any], step: Any = None, commit: Any = None, **_: Any) -> None:
         dict.update(self.summary, data)
