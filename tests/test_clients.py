@@ -200,6 +200,14 @@ wandb.finish()
     assert (heard.messages, heard.output) == ([], "True 1 0.5\n")
 
 
+@pytest.mark.parametrize("call", ["sweep({})", "agent('id', function=print)"])
+def test_a_script_that_begins_a_sweep_itself_does_not_seem_to_have_run(trial: Trial, call: str) -> None:
+    heard = trial.run(f"import wandb; wandb.{call}")
+    name = call.partition("(")[0]
+    assert heard.status == 1
+    assert f"wandb.{name} needs W&B's server: call the function that it would run" in heard.errors
+
+
 def test_what_the_stand_in_does_not_have_is_harmless(trial: Trial) -> None:
     heard = trial.run("""
 import argparse

@@ -36,7 +36,7 @@ class Unavailable:
 
 
 class WandbError(Exception):
-    """What nothing here raises, for scripts that catch it."""
+    """What scripts catch: of a call that has no run, or cannot be stood in for."""
 
 
 class WandbConfig(dict):  # type: ignore[type-arg]
@@ -199,6 +199,13 @@ def finish(*_: Any, **__: Any) -> None:
         run.finish()
 
 
+def _of_the_server(name: str) -> Any:
+    def call(*_: Any, **__: Any) -> Any:
+        raise Error(f"wandb.{name} needs W&B's server: call the function that it would run")
+
+    return call
+
+
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
@@ -208,6 +215,7 @@ def __getattr__(name: str) -> Any:
 Error, Image, Artifact, Run = WandbError, WandbImage, WandbArtifact, WandbRun
 Table = Histogram = Unavailable
 log, define_metric, save, log_artifact = map(_of_the_run, ("log", "define_metric", "save", "log_artifact"))
+sweep, agent = map(_of_the_server, ("sweep", "agent"))
 run: Any = None
 config: Any = WandbConfig()
 summary: Any = {}
