@@ -1,9 +1,11 @@
 """Which of the ways in which a program logs its curves come from, when it uses several at once."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeVar
 
+from orchestrator.events import metric_name
 from orchestrator.programs.axis import epoch_key
 from orchestrator.programs.logged import Ended, Logged, Message, Source, StepMetric, Summary
 
@@ -94,7 +96,7 @@ class Ways:
     def take(self, messages: Iterable[Message]) -> list[Message]:
         """What can be passed on, now that these have come; in order."""
         passed: list[Message] = []
-        for message in messages:
+        for message in _nameable(messages):
             if isinstance(message, Logged):
                 self._note(message)
             if not isinstance(message, ORDERED):
@@ -175,6 +177,23 @@ class Ways:
         if own is None and has_epoch_alone and message.source == self.chosen:
             return [message]
         return [own] if own is not None else []
+
+
+def _nameable(messages: Iterable[Message]) -> Iterator[Message]:
+    """The messages, without values whose names no metric can have: a trial that reports such a name fails."""
+    for message in messages:
+        if not isinstance(message, Logged | Summary) or all(map(_is_name, message.metrics)):
+            yield message
+        elif metrics := {name: value for name, value in message.metrics.items() if _is_name(name)}:
+            yield replace(message, metrics=metrics)
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    try:
+        return bool(metric_name(name))
+    except ValueError:
+        return False
 
 
 def _split(message: _Valued, names: Collection[str]) -> tuple[_Valued | None, _Valued | None]:
