@@ -146,6 +146,16 @@ def test_a_final_metric_that_is_not_finite_is_an_explosion_after_the_last_step()
     assert monitor.explosion == Explosion("the final ssim is nan", 1, 7, None)
 
 
+@pytest.mark.parametrize(
+    ("final", "explodes"), [({"auc": math.nan, "best_acc": -math.inf}, False), ({"test_loss": math.nan}, True)]
+)
+def test_of_what_a_program_sums_up_only_a_loss_can_explode(final: dict[str, float], explodes: bool) -> None:
+    monitor = Monitor(RULE, is_of_program=True)
+    monitor.epoch_ended(1, {"val_loss": 50.0})
+    monitor.run_ended(final)
+    assert (monitor.explosion is not None, monitor.is_broken) == (explodes, explodes)
+
+
 def watched(losses: list[float]) -> Monitor:
     monitor = Monitor(RULE)
     with suppress(ExplodedError):

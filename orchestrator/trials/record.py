@@ -125,8 +125,9 @@ def best_name(metric: str) -> str:
 
 
 def changed(function: TrialFunction, records: Iterable[Record]) -> str:
-    """A sentence, where the file of a program is not what it was when some of these trials were begun; else empty."""
-    others = [record for record in records if record.digest not in (None, function.digest) and record.outcome]
+    """A sentence, where the file of a program is not what it was when some of these results came; else empty."""
+    results = [record for record in records if record.outcome and record.outcome.is_result]
+    others = [record for record in results if record.digest not in (None, function.digest)]
     if not others or function.digest is None:
         return ""
     trials = "a trial" if len(others) == 1 else f"{len(others)} trials"

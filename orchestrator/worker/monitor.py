@@ -48,6 +48,7 @@ class Monitor:
     by_epoch: dict[str, Divergence] = field(default_factory=dict)
     declaration: Declaration = UNDECLARED  # of the trial function: which of its metrics are losses
     maximized: Collection[str] = ()  # metrics of which more is better
+    is_of_program: bool = False  # whose final values are any that it sums up, such as a best one that never came
     _followed: str | None = None  # the loss that is followed by step, where a program logs it so
     is_broken: bool = False  # something other than a loss is not finite
 
@@ -138,8 +139,8 @@ class Monitor:
         if not self.rule.enabled or self.explosion:
             return
         epoch = self.epoch - 1
-        for name, value in final.items():
-            if not math.isfinite(value):
+        for name in self.losses(final) if self.is_of_program else final:
+            if not math.isfinite(value := final[name]):
                 self.is_broken = True
                 reason = f"the final {name} is {value}"
                 self.explosion = Explosion(reason, epoch, self.last_step or epoch, None)

@@ -184,7 +184,7 @@ class _Attempt(Reporter):
             program = self.task.program
             self.function = _resolved(self.task.function) if program is None else _ResolvedProgram(program)
             self.config = self.function.config(self.task.params)
-            self.monitor.declaration = self.function.declaration
+            self.monitor.declaration, self.monitor.is_of_program = self.function.declaration, program is not None
             prepare = self.function.prepare
             dataset = _dataset(prepare(self.config) if prepare else None)
         except (Exception, SystemExit) as error:
