@@ -89,7 +89,7 @@ class Ways:
     def missing(self, program: str) -> str:
         """For people, that a program has ended without the compared metric."""
         where = "nowhere" if self.chosen is None else f"from {CALLED[self.chosen]}"
-        names = [name for name in self._owners if name != epoch_key(self._owners)]
+        names = [name for name in self.owners if name != epoch_key(self.owners)]
         others = f", but {', '.join(names[:MOST_NAMED])}" if names else ""
         return f"metrics of {program}: {where}; there is no {self._compared}{others}"
 
