@@ -184,6 +184,30 @@ def test_what_is_logged_to_the_stand_in_for_wandb_is_heard(trial: Trial) -> None
     assert heard.errors == "wandb is not installed here: a stand-in passes on what is logged to the sweep\n"
 
 
+@pytest.mark.parametrize("how", ["wandb.init(mode='disabled')", "os.environ['WANDB_MODE'] = 'disabled'; wandb.init()"])
+def test_a_run_that_is_disabled_is_heard_of_the_stand_in_as_little_as_of_wandb(trial: Trial, how: str) -> None:
+    heard = trial.run(f"""
+import os
+import wandb
+{how}
+wandb.define_metric("loss", summary="min")
+wandb.log({{"loss": 1}})
+wandb.run.summary.best = 0.5
+wandb.save("model.txt")
+print(wandb.run.disabled, wandb.run.summary["loss"], wandb.run.summary.best)
+wandb.finish()
+""")
+    assert (heard.messages, heard.output) == ([], "True 1 0.5\n")
+
+
+@pytest.mark.parametrize("call", ["sweep({})", "agent('id', function=print)"])
+def test_a_script_that_begins_a_sweep_itself_does_not_seem_to_have_run(trial: Trial, call: str) -> None:
+    heard = trial.run(f"import wandb; wandb.{call}")
+    name = call.partition("(")[0]
+    assert heard.status == 1
+    assert f"wandb.{name} needs W&B's server: call the function that it would run" in heard.errors
+
+
 def test_what_the_stand_in_does_not_have_is_harmless(trial: Trial) -> None:
     heard = trial.run("""
 import argparse

@@ -153,6 +153,16 @@ def test_a_final_metric_that_is_no_loss_explodes_not() -> None:
     assert monitor.explosion is None
 
 
+@pytest.mark.parametrize(
+    ("final", "explodes"), [({"auc": math.nan, "best_acc": -math.inf}, False), ({"test_loss": math.nan}, True)]
+)
+def test_of_final_metrics_only_a_loss_can_explode(final: dict[str, float], explodes: bool) -> None:
+    monitor = Monitor(RULE)
+    monitor.epoch_ended(1, {"val_loss": 50.0})
+    monitor.run_ended(final)
+    assert (monitor.explosion is not None, monitor.is_broken) == (explodes, explodes)
+
+
 def watched(losses: list[float]) -> Monitor:
     monitor = Monitor(RULE)
     with suppress(ExplodedError):

@@ -7,11 +7,14 @@ import pytest
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Tagged
+from orchestrator.functions.program_function import program_function
 from orchestrator.programs.command import Command
 from orchestrator.programs.program import Program
 from orchestrator.spec import Objective
 from orchestrator.trackers.open_run import OpenRun
+from orchestrator.trial import Outcome
 from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import Record, changed
 from orchestrator.worker import journal, runner
 from orchestrator.worker.runner import Task
 
@@ -48,7 +51,10 @@ def test_a_test_after_the_last_epoch_is_what_trials_are_compared_by(folder: Path
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("print('epoch 1 loss=2')", "metrics of script.py: from the lines that it prints; there is no accuracy"),
+        (
+            "print('epoch 1 loss=2')",
+            "metrics of script.py: from the lines that it prints; there is no accuracy, but loss",
+        ),
         ("print('done')", "metrics of script.py: nowhere; there is no accuracy"),
         ("print('epoch 1 accuracy=2')", "metrics of script.py: from the lines that it prints"),
     ],
@@ -56,3 +62,17 @@ def test_a_test_after_the_last_epoch_is_what_trials_are_compared_by(folder: Path
 def test_a_program_without_the_compared_metric_says_so(script: str, said: str, folder: Path) -> None:
     tags = [event.tags for event in ran(script, folder, "accuracy") if isinstance(event, Tagged)]
     assert tags[-1] == {"metrics_from": said}
+
+
+def test_a_script_has_changed_since_results_came_and_not_since_it_failed(folder: Path) -> None:
+    (folder / "script.py").write_text("print('mended')")
+    function = program_function(Program(Command((sys.executable, "script.py"), "script.py"), folder), [])
+    of_before = {"program.digest": "before"}
+
+    def said(*outcomes: Outcome) -> str:
+        return changed(function, [Record("", "", "", outcome, "", {}, {}, of_before) for outcome in outcomes])
+
+    assert said(Outcome.FAILED, Outcome.INTERRUPTED) == ""  # it runs again
+    assert said(Outcome.FAILED, Outcome.COMPLETED) == (
+        "script.py has changed since a trial ended; what has a result keeps it"
+    )

@@ -124,6 +124,16 @@ def test_a_pattern_finds_what_its_groups_name() -> None:
     assert Pattern(r"L(?P<loss>\S+)").read("Lost") is None
 
 
+@pytest.mark.parametrize("step", ["nan", "inf", "-inf", "1e400", "soon"])
+def test_a_step_that_is_no_count_is_none(step: str) -> None:
+    for line in (
+        Pattern(r"(?P<step>\S+) (?P<loss>\S+)").read(f"{step} 0.5"),
+        Pattern(r"(?P<name>\w+)=(?P<value>\S+)").read(f"step={step} loss=0.5"),
+    ):
+        assert line is not None
+        assert (line.step, line.metrics) == (None, {"loss": 0.5})
+
+
 def test_a_pattern_with_name_and_value_finds_all_of_a_line() -> None:
     line = Pattern(r"#(?P<epoch>\d+)|(?P<name>[a-z ]+)->(?P<value>[\d.]+)").read("#4: val loss->0.5 acc->0.25")
     assert line is not None

@@ -33,6 +33,15 @@ def test_wandb_is_taken_at_once_when_it_has_the_compared_metric() -> None:
     assert ways.due is None
 
 
+@pytest.mark.parametrize("name", ["", "  ", "x" * 1001])
+def test_a_value_whose_name_no_metric_can_have_is_left_out(name: str) -> None:
+    ways = Ways("loss")
+    assert ways.take([log("wandb", **{name: 2})]) == []
+    assert ways.chosen is None
+    assert ways.take([log("wandb", loss=1, **{name: 2})]) == [log("wandb", loss=1)]
+    assert ways.take([Summary("wandb", {name: 2, "best": 3})]) == [Summary("wandb", {"best": 3})]
+
+
 @pytest.mark.parametrize("first", ["mlflow", "tensorboard", "output", "report"])
 def test_a_way_that_stands_behind_another_waits_for_it_for_a_second(first: Source) -> None:
     ways = Ways("loss")

@@ -44,6 +44,7 @@ class Series:
     is_out: bool = False  # and whether they have been taken as whole
     waiting: Values | None = None  # what came since the last call of the chosen way, if it may belong to the next
     usual: int = 0  # how many values there were in the epoch before
+    before: int = 0  # the count of the last one of these
     is_oftener: bool = False
     follows: bool | None = None  # whether its values come after the call that has their epoch
 
@@ -68,6 +69,7 @@ class Beside:
     counts: dict[str, int]
     series: dict[str, Series] = field(default_factory=dict)
     calls: list[Calls] = field(default_factory=list)
+    _gone: dict[str, Series] = field(default_factory=dict)  # what has ended
     _steps: dict[Source, tuple[int | None, Place | None]] = field(
         default_factory=dict
     )  # the last ones, and their place
@@ -93,7 +95,7 @@ class Beside:
         if self._steps.get(logged.source, (None, None))[0] != logged.step:
             self._steps[logged.source] = logged.step, None
         for name, value in logged.metrics.items():
-            series = self.series.setdefault(name, Series(logged.source))
+            series = self.series.setdefault(name, Series(logged.source, before=self.counts.get(name, 0)))
             self.counts[name] = count = self.counts.get(name, 0) + 1
             values = Values(value, logged.at, count, said=said, step=logged.step)
             if series.waiting is not None and series.waiting.said != said:
@@ -113,9 +115,15 @@ class Beside:
         complete = [(name, series) for name, series, values in self._complete(whole) if values.at + quiet <= now]
         return [made for name, series in complete for made in self._out(name, series)]
 
+    def ended(self, whole: Place) -> dict[str, int]:
+        """How many values of each metric there were up to the end of an epoch."""
+        known = ((name, one, one.values) for name, one in (self._gone | self.series).items())
+        return {name: values.count if values and one.place <= whole else one.before for name, one, values in known}
+
     def leave(self, names: Iterable[str]) -> list[Made]:
         """What is left of some metrics, once they come from the chosen way."""
         left = {name: self.series.pop(name) for name in names if name in self.series}
+        self._gone |= left
         return [made for name, series in left.items() for made in self._end(name, series)]
 
     def end(self) -> list[Made]:
@@ -199,7 +207,7 @@ class Beside:
         before = series.values
         if place > series.place:
             made = self._out(name, series)
-            series.usual = before.often if before is not None else 0
+            series.usual, series.before = (before.often, before.count) if before is not None else (0, series.before)
             series.place, series.values, series.is_out = place, values, False
             series.curve = series.curve or place[0]
             return [*made, self._step(name, series, values)] if series.is_oftener and not is_out else made

@@ -50,7 +50,7 @@ class Epochs:
         counts: Mapping[str, int] | None = None,
         instant: Instant | None = None,
     ) -> None:
-        known = instant or Instant(offset, counts or {})
+        known = instant or Instant(offset, counts or {}, counts or {})
         self.counts: dict[str, int] = dict(known.counts)  # how many values of each metric there were
         self._beside = Beside(self.counts, dict(known.series), [*known.calls])
         self._due = known.ready.at + QUIET if known.ready else None  # when the epoch under way has been quiet
@@ -61,6 +61,7 @@ class Epochs:
         self._counted_after = begun_after if counted_after is None else counted_after
         self._open = known.ready
         self._last = (known.ready and known.ready.number) or 0  # the last epoch of this attempt that has a number
+        self._ended = dict(known.ended)  # the counts at the end of the last whole epoch
         self._usual = dict(known.usual)  # how often each metric came in the epoch before
         self._oftener = {*known.oftener}
         self._reached = dict.fromkeys(known.ready.tally if known.ready else (), self._last)  # last epochs, by metric
@@ -87,18 +88,30 @@ class Epochs:
         return (self._open.number if self._open else None) or self._last or max(1, self._counted_after)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether an epoch has a number."""
+        return self._last > 0
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing is under way, but an epoch that may be whole: what comes later does not change what is."""
         return self._open is None or self._open.is_whole or self._due is not None
 
     @property
+    def ended(self) -> dict[str, int]:
+        """How many values of each metric there were up to the end of the last whole epoch."""
+        return self._ended | self.ended_beside(self._whole[1])
+
+    def ended_beside(self, epoch: int) -> dict[str, int]:
+        """How many there were of other ways up to the end of an epoch."""
+        return self._beside.ended((self._curve, epoch))
+
+    @property
     def instant(self) -> Instant:
         """What is known by now, where it is settled."""
         ready = self._open if self._curve == 1 and self._due is not None else None
-        series, calls = self._beside.known
-        return Instant(
-            self.offset, dict(self.counts), dict(self._usual), sorted(self._oftener), deepcopy(ready), series, calls
-        )
+        by_name = dict(self.counts), self.ended, dict(self._usual), sorted(self._oftener)
+        return Instant(self.offset, *by_name, deepcopy(ready), *self._beside.known)
 
     def take(self, message: Message, *, beside: bool = False) -> list[Made]:
         """What a message completes.
@@ -112,8 +125,8 @@ class Epochs:
                 self._axis.define(message)
                 return []
             case Ended():
-                made, self._has_ended = self._close(is_end=True), True
-                return made
+                self._has_ended = True
+                return self._close(is_end=True)
             case Logged() if beside:
                 said, key = self._axis.said(message), epoch_key(message.metrics)
                 return self._join(self._beside.take(message.without(key), said))
@@ -235,8 +248,7 @@ class Epochs:
             made += self._count(epoch, name, value, logged.at)
             if epoch.is_whole and name not in epoch.tally:
                 late[name] = value
-            epoch.values[name], epoch.counts[name] = (value, logged.at), self.counts[name]
-            epoch.tally[name] = epoch.tally.get(name, 0) + 1
+            epoch.put(name, value, logged.at, self.counts[name])
             if epoch.number is not None:
                 self._reached[name] = max(epoch.number, self._reached.get(name, 0))
         return made + (self._out(epoch.number, late, logged.at, is_late=True) if late and epoch.number else [])
@@ -271,6 +283,7 @@ class Epochs:
             return self._leave(epoch)
         made = [] if epoch.is_whole else self._finish(epoch)
         self._usual = epoch.tally
+        self._ended |= epoch.counts
         return made
 
     def _leave(self, epoch: OpenEpoch) -> list[Made]:
@@ -286,6 +299,7 @@ class Epochs:
 
     def _finish(self, epoch: OpenEpoch) -> list[Made]:
         epoch.is_whole = True
+        self._ended |= epoch.counts
         self._whole = (self._curve, epoch.number or 1)
         return self._out(epoch.number or 1, epoch.metrics, epoch.at)
 

@@ -16,6 +16,11 @@ class OpenEpoch:
     tally: dict[str, int] = field(default_factory=dict)  # how often each metric came
     is_whole: bool = False
 
+    def put(self, name: str, value: float, at: float, count: int) -> None:
+        """Put in a value, which is the one of this number of its metric."""
+        self.values[name], self.counts[name] = (value, at), count
+        self.tally[name] = self.tally.get(name, 0) + 1
+
     @property
     def at(self) -> float:
         """When the last value came, in seconds since 1970."""
@@ -34,6 +39,7 @@ class Instant:
     Args:
         offset: what is added to the script's own numbers, 1 where it begins at 0; None if that is not known yet.
         counts: how many values of each metric there were.
+        ended: the same, up to the end of the last whole epoch.
         usual: how often each metric came in the epoch before.
         oftener: the metrics that come oftener than epochs do.
         ready: the epoch under way, if it may be whole.
@@ -43,6 +49,7 @@ class Instant:
 
     offset: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    ended: Mapping[str, int] = field(default_factory=dict)
     usual: Mapping[str, int] = field(default_factory=dict)
     oftener: Sequence[str] = ()
     ready: OpenEpoch | None = None

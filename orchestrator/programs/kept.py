@@ -121,6 +121,8 @@ class State:
     epoch: int = 0
     offset: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    before: Mapping[str, int] = field(default_factory=dict)  # of these, those that have been logged again since then
+    ended: Mapping[int, Mapping[str, int]] = field(default_factory=dict)  # what is written up to the last two epochs
     heard: Heard = field(default_factory=Heard)
 
     @property
@@ -143,17 +145,26 @@ class State:
 
     def write_epoch(self, epochs: Epochs, epoch: int) -> None:
         """Note that an epoch is whole, and recorded."""
-        self.epoch, self.offset, self.counts = max(epoch, self.epoch), epochs.offset, dict(epochs.counts)
+        self.epoch, self.offset, self.counts = max(epoch, self.epoch), epochs.offset, epochs.ended
+        last = {**self._written(epochs.ended_beside(epoch - 1)), **self.ended.get(epoch - 1, {})}
+        self.ended = {epoch - 1: last, epoch: self._written(self.counts)}
         self._write()
+
+    def _written(self, counts: Mapping[str, int]) -> dict[str, int]:
+        return {name: count - self.before.get(name, 0) for name, count in counts.items()}
 
     def write_heard(self, heard: Heard) -> None:
         """Note up to where a worker has listened."""
         self.heard = heard
         self._write()
 
-    def forget(self) -> None:
-        """Note that the program has begun again."""
-        self.epoch, self.offset, self.counts = 0, None, {}
+    def go_back(self, epoch: int) -> None:
+        """Note that the program goes on at an epoch that it had logged before; at 1, it has begun again."""
+        if epoch <= 1:
+            self.epoch, self.offset, self.ended = 0, None, {0: {}}
+        if (ended := self.ended.get(max(0, epoch - 1))) is not None:
+            known = {name: count for name, count in self.counts.items() if name in ended or epoch <= 1}
+            self.before = {**self.before, **{name: count - ended.get(name, 0) for name, count in known.items()}}
         self._write()
 
     def _write(self) -> None:

@@ -21,7 +21,7 @@ from orchestrator.system.paths import LOG_FILE
 SECONDS_BETWEEN_POLLS = 0.25  # of what is followed from outside
 
 
-class Listener:
+class ProgramListener:
     """Listens to a program in all the ways in which it may log, from its start on.
 
     Args:

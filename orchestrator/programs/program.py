@@ -35,8 +35,6 @@ class Program:
         seed_parameter: what the program calls its seed.
         grace: seconds that it has to end by itself: half of them after SIGINT, the other half after SIGTERM.
         compared: the metric by which its trials are compared.
-        maximized: names of metrics that the sweep maximizes.
-        losses: names of the losses to watch for explosions; None watches what is called a loss.
         pattern: a regular expression for metrics in what it prints; with it, what is printed counts at once.
     """
 
@@ -46,8 +44,6 @@ class Program:
     seed_parameter: str = "seed"
     grace: float = GRACE
     compared: str | None = None
-    maximized: tuple[str, ...] = ()
-    losses: tuple[str, ...] | None = None
     pattern: str | None = None
 
     def given(self, params: Params) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.events import Points, Restarted, Tagged
+from orchestrator.events import BY_STEP, Points, Restarted, Tagged
 from orchestrator.programs import kept
 from orchestrator.programs.environment import Environment
 from orchestrator.programs.epochs import Epochs
 from orchestrator.programs.files import LoggedFiles
-from orchestrator.programs.listening import Listener
+from orchestrator.programs.listening import ProgramListener
 from orchestrator.programs.logged import (
     ArtifactLogged,
     Message,
@@ -68,11 +68,12 @@ class _Running:
         self._defined: list[StepMetric] = []
         self._points: dict[str, list[tuple[int, float, float]]] = {}
         self._points_due = 0.0
+        self._may_go_back = False  # as long as no epoch of this attempt has a number
         self._files = LoggedFiles(workdir)
         made = Environment.of(program, params, workdir)
         self._goes_on = any(made.checkpoints.iterdir())
         self._begin(self._state.epochs(program.compared, goes_on=self._goes_on))
-        self._listener = Listener(program, made, self._state, stack)
+        self._listener = ProgramListener(program, made, self._state, stack)
         self._log = self._listener.log
         stack.callback(self._hide)
         stack.callback(self._keep_artifacts)
@@ -82,6 +83,7 @@ class _Running:
     def follow(self) -> Iterator[Yielded]:
         """What it logs, up to its end."""
         yield from self._what_was_missed()
+        self._may_go_back = self._state.epoch > 0
         self._state.pid, self._state.begun = self._process.pid, self._listener.since
         self._settle(self._heard())
         while True:
@@ -123,6 +125,7 @@ class _Running:
         """What is left when there is nothing more to hear."""
         yield from self._yielded(self._made(self._ways.end()))
         yield from self._yielded(self._epochs.end())
+        self._may_go_back = False
         yield from self._flushed()
 
     def _what_was_missed(self) -> Iterator[Yielded]:
@@ -136,6 +139,8 @@ class _Running:
         yield from self._yielded(one for one in made if not isinstance(one, NewCurve))
         yield from self._yielded(self._made(self._ways.end()))
         yield from self._yielded(self._epochs.cut())
+        if self._state.epoch:
+            self._state.write_epoch(self._epochs, self._state.epoch)
         yield from self._flushed()
         self._defined.clear()
         self._begin(self._state.epochs(self.program.compared, goes_on=self._goes_on))
@@ -184,6 +189,7 @@ class _Running:
         for item in made:
             match item:
                 case Whole():
+                    self._may_go_back = False
                     yield from self._flushed()
                     self._last, self._has_new_epoch = item.epoch, True
                     yield {**item.metrics, "epoch": item.epoch}
@@ -194,23 +200,35 @@ class _Running:
                     for name, value in item.metrics.items():
                         self._points.setdefault(name, []).append((item.epoch, value, item.at))
                 case Between():
-                    self._points.setdefault(item.name, []).append((item.count, item.value, item.at))
+                    before = self._state.before.get(item.metric, 0) if item.name.endswith(BY_STEP) else 0
+                    self._points.setdefault(item.name, []).append((item.count - before, item.value, item.at))
                 case NewCurve(number=1):
                     if item.epoch <= 1:
                         yield Restarted(self._state.epoch, time.time())
-                        self._state.forget()
+                    self._go_back(item.epoch)
                 case NewCurve():
                     yield Tagged({"curves": f"{item.number}; an epoch has fallen back to {item.epoch}"})
                 case Tagged():
                     yield item
+        self._may_go_back = self._may_go_back and not self._epochs.has_begun
         if self._points and time.time() >= self._points_due:
             yield from self._flushed()
 
     def _flushed(self) -> Iterator[Points]:
         self._points_due = time.time() + SECONDS_BETWEEN_POINTS
-        points, self._points = self._points, {}
+        points, self._points = ({}, self._points) if self._may_go_back else (self._points, {})
         if points:
             yield Points(points)
+
+    def _go_back(self, epoch: int) -> None:
+        """Count what comes oftener on from an epoch, also what has come before that had a number."""
+        known = self._state.before
+        self._state.go_back(epoch)
+        for name, series in self._points.items():
+            metric = name.removesuffix(BY_STEP)
+            more = self._state.before.get(metric, 0) - known.get(metric, 0) if name.endswith(BY_STEP) else 0
+            self._points[name] = [(count - more, value, at) for count, value, at in series]
+        self._may_go_back = False
 
     def _let_go_on(self) -> None:
         """What it logs while it ends, it may save: the next attempt reports that, and what came just before."""

@@ -1,12 +1,15 @@
 """Which of the ways in which a program logs its curves come from, when it uses several at once."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeVar
 
+from orchestrator.events import metric_name
 from orchestrator.programs.axis import epoch_key
 from orchestrator.programs.logged import Ended, Logged, Message, Source, StepMetric, Summary
 
+MOST_NAMED = 5  # of the metrics that there are instead
 GRACE = 1.0  # seconds that a way has to come forward before one that stands behind it is taken
 ORDER: Mapping[Source, int] = {
     "wandb": 1,
@@ -86,7 +89,9 @@ class Ways:
     def missing(self, program: str) -> str:
         """For people, that a program has ended without the compared metric."""
         where = "nowhere" if self.chosen is None else f"from {CALLED[self.chosen]}"
-        return f"metrics of {program}: {where}; there is no {self._compared}"
+        names = [name for name in self.owners if name != epoch_key(self.owners)]
+        others = f", but {', '.join(names[:MOST_NAMED])}" if names else ""
+        return f"metrics of {program}: {where}; there is no {self._compared}{others}"
 
     @property
     def has_compared(self) -> bool:
@@ -100,7 +105,7 @@ class Ways:
     def take(self, messages: Iterable[Message]) -> list[Message]:
         """What can be passed on, now that these have come; in order."""
         passed: list[Message] = []
-        for message in messages:
+        for message in _nameable(messages):
             if isinstance(message, Logged):
                 self._note(message)
             if not isinstance(message, ORDERED):
@@ -181,6 +186,23 @@ class Ways:
         if own is None and has_epoch_alone and message.source == self.chosen:
             return [message]
         return [own] if own is not None else []
+
+
+def _nameable(messages: Iterable[Message]) -> Iterator[Message]:
+    """The messages, without values whose names no metric can have: a trial that reports such a name fails."""
+    for message in messages:
+        if not isinstance(message, Logged | Summary) or all(map(_is_name, message.metrics)):
+            yield message
+        elif metrics := {name: value for name, value in message.metrics.items() if _is_name(name)}:
+            yield replace(message, metrics=metrics)
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    try:
+        return bool(metric_name(name))
+    except ValueError:
+        return False
 
 
 def _split(message: _Valued, names: Collection[str]) -> tuple[_Valued | None, _Valued | None]:

@@ -160,8 +160,9 @@ def has_other_code(function: TrialFunction, record: Record) -> bool:
 
 
 def changed(function: TrialFunction, records: Iterable[Record]) -> str:
-    """A sentence, where some of these trials ended with other code than that of now; else empty."""
-    others = sum(record.outcome is not None and has_other_code(function, record) for record in records)
+    """A sentence, where some of these results came with other code than that of now; else empty."""
+    results = [record for record in records if record.outcome and record.outcome.is_result]
+    others = sum(has_other_code(function, record) for record in results)
     if not others:
         return ""
     trials, them = ("a trial", "it") if others == 1 else (f"{others} trials", "them")

@@ -1,6 +1,7 @@
 """The metrics in a line that a program prints."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -109,7 +110,7 @@ class Pattern:
                 groups[_clean(groups.pop("name"))] = groups.pop("value")
             numbers = {name: number for name, value in groups.items() if (number := _number(value)) is not None}
             if (step := numbers.pop("step", None)) is not None:
-                line.step = int(step)
+                line.step = _whole(step)
             line.metrics.update(numbers)
         return line if line.metrics.keys() - {"epoch"} else None
 
@@ -136,7 +137,7 @@ def _of_json(text: str) -> Line | None:
         return None
     metrics = dict(_numbers(found))
     step = next((metrics.pop(name) for name in STEPS if name in metrics), None)
-    return Line(metrics, int(step) if step is not None and abs(step) < float("inf") else None)
+    return Line(metrics, None if step is None else _whole(step))
 
 
 def _numbers(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -168,6 +169,10 @@ def _metric(name: str) -> str:
 
 def _clean(name: str) -> str:
     return "_".join(name.split()).strip("./-")
+
+
+def _whole(step: float) -> int | None:
+    return int(step) if math.isfinite(step) else None
 
 
 def _number(value: str | float) -> float | None:

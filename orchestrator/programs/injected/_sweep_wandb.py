@@ -36,7 +36,7 @@ class Unavailable:
 
 
 class WandbError(Exception):
-    """What nothing here raises, for scripts that catch it."""
+    """What scripts catch: of a call that has no run, or cannot be stood in for."""
 
 
 class WandbConfig(dict):  # type: ignore[type-arg]
@@ -89,6 +89,12 @@ class WandbSummary(dict):  # type: ignore[type-arg]
         summarize("wandb", values)
 
 
+class UnheardSummary(WandbSummary):
+    """That of a run which is disabled."""
+
+    update = dict.update  # type: ignore[assignment]
+
+
 class WandbImage:
     """An image: an array, an image of PIL's, a figure, a tensor, a file."""
 
@@ -117,8 +123,9 @@ class WandbRun(Unavailable):
     def __init__(self, config: Any = None, project: Any = None, name: Any = None, **settings: Any) -> None:
         self.config = WandbConfig()
         self.config.update(config)
-        self._logged = LoggedRun("wandb", lambda: self.config)
-        self.summary = WandbSummary()
+        self.disabled = (settings.get("mode") or os.environ.get("WANDB_MODE")) == "disabled"
+        self._logged: Any = Unavailable() if self.disabled else LoggedRun("wandb", lambda: self.config)
+        self.summary = UnheardSummary() if self.disabled else WandbSummary()
         self.id = settings.get("id") or os.environ.get("WANDB_RUN_ID", "")
         self.sweep_id = os.environ.get("WANDB_SWEEP_ID")
         self.project, self.name, self.group = project, name or self.id, settings.get("group")
@@ -126,7 +133,7 @@ class WandbRun(Unavailable):
         self.entity = self.url = ""
         self.dir = os.environ.get("WANDB_DIR") or os.getcwd()
         self.step, self.starting_step = 0, 0
-        self.resumed = self.offline = self.disabled = False
+        self.resumed = self.offline = False
 
     def log(self, data: Mapping[str, Any], step: Any = None, commit: Any = None, **_: Any) -> None:
         dict.update(self.summary, data)
@@ -192,6 +199,13 @@ def finish(*_: Any, **__: Any) -> None:
         run.finish()
 
 
+def _of_the_server(name: str) -> Any:
+    def call(*_: Any, **__: Any) -> Any:
+        raise Error(f"wandb.{name} needs W&B's server: call the function that it would run")
+
+    return call
+
+
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
@@ -201,6 +215,7 @@ def __getattr__(name: str) -> Any:
 Error, Image, Artifact, Run = WandbError, WandbImage, WandbArtifact, WandbRun
 Table = Histogram = Unavailable
 log, define_metric, save, log_artifact = map(_of_the_run, ("log", "define_metric", "save", "log_artifact"))
+sweep, agent = map(_of_the_server, ("sweep", "agent"))
 run: Any = None
 config: Any = WandbConfig()
 summary: Any = {}
