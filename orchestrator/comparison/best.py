@@ -17,12 +17,12 @@ def facts(configuration: Configuration, objectives: Sequence[Objective]) -> list
     seeds = f"{count} seed{'s' * (count > 1)}"
     texts = []
     for objective, interval in zip(objectives, configuration.intervals, strict=True):
-        digits = precision(interval.mean, interval.half_width, least=5)
+        significant = precision(interval.mean, interval.half_width, least=5)
         if interval.half_width is None:
-            texts.append(f"{objective.name} {interval.mean + 0.0:.{digits}g} ({seeds}: no interval)")
+            texts.append(f"{objective.name} {interval.mean + 0.0:.{significant}g} ({seeds}: no interval)")
         else:
             texts.append(
-                f"{objective.name} {interval.mean + 0.0:.{digits}g} ± {interval.half_width:.2g} (95%, {seeds})"
+                f"{objective.name} {interval.mean + 0.0:.{significant}g} ± {interval.half_width:.2g} (95%, {seeds})"
             )
     for number, ending in ((configuration.exploded, "exploded"), (configuration.pruned, "were pruned")):
         if number:

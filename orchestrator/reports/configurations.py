@@ -167,11 +167,11 @@ def rate(exploded: int, ended: int) -> str:
     return f"{exploded} of {ended}: {exploded / ended:.0%} ({low:.0%} to {high:.0%})"
 
 
-def figure(value: float, digits: int = DIGITS) -> str:
+def figure(value: float, significant: int = DIGITS) -> str:
     """A number as a report shows it: 0.8500, 39.40, 1578."""
-    if digits >= MOST_DIGITS:
+    if significant >= MOST_DIGITS:
         return repr(value)
-    return f"{value + 0.0:#.{digits}g}".removesuffix(".")
+    return f"{value + 0.0:#.{significant}g}".removesuffix(".")
 
 
 def measured(values: Sequence[float], texts: Mapping[float, str] | None = None) -> str:

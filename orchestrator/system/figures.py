@@ -1,4 +1,4 @@
-"""Numbers as people read them: with significant digits, and with as many as tell different numbers apart."""
+"""Numbers as people read them: with significant figures, and with as many as tell different numbers apart."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -7,40 +7,40 @@ DIGITS = 4  # significant ones
 MOST_DIGITS = 16  # from then on a number is shown as Python writes it: no two look alike
 
 
-def figure(value: float | None, digits: int = DIGITS) -> str:
+def figure(value: float | None, significant: int = DIGITS) -> str:
     """A number as a table shows it: "0.8500", "39.4", "2.5e-06"; empty where there is none."""
     if value is None or not math.isfinite(value):
         return ""
-    if digits >= MOST_DIGITS:
+    if significant >= MOST_DIGITS:
         return repr(float(value) + 0.0)
-    return f"{value:.{digits}f}" if 0.1 <= abs(value) < 1 else f"{value + 0.0:.{digits}g}"
+    return f"{value:.{significant}f}" if 0.1 <= abs(value) < 1 else f"{value + 0.0:.{significant}g}"
 
 
 def figures(
-    values: Iterable[float | None], text: Callable[[float, int], str] = figure, digits: int = DIGITS
+    values: Iterable[float | None], text: Callable[[float, int], str] = figure, significant: int = DIGITS
 ) -> dict[float, str]:
-    """The texts of numbers that stand side by side: those that look alike have further digits."""
+    """The texts of numbers that stand side by side: those that look alike have further figures."""
     alike: dict[str, set[float]] = {}
     for value in values:
         if value is not None and math.isfinite(value):
-            alike.setdefault(text(value, digits), set()).add(value)
+            alike.setdefault(text(value, significant), set()).add(value)
     found: dict[float, str] = {}
     for shown, group in alike.items():
-        is_apart = len(group) == 1 or digits == MOST_DIGITS
-        found |= dict.fromkeys(group, shown) if is_apart else figures(group, text, digits + 1)
+        is_apart = len(group) == 1 or significant == MOST_DIGITS
+        found |= dict.fromkeys(group, shown) if is_apart else figures(group, text, significant + 1)
     return found
 
 
-def compared(value: float, other: float, digits: int = 5) -> tuple[str, str]:
-    """Two numbers in a sentence that compares them; where they look alike, with further digits."""
-    if digits >= MOST_DIGITS:
+def compared(value: float, other: float, significant: int = 5) -> tuple[str, str]:
+    """Two numbers in a sentence that compares them; where they look alike, with further figures."""
+    if significant >= MOST_DIGITS:
         return repr(float(value)), repr(float(other))
-    texts = f"{value + 0.0:.{digits}g}", f"{other + 0.0:.{digits}g}"
-    return texts if texts[0] != texts[1] or value == other else compared(value, other, digits + 1)
+    texts = f"{value + 0.0:.{significant}g}", f"{other + 0.0:.{significant}g}"
+    return texts if texts[0] != texts[1] or value == other else compared(value, other, significant + 1)
 
 
 def precision(mean: float, half_width: float | None, least: int = DIGITS) -> int:
-    """How many significant digits a mean needs beside two digits of half its interval: at least `least`."""
+    """How many significant figures a mean needs beside two figures of half its interval: at least `least`."""
     if not half_width or not mean or not math.isfinite(half_width):
         return least
     orders = math.floor(math.log10(abs(mean))) - math.floor(math.log10(half_width))

@@ -27,20 +27,20 @@ def texts_of(configurations: Sequence[Params], names: Iterable[str]) -> Texts:
     return {name: distinct(params[name] for params in configurations if name in params) for name in names}
 
 
-def distinct(values: Iterable[Any], digits: int = DIGITS) -> dict[str, str]:
-    """Texts of some values by their repr: those that look alike have further digits, or are as Python writes them."""
+def distinct(values: Iterable[Any], significant: int = DIGITS) -> dict[str, str]:
+    """Texts of some values by their repr: those that look alike have further figures, or are as Python writes them."""
     alike: dict[str, dict[str, Any]] = {}
     for value in values:
-        alike.setdefault(short(value, digits), {})[repr(value)] = value
+        alike.setdefault(short(value, significant), {})[repr(value)] = value
     found: dict[str, str] = {}
     for text, group in alike.items():
-        is_apart = len(group) == 1 or digits == EXACT
-        found |= dict.fromkeys(group, text) if is_apart else distinct(group.values(), digits + 1)
+        is_apart = len(group) == 1 or significant == EXACT
+        found |= dict.fromkeys(group, text) if is_apart else distinct(group.values(), significant + 1)
     return found
 
 
 def label(
-    spec: SweepSpec, params: Params, names: Iterable[str], texts: Texts | None = None, digits: int = DIGITS
+    spec: SweepSpec, params: Params, names: Iterable[str], texts: Texts | None = None, significant: int = DIGITS
 ) -> str:
     """The label of a trial: its values of the parameters `names`, as far as these distinguish it.
 
@@ -48,25 +48,25 @@ def label(
         spec: the file.
         params: of the trial.
         names: of the parameters that vary.
-        texts: of their values; one that is not there is shown with `digits`.
-        digits: of floats.
+        texts: of their values; one that is not there is shown with `significant`.
+        significant: of floats.
     """
-    return listed(params, spec.distinguishing(names, params), texts, digits)
+    return listed(params, spec.distinguishing(names, params), texts, significant)
 
 
-def listed(params: Params, names: Iterable[str], texts: Texts | None = None, digits: int = DIGITS) -> str:
+def listed(params: Params, names: Iterable[str], texts: Texts | None = None, significant: int = DIGITS) -> str:
     """Parameters as people read them: "lr=0.01 seed=1"."""
     known = texts or {}
     return " ".join(
-        f"{name}={known.get(name, {}).get(repr(params[name])) or short(params[name], digits)}" for name in names
+        f"{name}={known.get(name, {}).get(repr(params[name])) or short(params[name], significant)}" for name in names
     )
 
 
-def short(value: Any, digits: int = DIGITS) -> str:
+def short(value: Any, significant: int = DIGITS) -> str:
     """A parameter's value as people read it; of a very long one its beginning, and a digest that distinguishes it."""
-    if isinstance(value, float) and digits < EXACT:
-        return f"{value:.{digits}g}"
-    text = repr(value) if digits == EXACT else in_a_line(str(value))
+    if isinstance(value, float) and significant < EXACT:
+        return f"{value:.{significant}g}"
+    text = repr(value) if significant == EXACT else in_a_line(str(value))
     if len(text) <= LONGEST:
         return text
     return f"{text[:SHOWN]}...{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -77,20 +77,20 @@ class Labels:
     """The labels of trials that are proposed one after the other: no two configurations share one."""
 
     spec: SweepSpec
-    _digits: dict[str, int] = field(default_factory=dict)  # of floats, by config_key
+    _significant: dict[str, int] = field(default_factory=dict)  # of floats, by config_key
     _taken: dict[str, str] = field(default_factory=dict)  # config_key, by the label of a configuration
 
     def apart(self, trial: Trial) -> Trial:
-        """The trial; where its configuration's label is another's, with more digits in it."""
+        """The trial; where its configuration's label is another's, with more figures in it."""
         shown = [name for name in trial.params if name in self.spec.varying or name == "seed"]
         names = [name for name in shown if name in self.spec.varying or trial.config != trial.label]
-        for digits in range(self._digits.get(trial.config_key, DIGITS), EXACT + 1):
+        for significant in range(self._significant.get(trial.config_key, DIGITS), EXACT + 1):
             known = (
                 trial
-                if digits == DIGITS
-                else replace(trial, label=label(self.spec, trial.params, names, digits=digits) or trial.label)
+                if significant == DIGITS
+                else replace(trial, label=label(self.spec, trial.params, names, significant=significant) or trial.label)
             )
             if self._taken.setdefault(known.config, trial.config_key) == trial.config_key:
                 break
-        self._digits[trial.config_key] = digits
+        self._significant[trial.config_key] = significant
         return known
