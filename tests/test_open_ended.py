@@ -118,7 +118,7 @@ def test_without_run_cap_a_sweep_runs_until_its_time_is_spent(
     method: str, store: str, write: Write, sweep: Sweep
 ) -> None:
     text = RANDOM.replace("random", method).replace("epochs: 1", "epochs: 1, pause: 0.01")
-    path = write(text + "metric: {name: score, goal: maximize}\ntime_cap: 0.05s\n")
+    path = write(text + "metric: {name: score, goal: maximize}\ntime_cap: 0.2s\n")
     done = sweep("launch", path, "--executor", "inline")
     assert done.returncode == 0, done.stderr
     assert "time_cap is used up" in done.stdout
@@ -127,7 +127,7 @@ def test_without_run_cap_a_sweep_runs_until_its_time_is_spent(
     planned = sweep("plan", path).stdout
     assert f"to be proposed by {method}: trials until stopped" in planned
     assert "estimated time: about 0 s" in planned
-    write(text + "metric: {name: score, goal: maximize}\ntime_cap: 0.1s\n")
+    write(text + "metric: {name: score, goal: maximize}\ntime_cap: 0.4s\n")
     sweep("launch", path, "--executor", "inline")
     assert len(children(store, "toy")) > ran
     assert set(outcomes(store, "toy").values()) == {"completed"}

@@ -422,7 +422,7 @@ def test_a_range_gives_values_of_the_parameters_own_type(tmp_path: Path) -> None
         ),
         ("paramters:\n  vra: 1", ["1: paramters: unknown key; did you mean parameters?", "2: parameters.vra: unknown"]),
         (
-            "trail: mine:train\nseeds: [0, 0]",
+            "trail: nowhere:train\nseeds: [0, 0]",
             ["1: trail: unknown key; did you mean trial?", "1: trial: there is no module"],
         ),
         ("wholly: {other: 1}\nseeds: [0, 0]", ["1: wholly: unknown key; use one of", "2: seeds[1]: 0 appears twice"]),

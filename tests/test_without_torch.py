@@ -12,6 +12,7 @@ from installing import environment, outside, wheel
 
 from orchestrator import trackers
 from orchestrator.functions import Modules
+from orchestrator.system import torch_builds
 from orchestrator.worker import runner
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -37,7 +38,7 @@ def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_torch")
 def test_the_default_trial_says_what_to_install(capfd: pytest.CaptureFixture[str]) -> None:
     with Modules(is_default=True).active():
-        assert runner.prepare("models.train:train", [{"dataset": "digits"}]) == NEEDS_TORCH
+        assert runner.prepare("models.train:train", [{"dataset": "digits"}]) == NEEDS_TORCH + torch_builds.option()
     assert capfd.readouterr().err == ""
 
 
