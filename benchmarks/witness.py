@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from models.config import TrainConfig
+from models.stacked import train_stacked as train_vaes
 from models.train import prepare
 from models.train import train as train_vae
 
@@ -34,7 +35,7 @@ def train_stacked(
     """The same of a stack."""
     with NOTES.open("a", buffering=1) as notes:
         noting = [_noting(notes, workdir, watch) for workdir, watch in zip(workdirs, watches, strict=True)]
-        return (yield from train_vae.stacked(configs, workdirs, noting, places, width))  # type: ignore[attr-defined]
+        return (yield from train_vaes(configs, workdirs, noting, places, width))
 
 
 def _noting(notes: TextIO, workdir: Path, watch: Callable[..., None]) -> Callable[..., None]:
