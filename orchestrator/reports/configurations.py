@@ -12,7 +12,7 @@ from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.intervals import half_width, wilson
 from orchestrator.functions import TrialFunction
 from orchestrator.spec import Objective, SweepSpec
-from orchestrator.system.figures import DIGITS, MOST_DIGITS
+from orchestrator.system.figures import MOST_SIGNIFICANT, SIGNIFICANT
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.asked import asked
 from orchestrator.trials.labels import label, texts_of, varying
@@ -167,9 +167,9 @@ def rate(exploded: int, ended: int) -> str:
     return f"{exploded} of {ended}: {exploded / ended:.0%} ({low:.0%} to {high:.0%})"
 
 
-def figure(value: float, significant: int = DIGITS) -> str:
+def figure(value: float, significant: int = SIGNIFICANT) -> str:
     """A number as a report shows it: 0.8500, 39.40, 1578."""
-    if significant >= MOST_DIGITS:
+    if significant >= MOST_SIGNIFICANT:
         return repr(value)
     return f"{value + 0.0:#.{significant}g}".removesuffix(".")
 

@@ -10,7 +10,7 @@ from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Params, Trial
 
 LONGEST, SHOWN = 500, 60  # characters of a value that is shown whole, and of another one
-DIGITS = 6  # of a float, unless another value looks like it
+SIGNIFICANT = 6  # of a float, unless another value looks like it
 EXACT = 16  # then a value is shown as Python writes it, which tells 1 from 1.0 and "1"
 
 Texts = Mapping[str, Mapping[str, str]]  # of values, by parameter and the value's repr
@@ -27,7 +27,7 @@ def texts_of(configurations: Sequence[Params], names: Iterable[str]) -> Texts:
     return {name: distinct(params[name] for params in configurations if name in params) for name in names}
 
 
-def distinct(values: Iterable[Any], significant: int = DIGITS) -> dict[str, str]:
+def distinct(values: Iterable[Any], significant: int = SIGNIFICANT) -> dict[str, str]:
     """Texts of some values by their repr: those that look alike have further figures, or are as Python writes them."""
     alike: dict[str, dict[str, Any]] = {}
     for value in values:
@@ -40,7 +40,7 @@ def distinct(values: Iterable[Any], significant: int = DIGITS) -> dict[str, str]
 
 
 def label(
-    spec: SweepSpec, params: Params, names: Iterable[str], texts: Texts | None = None, significant: int = DIGITS
+    spec: SweepSpec, params: Params, names: Iterable[str], texts: Texts | None = None, significant: int = SIGNIFICANT
 ) -> str:
     """The label of a trial: its values of the parameters `names`, as far as these distinguish it.
 
@@ -54,7 +54,7 @@ def label(
     return listed(params, spec.distinguishing(names, params), texts, significant)
 
 
-def listed(params: Params, names: Iterable[str], texts: Texts | None = None, significant: int = DIGITS) -> str:
+def listed(params: Params, names: Iterable[str], texts: Texts | None = None, significant: int = SIGNIFICANT) -> str:
     """Parameters as people read them: "lr=0.01 seed=1"."""
     known = texts or {}
     return " ".join(
@@ -62,7 +62,7 @@ def listed(params: Params, names: Iterable[str], texts: Texts | None = None, sig
     )
 
 
-def short(value: Any, significant: int = DIGITS) -> str:
+def short(value: Any, significant: int = SIGNIFICANT) -> str:
     """A parameter's value as people read it; of a very long one its beginning, and a digest that distinguishes it."""
     if isinstance(value, float) and significant < EXACT:
         return f"{value:.{significant}g}"
@@ -84,10 +84,10 @@ class Labels:
         """The trial; where its configuration's label is another's, with more figures in it."""
         shown = [name for name in trial.params if name in self.spec.varying or name == "seed"]
         names = [name for name in shown if name in self.spec.varying or trial.config != trial.label]
-        for significant in range(self._significant.get(trial.config_key, DIGITS), EXACT + 1):
+        for significant in range(self._significant.get(trial.config_key, SIGNIFICANT), EXACT + 1):
             known = (
                 trial
-                if significant == DIGITS
+                if significant == SIGNIFICANT
                 else replace(trial, label=label(self.spec, trial.params, names, significant=significant) or trial.label)
             )
             if self._taken.setdefault(known.config, trial.config_key) == trial.config_key:
