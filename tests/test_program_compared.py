@@ -67,12 +67,12 @@ def test_a_program_without_the_compared_metric_says_so(script: str, said: str, f
 def test_a_script_has_changed_since_results_came_and_not_since_it_failed(folder: Path) -> None:
     (folder / "script.py").write_text("print('mended')")
     function = program_function(Program(Command((sys.executable, "script.py"), "script.py"), folder), [])
-    of_before = {"program.digest": "before"}
+    of_before = {"code.digest": "before"}
 
     def said(*outcomes: Outcome) -> str:
         return changed(function, [Record("", "", "", outcome, "", {}, {}, of_before) for outcome in outcomes])
 
     assert said(Outcome.FAILED, Outcome.INTERRUPTED) == ""  # it runs again
     assert said(Outcome.FAILED, Outcome.COMPLETED) == (
-        "script.py has changed since a trial ended; what has a result keeps it"
+        "script.py has changed since a trial ended; what has a result keeps it, and `sweep launch FILE --rerun` runs it anew"
     )
