@@ -74,5 +74,6 @@ def test_a_script_has_changed_since_results_came_and_not_since_it_failed(folder:
 
     assert said(Outcome.FAILED, Outcome.INTERRUPTED) == ""  # it runs again
     assert said(Outcome.FAILED, Outcome.COMPLETED) == (
-        "script.py has changed since a trial ended; what has a result keeps it, and `sweep launch FILE --rerun` runs it anew"
+        "script.py has changed since a trial ended; what has a result keeps it, "
+        "and `sweep launch FILE --rerun` runs it anew"
     )
