@@ -224,6 +224,7 @@ def test_a_shell_script_that_is_not_executable_runs_from_the_folder(tmp_path: Pa
     assert done.stdout == "--x=1 --y=a b\n"
 
 
+@pytest.mark.slow
 def test_a_notebook_runs_in_its_process_with_its_arguments(tmp_path: Path) -> None:
     cell = {"cell_type": "code", "id": "a", "execution_count": None, "metadata": {}, "outputs": []}
     code = ["import os, sys\n", "print(os.getpid(), sys.argv[1:])\n", "!echo shell"]

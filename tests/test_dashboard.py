@@ -84,6 +84,7 @@ def test_the_dashboard_shows_a_search_and_follows_it(
         time.sleep(0.5)
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_said(store: str, write: Write, sweep: Sweep, port: int) -> None:
     path = write(SEARCH.format(cap=1))
     sweep("launch", path)

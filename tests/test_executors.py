@@ -500,6 +500,7 @@ def test_what_a_trial_raises_is_named_whatever_it_is(open_: Open, interrupt: Int
     assert not interrupt.requested
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_over_its_time_is_killed_with_its_children(
     open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -582,12 +583,14 @@ def test_what_a_trial_prints_goes_to_its_log(open_: Open, folder: Path) -> None:
     assert "RuntimeError: the toy broke" in log
 
 
+@pytest.mark.slow
 @isolating
 def test_a_worker_that_dies_over_the_data_is_replaced(open_: Open, folder: Path) -> None:
     open_("toys:fragile", retries=2).prepare([{}])
     assert (folder / "tried").exists()
 
 
+@pytest.mark.slow
 @isolating
 def test_data_over_which_every_worker_dies_end_the_sweep(open_: Open, folder: Path) -> None:
     (folder / "preparing.py").write_text(PREPARING)

@@ -275,6 +275,7 @@ def test_searches_come_to_the_cliff_and_seldom_cross_it(write: Write, method: st
     assert late < 20  # of 60; half of them by a constraint alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", "cmaes", pytest.param("gp", marks=pytest.mark.long)])
 def test_what_is_chosen_after_a_restart_is_what_an_untouched_search_chooses(write: Write, method: str) -> None:
     spec = load(write(BRANCHES.format(method=method)))

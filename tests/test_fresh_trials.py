@@ -121,6 +121,7 @@ def test_a_trial_finds_nothing_of_what_the_one_before_it_has_changed(processes: 
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_no_import_has_seeded_draws_other_numbers_in_each_trial(processes: Open, folder: Path) -> None:
     (folder / "drawing.py").write_text(
         "import random\nimport numpy as np\nfrom toys import Config\n"

@@ -98,6 +98,7 @@ def test_a_name_that_cannot_be_printed_in_a_line_is_refused(name: str, write: Wr
     assert "\x1b" not in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../../outside", "/etc/x", "..", "<script>alert(1)</script>|[x](javascript:y) [red]"])
 def test_a_name_and_a_description_lead_nowhere_and_are_shown_as_text(
     name: str, write: Write, store: str, sweep: Sweep, folder: Path

@@ -238,6 +238,7 @@ def started(folder: Path, *arguments: object) -> subprocess.Popen[str]:
     raise AssertionError(process.stderr.read() if process.stderr else "")
 
 
+@pytest.mark.slow
 def test_several_files_run_one_after_another_and_what_ends_one_does_not_end_the_next(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:

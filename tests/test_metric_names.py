@@ -88,6 +88,7 @@ def odd(folder: Path, write: Write) -> Path:
     return write(f"metric: {{name: recall@10, goal: maximize}}\n{FILE}", "odd.yaml")
 
 
+@pytest.mark.slow
 def test_a_metric_is_found_and_shown_by_its_own_name(odd: Path, store: str, sweep: Sweep) -> None:
     done = sweep("launch", odd, "--executor", "inline")
     assert done.returncode == 0, done.stderr

@@ -75,6 +75,7 @@ def told(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_command_gets_the_summary_of_a_launch(folder: Path, store: str, write: Write, sweep: Sweep) -> None:
     path = write(TOY + "configs: [{x: 1}, {x: 4}, {x: 2, mode: raise}, {x: 3, mode: nan}]")
     assert sweep("launch", path).returncode == 1

@@ -101,6 +101,7 @@ def test_a_space_that_is_exhausted_ends_the_sweep(store: str, write: Write, swee
     assert "to run: 1 of 3" in sweep("plan", path).stdout
 
 
+@pytest.mark.slow
 def test_a_draw_of_a_capped_sweep_takes_the_known_result(store: str, write: Write, sweep: Sweep) -> None:
     path = write(FEW + "run_cap: 4\n")
     done = sweep("launch", path, "--executor", "inline")
@@ -113,6 +114,7 @@ def test_a_draw_of_a_capped_sweep_takes_the_known_result(store: str, write: Writ
     assert len(children(store, "toy")) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["random", "tpe"])
 def test_without_run_cap_a_sweep_runs_until_its_time_is_spent(
     method: str, store: str, write: Write, sweep: Sweep

@@ -65,6 +65,7 @@ def test_what_a_script_notes_and_counts_never_ends_a_sweep(launched: Callable[[s
     assert steps(store, run, "loss")[:2] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_seed_has_the_name_that_the_program_gives_it_also_in_mlflow(
     launched: Callable[[str, str], Run],
 ) -> None:

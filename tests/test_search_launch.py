@@ -127,6 +127,7 @@ def curve(store: str, run: Run) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in points]
 
 
+@pytest.mark.slow
 def test_the_best_configuration_is_told_with_its_interval_and_how_to_run_it_again(
     store: str, write: Write, sweep: Sweep
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_store_of_any_name_is_written_and_read(uri: str, write: Write, sweep: 
     assert "best of 2" in sweep("best", path, "--tracking-uri", uri).stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_in_the_trash_is_said_to_be_there_whoever_asks(write: Write, sweep: Sweep, store: str) -> None:
     path = write(TOY)
     assert sweep("launch", path, "--executor", "inline").returncode == 0

@@ -122,6 +122,8 @@ def default_in_use() -> bool:
 
 def hides(module: str) -> Path | None:
     """The folder of a user's that has a module by the name of one that this program imports; None where none has."""
+    if module == PACKAGE:  # which may be a user's, too
+        return None
     folder = first_of([*map(Path, _added)])(module)
     return folder if folder and _needed(module) else None
 
