@@ -23,7 +23,7 @@ FINISHED = ("FINISHED", "FAILED")  # an explosion is a result, and FAILED to MLf
 OF_THE_CLOCK = {"images_per_second", "wall_seconds"}
 RESTARTED = "restarted"  # the tag of a run that has taken the place of one that was begun in vain, which is deleted
 LOG = "log.txt"  # which tells of every attempt
-OWN_TAGS = ("mlflow.", "git.", RESTARTED)  # those that an untouched run has otherwise, or not at all
+OWN_TAGS = ("mlflow.", "git.", "end_number", RESTARTED)  # those that an untouched run has otherwise, or not at all
 SYSTEM = "system/"  # what the machine was like every few seconds: of the clock, too
 UNIQUE = re.compile(r"[+%]timestamp[+%].*?(?=\+compressed|\.)")  # in the names of MLflow's images
 STATUSES = """

@@ -328,7 +328,7 @@ def test_what_is_run_with_other_values_leaves_the_table_alone(
     again = sweep("launch", *command[command.index("launch") + 1 :])
     assert (again.returncode, again.stdout.count("started"), tags() == before) == (0, 1, True)
     (run,) = children(store, "toy-again")
-    assert (run.data.params["lr"], run.data.params["seed"]) == ("9.0", "1")
+    assert (run.data.params["lr"], run.data.params["seed"]) == ("2.0", "1")  # what was run aside is none of the file's
     assert "--name=toy-again-2" in sweep("best", path).stdout
     write("trial: mine:train\nparameters: {lr: {values: [1, 2]}}\nmetric: {name: f1, goal: maximize}\n", "set.yaml")
     sweep("launch", "set.yaml", "--set", "lr=4", "--workers", 1)

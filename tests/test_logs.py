@@ -143,9 +143,8 @@ def test_every_trial_has_its_own_log_and_the_files_that_the_sweep_keeps(
     done = sweep("launch", write(f"{LEAVES}keep: ['*.ckpt', folder/passwd]\n"), "--executor", executor)
     assert done.returncode == 0, done.stderr
     lost = "deep/er/epoch=1.ckpt (1 bytes), model.pt (5 kB)"
-    assert (
-        done.stdout.count(f"x=1 left {lost} in its folder, which is removed; `keep` in the file keeps such files") == 1
-    )
+    said = f" left {lost} in its folder, which is removed; `keep` in the file keeps such files"
+    assert done.stdout.count(said) == 1
     expected = [line for line in PRINTED if executor == "process" or line != "printed by C"]
     for run in children(store, "toy"):
         assert sorted(log_of(store, run)) == sorted(expected)

@@ -53,7 +53,7 @@ def test_a_shell_says_by_its_status_which_signal_has_killed_its_command(status: 
 
 
 @pytest.mark.slow
-def test_a_program_that_is_killed_or_takes_too_long_is_tried_again_and_may_save(folder: Path, store: str) -> None:
+def test_a_program_that_is_killed_is_tried_again_and_one_that_takes_too_long_may_save(folder: Path, store: str) -> None:
     (folder / "train.py").write_text(dedent(ENDS))
     (folder / "sweep.yaml").write_text(dedent(SWEEP))
     launch(folder / "sweep.yaml", tracking_uri=store, workers=2, trial_timeout=3.0, quiet=True)
@@ -65,8 +65,7 @@ def test_a_program_that_is_killed_or_takes_too_long_is_tried_again_and_may_save(
     assert reasons["status"] == f"the program exited with status 3: {LAST}"
     assert reasons["slow"] == reasons["deaf"] == "it ran longer than the trial timeout of 3 seconds"
     attempts = Counter((folder / "attempts.txt").read_text().splitlines())
-    assert attempts == {"9 0": 2, "in-a-shell 0": 2, "status 0": 1, "slow 0": 1, "slow 1": 1, "deaf 0": 2}
-    assert {how: steps(store, run, "loss") for how, run in runs.items()} == {
-        **{how: [1] for how in runs},
-        "slow": [1, 2],
-    }
+    assert attempts == {"9 0": 2, "in-a-shell 0": 2, "status 0": 1, "slow 0": 1, "deaf 0": 1}
+    assert {how: steps(store, run, "loss") for how, run in runs.items()} == {how: [1] for how in runs}
+    launch(folder / "sweep.yaml", tracking_uri=store, workers=2, trial_timeout=3.0, quiet=True)
+    assert steps(store, runs["slow"], "loss") == [1, 2]  # it had saved where it was

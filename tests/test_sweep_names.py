@@ -77,7 +77,7 @@ def test_a_sweep_in_any_letters_is_launched_and_found_again(
     written = sweep("report", f" {name} ").stdout.splitlines()
     assert Path(written[0]).is_file()
     assert written[0] == f"reports/{short}/report.html"
-    assert artifacts(store, children(store, name)[0]) == {"note.txt"}
+    assert artifacts(store, children(store, name)[0]) == {"log.txt", "note.txt"}
 
 
 def parent(store: str, name: str) -> dict[str, str]:

@@ -150,7 +150,7 @@ def _has_code(folder: Path) -> bool:
 def _folder(name: str, module: ModuleType) -> str:
     """The folder that a module was found in, if it is no part of a package."""
     file = getattr(module, "__file__", None)
-    if file is None or "." in name or name == "orchestrator":
+    if file is None or "." in name or name in ("orchestrator", "__main__"):
         return ""
     path = Path(file)
     return str(path.parent.parent if path.name == "__init__.py" else path.parent)

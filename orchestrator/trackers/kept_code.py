@@ -23,10 +23,8 @@ def keep(client: MlflowClient, parent_id: str, spec: SweepSpec) -> dict[str, str
         return tags
     diff = spec.function.code.diff(spec.source.path.parent)
     texts = {DIFF: (diff, "diff"), PACKAGES: ("\n".join(packages()) + "\n", "txt")}
-    known = {item.path for item in client.list_artifacts(parent_id, FOLDER)}
     for tag, (text, ending) in texts.items():
         if text.strip():
             tags[tag] = f"{FOLDER}/{hashlib.sha256(text.encode()).hexdigest()[:12]}.{ending}"
-            if tags[tag] not in known:
-                client.log_text(parent_id, text, tags[tag])
+            client.log_text(parent_id, text, tags[tag])
     return tags
