@@ -399,6 +399,7 @@ def test_reuse_takes_finished_trials_over_from_another_sweep(store: str, write: 
     copied, fresh = children(store, "second")
     assert copied.data.tags["reused_from"] == source.info.run_id
     assert "reused_from" not in fresh.data.tags
+    assert "end_number" not in copied.data.tags  # it counts the ends of the other sweep
     assert copied.data.metrics == source.data.metrics
     assert copied.data.params == source.data.params
     assert copied.info.status == "FINISHED"

@@ -42,7 +42,7 @@ def best(
     name = existing(sweep, reader)
     last = reader.last_launch(name)
     file = os.path.relpath(sweep if is_file(sweep) else last.file)
-    spec = load(Path(file), is_to_run=False)
+    spec = load(Path(file), is_to_run=False, name=name)  # the file may have been launched under this one
     objectives = spec.objectives if is_file(sweep) else last.objectives or spec.objectives
     if spec.method.finds_boundary and not objectives:
         raise InputError(f"{file}: method {spec.method.name} looks for a boundary, and ranks no trials")

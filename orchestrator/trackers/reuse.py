@@ -10,9 +10,12 @@ from orchestrator.system.scratch import scratch
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
 from orchestrator.trackers.writing import FEW, in_batches
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.record import DIGEST, REPLACED, REPLACES, REUSED
+from orchestrator.trials.record import DIGEST, END_NUMBER, REPLACED, REPLACES, REUSED
 
-OF_THE_OTHER_SWEEP = ("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal", DIFF, PACKAGES, REPLACES)
+OF_THE_OTHER_SWEEP = (
+    *("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal"),
+    *(DIFF, PACKAGES, REPLACES, END_NUMBER),
+)
 
 
 def find(client: MlflowClient, experiments: Sequence[str], trial: Trial, digest: str | None) -> Run | None:
