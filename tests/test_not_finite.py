@@ -9,7 +9,7 @@ from reading import children
 
 from orchestrator import samplers
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Finished, Progress
+from orchestrator.events import Finished, Points, Progress
 from orchestrator.progress.compared import Compared
 from orchestrator.spec import Objective, load
 from orchestrator.trial import Outcome, Trial
@@ -145,7 +145,7 @@ def test_only_a_name_that_no_trial_has_reported_is_a_mistake(write: Write) -> No
     said: list[str] = []
     trial = Trial("f1s:broken", 1, {"lr": 1.0}, "lr=1")
 
-    def ended(metric: str, event: Progress, learns: bool) -> Compared:
+    def ended(metric: str, event: Progress | Points, learns: bool) -> Compared:
         compared = Compared(load(write(SEARCH.replace("name: f1", f"name: {metric}"))), learns, said.append)
         compared.start(trial)
         compared.take(trial, event)
@@ -160,6 +160,13 @@ def test_only_a_name_that_no_trial_has_reported_is_a_mistake(write: Write) -> No
     assert [line.partition("toy.yaml")[2] for line in said] == [
         ":4: metric.name: lr=1 has reported no scroe; did you mean score?"
     ]
+
+    for name in ("acc", "acc.by_step"):
+        said.clear()
+        ended(name, Points({"acc.by_step": [(1, 0.5, 1.0)]}), learns=False)
+        assert [line.partition("metric.name: ")[2] for line in said] == [
+            f"lr=1 has reported {name} by step alone; yield it by epoch, too, or return it"
+        ]
 
 
 def test_what_stands_in_follows_the_order_in_which_trials_ended(write: Write) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.errors import InputError
-from orchestrator.events import Event, Finished, Listener, Progress, Restarted
+from orchestrator.events import BY_STEP, Event, Finished, Listener, Points, Progress, Restarted
 from orchestrator.spec import SweepSpec, nearest
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.spec.pruner_forms import Wilcoxon
@@ -23,6 +23,7 @@ class Compared(Listener):
     _has_logged: bool = False
     _by_epoch: dict[str, None] = field(default_factory=dict)  # names
     _final: dict[str, None] = field(default_factory=dict)
+    _by_step: set[str] = field(default_factory=set)  # names of what came by step
     _running: dict[str, list[ObjectiveSoFar]] = field(default_factory=dict)  # by trial_key
     _ends: int = 0  # of trials, in all launches
     _completed: str = ""  # the label of the first trial that has completed in this launch
@@ -35,6 +36,7 @@ class Compared(Listener):
             if record.outcome is not None:
                 self._by_epoch |= dict.fromkeys([*record.names_by_epoch, *record.names_without_value])
                 self._final |= dict.fromkeys(record.final_names)
+                self._by_step |= _without_step(record.metrics)
             if record.outcome is Outcome.COMPLETED:
                 self._before = self._before or record.label
         self._log_missing()
@@ -50,6 +52,8 @@ class Compared(Listener):
             self._by_epoch |= dict.fromkeys([*event.metrics, *event.not_finite])
             for so_far in self._running[trial.trial_key]:
                 so_far.take(event.metrics.get(so_far.objective.name), event.epoch)
+        elif isinstance(event, Points):
+            self._by_step |= _without_step(event.values)
         elif isinstance(event, Restarted):
             self.start(trial)
         elif isinstance(event, Finished):
@@ -113,12 +117,20 @@ class Compared(Listener):
         for place, name, is_by_epoch in metrics if label else ():
             known = self._by_epoch if is_by_epoch else self._final | self._by_epoch
             if name not in known:
-                return self.spec.source.mistake(place, _sentence(label, name, is_by_epoch, [*known]))
+                is_by_step = name.removesuffix(BY_STEP) in self._by_step
+                return self.spec.source.mistake(place, _sentence(label, name, is_by_epoch, is_by_step, [*known]))
         return None
 
 
-def _sentence(label: str, name: str, is_by_epoch: bool, known: Collection[str]) -> str:
+def _without_step(names: Iterable[str]) -> set[str]:
+    return {name.removesuffix(BY_STEP) for name in names if name.endswith(BY_STEP)}
+
+
+def _sentence(label: str, name: str, is_by_epoch: bool, is_by_step: bool, known: Collection[str]) -> str:
     by_epoch = " by epoch" * is_by_epoch
+    if is_by_step:
+        how = "yield it by epoch, too" if is_by_epoch else "yield it by epoch, too, or return it"
+        return f"{label} has reported {name} by step alone; {how}"
     if known:
         return f"{label} has reported no {name}{by_epoch}; {nearest(name, known)}"
     remedy = "; yield metrics epoch by epoch, or remove early_terminate" if is_by_epoch else ""
