@@ -23,7 +23,8 @@ FINISHED = ("FINISHED", "FAILED")  # an explosion is a result, and FAILED to MLf
 OF_THE_CLOCK = {"images_per_second", "wall_seconds"}
 RESTARTED = "restarted"  # the tag of a run that has taken the place of one that was begun in vain, which is deleted
 LOG = "log.txt"  # which tells of every attempt
-OWN_TAGS = ("mlflow.", "git.", "end_number", RESTARTED)  # those that an untouched run has otherwise, or not at all
+# those that an untouched run has otherwise, or not at all
+OWN_TAGS = ("mlflow.", "git.", "end_number", "not_kept", RESTARTED)
 SYSTEM = "system/"  # what the machine was like every few seconds: of the clock, too
 UNIQUE = re.compile(r"[+%]timestamp[+%].*?(?=\+compressed|\.)")  # in the names of MLflow's images
 STATUSES = """
@@ -215,7 +216,8 @@ def _told(run: Run, curves: dict[str, list[tuple[int, float]]]) -> dict[str, str
 def _artifacts_there(untouched: Left, killed: Left) -> Iterator[Violation]:
     for one, other in _pairs(untouched, killed):
         wanted, found = untouched.artifacts[one.info.run_id], killed.artifacts[other.info.run_id]
-        for word, difference in (("lacks", wanted - found), ("has more of", found - wanted)):
+        more = Counter({(path, text): n for (path, text), n in (found - wanted).items() if path != LOG})  # of retries
+        for word, difference in (("lacks", wanted - found), ("has more of", more)):
             if difference:
                 paths = ", ".join(path for path, _ in difference)
                 yield Violation(Clause.ARTIFACTS, f"{other.info.run_name} {word} {paths}")

@@ -100,6 +100,7 @@ def test_a_store_that_takes_no_model_ends_no_launch(
     assert [model.status for model in models(store)] == ["READY"]
 
 
+@pytest.mark.slow
 def test_a_model_that_is_none_leaves_nothing_behind(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     (folder / "empty").touch()
     done = sweep("launch", write(TOY.format("1")))
@@ -146,6 +147,7 @@ def test_an_export_answers_no_ctrl_c(folder: Path) -> None:
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
+@pytest.mark.slow
 def test_of_explosions_there_is_no_model(store: str, write: Write, sweep: Sweep) -> None:
     done = sweep("launch", write(TOY.format("1")), "--set", "mode=nan")
     assert "loss explosion" in done.stdout

@@ -453,6 +453,7 @@ def test_a_trial_that_loses_its_worker_goes_on_from_its_checkpoint_as_long_as_it
     assert len(attempts(events)) == 4
 
 
+@pytest.mark.slow
 @isolating
 def test_a_trial_that_loses_its_worker_again_and_again_at_one_epoch_has_failed(open_: Open, folder: Path) -> None:
     (events,) = drive(open_(retries=2), [trial(mode="exit")], folder).values()

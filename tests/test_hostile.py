@@ -81,6 +81,7 @@ def test_no_control_of_the_terminal_comes_from_names_values_or_errors(
     assert "\x1b" not in mistaken.stderr
 
 
+@pytest.mark.slow
 def test_no_path_leaves_its_folder_whatever_a_value_is(odd: Path, store: str, sweep: Sweep, folder: Path) -> None:
     before = {path.name for path in folder.parent.iterdir()}
     sweep("launch", odd)
@@ -148,6 +149,7 @@ def test_a_password_in_the_tracking_uri_is_told_nowhere(
     provenance.cache_clear()
 
 
+@pytest.mark.slow
 def test_artifacts_stay_in_the_store_of_their_run(store: str, write: Write, sweep: Sweep, folder: Path) -> None:
     assert sweep("launch", write("trial: toys:train\nparameters: {x: 1}")).returncode == 0
     (run,) = children(store, "toy")

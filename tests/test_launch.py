@@ -477,6 +477,7 @@ def test_an_experiment_that_is_no_sweep_is_left_alone(store: str, write: Write, 
     assert "has an experiment Default that is not a sweep" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_kind_was_changed_in_the_ui_goes_on(store: str, write: Write, sweep: Sweep) -> None:
     assert sweep("launch", write("trial: toys:train\nparameters: {x: {values: [1]}}")).returncode == 0
     client = MlflowClient(tracking_uri=store)
@@ -543,6 +544,7 @@ def test_no_run_is_left_running_when_a_launch_is_interrupted_early(store: str, f
     assert all(run.info.status != "RUNNING" for run in runs)
 
 
+@pytest.mark.slow
 def test_status_counts_by_outcome(store: str, write: Write, sweep: Sweep) -> None:
     path = write(TOY + "configs: [{x: 1}, {x: 2, mode: raise}, {x: 3, mode: nan}]")
     sweep("launch", path)

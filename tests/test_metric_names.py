@@ -122,6 +122,7 @@ def test_a_metric_is_found_and_shown_by_its_own_name(odd: Path, store: str, swee
     assert json.loads(shown)["orderByKey"] == "metrics.`best_recall_10`"
 
 
+@pytest.mark.slow
 def test_a_sweep_compares_by_a_name_with_a_comma_and_goes_on_where_it_was(
     odd: Path, store: str, sweep: Sweep, write: Write
 ) -> None:
@@ -135,6 +136,7 @@ def test_a_sweep_compares_by_a_name_with_a_comma_and_goes_on_where_it_was(
     assert sweep("status", "odd").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_pruner_compares_by_such_a_name_also_after_a_restart(odd: Path, store: str, sweep: Sweep) -> None:
     rule = "early_terminate: {type: median, n_startup_trials: 1, metric: {name: recall@10, goal: maximize}}\n"
     odd.write_text(rule + FILE)

@@ -105,6 +105,7 @@ def test_a_command_gets_the_summary_of_a_launch(folder: Path, store: str, write:
     assert (told(folder)["status"], told(folder)["exit_status"]) == ("failed", 2)
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_a_line_and_no_more(store: str, write: Write, sweep: Sweep) -> None:
     done = sweep("launch", write("trial: toys:train\non_finish: {run: 'false'}"), "--quiet")
     assert done.returncode == 0

@@ -208,6 +208,7 @@ def test_the_best_of_several_metrics_is_their_front_and_the_commands_that_run_it
     assert names == ["toy-again", "toy-again-3"]
 
 
+@pytest.mark.slow
 def test_a_pruned_trial_is_on_no_front_though_nothing_costs_less(store: str, write: Write, sweep: Sweep) -> None:
     text = GRID.replace("[1, 2]", "[3, 1]").replace("[fine, text, nan]", "[fine]")
     path = write(
@@ -228,6 +229,7 @@ def test_a_search_for_a_front_that_no_trial_tells_of_is_ended(store: str, write:
     assert "has reported no price; use one of train_loss, gain, cost" in said.stderr
 
 
+@pytest.mark.slow
 def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Sweep) -> None:
     path = write(GRID)
     sweep("launch", path, "--executor", "inline")

@@ -77,6 +77,7 @@ def test_what_a_launch_left_comes_first_and_then_what_it_would_have_drawn_next(w
     assert keys([trial for trial in asked if trial]) == keys([first[1], first[4], first[2], first[5]])
 
 
+@pytest.mark.slow
 def test_a_space_that_is_exhausted_ends_the_sweep(store: str, write: Write, sweep: Sweep) -> None:
     path = write(FEW)
     planned = sweep("plan", path)
@@ -195,6 +196,7 @@ def test_what_needs_to_know_all_trials_says_so(write: Write, more: str, line: st
         load(write(RANDOM + more))
 
 
+@pytest.mark.slow
 def test_no_trial_begins_once_one_has_reached_the_target(store: str, write: Write, sweep: Sweep) -> None:
     path = write(SCORES.replace("TARGET", "0.06"))  # a toy's best score is epochs / (10 x)
     done = sweep("launch", path, "--executor", "inline")
@@ -218,6 +220,7 @@ def test_no_trial_begins_once_one_has_reached_the_target(store: str, write: Writ
     assert "score 0.2 (target 0.5): x=1" in sweep("status", "toy").stdout
 
 
+@pytest.mark.slow
 def test_a_search_without_an_end_ends_at_its_target(store: str, write: Write, sweep: Sweep) -> None:
     path = write(
         "trial: toys:train\nmethod: bayes\nmetric: {name: val_loss, goal: minimize, target: 20}\n"

@@ -310,6 +310,7 @@ parameters: {lr: 1}
 """
 
 
+@pytest.mark.slow
 def test_what_a_program_prints_of_a_secret_before_it_is_killed_is_hidden(
     store: str, sweep: Sweep, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ def test_the_debugger_breaks_where_a_trial_fails(store: str, write: Write, sweep
     assert "(Pdb) 'raise'" in said
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_replayed_is_said_in_a_line(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     sweep("launch", write(TOY))
     client = MlflowClient(tracking_uri=store)
@@ -145,6 +146,7 @@ def test_a_function_that_has_changed_is_said_in_a_line(
     assert says in refused.stderr
 
 
+@pytest.mark.slow
 def test_another_version_and_a_stack_are_warned_of(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     sweep("launch", write("trial: toys:stackable\nstack: 2\nparameters: {x: {values: [1, 2]}}"))
     with (folder / "toys.py").open("a") as toys:
@@ -178,6 +180,7 @@ def train(config: Config):
 """
 
 
+@pytest.mark.slow
 def test_replay_says_by_how_much_its_numbers_differ(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     (folder / "drifting.py").write_text(DRIFTING)
     sweep("launch", write("trial: drifting:train\nmetric: {name: val_loss, goal: minimize}"))

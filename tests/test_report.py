@@ -190,6 +190,7 @@ def test_the_report_of_a_sweep_has_its_means_its_rates_and_its_verdicts(folder: 
     assert runs[0]["var"] == "0.5"
 
 
+@pytest.mark.slow
 def test_a_page_runs_its_own_scripts_alone_and_fetches_nothing(folder: Path, var: Path, sweep: Sweep) -> None:
     sweep("report", "var")
     page = (folder / "reports" / "var" / "report.html").read_text()
@@ -231,6 +232,7 @@ def test_what_stands_in_a_sweep_file_is_only_ever_shown(store: str, folder: Path
     assert not re.search(r"(?<!\\)\[x", markdown)
 
 
+@pytest.mark.slow
 def test_a_report_is_made_while_a_sweep_runs(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     path = write("name: var\nparameters: {var: {values: [0.5, 0.25, 0.2, 0.1]}, epochs: 2}")
 
@@ -252,6 +254,7 @@ def test_a_report_is_made_while_a_sweep_runs(store: str, folder: Path, write: Wr
     assert rows(markdown, "Remarks") == [["var=0.25", "failed", "the disk is full"]]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_nothing_was_run_is_part_of_a_report_of_several(
     folder: Path, var: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -267,6 +270,7 @@ def test_a_sweep_of_which_nothing_was_run_is_part_of_a_report_of_several(
     assert (alone.returncode, alone.stderr) == (2, "sweep: the store has no sweep missing; it has var\n")
 
 
+@pytest.mark.slow
 def test_trials_of_other_values_stand_under_the_name_and_compare_with_nothing(
     folder: Path, var: Path, write: Write, sweep: Sweep
 ) -> None:

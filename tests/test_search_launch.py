@@ -179,6 +179,7 @@ def test_a_search_that_is_interrupted_before_its_first_trial_was_interrupted(
     assert (ended.returncode, ended.stderr) == (130, "")
 
 
+@pytest.mark.slow
 def test_the_best_is_one_that_the_function_can_still_run(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     code = (
         "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Config:\n    x: float = 1.0\n"

@@ -211,6 +211,7 @@ def test_when_all_have_ended_the_stack_ends() -> None:
     assert steps == [1, 1, 2, 2]
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_its_checkpoint_in_a_stack_and_alone(tmp_path: Path) -> None:
     configs = [replace(SMALL, epochs=3, **own) for own in THREE]
     whole, finals = drained(train_stacked(configs))

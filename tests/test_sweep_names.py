@@ -88,6 +88,7 @@ def parent(store: str, name: str) -> dict[str, str]:
     return run.data.tags
 
 
+@pytest.mark.slow
 def test_a_sweep_has_its_name_as_written_everywhere_but_in_folders(
     write: Write, store: str, sweep: Sweep, folder: Path
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_file_is_a_sweeps_by_its_place_or_by_all_the_rest(now: Identity, is_th
     assert differences(OURS, now, lambda path: is_there and path == OURS.file) == words
 
 
+@pytest.mark.slow
 def test_another_file_of_the_same_name_does_not_fall_into_a_sweep(
     write: Write, store: str, sweep: Sweep, folder: Path
 ) -> None:

@@ -19,6 +19,7 @@ Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.slow
 def test_the_view_of_a_sweep_has_the_best_trials_first_and_what_varies(store: str, write: Write, sweep: Sweep) -> None:
     sweep(
         "launch", write("trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}")

@@ -65,6 +65,9 @@ def die_with_parent(*, asked: bool = True) -> None:
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL if asked else 0)
+    parent = parent_process()
+    if asked and parent is not None and wait([parent.sentinel], 0):  # it had died before that
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _await_parent() -> None:
