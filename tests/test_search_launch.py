@@ -146,6 +146,7 @@ def test_the_best_configuration_is_told_with_its_interval_and_how_to_run_it_agai
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("started") == 1
     assert sweep("best", "toy").stdout == said.stdout.replace("toy-again", "toy-again-2")
+    assert "--name=toy-again-again " in sweep("best", "toy-again").stdout
 
 
 def test_the_command_of_the_best_sets_also_what_only_the_others_had(store: str, write: Write, sweep: Sweep) -> None:
