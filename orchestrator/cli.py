@@ -1,6 +1,5 @@
 """The command `sweep`."""
 
-import gc
 import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
@@ -31,12 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-OBJECTS_BEFORE_COLLECTION = 50_000  # Python's 700 cost a command a tenth of its start, in imports that are kept
-
 
 def main() -> None:
     """Run the command; mistakes of the user come out as lines on stderr and an exit status."""
-    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # where letters are missing, they are no reason to fail
             stream.reconfigure(errors="replace")

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, ConfigDict, Field
-from pydantic.dataclasses import dataclass as validated
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
@@ -32,9 +31,11 @@ def _whole_or_shared(gpus: float) -> float:
     return gpus
 
 
-@validated(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True))
+@dataclass(frozen=True)
 class Resources:
     """What a trial takes of a machine; what is left out is divided among the workers."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)  # where it is read
 
     cpus: Annotated[
         int | None, Field(ge=1, description="Cores, which are its threads. Default: divided among the workers.")
