@@ -56,16 +56,16 @@ def test_a_shell_says_by_its_status_which_signal_has_killed_its_command(status: 
 def test_a_program_that_is_killed_is_tried_again_and_one_that_takes_too_long_may_save(folder: Path, store: str) -> None:
     (folder / "train.py").write_text(dedent(ENDS))
     (folder / "sweep.yaml").write_text(dedent(SWEEP))
-    launch(folder / "sweep.yaml", tracking_uri=store, workers=2, trial_timeout=3.0, quiet=True)
+    launch(folder / "sweep.yaml", tracking_uri=store, workers=2, trial_timeout=10.0, quiet=True)
     runs = {run.data.params["how"]: run for run in children(store, "sweep")}
     assert {run.data.tags["outcome"] for run in runs.values()} == {"failed"}
     reasons = {how: run.data.tags["failure.reason"] for how, run in runs.items()}
     assert reasons["9"] == f"the program was killed by SIGKILL: {LAST}"
     assert reasons["in-a-shell"].startswith(f"the program was killed by SIGSEGV: {LAST} | bash: line 1: ")
     assert reasons["status"] == f"the program exited with status 3: {LAST}"
-    assert reasons["slow"] == reasons["deaf"] == "it ran longer than the trial timeout of 3 seconds"
+    assert reasons["slow"] == reasons["deaf"] == "it ran longer than the trial timeout of 10 seconds"
     attempts = Counter((folder / "attempts.txt").read_text().splitlines())
     assert attempts == {"9 0": 2, "in-a-shell 0": 2, "status 0": 1, "slow 0": 1, "deaf 0": 1}
     assert {how: steps(store, run, "loss") for how, run in runs.items()} == {how: [1] for how in runs}
-    launch(folder / "sweep.yaml", tracking_uri=store, workers=2, trial_timeout=3.0, quiet=True)
+    launch(folder / "sweep.yaml", tracking_uri=store, workers=2, trial_timeout=10.0, quiet=True)
     assert steps(store, runs["slow"], "loss") == [1, 2]  # it had saved where it was

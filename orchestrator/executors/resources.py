@@ -59,8 +59,10 @@ class ResourceSampler:
             if now < sampling.due:
                 continue
             sampling.due = now + SECONDS_BETWEEN_SAMPLES
-            with suppress(psutil.Error):  # it has died, which the executor is about to notice
+            with suppress(psutil.Error):
                 cpu, memory = _total(sampling.processes())
+                if not memory:
+                    continue  # it has died, which the executor is about to notice
                 metrics = {
                     "system/cpu_utilization_percentage": cpu,
                     "system/system_memory_usage_megabytes": memory / MEGABYTE,
