@@ -27,6 +27,7 @@ DECLARATION = Declaration(
         ),
     ),
     stack_by=("var", "lr", "seed"),
+    checkpoints=("checkpoint.*",),
     pictures=(
         Picture(
             name="reconstructions",

@@ -145,6 +145,8 @@ class Declaration:
         pace: the parameters that decide how long an epoch takes; None: any of them may.
         incomparable: metrics that do not compare trials in which certain parameters differ.
         stack_by: the parameters in which trials may differ that `stacked` trains at once.
+        checkpoints: files in the folder of a trial that it resumes from, as patterns: nobody misses them where they are
+            removed with the folder.
         pictures: that its trials leave, in the order in which a report shows them.
         plane: two metrics that are worth a chart together.
         prepare: the function, as `module:function`, that is given a config before the first trial, and has data ready.
@@ -162,6 +164,7 @@ class Declaration:
     pace: tuple[str, ...] | None = None
     incomparable: tuple[Incomparable, ...] = ()
     stack_by: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     plane: Plane | None = None
     prepare: str = ""
