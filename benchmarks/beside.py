@@ -69,7 +69,7 @@ def table(found: dict[Contender, list[float]]) -> Table:
         "how many."
     )
     columns = ["precision", "threads", "alone", "each of two launches at once", "of alone"]
-    return Table("Two launches on one machine", columns, rows, note)
+    return Table("Trainings alone, and side by side", columns, rows, note)
 
 
 def goal(found: dict[Contender, list[float]]) -> Goal:
