@@ -18,7 +18,7 @@ from measuring import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 COMMAND = "make bench"
-TOPICS = ("training", "overhead", "programs", "scale", "startup", "memory")
+TOPICS = ("training", "beside", "overhead", "programs", "scale", "startup", "memory")
 QUICK_TOPICS = ("training", "overhead", "programs", "scale", "startup")
 
 

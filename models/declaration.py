@@ -18,6 +18,8 @@ DECLARATION = Declaration(
     ),
     rate="images_per_second",
     pace=("dataset", "architecture", "num_layers", "batch_size", "precision"),
+    # oneDNN's threads spin while they wait for each other within a convolution
+    one_thread={"precision": ("bf16",)},
     incomparable=(
         Incomparable(
             metrics=("train_loss", "train_recon", "val_loss", "val_recon"),
@@ -27,6 +29,7 @@ DECLARATION = Declaration(
         ),
     ),
     stack_by=("var", "lr", "seed"),
+    checkpoints=("checkpoint.*",),
     pictures=(
         Picture(
             name="reconstructions",

@@ -19,6 +19,7 @@ from orchestrator.trial import Outcome, Trial
 PLAIN_METRIC = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")
 LONGEST_METRIC = 1000  # characters
 BY_STEP = ".by_step"  # after the name of what is logged more often than by epoch
+ADDED = ("exploded", "explosion_margin", "best_epoch")  # metrics of a run that its trial does not report
 SERIES = re.compile(r"\.by_step$|\.fold\d+$")
 
 

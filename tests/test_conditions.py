@@ -172,7 +172,7 @@ def test_a_launch_leaves_out_what_is_not_varied(store: str, write: Write, sweep:
         ("{architecture: cnov}", "lr.when.architecture: should be one of conv"),
         ("{architecture: [conv, cnov]}", "lr.when.architecture[1]: should be one of conv"),
         ("{architecture: []}", "lr.when.architecture: give a value, or a list of values"),
-        ("{}", "lr.when: dictionary should have at least 1 item"),
+        ("{}", "lr.when: is empty"),
         ("conv", "lr.when: input should be"),
         ("{seed: 1}", "lr.when: a seed cannot have a condition or be part of one"),
         ("{lr: 1}", "lr.when: depends on itself: lr when lr"),

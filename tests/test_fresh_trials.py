@@ -294,12 +294,14 @@ def test_a_fork_that_comes_out_of_the_function_is_not_taken_for_the_trial(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["fine", "hang", "kill"])
+@pytest.mark.parametrize(
+    ("mode", "warm"), [("fine", False), ("hang", False), ("kill", False), ("hang", True), ("kill", True)]
+)
 def test_what_a_trial_has_started_ends_with_it_though_it_has_left_its_session(
-    processes: Open, folder: Path, mode: str
+    processes: Open, folder: Path, mode: str, warm: bool
 ) -> None:
     (folder / "forking.py").write_text(FORKING)
-    executor = processes("forking:leaving", trial_timeout=3.0)
+    executor = processes("forking:leaving", trial_timeout=3.0, warm=warm)
     (leaving,) = trials("forking:leaving", mode)
     (events,) = drive(executor, [leaving], folder).values()
     assert final(events).reason in (
@@ -311,9 +313,10 @@ def test_what_a_trial_has_started_ends_with_it_though_it_has_left_its_session(
 
 
 @pytest.mark.slow
-def test_what_a_trial_has_started_ends_with_its_orchestrator(folder: Path, write: Write, store: str) -> None:
+@pytest.mark.parametrize("warm", ["false", "true"])
+def test_what_a_trial_has_started_ends_with_its_orchestrator(folder: Path, write: Write, store: str, warm: str) -> None:
     (folder / "forking.py").write_text(FORKING)
-    path = write("trial: forking:leaving\nparameters: {mode: hang}")
+    path = write(f"trial: forking:leaving\nwarm: {warm}\nparameters: {{mode: hang}}")
     launch = subprocess.Popen([sys.executable, "-m", "orchestrator", "launch", str(path), "--quiet"])
     while not (found := [path for path in folder.glob("mlruns/work/*/*/daemon") if path.read_text()]):
         time.sleep(0.05)

@@ -65,6 +65,8 @@ def test_what_is_lost_is_named_with_its_size_and_links_are_not(place: Path) -> N
     assert remains.lost(place, []) == "deep/er/a.pt (7 bytes), model.pt (7 bytes)"
     assert remains.lost(place, ["m*"]) == "deep/er/a.pt (7 bytes)"
     assert remains.lost(place, ["**"]) == ""
+    assert remains.lost(place, [], ["*/a.*"]) == "model.pt (7 bytes)"
+    assert remains.lost(place, ["deep"], ["model.*", "[", "/etc/*", ""]) == ""
     for number in range(9):
         (place / f"{number}.ckpt").write_bytes(b"x" * 12_345)
     assert remains.lost(place, []).endswith("4.ckpt (12.3 kB) and 6 more")

@@ -2,12 +2,19 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reading import children
 
+from orchestrator import functions
+from orchestrator.divergence import DivergenceRule
+from orchestrator.executors.contract import Setup
 from orchestrator.system import machine
+from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import Resources, Shares, lacking, share
+from orchestrator.trial import Trial
 
 GIB = 2**30
 
@@ -46,6 +53,48 @@ def test_the_environment_is_read_as_the_launch_begins() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "5"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "5\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpus", "resources", "threads"),
+    [
+        ("", (), Resources(), {"fp32": 8, "bf16": 1}),
+        ("", ("a",), Resources(gpus=0), {"fp32": 8, "bf16": 1}),
+        ("", (), Resources(cpus=4), {"fp32": 4, "bf16": 4}),
+        ("3", (), Resources(), {"fp32": 3, "bf16": 3}),
+        ("", ("a",), Resources(), {"fp32": 8, "bf16": 8}),
+    ],
+)
+def test_a_trial_has_one_thread_where_its_function_wants_that_and_nobody_says_how_many(
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    gpus: tuple[str, ...],
+    resources: Resources,
+    threads: dict[str, int],
+) -> None:
+    monkeypatch.setattr(machine, "ASKED", asked)
+    monkeypatch.setattr(machine, "_gpus", lambda: gpus)
+    function = functions.default_trial()
+    setup = Setup(function, DivergenceRule(), Interrupt(), Path("log"), stacks=1, pending=1, resources=resources)
+    shares = share(1, None, resources)
+    trials = [Trial(function.name, 1, {**function.defaults, "precision": name}, name) for name in threads]
+    assert {trial.label: setup.task(trial, Path(), setup.threads(trial, shares)).threads for trial in trials} == threads
+
+
+@pytest.mark.slow
+def test_the_vae_trains_in_bf16_with_one_thread(
+    monkeypatch: pytest.MonkeyPatch,
+    store: str,
+    write: Callable[..., Path],
+    sweep: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    monkeypatch.setattr(machine, "_cores", lambda: 2)
+    path = write("parameters: {dataset: digits, num_layers: 1, epochs: 1, precision: {values: [fp32, bf16]}}\n")
+    done = sweep("launch", path, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    threads = {run.data.params["precision"]: run.data.tags["threads"] for run in children(store, "toy")}
+    assert threads == {"fp32": "2", "bf16": "1"}
+    assert "in its folder" not in done.stdout  # its checkpoints are its own
 
 
 def test_there_are_no_more_workers_than_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from orchestrator.comparison.table import Table
 from orchestrator.spec import load
 from orchestrator.trackers import Store
 from orchestrator.trials.grid import expand
+from orchestrator.trials.labels import headings
 from orchestrator.trials.metric_names import MetricNames, nearest
 
 Write = Callable[..., Path]
@@ -153,3 +154,11 @@ def test_a_name_that_is_empty_or_no_text_fails_its_trial(
     (folder / "wrong.py").write_text(ODD.replace("'F1 (macro)'", name).replace('"F1 (macro)"', name))
     assert sweep("launch", write("trial: wrong:train", "wrong.yaml"), "--executor", "inline").returncode == 1
     assert "is not the name of a metric" in children(store, "wrong")[0].data.tags["failure.reason"]
+
+
+def test_long_headings_are_cut_in_the_middle_unless_they_then_look_alike() -> None:
+    cut = "loss of a very long name a very long ...ame a very long name"
+    assert headings(["x", "x" * 60, LONG.strip()]) == ["x", "x" * 60, cut]
+    alike = [f"{'a' * 100}{middle}{'b' * 100}" for middle in "xy"]
+    assert headings([*alike, "c" * 99]) == [*alike, f"{'c' * 37}...{'c' * 20}"]
+    assert headings(["学" * 80]) == [f"{'学' * 37}...{'学' * 20}"]

@@ -225,8 +225,8 @@ def test_ctrl_c_ends_the_telling(folder: Path) -> None:
         ("{post: 'ftp://x'}", "on_finish.post: is not a URL of the form https://host/path"),
         ("{post: 'http://[x'}", "on_finish.post: is not a URL of the form https://host/path"),
         ("{psot: 'http://x'}", "on_finish.psot: unknown key; did you mean post?"),
-        ("echo", "on_finish: input should be an object"),
-        ("{run: 5}", "on_finish.run: input should be a valid string, or a valid array"),
+        ("echo", "on_finish: input should be a mapping"),
+        ("{run: 5}", "on_finish.run: input should be a valid string, or a list"),
     ],
 )
 def test_mistakes_are_said_with_their_line_and_key(write: Write, key: str, says: str) -> None:

@@ -246,7 +246,7 @@ def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Swee
     ("text", "mistake"),
     [
         (f"metric: {{name: a}}\n{BOTH}", "toy.yaml:2: metrics: give `metric` or `metrics`, not both"),
-        ("metrics: [{name: a}]", "toy.yaml:1: metrics: list should have at least 2 items"),
+        ("metrics: [{name: a}]", "toy.yaml:1: metrics: has 1 item, and needs at least 2"),
         ("metrics:\n- {name: a}\n- {name: a, goal: maximize}", r"toy.yaml:3: metrics\[1\].name: a appears twice"),
         ("metrics: [{name: a}, {nme: b}]", r"metrics\[1\].nme: unknown key; did you mean name\?"),
         ("metrics: [{name: a}, {name: ' '}]", r"metrics\[1\].name: '' is not the name of a metric: use up to"),

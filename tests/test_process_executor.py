@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import driving
+import psutil
 import pytest
 from driving import drive, epochs, final, stackable, stacks, trial
 from processes import alive
@@ -67,8 +68,9 @@ def test_a_worker_that_died_between_trials_is_replaced(processes: Open, folder: 
     heard = drive(executor, [trial(x=1.0)], folder)
     started = next(iter(heard.values()))[0]
     assert isinstance(started, Started)
+    worker = psutil.Process(started.pid).ppid()  # it dies as its child does
     os.kill(started.pid, signal.SIGKILL)
-    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+    os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
     assert final(drive(executor, [trial(x=2.0)], folder)[trial(x=2.0).label]).outcome is Outcome.COMPLETED
 
 

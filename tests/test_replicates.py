@@ -272,7 +272,7 @@ def test_a_sweep_with_further_seeds_that_is_killed_again_and_again_ends_as_an_un
     ("text", "mistake"),
     [
         ("replicates: {max: 1}", "replicates.max: input should be greater than or equal to 2"),
-        ("replicates: {until: separated}", "replicates.max: field required"),
+        ("replicates: {until: separated}", "replicates.max: is missing"),
         ("replicates: {max: 4, until: bored}", "replicates.until: input should be 'separated'"),
         (
             "seeds: [0, 1]\nreplicates:\n  max: 2",

@@ -17,10 +17,12 @@ from reading import children, steps
 
 from models import checkpoint
 from models.config import TrainConfig
+from models.declaration import DECLARATION
 from models.train import train
 from models.training import CHECKPOINT_FILE
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Finished, Progress
+from orchestrator.trackers import remains
 from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import journal, runner
 from orchestrator.worker.monitor import Monitor
@@ -112,6 +114,14 @@ def test_an_unusable_checkpoint_is_set_aside_with_a_warning(tmp_path: Path, dama
     with pytest.warns(UserWarning, match="renamed to checkpoint.unusable; the training starts from the beginning"):
         assert next(train(config, tmp_path))["epoch"] == 1
     assert (tmp_path / "checkpoint.unusable").is_file()
+
+
+def test_what_the_vae_resumes_from_is_not_among_what_a_launch_says_is_lost(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / CHECKPOINT_FILE, TrainConfig(), {})
+    for name in ("checkpoint.tmp", "checkpoint.unusable"):  # as a killed process leaves them
+        (tmp_path / name).touch()
+    assert remains.lost(tmp_path, []).count("checkpoint") == 3
+    assert remains.lost(tmp_path, [], DECLARATION.checkpoints) == ""
 
 
 def test_a_checkpoint_runs_no_code_when_it_is_loaded(tmp_path: Path) -> None:

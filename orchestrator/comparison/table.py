@@ -15,7 +15,7 @@ from orchestrator.spec.objective import by_names
 from orchestrator.system.durations import duration
 from orchestrator.system.figures import figure, figures, precision
 from orchestrator.trial import Outcome, Params, Trial
-from orchestrator.trials.labels import Texts, short, texts_of, varying
+from orchestrator.trials.labels import Texts, headings, short, texts_of, varying
 from orchestrator.trials.record import Record, code_in_words, has_other_code
 
 
@@ -114,7 +114,7 @@ class Table:
         compared += [objective.name for objective in self.spec.objectives]
         columns = [*(self.varying or ("sweep",)), "outcome", *compared, *(column.name for column in self.shown)]
         columns += [f"published {name}" for name in self._published]
-        return [*columns, "epochs", "time", *["code"] * self._shows_code, "remark"]
+        return headings([*columns, "epochs", "time", *["code"] * self._shows_code, "remark"])
 
     def cells(self) -> list[list[str]]:
         """The rows as text, in the header's order."""
@@ -145,7 +145,7 @@ class Table:
             counts = [str(getattr(configuration, name)) for name in counted]
             texts = means or [""] * len(self.spec.objectives)
             rows.append([*self._named(configuration.params, names), *texts, *counts])
-        return [*names, *(objective.name for objective in self.spec.objectives), *counted], rows
+        return headings([*names, *(objective.name for objective in self.spec.objectives), *counted]), rows
 
     def _cells(self, row: Row) -> list[str]:
         record = row.record

@@ -51,7 +51,8 @@ theirs. An executor that cannot do so, or only slowly, says so with `Setup.on_re
 Slots. A slot runs a trial, or a stack of trials whose shape and number of threads are the same. How many slots there
 are, and the threads and the GPUs of each, follows from `Setup.stacks`, `Setup.workers` and `Setup.resources`, which are
 of the whole sweep and not of what is left of it: numbers depend on the number of threads to the bit. Where `resources`
-names GPUs, a slot has them to itself. `submit` may ask for another number of threads: that with which the trial began.
+names GPUs, a slot has them to itself. A trial may have another number of threads: that with which it began, or one,
+where its function declares so and nobody has said how many (`Setup.threads`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +67,7 @@ from orchestrator.executors.limits import Limits
 from orchestrator.functions import TrialFunction
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.system.interrupt import Interrupt
-from orchestrator.system.machine import ANY, Resources
+from orchestrator.system.machine import ANY, Resources, Shares
 from orchestrator.trial import Params, Trial
 from orchestrator.worker.runner import Task
 
@@ -100,6 +101,12 @@ class Setup:
     on_remark: Callable[[str], None] = _say_nothing  # gets a line about how trials run, where that has to be said
     on_heartbeat: OnHeartbeat = _ignore  # called by the thread that iterates `events`
 
+    def threads(self, trial: Trial, shares: Shares) -> int:
+        """How many threads a trial begins with: those of its slot, or one, where that is left to its function."""
+        is_left = not shares.threads_given and not any(shares.gpus)
+        declared = self.function.declaration.one_thread.items()
+        return 1 if is_left and any(trial.params[name] in values for name, values in declared) else shares.threads
+
     def task(self, trial: Trial, workdir: Path, threads: int) -> Task:
         """A trial as a worker sees it."""
         program = self.function.program
@@ -132,7 +139,7 @@ class Executor(Protocol):
         Args:
             trial: it does not run yet.
             workdir: its folder on this machine; made where it is missing.
-            threads: None leaves the slot's number.
+            threads: None leaves it to `Setup.threads`.
         """
 
     def stop(self, trial: Trial, reason: str) -> None:

@@ -73,7 +73,7 @@ class InlineExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        task = self.setup.task(trial, workdir, threads or self.shares.threads)
+        task = self.setup.task(trial, workdir, threads or self.setup.threads(trial, self.shares))
         self._stops = {}
         self._log = workdir / LOG_FILE if task.program is None else None
 

@@ -151,7 +151,7 @@ class ProcessExecutor:
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        task = self.setup.task(trial, workdir, threads or self.shares.threads)
+        task = self.setup.task(trial, workdir, threads or self.setup.threads(trial, self.shares))
         self._waiting.append(ActiveTrial(trial, task, self.setup.limits))
 
     def stop(self, trial: Trial, reason: str) -> None:

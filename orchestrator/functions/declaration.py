@@ -13,7 +13,7 @@ A function that declares nothing is swept all the same: what it reports is then 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Goal = Literal["maximize", "minimize"]
 
@@ -143,8 +143,12 @@ class Declaration:
         validation_losses: the same of losses on data that it does not learn from; by default `val_loss` is shown.
         rate: the metric by epoch that says how fast it trains, per second.
         pace: the parameters that decide how long an epoch takes; None: any of them may.
+        one_thread: values of parameters with which a trial has a single thread, on CPUs and where nobody says how many:
+            with more, it would hardly go on beside other work.
         incomparable: metrics that do not compare trials in which certain parameters differ.
         stack_by: the parameters in which trials may differ that `stacked` trains at once.
+        checkpoints: files in the folder of a trial that it resumes from, as patterns: nobody misses them where they are
+            removed with the folder.
         pictures: that its trials leave, in the order in which a report shows them.
         plane: two metrics that are worth a chart together.
         prepare: the function, as `module:function`, that is given a config before the first trial, and has data ready.
@@ -160,8 +164,10 @@ class Declaration:
     validation_losses: tuple[str, ...] | None = None
     rate: str = ""
     pace: tuple[str, ...] | None = None
+    one_thread: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     incomparable: tuple[Incomparable, ...] = ()
     stack_by: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     plane: Plane | None = None
     prepare: str = ""
@@ -201,6 +207,7 @@ class Declaration:
         yield "since", [*self.since]
         yield "stack_by", self.stack_by
         yield "pace", self.pace or ()
+        yield "one_thread", [*self.one_thread]
         yield "incomparable", [name for rule in self.incomparable for name in rule.between]
         yield "plane", [self.plane.along] if self.plane else []
 

@@ -14,6 +14,8 @@ from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, PydanticUndefined
 
+from orchestrator.functions import refusal
+
 MISSING = dataclasses.MISSING
 LONGEST_SHOWN = 200  # characters of a value, in a mistake
 
@@ -57,8 +59,9 @@ class Parameter:
         try:
             typed = self.adapter.validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
-            problem = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise ValueError(f"{problem[0].lower()}{problem[1:]}, not {_short(value)}") from error
+            problem = error.errors()[0]
+            shown = "" if problem["type"] in refusal.LENGTHS else f", not {_short(value)}"
+            raise ValueError(f"{refusal.in_words(problem)}{shown}") from error
         return self.adapter.dump_python(typed, mode="json")
 
 

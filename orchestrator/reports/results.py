@@ -18,7 +18,7 @@ from orchestrator.spec import ReferenceRow, SweepSpec
 from orchestrator.spec.objective import by_names
 from orchestrator.system.figures import figures
 from orchestrator.trial import Outcome, Params
-from orchestrator.trials.labels import label, listed, texts_of
+from orchestrator.trials.labels import headings, label, listed, texts_of
 from orchestrator.trials.record import best_name
 
 MOST_ROWS = 500
@@ -68,7 +68,7 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
         words += ["Explosion rates with Wilson's 95% interval."]
     if len(configurations) > MOST_ROWS:
         words.append(f"The first {MOST_ROWS} of {len(configurations):,} configurations; the CSV file has all of them.")
-    return Part("Results", tuple(words), ReportTable(tuple(header), tuple(rows)))
+    return Part("Results", tuple(words), ReportTable(tuple(headings(header)), tuple(rows)))
 
 
 def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:

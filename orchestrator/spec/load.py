@@ -1,8 +1,10 @@
 """Check a sweep file against the trial function's parameters, and report every mistake with its line."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from orchestrator import functions
 from orchestrator.errors import InputError
@@ -17,7 +19,7 @@ from orchestrator.spec.parameters import space_of
 from orchestrator.spec.pruning import pruner_of
 from orchestrator.spec.reference import reference_of
 from orchestrator.spec.requirements import check_method, method_of, replicates_of, stacking_of
-from orchestrator.spec.source import read
+from orchestrator.spec.source import Source, read
 from orchestrator.spec.strict import SweepMetricForm, ignored
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.spec.values import flattened
@@ -50,7 +52,7 @@ def load(
         InputError: with a line for each mistake.
     """
     mistakes = Mistakes(read(path, text))
-    form, mistakes = _form(mistakes)
+    form, mistakes, is_whole = _form(mistakes)
     if name is not None:
         form = form.model_copy(update={"name": name, "reuse": False})
     source = mistakes.source
@@ -64,34 +66,59 @@ def load(
             _check_default(form, function, mistakes)
         for key in {"program", "command"} & source.content.keys():
             mistakes.warn((key,), "not run, because the file names a `trial`")
-    return _spec(form, function, overrides, mistakes, reported)
+    return _spec(form, function, overrides, mistakes, reported, is_whole=is_whole)
 
 
-def _form(mistakes: Mistakes) -> tuple[SweepFile, Mistakes]:
+def _form(mistakes: Mistakes) -> tuple[SweepFile, Mistakes, bool]:
     """The file's shape; its parameters are not checked yet.
 
-    Where all that is wrong are keys that there are not, the rest is checked all the same, as if a misspelled key were
-    the right one.
+    What is wrong in it hides nothing else: a misspelled key is taken for the one that is meant, and a value that
+    cannot be is left out.
 
     Returns:
-        The shape, and the mistakes in it, of the file as it was meant.
+        The shape, the mistakes in the file as it was meant, and whether nothing of that was left out.
+
+    Raises:
+        InputError: no trial function follows from it.
     """
     source = mistakes.source
     if not isinstance(source.content, dict):
         raise InputError(source.mistake((), "a sweep file is a mapping with `parameters:`"))
     form = mistakes.validated(SweepFile, source.content, ())
-    unknown = source.content.keys() - SweepFile.model_fields.keys()
-    if form is None and unknown:
-        known = keys_of(SweepFile)
-        names = {key: closest(key, known, SURELY_MEANT) for key in unknown}
-        names = {key: name if name not in source.content else None for key, name in names.items()}
-        meant = Mistakes(source.renamed(names), mistakes.lines)
-        is_all = len(mistakes.lines) == len(unknown)
-        form = meant.validated(SweepFile, meant.source.content, ()) if is_all else None
-        mistakes = meant
+    if form is not None:
+        return form, mistakes, True
+    meant = _meant(source)
+    for key in meant.content.keys() - source.content.keys():  # under the names that were given, nothing was checked
+        Mistakes(meant, mistakes.lines).validated(SweepFile, {key: meant.content[key]}, ())
+    sound = {name: part for key, value in meant.content.items() for name, part in _sound(meant, key, value).items()}
+    if {"trial", "program", "command"} & (meant.content.keys() - sound.keys()):
+        raise InputError.of(mistakes.lines)
+    mistakes = Mistakes(replace(meant, content=sound), mistakes.lines)
+    form = mistakes.validated(SweepFile, sound, ())
     if form is None:
         raise InputError.of(mistakes.lines)
-    return form, mistakes
+    return form, mistakes, sound == meant.content
+
+
+def _sound(source: Source, key: str, value: Any) -> dict[str, Any]:
+    """A key with its value as far as that can be: of a mapping, the entries that can; empty where nothing is left."""
+
+    def is_sound(part: Any) -> bool:
+        return Mistakes(source).validated(SweepFile, {key: part}, ()) is not None  # what is wrong was noted before
+
+    if is_sound(value):
+        return {key: value}
+    entries = value.items() if isinstance(value, dict) else ()
+    part = {name: entry for name, entry in entries if is_sound({name: entry})}
+    return {key: part} if part and is_sound(part) else {}
+
+
+def _meant(source: Source) -> Source:
+    """The file with its unknown keys under the names that were surely meant, or without them."""
+    known = keys_of(SweepFile)
+    unknown = source.content.keys() - SweepFile.model_fields.keys()
+    names = {key: closest(key, known, SURELY_MEANT) for key in unknown}
+    return source.renamed({key: name if name not in source.content else None for key, name in names.items()})
 
 
 def _function(name: str | None, mistakes: Mistakes) -> TrialFunction:
@@ -99,7 +126,7 @@ def _function(name: str | None, mistakes: Mistakes) -> TrialFunction:
     source = mistakes.source
     modules = functions.modules_of(name, [source.path.parent.absolute(), Path.cwd()])
     try:
-        return functions.find(name or functions.DEFAULT_TRIAL, modules)
+        return functions.find(functions.DEFAULT_TRIAL if name is None else name, modules)
     except FunctionError as error:
         mistakes.note(("trial",), str(error))
         raise InputError.of(mistakes.lines) from error
@@ -123,17 +150,24 @@ def _check_default(form: SweepFile, function: TrialFunction, mistakes: Mistakes)
 
 
 def _spec(
-    form: SweepFile, function: TrialFunction, overrides: Sequence[str], mistakes: Mistakes, reported: Reported
+    form: SweepFile,
+    function: TrialFunction,
+    overrides: Sequence[str],
+    mistakes: Mistakes,
+    reported: Reported,
+    *,
+    is_whole: bool,
 ) -> SweepSpec:
     """The file's meaning, or every mistake in it, in this order."""
+    between = mistakes if is_whole else Mistakes(mistakes.source)  # what one key asks of others, of which some are out
     space = space_of(form, function, overrides, mistakes)
     metrics = metrics_of(form, function, space.varying, mistakes)
-    replicates = replicates_of(form, space, function, mistakes)
+    replicates = replicates_of(form, space, function, between)
     method = method_of(form, space, overrides)
-    check_method(method, form, space, mistakes)
+    check_method(method, form, space, between)
     pruner = pruner_of(form, function, space.varying, mistakes)
-    check_needed(form, method, metrics, lambda: reported(function.name), mistakes)
-    stacking = stacking_of(method, form, function, mistakes)
+    check_needed(form, method, metrics, lambda: reported(function.name), between)
+    stacking = stacking_of(method, form, function, between)
     reference = reference_of(form, function, mistakes)
     on_finish = on_finish_of(form, mistakes)
     keep = patterns_of(form, mistakes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 
+from orchestrator.events import ADDED
 from orchestrator.functions import Declaration, TrialFunction
 from orchestrator.spec.form import SweepFile
 from orchestrator.spec.methods import Method
@@ -57,7 +58,9 @@ def check_needed(
 def check_metric(
     location: Location, metric: MetricForm, declaration: Declaration, varying: Collection[str], mistakes: Mistakes
 ) -> None:
-    """Refuse a metric that does not compare trials which differ in `varying`."""
+    """Refuse a metric that no trial reports, or that does not compare trials which differ in `varying`."""
+    if metric.name in ADDED:
+        mistakes.note(location, f"{metric.name} is added to what a trial reports; name a metric that it reports")
     for rule in declaration.incomparable:
         between = [name for name in rule.between if name in varying]
         if metric.name in rule.metrics and between:

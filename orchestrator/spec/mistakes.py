@@ -10,12 +10,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.errors import InputError
+from orchestrator.functions import refusal
 from orchestrator.spec.parameter_forms import PARAMETER_FORMS
 from orchestrator.spec.source import Location, Source, note
 from orchestrator.spec.strict import OF_WANDB, Form
 
-# as pydantic names the members of a union, among the keys
-KINDS = ("int", "float", "constrained-int", "constrained-float", "str", "list[str]", "several", "printed")
 SHOULD_BE = "input should be "
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 F = TypeVar("F", bound=Form)
@@ -56,7 +55,7 @@ class Mistakes:
             # of one place several, where it may have one of several types
             by_place: dict[Location, list[ErrorDetails]] = {}
             for problem in error.errors():
-                by_place.setdefault(_place(problem["loc"], content), []).append(problem)
+                by_place.setdefault(_place(problem, content), []).append(problem)
             for where, problems in by_place.items():
                 first, *others = (_message(kind, where, problem) for problem in problems)
                 alternatives = [first, *(message.removeprefix(SHOULD_BE) for message in others if message != first)]
@@ -89,16 +88,15 @@ def keys_of(kind: type[Form]) -> list[str]:
     return _keys(kind, ("",))
 
 
-def _place(reported: Location, content: Any) -> Location:
+def _place(problem: ErrorDetails, content: Any) -> Location:
     """The place in the content that pydantic reports, without its names of the members of a union."""
     place: list[str | int] = []
-    for part in reported:
+    for part in problem["loc"]:
         try:
             content = content[part]
         except (KeyError, IndexError, TypeError):  # a key that is missing, or no key
-            if part in KINDS:
+            if problem["type"] != "missing" or part != problem["loc"][-1]:
                 continue
-            content = None
         place.append(part)
     return tuple(place)
 
@@ -107,12 +105,11 @@ def _message(kind: type[Form], location: Location, problem: ErrorDetails) -> str
     """Pydantic's message, in a sentence that helps."""
     if problem["type"] in UNKNOWN:
         return _unknown(kind, location)
-    message = problem["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    if problem["type"] == "too_short" and not problem["input"]:
+    message = refusal.in_words(problem)
+    if refusal.is_empty(problem):
         message += "; give it something, or delete the key"
-    if problem["type"] == "literal_error":
-        message += f"; {nearest(str(problem['input']), _quoted(problem['msg']))}"
+    if problem["type"] == "literal_error" and (close := closest(str(problem["input"]), _quoted(problem["msg"]))):
+        message += f"; did you mean {close}?"
     return message
 
 
@@ -121,7 +118,9 @@ def _unknown(kind: type[Form], location: Location) -> str:
     key, keys = str(location[-1]), _keys(kind, location)
     if key not in keys:
         return f"unknown key; {nearest(key, keys)}"
-    wanted = (f"`{name}`" for name, field in kind.model_fields.items() if field.is_required())
+    wanted = [f"`{name}`" for name, field in kind.model_fields.items() if field.is_required()]
+    if not wanted:  # it is of another of the forms that there may be
+        return "does not go here"
     return f"does not go with {' and '.join(wanted)}"
 
 
@@ -136,8 +135,8 @@ def _keys(kind: type[Form], location: Location) -> list[str]:
             continue
         node = keys.get(part, {})
         options = [option.get("items", option) for option in _options(node)]
-        reference = next((option["$ref"] for option in options if "$ref" in option), None)
-        keys = schema["$defs"][reference.rsplit("/", 1)[1]]["properties"] if reference else {}
+        names = [option["$ref"].rsplit("/", 1)[1] for option in options if "$ref" in option]
+        keys = {key: value for name in names for key, value in schema["$defs"][name]["properties"].items()}
     return [name for name, schema in keys.items() if schema.get("description") != OF_WANDB]
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -56,6 +56,7 @@ class Shares:
     workers: int
     threads: int
     gpus: tuple[str, ...]
+    threads_given: bool = field(default=False, compare=False)  # whether the file or the environment says how many
 
 
 def share(trials: int | None, workers: int | None, resources: Resources = ANY) -> Shares:
@@ -73,7 +74,8 @@ def share(trials: int | None, workers: int | None, resources: Resources = ANY) -
     wanted = workers or (most if trials is None else min(trials, most))
     chosen = max(1, min(wanted, _fitting(resources, cores, len(gpus))))
     asked = int(ASKED) if ASKED.isdecimal() else 0
-    return Shares(chosen, asked or resources.cpus or max(1, cores // chosen), _of_a_worker(gpus, resources.gpus))
+    given = asked or resources.cpus
+    return Shares(chosen, given or max(1, cores // chosen), _of_a_worker(gpus, resources.gpus), bool(given))
 
 
 def lacking(resources: Resources) -> dict[str, str]:

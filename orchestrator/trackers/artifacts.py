@@ -51,7 +51,7 @@ def keep(
     if outcome.is_result:
         pictures = (EpochImage(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
         images.show(client, uri, run, pictures)
-        if lost := remains.lost(left, spec.keep):
+        if lost := remains.lost(left, spec.keep, spec.function.declaration.checkpoints):
             tags[NOT_KEPT] = lost[:LONGEST_TAG]
     return tags
 

@@ -171,7 +171,8 @@ class Recorder(Listener):
         spec = self.tracker.spec
         if self._has_named_files:
             return
-        if lost := remains.lost(remains.folder(self.workspace.of(trial), spec.function), spec.keep):
+        place, function = self.workspace.of(trial), spec.function
+        if lost := remains.lost(remains.folder(place, function), spec.keep, function.declaration.checkpoints):
             self._has_named_files = True
             self._log(f"{trial.label} left {lost} in its folder, which is removed; `keep` in the file keeps such files")
 

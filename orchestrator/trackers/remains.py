@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from orchestrator.functions import TrialFunction
@@ -38,10 +39,20 @@ def kept(place: Path, patterns: Sequence[str]) -> list[Path]:
     return [path.relative_to(place) for path in inside if not _is_ours(path, place)]
 
 
-def lost(place: Path, patterns: Sequence[str]) -> str:
-    """What is not kept, in words: "model.pt (5.2 MB), a.ckpt (1 kB) and 3 more"; empty where nothing is lost."""
+def lost(place: Path, patterns: Sequence[str], checkpoints: Sequence[str] = ()) -> str:
+    """What is not kept, in words: "model.pt (5.2 MB), a.ckpt (1 kB) and 3 more"; empty where nothing is lost.
+
+    Args:
+        place: the folder.
+        patterns: of what is kept.
+        checkpoints: of what the trial resumes from, and nobody wants once it has ended.
+    """
     saved = {*kept(place, patterns)} if patterns else set()
-    left = [path for path in files(place) if path not in saved]
+    left = [
+        path
+        for path in files(place)
+        if path not in saved and not any(fnmatchcase(path.as_posix(), p) for p in checkpoints)
+    ]
     named = ", ".join(f"{path.as_posix()} ({_size(place / path)})" for path in left[:MOST_NAMED])
     return f"{named} and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else named
 

@@ -10,6 +10,7 @@ from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Params, Trial
 
 LONGEST, SHOWN = 500, 60  # characters of a value that is shown whole, and of another one
+LONGEST_HEADING, END_OF_HEADING = 60, 20  # characters of a column's heading, and those of them that end it
 SIGNIFICANT = 6  # of a float, unless another value looks like it
 EXACT = 16  # then a value is shown as Python writes it, which tells 1 from 1.0 and "1"
 
@@ -70,6 +71,16 @@ def short(value: Any, significant: int = SIGNIFICANT) -> str:
     if len(text) <= LONGEST:
         return text
     return f"{text[:SHOWN]}...{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def headings(names: Sequence[str]) -> list[str]:
+    """The names of columns; long ones are cut in the middle, unless another one would then look alike."""
+    found = [name if len(name) <= LONGEST_HEADING else _cut(name) for name in names]
+    return [text if found.count(text) == 1 else name for text, name in zip(found, names, strict=True)]
+
+
+def _cut(name: str) -> str:
+    return f"{name[: LONGEST_HEADING - END_OF_HEADING - 3]}...{name[-END_OF_HEADING:]}"
 
 
 @dataclass

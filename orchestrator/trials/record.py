@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
+from orchestrator.events import ADDED, is_series
 from orchestrator.functions import TrialFunction
 from orchestrator.spec import Objective, Values
 from orchestrator.spec.objective import complete
@@ -17,9 +18,7 @@ from orchestrator.trials.metric_names import MetricNames
 
 PROPOSALS = TypeAdapter[Proposal | None](Proposal | None, config=ConfigDict(defer_build=True))
 REUSED = "reused_from"  # the tag of a run that was copied from another sweep
-MARGIN = "explosion_margin"  # the metric: how far beyond an explosion a trial was
-EXPLODED = "exploded"  # the metric: whether a trial exploded, 0 or 1
-BEST_EPOCH = "best_epoch"
+EXPLODED, MARGIN, BEST_EPOCH = ADDED  # the metrics: whether it exploded, 0 or 1; by how much; its best epoch
 BEST = "best_"  # prefix of the best value by epoch of a metric
 REPORTED = "reported"  # the tag: names of the metrics that a trial has reported, and of which it has the best value
 PICTURES = "pictures"  # the tag: names of its pictures by epoch
@@ -88,10 +87,12 @@ class Record:
 
     @property
     def names_by_epoch(self) -> list[str]:
-        """The names of its metrics by epoch; of all metrics while it runs, and for trials of old versions."""
-        ours = {EXPLODED, MARGIN, BEST_EPOCH, *map(best_name, self.metrics)}
+        """The names of its metrics by epoch; of all that it reports while it runs, and for trials of old versions."""
+        if "by_epoch" in self._reported:
+            return self._reported["by_epoch"]  # type: ignore[no-any-return]
+        ours = {*ADDED, *map(best_name, self.metrics)}
         reported = (name for name in self.metrics if name not in ours and not name.startswith(SYSTEM))
-        return self._reported["by_epoch"] if "by_epoch" in self._reported else sorted(reported)
+        return sorted(name for name in reported if not is_series(name))
 
     @property
     def names_without_value(self) -> list[str]:
@@ -114,6 +115,12 @@ class Record:
         is_known = self._reported.get("best", {}).get(objective.name) == objective.goal
         return is_known or not (objective.counts_best and is_by_epoch and self.outcome and self.outcome.is_result)
 
+    def _has_reported(self, name: str) -> bool:
+        """Whether a metric came from the trial, by epoch or at its end."""
+        if "by_epoch" in self._reported:
+            return name in self.final_names or name in self.names_by_epoch
+        return not (name in ADDED or is_series(name) or name.startswith(SYSTEM))
+
     @cached_property
     def _reported(self) -> Any:
         return json.loads(self.tags.get(REPORTED, "{}"))
@@ -135,7 +142,9 @@ class Record:
         return in_a_line(next(reasons, ""))
 
     def value(self, objective: Objective) -> float | None:
-        """The value by which it is compared with other trials."""
+        """The value by which it is compared with other trials: of a metric that it has reported, not of any it has."""
+        if not self._has_reported(objective.name):
+            return None
         last = self.metrics.get(objective.name)
         return self.metrics.get(best_name(objective.name), last) if objective.counts_best else last
 

@@ -23,7 +23,7 @@ from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params
 from orchestrator.worker import forking, output, runner, supervision
 from orchestrator.worker.runner import Task
-from orchestrator.worker.spawn import die_with_parent, end_with_parent, leave_terminal
+from orchestrator.worker.spawn import die_with_parent, leave_terminal
 
 SECONDS_BETWEEN_HEARTBEATS = 1.0
 CLOSED = (EOFError, BrokenPipeError, ConnectionResetError)  # the orchestrator has no more to say, or is dead
@@ -108,23 +108,24 @@ def serve(connection: Connection, surroundings: Surroundings, warm: bool) -> Non
     Args:
         connection: to the orchestrator.
         surroundings: of the trials.
-        warm: whether trials run in this very process, one after the other; else each has a process of its own, which
-            knows nothing of those before it.
+        warm: whether trials run in one process, one after the other; else each has a process of its own, which knows
+            nothing of those before it.
     """
     descendants.adopt_orphans()
+    leave_terminal()
     if warm:
-        end_with_parent()
-        surroundings.enter()
-        runner.load(surroundings.function)
-        _take_all(connection)
+        linux, other = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
+        supervision.work_in_child(linux if sys.platform == "linux" else other, _take_all, connection, surroundings)
     else:
-        leave_terminal()
         die_with_parent()
         surroundings.enter()
         _supervise(connection, surroundings)
 
 
-def _take_all(connection: Connection) -> None:
+def _take_all(connection: Connection, surroundings: Surroundings) -> None:
+    descendants.adopt_orphans()
+    surroundings.enter()
+    runner.load(surroundings.function)
     with suppress(*CLOSED):
         while True:
             _take(connection, messages.validate_json(connection.recv_bytes()))
