@@ -21,6 +21,7 @@ MARGIN = "explosion_margin"  # the metric: how far beyond an explosion a trial w
 EXPLODED = "exploded"  # the metric: whether a trial exploded, 0 or 1
 BEST_EPOCH = "best_epoch"
 BEST = "best_"  # prefix of the best value by epoch of a metric
+PROBLEM = "artifacts.problem"  # the tag: which files of a trial are not in its run, and why
 REPORTED = "reported"  # the tag: names of the metrics that a trial has reported, and of which it has the best value
 PICTURES = "pictures"  # the tag: names of its pictures by epoch
 PICTURE = "picture."  # prefix of tags: the name of a picture whose own MLflow does not take
