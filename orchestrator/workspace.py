@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import socket
-import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -105,7 +103,10 @@ class Workspace:
         """Keep what a search has proposed until MLflow has it; what stands in the place of the folder goes."""
         folder = self.of(trial)
         if folder.is_symlink() or not folder.is_dir():
-            folder.unlink(missing_ok=True)
+            regular.remove(folder)
+        elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            with suppress(OSError):
+                folder.chmod(0o700)
         if trial.proposal is None:
             return
         path = folder / PROPOSAL_FILE
@@ -125,10 +126,7 @@ class Workspace:
 
     def remove(self, trial: Trial) -> None:
         """Drop what a trial left, once MLflow holds its end."""
-        try:
-            shutil.rmtree(self.of(trial), ignore_errors=True)
-        except RecursionError:  # folders within folders, more than Python can follow
-            subprocess.run(["rm", "-rf", "--", str(self.of(trial))], capture_output=True, check=False)
+        regular.remove(self.of(trial))
 
     def _where_held(self) -> str:
         try:

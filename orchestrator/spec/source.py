@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from orchestrator.errors import InputError
-from orchestrator.system.regular import opened, unreadable
+from orchestrator.system.regular import NotRegularError, opened
 
 MOST_BYTES = 100_000  # PyYAML takes most of a second for them
 MOST_VALUES = 100_000
@@ -111,8 +111,10 @@ def _text(path: Path) -> str:
         raise InputError(f"{path}: is a directory; name a sweep file in it") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 (byte {error.start})") from error
+    except NotRegularError as error:
+        raise InputError(f"{path}: {error.strerror}; write the sweep into a file") from error
     except OSError as error:
-        raise InputError(f"{path}: {unreadable(error)}") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 class _Loader(yaml.SafeLoader):

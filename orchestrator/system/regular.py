@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import subprocess
 from contextlib import suppress
 from errno import EINVAL
 from pathlib import Path
@@ -70,10 +71,18 @@ def clear(path: Path) -> None:
     """Remove what stands in a file's place and cannot be read and written as a file; links, too."""
     with suppress(OSError):
         mode = path.lstat().st_mode
-        if stat.S_ISDIR(mode):
-            shutil.rmtree(path, ignore_errors=True)
-        elif not stat.S_ISREG(mode) or not os.access(path, os.R_OK | os.W_OK):
-            path.unlink()
+        if not stat.S_ISREG(mode) or not os.access(path, os.R_OK | os.W_OK):
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove whatever is there, as far as that can be done."""
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+    except RecursionError:  # folders within folders, more than Python follows
+        subprocess.run(["rm", "-rf", "--", str(path)], capture_output=True, check=False)
+    with suppress(OSError):
+        path.unlink()
 
 
 def replace(path: Path, content: bytes, *, sync: bool = False) -> None:

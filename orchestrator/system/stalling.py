@@ -18,8 +18,8 @@ class StalledError(OSError):
     """A call was given up."""
 
 
-def attended(call: Callable[[], T], seconds: float = STALLED_SECONDS) -> T:
-    """The result of a call, made in a thread of its own, which is left behind once it has slept for so many seconds.
+def attended(call: Callable[[], T]) -> T:
+    """The result of a call, made in a thread of its own, which is left behind once it has slept for too long.
 
     However long a call takes that reads, sends or computes, its thread awakes all the time. Where the system does not
     say whether a thread has been awake, as macOS, the call is waited for.
@@ -31,13 +31,13 @@ def attended(call: Callable[[], T], seconds: float = STALLED_SECONDS) -> T:
     thread = threading.Thread(target=_settle, args=(future, call), name="attended", daemon=True)
     thread.start()
     seen, asleep = _awake(thread), 0.0
-    between = min(SECONDS_BETWEEN_LOOKS, seconds)
+    between = min(SECONDS_BETWEEN_LOOKS, STALLED_SECONDS)
     while not wait([future], between).done:
         now = _awake(thread)
         asleep = asleep + between if now is not None and now == seen else 0.0
         seen = now
-        if asleep >= seconds:
-            raise StalledError(f"no progress was made for {duration(seconds)}")
+        if asleep >= STALLED_SECONDS:
+            raise StalledError(f"no progress was made for {duration(STALLED_SECONDS)}")
     return future.result()
 
 

@@ -7,6 +7,7 @@ outside of it is not the trial's, and what is no regular file may never end.
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from errno import ELOOP, ENOENT
 from pathlib import Path
 
 from orchestrator.system import regular
@@ -51,7 +52,18 @@ def taken(folder: Path, within: Path, without: Collection[str] = ()) -> Taken:
 
 def obstacle(path: Path, within: Path) -> str | None:
     """Why a file of a trial is not taken; None where it is, or is not there."""
-    return _Look(_real(within)).obstacle(path) if os.path.lexists(path) else None
+    return _Look(_real(within)).obstacle(path) if is_there(path) else None
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything, be it a link that leads nowhere, or what cannot be looked at."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _real(folder: Path) -> Path:
@@ -78,7 +90,7 @@ class _Look:
 
     def through(self, folder: Path) -> Taken:
         top = Path(os.path.realpath(folder))
-        if os.path.lexists(folder):
+        if is_there(folder):
             if reason := self._outside(folder):
                 self.left_out[Path()] = reason
             elif not folder.is_dir():
@@ -141,5 +153,6 @@ class _Look:
         try:
             real = Path(os.path.realpath(path, strict=True))
         except OSError as error:
-            return f"leads nowhere ({error.strerror})" if path.is_symlink() else f"cannot be read ({error.strerror})"
+            how = "leads nowhere" if error.errno in (ENOENT, ELOOP) else "cannot be read"
+            return f"{how} ({error.strerror})"
         return None if real.is_relative_to(self.root) else f"links to {real}, outside of the trial's folder"

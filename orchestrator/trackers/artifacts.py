@@ -18,7 +18,7 @@ from orchestrator.system.printable import storable
 from orchestrator.system.regular import opened, unreadable
 from orchestrator.system.scratch import scratch
 from orchestrator.system.stalling import StalledError, attended
-from orchestrator.system.taken import obstacle, taken
+from orchestrator.system.taken import is_there, obstacle, taken
 from orchestrator.trackers import images, remains
 from orchestrator.trackers.errors import is_refusal, is_the_stores, message
 from orchestrator.trackers.images import EpochImage
@@ -50,27 +50,31 @@ def _keep(
     client: MlflowClient, uri: str, run: OpenRun, outcome: Outcome, workdir: Path, spec: SweepSpec
 ) -> dict[str, str]:
     folder, left = workdir / ARTIFACTS_FOLDER, remains.folder(workdir, spec.function)
-    tags: dict[str, str] = {}
+    found, tags = taken(folder, workdir), dict[str, str]()
+    if outcome.is_result:
+        names = [path for path in found.files if path.parent == Path() and path.suffix == ".png"]
+        pictures = (EpochImage(path.stem, run.last_epoch, folder / path) for path in names)
+        images.show(client, uri, run, workdir, pictures)
+        if lost := remains.lost(left, spec.keep, workdir):
+            tags[NOT_KEPT] = lost[:LONGEST_TAG]
     problems = [f"{name} {why}" if name != PROBLEM else why for name, why in run.problems.items()]
     if outcome is not Outcome.INTERRUPTED:
         problems += _log_text(client, run.run_id, workdir / LOG_FILE)
         kept = remains.kept(left, spec.keep, workdir)
         problems += kept.problems("") + _log_all(client, run.run_id, left, kept.files)
-    found = taken(folder, workdir)
-    problems += found.problems(folder.name) + _log_all(client, run.run_id, folder, found.files, whole=found.is_all)
+    problems += found.problems(folder.name) + _log_all(
+        client, run.run_id, folder, found.files, Path(folder.name), whole=found.is_all
+    )
     problems += taken(workdir / IMAGES_FOLDER, workdir).problems(IMAGES_FOLDER)
     if problems:
         said = f"not all artifacts could be logged as they are: {'; '.join(problems)}"
         tags[PROBLEM] = said[:LONGEST_TAG]
-    if outcome.is_result:
-        pictures = [path for path in found.files if path.parent == Path() and path.suffix == ".png"]
-        images.show(client, uri, run, (EpochImage(path.stem, run.last_epoch, folder / path) for path in pictures))
-        if lost := remains.lost(left, spec.keep, workdir):
-            tags[NOT_KEPT] = lost[:LONGEST_TAG]
     return tags
 
 
-def _log_all(client: MlflowClient, run_id: str, folder: Path, files: Iterable[Path], whole: bool = False) -> list[str]:
+def _log_all(
+    client: MlflowClient, run_id: str, folder: Path, files: Iterable[Path], said: Path = Path(), *, whole: bool = False
+) -> list[str]:
     """Log files of a folder, under the nearest names that every store keeps.
 
     Args:
@@ -78,13 +82,14 @@ def _log_all(client: MlflowClient, run_id: str, folder: Path, files: Iterable[Pa
         run_id: of the trial.
         folder: what the names of the files are relative to.
         files: which.
+        said: the folder's name in what is returned.
         whole: whether these are all that the folder has.
 
     Returns:
         A line for each file that is not there, or has another name.
     """
     states = {file: _state(folder / file) for file in files}
-    problems = [f"{file} {state}" for file, state in states.items() if isinstance(state, str)]
+    problems = [f"{said / file} {state}" for file, state in states.items() if isinstance(state, str)]
     readable = (file for file, state in states.items() if not isinstance(state, str))
     names = {file: Path(*map(file_name, file.parts)) for file in readable}
     if whole and not problems and all(file == name for file, name in names.items()):
@@ -95,9 +100,9 @@ def _log_all(client: MlflowClient, run_id: str, folder: Path, files: Iterable[Pa
                 _raise_the_stores(error)
         else:
             return []
-    problems += [f"{file} is {name}" for file, name in names.items() if file != name]
+    problems += [f"{said / file} is {name}" for file, name in names.items() if file != name]
     for file, name in names.items():
-        problems += _tried(file, folder / file, partial(_log, client, run_id, folder / file, name))
+        problems += _tried(said / file, folder / file, partial(_log, client, run_id, folder / file, name))
     return problems
 
 
@@ -114,12 +119,10 @@ def _log(client: MlflowClient, run_id: str, path: Path, name: Path) -> None:
 
 def _log_text(client: MlflowClient, run_id: str, log: Path) -> list[str]:
     """Log what a trial has printed, cut in the middle where it is long; returns a line where that failed."""
-    name = Path(log.name)
-    if reason := obstacle(log, log.parent):
-        return [f"{name} {reason}"]
-    if isinstance(state := _state(log), str):
-        return [f"{name} {state}"] if log.exists() else []
-    if not log.stat().st_size:
+    name, state = Path(log.name), obstacle(log, log.parent) or _state(log)
+    if isinstance(state, str):
+        return [f"{name} {state}"] if is_there(log) else []
+    if not state[0]:
         return []
     shortened = remains.cut(log)
     if shortened is None:

@@ -46,14 +46,15 @@ def show_by_epoch(client: MlflowClient, uri: str, run: OpenRun, workdir: Path) -
     if IMAGES_FOLDER in run.problems:
         return
     try:
-        attended(lambda: show(client, uri, run, by_epoch(workdir)))
+        attended(lambda: show(client, uri, run, workdir, by_epoch(workdir)))
     except StalledError as error:
         run.problems = {**run.problems, IMAGES_FOLDER: str(error)}
 
 
-def show(client: MlflowClient, uri: str, run: OpenRun, pictures: Iterable[EpochImage]) -> None:
+def show(client: MlflowClient, uri: str, run: OpenRun, workdir: Path, pictures: Iterable[EpochImage]) -> None:
     """Log the pictures that the run does not have yet. Files that are not pictures are skipped."""
-    for given, epoch, path in pictures:
+    for image in pictures:
+        given, epoch, path = image
         name = stored_name(given)
         if name != given:
             run.titles[name] = given
@@ -61,8 +62,9 @@ def show(client: MlflowClient, uri: str, run: OpenRun, pictures: Iterable[EpochI
             run.pictures = _there(client, uri, run.run_id)
         if (name, epoch) in run.pictures:
             continue
-        if problem := _log(client, run, EpochImage(given, epoch, path)):
-            run.problems = {**run.problems, f"{given}/{path.name}": problem}
+        if problem := _log(client, run, image):
+            where = path.relative_to(workdir).as_posix()
+            run.problems = {**run.problems, where: problem}
         run.pictures |= {(name, epoch)}
 
 

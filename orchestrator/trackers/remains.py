@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
@@ -31,7 +32,7 @@ def kept(place: Path, patterns: Sequence[str], workdir: Path) -> Taken:
     left_out = {
         path: reason
         for path, reason in look.left_out.items()
-        if _is_meant(path, patterns) or ((place / path).is_dir() and _is_above(path, patterns))
+        if _is_meant(path, patterns) or (_is_folder(place / path) and _is_above(path, patterns))
     }
     return Taken(look.top, files, left_out)
 
@@ -60,6 +61,12 @@ def cut(log: Path) -> bytes | None:
 def _is_meant(path: Path, patterns: Sequence[str]) -> bool:
     """Whether a file is one of the patterns', or in a folder that is."""
     return any(_fits(path.parts, PurePath(pattern).parts) for pattern in patterns)
+
+
+def _is_folder(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_dir()
+    return False
 
 
 def _is_above(folder: Path, patterns: Sequence[str]) -> bool:
