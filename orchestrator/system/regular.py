@@ -77,12 +77,14 @@ def clear(path: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove whatever is there, as far as that can be done."""
+    with suppress(OSError):
+        if not stat.S_ISDIR(path.lstat().st_mode):  # rmtree would open it, and wait
+            path.unlink()
+            return
     try:
         shutil.rmtree(path, ignore_errors=True)
     except RecursionError:  # folders within folders, more than Python follows
         subprocess.run(["rm", "-rf", "--", str(path)], capture_output=True, check=False)
-    with suppress(OSError):
-        path.unlink()
 
 
 def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
