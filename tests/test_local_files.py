@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -294,11 +295,13 @@ def test_a_call_that_sleeps_is_given_up_and_one_that_moves_is_not(monkeypatch: p
     never.set()
 
     def slow() -> str:
-        for _ in range(12):
+        for _ in range(8):
             time.sleep(0.06)
         return "done"
 
     assert attended(slow) == "done"
+    with ThreadPoolExecutor(1) as pool:  # as stores in a cloud are written to
+        assert attended(lambda: pool.submit(slow).result()) == "done"
     with pytest.raises(ZeroDivisionError):
         attended(lambda: 1 / 0)
 

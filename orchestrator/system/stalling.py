@@ -10,6 +10,7 @@ from orchestrator.system.durations import duration
 
 STALLED_SECONDS = 120.0  # more than a server may take to answer
 SECONDS_BETWEEN_LOOKS = 5.0
+OTHERS = ("display", "lease", "recorder")  # threads of this package, which do not work for calls
 
 T = TypeVar("T")
 
@@ -21,19 +22,18 @@ class StalledError(OSError):
 def attended(call: Callable[[], T]) -> T:
     """The result of a call, made in a thread of its own, which is left behind once it has slept for too long.
 
-    However long a call takes that reads, sends or computes, its thread awakes all the time. Where the system does not
-    say whether a thread has been awake, as macOS, the call is waited for.
+    However long a call takes that reads, sends or computes, its thread awakes all the time, or those that it waits for.
+    Where the system does not say whether threads have been awake, as macOS, the call is waited for.
 
     Raises:
         StalledError: it was given up.
     """
     future: Future[T] = Future()
-    thread = threading.Thread(target=_settle, args=(future, call), name="attended", daemon=True)
-    thread.start()
-    seen, asleep = _awake(thread), 0.0
+    threading.Thread(target=_settle, args=(future, call), name="attended", daemon=True).start()
+    seen, asleep = _awake(), 0.0
     between = min(SECONDS_BETWEEN_LOOKS, STALLED_SECONDS)
     while not wait([future], between).done:
-        now = _awake(thread)
+        now = _awake()
         asleep = asleep + between if now is not None and now == seen else 0.0
         seen = now
         if asleep >= STALLED_SECONDS:
@@ -48,9 +48,12 @@ def _settle(future: Future[T], call: Callable[[], T]) -> None:
         future.set_exception(error)
 
 
-def _awake(thread: threading.Thread) -> str | None:
-    """How long and how often a thread has run so far, as Linux has it; None where that is not known."""
+def _awake() -> dict[str, str] | None:
+    """How long and how often each thread has run so far that may work for a call, as Linux has it; None elsewhere."""
+    waiting = (threading.main_thread(), threading.current_thread())
+    others = {str(one.native_id) for one in threading.enumerate() if one in waiting or one.name in OTHERS}
     try:
-        return Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text()
-    except OSError:
+        threads = (task for task in Path("/proc/self/task").iterdir() if task.name not in others)
+        return {task.name: (task / "schedstat").read_text() for task in threads}
+    except OSError:  # also where a thread has just ended
         return None
