@@ -36,7 +36,8 @@ class Taken:
 
     def problems(self, folder: str) -> list[str]:
         """A line for each that is left out, under the name of the folder."""
-        return [f"{(Path(folder) / path).as_posix()} {reason}" for path, reason in self.left_out.items()]
+        named = ((Path(folder) / path, reason) for path, reason in self.left_out.items())
+        return [f"{path.as_posix()} {reason}" if path.parts else reason for path, reason in named]
 
 
 def taken(folder: Path, within: Path, without: Collection[str] = ()) -> Taken:
