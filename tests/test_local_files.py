@@ -493,6 +493,7 @@ def test_whatever_trials_make_of_their_files_the_sweep_goes_on(folder: Path, sto
         done = subprocess.run(launch, capture_output=True, text=True, timeout=100, check=False)
         assert done.returncode == 1, done.stderr
         assert "Traceback" not in done.stderr
+        assert "sweep:" not in done.stderr, done.stderr
         ended = {label.removeprefix("what="): outcome for label, outcome in outcomes(store, "hostile").items()}
         assert ended == {what: "failed" if what in SPOILT else "completed" for what in whats}
     for path in (folder / "mlruns" / "work" / "hostile").iterdir():
