@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import time
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import AlreadyRunningError, InputError
 from orchestrator.functions import TrialFunction
+from orchestrator.system import regular
 from orchestrator.system.paths import folder_name, lock_folder, sqlite_path, work_folder
 from orchestrator.trial import Params, Proposal, Trial
 
@@ -100,24 +100,25 @@ class Workspace:
         return self.folder / trial.trial_key
 
     def note(self, trial: Trial) -> None:
-        """Keep what a search has proposed until MLflow has it, which is written later."""
+        """Keep what a search has proposed until MLflow has it; what stands in the place of the folder goes."""
+        folder = self.of(trial)
+        if folder.is_symlink() or not folder.is_dir():
+            regular.remove(folder)
+        elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            with suppress(OSError):
+                folder.chmod(0o700)
         if trial.proposal is None:
             return
-        path = self.of(trial) / PROPOSAL_FILE
+        path = folder / PROPOSAL_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
-            file.write(_notes.dump_json(_Note(trial.params, trial.label, trial.proposal)))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        regular.replace(path, _notes.dump_json(_Note(trial.params, trial.label, trial.proposal)), sync=True)
 
     def begun(self, function: TrialFunction) -> list[Trial]:
         """The trials of searches that were noted and have not come to an end in MLflow."""
         trials = []
         for path in self.folder.glob(f"*/{PROPOSAL_FILE}"):
             with suppress(ValidationError):  # what a power cut left
-                note = _notes.validate_json(path.read_bytes())
+                note = _notes.validate_json(regular.content(path))
                 trial = function.trial(function.completed(note.params), note.label, note.proposal)
                 if trial.trial_key == path.parent.name:  # else of another function, or of another version of it
                     trials.append(trial)
@@ -125,7 +126,7 @@ class Workspace:
 
     def remove(self, trial: Trial) -> None:
         """Drop what a trial left, once MLflow holds its end."""
-        shutil.rmtree(self.of(trial), ignore_errors=True)
+        regular.remove(self.of(trial))
 
     def _where_held(self) -> str:
         try:

@@ -58,18 +58,18 @@ def place(tmp_path: Path) -> Path:
 def test_patterns_keep_files_of_the_trial_and_nothing_that_links_lead_to(
     place: Path, patterns: list[str], kept: list[str]
 ) -> None:
-    assert sorted(path.as_posix() for path in remains.kept(place, patterns)) == sorted(kept)
+    assert sorted(path.as_posix() for path in remains.kept(place, patterns, place).files) == sorted(kept)
 
 
 def test_what_is_lost_is_named_with_its_size_and_links_are_not(place: Path) -> None:
-    assert remains.lost(place, []) == "deep/er/a.pt (7 bytes), model.pt (7 bytes)"
-    assert remains.lost(place, ["m*"]) == "deep/er/a.pt (7 bytes)"
-    assert remains.lost(place, ["**"]) == ""
-    assert remains.lost(place, [], ["*/a.*"]) == "model.pt (7 bytes)"
-    assert remains.lost(place, ["deep"], ["model.*", "[", "/etc/*", ""]) == ""
+    assert remains.lost(place, [], place) == "deep/er/a.pt (7 bytes), model.pt (7 bytes)"
+    assert remains.lost(place, ["m*"], place) == "deep/er/a.pt (7 bytes)"
+    assert remains.lost(place, ["**"], place) == ""
+    assert remains.lost(place, [], place, ["deep/*/a.*"]) == "model.pt (7 bytes)"
+    assert remains.lost(place, ["deep"], place, ["model.*", "[", "/etc/*", ""]) == ""
     for number in range(9):
         (place / f"{number}.ckpt").write_bytes(b"x" * 12_345)
-    assert remains.lost(place, []).endswith("4.ckpt (12.3 kB) and 6 more")
+    assert remains.lost(place, [], place).endswith("4.ckpt (12.3 kB) and 6 more")
 
 
 @pytest.mark.parametrize("line", [b"a line of a log\n", b"\xc3\xa4" * 11])

@@ -1,5 +1,6 @@
 """What FILEs and NAMEs mean, and the store that they are looked up in."""
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -47,7 +48,7 @@ def loaded(
     """
     from orchestrator.spec import load
 
-    _, *further = files = list({file.resolve(): file for file in files}.values())
+    _, *further = files = list({os.path.realpath(file): file for file in files}.values())
     if name is not None and further:
         raise InputError("--name is that of a single sweep; launch the files in separate calls")
     specs: list[SweepSpec] = []
@@ -109,4 +110,6 @@ def name_of(sweep: str) -> str:
 
 def is_file(sweep: str) -> bool:
     """Whether a FILE is meant, rather than a NAME."""
-    return sweep.endswith((".yaml", ".yml")) or Path(sweep).is_file()
+    with suppress(OSError):  # a name may be longer than a file's can be
+        return sweep.endswith((".yaml", ".yml")) or Path(sweep).is_file()
+    return False

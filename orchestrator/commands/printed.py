@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from orchestrator.errors import InputError
 from orchestrator.programs.command import hidden
+from orchestrator.system.regular import opened
 
 if TYPE_CHECKING:
     from orchestrator.trackers import Store
@@ -66,11 +68,12 @@ class PrintedLog:
         except OSError:
             return
         if self._file is None:
-            self._file = self._path.open("rb")
+            with suppress(OSError):
+                self._file = opened(self._path)
             return
         known = os.fstat(self._file.fileno())
         if known.st_ino != there.st_ino or there.st_size < self._file.tell():  # hidden secrets have other lengths
             self._file.close()
-            self._file, self._begun = self._path.open("rb"), b""
+            self._file, self._begun = opened(self._path), b""
             for _ in range(self._lines):
                 self._file.readline()

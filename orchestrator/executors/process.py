@@ -28,6 +28,7 @@ from orchestrator.executors.resources import ResourceSampler
 from orchestrator.system import descendants, signals
 from orchestrator.system.machine import Shares
 from orchestrator.system.paths import LOG_FILE
+from orchestrator.system.regular import opened
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import serve
 from orchestrator.worker.spawn import start
@@ -301,10 +302,10 @@ class ProcessExecutor:
         retried = [run for run in runs if run not in ended]
         self._waiting[:0] = retried
         for run in retried:
-            with (run.task.workdir / LOG_FILE).open("a") as log:
-                retry = f"retry {run.deaths} of {self.setup.limits.retries}"
-                how, *_ = reason.split(": ")  # behind it stands what the log has, which may be read as metrics
-                log.write(f"sweep: {how}; resuming from the last checkpoint, {retry}\n")
+            retry = f"retry {run.deaths} of {self.setup.limits.retries}"
+            how, *_ = reason.split(": ")  # behind it stands what the log has, which may be read as metrics
+            with suppress(OSError), opened(run.task.workdir / LOG_FILE, "ab") as log:
+                log.write(f"sweep: {how}; resuming from the last checkpoint, {retry}\n".encode())
         yield from ((run.trial, end) for run in ended)
 
     def _forward_interrupt(self) -> None:

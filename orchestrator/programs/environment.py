@@ -11,6 +11,7 @@ from orchestrator.programs.command import json_text
 from orchestrator.programs.processes import CHANNEL, WORKDIR
 from orchestrator.programs.program import Program, ProgramFailedError
 from orchestrator.programs.scripts import interpreter
+from orchestrator.system import regular
 from orchestrator.trial import Params
 
 INJECTED = Path(__file__).with_name("injected")  # for the program's Python
@@ -34,9 +35,10 @@ class Environment:
         workdir = workdir.absolute()
         given = program.given(params)
         (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        (workdir / PARAMS).write_text(json_text(given))
+        regular.replace(workdir / PARAMS, json_text(given).encode())
         config = {"wandb_version": "1", **{name: f'{{"value": {_text(value)}}}' for name, value in given.items()}}
-        (workdir / CONFIG).write_text("".join(f"{json.dumps(name)}: {text}\n" for name, text in config.items()))
+        lines = (f"{json.dumps(name)}: {text}\n" for name, text in config.items())
+        regular.replace(workdir / CONFIG, "".join(lines).encode())
         words, _ = interpreter(os.environ.get("PATH", os.defpath))
         try:
             arguments = program.command.arguments(given, words, str(workdir / PARAMS), os.environ)

@@ -4,6 +4,7 @@ Names that differ only in case, or in how accents are written, are the same to s
 """
 
 import hashlib
+import os
 import re
 import shutil
 import unicodedata
@@ -12,12 +13,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestrator.programs.logged import ArtifactLogged, NotKept, PictureLogged
+from orchestrator.system import regular
 from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER
+from orchestrator.system.regular import opened
+from orchestrator.system.taken import obstacle, taken
 
 NAME_FILE = "name.txt"  # in the folder of a picture: its name, from which the folder's is made
 NOT_PLAIN = re.compile(r"[^A-Za-z0-9_\-. ]")  # what MLflow takes in the name of a picture
 LONGEST = 100  # characters of a name
 MOST_SAID = 10  # of files that could not be kept
+AT_ONCE = 1 << 20  # bytes
 
 
 class LoggedFiles:
@@ -38,11 +43,11 @@ class LoggedFiles:
                 case PictureLogged():
                     self._keep_picture(message, epoch)
                 case ArtifactLogged():
-                    self._keep_artifact(message)
+                    return self._keep_artifact(message)
                 case NotKept():
                     return self._note(message.name, message.reason)
         except OSError as error:
-            return self._note(message.name, _reason(error))
+            return self._note(message.name, error.strerror or str(error))
         return None
 
     def _note(self, name: str, reason: str) -> str | None:
@@ -59,15 +64,20 @@ class LoggedFiles:
         with _whole(kept):
             shutil.move(picture.path, kept)
 
-    def _keep_artifact(self, artifact: ArtifactLogged) -> None:
+    def _keep_artifact(self, artifact: ArtifactLogged) -> str | None:
         kept, source = self._workdir / ARTIFACTS_FOLDER, Path(artifact.path)
         for part in _relative(artifact.name).parts:
             kept /= part if _like(kept, part) in (None, part) else _with_digest(part, part)
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        # a call may name any file; but a link in the trial's folder leads nowhere else
+        is_in_trial = source.is_relative_to(self._workdir.absolute())
+        within = self._workdir if is_in_trial else Path(os.path.realpath(source))
         if source.is_dir():
-            shutil.copytree(source, kept, dirs_exist_ok=True, copy_function=_copy)
+            problems = _copy_all(source, kept, within)
         else:
-            _copy(source, kept)
+            problems = [reason] if (reason := obstacle(source, within)) else []
+            if not problems:
+                _copy(source, kept)
+        return self._note(artifact.name, "; ".join(problems)) if problems else None
 
 
 @contextmanager
@@ -80,16 +90,23 @@ def _whole(kept: Path) -> Iterator[None]:
         raise
 
 
-def _copy(source: str | Path, kept: str | Path) -> None:
-    with _whole(Path(kept)):
-        shutil.copyfile(source, kept)
+def _copy_all(source: Path, kept: Path, within: Path) -> list[str]:
+    """Copy what is taken of a folder; returns a line for each file that is not there."""
+    found = taken(source, within)
+    problems = found.problems("")
+    for path in found.files:
+        try:
+            _copy(source / path, kept / path)
+        except OSError as error:
+            problems.append(f"{path}: {error}")
+    return problems[:MOST_SAID]
 
 
-def _reason(error: OSError) -> str:
-    """Why a file could not be kept, in words."""
-    if isinstance(error, shutil.Error):  # of a folder: of each file, where it is, where it should be, and why
-        return "; ".join(f"{Path(source).name}: {why}" for source, _, why in error.args[0][:MOST_SAID])
-    return error.strerror or str(error)
+def _copy(source: Path, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    regular.clear(kept)
+    with _whole(kept), opened(source) as file, kept.open("wb") as copy:
+        shutil.copyfileobj(file, copy, AT_ONCE)
 
 
 def _folder_of(images: Path, name: str) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestrator.programs.processes import CHANNEL, kill_all
 from orchestrator.system import descendants
+from orchestrator.system.regular import opened
 
 WORKER = 0  # the file descriptor of a socket
 MOST_AT_ONCE = 2**20  # bytes
@@ -39,7 +40,7 @@ class _Watch:
     def _start(self, arguments: list[str], folder: str, environment: dict[str, str], log: str) -> None:
         self._channel = environment.get(CHANNEL, "")
         try:
-            with Path(log).open("ab") as output:
+            with opened(Path(log), "ab") as output:
                 process = subprocess.Popen(
                     arguments,
                     cwd=folder,

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from orchestrator.programs.epochs import Epochs
 from orchestrator.programs.instant import Instant
 from orchestrator.programs.logged import Logged, Message, Source, StepMetric
+from orchestrator.system import regular
 
 STATE_FILE = "epochs.json"
 CALLS_FILE = "calls.jsonl"
@@ -70,6 +71,7 @@ class HeardCalls:
     def __init__(self, workdir: Path) -> None:
         self.number = 0  # of the last one
         self._path = workdir / CALLS_FILE
+        regular.clear(self._path)
         self._file = -1
         self._size = self._path.stat().st_size if self._path.is_file() else 0
 
@@ -77,7 +79,7 @@ class HeardCalls:
         """Those after a number, which an attempt before has left."""
         found: list[Logged | StepMetric] = []
         self.number = after
-        for line in self._path.read_bytes().splitlines() if self._path.is_file() else ():
+        for line in regular.content(self._path).splitlines():
             with suppress(ValueError, TypeError):  # one that was cut off
                 number, call = json.loads(line)
                 if number > after:
@@ -95,7 +97,7 @@ class HeardCalls:
         if not lines:
             return
         if self._file < 0:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
         self._size += os.write(self._file, "".join(lines).encode())
 
     def clear(self) -> None:
@@ -135,7 +137,7 @@ class State:
         """What an attempt before has left."""
         path = workdir / STATE_FILE
         with suppress(OSError, ValueError, TypeError):
-            return _states.validate_python({"path": path, **json.loads(path.read_text())})
+            return _states.validate_python({"path": path, **json.loads(regular.content(path))})
         return cls(path)
 
     def epochs(self, compared: str | None, *, goes_on: bool) -> Epochs:
@@ -169,9 +171,7 @@ class State:
 
     def _write(self) -> None:
         state = {name: value for name, value in asdict(self).items() if name != "path"}
-        unfinished = self.path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(state))  # NaN and inf as Python writes them
-        unfinished.replace(self.path)
+        regular.replace(self.path, json.dumps(state).encode())  # NaN and inf as Python writes them
 
 
 _states: TypeAdapter[State] = TypeAdapter(State)

@@ -4,11 +4,13 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing import parent_process
 from pathlib import Path
 
 from orchestrator.programs.command import hidden
 from orchestrator.programs.program import Program
+from orchestrator.system.regular import opened
 
 LAST_LINES, LONGEST_END = 5, 64 * 1024  # lines for a reason, and bytes to look for them in
 
@@ -41,7 +43,7 @@ class ProgramLog:
     def echo(self) -> None:
         """Show what is new where this process has a terminal of its own, and does not print into the log."""
         if self._is_shown and (size := self.path.stat().st_size) > self._shown:
-            with self.path.open("rb") as file:
+            with opened(self.path) as file:
                 file.seek(self._shown)
                 sys.stdout.write(self.hidden(file.read(size - self._shown).decode(errors="replace")))
                 sys.stdout.flush()
@@ -49,7 +51,8 @@ class ProgramLog:
 
     def last_lines(self) -> str:
         """The last lines of this attempt that say something, in a line."""
-        with self.path.open("rb") as file:
+        lines: list[str] = []
+        with suppress(OSError), opened(self.path) as file:
             file.seek(max(self.begin, file.seek(0, os.SEEK_END) - LONGEST_END))
             lines = [line.strip() for line in file.read().decode(errors="replace").split("\n")]
         return " | ".join([line for line in lines if re.search(r"\w", line)][-LAST_LINES:])

@@ -9,7 +9,9 @@ from typing import Any
 
 from orchestrator.programs import scripts
 from orchestrator.programs.command import Command, hidden, renested
+from orchestrator.system import regular
 from orchestrator.system.code import Code, first_of
+from orchestrator.system.regular import opened
 from orchestrator.trial import Params
 
 GRACE = 10.0  # seconds
@@ -63,11 +65,16 @@ class Program:
         return self.command.line(self.given(params), words, "params.json", os.environ)
 
     def hide_secrets(self, log: Path, begin: int = 0) -> bool:
-        """Take the values of secrets out of a log, from a place in bytes on; returns whether there were any."""
+        """Take the values of secrets out of a log, from a place in bytes on; returns whether there were any.
+
+        A log that cannot be looked through is removed.
+        """
         secrets = self.command.secrets(os.environ)
+        if secrets:
+            regular.clear(log)
         if not secrets or not log.is_file():
             return False
-        with log.open("r+b") as file:
+        with opened(log, "r+b") as file:
             file.seek(begin)
             text = file.read().decode(errors="surrogateescape")
             if (shown := hidden(text, secrets)) != text:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from orchestrator.errors import InputError
+from orchestrator.system.regular import NotRegularError, opened
 
 MOST_BYTES = 100_000  # PyYAML takes most of a second for them
 MOST_VALUES = 100_000
@@ -99,7 +100,7 @@ def scalar(text: str) -> Any:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise InputError(f"{path}: is larger than {MOST_BYTES:,} bytes, too much for a sweep file")
@@ -110,6 +111,8 @@ def _text(path: Path) -> str:
         raise InputError(f"{path}: is a directory; name a sweep file in it") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 (byte {error.start})") from error
+    except NotRegularError as error:
+        raise InputError(f"{path}: {error.strerror}; write the sweep into a file") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 

@@ -14,9 +14,11 @@ from functools import cached_property
 from pathlib import Path
 
 from orchestrator.system.paths import redacted
+from orchestrator.system.regular import opened
 
 OURS = "orchestrator"  # never part of it
 LONGEST_DIFF = 1_000_000  # characters
+LARGEST, AT_ONCE = 10_000_000, 1 << 20  # bytes: of a file of source, and of any that are read together
 SECONDS_OF_GIT = 10
 Where = Callable[[str], Path | None]  # the folder that has a package or module at top level
 
@@ -57,14 +59,17 @@ class Code:
     @cached_property
     def digest(self) -> str | None:
         """Of the text of its files, comments included; None where there are none, or they cannot be read."""
-        contents = {}
-        with suppress(OSError):
-            contents = {name: file.read_bytes() for name, file in self.files.items()}
-        if not contents:
+        found, is_one = hashlib.sha256(), len(self.files) == 1
+        try:
+            for name, file in self.files.items():
+                found.update(b"" if is_one else name.encode() + b"\0")
+                with opened(file) as text:
+                    while part := text.read(AT_ONCE):
+                        found.update(part)
+                found.update(b"" if is_one else b"\0")
+        except OSError:
             return None
-        *_, last = contents.values()
-        texts = [name.encode() + b"\0" + text + b"\0" for name, text in contents.items()]
-        return hashlib.sha256(last if len(texts) == 1 else b"".join(texts)).hexdigest()[:16]
+        return found.hexdigest()[:16] if self.files else None
 
     def diff(self, folder: Path) -> str:
         """What differs from the commit of a folder; files that are in no commit are there from their first line on.
@@ -76,7 +81,7 @@ class Code:
         for name, file in self.files.items():
             if file not in tracked:
                 with suppress(OSError):
-                    lines = file.read_text(errors="replace").splitlines(keepends=True)
+                    lines = _source(file).decode(errors="replace").splitlines(keepends=True)
                     parts.append("".join(difflib.unified_diff([], lines, "/dev/null", name)))
         text = redacted("".join(parts))
         left_out = len(text) - LONGEST_DIFF
@@ -108,10 +113,17 @@ def _file(folder: Path, module: str) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
+def _source(file: Path) -> bytes:
+    """What is in a file; nothing of one that is too large to be source."""
+    with opened(file) as text:
+        content = text.read(LARGEST + 1)
+    return content if len(content) <= LARGEST else b""
+
+
 def _imports(file: Path, package: str) -> list[str]:
     """The modules that a file of a package imports, anywhere in it, and what may be modules."""
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = ast.parse(_source(file))
     except (OSError, SyntaxError, ValueError):  # what cannot be read has no imports that count
         return []
     found = []

@@ -1,8 +1,8 @@
 """What a trial leaves beside its metrics, in its run: artifacts, log, and which data it was trained on."""
 
 import json
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,15 +13,19 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.exceptions import MlflowException
 
 from orchestrator.spec import SweepSpec
-from orchestrator.system.paths import ARTIFACTS_FOLDER, LOG_FILE
+from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER, LOG_FILE
 from orchestrator.system.printable import storable
+from orchestrator.system.regular import opened, unreadable
 from orchestrator.system.scratch import scratch
+from orchestrator.system.stalling import StalledError, attended
+from orchestrator.system.taken import is_there, obstacle, taken
 from orchestrator.trackers import images, remains
 from orchestrator.trackers.errors import is_refusal, is_the_stores, message
 from orchestrator.trackers.images import EpochImage
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
 from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import file_name
+from orchestrator.trials.record import PROBLEM
 
 LONGEST_DATASET = 500  # characters of its name
 NOT_KEPT = "not_kept"  # the tag: what a trial left in its folder that went with it
@@ -36,27 +40,41 @@ def keep(
     Returns:
         Tags that name what could not be logged, and what is lost; only that trial is affected.
     """
+    try:
+        return attended(lambda: _keep(client, uri, run, outcome, workdir, spec))
+    except StalledError as error:
+        return {PROBLEM: f"not all files of the trial could be read: {error}"}
+
+
+def _keep(
+    client: MlflowClient, uri: str, run: OpenRun, outcome: Outcome, workdir: Path, spec: SweepSpec
+) -> dict[str, str]:
     folder, left = workdir / ARTIFACTS_FOLDER, remains.folder(workdir, spec.function)
-    tags: dict[str, str] = {}
-    problems: list[str] = []
+    found, tags = taken(folder, workdir), dict[str, str]()
+    if outcome.is_result:
+        names = [path for path in found.files if path.parent == Path() and path.suffix == ".png"]
+        pictures = (EpochImage(path.stem, run.last_epoch, folder / path) for path in names)
+        images.show(client, uri, run, workdir, pictures)
+        if lost := remains.lost(left, spec.keep, workdir, spec.function.declaration.checkpoints):
+            tags[NOT_KEPT] = lost[:LONGEST_TAG]
+    problems = [f"{name} {why}" if name != PROBLEM else why for name, why in run.problems.items()]
     if outcome is not Outcome.INTERRUPTED:
         problems += _log_text(client, run.run_id, workdir / LOG_FILE)
-        problems += _log_all(client, run.run_id, left, remains.kept(left, spec.keep))
-    if folder.is_dir():
-        files = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
-        problems += _log_all(client, run.run_id, folder, files, whole=True)
+        kept = remains.kept(left, spec.keep, workdir)
+        problems += kept.problems("") + _log_all(client, run.run_id, left, kept.files)
+    problems += found.problems(folder.name) + _log_all(
+        client, run.run_id, folder, found.files, Path(folder.name), whole=found.is_all
+    )
+    problems += taken(workdir / IMAGES_FOLDER, workdir).problems(IMAGES_FOLDER)
     if problems:
         said = f"not all artifacts could be logged as they are: {'; '.join(problems)}"
-        tags["artifacts.problem"] = said[:LONGEST_TAG]
-    if outcome.is_result:
-        pictures = (EpochImage(path.stem, run.last_epoch, path) for path in sorted(folder.glob("*.png")))
-        images.show(client, uri, run, pictures)
-        if lost := remains.lost(left, spec.keep, spec.function.declaration.checkpoints):
-            tags[NOT_KEPT] = lost[:LONGEST_TAG]
+        tags[PROBLEM] = said[:LONGEST_TAG]
     return tags
 
 
-def _log_all(client: MlflowClient, run_id: str, folder: Path, files: Sequence[Path], whole: bool = False) -> list[str]:
+def _log_all(
+    client: MlflowClient, run_id: str, folder: Path, files: Iterable[Path], said: Path = Path(), *, whole: bool = False
+) -> list[str]:
     """Log files of a folder, under the nearest names that every store keeps.
 
     Args:
@@ -64,22 +82,27 @@ def _log_all(client: MlflowClient, run_id: str, folder: Path, files: Sequence[Pa
         run_id: of the trial.
         folder: what the names of the files are relative to.
         files: which.
+        said: the folder's name in what is returned.
         whole: whether these are all that the folder has.
 
     Returns:
         A line for each file that is not there, or has another name.
     """
-    names = {file: Path(*map(file_name, file.parts)) for file in files}
-    if whole and all(file == name for file, name in names.items()):
+    states = {file: _state(folder / file) for file in files}
+    problems = [f"{said / file} {state}" for file, state in states.items() if isinstance(state, str)]
+    readable = (file for file, state in states.items() if not isinstance(state, str))
+    names = {file: Path(*map(file_name, file.parts)) for file in readable}
+    if whole and not problems and all(file == name for file, name in names.items()):
         try:
             client.log_artifacts(run_id, str(folder))
         except (MlflowException, OSError) as error:
-            _raise_the_stores(error)
+            if all(_state(folder / file) == state for file, state in states.items()):
+                _raise_the_stores(error)
         else:
             return []
-    problems = [f"{file} is {name}" for file, name in names.items() if file != name]
+    problems += [f"{said / file} is {name}" for file, name in names.items() if file != name]
     for file, name in names.items():
-        problems += _tried(file, partial(_log, client, run_id, folder / file, name))
+        problems += _tried(said / file, folder / file, partial(_log, client, run_id, folder / file, name))
     return problems
 
 
@@ -88,30 +111,50 @@ def _log(client: MlflowClient, run_id: str, path: Path, name: Path) -> None:
     if path.name == name.name:
         client.log_artifact(run_id, str(path), place)
         return
-    with scratch() as copies:
-        client.log_artifact(run_id, str(shutil.copyfile(path, copies / name.name)), place)
+    with scratch() as links:
+        link = links / name.name
+        link.symlink_to(path.absolute())
+        client.log_artifact(run_id, str(link), place)
 
 
 def _log_text(client: MlflowClient, run_id: str, log: Path) -> list[str]:
     """Log what a trial has printed, cut in the middle where it is long; returns a line where that failed."""
-    if not log.is_file() or not log.stat().st_size:
+    name, state = Path(log.name), obstacle(log, log.parent) or _state(log)
+    if isinstance(state, str):
+        return [f"{name} {state}"] if is_there(log) else []
+    if not state[0]:
         return []
     shortened = remains.cut(log)
     if shortened is None:
-        return _tried(Path(log.name), partial(client.log_artifact, run_id, str(log)))
+        return _tried(name, log, partial(client.log_artifact, run_id, str(log)))
     with scratch() as folder:
         (folder / LOG_FILE).write_bytes(shortened)
-        return _tried(Path(log.name), partial(client.log_artifact, run_id, str(folder / LOG_FILE)))
+        return _tried(name, log, partial(client.log_artifact, run_id, str(folder / LOG_FILE)))
 
 
-def _tried(file: Path, log: Callable[[], None]) -> list[str]:
+def _tried(file: Path, path: Path, log: Callable[[], None]) -> list[str]:
     """Log a file; returns a line where that failed for what is wrong with the file."""
+    before = _state(path)
+    if isinstance(before, str):
+        return [f"{file} {before}"]
     try:
         log()
     except (MlflowException, OSError) as error:
+        if _state(path) != before:
+            return [f"{file} has changed while it was read"]
         _raise_the_stores(error)
         return [f"{file}: {message(error)}"]
     return []
+
+
+def _state(path: Path) -> tuple[int, int] | str:
+    """The size of a file and when it was written last; or why it cannot be read."""
+    try:
+        with opened(path) as file:
+            stat = os.fstat(file.fileno())
+    except OSError as error:
+        return unreadable(error)
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _raise_the_stores(error: MlflowException | OSError) -> None:

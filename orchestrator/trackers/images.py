@@ -6,15 +6,21 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import PIL.Image
 from mlflow import Image, MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from orchestrator.system.paths import IMAGES_FOLDER
+from orchestrator.system.regular import opened, unreadable
+from orchestrator.system.stalling import StalledError, attended
+from orchestrator.system.taken import taken
 from orchestrator.trackers import writing
-from orchestrator.trackers.errors import is_the_stores
+from orchestrator.trackers.errors import is_the_stores, message
 from orchestrator.trackers.open_run import OpenRun, Pictures
-from orchestrator.trials.metric_names import picture
+from orchestrator.trials.metric_names import picture as stored_name
 
+PARTS = 2  # of a path in the folder of pictures: name and epoch
+OF_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # modes of Pillow that MLflow can write
 FILES_OF_AN_IMAGE = 2  # as it is, and smaller
 LOGGED = re.compile(r"images/(.+)\+step\+(\d+)\+timestamp\+")  # MLflow's name for a file of an image
 
@@ -29,36 +35,72 @@ class EpochImage(NamedTuple):
 
 def by_epoch(workdir: Path) -> Iterator[EpochImage]:
     """What a trial left by epoch: `images/<name>/<epoch>.png`."""
-    for path in sorted((workdir / IMAGES_FOLDER).glob("*/*.png")):
-        if path.stem.isdecimal():
-            yield EpochImage(path.parent.name, int(path.stem), path)
+    folder = workdir / IMAGES_FOLDER
+    for path in taken(folder, workdir).files:
+        if len(path.parts) == PARTS and path.suffix == ".png" and path.stem.isdecimal():
+            yield EpochImage(path.parent.name, int(path.stem), folder / path)
 
 
-def show(client: MlflowClient, uri: str, run: OpenRun, pictures: Iterable[EpochImage]) -> None:
+def show_by_epoch(client: MlflowClient, uri: str, run: OpenRun, workdir: Path) -> None:
+    """Log what a trial has left by epoch, unless its folder could not be read to an end before."""
+    if IMAGES_FOLDER in run.problems:
+        return
+    try:
+        attended(lambda: show(client, uri, run, workdir, by_epoch(workdir)))
+    except StalledError as error:
+        run.problems = {**run.problems, IMAGES_FOLDER: str(error)}
+
+
+def show(client: MlflowClient, uri: str, run: OpenRun, workdir: Path, pictures: Iterable[EpochImage]) -> None:
     """Log the pictures that the run does not have yet. Files that are not pictures are skipped."""
-    for given, epoch, path in pictures:
-        name = picture(given)
+    for image in pictures:
+        given, epoch, path = image
+        name = stored_name(given)
         if name != given:
             run.titles[name] = given
         if run.pictures is None:
             run.pictures = _there(client, uri, run.run_id)
         if (name, epoch) in run.pictures:
             continue
-        if image := _read(path):
-            log = partial(client.log_image, run.run_id, image, key=name, step=epoch)
-            writing.attempt(client, run, f"picture {given}", log)
+        if problem := _log(client, run, image):
+            where = path.relative_to(workdir).as_posix()
+            run.problems = {**run.problems, where: problem}
         run.pictures |= {(name, epoch)}
 
 
-def _read(path: Path) -> Image | None:
+def _log(client: MlflowClient, run: OpenRun, image: EpochImage) -> str | None:
+    """Log a picture; returns what is wrong with its file, if that is why it could not be logged."""
     try:
-        image = Image(str(path))
-        image.to_pil().load()  # else what is torn would be noticed halfway
-    except Exception as error:  # pillow raises many kinds of errors for a file that is not a picture, or too large
+        picture = _read(image.path)
+    except OSError as error:
+        return unreadable(error)
+    if picture is None:
+        return None
+    log = partial(client.log_image, run.run_id, picture, key=stored_name(image.name), step=image.epoch)
+    try:
+        writing.attempt(client, run, f"picture {image.name}", log)
+    except (OSError, ValueError) as error:  # of a picture that cannot be made smaller, or is none that PNG can have
         if isinstance(error, OSError) and is_the_stores(error):
             raise
-        return None
-    return image
+        return f"cannot be logged ({message(error)})"
+    return None
+
+
+def _read(path: Path) -> Image | None:
+    """A picture as MLflow takes it; None where it is none.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with opened(path) as file:
+        try:
+            drawn = PIL.Image.open(file)
+            drawn.load()  # else what is torn would be noticed halfway
+            return Image(drawn if drawn.mode in OF_PNG else drawn.convert("RGBA"))
+        except Exception as error:  # pillow raises many kinds of errors for a file that is not a picture, or too large
+            if isinstance(error, OSError) and error.errno:
+                raise
+            return None
 
 
 def _there(client: MlflowClient, uri: str, run_id: str) -> Pictures:

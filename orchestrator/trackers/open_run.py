@@ -14,7 +14,17 @@ from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.system.printable import storable
 from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import MetricNames
-from orchestrator.trials.record import BEST_EPOCH, END_NUMBER, EXPLODED, MARGIN, PICTURE, PICTURES, REPORTED, best_name
+from orchestrator.trials.record import (
+    BEST_EPOCH,
+    END_NUMBER,
+    EXPLODED,
+    MARGIN,
+    PICTURE,
+    PICTURES,
+    PROBLEM,
+    REPORTED,
+    best_name,
+)
 
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -49,6 +59,7 @@ class OpenRun:
     tag_names: MetricNames = field(default_factory=MetricNames)  # of what trials note themselves
     titles: dict[str, str] = field(default_factory=dict)  # of pictures whose name MLflow does not take, by its own
     refused: tuple[str, ...] = ()  # what the store did not take, a line each
+    problems: Mapping[str, str] = field(default_factory=dict)  # of files of the trial that are not logged, by name
 
     @classmethod
     def of(cls, run_id: str, objectives: Iterable[Objective], pictures: Pictures | None = frozenset()) -> "OpenRun":
@@ -108,6 +119,8 @@ class OpenRun:
                 case Points():
                     points += self._points_of_series(event)
                 case Tagged():
+                    if PROBLEM in event.tags:
+                        self.problems = {**self.problems, PROBLEM: event.tags[PROBLEM]}
                     tags |= {self.tag_names.stored(name): value for name, value in event.tags.items()}
                     tags |= {f"{TAG}{stored}": name for stored, name in self.tag_names.renamed(event.tags).items()}
                 case Finished():

@@ -23,6 +23,7 @@ from tenacity import (
 from orchestrator.errors import StoreBusyError, StoreError, SweepError
 from orchestrator.events import Event, Listener
 from orchestrator.system.interrupt import LAST_SECONDS
+from orchestrator.system.stalling import StalledError, attended
 from orchestrator.trackers import remains
 from orchestrator.trackers.retrying import PATIENCE_SECONDS, WAIT
 from orchestrator.trackers.tracker import Tracker
@@ -163,16 +164,28 @@ class Recorder(Listener):
         if end.is_final:
             self._written += 1
             if end.outcome.is_result:
-                self._log_what_goes(trial)
-                self.workspace.remove(trial)
+                self._remove(trial)
+
+    def _remove(self, trial: Trial) -> None:
+        """Remove the trial's folder, which the store has no more use for."""
+
+        def remove() -> None:
+            self._log_what_goes(trial)
+            self.workspace.remove(trial)
+
+        try:
+            attended(remove)
+        except StalledError as error:
+            self._log(f"{trial.label}: its folder could not be removed: {error}")
 
     def _log_what_goes(self, trial: Trial) -> None:
         """Say once what trials leave in their folders that goes with these."""
         spec = self.tracker.spec
         if self._has_named_files:
             return
-        place, function = self.workspace.of(trial), spec.function
-        if lost := remains.lost(remains.folder(place, function), spec.keep, function.declaration.checkpoints):
+        workdir, function = self.workspace.of(trial), spec.function
+        left = remains.folder(workdir, function)
+        if lost := remains.lost(left, spec.keep, workdir, function.declaration.checkpoints):
             self._has_named_files = True
             self._log(f"{trial.label} left {lost} in its folder, which is removed; `keep` in the file keeps such files")
 

@@ -1,13 +1,16 @@
 """What a trial leaves in its folder at its end beside artifacts and pictures: its log, and files of its own."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from orchestrator.functions import TrialFunction
 from orchestrator.programs.environment import CHECKPOINTS
 from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER, LOG_FILE
+from orchestrator.system.regular import opened
+from orchestrator.system.taken import Taken, taken
 from orchestrator.worker.journal import JOURNAL_FILE
 from orchestrator.workspace import PROPOSAL_FILE
 
@@ -22,44 +25,35 @@ def folder(workdir: Path, function: TrialFunction) -> Path:
     return workdir if function.program is None else workdir / CHECKPOINTS
 
 
-def files(place: Path) -> list[Path]:
-    """What a trial has left there, links left out: paths within the folder."""
-    own = (path for path in _below(place) if not path.is_symlink() and not _is_ours(path, place))
-    return sorted(path.relative_to(place) for path in own if path.is_file())
+def kept(place: Path, patterns: Sequence[str], workdir: Path) -> Taken:
+    """What a trial has left there under these patterns, and why some of it is not taken."""
+    look = taken(place, workdir, OURS)
+    files = {path: real for path, real in look.files.items() if _is_meant(path, patterns)}
+    left_out = {
+        path: reason
+        for path, reason in look.left_out.items()
+        if _is_meant(path, patterns) or (_is_folder(place / path) and _is_above(path, patterns))
+    }
+    return Taken(look.top, files, left_out)
 
 
-def kept(place: Path, patterns: Sequence[str]) -> list[Path]:
-    """What a trial has left there under these patterns, with links to what lies there, too: paths within the folder."""
-    found: dict[Path, None] = {}
-    root = place.resolve()
-    for pattern in patterns:
-        for path in sorted(place.glob(pattern)):
-            found |= dict.fromkeys(_below(path) if path.is_dir() else [path])
-    inside = (path for path in found if path.is_file() and path.resolve().is_relative_to(root))
-    return [path.relative_to(place) for path in inside if not _is_ours(path, place)]
-
-
-def lost(place: Path, patterns: Sequence[str], checkpoints: Sequence[str] = ()) -> str:
+def lost(place: Path, patterns: Sequence[str], workdir: Path, checkpoints: Sequence[str] = ()) -> str:
     """What is not kept, in words: "model.pt (5.2 MB), a.ckpt (1 kB) and 3 more"; empty where nothing is lost.
 
     Args:
         place: the folder.
         patterns: of what is kept.
-        checkpoints: of what the trial resumes from, and nobody wants once it has ended.
+        workdir: of the trial.
+        checkpoints: patterns of what the trial resumes from, and nobody wants once it has ended.
     """
-    saved = {*kept(place, patterns)} if patterns else set()
-    left = [
-        path
-        for path in files(place)
-        if path not in saved and not any(fnmatchcase(path.as_posix(), p) for p in checkpoints)
-    ]
+    left = [path for path in taken(place, workdir, OURS).own if not _is_meant(path, (*patterns, *checkpoints))]
     named = ", ".join(f"{path.as_posix()} ({_size(place / path)})" for path in left[:MOST_NAMED])
     return f"{named} and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else named
 
 
 def cut(log: Path) -> bytes | None:
     """A log that is too long to be kept, without its middle; None where it is short enough."""
-    with log.open("rb") as file:
+    with opened(log) as file:
         size = file.seek(0, os.SEEK_END)
         if size <= 2 * HALF_A_LOG:
             return None
@@ -71,18 +65,34 @@ def cut(log: Path) -> bytes | None:
     return head + f"\nsweep: {size - len(head) - len(tail):,} bytes of this log are left out here\n\n".encode() + tail
 
 
-def _below(place: Path) -> Iterator[Path]:
-    """The files below a folder; links to folders are not followed."""
-    for folder, _, names in os.walk(place):
-        yield from (Path(folder) / name for name in names)
+def _is_meant(path: Path, patterns: Sequence[str]) -> bool:
+    """Whether a file is one of the patterns', or in a folder that is."""
+    return any(_fits(path.parts, PurePath(pattern).parts) for pattern in patterns)
 
 
-def _is_ours(path: Path, place: Path) -> bool:
-    return path.relative_to(place).parts[0] in OURS
+def _is_folder(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
+def _is_above(folder: Path, patterns: Sequence[str]) -> bool:
+    """Whether in a folder there may be files of the patterns."""
+    ways = (PurePath(pattern).parts for pattern in patterns)
+    return any(_fits(folder.parts, way[:end]) for way in ways for end in range(1, len(way)))
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return True
+    first, *others = pattern
+    if first == "**":
+        return any(_fits(parts[start:], others) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], first) and _fits(parts[1:], others)
 
 
 def _size(path: Path) -> str:
-    size, unit = float(path.stat().st_size), 0
+    size, unit = float(path.lstat().st_size), 0
     while size >= 1000 and unit < len(UNITS) - 1:
         size, unit = size / 1000, unit + 1
     return f"{size:.3g} {UNITS[unit]}"

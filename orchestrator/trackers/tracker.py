@@ -39,11 +39,11 @@ from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG, STATUS
 from orchestrator.trackers.store import PARENT, Store, counts, record_of
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.metric_names import nearest
-from orchestrator.trials.record import DIGEST, PROPOSALS, SYSTEM, Record
+from orchestrator.trials.record import DIGEST, PROBLEM, PROPOSALS, SYSTEM, Record
 
 RESTARTED_AT = "restarted.at"
 LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
-STALE_TAGS = {"outcome", "failure.reason"}  # of a run that is resumed
+STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
 
 
 class Tracker(Store):
@@ -144,7 +144,7 @@ class Tracker(Store):
                 data = artifacts.dataset_input(event.dataset)
                 writing.attempt(self.client, run, "data", partial(self.client.log_inputs, run.run_id, [data]))
         if any(isinstance(event, (Progress, Finished)) for event in events):
-            images.show(self.client, self.uri, run, images.by_epoch(workdir))
+            images.show_by_epoch(self.client, self.uri, run, workdir)
         if isinstance(end, Finished):
             tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir, self.spec)
             tags |= run.picture_tags | trial_params.renamed(self._params(trial))

@@ -20,6 +20,7 @@ PROPOSALS = TypeAdapter[Proposal | None](Proposal | None, config=ConfigDict(defe
 REUSED = "reused_from"  # the tag of a run that was copied from another sweep
 EXPLODED, MARGIN, BEST_EPOCH = ADDED  # the metrics: whether it exploded, 0 or 1; by how much; its best epoch
 BEST = "best_"  # prefix of the best value by epoch of a metric
+PROBLEM = "artifacts.problem"  # the tag: which files of a trial are not in its run, and why
 REPORTED = "reported"  # the tag: names of the metrics that a trial has reported, and of which it has the best value
 PICTURES = "pictures"  # the tag: names of its pictures by epoch
 PICTURE = "picture."  # prefix of tags: the name of a picture whose own MLflow does not take

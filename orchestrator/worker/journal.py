@@ -15,6 +15,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.events import AnyEvent, Event, Points, Progress, Tagged
+from orchestrator.system import regular
+from orchestrator.system.regular import opened
 from orchestrator.worker.monitor import MonitorState
 
 JOURNAL_FILE = "journal.jsonl"
@@ -41,7 +43,7 @@ def read(workdir: Path) -> list[Entry]:
 def write(workdir: Path, event: Event, state: MonitorState) -> None:
     """Add an entry. A killed process loses none; a power cut may cost those of the last seconds, but no result."""
     path = workdir / JOURNAL_FILE
-    with path.open("ab") as file:
+    with opened(path, "ab") as file:
         file.write(_entries.dump_json(Entry(event, state)) + b"\n")
         if event.is_final or time.monotonic() - _synced.get(path, -math.inf) > SECONDS_BETWEEN_SYNCS:
             file.flush()
@@ -61,16 +63,17 @@ def restart(workdir: Path) -> None:
 def repair(workdir: Path) -> None:
     """Remove a line that was cut off, so that the next entry begins on a new line."""
     path = workdir / JOURNAL_FILE
-    content = path.read_bytes() if path.is_file() else b""
+    regular.clear(path)
+    content = regular.content(path)
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
-        with path.open("r+b") as file:
+        with opened(path, "r+b") as file:
             file.truncate(whole)
 
 
 def _distinct(path: Path) -> Iterator[Entry]:
     seen: set[object] = set()
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
+    for line in regular.content(path).splitlines():
         try:
             entry = _entries.validate_json(line)
         except ValidationError:

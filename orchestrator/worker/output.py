@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from orchestrator.system.regular import opened
+
 
 def flush() -> None:
     """Have all that was printed in the file that it is printed to, before another file takes its place."""
@@ -26,7 +28,7 @@ class Tee:
     def write(self, text: str) -> int:
         """Write to the stream, and into the log, if there is one."""
         if self._log is not None:
-            with suppress(OSError), self._log.open("ab") as log:
+            with suppress(OSError), opened(self._log, "ab") as log:
                 log.write(text.encode(errors="backslashreplace"))
         return int(self._stream.write(text))
 

@@ -18,8 +18,9 @@ from pydantic import Field, TypeAdapter
 from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Progress
 from orchestrator.functions import Modules
-from orchestrator.system import descendants, machine
+from orchestrator.system import descendants, machine, regular
 from orchestrator.system.paths import LOG_FILE
+from orchestrator.system.regular import opened
 from orchestrator.trial import Outcome, Params
 from orchestrator.worker import forking, output, runner, supervision
 from orchestrator.worker.runner import Task
@@ -199,8 +200,10 @@ def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, 
 def _log_to(path: Path, *links: Path) -> None:
     """Redirect the output of this process to a file, to which the other paths become links."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as log:
+    regular.clear(path)
+    with opened(path, "ab") as log:
         for link in links:
+            regular.clear(link)
             if not (link.exists() and link.samefile(path)):
                 log.write(link.read_bytes() if link.exists() else b"")
                 link.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.programs.logged import ArtifactLogged, Logged, Message, Noted
+from orchestrator.system.regular import opened
 
 APART = 0.1  # seconds within which what one call logs is in its files
 OF_MLFLOW = "mlflow."  # how the names of its own tags begin
@@ -67,10 +68,10 @@ class MlflowStore:
     def _new_lines(self, entry: os.DirEntry[str]) -> list[str]:
         """The lines that are new in a file, without one that is being written; none of a file that is gone."""
         path, whole, newline = entry.path, b"", b""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             if entry.stat().st_size <= self._read.get(path, 0):
                 return []
-            with Path(path).open("rb") as file:
+            with opened(Path(path)) as file:
                 file.seek(self._read.get(path, 0))
                 whole, newline, _ = file.read().rpartition(b"\n")
         self._read[path] = self._read.get(path, 0) + len(whole) + len(newline)
@@ -81,11 +82,12 @@ class MlflowStore:
         texts = {}
         for entry in _files(folder):
             name = os.path.relpath(entry.path, folder)
-            with suppress(FileNotFoundError):  # a tag that was deleted meanwhile
+            with suppress(OSError):  # such as a tag that was deleted meanwhile
                 stat = entry.stat()
                 written = (stat.st_mtime_ns, stat.st_size)
                 if not name.startswith(OF_MLFLOW) and written != self._noted.get(entry.path):
-                    texts[name] = Path(entry.path).read_text(errors="replace")
+                    with opened(Path(entry.path)) as file:
+                        texts[name] = file.read().decode(errors="replace")
                     self._noted[entry.path] = written
         return texts
 
@@ -135,13 +137,13 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """The files in a folder and below."""
+    """The files in a folder and below; links lead elsewhere."""
     try:
         entries = list(os.scandir(folder))
     except OSError:
         return
     for entry in entries:
-        if entry.is_dir():
+        if entry.is_dir(follow_symlinks=False):
             yield from _files(Path(entry.path))
-        else:
+        elif entry.is_file(follow_symlinks=False):
             yield entry
