@@ -61,7 +61,10 @@ def sqlite_path(uri: str) -> Path | None:
 def exists(uri: str) -> bool:
     """Whether there can be anything to read: a SQLite file that is not there holds nothing."""
     path = sqlite_path(uri)
-    return path is None or path.is_file()
+    try:
+        return path is None or path.is_file()
+    except OSError:  # a folder on the way is not for this user, which is said where the store is opened
+        return True
 
 
 def work_folder(uri: str) -> Path:
