@@ -10,10 +10,13 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from orchestrator.system.loopback import guarded
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -76,6 +79,10 @@ def test_the_dashboard_shows_a_search_and_follows_it(
         assert (float(told["explosion_margin"]) > 0) == exploded
         assert {one["name"] for one in trial["params"]} == {"x", "mode"}
 
+    with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", "/api/studies", headers={"Host": "evil.example"})
+        assert connection.getresponse().status == 403
+
     write(SEARCH.format(cap=10))
     sweep("launch", path)
     deadline = time.monotonic() + 60
@@ -94,3 +101,60 @@ def test_a_port_that_is_taken_is_said(store: str, write: Write, sweep: Sweep, po
         said = sweep("dashboard", path, "--port", port)
     assert said.returncode == 2
     assert f"--port {port}: Address already in use" in said.stderr
+
+
+@pytest.mark.parametrize("call", [("ui",), ("dashboard", "toy")])
+@pytest.mark.parametrize("port", ["-1", "0", "65536", "99999", "eight"])
+def test_a_port_that_is_none_is_said_to_be_none(call: tuple[str, ...], port: str, store: str, sweep: Sweep) -> None:
+    said = sweep(*call, "--port", port)
+    assert said.returncode == 2
+    assert said.stderr.startswith("sweep: Invalid value for '--port'")
+    assert said.stdout == ""
+
+
+def test_a_port_that_the_ui_finds_taken_is_said_before_any_link(store: str, sweep: Sweep, port: int) -> None:
+    with closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", port))
+        one.listen()
+        said = sweep("ui", "--port", port)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == f"sweep: --port {port}: Address already in use; use another\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_answered"),
+    [
+        ("127.0.0.1:8080", True),
+        ("LOCALHOST", True),
+        ("[::1]:80", True),
+        ("evil.example", False),
+        ("evil.example:8080", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example:80", False),
+        ("localhost@evil.example", False),
+        ("192.168.0.1:8080", False),
+        ("", False),
+    ],
+)
+def test_a_host_that_is_not_this_machine_gets_nothing(host: str, is_answered: bool) -> None:
+    assert asking(HTTP_HOST=host) == ("200 OK" if is_answered else "403 Forbidden")
+    assert asking(HTTP_HOST="localhost", HTTP_ORIGIN=f"http://{host}") == ("200 OK" if is_answered else "403 Forbidden")
+
+
+def test_other_hosts_are_answered_where_the_user_allows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SERVER_ALLOWED_HOSTS", "hub.example, *.lab:8080")
+    assert asking(HTTP_HOST="hub.example:99") == asking(HTTP_HOST="a.lab:8080") == "200 OK"
+    assert asking(HTTP_HOST="localhost", HTTP_ORIGIN="null") == asking(HTTP_HOST="a.lab:81") == "403 Forbidden"
+
+
+def asking(**headers: str) -> str:
+    """How a guarded app answers a request with these headers."""
+    answers: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"here"]
+
+    body = guarded(app)({**headers}, lambda status, _: answers.append(status))
+    assert (b"here" in body) == (answers == ["200 OK"])
+    return answers[0]

@@ -5,7 +5,7 @@ import pytest
 
 from orchestrator.errors import InputError
 from orchestrator.spec import SweepSpec, load, text_of
-from orchestrator.spec.source import scalar
+from orchestrator.spec.source import read, scalar
 from orchestrator.stacking import Stacking
 from orchestrator.trial import Outcome
 from orchestrator.trials.grid import expand
@@ -305,7 +305,10 @@ def test_underscores_between_digits_are_no_part_of_a_number(tmp_path: Path) -> N
         ("name: a\n---\nname: b", "sweep.yaml:2: not valid YAML"),
         ("a: &a [*a]", "nested more than 40 deep"),
         ("[" * 3000, "nested too deeply"),
-        ("name: \x00", "not valid YAML"),
+        ("name: a\nmethod: \x00", "sweep.yaml:2: not valid YAML: the character '\\x00' is not allowed"),
+        ('name: a\ndescription: "x\\ud800"', "sweep.yaml:2: '\\ud800' is half of a character"),
+        ('name: a\n"\\udfff": 1', "sweep.yaml:2: '\\udfff' is half of a character"),
+        ('parameters:\n  dataset:\n    values:\n    - "\\ude00\\ud83d"', "sweep.yaml:4: '\\ude00' is half of"),
         ("name: !!float []", "sweep.yaml:1: the tag tag:yaml.org,2002:float is not allowed here"),
         ("seed: 0x" + "f" * 5000, "sweep.yaml:1: a whole number of more than 250 characters"),
         ("seed: " + "9" * 5000, "sweep.yaml:1: a whole number of more than 250 characters"),
@@ -521,12 +524,24 @@ def test_a_value_is_written_as_it_is_read(value: object) -> None:
     assert repr(scalar(text_of(value))) == repr(value)
 
 
+def test_two_halves_of_a_character_are_it_as_json_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text('description: "\\ud83d\\ude42"\ntrial: models.train:train')
+    assert read(path).content["description"] == "🙂"
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '["a", {"\\udfff": 1}]', "\udcff", '"\udcff"'])
+def test_half_a_character_is_no_value_of_an_option(text: str) -> None:
+    with pytest.raises(ValueError, match="half of a character"):
+        scalar(text)
+
+
 def test_files_that_cannot_be_read_are_said_in_a_line(tmp_path: Path) -> None:
-    (tmp_path / "latin.yaml").write_bytes("name: caf\xe9".encode("latin-1"))
+    (tmp_path / "latin.yaml").write_bytes("# 1\nname: caf\xe9".encode("latin-1"))
     for path, why in [
         (tmp_path / "none.yaml", "there is no such file"),
         (tmp_path, "is a directory"),
-        (tmp_path / "latin.yaml", "is not UTF-8"),
+        (tmp_path / "latin.yaml", "latin.yaml:2: is not UTF-8"),
     ]:
         with pytest.raises(InputError, match=why):
             load(path)

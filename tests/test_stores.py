@@ -1,12 +1,19 @@
 """The store that a launch is given: its URI, whether it answers, and what lies in its trash."""
 
 import re
+import shutil
+import socket
 import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from reading import artifacts, children
 
 import orchestrator
 from orchestrator.errors import InputError, StoreAwayError
@@ -26,6 +33,9 @@ TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters: {ep
         ("sqlite:///a%2520b.db", "a%20b.db"),
         ("sqlite:///50%25/x.db", "50%/x.db"),
         ("sqlite:///what%3F.db", "what?.db"),
+        ("sqlite:///a#b;c&d'e.db", "a#b;c&d'e.db"),
+        ("sqlite:///new%0Aline.db", "new\nline.db"),
+        ("sqlite+pysqlite:///a%2541.db", "a%41.db"),
         ("sqlite:///ä ö/学.db", "ä ö/学.db"),
         ("SQLite:///x.db", "x.db"),
         ("sqlite+pysqlite:///x.db", "x.db"),
@@ -41,6 +51,24 @@ def test_a_sqlite_uri_is_read_as_mlflow_reads_it(uri: str, path: str, folder: Pa
     assert tracking_uri(read) == read
     assert make_url(read).database == str(folder / path)
     assert read.endswith("?timeout=60") == uri.endswith("?timeout=60")
+
+
+def test_a_path_that_is_given_as_it_is_is_read_as_no_other(folder: Path) -> None:
+    (folder / "a%20b").mkdir()
+    meant = folder / "a%20b" / "x.db"
+    with pytest.raises(InputError, match=r"is read as .*/a b/x\.db; for .*/a%20b/x\.db write ") as raised:
+        tracking_uri(f"sqlite:///{meant}")
+    assert sqlite_path(tracking_uri(str(raised.value).rsplit(" ", 1)[1])) == meant
+    (folder / "a b").mkdir()
+    assert sqlite_path(tracking_uri(f"sqlite:///{meant}")) == folder / "a b" / "x.db"
+
+
+def test_a_path_that_is_not_utf_8_is_said_to_be_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = folder / "\udcff"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    with pytest.raises(InputError, match="is not UTF-8"):
+        tracking_uri(None)
 
 
 IN_MEMORY = "is in memory, and keeps nothing"
@@ -60,6 +88,9 @@ IN_MEMORY = "is in memory, and keeps nothing"
         ("sqlite:x.db", "names no file: write sqlite:///PATH"),
         ("sqlite:///~/x.db", f"write sqlite:///{Path.home()}/x.db"),
         ("mlruns/x.db", "is a path, and no URI: write sqlite:////"),
+        ("sqlite:////tmp/qu?est/x.db", "for a ? in a path write sqlite+pysqlite:////tmp/qu%3Fest/x.db"),
+        ("sqlite:///x.db?fast", "what follows ? are options of SQLite's"),
+        ("sqlite:////tmp/a?b=c/x.db", "for a ? in a path write sqlite+pysqlite:////tmp/a%3Fb=c/x.db"),
     ],
 )
 def test_a_uri_that_names_no_file_is_refused_before_anything_is_made(
@@ -151,3 +182,64 @@ def test_what_is_no_duration_is_not_waited_for(given: str, write: Write, sweep: 
     done = sweep("launch", write(TOY), "--wait", given)
     assert done.returncode == 2
     assert "is not a duration; write 45s" in done.stderr
+
+
+PROGRAM = """
+import mlflow
+with mlflow.start_run():
+    mlflow.log_metric("loss", 0.5, step=1)
+    mlflow.log_text("kept", "kept.txt")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("name", ["qu?est %41#c", "a%20b;c&d'e\n学"])
+def test_a_folder_of_any_name_has_its_store_and_all_that_belongs_to_it(
+    name: str, folder: Path, empty_store: Path, command: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = folder / "around" / name
+    (place / "mlruns").mkdir(parents=True)
+    shutil.copy(empty_store, place / "mlruns" / "mlflow.db")
+    shutil.copy("toys.py", place)
+    (place / "toy.yaml").write_text(TOY)
+    (place / "logs.py").write_text(PROGRAM)
+    (place / "logs.yaml").write_text(
+        f"command: [{sys.executable}, logs.py]\nmetric: {{name: loss}}\nparameters: {{x: 1}}\n"
+    )
+    monkeypatch.chdir(place)
+    done = command("launch", "toy.yaml", "logs.yaml", "--workers", "1")
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert command("report", "toy").returncode == 0
+    assert {path.name for path in place.iterdir()} - {"__pycache__"} == {
+        *("mlruns", "reports", "toys.py", "toy.yaml", "logs.py", "logs.yaml")
+    }
+    assert [path.name for path in place.parent.iterdir()] == [name]
+    assert len([*(place / "mlruns" / "artifacts").rglob("note.txt")]) == 2
+    assert len([*(place / "mlruns" / "artifacts").rglob("kept.txt")]) == 1
+    assert {run.data.tags["outcome"] for run in children(tracking_uri(None), "logs")} == {"completed"}
+    assert "?" not in name or is_served_by_the_ui(place)
+
+
+def is_served_by_the_ui(folder: Path) -> bool:
+    """Whether MLflow's UI has the sweep of the folder, and leaves the folder as it is."""
+    before = sorted(folder.parent.iterdir())
+    with closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    ui = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "ui", "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        client, deadline = MlflowClient(tracking_uri=f"http://127.0.0.1:{port}"), time.monotonic() + 150
+        while time.monotonic() < deadline:
+            with suppress(MlflowException):
+                (run, *_) = children(client.tracking_uri, "toy")
+                return artifacts(client.tracking_uri, run) >= {"note.txt"} and sorted(folder.parent.iterdir()) == before
+            time.sleep(0.5)
+        return False
+    finally:
+        ui.terminate()
+        ui.communicate()

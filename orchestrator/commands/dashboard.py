@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from orchestrator.commands.lookup import existing, is_file, store
-from orchestrator.commands.options import SweepArgument, TrackingUri
-from orchestrator.errors import InputError
+from orchestrator.commands.options import Port, SweepArgument, TrackingUri
 from orchestrator.system import paths
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def dashboard(
     sweep: SweepArgument,
     tracking_uri: TrackingUri = None,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8080,
+    port: Port = 8080,
 ) -> None:
     """Open optuna-dashboard for a sweep, on 127.0.0.1. It updates while the sweep runs.
 
@@ -36,7 +35,4 @@ def dashboard(
         found = reader.records(name, spec.objectives)
         return of_file(spec, found) if is_file(sweep) else found
 
-    try:
-        serve(spec, records, port, typer.echo)
-    except OSError as error:
-        raise InputError(f"--port {port}: {error.strerror}; use another") from error
+    serve(spec, records, port, typer.echo)

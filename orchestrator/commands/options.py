@@ -9,6 +9,7 @@ import typer
 from orchestrator.commands.lookup import completions
 from orchestrator.errors import InputError
 from orchestrator.system import durations
+from orchestrator.system.loopback import LARGEST_PORT
 
 SweepArgument = Annotated[
     str,
@@ -33,6 +34,7 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, help="How many trials run at the same time. Default: by the cores and GPUs of the machine."),
 ]
+Port = Annotated[int, typer.Option(min=1, max=LARGEST_PORT, help="Port on 127.0.0.1.")]
 
 
 def seconds(written: str) -> float:

@@ -4,25 +4,26 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import TrackingUri
+from orchestrator.commands.options import Port, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
+from orchestrator.system.loopback import HOST, check_port
 
 MOST_LINKS = 10
 
 
 def ui(
     tracking_uri: TrackingUri = None,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
+    port: Port = 5000,
 ) -> None:
     """Open the MLflow UI for this store, on 127.0.0.1. Prints a link to the comparison of each sweep."""
     uri = paths.tracking_uri(tracking_uri)
     if not paths.exists(uri):
         raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` creates it")
+    check_port(port)
     raise typer.Exit(_serve(uri, port))
 
 
@@ -32,8 +33,8 @@ def _serve(uri: str, port: int) -> int:
     from orchestrator.trackers.view import charts
 
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    here = f"http://127.0.0.1:{port}"
+    command += ["--host", HOST, "--port", str(port)]
+    here = f"http://{HOST}:{port}"
     typer.echo(f"MLflow UI: {here} (Ctrl-C stops it)")
     # which would else end this process alone, and leave the server behind
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

@@ -23,9 +23,10 @@ from orchestrator import events
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
 from orchestrator.executors.contract import Setup
+from orchestrator.executors.deaths import Deaths
 from orchestrator.executors.limits import ActiveTrial, Asked, overdue
 from orchestrator.executors.resources import ResourceSampler
-from orchestrator.system import descendants, signals
+from orchestrator.system import descendants
 from orchestrator.system.machine import Shares
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.system.regular import opened
@@ -84,11 +85,6 @@ class Worker:
         self.process.kill()
         self.process.join()
 
-    @property
-    def cause_of_death(self) -> str:
-        self.process.join(CLOSING_SECONDS)
-        return f"its worker {signals.ended(self.process.exitcode)}"
-
 
 class ProcessExecutor:
     """A process for each slot, with its share of the threads and of the GPUs, where there are any.
@@ -100,6 +96,7 @@ class ProcessExecutor:
         self.setup = setup
         self.shares = shares
         self._resources = ResourceSampler()
+        self._deaths = Deaths(self._resources)
         slots = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
         self._slots: list[Worker | None] = [None] * slots
         self._waiting: list[ActiveTrial] = []
@@ -146,7 +143,7 @@ class ProcessExecutor:
                 if answer.remark:
                     self.setup.on_remark(answer.remark)
                 return
-            cause = first.cause_of_death
+            cause = self._deaths.cause(first.process, [])
             first.kill()
         raise SweepError(f"{self.setup.function.name} could not prepare its data: {cause} (see {self.setup.log})")
 
@@ -232,6 +229,7 @@ class ProcessExecutor:
         slot = self._slots[index]
         if slot is None or not slot.process.is_alive():  # it may have died while it had nothing to do
             slot = self._slots[index] = self._spawn(index)
+        self._deaths.begin()
         for run in stack:
             run.begin()
         slot.runs, slot.asked = dict(enumerate(stack)), None
@@ -267,7 +265,7 @@ class ProcessExecutor:
             return "it was interrupted"
         cause = cause or overdue([*slot.runs.values()], is_silent=event is None)
         if event is None and (dead or slot.lost):
-            return cause or slot.cause_of_death
+            return cause or self._deaths.cause(slot.process, [run.trial for run in slot.runs.values()])
         return cause if cause and slot.has_had_grace(cause) else None
 
     def _received(self, slot: Worker) -> tuple[int, Event | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from orchestrator.events import Event, Sampled, Started
+from orchestrator.system.memory import gigabytes
 from orchestrator.trial import Trial
 
 SECONDS_BETWEEN_SAMPLES = 5.0
@@ -19,6 +20,7 @@ class _Sampling:
     trial: Trial
     process: psutil.Process
     due: float
+    memory: int | None = None  # in bytes, of the last sample
     known: dict[int, psutil.Process] = field(default_factory=dict)  # by pid: a process knows its own last sample
 
     def processes(self) -> list[psutil.Process]:
@@ -63,12 +65,19 @@ class ResourceSampler:
                 cpu, memory = _total(sampling.processes())
                 if not memory:
                     continue  # it has died, which the executor is about to notice
+                sampling.memory = memory
                 metrics = {
                     "system/cpu_utilization_percentage": cpu,
                     "system/system_memory_usage_megabytes": memory / MEGABYTE,
                     "system/system_memory_usage_percentage": memory / psutil.virtual_memory().total * 100,
                 }
                 yield sampling.trial, Sampled(metrics, time.time())
+
+    def memory_of(self, trials: Iterable[Trial]) -> str:
+        """What running trials of one process took together when they were last looked at; empty if never."""
+        samplings = (self._samplings.get(trial.trial_key) for trial in trials)
+        taken = [sampling.memory for sampling in samplings if sampling and sampling.memory is not None]
+        return f"it took {gigabytes(max(taken))} when last looked at" if taken else ""
 
 
 def _total(processes: Iterable[psutil.Process]) -> tuple[float, int]:

@@ -1,8 +1,8 @@
 """A process beside a worker: the parent of its programs, which leaves nothing of them, also when the worker dies.
 
 An order is a line of JSON: a program to start, or null, to kill what is left of it. So is an answer: the program's pid,
-or why it cannot be started; its status once it has ended, negative for a signal; null once nothing of it is left. When
-there is nothing more to read, the worker is dead: what runs is killed.
+or why it cannot be started; once it has ended, its status, negative for a signal, and the most memory that it took, in
+bytes; null once nothing of it is left. When there is nothing more to read, the worker is dead: what runs is killed.
 """
 
 import json
@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from orchestrator.system.regular import opened
 
 WORKER = 0  # the file descriptor of a socket
 MOST_AT_ONCE = 2**20  # bytes
+KILOBYTE = 1 if sys.platform == "darwin" else 1024  # what systems count the memory of ended processes in
 
 
 class _Watch:
@@ -64,12 +66,12 @@ class _Watch:
         """Take note of processes that have ended; returns whether any is left."""
         try:
             while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
                 if pid == 0:
                     return True
                 if pid == self._pid:
                     self._pid = 0
-                    _answer({"status": os.waitstatus_to_exitcode(status)})
+                    _answer({"status": os.waitstatus_to_exitcode(status), "memory": used.ru_maxrss * KILOBYTE})
         except ChildProcessError:
             return False
 

@@ -99,6 +99,7 @@ class ProgramProcess:
         if "error" in answer:
             raise OSError(*answer["error"])
         self.pid: int = answer["pid"]
+        self.memory: int | None = None  # the most that it took, in bytes, once it has ended
         self._status: int | None = None
         self._is_guarded = True
 
@@ -147,7 +148,7 @@ class ProgramProcess:
             self._kill()
             return None
         if answer is not None:
-            self._status = answer["status"]
+            self._status, self.memory = answer["status"], answer["memory"]
         return answer
 
     def _kill(self) -> None:

@@ -30,6 +30,7 @@ from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
 from orchestrator.programs.program import Program, ProgramFailedError, ProgramKilledError
 from orchestrator.programs.ways import Ways
 from orchestrator.system import signals
+from orchestrator.system.memory import MemoryKills, gigabytes
 from orchestrator.trial import Params
 
 SECONDS_BETWEEN_POINTS = 1.0
@@ -75,6 +76,7 @@ class _Running:
         self._begin(self._state.epochs(program.compared, goes_on=self._goes_on))
         self._listener = ProgramListener(program, made, self._state, stack)
         self._log = self._listener.log
+        self._memory = MemoryKills()
         stack.callback(self._hide)
         stack.callback(self._keep_artifacts)
         self._process = self._listener.start(stack, goes_on=self._goes_on)
@@ -163,6 +165,11 @@ class _Running:
             return
         number = signals.that_ended(status)
         how = signals.ended(status if number is None else -number)
+        if number == signal.SIGKILL:
+            taken = self._process.memory
+            how += self._memory.of_killed(f"it took {gigabytes(taken)} at most" if taken else "")
+        else:
+            how += self._memory.of_failed()
         last = self._log.last_lines()
         kind = ProgramFailedError if number in (None, signal.SIGINT) else ProgramKilledError
         raise kind(f"the program {how}{f': {last}' if last else ''}")

@@ -1,7 +1,5 @@
 """The files of a report."""
 
-import csv
-import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from orchestrator.errors import InputError
 from orchestrator.reports.document import Section
 from orchestrator.reports.markdown import markdown
 from orchestrator.reports.page import html
+from orchestrator.reports.sheet import table
 from orchestrator.system.paths import folder_name
 
 FOLDER = Path("reports")
@@ -48,21 +47,3 @@ def write(sections: Sequence[Section], folder: Path) -> ReportFiles:
     except OSError as error:
         raise InputError(f"--out {folder}: cannot be written ({error.strerror})") from error
     return files
-
-
-def table(sections: Sequence[Section]) -> str:
-    """A row for each run of each sweep, as CSV: its parameters, its outcome, the last value of each of its metrics."""
-    runs = [(section, run) for section in sections for run in section.runs]
-    params = list(dict.fromkeys(name for _, run in runs for name in run.params))
-    metrics = sorted({name for _, run in runs if run.record for name in run.record.metrics})
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["sweep", "run", *params, "outcome", *metrics, "epochs", "seconds", "code", "run_id", "remark"])
-    for section, run in runs:
-        record = run.record
-        values = record.metrics if record else {}
-        end = [record.last_epoch, record.seconds, record.digest, record.run_id, record.remark] if record else [""] * 5
-        given = [run.params.get(name, "") for name in params]
-        reported = [values.get(name, "") for name in metrics]
-        writer.writerow([section.name, run.label, *given, run.state, *reported, *end])
-    return out.getvalue()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
+from wsgiref.simple_server import make_server
 
 import optuna
 from optuna import Study as Study
@@ -14,17 +15,17 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from optuna_dashboard import run_server
+from optuna_dashboard import wsgi
 
 from orchestrator.errors import InputError, StoreError
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Choice
+from orchestrator.system.loopback import HOST, check_port, guarded
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import MARGIN, Record, taken
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-HOST = "127.0.0.1"
 SECONDS_BETWEEN_LOOKS = 5.0
 STATES = {
     Outcome.COMPLETED: TrialState.FAIL,  # where it lacks the value of an objective
@@ -151,14 +152,15 @@ def serve(spec: SweepSpec, records: Callable[[], Iterable[Record]], port: int, a
     """Open the dashboard on 127.0.0.1, and keep it current, until Ctrl-C.
 
     Raises:
-        InputError: the sweep compares its trials by no metric.
-        OSError: the port is not available.
+        InputError: the sweep compares its trials by no metric, or the port is not available.
     """
+    check_port(port)
     mirror = Mirror(spec)
     mirror.show(records())
     announce(f"optuna-dashboard: http://{HOST}:{port} (Ctrl-C stops it)")
     threading.Thread(target=_follow, args=(mirror, records), daemon=True).start()
-    run_server(mirror.storage, host=HOST, port=port)
+    with make_server(HOST, port, guarded(wsgi(mirror.storage))) as server, suppress(KeyboardInterrupt):
+        server.serve_forever()
 
 
 def _follow(mirror: Mirror, records: Callable[[], Iterable[Record]]) -> None:

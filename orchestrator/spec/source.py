@@ -70,8 +70,10 @@ def read(path: Path, text: str | None = None) -> Source:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}:{line}: not valid YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:  # a character that YAML does not allow
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        what = f"the character {chr(error.character)!a} is not allowed; in double quotes, write it as it stands here"
+        raise InputError(f"{path}:{line}: not valid YAML: {what}") from error
     except RecursionError as error:
         raise InputError(f"{path}: nested too deeply") from error
     if converter.mistakes:
@@ -93,8 +95,13 @@ def note(mistakes: list[str], mistake: str) -> None:
 def scalar(text: str) -> Any:
     """The value of a single scalar as a sweep file would have it (`5e-3` is a number), or what JSON has in brackets."""
     if text[:1] in ('"', "[", "{"):
-        with suppress(ValueError):
-            return json.loads(text)
+        try:
+            value = json.loads(text)
+        except ValueError:
+            pass
+        else:
+            _whole(json.dumps(value, ensure_ascii=False))
+            return value
     return _value(_plain_tag(_Loader, text), text)
 
 
@@ -110,7 +117,8 @@ def _text(path: Path) -> str:
     except IsADirectoryError as error:
         raise InputError(f"{path}: is a directory; name a sweep file in it") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 (byte {error.start})") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}:{line}: is not UTF-8 (byte {error.start})") from error
     except NotRegularError as error:
         raise InputError(f"{path}: {error.strerror}; write the sweep into a file") from error
     except OSError as error:
@@ -161,9 +169,20 @@ def _value(tag: str, text: str) -> Any:
             special = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
             return special[text.lower()] if text.lower() in special else float(text)
         case "str":
-            return text
+            return _whole(text)
         case _:
             raise _not_allowed(tag)
+
+
+def _whole(text: str) -> str:
+    """The text with each pair of halves that stands for one character, as JSON writes them, as that character."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        half = next(c for c in text if "\ud800" <= c <= "\udfff")
+        raise ValueError(f"{half!a} is half of a character, which no text can have; write the whole one") from error
 
 
 def _runs_program(node: yaml.Node) -> bool:
@@ -236,10 +255,10 @@ class _Converter:
                 self._mistake(key, "a key must be a plain word")
             elif key.value == "<<" and key.style is None:
                 merged += self._sources(value)
-            elif key.value in own:
-                self._mistake(key, f"the key {key.value} appears twice")
+            elif (name := self._name(key)) in own:
+                self._mistake(key, f"the key {name} appears twice")
             else:
-                own[key.value] = (key, value)
+                own[name] = (key, value)
         for source in merged:
             items = self._flat(source)
             self._merged += len(items) + 1
@@ -248,6 +267,13 @@ class _Converter:
             own = {**items, **own}
         self._mappings[id(node)] = own
         return own
+
+    def _name(self, key: yaml.ScalarNode) -> str:
+        try:
+            return _whole(key.value)
+        except ValueError as error:
+            self._mistake(key, str(error))
+            return ascii(key.value)
 
     def _sources(self, node: yaml.Node) -> list[yaml.MappingNode]:
         """What stands beside `<<`: a mapping, or a list of them."""

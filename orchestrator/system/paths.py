@@ -6,13 +6,16 @@ import re
 import tempfile
 import unicodedata
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from orchestrator.errors import InputError
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 SQLITE = "sqlite:///"
+SQLITE_ENCODED = "sqlite+pysqlite:///"  # the same; where a path is encoded, MLflow would make a folder of its letters
 OF_SQLITE = re.compile(r"sqlite(\+pysqlite)?:(//)?", re.IGNORECASE)  # what a URI of it begins with, and mistakes
+OPTIONS = r"\w+=[^&/]*(&\w+=[^&/]*)*"  # of SQLite's, behind the path of a URI
+MEANING_MORE = r"[%?\x00-\x1f\x7f]"  # characters that mean something in a URI, or end it
 OF_A_DATABASE = (".db", ".sqlite", ".sqlite3")
 PLAIN_NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?"  # within what file systems take
 SHORT = 40  # characters of any other name that its folder has
@@ -43,25 +46,42 @@ def tracking_uri(given: str | None) -> str:
         raise InputError(f"the store {uri} names no file: write sqlite:///PATH, such as {DEFAULT_URI}")
     if path.startswith("/~"):  # which a shell replaces at the beginning of a word alone, and MLflow nowhere
         raise InputError(f"the store {uri}: ~ is no folder here; write {sqlite_uri(Path(path[1:]).expanduser())}")
-    return sqlite_uri(Path(unquote(path[1:])).absolute()) + (query and f"?{query}")
+    if query and not re.fullmatch(OPTIONS, query):
+        whole = sqlite_uri(Path(f"{path[1:]}?{query}").absolute())
+        raise InputError(f"the store {uri}: what follows ? are options of SQLite's; for a ? in a path write {whole}")
+    read, literal = Path(unquote(path[1:])).absolute(), Path(path[1:]).absolute()
+    if os.path.isdir(literal.parent) and not os.path.isdir(read.parent):  # noqa: PTH112 - they never raise
+        raise InputError(f"the store {uri} is read as {read}; for {literal} write {sqlite_uri(literal)}")
+    return sqlite_uri(read) + (query and f"?{query}")
 
 
 def sqlite_uri(path: Path) -> str:
-    """The URI of a SQLite file; what means something in a URI is encoded."""
-    return f"{SQLITE}{str(path).replace('%', '%25').replace('?', '%3F')}"
+    """The URI of a SQLite file; what means something in a URI is encoded.
+
+    Raises:
+        InputError: the path is not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the path {path} is not UTF-8, which stores need; rename its folder") from error
+    encoded = re.sub(MEANING_MORE, lambda found: quote(found[0]), str(path))
+    return f"{SQLITE if encoded == str(path) else SQLITE_ENCODED}{encoded}"
 
 
 def sqlite_path(uri: str) -> Path | None:
     """The database file of a SQLite URI, absolute."""
-    if not uri.startswith(SQLITE):
-        return None
-    return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0])).absolute()
+    prefix = next((known for known in (SQLITE, SQLITE_ENCODED) if uri.startswith(known)), None)
+    return None if prefix is None else Path(unquote(uri.removeprefix(prefix).partition("?")[0])).absolute()
 
 
 def exists(uri: str) -> bool:
     """Whether there can be anything to read: a SQLite file that is not there holds nothing."""
     path = sqlite_path(uri)
-    return path is None or path.is_file()
+    try:
+        return path is None or path.is_file()
+    except OSError:  # a folder on the way is not for this user, which is said where the store is opened
+        return True
 
 
 def work_folder(uri: str) -> Path:

@@ -5,7 +5,12 @@ import re
 
 def in_a_line(text: str) -> str:
     """The text in one line, with control characters, such as terminals obey, written out."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
+    return in_letters(" ".join(text.split()))
+
+
+def in_letters(text: str) -> str:
+    """The text with control characters, line ends among them, and halves of characters written out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def storable(text: str) -> str:

@@ -19,3 +19,11 @@ def make(path: Path) -> None:
             left.unlink()
         MlflowClient(tracking_uri=sqlite_uri(unfinished)).search_experiments(max_results=1)  # makes the schema
         unfinished.replace(path)
+
+
+def try_once(uri: str) -> None:
+    """Have MLflow try to reach a database once, and not for a hundred seconds without a word: others do that better."""
+    if "://" in uri and not uri.startswith(("http:", "https:")):
+        from mlflow.store.db import utils  # which takes a while to import, and servers need none of it
+
+        utils.MAX_RETRY_COUNT = 1

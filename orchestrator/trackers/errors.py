@@ -12,9 +12,13 @@ from sqlalchemy.exc import OperationalError
 from orchestrator.errors import StoreBusyError, StoreError
 from orchestrator.system.paths import redacted
 from orchestrator.system.printable import in_a_line
+from orchestrator.trackers.causes import cause, statement_free
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
-FINAL_WORDS = ("disk is full", "disk I/O error", "readonly database", "out-of-date database schema")
+FINAL_WORDS = (
+    *("disk is full", "disk I/O error", "readonly database", "out-of-date database schema"),
+    *("file is not a database", "image is malformed", "no such table"),
+)
 FINAL_CODES = (
     "BAD_REQUEST",
     "INVALID_PARAMETER_VALUE",
@@ -40,7 +44,7 @@ def translates_errors(method: Callable[P, T]) -> Callable[P, T]:
             return method(*args, **kwargs)
         except (MlflowException, OSError) as error:
             kind = StoreBusyError if may_pass(error) else StoreError
-            raise kind(f"MLflow: {message(error)}") from error
+            raise kind(cause(error) or f"MLflow: {message(error)}") from error
 
     return wrapped
 
@@ -73,6 +77,5 @@ def _is_final(error: Exception) -> bool:
 
 
 def message(error: Exception) -> str:
-    """What an error of MLflow, its database or its server says, in a line without passwords."""
-    # SQLAlchemy ends its messages with a link to its documentation, in parentheses
-    return redacted(in_a_line(str(error).partition("(Background on this error")[0])[:500])
+    """Why a call to the store failed, by name or as MLflow, its database or its server says it: a line."""
+    return redacted(cause(error) or in_a_line(statement_free(error))[:500])

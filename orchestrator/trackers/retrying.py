@@ -14,6 +14,7 @@ from tenacity import (
 
 from orchestrator.errors import StoreAwayError, StoreBusyError
 from orchestrator.system.durations import duration
+from orchestrator.trackers.errors import message
 
 PATIENCE_SECONDS = 120.0  # with a store that does not answer, once there is nothing else to do
 SECONDS_BETWEEN_OPENINGS = 0.5
@@ -45,8 +46,11 @@ def opened(call: Callable[[], T], seconds: float, log: Callable[[str], None], st
     """
 
     def say(state: RetryCallState) -> None:
-        if state.attempt_number == 1 and state.outcome is not None:
-            log(f"{state.outcome.exception()}; trying again for {duration(seconds)}")
+        if state.attempt_number == 1 and state.outcome is not None and (error := state.outcome.exception()):
+            why = (
+                message(error.__cause__) if isinstance(error.__cause__, Exception) else error
+            )  # it names the store, too
+            log(f"{why}; trying again for {duration(seconds)}")
 
     waiting = Retrying(
         retry=retry_if_exception_type(StoreAwayError),

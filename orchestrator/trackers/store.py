@@ -42,6 +42,7 @@ class Store:
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong comes back as an exception, too
         self.uri = uri
         try:
+            database.try_once(uri)
             path = sqlite_path(uri)
             if path is not None and not path.is_file():
                 database.make(path)

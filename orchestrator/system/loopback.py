@@ -1,0 +1,54 @@
+"""Servers for the browsers of this machine alone."""
+
+import os
+import re
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from fnmatch import fnmatch
+from typing import Any
+
+from orchestrator.errors import InputError
+
+HOST = "127.0.0.1"
+LARGEST_PORT = 65535
+OURS = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
+ALLOWED_HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"  # the environment variable by which MLflow's server is told of others
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def check_port(port: int) -> None:
+    """See that a server can listen to a port.
+
+    Raises:
+        InputError: it is in use, or not for this user.
+    """
+    with closing(socket.socket()) as one:
+        one.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as servers do, so that the last one may just have ended
+        try:
+            one.bind((HOST, port))
+        except OSError as error:
+            raise InputError(f"--port {port}: {error.strerror}; use another") from error
+
+
+def is_ours(host: str) -> bool:
+    """Whether a browser that asks for this host means this machine: a name of it, or one that the user allows."""
+    allowed = [name.strip() for name in os.environ.get(ALLOWED_HOSTS, "").split(",") if name.strip()]
+    bare = re.sub(":[0-9]+$", "", host)
+    return bool(OURS.fullmatch(host)) or any(fnmatch(name, pattern) for pattern in allowed for name in (host, bare))
+
+
+def guarded(app: Wsgi) -> Wsgi:
+    """The app, for requests that mean this machine: a page of another site, whose name leads here, gets nothing."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
+        if is_ours(host) and (origin is None or is_ours(origin.partition("://")[2])):
+            return app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [f"This server is for http://{HOST} alone; {ALLOWED_HOSTS} allows other names.\n".encode()]
+
+    return answer
