@@ -13,6 +13,10 @@ from orchestrator.errors import InputError
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 SQLITE = "sqlite:///"
 OF_SQLITE = re.compile(r"sqlite(\+pysqlite)?:(//)?", re.IGNORECASE)  # what a URI of it begins with, and mistakes
+# of a URI, up to the last @: a password may have some, too; and SQLAlchemy takes one with a slash
+USER = re.compile(r"""://([^/\s]+|[^:/\s@]*:[^@\s"'`<>]+)@""")
+SECRETS = "password|passwd|pwd|passphrase|token|secret|credential|signature|sig|key"
+SECRET_OF_A_QUERY = re.compile(rf"""([?&;][\w.-]*({SECRETS})=)[^&;#\s"'`<>]+""", re.IGNORECASE)
 OF_A_DATABASE = (".db", ".sqlite", ".sqlite3")
 PLAIN_NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?"  # within what file systems take
 SHORT = 40  # characters of any other name that its folder has
@@ -94,5 +98,5 @@ def lock_folder(uri: str, sweep: str) -> Path:
 
 
 def redacted(text: str) -> str:
-    """The text without the user and password that a URI in it may have."""
-    return re.sub(r"//[^/\s]+@", "//", text)  # up to the last @: a password may have some, too
+    """The text without the user and password that a URI in it may have, nor the secrets in its query."""
+    return SECRET_OF_A_QUERY.sub(r"\1***", USER.sub("://", text))

@@ -75,4 +75,4 @@ def _is_final(error: Exception) -> bool:
 def message(error: Exception) -> str:
     """What an error of MLflow, its database or its server says, in a line without passwords."""
     # SQLAlchemy ends its messages with a link to its documentation, in parentheses
-    return redacted(in_a_line(str(error).partition("(Background on this error")[0])[:500])
+    return redacted(in_a_line(str(error).partition("(Background on this error")[0]))[:500]
