@@ -101,8 +101,6 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         proposals = further = 0
     stacks = None if proposals is None else spec.stacking.count(trials) + proposals + further
     at_a_time = share(stacks, workers, spec.resources).workers * spec.stacking.width
-    if proposals is not None:
-        at_a_time = max(1, min(at_a_time, len(trials) + proposals + further))
     plan = Plan(
         spec,
         trials,
@@ -121,6 +119,8 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         changed=changed(spec.function, mine),
         with_other_code=frozenset(r.trial_key for r in mine if has_other_code(spec.function, r)),
     )
+    if proposals is not None and (left := len(plan.pending) + proposals + further):
+        plan = replace(plan, at_a_time=min(at_a_time, left))
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
 
 

@@ -1,10 +1,11 @@
 """Which trials of a sweep are to run anew, and that they do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from orchestrator import samplers
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers import Tracker, retry
+from orchestrator.trial import Trial
 from orchestrator.trials.record import Record, has_other_code
 from orchestrator.workspace import Workspace
 
@@ -26,8 +27,13 @@ def rerun(
         for trial, record in asked
         if trial.trial_key not in history or has_other_code(spec.function, record)
     ]
-    if not anew:
+    if not (anew or tracker.is_replacing):
         log("no trial is to run anew: all have the code of now")
-    for trial, _ in anew:
+    return retry(lambda: tracker.replace(_cleared(anew, workspace)))
+
+
+def _cleared(anew: Iterable[tuple[Trial, Record]], workspace: Workspace) -> Iterator[Record]:
+    """Their runs. No folder goes before its run is taken: a trial that begins again is to do so in a new run."""
+    for trial, record in anew:
         workspace.remove(trial)
-    return retry(lambda: tracker.replace([record for _, record in anew]))
+        yield record

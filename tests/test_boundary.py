@@ -237,8 +237,8 @@ def test_a_plan_counts_what_failed_and_not_what_is_known_well_without_it(
     known = [*Search(wide).run(outcome_of=cliff).history.values()]
     failed = replace(known[0], outcome=Outcome.FAILED)
     monkeypatch.setattr(Store, "records", lambda self, name, objectives=(): [failed, *known[1:]])
-    plan = make(wide, store, 1)
-    assert (len(plan.pending), plan.proposals) == (1, 0)
+    plan = make(wide, store, 4)
+    assert (len(plan.pending), plan.proposals, plan.at_a_time) == (1, 0, 1)
 
 
 def test_a_budget_below_what_is_known_asks_for_nothing_and_counts_all_of_it(spec: Load) -> None:

@@ -3,7 +3,8 @@
 import importlib.metadata
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from orchestrator.spec import load
 from orchestrator.system import code as code_module
 from orchestrator.system import provenance
 from orchestrator.system.code import Code, first_of
+from orchestrator.system.paths import redacted
 from orchestrator.trackers import Tracker, replacement
 from orchestrator.trial import Params
 
@@ -105,20 +107,63 @@ def test_the_default_trial_has_the_modules_that_it_imports() -> None:
     assert all(name.startswith("models/") for name in files)
 
 
-def test_the_diff_has_what_no_commit_has_and_no_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
-        monkeypatch.setenv(name, "somebody")
-    put(tmp_path, {"train.py": "import new\nx = 1\n", "same.py": ""})
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), "-c", "user.name=me", "-c", "user.email=me", *arguments], check=True)
+
+
+def commit(folder: Path, files: dict[str, str]) -> None:
+    put(folder, files)
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
-        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True)
+        git(folder, *arguments)
+
+
+def test_the_diff_has_what_no_commit_has_and_no_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(tmp_path, {"train.py": "import new\nx = 1\n", "same.py": ""})
     put(tmp_path, {"train.py": "import new\nx = 2\nimport same\n", "new.py": "URL = 'http://me:secret@host/'\n"})
     code = Code.of(["train"], first_of([tmp_path]))
     diff = code.diff(tmp_path)
     assert "-x = 1\n+x = 2\n+import same\n" in diff
-    assert "+++ new.py\n" in diff
+    assert "+++ b/new.py\n" in diff
     assert ("secret" in diff, "http://host/" in diff, "same.py" in diff) == (False, True, False)
     monkeypatch.setattr(code_module, "LONGEST_DIFF", 20)
     assert code.diff(tmp_path) == f"{diff[:20]}\n... and {len(diff) - 20} characters more\n"
+
+
+def test_the_diff_makes_the_code_from_the_commit_whatever_git_is_told(tmp_path: Path) -> None:
+    old, clone = tmp_path / "old", tmp_path / "clone"
+    commit(old, {"sub/train.py": "import new, 模\nx = 1\n", "sub/模.py": "w = 1\r\n"})
+    git(tmp_path, "clone", "-q", str(old), str(clone))
+    for name, value in (("color.ui", "always"), ("diff.noprefix", "true"), ("diff.external", "false")):
+        git(old, "config", name, value)
+    edited = {"sub/train.py": "import new, 模\nx = 2\n", "sub/new.py": "import last\na = '\x0c\u2028'"}
+    put(old, edited | {"sub/last.py": "b = 1"})
+    (old / "sub/模.py").write_bytes(b"w = 2\r\n")
+    diff = tmp_path / "diff"
+    diff.write_bytes(Code.of(["train"], first_of([old / "sub"])).diff(old / "sub").encode())
+    git(clone, "apply", str(diff))
+    names = sorted(path.name for path in (old / "sub").iterdir())
+    assert names == sorted(path.name for path in (clone / "sub").iterdir())
+    assert all((clone / "sub" / name).read_bytes() == (old / "sub" / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://host/db"),
+        ("postgresql://me:se/cret@host/db", "postgresql://host/db"),
+        ("mysql+pymysql://me:p@secret@host", "mysql+pymysql://host"),
+        ("'redis://:secret@a', \"https://secret@b/c.git\"", "'redis://a', \"https://b/c.git\""),
+        ("postgresql:///db?user=me&password=secret&host=h", "postgresql:///db?user=me&password=***&host=h"),
+        ("https://host/x?API_KEY=secret#top", "https://host/x?API_KEY=***#top"),
+        ("f'{base}?token=secret'", "f'{base}?token=***'"),
+        ("y = a//b@c", "y = a//b@c"),
+        ("http://host:80/a b@c", "http://host:80/a b@c"),
+        ("{'a':'http://host:80/','b':'c@d'}", "{'a':'http://host:80/','b':'c@d'}"),
+        ("sqlite:////a@b/c:d@e.db", "sqlite:////a@b/c:d@e.db"),
+    ],
+)
+def test_what_is_secret_in_a_uri_is_left_out_and_nothing_else(text: str, said: str) -> None:
+    assert redacted(text) == said
 
 
 def test_packages_are_listed_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,8 +275,9 @@ def test_edited_code_is_said_and_runs_anew_where_that_is_asked_for(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("replaced", [0, 1])
 def test_a_launch_that_is_killed_while_it_replaces_runs_goes_on_with_a_plain_one(
-    mine: Path, store: str, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+    mine: Path, store: str, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, replaced: int
 ) -> None:
     path = write(GRID)
     sweep("launch", path, "--workers", 1)
@@ -239,21 +285,23 @@ def test_a_launch_that_is_killed_while_it_replaces_runs_goes_on_with_a_plain_one
     replace = replacement.replace
 
     def killed(*arguments: object) -> None:
-        client, parent, experiment, old, tags = arguments
+        client, parent, experiment, old, tags, sets = arguments
         monkeypatch.setattr(replacement, "replace", replace)
 
-        def first(records: list[object]) -> object:
-            yield records[0]
+        def first(records: Iterable[object]) -> Iterator[object]:
+            yield from islice(records, replaced)
             raise KeyboardInterrupt
 
-        replace(client, parent, experiment, first(old), tags)  # type: ignore[arg-type]
+        replace(client, parent, experiment, first(old), tags, sets)  # type: ignore[arg-type]
 
     monkeypatch.setattr(replacement, "replace", killed)
     assert sweep("launch", path, "--rerun", "--workers", 1).returncode == 130
-    assert len(children(store, "toy")) == 3
+    assert len(children(store, "toy")) == 2 + replaced
+    aside = sweep("launch", path, "--set", "lr=9", "--workers", 1)
+    assert (aside.returncode, aside.stdout.count("started")) == (0, 1)  # these values were not to run anew
     again = sweep("launch", path, "--workers", 1)
     assert (again.returncode, again.stdout.count("started")) == (0, 2)
-    assert [run.data.metrics["f1"] for run in counting(store, "toy")] == [3, 6]
+    assert [run.data.metrics["f1"] for run in counting(store, "toy")] == [3, 6, 27]
     assert sweep("launch", path, "--workers", 1).stdout.count("started") == 0
 
 

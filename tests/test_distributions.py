@@ -190,6 +190,14 @@ def test_what_does_not_go_together_is_refused_with_its_place(spec: Load, paramet
     assert line in said
 
 
+@pytest.mark.parametrize("method", ["tpe", "cmaes", "boundary"])
+def test_a_search_whose_range_is_refused_is_not_said_to_have_none(spec: Load, method: str) -> None:
+    with pytest.raises(InputError) as refused:
+        spec("{n: {min: 1, max: 9, q: 2.5}}", method)
+    (said,) = refused.value.mistakes
+    assert "parameters.n: q must be a whole number here" in said
+
+
 def test_a_grid_within_the_range_of_its_parameter_is_taken_though_draws_would_leave_it(spec: Load) -> None:
     assert spec("{small: {min: 5, max: 50, q: 10}}", "grid").domains["small"].grid() == (5, 15, 25, 35, 45)
 

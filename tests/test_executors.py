@@ -474,7 +474,12 @@ from toys import Config
 
 class Stop(BaseException): ...
 
-ERRORS = [Stop("enough"), KeyboardInterrupt(), GeneratorExit("left"), asyncio.CancelledError(), SystemExit(0)]
+class Unsayable(Exception):
+    def __str__(self):
+        return None
+
+LEFT = GeneratorExit("left")
+ERRORS = [Stop("enough"), KeyboardInterrupt(), LEFT, asyncio.CancelledError(), SystemExit(0), Unsayable()]
 
 def train(config: Config):
     yield {"epoch": 1, "train_loss": 1.0}
@@ -493,9 +498,10 @@ unready.prepare = prepare
 @pytest.mark.slow
 def test_what_a_trial_raises_is_named_whatever_it_is(open_: Open, interrupt: Interrupt, folder: Path) -> None:
     (folder / "raising.py").write_text(RAISING)
-    trials = [Trial("raising:train", 1, {"seed": seed}, f"{seed}") for seed in range(5)]
+    trials = [Trial("raising:train", 1, {"seed": seed}, f"{seed}") for seed in range(6)]
     reasons = [final(events).reason for events in drive(open_("raising:train"), trials, folder).values()]
-    assert reasons == ["Stop: enough", "KeyboardInterrupt", "GeneratorExit: left", "CancelledError", "SystemExit: 0"]
+    of_others = ["CancelledError", "SystemExit: 0", "Unsayable"]
+    assert reasons == ["Stop: enough", "KeyboardInterrupt", "GeneratorExit: left", *of_others]
     with pytest.raises(InputError, match="raising:unready cannot be used: Stop: no data"):
         open_("raising:unready").prepare([{}])
     assert not interrupt.requested

@@ -15,7 +15,7 @@ from reading import artifacts, children
 from orchestrator.commands.printed import PrintedLog
 from orchestrator.errors import InputError
 from orchestrator.spec import load
-from orchestrator.trackers import remains
+from orchestrator.trackers import Tracker, remains
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -210,3 +210,12 @@ def test_a_program_has_what_its_folder_keeps_and_its_secrets_stay_hidden(
     assert artifacts(store, run) == {"log.txt", "a.bin"}
     assert sweep("logs", "toy").stdout.splitlines() == ["token ***", "epoch 1 loss 0.5"]
     assert os.environ["TOKEN"] not in "".join(log_of(store, run))
+
+
+def test_logs_of_a_sweep_in_the_trash_say_how_to_restore_it(store: str, write: Write, sweep: Sweep) -> None:
+    tracker = Tracker(store, load(write(LEAVES)))
+    tracker.open(1)
+    tracker.close("FINISHED")
+    tracker.client.delete_experiment(tracker.experiment_id)
+    shown = sweep("logs", "toy")
+    assert (shown.returncode, "the experiment toy is in MLflow's trash; restore it with" in shown.stderr) == (2, True)

@@ -14,13 +14,16 @@ from driving import drive, epochs, final, stackable, stacks, trial
 from processes import alive
 
 from orchestrator import executors
+from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
+from orchestrator.executors.limits import ActiveTrial, Limits
 from orchestrator.executors.process import ProcessExecutor
 from orchestrator.stacking import Stacking
 from orchestrator.system import machine
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import Resources, Shares
 from orchestrator.trial import Outcome, Trial
+from orchestrator.worker.runner import Task
 
 Open = Callable[..., ProcessExecutor]
 
@@ -273,3 +276,20 @@ def test_a_stack_whose_worker_is_killed_ends_as_one_that_was_not_to_the_bit(inte
     untouched = ends(folder / "untouched", None)
     assert [end.outcome for _, end in untouched] == [Outcome.COMPLETED, Outcome.COMPLETED, Outcome.EXPLODED]
     assert ends(folder / "killed", 2) == untouched
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (0.0, "it ran longer than the trial timeout of 0 seconds; at its end, its worker was killed by SIGKILL"),
+        (60.0, "its worker was killed by SIGKILL"),
+        (None, "its worker was killed by SIGKILL"),
+    ],
+)
+def test_a_trial_that_dies_as_its_time_is_over_is_given_up_for_that(limit: float | None, said: str) -> None:
+    task = Task("toys:train", {}, Path(), DivergenceRule())
+    run = ActiveTrial(trial(), task, Limits(retries=9, trial_timeout=limit))
+    run.begin_training()
+    run.die()
+    assert (run.is_given_up, run.why("its worker was killed by SIGKILL")) == (limit == 0, said)
+    assert run.why(run.overtime) == run.overtime

@@ -45,6 +45,9 @@ from orchestrator.programs.followers.output import LONGEST, OutputLines
             {"epoch": 0, "Loss": 6.9, "Acc@1": 1.5},
         ),
         ("[3,  2000] loss: 2.173", None, {"epoch": 3, "loss": 2.173}),
+        ("epoch=3 准确率=0.91 损失 0.5", None, {"epoch": 3, "准确率": 0.91, "损失": 0.5}),
+        ("Epoch\uff1a3 训练损失\uff1a0.5 验证 损失\uff1a1", None, {"epoch": 3, "训练损失": 0.5, "验证_损失": 1}),
+        ("Epoch 3: Ähnlichkeit = .5, точность: 0.9", None, {"epoch": 3, "Ähnlichkeit": 0.5, "точность": 0.9}),
         (
             "{'loss': 0.5, 'learning_rate': 5e-05, 'epoch': 0.37}",
             None,

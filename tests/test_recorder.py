@@ -191,6 +191,24 @@ def test_waiting_for_room_ends_with_patience_and_with_an_interrupt(
     assert isinstance(recorder.error, StoreBusyError)
 
 
+def test_a_launch_that_waits_for_the_store_alone_says_for_how_many_trials(
+    tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.trackers.recorder.SECONDS_BETWEEN_LINES", 0.0)
+    said, may_write = list[str](), threading.Event()
+    monkeypatch.setattr(tracker, "write", lambda *_: may_write.wait())
+
+    def log(line: str) -> None:
+        said.append(line)
+        may_write.set()
+
+    recorder = Recorder(tracker, workspace, log)
+    for trial in (TRIAL, Trial("toys:train", 1, {"x": 2.0}, "x=2")):
+        recorder.take(trial, EVENTS[0])
+    recorder.close()
+    assert said[0] == "writing to the store: what 2 trials have reported is not there yet"
+
+
 def test_nothing_is_waited_for_when_all_is_to_end_at_once(
     tracker: Tracker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

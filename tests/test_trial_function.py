@@ -93,12 +93,23 @@ def test_a_version_that_is_set_in_another_way_is_found_by_importing(module, vers
     assert functions.find("heavy:train").version == 7
 
 
-def test_an_error_of_the_users_own_check_is_a_mistake_of_the_combination(module) -> None:
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("{}['missing']", "KeyError: 'missing'"),
+        ("raise Stop('so it is\\n\\x1b[2Jsaid')", r"Stop: so it is \\x1b\[2Jsaid"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("raise Unsayable()", "Unsayable"),
+        ("raise Stop('x' * 10_000)", "Stop: x{2000}[.]{3}"),
+    ],
+)
+def test_an_error_of_the_users_own_check_is_a_mistake_of_the_combination(module, check: str, said: str) -> None:
     module(
-        "from dataclasses import dataclass\n@dataclass\nclass C:\n    x: int = 0\n"
-        "    def __post_init__(self): {}['missing']\ndef train(config: C): ...\n"
+        "from dataclasses import dataclass\nclass Stop(BaseException): ...\n"
+        "class Unsayable(Exception):\n    __str__ = None\n@dataclass\nclass C:\n    x: int = 0\n"
+        f"    def __post_init__(self): {check}\ndef train(config: C): ...\n"
     )
-    with pytest.raises(ValueError, match="KeyError"):
+    with pytest.raises(ValueError, match=f"^{said}$"):
         functions.find("heavy:train").resolve({})
 
 

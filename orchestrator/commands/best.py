@@ -14,7 +14,8 @@ from orchestrator.terminal.consoles import print_line, stdout
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.spec import Objective
+    from orchestrator.spec import Objective, SweepSpec
+    from orchestrator.trackers import Store
     from orchestrator.trial import Params
     from orchestrator.trials.record import Record
 
@@ -30,7 +31,6 @@ def best(
     """
     from orchestrator.comparison.configuration import configurations
     from orchestrator.comparison.ranking import front, ranking
-    from orchestrator.spec import load
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
     from orchestrator.trials.asked import of_file
@@ -40,18 +40,7 @@ def best(
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
     name = existing(sweep, reader)
-    last = reader.last_launch(name)
-    file = os.path.relpath(sweep if is_file(sweep) else last.file)
-    spec = load(Path(file), is_to_run=False, name=name)  # the file may have been launched under this one
-    objectives = spec.objectives if is_file(sweep) else last.objectives or spec.objectives
-    if spec.method.finds_boundary and not objectives:
-        raise InputError(f"{file}: method {spec.method.name} looks for a boundary, and ranks no trials")
-    if not objectives:
-        names = reader.reported(spec.function.name)
-        hint = f"; its trials have reported {', '.join(names)}" if names else ""
-        raise InputError(
-            f"{file}: has no metric, so trials cannot be ranked; add `metric: {{name: ..., goal: ...}}`{hint}"
-        )
+    file, spec, objectives = _asked(reader, sweep, name)
     records = reader.records(name, objectives)
     records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
     ranked = ranking(configurations(records, objectives), objectives)
@@ -60,7 +49,6 @@ def best(
         hint = _hint(records, objectives)
         raise InputError(f"no trial of {whose} has completed with a value of {by_names(objectives)}{hint}")
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
-
     texts = texts_of([record.params for record in records], names)
 
     def named(params: "Params") -> str:
@@ -75,6 +63,27 @@ def best(
         print_front(stdout(), objectives, best, len(ranked), named, commands)
     if remark := changed(spec.function, records):
         print_line(stdout(), remark)
+
+
+def _asked(reader: "Store", sweep: str, name: str) -> "tuple[str, SweepSpec, Sequence[Objective]]":
+    """The file of the sweep that a FILE or NAME means, what it says, and what its trials are ranked by.
+
+    Raises:
+        InputError: its trials cannot be ranked.
+    """
+    from orchestrator.spec import load
+
+    last = reader.last_launch(name)
+    file = os.path.relpath(sweep if is_file(sweep) else last.file)
+    spec = load(Path(file), is_to_run=False, name=name)  # the file may have been launched under this one
+    objectives = spec.objectives if is_file(sweep) else last.objectives or spec.objectives
+    if objectives:
+        return file, spec, objectives
+    if spec.method.finds_boundary:
+        raise InputError(f"{file}: method {spec.method.name} looks for a boundary, and ranks no trials")
+    names = reader.reported(spec.function.name)
+    hint = f"; its trials have reported {', '.join(names)}" if names else ""
+    raise InputError(f"{file}: has no metric, so trials cannot be ranked; add `metric: {{name: ..., goal: ...}}`{hint}")
 
 
 def _hint(records: "Sequence[Record]", objectives: "Sequence[Objective]") -> str:

@@ -18,13 +18,14 @@ def by_run(store: "Store", given: str) -> "Record":
     """The trial of a run, by its id or the first letters of it.
 
     Raises:
-        InputError: there is none, or several begin so.
+        InputError: there is none, or several begin so; or it is a sweep's name, and that is in the trash.
     """
     if len(given) == LENGTH_OF_ID:
         return store.record(given)
     sweeps = store.sweeps()
     found = [one for name in sweeps for one in store.records(name) if given and one.run_id.startswith(given)]
     if not found:
+        store.experiment(given)  # which may be in the trash
         known = ", ".join(sweeps) or "none"
         raise InputError(f"the store has no run and no sweep {in_a_line(given)}; its sweeps: {known}")
     return _only(found, f"{len(found)} runs begin with {given}", [f"{one.run_id} ({one.label})" for one in found])

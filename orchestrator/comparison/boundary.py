@@ -18,7 +18,7 @@ from orchestrator.trials.record import Record
 from orchestrator.trials.search_space import ROWS, SearchSpace
 
 EXPLODED = {Outcome.EXPLODED: True, Outcome.COMPLETED: False}  # other outcomes carry no information
-FORBIDDEN = re.compile(r"[^A-Za-z0-9_. :-]")  # characters that MLflow does not allow in the name of a metric
+FORBIDDEN = re.compile(r"[^\w. :-]")  # characters that MLflow does not allow in the name of a metric
 LONGEST = 200  # of the 250 characters that such a name may have
 
 

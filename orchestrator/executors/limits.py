@@ -99,14 +99,26 @@ class ActiveTrial:
         """When to look again, at the latest."""
         return min(self._out_of_time, self.last_heartbeat + self.patience)
 
+    def why(self, reason: str) -> str:
+        """Why it is given up, where this was the end of its last attempt."""
+        return f"{self.overtime}; at its end, {reason}" if self.timed_out and reason != self.overtime else reason
+
+    @property
+    def overtime(self) -> str:
+        """That its attempts have taken too long, in words."""
+        return f"it ran longer than the trial timeout of {self._limit:g} seconds"
+
     def is_out_of_time(self) -> bool:
         """Whether its attempts have taken longer than the trial timeout together."""
         return time.monotonic() >= self._out_of_time
 
     @property
+    def _limit(self) -> float:
+        return inf if self.limits.trial_timeout is None else self.limits.trial_timeout
+
+    @property
     def _out_of_time(self) -> float:
-        limit = self.limits.trial_timeout
-        return inf if limit is None else self.started + limit - self.spent
+        return self.started + self._limit - self.spent
 
     def hangs(self) -> bool:
         """Whether it has been silent for too long."""
@@ -121,7 +133,7 @@ def overdue(runs: Sequence[ActiveTrial], *, is_silent: bool) -> str | None:
         is_silent: whether nothing has come from them just now.
     """
     if any(run.is_out_of_time() for run in runs):
-        return f"it ran longer than the trial timeout of {runs[0].limits.trial_timeout:g} seconds"
+        return runs[0].overtime
     if is_silent and all(run.hangs() for run in runs):
         return f"it made no step for {max(run.patience for run in runs):.0f} seconds"
     return None

@@ -293,7 +293,6 @@ class ProcessExecutor:
         slot.connection.close()
         runs, slot.runs = [*slot.runs.values()], {}
         is_interrupted = self.setup.interrupt.requested
-        end = Finished(Outcome.INTERRUPTED) if is_interrupted else Finished(Outcome.FAILED, reason=reason)
         for run in runs:
             run.die()
         ended = [run for run in runs if is_interrupted or run.is_given_up]
@@ -304,7 +303,9 @@ class ProcessExecutor:
             how, *_ = reason.split(": ")  # behind it stands what the log has, which may be read as metrics
             with suppress(OSError), opened(run.task.workdir / LOG_FILE, "ab") as log:
                 log.write(f"sweep: {how}; resuming from the last checkpoint, {retry}\n".encode())
-        yield from ((run.trial, end) for run in ended)
+        for run in ended:
+            failed = Finished(Outcome.FAILED, reason=run.why(reason))
+            yield run.trial, Finished(Outcome.INTERRUPTED) if is_interrupted else failed
 
     def _forward_interrupt(self) -> None:
         self.setup.interrupt.drain()

@@ -26,6 +26,7 @@ from orchestrator.functions.modules import OURS, PACKAGE, Modules, default_in_us
 from orchestrator.functions.parameter import MISSING, FunctionError, Parameter, parameters_of
 from orchestrator.functions.trial_function import TrialFunction
 from orchestrator.system import torch_builds
+from orchestrator.system.printable import described
 
 DEFAULT_TRIAL = "models.train:train"
 DEFAULT_TRIAL_EXTRA = "vae-sweeps[vae]"  # what to install for it
@@ -56,8 +57,8 @@ def find(name: str = DEFAULT_TRIAL, modules: Modules | None = None) -> TrialFunc
     except (FunctionError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a user's modules may fail in any way while they are imported
-        problem = f"{type(error).__name__}: {error}{torch_builds.remedy(str(error))}"
-        raise FunctionError(f"{name} cannot be loaded: {problem}") from error
+        problem = described(error)
+        raise FunctionError(f"{name} cannot be loaded: {problem}{torch_builds.remedy(problem)}") from error
 
 
 def _found(name: str, module_name: str, function_name: str, modules: Modules | None) -> TrialFunction:

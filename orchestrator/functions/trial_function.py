@@ -12,6 +12,7 @@ from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.functions.modules import Modules, code_of
 from orchestrator.functions.parameter import MISSING, Parameter
 from orchestrator.system.code import Code
+from orchestrator.system.printable import described
 from orchestrator.trial import Params, Proposal, Trial, nested
 
 if TYPE_CHECKING:  # a sweep of a function loads nothing of programs
@@ -130,5 +131,7 @@ class TrialFunction:
             problem = error.errors()[0]
             place = "".join(f"{part}: " for part in problem["loc"][:1])
             raise ValueError(place + problem["msg"].removeprefix("Value error, ")) from error
-        except Exception as error:  # whatever a user's __post_init__ raises
-            raise ValueError(f"{type(error).__name__}: {error}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a user's __post_init__ raises
+            raise ValueError(described(error)) from error

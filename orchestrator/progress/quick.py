@@ -48,4 +48,4 @@ class QuickTrials:
         total, outcomes = self._outcomes.total(), ", ".join(f"{o} {count}" for o, count in self._outcomes.items())
         self._outcomes.clear()
         rate = f", {total / seconds:.3g} a second" if seconds >= 1 else ""
-        return f"{total} more trials{rate}: {outcomes}"
+        return f"{total} more {'trial' if total == 1 else 'trials'}{rate}: {outcomes}"

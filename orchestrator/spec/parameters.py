@@ -49,6 +49,11 @@ class Space:
     places: Mapping[str, Location]  # of what the file's `parameters` gives, by name
     given: frozenset[str]  # the parameters that the file gives at all
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there was nothing wrong with what the file's `parameters` gives, so that it can be counted."""
+        return self.places.keys() <= self.domains.keys()
+
     @cached_property
     def searched(self) -> frozenset[str]:
         """The parameters that have more than one value to choose from."""

@@ -89,7 +89,7 @@ def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mista
         mistakes.note(("metrics",), f"{form.method} optimizes one metric; for several use {suitable}")
     if form.reuse:
         mistakes.note(("reuse",), f"works only with {of_kind('is_listed')}, whose trials are known in advance")
-    if not space.searched and not method.finds_boundary:
+    if space.is_known and not space.searched and not method.finds_boundary:
         mistakes.note(
             ("parameters",), f"{form.method} has nothing to search: give a parameter `values`, or min and max"
         )
@@ -115,7 +115,7 @@ def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
     ranges = [domain for domain in space.domains.values() if isinstance(domain, Range)]
     lists = [name for name in space.searched & space.domains.keys() if isinstance(space.domains[name], Choice)]
     rows = [given for given in (space.zipped, space.configs) if space.differing(given)]
-    if len(ranges) != 1 or len(lists) + len(rows) > 1:
+    if space.is_known and (len(ranges) != 1 or len(lists) + len(rows) > 1):
         mistakes.note(
             ("parameters",),
             "boundary needs one parameter with min and max, and at most one other with `values`, `zip` or `configs`; "

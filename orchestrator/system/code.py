@@ -6,6 +6,7 @@ Only imports that stand in the source count: a module that is imported by a comp
 import ast
 import difflib
 import hashlib
+import io
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,9 @@ OURS = "orchestrator"  # never part of it
 LONGEST_DIFF = 1_000_000  # characters
 LARGEST, AT_ONCE = 10_000_000, 1 << 20  # bytes: of a file of source, and of any that are read together
 SECONDS_OF_GIT = 10
+# as it is without anybody's configuration
+PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
+DIFF = ("-c", "core.quotePath=false", "diff", "--no-ext-diff", "--no-textconv", "--no-color", *PREFIXES)
 Where = Callable[[str], Path | None]  # the folder that has a package or module at top level
 
 
@@ -74,23 +78,24 @@ class Code:
     def diff(self, folder: Path) -> str:
         """What differs from the commit of a folder; files that are in no commit are there from their first line on.
 
-        Passwords in URLs are left out, and so is what is beyond a million characters.
+        `git apply` takes it. Passwords in URLs are left out, and so is what is beyond a million characters.
         """
-        tracked = [*self._tracked(folder)]
-        parts = [_git(folder, "diff", "--no-ext-diff", "HEAD", "--", *map(str, tracked))] if tracked else []
+        top = Path(_git(folder, "rev-parse", "--show-toplevel").removesuffix("\n") or folder)
+        tracked = [*self._tracked(top)]
+        parts = [_git(top, *DIFF, "HEAD", "--", *map(str, tracked))] if tracked else []
         for name, file in self.files.items():
             if file not in tracked:
                 with suppress(OSError):
-                    lines = _source(file).decode(errors="replace").splitlines(keepends=True)
-                    parts.append("".join(difflib.unified_diff([], lines, "/dev/null", name)))
+                    path = file.resolve()
+                    place = path.relative_to(top).as_posix() if top in path.parents else name
+                    parts.append(_added(place, _source(file).decode(errors="replace")))
         text = redacted("".join(parts))
         left_out = len(text) - LONGEST_DIFF
         return f"{text[:LONGEST_DIFF]}\n... and {left_out:,} characters more\n" if left_out > 0 else text
 
-    def _tracked(self, folder: Path) -> Iterator[Path]:
-        if not _git(folder, "rev-parse", "--verify", "--quiet", "HEAD"):
+    def _tracked(self, top: Path) -> Iterator[Path]:
+        if not _git(top, "rev-parse", "--verify", "--quiet", "HEAD"):
             return
-        top = Path(_git(folder, "rev-parse", "--show-toplevel").strip())
         inside = [file for file in self.files.values() if top in file.resolve().parents]
         listed = _git(top, "ls-files", "-z", "--", *map(str, inside)) if inside else ""
         known = {top / name for name in listed.split("\0") if name}
@@ -137,15 +142,17 @@ def _imports(file: Path, package: str) -> list[str]:
     return found
 
 
+def _added(name: str, text: str) -> str:
+    """The diff of a new file."""
+    lines = io.StringIO(text, newline="\n").readlines()  # what splitlines() takes for an end may stand within a line
+    diff = "".join(difflib.unified_diff([], lines, "/dev/null", f"b/{name}"))
+    return diff if not text or text.endswith("\n") else f"{diff}\n\\ No newline at end of file\n"
+
+
 def _git(folder: Path, *arguments: str) -> str:
     try:
-        return subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=SECONDS_OF_GIT,
-            check=True,
-        ).stdout
+        command = ["git", "-C", str(folder), *arguments]
+        found = subprocess.run(command, capture_output=True, timeout=SECONDS_OF_GIT, check=True)
+        return found.stdout.decode(errors="replace")
     except (OSError, subprocess.SubprocessError):
         return ""

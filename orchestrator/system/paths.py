@@ -16,6 +16,10 @@ SQLITE_ENCODED = "sqlite+pysqlite:///"  # the same; where a path is encoded, MLf
 OF_SQLITE = re.compile(r"sqlite(\+pysqlite)?:(//)?", re.IGNORECASE)  # what a URI of it begins with, and mistakes
 OPTIONS = r"\w+=[^&/]*(&\w+=[^&/]*)*"  # of SQLite's, behind the path of a URI
 MEANING_MORE = r"[%?\x00-\x1f\x7f]"  # characters that mean something in a URI, or end it
+# of a URI, up to the last @: a password may have some, too; and SQLAlchemy takes one with a slash
+USER = re.compile(r"""://([^/\s]+|[^:/\s@]*:[^@\s"'`<>]+)@""")
+SECRETS = "password|passwd|pwd|passphrase|token|secret|credential|signature|sig|key"
+SECRET_OF_A_QUERY = re.compile(rf"""([?&;][\w.-]*({SECRETS})=)[^&;#\s"'`<>]+""", re.IGNORECASE)
 OF_A_DATABASE = (".db", ".sqlite", ".sqlite3")
 PLAIN_NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?"  # within what file systems take
 SHORT = 40  # characters of any other name that its folder has
@@ -114,5 +118,5 @@ def lock_folder(uri: str, sweep: str) -> Path:
 
 
 def redacted(text: str) -> str:
-    """The text without the user and password that a URI in it may have."""
-    return re.sub(r"//[^/\s]+@", "//", text)  # up to the last @: a password may have some, too
+    """The text without the user and password that a URI in it may have, nor the secrets in its query."""
+    return SECRET_OF_A_QUERY.sub(r"\1***", USER.sub("://", text))

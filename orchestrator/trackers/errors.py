@@ -78,4 +78,4 @@ def _is_final(error: Exception) -> bool:
 
 def message(error: Exception) -> str:
     """Why a call to the store failed, by name or as MLflow, its database or its server says it: a line."""
-    return redacted(cause(error) or in_a_line(statement_free(error))[:500])
+    return redacted(cause(error) or in_a_line(statement_free(error)))[:500]

@@ -32,6 +32,7 @@ from orchestrator.workspace import Workspace
 
 SECONDS_BETWEEN_WRITES = 1.0
 SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_LINES = 10.0  # while there is nothing to wait for but the store
 SECONDS_BETWEEN_DESCRIPTIONS = 30.0  # of the sweep as a whole
 MOST_WAITING = 1000  # trials that have ended, but not in the store: then no more are begun
 
@@ -95,11 +96,14 @@ class Recorder(Listener):
             StoreError: not all could be written.
             KeyboardInterrupt: nor could it be waited for.
         """
-        self._waited_for_since = time.monotonic()
+        self._waited_for_since = said = time.monotonic()
         self._queue.put(None)
         hurry_since = None
         while self._thread.is_alive():
             self._thread.join(SECONDS_BETWEEN_LOOKS)
+            if time.monotonic() - said > SECONDS_BETWEEN_LINES:
+                said = time.monotonic()
+                self._log(f"writing to the store: {self._lacking()} not there yet")
             if at_once():
                 self._give_up.set()
                 hurry_since = hurry_since or time.monotonic()
@@ -111,7 +115,7 @@ class Recorder(Listener):
             raise self.error
 
     def _lacking(self) -> str:
-        trials = len(self._taken - self._recorded)
+        trials = sum(count > self._recorded[key] for key, count in self._taken.items())
         return f"what {trials} trials have reported is" if trials != 1 else "what a trial has reported is"
 
     def _write(self) -> None:

@@ -11,30 +11,37 @@ from orchestrator.trials.record import REPLACED, REPLACES, Record
 
 IDENTITY = ("mlflow.runName", "mlflow.parentRunId", "mlflow.runColor", "sweep", "config", "seed", "trial", "proposal")
 KEYS = ("trial_key", "config_key", "params")
-BEGUN = "sweep.rerun"  # on the parent: some trials may not be replaced yet
+BEGUN = "sweep.rerun"  # on the parent: what --set gave to a launch that may not have replaced all runs yet
+DONE = "done"  # the same, once it has
 
 
-def is_begun(parent: Run) -> bool:
-    """Whether a launch was cut off while it replaced runs."""
-    return BEGUN in parent.data.tags
+def is_begun(parent: Run, sets: str) -> bool:
+    """Whether a launch with these values of --set was cut off while it replaced runs."""
+    return parent.data.tags.get(BEGUN) == sets
 
 
-def replace(client: MlflowClient, parent: str, experiment: str, old: Iterable[Record], tags: Mapping[str, str]) -> None:
+def replace(
+    client: MlflowClient, parent: str, experiment: str, old: Iterable[Record], tags: Mapping[str, str], sets: str
+) -> None:
     """Make a run in place of each of these, as one that was interrupted before it began; a second call goes on.
 
     Args:
         client: of the store.
         parent: the parent run's id.
         experiment: its experiment's id.
-        old: the runs, in the trash or not.
+        old: the runs, in the trash or not; taken one by one, each as it is replaced.
         tags: that the new ones get beside those of the trial.
+        sets: what --set gave to the launch, as a tag.
     """
-    client.set_tag(parent, BEGUN, "true")
+    client.set_tag(parent, BEGUN, sets)
     for record in old:
+        run = client.get_run(record.run_id)
+        if REPLACED in run.data.tags:
+            continue
         is_kept = {name: value for name, value in record.tags.items() if name in IDENTITY or name.startswith(KEYS)}
         new = client.create_run(experiment, tags={**is_kept, **tags, REPLACES: record.run_id}).info.run_id
         client.log_batch(new, tags=tags_of({"outcome": Outcome.INTERRUPTED.value}))
         client.set_terminated(new, STATUS[Outcome.INTERRUPTED])
-        if client.get_run(record.run_id).info.lifecycle_stage == "active":
+        if run.info.lifecycle_stage == "active":
             client.set_tag(record.run_id, REPLACED, new)
-    client.delete_tag(parent, BEGUN)
+    client.set_tag(parent, BEGUN, DONE)

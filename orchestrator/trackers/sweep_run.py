@@ -56,10 +56,11 @@ def refusal(store: Store, spec: SweepSpec) -> str:
 
 def is_aside(parent: Run | None, spec: SweepSpec) -> bool:
     """Whether a launch with --set is of other values than what the sweep's table is of, which it then leaves alone."""
-    return parent is not None and bool(spec.overrides) and parent.data.tags.get(SETS, "[]") != _sets(spec)
+    return parent is not None and bool(spec.overrides) and parent.data.tags.get(SETS, "[]") != sets(spec)
 
 
-def _sets(spec: SweepSpec) -> str:
+def sets(spec: SweepSpec) -> str:
+    """What --set gave to a launch, as a tag."""
     return json.dumps(sorted(spec.overrides))[:LONGEST_TAG]
 
 
@@ -88,7 +89,7 @@ def begin(
         **comparison(spec.objectives),
         FILE: str(spec.source.path.absolute()),
         DECLARED: declared(spec.function.declaration),
-        SETS: _sets(spec),
+        SETS: sets(spec),
     }
     client.log_batch(run_id, tags=tags_of(tags))
     client.log_text(run_id, redacted(spec.source.text), SWEEP_FILE)

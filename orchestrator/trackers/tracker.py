@@ -88,7 +88,7 @@ class Tracker(Store):
         if parent is not None and not adopt:
             identity.check(Identity.recorded(parent.data.tags), self.spec)
         self.is_aside = sweep_run.is_aside(parent, self.spec)
-        self.is_replacing = parent is not None and replacement.is_begun(parent)
+        self.is_replacing = parent is not None and replacement.is_begun(parent, sweep_run.sets(self.spec))
         self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials, self.is_aside)
         self._code = kept_code.keep(self.client, self.parent_id, self.spec)
         self.tally.asked = trials
@@ -102,10 +102,10 @@ class Tracker(Store):
         return {record.trial_key: record for record in self.trash(self.spec.name)}
 
     @translates_errors
-    def replace(self, records: Sequence[Record]) -> dict[str, Record]:
+    def replace(self, records: Iterable[Record]) -> dict[str, Record]:
         """Have these run anew, in new runs; returns what the store has then, by trial_key."""
-        tags = {**provenance(self.spec.source.path.parent), **self._code}
-        replacement.replace(self.client, self.parent_id, self.experiment_id, records, tags)
+        tags, sets = {**provenance(self.spec.source.path.parent), **self._code}, sweep_run.sets(self.spec)
+        replacement.replace(self.client, self.parent_id, self.experiment_id, records, tags, sets)
         self._records = left_behind.settled(self.client, lambda: self.records(self.spec.name, self.spec.objectives))
         return self._records
 

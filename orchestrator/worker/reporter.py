@@ -14,7 +14,7 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.events import BY_STEP, Event, Finished, Points, Progress, Restarted, Started, Tagged
 from orchestrator.programs.program import ProgramFailedError, ProgramKilledError
 from orchestrator.system import torch_builds
-from orchestrator.system.printable import in_a_line
+from orchestrator.system.printable import described, in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.worker import journal
 from orchestrator.worker.curve import EpochValues, MisplacedError, YieldedCurve, is_kept, numbers
@@ -210,11 +210,9 @@ def is_of_person(error: BaseException) -> bool:
 
 def error_line(error: BaseException) -> str:
     """The type and the message of an exception, in a line; the message alone where that says all."""
-    message = in_a_line(str(error))
-    message += torch_builds.remedy(message)
-    if isinstance(error, ProgramFailedError | MisplacedError):
-        return message
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    says_all = isinstance(error, ProgramFailedError | MisplacedError)
+    line = in_a_line(str(error)) if says_all else described(error)
+    return line + torch_builds.remedy(line)
 
 
 def _final(result: Any) -> tuple[dict[str, float], str | None]:

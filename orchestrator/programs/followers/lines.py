@@ -10,13 +10,14 @@ from functools import lru_cache
 NUMBER = r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?:nan|inf(?:inity)?)\b)"
 OF_HOW_MANY = r"(?:\s*(?:of|/)\s*\d+)?"
 CONTROLS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")  # colours and the like
-EPOCH = re.compile(rf"(?<!\w)epochs?\b['\"]?[\s:=#\[('\"]*(\d+(?:\.\d+)?){OF_HOW_MANY}", re.IGNORECASE)
+EPOCH = re.compile(rf"(?<!\w)epochs?\b['\"]?[\s:=\uff1a#\[('\"]*(\d+(?:\.\d+)?){OF_HOW_MANY}", re.IGNORECASE)
 STEP = re.compile(
-    rf"(?<!\w)(?:global[_ ]?step|step|iter(?:ation)?)\b['\"]?[\s:=#\[('\"]*(\d+)\b{OF_HOW_MANY}", re.IGNORECASE
+    rf"(?<!\w)(?:global[_ ]?step|step|iter(?:ation)?)\b['\"]?[\s:=\uff1a#\[('\"]*(\d+)\b{OF_HOW_MANY}", re.IGNORECASE
 )
 WORDS = ("epoch", "step", "iter")
+SIGNS = "=:\uff1a"  # the last one as Chinese and Japanese texts have it
 PAIR = re.compile(r"^[ \t]*\[(\d+),\s*\d+\]", re.MULTILINE)  # an epoch and a batch
-SIGNED = re.compile(r"[:=]\s*['\"]?[-+]?(?:\.?\d|nan|inf)", re.IGNORECASE)
+SIGNED = re.compile(r"[:=\uff1a]\s*['\"]?[-+]?(?:\.?\d|nan|inf)", re.IGNORECASE)
 NOISE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d\S*)?"  # dates
     r"|\d{1,2}(?::\d\d){1,2}(?:[.,]\d+)?"  # times
@@ -24,8 +25,8 @@ NOISE = re.compile(
     r"|\d{1,3}%\|"  # a bar
 )
 SCALAR = re.compile(
-    r"(?<![\w./@-])['\"]?(?P<name>[A-Za-z_][\w./@-]*+(?: (?!(?:nan|inf|infinity)\b)[A-Za-z_][\w./@-]*+)*+)['\"]?"
-    rf"(?:(?P<between>\s*+[:=]\s*+|\s++)['\"]?(?P<value>{NUMBER})(?![\w:/.]|-\d))?+",
+    r"(?<![\w./@-])['\"]?(?P<name>[^\W\d][\w./@-]*+(?: (?!(?:nan|inf|infinity)\b)[^\W\d][\w./@-]*+)*+)['\"]?"
+    rf"(?:(?P<between>\s*+[:=\uff1a]\s*+|\s++)['\"]?(?P<value>{NUMBER})(?![\w:/.]|-\d))?+",
     re.IGNORECASE,
 )  # words without a value, too: so each is looked at once
 LONGEST_WORD, MOST_WORDS = 61, 4  # of a name
@@ -69,7 +70,7 @@ class Lines:
         lower = text.lower()
         if any(word in lower for word in WORDS) or "{" in text or ("[" in text and PAIR.search(text)):
             return True
-        if self._epoch is None or not ("=" in text or ":" in text):
+        if self._epoch is None or not any(sign in text for sign in SIGNS):
             return False
         return "\x1b" in text or SIGNED.search(text) is not None
 
