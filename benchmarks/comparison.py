@@ -5,9 +5,9 @@ import os
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -97,6 +97,11 @@ class Left:
         """The runs of a trial."""
         return [run for run in self.runs if run.data.tags.get("trial_key") == key]
 
+    def without(self, keys: Collection[str]) -> "Left":
+        """The same without some trials."""
+        runs = [run for run in self.runs if run.data.tags.get("trial_key") not in keys]
+        return replace(self, runs=runs, notes=[note for note in self.notes if note.trial_key not in keys])
+
 
 def store(folder: Path) -> Path:
     """The SQLite store of the sweep in a folder."""
@@ -114,9 +119,9 @@ def keep_history(folder: Path) -> bool:
         return False
 
 
-def read(folder: Path, name: str) -> Left:
-    """What the sweep in a folder has left, in the store as MLflow's own client reads it."""
-    client = MlflowClient(tracking_uri=f"sqlite:///{store(folder)}")
+def read(folder: Path, name: str, server: str | None = None) -> Left:
+    """What the sweep in a folder has left, in the store, or the server of that, as MLflow's own client reads it."""
+    client = MlflowClient(tracking_uri=server or f"sqlite:///{store(folder)}")
     experiment = client.get_experiment_by_name(name)
     runs = list(client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)) if experiment else []
     restarted = {run.data.tags["trial_key"] for run in runs if RESTARTED in run.data.tags}

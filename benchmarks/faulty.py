@@ -10,6 +10,7 @@ import http.client
 import itertools
 import random
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -81,8 +82,7 @@ class FaultyProxy:
         self.choose = choose
         self.faults: Counter[str] = Counter()  # that have happened, by name
         self.numbers = itertools.count(1)
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self, urlsplit(server).netloc))
-        self._http.daemon_threads = True
+        self._http = _Listener(("127.0.0.1", port), _handler(self, urlsplit(server).netloc))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -103,6 +103,14 @@ def proxied(server: str, choose: Choose) -> Iterator[FaultyProxy]:
         yield proxy
     finally:
         proxy.close()
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, address: object) -> None:
+        if not isinstance(sys.exception(), OSError):  # that is a client that has gone
+            super().handle_error(request, address)  # type: ignore[arg-type]
 
 
 def _handler(proxy: FaultyProxy, server: str) -> type[BaseHTTPRequestHandler]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-SECONDS_TO_START = 60.0
+SECONDS_TO_START = 180.0
 
 
 @contextmanager
