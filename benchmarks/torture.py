@@ -71,7 +71,7 @@ STORE = "mlruns/mlflow.db"
 WORK = Path("mlruns", "work", NAME)
 SECONDS_OF_THE_STORE = 1.5  # that its making takes, about
 SECONDS_OF_CLOSING = 0.3  # that a launch takes from its last trial to its end, about
-LONGEST_WAIT = 9.0
+LONGEST_WAIT, LONGEST_WAIT_BEHIND_FAULTS = 9.0, 20.0
 SHARE_OF_MARKS = 0.5
 SAID = "launches.txt"  # what launches said on stderr
 MARK_OF_LAUNCH = "TORTURE_LAUNCH"  # in the environment of a launch, and so of all that descends from it
@@ -184,17 +184,18 @@ class Plan:
     moment: float  # seconds after that
 
     @classmethod
-    def draw(cls, rng: random.Random, kind: Kind, has_store: bool, deletes: bool) -> "Plan":
+    def draw(cls, rng: random.Random, kind: Kind, has_store: bool, behind_faults: bool) -> "Plan":
         """The next of a seeded series. The first is for the making of the store, of which there is only one."""
         if not has_store:
             return cls("orchestrator", STORE, LONGEST_WAIT, rng.uniform(0.0, SECONDS_OF_THE_STORE))
-        if deletes and rng.random() < SHARE_OF_DELETIONS:
-            return cls(DELETION, None, rng.uniform(0.0, LONGEST_WAIT), 0.0)
+        longest = LONGEST_WAIT_BEHIND_FAULTS if behind_faults else LONGEST_WAIT
+        if behind_faults and rng.random() < SHARE_OF_DELETIONS:
+            return cls(DELETION, None, rng.uniform(0.0, longest), 0.0)
         (target,) = rng.choices([*kind.targets], [*kind.targets.values()])
         if rng.random() < SHARE_OF_MARKS:
-            mark, longest = rng.choice([*kind.marks.items()])
-            return cls(target, mark, LONGEST_WAIT, rng.uniform(0.0, longest))
-        return cls(target, None, rng.uniform(0.0, LONGEST_WAIT), rng.uniform(0.0, SECONDS_OF_CLOSING))
+            mark, longest_after = rng.choice([*kind.marks.items()])
+            return cls(target, mark, longest, rng.uniform(0.0, longest_after))
+        return cls(target, None, rng.uniform(0.0, longest), rng.uniform(0.0, SECONDS_OF_CLOSING))
 
 
 @dataclass(frozen=True)
@@ -279,8 +280,8 @@ class Sweep:
     def _accompany(self, launch: Launch, rng: random.Random, kills: int, tell: Callable[[Kill], None]) -> int:
         """Stay with a launch until it has ended; returns its status."""
         while launch.runs and len(self.kills) < kills:
-            deletes = self._server is not None and len(self.deleted) < MOST_DELETED
-            plan = Plan.draw(rng, self.kind, bool(self.kills) or (self.folder / STORE).exists(), deletes)
+            has_store = bool(self.kills) or (self.folder / STORE).exists()
+            plan = Plan.draw(rng, self.kind, has_store, self._server is not None)
             self._await(launch, plan)
             phase = self._phase(launch)
             if launch.runs and (self._delete(rng) if plan.target == DELETION else _killed(launch, plan, rng)):
@@ -298,7 +299,7 @@ class Sweep:
         experiment = client.get_experiment_by_name(NAME)
         found: list[Run] = list(client.search_runs([experiment.experiment_id])) if experiment else []
         trials = [run for run in found if PARENT in run.data.tags]
-        if not trials:
+        if not trials or len(self.deleted) >= MOST_DELETED:
             return False
         run = rng.choice(sorted(trials, key=lambda run: str(run.data.tags["trial_key"])))
         client.delete_run(run.info.run_id)
