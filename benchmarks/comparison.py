@@ -5,7 +5,7 @@ import os
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -149,6 +149,15 @@ def violations(untouched: Left, killed: Left) -> list[Violation]:
     """Every clause that does not hold of a sweep that was killed, beside an untouched one of the same file."""
     checks = (_one_run, _none_running, _steps, _once, _numbers, _artifacts_there, _one_parent, _no_work)
     return [violation for check in checks for violation in check(untouched, killed)]
+
+
+def replaced(left: Left, deleted: Mapping[str, str]) -> list[Violation]:
+    """What has taken the place of runs that somebody has deleted, or has gone with them; runs by trial_key."""
+    return [
+        Violation(Clause.ONE_RUN, f"{key}, whose run was deleted, has {len(left.of(key))} runs")
+        for key, run_id in deleted.items()
+        if [run.info.run_id for run in left.of(key)] != [run_id]
+    ]
 
 
 def _one_run(untouched: Left, killed: Left) -> Iterator[Violation]:

@@ -241,9 +241,8 @@ class Sweep:
             left = comparison.read(self.folder, NAME, self._server) if status == 0 else None
         if left is None:
             return None
-        for key, run_id in self.deleted.items():
-            if [run.info.run_id for run in left.of(key)] != [run_id]:
-                self._blame(Clause.ONE_RUN, f"{key}, whose run was deleted, has another")
+        for violation in comparison.replaced(left, self.deleted):
+            self._blame(*violation)
         return left.without(self.deleted)
 
     @contextmanager

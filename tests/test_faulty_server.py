@@ -196,6 +196,13 @@ def test_mlflows_own_requests_are_sent_so(echo: tuple[str, list[tuple[str, bytes
         assert proxy.faults == {"503": 1, "none": 1}
 
 
+def test_the_faults_of_a_seed_are_the_same_and_no_more_than_asked_for() -> None:
+    first, again, other = ([seeded(seed)(n, "GET", "/") for n in range(1, 1001)] for seed in (1, 1, 2))
+    assert first == again != other
+    assert 200 < sum(fault is not None for fault in first) < 300
+    assert {fault.name for fault in first if fault} == BY_NAME.keys()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("server")

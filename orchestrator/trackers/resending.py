@@ -25,7 +25,7 @@ from urllib3.exceptions import InvalidHeader, NewConnectionError, ReadTimeoutErr
 
 ATTEMPTS = 8  # where the user has not set MLFLOW_HTTP_REQUEST_MAX_RETRIES
 ATTEMPTS_TO_CONNECT = 4  # where nobody is there, which is soon said
-SECONDS = 30.0  # after which no request is sent again
+SECONDS = 30.0  # after which no request is sent a third time
 LONGEST_REQUESTED_WAIT = 60.0  # seconds that a server may ask for
 LARGEST_WHOLE = 64 * 2**20  # bytes of a file that is read at once, so that a cut is noticed here
 WAIT = wait_random_exponential(multiplier=0.1, max=3)
@@ -89,7 +89,7 @@ class ResendingAdapter(BaseAdapter):
         return response.status_code in self._faults
 
     def _is_enough(self, request: PreparedRequest, state: RetryCallState) -> bool:
-        if state.outcome is None or (state.seconds_since_start or 0.0) > SECONDS:
+        if state.outcome is None or (state.attempt_number > 1 and (state.seconds_since_start or 0.0) > SECONDS):
             return True
         error = state.outcome.exception()
         if error is not None and _is_unreachable(error):
@@ -100,9 +100,7 @@ class ResendingAdapter(BaseAdapter):
 
 def install() -> None:
     """Have all of MLflow's requests from this process sent so."""
-    made = request_utils._cached_get_request_session
-
-    lock = Lock()
+    made, lock = request_utils._cached_get_request_session, Lock()
 
     def session(*how: Any, **named: Any) -> Session:
         with lock:
