@@ -99,9 +99,10 @@ class Left:
         return [run for run in self.runs if run.data.tags.get("trial_key") == key]
 
     def without(self, keys: Collection[str]) -> "Left":
-        """The same without some trials."""
+        """The same without some trials; the work of a deleted one may be left, for whoever restores its run."""
         runs = [run for run in self.runs if run.data.tags.get("trial_key") not in keys]
-        return replace(self, runs=runs, notes=[note for note in self.notes if note.trial_key not in keys])
+        notes = [note for note in self.notes if note.trial_key not in keys]
+        return replace(self, runs=runs, notes=notes, work=[name for name in self.work if name not in keys])
 
 
 def store(folder: Path) -> Path:
