@@ -102,9 +102,9 @@ def install() -> None:
     """Have all of MLflow's requests from this process sent so."""
     made, lock = request_utils._cached_get_request_session, Lock()
 
-    def session(*how: Any, **named: Any) -> Session:
+    def resending_session(*how: Any, **named: Any) -> Session:
         with lock:
-            session = made(*how, **named)
+            session: Session = made(*how, **named)
             adapter = session.get_adapter("http://")
             if isinstance(adapter, HTTPAdapter):  # made just now
                 resending = ResendingAdapter(adapter)
@@ -112,7 +112,7 @@ def install() -> None:
                 session.mount("https://", resending)
             return session
 
-    request_utils._cached_get_request_session = session  # type: ignore[assignment]
+    request_utils._cached_get_request_session = resending_session  # type: ignore[assignment]
 
 
 def requested_wait(response: Response) -> float:
