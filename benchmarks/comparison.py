@@ -5,14 +5,15 @@ import os
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
@@ -97,6 +98,12 @@ class Left:
         """The runs of a trial."""
         return [run for run in self.runs if run.data.tags.get("trial_key") == key]
 
+    def without(self, keys: Collection[str]) -> "Left":
+        """The same without some trials; the work of a deleted one may be left, for whoever restores its run."""
+        runs = [run for run in self.runs if run.data.tags.get("trial_key") not in keys]
+        notes = [note for note in self.notes if note.trial_key not in keys]
+        return replace(self, runs=runs, notes=notes, work=[name for name in self.work if name not in keys])
+
 
 def store(folder: Path) -> Path:
     """The SQLite store of the sweep in a folder."""
@@ -114,9 +121,9 @@ def keep_history(folder: Path) -> bool:
         return False
 
 
-def read(folder: Path, name: str) -> Left:
-    """What the sweep in a folder has left, in the store as MLflow's own client reads it."""
-    client = MlflowClient(tracking_uri=f"sqlite:///{store(folder)}")
+def read(folder: Path, name: str, server: str | None = None) -> Left:
+    """What the sweep in a folder has left, in the store, or the server of that, as MLflow's own client reads it."""
+    client = MlflowClient(tracking_uri=server or f"sqlite:///{store(folder)}")
     experiment = client.get_experiment_by_name(name)
     runs = list(client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)) if experiment else []
     restarted = {run.data.tags["trial_key"] for run in runs if RESTARTED in run.data.tags}
@@ -143,6 +150,15 @@ def violations(untouched: Left, killed: Left) -> list[Violation]:
     """Every clause that does not hold of a sweep that was killed, beside an untouched one of the same file."""
     checks = (_one_run, _none_running, _steps, _once, _numbers, _artifacts_there, _one_parent, _no_work)
     return [violation for check in checks for violation in check(untouched, killed)]
+
+
+def replaced(left: Left, deleted: Mapping[str, str]) -> list[Violation]:
+    """What has taken the place of runs that somebody has deleted, or has gone with them; runs by trial_key."""
+    return [
+        Violation(Clause.ONE_RUN, f"{key}, whose run was deleted, has {len(left.of(key))} runs")
+        for key, run_id in deleted.items()
+        if [run.info.run_id for run in left.of(key)] != [run_id]
+    ]
 
 
 def _one_run(untouched: Left, killed: Left) -> Iterator[Violation]:

@@ -6,7 +6,10 @@ takes turns with one of functions, it may also be a program, a process that a pr
 ends both with their worker. Whenever the orchestrator is dead it is launched again at once. Once a sweep has ended, all
 that it left is compared with what an untouched one left.
 
-    python benchmarks/torture.py [--kills 200] [--seed 0] [--of functions]
+With `--faults` the store is behind a server, and that behind a proxy through which a quarter of all requests fail, come
+late or are cut. There somebody deletes runs of trials in MLflow, too: these must stay as they are, alone.
+
+    python benchmarks/torture.py [--kills 200] [--seed 0] [--of functions] [--faults]
 """
 
 import argparse
@@ -24,16 +27,20 @@ import time
 import uuid
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import comparison
-from comparison import Clause, Left, Note, Violation
+from comparison import PARENT, Clause, Left, Note, Violation
+from faulty import proxied, seeded
+from mlflow import MlflowClient
+from mlflow.entities import Run
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from serving import served
 
 NAME = "torture"
 FUNCTIONS = """
@@ -64,7 +71,7 @@ STORE = "mlruns/mlflow.db"
 WORK = Path("mlruns", "work", NAME)
 SECONDS_OF_THE_STORE = 1.5  # that its making takes, about
 SECONDS_OF_CLOSING = 0.3  # that a launch takes from its last trial to its end, about
-LONGEST_WAIT = 9.0
+LONGEST_WAIT, LONGEST_WAIT_BEHIND_FAULTS = 9.0, 20.0
 SHARE_OF_MARKS = 0.5
 SAID = "launches.txt"  # what launches said on stderr
 MARK_OF_LAUNCH = "TORTURE_LAUNCH"  # in the environment of a launch, and so of all that descends from it
@@ -72,6 +79,9 @@ SECONDS_FOR_ORPHANS = 5.0
 SECONDS_TO_END = 300.0
 MOST_KILLS = 12  # of a sweep
 MOST_VIOLATIONS = 100  # then it is known
+MOST_DELETED = 2  # runs of a sweep
+DELETION = "a run in MLflow"  # the target
+SHARE_OF_DELETIONS = 0.15  # of what happens to a sweep behind a faulty server
 MOST_FALSE_ENDS = 3  # launches in a row that end as they must not, after which a sweep is given up
 
 
@@ -102,7 +112,7 @@ MARKS = {
 OF_FUNCTIONS = {
     f"{WORK}/*/checkpoint.*": 0.1,
     f"{WORK}/*/artifacts/*": 0.2,
-    f"mlruns/artifacts/{NAME}/*/artifacts/*": 0.1,
+    "mlruns/artifacts/*/*/artifacts/*": 0.1,
 }
 OF_PROGRAMS = {f"{WORK}/*/checkpoint/*": 0.1, f"{WORK}/*/epochs.json": 0.1}
 KINDS = {
@@ -127,13 +137,14 @@ WORDS = {  # of the command lines of what is killed
 class Launch:
     """A process of `sweep launch`, and all that descends from it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, uri: str | None = None) -> None:
         name, value = MARK_OF_LAUNCH, uuid.uuid4().hex
+        store = {"MLFLOW_TRACKING_URI": uri} if uri else {}
         self._mark = f"{name}={value}".encode()
         self.since = time.time()
         with (folder / SAID).open("ab") as log:
             self.process = subprocess.Popen(
-                LAUNCH, cwd=folder, env={**os.environ, name: value}, stdout=subprocess.DEVNULL, stderr=log
+                LAUNCH, cwd=folder, env={**os.environ, **store, name: value}, stdout=subprocess.DEVNULL, stderr=log
             )
 
     @property
@@ -173,15 +184,18 @@ class Plan:
     moment: float  # seconds after that
 
     @classmethod
-    def draw(cls, rng: random.Random, kind: Kind, has_store: bool) -> "Plan":
+    def draw(cls, rng: random.Random, kind: Kind, has_store: bool, behind_faults: bool) -> "Plan":
         """The next of a seeded series. The first is for the making of the store, of which there is only one."""
         if not has_store:
             return cls("orchestrator", STORE, LONGEST_WAIT, rng.uniform(0.0, SECONDS_OF_THE_STORE))
+        longest = LONGEST_WAIT_BEHIND_FAULTS if behind_faults else LONGEST_WAIT
+        if behind_faults and rng.random() < SHARE_OF_DELETIONS:
+            return cls(DELETION, None, rng.uniform(0.0, longest), 0.0)
         (target,) = rng.choices([*kind.targets], [*kind.targets.values()])
         if rng.random() < SHARE_OF_MARKS:
-            mark, longest = rng.choice([*kind.marks.items()])
-            return cls(target, mark, LONGEST_WAIT, rng.uniform(0.0, longest))
-        return cls(target, None, rng.uniform(0.0, LONGEST_WAIT), rng.uniform(0.0, SECONDS_OF_CLOSING))
+            mark, longest_after = rng.choice([*kind.marks.items()])
+            return cls(target, mark, longest, rng.uniform(0.0, longest_after))
+        return cls(target, None, rng.uniform(0.0, longest), rng.uniform(0.0, SECONDS_OF_CLOSING))
 
 
 @dataclass(frozen=True)
@@ -195,14 +209,24 @@ class Kill:
 
 @dataclass
 class Sweep:
-    """A sweep in a folder of its own, which is launched, and killed, until it has ended."""
+    """A sweep in a folder of its own, which is launched, and killed, until it has ended.
+
+    Args:
+        folder: where it runs.
+        kind: what it runs.
+        faults: the seed of the faults between it and the server of its store; None: it has a store without a server.
+    """
 
     folder: Path
     kind: Kind = KINDS["functions"]
+    faults: int | None = None
     kills: list[Kill] = field(default_factory=list)
     launches: int = 0
     seconds: float = 0.0
     violations: list[tuple[int, Violation]] = field(default_factory=list)  # seen while it ran, after so many kills
+    deleted: dict[str, str] = field(default_factory=dict)  # runs that somebody has deleted in MLflow, by trial_key
+    _server: str | None = None  # its own URL
+    _uri: str | None = None  # the one that launches are given
     _keeps_history: bool = False
 
     def run(
@@ -212,31 +236,54 @@ class Sweep:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / f"{NAME}.yaml").write_text(f"name: {NAME}\n{self.kind.text}")
         shutil.copy(Path(__file__).with_name(self.kind.witness), self.folder)
+        with self._behind_faults():
+            status = self._run(rng or random.Random(), kills, tell)
+            left = comparison.read(self.folder, NAME, self._server) if status == 0 else None
+        if left is None:
+            return None
+        for violation in comparison.replaced(left, self.deleted):
+            self._blame(*violation)
+        return left.without(self.deleted)
+
+    @contextmanager
+    def _behind_faults(self) -> Iterator[None]:
+        """Have a server of the store, and a faulty proxy before it, where it is to have these."""
+        if self.faults is None:
+            yield
+            return
+        comparison.store(self.folder).parent.mkdir()
+        with (
+            served(comparison.store(self.folder), self.folder / "mlruns" / "artifacts") as self._server,
+            proxied(self._server, seeded(self.faults)) as proxy,
+        ):
+            self._uri = proxy.url
+            yield
+
+    def _run(self, rng: random.Random, kills: int, tell: Callable[[Kill], None]) -> int:
+        """The status of its last launch."""
         started, launch, status, false_ends = time.perf_counter(), None, -signal.SIGKILL, 0
         while status != 0 and false_ends < MOST_FALSE_ENDS:
-            launch, last = Launch(self.folder), launch
+            launch, last = Launch(self.folder, self._uri), launch
             self.launches += 1
             self._look_for_orphans(last)
             blamed = len(self.violations)
-            status = self._accompany(launch, rng or random.Random(), kills, tell)
+            status = self._accompany(launch, rng, kills, tell)
             if status not in (0, -signal.SIGKILL):
                 said = (self.folder / SAID).read_text().splitlines()[-1:]
                 self._blame(Clause.LAUNCHES, f"one ended with status {status}: {' '.join(said)}")
             false_ends = false_ends + 1 if len(self.violations) > blamed else 0
         self._look_for_orphans(launch)
         self.seconds = time.perf_counter() - started
-        return comparison.read(self.folder, NAME) if status == 0 else None
+        return status
 
     def _accompany(self, launch: Launch, rng: random.Random, kills: int, tell: Callable[[Kill], None]) -> int:
         """Stay with a launch until it has ended; returns its status."""
         while launch.runs and len(self.kills) < kills:
-            plan = Plan.draw(rng, self.kind, bool(self.kills) or (self.folder / STORE).exists())
+            has_store = bool(self.kills) or (self.folder / STORE).exists()
+            plan = Plan.draw(rng, self.kind, has_store, self._server is not None)
             self._await(launch, plan)
-            if launch.runs and (victims := launch.victims(plan.target, rng)):
-                phase = self._phase(launch)
-                _kill(victims)
-                if launch.process.pid in victims:
-                    launch.process.wait()
+            phase = self._phase(launch)
+            if launch.runs and (self._delete(rng) if plan.target == DELETION else _killed(launch, plan, rng)):
                 self.kills.append(Kill(plan.target, phase, time.time()))
                 tell(self.kills[-1])
         self._wait(launch, SECONDS_TO_END)
@@ -244,6 +291,19 @@ class Sweep:
             self._blame(Clause.LAUNCHES, f"one was not done after {SECONDS_TO_END:.0f} seconds")
             _kill(launch.pids())
         return launch.process.wait()
+
+    def _delete(self, rng: random.Random) -> bool:
+        """Delete the run of a trial, as somebody may in MLflow's UI; returns whether there was any."""
+        client = MlflowClient(self._server)
+        experiment = client.get_experiment_by_name(NAME)
+        found: list[Run] = list(client.search_runs([experiment.experiment_id])) if experiment else []
+        trials = [run for run in found if PARENT in run.data.tags]
+        if not trials or len(self.deleted) >= MOST_DELETED:
+            return False
+        run = rng.choice(sorted(trials, key=lambda run: str(run.data.tags["trial_key"])))
+        client.delete_run(run.info.run_id)
+        self.deleted[run.data.tags["trial_key"]] = run.info.run_id
+        return True
 
     def _await(self, launch: Launch, plan: Plan) -> None:
         """Wait for the instant of a plan; or for the closing of the launch, which is short and comes but once."""
@@ -327,7 +387,8 @@ class Report:
             self.ended.append(sweep)
             self.lost += seconds_lost(left.notes, [kill.at for kill in sweep.kills])
             self.steps += _steps(left)
-            found = [*found, *((len(sweep.kills), v) for v in comparison.violations(self.untouched, left))]
+            untouched = self.untouched.without(sweep.deleted)
+            found = [*found, *((len(sweep.kills), v) for v in comparison.violations(untouched, left))]
         self.violations += [violation for _, violation in found]
         return [f"kill {before + kills}: {clause}: {what}" for kills, (clause, what) in found]
 
@@ -364,7 +425,9 @@ class Report:
         return table
 
 
-def torture(folder: Path, names: Sequence[str], kills: int, seed: int, console: Console) -> list[Report]:
+def torture(
+    folder: Path, names: Sequence[str], kills: int, seed: int, console: Console, faults: bool = False
+) -> list[Report]:
     """Kill sweeps, one after the other, until so many kills have been made; keeps the folders of violations alone.
 
     Args:
@@ -373,6 +436,7 @@ def torture(folder: Path, names: Sequence[str], kills: int, seed: int, console: 
         kills: how many.
         seed: of what is killed, and when.
         console: where it is told.
+        faults: whether their stores are behind faulty servers.
     """
     rng = random.Random(seed)
     reports = [_untouched(folder / f"untouched-{name}", name, console) for name in names]
@@ -382,7 +446,7 @@ def torture(folder: Path, names: Sequence[str], kills: int, seed: int, console: 
         if before >= kills or sum(len(report.violations) for report in reports) >= MOST_VIOLATIONS:
             return reports
         report = reports[(number - 1) % len(reports)]
-        sweep = Sweep(folder / f"sweep-{number}", KINDS[report.name])
+        sweep = Sweep(folder / f"sweep-{number}", KINDS[report.name], rng.randrange(2**32) if faults else None)
 
         def tell(kill: Kill, before: int = before, sweep: Sweep = sweep, number: int = number) -> None:
             made = before + len(sweep.kills)
@@ -415,16 +479,28 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--of", choices=[*KINDS], help="one kind of sweeps; without it, they take turns")
+    parser.add_argument(
+        "--faults", action="store_true", help="into a server, by a proxy through which a quarter of all requests fail"
+    )
     asked = parser.parse_args()
     console = Console(soft_wrap=True, highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
-    reports = torture(folder, [asked.of] if asked.of else [*KINDS], asked.kills, asked.seed, console)
+    reports = torture(folder, [asked.of] if asked.of else [*KINDS], asked.kills, asked.seed, console, asked.faults)
     for report in reports:
         console.print(report.table())
     if any(report.violations for report in reports):
         console.print(f"what the sweeps with violations have left is under {folder}")
         sys.exit(1)
     shutil.rmtree(folder)
+
+
+def _killed(launch: Launch, plan: Plan, rng: random.Random) -> bool:
+    """Kill what a plan is for; returns whether it was there."""
+    victims = launch.victims(plan.target, rng)
+    _kill(victims)
+    if launch.process.pid in victims:
+        launch.process.wait()
+    return bool(victims)
 
 
 def _kill(pids: Sequence[int]) -> None:

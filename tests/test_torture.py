@@ -161,6 +161,19 @@ def test_what_is_the_same_breaks_no_claim(ended: Path, killed: Path) -> None:
     assert broken(ended, killed) == set()
 
 
+def test_a_run_that_somebody_has_deleted_is_to_stay_alone(killed: Path) -> None:
+    left = comparison.read(killed, "toy")
+    (run,) = left.of("a")
+    client = client_of(killed)
+    client.delete_run(run.info.run_id)
+    deleted = {"a": run.info.run_id}
+    left = comparison.read(killed, "toy")
+    assert comparison.replaced(left, deleted) == []
+    assert left.without(deleted).keys == ["b"]
+    second_run(client, run.info.run_id, killed)
+    assert [clause for clause, _ in comparison.replaced(comparison.read(killed, "toy"), deleted)] == [Clause.ONE_RUN]
+
+
 def test_a_process_that_outlives_its_launch_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left_alone = "setsid sh -c ': > started; kill -STOP $$' & until [ -e started ]; do sleep 0.01; done"
     monkeypatch.setattr(torture, "LAUNCH", ["sh", "-c", left_alone])

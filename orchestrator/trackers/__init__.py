@@ -7,6 +7,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from mlflow import environment_variables as unset
 
+from orchestrator.trackers import resending
 from orchestrator.trackers.follower import Follower
 from orchestrator.trackers.recorder import Recorder
 from orchestrator.trackers.retrying import opened, retry
@@ -19,6 +20,6 @@ __all__ = ["Follower", "Recorder", "Store", "Tracker", "opened", "refusal", "ret
 # as defaults of this process: programs and workers, which inherit the environment, have MLflow's own
 unset.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.default = True
 unset.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.default = False
-# MLflow's own retries make a run twice where a server answers late; ours look at what is there first
-unset.MLFLOW_HTTP_REQUEST_MAX_RETRIES.default = 0
+unset.MLFLOW_HTTP_REQUEST_MAX_RETRIES.default = 0  # of MLflow's own
 unset.MLFLOW_HTTP_REQUEST_TIMEOUT.default = 30
+resending.install()

@@ -32,7 +32,7 @@ def retry(call: Callable[[], T]) -> T:
 
 
 def opened(call: Callable[[], T], seconds: float, log: Callable[[str], None], stops: Callable[[], bool]) -> T:
-    """What a call opens, which is made again for so many seconds while the store does not answer.
+    """What a call opens, which is made again, once at least, for so many seconds while the store does not answer.
 
     Args:
         call: opens the store.
@@ -55,7 +55,8 @@ def opened(call: Callable[[], T], seconds: float, log: Callable[[str], None], st
     waiting = Retrying(
         retry=retry_if_exception_type(StoreAwayError),
         wait=wait_fixed(SECONDS_BETWEEN_OPENINGS),
-        stop=lambda state: stops() or stop_after_delay(seconds)(state),
+        # the second attempt is for a first that was answered too late
+        stop=lambda state: stops() or (state.attempt_number > 1 and stop_after_delay(seconds)(state)),
         before_sleep=say,
         reraise=True,
     )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.entities import Metric as Logged
 from mlflow.exceptions import MlflowException
@@ -21,6 +20,7 @@ from orchestrator.system.printable import in_a_line
 from orchestrator.system.scratch import scratch
 from orchestrator.trackers import database, experiments, trial_params, view
 from orchestrator.trackers.best_values import with_best
+from orchestrator.trackers.client import client_of
 from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trackers.last_launch import ASKED, LastLaunch
 from orchestrator.trial import Outcome
@@ -46,7 +46,7 @@ class Store:
             path = sqlite_path(uri)
             if path is not None and not path.is_file():
                 database.make(path)
-            self.client = MlflowClient(tracking_uri=uri)
+            self.client = client_of(uri)
             self.client.search_experiments(max_results=1)  # a store that does not answer is to fail at once
         except Exception as error:  # drivers of databases and of HTTP raise what they like
             kind = StoreAwayError if may_pass(error) else InputError

@@ -1,0 +1,290 @@
+"""A server that is slow or faulty: each request is made again by itself, and nothing is made twice."""
+
+import random
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import requests
+from faulty import FAULTS, Choose, Fault, proxied, seeded
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.utils.rest_utils import MlflowHostCreds, http_request
+from reading import artifacts, children, steps
+from requests.adapters import HTTPAdapter
+from serving import served
+from tenacity import wait_none
+from urllib3 import Retry
+
+from orchestrator.trackers import resending
+from orchestrator.trackers.client import ServerClient
+from orchestrator.trackers.resending import ResendingAdapter, requested_wait
+
+LOG = "/api/2.0/mlflow/runs/log-batch"
+CREATE = "/api/2.0/mlflow/runs/create"
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with JSON, or to GET with what it has got; keeps what it gets."""
+
+    protocol_version = "HTTP/1.1"
+    got: list[tuple[str, bytes]]
+
+    def answer(self) -> None:
+        size = int(self.headers.get("Content-Length", 0))
+        self.got.append((self.path, self.rfile.read(size)))
+        body = b'{"all": ["of", "it"]}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = answer  # noqa: N815
+
+    def log_message(self, *of_a_request: object) -> None:
+        pass
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """The URL of a server, and what it has got."""
+    handler = type("Handler", (Echo,), {"got": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", handler.got
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[requests.Session]:
+    """A session as MLflow's, but that it does not wait between attempts."""
+    monkeypatch.setattr(resending, "WAIT", wait_none())
+    monkeypatch.setattr(resending, "LONGEST_REQUESTED_WAIT", 0.0)
+    with requests.Session() as session:
+        adapter = HTTPAdapter(max_retries=Retry(0, status_forcelist=(429, 502, 503)))
+        session.mount("http://", ResendingAdapter(adapter))
+        yield session
+
+
+def first(*faults: Fault) -> Choose:
+    """These faults, one after the other, and none after that."""
+    left = iter(faults)
+    return lambda number, method, path: next(left, None)
+
+
+def at(path: str, *faults: Fault) -> Choose:
+    """The same for requests of a path alone, or of what begins so."""
+    left = iter(faults)
+    return lambda number, method, asked: next(left, None) if asked.startswith(path) else None
+
+
+BY_NAME = {fault.name: fault for fault in FAULTS}
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME.keys() - {"late"}))
+def test_a_request_that_fails_is_made_again(
+    echo: tuple[str, list[tuple[str, bytes]]], session: requests.Session, name: str
+) -> None:
+    with proxied(echo[0], first(BY_NAME[name], BY_NAME[name])) as proxy:
+        assert session.post(proxy.url + LOG, data=b"points").json() == {"all": ["of", "it"]}
+        assert proxy.faults == {name: 2, "none": 1}
+
+
+def test_what_always_fails_is_given_up_with_the_last_answer(
+    echo: tuple[str, list[tuple[str, bytes]]], session: requests.Session
+) -> None:
+    url, got = echo
+    with proxied(url, lambda *_: BY_NAME["502"]) as proxy:
+        response = session.post(proxy.url + LOG)
+        assert (response.status_code, response.content) == (502, b"a faulty proxy")
+        assert proxy.faults == {"502": resending.ATTEMPTS}
+    assert got == []
+
+
+def test_a_file_that_is_sent_again_is_sent_whole(
+    echo: tuple[str, list[tuple[str, bytes]]], session: requests.Session, tmp_path: Path
+) -> None:
+    url, got = echo
+    path = tmp_path / "file"
+    path.write_bytes(b"from the beginning")
+    with proxied(url, first(Fault("502, done all the same", status=502))) as proxy, path.open("rb") as file:
+        session.put(proxy.url + "/artifacts/file", data=file)
+    assert [body for _, body in got] == [b"from the beginning"] * 2
+
+
+def test_a_file_that_is_cut_as_it_is_downloaded_is_read_again(
+    echo: tuple[str, list[tuple[str, bytes]]], session: requests.Session
+) -> None:
+    with proxied(echo[0], first(Fault("cut", kept=0.5))) as proxy:
+        response = session.get(proxy.url + "/artifacts/file", stream=True)
+        assert b"".join(response.iter_content(4)) == b'{"all": ["of", "it"]}'
+
+
+@pytest.mark.parametrize("page", [b"<html>maintenance</html>", b'{"run": {"info"', b""])
+def test_a_page_that_is_no_answer_of_mlflow_is_not_taken_for_one(
+    session: requests.Session, monkeypatch: pytest.MonkeyPatch, page: bytes
+) -> None:
+    """Where the end of the connection alone tells the end of an answer, a cut one looks whole."""
+
+    class Page(Echo):
+        protocol_version = "HTTP/1.0"
+
+        def answer(self) -> None:
+            self.got.append((self.path, b""))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(page if len(self.got) < 3 else b"{}")
+
+        do_POST = answer  # noqa: N815
+
+    handler = type("Handler", (Page,), {"got": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        assert session.post(f"http://127.0.0.1:{server.server_port}{LOG}").json() == {}
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("name", "attempts"),
+    [("502, done all the same", 1), ("lost, done all the same", 1), ("cut", 1), ("503", 1), ("429", 3)],
+)
+def test_what_must_not_be_done_twice_is_sent_again_only_where_it_was_refused(
+    echo: tuple[str, list[tuple[str, bytes]]], session: requests.Session, name: str, attempts: int
+) -> None:
+    with proxied(echo[0], first(BY_NAME[name], BY_NAME[name])) as proxy:
+        with suppress(requests.RequestException):
+            session.post(proxy.url + CREATE)
+        assert proxy.faults.total() == attempts
+
+
+def test_nobody_there_is_soon_said(session: requests.Session) -> None:
+    with pytest.raises(requests.ConnectionError, match="refused"):
+        session.post("http://127.0.0.1:9" + LOG)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("3", 3.0),
+        ("86400", 60.0),
+        ("9" * 400, 60.0),
+        ("soon", 0.0),
+        ("-5", 0.0),
+        ("", 0.0),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
+        ("Fri, 31 Dec 2999 23:59:59 GMT", 60.0),
+    ],
+)
+def test_a_server_is_left_alone_for_as_long_as_it_asks_but_not_for_ever(asked: str, seconds: float) -> None:
+    response = requests.Response()
+    response.headers["Retry-After"] = asked
+    assert requested_wait(response) == seconds
+
+
+def test_mlflows_own_requests_are_sent_so(echo: tuple[str, list[tuple[str, bytes]]]) -> None:
+    with proxied(echo[0], first(Fault("503", arrives=False, status=503))) as proxy:
+        assert http_request(MlflowHostCreds(proxy.url), LOG, "POST").ok
+        assert proxy.faults == {"503": 1, "none": 1}
+
+
+def test_the_faults_of_a_seed_are_the_same_and_no_more_than_asked_for() -> None:
+    first, again, other = ([seeded(seed)(n, "GET", "/") for n in range(1, 1001)] for seed in (1, 1, 2))
+    assert first == again != other
+    assert 200 < sum(fault is not None for fault in first) < 300
+    assert {fault.name for fault in first if fault} == BY_NAME.keys()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "mlflow.db").write_bytes(empty_store.read_bytes())
+    with served(folder / "mlflow.db", folder / "artifacts") as url:
+        yield url
+
+
+Launch = Callable[..., "subprocess.CompletedProcess[str]"]
+TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\n"
+
+
+def runs_of(url: str, name: str) -> list[Run]:
+    """All runs of a sweep, those in the trash, too."""
+    client = MlflowClient(url)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL))
+
+
+@pytest.mark.slow
+def test_a_sweep_of_which_a_quarter_of_all_requests_fail_is_as_any_other(
+    server: str, write: Callable[..., Path], command: Launch
+) -> None:
+    path = write(TOY + "parameters: {x: {values: [1, 2, 3]}, seed: {values: [0, 1]}}", "quarter.yaml")
+    with proxied(server, seeded(3)) as proxy:
+        done = command("launch", path, "--tracking-uri", proxy.url)
+        assert sum(proxy.faults[fault.name] for fault in FAULTS) > 10
+    assert done.returncode == 0, done.stderr
+    assert {(run.info.status, run.info.lifecycle_stage) for run in runs_of(server, "quarter")} == {
+        ("FINISHED", "active")
+    }
+    runs = children(server, "quarter")
+    assert len(runs) == 6
+    for run in runs:
+        assert steps(server, run, "train_loss") == [1, 2, 3]
+        assert artifacts(server, run) == {"log.txt", "note.txt"}
+
+
+@pytest.mark.slow
+def test_runs_whose_making_is_answered_too_late_exist_once(
+    server: str, write: Callable[..., Path], command: Launch
+) -> None:
+    path = write(TOY + "parameters: {x: {values: [1, 2]}}", "late.yaml")
+    late = [Fault("late", seconds=3.0)] * 2  # of the parent, and of the first trial
+    with proxied(server, at(CREATE, *late)) as proxy:
+        done = command("launch", path, "--tracking-uri", proxy.url, MLFLOW_HTTP_REQUEST_TIMEOUT="2")
+        assert proxy.faults["late"] == 2
+    assert done.returncode == 0, done.stderr
+    assert [run.info.status for run in runs_of(server, "late")] == ["FINISHED"] * 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(BY_NAME.keys() - {"late"}))
+def test_what_is_made_or_deleted_once_is_so_whatever_happens_to_the_request(
+    server: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(resending, "LONGEST_REQUESTED_WAIT", 0.1)
+    with proxied(server, lambda number, *_: BY_NAME[name] if random.Random(number).random() < 0.5 else None) as proxy:
+        client = ServerClient(proxy.url)
+        experiment = client.create_experiment(name)
+        run = client.create_run(experiment, tags={"trial_key": "k"}, run_name="x=1").info.run_id
+        client.set_experiment_tag(experiment, "holder", "me")
+        client.set_tag(run, "outcome", "interrupted")
+        client.delete_experiment_tag(experiment, "holder")
+        client.delete_tag(run, "outcome")
+        assert proxy.faults[name] > 3
+    (found,) = runs_of(server, name)
+    assert found.info.run_id == run
+    assert "outcome" not in found.data.tags
+
+
+@pytest.mark.slow
+def test_what_is_refused_for_good_is_not_asked_for_again(server: str) -> None:
+    with proxied(server, lambda *_: None) as proxy:
+        client = ServerClient(proxy.url)
+        client.create_experiment("there")
+        for call in (
+            lambda: client.create_experiment("there"),
+            lambda: client.create_run("12345"),
+            lambda: client.delete_experiment_tag("0", "never set"),
+        ):
+            with pytest.raises(MlflowException):
+                call()
+        assert proxy.faults == {"none": 4}
