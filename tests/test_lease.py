@@ -60,7 +60,7 @@ def test_the_hold_of_a_dead_launch_does_not_block(client: MlflowClient, held: Le
 
 def test_a_launch_that_slept_while_another_took_over_learns_of_it(client: MlflowClient, held: Lease) -> None:
     there = Lease(client, "0", host="there")
-    there._beat()  # as after a time in which nobody else's hold changed
+    there._hold()  # as after a time in which nobody else's hold changed
     with pytest.raises(AlreadyRunningError, match="on there since"):
         checked_for(20, held)
     held.release()
