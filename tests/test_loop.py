@@ -193,9 +193,7 @@ class MemoryStore:
         self.experiment = SimpleNamespace(experiment_id="1", name=name, tags=tags, lifecycle_stage="active")
         return "1"
 
-    def search_runs(
-        self, experiments: list[str], wanted: str, stage: int = ViewType.ACTIVE_ONLY, **_: object
-    ) -> Page:
+    def search_runs(self, experiments: list[str], wanted: str, stage: int = ViewType.ACTIVE_ONLY, **_: object) -> Page:
         tags = re.findall(r"tags\.`?([\w.]+)`? = '([^']*)'", wanted)
         names = re.findall(r"tags\.(\w+) LIKE '%'", wanted)
         runs = [run for run in self.runs.values() if LifecycleStage.matches_view_type(stage, run.stage)]

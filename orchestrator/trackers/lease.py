@@ -54,6 +54,8 @@ class Lease:
             AlreadyRunningError: a launch on another machine holds it, and lives.
         """
         before, beat = self._read()
+        if before and beat == _last_beat(before):
+            before = None
         if before and before["place"] != self._me["place"] and self._changes(before, beat):
             raise _held(before)
         if before and (before["place"] != self._me["place"] or "after" in before):
@@ -81,9 +83,8 @@ class Lease:
         if not self._ended.is_set():
             self._ended.set()
             self._thread.join(SECONDS_BETWEEN_HEARTBEATS)
-            if self._lost is None:
-                for tag in (TAG, HEARTBEAT):
-                    self._client.delete_experiment_tag(self._experiment_id, tag)
+            if self._lost is None:  # the tag of the holder stays: whoever has taken the sweep since is not to lose it
+                self._client.set_experiment_tag(self._experiment_id, HEARTBEAT, _last_beat(self._me))
 
     def _renew(self) -> None:
         while not self._ended.wait(SECONDS_BETWEEN_HEARTBEATS) and self._lost is None:
@@ -95,11 +96,8 @@ class Lease:
     def _verify(self) -> None:
         asked_at = _now()
         holder, _ = self._read()
-        if holder is None:  # a launch whose time is over has given the sweep back when it went on
-            self._hold()
-        elif holder["token"] != self._me["token"]:
+        if holder and holder["token"] != self._me["token"]:
             self._lost = _held(holder)
-            return
         self._known_at = asked_at
 
     def _hold(self) -> None:
@@ -114,13 +112,18 @@ class Lease:
         while time.monotonic() < deadline:
             time.sleep(0.5)
             if (now := self._read()) != (holder, beat):
-                return now[0] is not None
+                return now[1] != _last_beat(holder)
         return False
 
     def _read(self) -> tuple[dict[str, str] | None, str | None]:
         """The holder, and its last heartbeat."""
         tags = self._client.get_experiment(self._experiment_id).tags
         return json.loads(tags[TAG]) if TAG in tags else None, tags.get(HEARTBEAT)
+
+
+def _last_beat(holder: dict[str, str]) -> str:
+    """What stands for the heartbeat once a holder has given the sweep back."""
+    return f"{holder['token']} has ended"
 
 
 def _now() -> float:

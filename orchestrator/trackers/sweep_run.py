@@ -12,6 +12,7 @@ from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_f
 from orchestrator.system.provenance import provenance
 from orchestrator.trackers import experiments, identity
 from orchestrator.trackers.deleted import is_in_the_trash, restoring
+from orchestrator.trackers.fence import ENDED, RUNNING
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, comparison, declared
 from orchestrator.trackers.open_run import LONGEST_TAG, tags_of
@@ -99,7 +100,8 @@ def begin(
         run_id: str = client.create_run(experiment_id, tags=tags).info.run_id
     else:
         run_id = parent.info.run_id
-        client.update_run(run_id, status="RUNNING")
+        client.set_tag(run_id, ENDED, RUNNING)
+        client.update_run(run_id, status=RUNNING)
     if aside:
         return run_id
     tags = {

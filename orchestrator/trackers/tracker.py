@@ -7,7 +7,7 @@ from pathlib import Path
 from mlflow.entities import Metric as Point
 from mlflow.exceptions import MlflowException
 
-from orchestrator.errors import AlreadyRunningError, InputError, RunDeletedError, StoreError
+from orchestrator.errors import InputError, RunDeletedError, StoreError
 from orchestrator.events import Event, Finished, Progress, Started, is_series
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
@@ -30,6 +30,7 @@ from orchestrator.trackers import (
 )
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import translates_errors
+from orchestrator.trackers.fence import ENDED, fenced
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG, STATUS, OpenRun, since_restart, tags_of
@@ -76,7 +77,7 @@ class Tracker(SweepResults):
         if sqlite_path(self.uri) is None and self._lease is None:
             lease = Lease(self.client, self.experiment_id)
             lease.take()
-            self._lease = lease
+            self.client, self._lease = fenced(self.client, lease.check), lease
         parent = self.parent(experiment)
         if parent is not None and not adopt:
             identity.check(Identity.recorded(parent.data.tags), self.spec)
@@ -229,6 +230,7 @@ class Tracker(SweepResults):
                 interrupted = partial(self.client.set_tag, run.run_id, "outcome", Outcome.INTERRUPTED.value)
                 if deleted.written(self.client, run.run_id, interrupted):
                     self.client.set_terminated(run.run_id, STATUS[Outcome.INTERRUPTED])
+            self.of_parent(lambda: self.client.set_tag(self.parent_id, ENDED, status))
             self.of_parent(lambda: self.client.set_terminated(self.parent_id, status))
         if self._lease is not None:
             self._lease.release()
@@ -252,13 +254,7 @@ class Tracker(SweepResults):
             "mlflow.runColor": next(self._colours),
         }
         tags = {name: storable(value) for name, value in tags.items()}
-        run_id = self.client.create_run(self.experiment_id, tags=tags).info.run_id
-        try:
-            self._check_open()
-        except AlreadyRunningError:  # it may have been stopped before this
-            deleted.take_back(self.client, run_id)
-            raise
-        return OpenRun.of(run_id, self.spec.objectives)
+        return OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
 
     def _since_restart(self, trial: Trial, run: OpenRun, events: Sequence[Event]) -> tuple[OpenRun, Sequence[Event]]:
         """The run and what is to be written to it: where a trial has begun again, a new run takes the old one's place.
