@@ -177,11 +177,9 @@ def test_a_sweep_all_of_whose_trials_are_in_the_trash_says_so(
     "text",
     [
         "method: tpe\nrun_cap: 5\nparameters: {x: {min: 0.1, max: 9.0}}\n",
-        "method: random\nrun_cap: 5\nparameters: {x: {min: 0.1, max: 9.0}}\n",
         "parameters: {x: {values: [1, 1.01]}}\nseeds: [0, 1]\nreplicates: {max: 3, until: separated}\n",
-        "method: boundary\nrun_cap: 5\nparameters: {x: {min: 0.1, max: 9.0}}\n",
     ],
-    ids=["tpe", "random", "replicates", "boundary"],
+    ids=["tpe", "replicates"],
 )
 def test_no_method_proposes_again_what_was_deleted(
     client: MlflowClient, store: str, write: Write, sweep: Sweep, text: str

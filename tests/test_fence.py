@@ -2,8 +2,14 @@
 
 import itertools
 import math
+import os
+import shutil
+import signal
 import socket
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,7 +58,11 @@ def seen(store: str, name: str) -> list[object]:
     runs: list[Run] = [*client.search_runs([experiment.experiment_id], run_view_type=ViewType.ACTIVE_ONLY)]
     found: list[object] = []
     for run in sorted(runs, key=lambda run: str(run.info.run_name)):
-        histories = {name: client.get_metric_history(run.info.run_id, name) for name in sorted(run.data.metrics)}
+        histories = {
+            name: client.get_metric_history(run.info.run_id, name)
+            for name in sorted(run.data.metrics)
+            if "system" not in name
+        }
         points = {name: [(point.step, point.value) for point in history] for name, history in histories.items()}
         label = str(run.info.run_name).removeprefix(name)
         found.append((label, run.info.status, run.data.tags.get("outcome"), run.data.params, points))
@@ -104,6 +114,89 @@ def test_whichever_call_a_launch_is_stopped_in_what_took_it_over_stands_as_if_al
         there = seen(store, spec.name)
         assert there == seen(store, "alone"), f"stopped before call {number}, {calls[number]}, of {calls}"
     assert number > 20
+
+
+LAUNCH = """
+import os, signal, socket, sys
+from orchestrator.cli import main
+from orchestrator.trackers import lease
+
+place, call, number, *arguments = sys.argv[1:]
+lease.SECONDS_BETWEEN_HEARTBEATS, lease.SECONDS_WATCHED = 1.0, 5.0
+socket.gethostname = lambda: place
+if call:
+    from mlflow import MlflowClient
+    make, made = getattr(MlflowClient, call), []
+
+    def stopping(*args, **named):
+        made.append(args)
+        if len(made) == int(number):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return make(*args, **named)
+
+    setattr(MlflowClient, call, stopping)
+sys.argv = ["sweep", *arguments]
+main()
+"""
+
+
+@pytest.fixture
+def server(store: str, folder: Path) -> Iterator[str]:
+    """The address of a real server of MLflow's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1"]
+    command += ["--artifacts-destination", str(folder / "remote"), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        time.sleep(0.2)
+    yield f"http://127.0.0.1:{port}"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+class Machine:
+    """A place of its own from which sweeps are launched: its folder, its name, its folder of locks."""
+
+    def __init__(self, folder: Path, name: str, uri: str) -> None:
+        self.folder, self.name, self.uri = folder / name, name, uri
+        (self.folder / "tmp").mkdir(parents=True)
+        shutil.copy(folder / "toys.py", self.folder)
+        text = "parameters: {x: {values: [1, 2]}, epochs: 4, pause: 0.3}\n"
+        for sweep in ("toy", "alone"):
+            (self.folder / f"{sweep}.yaml").write_text(f"name: {sweep}\n{TOY}{text}")
+
+    def launch(self, sweep: str, call: str = "", number: int = 0) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", LAUNCH, self.name, call, str(number)]
+        command += ["launch", f"{sweep}.yaml", "--workers", "1", "--tracking-uri", self.uri]
+        environment = {**os.environ, "TMPDIR": str(self.folder / "tmp")}
+        return subprocess.Popen(
+            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_process_that_is_stopped_in_a_write_to_a_server_and_goes_on_later_doubles_nothing(
+    server: str, folder: Path
+) -> None:
+    here, there = Machine(folder, "here", server), Machine(folder, "there", server)
+    stopped = here.launch("toy", "create_run", 3)
+    while Path(f"/proc/{stopped.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
+        assert stopped.poll() is None
+        time.sleep(0.05)
+    said, _ = there.launch("toy").communicate(timeout=100)
+    assert "completed 2" in said
+    stopped.send_signal(signal.SIGCONT)
+    said, _ = stopped.communicate(timeout=60)
+    assert (stopped.returncode, "already running, in process" in said) == (2, True), said
+    said, _ = there.launch("alone").communicate(timeout=100)
+    assert seen(server, "toy") == seen(server, "alone")
 
 
 def stop_at(client: MlflowClient, number: int, calls: list[str], act: Callable[[], None]) -> None:
