@@ -194,7 +194,7 @@ def test_a_process_that_is_stopped_in_a_write_to_a_server_and_goes_on_later_doub
     assert "completed 2" in said
     stopped.send_signal(signal.SIGCONT)
     said, _ = stopped.communicate(timeout=60)
-    assert (stopped.returncode, "already running, in process" in said) == (2, True), said
+    assert (stopped.returncode, "another launch has taken this sweep over, in process" in said) == (2, True), said
     said, _ = there.launch("alone").communicate(timeout=100)
     assert seen(server, "toy") == seen(server, "alone")
 

@@ -15,6 +15,7 @@ import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 
@@ -33,7 +34,7 @@ class Lease:
     def __init__(self, client: MlflowClient, experiment_id: str, host: str | None = None) -> None:
         self._client = client
         self._experiment_id = experiment_id
-        self._me = {
+        self._me: dict[str, Any] = {
             "pid": os.getpid(),
             "place": f"{os.getuid()}@{host or socket.gethostname()}, {_folder_of_locks()}",
             "host": host or socket.gethostname(),
@@ -57,7 +58,7 @@ class Lease:
         if before and beat == _last_beat(before):
             before = None
         if before and before["place"] != self._me["place"] and self._changes(before, beat):
-            raise _held(before)
+            raise AlreadyRunningError(f"this sweep is already running, {_where(before)}")
         if before and (before["place"] != self._me["place"] or "after" in before):
             self.was_anothers = True
             self._me["after"] = before["place"]  # for the next launch, should this one die before it has seen to that
@@ -97,7 +98,7 @@ class Lease:
         asked_at = _now()
         holder, _ = self._read()
         if holder and holder["token"] != self._me["token"]:
-            self._lost = _held(holder)
+            self._lost = AlreadyRunningError(f"another launch has taken this sweep over, {_where(holder)}")
         self._known_at = asked_at
 
     def _hold(self) -> None:
@@ -121,7 +122,7 @@ class Lease:
         return json.loads(tags[TAG]) if TAG in tags else None, tags.get(HEARTBEAT)
 
 
-def _last_beat(holder: dict[str, str]) -> str:
+def _last_beat(holder: dict[str, Any]) -> str:
     """What stands for the heartbeat once a holder has given the sweep back."""
     return f"{holder['token']} has ended"
 
@@ -137,6 +138,5 @@ def _folder_of_locks() -> str:
     return f"{there.st_dev}:{there.st_ino}"
 
 
-def _held(holder: dict[str, str]) -> AlreadyRunningError:
-    where = f"in process {holder['pid']} on {holder['host']} since {holder['since']}"
-    return AlreadyRunningError(f"this sweep is already running, {where}")
+def _where(holder: dict[str, Any]) -> str:
+    return f"in process {holder['pid']} on {holder['host']} since {holder['since']}"
