@@ -191,7 +191,7 @@ def test_a_process_that_is_stopped_in_a_write_to_a_server_and_goes_on_later_doub
         assert stopped.poll() is None
         time.sleep(0.05)
     said, _ = there.launch("toy").communicate(timeout=100)
-    assert "completed 2" in said
+    assert "x=2: completed [2/2]" in said
     stopped.send_signal(signal.SIGCONT)
     said, _ = stopped.communicate(timeout=60)
     assert (stopped.returncode, "another launch has taken this sweep over, in process" in said) == (2, True), said
