@@ -187,13 +187,16 @@ def test_a_process_that_is_stopped_in_a_write_to_a_server_and_goes_on_later_doub
 ) -> None:
     here, there = Machine(folder, "here", server), Machine(folder, "there", server)
     stopped = here.launch("toy", "create_run", 3)
-    while Path(f"/proc/{stopped.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
-        assert stopped.poll() is None
-        time.sleep(0.05)
-    said, _ = there.launch("toy").communicate(timeout=100)
-    assert "x=2: completed [2/2]" in said
-    stopped.send_signal(signal.SIGCONT)
-    said, _ = stopped.communicate(timeout=60)
+    try:
+        while Path(f"/proc/{stopped.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
+            assert stopped.poll() is None
+            time.sleep(0.05)
+        said, _ = there.launch("toy").communicate(timeout=100)
+        assert "x=2: completed [2/2]" in said
+        stopped.send_signal(signal.SIGCONT)
+        said, _ = stopped.communicate(timeout=60)
+    finally:
+        stopped.kill()
     assert (stopped.returncode, "another launch has taken this sweep over, in process" in said) == (2, True), said
     said, _ = there.launch("alone").communicate(timeout=100)
     assert seen(server, "toy") == seen(server, "alone")
