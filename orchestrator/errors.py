@@ -2,7 +2,8 @@
 
 SweepError                the sweep cannot go on; exit status 1
 ├── StoreError            MLflow refuses, or has not answered for too long
-│   └── StoreBusyError    it does not answer now, and may later
+│   ├── StoreBusyError    it does not answer now, and may later
+│   └── RunDeletedError   somebody has deleted the run of a trial, which counts no longer; the sweep goes on
 └── InputError            arguments, YAML or data are wrong: a line for each mistake; exit status 2
     ├── StoreAwayError    the store does not answer as a command begins, and may later
     ├── NotYetError       asked for by name in the contract, not built so far
@@ -25,6 +26,10 @@ class StoreError(SweepError):
 
 class StoreBusyError(StoreError):
     """MLflow does not answer now, and may later."""
+
+
+class RunDeletedError(StoreError):
+    """Somebody has deleted the run of a trial in MLflow, so that the trial counts no longer."""
 
 
 class InputError(SweepError):

@@ -34,6 +34,8 @@ class Plan:
     remark: str = ""  # what else there is to say of how many trials there are
     changed: str = ""  # whether the code has changed since some trials were begun
     with_other_code: Collection[str] = ()  # trial_keys
+    deleted: Collection[str] = ()  # trial_keys of what lies in MLflow's trash
+    trashed: str = ""  # which trials these are
     refused: str = ""  # why a launch would not begin
     reached: str = ""  # by which trial the metric's target: then nothing more runs
 
@@ -56,11 +58,15 @@ class Plan:
     def is_done(self, trial: Trial) -> bool:
         """Whether it has its result, here or where a launch would take it from."""
         outcome = self.outcomes.get(trial.trial_key)
+        if trial.trial_key in self.deleted:
+            return True
         return trial.trial_key in self.reusable if outcome is None else outcome.is_result
 
     def state(self, trial: Trial) -> str:
         """What a launch would do with it, in words."""
         outcome = self.outcomes.get(trial.trial_key)
+        if trial.trial_key in self.deleted:
+            return "in MLflow's trash: not to run"
         to_run = "not to run" if self.reached else "to run"
         if trial.trial_key in self.outcomes:
             outcome = outcome or Outcome.INTERRUPTED
@@ -79,6 +85,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     executors.check(spec)
     own: list[Record] = []
     others: list[Record] = []
+    trash: dict[str, Record] = {}
     refused = ""
     if paths.exists(uri):
         from orchestrator.trackers import Store, refusal
@@ -86,14 +93,23 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         reader = Store(uri)
         refused = refusal(reader, spec)
         own = reader.records(spec.name, spec.objectives)
+        trash = reader.trash(spec.name)
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
     outcomes = {record.trial_key: record.outcome for record in own}
     reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and _is_reusable(r, spec.function.digest)}
-    known = _known(spec, own)
+    for record in own:
+        trash.pop(record.trial_key, None)
+    begun = [*trash.values(), *own]
+    known = _known(spec, begun)
     trials, proposals, further = known.trials, known.proposals, 0
     if spec.replicates is not None and proposals is not None:
-        trials, further = _with_further_seeds(spec, spec.replicates, trials, own, proposals)
+        trials, further = _with_further_seeds(spec, spec.replicates, trials, begun, proposals)
     keys = {trial.trial_key for trial in trials}
+    gone, trashed = [record for key, record in trash.items() if key in keys], ""
+    if gone:
+        from orchestrator.trackers import trash_in_words
+
+        trashed = trash_in_words(gone, uri)
     mine = [record for record in own if record.trial_key in keys]
     target = Target.of(spec.objectives)
     target.begin(mine)
@@ -114,6 +130,8 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         seconds=None,
         spent=sum(record.seconds or 0.0 for record in mine if not record.is_reused),
         remark=known.remark,
+        deleted=trash.keys(),
+        trashed=trashed,
         refused=refused,
         reached=target.remark,
         changed=changed(spec.function, mine),

@@ -18,7 +18,7 @@ def rerun(
     Returns:
         What the store has of the sweep then, by trial_key.
     """
-    known = {**retry(tracker.trashed), **history}
+    known = {**retry(lambda: tracker.trash(spec.name)), **history}
     sampler = samplers.of(spec)
     sampler.replay(known, workspace.begun(spec.function))
     asked = [(trial, known[trial.trial_key]) for trial in sampler.trials if trial.trial_key in known]

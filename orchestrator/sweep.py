@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from orchestrator import executors, pruners, samplers
@@ -13,6 +13,7 @@ from orchestrator.errors import InputError, StoreError, SweepError
 from orchestrator.events import Event, Finished, Listener, Progress, Started
 from orchestrator.executors.contract import Executor, Setup
 from orchestrator.executors.limits import Limits
+from orchestrator.history import History
 from orchestrator.progress.compared import Compared
 from orchestrator.progress.failures import Failures
 from orchestrator.progress.target import Target
@@ -27,7 +28,7 @@ from orchestrator.system.paths import LOG_FILE, redacted
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, opened, retry
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.record import Record, changed
+from orchestrator.trials.record import Record
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
@@ -95,9 +96,10 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:
             with interrupt.raising():
-                history = retry(lambda: tracker.open(sampler.total, settings.adopt))
+                own = retry(lambda: tracker.open(sampler.total, settings.adopt, settings.rerun))
                 if settings.rerun or tracker.is_replacing:
-                    history = rerun(spec, tracker, workspace, history, display.log)
+                    own = rerun(spec, tracker, workspace, own, display.log)
+                history = History.of(tracker, own)
             recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)
@@ -108,8 +110,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
-                records = retry(lambda: tracker.records(spec.name, spec.objectives)) if news else history.values()
-                conclusion = Conclusion.of(spec, sampler.trials, records)
+                now = History.of(tracker, retry(tracker.settle)) if news else history
+                conclusion = Conclusion.of(spec, now.without_deleted(sampler.trials), now.own.values())
                 conclusion.write(tracker)
                 table = conclusion.table
                 if table.best and not (interrupt.requested or tracker.is_aside):
@@ -117,6 +119,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
                 retry(lambda: tracker.close(status))
+            for remark in filter(None, (now.deleted_since(history, sampler.trials, settings.uri), tracker.remark)):
+                display.log(remark)
         except OSError as error:  # of the work in flight: journals, logs
             place = f"{error.filename}: " if error.filename else ""
             raise SweepError(f"{place}{error.strerror}; {RESUME}") from error
@@ -169,44 +173,45 @@ class _Launch:
         followers = (self.pruner, self.time, self.target, self.compared, self.failures)
         return learning, *followers, self.recorder, self.display
 
-    def run(self, history: Mapping[str, Record]) -> bool:
+    def run(self, history: History) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
 
         Returns:
             Whether anything has changed in the store.
         """
-        reused: dict[str, Record] = {}
-        own = history
         if self.spec.reuse:
             with self.interrupt.raising():
-                reused = retry(lambda: self.tracker.reuse(self.sampler.trials))
-                history = {**history, **reused}
-        self.sampler.replay(history, self.workspace.begun(self.spec.function))
-        self._log_other_trials(history)
-        if remark := changed(self.spec.function, own.values()):
+                asked = history.without_deleted(self.sampler.trials)
+                history = replace(history, reused=retry(lambda: self.tracker.reuse(asked)))
+        self.sampler.replay(history.known, self.workspace.begun(self.spec.function))
+        history.check(self.spec, self.sampler, self.settings.uri)
+        trials, records = history.without_deleted(self.sampler.trials), history.counting
+        for remark in history.remarks(self.spec, self.sampler.trials, self.settings.uri):
             self.display.log(remark)
-        self.time.begin(self.sampler.trials, own, self.workspace)
-        known = [(trial, history[trial.trial_key]) for trial in self.sampler.trials if trial.trial_key in history]
+        self.time.begin(trials, history.own, self.workspace)
+        known = [(trial, records[trial.trial_key]) for trial in trials if trial.trial_key in records]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
         for trial, record in ended:
             self.workspace.remove(trial)
             self.tracker.tally.take(trial, record)
         self.target.begin(record for _, record in ended)
         self.compared.begin(record for _, record in ended)
-        self.display.begin(self.sampler.total, self.sampler.trials, history)
+        deleted = len(self.sampler.trials) - len(trials)
+        total = None if self.sampler.total is None else self.sampler.total - deleted
+        if deleted:
+            retry(lambda: self.tracker.ask(total))
+        self.display.begin(total, trials, records)
         if not (self.sampler.has_more and self.time.allows_more) or self.target.is_reached or self.interrupt.requested:
             self._log_remark()
-            return bool(reused)
+            return bool(history.reused)
         with self.interrupt.raising():
             self._inform_pruner(ended)
-        with self._executor(
-            None if self.sampler.total is None else max(1, self.sampler.total - len(ended))
-        ) as executor:
+        with self._executor(None if total is None else max(1, total - len(ended))) as executor:
             if self.spec.function.program is None:  # a program sees to its data itself
                 self.display.log("preparing the data")
                 executor.prepare(self.sampler.examples())
             with self.display.live():
-                self._loop(executor, history)
+                self._loop(executor, records)
         if self.sampler.has_more:
             return True
         if not self.sampler.trials:
@@ -295,14 +300,6 @@ class _Launch:
                 return entry.event.threads
         known = history.get(trial.trial_key)
         return known.threads if known else None
-
-    def _log_other_trials(self, history: Mapping[str, Record]) -> None:
-        left_out = len(history.keys() - {trial.trial_key for trial in self.sampler.trials})
-        if left_out:
-            self.display.log(
-                f"{left_out} trials of this sweep in the store have other values or another version than the "
-                "file's, or are more than its run_cap; they stay as they are"
-            )
 
     def _executor(self, pending: int | None) -> Executor:
         stacking = self.spec.stacking

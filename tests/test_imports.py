@@ -27,7 +27,7 @@ FLOORS = [
     {"samplers"},
     {"trackers"},
     {"plan", "reports"},
-    {"conclusion", "rerun", "terminal"},
+    {"conclusion", "history", "rerun", "terminal"},
     {"notification", "replay", "sweep"},
     {"api", "commands"},
     {"cli"},

@@ -19,6 +19,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from mlflow.entities import LifecycleStage, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_STATE, RESOURCE_DOES_NOT_EXIST
 from tenacity import wait_fixed
@@ -133,6 +134,7 @@ class Run:
     params: dict[str, str] = field(default_factory=dict)
     points: list[tuple[str, int, int, float]] = field(default_factory=list)
     artifacts: set[str] = field(default_factory=set)
+    stage: str = "active"
     images: list[str] = field(default_factory=list)  # files
 
     def steps(self, name: str) -> list[int]:
@@ -154,6 +156,7 @@ class Run:
                 run_id=self.run_id,
                 experiment_id="1",
                 status=self.status,
+                lifecycle_stage=self.stage,
                 artifact_uri="memory:/",
                 start_time=0,
                 end_time=None,
@@ -175,7 +178,7 @@ class MemoryStore:
 
     @property
     def children(self) -> list[Run]:
-        return [run for run in self.runs.values() if "trial_key" in run.tags]
+        return [run for run in self.runs.values() if "trial_key" in run.tags and run.stage == "active"]
 
     def search_experiments(self, **_: object) -> Page:
         return Page()
@@ -190,9 +193,12 @@ class MemoryStore:
         self.experiment = SimpleNamespace(experiment_id="1", name=name, tags=tags, lifecycle_stage="active")
         return "1"
 
-    def search_runs(self, experiments: list[str], wanted: str, *_: object, **__: object) -> Page:
+    def search_runs(self, experiments: list[str], wanted: str, stage: int = ViewType.ACTIVE_ONLY, **_: object) -> Page:
         tags = re.findall(r"tags\.`?([\w.]+)`? = '([^']*)'", wanted)
-        return Page(run.as_mlflow_has_it() for run in self.runs.values() if set(tags) <= run.tags.items())
+        names = re.findall(r"tags\.(\w+) LIKE '%'", wanted)
+        runs = [run for run in self.runs.values() if LifecycleStage.matches_view_type(stage, run.stage)]
+        found = [run for run in runs if set(tags) <= run.tags.items() and set(names) <= run.tags.keys()]
+        return Page(run.as_mlflow_has_it() for run in found)
 
     def create_run(self, experiment_id: str, tags: Mapping[str, str]) -> SimpleNamespace:
         run = Run(f"run {len(self.runs)}", dict(tags))
@@ -203,7 +209,7 @@ class MemoryStore:
         return self.runs[run_id].as_mlflow_has_it()
 
     def delete_run(self, run_id: str) -> None:
-        del self.runs[run_id]
+        self.runs[run_id].stage = "deleted"
 
     def update_run(self, run_id: str, status: str) -> None:
         self.runs[run_id].status = status

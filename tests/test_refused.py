@@ -19,7 +19,7 @@ from mlflow.utils.validation import _validate_batch_log_data, _validate_metric_n
 from reading import artifacts, children, steps
 from requests import HTTPError, Response
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import RunDeletedError
 from orchestrator.events import Event, Finished, Progress, Started, Tagged, metric_name
 from orchestrator.spec import load
 from orchestrator.system.printable import storable
@@ -163,12 +163,14 @@ def test_of_many_points_few_calls_find_those_that_are_refused(
     assert len(run.data.metrics) == 39
 
 
-def test_a_run_that_takes_nothing_any_more_ends_the_launch_at_once(tracker: Tracker, tmp_path: Path) -> None:
+def test_a_run_that_was_deleted_takes_nothing_any_more_which_is_said_once(tracker: Tracker, tmp_path: Path) -> None:
     tracker.write(TRIAL, [Started(1, 1)], tmp_path)
     (run,) = children(tracker.uri, "toy")
     tracker.client.delete_run(run.info.run_id)
-    with pytest.raises(StoreError, match="active"):
-        tracker.write(TRIAL, [Progress(1, {"score": 0.5}, 1.0), END], tmp_path)
+    with pytest.raises(RunDeletedError, match=f"x=1: its run {run.info.run_id} was deleted in MLflow"):
+        tracker.write(TRIAL, [Progress(1, {"score": 0.5}, 1.0)], tmp_path)
+    tracker.write(TRIAL, [END], tmp_path)
+    assert children(tracker.uri, "toy") == []
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ class BoundarySampler:
         for trial in (start.trial for start in self.space.begun(history, begun)):
             self._add(trial)
             record = history.get(trial.trial_key)
-            if record is not None and record.outcome is not None and record.outcome.is_result:
-                self._take(trial, record.outcome)
+            if record is not None and record.end:
+                self._take(trial, record.end)
             else:
                 self._waiting.append(trial)
         if self.total is not None:

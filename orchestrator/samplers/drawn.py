@@ -52,8 +52,8 @@ class DrawnSampler:
             self._ahead.append(trial)
         self.trials = [trial for trial in self._ahead if trial.trial_key in begun_keys]
         self._ahead = deque(trial for trial in self._ahead if trial.trial_key not in begun_keys)
-        results = {key for key, record in history.items() if record.outcome and record.outcome.is_result}
-        self._unfinished = deque(trial for trial in self.trials if trial.trial_key not in results)
+        ended = {key for key, record in history.items() if record.end}
+        self._unfinished = deque(trial for trial in self.trials if trial.trial_key not in ended)
 
     def ask(self) -> Trial | None:
         if self._unfinished:

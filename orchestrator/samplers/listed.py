@@ -44,8 +44,8 @@ class ListSampler:
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
         """Leave out the trials that have a result."""
-        results = {key for key, record in history.items() if record.outcome and record.outcome.is_result}
-        self._waiting = deque(trial for trial in self._waiting if trial.trial_key not in results)
+        ended = {key for key, record in history.items() if record.end}
+        self._waiting = deque(trial for trial in self._waiting if trial.trial_key not in ended)
 
     def ask(self) -> Trial | None:
         return self._waiting.popleft() if self._waiting else None

@@ -8,6 +8,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from mlflow import environment_variables as unset
 
 from orchestrator.trackers import resending
+from orchestrator.trackers.deleted import trash_in_words
 from orchestrator.trackers.follower import Follower
 from orchestrator.trackers.recorder import Recorder
 from orchestrator.trackers.retrying import opened, retry
@@ -15,7 +16,7 @@ from orchestrator.trackers.store import Store
 from orchestrator.trackers.sweep_run import refusal
 from orchestrator.trackers.tracker import Tracker
 
-__all__ = ["Follower", "Recorder", "Store", "Tracker", "opened", "refusal", "retry"]
+__all__ = ["Follower", "Recorder", "Store", "Tracker", "opened", "refusal", "retry", "trash_in_words"]
 
 # as defaults of this process: programs and workers, which inherit the environment, have MLflow's own
 unset.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.default = True

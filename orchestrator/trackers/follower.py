@@ -34,7 +34,9 @@ class Follower:
         ended = max((record.ended or 0.0 for record in self._records.values()), default=None)
         aims = [objective] if objective else []
         found = self.store.records(self.name, aims) if ended is None else self.store.news(self.name, ended, aims)
+        gone = set() if ended is None else self.store.deleted(self.name)
         self._records |= {record.run_id: record for record in found}
+        self._records = {run_id: record for run_id, record in self._records.items() if run_id not in gone}
         records, total = list(self._records.values()), self.store.total(self.name)
         if self.spec is not None:
             records, total = of_file(self.spec, records), _total(self.spec, total)

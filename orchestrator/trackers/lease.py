@@ -1,10 +1,12 @@
-"""Keeps launches of one sweep into one server apart where they share no disk: a tag on its experiment.
+"""Keeps launches of one sweep into one server apart where they share no disk: two tags on its experiment.
 
-It names the holder of the sweep, and changes every few seconds while the holder lives. On one machine the lock of the
-operating system does this at once; across machines a newcomer watches whether the tag still changes.
+One names the holder of the sweep, and is written once; the other changes every few seconds while the holder lives.
+On one machine the lock of the operating system does this at once; across machines a newcomer watches whether it still
+changes.
 """
 
 import json
+import math
 import os
 import socket
 import tempfile
@@ -13,12 +15,14 @@ import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 
 from orchestrator.errors import AlreadyRunningError
 
 TAG = "sweep.holder"
+HEARTBEAT = "sweep.heartbeat"  # apart: what a holder sends that was stopped halfway must not name it the holder again
 SECONDS_BETWEEN_HEARTBEATS = 5.0
 SECONDS_WATCHED = 3 * SECONDS_BETWEEN_HEARTBEATS
 SECONDS_OF_A_RACE = 0.5
@@ -30,7 +34,7 @@ class Lease:
     def __init__(self, client: MlflowClient, experiment_id: str, host: str | None = None) -> None:
         self._client = client
         self._experiment_id = experiment_id
-        self._me = {
+        self._me: dict[str, Any] = {
             "pid": os.getpid(),
             "place": f"{os.getuid()}@{host or socket.gethostname()}, {_folder_of_locks()}",
             "host": host or socket.gethostname(),
@@ -41,6 +45,8 @@ class Lease:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._lost: AlreadyRunningError | None = None
+        self._known_at = -math.inf  # when it was certain last that the sweep is ours
+        self.was_anothers = False  # whether it was taken from a launch elsewhere that may yet go on
 
     def take(self) -> None:
         """Hold the sweep from now on.
@@ -48,21 +54,28 @@ class Lease:
         Raises:
             AlreadyRunningError: a launch on another machine holds it, and lives.
         """
-        before = self._read()
-        if before and before["place"] != self._me["place"] and self._changes(before):
-            raise _held(before)
+        before, beat = self._read()
+        if before and beat == _last_beat(before):
+            before = None
+        if before and before["place"] != self._me["place"] and self._changes(before, beat):
+            raise AlreadyRunningError(f"this sweep is already running, {_where(before)}")
+        if before and (before["place"] != self._me["place"] or "after" in before):
+            self.was_anothers = True
+            self._me["after"] = before["place"]  # for the next launch, should this one die before it has seen to that
+        self._hold()
         self._beat()
         time.sleep(SECONDS_OF_A_RACE)
-        self._verify()
-        self.check()
+        self.check(afresh=True)
         self._thread.start()
 
-    def check(self) -> None:
-        """See that the sweep is still ours.
+    def check(self, afresh: bool = False) -> None:
+        """See that the sweep is still ours; the server is asked where so much time has passed that it may not be.
 
         Raises:
             AlreadyRunningError: another launch has taken it, while this machine slept or was cut off.
         """
+        if self._lost is None and (afresh or _now() - self._known_at > SECONDS_WATCHED - SECONDS_BETWEEN_HEARTBEATS):
+            self._verify()
         if self._lost is not None:
             raise self._lost
 
@@ -71,8 +84,8 @@ class Lease:
         if not self._ended.is_set():
             self._ended.set()
             self._thread.join(SECONDS_BETWEEN_HEARTBEATS)
-            if self._lost is None:
-                self._client.delete_experiment_tag(self._experiment_id, TAG)
+            if self._lost is None:  # the tag of the holder stays: whoever has taken the sweep since is not to lose it
+                self._client.set_experiment_tag(self._experiment_id, HEARTBEAT, _last_beat(self._me))
 
     def _renew(self) -> None:
         while not self._ended.wait(SECONDS_BETWEEN_HEARTBEATS) and self._lost is None:
@@ -82,25 +95,41 @@ class Lease:
                     self._beat()
 
     def _verify(self) -> None:
-        holder = self._read()
+        asked_at = _now()
+        holder, _ = self._read()
         if holder and holder["token"] != self._me["token"]:
-            self._lost = _held(holder)
+            self._lost = AlreadyRunningError(f"another launch has taken this sweep over, {_where(holder)}")
+        self._known_at = asked_at
+
+    def _hold(self) -> None:
+        self._client.set_experiment_tag(self._experiment_id, TAG, json.dumps(self._me))
 
     def _beat(self) -> None:
         self._beats += 1
-        self._client.set_experiment_tag(self._experiment_id, TAG, json.dumps({**self._me, "beats": self._beats}))
+        self._client.set_experiment_tag(self._experiment_id, HEARTBEAT, f"{self._me['token']} {self._beats}")
 
-    def _changes(self, before: dict[str, str]) -> bool:
+    def _changes(self, holder: dict[str, str], beat: str | None) -> bool:
         deadline = time.monotonic() + SECONDS_WATCHED
         while time.monotonic() < deadline:
             time.sleep(0.5)
-            if (now := self._read()) != before:
-                return now is not None
+            if (now := self._read()) != (holder, beat):
+                return now[1] != _last_beat(holder)
         return False
 
-    def _read(self) -> dict[str, str] | None:
-        text = self._client.get_experiment(self._experiment_id).tags.get(TAG)
-        return json.loads(text) if text else None
+    def _read(self) -> tuple[dict[str, str] | None, str | None]:
+        """The holder, and its last heartbeat."""
+        tags = self._client.get_experiment(self._experiment_id).tags
+        return json.loads(tags[TAG]) if TAG in tags else None, tags.get(HEARTBEAT)
+
+
+def _last_beat(holder: dict[str, Any]) -> str:
+    """What stands for the heartbeat once a holder has given the sweep back."""
+    return f"{holder['token']} has ended"
+
+
+def _now() -> float:
+    """Seconds that go on while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _folder_of_locks() -> str:
@@ -109,6 +138,5 @@ def _folder_of_locks() -> str:
     return f"{there.st_dev}:{there.st_ino}"
 
 
-def _held(holder: dict[str, str]) -> AlreadyRunningError:
-    where = f"in process {holder['pid']} on {holder['host']} since {holder['since']}"
-    return AlreadyRunningError(f"this sweep is already running, {where}")
+def _where(holder: dict[str, Any]) -> str:
+    return f"in process {holder['pid']} on {holder['host']} since {holder['since']}"

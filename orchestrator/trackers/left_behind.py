@@ -4,29 +4,53 @@ from collections.abc import Callable, Iterable
 
 from mlflow import MlflowClient
 
+from orchestrator.trackers import doubles
+from orchestrator.trackers.deleted import take_back
+from orchestrator.trackers.doubles import Double
 from orchestrator.trackers.open_run import STATUS
+from orchestrator.trackers.store import PARENT
 from orchestrator.trial import Outcome
-from orchestrator.trials.record import REUSED, Record
+from orchestrator.trials.record import REPLACED, REUSED, Record
 
 
-def settled(client: MlflowClient, read: Callable[[], Iterable[Record]]) -> dict[str, Record]:
-    """The trials that are read from the store, by trial_key, none of which is open."""
-    known = _distinct(client, read())
-    return _distinct(client, read()) if _settle(client, known.values()) else known
+def settled(
+    client: MlflowClient,
+    parent: str,
+    read: Callable[[], Iterable[Record]],
+    renew: Callable[[Record], object] | None = None,
+) -> dict[str, Record]:
+    """The trials that are read from the store, by trial_key: each has one run, under the parent, and none is open.
+
+    Args:
+        client: of the store.
+        parent: the parent run's id.
+        read: reads the trials, all of their runs.
+        renew: makes another run in place of one that its launch may yet write to, and deletes that; None where such
+            launches are known to be dead.
+    """
+    known, others = doubles.apart(read())
+    for double in others:
+        _put_aside(client, double)
+    for record in known:
+        if record.tags.get(PARENT) != parent:
+            client.set_tag(record.run_id, PARENT, parent)
+    if _settle(client, known, renew) or others:
+        known, _ = doubles.apart(read())
+    return {record.trial_key: record for record in known}
 
 
-def _distinct(client: MlflowClient, records: Iterable[Record]) -> dict[str, Record]:
-    """A server that answers late may have made two runs of a trial; keep one."""
-    known: dict[str, Record] = {}
-    with_key = (record for record in records if record.trial_key)
-    for record in sorted(with_key, key=lambda record: record.outcome is None):
-        if record.trial_key in known:
-            client.delete_run(record.run_id)
-        known.setdefault(record.trial_key, record)
-    return known
+def _put_aside(client: MlflowClient, double: Double) -> None:
+    """Have a run count no longer: one with a result stays, and says which counts; another is of no use."""
+    run_id = double.record.run_id
+    if double.record.end is None:
+        take_back(client, run_id)
+        return
+    client.set_tag(run_id, REPLACED, double.instead.run_id)
+    if double.record.status == "RUNNING":
+        client.set_terminated(run_id, STATUS[double.record.end])
 
 
-def _settle(client: MlflowClient, records: Iterable[Record]) -> bool:
+def _settle(client: MlflowClient, records: Iterable[Record], renew: Callable[[Record], object] | None) -> bool:
     """End what a dead launch left RUNNING: with the status of its outcome, else as interrupted.
 
     A copy from another sweep that was cut off is of no use, and deleted. Returns whether there was anything.
@@ -34,9 +58,11 @@ def _settle(client: MlflowClient, records: Iterable[Record]) -> bool:
     cut_off = [record for record in records if record.status == "RUNNING"]
     for record in cut_off:
         if record.outcome is None and REUSED in record.tags:
-            client.delete_run(record.run_id)
-            continue
-        if record.outcome is None:
-            client.set_tag(record.run_id, "outcome", Outcome.INTERRUPTED.value)
-        client.set_terminated(record.run_id, STATUS[record.outcome or Outcome.INTERRUPTED])
+            take_back(client, record.run_id)
+        elif renew is not None and record.end is None:
+            renew(record)
+        else:
+            if record.outcome is None:
+                client.set_tag(record.run_id, "outcome", Outcome.INTERRUPTED.value)
+            client.set_terminated(record.run_id, STATUS[record.outcome or Outcome.INTERRUPTED])
     return bool(cut_off)

@@ -20,7 +20,7 @@ from tenacity import (
     sleep_using_event,
 )
 
-from orchestrator.errors import StoreBusyError, StoreError, SweepError
+from orchestrator.errors import RunDeletedError, StoreBusyError, StoreError, SweepError
 from orchestrator.events import Event, Listener
 from orchestrator.system.interrupt import LAST_SECONDS
 from orchestrator.system.stalling import StalledError, attended
@@ -156,18 +156,21 @@ class Recorder(Listener):
             after=self._log_first_failure,
             reraise=True,
         )
-        for attempt in waiting:
-            with attempt:
-                if attempt.retry_state.attempt_number > 1:
-                    self.tracker.recover(trial)
-                self.tracker.write(trial, events, self.workspace.of(trial))
+        try:
+            for attempt in waiting:
+                with attempt:
+                    if attempt.retry_state.attempt_number > 1:
+                        self.tracker.recover(trial)
+                    self.tracker.write(trial, events, self.workspace.of(trial))
+        except RunDeletedError as error:
+            self._log(str(error))
         if waiting.statistics["attempt_number"] > 1:
             self._log("MLflow answers again")
         self._recorded[trial.trial_key] += len(events)
         end = events[-1]
         if end.is_final:
             self._written += 1
-            if end.outcome.is_result:
+            if end.outcome.is_result and trial.trial_key not in self.tracker.lost:  # else for when it is restored
                 self._remove(trial)
 
     def _remove(self, trial: Trial) -> None:

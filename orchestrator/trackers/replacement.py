@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from orchestrator.trackers.deleted import take_back
 from orchestrator.trackers.open_run import STATUS, tags_of
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import REPLACED, REPLACES, Record
@@ -38,10 +39,22 @@ def replace(
         run = client.get_run(record.run_id)
         if REPLACED in run.data.tags:
             continue
-        is_kept = {name: value for name, value in record.tags.items() if name in IDENTITY or name.startswith(KEYS)}
-        new = client.create_run(experiment, tags={**is_kept, **tags, REPLACES: record.run_id}).info.run_id
-        client.log_batch(new, tags=tags_of({"outcome": Outcome.INTERRUPTED.value}))
-        client.set_terminated(new, STATUS[Outcome.INTERRUPTED])
+        new = _anew(client, experiment, record, tags)
         if run.info.lifecycle_stage == "active":
             client.set_tag(record.run_id, REPLACED, new)
     client.set_tag(parent, BEGUN, DONE)
+
+
+def renew(client: MlflowClient, experiment: str, old: Record, tags: Mapping[str, str]) -> None:
+    """Make a run in place of one that another launch may yet write to, and delete that: then MLflow refuses to."""
+    threads = {name: value for name, value in old.tags.items() if name == "threads"}
+    _anew(client, experiment, old, {**tags, **threads})
+    take_back(client, old.run_id)
+
+
+def _anew(client: MlflowClient, experiment: str, record: Record, tags: Mapping[str, str]) -> str:
+    is_kept = {name: value for name, value in record.tags.items() if name in IDENTITY or name.startswith(KEYS)}
+    new: str = client.create_run(experiment, tags={**is_kept, **tags, REPLACES: record.run_id}).info.run_id
+    client.log_batch(new, tags=tags_of({"outcome": Outcome.INTERRUPTED.value}))
+    client.set_terminated(new, STATUS[Outcome.INTERRUPTED])
+    return new

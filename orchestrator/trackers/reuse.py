@@ -7,6 +7,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Param, Run, RunTag
 
 from orchestrator.system.scratch import scratch
+from orchestrator.trackers.deleted import take_back
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
 from orchestrator.trackers.writing import FEW, in_batches
 from orchestrator.trial import Outcome, Trial
@@ -34,7 +35,7 @@ def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, 
         client.log_batch(run_id, tags=[RunTag("outcome", outcome)])
         client.set_terminated(run_id, source.info.status)
     except BaseException:
-        client.delete_run(run_id)
+        take_back(client, run_id)
         raise
 
 

@@ -18,7 +18,7 @@ from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
 from orchestrator.system.scratch import scratch
-from orchestrator.trackers import database, experiments, trial_params, view
+from orchestrator.trackers import database, deleted, doubles, experiments, trial_params, view
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.client import client_of
 from orchestrator.trackers.errors import may_pass, message, translates_errors
@@ -28,6 +28,7 @@ from orchestrator.trials import metric_names
 from orchestrator.trials.record import REPLACED, Record
 
 PARENT = "mlflow.parentRunId"
+OF_TRIALS = "tags.trial_key LIKE '%'"
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
 PAGE = 1000
 MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
@@ -87,10 +88,13 @@ class Store:
 
     @translates_errors
     def parent(self, experiment: Experiment) -> Run | None:
-        """The parent run of a sweep, or None."""
-        is_parent = "tags.`sweep.role` = 'parent'"
-        runs: list[Run] = self.client.search_runs([experiment.experiment_id], is_parent, max_results=1)
-        return runs[0] if runs else None
+        """The parent run of a sweep, or None; one that was deleted where there is no other."""
+        is_parent, experiments = "tags.`sweep.role` = 'parent'", [experiment.experiment_id]
+        for stage in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY):
+            runs: list[Run] = self.client.search_runs(experiments, is_parent, stage, max_results=1)
+            if runs:
+                return runs[0]
+        return None
 
     @translates_errors
     def addresses(self, most: int) -> list[tuple[str, str]]:
@@ -177,12 +181,18 @@ class Store:
     @translates_errors
     def records(self, name: str, objectives: Iterable[Objective] = ()) -> list[Record]:
         """Every trial of a sweep, in the order in which they were first started, with its best by the objectives."""
-        return with_best(self._found(name), objectives, self.curves)
+        return with_best(doubles.apart(self._found(name))[0], objectives, self.curves)
 
     @translates_errors
-    def trash(self, name: str) -> list[Record]:
-        """The trials of a sweep whose runs are in MLflow's trash."""
-        return self._found(name, stage=ViewType.DELETED_ONLY)
+    def trash(self, name: str) -> dict[str, Record]:
+        """The trials whose runs somebody has put into MLflow's trash, by trial_key: of several runs the latest."""
+        records = self._found(name, stage=ViewType.DELETED_ONLY)
+        return {record.trial_key: record for record in records if deleted.is_somebodys(record)}
+
+    @translates_errors
+    def deleted(self, name: str) -> set[str]:
+        """The run_ids of all trials that lie in MLflow's trash, whoever has put them there."""
+        return {record.run_id for record in self._found(name, stage=ViewType.DELETED_ONLY)}
 
     @translates_errors
     def news(self, name: str, since: float, objectives: Iterable[Objective] = ()) -> list[Record]:
@@ -198,14 +208,14 @@ class Store:
         return [(point.step, point.value, point.timestamp / 1000) for point in points if point.step > 0]
 
     def _found(self, name: str, filtered: str = "", stage: int = ViewType.ACTIVE_ONLY) -> list[Record]:
-        parent = self._parent(name)
-        if parent is None:
+        experiment = self.experiment(name)
+        if experiment is None:
             return []
         runs = _all(
             functools.partial(
                 self.client.search_runs,
-                [parent.info.experiment_id],
-                f"tags.`{PARENT}` = '{parent.info.run_id}'{filtered}",
+                [experiment.experiment_id],
+                f"{OF_TRIALS}{filtered}",  # and not of the parent, which somebody may have deleted
                 stage,
                 order_by=["attributes.start_time ASC"],
             )
@@ -271,6 +281,7 @@ def record_of(run: Run) -> Record:
         tags=tags,
         began=run.info.start_time / 1000,
         ended=run.info.end_time / 1000 if run.info.end_time else None,
+        is_deleted=deleted.is_in_the_trash(run),
     )
 
 

@@ -11,6 +11,8 @@ from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
 from orchestrator.trackers import experiments, identity
+from orchestrator.trackers.deleted import is_in_the_trash, restoring
+from orchestrator.trackers.fence import ENDED, RUNNING
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, comparison, declared
 from orchestrator.trackers.open_run import LONGEST_TAG, tags_of
@@ -49,9 +51,24 @@ def refusal(store: Store, spec: SweepSpec) -> str:
         if experiment is not None:
             parent = store.parent(experiment)
             identity.check(Identity.recorded(parent.data.tags) if parent else None, spec)
+            check_not_deleted(parent, store.uri, spec.name)
     except InputError as error:
         return f"a launch would be refused: {error}"
     return ""
+
+
+def check_not_deleted(parent: Run | None, uri: str, sweep: str) -> None:
+    """See that nobody has deleted the parent run.
+
+    Raises:
+        InputError: it is in the trash.
+    """
+    if parent is not None and is_in_the_trash(parent):
+        restore = restoring(uri, parent.info.run_id)
+        raise InputError(
+            f"the run of the sweep {sweep} is in MLflow's trash; restore it with {restore}, or launch with --rerun, "
+            "which restores it, and runs anew the trials that are in the trash"
+        )
 
 
 def is_aside(parent: Run | None, spec: SweepSpec) -> bool:
@@ -62,6 +79,11 @@ def is_aside(parent: Run | None, spec: SweepSpec) -> bool:
 def sets(spec: SweepSpec) -> str:
     """What --set gave to a launch, as a tag."""
     return json.dumps(sorted(spec.overrides))[:LONGEST_TAG]
+
+
+def asked(trials: int | None) -> dict[str, str]:
+    """The tag that says how many trials a launch is to bring to a result."""
+    return {ASKED: UNTIL_STOPPED if trials is None else str(trials)}
 
 
 def begin(
@@ -79,13 +101,14 @@ def begin(
         run_id: str = client.create_run(experiment_id, tags=tags).info.run_id
     else:
         run_id = parent.info.run_id
-        client.update_run(run_id, status="RUNNING")
+        client.set_tag(run_id, ENDED, RUNNING)
+        client.update_run(run_id, status=RUNNING)
     if aside:
         return run_id
     tags = {
         **provenance(spec.source.path.parent),
         **Identity.of(spec).tags,
-        ASKED: UNTIL_STOPPED if trials is None else str(trials),
+        **asked(trials),
         **comparison(spec.objectives),
         FILE: str(spec.source.path.absolute()),
         DECLARED: declared(spec.function.declaration),

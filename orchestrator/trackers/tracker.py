@@ -1,17 +1,13 @@
 """The write side of MLflow: the only place that writes to the store."""
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from mlflow.entities import Metric as Point
+from mlflow.exceptions import MlflowException
 
-from orchestrator.comparison.markdown import escaped, paragraphs
-from orchestrator.comparison.running_table import RunningTable
-from orchestrator.comparison.table import Table
-from orchestrator.errors import StoreError
+from orchestrator.errors import InputError, RunDeletedError, StoreError
 from orchestrator.events import Event, Finished, Progress, Started, is_series
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
@@ -19,7 +15,8 @@ from orchestrator.system.printable import storable
 from orchestrator.system.provenance import provenance
 from orchestrator.trackers import (
     artifacts,
-    best_model,
+    deleted,
+    experiments,
     identity,
     images,
     kept_code,
@@ -33,30 +30,26 @@ from orchestrator.trackers import (
 )
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import translates_errors
+from orchestrator.trackers.fence import ENDED, fenced
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG, STATUS, OpenRun, since_restart, tags_of
-from orchestrator.trackers.store import PARENT, Store, counts, record_of
+from orchestrator.trackers.store import PARENT, counts, record_of
+from orchestrator.trackers.sweep_results import SweepResults
 from orchestrator.trial import Outcome, Params, Trial
-from orchestrator.trials.metric_names import nearest
-from orchestrator.trials.record import DIGEST, PROBLEM, PROPOSALS, SYSTEM, Record
+from orchestrator.trials.record import DIGEST, PROBLEM, PROPOSALS, SYSTEM, TAKEN_BACK, Record
 
 RESTARTED_AT = "restarted.at"
-LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
 STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
 
 
-class Tracker(Store):
+class Tracker(SweepResults):
     """The write side, for one sweep: a parent run, and a child run for each trial."""
 
     def __init__(self, uri: str, spec: SweepSpec) -> None:
-        super().__init__(uri)
-        self.spec = spec
-        self.tally = RunningTable(spec)
-        self.parent_id = ""
-        self.is_aside = False  # whether the launch leaves alone what the sweep has: table, description, model
+        super().__init__(uri, spec)
         self.is_replacing = False  # whether an earlier launch was cut off while it had trials run anew
-        self._view = ""
+        self.lost: set[str] = set()  # trial_keys of those whose runs somebody has deleted during this launch
         self._code: Mapping[str, str] = {}
         self._runs: dict[str, OpenRun] = {}
         self._reused: dict[str, Record] = {}
@@ -64,49 +57,75 @@ class Tracker(Store):
         self._is_closed = False
 
     @translates_errors
-    def open(self, trials: int | None, adopt: bool = False) -> dict[str, Record]:
+    def open(self, trials: int | None, adopt: bool = False, restore: bool = False) -> dict[str, Record]:
         """Begin a launch in the sweep's own parent run.
 
         Args:
             trials: how many the launch is to bring to a result; None: as many as there are until it is stopped.
             adopt: whether to go on with the sweep although it is of another file.
+            restore: whether to take the parent run out of MLflow's trash, if it is there.
 
         Returns:
             What the store has of the sweep, by trial_key.
 
         Raises:
             AlreadyRunningError: a launch on another machine is running this sweep.
-            InputError: the store has a sweep of this name that is of another file.
+            InputError: the store has a sweep of this name that is of another file, or has its parent run in the trash.
         """
         experiment = sweep_run.experiment_of(self.client, self.uri, self.spec.name)
         self.experiment_id = experiment.experiment_id
         if sqlite_path(self.uri) is None and self._lease is None:
             lease = Lease(self.client, self.experiment_id)
             lease.take()
-            self._lease = lease
+            self.client, self._lease = fenced(self.client, lease.check), lease
         parent = self.parent(experiment)
         if parent is not None and not adopt:
             identity.check(Identity.recorded(parent.data.tags), self.spec)
+        if not restore:
+            sweep_run.check_not_deleted(parent, self.uri, self.spec.name)
+        elif parent is not None and deleted.is_in_the_trash(parent):
+            self.client.restore_run(parent.info.run_id)
         self.is_aside = sweep_run.is_aside(parent, self.spec)
         self.is_replacing = parent is not None and replacement.is_begun(parent, sweep_run.sets(self.spec))
         self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials, self.is_aside)
         self._code = kept_code.keep(self.client, self.parent_id, self.spec)
         self.tally.asked = trials
-        self._records = left_behind.settled(self.client, lambda: self.records(self.spec.name, self.spec.objectives))
+        self._records = self._settled(renew=self._renew if self._lease and self._lease.was_anothers else None)
         self._colours = view.colours(len(self._records))
         return self._records
 
     @translates_errors
-    def trashed(self) -> dict[str, Record]:
-        """The trials whose runs are in MLflow's trash, by trial_key: of several runs the latest."""
-        return {record.trial_key: record for record in self.trash(self.spec.name)}
+    def ask(self, trials: int | None) -> None:
+        """Have the sweep say how many trials the launch is to bring to a result."""
+        self.tally.asked = trials
+        if not self.is_aside:
+            self.of_parent(lambda: self.client.log_batch(self.parent_id, tags=tags_of(sweep_run.asked(trials))))
+
+    @translates_errors
+    def settle(self) -> dict[str, Record]:
+        """What the store has of the sweep at the end of a launch, by trial_key: of each trial one run, none open."""
+        self._check_open()
+        return self._settled()
+
+    def _settled(self, renew: Callable[[Record], object] | None = None) -> dict[str, Record]:
+        def read() -> list[Record]:
+            return with_best(self._found(self.spec.name), self.spec.objectives, self.curves)
+
+        return left_behind.settled(self.client, self.parent_id, read, renew)
+
+    def _renew(self, record: Record) -> None:
+        replacement.renew(self.client, self.experiment_id, record, self._origin)
+
+    @property
+    def _origin(self) -> dict[str, str]:
+        return {**provenance(self.spec.source.path.parent), **self._code}
 
     @translates_errors
     def replace(self, records: Iterable[Record]) -> dict[str, Record]:
         """Have these run anew, in new runs; returns what the store has then, by trial_key."""
-        tags, sets = {**provenance(self.spec.source.path.parent), **self._code}, sweep_run.sets(self.spec)
-        replacement.replace(self.client, self.parent_id, self.experiment_id, records, tags, sets)
-        self._records = left_behind.settled(self.client, lambda: self.records(self.spec.name, self.spec.objectives))
+        sets = sweep_run.sets(self.spec)
+        replacement.replace(self.client, self.parent_id, self.experiment_id, records, self._origin, sets)
+        self._records = self._settled()
         return self._records
 
     @translates_errors
@@ -127,13 +146,42 @@ class Tracker(Store):
 
     @translates_errors
     def write(self, trial: Trial, events: Sequence[Event], workdir: Path) -> None:
-        """Write a trial's events to its run, which is created or resumed where it is not open yet."""
+        """Write a trial's events to its run, which is created or resumed where it is not open yet.
+
+        Raises:
+            RunDeletedError: somebody has deleted the run; what follows of this trial is not written, without a word.
+        """
         self._check_open()
+        if trial.trial_key in self.lost:
+            return
+        try:
+            self._write(trial, events, workdir)
+        except MlflowException as error:
+            if error.error_code in deleted.NO_LONGER_THERE:
+                self._look_for(trial)
+            raise
+
+    def _look_for(self, trial: Trial) -> None:
+        """After a write that was refused: raise what there is to say where the run, or all, is no longer there."""
+        self._check_open(afresh=True)
+        try:
+            experiments.check(self.client.get_experiment(self.experiment_id), self.uri)
+        except InputError as error:
+            raise StoreError(str(error)) from error
+        run = self._runs.get(trial.trial_key) or self._records.get(trial.trial_key)
+        if run is not None and deleted.is_deleted(self.client, run.run_id):
+            self.lost.add(trial.trial_key)
+            self._runs.pop(trial.trial_key, None)
+            raise RunDeletedError(
+                f"{trial.label}: its run {run.run_id} was deleted in MLflow; the trial is not run again, nor counted"
+            )
+
+    def _write(self, trial: Trial, events: Sequence[Event], workdir: Path) -> None:
         if trial.trial_key not in self._runs:
             known = self._records.get(trial.trial_key)
             self._runs[trial.trial_key] = self._reopened(known) if known else self._created(trial)
-        run, end = self._runs[trial.trial_key].copy(), events[-1]
-        run, events = self._since_restart(trial, run, events)
+        end = events[-1]
+        run, events = self._since_restart(trial, self._runs[trial.trial_key].copy(), events)
         written = run.names.tags
         points, tags = run.news(events)
         if named := {tag: name for tag, name in run.names.tags.items() if tag not in written}:
@@ -161,7 +209,7 @@ class Tracker(Store):
     @translates_errors
     def recover(self, trial: Trial) -> None:
         """After a write that failed, but may have arrived all the same: read what the store has of the trial."""
-        of_trial = f"tags.trial_key = '{trial.trial_key}' and tags.`{PARENT}` = '{self.parent_id}'"
+        of_trial = f"tags.trial_key = '{trial.trial_key}'"
         found = [run for run in self.client.search_runs([self.experiment_id], of_trial) if counts(run)]
         run = self._runs.get(trial.trial_key)
         if found and trial.trial_key in self._records:
@@ -173,58 +221,6 @@ class Tracker(Store):
             self._read_back(self._runs[trial.trial_key], record_of(one))
 
     @translates_errors
-    def describe(self, table: Table, heading: str = "") -> None:
-        """Make the result table the run's description, below the file's own and a heading, and make the UI's view."""
-        if self.is_aside:
-            return
-        own = paragraphs(self.spec.description[:LONGEST_DESCRIPTION])
-        heading = "".join(f"{escaped(part)}\n\n" for part in own) + heading
-        description = heading + table.markdown(LONGEST_TAG - len(heading))
-        self.client.set_tag(self.parent_id, "mlflow.note.content", storable(description))
-        with suppress(StoreError):  # without it the UI shows a view of its own
-            self._show(view.view_of(table))
-
-    @translates_errors
-    def _show(self, shown: str | None) -> None:
-        if shown is not None and shown != self._view:
-            self.client.set_experiment_tag(self.experiment_id, view.TAG, shown)
-            self._view = shown
-
-    def describe_so_far(self) -> None:
-        """Make the results so far the sweep's description."""
-        self.describe(self.tally.table(), self.tally.heading())
-
-    @translates_errors
-    def conclude(self, metrics: Mapping[str, float], picture: Path) -> None:
-        """Log the results of the sweep as a whole to its parent run."""
-        if self.is_aside:
-            return
-        points = [Point(nearest(name), value, int(time.time() * 1000), 0) for name, value in metrics.items()]
-        for part in writing.in_batches(points):
-            self.client.log_batch(self.parent_id, metrics=part)
-        self.client.log_artifact(self.parent_id, str(picture))
-
-    @translates_errors
-    def has_model(self, record: Record) -> bool:
-        """Whether a trial has the sweep's model already."""
-        return best_model.has_model(self.client, self.experiment_id, record.run_id)
-
-    @translates_errors
-    def fetch(self, record: Record, folder: Path) -> None:
-        """Download a trial's artifacts into a folder."""
-        best_model.artifacts(self.client, record.run_id, folder)
-
-    @translates_errors
-    def keep_model(self, record: Record, folder: Path) -> None:
-        """Make the MLflow model in a folder the sweep's model, on a trial's run."""
-        best_model.keep(self.client, self.experiment_id, record, folder)
-
-    @translates_errors
-    def clear_models(self, record: Record) -> None:
-        """Delete what the sweep has of other trials' models, and of models that were never whole."""
-        best_model.clear(self.client, self.uri, self.experiment_id, record.run_id)
-
-    @translates_errors
     def close(self, status: str) -> None:
         """End the launch: FINISHED, FAILED or KILLED. What was still open was interrupted."""
         if self._is_closed:
@@ -232,9 +228,11 @@ class Tracker(Store):
         self._check_open()
         if self.parent_id:
             for run in self._runs.values():
-                self.client.set_tag(run.run_id, "outcome", Outcome.INTERRUPTED.value)
-                self.client.set_terminated(run.run_id, STATUS[Outcome.INTERRUPTED])
-            self.client.set_terminated(self.parent_id, status)
+                interrupted = partial(self.client.set_tag, run.run_id, "outcome", Outcome.INTERRUPTED.value)
+                if deleted.written(self.client, run.run_id, interrupted):
+                    self.client.set_terminated(run.run_id, STATUS[Outcome.INTERRUPTED])
+            self.of_parent(lambda: self.client.set_tag(self.parent_id, ENDED, status))
+            self.of_parent(lambda: self.client.set_terminated(self.parent_id, status))
         if self._lease is not None:
             self._lease.release()
         self._is_closed = True
@@ -243,18 +241,17 @@ class Tracker(Store):
         """Write nothing more: what is open, the next launch ends."""
         self._is_closed = True
 
-    def _check_open(self) -> None:
+    def _check_open(self, afresh: bool = False) -> None:
         if self._is_closed:
             raise StoreError("this launch has ended")
         if self._lease is not None:
-            self._lease.check()
+            self._lease.check(afresh)
 
     def _created(self, trial: Trial, kept: Mapping[str, str] | None = None) -> OpenRun:
         tags = {
             **(kept or {}),
             **self._identity(trial),
-            **provenance(self.spec.source.path.parent),
-            **self._code,
+            **self._origin,
             "mlflow.runColor": next(self._colours),
         }
         tags = {name: storable(value) for name, value in tags.items()}
@@ -271,6 +268,8 @@ class Tracker(Store):
         mark = f"{restart.at:.3f}"
         tags = self.client.get_run(run.run_id).data.tags
         if tags.get(RESTARTED_AT) != mark:
+            if tags.pop(TAKEN_BACK, None) is None:
+                deleted.take_back(self.client, run.run_id)
             self.client.delete_run(run.run_id)
             self._records.pop(trial.trial_key, None)
             reason = f"the program began again after epoch {restart.after}: its curve, too"
@@ -299,13 +298,14 @@ class Tracker(Store):
     def _reopened(self, known: Record) -> OpenRun:
         run = OpenRun.of(known.run_id, self.spec.objectives, pictures=None)
         run.refused = tuple(known.tags.get(writing.REFUSED, "").splitlines())
+        # first: whoever takes this sweep over makes new runs of those that are RUNNING, and of no others
+        self.client.update_run(known.run_id, status="RUNNING")
         artifacts.clear_unfinished(self.client, known.run_id)
         self._read_back(run, known)
         for tag in known.tags.keys() & STALE_TAGS:
             self.client.delete_tag(known.run_id, tag)
         if not known.metrics and known.digest != self._code.get(DIGEST):  # nothing in it is of the code of before
             self.client.log_batch(known.run_id, tags=tags_of(self._code))
-        self.client.update_run(known.run_id, status="RUNNING")  # last: no other launch ends a run until it is RUNNING
         return run
 
     def _read_back(self, run: OpenRun, record: Record) -> None:

@@ -40,10 +40,10 @@ class Observation:
     @classmethod
     def of_record(cls, objectives: Sequence[Objective], record: Record) -> "Observation | None":
         """From the record of a trial, or None where it has no result."""
-        if record.outcome is None or not record.outcome.is_result:
-            return None
-        known = [record.value(objective) for objective in _counted(objectives, record.outcome)]
-        return cls(record.outcome, complete(known), record.metrics.get(MARGIN), record.last_epoch or 0, known)
+        if record.end is None or record.is_deleted:
+            return None if record.end is None else cls(record.end)
+        known = [record.value(objective) for objective in _counted(objectives, record.end)]
+        return cls(record.end, complete(known), record.metrics.get(MARGIN), record.last_epoch or 0, known)
 
 
 def _counted(objectives: Sequence[Objective], outcome: Outcome) -> Sequence[Objective]:

@@ -26,6 +26,7 @@ PICTURES = "pictures"  # the tag: names of its pictures by epoch
 PICTURE = "picture."  # prefix of tags: the name of a picture whose own MLflow does not take
 DIGEST = "code.digest"  # the tag: of the source of a trial's function or program
 REPLACED, REPLACES = "replaced_by", "replaces"  # the tags: the run that counts instead of it, and the other way round
+TAKEN_BACK = "taken_back"  # the tag of a run that a launch itself has deleted
 METRICS_FROM = "metrics_from"  # the tag: which of its ways of logging a program's curves come from
 END_NUMBER = "end_number"  # the tag: which of the sweep's ends its end was
 SYSTEM = "system/"  # prefix of MLflow's system metrics
@@ -45,6 +46,17 @@ class Record:
     tags: Mapping[str, str]
     began: float = 0.0  # seconds since 1970
     ended: float | None = None
+    is_deleted: bool = False  # whether it lies in MLflow's trash
+
+    @property
+    def end(self) -> Outcome | None:
+        """How it ended for good; None where it is to run, or to run again.
+
+        What somebody has deleted does neither: it has come to nothing, as what has failed, whatever it was.
+        """
+        if self.is_deleted:
+            return Outcome.FAILED
+        return self.outcome if self.outcome and self.outcome.is_result else None
 
     @property
     def seconds(self) -> float | None:

@@ -1,0 +1,220 @@
+"""A launch that is stopped anywhere, and goes on after another has taken the sweep over, changes nothing."""
+
+import itertools
+import math
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+
+from orchestrator.errors import SweepError
+from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.spec import SweepSpec, load
+from orchestrator.trackers import Tracker, lease
+from orchestrator.trackers.fence import WRITES
+from orchestrator.trackers.lease import Lease
+from orchestrator.trial import Outcome, Trial
+
+Write = Callable[..., Path]
+TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\n"
+TRIALS = [Trial("toys:train", 1, {"x": x}, f"x={x:g}") for x in (1.0, 2.0)]
+
+
+def written(tracker: Tracker, trial: Trial, at: float, folder: Path) -> None:
+    """Have a trial written as the recorder does it, in two goes."""
+    parts: list[list[Event]] = [
+        [Started(1, 1), Progress(1, {"train_loss": 2.0, "score": 0.5}, at)],
+        [Progress(3, {"train_loss": 0.5, "score": 1.0}, at + 2), Finished(Outcome.COMPLETED, {"last": 7.0}, at=at + 3)],
+    ]
+    for events in parts:
+        tracker.write(trial, events, folder)
+
+
+def launched(tracker: Tracker, at: float, folder: Path) -> None:
+    """A launch, as far as the store sees it."""
+    known = tracker.open(len(TRIALS))
+    for trial in TRIALS:
+        if trial.trial_key not in known or known[trial.trial_key].end is None:
+            written(tracker, trial, at, folder)
+    tracker.settle()
+    tracker.close("FINISHED")
+
+
+def seen(store: str, name: str) -> list[object]:
+    """All that there is of the sweep, without times and ids."""
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    runs: list[Run] = [*client.search_runs([experiment.experiment_id], run_view_type=ViewType.ACTIVE_ONLY)]
+    found: list[object] = []
+    for run in sorted(runs, key=lambda run: str(run.info.run_name)):
+        histories = {
+            name: client.get_metric_history(run.info.run_id, name)
+            for name in sorted(run.data.metrics)
+            if "system" not in name
+        }
+        points = {name: [(point.step, point.value) for point in history] for name, history in histories.items()}
+        label = str(run.info.run_name).removeprefix(name)
+        found.append((label, run.info.status, run.data.tags.get("outcome"), run.data.params, points))
+    return found
+
+
+@pytest.mark.slow
+def test_whichever_call_a_launch_is_stopped_in_what_took_it_over_stands_as_if_alone(
+    store: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.trackers.tracker.sqlite_path", lambda _: None)  # so that there is a lease
+    monkeypatch.setattr(lease, "SECONDS_BETWEEN_HEARTBEATS", 1000.0)
+    monkeypatch.setattr(lease, "SECONDS_WATCHED", 2000.0)
+    monkeypatch.setattr(lease, "SECONDS_OF_A_RACE", 0.0)
+    monkeypatch.setattr(Lease, "_changes", lambda *_: False)
+    monkeypatch.setattr(socket, "gethostname", lambda: "here")
+
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    def begun(name: str) -> SweepSpec:
+        """A sweep that was interrupted once."""
+        first = Tracker(store, load(write(TOY, f"{name}.yaml")))
+        first.open(len(TRIALS))
+        first.write(TRIALS[1], [Started(1, 1), Finished(Outcome.INTERRUPTED)], folder)
+        first.close("KILLED")
+        return first.spec
+
+    launched(Tracker(store, begun("alone")), 200.0, folder)
+    for number in itertools.count():
+        spec = begun(f"stopped-{number}")
+        stopped = Tracker(store, spec)
+        calls: list[str] = []
+
+        def taken_over(spec: SweepSpec = spec, stopped: Tracker = stopped) -> None:
+            monkeypatch.setattr(socket, "gethostname", lambda: "there")
+            launched(Tracker(store, spec), 200.0, folder)
+            monkeypatch.setattr(socket, "gethostname", lambda: "here")
+            if stopped._lease is not None:
+                stopped._lease._known_at = -math.inf  # so long has passed
+
+        stop_at(stopped.client, number, calls, taken_over)
+        with suppress(SweepError):
+            launched(stopped, 100.0, folder)
+        with suppress(SweepError):
+            stopped.close("FAILED")
+        if len(calls) <= number:
+            break
+        there = seen(store, spec.name)
+        assert there == seen(store, "alone"), f"stopped before call {number}, {calls[number]}, of {calls}"
+    assert number > 20
+
+
+LAUNCH = """
+import os, signal, socket, sys
+from orchestrator.cli import main
+from orchestrator.trackers import lease
+
+place, call, number, *arguments = sys.argv[1:]
+lease.SECONDS_BETWEEN_HEARTBEATS, lease.SECONDS_WATCHED = 1.0, 5.0
+socket.gethostname = lambda: place
+if call:
+    from mlflow import MlflowClient
+    make, made = getattr(MlflowClient, call), []
+
+    def stopping(*args, **named):
+        made.append(args)
+        if len(made) == int(number):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return make(*args, **named)
+
+    setattr(MlflowClient, call, stopping)
+sys.argv = ["sweep", *arguments]
+main()
+"""
+
+
+@pytest.fixture
+def server(store: str, folder: Path) -> Iterator[str]:
+    """The address of a real server of MLflow's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1"]
+    command += ["--artifacts-destination", str(folder / "remote"), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        time.sleep(0.2)
+    yield f"http://127.0.0.1:{port}"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+class Machine:
+    """A place of its own from which sweeps are launched: its folder, its name, its folder of locks."""
+
+    def __init__(self, folder: Path, name: str, uri: str) -> None:
+        self.folder, self.name, self.uri = folder / name, name, uri
+        (self.folder / "tmp").mkdir(parents=True)
+        shutil.copy(folder / "toys.py", self.folder)
+        text = "parameters: {x: {values: [1, 2]}, epochs: 4, pause: 0.3}\n"
+        for sweep in ("toy", "alone"):
+            (self.folder / f"{sweep}.yaml").write_text(f"name: {sweep}\n{TOY}{text}")
+
+    def launch(self, sweep: str, call: str = "", number: int = 0) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", LAUNCH, self.name, call, str(number)]
+        command += ["launch", f"{sweep}.yaml", "--workers", "1", "--tracking-uri", self.uri]
+        environment = {**os.environ, "TMPDIR": str(self.folder / "tmp")}
+        return subprocess.Popen(
+            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_process_that_is_stopped_in_a_write_to_a_server_and_goes_on_later_doubles_nothing(
+    server: str, folder: Path
+) -> None:
+    here, there = Machine(folder, "here", server), Machine(folder, "there", server)
+    stopped = here.launch("toy", "create_run", 3)
+    try:
+        while Path(f"/proc/{stopped.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
+            assert stopped.poll() is None
+            time.sleep(0.05)
+        said, _ = there.launch("toy").communicate(timeout=100)
+        assert "x=2: completed [2/2]" in said
+        stopped.send_signal(signal.SIGCONT)
+        said, _ = stopped.communicate(timeout=60)
+    finally:
+        stopped.kill()
+    assert (stopped.returncode, "another launch has taken this sweep over, in process" in said) == (2, True), said
+    said, _ = there.launch("alone").communicate(timeout=100)
+    assert seen(server, "toy") == seen(server, "alone")
+
+
+def stop_at(client: MlflowClient, number: int, calls: list[str], act: Callable[[], None]) -> None:
+    """Have something happen before the call of this number is made."""
+
+    def wrapped(name: str) -> Callable[..., object]:
+        call = getattr(client, name)
+
+        def made(*arguments: object, **named: object) -> object:
+            calls.append(name)
+            if len(calls) == number + 1:
+                act()
+            return call(*arguments, **named)
+
+        return made
+
+    for name in WRITES:
+        setattr(client, name, wrapped(name))
