@@ -5,7 +5,8 @@ import re
 
 def in_a_line(text: str) -> str:
     """The text in one line, with control characters, such as terminals obey, written out."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def storable(text: str) -> str:

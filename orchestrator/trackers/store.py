@@ -3,7 +3,7 @@
 import difflib
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,13 @@ from orchestrator.trackers import database, experiments, trial_params, view
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trackers.last_launch import ASKED, LastLaunch
+from orchestrator.trackers.trial_runs import PAGE, TrialRun, Wanted, found, pages
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
 from orchestrator.trials.record import REPLACED, Record
 
 PARENT = "mlflow.parentRunId"
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
-PAGE = 1000
 MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
 NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -60,7 +60,7 @@ class Store:
     def experiments(self) -> list[Experiment]:
         """The experiments that are sweeps."""
         is_sweep = f"tags.{experiments.SWEEPS} = 'true'"
-        return list(_all(functools.partial(self.client.search_experiments, filter_string=is_sweep)))
+        return list(pages(functools.partial(self.client.search_experiments, filter_string=is_sweep)))
 
     @translates_errors
     def experiment(self, name: str) -> Experiment | None:
@@ -186,8 +186,8 @@ class Store:
     @translates_errors
     def news(self, name: str, since: float, objectives: Iterable[Objective] = ()) -> list[Record]:
         """The trials of a sweep that run now, and those that have ended since then (seconds since 1970)."""
-        running = self._found(name, " and attributes.status = 'RUNNING'")
-        ended = self._found(name, f" and attributes.end_time >= {int(since * 1000)}")
+        running = self._found(name, status="RUNNING")
+        ended = self._found(name, ended_since=int(since * 1000))
         return [*running, *with_best(ended, objectives, self.curves)]
 
     @translates_errors
@@ -196,20 +196,12 @@ class Store:
         points = self.client.get_metric_history(record.run_id, record.stored(metric))
         return [(point.step, point.value, point.timestamp / 1000) for point in points if point.step > 0]
 
-    def _found(self, name: str, filtered: str = "", stage: int = ViewType.ACTIVE_ONLY) -> list[Record]:
+    def _found(self, name: str, stage: int = ViewType.ACTIVE_ONLY, **limits: Any) -> list[Record]:
         parent = self._parent(name)
         if parent is None:
             return []
-        runs = _all(
-            functools.partial(
-                self.client.search_runs,
-                [parent.info.experiment_id],
-                f"tags.`{PARENT}` = '{parent.info.run_id}'{filtered}",
-                stage,
-                order_by=["attributes.start_time ASC"],
-            )
-        )
-        return [record_of(run) for run in runs if counts(run)]
+        wanted = Wanted(parent.info.experiment_id, {PARENT: parent.info.run_id}, stage, **limits)
+        return [_record(run) for run in found(self.client, wanted) if REPLACED not in run.tags]
 
     @translates_errors
     def sweep_file(self, name: str) -> str | None:
@@ -257,27 +249,21 @@ def counts(run: Run) -> bool:
 
 def record_of(run: Run) -> Record:
     """A trial's run as the orchestrator knows it."""
-    tags = dict(run.data.tags)
+    return _record(TrialRun.of(run))
+
+
+def _record(run: TrialRun) -> Record:
+    tags = run.tags
     outcome = Outcome(tags["outcome"]) if "outcome" in tags else None
     return Record(
-        run_id=run.info.run_id,
+        run_id=run.run_id,
         trial_key=tags.get("trial_key", ""),
         label=in_a_line(tags.get("mlflow.runName", "")),
         outcome=outcome,
-        status=run.info.status,
+        status=run.status,
         params=trial_params.read(tags),
-        metrics={tags.get(metric_names.PREFIX + name, name): value for name, value in run.data.metrics.items()},
+        metrics={tags.get(metric_names.PREFIX + name, name): value for name, value in run.metrics.items()},
         tags=tags,
-        began=run.info.start_time / 1000,
-        ended=run.info.end_time / 1000 if run.info.end_time else None,
+        began=run.began / 1000,
+        ended=run.ended / 1000 if run.ended else None,
     )
-
-
-def _all(search: Callable[..., Any]) -> Iterator[Any]:
-    token = None
-    while True:
-        page = search(max_results=PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return

@@ -1,0 +1,108 @@
+"""The runs of a sweep's trials, in pages: what a trial's record is made of, and no more, as far as the store allows."""
+
+import functools
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+
+PAGE = 1000
+AT_ONCE = 500  # runs whose tags and metrics a database gives at once
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs of an experiment are wanted."""
+
+    experiment_id: str
+    tags: Mapping[str, str]  # that they have
+    stage: int = ViewType.ACTIVE_ONLY
+    status: str | None = None  # None: any
+    ended_since: int | None = None  # milliseconds since 1970; None: also those that have not ended
+
+    @property
+    def filter(self) -> str:
+        """As MLflow's API takes it."""
+        parts = [f"tags.`{key}` = '{value}'" for key, value in self.tags.items()]
+        parts += [] if self.status is None else [f"attributes.status = '{self.status}'"]
+        parts += [] if self.ended_since is None else [f"attributes.end_time >= {self.ended_since}"]
+        return " and ".join(parts)
+
+
+class TrialRun(NamedTuple):
+    """What a record needs of a run."""
+
+    run_id: str
+    status: str
+    began: int  # milliseconds since 1970
+    ended: int | None
+    tags: dict[str, str]
+    metrics: dict[str, float]
+
+    @classmethod
+    def of(cls, run: Run) -> "TrialRun":
+        """The same of a run as MLflow's client gives it."""
+        info = run.info
+        return cls(info.run_id, info.status, info.start_time, info.end_time, dict(run.data.tags), run.data.metrics)
+
+
+def found(client: MlflowClient, wanted: Wanted) -> Iterator[TrialRun]:
+    """The runs that are wanted, in the order in which they began.
+
+    MLflow's client makes objects of all that a run has, which takes most of the time. A database is asked for the rows
+    that are needed; a server has no other way.
+    """
+    session = getattr(client._tracking_client.store, "ManagedSessionMaker", None)
+    return _of_server(client, wanted) if session is None else _of_database(session, wanted)
+
+
+def pages(search: Callable[..., Any]) -> Iterator[Any]:
+    """All that a search of MLflow's client finds."""
+    token = None
+    while True:
+        page = search(max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _of_server(client: MlflowClient, wanted: Wanted) -> Iterator[TrialRun]:
+    by_beginning = ["attributes.start_time ASC"]
+    search = functools.partial(
+        client.search_runs, [wanted.experiment_id], wanted.filter, wanted.stage, order_by=by_beginning
+    )
+    yield from map(TrialRun.of, pages(search))
+
+
+def _of_database(session_maker: Callable[[], Any], wanted: Wanted) -> Iterator[TrialRun]:
+    from mlflow.entities import LifecycleStage
+    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlRun, SqlTag
+    from sqlalchemy import select
+
+    runs, tags, metrics = SqlRun.__table__.c, SqlTag.__table__.c, SqlLatestMetric.__table__.c
+    chosen = select(runs.run_uuid, runs.status, runs.start_time, runs.end_time).where(
+        runs.experiment_id == int(wanted.experiment_id),
+        runs.lifecycle_stage.in_(LifecycleStage.view_type_to_stages(wanted.stage)),
+    )
+    for key, value in wanted.tags.items():
+        chosen = chosen.where(runs.run_uuid.in_(select(tags.run_uuid).where(tags.key == key, tags.value == value)))
+    if wanted.status is not None:
+        chosen = chosen.where(runs.status == wanted.status)
+    if wanted.ended_since is not None:
+        chosen = chosen.where(runs.end_time >= wanted.ended_since)
+    of_tags = select(tags.run_uuid, tags.key, tags.value)
+    of_metrics = select(metrics.run_uuid, metrics.key, metrics.value, metrics.is_nan)
+    with session_maker() as session:
+        rows = session.execute(chosen.order_by(runs.start_time, runs.run_uuid)).all()
+        for start in range(0, len(rows), AT_ONCE):
+            part = {run_id: TrialRun(run_id, *rest, {}, {}) for run_id, *rest in rows[start : start + AT_ONCE]}
+            for run_id, key, value in session.execute(of_tags.where(tags.run_uuid.in_(part))).all():
+                part[run_id].tags[sys.intern(key)] = value
+            for run_id, key, value, is_nan in session.execute(of_metrics.where(metrics.run_uuid.in_(part))).all():
+                part[run_id].metrics[sys.intern(key)] = math.nan if is_nan else value
+            yield from part.values()
