@@ -9,7 +9,6 @@ from typing import Any
 
 import commands
 from commands import BENCHMARKS, SWEEP
-from mlflow import MlflowClient
 from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 from sqlalchemy import Table, insert, select
 

@@ -23,7 +23,7 @@ from orchestrator.trackers import database, experiments, trial_params, view
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trackers.last_launch import ASKED, LastLaunch
-from orchestrator.trackers.trial_runs import PAGE, TrialRun, Wanted, found, pages
+from orchestrator.trackers.trial_runs import PAGE, TrialRun, Wanted, of_trials, pages
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
 from orchestrator.trials.record import REPLACED, Record
@@ -201,7 +201,7 @@ class Store:
         if parent is None:
             return []
         wanted = Wanted(parent.info.experiment_id, {PARENT: parent.info.run_id}, stage, **limits)
-        return [_record(run) for run in found(self.client, wanted) if REPLACED not in run.tags]
+        return [_record(run) for run in of_trials(self.client, wanted) if REPLACED not in run.tags]
 
     @translates_errors
     def sweep_file(self, name: str) -> str | None:

@@ -4,11 +4,14 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
+from mlflow.entities import LifecycleStage, Run, ViewType
+
+if TYPE_CHECKING:  # who asks a server needs no SQL
+    from sqlalchemy import Select
 
 PAGE = 1000
 AT_ONCE = 500  # runs whose tags and metrics a database gives at once
@@ -33,15 +36,16 @@ class Wanted:
         return " and ".join(parts)
 
 
-class TrialRun(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TrialRun:
     """What a record needs of a run."""
 
     run_id: str
     status: str
     began: int  # milliseconds since 1970
     ended: int | None
-    tags: dict[str, str]
-    metrics: dict[str, float]
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run) -> "TrialRun":
@@ -50,7 +54,7 @@ class TrialRun(NamedTuple):
         return cls(info.run_id, info.status, info.start_time, info.end_time, dict(run.data.tags), run.data.metrics)
 
 
-def found(client: MlflowClient, wanted: Wanted) -> Iterator[TrialRun]:
+def of_trials(client: MlflowClient, wanted: Wanted) -> Iterator[TrialRun]:
     """The runs that are wanted, in the order in which they began.
 
     MLflow's client makes objects of all that a run has, which takes most of the time. A database is asked for the rows
@@ -80,11 +84,28 @@ def _of_server(client: MlflowClient, wanted: Wanted) -> Iterator[TrialRun]:
 
 
 def _of_database(session_maker: Callable[[], Any], wanted: Wanted) -> Iterator[TrialRun]:
-    from mlflow.entities import LifecycleStage
-    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlRun, SqlTag
+    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlTag
     from sqlalchemy import select
 
-    runs, tags, metrics = SqlRun.__table__.c, SqlTag.__table__.c, SqlLatestMetric.__table__.c
+    tags, metrics = SqlTag.__table__.c, SqlLatestMetric.__table__.c
+    of_tags = select(tags.run_uuid, tags.key, tags.value)
+    of_metrics = select(metrics.run_uuid, metrics.key, metrics.value, metrics.is_nan)
+    with session_maker() as session:
+        runs = [TrialRun(*row) for row in session.execute(_chosen(wanted)).all()]
+        for start in range(0, len(runs), AT_ONCE):
+            part = {run.run_id: run for run in runs[start : start + AT_ONCE]}
+            for run_id, key, value in session.execute(of_tags.where(tags.run_uuid.in_(part))).all():
+                part[run_id].tags[sys.intern(key)] = value
+            for run_id, key, value, is_nan in session.execute(of_metrics.where(metrics.run_uuid.in_(part))).all():
+                part[run_id].metrics[sys.intern(key)] = math.nan if is_nan else value
+            yield from part.values()
+
+
+def _chosen(wanted: Wanted) -> "Select[tuple[str, str, int, int | None]]":
+    from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
+    from sqlalchemy import select
+
+    runs, tags = SqlRun.__table__.c, SqlTag.__table__.c
     chosen = select(runs.run_uuid, runs.status, runs.start_time, runs.end_time).where(
         runs.experiment_id == int(wanted.experiment_id),
         runs.lifecycle_stage.in_(LifecycleStage.view_type_to_stages(wanted.stage)),
@@ -95,14 +116,4 @@ def _of_database(session_maker: Callable[[], Any], wanted: Wanted) -> Iterator[T
         chosen = chosen.where(runs.status == wanted.status)
     if wanted.ended_since is not None:
         chosen = chosen.where(runs.end_time >= wanted.ended_since)
-    of_tags = select(tags.run_uuid, tags.key, tags.value)
-    of_metrics = select(metrics.run_uuid, metrics.key, metrics.value, metrics.is_nan)
-    with session_maker() as session:
-        rows = session.execute(chosen.order_by(runs.start_time, runs.run_uuid)).all()
-        for start in range(0, len(rows), AT_ONCE):
-            part = {run_id: TrialRun(run_id, *rest, {}, {}) for run_id, *rest in rows[start : start + AT_ONCE]}
-            for run_id, key, value in session.execute(of_tags.where(tags.run_uuid.in_(part))).all():
-                part[run_id].tags[sys.intern(key)] = value
-            for run_id, key, value, is_nan in session.execute(of_metrics.where(metrics.run_uuid.in_(part))).all():
-                part[run_id].metrics[sys.intern(key)] = math.nan if is_nan else value
-            yield from part.values()
+    return chosen.order_by(runs.start_time, runs.run_uuid)
