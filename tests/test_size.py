@@ -20,7 +20,7 @@ from rich.text import Text
 from orchestrator.spec import load
 from orchestrator.terminal.drawn import Drawn
 from orchestrator.trackers import Store, trial_runs
-from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages
+from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages, points_of
 
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -71,6 +71,18 @@ def test_a_database_gives_by_rows_what_mlflows_client_gives(runs: tuple[MlflowCl
         assert repr(found) == repr(by_the_client(client, wanted))  # NaN, and the order of tags and metrics, too
         counts.append(len(found))
     assert counts == [4, 3, 3, 0, 4, 4, 1, 5, 1, 2, 0, 3, 2, 1, 2]
+
+
+def test_a_database_gives_a_curve_of_many_runs_as_mlflows_client_gives_it(store: str) -> None:
+    client = MlflowClient(store)
+    experiment = client.create_experiment("toy")
+    points = [Metric("a", value, at, step) for value, at, step in ((2, 1, 2), (1, 2, 1), (math.nan, 2, 2), (0, 1, 2))]
+    run_ids = [client.create_run(experiment).info.run_id for _ in range(3)]
+    client.log_batch(run_ids[1], [*points, Metric("b", 1.0, 1, 1)])
+    client.log_batch(run_ids[2], points[:1])
+    by_run = [(run_id, point) for run_id in sorted(run_ids) for point in client.get_metric_history(run_id, "a")]
+    assert repr(list(points_of(client, "a", run_ids))) == repr([(id_, one.step, one.value) for id_, one in by_run])
+    assert len(by_run) == 5
 
 
 PLAIN = [("lr=0.1 seed=0", "bf0cddf2d26eccfd", "done: completed"), ("", "", ""), (" a  b ", "[red]x[/red]", ":smile:")]

@@ -3,13 +3,12 @@
 import difflib
 import functools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
-from mlflow.entities import Metric as Logged
 from mlflow.exceptions import MlflowException
 
 from orchestrator.errors import InputError, StoreAwayError
@@ -23,14 +22,13 @@ from orchestrator.trackers import database, experiments, trial_params, view
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trackers.last_launch import ASKED, LastLaunch
-from orchestrator.trackers.trial_runs import PAGE, TrialRun, Wanted, of_trials, pages
+from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages, points_of
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
 from orchestrator.trials.record import REPLACED, Record
 
 PARENT = "mlflow.parentRunId"
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
-MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
 NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -131,25 +129,10 @@ class Store:
             run_ids.setdefault(record.stored(metric), []).append(record.run_id)
         found: dict[str, dict[int, float]] = {run_id: {} for ids in run_ids.values() for run_id in ids}
         for stored, ids in run_ids.items():
-            for run_id, point in self._points(stored, ids):
-                if point.step > 0:  # at 0 stand final metrics, or after an epoch's value in its own step
-                    found[run_id].setdefault(point.step, point.value)
+            for run_id, step, value in points_of(self.client, stored, ids):
+                if step > 0:  # at 0 stand final metrics, or after an epoch's value in its own step
+                    found[run_id].setdefault(step, value)
         return {run_id: dict(sorted(curve.items())) for run_id, curve in found.items()}
-
-    def _points(self, metric: str, run_ids: Sequence[str]) -> Iterator[tuple[str, Logged]]:
-        """All points of a metric, those of a run in the order in which they were logged.
-
-        A database gives those of many runs at once, which MLflow's client does not offer; a server is asked run by run.
-        """
-        of_many = getattr(self.client._tracking_client.store, "get_metric_history_bulk", None)
-        if of_many is None:
-            yield from (
-                (run_id, point) for run_id in run_ids for point in self.client.get_metric_history(run_id, metric)
-            )
-            return
-        for start in range(0, len(run_ids), PAGE):
-            for found in of_many(run_ids[start : start + PAGE], metric, MOST_POINTS):
-                yield found.run_id, found
 
     @translates_errors
     def record(self, run_id: str) -> Record:

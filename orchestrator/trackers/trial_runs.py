@@ -1,9 +1,9 @@
-"""The runs of a sweep's trials, in pages: what a trial's record is made of, and no more, as far as the store allows."""
+"""The runs of a sweep's trials, and their curves, in pages: what is needed of them, as far as the store allows."""
 
 import functools
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +64,21 @@ def of_trials(client: MlflowClient, wanted: Wanted) -> Iterator[TrialRun]:
     MLflow's client makes objects of all that a run has, which takes most of the time. A database is asked for the rows
     that are needed; a server has no other way.
     """
-    session = getattr(client._tracking_client.store, "ManagedSessionMaker", None)
-    return _of_server(client, wanted) if session is None else _of_database(session, wanted)
+    session_maker = _session_maker(client)
+    return _of_server(client, wanted) if session_maker is None else _of_database(session_maker, wanted)
+
+
+def points_of(client: MlflowClient, metric: str, run_ids: Sequence[str]) -> Iterator[tuple[str, int, float]]:
+    """All points of a metric, by run_id, step and value; those of a run in the order in which they were logged.
+
+    A database gives those of many runs at once, which MLflow's client does not offer; a server is asked run by run.
+    """
+    session_maker = _session_maker(client)
+    if session_maker is not None:
+        yield from _points_of_database(session_maker, metric, run_ids)
+        return
+    for run_id in run_ids:
+        yield from ((run_id, point.step, point.value) for point in client.get_metric_history(run_id, metric))
 
 
 def pages(search: Callable[..., Any], at_once: int = PAGE) -> Iterator[Any]:
@@ -77,6 +90,11 @@ def pages(search: Callable[..., Any], at_once: int = PAGE) -> Iterator[Any]:
         token = page.token
         if not token:
             return
+
+
+def _session_maker(client: MlflowClient) -> Callable[[], Any] | None:
+    """What opens sessions with the store, if that is a database."""
+    return getattr(client._tracking_client.store, "ManagedSessionMaker", None)
 
 
 def _of_server(client: MlflowClient, wanted: Wanted) -> Iterator[TrialRun]:
@@ -103,6 +121,22 @@ def _of_database(session_maker: Callable[[], Any], wanted: Wanted) -> Iterator[T
             for run_id, key, value, is_nan in session.execute(of_metrics.where(metrics.run_uuid.in_(part))).all():
                 part[run_id].metrics[sys.intern(key)] = math.nan if is_nan else value
             yield from part.values()
+
+
+def _points_of_database(
+    session_maker: Callable[[], Any], metric: str, run_ids: Sequence[str]
+) -> Iterator[tuple[str, int, float]]:
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+    from sqlalchemy import select
+
+    points = SqlMetric.__table__.c
+    chosen = select(points.run_uuid, points.step, points.value, points.is_nan).where(points.key == metric)
+    logged = chosen.order_by(points.run_uuid, points.timestamp, points.step, points.value)
+    with session_maker() as session:
+        for start in range(0, len(run_ids), AT_ONCE):
+            part = run_ids[start : start + AT_ONCE]
+            for run_id, step, value, is_nan in session.execute(logged.where(points.run_uuid.in_(part))).all():
+                yield run_id, step, math.nan if is_nan else value
 
 
 def _chosen(wanted: Wanted) -> "Select[tuple[str, str, int, int | None]]":
