@@ -19,6 +19,7 @@ from measuring import ROOT
 BENCHMARKS = ROOT / "benchmarks"
 SWEEP = str(Path(sys.executable).with_name("sweep"))
 EPOCHS, METRICS = 50, 4
+WIDE = "wide.yaml"  # the sweep of trials with many parameters
 WORKERS = 2
 TERMINAL_SIZE = (40, 120)
 BYTES_OF_MAXRSS = 1 if sys.platform == "darwin" else 1024

@@ -1,14 +1,18 @@
-"""Sweeps of any size within seconds: a few trials are launched, and their rows copied for all others of the file."""
+"""Sweeps of any size within seconds: a few trials are launched, and their rows copied for all others of the file.
+
+python benchmarks/grown.py TRIALS    # in the store of the current folder
+"""
 
 import itertools
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import commands
-from commands import BENCHMARKS, SWEEP
+from commands import BENCHMARKS, SWEEP, WIDE
 from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 from sqlalchemy import Table, insert, select
 
@@ -22,7 +26,6 @@ from orchestrator.trials.record import END_NUMBER
 
 Row = dict[str, Any]
 
-FILE = "wide.yaml"
 RATES, SEEDS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 1.0), (0, 1)  # of each of the other values
 FEWEST = len(RATES) * len(SEEDS)  # trials
 MILLISECONDS = 50  # from the beginning of a trial to that of the next
@@ -33,7 +36,7 @@ def sweep_file(folder: Path, trials: int) -> Path:
     """Write the sweep of so many trials, a multiple of the fewest."""
     shutil.copy(BENCHMARKS / "wide.py", folder)
     decays = ", ".join(str(number / 100_000) for number in range(trials // FEWEST))
-    path = folder / FILE
+    path = folder / WIDE
     path.write_text(
         "trial: wide:train\nmethod: grid\nmetric: {name: val_loss, goal: minimize}\nparameters:\n"
         f"  lr: {{values: [{', '.join(map(str, RATES))}]}}\n  weight_decay: {{values: [{decays}]}}\n"
@@ -42,13 +45,10 @@ def sweep_file(folder: Path, trials: int) -> Path:
     return path
 
 
-def grown(folder: Path, trials: int, uri: str | None = None) -> Path:
-    """A sweep that has run all of its trials; returns its file. Without a URI it is in the folder's own store."""
-    place = () if uri is None else ("--tracking-uri", uri)
-    commands.run([SWEEP, "launch", sweep_file(folder, FEWEST).name, "--quiet", *place], folder)
-    path = sweep_file(folder, trials)
-    grow(uri or f"sqlite:///{commands.store(folder)}", path)
-    return path
+def launch_and_grow(folder: Path, trials: int) -> None:
+    """Make a sweep that has run all of its trials, in the folder's own store."""
+    commands.run([SWEEP, "launch", sweep_file(folder, FEWEST).name, "--quiet"], folder)
+    grow(f"sqlite:///{commands.store(folder)}", sweep_file(folder, trials))
 
 
 def grow(uri: str, path: Path) -> None:
@@ -110,3 +110,7 @@ def _metric(row: Row, trial: Trial, number: int) -> Row:
     changed = {"timestamp": row["timestamp"] + number * MILLISECONDS}
     is_loss = row["key"].endswith("loss")
     return changed | ({"value": row["value"] + trial.params["weight_decay"]} if is_loss else {})
+
+
+if __name__ == "__main__":
+    launch_and_grow(Path.cwd(), int(sys.argv[1]))
