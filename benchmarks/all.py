@@ -18,8 +18,8 @@ from measuring import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 COMMAND = "make bench"
-TOPICS = ("training", "beside", "overhead", "programs", "scale", "startup", "memory")
-QUICK_TOPICS = ("training", "overhead", "programs", "scale", "startup")
+TOPICS = ("training", "beside", "overhead", "programs", "scale", "reading", "startup", "memory")
+QUICK_TOPICS = ("training", "overhead", "programs", "scale", "reading", "startup")
 
 
 def measured(quick: bool) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from measuring import ROOT
 BENCHMARKS = ROOT / "benchmarks"
 SWEEP = str(Path(sys.executable).with_name("sweep"))
 EPOCHS, METRICS = 50, 4
+WIDE = "wide.yaml"  # the sweep of trials with many parameters
 WORKERS = 2
 TERMINAL_SIZE = (40, 120)
 BYTES_OF_MAXRSS = 1 if sys.platform == "darwin" else 1024
@@ -30,10 +31,11 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in 
 
 
 class Ended(NamedTuple):
-    """What a command took: seconds from its start to its end, and bytes of memory at its peak."""
+    """What a command took: seconds from its start to its end, bytes of memory at its peak, seconds of processors."""
 
     seconds: float
     peak: int
+    processor: float
 
 
 def run(command: Sequence[str], folder: Path, *, terminal: bool = False) -> Ended:
@@ -56,7 +58,7 @@ def run(command: Sequence[str], folder: Path, *, terminal: bool = False) -> Ende
     os.close(ours)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{b''.join(said).decode()[-2000:]}")
-    return Ended(seconds, usage.ru_maxrss * BYTES_OF_MAXRSS)
+    return Ended(seconds, usage.ru_maxrss * BYTES_OF_MAXRSS, usage.ru_utime + usage.ru_stime)
 
 
 def _read(source: int, said: list[bytes]) -> None:

@@ -40,13 +40,16 @@ class Forecast:
     def __init__(self, pace: Pace, records: Iterable[Record] = ()) -> None:
         self._paces: dict[Kind, deque[float]] = {}
         self._took = self._full = 0.0
-        records = list(records)
-        for record in records:
-            if record.seconds and record.last_epoch and record.outcome is Outcome.COMPLETED:
-                self.learn(kind_of(record, pace), record.seconds / record.last_epoch)
-        for record in records:
-            if record.seconds and record.outcome is not None and record.outcome.is_result:
-                self.ended(kind_of(record, pace), epochs(record.params), record.seconds)
+        results = [
+            (record, kind_of(record, pace), record.seconds)
+            for record in records
+            if record.seconds and record.outcome is not None and record.outcome.is_result
+        ]
+        for record, known, seconds in results:
+            if record.last_epoch and record.outcome is Outcome.COMPLETED:
+                self.learn(known, seconds / record.last_epoch)
+        for record, known, seconds in results:
+            self.ended(known, epochs(record.params), seconds)
 
     def learn(self, kind: Kind, seconds: float) -> None:
         """An epoch of such a trial took so many seconds."""

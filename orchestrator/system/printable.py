@@ -12,7 +12,7 @@ def in_a_line(text: str) -> str:
 
 def in_letters(text: str) -> str:
     """The text with control characters, line ends among them, and halves of characters written out."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def described(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from orchestrator.progress.status import Status
 from orchestrator.spec import Objective
 from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.terminal.consoles import PIPE_WIDTH, is_ascii_only, print_line
-from orchestrator.terminal.drawn import drawn
+from orchestrator.terminal.drawn import Drawn
 from orchestrator.terminal.view import STYLES, best_in_words, view
 from orchestrator.trial import Outcome
 
@@ -30,21 +30,22 @@ def print_results(console: Console, table: Table) -> None:
     """
     begun = any(row.record for row in table.rows)
     header, cells = table.header(), table.cells()
-    shown = drawn(table.title, header[:-1])
+    shown = []
     for row, texts in zip(table.rows, cells, strict=True):
         if begun and row.record is None:
             continue
-        styled = [Text(text) for text in texts[:-1]]
+        styled: list[str | Text] = [*texts[:-1]]
         if row.outcome is not None:
-            styled[header.index("outcome")].stylize(STYLES[row.outcome])
-        shown.add_row(*styled)
-    console.print(shown)
+            outcome = header.index("outcome")
+            styled[outcome] = Text.assemble((texts[outcome], STYLES[row.outcome]))
+        shown.append(styled)
+    console.print(Drawn(table.title, header[:-1], shown))
     waiting = sum(row.record is None for row in table.rows)
     if begun and waiting:
         console.print(f"not run: {waiting} of {len(table.rows)}")
     if table.has_replicates:
         title = f"{table.spec.name}: means over seeds, with 95% intervals"
-        console.print(drawn(title, *table.over_seeds()))
+        console.print(Drawn(title, *table.over_seeds()))
     for row, (*_, remark) in zip(table.rows, cells, strict=True):
         if remark:
             console.print(f"{row.trial.label}: {remark}", soft_wrap=True, markup=False)
@@ -52,7 +53,7 @@ def print_results(console: Console, table: Table) -> None:
 
 def print_boundary(console: Console, boundary: "Boundary") -> None:
     """Where training breaks, a row for each curve."""
-    console.print(drawn(boundary.title, boundary.header(), boundary.cells()))
+    console.print(Drawn(boundary.title, boundary.header(), boundary.cells()))
 
 
 def print_best(

@@ -7,8 +7,7 @@ from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.status import Curve, Status, display_name, shown_metric
 from orchestrator.spec import Objective, SweepSpec
 from orchestrator.trackers.store import Store
-from orchestrator.trials.asked import of_file
-from orchestrator.trials.grid import expand
+from orchestrator.trials.asked import asked, of_trials
 from orchestrator.trials.record import SYSTEM, Record
 
 
@@ -39,7 +38,8 @@ class Follower:
         self._records = {run_id: record for run_id, record in self._records.items() if run_id not in gone}
         records, total = list(self._records.values()), self.store.total(self.name)
         if self.spec is not None:
-            records, total = of_file(self.spec, records), _total(self.spec, total)
+            trials = asked(self.spec, records)
+            records, total = of_trials(trials, records), _total(self.spec, len(trials), total)
         running = [record for record in records if record.status == "RUNNING" and is_live]
         curves = {record.run_id: self._curve(record, objective, declaration) for record in running}
         return Status.of(self.name, records, total, objective, curves, declaration)
@@ -60,8 +60,8 @@ class Follower:
         return Curve(display_name(name, declaration), self.store.curve(record, name)) if name else Curve()
 
 
-def _total(spec: SweepSpec, of_launch: int | None) -> int | None:
+def _total(spec: SweepSpec, listed: int, of_launch: int | None) -> int | None:
     """How many trials a file asks for; as many as its last launch where that depends on results."""
     if spec.replicates is not None:
         return of_launch
-    return len(expand(spec).trials) if spec.is_listed else spec.run_cap
+    return listed if spec.is_listed else spec.run_cap

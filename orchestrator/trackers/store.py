@@ -3,12 +3,11 @@
 import difflib
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Experiment, Run, ViewType
-from mlflow.entities import Metric as Logged
 from mlflow.exceptions import MlflowException
 
 from orchestrator.errors import InputError, StoreAwayError
@@ -23,15 +22,13 @@ from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.client import client_of
 from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trackers.last_launch import ASKED, LastLaunch
+from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages, points_of
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
 from orchestrator.trials.record import REPLACED, Record
 
 PARENT = "mlflow.parentRunId"
-OF_TRIALS = "tags.trial_key LIKE '%'"
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
-PAGE = 1000
-MOST_POINTS = 2**31 - 1  # that a database gives at once; that is, all
 NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -62,7 +59,7 @@ class Store:
     def experiments(self) -> list[Experiment]:
         """The experiments that are sweeps."""
         is_sweep = f"tags.{experiments.SWEEPS} = 'true'"
-        return list(_all(functools.partial(self.client.search_experiments, filter_string=is_sweep)))
+        return list(pages(functools.partial(self.client.search_experiments, filter_string=is_sweep)))
 
     @translates_errors
     def experiment(self, name: str) -> Experiment | None:
@@ -136,25 +133,10 @@ class Store:
             run_ids.setdefault(record.stored(metric), []).append(record.run_id)
         found: dict[str, dict[int, float]] = {run_id: {} for ids in run_ids.values() for run_id in ids}
         for stored, ids in run_ids.items():
-            for run_id, point in self._points(stored, ids):
-                if point.step > 0:  # at 0 stand final metrics, or after an epoch's value in its own step
-                    found[run_id].setdefault(point.step, point.value)
+            for run_id, step, value in points_of(self.client, stored, ids):
+                if step > 0:  # at 0 stand final metrics, or after an epoch's value in its own step
+                    found[run_id].setdefault(step, value)
         return {run_id: dict(sorted(curve.items())) for run_id, curve in found.items()}
-
-    def _points(self, metric: str, run_ids: Sequence[str]) -> Iterator[tuple[str, Logged]]:
-        """All points of a metric, those of a run in the order in which they were logged.
-
-        A database gives those of many runs at once, which MLflow's client does not offer; a server is asked run by run.
-        """
-        of_many = getattr(self.client._tracking_client.store, "get_metric_history_bulk", None)
-        if of_many is None:
-            yield from (
-                (run_id, point) for run_id in run_ids for point in self.client.get_metric_history(run_id, metric)
-            )
-            return
-        for start in range(0, len(run_ids), PAGE):
-            for found in of_many(run_ids[start : start + PAGE], metric, MOST_POINTS):
-                yield found.run_id, found
 
     @translates_errors
     def record(self, run_id: str) -> Record:
@@ -197,8 +179,8 @@ class Store:
     @translates_errors
     def news(self, name: str, since: float, objectives: Iterable[Objective] = ()) -> list[Record]:
         """The trials of a sweep that run now, and those that have ended since then (seconds since 1970)."""
-        running = self._found(name, " and attributes.status = 'RUNNING'")
-        ended = self._found(name, f" and attributes.end_time >= {int(since * 1000)}")
+        running = self._found(name, status="RUNNING")
+        ended = self._found(name, ended_since=int(since * 1000))
         return [*running, *with_best(ended, objectives, self.curves)]
 
     @translates_errors
@@ -207,20 +189,13 @@ class Store:
         points = self.client.get_metric_history(record.run_id, record.stored(metric))
         return [(point.step, point.value, point.timestamp / 1000) for point in points if point.step > 0]
 
-    def _found(self, name: str, filtered: str = "", stage: int = ViewType.ACTIVE_ONLY) -> list[Record]:
+    def _found(self, name: str, stage: int = ViewType.ACTIVE_ONLY, **limits: Any) -> list[Record]:
         experiment = self.experiment(name)
         if experiment is None:
             return []
-        runs = _all(
-            functools.partial(
-                self.client.search_runs,
-                [experiment.experiment_id],
-                f"{OF_TRIALS}{filtered}",  # and not of the parent, which somebody may have deleted
-                stage,
-                order_by=["attributes.start_time ASC"],
-            )
-        )
-        return [record_of(run) for run in runs if counts(run)]
+        # by a tag of their own, and not by the parent, which somebody may have deleted
+        wanted = Wanted(experiment.experiment_id, {"trial_key": None}, stage, **limits)
+        return [_record(run) for run in of_trials(self.client, wanted) if REPLACED not in run.tags]
 
     @translates_errors
     def sweep_file(self, name: str) -> str | None:
@@ -268,28 +243,22 @@ def counts(run: Run) -> bool:
 
 def record_of(run: Run) -> Record:
     """A trial's run as the orchestrator knows it."""
-    tags = dict(run.data.tags)
+    return _record(TrialRun.of(run))
+
+
+def _record(run: TrialRun) -> Record:
+    tags = run.tags
     outcome = Outcome(tags["outcome"]) if "outcome" in tags else None
     return Record(
-        run_id=run.info.run_id,
+        run_id=run.run_id,
         trial_key=tags.get("trial_key", ""),
         label=in_a_line(tags.get("mlflow.runName", "")),
         outcome=outcome,
-        status=run.info.status,
+        status=run.status,
         params=trial_params.read(tags),
-        metrics={tags.get(metric_names.PREFIX + name, name): value for name, value in run.data.metrics.items()},
+        metrics={tags.get(metric_names.PREFIX + name, name): value for name, value in run.metrics.items()},
         tags=tags,
-        began=run.info.start_time / 1000,
-        ended=run.info.end_time / 1000 if run.info.end_time else None,
-        is_deleted=deleted.is_in_the_trash(run),
+        began=run.began / 1000,
+        ended=run.ended / 1000 if run.ended else None,
+        is_deleted=run.is_deleted,
     )
-
-
-def _all(search: Callable[..., Any]) -> Iterator[Any]:
-    token = None
-    while True:
-        page = search(max_results=PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return

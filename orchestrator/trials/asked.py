@@ -43,5 +43,10 @@ def of_file(spec: SweepSpec, records: Sequence[Record]) -> list[Record]:
     Raises:
         InputError: the grid has too many trials.
     """
-    keys = {trial.trial_key for trial in asked(spec, records)}
+    return of_trials(asked(spec, records), records)
+
+
+def of_trials(trials: Iterable[Trial], records: Iterable[Record]) -> list[Record]:
+    """The records of some trials."""
+    keys = {trial.trial_key for trial in trials}
     return [record for record in records if record.trial_key in keys]
