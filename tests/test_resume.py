@@ -120,8 +120,8 @@ def test_what_the_vae_resumes_from_is_not_among_what_a_launch_says_is_lost(tmp_p
     checkpoint.save(tmp_path / CHECKPOINT_FILE, TrainConfig(), {})
     for name in ("checkpoint.tmp", "checkpoint.unusable"):  # as a killed process leaves them
         (tmp_path / name).touch()
-    assert remains.lost(tmp_path, []).count("checkpoint") == 3
-    assert remains.lost(tmp_path, [], DECLARATION.checkpoints) == ""
+    assert remains.lost(tmp_path, [], tmp_path).count("checkpoint") == 3
+    assert remains.lost(tmp_path, [], tmp_path, DECLARATION.checkpoints) == ""
 
 
 def test_a_checkpoint_runs_no_code_when_it_is_loaded(tmp_path: Path) -> None:
