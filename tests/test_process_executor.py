@@ -48,6 +48,13 @@ def test_a_warm_process_serves_trial_after_trial(processes: Open, folder: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("warm", [True, False])
+def test_workers_print_into_the_log_of_the_launch_whatever_it_is(processes: Open, folder: Path, warm: bool) -> None:
+    assert final(drive(processes(1, warm=warm), [trial()], folder)[str({})]).outcome is Outcome.COMPLETED
+    assert Path(os.devnull).is_char_device()  # which is what it is here
+
+
 def test_trials_run_side_by_side(processes: Open, folder: Path) -> None:
     heard = drive(processes(workers=2), [trial(x=float(x), pause=0.3) for x in (1, 2)], folder)
     assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 2

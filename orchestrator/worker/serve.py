@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -91,7 +91,9 @@ class Surroundings:
 
     def enter(self) -> None:
         """Set up a process that has just been spawned."""
-        _log_to(self.log)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            _print_to(log)
         faulthandler.enable()
         multiprocessing.set_start_method(None, force=True)  # for trials it is what it is anywhere
         machine.keep_freed_memory()
@@ -198,7 +200,7 @@ def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, 
 
 
 def _log_to(path: Path, *links: Path) -> None:
-    """Redirect the output of this process to a file, to which the other paths become links."""
+    """Redirect the output of this process to the log of a trial, to which those of others become links."""
     path.parent.mkdir(parents=True, exist_ok=True)
     regular.clear(path)
     with opened(path, "ab") as log:
@@ -209,11 +211,15 @@ def _log_to(path: Path, *links: Path) -> None:
                 link.unlink(missing_ok=True)
                 with suppress(OSError):  # a file system without links: then only the first trial keeps a log
                     link.hardlink_to(path)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(log.fileno(), stream.fileno())
-            # the last words of a dying process count
-            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        _print_to(log)
+
+
+def _print_to(log: IO[bytes]) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(log.fileno(), stream.fileno())
+        # the last words of a dying process count
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
 class _Heartbeats:
