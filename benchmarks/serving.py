@@ -16,13 +16,13 @@ SECONDS_TO_START = 180.0
 
 
 @contextmanager
-def served(database: Path, artifacts: Path) -> Iterator[str]:
-    """A server of a SQLite file and a folder of artifacts, while the block runs; gives its URL."""
+def served(store: str, artifacts: Path) -> Iterator[str]:
+    """A server of a store, by its URI, and a folder of artifacts, while the block runs; gives its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", str(artifacts)]
+    command += ["--backend-store-uri", store, "--artifacts-destination", str(artifacts)]
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,

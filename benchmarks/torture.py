@@ -253,7 +253,7 @@ class Sweep:
             return
         comparison.store(self.folder).parent.mkdir()
         with (
-            served(comparison.store(self.folder), self.folder / "mlruns" / "artifacts") as self._server,
+            served(f"sqlite:///{comparison.store(self.folder)}", self.folder / "mlruns" / "artifacts") as self._server,
             proxied(self._server, seeded(self.faults)) as proxy,
         ):
             self._uri = proxy.url

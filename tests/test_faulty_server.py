@@ -204,10 +204,8 @@ def test_the_faults_of_a_seed_are_the_same_and_no_more_than_asked_for() -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("server")
-    (folder / "mlflow.db").write_bytes(empty_store.read_bytes())
-    with served(folder / "mlflow.db", folder / "artifacts") as url:
+def server(tmp_path_factory: pytest.TempPathFactory, postgresql: Callable[[], str]) -> Iterator[str]:
+    with served(postgresql(), tmp_path_factory.mktemp("server")) as url:
         yield url
 
 

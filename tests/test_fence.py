@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
+from serving import served
 
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished, Progress, Started
@@ -141,23 +142,10 @@ main()
 
 
 @pytest.fixture
-def server(store: str, folder: Path) -> Iterator[str]:
-    """The address of a real server of MLflow's."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1"]
-    command += ["--artifacts-destination", str(folder / "remote"), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        time.sleep(0.2)
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def server(postgresql: Callable[[], str], folder: Path) -> Iterator[str]:
+    """The address of a real server of MLflow's, on PostgreSQL."""
+    with served(postgresql(), folder / "remote") as url:
+        yield url
 
 
 class Machine:

@@ -30,12 +30,19 @@ def by_the_client(client: MlflowClient, wanted: Wanted) -> list[TrialRun]:
     return [TrialRun.of(run) for run in pages(partial(search, order_by=["attributes.start_time ASC"]))]
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database(request: pytest.FixtureRequest) -> str:
+    """The tracking URI of a database, one of each kind."""
+    store: str = request.getfixturevalue("store")
+    return request.getfixturevalue("postgresql")() if request.param == "postgresql" else store
+
+
 @pytest.fixture
-def runs(store: str, monkeypatch: pytest.MonkeyPatch) -> tuple[MlflowClient, str]:
+def runs(database: str, monkeypatch: pytest.MonkeyPatch) -> tuple[MlflowClient, str]:
     """An experiment with runs of all kinds, in more pages than one."""
     monkeypatch.setattr(trial_runs, "PAGE", 2)
     monkeypatch.setattr(trial_runs, "AT_ONCE", 2)
-    client = MlflowClient(store)
+    client = MlflowClient(database)
     experiment = client.create_experiment("toy")
     metrics = [Metric(name, value, 1, 1) for name, value in (("b", math.nan), ("a", math.inf), ("Ä/ö", -0.0))]
     for number, began in enumerate((30, 10, 20, 20, 40)):
@@ -73,8 +80,8 @@ def test_a_database_gives_by_rows_what_mlflows_client_gives(runs: tuple[MlflowCl
     assert counts == [4, 3, 3, 0, 4, 4, 1, 5, 1, 2, 0, 3, 2, 1, 2]
 
 
-def test_a_database_gives_a_curve_of_many_runs_as_mlflows_client_gives_it(store: str) -> None:
-    client = MlflowClient(store)
+def test_a_database_gives_a_curve_of_many_runs_as_mlflows_client_gives_it(database: str) -> None:
+    client = MlflowClient(database)
     experiment = client.create_experiment("toy")
     points = [Metric("a", value, at, step) for value, at, step in ((2, 1, 2), (1, 2, 1), (math.nan, 2, 2), (0, 1, 2))]
     run_ids = [client.create_run(experiment).info.run_id for _ in range(3)]
