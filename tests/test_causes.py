@@ -14,12 +14,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
+from tenacity import wait_none
 from test_disk import mounted, remount
 
 from orchestrator.errors import InputError, StoreBusyError, StoreError
 from orchestrator.spec import load
-from orchestrator.trackers import Store, Tracker
+from orchestrator.trackers import Store, Tracker, resending
 from orchestrator.trackers.causes import cause, statement_free
 from orchestrator.trackers.errors import is_refusal, may_pass, message
 
@@ -176,9 +177,28 @@ def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
         (lambda request: request.connection.close(), "the store closed the connection"),
     ],
 )
-def test_what_a_server_answers_is_said_by_name(answer: Callable[[BaseHTTPRequestHandler], None], words: str) -> None:
+def test_what_a_server_answers_is_said_by_name(
+    answer: Callable[[BaseHTTPRequestHandler], None], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resending, "WAIT", wait_none())
     with serving(answer) as address, failing(words, InputError):
         Store(address)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("(sqlite3.OperationalError) database or disk is full", "the store's disk is full"),
+        ("(sqlite3.OperationalError) attempt to write a readonly database", "the store is read-only"),
+        ("(sqlite3.OperationalError) database is locked", "the store is locked by another process"),
+        ("(sqlite3.IntegrityError) NOT NULL constraint failed: tags.key", "NOT NULL constraint failed: tags.key"),
+        ("(psycopg2.errors.DiskFull) could not extend file: No space left on device", "the store's disk is full"),
+        ("(psycopg2.OperationalError) terminating connection due to", "the store closed the connection"),
+    ],
+)
+def test_what_the_database_of_a_server_says_is_said_without_its_statements(said: str, words: str) -> None:
+    text = f"{said}\n[SQL: ALTER x]\n[parameters: ('is locked',)]\n(Background on this error at: /)"
+    assert message(RestException({"error_code": "TEMPORARILY_UNAVAILABLE", "message": text})) == words
 
 
 def test_a_server_that_does_not_answer_in_time_is_said_to_be_late(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -461,6 +461,11 @@ def train(config: Config, workdir: Path):
             (artifacts / "secret").chmod(0)
         case "unlisted":
             (artifacts / "folder").mkdir(0)
+        case "names":
+            for folder in (workdir / "kept", artifacts / "names"):
+                folder.mkdir()
+                (folder / "inside").write_text("seen by its name alone")
+                folder.chmod(0o444)
         case "pipe":
             os.mkfifo(artifacts / "pipe")
         case "log":
@@ -484,7 +489,7 @@ SPOILT = ["journal", "gone", "closed", "replaced"]  # what a trial has made of i
 
 @pytest.mark.slow
 def test_whatever_trials_make_of_their_files_the_sweep_goes_on(folder: Path, store: str) -> None:
-    whats = ["unreadable", "unlisted", "pipe", "log", *SPOILT, "fine"]
+    whats = ["unreadable", "unlisted", "names", "pipe", "log", *SPOILT, "fine"]
     (folder / "hostile.py").write_text(HOSTILE)
     path = folder / "hostile.yaml"
     path.write_text(f"trial: hostile:train\nretries: 1\nparameters: {{what: {{values: {whats}}}}}")
@@ -503,6 +508,8 @@ def test_whatever_trials_make_of_their_files_the_sweep_goes_on(folder: Path, sto
     problems = {what: run.data.tags.get("artifacts.problem", "") for what, run in by_name.items()}
     assert "artifacts/secret cannot be read (Permission denied)" in problems["unreadable"]
     assert "artifacts/folder cannot be listed (Permission denied)" in problems["unlisted"]
+    assert "artifacts/names/inside cannot be read (Permission denied)" in problems["names"]
+    assert by_name["names"].data.tags["not_kept"] == "kept/inside (of unknown size)"
     assert "artifacts/pipe is a named pipe" in problems["pipe"]
     assert "log.txt is a named pipe" in problems["log"]
     assert problems["fine"] == ""

@@ -12,12 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mlflow import Image
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
+from mlflow.store.db.utils import _get_managed_session_maker
 from mlflow.utils.uri import validate_path_is_safe
 from mlflow.utils.validation import _validate_batch_log_data, _validate_metric_name, _validate_tag_name
 from reading import artifacts, children, steps
 from requests import HTTPError, Response
+from sqlalchemy import QueuePool, create_engine
+from sqlalchemy.orm import sessionmaker
 
 from orchestrator.errors import RunDeletedError
 from orchestrator.events import Event, Finished, Progress, Started, Tagged, metric_name
@@ -171,6 +174,44 @@ def test_a_run_that_was_deleted_takes_nothing_any_more_which_is_said_once(tracke
         tracker.write(TRIAL, [Progress(1, {"score": 0.5}, 1.0)], tmp_path)
     tracker.write(TRIAL, [END], tmp_path)
     assert children(tracker.uri, "toy") == []
+
+
+def test_what_is_too_large_at_once_is_written_in_parts(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_batch = tracker.client.log_batch
+
+    def log(run_id: str, metrics: Sequence[Any] = (), params: Sequence[Any] = (), tags: Sequence[Any] = ()) -> None:
+        if len(metrics) + len(params) + len(tags) > 3:
+            raise MlflowException("API request to endpoint /x failed with error code 413 != 200. Response body: ''")
+        log_batch(run_id, metrics, params, tags)
+
+    monkeypatch.setattr(tracker.client, "log_batch", log)
+    tracker.write(TRIAL, [Progress(1, {"a": 1.0, "b": 2.0, "score": 3.0}, 1.0), END], tmp_path)
+    (run,) = children(tracker.uri, "toy")
+    assert {"a", "b", "score", "final"} <= run.data.metrics.keys()
+    assert run.data.tags["outcome"] == "completed"
+    assert "refused" not in run.data.tags
+
+
+def test_a_database_that_is_busy_or_has_lost_its_connection_refuses_nothing_for_good(tmp_path: Path) -> None:
+    one = create_engine(
+        f"sqlite:///{tmp_path / 'db'}", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0
+    )
+    maker = _get_managed_session_maker(sessionmaker(one), "sqlite")
+    with maker(), pytest.raises(MlflowException) as raised, maker():
+        pass
+    assert raised.value.error_code == "BAD_REQUEST"
+    answers = [f"(psycopg2.{one}) said so" for one in ("InterfaceError", "errors.InFailedSqlTransaction")]
+    answers.append("Can't reconnect until invalid transaction is rolled back.")
+    passed_on = [RestException({"error_code": "BAD_REQUEST", "message": said}) for said in answers]
+    for error in (raised.value, *passed_on):
+        assert may_pass(error)
+        assert not is_refusal(error)
+    value = "(psycopg2.errors.StringDataRightTruncation) value too long\n[SQL: UPDATE 'InterfaceError']"
+    refused = RestException({"error_code": "BAD_REQUEST", "message": value})
+    assert is_refusal(refused)
+    assert not may_pass(refused)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import RemoteDisconnected
 
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 
+NO_TABLES = "the store has no tables of MLflow's: its file was deleted, and made anew"
 SQLITE = {  # by the beginnings of SQLite's names of its errors, the longer ones first
     "SQLITE_READONLY_DBMOVED": "the store's file was deleted or moved",
     "SQLITE_READONLY": "the store is read-only",
@@ -23,6 +24,15 @@ SQLITE = {  # by the beginnings of SQLite's names of its errors, the longer ones
     "SQLITE_CANTOPEN": "the store's file was deleted, or is not for this user",
     "SQLITE_IOERR": "the store's disk fails",
 }
+SQLITE_SAYS = (  # the same in its own words, which is what a server passes on
+    ("readonly database", SQLITE["SQLITE_READONLY"]),
+    ("disk is full", SQLITE["SQLITE_FULL"]),
+    ("is locked", SQLITE["SQLITE_BUSY"]),
+    ("malformed", SQLITE["SQLITE_CORRUPT"]),
+    ("unable to open", SQLITE["SQLITE_CANTOPEN"]),
+    ("disk I/O error", SQLITE["SQLITE_IOERR"]),
+    ("no such table", NO_TABLES),
+)
 DISK = {
     errno.ENOSPC: "the store's disk is full",
     errno.EDQUOT: "the store's disk quota is used up",
@@ -52,13 +62,15 @@ PACKAGES = {  # by the modules that SQLAlchemy misses
     "pymysql": "pymysql",
     "pyodbc": "pyodbc",
 }
+PASSED_ON = re.compile(r"[A-Z_]+: \((\w+)[\w.]*\) ")  # how a server begins what its database says
+WITHOUT_NAMES = re.compile(r"(?s)^(?:[A-Z_]+: )?(?:\([\w.]+\) )?(.+?)\s*(?:\[SQL:.*|\(Background on.*)?$")
 STATUS = re.compile(r"failed with error code (\d{3}) != 200|too many (\d{3}) error responses")
 
 
 def cause(error: BaseException) -> str | None:
     """Why the store fails, in a clause; None where the error has no name here, and its own words have to do."""
     for one in reversed([*_chain(error)]):  # what came first is nearest to it
-        if found := _of_file(one) or _of_server(one) or _of_network(one) or _of_status(one) or _of_uri(one):
+        if found := next(filter(None, (kind(one) for kind in KINDS)), None):
             return found
     return None
 
@@ -70,7 +82,7 @@ def statement_free(error: BaseException) -> str:
     if not re.search(r"\[SQL:|\(Background on", str(error)):
         return str(error) or type(error).__name__
     found = [original for one in _chain(error) if isinstance(original := getattr(one, "orig", None), BaseException)]
-    return str(found[0] if found else error)
+    return str(found[0]) if found else WITHOUT_NAMES.sub(r"\1", str(error))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -88,7 +100,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _of_file(error: BaseException) -> str | None:
     if isinstance(error, sqlite3.Error):
         if str(error).startswith("no such table"):
-            return "the store has no tables of MLflow's: its file was deleted, and made anew"
+            return NO_TABLES
         name = getattr(error, "sqlite_errorname", "")
         return next((words for known, words in SQLITE.items() if name.startswith(known)), None)
     return DISK.get(error.errno or 0) if isinstance(error, OSError) else None
@@ -100,6 +112,14 @@ def _of_server(error: BaseException) -> str | None:
     known = next((words for pattern, words in SERVER if re.search(pattern, str(error))), None)
     said = re.search(r"\b(?:FATAL|ERROR): +(.+)", str(error))
     return known or (f"the database of the store says: {said[1]}" if said else None)
+
+
+def _of_answer(error: BaseException) -> str | None:
+    """What the database of a server says, of which there are words alone."""
+    if not (isinstance(error, RestException) and (driver := PASSED_ON.match(str(error)))):
+        return None
+    known, said = SQLITE_SAYS if driver[1] == "sqlite3" else SERVER, statement_free(error)
+    return next((words for pattern, words in known if re.search(pattern, said)), None)
 
 
 def _of_network(error: BaseException) -> str | None:
@@ -137,3 +157,6 @@ def _of_uri(error: BaseException) -> str | None:
     if isinstance(error, MlflowException) and "got unsupported URI" in str(error):
         return "MLflow has no such stores; a URI begins with sqlite, http, https, postgresql, mysql or mssql"
     return None
+
+
+KINDS = (_of_file, _of_server, _of_answer, _of_network, _of_status, _of_uri)

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import re
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -30,6 +31,12 @@ FINAL_CODES = (
 )
 REFUSALS = ("BAD_REQUEST", "INVALID_PARAMETER_VALUE")  # of what was to be written, rather than of whoever writes
 HTTP_REFUSALS = (400, 404, 411, 413, 414, 415, 422)  # the same of files, where a server takes them
+TOO_LARGE = "failed with error code 413 "  # in what MLflow says of a proxy that takes less at once than it does
+# what MLflow calls a bad request, too, and is a database's that is busy, or has lost its connection
+PASSING = re.compile(
+    r"(BAD_REQUEST: )?(QueuePool limit|Can't reconnect until invalid transaction"
+    r"|\((?!sqlite3)[\w.]+\.(InterfaceError|InFailedSqlTransaction)\))"
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,17 +64,25 @@ def is_the_stores(error: OSError) -> bool:
 def is_refusal(error: Exception) -> bool:
     """Whether the store refuses for good what was to be written, and may take something else."""
     if isinstance(error, MlflowException):
-        return error.error_code in REFUSALS and not _is_final(error)
+        is_refused = error.error_code in REFUSALS and not PASSING.match(str(error))
+        return (is_refused or is_too_large(error)) and not _is_final(error)
     response = error.response if isinstance(error, RequestException) else None
     return isinstance(response, Response) and response.status_code in HTTP_REFUSALS
 
 
+def is_too_large(error: MlflowException) -> bool:
+    """Whether a part of what was to be written may be taken."""
+    return TOO_LARGE in str(error)
+
+
 def may_pass(error: Exception) -> bool:
     """Whether the same call may succeed later: the server is down or restarts, the database is locked."""
-    if isinstance(error, OSError):
-        return isinstance(error, (RequestException, ConnectionError, TimeoutError)) and not is_refusal(error)
-    if isinstance(error, MlflowException) and error.error_code in FINAL_CODES:
+    if is_refusal(error):
         return False
+    if isinstance(error, OSError):
+        return isinstance(error, RequestException | ConnectionError | TimeoutError)
+    if isinstance(error, MlflowException) and error.error_code in FINAL_CODES:
+        return PASSING.match(str(error)) is not None
     # the second, of a database that cannot be opened: MLflow passes it on
     return isinstance(error, MlflowException | OperationalError) and not _is_final(error)
 

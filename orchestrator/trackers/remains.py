@@ -92,7 +92,10 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def _size(path: Path) -> str:
-    size, unit = float(path.lstat().st_size), 0
+    try:
+        size, unit = float(path.lstat().st_size), 0
+    except OSError:  # of a folder that may be listed and not looked into
+        return "of unknown size"
     while size >= 1000 and unit < len(UNITS) - 1:
         size, unit = size / 1000, unit + 1
     return f"{size:.3g} {UNITS[unit]}"

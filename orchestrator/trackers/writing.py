@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from orchestrator.trackers.errors import is_refusal, message
+from orchestrator.trackers.errors import is_refusal, is_too_large, message
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
 
 REFUSED = "refused"  # the tag: what the store did not take, a line each
@@ -82,8 +82,8 @@ def _refused(client: MlflowClient, run_id: str, things: Sequence[Thing]) -> Iter
         if len(by_name) == 1:
             yield f"{_named(things[0])}: {message(error)}"
             return
-        # where the run itself is refused, everything would be, one after the other
-        client.set_tag(run_id, REFUSED, message(error))
+        if not is_too_large(error):  # where the run itself is refused, everything would be, one after the other
+            client.set_tag(run_id, REFUSED, message(error))
         alike, half = [*by_name.values()], len(by_name) // 2
         for part in (alike[:half], alike[half:]):
             yield from _refused(client, run_id, [thing for group in part for thing in group])
