@@ -137,8 +137,8 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         changed=changed(spec.function, mine),
         with_other_code=frozenset(r.trial_key for r in mine if has_other_code(spec.function, r)),
     )
-    if proposals is not None and (left := len(plan.pending) + proposals + further):
-        plan = replace(plan, at_a_time=min(at_a_time, left))
+    if proposals is not None and (wanted := len(plan.pending) + proposals + further or len(trials)):
+        plan = replace(plan, at_a_time=min(at_a_time, wanted))
     return replace(plan, seconds=_estimate(plan, [*own, *others]))
 
 

@@ -261,6 +261,8 @@ class MemoryStore:
 class UnluckyClient:
     """The client of one launch. What fails does so at the number of a call, wherever in the program that is made."""
 
+    _tracking_client = SimpleNamespace(store=None)  # that of no database
+
     def __init__(self, memory: MemoryStore, luck: Luck) -> None:
         self.memory = memory
         self.events_a_write = luck.events_a_write
@@ -503,7 +505,7 @@ class History:
         running = self.running()
         display = Ends(self.spec)
         client = UnluckyClient(self.memory, luck)
-        self.monkeypatch.setattr(store, "MlflowClient", lambda **_: client)
+        self.monkeypatch.setattr(store, "client_of", lambda _: client)
         self.monkeypatch.setattr(images, "get_artifact_repository", lambda *_: client)
         self.monkeypatch.setattr(
             executors,

@@ -52,6 +52,7 @@ class Tracker(SweepResults):
         self.lost: set[str] = set()  # trial_keys of those whose runs somebody has deleted during this launch
         self._code: Mapping[str, str] = {}
         self._runs: dict[str, OpenRun] = {}
+        self._reopening: set[str] = set()  # run_ids; what fails meanwhile leaves one here
         self._reused: dict[str, Record] = {}
         self._lease: Lease | None = None
         self._is_closed = False
@@ -227,10 +228,10 @@ class Tracker(SweepResults):
             return
         self._check_open()
         if self.parent_id:
-            for run in self._runs.values():
-                interrupted = partial(self.client.set_tag, run.run_id, "outcome", Outcome.INTERRUPTED.value)
-                if deleted.written(self.client, run.run_id, interrupted):
-                    self.client.set_terminated(run.run_id, STATUS[Outcome.INTERRUPTED])
+            for run_id in self._reopening.union(run.run_id for run in self._runs.values()):
+                interrupted = partial(self.client.set_tag, run_id, "outcome", Outcome.INTERRUPTED.value)
+                if deleted.written(self.client, run_id, interrupted):
+                    self.client.set_terminated(run_id, STATUS[Outcome.INTERRUPTED])
             self.of_parent(lambda: self.client.set_tag(self.parent_id, ENDED, status))
             self.of_parent(lambda: self.client.set_terminated(self.parent_id, status))
         if self._lease is not None:
@@ -298,14 +299,16 @@ class Tracker(SweepResults):
     def _reopened(self, known: Record) -> OpenRun:
         run = OpenRun.of(known.run_id, self.spec.objectives, pictures=None)
         run.refused = tuple(known.tags.get(writing.REFUSED, "").splitlines())
-        # first: whoever takes this sweep over makes new runs of those that are RUNNING, and of no others
-        self.client.update_run(known.run_id, status="RUNNING")
         artifacts.clear_unfinished(self.client, known.run_id)
         self._read_back(run, known)
+        self._reopening.add(known.run_id)
+        # before other writes: whoever takes this sweep over makes new runs of those that are RUNNING, and of no others
+        self.client.update_run(known.run_id, status="RUNNING")
         for tag in known.tags.keys() & STALE_TAGS:
             self.client.delete_tag(known.run_id, tag)
         if not known.metrics and known.digest != self._code.get(DIGEST):  # nothing in it is of the code of before
             self.client.log_batch(known.run_id, tags=tags_of(self._code))
+        self._reopening.remove(known.run_id)
         return run
 
     def _read_back(self, run: OpenRun, record: Record) -> None:
