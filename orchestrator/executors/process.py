@@ -229,7 +229,8 @@ class ProcessExecutor:
         slot = self._slots[index]
         if slot is None or not slot.process.is_alive():  # it may have died while it had nothing to do
             slot = self._slots[index] = self._spawn(index)
-        self._deaths.begin()
+        if all(busy.process.is_alive() for busy in self._busy()):  # else the cause of a death is still to be looked for
+            self._deaths.begin()
         for run in stack:
             run.begin()
         slot.runs, slot.asked = dict(enumerate(stack)), None

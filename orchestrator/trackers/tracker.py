@@ -216,10 +216,11 @@ class Tracker(SweepResults):
         if found and trial.trial_key in self._records:
             self._records[trial.trial_key] = record_of(found[0])
         elif found and (run is None or run.run_id not in [one.info.run_id for one in found]):
-            self._runs[trial.trial_key] = OpenRun.of(found[0].info.run_id, self.spec.objectives)
-        for one in found if trial.trial_key in self._runs else ():
-            self._runs[trial.trial_key].pictures = None
-            self._read_back(self._runs[trial.trial_key], record_of(one))
+            run = self._runs[trial.trial_key] = OpenRun.of(found[0].info.run_id, self.spec.objectives)
+        for one in found:
+            if run is not None and one.info.run_id == run.run_id:
+                run.pictures = None
+                self._read_back(run, record_of(one))
 
     @translates_errors
     def close(self, status: str) -> None:
@@ -269,9 +270,8 @@ class Tracker(SweepResults):
         mark = f"{restart.at:.3f}"
         tags = self.client.get_run(run.run_id).data.tags
         if tags.get(RESTARTED_AT) != mark:
-            if tags.pop(TAKEN_BACK, None) is None:
-                deleted.take_back(self.client, run.run_id)
-            self.client.delete_run(run.run_id)
+            was_tagged = tags.pop(TAKEN_BACK, None)  # by an attempt before, which was cut off
+            (self.client.delete_run if was_tagged else partial(deleted.take_back, self.client))(run.run_id)
             self._records.pop(trial.trial_key, None)
             reason = f"the program began again after epoch {restart.after}: its curve, too"
             kept = {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
