@@ -617,6 +617,7 @@ TAKING_A_TAG_AWAY_UNANSWERED = Luck({("delete_tag", 1): Fault("busy", "after")})
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # threads of other tests draw their waits
 @settings(HYPOTHESIS, max_examples=80)
 @example(lucks=[KILLED_BEFORE_THE_STATUS])
 @example(lucks=[REFUSED_IN_THE_MIDDLE])
@@ -633,6 +634,7 @@ def test_whatever_fails_every_trial_comes_to_one_whole_result(begin: Begin, luck
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # threads of other tests draw their waits
 @settings(HYPOTHESIS, max_examples=200)
 @HISTORIES
 def test_hundreds_of_histories_come_to_whole_results(begin: Begin, lucks: list[Luck]) -> None:
