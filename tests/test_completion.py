@@ -42,7 +42,7 @@ def answered(bin_: Path, program: list[str], **environment: str) -> list[str]:
 @pytest.mark.slow
 def test_bash_completes_as_it_is_told(bin_: Path) -> None:
     script = subprocess.run(
-        ["bash", "-c", "sweep --show-completion || exit"]  # a shell that stays the parent,
+        ["bash", "-c", "sweep --show-completion || exit"],  # a shell that stays the parent
         env={**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
