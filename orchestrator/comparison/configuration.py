@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 from orchestrator.comparison.intervals import Interval
 from orchestrator.spec import Objective, Values
@@ -44,6 +45,11 @@ class Configuration:
     def seeds(self) -> int:
         """How many seeds have completed with values, exploded, or been pruned."""
         return len(self.values) + self.exploded + self.pruned
+
+    @cached_property
+    def means(self) -> tuple[float, ...]:
+        """Over the seeds that completed, for each objective; none where no seed has completed."""
+        return tuple(map(fmean, zip(*self.values, strict=True)))
 
     @cached_property
     def intervals(self) -> tuple[Interval, ...]:

@@ -10,8 +10,8 @@ def ranking(configurations: Iterable[Configuration], objectives: Sequence[Object
     """Those of which a seed has completed, best in the first objective first; those with pruned seeds come last."""
 
     def rank(configuration: Configuration) -> tuple[bool, list[float]]:
-        pairs = zip(objectives, configuration.intervals, strict=True)
-        return configuration.pruned > 0, [-objective.sign * interval.mean for objective, interval in pairs]
+        pairs = zip(objectives, configuration.means, strict=True)
+        return configuration.pruned > 0, [-objective.sign * mean for objective, mean in pairs]
 
     return sorted((configuration for configuration in configurations if configuration.values), key=rank)
 
@@ -26,7 +26,7 @@ def front(ranked: Iterable[Configuration], objectives: Sequence[Objective]) -> l
     ranked = list(ranked)
     whole = [configuration for configuration in ranked if not configuration.pruned] or ranked
     signs = [objective.sign for objective in objectives]
-    means = np.array([[interval.mean for interval in configuration.intervals] for configuration in whole])
+    means = np.array([configuration.means for configuration in whole])
     signed = means.reshape(-1, len(signs)) * signs
     kept: list[int] = []
     on_front = np.empty_like(signed)
