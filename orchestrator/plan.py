@@ -7,7 +7,7 @@ from orchestrator import executors
 from orchestrator.progress.forecast import Forecast, epochs, kind
 from orchestrator.progress.target import Target
 from orchestrator.spec import SweepSpec
-from orchestrator.spec.form import Replicates
+from orchestrator.spec.block_forms import Replicates
 from orchestrator.system import paths
 from orchestrator.system.machine import share
 from orchestrator.trial import Outcome, Params, Trial

@@ -12,10 +12,11 @@ Params = Mapping[str, Any]  # resolved parameters by name; values are plain JSON
 
 
 class Outcome(StrEnum):
-    """How a trial ended. An explosion is a result; a crash is a bug."""
+    """How a trial ended. An explosion is a result, and so is what cannot be trained; a crash is a bug."""
 
     COMPLETED = "completed"
     EXPLODED = "loss explosion"
+    INFEASIBLE = "infeasible"
     PRUNED = "pruned"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
@@ -23,7 +24,12 @@ class Outcome(StrEnum):
     @property
     def is_result(self) -> bool:
         """Whether a trial that ended so is never run again."""
-        return self in (Outcome.COMPLETED, Outcome.EXPLODED, Outcome.PRUNED)
+        return self in (Outcome.COMPLETED, Outcome.EXPLODED, Outcome.INFEASIBLE, Outcome.PRUNED)
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it is a result that whoever trains with this configuration does not want."""
+        return self in (Outcome.EXPLODED, Outcome.INFEASIBLE)
 
     @property
     def is_reusable(self) -> bool:

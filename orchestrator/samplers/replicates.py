@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.spec import Objective, SweepSpec
-from orchestrator.spec.form import MOST_TRIALS, Replicates
+from orchestrator.spec.block_forms import Replicates
+from orchestrator.spec.form import MOST_TRIALS
 from orchestrator.trial import Params, Proposal, Trial
 from orchestrator.trials.asked import further_seeds
 from orchestrator.trials.observation import Observation

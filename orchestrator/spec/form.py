@@ -1,7 +1,7 @@
 """The shape of a sweep file. The JSON Schema that editors use is made from these classes and their descriptions."""
 
 import unicodedata
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, SkipValidation, Tag, WithJsonSchema
 from pydantic_core import PydanticKnownError
@@ -9,6 +9,7 @@ from pydantic_core import PydanticKnownError
 from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.spec import methods
+from orchestrator.spec.block_forms import BoundaryForm, OnFinishForm, PatternForm, ReferenceForm, Replicates
 from orchestrator.spec.parameter_forms import ValueList
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
 from orchestrator.spec.strict import Form, Ignored, MetricForm, SweepMetricForm
@@ -40,66 +41,6 @@ def _known_method(name: Any) -> Any:
     if repr(name) not in (*others, last):
         raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
     return name
-
-
-class ReferenceForm(Form):
-    """Published figures to compare the results with."""
-
-    source: Annotated[str, Field(description="Where the figures are from.")]
-    rows: Annotated[
-        list[dict[str, Any]],
-        Field(min_length=1, description="Each row has the parameters of a configuration, and metrics or an outcome."),
-    ]
-
-
-class BoundaryForm(Form):
-    """How precisely the boundary is to be found, and which risk counts as safe."""
-
-    width: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            description="Stop once the threshold's 95% interval is narrower than this: the ratio of its ends on a "
-            "logarithmic range, else their difference. Default: continue up to run_cap, or until stopped.",
-        ),
-    ] = None
-    risk: Annotated[
-        float, Field(gt=0, lt=1, description="The safest value is the outermost value with fewer explosions than this.")
-    ] = 0.05
-
-
-class Replicates(Form):
-    """More seeds for the best configuration, and for those that may be as good."""
-
-    max: Annotated[int, Field(ge=2, description="Most seeds of a configuration, including those of `seeds`.")]
-    until: Annotated[
-        Literal["separated"], Field(description="Stop once no other 95% interval overlaps that of the best.")
-    ] = "separated"
-
-
-class PatternForm(Form):
-    """How metrics stand in what a program prints."""
-
-    pattern: Annotated[
-        str,
-        Field(
-            description="A regular expression with a named group for each metric, or with groups `name` and `value`; "
-            "and `epoch` or `step`."
-        ),
-    ]
-
-
-class OnFinishForm(Form):
-    """The command or the URL that gets a summary as JSON when a launch has ended, in whatever way."""
-
-    run: Annotated[
-        str | list[str] | None,
-        Field(
-            description="A command and its arguments. It gets the summary on its standard input, and runs without a "
-            "shell, for at most a minute."
-        ),
-    ] = None
-    post: Annotated[str | None, Field(description="A URL that the summary is posted to.")] = None
 
 
 Metrics = Annotated[

@@ -9,7 +9,8 @@ from typing import Any
 from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
-from orchestrator.spec.form import LONGEST_NAME, BoundaryForm, SweepFile, as_name, is_name
+from orchestrator.spec.block_forms import BoundaryForm
+from orchestrator.spec.form import LONGEST_NAME, SweepFile, as_name, is_name
 from orchestrator.spec.keep import patterns_of
 from orchestrator.spec.metrics import Reported, check_needed, listed, metrics_of, nothing_reported
 from orchestrator.spec.mistakes import Mistakes, closest, keys_of

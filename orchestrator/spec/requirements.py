@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from orchestrator.functions import TrialFunction
+from orchestrator.spec.block_forms import Replicates
 from orchestrator.spec.densities import Density
 from orchestrator.spec.domains import Choice, Range
-from orchestrator.spec.form import Replicates, SweepFile
+from orchestrator.spec.form import SweepFile
 from orchestrator.spec.methods import GRID, METHODS, Method, OptunaSampler, named, of_kind
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.parameters import Space

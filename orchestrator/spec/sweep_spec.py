@@ -6,9 +6,9 @@ from functools import cached_property
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import TrialFunction
+from orchestrator.spec.block_forms import BoundaryForm, Replicates
 from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.domains import Domain
-from orchestrator.spec.form import BoundaryForm, Replicates
 from orchestrator.spec.methods import Method
 from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.pruner_forms import PrunerForm
