@@ -18,7 +18,7 @@ from measuring import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 COMMAND = "make bench"
-TOPICS = ("training", "beside", "overhead", "programs", "scale", "reading", "startup", "memory")
+TOPICS = ("training", "beside", "overhead", "programs", "scale", "reading", "faults", "startup", "memory")
 QUICK_TOPICS = ("training", "overhead", "programs", "scale", "reading", "startup")
 
 
