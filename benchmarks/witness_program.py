@@ -43,6 +43,7 @@ def main():
     parser.add_argument("--rate", type=float)
     asked = parser.parse_args()
     note(0)
+    print("an attempt", flush=True)  # so that each trial has a log, also one that is killed before it says more
     subprocess.Popen(["sleep", "600"], start_new_session=True)
     log = logger(asked.way)
     kept = Path(os.environ["SWEEP_WORKDIR"], "state.json")
