@@ -60,7 +60,7 @@ class BoundaryCurve:
 
     def is_narrower_than(self, width: float) -> bool:
         """Whether the 95% interval of each threshold is: by the ratio of its ends on a logarithmic range."""
-        return all(self.scale.width(edge.low, edge.high) < width for edge in self.posterior.edges())
+        return all(self.scale.width(edge.low, edge.high) < width for edge in self.posterior.edges)
 
 
 def curves_of(space: SearchSpace) -> list[BoundaryCurve]:

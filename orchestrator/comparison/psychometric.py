@@ -22,20 +22,20 @@ Floats = NDArray[np.float32]
 
 BEYOND = 0.25  # of the range, on either side: a threshold may lie outside of it
 STEPS = 200  # on the range, between candidates; each threshold of the grid is midway between two of them
-SPREADS = np.geomspace(0.01, 8.0, 11)  # from 10% to 90% of the way
+SPREADS = np.geomspace(0.01, 8.0, 10)  # from 10% to 90% of the way
 # A method that stays near the threshold estimates curves as too sharp. So sharp curves get a lower prior,
 # by this power of the spread.
-BLUNTNESS = 0.5
+BLUNTNESS = 0.35
 # How often the event happens where the value does not call for it, and how often it does not where the value does,
 # with their prior.
-CHANCE = {0.01: 1.5, 0.04: 0.1, 0.07: 0.1, 0.11: 0.1, 0.17: 0.08, 0.25: 0.06, 0.35: 0.06}
-LAPSES = {0.01: 0.5, 0.1: 0.2, 0.25: 0.2, 0.42: 0.1}
+CHANCE = {0.01: 1.5, 0.04: 0.1, 0.07: 0.1, 0.12: 0.12, 0.2: 0.1, 0.33: 0.08}
+LAPSES = {0.01: 0.6, 0.1: 0.16, 0.25: 0.16, 0.42: 0.08}
 # Of curves with two edges, which are to be told apart from one edge more than to be measured, the grid is coarser.
-COARSE_STEPS = 50
-COARSE_SPREADS = (0.02, 0.06, 0.2)
+COARSE_STEPS = 40
+COARSE_SPREADS = (0.03, 0.12)
 COARSE_CHANCE = {0.01: 0.6, 0.1: 0.25, 0.25: 0.15}
 COARSE_LAPSES = {0.01: 0.6, 0.15: 0.25, 0.35: 0.15}
-NEAREST = 4  # steps between two edges
+NEAREST = 3  # steps between two edges
 TWO_EDGES = 0.1  # their probability before any trial
 CREDIBLE = 0.95
 ROUNDING = 1e-6
@@ -129,7 +129,7 @@ def grid() -> CurveGrid:
 
 def _family(
     edges: Sequence[tuple[float, float]],
-    spreads: Sequence[float],
+    spreads: Sequence[float] | Array,
     chance: Mapping[float, float],
     lapses: Mapping[float, float],
 ) -> tuple[Curves, Array]:
@@ -180,12 +180,13 @@ class Posterior:
     def __init__(self) -> None:
         self._logarithms = grid().prior
         self._weights: Array | None = None
+        self._edges: tuple[Edge, ...] = ()
 
     def observe(self, position: float, happened: bool) -> None:
         """Update on the result of a trial."""
         probability = grid().curves.probability([position])[0]
         self._logarithms = self._logarithms + np.log(probability if happened else 1 - probability)
-        self._weights = None
+        self._weights, self._edges = None, ()
 
     @property
     def weights(self) -> Array:
@@ -200,8 +201,13 @@ class Posterior:
         summed = np.cumsum(self.weights)
         return grid().curves.taken(np.searchsorted(summed, (np.arange(count) + 0.5) / count * summed[-1]))
 
+    @property
     def edges(self) -> tuple[Edge, ...]:
         """The one edge, or the two, whichever are more probable."""
+        self._edges = self._edges or self._found()
+        return self._edges
+
+    def _found(self) -> tuple[Edge, ...]:
         single, curves, weights = grid().single, grid().curves, self.weights
         if weights[:single].sum() >= 0.5:
             return (_edge(curves.taken(slice(single)), weights[:single], STEPS),)
@@ -219,7 +225,7 @@ class Posterior:
         drawn = self.drawn(LOOKED_AT)
         safety = (drawn.probability(positions) < risk).mean(axis=1)
         return Estimate(
-            self.edges(),
+            self.edges,
             float(np.median(drawn.least)),
             float(np.median(drawn.greatest)),
             tuple(_regions(positions, safety >= CREDIBLE)),
@@ -243,19 +249,22 @@ def _edge(curves: Curves, weights: Array, steps: int) -> Edge:
     The interval is that of the posterior, to the next steps around it: trials show only between which a threshold lies.
     """
     rises = bool(weights[curves.rises].sum() >= 0.5 * weights.sum())
-    thresholds, inverse = np.unique(curves.first, return_inverse=True)
-    below = np.concatenate([[0.0], np.cumsum(np.bincount(inverse, weights))])
-    half = 0.5 / steps
-    ends = np.append(thresholds - half, thresholds[-1] + half)  # each threshold represents the values around it
+    beyond = round(BEYOND * steps)
+    # each threshold represents the values around it
+    cells = np.rint(curves.first * steps - 0.5).astype(np.intp) + beyond
+    below = np.concatenate([[0.0], np.cumsum(np.bincount(cells, weights))])
+    ends = (np.arange(len(below)) - beyond) / steps
     tail = (1 - CREDIBLE) / 2
     low, median, high = np.interp(np.array([tail, 0.5, 1 - tail]) * below[-1], below, ends)
-    spread = float(np.exp(np.average(np.log(curves.scales), weights=weights))) * math.log(9)
+    scale = float(np.exp(np.average(np.log(curves.scales), weights=weights)))
+    way = scale * math.log(9) * (1 if rises else -1)  # from the threshold to 90%
     return Edge(
-        float(median),
-        math.floor(low * steps + ROUNDING) / steps,
-        math.ceil(high * steps - ROUNDING) / steps,
-        *(float(median) + (spread if far is rises else -spread) for far in (False, True)),
-        rises,
+        threshold=float(median),
+        low=math.floor(low * steps + ROUNDING) / steps,
+        high=math.ceil(high * steps - ROUNDING) / steps,
+        ten=float(median) - way,
+        ninety=float(median) + way,
+        rises=rises,
     )
 
 

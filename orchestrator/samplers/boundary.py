@@ -16,6 +16,8 @@ from orchestrator.trials.search_space import SearchSpace
 
 LEAST_LOOKS, MOST_LOOKS = 2, 8  # trials of a curve that lie evenly over the range
 LOOK_SHARE = 5  # of the trials of a curve, one in so many
+CAUTION = 8.0  # how much the rate of chance events matters, but where the file asks for a narrow interval alone
+AWAY = 0.5  # share of the greatest gain for a trial that is a whole range away from all others: where gains are alike
 
 
 class BoundarySampler:
@@ -34,17 +36,18 @@ class BoundarySampler:
         self.total = spec.run_cap
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
-        self._curves = curves_of(self.space)
-        self._name = self._curves[0].name
-        self._values = self._curves[0].candidates()
-        self._candidates = Candidates(np.array([self._curves[0].position(value) for value in self._values]))
+        self.curves = curves_of(self.space)
+        self._name = self.curves[0].name
+        self._values = self.curves[0].candidates()
+        positions = np.array([self.curves[0].position(value) for value in self._values])
+        self._candidates = Candidates(positions, CAUTION if spec.boundary.width is None else 1.0)
         self._gains: dict[int, Array] = {}
         self._known: set[str] = set()  # trial_keys
         self._waiting: deque[Trial] = deque()
         self._running: dict[str, Trial] = {}  # asked for, without a result yet; by trial_key
         self._number = 0  # of the next proposal
         self._exhausted = False
-        share = MOST_LOOKS if self.total is None else self.total // len(self._curves) // LOOK_SHARE
+        share = MOST_LOOKS if self.total is None else self.total // len(self.curves) // LOOK_SHARE
         self._looks = [float(at) for at in _spread(min(max(share, LEAST_LOOKS), MOST_LOOKS))]
 
     @property
@@ -61,7 +64,7 @@ class BoundarySampler:
         for trial in (start.trial for start in self.space.begun(history, begun)):
             self._add(trial)
             record = history.get(trial.trial_key)
-            seen = record and Observation.of_record(self.spec.objectives, record)
+            seen = None if record is None else Observation.of_record(self.spec.objectives, record)
             if seen is not None:
                 self._take(trial, seen)
             else:
@@ -96,7 +99,7 @@ class BoundarySampler:
     def _open(self) -> list[int]:
         """The curves whose interval is still wider than the file asks for."""
         width = self.spec.boundary.width
-        return [i for i, curve in enumerate(self._curves) if width is None or not curve.is_narrower_than(width)]
+        return [i for i, curve in enumerate(self.curves) if width is None or not curve.is_narrower_than(width)]
 
     def _propose(self) -> None:
         """Add the new trial that gives most information."""
@@ -118,7 +121,7 @@ class BoundarySampler:
         gains = np.array([self._gains_of(curve) for curve in curves])
         for index in np.argsort(-gains, axis=None, kind="stable"):
             row, candidate = divmod(int(index), len(self._values))
-            yield {**self._curves[curves[row]].choice, self._name: self._values[candidate]}
+            yield {**self.curves[curves[row]].choice, self._name: self._values[candidate]}
 
     def _gains_of(self, index: int) -> Array:
         """What a trial at each candidate of a curve is worth; cached until the curve changes.
@@ -126,7 +129,7 @@ class BoundarySampler:
         That is the expected information, but where the curve has not been looked at everywhere yet, a look comes first.
         """
         if index not in self._gains:
-            curve = self._curves[index]
+            curve = self.curves[index]
             running = [trial for trial in self._running.values() if self._curve(trial) == index]
             # trials that told nothing count as if they still ran, so that the next ones lie elsewhere
             values = [*(trial.params[self._name] for trial in running), *curve.silent]
@@ -137,8 +140,14 @@ class BoundarySampler:
                 self._gains[index] = len(missing) - np.abs(self._candidates.positions - missing[0])
             else:
                 seed = (self.spec.seed, self._number)
-                self._gains[index] = self._candidates.gains(curve.posterior, unknown, seed)
+                gains = self._candidates.gains(curve.posterior, unknown, seed)
+                self._gains[index] = gains + AWAY * gains.max() * self._distances(known + unknown)
         return self._gains[index]
+
+    def _distances(self, positions: Sequence[float]) -> Array:
+        """How far each candidate is from the nearest of these positions."""
+        away = np.abs(self._candidates.positions[:, None] - np.array(positions))
+        return np.asarray(away.min(axis=1))
 
     @property
     def _reach(self) -> float:
@@ -146,11 +155,11 @@ class BoundarySampler:
         return 0.5 / len(self._looks)
 
     def _curve(self, trial: Trial) -> int:
-        return index_of(self._curves, trial.params)
+        return index_of(self.curves, trial.params)
 
     def _take(self, trial: Trial, seen: Observation) -> None:
         index = self._curve(trial)
-        self._curves[index].take(trial.params[self._name], has_happened(self.spec.event, seen))
+        self.curves[index].take(trial.params[self._name], has_happened(self.spec.event, seen))
         self._gains.pop(index, None)
 
     def _add(self, trial: Trial) -> None:

@@ -6,22 +6,27 @@ import numpy as np
 
 from orchestrator.comparison.psychometric import Array, Curves, Floats, Posterior
 
-CAUTION = 8.0  # how much the rate of chance events matters beside the rest of the curve
-DRAWN = 1024  # curves that stand for all
+DRAWN = 640  # curves that stand for all
 IMAGINED = 8  # draws of the results that are still to come
 
 
 class Candidates:
-    """Positions at which the next trial could be, and the information to expect from it there."""
+    """Positions at which the next trial could be, and the information to expect from it there.
 
-    def __init__(self, positions: Array) -> None:
+    Args:
+        positions: of the candidates.
+        caution: how often information on the rate of chance events counts.
+    """
+
+    def __init__(self, positions: Array, caution: float = 1.0) -> None:
         self.positions = positions
+        self.caution = caution
 
     def gains(self, posterior: Posterior, running: Sequence[float] = (), seed: Sequence[int] = ()) -> Array:
         """What a trial at each position is expected to tell, in nats.
 
-        That is by how much the entropy over the curves falls. What it tells of the lower asymptote counts several
-        times, as the safest value depends on that; what it tells of the upper one does not count.
+        That is by how much the entropy over the curves falls. What it tells of the lower asymptote may count several
+        times, as what is safe depends on that; what it tells of the upper one does not count.
 
         Results of running trials are imagined: each of a few curves, drawn from the posterior, gives the results of all
         running trials, and the curves are weighed by them. So the information is beyond that of the running trials.
@@ -38,7 +43,7 @@ class Candidates:
         # einsum, as the threads of a matrix product would wait for the cores on which trials run
         expected = _entropy(np.einsum("nk,mk->mn", probability, weights)).mean(axis=0)
         gains = expected - np.einsum("nk,k->n", _entropy(probability), shared)
-        gains += CAUTION * _told_of(drawn.least, probability, shared)
+        gains += (self.caution - 1) * _told_of(drawn.least, probability, shared)
         gains -= _told_of(drawn.greatest, probability, shared)
         return np.asarray(gains, np.float64)
 
