@@ -16,6 +16,7 @@ DECLARATION = Declaration(
         Metric("ssim", "maximize", "SSIM", SSIM_WITHIN),
         Metric("mse", "minimize", "MSE", MSE_WITHIN),
     ),
+    diagnoses=("dead decoder", "posterior collapse", "no better than the mean image"),
     rate="images_per_second",
     pace=("dataset", "architecture", "num_layers", "batch_size", "precision"),
     # oneDNN's threads spin while they wait for each other within a convolution

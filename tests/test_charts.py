@@ -22,6 +22,7 @@ from orchestrator.reports.loss_charts import LossCurve, losses
 from orchestrator.reports.plane_charts import PlanePoint, plane_chart
 from orchestrator.reports.search_charts import SearchTrial, history
 from orchestrator.spec.domains import Range
+from orchestrator.spec.event import EXPLOSION
 from orchestrator.spec.objective import Objective
 from orchestrator.trial import Outcome
 from orchestrator.trials.observation import Observation
@@ -150,8 +151,8 @@ def finding(title: str, *exploded: bool) -> Finding:
     swept = Range(Parameter("lr", TypeAdapter(float), 0.1), 0.001, 1.0, log=True)
     curve = BoundaryCurve("lr", swept, {"configs": 0} if title else {}, title=title)
     for value, one in zip(np.geomspace(0.002, 0.5, len(exploded)), exploded, strict=True):
-        curve.take(float(value), Outcome.EXPLODED if one else Outcome.COMPLETED)
-    return Finding(curve, curve.posterior.estimate(0.05), 0.05)
+        curve.take(float(value), one)
+    return Finding(curve, curve.posterior.estimate(0.05))
 
 
 def check_is_whole(picture: bytes) -> Image.Image:
@@ -211,18 +212,19 @@ def test_of_three_objectives_a_picture_has_both_planes_whatever_their_names() ->
 def test_a_pictures_map_says_beside_each_row_what_is_known() -> None:
     alike = "kind=True"  # as text and as a boolean
     found = (finding(alike, False, False, True, True), finding(alike, False, False), finding("kind=1"))
-    chart = boundary_chart(Boundary("toy", 0.05, found), still=True)
-    at = f"above {found[0].at(found[0].estimate.threshold)}"
+    chart = boundary_chart(Boundary("toy", EXPLOSION, 0.05, found), still=True)
+    at = f"above {found[0].at(found[0].estimate.edges[0].threshold)}"
     assert [(row["row"], row["estimate"]) for row in rows(chart, "estimate")[:2]] == [
-        (0, f"{at}; 2 of 4 trials exploded"),
-        (1, "never; 0 of 2 trials exploded"),
+        (0, f"{at}; in 2 of 4 trials"),
+        (1, "never; in 0 of 2 trials"),
     ]
     assert {row["row"] for row in rows(chart, "p")} == {0, 1, 2}
-    on_page = boundary_chart(Boundary("toy", 0.05, found))
+    on_page = boundary_chart(Boundary("toy", EXPLOSION, 0.05, found))
     assert chart is not None
     assert on_page is not None
     assert len(on_page.spec["layer"]) == len(chart.spec["layer"]) - 1
-    assert f"kind=True: half of the trials explode {at}" in on_page.text
+    assert "kind=True: the rate of explosions goes from" in on_page.text
+    assert f"and is high {at}" in on_page.text
 
 
 def names_of(chart: Chart | None) -> list[list[str]]:
@@ -235,13 +237,13 @@ def names_of(chart: Chart | None) -> list[list[str]]:
 
 
 def test_a_map_breaks_long_names_into_lines_and_names_what_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = Boundary("toy", 0.05, (finding(LONG, False, True), finding("$short$", False, True)))
+    found = Boundary("toy", EXPLOSION, 0.05, (finding(LONG, False, True), finding("$short$", False, True)))
     (long, short) = names_of(boundary_chart(found))
     assert len(long) == 4
     assert max(map(len, long)) <= 30
     assert short == ["$short$"]
     monkeypatch.setattr(boundary_charts, "TALLEST", 100)
-    many = Boundary("toy", 0.05, tuple(finding(f"row {i}", True, False) for i in range(12)))
+    many = Boundary("toy", EXPLOSION, 0.05, tuple(finding(f"row {i}", True, False) for i in range(12)))
     chart = boundary_chart(many, still=True)
     assert [i for i, lines in enumerate(names_of(chart)) if lines] == [0, 2, 4, 6, 8, 10]
     assert chart is not None
@@ -260,10 +262,10 @@ def test_a_map_breaks_long_names_into_lines_and_names_what_there_is_room_for(mon
 )
 def test_a_picture_of_a_boundary_is_whole_whatever_its_names(curves: dict[str, list[bool]]) -> None:
     found = tuple(finding(title, *exploded) for title, exploded in curves.items())
-    chart = boundary_chart(Boundary("toy", 0.05, found), still=True)
+    chart = boundary_chart(Boundary("toy", EXPLOSION, 0.05, found), still=True)
     assert chart is not None
     assert check_is_whole(still.png([chart])).width > 1000
 
 
 def test_without_a_trial_there_is_no_picture_of_a_boundary() -> None:
-    assert boundary_chart(Boundary("toy", 0.05, (finding(""),)), still=True) is None
+    assert boundary_chart(Boundary("toy", EXPLOSION, 0.05, (finding(""),)), still=True) is None

@@ -1,37 +1,39 @@
-"""The result of a boundary sweep: where training breaks along a parameter, for each choice of the others."""
+"""The result of a boundary sweep: where an event begins along a parameter, for each choice of the others."""
 
 import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from orchestrator.comparison.markdown import markdown_table
-from orchestrator.comparison.psychometric import STEPS, Estimate, Posterior, Scale
+from orchestrator.comparison.psychometric import STEPS, Edge, Estimate, Posterior, Scale
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Range
-from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.spec.event import BoundaryEvent
+from orchestrator.trial import Params, Trial
 from orchestrator.trials.labels import listed, short
+from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
 from orchestrator.trials.search_space import ROWS, SearchSpace
 
-EXPLODED = {Outcome.EXPLODED: True, Outcome.COMPLETED: False}  # other outcomes carry no information
 FORBIDDEN = re.compile(r"[^\w. :-]")  # characters that MLflow does not allow in the name of a metric
 LONGEST = 200  # of the 250 characters that such a name may have
 
 
 @dataclass
 class BoundaryCurve:
-    """How often trials explode along a parameter, at one value of a second one, or at one row of `zip` or `configs`."""
+    """How often an event happens along a parameter, at a value of a second one, or at a row of `zip` or `configs`."""
 
     name: str  # of the parameter
     swept: Range
     choice: Params = field(default_factory=dict)  # as a search proposes it: a value, or the index of a row
     at: Params = field(default_factory=dict)  # the parameters that its trials share
     title: str = ""  # of the choice, for people
-    points: list[tuple[float, bool]] = field(default_factory=list)  # a value, and whether it exploded
+    points: list[tuple[float, bool]] = field(default_factory=list)  # a value, and whether it happened
+    silent: list[float] = field(default_factory=list)  # the values of trials that told nothing of it
     posterior: Posterior = field(default_factory=Posterior)
 
     @cached_property
@@ -48,17 +50,17 @@ class BoundaryCurve:
         gaps = [after - value for value, after in itertools.pairwise(exact)]
         return sorted({self.swept.typed(_shortened(*pair)) for pair in zip(exact, [*gaps, gaps[-1]], strict=True)})
 
-    def take(self, value: float, outcome: Outcome) -> None:
-        """Take in the outcome of a trial at a value."""
-        exploded = EXPLODED.get(outcome)
-        if exploded is not None:
-            self.points.append((value, exploded))
-            self.posterior.observe(self.position(value), exploded)
+    def take(self, value: float, happened: bool | None) -> None:
+        """Take in whether it happened in a trial at a value; None where that is not known."""
+        if happened is None:
+            self.silent.append(value)
+        else:
+            self.points.append((value, happened))
+            self.posterior.observe(self.position(value), happened)
 
     def is_narrower_than(self, width: float) -> bool:
-        """Whether the threshold's 95% interval is: by the ratio of its ends on a logarithmic range."""
-        _, low, high = self.posterior.interval()
-        return self.scale.width(low, high) < width
+        """Whether the 95% interval of each threshold is: by the ratio of its ends on a logarithmic range."""
+        return all(self.scale.width(edge.low, edge.high) < width for edge in self.posterior.edges)
 
 
 def curves_of(space: SearchSpace) -> list[BoundaryCurve]:
@@ -84,36 +86,52 @@ class Finding:
 
     curve: BoundaryCurve
     estimate: Estimate
-    risk: float
 
     @property
-    def exploded(self) -> int:
-        """How many trials exploded."""
-        return sum(exploded for _, exploded in self.curve.points)
+    def count(self) -> int:
+        """In how many trials the event happened."""
+        return sum(happened for _, happened in self.curve.points)
 
     @property
-    def breaks(self) -> str:
-        """Where half of the trials explode: "above 0.02"."""
-        if self.exploded in (0, len(self.curve.points)):
-            return "never" if self.exploded == 0 else "always"
-        return f"{'above' if self.estimate.breaks_above else 'below'} {self.at(self.estimate.threshold)}"
+    def counted(self) -> str:
+        """In how many trials the event happened: "18 of 37"."""
+        return f"{self.count} of {len(self.curve.points)}"
+
+    @property
+    def where(self) -> str:
+        """On which sides of the thresholds the event is more frequent: "above 0.02", "below 0.2 and above 0.8"."""
+        if self.count in (0, len(self.curve.points)):
+            return "never" if self.count == 0 else "always"
+        first, *others = self.estimate.edges
+        if others and first.rises:
+            return f"between {self.at(first.threshold)} and {self.at(others[0].threshold)}"
+        if not others and not 0 <= first.threshold <= 1:
+            return "no edge on the range"
+        return " and ".join(
+            f"{'above' if edge.rises else 'below'} {self.at(edge.threshold)}" for edge in (first, *others)
+        )
 
     @property
     def interval(self) -> str:
-        """The ends of the 95% interval of the threshold."""
-        return f"{self.at(self.estimate.low)} to {self.at(self.estimate.high)}"
+        """The ends of the 95% interval of each threshold."""
+        return self._by_edge(lambda edge: (edge.low, edge.high))
 
     @property
     def spread(self) -> str:
-        """From where 10% of the trials explode to where 90% do."""
-        return f"{self.at(self.estimate.ten)} to {self.at(self.estimate.ninety)}"
+        """From where the rate has gone 10% of its way to where it has gone 90% of it."""
+        return self._by_edge(lambda edge: (edge.ten, edge.ninety))
+
+    @property
+    def rates(self) -> str:
+        """The rates on either side: "1% to 99%"."""
+        return f"{self.estimate.least:.0%} to {self.estimate.greatest:.0%}"
 
     @property
     def safest(self) -> str:
-        """Up to which value, or from which value on, the risk is below the given risk."""
-        if self.estimate.safest is None:
-            return "nowhere"
-        return f"{'up to' if self.estimate.breaks_above else 'from'} {self.at(self.estimate.safest)}"
+        """The values at which the risk is below the given risk: "up to 0.01", "0.3 to 0.7"."""
+        if not self.estimate.safe:
+            return "nowhere" if self.estimate.is_nowhere_safe else "not shown yet"
+        return " and ".join(self._region(*region) for region in self.estimate.safe)
 
     def at(self, position: float) -> str:
         """The value at a position: "0.0231"; "<0.001" where it lies beyond a range that begins there."""
@@ -122,14 +140,27 @@ class Finding:
 
     def metrics(self, suffix: str = "") -> dict[str, float]:
         """For MLflow, with `suffix` behind their names; positions beyond the range have the value of its end."""
-        estimate = self.estimate
-        positions = {
-            "threshold": estimate.threshold,
-            "threshold_low": estimate.low,
-            "threshold_high": estimate.high,
-            "safest": estimate.safest,
-        }
-        return {f"{name}{suffix}": self.curve.scale.value(at) for name, at in positions.items() if at is not None}
+        positions: dict[str, float] = {}
+        for name, edge in zip(("threshold", "threshold_2"), self.estimate.edges, strict=False):
+            positions |= {name: edge.threshold, f"{name}_low": edge.low, f"{name}_high": edge.high}
+        if self.estimate.safe:
+            low, high = max(self.estimate.safe, key=lambda region: region[1] - region[0])
+            is_single = len(self.estimate.edges) == 1
+            ends = {"safest": high if self.estimate.edges[0].rises else low}
+            positions |= ends if is_single else {"safest_from": low, "safest_to": high}
+        values = {name: self.curve.scale.value(at) for name, at in positions.items()}
+        values |= {"rate_least": self.estimate.least, "rate_greatest": self.estimate.greatest}
+        return {f"{name}{suffix}": value for name, value in values.items()}
+
+    def _by_edge(self, ends: Callable[[Edge], tuple[float, float]]) -> str:
+        pairs = (sorted(ends(edge)) for edge in self.estimate.edges)
+        return " and ".join(f"{self.at(low)} to {self.at(high)}" for low, high in pairs)
+
+    def _region(self, low: float, high: float) -> str:
+        if low > 0 and high < 1:
+            return f"{self.at(low)} to {self.at(high)}"
+        is_upper = not self.estimate.edges[0].rises if low <= 0 and high >= 1 else high >= 1
+        return f"from {self.at(low)}" if is_upper else f"up to {self.at(high)}"
 
 
 @dataclass(frozen=True)
@@ -137,6 +168,7 @@ class Boundary:
     """The result of a boundary sweep, curve by curve."""
 
     sweep: str
+    event: BoundaryEvent
     risk: float
     findings: tuple[Finding, ...]
 
@@ -146,22 +178,23 @@ class Boundary:
         curves = curves_of(SearchSpace(spec))
         for trial in trials:
             record = records.get(trial.trial_key)
-            if record is not None and record.outcome is not None:
+            if record is not None and (seen := Observation.of_record(spec.objectives, record)):
                 curve = curves[index_of(curves, trial.params)]
-                curve.take(trial.params[curve.name], record.outcome)
+                curve.take(trial.params[curve.name], has_happened(spec.event, seen))
         risk = spec.boundary.risk
-        return cls(spec.name, risk, tuple(Finding(curve, curve.posterior.estimate(risk), risk) for curve in curves))
+        findings = tuple(Finding(curve, curve.posterior.estimate(risk)) for curve in curves)
+        return cls(spec.name, spec.event, risk, findings)
 
     @property
     def title(self) -> str:
         """Of a table or a picture."""
-        return f"{self.sweep}: where half of the trials explode, by {self.findings[0].curve.name}"
+        return f"{self.sweep}: {self.event.name} along {self.findings[0].curve.name}"
 
     def header(self) -> list[str]:
         """The columns of the table."""
         choice = list(self.findings[0].curve.choice)
-        columns = ["breaks", "95% interval", "10% to 90% explode", f"risk below {self.risk:.3g}", "exploded", "trials"]
-        return [*choice, *columns]
+        rates = ["10% to 90% of the rise", "rates"]
+        return [*choice, self.event.name, "95% interval", *rates, f"risk below {self.risk:.3g}", "in trials"]
 
     def cells(self) -> list[list[str]]:
         """A row for each curve, as text."""
@@ -184,14 +217,19 @@ class Boundary:
         return metrics
 
     def _cells(self, finding: Finding) -> list[str]:
-        curve, exploded = finding.curve, finding.exploded
-        estimate = [finding.breaks, finding.interval, finding.spread, finding.safest]
+        curve = finding.curve
+        estimate = [finding.where, finding.interval, finding.spread, finding.rates, finding.safest]
         return [
             *([curve.title] if curve.choice else []),
-            *(estimate if curve.points else [""] * 4),
-            str(exploded),
-            str(len(curve.points)),
+            *(estimate if curve.points else [""] * len(estimate)),
+            finding.counted,
         ]
+
+
+def has_happened(event: BoundaryEvent, seen: Observation) -> bool | None:
+    """Whether the event of a sweep has happened in a trial; None where that is not known."""
+    value = seen.known[0] if seen.known else None
+    return event.has_happened(seen.outcome, value, seen.diagnosis)
 
 
 def _title(space: SearchSpace, choice: Params) -> str:

@@ -1,33 +1,47 @@
-"""The curve P(explosion | value) along one parameter, learned from trials that explode or do not.
+"""The curve P(event | value) along one parameter, learned from trials in which an event happens or does not.
 
-The curve is a logistic in the position of the value on its range: a threshold, at which half of the trials explode, and
-a spread. The posterior is a probability for each curve of a grid; the next trial goes where the entropy of those
-probabilities is expected to fall most (A. B. Watson, QUEST+, Journal of Vision 17(3):10, 2017). Positions run from 0 to
-1 over the range, on the parameter's own scale.
+Between a lower and an upper asymptote, the curve passes halfway at an edge: a logistic in the position of the value on
+its range, with a threshold and a spread. Both asymptotes are learned, as rates of chance events and of lapses are in
+psychophysics (F. A. Wichmann and N. J. Hill, The psychometric function I, Perception & Psychophysics 63(8):1293, 2001).
+Curves with two edges are considered, too: the event happens between them, or outside. The posterior is a probability
+for each curve of a grid; the next trial goes where the entropy of those probabilities is expected to fall most (A. B.
+Watson, QUEST+, Journal of Vision 17(3):10, 2017). Positions run from 0 to 1 over the range, on the parameter's scale.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 BEYOND = 0.25  # of the range, on either side: a threshold may lie outside of it
 STEPS = 200  # on the range, between candidates; each threshold of the grid is midway between two of them
-SPREADS = np.geomspace(0.01, 2.0, 20)  # from 10% to 90%
+SPREADS = np.geomspace(0.01, 8.0, 10)  # from 10% to 90% of the way
 # A method that stays near the threshold estimates curves as too sharp. So sharp curves get a lower prior,
-# by this power of the spread: without it the 95% interval covered in 91% to 95% of repetitions, with it in 95% to 97%.
-BLUNTNESS = 0.5
-LAPSE = 0.01  # share of trials that ignore the value: a single such trial must not move the threshold far
+# by this power of the spread.
+BLUNTNESS = 0.35
+# How often the event happens where the value does not call for it, and how often it does not where the value does,
+# with their prior.
+CHANCE = {0.01: 1.5, 0.04: 0.1, 0.07: 0.1, 0.12: 0.12, 0.2: 0.1, 0.33: 0.08}
+LAPSES = {0.01: 0.6, 0.1: 0.16, 0.25: 0.16, 0.42: 0.08}
+# Of curves with two edges, which are to be told apart from one edge more than to be measured, the grid is coarser.
+COARSE_STEPS = 40
+COARSE_SPREADS = (0.03, 0.12)
+COARSE_CHANCE = {0.01: 0.6, 0.1: 0.25, 0.25: 0.15}
+COARSE_LAPSES = {0.01: 0.6, 0.15: 0.25, 0.35: 0.15}
+NEAREST = 3  # steps between two edges
+TWO_EDGES = 0.1  # their probability before any trial
 CREDIBLE = 0.95
 ROUNDING = 1e-6
 LARGEST_EXPONENT = 700  # of e, in a float
-NEGLIGIBLE = 1e-7  # probability of a curve
-IMAGINED = 8  # draws of the results that are still to come
+STEEPEST = 50.0  # exponents of e beyond which a logistic is 0 or 1
+LOOKED_AT = 4096  # curves that stand for all, in an estimate
 
 
 @dataclass(frozen=True)
@@ -60,154 +74,207 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Curves:
+    """Curves, in lists of equal length."""
+
+    first: Floats  # position of the first edge
+    second: Floats  # of the second; infinity where there is none
+    scales: Floats  # of the logistics
+    rises: NDArray[np.bool_]  # whether the event becomes more frequent at the first edge
+    least: Floats  # the lower asymptote
+    greatest: Floats
+
+    def probability(self, positions: Sequence[float] | Array) -> Floats:
+        """P(event) at each position (rows) by each curve (columns)."""
+        at = np.asarray(positions, np.float32)[:, None]
+        inside = _logistic((at - self.first) / self.scales)
+        if np.isfinite(self.second).any():
+            inside -= _logistic((at - self.second) / self.scales)
+        share = np.where(self.rises, inside, 1 - inside)
+        return np.asarray(self.least + (self.greatest - self.least) * share)
+
+    def taken(self, indices: NDArray[np.intp] | slice) -> "Curves":
+        """Some of them."""
+        return Curves(**{name: part[indices] for name, part in vars(self).items()})
+
+    def joined(self, others: "Curves") -> "Curves":
+        """Them and others."""
+        return Curves(**{name: np.concatenate([part, getattr(others, name)]) for name, part in vars(self).items()})
+
+
+@dataclass(frozen=True)
 class CurveGrid:
-    """Every curve that is considered, in three lists of equal length."""
+    """Every curve that is considered, those with one edge first, and the logarithms of their probabilities."""
 
-    thresholds: Array
-    scales: Array  # of the logistic
-    signs: Array  # 1: explodes above its threshold; -1: below
+    curves: Curves
+    prior: Array
+    single: int  # how many have one edge
 
-    def probability(self, positions: Array) -> Array:
-        """P(explosion) at each position (rows) by each curve (columns)."""
-        z = self.signs * (positions[:, None] - self.thresholds) / self.scales
-        return LAPSE + (1 - 2 * LAPSE) / (1 + np.exp(-np.clip(z, -50, 50)))
 
-    def reach(self, risk: float) -> Array:
-        """The position at which each curve reaches a risk, without its lapses."""
-        return self.thresholds + self.signs * self.scales * math.log(risk / (1 - risk))
+def _thresholds(steps: int, beyond: float = 0.0) -> list[float]:
+    return [(step + 0.5) / steps for step in range(-round(beyond * steps), round((1 + beyond) * steps))]
 
 
 @cache
 def grid() -> CurveGrid:
-    """The curves that are considered: each direction, with each threshold and each spread."""
-    thresholds = (np.arange(-BEYOND * STEPS, (1 + BEYOND) * STEPS) + 0.5) / STEPS
-    signs, spreads, thresholds = np.meshgrid([1.0, -1.0], SPREADS, thresholds, indexing="ij")
-    return CurveGrid(thresholds.ravel(), spreads.ravel() / (2 * math.log(9)), signs.ravel())
+    """The curves that are considered."""
+    edges = [(threshold, math.inf) for threshold in _thresholds(STEPS, BEYOND)]
+    pairs = list(itertools.combinations(_thresholds(COARSE_STEPS), 2))
+    pairs = [(low, high) for low, high in pairs if high - low > (NEAREST - 0.5) / COARSE_STEPS]
+    one, prior = _family(edges, SPREADS, CHANCE, LAPSES)
+    two, prior_of_two = _family(pairs, COARSE_SPREADS, COARSE_CHANCE, COARSE_LAPSES)
+    priors = [prior + math.log(1 - TWO_EDGES), prior_of_two + math.log(TWO_EDGES)]
+    return CurveGrid(one.joined(two), np.concatenate(priors), len(prior))
+
+
+def _family(
+    edges: Sequence[tuple[float, float]],
+    spreads: Sequence[float] | Array,
+    chance: Mapping[float, float],
+    lapses: Mapping[float, float],
+) -> tuple[Curves, Array]:
+    """Curves of these edges, in every combination with the rest, and the logarithms of their probabilities."""
+    lists = [[True, False], spreads, range(len(edges)), [*chance], [*lapses]]
+    axes = np.meshgrid(*(np.arange(len(one)) for one in lists), indexing="ij")
+    rises, spread, edge, least, lapse = (axis.ravel() for axis in axes)
+    first, second = np.array(edges, np.float32).T
+    curves = Curves(
+        first=first[edge],
+        second=second[edge],
+        scales=(np.array(spreads, np.float32) / (2 * math.log(9)))[spread],
+        rises=rises == 0,
+        least=np.array([*chance], np.float32)[least],
+        greatest=1 - np.array([*lapses], np.float32)[lapse],
+    )
+    weights = np.array(spreads)[spread] ** BLUNTNESS
+    weights *= np.array([*chance.values()])[least] * np.array([*lapses.values()])[lapse]
+    return curves, np.log(weights / weights.sum())
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """The estimate of a curve, in positions; those outside of 0 to 1 are extrapolated."""
+class Edge:
+    """Where the rate is halfway between its asymptotes, in positions; those outside of 0 to 1 are extrapolated."""
 
     threshold: float  # median
     low: float  # of the threshold's central 95% interval
     high: float
-    ten: float  # where 10% explode
+    ten: float  # where the rate has gone 10% of its way
     ninety: float
-    safest: float | None
-    breaks_above: bool
+    rises: bool  # whether the event is more frequent above it
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The estimate of a curve, in positions."""
+
+    edges: tuple[Edge, ...]
+    least: float  # the rate on one side of an edge: a median, as the next one
+    greatest: float
+    safe: tuple[tuple[float, float], ...]  # regions in which the rate is below the risk with a probability of 95%
+    is_nowhere_safe: bool  # whether there is hardly such a region, and not only none that is shown
 
 
 class Posterior:
     """How probable each curve is, given the trials so far."""
 
     def __init__(self) -> None:
-        self.logarithms = BLUNTNESS * np.log(grid().scales)
+        self._logarithms = grid().prior
+        self._weights: Array | None = None
+        self._edges: tuple[Edge, ...] = ()
 
-    def observe(self, position: float, exploded: bool) -> None:
+    def observe(self, position: float, happened: bool) -> None:
         """Update on the result of a trial."""
-        probability = grid().probability(np.array([position]))[0]
-        self.logarithms += np.log(probability if exploded else 1 - probability)
+        probability = grid().curves.probability([position])[0]
+        self._logarithms = self._logarithms + np.log(probability if happened else 1 - probability)
+        self._weights, self._edges = None, ()
 
     @property
     def weights(self) -> Array:
         """The probability of each curve."""
-        return _normalized(self.logarithms)
+        if self._weights is None:
+            weights = np.exp(self._logarithms - self._logarithms.max())
+            self._weights = weights / weights.sum()
+        return self._weights
 
-    def interval(self) -> tuple[float, float, float]:
-        """The threshold: its median, and its central 95% interval, to the next candidates around it."""
-        thresholds, inverse = np.unique(grid().thresholds, return_inverse=True)
-        below = np.concatenate([[0.0], np.cumsum(np.bincount(inverse, self.weights))])
-        half = 0.5 / STEPS
-        edges = np.append(thresholds - half, thresholds[-1] + half)  # each threshold represents the values around it
-        tail = (1 - CREDIBLE) / 2
-        low, median, high = np.interp([tail, 0.5, 1 - tail], below, edges)
-        # trials show only between which candidates a threshold lies
-        return float(median), math.floor(low * STEPS + ROUNDING) / STEPS, math.ceil(high * STEPS - ROUNDING) / STEPS
+    def drawn(self, count: int) -> Curves:
+        """Curves that stand for all, each as probable as another: evenly along the sum of their probabilities."""
+        summed = np.cumsum(self.weights)
+        return grid().curves.taken(np.searchsorted(summed, (np.arange(count) + 0.5) / count * summed[-1]))
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """The one edge, or the two, whichever are more probable."""
+        self._edges = self._edges or self._found()
+        return self._edges
+
+    def _found(self) -> tuple[Edge, ...]:
+        single, curves, weights = grid().single, grid().curves, self.weights
+        if weights[:single].sum() >= 0.5:
+            return (_edge(curves.taken(slice(single)), weights[:single], STEPS),)
+        two, likely = curves.taken(slice(single, None)), weights[single:]
+        first = _edge(two, likely, COARSE_STEPS)
+        return first, replace(_edge(replace(two, first=two.second), likely, COARSE_STEPS), rises=not first.rises)
 
     def estimate(self, risk: float) -> Estimate:
         """The estimate, in numbers.
 
         Args:
-            risk: for which to find the safest position: the outermost at which P(explosion) is below it with a
-                probability of 95%. It is None where there is no such position on the range.
+            risk: the rate that counts as safe.
         """
-        weights, curves = self.weights, grid()
-        above = bool(weights[curves.signs > 0].sum() >= 0.5)
-        of_direction = curves.signs == (1 if above else -1)
-        likely = weights[of_direction]
-        ten, ninety = (float(_quantiles(curves.reach(p)[of_direction], likely, 0.5)) for p in (0.1, 0.9))
-        positions = np.linspace(0, 1, 2 * STEPS + 1)
-        safe = positions[self._safety(positions, risk) >= CREDIBLE]
-        safest = float(safe.max() if above else safe.min()) if len(safe) else None
-        return Estimate(*self.interval(), ten, ninety, safest, above)
+        positions = np.linspace(0, 1, STEPS + 1)
+        drawn = self.drawn(LOOKED_AT)
+        safety = (drawn.probability(positions) < risk).mean(axis=1)
+        return Estimate(
+            self.edges,
+            float(np.median(drawn.least)),
+            float(np.median(drawn.greatest)),
+            tuple(_regions(positions, safety >= CREDIBLE)),
+            bool(safety.max() < 0.5),
+        )
 
     def mean(self, positions: Array) -> Array:
-        """P(explosion) at each position, averaged over the curves."""
-        return grid().probability(positions) @ self.weights
+        """P(event) at each position, averaged over the curves."""
+        return np.asarray(self.drawn(LOOKED_AT).probability(positions).mean(axis=1), np.float64)
 
     def band(self, positions: Array) -> tuple[Array, Array]:
-        """The ends of the central 95% interval of P(explosion) at each position."""
+        """The ends of the central 95% interval of P(event) at each position."""
         tail = (1 - CREDIBLE) / 2
-        low, high = _quantiles(grid().probability(positions), self.weights, [tail, 1 - tail])
+        low, high = np.quantile(self.drawn(LOOKED_AT).probability(positions), [tail, 1 - tail], axis=1)
         return low, high
 
-    def _safety(self, positions: Array, risk: float) -> Array:
-        """The probability, at each position, that P(explosion) is below a risk."""
-        order = np.argsort(grid().reach(risk))
-        reach, signs, weights = grid().reach(risk)[order], grid().signs[order], self.weights[order]
-        at = np.searchsorted(reach, positions)
-        # curves that break above and reach the risk farther up; curves that break below and reach it farther down
-        above = np.concatenate([[0.0], np.cumsum(weights * (signs > 0))])
-        below = np.concatenate([[0.0], np.cumsum(weights * (signs < 0))])
-        return np.asarray(above[-1] - above[at] + below[at])
+
+def _edge(curves: Curves, weights: Array, steps: int) -> Edge:
+    """The first edge of these curves, on a grid of so many steps.
+
+    The interval is that of the posterior, to the next steps around it: trials show only between which a threshold lies.
+    """
+    rises = bool(weights[curves.rises].sum() >= 0.5 * weights.sum())
+    beyond = round(BEYOND * steps)
+    # each threshold represents the values around it
+    cells = np.rint(curves.first * steps - 0.5).astype(np.intp) + beyond
+    below = np.concatenate([[0.0], np.cumsum(np.bincount(cells, weights))])
+    ends = (np.arange(len(below)) - beyond) / steps
+    tail = (1 - CREDIBLE) / 2
+    low, median, high = np.interp(np.array([tail, 0.5, 1 - tail]) * below[-1], below, ends)
+    scale = float(np.exp(np.average(np.log(curves.scales), weights=weights)))
+    way = scale * math.log(9) * (1 if rises else -1)  # from the threshold to 90%
+    return Edge(
+        threshold=float(median),
+        low=math.floor(low * steps + ROUNDING) / steps,
+        high=math.ceil(high * steps - ROUNDING) / steps,
+        ten=float(median) - way,
+        ninety=float(median) + way,
+        rises=rises,
+    )
 
 
-class Candidates:
-    """Positions at which the next trial could be, and the information to expect from it there."""
-
-    def __init__(self, positions: Array) -> None:
-        self._probability = np.ascontiguousarray(grid().probability(positions).T, np.float32)  # a row for each curve
-        self._entropy = _entropy(self._probability)
-
-    def gains(self, posterior: Posterior, running: Sequence[float] = (), seed: Sequence[int] = ()) -> Array:
-        """By how much the entropy over the curves is expected to fall with a trial at each position, in nats.
-
-        Results of running trials are imagined: each of a few curves, drawn from the posterior, gives the results of all
-        running trials, and the gain is the mean over these. So it is the information beyond that of the running trials.
-
-        Args:
-            posterior: of the curves.
-            running: positions of the running trials.
-            seed: of the draws.
-        """
-        logarithms = posterior.logarithms[:, None]
-        if len(running):
-            rng = np.random.default_rng(seed)
-            probability = grid().probability(np.array(running))
-            drawn = probability[:, rng.choice(len(logarithms), IMAGINED, p=posterior.weights)]
-            explodes = rng.random(drawn.shape) < drawn
-            logarithms = logarithms + np.log(probability).T @ explodes + np.log(1 - probability).T @ ~explodes
-        weights = _normalized(logarithms).astype(np.float32).T
-        kept = np.flatnonzero(weights.max(axis=0) > NEGLIGIBLE)
-        weights = np.ascontiguousarray(weights[:, kept])
-        # einsum, as the threads of a matrix product would wait for the cores on which trials run
-        mean = np.einsum("mk,kn->mn", weights, self._probability[kept])
-        gains = _entropy(mean).mean(axis=0) - np.einsum("k,kn->n", weights.mean(axis=0), self._entropy[kept])
-        return np.asarray(gains, np.float64)
+def _regions(positions: Array, holds: NDArray[np.bool_]) -> Iterator[tuple[float, float]]:
+    """The least and the greatest position of each region in which something holds."""
+    for value, region in itertools.groupby(zip(positions, holds, strict=True), key=lambda one: bool(one[1])):
+        if value:
+            inside = [float(position) for position, _ in region]
+            yield inside[0], inside[-1]
 
 
-def _quantiles(values: Array, weights: Array, shares: float | Sequence[float]) -> Array:
-    """The values, along the last axis, below which these shares of the weight lie."""
-    return np.asarray(np.quantile(values, shares, axis=-1, weights=weights, method="inverted_cdf"))
-
-
-def _normalized(logarithms: Array) -> Array:
-    weights = np.exp(logarithms - logarithms.max(axis=0))
-    return np.asarray(weights / weights.sum(axis=0))
-
-
-def _entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of a result that is an explosion with this probability, in nats."""
-    p = probability  # lapses keep it from 0 and 1
-    return np.asarray(-p * np.log(p) - (1 - p) * np.log1p(-p), np.float32)
+def _logistic(z: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(z, -STEEPEST, STEEPEST))), np.float32)

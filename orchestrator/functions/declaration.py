@@ -141,6 +141,7 @@ class Declaration:
         training_losses: names of losses that it learns by; of these, the first that is reported is shown. None declares
             none: then `train_loss` or `loss` is shown.
         validation_losses: the same of losses on data that it does not learn from; by default `val_loss` is shown.
+        diagnoses: how the texts begin that it returns as `diagnosis`.
         rate: the metric by epoch that says how fast it trains, per second.
         pace: the parameters that decide how long an epoch takes; None: any of them may.
         one_thread: values of parameters with which a trial has a single thread, on CPUs and where nobody says how many:
@@ -162,6 +163,7 @@ class Declaration:
     final: tuple[Metric, ...] = ()
     training_losses: tuple[str, ...] | None = None
     validation_losses: tuple[str, ...] | None = None
+    diagnoses: tuple[str, ...] = ()
     rate: str = ""
     pace: tuple[str, ...] | None = None
     one_thread: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)

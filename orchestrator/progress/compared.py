@@ -95,6 +95,8 @@ class Compared(Listener):
     @property
     def _named(self) -> list[tuple[Location, str, bool]]:
         """The objectives: where they stand, their names, and whether a final metric will not do."""
+        if self.spec.method.finds_boundary and self.spec.event.metric:
+            return [(("boundary", "event"), self.spec.event.metric, False)]
         if not self.spec.ranks:
             return []
         names = [objective.name for objective in self.spec.objectives]

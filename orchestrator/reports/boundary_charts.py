@@ -10,6 +10,7 @@ import numpy as np
 
 from orchestrator.comparison.boundary import Boundary, Finding
 from orchestrator.reports.charts import CROSS, Chart, DataRow, chart, crosses, data
+from orchestrator.spec.event import BoundaryEvent
 
 POINTS = 121  # of a curve
 NEAR = 0.012  # of the range: trials nearer than this would cover each other
@@ -22,7 +23,7 @@ TALLEST = 8000  # pixels of a map, and a little more
 
 
 def boundary_chart(boundary: Boundary, still: bool = False) -> Chart | None:
-    """Where training breaks; None where no trial has a result yet.
+    """Where the event begins; None where no trial has a result yet.
 
     Args:
         boundary: the result of the sweep.
@@ -31,14 +32,16 @@ def boundary_chart(boundary: Boundary, still: bool = False) -> Chart | None:
     findings = [finding for finding in boundary.findings if finding.curve.points]
     if not findings:
         return None
-    sentences = " ".join(_sentence(finding, boundary.risk) for finding in findings)
+    event = boundary.event
+    sentences = " ".join(_sentence(finding, boundary) for finding in findings)
+    crossed = f"crosses are trials with it ({event.name}), rings are trials without"
     if len(boundary.findings) == 1:
-        words = "P(explosion) with its 95% band; crosses are trials that exploded, rings are trials that completed"
-        marks = "the bar is the threshold's 95% interval, the dashed line the safest value"
-        return chart(boundary.title, f"{words}; {marks}. {sentences}", _curve(findings[0]))
-    words = "P(explosion) as colour, a row for each curve; rings are trials that completed, crosses exploded"
-    marks = "the bar is the threshold's 95% interval"
-    beside = "the text beside a row shows where half of its trials explode, and how many exploded."
+        words = f"{_probability(event)} with its 95% band; {crossed}"
+        marks = "a bar is a threshold's 95% interval, a dashed line the end of what is safe"
+        return chart(boundary.title, f"{words}; {marks}. {sentences}", _curve(findings[0], event))
+    words = f"{_probability(event)} as colour, a row for each curve; {crossed}"
+    marks = "a bar is a threshold's 95% interval"
+    beside = f"the text beside a row shows where the rate of {event.several} rises, and in how many trials."
     text = f"{words}, {marks}; {beside}" if still else f"{words}, {marks}. {sentences}"
     names = [
         textwrap.wrap(finding.curve.title, NAME_WIDTH, max_lines=NAME_LINES, placeholder=" ...")
@@ -48,24 +51,25 @@ def boundary_chart(boundary: Boundary, still: bool = False) -> Chart | None:
     spacing = math.ceil(LINE * line_count * len(names) / TALLEST)  # rows from one name to the next, as there is room
     names = [lines if row % spacing == 0 else [] for row, lines in enumerate(names)]
     height = min(max(ROW, LINE * line_count + 4) * len(names), TALLEST)
-    return chart(boundary.title, text, _map(boundary.findings, names, still), height + 40)
+    return chart(boundary.title, text, _map(boundary, names, still), height + 40)
 
 
-def _sentence(finding: Finding, risk: float) -> str:
+def _probability(event: BoundaryEvent) -> str:
+    return f"P({event.name})"
+
+
+def _sentence(finding: Finding, boundary: Boundary) -> str:
     at = "".join(f"{name} {finding.curve.title}: " for name in finding.curve.choice)
-    half = "half" if at else "Half"
-    if finding.exploded in (0, len(finding.curve.points)):
-        return f"{at}{_count(finding)}."
-    nowhere = finding.estimate.safest is None
-    safest = f"nowhere below {risk:.3g}" if nowhere else f"below {risk:.3g} {finding.safest}"
+    several, count = boundary.event.several, f"in {finding.counted} trials"
+    the = "the" if at else "The"
+    safest = f"{boundary.risk:.3g} is {finding.safest}" if not finding.estimate.safe else ""
+    safe = f"a risk below {safest}" if safest else f"the risk is below {boundary.risk:.3g} {finding.safest}"
+    if finding.count in (0, len(finding.curve.points)):
+        return f"{at}{several} {count}; {safe}."
     return (
-        f"{at}{half} of the trials explode {finding.breaks} (95% interval {finding.interval}); the rate "
-        f"goes from 10% to 90% over {finding.spread}; the risk is {safest}; {_count(finding)}."
+        f"{at}{the} rate of {several} goes from {finding.rates}, and is high {finding.where} (95% interval "
+        f"{finding.interval}; 10% to 90% of the rise: {finding.spread}); {safe}; {several} {count}."
     )
-
-
-def _count(finding: Finding) -> str:
-    return f"{finding.exploded} of {len(finding.curve.points)} trials exploded"
 
 
 def _x(finding: Finding, field: str = "value") -> alt.X:
@@ -77,33 +81,35 @@ def _x(finding: Finding, field: str = "value") -> alt.X:
     )
 
 
-def _curve(finding: Finding) -> list[alt.Chart]:
-    """P(explosion) along the parameter; above it the trials that exploded, below it those that completed."""
-    scale, estimate, x = finding.curve.scale, finding.estimate, _x(finding)
+def _curve(finding: Finding, event: BoundaryEvent) -> list[alt.Chart]:
+    """P(event) along the parameter; above it the trials in which it happened, below it the others."""
+    scale, x, title = finding.curve.scale, _x(finding), _probability(event)
     positions = np.linspace(0, 1, POINTS)
     low, high = finding.curve.posterior.band(positions)
     rows = [
         {"value": scale.value(position), "p": float(p), "low": float(below), "high": float(above)}
         for position, p, below, above in zip(positions, finding.curve.posterior.mean(positions), low, high, strict=True)
     ]
-    y = alt.Y("p:Q", title="P(explosion)", axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format="%"))
+    y = alt.Y("p:Q", title=title, axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format="%"))
     base = alt.Chart(data(rows)).encode(x)
-    threshold = data([{**_threshold(0, finding), "p": 0.5, "interval": finding.interval}])
+    halfway = (finding.estimate.least + finding.estimate.greatest) / 2
+    threshold = data({**row, "p": halfway, "interval": finding.interval} for row in _thresholds(0, finding))
     layers = [
-        base.mark_area(style="band").encode(alt.Y("low:Q", title="P(explosion)"), alt.Y2("high:Q")),
+        base.mark_area(style="band").encode(alt.Y("low:Q", title=title), alt.Y2("high:Q")),
         base.mark_line(style="curve").encode(y),
         alt.Chart(threshold).mark_rule(style="interval").encode(_x(finding, "low"), y, x2="high:Q"),
         alt.Chart(threshold).mark_point(style="centre").encode(x, y, tooltip=["at:N", "interval:N"]),
     ]
-    if estimate.safest is not None:
-        safest = data([{"value": scale.value(estimate.safest), "safe": finding.safest}])
+    ends = [end for region in finding.estimate.safe for end in region if 0 < end < 1]
+    if ends:
+        safest = data({"value": scale.value(end), "safe": finding.safest} for end in ends)
         layers.append(alt.Chart(safest).mark_rule(style="safe").encode(x, tooltip=["safe:N"]))
-    for exploded, base_at, step in ((False, -0.06, -0.045), (True, 1.06, 0.045)):
-        values = [value for value, has_exploded in finding.curve.points if has_exploded is exploded]
+    for has_it, base_at, step in ((False, -0.06, -0.045), (True, 1.06, 0.045)):
+        values = [value for value, happened in finding.curve.points if happened is has_it]
         heights = _levels([finding.curve.position(value) for value in values])
         trials = [{"value": value, "p": base_at + step * level} for value, level in zip(values, heights, strict=True)]
         if trials:
-            marked = crosses(trials) if exploded else alt.Chart(data(trials)).mark_point(style="completed")
+            marked = crosses(trials) if has_it else alt.Chart(data(trials)).mark_point(style="completed")
             layers.append(marked.encode(x, y, tooltip=["value:Q"]))
     return layers
 
@@ -113,23 +119,24 @@ def _levels(positions: Sequence[float]) -> list[int]:
     return [sum(abs(other - at) < NEAR for other in positions[:i]) % LEVELS for i, at in enumerate(positions)]
 
 
-def _map(findings: Sequence[Finding], names: Sequence[Sequence[str]], still: bool) -> list[alt.Chart]:
-    """A row for each choice beside the parameter, coloured by P(explosion).
+def _map(boundary: Boundary, names: Sequence[Sequence[str]], still: bool) -> list[alt.Chart]:
+    """A row for each choice beside the parameter, coloured by P(event).
 
     Args:
-        findings: a finding for each row.
+        boundary: with a finding for each row.
         names: the lines of each row's name; empty where there is no room.
         still: whether the estimate of a row is written beside it.
     """
+    findings = boundary.findings
     x, y = _x(findings[0]), _named(findings, names)
     name = alt.Tooltip("name:N", title="curve")
     colour = alt.Color(
         "p:Q",
-        title="P(explosion)",
+        title=_probability(boundary.event),
         scale=alt.Scale(domain=[0, 1], scheme="redyellowblue", reverse=True),
         legend=alt.Legend(orient="bottom", direction="horizontal", format="%"),
     )
-    thresholds = [_threshold(row, finding) for row, finding in enumerate(findings) if finding.curve.points]
+    thresholds = [one for row, finding in enumerate(findings) for one in _thresholds(row, finding)]
     cells, estimates = alt.Chart(data(_cells(findings))), alt.Chart(data(thresholds))
     layers = [
         cells.transform_flatten(["value", "to", "p"])
@@ -139,20 +146,21 @@ def _map(findings: Sequence[Finding], names: Sequence[Sequence[str]], still: boo
         estimates.mark_point(style="centre on map", shape="diamond").encode(x, y, tooltip=[name, "at:N"]),
     ]
     if still:
-        texts = alt.Chart(data(row for row in thresholds if names[row["row"]]))
+        beside = {row["row"]: row for row in thresholds if names[row["row"]]}
+        texts = alt.Chart(data(beside.values()))
         layers.append(texts.mark_text(x="width", dx=10, align="left").encode(y, text="estimate:N"))
-    for exploded, offset in ((False, 9), (True, -9)):
+    for has_it, offset in ((False, 9), (True, -9)):
         trials = [
             {"row": row, "value": value}
             for row, finding in enumerate(findings)
-            for value, has_exploded in finding.curve.points
-            if has_exploded is exploded
+            for value, happened in finding.curve.points
+            if happened is has_it
         ]
         if trials:
             drawn = alt.Chart(data(trials))
             marked = (
                 drawn.mark_point(shape=CROSS, style="exploded on map", yOffset=offset)
-                if exploded
+                if has_it
                 else drawn.mark_point(style="completed on map", yOffset=offset)
             )
             layers.append(marked.encode(x, y))
@@ -175,7 +183,7 @@ def _named(findings: Sequence[Finding], names: Sequence[Sequence[str]]) -> alt.Y
 
 
 def _cells(findings: Sequence[Finding]) -> list[DataRow]:
-    """P(explosion) along each row, in lists."""
+    """P(event) along each row, in lists."""
     scale = findings[0].curve.scale
     edges = [scale.value(position) for position in np.linspace(0, 1, CELLS + 1)]
     centres = (np.arange(CELLS) + 0.5) / CELLS
@@ -191,14 +199,18 @@ def _cells(findings: Sequence[Finding]) -> list[DataRow]:
     ]
 
 
-def _threshold(row: int, finding: Finding) -> DataRow:
-    scale, estimate = finding.curve.scale, finding.estimate
-    return {
-        "row": row,
-        "name": finding.curve.title,
-        "low": scale.value(estimate.low),
-        "value": scale.value(estimate.threshold),
-        "high": scale.value(estimate.high),
-        "at": finding.breaks,
-        "estimate": f"{finding.breaks}; {_count(finding)}",
-    }
+def _thresholds(row: int, finding: Finding) -> list[DataRow]:
+    """A row for each edge of a curve that has trials."""
+    scale = finding.curve.scale
+    return [
+        {
+            "row": row,
+            "name": finding.curve.title,
+            "low": scale.value(edge.low),
+            "value": scale.value(edge.threshold),
+            "high": scale.value(edge.high),
+            "at": finding.where,
+            "estimate": f"{finding.where}; in {finding.counted} trials",
+        }
+        for edge in (finding.estimate.edges if finding.curve.points else ())
+    ]

@@ -17,9 +17,22 @@ class ReferenceForm(Form):
     ]
 
 
-class BoundaryForm(Form):
-    """How precisely the boundary is to be found, and which risk counts as safe."""
+class DiagnosisForm(Form):
+    """A diagnosis of trials, as the event whose boundary is looked for."""
 
+    diagnosis: Annotated[str, Field(description="A text that the diagnosis of a trial has: posterior collapse.")]
+
+
+class BoundaryForm(Form):
+    """Which event the boundary is of, how precisely it is to be found, and which risk counts as safe."""
+
+    event: Annotated[
+        str | DiagnosisForm,
+        Field(
+            description="What happens on the far side: explosion; infeasible; {diagnosis: TEXT}; or a metric with a "
+            "bound, as in val_loss > 2.5."
+        ),
+    ] = "explosion"
     width: Annotated[
         float | None,
         Field(
@@ -29,7 +42,12 @@ class BoundaryForm(Form):
         ),
     ] = None
     risk: Annotated[
-        float, Field(gt=0, lt=1, description="The safest value is the outermost value with fewer explosions than this.")
+        float,
+        Field(
+            gt=0,
+            lt=1,
+            description="Values count as safe where the event happens in a smaller share of trials than this.",
+        ),
     ] = 0.05
 
 

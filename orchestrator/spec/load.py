@@ -10,9 +10,10 @@ from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
 from orchestrator.spec.block_forms import BoundaryForm
+from orchestrator.spec.event import event_of, metrics_for
 from orchestrator.spec.form import LONGEST_NAME, SweepFile, as_name, is_name
 from orchestrator.spec.keep import patterns_of
-from orchestrator.spec.metrics import Reported, check_needed, listed, metrics_of, nothing_reported
+from orchestrator.spec.metrics import Reported, check_needed, listed, nothing_reported
 from orchestrator.spec.mistakes import Mistakes, closest, keys_of
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.on_finish import on_finish_of
@@ -162,7 +163,8 @@ def _spec(
     """The file's meaning, or every mistake in it, in this order."""
     between = mistakes if is_whole else Mistakes(mistakes.source)  # what one key asks of others, of which some are out
     space = space_of(form, function, overrides, mistakes)
-    metrics = metrics_of(form, function, space.varying, mistakes)
+    event = event_of(form, function, mistakes)
+    metrics = metrics_for(event, form, function, space.varying, mistakes)
     replicates = replicates_of(form, space, function, between)
     method = method_of(form, space, overrides)
     check_method(method, form, space, between)
@@ -196,6 +198,7 @@ def _spec(
         seed=form.seed,
         reference=reference,
         boundary=form.boundary or BoundaryForm(),
+        event=event,
         early_terminate=pruner,
         divergence=form.divergence,
         retries=form.retries,

@@ -52,8 +52,8 @@ class Method:
         aliases: other names that a file may have for it.
         is_listed: whether its trials follow from the file alone, and not from results.
         is_exhaustive: whether it runs every combination; others go on up to run_cap, or without one until stopped.
-        finds_boundary: whether it looks for where training breaks. It looks at explosions alone, ranks nothing, and
-            gives each trial a seed of its own.
+        finds_boundary: whether it looks for where training breaks, or another event begins. It looks at that event
+            alone, ranks nothing, and gives each trial a seed of its own.
         takes_metrics: whether it can search a front of several metrics.
     """
 
@@ -140,7 +140,7 @@ METHODS = {
         ),
         Method(
             "boundary",
-            "finds where training breaks",
+            "finds where training breaks, or another event begins",
             "orchestrator.samplers.boundary:BoundarySampler",
             finds_boundary=True,
         ),

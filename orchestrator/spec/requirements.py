@@ -6,6 +6,7 @@ from orchestrator.functions import TrialFunction
 from orchestrator.spec.block_forms import Replicates
 from orchestrator.spec.densities import Density
 from orchestrator.spec.domains import Choice, Range
+from orchestrator.spec.event import EXPLOSION
 from orchestrator.spec.form import SweepFile
 from orchestrator.spec.methods import GRID, METHODS, Method, OptunaSampler, named, of_kind
 from orchestrator.spec.mistakes import Mistakes
@@ -129,7 +130,7 @@ def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
             mistakes.note(("configs", i), f"{name} has no default; give it here, as in the other rows")
     if form.seeds:
         mistakes.note(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; remove `seeds`")
-    if not form.divergence.enabled:
+    if not form.divergence.enabled and (form.boundary is None or form.boundary.event == EXPLOSION.name):
         mistakes.note(("divergence", "enabled"), "boundary looks for explosions; set this to true")
     width = form.boundary.width if form.boundary else None
     if width is not None and len(ranges) == 1:

@@ -9,6 +9,7 @@ from orchestrator.functions import TrialFunction
 from orchestrator.spec.block_forms import BoundaryForm, Replicates
 from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.domains import Domain
+from orchestrator.spec.event import BoundaryEvent
 from orchestrator.spec.methods import Method
 from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.pruner_forms import PrunerForm
@@ -67,6 +68,7 @@ class SweepSpec:
     seed: int
     reference: Reference | None
     boundary: BoundaryForm
+    event: BoundaryEvent  # whose boundary is looked for
     early_terminate: PrunerForm | None
     divergence: DivergenceRule
     retries: int

@@ -22,6 +22,7 @@ class Observation:
     margin: float | None = None  # how far beyond an explosion it was
     epoch: int = 0
     known: Sequence[float | None] = ()  # of each objective; None where it has no finite value
+    diagnosis: str = ""
 
     @classmethod
     def of_events(cls, objectives: Sequence[Objective], events: Iterable[Event]) -> "Observation":
@@ -35,7 +36,7 @@ class Observation:
                 for value in so_far:
                     value.take(event.metrics.get(value.objective.name), event.epoch)
         known = [value.value(end.metrics.get(value.objective.name)) for value in so_far]
-        return cls(end.outcome, complete(known), end.margin, epoch, known)
+        return cls(end.outcome, complete(known), end.margin, epoch, known, end.diagnosis or "")
 
     @classmethod
     def of_record(cls, objectives: Sequence[Objective], record: Record) -> "Observation | None":
@@ -43,7 +44,8 @@ class Observation:
         if record.end is None or record.is_deleted:
             return None if record.end is None else cls(record.end)
         known = [record.value(objective) for objective in _counted(objectives, record.end)]
-        return cls(record.end, complete(known), record.metrics.get(MARGIN), record.last_epoch or 0, known)
+        margin, diagnosis = record.metrics.get(MARGIN), record.tags.get("diagnosis", "")
+        return cls(record.end, complete(known), margin, record.last_epoch or 0, known, diagnosis)
 
 
 def _counted(objectives: Sequence[Objective], outcome: Outcome) -> Sequence[Objective]:
