@@ -66,12 +66,14 @@ def as_winner(ranked: Ranking) -> list[str]:
 def overlapping(ranked: Ranking, named: Named) -> list[str]:
     """The configurations whose intervals overlap that of the best, in a sentence; none where the best has no interval.
 
+    Those that rank behind the others because most of their seeds were lost are not among them.
+
     Raises:
         IndexError: the ranking is empty, or there is no objective.
     """
     first = ranked[0]
     if first.intervals[0].half_width is None:
         return []
-    names = [named(other.params) for other in ranked[1:] if first.overlaps(other)]
+    names = [named(other.params) for other in ranked[1:] if first.overlaps(other) and not ranked.is_last(other)]
     shown = "; ".join(names[:MOST_NAMES]) + "; ..." * (len(names) > MOST_NAMES)
     return [f"not distinguishable from it with these seeds: {shown}"] if names else []

@@ -94,6 +94,11 @@ class RunGroup:
         """The last value of a metric, for each seed that completed."""
         return [record.metrics[name] for record in self.completed if math.isfinite(record.metrics.get(name, math.nan))]
 
+    def seeds(self, name: str) -> list[object]:
+        """The seeds of these values."""
+        known = (record for record in self.completed if math.isfinite(record.metrics.get(name, math.nan)))
+        return [record.params.get("seed") for record in known]
+
     def compared(self, objective: Objective) -> list[float]:
         """The value of an objective, for each seed that completed."""
         return [value for record in self.completed if (value := record.value(objective)) is not None]

@@ -97,19 +97,29 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
     return f"{named(ranked[0].params)}: {'; '.join(told)}"
 
 
-def comparison(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part | None:
-    """Each published figure beside ours, with the difference and a verdict."""
+def comparison(
+    spec: SweepSpec, configurations: Sequence[RunGroup], rows_of_ours: Sequence[RunGroup] | None = None
+) -> Part | None:
+    """Each published figure beside ours, with the difference and a verdict.
+
+    Args:
+        spec: the file that has them.
+        configurations: of the sweep.
+        rows_of_ours: among which a figure is looked for; those of the sweep, if none are given.
+    """
     if spec.reference is None:
         return None
+    groups = configurations if rows_of_ours is None else rows_of_ours
+    among = {group.configuration.config_key: group for group in groups if group.is_asked}
     metrics = list(dict.fromkeys(name for row in spec.reference.rows for name in row.metrics))
     rows: list[tuple[Cell, ...]] = []
     for row in spec.reference.rows:
         name = listed(row.params, row.params)
         matching = [group for group in configurations if row.params.items() <= group.params.items()]
         if not matching:
-            rows += _compared(spec, row, metrics, None, name)
+            rows += _compared(spec, row, metrics, None, name, among)
         for group in matching:
-            rows += _compared(spec, row, metrics, group, name if name and len(matching) == 1 else group.label)
+            rows += _compared(spec, row, metrics, group, name if name and len(matching) == 1 else group.label, among)
     header = ("configuration", "figure", "published", "ours", "difference", "verdict", "why")
     words = [f"Published: {spec.reference.source}. The rule for verdicts is at the end."]
     words += [f"The first {MOST_ROWS} of {len(rows):,}."] * (len(rows) > MOST_ROWS)
@@ -192,22 +202,37 @@ def _best(column: _Column, configurations: Sequence[RunGroup], survivors: bool) 
 
 
 def _compared(
-    spec: SweepSpec, row: ReferenceRow, metrics: Sequence[str], group: RunGroup | None, name: str
+    spec: SweepSpec,
+    row: ReferenceRow,
+    metrics: Sequence[str],
+    group: RunGroup | None,
+    name: str,
+    among: Mapping[str, RunGroup],
 ) -> list[tuple[Cell, ...]]:
+    own = group.configuration.config_key if group else ""
+    others = [other for key, other in among.items() if key != own]
     ended = (group.exploded, group.ended) if group else (0, 0)
     declaration = spec.function.declaration
     lines = []
     if row.outcome is not None:
-        judged = _judged(spec, group, verdict.of_outcome(row.outcome, OurResult((), *ended)))
+        ends = [(other.label, OurResult((), other.exploded, other.ended)) for other in others]
+        judged = _judged(spec, group, verdict.of_outcome(row.outcome, OurResult((), *ended), ends))
         lines.append(_line(name, "outcome", str(row.outcome), group.state if group else NONE, NONE, judged))
     for metric in metrics if row.outcome is not Outcome.EXPLODED else row.metrics:
         published, values = row.metrics.get(metric), group.values(metric) if group else []
-        judged = _judged(spec, group, verdict.of_figure(metric, published, OurResult(values, *ended), declaration))
+        beside = [(other.label, _result(other, metric)) for other in others]
+        ours_is = _result(group, metric) if group else OurResult()
+        found = verdict.of_figure(metric, published, ours_is, declaration, beside)
+        judged = _judged(spec, group, found)
         ours = measured(values) if values else group.state if group else NONE
         difference = NONE if published is None or not values else _difference(fmean(values), published)
         theirs = NONE if published is None else figure(published)
         lines.append(_line(name, declaration.heading(metric), theirs, ours, difference, judged))
     return lines
+
+
+def _result(group: RunGroup, metric: str) -> OurResult:
+    return OurResult(group.values(metric), group.exploded, group.ended, group.seeds(metric))
 
 
 def _line(name: str, metric: str, published: str, ours: str, difference: str, judged: Judgement) -> tuple[Cell, ...]:
