@@ -85,11 +85,11 @@ class Configuration:
         Returns:
             None where no seed completed or was pruned with a value.
         """
+        if self.values and len(self.values) == len(self.results):
+            return self.means
         pruned = self.values_of(Outcome.PRUNED)
         if not (self.values or pruned):
             return None
-        if not pruned and len(self.values) == self.seeds:
-            return self.means
         stands_in = [] if worst is None or survivors else [worst]
         lost = stands_in * (self.seeds - len(self.values) - self.pruned)
         ended = [*self.values, *lost] if self.values else []

@@ -19,6 +19,7 @@ class Ranking(Sequence[Configuration]):
         self, configurations: Iterable[Configuration], objectives: Sequence[Objective], survivors: bool = False
     ) -> None:
         self.objectives, self.survivors = tuple(objectives), survivors
+        self._signs = [objective.sign for objective in objectives]
         completed = [configuration for configuration in configurations if configuration.values]
         self.worst = worst_of((values for one in completed for values in one.values), objectives)
         expected = ((one, one.expected(objectives, self.worst, survivors) or ()) for one in completed)
@@ -59,8 +60,7 @@ class Ranking(Sequence[Configuration]):
         import numpy as np
 
         whole = [pair for pair in self._ranked if not self.is_last(pair[0])] or self._ranked
-        signs = [objective.sign for objective in self.objectives]
-        signed = np.array([values for _, values in whole]).reshape(-1, len(signs)) * signs
+        signed = np.array([values for _, values in whole]).reshape(-1, len(self._signs)) * self._signs
         kept: list[int] = []
         on_front = np.empty_like(signed)
         for i, row in enumerate(signed):
@@ -72,9 +72,10 @@ class Ranking(Sequence[Configuration]):
 
     def _rank(self, ranked: tuple[Configuration, Values]) -> tuple[bool, list[float], float]:
         configuration, values = ranked
-        signed = [-objective.sign * value for objective, value in zip(self.objectives, values, strict=True)]
-        lost = 0.0 if self.survivors else 1 - len(configuration.values) / configuration.seeds
-        return self.is_last(configuration), signed, lost
+        signed = [-sign * value for sign, value in zip(self._signs, values, strict=True)]
+        if self.survivors or len(configuration.values) == len(configuration.results):
+            return False, signed, 0.0
+        return self.is_last(configuration), signed, 1 - len(configuration.values) / configuration.seeds
 
 
 def worst_of(values: Iterable[Values], objectives: Sequence[Objective]) -> Values | None:
