@@ -6,8 +6,9 @@ python docs/reproduction.py --add sqlite:///mlruns/mlflow.db    # first takes in
 
 import argparse
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from orchestrator.reports import results
 from orchestrator.reports.configurations import Run, RunGroup, configurations_of, measured
 from orchestrator.reports.document import ReportTable
 from orchestrator.reports.page import SIGNS
-from orchestrator.reports.verdict import rule
+from orchestrator.reports.verdict import OurResult, rule
 from orchestrator.spec import SweepSpec, load
 from orchestrator.spec.sweep_spec import ReferenceRow
 from orchestrator.trial import Outcome, Trial
@@ -49,6 +50,8 @@ FIGURES = ("ssim", "mse", "ssim_mean", "mse_mean", "val_loss", "train_loss")
 TAGS = ("epochs_run", "wall_seconds", "threads")
 BLACK, TOLERANCE = 0.11396, 0.001  # the MSE of black images beside MNIST's test images, and what still counts as that
 
+ALIKE = ("num_layers=2", "num_layers=3", "latent_dim=10", "latent_dim=30", "architecture=attention", "lr=0.006")
+
 Row = dict[str, str]
 
 
@@ -59,12 +62,18 @@ class Table:
     title: str
     spec: SweepSpec
     configurations: Sequence[RunGroup]
+    among: Sequence[RunGroup] = ()  # every row of ours, of whatever table
 
     @property
     def compared(self) -> str:
         """As Markdown."""
-        part = results.comparison(self.spec, self.configurations)
-        return _markdown(part.grid if part else None)
+        return _markdown(self.grid)
+
+    @property
+    def grid(self) -> ReportTable | None:
+        """Each published figure beside ours, as it is told from every other row of ours."""
+        part = results.comparison(self.spec, self.configurations, self.among)
+        return part.grid if part else None
 
 
 def read(path: Path) -> list[Row]:
@@ -111,12 +120,53 @@ def document(runs: Sequence[Row]) -> str:
     environment = Environment(  # noqa: S701 - Markdown of our own figures
         loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    tables = {name: table(name, runs) for name in TITLES}
+    tables = all_tables(runs)
     hours = sum(float(row["wall_seconds"]) for row in runs) / 3600
     told = {"count": len(runs), "hours": f"{hours:.0f}", "ours": partial(ours, runs)}
     told["convolutions"] = sum(row["architecture"] != "fc" for row in runs)
+    told["verdicts"] = verdicts([*tables.values()])
+    told["swapped"] = swapped([*tables.values()])
     rules = rule([functions.default_trial().declaration])
     return environment.get_template("words.md").render(tables=tables, rule=rules, **told)
+
+
+def all_tables(runs: Sequence[Row]) -> dict[str, Table]:
+    """All of the report's tables, each held against the rows of all of them."""
+    tables = {name: table(name, runs) for name in TITLES}
+    groups = [group for one in tables.values() for group in one.configurations if any(run.record for run in group.runs)]
+    groups.sort(key=lambda group: "=" not in group.label)  # a table of one row has no name for it
+    among = {group.configuration.config_key: group for group in reversed(groups)}
+    return {name: replace(one, among=[*among.values()]) for name, one in tables.items()}
+
+
+def verdicts(tables: Sequence[Table]) -> Counter[str]:
+    """How often each verdict is given, on figures that stand in several tables once."""
+    found: dict[tuple[str, ...], str] = {}
+    for one in tables:
+        for _, metric, published, ours_, _, judged, _ in one.grid.rows if one.grid else ():
+            found.setdefault((published.text, metric.text, ours_.text), judged.text)
+    return Counter(found.values())
+
+
+def swapped(tables: Sequence[Table]) -> str:
+    """Of the alike rows at var 0.5, how many wrong pairs of a published SSIM and one of ours agree: "30 of 30"."""
+    rows = [(spec_row(one, group), group) for one in tables for group in one.configurations]
+    alike = {label: (row, group) for label in ALIKE for row, group in rows if row and group.label == label}
+    tolerance = functions.default_trial().declaration.tolerance("ssim")
+    pairs = [
+        (row.metrics["ssim"], OurResult(group.values("ssim")))
+        for own, (row, _) in alike.items()
+        for other, (_, group) in alike.items()
+        if own != other
+    ]
+    agreeing = sum(result.agrees(figure, tolerance.around(figure)) for figure, result in pairs if tolerance)
+    return f"{agreeing} of {len(pairs)}"
+
+
+def spec_row(one: Table, group: RunGroup) -> ReferenceRow | None:
+    """The published row of a configuration."""
+    published = one.spec.reference.rows if one.spec.reference else ()
+    return next((row for row in published if row.params.items() <= group.params.items()), None)
 
 
 def chart_rows(runs: Sequence[Row]) -> list[tuple[str, ReferenceRow, RunGroup]]:

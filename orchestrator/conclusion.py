@@ -77,7 +77,7 @@ def _front(table: Table) -> bytes:
     varied = [name for name in table.varying if name != "seed"]
     texts = texts_of([one.params for one in table.configurations], varied)
     names = {one.config_key: label(table.spec, one.params, varied, texts) for one in table.configurations}
-    drawn = fronts(table.configurations, table.spec.objectives, names, still=True)
+    drawn = fronts(table.configurations, table.spec.objectives, names, still=True, survivors=table.spec.survivors)
     return still.png([replace(chart, title=f"{table.spec.name}: {chart.title}") for chart in drawn])
 
 

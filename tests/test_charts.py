@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 from models.declaration import DECLARATION
 from orchestrator.comparison.boundary import Boundary, BoundaryCurve, Finding
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.ranking import ranking
 from orchestrator.functions.parameter import Parameter
 from orchestrator.reports import boundary_charts, still
 from orchestrator.reports.boundary_charts import boundary_chart
@@ -113,15 +112,14 @@ def test_a_front_is_joined_from_end_to_end_and_the_others_are_rings() -> None:
     objectives = (Objective("quality", "maximize"), Objective("cost", "minimize"))
     points = {"cheap": (1.0, 1.0), "dear": (3.0, 9.0), "middling": (2.0, 4.0), "worse": (1.5, 5.0)}
     found = [Configuration(name, {}, (Observation(Outcome.COMPLETED, point),)) for name, point in points.items()]
-    ranked = ranking(found, objectives)
     names = {name: name for name in points}
-    (chart,) = fronts(ranked, objectives, names)
+    (chart,) = fronts(found, objectives, names)
     best = {(row["name"], row["at1"]) for row in rows(chart, "at1") if row["best"]}
     assert best == {("cheap", 1.0), ("middling", 4.0), ("dear", 9.0)}
     assert {row["name"] for row in rows(chart, "at1") if not row["best"]} == {"worse"}
     assert "3 on the Pareto front" in chart.text
     assert "From cheap (quality 1.000, cost 1.000) to dear (quality 3.000, cost 9.000)" in chart.text
-    assert fronts(ranked, objectives[:1], names) == ()
+    assert fronts(found, objectives[:1], names) == ()
 
 
 def test_each_further_objective_has_a_chart_with_the_first() -> None:

@@ -13,7 +13,7 @@ from reading import children, picture
 from test_search import CLIFF, GP_IS_SLOW, Search, proposals_of, toy
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.ranking import front, ranking
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.errors import InputError
 from orchestrator.events import Finished, Progress
 from orchestrator.functions import Goal
@@ -81,14 +81,13 @@ def costly(trial: Trial) -> Observation:
     return seen if seen.values is None else replace(seen, values=(*seen.values, 1 / trial.params["x"]))
 
 
-def configuration(name: str, points: Sequence[tuple[float, float]], pruned: int = 0) -> Configuration:
-    completed = [Observation(Outcome.COMPLETED, point) for point in points]
-    return Configuration(name, {}, (*completed, *[Observation(Outcome.PRUNED)] * pruned))
+def configuration(name: str, points: Sequence[tuple[float, float]]) -> Configuration:
+    return Configuration(name, {}, tuple(Observation(Outcome.COMPLETED, point) for point in points))
 
 
 def front_of(points: Sequence[tuple[float, float]]) -> set[str]:
     found = [configuration(str(i), [point]) for i, point in enumerate(points)]
-    return {one.config_key for one in front(ranking(found, UP_AND_DOWN), UP_AND_DOWN)}
+    return {one.config_key for one in Ranking(found, UP_AND_DOWN).front}
 
 
 def test_the_front_is_what_nothing_is_better_than_in_one_and_as_good_as_in_all() -> None:
@@ -101,13 +100,7 @@ def test_the_front_is_what_nothing_is_better_than_in_one_and_as_good_as_in_all()
 def test_a_configuration_is_on_the_front_by_the_means_of_its_seeds() -> None:
     steady = configuration("steady", [(2.0, 1.0), (2.0, 1.0)])
     lucky_once = configuration("lucky once", [(3.0, 1.0), (0.0, 1.0)])
-    assert [one.config_key for one in front(ranking([lucky_once, steady], UP_AND_DOWN), UP_AND_DOWN)] == ["steady"]
-
-
-def test_what_was_pruned_is_on_the_front_of_the_pruned_alone() -> None:
-    pruned, whole = configuration("pruned", [(9.0, 0.0)], pruned=1), configuration("whole", [(1.0, 1.0)])
-    assert front(ranking([pruned, whole], UP_AND_DOWN), UP_AND_DOWN) == [whole]
-    assert front(ranking([pruned], UP_AND_DOWN), UP_AND_DOWN) == [pruned]
+    assert [one.config_key for one in Ranking([lucky_once, steady], UP_AND_DOWN).front] == ["steady"]
 
 
 @pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "qmc"])

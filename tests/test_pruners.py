@@ -14,13 +14,10 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from orchestrator import pruners
-from orchestrator.comparison.configuration import configurations
-from orchestrator.comparison.ranking import ranking
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Explosion, Finished, Progress, Started
-from orchestrator.spec import Objective, SweepSpec, load
+from orchestrator.spec import SweepSpec, load
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.record import Record
 
 EPOCHS = 9
 SEEDS = range(6)
@@ -392,20 +389,3 @@ def test_a_loss_with_var_in_it_cannot_rule_trials_of_other_values_of_var_out(wri
     with pytest.raises(InputError, match=r":2: early_terminate\.metric\.name: val_loss depends on var"):
         load(write(text % "median"))
     load(write(text % "patient, patience: 3"))
-
-
-def test_a_configuration_with_a_pruned_seed_ranks_behind_all_others() -> None:
-    def record(config: str, outcome: Outcome, score: float) -> Record:
-        metrics = {"best_score": score}
-        return Record("", "", "", outcome, "", {"x": config}, metrics, {"config_key": config})
-
-    completed, gone, exploded = Outcome.COMPLETED, Outcome.PRUNED, Outcome.EXPLODED
-    records = [
-        *(record("a", outcome, 0.9) for outcome in (completed, gone, exploded)),
-        *(record("b", completed, score) for score in (0.5, 0.7)),
-        record("c", gone, 0.99),
-    ]
-    objectives = [Objective("score", "maximize")]
-    first, second = ranking(configurations(records, objectives), objectives)
-    assert (first.params, first.values, first.pruned) == ({"x": "b"}, ((0.5,), (0.7,)), 0)
-    assert (second.params, second.values, second.pruned, second.exploded) == ({"x": "a"}, ((0.9,),), 1, 1)

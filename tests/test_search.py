@@ -244,7 +244,9 @@ def test_what_was_pruned_is_told_with_its_last_value_and_is_never_the_best(spec:
         ([("completed", 0.8), ("completed", 0.6)], (0.7, None)),
         ([("completed", 0.8), ("pruned", 0.2)], (0.5, None)),
         ([("completed", 0.8), ("pruned", 0.9)], (0.8, None)),
-        ([("completed", 0.8), ("pruned", None)], (0.8, None)),
+        ([("completed", 0.8), ("pruned", None)], (pytest.approx(0.45), None)),
+        ([("completed", 0.8), ("completed", 0.7), ("loss explosion", None)], (pytest.approx(1.6 / 3), None)),
+        ([("completed", 0.8), ("completed", 0.7), ("infeasible", None)], (pytest.approx(1.6 / 3), None)),
         ([("pruned", 0.4), ("pruned", 0.2)], (pytest.approx(0.3), 4)),
         ([("pruned", None), ("failed", None)], (None, 3)),
     ],
@@ -261,8 +263,8 @@ def test_a_configuration_of_which_a_seed_was_pruned_looks_no_better_than_it_is(
         configuration = ProposedConfiguration({}, 0, Configuration("", {}))
         for seed, one in enumerate(observations):
             signed = replace(one, values=one.values and (sign * one.values[0],))
-            configuration.take(Trial("toys:train", 1, {"seed": seed}, ""), signed)
-        means = configuration.means([Objective("score", goal)])
+            configuration.take(Trial("toys:train", 1, {"seed": seed}, ""), signed, (sign * 0.1,))
+        means = configuration.expected([Objective("score", goal)])
         assert (means and sign * means[0], configuration.pruned_at) == told
 
 

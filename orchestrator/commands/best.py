@@ -30,7 +30,7 @@ def best(
     NAME, at all trials in the store.
     """
     from orchestrator.comparison.configuration import configurations
-    from orchestrator.comparison.ranking import front, ranking
+    from orchestrator.comparison.ranking import Ranking
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
     from orchestrator.trials.asked import of_file
@@ -43,7 +43,7 @@ def best(
     file, spec, objectives = _asked(reader, sweep, name)
     records = reader.records(name, objectives)
     records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
-    ranked = ranking(configurations(records, objectives), objectives)
+    ranked = Ranking(configurations(records, objectives), objectives, spec.survivors)
     if not ranked:
         whose = f"{name} that {file} asks for" if is_file(sweep) else name
         hint = _hint(records, objectives)
@@ -54,13 +54,13 @@ def best(
     def named(params: "Params") -> str:
         return label(spec, params, names, texts) or "the only configuration"
 
-    best = ranked[:1] if len(objectives) == 1 else front(ranked, objectives)
+    best = ranked[:1] if len(objectives) == 1 else ranked.front
     shown = [configuration.params for configuration in best]
     commands = again.commands(spec, file, shown, records, reader.sweeps(), tracking_uri)
     if len(objectives) == 1:
-        print_best(stdout(), objectives[0], ranked, named, commands[0])
+        print_best(stdout(), ranked, named, commands[0])
     else:
-        print_front(stdout(), objectives, best, len(ranked), named, commands)
+        print_front(stdout(), ranked, best, named, commands)
     if remark := changed(spec.function, records):
         print_line(stdout(), remark)
 

@@ -1,22 +1,24 @@
 """The best configuration, in sentences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.spec import Objective
-from orchestrator.system.figures import precision
+from orchestrator.comparison.ranking import Ranking
+from orchestrator.comparison.winner import corrected
+from orchestrator.spec.objective import by_names
+from orchestrator.system.figures import compared, precision
 from orchestrator.trial import Params
 
 MOST_NAMES = 5
 Named = Callable[[Params], str]  # a configuration by what varies
 
 
-def facts(configuration: Configuration, objectives: Sequence[Objective]) -> list[str]:
-    """The results of its seeds: "accuracy 0.85 ± 0.0021 (95%, 3 seeds)", "1 of 4 seeds exploded"."""
+def facts(configuration: Configuration, ranked: Ranking) -> list[str]:
+    """The results of its seeds: "accuracy 0.85 ± 0.0021 (95%, 3 seeds)", "1 of 4 seeds exploded; counted as ..."."""
     count = len(configuration.values)
     seeds = f"{count} seed{'s' * (count > 1)}"
     texts = []
-    for objective, interval in zip(objectives, configuration.intervals, strict=True):
+    for objective, interval in zip(ranked.objectives, configuration.intervals, strict=True):
         significant = precision(interval.mean, interval.half_width, least=5)
         if interval.half_width is None:
             texts.append(f"{objective.name} {interval.mean + 0.0:.{significant}g} ({seeds}: no interval)")
@@ -24,14 +26,47 @@ def facts(configuration: Configuration, objectives: Sequence[Objective]) -> list
             texts.append(
                 f"{objective.name} {interval.mean + 0.0:.{significant}g} ± {interval.half_width:.2g} (95%, {seeds})"
             )
-    for number, ending in ((configuration.exploded, "exploded"), (configuration.pruned, "were pruned")):
-        if number:
-            texts.append(f"{number} of {configuration.seeds} seeds {ending}")
+    return texts + _not_completed(configuration, ranked)
+
+
+def _not_completed(configuration: Configuration, ranked: Ranking) -> list[str]:
+    """What other seeds count as, and what comes of that."""
+    worst = by_figures(ranked.worst or ())
+    counted = "not counted" if ranked.survivors else f"counted as {worst}, the worst of the sweep"
+    endings = [
+        (configuration.exploded, "exploded", counted),
+        (configuration.infeasible, "were infeasible", counted),
+        (configuration.without_value, f"have no {by_names(ranked.objectives, ' or ')}", counted),
+        (configuration.pruned, "were pruned", "counted as what they had by then, but not for the better"),
+    ]
+    texts = [f"{count} of {configuration.seeds} seeds {ending}; {how}" for count, ending, how in endings if count]
+    expected = ranked.expected(configuration)
+    if expected != configuration.means:
+        texts.append(f"all seeds together, by which it is ranked: {by_figures(expected)}")
     return texts
 
 
-def overlapping(ranked: Sequence[Configuration], named: Named) -> list[str]:
+def by_figures(values: tuple[float, ...]) -> str:
+    """Values of the objectives, in a few digits."""
+    return ", ".join(f"{value + 0.0:.5g}" for value in values)
+
+
+def as_winner(ranked: Ranking) -> list[str]:
+    """In a sentence, that the best of several is likely to have been lucky, and its interval with that counted in.
+
+    None where the best has no interval, or there are no others.
+    """
+    ends = corrected([[values[0] for values in one.values] for one in ranked], ranked.objectives[0].sign)
+    if ends is None or len(ranked) < 2:
+        return []
+    low, high = compared(*ends)
+    return [f"the best of {len(ranked)} is likely to have been lucky; corrected for that: {low} to {high} (95%)"]
+
+
+def overlapping(ranked: Ranking, named: Named) -> list[str]:
     """The configurations whose intervals overlap that of the best, in a sentence; none where the best has no interval.
+
+    Those that rank behind the others because most of their seeds were lost are not among them.
 
     Raises:
         IndexError: the ranking is empty, or there is no objective.
@@ -39,6 +74,6 @@ def overlapping(ranked: Sequence[Configuration], named: Named) -> list[str]:
     first = ranked[0]
     if first.intervals[0].half_width is None:
         return []
-    names = [named(other.params) for other in ranked[1:] if first.overlaps(other)]
+    names = [named(other.params) for other in ranked[1:] if first.overlaps(other) and not ranked.is_last(other)]
     shown = "; ".join(names[:MOST_NAMES]) + "; ..." * (len(names) > MOST_NAMES)
     return [f"not distinguishable from it with these seeds: {shown}"] if names else []

@@ -37,14 +37,29 @@ class Configuration:
         return self._count(Outcome.EXPLODED)
 
     @cached_property
+    def infeasible(self) -> int:
+        """How many seeds were infeasible."""
+        return self._count(Outcome.INFEASIBLE)
+
+    @cached_property
     def pruned(self) -> int:
         """How many seeds were pruned."""
         return self._count(Outcome.PRUNED)
 
+    @cached_property
+    def without_value(self) -> int:
+        """How many seeds completed without a value of each objective."""
+        return self._count(Outcome.COMPLETED) - len(self.values)
+
     @property
     def seeds(self) -> int:
-        """How many seeds have completed with values, exploded, or been pruned."""
-        return len(self.values) + self.exploded + self.pruned
+        """How many seeds have a result."""
+        return len(self.results)
+
+    @property
+    def is_mostly_bad(self) -> bool:
+        """Whether at least half of the seeds exploded or were infeasible."""
+        return self.seeds > 0 and 2 * (self.exploded + self.infeasible) >= self.seeds
 
     @cached_property
     def means(self) -> tuple[float, ...]:
@@ -55,6 +70,32 @@ class Configuration:
     def intervals(self) -> tuple[Interval, ...]:
         """An interval for each objective; none where no seed has completed. Pruned seeds are not counted."""
         return tuple(map(Interval.of, zip(*self.values, strict=True)))
+
+    def expected(self, objectives: Sequence[Objective], worst: Values | None, survivors: bool = False) -> Values | None:
+        """What who trains it once has to expect of each objective, which is what it is compared by.
+
+        The mean over its seeds. One that exploded, was infeasible or has no value counts as the worst of the sweep; one
+        that was pruned as what it had by then, but never for the better.
+
+        Args:
+            objectives: by which configurations are compared.
+            worst: completed value of each that is known; None where there is none.
+            survivors: whether seeds without a value do not count.
+
+        Returns:
+            None where no seed completed or was pruned with a value.
+        """
+        if self.values and len(self.values) == len(self.results):
+            return self.means
+        pruned = self.values_of(Outcome.PRUNED)
+        if not (self.values or pruned):
+            return None
+        stands_in = [] if worst is None or survivors else [worst]
+        lost = stands_in * (self.seeds - len(self.values) - self.pruned)
+        ended = [*self.values, *lost] if self.values else []
+        all_seeds = [*self.values, *lost, *pruned, *stands_in * (self.pruned - len(pruned))]
+        means = [tuple(map(fmean, zip(*seeds, strict=True))) for seeds in (ended, all_seeds) if seeds]
+        return tuple(objective.worst(pair) for objective, *pair in zip(objectives, *means, strict=True))
 
     def values_of(self, outcome: Outcome) -> tuple[Values, ...]:
         """Of the seeds with an outcome, by objective; without seeds that lack a value."""

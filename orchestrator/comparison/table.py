@@ -1,15 +1,17 @@
 """The result table of a sweep: a row for each trial that the file asks for, the best first."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from orchestrator.comparison.columns import Column, columns
 from orchestrator.comparison.configuration import Configuration, configurations
+from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.intervals import Interval
 from orchestrator.comparison.markdown import markdown_table
-from orchestrator.comparison.ranking import front, ranking
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec, Values
 from orchestrator.spec.objective import by_names
 from orchestrator.system.durations import duration
@@ -17,6 +19,8 @@ from orchestrator.system.figures import figure, figures, precision
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.labels import Texts, headings, short, texts_of, varying
 from orchestrator.trials.record import Record, code_in_words, has_other_code
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Row:
     trial: Trial
     record: Record | None
     reference: ReferenceRow | None
-    on_front: bool  # whether its configuration is, where there are several objectives
+    on_front: str = ""  # whether its configuration is, where there are several objectives: "yes" or "perhaps"
 
     @property
     def outcome(self) -> Outcome | None:
@@ -39,15 +43,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows, best first; those on the Pareto front come before all others, those that lack an objective come last.
+    """Rows, those of the best configuration first; those that lack an objective come last.
 
-    Without objectives, the rows are in the order of the file.
+    Those on the Pareto front come before all others. Without objectives, the rows are in the order of the file.
     """
 
     spec: SweepSpec
     rows: tuple[Row, ...]
     varying: tuple[str, ...]
     configurations: tuple[Configuration, ...]  # of which a seed has a result
+    ranking: Ranking  # of these
     front: tuple[Configuration, ...]  # the Pareto front of these, where there are several objectives
     left_out: int = 0  # trials without a row
 
@@ -75,18 +80,22 @@ class Table:
             configurations: all of them, also those of trials that are not given here.
             names: of the parameters that vary.
         """
-        best = front(ranking(configurations, spec.objectives), spec.objectives) if len(spec.objectives) > 1 else []
-        on_front = {configuration.config_key for configuration in best}
-        rows = [Row(t, record, _reference(spec, t.params), t.config_key in on_front) for t, record in trials]
+        ranked = Ranking(configurations, spec.objectives, spec.survivors)
+        best = ranked.front if len(spec.objectives) > 1 else []
+        doubtful = may_be_dominated(best, ranked) if best else set()
+        on_front = {one.config_key: "perhaps" if one.config_key in doubtful else "yes" for one in best}
+        rows = [Row(t, record, _reference(spec, t.params), on_front.get(t.config_key, "")) for t, record in trials]
+        places = {configuration.config_key: place for place, configuration in enumerate(ranked)}
 
-        def rank(row: Row) -> tuple[bool, bool, list[float]]:
+        def rank(row: Row) -> tuple[bool, bool, int, list[float]]:
             values = row.values(spec.objectives)
-            pairs = zip(spec.objectives, values or (), strict=False)
-            signed = [-objective.sign * value for objective, value in pairs]
-            return values is None, not row.on_front, signed
+            if values is None:
+                return True, True, len(places), []
+            signed = [-objective.sign * value for objective, value in zip(spec.objectives, values, strict=True)]
+            return False, not row.on_front, places.get(row.trial.config_key, len(places)), signed
 
         ordered = sorted(rows, key=rank) if spec.objectives else rows
-        return cls(spec, tuple(ordered), tuple(names), tuple(configurations), tuple(best))
+        return cls(spec, tuple(ordered), tuple(names), tuple(configurations), ranked, tuple(best))
 
     @property
     def best(self) -> Record | None:
@@ -102,7 +111,7 @@ class Table:
             order = "the file" if self.spec.method.is_exhaustive else "its trials"
             return f"{self.spec.name}: in the order of {order}"
         order = f"best {names} first" if len(self.spec.objectives) == 1 else f"the Pareto front of {names} first"
-        return f"{self.spec.name}: {order}"
+        return f"{self.spec.name}: {order}{', over seeds' * self.has_replicates}"
 
     def count(self, outcome: Outcome | None) -> int:
         """How many trials have an outcome; None counts those that have not ended."""
@@ -133,19 +142,33 @@ class Table:
         return self.spec.ranks and any(configuration.seeds > 1 for configuration in self.configurations)
 
     def over_seeds(self) -> tuple[list[str], list[list[str]]]:
-        """The columns and rows of a table of configurations: means with 95% intervals, seeds, and how these ended."""
+        """The columns and rows of a table of configurations, best first.
+
+        Means of the seeds that completed with their 95% intervals; where others count as the worst of the sweep, or as
+        what they had when they were pruned, what comes of that; the number of seeds, and how these ended.
+        """
         names = [name for name in self.varying if name != "seed"]
-        counted = ["seeds", "exploded", *["pruned"] * (self.spec.early_terminate is not None)]
-        without_value = [configuration for configuration in self.configurations if not configuration.values]
+        counted = ["seeds", "exploded", *["infeasible"] * any(one.infeasible for one in self.configurations)]
+        counted += ["pruned"] * (self.spec.early_terminate is not None)
+        aims = [objective.name for objective in self.spec.objectives]
+        is_counted = any(self.ranking.expected(one) != one.means for one in self.ranking)
+        expected = [f"{name}, all seeds" for name in aims] if is_counted else []
+        columns = [figures(interval.mean for interval in of_it) for of_it in self._each(lambda one: one.intervals)]
+        ranked_by = [figures(of_it) for of_it in self._each(self.ranking.expected)] if is_counted else []
         rows = []
-        intervals = [configuration.intervals for configuration in self.configurations if configuration.values]
-        columns = [figures(interval.mean for interval in column) for column in zip(*intervals, strict=True)]
-        for configuration in [*ranking(self.configurations, self.spec.objectives), *without_value]:
-            means = [_with_interval(*pair) for pair in zip(configuration.intervals, columns, strict=False)]
-            counts = [str(getattr(configuration, name)) for name in counted]
-            texts = means or [""] * len(self.spec.objectives)
-            rows.append([*self._named(configuration.params, names), *texts, *counts])
-        return headings([*names, *(objective.name for objective in self.spec.objectives), *counted]), rows
+        for one in self.ranking:
+            texts = [_with_interval(*pair) for pair in zip(one.intervals, columns, strict=True)]
+            texts += [of_it[value] for of_it, value in zip(ranked_by, self.ranking.expected(one), strict=False)]
+            rows.append([*self._named(one.params, names), *texts, *(str(getattr(one, name)) for name in counted)])
+        without_value = [configuration for configuration in self.configurations if not configuration.values]
+        for one in sorted(without_value, key=lambda one: not one.pruned):
+            texts = [""] * (len(aims) + len(expected))
+            rows.append([*self._named(one.params, names), *texts, *(str(getattr(one, name)) for name in counted)])
+        return headings([*names, *aims, *expected, *counted]), rows
+
+    def _each(self, value: Callable[[Configuration], Sequence[T]]) -> list[tuple[T, ...]]:
+        """What the ranked configurations have of each objective."""
+        return [*zip(*map(value, self.ranking), strict=True)]
 
     def _cells(self, row: Row) -> list[str]:
         record = row.record
@@ -158,7 +181,7 @@ class Table:
             "" if value is None else texts.get(value, "") for value, texts in zip(measured, self._figures, strict=True)
         ]
         if len(self.spec.objectives) > 1:
-            shown.insert(0, "yes" if row.on_front else "")
+            shown.insert(0, row.on_front)
         published = [self._published_cell(row.reference, name) for name in self._published]
         epochs = short(record.last_epoch) if record and record.last_epoch else ""
         time = duration(record.seconds) if record and record.seconds else ""

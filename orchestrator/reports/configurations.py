@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.intervals import half_width, wilson
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.functions import TrialFunction
 from orchestrator.spec import Objective, SweepSpec
 from orchestrator.system.figures import MOST_SIGNIFICANT, SIGNIFICANT
@@ -61,6 +62,11 @@ class RunGroup:
         return self.configuration.exploded
 
     @property
+    def lost(self) -> int:
+        """How many seeds exploded or were infeasible."""
+        return self.exploded + self.configuration.infeasible
+
+    @property
     def ended(self) -> int:
         """How many seeds completed or exploded."""
         return len(self.completed) + self.exploded
@@ -87,6 +93,11 @@ class RunGroup:
     def values(self, name: str) -> list[float]:
         """The last value of a metric, for each seed that completed."""
         return [record.metrics[name] for record in self.completed if math.isfinite(record.metrics.get(name, math.nan))]
+
+    def seeds(self, name: str) -> list[object]:
+        """The seeds of these values."""
+        known = (record for record in self.completed if math.isfinite(record.metrics.get(name, math.nan)))
+        return [record.params.get("seed") for record in known]
 
     def compared(self, objective: Objective) -> list[float]:
         """The value of an objective, for each seed that completed."""
@@ -141,18 +152,14 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
         groups.append(RunGroup(configuration, label(spec, params, names, texts) or spec.name, tuple(group)))
     if spec.method.finds_boundary:
         return sorted(groups, key=lambda group: [_order(group.params[name]) for name in names])
-    return groups if spec.method.is_exhaustive or not spec.ranks else best_first(groups, spec.objectives[0])
+    return groups if spec.method.is_exhaustive or not spec.ranks else best_first(spec, groups)
 
 
-def best_first(configurations: Iterable[RunGroup], objective: Objective) -> list[RunGroup]:
-    """By their mean; those without a value come last."""
-    sign = -objective.sign
-
-    def order(group: RunGroup) -> tuple[bool, float]:
-        values = group.compared(objective)
-        return not values, sign * fmean(values) if values else 0.0
-
-    return sorted(configurations, key=order)
+def best_first(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[RunGroup]:
+    """As they are ranked; those without a value come last."""
+    ranked = Ranking((group.configuration for group in configurations), spec.objectives, spec.survivors)
+    places = {configuration.config_key: place for place, configuration in enumerate(ranked)}
+    return sorted(configurations, key=lambda group: places.get(group.configuration.config_key, len(places)))
 
 
 def counted(runs: Iterable[Run]) -> str:

@@ -1,12 +1,14 @@
 """The Pareto front of several objectives, two at a time."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import altair as alt
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.ranking import front, ranking
+from orchestrator.comparison.dominance import may_be_dominated
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.reports.charts import Chart, DataRow, chart, data, thinned
 from orchestrator.reports.configurations import figure
 from orchestrator.spec import Objective
@@ -23,6 +25,7 @@ def fronts(
     objectives: Sequence[Objective],
     names: Mapping[str, str],
     still: bool = False,
+    survivors: bool = False,
 ) -> tuple[Chart, ...]:
     """The first objective over each other objective: the front of all objectives as a line, the rest as rings.
 
@@ -31,23 +34,28 @@ def fronts(
         objectives: by which they are compared.
         names: of the configurations, by config_key.
         still: whether it is for a picture: the front is then numbered, and lists of names are beside the first chart.
+        survivors: whether seeds that were lost do not count.
     """
     configurations = [*configurations]
-    ranked = ranking(configurations, objectives) if len(objectives) > 1 else []
+    ranked = Ranking(configurations, objectives, survivors) if len(objectives) > 1 else ()
     if not ranked:
         return ()
-    on_front = {configuration.config_key for configuration in front(ranked, objectives)}
+    front = ranked.front
+    on_front = {configuration.config_key for configuration in front}
+    doubtful = len(may_be_dominated(front, ranked))
     rows: list[DataRow] = [
         {
             "name": names[configuration.config_key],
             "best": configuration.config_key in on_front,
-            **{f"at{i}": interval.mean for i, interval in enumerate(configuration.intervals)},
+            **{f"at{i}": value for i, value in enumerate(ranked.expected(configuration))},
         }
         for configuration in ranked
     ]
     exploded = [names[item.config_key] for item in configurations if item.exploded and not item.values]
     lists = _numbered(rows, exploded) if still else []
-    return tuple(_front(rows, objectives, i, len(exploded), lists if i == 1 else []) for i in range(1, len(objectives)))
+    doubt = f" {doubtful} of them may be dominated: their seeds do not tell them from others." if doubtful else ""
+    drawn = (_front(rows, objectives, i, len(exploded), lists if i == 1 else []) for i in range(1, len(objectives)))
+    return tuple(replace(chart, text=chart.text + doubt) for chart in drawn)
 
 
 def _front(

@@ -91,7 +91,7 @@ def _chosen(spec: SweepSpec, completed: Sequence[RunGroup]) -> tuple[Sequence[Ru
         return thinned(completed, MOST), (f"{MOST} of {count} configurations; {ELSEWHERE}",)
     if not spec.objectives:
         return completed[:MOST], (f"The first {MOST} of {count} configurations; {ELSEWHERE}",)
-    best = {id(configuration) for configuration in best_first(completed, spec.objectives[0])[:MOST]}
+    best = {id(configuration) for configuration in best_first(spec, completed)[:MOST]}
     words = f"The {MOST} best of {count} configurations by {spec.objectives[0].name}; {ELSEWHERE}"
     return [configuration for configuration in completed if id(configuration) in best], (words,)
 

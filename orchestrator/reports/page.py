@@ -16,7 +16,12 @@ from orchestrator.reports.charts import Chart
 from orchestrator.reports.document import Section
 from orchestrator.reports.verdict import Verdict, rule
 
-SIGNS = {Verdict.REPRODUCED: "✓", Verdict.DIFFERS: "✗", Verdict.NOT_COMPARABLE: "○"}
+SIGNS = {
+    Verdict.REPRODUCED: "✓",
+    Verdict.COMPATIBLE: "≈",
+    Verdict.DIFFERS: "✗",
+    Verdict.NOT_COMPARABLE: "○",
+}
 MOST_ROWS = 20  # of a table, before the rest is folded away
 
 

@@ -7,18 +7,21 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from orchestrator.comparison.best import facts, overlapping
+from orchestrator.comparison.best import as_winner, facts, overlapping
 from orchestrator.comparison.columns import columns
-from orchestrator.comparison.ranking import front, ranking
+from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.dominance import may_be_dominated
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.reports import verdict
 from orchestrator.reports.configurations import Run, RunGroup, constants, figure, measured
 from orchestrator.reports.document import Cell, Part, ReportTable
 from orchestrator.reports.verdict import Judgement, OurResult, Verdict
-from orchestrator.spec import ReferenceRow, SweepSpec
+from orchestrator.spec import Objective, ReferenceRow, SweepSpec
 from orchestrator.spec.objective import by_names
 from orchestrator.system.figures import figures
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.labels import headings, label, listed, texts_of
+from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import best_name
 
 MOST_ROWS = 500
@@ -38,7 +41,7 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     """A row for each configuration: what varies, its figures over seeds, its outcome; the best are highlighted."""
     names = _varying(configurations)
     columns = _columns(spec, configurations)
-    best = {column.title: _best(column, configurations) for column in columns}
+    best = {column.title: _best(column, configurations, spec.survivors) for column in columns}
     texts = texts_of([group.params for group in configurations], names)
     means = {
         column.title: figures((fmean(values) for group in configurations if (values := column.values(group))), figure)
@@ -75,7 +78,7 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
     """The best configuration, and those that overlap it, in a sentence; empty where none has completed."""
     if not spec.ranks:
         return ""
-    ranked = ranking((group.configuration for group in configurations), spec.objectives)
+    ranked = Ranking((group.configuration for group in configurations), spec.objectives, spec.survivors)
     if not ranked:
         return ""
     names = _varying(configurations)
@@ -85,24 +88,38 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
         return label(spec, params, names, texts) or spec.name
 
     if len(spec.objectives) > 1:
-        best = [named(configuration.params) for configuration in front(ranked, spec.objectives)]
-        return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}"
-    return f"{named(ranked[0].params)}: {'; '.join([*facts(ranked[0], spec.objectives), *overlapping(ranked, named)])}"
+        front = ranked.front
+        doubtful = may_be_dominated(front, ranked)
+        best = [f"{named(one.params)}{' (perhaps)' * (one.config_key in doubtful)}" for one in front]
+        note = "; perhaps: with these seeds it may be dominated" if doubtful else ""
+        return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}{note}"
+    told = [*facts(ranked[0], ranked), *as_winner(ranked), *overlapping(ranked, named)]
+    return f"{named(ranked[0].params)}: {'; '.join(told)}"
 
 
-def comparison(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part | None:
-    """Each published figure beside ours, with the difference and a verdict."""
+def comparison(
+    spec: SweepSpec, configurations: Sequence[RunGroup], rows_of_ours: Sequence[RunGroup] | None = None
+) -> Part | None:
+    """Each published figure beside ours, with the difference and a verdict.
+
+    Args:
+        spec: the file that has them.
+        configurations: of the sweep.
+        rows_of_ours: among which a figure is looked for; those of the sweep, if none are given.
+    """
     if spec.reference is None:
         return None
+    groups = configurations if rows_of_ours is None else rows_of_ours
+    among = {group.configuration.config_key: group for group in groups if group.is_asked}
     metrics = list(dict.fromkeys(name for row in spec.reference.rows for name in row.metrics))
     rows: list[tuple[Cell, ...]] = []
     for row in spec.reference.rows:
         name = listed(row.params, row.params)
         matching = [group for group in configurations if row.params.items() <= group.params.items()]
         if not matching:
-            rows += _compared(spec, row, metrics, None, name)
+            rows += _compared(spec, row, metrics, None, name, among)
         for group in matching:
-            rows += _compared(spec, row, metrics, group, name if name and len(matching) == 1 else group.label)
+            rows += _compared(spec, row, metrics, group, name if name and len(matching) == 1 else group.label, among)
     header = ("configuration", "figure", "published", "ours", "difference", "verdict", "why")
     words = [f"Published: {spec.reference.source}. The rule for verdicts is at the end."]
     words += [f"The first {MOST_ROWS} of {len(rows):,}."] * (len(rows) > MOST_ROWS)
@@ -170,30 +187,52 @@ def _columns(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[_Colum
     return shown
 
 
-def _best(column: _Column, configurations: Sequence[RunGroup]) -> RunGroup | None:
-    measured_groups = [group for group in configurations if column.values(group)]
+def _best(column: _Column, configurations: Sequence[RunGroup], survivors: bool) -> RunGroup | None:
+    """The best by a metric, ranked as by an objective; pruned seeds have no part in it."""
+    measured_groups = {group.configuration.config_key: group for group in configurations if column.values(group)}
     if len(measured_groups) < 2 or column.higher_is_better is None:
         return None
-    return (max if column.higher_is_better else min)(measured_groups, key=lambda group: fmean(column.values(group)))
+    found = []
+    for key, group in measured_groups.items():
+        completed = [Observation(Outcome.COMPLETED, (value,)) for value in column.values(group)]
+        lost = [Observation(Outcome.EXPLODED)] * group.lost
+        found.append(Configuration(key, group.params, (*completed, *lost)))
+    aim = Objective(column.title, "maximize" if column.higher_is_better else "minimize")
+    return measured_groups[Ranking(found, [aim], survivors)[0].config_key]
 
 
 def _compared(
-    spec: SweepSpec, row: ReferenceRow, metrics: Sequence[str], group: RunGroup | None, name: str
+    spec: SweepSpec,
+    row: ReferenceRow,
+    metrics: Sequence[str],
+    group: RunGroup | None,
+    name: str,
+    among: Mapping[str, RunGroup],
 ) -> list[tuple[Cell, ...]]:
+    own = group.configuration.config_key if group else ""
+    others = [other for key, other in among.items() if key != own]
     ended = (group.exploded, group.ended) if group else (0, 0)
     declaration = spec.function.declaration
     lines = []
     if row.outcome is not None:
-        judged = _judged(spec, group, verdict.of_outcome(row.outcome, OurResult((), *ended)))
+        ends = [(other.label, OurResult((), other.exploded, other.ended)) for other in others]
+        judged = _judged(spec, group, verdict.of_outcome(row.outcome, OurResult((), *ended), ends))
         lines.append(_line(name, "outcome", str(row.outcome), group.state if group else NONE, NONE, judged))
     for metric in metrics if row.outcome is not Outcome.EXPLODED else row.metrics:
         published, values = row.metrics.get(metric), group.values(metric) if group else []
-        judged = _judged(spec, group, verdict.of_figure(metric, published, OurResult(values, *ended), declaration))
+        beside = [(other.label, _result(other, metric)) for other in others]
+        ours_is = _result(group, metric) if group else OurResult()
+        found = verdict.of_figure(metric, published, ours_is, declaration, beside)
+        judged = _judged(spec, group, found)
         ours = measured(values) if values else group.state if group else NONE
         difference = NONE if published is None or not values else _difference(fmean(values), published)
         theirs = NONE if published is None else figure(published)
         lines.append(_line(name, declaration.heading(metric), theirs, ours, difference, judged))
     return lines
+
+
+def _result(group: RunGroup, metric: str) -> OurResult:
+    return OurResult(group.values(metric), group.exploded, group.ended, group.seeds(metric))
 
 
 def _line(name: str, metric: str, published: str, ours: str, difference: str, judged: Judgement) -> tuple[Cell, ...]:

@@ -178,8 +178,8 @@ def _as_number(text: str) -> float:
 def _best(spec: SweepSpec, configurations: Sequence[RunGroup]) -> RunGroup | None:
     if not spec.objectives:
         return None
-    first = best_first(configurations, spec.objectives[0])[:1]
-    return first[0] if first and first[0].compared(spec.objectives[0]) else None
+    first = best_first(spec, configurations)[:1]
+    return first[0] if first and first[0].configuration.values else None
 
 
 def _note(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
@@ -270,7 +270,8 @@ def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
 
 def _front(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     names = {group.configuration.config_key: group.label for group in configurations}
-    charts = fronts((group.configuration for group in configurations), spec.objectives, names)
+    found = (group.configuration for group in configurations)
+    charts = fronts(found, spec.objectives, names, survivors=spec.survivors)
     return Part("The Pareto front", charts=charts)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.ranking import worst_of
 from orchestrator.divergence import FARTHEST
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.spec import Objective, SweepSpec, Values
@@ -35,24 +36,21 @@ class ProposedConfiguration:
     seeds: Configuration
     trials: list[Trial] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)  # trial_keys
+    known: list[Values] = field(default_factory=list)  # the worst completed values when each of its trials ended
 
-    def take(self, trial: Trial, observation: Observation) -> None:
-        """Take in how one of the trials ended."""
+    def take(self, trial: Trial, observation: Observation, worst: Values | None) -> None:
+        """Take in how one of the trials ended, and the worst value of each objective that had completed by then."""
         self.ended.add(trial.trial_key)
         self.seeds = self.seeds.after(observation)
+        self.known += [] if worst is None else [worst]
+
+    def expected(self, objectives: Sequence[Objective], survivors: bool = False) -> Values | None:
+        """What it is ranked by, as far as was known when the last of its trials ended."""
+        return self.seeds.expected(objectives, worst_of(self.known, objectives), survivors)
 
     @property
     def has_ended(self) -> bool:
         return all(trial.trial_key in self.ended for trial in self.trials)
-
-    def means(self, objectives: Sequence[Objective]) -> Values | None:
-        """Over the seeds that completed; no better than with the last values of seeds that were pruned."""
-        completed = self.seeds.values
-        samples = [values for values in (completed, completed + self.seeds.values_of(Outcome.PRUNED)) if values]
-        means = [tuple(map(fmean, zip(*values, strict=True))) for values in samples]
-        if not means:
-            return None
-        return tuple(objective.worst(pair) for objective, *pair in zip(objectives, *means, strict=True))
 
     @property
     def pruned_at(self) -> int | None:
@@ -87,7 +85,7 @@ class SearchSampler:
         self._waiting: deque[Trial] = deque()
         self._labels = Labels(spec)
         self._worst = WorstSoFar(spec.objectives)
-        self._known: dict[str, Observation] = {}  # of earlier launches, by trial_key
+        self._known: dict[str, tuple[Observation, Values | None]] = {}  # of earlier launches, by trial_key
         self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None
         self._waits_for_result = False  # all configurations that the sampler proposes are running
         self._exhausted = False
@@ -104,7 +102,7 @@ class SearchSampler:
         known = [history[start.trial.trial_key] for start in starts if start.trial.trial_key in history]
         for record in sorted(known, key=by_end):
             if observation := Observation.of_record(self.spec.objectives, record):
-                self._known[record.trial_key] = self._worst.take(observation)
+                self._known[record.trial_key] = self._worst.take(observation), self._worst.completed
         room = self._room - len(starts)
         for _, group in itertools.groupby(starts, key=order):
             room -= self._take_up(list(group), keys, room)
@@ -117,7 +115,7 @@ class SearchSampler:
     def tell(self, trial: Trial, observation: Observation) -> None:
         self._waits_for_result = False
         configuration = self._configurations[self.space.key(trial)]
-        configuration.take(trial, self._worst.take(observation))
+        configuration.take(trial, self._worst.take(observation), self._worst.completed)
         if configuration.has_ended:
             self._tell(configuration.number, configuration)
 
@@ -231,16 +229,16 @@ class SearchSampler:
                 self._add(configuration, trial)
         begun = {trial.trial_key for trial in trials}
         for trial in [own for own in configuration.trials if own.trial_key in begun]:
-            if observation := self._known.get(trial.trial_key):
+            if known := self._known.get(trial.trial_key):
                 self._waiting.remove(trial)
-                configuration.take(trial, observation)
+                configuration.take(trial, *known)
         if configuration.has_ended:
             self._tell(number, configuration)
         return added
 
     def _tell(self, number: int, configuration: ProposedConfiguration) -> None:
         if configuration.seeds.results:
-            means = configuration.means(self.spec.objectives)
-            self._proposals.tell(number, means, configuration.margin, configuration.pruned_at)
+            expected = configuration.expected(self.spec.objectives, self.spec.survivors)
+            self._proposals.tell(number, expected, configuration.margin, configuration.pruned_at)
         else:
             self._proposals.drop(number)

@@ -136,6 +136,13 @@ class SweepFile(Form):
         Replicates | None,
         Field(description="More seeds for configurations that may be as good as the best. Default: none."),
     ] = None
+    survivors: Annotated[
+        bool,
+        Field(
+            description="Seeds that exploded or were infeasible do not count where configurations are ranked. Default: "
+            "each counts as the worst completed value of the sweep."
+        ),
+    ] = False
     run_cap: Annotated[
         int | None,
         Field(

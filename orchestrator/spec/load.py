@@ -192,6 +192,7 @@ def _spec(
         configs=space.configs,
         varying=space.varying,
         replicates=replicates,
+        survivors=form.survivors,
         seeds=space.seeds,
         run_cap=form.run_cap,
         time_cap=form.time_cap,

@@ -46,6 +46,7 @@ def check_needed(
     missing = {
         "method": method.needs_metric and form.metric is None and form.several is None,
         "replicates": form.replicates is not None and not metrics,
+        "survivors": form.survivors and not metrics,
         "early_terminate": form.early_terminate is not None and not metrics and not own,
     }
     for key in (key for key, is_missing in missing.items() if is_missing):

@@ -130,6 +130,8 @@ def _check_boundary(form: SweepFile, space: Space, mistakes: Mistakes) -> None:
             mistakes.note(("configs", i), f"{name} has no default; give it here, as in the other rows")
     if form.seeds:
         mistakes.note(("seeds",), "boundary gives each trial a seed of its own, 0, 1, 2, ...; remove `seeds`")
+    if form.survivors:
+        mistakes.note(("survivors",), "is for ranking configurations, and boundary ranks none; remove the key")
     if not form.divergence.enabled and (form.boundary is None or form.boundary.event == EXPLOSION.name):
         mistakes.note(("divergence", "enabled"), "boundary looks for explosions; set this to true")
     width = form.boundary.width if form.boundary else None

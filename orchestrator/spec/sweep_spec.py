@@ -63,6 +63,7 @@ class SweepSpec:
     varying: frozenset[str]  # the parameters that may differ between configurations
     seeds: tuple[int, ...]
     replicates: Replicates | None
+    survivors: bool  # whether seeds that exploded or were infeasible do not count where configurations are ranked
     run_cap: int | None
     time_cap: float | None  # seconds
     seed: int

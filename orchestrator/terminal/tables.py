@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from orchestrator.comparison.best import Named, facts, overlapping
+from orchestrator.comparison.best import Named, as_winner, facts, overlapping
 from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.dominance import may_be_dominated
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.comparison.table import Table
 from orchestrator.progress.status import Status
 from orchestrator.spec import Objective
@@ -56,31 +58,30 @@ def print_boundary(console: Console, boundary: "Boundary") -> None:
     console.print(Drawn(boundary.title, boundary.header(), boundary.cells()))
 
 
-def print_best(
-    console: Console, objective: Objective, ranked: Sequence[Configuration], named: Named, command: str
-) -> None:
+def print_best(console: Console, ranked: Ranking, named: Named, command: str) -> None:
     """The best configuration by what varies, those that are not separated from it, and how to run it again."""
     first = ranked[0]
-    lines = [f"best of {len(ranked)} by {_aim(objective)}: {named(first.params)}"]
-    lines += [*facts(first, [objective]), *overlapping(ranked, named), f"run it again: {command}"]
+    lines = [f"best of {len(ranked)} by {_aim(ranked.objectives[0])}: {named(first.params)}", *facts(first, ranked)]
+    lines += [*as_winner(ranked), *overlapping(ranked, named), f"run it again: {command}"]
     for line in lines:
         print_line(console, line)
 
 
 def print_front(
     console: Console,
-    objectives: Sequence[Objective],
+    ranked: Ranking,
     front: Sequence[Configuration],
-    total: int,
     named: Named,
     commands: Sequence[str],
 ) -> None:
     """Each configuration on the front by what varies, its values, and how to run it again."""
-    aims = " and ".join(map(_aim, objectives))
-    count = f"{len(front)} of {total} configurations are on the Pareto front of {aims}"
+    aims = " and ".join(map(_aim, ranked.objectives))
+    count = f"{len(front)} of {len(ranked)} configurations are on the Pareto front of {aims}"
     lines = [f"{count}: no other is as good in all of them and better in one"]
-    for configuration, command in zip(front, commands, strict=True):
-        lines += ["", named(configuration.params), *facts(configuration, objectives), f"run it again: {command}"]
+    doubtful = may_be_dominated(front, ranked)
+    for one, command in zip(front, commands, strict=True):
+        doubt = ["perhaps on the front: with these seeds it may be dominated"] * (one.config_key in doubtful)
+        lines += ["", named(one.params), *facts(one, ranked), *doubt, f"run it again: {command}"]
     for line in lines:
         print_line(console, line)
 

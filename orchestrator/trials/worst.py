@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.spec import Objective
+from orchestrator.spec import Objective, Values
 from orchestrator.spec.objective import complete
 from orchestrator.trial import Outcome
 from orchestrator.trials.observation import Observation
@@ -11,7 +11,7 @@ from orchestrator.trials.observation import Observation
 
 @dataclass
 class WorstSoFar:
-    """The worst finite value of each objective, of the trials that have ended so far."""
+    """The worst finite value of each objective, of the trials that have completed so far."""
 
     objectives: Sequence[Objective]
     values: dict[str, float] = field(default_factory=dict)  # by objective
@@ -30,8 +30,13 @@ class WorstSoFar:
         pairs = list(zip(self.objectives, known, strict=True))
         filled = complete(self.values.get(aim.name) if value is None else value for aim, value in pairs)
         for aim, value in pairs:
-            if value is not None:
+            if value is not None and observation.outcome is Outcome.COMPLETED:
                 self.values[aim.name] = aim.worst((value, self.values.get(aim.name, value)))
         if filled is None:
             return replace(observation, outcome=Outcome.EXPLODED, margin=None)
         return replace(observation, values=filled)
+
+    @property
+    def completed(self) -> Values | None:
+        """The worst value of each objective, as far as there is one of each."""
+        return complete(self.values.get(aim.name) for aim in self.objectives)
