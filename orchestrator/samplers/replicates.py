@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.paired import Difference, Looks, Standing
+from orchestrator.comparison.paired import Difference, Looks, Standing, moderated
 from orchestrator.comparison.ranking import ranking
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.block_forms import Replicates
@@ -134,8 +134,14 @@ class ReplicatingSampler:
             return None
         best, *others = (self._configurations[key] for key in ranked)
         worst = self._objective.worst(value for one in completed for (value,) in one.values)
+        sign, leading = self._objective.sign, best.valued(worst)
+        differences = moderated([Difference.of(leading, other.valued(worst), sign) for other in others])
         looks = Looks(self.most, len(self.spec.seeds), len(others))
-        undecided = [other for other in others if self._is_undecided(best, other, worst, looks)]
+        undecided = [
+            other
+            for other, difference in zip(others, differences, strict=True)
+            if (other.following or len(best.trials) < len(other.trials)) and self._is_open(difference, looks)
+        ]
         most = max(len(other.trials) for other in others)
         if not undecided and len(best.trials) >= most:  # who leads by a few seeds may lead by their luck
             return None
@@ -144,13 +150,8 @@ class ReplicatingSampler:
         waiting = [item for item in candidates if item.following and item.seeds.config_key not in running]
         return min(waiting, key=lambda item: len(item.trials), default=None)  # of as many, the better one
 
-    def _is_undecided(
-        self, best: ReplicatedConfiguration, other: ReplicatedConfiguration, worst: float, looks: Looks
-    ) -> bool:
+    def _is_open(self, difference: Difference | None, looks: Looks) -> bool:
         """Whether a further seed may tell another configuration from the best."""
-        if other.following is None and len(best.trials) >= len(other.trials):
-            return False
-        difference = Difference.of(best.valued(worst), other.valued(worst), self._objective.sign)
         return difference is None or difference.standing(looks, self._indifferent) is Standing.OPEN
 
     def _take_known(self, trial: Trial) -> bool:
