@@ -55,6 +55,9 @@ bench-peers: install  ## have Ray Tune and Guild run beside ours in `make bench`
 bench-search: install  ## searches beside a cliff: ours, plain Optuna, random; renews docs/search.md (a quarter of an hour)
 	$(BIN)/python benchmarks/search.py
 
+bench-judging: install  ## errors and costs of comparing by seed, simulated; renews docs/judging.md (some minutes)
+	$(BIN)/python benchmarks/judging.py
+
 KILLS ?= 200
 SEED ?= 0
 torture: install  ## kill sweeps at random, again and again: each must end as one that was never touched

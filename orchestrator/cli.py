@@ -12,6 +12,7 @@ from typer._click.exceptions import UsageError  # click's, which typer brings al
 from orchestrator.commands.best import best
 from orchestrator.commands.dashboard import dashboard
 from orchestrator.commands.init import init
+from orchestrator.commands.judge import judge
 from orchestrator.commands.launch import launch
 from orchestrator.commands.logs import logs
 from orchestrator.commands.plan import plan
@@ -69,6 +70,11 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     init: ("sweep init", "sweep init lr.yaml --from report/learning_rate"),
     status: ("sweep status", "sweep status lr --watch"),
     best: ("sweep best best_var",),
+    judge: (
+        "sweep judge lr=0.01 lr=0.001 --sweep sweeps/lr.yaml",
+        "sweep judge 3f1c0d 9b2e77 --run --max-seeds 12",
+        "sweep judge mine baseline --json",
+    ),
     logs: ("sweep logs 3f1c0d", 'sweep logs lr "lr=0.01 seed=1"', "sweep logs lr 3 --follow"),
     report: ("sweep report lr", "sweep report sweeps/report/*.yaml"),
     dashboard: ("sweep dashboard best_var --port 8081",),

@@ -11,6 +11,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.scratch import scratch
 from orchestrator.trackers import Tracker, retry
 from orchestrator.trial import Trial
+from orchestrator.trials.asked import further_seeds
 from orchestrator.trials.labels import label, texts_of
 from orchestrator.trials.record import Record
 from orchestrator.worker.export import export
@@ -26,6 +27,7 @@ class Conclusion:
     @classmethod
     def of(cls, spec: SweepSpec, trials: Sequence[Trial], records: Iterable[Record]) -> "Conclusion":
         by_key = {record.trial_key: record for record in records}
+        trials = [*trials, *further_seeds(spec, trials, (record for record in by_key.values() if record.end))]
         boundary = Boundary.of(spec, trials, by_key) if spec.method.finds_boundary else None
         return cls(Table.of(spec, trials, by_key), boundary)
 

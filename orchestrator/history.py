@@ -8,6 +8,7 @@ from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers import Tracker, retry, trash_in_words
 from orchestrator.trial import Trial
+from orchestrator.trials.asked import further_seeds
 from orchestrator.trials.record import Record, changed
 
 
@@ -57,9 +58,10 @@ class History:
         gone = [record for record in self.of_trash(trials) if record.trial_key not in before.deleted]
         return trash_in_words(gone, uri) if gone else ""
 
-    def remarks(self, spec: SweepSpec, trials: Sequence[Trial], uri: str) -> Iterator[str]:
-        """What there is to say of it, beside these trials that the file asks for; in lines."""
-        if left_out := len(self.counting.keys() - {trial.trial_key for trial in trials}):
+    def remarks(self, spec: SweepSpec, trials: Sequence[Trial], uri: str, is_aside: bool) -> Iterator[str]:
+        """What there is to say of it, beside these trials that the file asks for, or that run aside; in lines."""
+        asked = {trial.trial_key for trial in (*trials, *further_seeds(spec, trials, self.counting.values()))}
+        if (left_out := len(self.counting.keys() - asked)) and not is_aside:
             yield (
                 f"{left_out} trials of this sweep in the store have other values or another version than the "
                 "file's, or are more than its run_cap; they stay as they are"

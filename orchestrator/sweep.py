@@ -22,6 +22,7 @@ from orchestrator.pruners import Pruner
 from orchestrator.rerun import rerun
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.learning import Learning
+from orchestrator.samplers.listed import ListSampler
 from orchestrator.spec import SweepSpec
 from orchestrator.system.interrupt import GRACE_SECONDS, Interrupt
 from orchestrator.system.paths import LOG_FILE, redacted
@@ -48,6 +49,7 @@ class Settings:
     adopt: bool = False  # whether to go on with a sweep of the same name that is of another file
     wait: float = SECONDS_OF_WAITING  # for a store that does not answer as the launch begins
     rerun: bool = False  # whether trials with other code, or in MLflow's trash, run anew
+    further: Sequence[Trial] = ()  # run in place of what the file asks for; what the sweep came to stays as it is
 
     def __post_init__(self) -> None:
         if not executors.find(self.executor).isolates and self.trial_timeout is not None:
@@ -84,13 +86,16 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             of this sweep is running, or the store has a sweep of this name that is of another file.
         StoreError: MLflow does not answer.
     """
-    sampler = samplers.of(spec)
+    sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
     executors.check(spec)
     with Interrupt(_grace(spec)) as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             tracker = opened(
-                lambda: Tracker(settings.uri, spec), settings.wait, display.log, lambda: interrupt.requested
+                lambda: Tracker(settings.uri, spec, bool(settings.further)),
+                settings.wait,
+                display.log,
+                lambda: interrupt.requested,
             )
         status = "FAILED"
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
@@ -186,7 +191,7 @@ class _Launch:
         self.sampler.replay(history.known, self.workspace.begun(self.spec.function))
         history.check(self.spec, self.sampler, self.settings.uri)
         trials, records = history.without_deleted(self.sampler.trials), history.counting
-        for remark in history.remarks(self.spec, self.sampler.trials, self.settings.uri):
+        for remark in history.remarks(self.spec, self.sampler.trials, self.settings.uri, bool(self.settings.further)):
             self.display.log(remark)
         self.time.begin(trials, history.own, self.workspace)
         known = [(trial, records[trial.trial_key]) for trial in trials if trial.trial_key in records]

@@ -1,4 +1,4 @@
-"""Further seeds for the proposals of another sampler whose intervals overlap that of the best configuration."""
+"""Further seeds for the proposals of another sampler, where seeds do not tell a configuration from the best."""
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.spec import Objective, SweepSpec
+from orchestrator.comparison.paired import Difference, Looks, Standing, moderated
+from orchestrator.comparison.ranking import ranking
+from orchestrator.spec import SweepSpec
 from orchestrator.spec.block_forms import Replicates
 from orchestrator.spec.form import MOST_TRIALS
-from orchestrator.trial import Params, Proposal, Trial
+from orchestrator.trial import Outcome, Params, Proposal, Trial
 from orchestrator.trials.asked import further_seeds
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
@@ -25,27 +27,35 @@ class ReplicatedConfiguration:
 
     seeds: Configuration
     trials: list[Trial] = field(default_factory=list)
-    rank: tuple[float, str] = (0.0, "")  # lower is better; valid once a seed has completed
+    values: dict[int, float | None] = field(default_factory=dict)  # by seed; None where it exploded or was infeasible
     following: Params | None = None  # with the next seed, if it may have another one
 
-    def take(self, observation: Observation, objective: Objective) -> None:
+    def take(self, trial: Trial, observation: Observation) -> None:
         """Take in how one of the trials ended."""
         self.seeds = self.seeds.after(observation)
-        if self.seeds.values:
-            self.rank = -objective.sign * self.seeds.intervals[0].mean, self.seeds.config_key
+        if observation.outcome.is_bad:
+            self.values[trial.params["seed"]] = None
+        elif observation.outcome is Outcome.COMPLETED and observation.values:
+            (self.values[trial.params["seed"]],) = observation.values
+
+    def valued(self, worst: float) -> dict[int, float]:
+        """The values of its seeds, where those that exploded or were infeasible count as the worst."""
+        return {seed: worst if value is None else value for seed, value in self.values.items()}
 
 
 class ReplicatingSampler:
-    """Has another sampler propose, then adds seeds to the best configuration and to those that overlap its interval.
+    """Has another sampler propose, then adds seeds to the best configuration and to those that may be as good.
 
-    Each gets one more seed at a time, those with the fewest first, until none overlaps or all have the maximum. Which
-    is next depends on the results, not on their order: so a launch goes on where another was cut off.
+    Each gets one more seed at a time, those with the fewest first, until the best is told from all others, or no
+    further seeds would do that. Which is next depends on the results, not on their order: so a launch goes on where
+    another was cut off.
     """
 
     learns = True
 
     def __init__(self, spec: SweepSpec, inner: "Sampler", replicates: Replicates) -> None:
         self.spec, self.inner, self.most = spec, inner, replicates.max
+        self._indifferent = replicates.indifferent
         (self._objective,) = spec.objectives
         self._further: dict[str, Trial] = {}  # by trial_key
         self._configurations: dict[str, ReplicatedConfiguration] = {}  # by config_key
@@ -95,7 +105,7 @@ class ReplicatingSampler:
 
     def tell(self, trial: Trial, observation: Observation) -> None:
         self._running.pop(trial.trial_key, None)
-        self._configurations[trial.config_key].take(observation, self._objective)
+        self._configurations[trial.config_key].take(trial, observation)
         if trial.trial_key not in self._further:
             self.inner.tell(trial, observation)
 
@@ -117,22 +127,39 @@ class ReplicatingSampler:
 
     @property
     def _due(self) -> ReplicatedConfiguration | None:
-        """The configuration that gets the next seed, of the best and those whose intervals overlap that of the best."""
-        completed = [item for item in self._configurations.values() if item.seeds.values and not item.seeds.pruned]
-        best = min(completed, key=lambda item: item.rank, default=None)
-        overlapping = [item for item in completed if best and item.seeds.overlaps(best.seeds)]
-        if len(overlapping) < 2:
+        """The configuration that gets the next seed, of the best and those that further seeds may tell from it."""
+        completed = [item.seeds for _, item in sorted(self._configurations.items()) if item.seeds.values]
+        ranked = [one.config_key for one in ranking(completed, self.spec.objectives) if not one.pruned]
+        if len(ranked) < 2:
+            return None
+        best, *others = (self._configurations[key] for key in ranked)
+        worst = self._objective.worst(value for one in completed for (value,) in one.values)
+        sign, leading = self._objective.sign, best.valued(worst)
+        differences = moderated([Difference.of(leading, other.valued(worst), sign) for other in others])
+        looks = Looks(self.most, len(self.spec.seeds), len(others))
+        undecided = [
+            other
+            for other, difference in zip(others, differences, strict=True)
+            if (other.following or len(best.trials) < len(other.trials)) and self._is_open(difference, looks)
+        ]
+        most = max(len(other.trials) for other in others)
+        if not undecided and len(best.trials) >= most:  # who leads by a few seeds may lead by their luck
             return None
         running = {trial.config_key for trial in self._running.values()}
-        waiting = (item for item in overlapping if item.following and item.seeds.config_key not in running)
-        return min(waiting, key=lambda item: (len(item.trials), item.rank), default=None)
+        candidates = [best, *undecided]
+        waiting = [item for item in candidates if item.following and item.seeds.config_key not in running]
+        return min(waiting, key=lambda item: len(item.trials), default=None)  # of as many, the better one
+
+    def _is_open(self, difference: Difference | None, looks: Looks) -> bool:
+        """Whether a further seed may tell another configuration from the best."""
+        return difference is None or difference.standing(looks, self._indifferent) is Standing.OPEN
 
     def _take_known(self, trial: Trial) -> bool:
         """Take in the record of a trial, if that has a result."""
         record = self._history.get(trial.trial_key)
         observation = Observation.of_record(self.spec.objectives, record) if record else None
         if observation is not None:
-            self._begin(trial).take(observation, self._objective)
+            self._begin(trial).take(trial, observation)
         return observation is not None
 
     def _begin(self, trial: Trial) -> ReplicatedConfiguration:

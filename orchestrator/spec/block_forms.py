@@ -56,8 +56,20 @@ class Replicates(Form):
 
     max: Annotated[int, Field(ge=2, description="Most seeds of a configuration, including those of `seeds`.")]
     until: Annotated[
-        Literal["separated"], Field(description="Stop once no other 95% interval overlaps that of the best.")
+        Literal["separated"],
+        Field(
+            description="Stop once the best is told from each of the others by the seeds that both have, or once no "
+            "further seeds are likely to do that."
+        ),
     ] = "separated"
+    indifferent: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="A difference of the metric that does not matter: no further seeds for configurations that "
+            "differ by less.",
+        ),
+    ] = 0.0
 
 
 class PatternForm(Form):

@@ -26,13 +26,13 @@ LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
 class SweepResults(Store):
     """Writes what a sweep came to. A parent run that somebody has deleted is left as it is."""
 
-    def __init__(self, uri: str, spec: SweepSpec) -> None:
+    def __init__(self, uri: str, spec: SweepSpec, is_aside: bool = False) -> None:
         super().__init__(uri)
         self.spec = spec
         self.tally = RunningTable(spec)
         self.experiment_id = ""
         self.parent_id = ""
-        self.is_aside = False  # whether the launch leaves alone what the sweep has: table, description, model
+        self.is_aside = is_aside  # whether the launch leaves alone what the sweep has: table, description, model
         self.remark = ""  # that the parent run was deleted, once that is known
         self._view = ""
 

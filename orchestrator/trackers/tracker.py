@@ -46,8 +46,8 @@ STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
 class Tracker(SweepResults):
     """The write side, for one sweep: a parent run, and a child run for each trial."""
 
-    def __init__(self, uri: str, spec: SweepSpec) -> None:
-        super().__init__(uri, spec)
+    def __init__(self, uri: str, spec: SweepSpec, is_aside: bool = False) -> None:
+        super().__init__(uri, spec, is_aside)
         self.is_replacing = False  # whether an earlier launch was cut off while it had trials run anew
         self.lost: set[str] = set()  # trial_keys of those whose runs somebody has deleted during this launch
         self._code: Mapping[str, str] = {}
@@ -86,7 +86,7 @@ class Tracker(SweepResults):
             sweep_run.check_not_deleted(parent, self.uri, self.spec.name)
         elif parent is not None and deleted.is_in_the_trash(parent):
             self.client.restore_run(parent.info.run_id)
-        self.is_aside = sweep_run.is_aside(parent, self.spec)
+        self.is_aside |= sweep_run.is_aside(parent, self.spec)
         self.is_replacing = parent is not None and replacement.is_begun(parent, sweep_run.sets(self.spec))
         self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials, self.is_aside)
         self._code = kept_code.keep(self.client, self.parent_id, self.spec)

@@ -19,7 +19,7 @@ def asked(spec: SweepSpec, records: Sequence[Record]) -> list[Trial]:
         trials = list(expand(spec).trials)
     else:
         trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
-    return [*trials, *further_seeds(spec, trials, records)] if spec.replicates is not None else trials
+    return [*trials, *further_seeds(spec, trials, records)]
 
 
 def further_seeds(spec: SweepSpec, trials: Iterable[Trial], begun: Iterable[Trial | Record]) -> list[Trial]:

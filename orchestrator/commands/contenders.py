@@ -1,0 +1,142 @@
+"""Which configurations are to be judged: named by a label, a run, or a sweep whose best one is meant."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from orchestrator.commands.chosen import MOST_NAMED
+from orchestrator.commands.lookup import existing, is_file
+from orchestrator.comparison.configuration import configurations
+from orchestrator.comparison.judgement import Contender
+from orchestrator.comparison.ranking import ranking
+from orchestrator.errors import InputError
+from orchestrator.spec import Objective, nearest
+from orchestrator.spec.objective import by_names
+from orchestrator.system.printable import in_a_line
+
+if TYPE_CHECKING:
+    from orchestrator.trackers import Store
+    from orchestrator.trials.record import Record
+
+FEW_LETTERS = 8  # of a run's id, in a list of candidates
+
+
+class Contenders:
+    """The configurations of a store, or of one sweep in it, by what people call them.
+
+    Args:
+        reader: the store.
+        sweep: FILE or NAME of the sweep that labels and runs are looked for in; None: all sweeps.
+        metric: what they are compared by, where sweeps have several metrics.
+    """
+
+    def __init__(self, reader: "Store", sweep: str | None, metric: str | None) -> None:
+        self.reader, self.metric = reader, metric
+        self.sweeps = reader.sweeps()
+        self._within = self.sweeps if sweep is None else [existing(sweep, reader)]
+        self._is_within = sweep is not None
+
+    def find(self, given: str) -> Contender:
+        """The configuration that is meant.
+
+        Raises:
+            InputError: there is none, or several are meant.
+        """
+        if not self._is_within and (is_file(given) or given in self.sweeps):
+            return self.best(existing(given, self.reader))
+        known = [one for name in self._within for one in self._configurations(name)]
+        found = _meant(known, given)
+        if len(found) == 1:
+            return found[0]
+        names = [f"{one.title} (run {one.records[0].run_id[:FEW_LETTERS]})" for one in found]
+        if found:
+            raise InputError(
+                f"{len(found)} configurations are called {in_a_line(given)}; name one by its run, or the sweep by "
+                f"--sweep: {_listed(names)}"
+            )
+        if self._is_within:
+            labels = [one.label for one in known]
+            raise InputError(f"{self._within[0]} has no configuration {in_a_line(given)}; it has {_listed(labels)}")
+        raise InputError(
+            f"the store has no sweep, configuration or run {in_a_line(given)}; its sweeps: {_listed(self.sweeps)}"
+        )
+
+    def best(self, sweep: str) -> Contender:
+        """The best configuration of a sweep.
+
+        Raises:
+            InputError: none has a value of the metric.
+        """
+        objective = self.objective([sweep])
+        records = self.reader.records(sweep, [objective])
+        ranked = ranking(configurations(records, [objective]), [objective])
+        if not ranked:
+            raise InputError(f"no trial of {sweep} has completed with a value of {objective.name}")
+        best = next(one for one in self._configurations(sweep) if one.config_key == ranked[0].config_key)
+        return Contender(best.sweep, best.label, best.records, len(ranked))
+
+    def objective(self, sweeps: Sequence[str]) -> Objective:
+        """The metric that all of these sweeps are compared by.
+
+        Raises:
+            InputError: they have different metrics, several, or none.
+        """
+        found = {name: self.reader.last_launch(name).objectives for name in sweeps}
+        for name, aims in found.items():
+            if not aims:
+                raise InputError(f"{name}: has no metric, so its configurations cannot be compared; add `metric`")
+        if self.metric is not None:
+            found = {name: [aim for aim in aims if aim.name == self.metric] for name, aims in found.items()}
+        for name, aims in found.items():
+            names = [aim.name for aim in self.reader.last_launch(name).objectives]
+            if not aims:
+                raise InputError(f"{name} is not compared by {self.metric}; {nearest(str(self.metric), names)}")
+            if len(aims) > 1:
+                raise InputError(f"{name} has several metrics, {by_names(aims)}; name one with --metric")
+        one, *others = (aims[0] for aims in found.values())
+        for other in others:
+            if (one.name, one.goal) != (other.name, other.goal):
+                first, second = sweeps[0], sweeps[-1]
+                raise InputError(
+                    f"{first} is compared by {one.name} ({one.goal}), and {second} by {other.name} ({other.goal}); "
+                    "configurations of both need a metric that both have"
+                )
+        return one if all(other.counts_best for other in others) else others[0]
+
+    def again(self, contender: Contender, objective: Objective) -> Contender:
+        """The same with the trials that the store has now, and their best values."""
+        records = self.reader.records(contender.sweep, [objective])
+        own = [record for record in records if record.tags["config_key"] == contender.config_key]
+        return Contender(contender.sweep, contender.label, own or contender.records, contender.choices)
+
+    def _configurations(self, sweep: str) -> list[Contender]:
+        by_key: dict[str, list[Record]] = {}
+        for record in self.reader.records(sweep):
+            by_key.setdefault(record.tags["config_key"], []).append(record)
+        return [
+            Contender(sweep, in_a_line(records[-1].tags.get("config", records[-1].label)) or sweep, records)
+            for records in by_key.values()
+        ]
+
+
+def _meant(known: Sequence[Contender], given: str) -> list[Contender]:
+    """Those that are meant, in the first way in which any are."""
+    given = in_a_line(given).strip()
+    parts = {*given.split()}
+    ways = (
+        [one for one in known if one.label == given],
+        [one for one in known if any(record.label == given for record in one.records)],
+        [one for one in known if given and any(_begins(record, given) for record in one.records)],
+        [one for one in known if parts and parts <= {*one.label.split()}],
+    )
+    return next((found for found in ways if found), [])
+
+
+def _begins(record: "Record", given: str) -> bool:
+    keys = (record.run_id, record.trial_key, record.tags["config_key"])
+    return any(key.startswith(given) for key in keys)
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    rest = len(names) - MOST_NAMED
+    return (", ".join(names[:MOST_NAMED]) or "none") + (f" and {rest} more" if rest > 0 else "")

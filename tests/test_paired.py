@@ -1,0 +1,129 @@
+"""Two configurations compared by seed, on made values and by simulation."""
+
+import math
+import random
+
+import judging
+import pytest
+from scipy import stats
+
+from orchestrator.comparison.paired import Difference, Looks, Standing, moderated
+
+
+def by_seed(*values: float) -> dict[int, float]:
+    return dict(enumerate(values))
+
+
+def difference(one: dict[int, float], other: dict[int, float], sign: int = 1) -> Difference:
+    found = Difference.of(one, other, sign)
+    assert found is not None
+    return found
+
+
+def test_a_difference_is_that_of_the_paired_t_test_where_there_is_one_look() -> None:
+    one, other = (0.91, 0.95, 0.90, 0.97), (0.87, 0.93, 0.88, 0.92)
+    found, test = difference(by_seed(*one), by_seed(*other)), stats.ttest_rel(one, other)
+    once = Looks(4, 4)
+    assert found.is_paired
+    assert found.seeds == 4
+    assert found.p(once) == pytest.approx(test.pvalue)
+    low, high = test.confidence_interval()
+    assert (found.mean - found.half_width(once), found.mean + found.half_width(once)) == pytest.approx((low, high))
+
+
+def test_only_seeds_that_both_have_are_compared() -> None:
+    found = difference({0: 1.0, 1: 2.0, 5: 100.0}, {1: 1.5, 0: 0.0, 7: -100.0})
+    assert (found.mean, found.seeds) == (0.75, 2)
+
+
+def test_without_two_seeds_that_both_have_all_seeds_are_compared_by_welch() -> None:
+    one, other = {0: 0.91, 1: 0.95, 2: 0.90}, {2: 0.81, 3: 0.89, 4: 0.87, 5: 0.80}
+    found, test = difference(one, other), stats.ttest_ind([*one.values()], [*other.values()], equal_var=False)
+    assert not found.is_paired
+    assert found.freedom == pytest.approx(test.df)
+    assert found.p(Looks(3, 3)) == pytest.approx(test.pvalue)
+
+
+def test_a_single_seed_tells_nothing() -> None:
+    assert Difference.of({0: 1.0}, {0: 0.5}, 1) is None
+    assert Difference.of({0: 1.0, 1: 1.1}, {2: 0.5}, 1) is None
+    assert Difference.of({}, {0: 0.5, 1: 0.6}, 1) is None
+
+
+def test_less_is_better_where_the_metric_is_minimized() -> None:
+    assert difference(by_seed(1.0, 2.0), by_seed(2.0, 3.1), sign=-1).mean == pytest.approx(1.05)
+
+
+@pytest.mark.parametrize(("most", "first"), [(2, 2), (8, 2), (8, 5), (30, 3)])
+def test_all_looks_together_take_five_percent(most: int, first: int) -> None:
+    looks = Looks(most, first)
+    assert sum(looks.level(n) for n in range(1, most + 1)) == pytest.approx(0.05)
+    assert all(looks.level(n) < looks.level(n + 1) for n in range(first + 1, most))
+    assert looks.level(first - 1) == 0
+    assert Looks(most, first, 7).level(most) == pytest.approx(looks.level(most) / 7)
+
+
+def test_values_that_agree_by_rounding_are_not_certain() -> None:
+    """Two seeds, and both times exactly a tenth more: as accuracies of few samples often have it."""
+    found = difference(by_seed(0.5, 0.6), by_seed(0.4, 0.5))
+    assert found.spread == pytest.approx(0.1 / math.sqrt(6))
+    assert found.standing(Looks(8)) is Standing.OPEN
+    assert difference(by_seed(0.5, 0.5), by_seed(0.5, 0.5)).p(Looks(2)) == 1
+
+
+def test_equal_values_are_alike() -> None:
+    found = difference(by_seed(0.5, 0.5, 0.5), by_seed(0.5, 0.5, 0.5))
+    assert found.standing(Looks(8)) is Standing.ALIKE
+    assert found.needed(Looks(8)) is None
+    assert moderated([found, found]) == [found, found]
+
+
+def test_a_spread_of_few_seeds_is_drawn_to_that_of_all_configurations() -> None:
+    lucky = difference(by_seed(1.0, 1.01, 0.99), by_seed(0, 0, 0))
+    usual = [difference(by_seed(1.0, 2.0, 3.0), by_seed(0, 0, 0))] * 4
+    drawn, *_ = moderated([lucky, *usual, None])
+    assert drawn is not None
+    assert drawn.freedom == 4
+    assert lucky.spread < drawn.spread < usual[0].spread
+    assert drawn.mean == lucky.mean
+    assert moderated([lucky, None]) == [lucky, None]
+
+
+def test_so_many_seeds_as_are_needed_decide_in_eight_of_ten_cases() -> None:
+    rng = random.Random(1)
+    few = difference(by_seed(0.8, 1.8, 1.3, 0.1), by_seed(0, 0, 0, 0))
+    needed = few.needed(Looks(8))
+    assert needed is not None
+    seeds = 4 + needed
+    looks, decided = Looks(seeds), 0
+    for _ in range(400):
+        draws = [rng.gauss(few.mean, few.spread) for _ in range(seeds)]
+        decided += difference(by_seed(*draws), by_seed(*[0.0] * seeds)).standing(looks) is Standing.APART
+    assert 0.7 < decided / 400 < 0.9
+
+
+def test_our_own_runs_overlap_in_four_pairs_of_ten_that_seeds_tell_apart() -> None:
+    pairs = [*judging.pairs()]
+    assert len(pairs) == 10
+    assert all(found.standing(Looks(3, 3)) is Standing.APART for _, _, found, _, _ in pairs)
+    assert sum(mean.overlaps(against) for _, _, _, mean, against in pairs) == 4
+    (example,) = [found for one, other, found, _, _ in pairs if (one, other) == ("0.22", "0.25")]
+    assert example.mean == pytest.approx(0.0097, abs=5e-5)
+    assert example.half_width(Looks(3, 3)) == pytest.approx(0.0011, abs=5e-5)
+
+
+@pytest.mark.parametrize("noise", ["normal", "heavy tails", "skewed"])
+def test_of_equal_configurations_few_are_told_to_be_the_best(noise: str) -> None:
+    case = judging.Case(2, 10, shared=0.5, noise=noise)
+    ended = judging.raced(case, 2000)
+    assert ended["by seed"].is_separated.mean() <= 0.06  # 5%, and two standard errors
+    assert ended["paired t at 5%, every look"].is_separated.mean() > 0.1
+    assert ended["by seed"].trials.mean() < ended["overlap, of before"].trials.mean()
+
+
+def test_a_lead_that_seeds_share_is_found_with_fewer_trials() -> None:
+    ended = judging.raced(judging.Case(5, 10, 1.0, 0.9), 500)
+    assert ended["by seed"].is_right.mean() > 0.9
+    assert ended["overlap, of before"].is_right.mean() < 0.2
+    assert ended["by seed"].trials.mean() < ended["overlap, of before"].trials.mean()
+    assert ended["by seed"].discards.mean() < 0.05
