@@ -156,9 +156,9 @@ class Finished:
 
     `metrics` are the final ones that are finite, `not_finite` names the others; `reason` is why a trial failed, was
     pruned or is infeasible, in a line; `at` is in seconds since 1970; `margin` is how far beyond an explosion the trial
-    was, as `divergence.margin` computes it; `number` counts the ends of the sweep, in all launches, from 1 on.
-    `is_loss` says that what the trial ran in has died, so that it ended like one whose worker is lost: an executor may
-    try it again.
+    was, as `divergence.margin` computes it; `number` counts the ends of the sweep, in all launches, from 1 on, and
+    `broken` says in words which constraints of the file it has broken: the launch adds these two. `is_loss` says that
+    what the trial ran in has died, so that it ended like one whose worker is lost: an executor may try it again.
     """
 
     outcome: Outcome
@@ -173,6 +173,7 @@ class Finished:
     seconds: float = field(default=0.0, compare=False)
     not_finite: Sequence[str] = field(default=(), compare=False)
     number: int = field(default=0, compare=False)
+    broken: Sequence[str] = field(default=(), compare=False)
     kind: Literal["finished"] = "finished"
     is_final: Literal[True] = True
 

@@ -24,7 +24,12 @@ def facts(configuration: Configuration, objectives: Sequence[Objective]) -> list
             texts.append(
                 f"{objective.name} {interval.mean + 0.0:.{significant}g} ± {interval.half_width:.2g} (95%, {seeds})"
             )
-    for number, ending in ((configuration.exploded, "exploded"), (configuration.pruned, "were pruned")):
+    counts = (
+        (configuration.exploded, "exploded"),
+        (configuration.infeasible, "infeasible"),
+        (configuration.pruned, "were pruned"),
+    )
+    for number, ending in counts:
         if number:
             texts.append(f"{number} of {configuration.seeds} seeds {ending}")
     return texts

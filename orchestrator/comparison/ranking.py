@@ -7,11 +7,18 @@ from orchestrator.spec import Objective
 
 
 def ranking(configurations: Iterable[Configuration], objectives: Sequence[Objective]) -> list[Configuration]:
-    """Those of which a seed has completed, best in the first objective first; those with pruned seeds come last."""
+    """Those of which a seed has completed, best in the first objective first; those with pruned seeds come last.
 
-    def rank(configuration: Configuration) -> tuple[bool, list[float]]:
+    Behind all of them come those that break a constraint.
+    """
+
+    def rank(configuration: Configuration) -> tuple[bool, bool, list[float]]:
         pairs = zip(objectives, configuration.means, strict=True)
-        return configuration.pruned > 0, [-objective.sign * mean for objective, mean in pairs]
+        return (
+            bool(configuration.broken),
+            configuration.pruned > 0,
+            [-objective.sign * mean for objective, mean in pairs],
+        )
 
     return sorted((configuration for configuration in configurations if configuration.values), key=rank)
 
@@ -19,11 +26,12 @@ def ranking(configurations: Iterable[Configuration], objectives: Sequence[Object
 def front(ranked: Iterable[Configuration], objectives: Sequence[Objective]) -> list[Configuration]:
     """The Pareto front of a ranking: no other configuration is as good in all objectives and better in one.
 
-    Configurations with pruned seeds are not on it, unless there are no others: their final values are unknown.
+    Configurations with pruned seeds are not on it, unless there are no others: their final values are unknown. None is
+    on it that breaks a constraint.
     """
     import numpy as np
 
-    ranked = list(ranked)
+    ranked = [configuration for configuration in ranked if not configuration.broken]
     whole = [configuration for configuration in ranked if not configuration.pruned] or ranked
     signs = [objective.sign for objective in objectives]
     means = np.array([configuration.means for configuration in whole])

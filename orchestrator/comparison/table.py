@@ -11,6 +11,7 @@ from orchestrator.comparison.intervals import Interval
 from orchestrator.comparison.markdown import markdown_table
 from orchestrator.comparison.ranking import front, ranking
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec, Values
+from orchestrator.spec.constraint import broken
 from orchestrator.spec.objective import by_names
 from orchestrator.system.durations import duration
 from orchestrator.system.figures import figure, figures, precision
@@ -27,6 +28,7 @@ class Row:
     record: Record | None
     reference: ReferenceRow | None
     on_front: bool  # whether its configuration is, where there are several objectives
+    broken: tuple[str, ...] = ()  # the constraints that it breaks, in words
 
     @property
     def outcome(self) -> Outcome | None:
@@ -56,7 +58,7 @@ class Table:
         """The table of a file's trials, from their records."""
         trials = list(trials)
         pairs = [(trial, records.get(trial.trial_key)) for trial in trials]
-        seeds = configurations((record for _, record in pairs if record), spec.objectives)
+        seeds = configurations((record for _, record in pairs if record), spec.objectives, spec.constraints)
         return cls.ranked(spec, pairs, seeds, varying([trial.params for trial in trials]))
 
     @classmethod
@@ -77,21 +79,24 @@ class Table:
         """
         best = front(ranking(configurations, spec.objectives), spec.objectives) if len(spec.objectives) > 1 else []
         on_front = {configuration.config_key for configuration in best}
-        rows = [Row(t, record, _reference(spec, t.params), t.config_key in on_front) for t, record in trials]
+        rows = [
+            Row(t, record, _reference(spec, t.params), t.config_key in on_front, _broken(spec, record))
+            for t, record in trials
+        ]
 
-        def rank(row: Row) -> tuple[bool, bool, list[float]]:
+        def rank(row: Row) -> tuple[bool, bool, bool, list[float]]:
             values = row.values(spec.objectives)
             pairs = zip(spec.objectives, values or (), strict=False)
             signed = [-objective.sign * value for objective, value in pairs]
-            return values is None, not row.on_front, signed
+            return values is None, bool(row.broken), not row.on_front, signed
 
         ordered = sorted(rows, key=rank) if spec.objectives else rows
         return cls(spec, tuple(ordered), tuple(names), tuple(configurations), tuple(best))
 
     @property
     def best(self) -> Record | None:
-        """The best trial, or None where none has completed with values of all objectives."""
-        first = self.rows[0] if self.rows else None
+        """The best trial, or None where none has completed with values of all objectives and kept all constraints."""
+        first = self.rows[0] if self.rows and not self.rows[0].broken else None
         return first.record if first and first.values(self.spec.objectives) else None
 
     @property
@@ -135,7 +140,10 @@ class Table:
     def over_seeds(self) -> tuple[list[str], list[list[str]]]:
         """The columns and rows of a table of configurations: means with 95% intervals, seeds, and how these ended."""
         names = [name for name in self.varying if name != "seed"]
-        counted = ["seeds", "exploded", *["pruned"] * (self.spec.early_terminate is not None)]
+        counted = ["seeds", "exploded"]
+        counted += ["infeasible"] * any(configuration.infeasible for configuration in self.configurations)
+        counted += ["pruned"] * (self.spec.early_terminate is not None)
+        constrained = ["breaks"] * any(configuration.broken for configuration in self.configurations)
         without_value = [configuration for configuration in self.configurations if not configuration.values]
         rows = []
         intervals = [configuration.intervals for configuration in self.configurations if configuration.values]
@@ -144,8 +152,9 @@ class Table:
             means = [_with_interval(*pair) for pair in zip(configuration.intervals, columns, strict=False)]
             counts = [str(getattr(configuration, name)) for name in counted]
             texts = means or [""] * len(self.spec.objectives)
-            rows.append([*self._named(configuration.params, names), *texts, *counts])
-        return headings([*names, *(objective.name for objective in self.spec.objectives), *counted]), rows
+            breaks = [", ".join(configuration.broken)] * len(constrained)
+            rows.append([*self._named(configuration.params, names), *texts, *counts, *breaks])
+        return headings([*names, *(one.name for one in self.spec.objectives), *counted, *constrained]), rows
 
     def _cells(self, row: Row) -> list[str]:
         record = row.record
@@ -163,7 +172,8 @@ class Table:
         epochs = short(record.last_epoch) if record and record.last_epoch else ""
         time = duration(record.seconds) if record and record.seconds else ""
         code = [code_in_words(self.spec.function, record) if record else ""] * self._shows_code
-        return [*names, outcome, *shown, *published, epochs, time, *code, record.remark if record else ""]
+        remark = "; ".join(filter(None, (record.remark if record else "", *row.broken)))
+        return [*names, outcome, *shown, *published, epochs, time, *code, remark]
 
     def _named(self, params: Params, names: Sequence[str]) -> list[str]:
         """The values of the parameters that vary; empty where a condition leaves a parameter out."""
@@ -206,6 +216,11 @@ class Table:
             return figure(reference.metrics[name])
         # a published outcome has no figures: it is shown in place of the first figure
         return str(reference.outcome or "") if name == self._published[0] else ""
+
+
+def _broken(spec: SweepSpec, record: Record | None) -> tuple[str, ...]:
+    is_held_to_them = record is not None and record.outcome is Outcome.COMPLETED
+    return broken(record.told(spec.constraints)) if record and is_held_to_them else ()
 
 
 def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterable
 from multiprocessing.process import BaseProcess
 
-from orchestrator.executors.limits import Loss
+from orchestrator.executors.limits import WorkerLoss
 from orchestrator.executors.resources import ResourceSampler
 from orchestrator.system import signals
 from orchestrator.system.memory import MemoryKills
@@ -24,11 +24,11 @@ class Deaths:
         """An attempt begins: what was killed before has nothing to do with it."""
         self._memory.forget()
 
-    def cause(self, process: BaseProcess, trials: Iterable[Trial]) -> Loss:
+    def cause(self, process: BaseProcess, trials: Iterable[Trial]) -> WorkerLoss:
         """How a worker that ran these trials has died."""
         process.join(SECONDS_TO_DIE)
         how = f"its worker {signals.ended(process.exitcode)}"
         if process.exitcode != -signal.SIGKILL:
-            return Loss(how)
+            return WorkerLoss(how)
         how += self._memory.of_killed(self._resources.memory_of(trials))
-        return Loss(how, is_for_memory=self._memory.was_memory)
+        return WorkerLoss(how, is_for_memory=self._memory.was_memory)

@@ -23,7 +23,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Loss:
+class WorkerLoss:
     """Why a worker is given up, in words, and whether the system has killed it, or its program, for its memory."""
 
     reason: str
@@ -34,7 +34,7 @@ class Loss:
 class Asked:
     """That a worker has been asked to end what it runs: why, and when it is killed if it has not done so."""
 
-    cause: Loss
+    cause: WorkerLoss
     until: float
 
 
@@ -68,7 +68,7 @@ class ActiveTrial:
         self.begin()
         self.started = self.last_heartbeat
 
-    def die(self, loss: Loss) -> None:
+    def die(self, loss: WorkerLoss) -> None:
         """The attempt has ended without a result."""
         self.timed_out = self.is_out_of_time()
         self.spent += max(0.0, time.monotonic() - self.started)
@@ -171,7 +171,7 @@ class ActiveTrial:
         return time.monotonic() >= self.last_heartbeat + self.patience
 
 
-def overdue(runs: Sequence[ActiveTrial], *, is_silent: bool) -> Loss | None:
+def overdue(runs: Sequence[ActiveTrial], *, is_silent: bool) -> WorkerLoss | None:
     """Why trials that share a worker have taken too long, if they have: all of them, where they hang.
 
     Args:
@@ -179,7 +179,7 @@ def overdue(runs: Sequence[ActiveTrial], *, is_silent: bool) -> Loss | None:
         is_silent: whether nothing has come from them just now.
     """
     if any(run.is_out_of_time() for run in runs):
-        return Loss(runs[0].overtime)
+        return WorkerLoss(runs[0].overtime)
     if is_silent and all(run.hangs() for run in runs):
-        return Loss(f"it made no step for {max(run.patience for run in runs):.0f} seconds")
+        return WorkerLoss(f"it made no step for {max(run.patience for run in runs):.0f} seconds")
     return None

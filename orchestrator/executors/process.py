@@ -20,7 +20,7 @@ from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
 from orchestrator.executors.contract import Setup
 from orchestrator.executors.deaths import Deaths
-from orchestrator.executors.limits import ActiveTrial, Loss, overdue
+from orchestrator.executors.limits import ActiveTrial, WorkerLoss, overdue
 from orchestrator.executors.resources import ResourceSampler
 from orchestrator.executors.worker_process import CLOSING_SECONDS, Worker
 from orchestrator.system.machine import Shares
@@ -210,15 +210,15 @@ class ProcessExecutor:
                 run.heartbeat()
             yield run.trial, event
 
-    def _cause_of_loss(self, slot: Worker, event: Event | None, dead: bool) -> Loss | None:
+    def _cause_of_loss(self, slot: Worker, event: Event | None, dead: bool) -> WorkerLoss | None:
         """Why a busy worker that has sent this has to be given up, if it has."""
         cause = slot.asked.cause if slot.asked else None
         if isinstance(event, Finished):
             is_ours = event.outcome is Outcome.INTERRUPTED and not self.setup.interrupt.requested
-            of_event = Loss(event.reason or "", is_for_memory=event.infeasible is not None)
+            of_event = WorkerLoss(event.reason or "", is_for_memory=event.infeasible is not None)
             return of_event if event.is_loss else cause if is_ours else None
         if self.setup.interrupt.at_once:
-            return Loss("it was interrupted")
+            return WorkerLoss("it was interrupted")
         cause = cause or overdue([*slot.runs.values()], is_silent=event is None)
         if event is None and (dead or slot.lost):
             return cause or self._deaths.cause(slot.process, [run.trial for run in slot.runs.values()])
@@ -242,7 +242,7 @@ class ProcessExecutor:
             self.setup.on_heartbeat(slot.runs[row].trial, sent)
         return 0, None
 
-    def _lost(self, slot: Worker, loss: Loss) -> Iterator[tuple[Trial, Event]]:
+    def _lost(self, slot: Worker, loss: WorkerLoss) -> Iterator[tuple[Trial, Event]]:
         """End a worker; its trials are retried from their checkpoints, or have ended."""
         self._slots[self._slots.index(slot)] = None
         slot.kill()

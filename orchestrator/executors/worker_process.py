@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
-from orchestrator.executors.limits import ActiveTrial, Asked, Loss
+from orchestrator.executors.limits import ActiveTrial, Asked, WorkerLoss
 from orchestrator.system import descendants
 from orchestrator.worker import serve
 
@@ -42,7 +42,7 @@ class Worker:
         """When to look at it again, at the latest; that of the most patient of its trials."""
         return self.asked.until if self.asked else max(run.deadline for run in self.runs.values())
 
-    def has_had_grace(self, cause: Loss) -> bool:
+    def has_had_grace(self, cause: WorkerLoss) -> bool:
         """Whether it can be killed for this cause: at once, but where it runs a program, once that could have saved."""
         program = next(iter(self.runs.values())).task.program
         if program and not self.asked:

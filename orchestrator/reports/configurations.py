@@ -136,7 +136,9 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
     groups = []
     for key, group in by_key.items():
         params = group[0].params
-        observations = (Observation.of_record(spec.objectives, run.record) for run in group if run.record)
+        observations = (
+            Observation.of_record(spec.objectives, run.record, spec.constraints) for run in group if run.record
+        )
         configuration = Configuration(key, params, tuple(filter(None, observations)))
         groups.append(RunGroup(configuration, label(spec, params, names, texts) or spec.name, tuple(group)))
     if spec.method.finds_boundary:
@@ -145,12 +147,12 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
 
 
 def best_first(configurations: Iterable[RunGroup], objective: Objective) -> list[RunGroup]:
-    """By their mean; those without a value come last."""
+    """By their mean; those that break a constraint come behind, and those without a value last."""
     sign = -objective.sign
 
-    def order(group: RunGroup) -> tuple[bool, float]:
+    def order(group: RunGroup) -> tuple[bool, bool, float]:
         values = group.compared(objective)
-        return not values, sign * fmean(values) if values else 0.0
+        return not values, bool(group.configuration.broken), sign * fmean(values) if values else 0.0
 
     return sorted(configurations, key=order)
 

@@ -78,6 +78,8 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
     ranked = ranking((group.configuration for group in configurations), spec.objectives)
     if not ranked:
         return ""
+    if ranked[0].broken:
+        return f"none: each configuration breaks a constraint ({', '.join(ranked[0].broken)})"
     names = _varying(configurations)
     texts = texts_of([group.params for group in configurations], names)
 
@@ -171,7 +173,7 @@ def _columns(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[_Colum
 
 
 def _best(column: _Column, configurations: Sequence[RunGroup]) -> RunGroup | None:
-    measured_groups = [group for group in configurations if column.values(group)]
+    measured_groups = [group for group in configurations if column.values(group) and not group.configuration.broken]
     if len(measured_groups) < 2 or column.higher_is_better is None:
         return None
     return (max if column.higher_is_better else min)(measured_groups, key=lambda group: fmean(column.values(group)))

@@ -118,7 +118,8 @@ class ReplicatingSampler:
     @property
     def _due(self) -> ReplicatedConfiguration | None:
         """The configuration that gets the next seed, of the best and those whose intervals overlap that of the best."""
-        completed = [item for item in self._configurations.values() if item.seeds.values and not item.seeds.pruned]
+        known = [item for item in self._configurations.values() if item.seeds.values and not item.seeds.broken]
+        completed = [item for item in known if not item.seeds.pruned]
         best = min(completed, key=lambda item: item.rank, default=None)
         overlapping = [item for item in completed if best and item.seeds.overlaps(best.seeds)]
         if len(overlapping) < 2:
@@ -130,7 +131,7 @@ class ReplicatingSampler:
     def _take_known(self, trial: Trial) -> bool:
         """Take in the record of a trial, if that has a result."""
         record = self._history.get(trial.trial_key)
-        observation = Observation.of_record(self.spec.objectives, record) if record else None
+        observation = Observation.of_record(self.spec.objectives, record, self.spec.constraints) if record else None
         if observation is not None:
             self._begin(trial).take(observation, self._objective)
         return observation is not None

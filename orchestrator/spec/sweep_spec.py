@@ -8,6 +8,7 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import TrialFunction
 from orchestrator.spec.block_forms import BoundaryForm, Replicates
 from orchestrator.spec.conditions import Conditions
+from orchestrator.spec.constraint import Constraint
 from orchestrator.spec.domains import Domain
 from orchestrator.spec.methods import Method
 from orchestrator.spec.objective import Objective, objectives
@@ -55,6 +56,7 @@ class SweepSpec:
     given: frozenset[str]  # the parameters that the file gives
     method: Method
     objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
     domains: Mapping[str, Domain]
     conditions: Conditions
     zipped: tuple[Params, ...]

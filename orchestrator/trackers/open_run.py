@@ -16,6 +16,7 @@ from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import MetricNames
 from orchestrator.trials.record import (
     BEST_EPOCH,
+    BROKEN,
     END_NUMBER,
     EXPLODED,
     INFEASIBLE,
@@ -222,6 +223,8 @@ class OpenRun:
         if end.infeasible is not None:
             tags[f"{INFEASIBLE}cause"] = end.infeasible.cause
             tags |= {} if end.infeasible.limit is None else {f"{INFEASIBLE}limit": repr(end.infeasible.limit)}
+        if end.broken:
+            tags[BROKEN] = "; ".join(end.broken)
         if end.diagnosis:
             tags["diagnosis"] = end.diagnosis
         if end.explosion:

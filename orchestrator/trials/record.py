@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter
 from orchestrator.events import ADDED, CAUSES, Cause, Infeasibility, is_series
 from orchestrator.functions import TrialFunction
 from orchestrator.spec import Objective, Values
+from orchestrator.spec.constraint import Constraint, Told
 from orchestrator.spec.objective import complete
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome, Params, Proposal
@@ -30,6 +31,7 @@ DIGEST = "code.digest"  # the tag: of the source of a trial's function or progra
 REPLACED, REPLACES = "replaced_by", "replaces"  # the tags: the run that counts instead of it, and the other way round
 TAKEN_BACK = "taken_back"  # the tag of a run that a launch itself has deleted
 METRICS_FROM = "metrics_from"  # the tag: which of its ways of logging a program's curves come from
+BROKEN = "constraints.broken"  # the tag: which constraints of the file it broke when it ended, in words
 END_NUMBER = "end_number"  # the tag: which of the sweep's ends its end was
 SYSTEM = "system/"  # prefix of MLflow's system metrics
 
@@ -180,6 +182,12 @@ class Record:
     def values(self, objectives: Iterable[Objective]) -> Values | None:
         """The values of all objectives, or None where one is missing."""
         return complete(self.value(objective) for objective in objectives)
+
+    def told(self, constraints: Iterable[Constraint]) -> Told:
+        """The values of the constrained metrics that it has told of; None where it had none that is finite."""
+        values = {one: self.value(one.objective) for one in constraints}
+        without = self.names_without_value if values else ()
+        return {one: value for one, value in values.items() if value is not None or one.name in without}
 
 
 def by_end(record: Record) -> tuple[int, float]:
