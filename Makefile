@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/installed
 INTEGRATIONS := build/integrations
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search torture screenshots report install clean
+.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search bench-infeasible torture screenshots report install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -57,6 +57,9 @@ bench-search: install  ## searches beside a cliff: ours, plain Optuna, random; r
 
 bench-judging: install  ## errors and costs of comparing by seed, simulated; renews docs/judging.md (some minutes)
 	$(BIN)/python benchmarks/judging.py
+
+bench-infeasible: install  ## searches where memory ends: ours and Optuna's; renews its part of docs/search.md (some minutes)
+	$(BIN)/python benchmarks/infeasible.py
 
 KILLS ?= 200
 SEED ?= 0

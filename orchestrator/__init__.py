@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.api import Sweep, launch, load_sweep
     from orchestrator.functions.declaration import Declaration, Incomparable, Metric, Picture, Plane, Tiles, Tolerance
+    from orchestrator.infeasible import Infeasible
     from orchestrator.programs.reporting import report
 
 _MODULES = {
@@ -12,11 +13,13 @@ _MODULES = {
     "orchestrator.functions.declaration": (
         *("Declaration", "Incomparable", "Metric", "Picture", "Plane", "Tiles", "Tolerance"),
     ),
+    "orchestrator.infeasible": ("Infeasible",),
     "orchestrator.programs.reporting": ("report",),
 }
 __all__ = [
     "Declaration",
     "Incomparable",
+    "Infeasible",
     "Metric",
     "Picture",
     "Plane",

@@ -19,7 +19,8 @@ from orchestrator.trial import Outcome, Trial
 PLAIN_METRIC = re.compile(r"[\w\-.:]([\w\-.: ]|/(?=[\w\-.: ])){0,249}")
 LONGEST_METRIC = 1000  # characters
 BY_STEP = ".by_step"  # after the name of what is logged more often than by epoch
-ADDED = ("exploded", "explosion_margin", "best_epoch")  # metrics of a run that its trial does not report
+# metrics of a run that its trial does not report
+ADDED = ("exploded", "explosion_margin", "best_epoch", "infeasible_margin")
 SERIES = re.compile(r"\.by_step$|\.fold\d+$")
 
 
@@ -132,21 +133,39 @@ class Explosion:
     last_finite_loss: float | None
 
 
+Cause = Literal["memory", "time", "configuration"]
+CAUSES: tuple[Cause, ...] = ("memory", "time", "configuration")
+
+
+@dataclass(frozen=True)
+class Infeasibility:
+    """Why a configuration cannot be trained: what it lacks.
+
+    `margin` is how far it is beyond what there is, in powers of ten, above 0; None where nobody knows. `limit` is the
+    trial timeout that ended it, in seconds.
+    """
+
+    cause: Cause
+    margin: float | None = None
+    limit: float | None = None
+
+
 @dataclass(frozen=True)
 class Finished:
     """The end, so many seconds after the last whole epoch.
 
-    `metrics` are the final ones that are finite, `not_finite` names the others; `reason` is why a trial failed or was
-    pruned, in a line; `at` is in seconds since 1970; `margin` is how far beyond an explosion the trial was, as
-    `divergence.margin` computes it; `number` counts the ends of the sweep, in all launches, from 1 on. `is_loss`
-    says that what the trial ran in has died, so that it failed like one whose worker is lost: an executor may try it
-    again.
+    `metrics` are the final ones that are finite, `not_finite` names the others; `reason` is why a trial failed, was
+    pruned or is infeasible, in a line; `at` is in seconds since 1970; `margin` is how far beyond an explosion the trial
+    was, as `divergence.margin` computes it; `number` counts the ends of the sweep, in all launches, from 1 on, and
+    `broken` says in words which constraints of the file it has broken: the launch adds these two. `is_loss` says that
+    what the trial ran in has died, so that it ended like one whose worker is lost: an executor may try it again.
     """
 
     outcome: Outcome
     metrics: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     explosion: Explosion | None = None
+    infeasible: Infeasibility | None = None
     diagnosis: str | None = None
     margin: float | None = None
     is_loss: bool = field(default=False, compare=False)
@@ -154,8 +173,15 @@ class Finished:
     seconds: float = field(default=0.0, compare=False)
     not_finite: Sequence[str] = field(default=(), compare=False)
     number: int = field(default=0, compare=False)
+    broken: Sequence[str] = field(default=(), compare=False)
     kind: Literal["finished"] = "finished"
     is_final: Literal[True] = True
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether a later launch may go on with the trial from its checkpoint."""
+        was_cut = self.infeasible is not None and self.infeasible.limit is not None
+        return was_cut or not self.outcome.is_result
 
 
 Event = Started | Progress | Sampled | Points | Tagged | Restarted | Finished

@@ -1,13 +1,13 @@
 """What the store has of a sweep as a launch begins, and which of it counts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.errors import InputError
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers import Tracker, retry, trash_in_words
-from orchestrator.trial import Trial
+from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.asked import further_seeds
 from orchestrator.trials.record import Record, changed
 
@@ -21,8 +21,15 @@ class History:
     reused: Mapping[str, Record] = field(default_factory=dict)  # taken over from other sweeps
 
     @classmethod
-    def of(cls, tracker: Tracker, own: Mapping[str, Record]) -> "History":
-        """With what is in the trash by now."""
+    def of(cls, tracker: Tracker, own: Mapping[str, Record], trial_timeout: float | None = None) -> "History":
+        """With what is in the trash by now.
+
+        Args:
+            tracker: of the sweep.
+            own: what the store has of it.
+            trial_timeout: of the launch, in seconds: what a lesser one has cut off is taken as interrupted.
+        """
+        own = {key: _that_goes_on(record, trial_timeout) for key, record in own.items()}
         trashed = retry(lambda: tracker.trash(tracker.spec.name))
         return cls(own, {key: record for key, record in trashed.items() if key not in own})
 
@@ -70,3 +77,10 @@ class History:
             yield trash_in_words(gone, uri)
         if remark := changed(spec.function, self.own.values()):
             yield remark
+
+
+def _that_goes_on(record: Record, trial_timeout: float | None) -> Record:
+    """The record of a trial, as interrupted where it took too long for a lesser limit than that of now."""
+    limit = record.infeasible.limit if record.infeasible else None
+    is_greater = limit is not None and trial_timeout is not None and trial_timeout > limit
+    return replace(record, outcome=Outcome.INTERRUPTED) if is_greater else record

@@ -18,7 +18,7 @@ from orchestrator.trackers import Store
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import Record
 from orchestrator.worker import runner
-from orchestrator.worker.reporter import print_traceback
+from orchestrator.worker.endings import print_traceback
 from orchestrator.worker.runner import Task
 
 Log = Callable[[str], None]

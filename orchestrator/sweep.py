@@ -104,7 +104,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 own = retry(lambda: tracker.open(sampler.total, settings.adopt, settings.rerun))
                 if settings.rerun or tracker.is_replacing:
                     own = rerun(spec, tracker, workspace, own, display.log)
-                history = History.of(tracker, own)
+                history = History.of(tracker, own, settings.trial_timeout)
             recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)
@@ -197,7 +197,8 @@ class _Launch:
         known = [(trial, records[trial.trial_key]) for trial in trials if trial.trial_key in records]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
         for trial, record in ended:
-            self.workspace.remove(trial)
+            if not record.may_go_on:
+                self.workspace.remove(trial)
             self.tracker.tally.take(trial, record)
         self.target.begin(record for _, record in ended)
         self.compared.begin(record for _, record in ended)

@@ -62,7 +62,7 @@ def seen(*positions: float, best: float = 0.0, cliff: float = CLIFF) -> list[See
 
 
 def worth(trials: list[SeenConfiguration], running: tuple[float, ...] = (), candidates: Array = GRID) -> Array:
-    return Worth(Cube(LINE), trials, [(x,) for x in running]).of(candidates)
+    return Worth(Cube(LINE), trials, [(x,) for x in running]).of(candidates, np.ones(len(candidates)))
 
 
 def branch(trial: Trial) -> Observation:
@@ -176,7 +176,7 @@ def test_a_choice_that_explodes_is_told_from_one_that_does_not() -> None:
         for opt in (0, 1)
         for x in (0.2, 0.5, 0.8)
     ]
-    sgd, adam = Worth(cube, trials, []).of(np.array([(0.0, 0.6), (1.0, 0.6)]))
+    sgd, adam = Worth(cube, trials, []).of(np.array([(0.0, 0.6), (1.0, 0.6)]), np.ones(2))
     assert sgd > 10 * adam
 
 

@@ -43,7 +43,12 @@ def best(
     file, spec, objectives = _asked(reader, sweep, name)
     records = reader.records(name, objectives)
     records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
-    ranked = Ranking(configurations(records, objectives), objectives, spec.survivors)
+    ranked = Ranking(configurations(records, objectives, spec.constraints), objectives, spec.survivors)
+    if ranked and ranked[0].broken:
+        broken = ", ".join(ranked[0].broken)
+        raise InputError(
+            f"no configuration of {name} keeps the constraints of {file}: the one that ranks first breaks {broken}"
+        )
     if not ranked:
         whose = f"{name} that {file} asks for" if is_file(sweep) else name
         hint = _hint(records, objectives)

@@ -7,11 +7,12 @@ from orchestrator.commands.chosen import MOST_NAMED
 from orchestrator.commands.lookup import existing, is_file
 from orchestrator.comparison.configuration import configurations
 from orchestrator.comparison.judgement import Contender
-from orchestrator.comparison.ranking import ranking
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.errors import InputError
 from orchestrator.spec import Objective, nearest
 from orchestrator.spec.objective import by_names
 from orchestrator.system.printable import in_a_line
+from orchestrator.trials.record import BROKEN
 
 if TYPE_CHECKING:
     from orchestrator.trackers import Store
@@ -68,7 +69,8 @@ class Contenders:
         """
         objective = self.objective([sweep])
         records = self.reader.records(sweep, [objective])
-        ranked = ranking(configurations(records, [objective]), [objective])
+        kept = [record for record in records if BROKEN not in record.tags]
+        ranked = Ranking(configurations(kept or records, [objective]), [objective])
         if not ranked:
             raise InputError(f"no trial of {sweep} has completed with a value of {objective.name}")
         best = next(one for one in self._configurations(sweep) if one.config_key == ranked[0].config_key)

@@ -1,12 +1,13 @@
 """A configuration, and the results of its seeds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
 from orchestrator.comparison.intervals import Interval
 from orchestrator.spec import Objective, Values
+from orchestrator.spec.constraint import Constraint
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
@@ -40,6 +41,17 @@ class Configuration:
     def infeasible(self) -> int:
         """How many seeds were infeasible."""
         return self._count(Outcome.INFEASIBLE)
+
+    @cached_property
+    def margins(self) -> Mapping[str, float]:
+        """By constraint of the file, how far beyond it the seeds were on average, of those that told of it."""
+        names = dict.fromkeys(name for seed in self.results for name in seed.margins)
+        return {name: fmean(seed.margins[name] for seed in self.results if name in seed.margins) for name in names}
+
+    @property
+    def broken(self) -> list[str]:
+        """The constraints that it breaks, over its seeds."""
+        return [name for name, margin in self.margins.items() if margin > 0]
 
     @cached_property
     def pruned(self) -> int:
@@ -109,11 +121,13 @@ class Configuration:
         return sum(seed.outcome is outcome for seed in self.results)
 
 
-def configurations(records: Iterable[Record], objectives: Sequence[Objective]) -> list[Configuration]:
+def configurations(
+    records: Iterable[Record], objectives: Sequence[Objective], constraints: Sequence[Constraint] = ()
+) -> list[Configuration]:
     """The configurations of which a seed has a result, in the order of the records."""
     by_key: dict[str, Configuration] = {}
     for record in records:
-        observation = Observation.of_record(objectives, record)
+        observation = Observation.of_record(objectives, record, constraints)
         if observation is not None:
             key = record.tags["config_key"]
             by_key[key] = by_key.get(key, Configuration(key, record.params)).after(observation)

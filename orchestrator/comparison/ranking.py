@@ -12,7 +12,7 @@ class Ranking(Sequence[Configuration]):
 
     They are ranked by what who trains one of them once has to expect (`Configuration.expected`). Those of which at
     least half of the seeds exploded or were infeasible come last, whatever the others came to. With `survivors`, such
-    seeds do not count.
+    seeds do not count. Behind all of them come those that break a constraint.
     """
 
     def __init__(
@@ -55,11 +55,12 @@ class Ranking(Sequence[Configuration]):
     def front(self) -> list[Configuration]:
         """The Pareto front: no other configuration is as good in all objectives and better in one.
 
-        Those that rank behind the others are not on it, unless there are no others.
+        Those that rank behind the others are not on it, unless there are no others; none is that breaks a constraint.
         """
         import numpy as np
 
-        whole = [pair for pair in self._ranked if not self.is_last(pair[0])] or self._ranked
+        kept_to = [pair for pair in self._ranked if not pair[0].broken]
+        whole = [pair for pair in kept_to if not self.is_last(pair[0])] or kept_to
         signed = np.array([values for _, values in whole]).reshape(-1, len(self._signs)) * self._signs
         kept: list[int] = []
         on_front = np.empty_like(signed)
@@ -70,12 +71,13 @@ class Ranking(Sequence[Configuration]):
                 kept.append(i)
         return [whole[i][0] for i in kept]
 
-    def _rank(self, ranked: tuple[Configuration, Values]) -> tuple[bool, list[float], float]:
+    def _rank(self, ranked: tuple[Configuration, Values]) -> tuple[bool, bool, list[float], float]:
         configuration, values = ranked
         signed = [-sign * value for sign, value in zip(self._signs, values, strict=True)]
         if self.survivors or len(configuration.values) == len(configuration.results):
-            return False, signed, 0.0
-        return self.is_last(configuration), signed, 1 - len(configuration.values) / configuration.seeds
+            return bool(configuration.broken), False, signed, 0.0
+        is_last = self.is_last(configuration)
+        return bool(configuration.broken), is_last, signed, 1 - len(configuration.values) / configuration.seeds
 
 
 def worst_of(values: Iterable[Values], objectives: Sequence[Objective]) -> Values | None:

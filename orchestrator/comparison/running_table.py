@@ -37,7 +37,7 @@ class RunningTable:
         self._first = self._first or trial.params
         self._varying |= {name for name, value in trial.params.items() if value != self._first.get(name)}
         self._best.append((trial, record))
-        observation = Observation.of_record(self.spec.objectives, record)
+        observation = Observation.of_record(self.spec.objectives, record, self.spec.constraints)
         if observation is not None:
             configuration = self._configurations.get(trial.config_key, Configuration(trial.config_key, trial.params))
             self._configurations[trial.config_key] = configuration.after(observation)

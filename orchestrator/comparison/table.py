@@ -13,6 +13,7 @@ from orchestrator.comparison.intervals import Interval
 from orchestrator.comparison.markdown import markdown_table
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec, Values
+from orchestrator.spec.constraint import broken
 from orchestrator.spec.objective import by_names
 from orchestrator.system.durations import duration
 from orchestrator.system.figures import figure, figures, precision
@@ -31,6 +32,7 @@ class Row:
     record: Record | None
     reference: ReferenceRow | None
     on_front: str = ""  # whether its configuration is, where there are several objectives: "yes" or "perhaps"
+    broken: tuple[str, ...] = ()  # the constraints that it breaks, in words
 
     @property
     def outcome(self) -> Outcome | None:
@@ -61,7 +63,7 @@ class Table:
         """The table of a file's trials, from their records."""
         trials = list(trials)
         pairs = [(trial, records.get(trial.trial_key)) for trial in trials]
-        seeds = configurations((record for _, record in pairs if record), spec.objectives)
+        seeds = configurations((record for _, record in pairs if record), spec.objectives, spec.constraints)
         return cls.ranked(spec, pairs, seeds, varying([trial.params for trial in trials]))
 
     @classmethod
@@ -84,23 +86,27 @@ class Table:
         best = ranked.front if len(spec.objectives) > 1 else []
         doubtful = may_be_dominated(best, ranked) if best else set()
         on_front = {one.config_key: "perhaps" if one.config_key in doubtful else "yes" for one in best}
-        rows = [Row(t, record, _reference(spec, t.params), on_front.get(t.config_key, "")) for t, record in trials]
+        rows = [
+            Row(t, record, _reference(spec, t.params), on_front.get(t.config_key, ""), _broken(spec, record))
+            for t, record in trials
+        ]
         places = {configuration.config_key: place for place, configuration in enumerate(ranked)}
 
-        def rank(row: Row) -> tuple[bool, bool, int, list[float]]:
+        def rank(row: Row) -> tuple[bool, bool, bool, int, list[float]]:
             values = row.values(spec.objectives)
             if values is None:
-                return True, True, len(places), []
+                return True, True, True, len(places), []
             signed = [-objective.sign * value for objective, value in zip(spec.objectives, values, strict=True)]
-            return False, not row.on_front, places.get(row.trial.config_key, len(places)), signed
+            place = places.get(row.trial.config_key, len(places))
+            return False, bool(row.broken), not row.on_front, place, signed
 
         ordered = sorted(rows, key=rank) if spec.objectives else rows
         return cls(spec, tuple(ordered), tuple(names), tuple(configurations), ranked, tuple(best))
 
     @property
     def best(self) -> Record | None:
-        """The best trial, or None where none has completed with values of all objectives."""
-        first = self.rows[0] if self.rows else None
+        """The best trial, or None where none has completed with values of all objectives and kept all constraints."""
+        first = self.rows[0] if self.rows and not self.rows[0].broken else None
         return first.record if first and first.values(self.spec.objectives) else None
 
     @property
@@ -151,20 +157,25 @@ class Table:
         counted = ["seeds", "exploded", *["infeasible"] * any(one.infeasible for one in self.configurations)]
         counted += ["pruned"] * (self.spec.early_terminate is not None)
         aims = [objective.name for objective in self.spec.objectives]
+        constrained = ["breaks"] * any(configuration.broken for configuration in self.configurations)
         is_counted = any(self.ranking.expected(one) != one.means for one in self.ranking)
         expected = [f"{name}, all seeds" for name in aims] if is_counted else []
         columns = [figures(interval.mean for interval in of_it) for of_it in self._each(lambda one: one.intervals)]
         ranked_by = [figures(of_it) for of_it in self._each(self.ranking.expected)] if is_counted else []
+
+        def ending(one: Configuration) -> list[str]:
+            return [*(str(getattr(one, name)) for name in counted), *[", ".join(one.broken)] * len(constrained)]
+
         rows = []
         for one in self.ranking:
             texts = [_with_interval(*pair) for pair in zip(one.intervals, columns, strict=True)]
             texts += [of_it[value] for of_it, value in zip(ranked_by, self.ranking.expected(one), strict=False)]
-            rows.append([*self._named(one.params, names), *texts, *(str(getattr(one, name)) for name in counted)])
+            rows.append([*self._named(one.params, names), *texts, *ending(one)])
         without_value = [configuration for configuration in self.configurations if not configuration.values]
         for one in sorted(without_value, key=lambda one: not one.pruned):
             texts = [""] * (len(aims) + len(expected))
-            rows.append([*self._named(one.params, names), *texts, *(str(getattr(one, name)) for name in counted)])
-        return headings([*names, *aims, *expected, *counted]), rows
+            rows.append([*self._named(one.params, names), *texts, *ending(one)])
+        return headings([*names, *aims, *expected, *counted, *constrained]), rows
 
     def _each(self, value: Callable[[Configuration], Sequence[T]]) -> list[tuple[T, ...]]:
         """What the ranked configurations have of each objective."""
@@ -186,7 +197,8 @@ class Table:
         epochs = short(record.last_epoch) if record and record.last_epoch else ""
         time = duration(record.seconds) if record and record.seconds else ""
         code = [code_in_words(self.spec.function, record) if record else ""] * self._shows_code
-        return [*names, outcome, *shown, *published, epochs, time, *code, record.remark if record else ""]
+        remark = "; ".join(filter(None, (record.remark if record else "", *row.broken)))
+        return [*names, outcome, *shown, *published, epochs, time, *code, remark]
 
     def _named(self, params: Params, names: Sequence[str]) -> list[str]:
         """The values of the parameters that vary; empty where a condition leaves a parameter out."""
@@ -229,6 +241,11 @@ class Table:
             return figure(reference.metrics[name])
         # a published outcome has no figures: it is shown in place of the first figure
         return str(reference.outcome or "") if name == self._published[0] else ""
+
+
+def _broken(spec: SweepSpec, record: Record | None) -> tuple[str, ...]:
+    is_held_to_them = record is not None and record.outcome is Outcome.COMPLETED
+    return broken(record.told(spec.constraints)) if record and is_held_to_them else ()
 
 
 def _reference(spec: SweepSpec, params: Params) -> ReferenceRow | None:

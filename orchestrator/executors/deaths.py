@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterable
 from multiprocessing.process import BaseProcess
 
+from orchestrator.executors.limits import WorkerLoss
 from orchestrator.executors.resources import ResourceSampler
 from orchestrator.system import signals
 from orchestrator.system.memory import MemoryKills
@@ -23,10 +24,11 @@ class Deaths:
         """An attempt begins: what was killed before has nothing to do with it."""
         self._memory.forget()
 
-    def cause(self, process: BaseProcess, trials: Iterable[Trial]) -> str:
-        """How a worker that ran these trials has died, in words."""
+    def cause(self, process: BaseProcess, trials: Iterable[Trial]) -> WorkerLoss:
+        """How a worker that ran these trials has died."""
         process.join(SECONDS_TO_DIE)
         how = f"its worker {signals.ended(process.exitcode)}"
-        if process.exitcode == -signal.SIGKILL:
-            how += self._memory.of_killed(self._resources.memory_of(trials))
-        return how
+        if process.exitcode != -signal.SIGKILL:
+            return WorkerLoss(how)
+        how += self._memory.of_killed(self._resources.memory_of(trials))
+        return WorkerLoss(how, is_for_memory=self._memory.was_memory)

@@ -20,8 +20,8 @@ from orchestrator.system.machine import Shares
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import runner
+from orchestrator.worker.endings import error_line
 from orchestrator.worker.output import Tees
-from orchestrator.worker.reporter import error_line
 
 
 class InlineExecutor:

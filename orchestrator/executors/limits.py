@@ -1,11 +1,14 @@
 """How long a worker may be silent, how often it may die, and how long a trial may take."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from orchestrator.trial import Trial
+from orchestrator.divergence import FARTHEST, NEAREST
+from orchestrator.events import Finished, Infeasibility
+from orchestrator.trial import Outcome, Trial
 from orchestrator.worker.runner import Task
 
 
@@ -20,10 +23,18 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class WorkerLoss:
+    """Why a worker is given up, in words, and whether the system has killed it, or its program, for its memory."""
+
+    reason: str
+    is_for_memory: bool = False
+
+
+@dataclass(frozen=True)
 class Asked:
     """That a worker has been asked to end what it runs: why, and when it is killed if it has not done so."""
 
-    cause: str
+    cause: WorkerLoss
     until: float
 
 
@@ -39,6 +50,9 @@ class ActiveTrial:
     epoch: int = 0
     spent: float = 0.0  # seconds, in earlier attempts
     timed_out: bool = False
+    is_alone: bool = False  # whether nothing else is to run beside it: it was killed for memory, as others may have had
+    lacks_memory: bool = False  # it was so alone, too
+    has_another: bool = False  # attempt, however often it has died: the first one alone
     started: float = inf  # when this attempt began to train: what its worker takes to start is not the trial's
     last_heartbeat: float = field(default_factory=time.monotonic)
     has_heartbeats: bool = False  # in this attempt
@@ -54,11 +68,14 @@ class ActiveTrial:
         self.begin()
         self.started = self.last_heartbeat
 
-    def die(self) -> None:
+    def die(self, loss: WorkerLoss) -> None:
         """The attempt has ended without a result."""
         self.timed_out = self.is_out_of_time()
         self.spent += max(0.0, time.monotonic() - self.started)
         self.deaths += 1
+        self.lacks_memory = loss.is_for_memory and self.is_alone
+        self.has_another = loss.is_for_memory and not self.is_alone
+        self.is_alone = self.is_alone or loss.is_for_memory
 
     def heartbeat(self) -> None:
         """The trial has shown that it lives."""
@@ -76,8 +93,37 @@ class ActiveTrial:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether it has died too often, or taken too long in all."""
-        return self.timed_out or self.deaths > self.limits.retries
+        """Whether it has died too often, or taken too long in all, or lacks memory even alone."""
+        if self.timed_out or self.lacks_memory:
+            return True
+        return self.deaths > self.limits.retries and not self.has_another
+
+    @property
+    def retry(self) -> str:
+        """Which attempt comes next, in words."""
+        return "alone on the machine" if self.has_another else f"retry {self.deaths} of {self.limits.retries}"
+
+    def given_up(self, reason: str) -> Finished:
+        """Its end, once it is given up: it is infeasible, or has failed.
+
+        Args:
+            reason: how its last attempt has ended.
+        """
+        if self.timed_out:
+            lack = Infeasibility("time", self._margin, self.limits.trial_timeout)
+            return Finished(Outcome.INFEASIBLE, reason=self.why(reason), infeasible=lack)
+        if self.lacks_memory:
+            said = f"out of memory, also alone on the machine: {reason}"
+            return Finished(Outcome.INFEASIBLE, reason=said, infeasible=Infeasibility("memory"))
+        return Finished(Outcome.FAILED, reason=reason)
+
+    @property
+    def _margin(self) -> float | None:
+        """How much longer all of its epochs would have taken, in powers of ten, as far as its pace tells."""
+        total = self.task.params.get("epochs")
+        if not isinstance(total, int) or not 0 < self.epoch < total:
+            return None
+        return min(max(math.log10(total / self.epoch), NEAREST), FARTHEST)
 
     @property
     def has_one_attempt_left(self) -> bool:
@@ -125,7 +171,7 @@ class ActiveTrial:
         return time.monotonic() >= self.last_heartbeat + self.patience
 
 
-def overdue(runs: Sequence[ActiveTrial], *, is_silent: bool) -> str | None:
+def overdue(runs: Sequence[ActiveTrial], *, is_silent: bool) -> WorkerLoss | None:
     """Why trials that share a worker have taken too long, if they have: all of them, where they hang.
 
     Args:
@@ -133,7 +179,7 @@ def overdue(runs: Sequence[ActiveTrial], *, is_silent: bool) -> str | None:
         is_silent: whether nothing has come from them just now.
     """
     if any(run.is_out_of_time() for run in runs):
-        return runs[0].overtime
+        return WorkerLoss(runs[0].overtime)
     if is_silent and all(run.hangs() for run in runs):
-        return f"it made no step for {max(run.patience for run in runs):.0f} seconds"
+        return WorkerLoss(f"it made no step for {max(run.patience for run in runs):.0f} seconds")
     return None

@@ -5,15 +5,11 @@ itself. Where trials are stacked it serves stack after stack, and its death ends
 """
 
 import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from math import inf
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 
@@ -24,9 +20,9 @@ from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
 from orchestrator.executors.contract import Setup
 from orchestrator.executors.deaths import Deaths
-from orchestrator.executors.limits import ActiveTrial, Asked, overdue
+from orchestrator.executors.limits import ActiveTrial, WorkerLoss, overdue
 from orchestrator.executors.resources import ResourceSampler
-from orchestrator.system import descendants
+from orchestrator.executors.worker_process import CLOSING_SECONDS, Worker
 from orchestrator.system.machine import Shares
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.system.regular import opened
@@ -34,56 +30,8 @@ from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import serve
 from orchestrator.worker.spawn import start
 
-CLOSING_SECONDS = 5
 SECONDS_LATE = 1.0
 MOST_AT_ONCE = 100  # events of a worker, before the next worker's turn
-
-
-@dataclass(eq=False)
-class Worker:
-    """A worker process, its end of the pipe, and the trials that it is busy with, by their place in the stack."""
-
-    process: SpawnProcess
-    connection: Connection
-    runs: dict[int, ActiveTrial] = field(default_factory=dict)
-    lost: bool = False  # its end of the pipe is closed, so it is dead or dying
-    asked: Asked | None = None  # to end, if it was
-
-    def send(self, message: serve.Message) -> None:
-        with suppress(OSError):  # that it has died is seen when its events are read
-            self.connection.send_bytes(serve.messages.dump_json(message))
-
-    def receive(self) -> bytes | None:
-        """The next message, or None if there is no message yet."""
-        try:
-            return self.connection.recv_bytes() if self.connection.poll() else None
-        except (EOFError, OSError):  # closed, or cut off within a message
-            self.lost = True
-            return None
-
-    @property
-    def deadline(self) -> float:
-        """When to look at it again, at the latest; that of the most patient of its trials."""
-        return self.asked.until if self.asked else max(run.deadline for run in self.runs.values())
-
-    def has_had_grace(self, cause: str) -> bool:
-        """Whether it can be killed for this cause: at once, but where it runs a program, once that could have saved."""
-        program = next(iter(self.runs.values())).task.program
-        if program and not self.asked:
-            self.asked = Asked(cause, time.monotonic() + program.grace + CLOSING_SECONDS)
-            self.send(serve.Stop())
-        return self.asked is None or time.monotonic() >= self.asked.until
-
-    def kill(self) -> None:
-        """End the process and what its trials may have started, whatever session that is in."""
-        pid = self.process.pid or 0
-        if self.process.is_alive():
-            os.kill(pid, signal.SIGSTOP)  # what it has adopted is found below it as long as it lives
-            descendants.kill_all(pid)
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-        self.process.kill()
-        self.process.join()
 
 
 class ProcessExecutor:
@@ -120,7 +68,7 @@ class ProcessExecutor:
 
     @property
     def has_free_slot(self) -> bool:
-        return len(self._waiting) < len(self._free()) * self.setup.stacking.width
+        return not self._keeps_alone and len(self._waiting) < len(self._free()) * self.setup.stacking.width
 
     @property
     def idle(self) -> bool:
@@ -143,7 +91,7 @@ class ProcessExecutor:
                 if answer.remark:
                     self.setup.on_remark(answer.remark)
                 return
-            cause = self._deaths.cause(first.process, [])
+            cause = self._deaths.cause(first.process, []).reason
             first.kill()
         raise SweepError(f"{self.setup.function.name} could not prepare its data: {cause} (see {self.setup.log})")
 
@@ -207,10 +155,16 @@ class ProcessExecutor:
     def _free(self) -> list[int]:
         return [index for index, slot in enumerate(self._slots) if slot is None or not slot.runs]
 
+    @property
+    def _keeps_alone(self) -> bool:
+        """Whether a trial runs alone on the machine, or is about to."""
+        running = (run for slot in self._busy() for run in slot.runs.values())
+        return any(run.is_alone for run in (*self._waiting[:1], *running))
+
     def _begin_stacks(self) -> None:
         """Begin in the free slots the trials that have waited longest, each with those that stack with it."""
         for index in self._free():
-            if not self._waiting:
+            if not self._waiting or (self._keeps_alone and self._busy()):
                 return
             key = self._key(self._waiting[0])
             stack: dict[int, ActiveTrial] = {}
@@ -222,7 +176,7 @@ class ProcessExecutor:
 
     def _key(self, run: ActiveTrial) -> tuple[int | None, str, str]:
         """What the trials of a stack share. The last attempt is alone: another trial may have killed the worker."""
-        alone = run.trial.trial_key if run.has_one_attempt_left else ""
+        alone = run.trial.trial_key if run.has_one_attempt_left or run.is_alone else ""
         return run.task.threads, self.setup.stacking.shape(run.trial), alone
 
     def _begin(self, index: int, stack: Sequence[ActiveTrial]) -> None:
@@ -256,14 +210,15 @@ class ProcessExecutor:
                 run.heartbeat()
             yield run.trial, event
 
-    def _cause_of_loss(self, slot: Worker, event: Event | None, dead: bool) -> str | None:
+    def _cause_of_loss(self, slot: Worker, event: Event | None, dead: bool) -> WorkerLoss | None:
         """Why a busy worker that has sent this has to be given up, if it has."""
         cause = slot.asked.cause if slot.asked else None
         if isinstance(event, Finished):
             is_ours = event.outcome is Outcome.INTERRUPTED and not self.setup.interrupt.requested
-            return event.reason if event.is_loss else cause if is_ours else None
+            of_event = WorkerLoss(event.reason or "", is_for_memory=event.infeasible is not None)
+            return of_event if event.is_loss else cause if is_ours else None
         if self.setup.interrupt.at_once:
-            return "it was interrupted"
+            return WorkerLoss("it was interrupted")
         cause = cause or overdue([*slot.runs.values()], is_silent=event is None)
         if event is None and (dead or slot.lost):
             return cause or self._deaths.cause(slot.process, [run.trial for run in slot.runs.values()])
@@ -287,26 +242,24 @@ class ProcessExecutor:
             self.setup.on_heartbeat(slot.runs[row].trial, sent)
         return 0, None
 
-    def _lost(self, slot: Worker, reason: str) -> Iterator[tuple[Trial, Event]]:
-        """End a worker; its trials are retried from their checkpoints, or have failed."""
+    def _lost(self, slot: Worker, loss: WorkerLoss) -> Iterator[tuple[Trial, Event]]:
+        """End a worker; its trials are retried from their checkpoints, or have ended."""
         self._slots[self._slots.index(slot)] = None
         slot.kill()
         slot.connection.close()
         runs, slot.runs = [*slot.runs.values()], {}
         is_interrupted = self.setup.interrupt.requested
         for run in runs:
-            run.die()
+            run.die(loss)
         ended = [run for run in runs if is_interrupted or run.is_given_up]
         retried = [run for run in runs if run not in ended]
         self._waiting[:0] = retried
         for run in retried:
-            retry = f"retry {run.deaths} of {self.setup.limits.retries}"
-            how, *_ = reason.split(": ")  # behind it stands what the log has, which may be read as metrics
+            how, *_ = loss.reason.split(": ")  # behind it stands what the log has, which may be read as metrics
             with suppress(OSError), opened(run.task.workdir / LOG_FILE, "ab") as log:
-                log.write(f"sweep: {how}; resuming from the last checkpoint, {retry}\n".encode())
+                log.write(f"sweep: {how}; resuming from the last checkpoint, {run.retry}\n".encode())
         for run in ended:
-            failed = Finished(Outcome.FAILED, reason=run.why(reason))
-            yield run.trial, Finished(Outcome.INTERRUPTED) if is_interrupted else failed
+            yield run.trial, Finished(Outcome.INTERRUPTED) if is_interrupted else run.given_up(loss.reason)
 
     def _forward_interrupt(self) -> None:
         self.setup.interrupt.drain()

@@ -51,8 +51,12 @@ class ProgramLog:
 
     def last_lines(self) -> str:
         """The last lines of this attempt that say something, in a line."""
-        lines: list[str] = []
+        lines = [line.strip() for line in self.end().split("\n")]
+        return " | ".join([line for line in lines if re.search(r"\w", line)][-LAST_LINES:])
+
+    def end(self) -> str:
+        """The end of what this attempt has printed, of a length in which a traceback has room."""
         with suppress(OSError), opened(self.path) as file:
             file.seek(max(self.begin, file.seek(0, os.SEEK_END) - LONGEST_END))
-            lines = [line.strip() for line in file.read().decode(errors="replace").split("\n")]
-        return " | ".join([line for line in lines if re.search(r"\w", line)][-LAST_LINES:])
+            return file.read().decode(errors="replace")
+        return ""

@@ -12,13 +12,19 @@ from orchestrator.programs.command import Command, hidden, renested
 from orchestrator.system import regular
 from orchestrator.system.code import Code, first_of
 from orchestrator.system.regular import opened
+from orchestrator.system.shortage import Shortage
 from orchestrator.trial import Params
 
 GRACE = 10.0  # seconds
 
 
 class ProgramFailedError(Exception):
-    """A program has ended with another status than 0, or could not be started; the message has its last lines."""
+    """A program has ended with another status than 0, or could not be started; the message has its last lines.
+
+    `lack` is set where it had run out of memory.
+    """
+
+    lack: Shortage | None = None
 
 
 class ProgramKilledError(ProgramFailedError):

@@ -29,8 +29,9 @@ from orchestrator.programs.logged import (
 from orchestrator.programs.made import Between, Late, Made, NewCurve, Whole
 from orchestrator.programs.program import Program, ProgramFailedError, ProgramKilledError
 from orchestrator.programs.ways import Ways
-from orchestrator.system import signals
+from orchestrator.system import shortage, signals
 from orchestrator.system.memory import MemoryKills, gigabytes
+from orchestrator.system.shortage import Shortage
 from orchestrator.trial import Params
 
 SECONDS_BETWEEN_POINTS = 1.0
@@ -171,8 +172,14 @@ class _Running:
         else:
             how += self._memory.of_failed()
         last = self._log.last_lines()
-        kind = ProgramFailedError if number in (None, signal.SIGINT) else ProgramKilledError
-        raise kind(f"the program {how}{f': {last}' if last else ''}")
+        lack = shortage.of_text(self._log.end())
+        is_its_own = lack is not None or number in (None, signal.SIGINT)
+        failed = (ProgramFailedError if is_its_own else ProgramKilledError)(
+            f"the program {how}{f': {last}' if last else ''}"
+        )
+        was_killed_for_memory = number == signal.SIGKILL and self._memory.was_memory
+        failed.lack = Shortage() if was_killed_for_memory and lack is None else lack
+        raise failed
 
     def _made(self, messages: Iterable[Message]) -> Iterator[Made | Tagged]:
         for message in messages:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from orchestrator.errors import InputError
 from orchestrator.events import BY_STEP, Event, Finished, Listener, Points, Progress, Restarted
 from orchestrator.spec import SweepSpec, nearest
+from orchestrator.spec.constraint import ConstraintsSoFar, broken
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.spec.pruner_forms import Wilcoxon
 from orchestrator.spec.source import Location
@@ -25,6 +26,7 @@ class Compared(Listener):
     _final: dict[str, None] = field(default_factory=dict)
     _by_step: set[str] = field(default_factory=set)  # names of what came by step
     _running: dict[str, list[ObjectiveSoFar]] = field(default_factory=dict)  # by trial_key
+    _constrained: dict[str, ConstraintsSoFar] = field(default_factory=dict)  # by trial_key
     _ends: int = 0  # of trials, in all launches
     _completed: str = ""  # the label of the first trial that has completed in this launch
     _before: str = ""  # of one that had completed before
@@ -43,6 +45,7 @@ class Compared(Listener):
 
     def start(self, trial: Trial) -> None:
         self._running[trial.trial_key] = [ObjectiveSoFar(objective) for objective in self.spec.objectives]
+        self._constrained[trial.trial_key] = ConstraintsSoFar(self.spec.constraints)
 
     def recall(self, trial: Trial, event: Event) -> None:
         self.take(trial, event)
@@ -52,25 +55,31 @@ class Compared(Listener):
             self._by_epoch |= dict.fromkeys([*event.metrics, *event.not_finite])
             for so_far in self._running[trial.trial_key]:
                 so_far.take(event.metrics.get(so_far.objective.name), event.epoch)
+            self._constrained[trial.trial_key].take(event.metrics, event.epoch, event.not_finite)
         elif isinstance(event, Points):
             self._by_step |= _without_step(event.values)
         elif isinstance(event, Restarted):
             self.start(trial)
         elif isinstance(event, Finished):
-            del self._running[trial.trial_key]
+            del self._running[trial.trial_key], self._constrained[trial.trial_key]
             self._final |= dict.fromkeys([*event.metrics, *event.not_finite])
             if event.outcome is Outcome.COMPLETED:
                 self._completed = self._completed or trial.label
                 self._log_missing()
 
     def completed(self, trial: Trial, end: Finished) -> Finished:
-        """The end of a trial, with its number, and where it has completed without a value, with that as diagnosis."""
+        """The end of a trial, with its number, and where it has completed, what there is to say of its metrics.
+
+        That is the constraints that it broke, and as a diagnosis, that it has no value to compare.
+        """
         self._ends += 1
         so_far = self._running[trial.trial_key] if end.outcome is Outcome.COMPLETED and self.spec.ranks else []
         names = [one.objective.name for one in so_far if one.value(end.metrics.get(one.objective.name)) is None]
         lacking = [f"it has no finite {' and no finite '.join(names)}"] if names else []
         diagnosis = "; ".join([*([end.diagnosis] if end.diagnosis else []), *lacking])
-        return replace(end, number=self._ends, diagnosis=diagnosis or None)
+        told = self._constrained[trial.trial_key].told(end.metrics, end.not_finite)
+        sentences = broken(told) if end.outcome is Outcome.COMPLETED else ()
+        return replace(end, number=self._ends, diagnosis=diagnosis or None, broken=sentences)
 
     @property
     def ends_launch(self) -> bool:
@@ -87,7 +96,8 @@ class Compared(Listener):
             raise InputError(missing)
 
     def _log_missing(self) -> None:
-        missing = self._missing([metric for metric in self._named if metric not in self._needed])
+        named = [*self._named, *((("constraints", one.name), one.name, False) for one in self.spec.constraints)]
+        missing = self._missing([metric for metric in named if metric not in self._needed])
         if missing and not self._has_logged:
             self._has_logged = True
             self.log(missing)

@@ -201,7 +201,7 @@ class LiveProgress:
                 self._outcomes[event.outcome] += 1
                 if event.outcome.is_result:
                     self._forecast.ended(pace, total, running.seconds)
-                if running.so_far is not None and event.outcome is Outcome.COMPLETED:
+                if running.so_far is not None and event.outcome is Outcome.COMPLETED and not event.broken:
                     self._compare(trial, running.so_far, event)
 
     def _compare(self, trial: Trial, so_far: ObjectiveSoFar, end: Finished) -> None:

@@ -10,7 +10,7 @@ from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.forecast import Forecast, epochs, kind_of
 from orchestrator.spec import Objective
 from orchestrator.trial import Outcome, Params
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import BROKEN, Record
 
 LOSS = "loss"  # the name of any declared loss where it is shown
 
@@ -172,10 +172,10 @@ def time_left(running: Sequence[Running], after: float | None, at_a_time: int) -
 
 
 def completed(records: Iterable[Record], objective: Objective) -> Iterable[Best]:
-    """The trials that completed with a value of the objective."""
+    """The trials that completed with a value of the objective, and broke no constraint."""
     for record in records:
         value = record.value(objective)
-        if record.outcome is Outcome.COMPLETED and value is not None:
+        if record.outcome is Outcome.COMPLETED and value is not None and BROKEN not in record.tags:
             yield Best(record.label, record.params, objective, value)
 
 

@@ -66,6 +66,6 @@ class Target(Listener):
             self._running[trial.trial_key].take(event.metrics.get(self.objective.name), event.epoch)
         elif isinstance(event, Finished):
             value = self._running.pop(trial.trial_key).value(event.metrics.get(self.objective.name))
-            if event.outcome is Outcome.COMPLETED and value is not None:
+            if event.outcome is Outcome.COMPLETED and value is not None and not event.broken:
                 ended = Best(trial.label, trial.params, self.objective, value)
                 self._best = ended if ended.is_better_than(self._best) else self._best

@@ -147,7 +147,9 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
     groups = []
     for key, group in by_key.items():
         params = group[0].params
-        observations = (Observation.of_record(spec.objectives, run.record) for run in group if run.record)
+        observations = (
+            Observation.of_record(spec.objectives, run.record, spec.constraints) for run in group if run.record
+        )
         configuration = Configuration(key, params, tuple(filter(None, observations)))
         groups.append(RunGroup(configuration, label(spec, params, names, texts) or spec.name, tuple(group)))
     if spec.method.finds_boundary:

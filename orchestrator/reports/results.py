@@ -81,6 +81,8 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
     ranked = Ranking((group.configuration for group in configurations), spec.objectives, spec.survivors)
     if not ranked:
         return ""
+    if ranked[0].broken:
+        return f"none: each configuration breaks a constraint ({', '.join(ranked[0].broken)})"
     names = _varying(configurations)
     texts = texts_of([group.params for group in configurations], names)
 
@@ -188,8 +190,9 @@ def _columns(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[_Colum
 
 
 def _best(column: _Column, configurations: Sequence[RunGroup], survivors: bool) -> RunGroup | None:
-    """The best by a metric, ranked as by an objective; pruned seeds have no part in it."""
-    measured_groups = {group.configuration.config_key: group for group in configurations if column.values(group)}
+    """The best by a metric, ranked as by an objective; pruned seeds have no part in it, nor who breaks a constraint."""
+    kept = [group for group in configurations if column.values(group) and not group.configuration.broken]
+    measured_groups = {group.configuration.config_key: group for group in kept}
     if len(measured_groups) < 2 or column.higher_is_better is None:
         return None
     found = []

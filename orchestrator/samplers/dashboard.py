@@ -30,6 +30,7 @@ SECONDS_BETWEEN_LOOKS = 5.0
 STATES = {
     Outcome.COMPLETED: TrialState.FAIL,  # where it lacks the value of an objective
     Outcome.EXPLODED: TrialState.PRUNED,  # so that the dashboard counts it as a trial with information
+    Outcome.INFEASIBLE: TrialState.PRUNED,
     Outcome.PRUNED: TrialState.PRUNED,
     Outcome.FAILED: TrialState.FAIL,
     Outcome.INTERRUPTED: TrialState.FAIL,

@@ -17,7 +17,7 @@ the best position again gains nothing, a position beside it may.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -49,8 +49,10 @@ class SeenConfiguration:
     """The result of a configuration."""
 
     at: Position
-    value: float | None  # of the metric, more being better; None where it exploded
+    value: float | None  # of the metric, more being better; None where it exploded or broke another limit
     margin: float | None  # above 0 where it exploded; None where it did not and the margin is unknown
+    beyond: Mapping[str, float | None] = field(default_factory=dict)  # by limit, as `limits` has them
+    is_trained: bool = True  # else it was infeasible or failed, and tells nothing of explosions
 
     @property
     def exploded(self) -> bool:
@@ -102,16 +104,21 @@ class Worth:
     """The values of candidates, given the results so far and the positions of running trials."""
 
     def __init__(self, cube: Cube, seen: Sequence[SeenConfiguration], running: Sequence[Position]) -> None:
-        seen = _nearest(cube, seen)
+        seen = _nearest(cube, [configuration for configuration in seen if configuration.is_trained])
         at = np.array([configuration.at for configuration in seen])
-        self._margin = Process.with_running(cube, MARGINS, at, _margins(seen), running)
+        self._margin = Process.with_running(cube, MARGINS, at, _margins(seen), running) if seen else None
         stable = [i for i, configuration in enumerate(seen) if configuration.value is not None]
         values = np.array([seen[i].value for i in stable])
         self._value = Process.with_running(cube, VALUES, at[stable], _clipped(values), running) if stable else None
 
-    def of(self, candidates: Array) -> Array:
-        """Of each candidate (a row), on a scale that only compares."""
-        stable = self._margin.below_zero(candidates)
+    def of(self, candidates: Array, kept: Array) -> Array:
+        """Of each candidate (a row), on a scale that only compares.
+
+        Args:
+            candidates: their positions.
+            kept: the probability that each keeps all other limits.
+        """
+        stable = kept * (1.0 if self._margin is None else self._margin.below_zero(candidates))
         if self._value is None:
             return stable
         gained = self._value.improvement(candidates) + PRICE * self._value.spread
@@ -192,8 +199,8 @@ class Process:
     def _covariance(self, candidates: Array) -> Array:
         """Of candidates (rows) with the positions that it has learned from (columns), by each setting."""
         squared = self._cube.distances(candidates, self._at)
-        smooth = _matern(np.einsum("mna,sa->smn", squared, self._lengths**-2))
-        return smooth + self._rough[:, None, None] * _matern(squared.sum(axis=-1) / GRAIN**2)
+        smooth = matern(np.einsum("mna,sa->smn", squared, self._lengths**-2))
+        return smooth + self._rough[:, None, None] * matern(squared.sum(axis=-1) / GRAIN**2)
 
 
 @cache
@@ -205,7 +212,7 @@ def settings(axes: int, over: Lengths) -> tuple[Array, Array]:
     return lengths[:, :axes], noise[:, axes]
 
 
-def _matern(squared: Array) -> Array:
+def matern(squared: Array) -> Array:
     """The correlation at squared distances, in lengths."""
     r = np.sqrt(5 * squared)
     return np.asarray((1 + r + r * r / 3) * np.exp(-r))

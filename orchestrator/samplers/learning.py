@@ -23,4 +23,4 @@ class Learning(Listener):
             return
         entries = journal.read(self.workspace.of(trial))
         reported = [*(entry.event for entry in entries if not entry.event.is_final), event]
-        self.sampler.tell(trial, Observation.of_events(self.spec.objectives, reported))
+        self.sampler.tell(trial, Observation.of_events(self.spec.objectives, reported, self.spec.constraints))

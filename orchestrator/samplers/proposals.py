@@ -10,25 +10,21 @@ import pkgutil
 import random
 import warnings
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
-from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
+from orchestrator.samplers import limits
 from orchestrator.samplers.feasibility import Array, Cube, Position, SeenConfiguration, Worth
+from orchestrator.samplers.limits import Beyond, Limits
+from orchestrator.samplers.typed import TypedSampler, distribution
 from orchestrator.samplers.weighing import WeighingSampler
 from orchestrator.spec import SweepSpec, Values
-from orchestrator.spec.domains import Choice, Domain, Range
 from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Params
 from orchestrator.trials.search_space import SearchSpace
@@ -65,6 +61,7 @@ class Proposals:
         self.sampler, self.domains, self.seed, self.objectives = sampler, space.domains, spec.seed, spec.objectives
         self.space = {name: distribution(domain) for name, domain in space.domains.items()}
         self.varies = space.varies
+        self._constraints = [constraint.name for constraint in spec.constraints]
         self._is_valid = space.is_valid
         self._middle = {name: self._encoded(name, domain.middle()) for name, domain in space.domains.items()}
         branching = sampler.branching if spec.conditions.wanted else {}
@@ -74,6 +71,7 @@ class Proposals:
         self._chooses_early = self.weighs and sampler.chooses_early
         self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
         self._seen: list[SeenConfiguration] = []
+        self._failed: dict[Position, str] = {}  # why the configurations there failed that have no result
         self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
         self._open: dict[int, Trial] = {}
         self._best: Values | None = None  # among configurations that were not pruned; used where there is one objective
@@ -96,7 +94,7 @@ class Proposals:
             given = {name: domain.middle() for name, domain in self.domains.items()}
         chooses = given is None and self._chooses(number)
         sampler = self._weighing(number) if chooses else self._made(number)
-        self._study.sampler = _TypedSampler(sampler, self.domains, given, self.sampler.keeps_state)
+        self._study.sampler = TypedSampler(sampler, self.domains, given, self.sampler.keeps_state)
         trial = self._study.ask()
         self._open[number] = trial
         values: dict[str, Any] = {}
@@ -116,11 +114,29 @@ class Proposals:
             else:
                 self._study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
 
-    def drop(self, number: int) -> None:
-        """Drop a configuration that will have no result."""
+    def drop(self, number: int, failure: str = "") -> None:
+        """Drop a configuration that will have no result.
+
+        Args:
+            number: as `ask` returned it.
+            failure: why it has failed, the same text where others failed alike.
+        """
+        self.note_failure(number, failure)
         self._study.tell(self._open.pop(number), state=TrialState.FAIL)
 
-    def tell(self, number: int, values: Values | None, margin: float | None, pruned_at: int | None = None) -> None:
+    def note_failure(self, number: int, failure: str) -> None:
+        """Know that a configuration has failed; its trials may run again."""
+        if failure and self.weighs:
+            self._failed[self._position(self._open[number].params)] = failure
+
+    def tell(
+        self,
+        number: int,
+        values: Values | None,
+        margin: float | None,
+        pruned_at: int | None = None,
+        beyond: Beyond = MappingProxyType({}),
+    ) -> None:
         """Report the result of a configuration.
 
         Args:
@@ -128,18 +144,20 @@ class Proposals:
             values: of the objectives; None where there are none.
             margin: how far it was beyond an explosion, above 0 if it exploded; None if unknown.
             pruned_at: the epoch after which it was pruned, and to which the values belong.
+            beyond: how far it was beyond other limits, by name.
         """
         trial = self._open.pop(number)
         exploded = margin is not None and margin > 0
-        self._remember(trial, values, margin, pruned_at is not None)
+        far = limits.broken(beyond)
+        self._remember(trial, values, margin, beyond, pruned_at is not None)
         is_single = len(self.objectives) == 1
-        if self.sampler.takes_constraints:
-            trial.set_constraint(CONSTRAINT, 0.0 if margin is None else margin)
-        if exploded or (pruned_at is not None and not is_single):  # Optuna has no values by epoch of several objectives
+        self._tell_constraints(trial, margin, beyond)
+        is_bad = exploded or (bool(far) and (values is None or not self.sampler.takes_constraints))
+        if is_bad or (pruned_at is not None and not is_single):  # Optuna has no values by epoch of several objectives
             if self.sampler.takes_pruned:
                 self._study.tell(trial, state=TrialState.PRUNED)
             else:
-                self._pending.append((trial, max(0.0, margin or 0.0)))
+                self._pending.append((trial, max(0.0, margin or 0.0, *far)))
         elif values is None:
             self._study.tell(trial, state=TrialState.FAIL)
         elif pruned_at is not None and self.sampler.takes_pruned:
@@ -151,6 +169,14 @@ class Proposals:
             for bad, distance in self._pending:
                 self._study.tell(bad, self._bad_values(self._worst, distance))
             self._pending.clear()
+
+    def _tell_constraints(self, trial: Trial, margin: float | None, beyond: Beyond) -> None:
+        """Tell as many as for any other trial: one for whether it can be trained, and each of the file's."""
+        if self.sampler.takes_constraints:
+            cannot = limits.broken({name: far for name, far in beyond.items() if name not in self._constraints})
+            trial.set_constraint(CONSTRAINT, max([*cannot, 0.0 if margin is None else margin]))
+            for name in self._constraints:
+                trial.set_constraint(f"{CONSTRAINT} {name}", beyond.get(name) or 0.0)
 
     def _tell_values(self, trial: Trial, values: Values, is_pruned: bool) -> None:
         """Tell the values, and remember the best and the worst; pruned ones are never better than completed ones."""
@@ -183,17 +209,20 @@ class Proposals:
     def _chooses(self, number: int) -> bool:
         """Whether a proposal is chosen among several candidates."""
         early = self._chooses_early and number >= FIRST and bool(self._seen)
-        return early or (self.weighs and any(configuration.exploded for configuration in self._seen))
+        exploded = any(configuration.exploded for configuration in self._seen)
+        return early or (self.weighs and (exploded or limits.are_met(self._cube, self._all_seen)))
 
     def _made(self, number: int, by: str = "") -> BaseSampler:
         return create_sampler(by or self.sampler.made_by, self._seed(number), self._options)
 
     def _weighing(self, number: int) -> BaseSampler:
-        worth = Worth(self._cube, self._seen, [self._position(trial.params) for trial in self._open.values()])
+        running = [self._position(trial.params) for trial in self._open.values()]
+        worth, others = Worth(self._cube, self._seen, running), Limits(self._cube, self._all_seen, running)
         rng = random.Random(f"{self.seed}:{number}")  # noqa: S311
 
         def weigh(candidates: Sequence[Params]) -> Array:
-            return worth.of(np.array([self._position(candidate) for candidate in candidates]))
+            at = np.array([self._position(candidate) for candidate in candidates])
+            return worth.of(at, others.kept(at))
 
         def draw() -> Params:
             return {name: self._encoded(name, domain.draw(rng)) for name, domain in self.domains.items()}
@@ -205,16 +234,28 @@ class Proposals:
         at_random = self.sampler.chooses_early
         return WeighingSampler(inner, self.space, weigh, allows, draw, self.sampler.redraws, at_random=at_random)
 
-    def _remember(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
+    @property
+    def _all_seen(self) -> list[SeenConfiguration]:
+        """The results, and what has failed."""
+        failed = self._failed.items()
+        named = [(at, {f"{limits.FAILURE}{why}": None}) for at, why in failed]
+        return [*self._seen, *(SeenConfiguration(at, None, None, why, is_trained=False) for at, why in named)]
+
+    def _remember(
+        self, trial: Trial, values: Values | None, margin: float | None, beyond: Beyond, is_pruned: bool
+    ) -> None:
         """Keep a result for the weighing; pruned trials are never better than completed ones."""
         if not self.weighs:
             return
         at = self._position(trial.params)
-        if margin is not None and margin > 0:
-            self._seen.append(SeenConfiguration(at, None, margin))
+        self._failed.pop(at, None)
+        exploded = margin is not None and margin > 0
+        if exploded or limits.broken(beyond):
+            is_trained = exploded or values is not None
+            self._seen.append(SeenConfiguration(at, None, margin, beyond, is_trained=is_trained))
         elif values is not None:
             (value,) = self._worse(values, self._best) if is_pruned else values
-            self._seen.append(SeenConfiguration(at, self.objectives[0].sign * value, margin))
+            self._seen.append(SeenConfiguration(at, self.objectives[0].sign * value, margin, beyond))
 
     def _position(self, encoded: Params) -> Position:
         """The position of a configuration, on its steps; parameters that are not varied in it have their middle."""
@@ -232,52 +273,3 @@ class Proposals:
     def _seed(self, number: int) -> int:
         entropy = (self.seed,) if self.sampler.keeps_seed else (self.seed, number)
         return int(np.random.SeedSequence(entropy).generate_state(1)[0])
-
-
-class _TypedSampler(BaseSampler):
-    """Wraps a sampler: each value has the type and step of its parameter, or is given."""
-
-    def __init__(
-        self, inner: BaseSampler, domains: Mapping[str, Domain], given: Params | None, keeps_state: bool
-    ) -> None:
-        self.inner, self.domains, self.given, self.keeps_state = inner, domains, given, keeps_state
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self.inner.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        if self.given is not None and not self.keeps_state:
-            return {}
-        proposed = self.inner.sample_relative(study, trial, search_space)
-        if self.given is not None:
-            proposed = {name: value for name, value in proposed.items() if name in self.given}
-        return {name: self._value(name, value) for name, value in proposed.items()}
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        if self.given is not None:
-            return self._value(param_name, None)
-        return self._value(param_name, self.inner.sample_independent(study, trial, param_name, param_distribution))
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self.inner.before_trial(study, trial)
-
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
-        self.inner.after_trial(study, trial, state, values)
-
-    def _value(self, name: str, value: Any) -> Any:
-        domain = self.domains[name]
-        return domain.encoded(domain.decoded(value) if self.given is None else self.given[name])
-
-
-def distribution(domain: Domain) -> BaseDistribution:
-    """A domain as Optuna's distribution; choices by their index, since to Optuna 1, 1.0 and True are the same."""
-    if isinstance(domain, Choice):
-        return CategoricalDistribution(range(len(domain.values)))
-    if isinstance(domain, Range) and domain.integer:
-        return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
-    # the domain itself rounds to multiples of its q
-    return FloatDistribution(domain.low, domain.high, log=domain.log)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.paired import Difference, Looks, Standing, moderated
-from orchestrator.comparison.ranking import ranking
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.block_forms import Replicates
 from orchestrator.spec.form import MOST_TRIALS
@@ -128,8 +128,10 @@ class ReplicatingSampler:
     @property
     def _due(self) -> ReplicatedConfiguration | None:
         """The configuration that gets the next seed, of the best and those that further seeds may tell from it."""
-        completed = [item.seeds for _, item in sorted(self._configurations.items()) if item.seeds.values]
-        ranked = [one.config_key for one in ranking(completed, self.spec.objectives) if not one.pruned]
+        known = [item.seeds for _, item in sorted(self._configurations.items())]
+        completed = [one for one in known if one.values and not one.broken]
+        ranking = Ranking(completed, self.spec.objectives, self.spec.survivors)
+        ranked = [one.config_key for one in ranking if not one.pruned]
         if len(ranked) < 2:
             return None
         best, *others = (self._configurations[key] for key in ranked)
@@ -157,7 +159,7 @@ class ReplicatingSampler:
     def _take_known(self, trial: Trial) -> bool:
         """Take in the record of a trial, if that has a result."""
         record = self._history.get(trial.trial_key)
-        observation = Observation.of_record(self.spec.objectives, record) if record else None
+        observation = Observation.of_record(self.spec.objectives, record, self.spec.constraints) if record else None
         if observation is not None:
             self._begin(trial).take(trial, observation)
         return observation is not None

@@ -12,12 +12,13 @@ from statistics import fmean
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.ranking import worst_of
 from orchestrator.divergence import FARTHEST
+from orchestrator.samplers import limits
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.spec import Objective, SweepSpec, Values
 from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 from orchestrator.trials.labels import Labels
-from orchestrator.trials.observation import Observation
+from orchestrator.trials.observation import Observation, failure
 from orchestrator.trials.record import Record, by_end
 from orchestrator.trials.search_space import BegunTrial, SearchSpace, order
 from orchestrator.trials.worst import WorstSoFar
@@ -37,10 +38,12 @@ class ProposedConfiguration:
     trials: list[Trial] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)  # trial_keys
     known: list[Values] = field(default_factory=list)  # the worst completed values when each of its trials ended
+    failure: str = ""  # why the last of them failed that did
 
     def take(self, trial: Trial, observation: Observation, worst: Values | None) -> None:
         """Take in how one of the trials ended, and the worst value of each objective that had completed by then."""
         self.ended.add(trial.trial_key)
+        self.failure = observation.failure or self.failure
         self.seeds = self.seeds.after(observation)
         self.known += [] if worst is None else [worst]
 
@@ -68,6 +71,17 @@ class ProposedConfiguration:
         margins = [seed.margin for seed in stable if seed.margin is not None]
         return fmean(margins) if margins else None
 
+    @property
+    def beyond(self) -> dict[str, float | None]:
+        """How far it is beyond other limits: its seeds on average, and where half of them cannot be trained, these."""
+        found: dict[str, float | None] = {**self.seeds.margins}
+        lacks = [seed.infeasible for seed in self.seeds.results if seed.infeasible is not None]
+        if 2 * len(lacks) >= len(self.seeds.results):
+            for cause in dict.fromkeys(lack.cause for lack in lacks):
+                known = [lack.margin for lack in lacks if lack.cause == cause and lack.margin is not None]
+                found[f"{limits.INFEASIBLE}{cause}"] = fmean(known) if known else None
+        return found
+
 
 class SearchSampler:
     """Proposes what an Optuna sampler expects to be best, given the results so far."""
@@ -87,12 +101,15 @@ class SearchSampler:
         self._worst = WorstSoFar(spec.objectives)
         self._known: dict[str, tuple[Observation, Values | None]] = {}  # of earlier launches, by trial_key
         self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None
+        self._again: deque[Trial] = deque()  # failed in an earlier launch: each is asked for after a new proposal
+        self._is_again_next = False
+        self._failed: dict[str, str] = {}  # why these failed, by trial_key
         self._waits_for_result = False  # all configurations that the sampler proposes are running
         self._exhausted = False
 
     @property
     def has_more(self) -> bool:
-        return bool(self._waiting) or (self._room > 0 and not self._exhausted)
+        return bool(self._waiting or self._again) or (self._room > 0 and not self._exhausted)
 
     def replay(self, history: Mapping[str, Record], begun: Iterable[Trial]) -> None:
         starts = self.space.begun(history, begun)
@@ -101,16 +118,24 @@ class SearchSampler:
             self.total = max(self.total, len(starts))
         known = [history[start.trial.trial_key] for start in starts if start.trial.trial_key in history]
         for record in sorted(known, key=by_end):
-            if observation := Observation.of_record(self.spec.objectives, record):
+            if observation := Observation.of_record(self.spec.objectives, record, self.spec.constraints):
                 self._known[record.trial_key] = self._worst.take(observation), self._worst.completed
+        failed = [record for record in known if record.outcome is Outcome.FAILED and not record.is_deleted]
+        self._failed = {record.trial_key: failure(record.remark) for record in failed}
         room = self._room - len(starts)
         for _, group in itertools.groupby(starts, key=order):
             room -= self._take_up(list(group), keys, room)
 
     def ask(self) -> Trial | None:
+        if self._again and self._is_again_next:
+            self._is_again_next = False
+            return self._again.popleft()
         if not self._waiting and self._room > 0 and not (self._exhausted or self._waits_for_result):
             self._propose()
-        return self._waiting.popleft() if self._waiting else None
+        self._is_again_next = True
+        if self._waiting:
+            return self._waiting.popleft()
+        return self._again.popleft() if self._again else None
 
     def tell(self, trial: Trial, observation: Observation) -> None:
         self._waits_for_result = False
@@ -232,13 +257,20 @@ class SearchSampler:
             if known := self._known.get(trial.trial_key):
                 self._waiting.remove(trial)
                 configuration.take(trial, *known)
+            elif trial.trial_key in self._failed:
+                self._waiting.remove(trial)
+                self._again.append(trial)
+                configuration.failure = self._failed[trial.trial_key]
         if configuration.has_ended:
             self._tell(number, configuration)
+        elif not configuration.seeds.results:
+            self._proposals.note_failure(number, configuration.failure)
         return added
 
     def _tell(self, number: int, configuration: ProposedConfiguration) -> None:
         if configuration.seeds.results:
             expected = configuration.expected(self.spec.objectives, self.spec.survivors)
-            self._proposals.tell(number, expected, configuration.margin, configuration.pruned_at)
+            margin, pruned_at = configuration.margin, configuration.pruned_at
+            self._proposals.tell(number, expected, margin, pruned_at, configuration.beyond)
         else:
-            self._proposals.drop(number)
+            self._proposals.drop(number, configuration.failure)

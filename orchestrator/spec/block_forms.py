@@ -72,6 +72,13 @@ class Replicates(Form):
     ] = 0.0
 
 
+class ConstraintForm(Form):
+    """What a metric may be at most and at least."""
+
+    max: Annotated[float | None, Field(description="The greatest value that it may have.")] = None
+    min: Annotated[float | None, Field(description="The least value that it may have.")] = None
+
+
 class PatternForm(Form):
     """How metrics stand in what a program prints."""
 

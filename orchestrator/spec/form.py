@@ -9,10 +9,17 @@ from pydantic_core import PydanticKnownError
 from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.spec import methods
-from orchestrator.spec.block_forms import BoundaryForm, OnFinishForm, PatternForm, ReferenceForm, Replicates
+from orchestrator.spec.block_forms import (
+    BoundaryForm,
+    ConstraintForm,
+    OnFinishForm,
+    PatternForm,
+    ReferenceForm,
+    Replicates,
+)
 from orchestrator.spec.parameter_forms import ValueList
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
-from orchestrator.spec.strict import Form, Ignored, MetricForm, SweepMetricForm
+from orchestrator.spec.strict import Form, Ignored, MetricForm, MetricName, SweepMetricForm
 from orchestrator.system import durations
 from orchestrator.system.machine import ANY, Resources
 
@@ -86,6 +93,14 @@ class SweepFile(Form):
             "metric counts. Or, of a program, {pattern: ...}: how metrics stand in what it prints.",
         ),
     ] = None
+    constraints: Annotated[
+        dict[MetricName, ConstraintForm],
+        Field(
+            min_length=1,
+            description="Bounds of metrics that trials log, by name: {n_params: {max: 5e6}}. A trial that breaks one "
+            "ranks behind all that do not, and is never best. Default: none.",
+        ),
+    ] = Field(default_factory=dict)
     trial: Annotated[
         str,
         Field(

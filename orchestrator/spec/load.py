@@ -10,6 +10,7 @@ from orchestrator import functions
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, TrialFunction
 from orchestrator.spec.block_forms import BoundaryForm
+from orchestrator.spec.constraint import constraints_of
 from orchestrator.spec.event import event_of, metrics_for
 from orchestrator.spec.form import LONGEST_NAME, SweepFile, as_name, is_name
 from orchestrator.spec.keep import patterns_of
@@ -168,6 +169,7 @@ def _spec(
     replicates = replicates_of(form, space, function, between)
     method = method_of(form, space, overrides)
     check_method(method, form, space, between)
+    constraints = constraints_of(form, method, objectives(metrics), between)
     pruner = pruner_of(form, function, space.varying, mistakes)
     check_needed(form, method, metrics, lambda: reported(function.name), between)
     stacking = stacking_of(method, form, function, between)
@@ -186,6 +188,7 @@ def _spec(
         given=space.given,
         method=method,
         objectives=objectives(metrics),
+        constraints=constraints,
         domains=space.domains,
         conditions=space.conditions,
         zipped=space.zipped,

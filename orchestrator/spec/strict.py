@@ -17,12 +17,13 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
 
+MetricName = Annotated[str, AfterValidator(metric_name)]
+
+
 class MetricForm(Form):
     """The metric that trials are compared by."""
 
-    name: Annotated[
-        str, AfterValidator(metric_name), Field(description="A metric that the trial function reports or returns.")
-    ]
+    name: Annotated[MetricName, Field(description="A metric that the trial function reports or returns.")]
     goal: Annotated[Goal, Field(description="Which values are better. Default: minimize, as in W&B.")] = "minimize"
 
 

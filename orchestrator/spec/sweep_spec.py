@@ -8,6 +8,7 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import TrialFunction
 from orchestrator.spec.block_forms import BoundaryForm, Replicates
 from orchestrator.spec.conditions import Conditions
+from orchestrator.spec.constraint import Constraint
 from orchestrator.spec.domains import Domain
 from orchestrator.spec.event import BoundaryEvent
 from orchestrator.spec.methods import Method
@@ -56,6 +57,7 @@ class SweepSpec:
     given: frozenset[str]  # the parameters that the file gives
     method: Method
     objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
     domains: Mapping[str, Domain]
     conditions: Conditions
     zipped: tuple[Params, ...]

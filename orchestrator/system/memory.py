@@ -1,5 +1,6 @@
 """How much memory there is, and whether the system has killed a process for what it took."""
 
+import resource
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,11 +43,15 @@ class _Group:
 
 
 class MemoryKills:
-    """Whether processes beside this one, in its cgroup, were killed for memory, from now on."""
+    """Whether processes beside this one, in its cgroup, were killed for memory, from now on.
+
+    `was_memory` is whether the process that was asked about last was.
+    """
 
     def __init__(self) -> None:
         self._groups = [*_groups()]
         self._known = self._count()
+        self.was_memory = False
 
     def forget(self) -> None:
         """What was killed up to now is not meant."""
@@ -74,6 +79,7 @@ class MemoryKills:
     def _has_one_more(self) -> bool:
         found = self._count() > self._known
         self._known += found
+        self.was_memory = found
         return found
 
     def _facts(self, taken: str = "", *, was_memory: bool = False) -> str:
@@ -92,6 +98,13 @@ class MemoryKills:
         yield f"the limit of the cgroup is {gigabytes(limit)}"
         if was_memory and group.peak is not None:
             yield f"its processes took {gigabytes(group.peak)} at most"
+
+
+def available() -> int:
+    """The memory that this process may take at most, in bytes: of the machine, its cgroups, and its own limit."""
+    own, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [group.limit for group in _groups()] + [None if own == resource.RLIM_INFINITY else own]
+    return min([psutil.virtual_memory().total, *filter(None, limits)])
 
 
 def gigabytes(size: float) -> str:

@@ -27,6 +27,7 @@ GAP, BAR = 2, 20
 STYLES = {
     Outcome.COMPLETED: "green",
     Outcome.EXPLODED: "bold red",
+    Outcome.INFEASIBLE: "magenta",
     Outcome.PRUNED: "yellow",
     Outcome.FAILED: "bold white on red",
     Outcome.INTERRUPTED: "yellow",

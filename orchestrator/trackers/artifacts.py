@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.exceptions import MlflowException
 
+from orchestrator.events import Finished
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER, LOG_FILE
 from orchestrator.system.printable import storable
@@ -32,33 +33,31 @@ NOT_KEPT = "not_kept"  # the tag: what a trial left in its folder that went with
 UNFINISHED = ".artifact.uploading.*"  # MLflow's name for a file that it is writing
 
 
-def keep(
-    client: MlflowClient, uri: str, run: OpenRun, outcome: Outcome, workdir: Path, spec: SweepSpec
-) -> dict[str, str]:
+def keep(client: MlflowClient, uri: str, run: OpenRun, end: Finished, workdir: Path, spec: SweepSpec) -> dict[str, str]:
     """Log what a trial left: its artifacts, and of a trial that has ended its log and what the file says to keep.
 
     Returns:
         Tags that name what could not be logged, and what is lost; only that trial is affected.
     """
     try:
-        return attended(lambda: _keep(client, uri, run, outcome, workdir, spec))
+        return attended(lambda: _keep(client, uri, run, end, workdir, spec))
     except StalledError as error:
         return {PROBLEM: f"not all files of the trial could be read: {error}"}
 
 
 def _keep(
-    client: MlflowClient, uri: str, run: OpenRun, outcome: Outcome, workdir: Path, spec: SweepSpec
+    client: MlflowClient, uri: str, run: OpenRun, end: Finished, workdir: Path, spec: SweepSpec
 ) -> dict[str, str]:
     folder, left = workdir / ARTIFACTS_FOLDER, remains.folder(workdir, spec.function)
     found, tags = taken(folder, workdir), dict[str, str]()
-    if outcome.is_result:
+    if not end.may_go_on:
         names = [path for path in found.files if path.parent == Path() and path.suffix == ".png"]
         pictures = (EpochImage(path.stem, run.last_epoch, folder / path) for path in names)
         images.show(client, uri, run, workdir, pictures)
         if lost := remains.lost(left, spec.keep, workdir, spec.function.declaration.checkpoints):
             tags[NOT_KEPT] = lost[:LONGEST_TAG]
     problems = [f"{name} {why}" if name != PROBLEM else why for name, why in run.problems.items()]
-    if outcome is not Outcome.INTERRUPTED:
+    if end.outcome is not Outcome.INTERRUPTED:
         problems += _log_text(client, run.run_id, workdir / LOG_FILE)
         kept = remains.kept(left, spec.keep, workdir)
         problems += kept.problems("") + _log_all(client, run.run_id, left, kept.files)

@@ -8,7 +8,7 @@ from typing import Any
 from mlflow.entities import Metric as Point
 from mlflow.entities import RunTag
 
-from orchestrator.events import Event, Finished, Points, Progress, Restarted, Sampled, Started, Tagged, is_series
+from orchestrator.events import ADDED, Event, Finished, Points, Progress, Restarted, Sampled, Started, Tagged, is_series
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.system.printable import storable
@@ -16,23 +16,29 @@ from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import MetricNames
 from orchestrator.trials.record import (
     BEST_EPOCH,
+    BROKEN,
     END_NUMBER,
     EXPLODED,
+    INFEASIBLE,
+    INFEASIBLE_MARGIN,
     MARGIN,
     PICTURE,
     PICTURES,
     PROBLEM,
     REPORTED,
+    SYSTEM,
     best_name,
 )
 
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
     Outcome.EXPLODED: "FAILED",
+    Outcome.INFEASIBLE: "FAILED",
     Outcome.FAILED: "FAILED",
     Outcome.PRUNED: "KILLED",
     Outcome.INTERRUPTED: "KILLED",
 }
+REASONS = {Outcome.PRUNED: "pruned.reason", Outcome.INFEASIBLE: f"{INFEASIBLE}reason"}  # the tags that have them
 LONGEST_TAG = 8000  # characters; MLflow cuts the rest
 TAG = "tag."  # prefix of tags: the name of a tag whose own MLflow does not take
 LONGEST_RUN_NAME = 250  # that every database takes
@@ -137,6 +143,18 @@ class OpenRun:
             self.recorded[key] = max(epoch, self.recorded.get(key, -1))
         self.last_epoch = max(epoch, self.last_epoch)
 
+    def read_back(self, name: str, step: int, at: int, value: float) -> None:
+        """Know a point as recorded that the store has, of so many milliseconds after 1970.
+
+        Not what only the end of a trial brings, and that of a trial which goes on brings again.
+        """
+        if name.startswith(SYSTEM):
+            self.mark_sample_recorded(step, at)
+        elif is_series(name):
+            self.mark_series_recorded(name, step)
+        elif name not in {*ADDED, *(best_name(so_far.objective.name) for so_far in self.objectives)}:
+            self.mark_recorded(step, {name: value})
+
     def _points_of(self, event: Progress) -> list[Point]:
         new = {name: value for name, value in event.metrics.items() if event.epoch > self.recorded.get(name, -1)}
         self.mark_recorded(event.epoch, event.metrics)
@@ -175,6 +193,8 @@ class OpenRun:
         metrics = {**end.metrics, **self.best, EXPLODED: float(end.outcome is Outcome.EXPLODED)}
         if end.margin is not None:
             metrics[MARGIN] = end.margin
+        if end.infeasible is not None and end.infeasible.margin is not None:
+            metrics[INFEASIBLE_MARGIN] = end.infeasible.margin
         by_epoch = {name: value for name, value in metrics.items() if self.recorded.get(name, 0) > 0}
         alone = {name: value for name, value in metrics.items() if name not in self.recorded}
         # always with the same time: MLflow keeps a point once that is logged twice
@@ -188,7 +208,7 @@ class OpenRun:
         tags = {"outcome": end.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(self.last_epoch)}
         if end.number:
             tags[END_NUMBER] = str(end.number)
-        ours = {EXPLODED, MARGIN, BEST_EPOCH, *self.best}
+        ours = {*ADDED, *self.best}
         known = ((name, step) for name, step in self.recorded.items() if name not in ours and not is_series(name))
         by_epoch = [name for name, step in known if step or name not in end.metrics]
         names: dict[str, Any] = {"final": [*end.metrics], "by_epoch": by_epoch}
@@ -199,7 +219,12 @@ class OpenRun:
         if len(reported := json.dumps(names)) <= LONGEST_TAG:
             tags[REPORTED] = reported
         if end.reason:
-            tags["pruned.reason" if end.outcome is Outcome.PRUNED else "failure.reason"] = end.reason
+            tags[REASONS.get(end.outcome, "failure.reason")] = end.reason
+        if end.infeasible is not None:
+            tags[f"{INFEASIBLE}cause"] = end.infeasible.cause
+            tags |= {} if end.infeasible.limit is None else {f"{INFEASIBLE}limit": repr(end.infeasible.limit)}
+        if end.broken:
+            tags[BROKEN] = "; ".join(end.broken)
         if end.diagnosis:
             tags["diagnosis"] = end.diagnosis
         if end.explosion:

@@ -170,7 +170,7 @@ class Recorder(Listener):
         end = events[-1]
         if end.is_final:
             self._written += 1
-            if end.outcome.is_result and trial.trial_key not in self.tracker.lost:  # else for when it is restored
+            if not end.may_go_on and trial.trial_key not in self.tracker.lost:  # else for when it is restored
                 self._remove(trial)
 
     def _remove(self, trial: Trial) -> None:

@@ -8,7 +8,7 @@ from mlflow.entities import Metric as Point
 from mlflow.exceptions import MlflowException
 
 from orchestrator.errors import InputError, RunDeletedError, StoreError
-from orchestrator.events import Event, Finished, Progress, Started, is_series
+from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
 from orchestrator.system.printable import storable
@@ -37,7 +37,7 @@ from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG, STATUS
 from orchestrator.trackers.store import PARENT, counts, record_of
 from orchestrator.trackers.sweep_results import SweepResults
 from orchestrator.trial import Outcome, Params, Trial
-from orchestrator.trials.record import DIGEST, PROBLEM, PROPOSALS, SYSTEM, TAKEN_BACK, Record
+from orchestrator.trials.record import DIGEST, INFEASIBLE, PROBLEM, PROPOSALS, TAKEN_BACK, Record
 
 RESTARTED_AT = "restarted.at"
 STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
@@ -195,7 +195,7 @@ class Tracker(SweepResults):
         if any(isinstance(event, (Progress, Finished)) for event in events):
             images.show_by_epoch(self.client, self.uri, run, workdir)
         if isinstance(end, Finished):
-            tags |= artifacts.keep(self.client, self.uri, run, end.outcome, workdir, self.spec)
+            tags |= artifacts.keep(self.client, self.uri, run, end, workdir, self.spec)
             tags |= run.picture_tags | trial_params.renamed(self._params(trial))
         self._log(run, points, {} if run.has_params else self._params(trial), tags)
         run.has_params = True
@@ -304,7 +304,7 @@ class Tracker(SweepResults):
         self._reopening.add(known.run_id)
         # before other writes: whoever takes this sweep over makes new runs of those that are RUNNING, and of no others
         self.client.update_run(known.run_id, status="RUNNING")
-        for tag in known.tags.keys() & STALE_TAGS:
+        for tag in [tag for tag in known.tags if tag in STALE_TAGS or tag.startswith(INFEASIBLE)]:
             self.client.delete_tag(known.run_id, tag)
         if not known.metrics and known.digest != self._code.get(DIGEST):  # nothing in it is of the code of before
             self.client.log_batch(known.run_id, tags=tags_of(self._code))
@@ -315,12 +315,7 @@ class Tracker(SweepResults):
         run.names = record.names
         for name in record.metrics:
             for point in self.client.get_metric_history(run.run_id, run.names.stored(name)):
-                if name.startswith(SYSTEM):
-                    run.mark_sample_recorded(point.step, point.timestamp)
-                elif is_series(name):
-                    run.mark_series_recorded(name, point.step)
-                else:
-                    run.mark_recorded(point.step, {name: point.value})
+                run.read_back(name, point.step, point.timestamp, point.value)
 
     def _log(self, run: OpenRun, points: Sequence[Point], params: Params, tags: Mapping[str, str]) -> None:
         """Log all in as few calls as MLflow allows; it writes tags last, so a run with its outcome has its points."""

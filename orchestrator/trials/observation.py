@@ -1,13 +1,17 @@
 """The result of a trial, as a sampler sees it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from orchestrator.events import Event, Finished, Progress
+from orchestrator.events import Event, Finished, Infeasibility, Progress
 from orchestrator.spec import Objective, Values
+from orchestrator.spec.constraint import Constraint, ConstraintsSoFar, margins
 from orchestrator.spec.objective import ObjectiveSoFar, complete
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import MARGIN, Record
+
+_NUMBERS = re.compile(r"[0-9.]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +27,47 @@ class Observation:
     epoch: int = 0
     known: Sequence[float | None] = ()  # of each objective; None where it has no finite value
     diagnosis: str = ""
+    infeasible: Infeasibility | None = None  # what it lacked
+    margins: Mapping[str, float] = field(default_factory=dict)  # by constraint of the file: above 0 where it broke that
+    failure: str = ""  # why it failed, without numbers
 
     @classmethod
-    def of_events(cls, objectives: Sequence[Objective], events: Iterable[Event]) -> "Observation":
+    def of_events(
+        cls, objectives: Sequence[Objective], events: Iterable[Event], constraints: Sequence[Constraint] = ()
+    ) -> "Observation":
         """From all events of a trial. A trial without an end counts as failed."""
         events = list(events)
         end = next((event for event in reversed(events) if isinstance(event, Finished)), Finished(Outcome.FAILED))
         so_far, epoch = [ObjectiveSoFar(objective) for objective in _counted(objectives, end.outcome)], 0
+        constrained = ConstraintsSoFar(constraints)
         for event in events:
             if isinstance(event, Progress):
                 epoch = max(epoch, event.epoch)
+                constrained.take(event.metrics, event.epoch, event.not_finite)
                 for value in so_far:
                     value.take(event.metrics.get(value.objective.name), event.epoch)
         known = [value.value(end.metrics.get(value.objective.name)) for value in so_far]
-        return cls(end.outcome, complete(known), end.margin, epoch, known, end.diagnosis or "")
+        beyond = margins(constrained.told(end.metrics, end.not_finite))
+        why = failure(end.reason) if end.outcome is Outcome.FAILED else ""
+        diagnosis = end.diagnosis or ""
+        return cls(end.outcome, complete(known), end.margin, epoch, known, diagnosis, end.infeasible, beyond, why)
 
     @classmethod
-    def of_record(cls, objectives: Sequence[Objective], record: Record) -> "Observation | None":
+    def of_record(
+        cls, objectives: Sequence[Objective], record: Record, constraints: Sequence[Constraint] = ()
+    ) -> "Observation | None":
         """From the record of a trial, or None where it has no result."""
         if record.end is None or record.is_deleted:
             return None if record.end is None else cls(record.end)
         known = [record.value(objective) for objective in _counted(objectives, record.end)]
-        margin, diagnosis = record.metrics.get(MARGIN), record.tags.get("diagnosis", "")
-        return cls(record.end, complete(known), margin, record.last_epoch or 0, known, diagnosis)
+        beyond, diagnosis = margins(record.told(constraints)), record.tags.get("diagnosis", "")
+        last, margin = record.last_epoch or 0, record.metrics.get(MARGIN)
+        return cls(record.end, complete(known), margin, last, known, diagnosis, record.infeasible, beyond)
+
+
+def failure(reason: str | None) -> str:
+    """Why a trial failed, without numbers, so that it is the same for trials that failed alike."""
+    return _NUMBERS.sub("", reason or "")
 
 
 def _counted(objectives: Sequence[Objective], outcome: Outcome) -> Sequence[Objective]:

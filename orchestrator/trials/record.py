@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
-from orchestrator.events import ADDED, is_series
+from orchestrator.events import ADDED, CAUSES, Cause, Infeasibility, is_series
 from orchestrator.functions import TrialFunction
 from orchestrator.spec import Objective, Values
+from orchestrator.spec.constraint import Constraint, Told
 from orchestrator.spec.objective import complete
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome, Params, Proposal
@@ -18,7 +19,9 @@ from orchestrator.trials.metric_names import MetricNames
 
 PROPOSALS = TypeAdapter[Proposal | None](Proposal | None, config=ConfigDict(defer_build=True))
 REUSED = "reused_from"  # the tag of a run that was copied from another sweep
-EXPLODED, MARGIN, BEST_EPOCH = ADDED  # the metrics: whether it exploded, 0 or 1; by how much; its best epoch
+# the metrics: whether it exploded, 0 or 1; by how much; its best epoch; how far it is beyond what can be trained
+EXPLODED, MARGIN, BEST_EPOCH, INFEASIBLE_MARGIN = ADDED
+INFEASIBLE = "infeasible."  # prefix of tags: the reason, the cause, and the trial timeout that ended it, in seconds
 BEST = "best_"  # prefix of the best value by epoch of a metric
 PROBLEM = "artifacts.problem"  # the tag: which files of a trial are not in its run, and why
 REPORTED = "reported"  # the tag: names of the metrics that a trial has reported, and of which it has the best value
@@ -28,6 +31,7 @@ DIGEST = "code.digest"  # the tag: of the source of a trial's function or progra
 REPLACED, REPLACES = "replaced_by", "replaces"  # the tags: the run that counts instead of it, and the other way round
 TAKEN_BACK = "taken_back"  # the tag of a run that a launch itself has deleted
 METRICS_FROM = "metrics_from"  # the tag: which of its ways of logging a program's curves come from
+BROKEN = "constraints.broken"  # the tag: which constraints of the file it broke when it ended, in words
 END_NUMBER = "end_number"  # the tag: which of the sweep's ends its end was
 SYSTEM = "system/"  # prefix of MLflow's system metrics
 
@@ -57,6 +61,20 @@ class Record:
         if self.is_deleted:
             return Outcome.FAILED
         return self.outcome if self.outcome and self.outcome.is_result else None
+
+    @property
+    def infeasible(self) -> Infeasibility | None:
+        """Why its configuration cannot be trained, where that is how it ended."""
+        if self.outcome is not Outcome.INFEASIBLE:
+            return None
+        cause, limit = self.tags.get(f"{INFEASIBLE}cause"), self.tags.get(f"{INFEASIBLE}limit")
+        known: Cause = next((known for known in CAUSES if known == cause), "configuration")
+        return Infeasibility(known, self.metrics.get(INFEASIBLE_MARGIN), None if limit is None else float(limit))
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether a launch of a greater trial timeout goes on with it."""
+        return self.infeasible is not None and self.infeasible.limit is not None
 
     @property
     def seconds(self) -> float | None:
@@ -149,8 +167,8 @@ class Record:
 
     @property
     def remark(self) -> str:
-        """Why it exploded, failed or was pruned, or that it learned nothing; else empty."""
-        kinds = ("explosion.reason", "failure.reason", "pruned.reason", "diagnosis")
+        """Why it exploded, is infeasible, failed or was pruned, or that it learned nothing; else empty."""
+        kinds = ("explosion.reason", f"{INFEASIBLE}reason", "failure.reason", "pruned.reason", "diagnosis")
         reasons = (self.tags[kind] for kind in kinds if kind in self.tags)
         return in_a_line(next(reasons, ""))
 
@@ -164,6 +182,12 @@ class Record:
     def values(self, objectives: Iterable[Objective]) -> Values | None:
         """The values of all objectives, or None where one is missing."""
         return complete(self.value(objective) for objective in objectives)
+
+    def told(self, constraints: Iterable[Constraint]) -> Told:
+        """The values of the constrained metrics that it has told of; None where it had none that is finite."""
+        values = {one: self.value(one.objective) for one in constraints}
+        without = self.names_without_value if values else ()
+        return {one: value for one, value in values.items() if value is not None or one.name in without}
 
 
 def by_end(record: Record) -> tuple[int, float]:

@@ -1,23 +1,19 @@
 """Turns what a trial function reports into events; each is in the trial's journal before the trial continues."""
 
 import math
-import sys
 import time
-import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import BY_STEP, Event, Finished, Points, Progress, Restarted, Started, Tagged
-from orchestrator.programs.program import ProgramFailedError, ProgramKilledError
-from orchestrator.system import torch_builds
-from orchestrator.system.printable import described, in_a_line
+from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.worker import journal
-from orchestrator.worker.curve import EpochValues, MisplacedError, YieldedCurve, is_kept, numbers
+from orchestrator.worker.curve import EpochValues, YieldedCurve, is_kept, numbers
+from orchestrator.worker.endings import ended_by, print_traceback
 from orchestrator.worker.monitor import ExplodedError, Monitor
 
 Values = Mapping[str, Sequence[tuple[int, float, float]]]  # as those of Points
@@ -99,7 +95,7 @@ class Reporter:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """End with an exception, an explosion or a failure, and print its traceback."""
+        """End with an exception, and print its traceback."""
         print_traceback(error)
         self.end_with(error)
 
@@ -117,10 +113,7 @@ class Reporter:
 
     def end_with(self, error: BaseException) -> None:
         """End with an exception that has been printed already."""
-        is_ours = isinstance(error, ExplodedError)
-        reason = "it raised the exception that only `watch` may raise" if is_ours else error_line(error)
-        failed = Finished(Outcome.FAILED, reason=reason, is_loss=isinstance(error, ProgramKilledError))
-        self.end = self.end or self._explosion() or failed
+        self.end = self.end or self._explosion() or ended_by(error)
 
     def record(self, event: Event) -> Event:
         """Write an event to the journal, and return it; where that fails, the trial fails."""
@@ -132,7 +125,7 @@ class Reporter:
             event = replace(event, seconds=0.0 if is_within else now - self._since)
         if not is_within:
             self._since = now
-        if not isinstance(event, Finished) or event.outcome.is_result:
+        if not isinstance(event, Finished) or (event.outcome.is_result and not event.is_loss):
             try:
                 journal.write(self.workdir, event, self.monitor.state)
             except OSError as error:
@@ -193,26 +186,6 @@ class Reporter:
         if self.monitor.explosion is None:
             return None
         return Finished(Outcome.EXPLODED, explosion=self.monitor.explosion, margin=self.monitor.margin)
-
-
-def print_traceback(error: BaseException) -> None:
-    """Print the traceback of an error. An explosion is not an error, and some speak for themselves."""
-    if isinstance(error, MisplacedError):
-        print(error, file=sys.stderr)
-    elif not isinstance(error, ExplodedError | ProgramFailedError):
-        traceback.print_exception(error)
-
-
-def is_of_person(error: BaseException) -> bool:
-    """Whether an exception is a person's Ctrl-C; in a worker, which takes no notice of that, it is the code's own."""
-    return isinstance(error, KeyboardInterrupt) and parent_process() is None
-
-
-def error_line(error: BaseException) -> str:
-    """The type and the message of an exception, in a line; the message alone where that says all."""
-    says_all = isinstance(error, ProgramFailedError | MisplacedError)
-    line = in_a_line(str(error)) if says_all else described(error)
-    return line + torch_builds.remedy(line)
 
 
 def _final(result: Any) -> tuple[dict[str, float], str | None]:

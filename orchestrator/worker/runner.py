@@ -17,13 +17,15 @@ from orchestrator import functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Points, Restarted, Started, Tagged
 from orchestrator.functions import UNDECLARED, Declaration, TrialFunction
+from orchestrator.infeasible import Infeasible
 from orchestrator.programs import running
 from orchestrator.programs.program import Program
 from orchestrator.system import machine, torch_builds
 from orchestrator.trial import Params
 from orchestrator.worker import callback
+from orchestrator.worker.endings import error_line, is_of_person, print_traceback
 from orchestrator.worker.forking import OneProcess
-from orchestrator.worker.reporter import Reporter, Yielded, error_line, is_of_person, print_traceback
+from orchestrator.worker.reporter import Reporter, Yielded
 
 NOTHING: Mapping[int, str] = {}
 Round = list[tuple[int, Event]]  # events of one epoch, with the place of their task
@@ -109,7 +111,7 @@ def prepare(function: str, configs: Sequence[Params]) -> str | None:
     try:
         known = _resolved(function)
         for params in configs if known.prepare else ():
-            with OneProcess():
+            with OneProcess(), suppress(Infeasible):  # of which its trial tells
                 known.prepare(known.config(params))  # type: ignore[misc]
     except (OSError, ValueError) as error:
         return str(error) or type(error).__name__
