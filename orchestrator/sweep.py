@@ -14,6 +14,7 @@ from orchestrator.events import Event, Finished, Listener, Progress, Started
 from orchestrator.executors.contract import Executor, Setup
 from orchestrator.executors.limits import Limits
 from orchestrator.history import History
+from orchestrator.prior import informed
 from orchestrator.progress.compared import Compared
 from orchestrator.progress.failures import Failures
 from orchestrator.progress.target import Target
@@ -96,10 +97,12 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:
             with interrupt.raising():
+                sampler, keep_prior = informed(spec, sampler, tracker, workspace, display.log)
                 own = retry(lambda: tracker.open(sampler.total, settings.adopt, settings.rerun))
                 if settings.rerun or tracker.is_replacing:
                     own = rerun(spec, tracker, workspace, own, display.log)
                 history = History.of(tracker, own)
+                keep_prior()
             recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)

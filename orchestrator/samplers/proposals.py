@@ -75,6 +75,7 @@ class Proposals:
         self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
         self._seen: list[SeenConfiguration] = []
         self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
+        self._learned = 0  # configurations of other searches
         self._open: dict[int, Trial] = {}
         self._best: Values | None = None  # among configurations that were not pruned; used where there is one objective
         self._worst: Values | None = None
@@ -83,17 +84,17 @@ class Proposals:
     @property
     def count(self) -> int:
         """How many proposals there have been; the number of the next."""
-        return len(self._study.get_trials(deepcopy=False))
+        return len(self._study.get_trials(deepcopy=False)) - self._learned
 
     def ask(self, given: Params | None = None) -> tuple[int, dict[str, Any]]:
-        """The next configuration; or `given`, one of an earlier launch.
+        """The next configuration; or `given`, one of an earlier launch, or a part of one.
 
         Returns:
             Its number, for `tell`, and the values of the domains that are varied in it.
         """
         number = self.count
-        if given is None and number == 0 and self._chooses_early:
-            given = {name: domain.middle() for name, domain in self.domains.items()}
+        if number == 0 and self._chooses_early and not self._learned:
+            given = {name: domain.middle() for name, domain in self.domains.items()} | dict(given or {})
         chooses = given is None and self._chooses(number)
         sampler = self._weighing(number) if chooses else self._made(number)
         self._study.sampler = _TypedSampler(sampler, self.domains, given, self.sampler.keeps_state)
@@ -102,11 +103,21 @@ class Proposals:
         values: dict[str, Any] = {}
         for name, axis in self.space.items():
             if self.varies(name, values):
-                values[name] = self._decoded(name, trial._suggest(name, axis))
+                value = self._decoded(name, trial._suggest(name, axis))
+                values[name] = value if given is None else given.get(name, value)
             elif not self.takes_absent:
                 middle = axis.to_internal_repr(self._middle[name])
                 trial.storage.set_trial_param(trial._trial_id, name, middle, axis)
         return number, values
+
+    def learn(self, given: Params, values: Values | None, margin: float | None, pruned_at: int | None = None) -> None:
+        """Take in the result of a configuration that is none of this search, before its first proposal.
+
+        It has no number of its own: proposals are numbered without it. The results are as `tell` takes them.
+        """
+        number, _ = self.ask(given)
+        self.tell(number, values, margin, pruned_at)
+        self._learned += 1
 
     def skip(self, number: int) -> None:
         """Continue with a number, as if the proposals before it had been asked for and dropped."""
@@ -182,7 +193,7 @@ class Proposals:
 
     def _chooses(self, number: int) -> bool:
         """Whether a proposal is chosen among several candidates."""
-        early = self._chooses_early and number >= FIRST and bool(self._seen)
+        early = self._chooses_early and number + self._learned >= FIRST and bool(self._seen)
         return early or (self.weighs and any(configuration.exploded for configuration in self._seen))
 
     def _made(self, number: int, by: str = "") -> BaseSampler:
@@ -251,14 +262,12 @@ class _TypedSampler(BaseSampler):
         if self.given is not None and not self.keeps_state:
             return {}
         proposed = self.inner.sample_relative(study, trial, search_space)
-        if self.given is not None:
-            proposed = {name: value for name, value in proposed.items() if name in self.given}
         return {name: self._value(name, value) for name, value in proposed.items()}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        if self.given is not None:
+        if self.given is not None and param_name in self.given:
             return self._value(param_name, None)
         return self._value(param_name, self.inner.sample_independent(study, trial, param_name, param_distribution))
 
@@ -270,7 +279,8 @@ class _TypedSampler(BaseSampler):
 
     def _value(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
-        return domain.encoded(domain.decoded(value) if self.given is None else self.given[name])
+        given = self.given or {}
+        return domain.encoded(given[name] if name in given else domain.decoded(value))
 
 
 def distribution(domain: Domain) -> BaseDistribution:

@@ -4,21 +4,24 @@ import itertools
 import random
 import sys
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import fmean
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.divergence import FARTHEST
+from orchestrator.errors import InputError
+from orchestrator.samplers.prior import NOTHING, Heights, Prior, PriorConfiguration
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.spec import Objective, SweepSpec, Values
 from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Outcome, Params, Proposal, Trial
-from orchestrator.trials.labels import Labels
+from orchestrator.trials.labels import Labels, listed
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record, by_end
 from orchestrator.trials.search_space import BegunTrial, SearchSpace, order
+from orchestrator.trials.starts import Starts
 from orchestrator.trials.worst import WorstSoFar
 
 REPEATS = 5  # in a row of configurations that have run: then only another seed gives the sampler information
@@ -75,22 +78,28 @@ class SearchSampler:
     """Proposes what an Optuna sampler expects to be best, given the results so far."""
 
     learns = True
-    remark = ""
 
-    def __init__(self, spec: SweepSpec, optuna_sampler: OptunaSampler) -> None:
-        self.spec = spec
+    def __init__(self, spec: SweepSpec, optuna_sampler: OptunaSampler, prior: Prior = NOTHING) -> None:
+        self.spec, self._optuna_sampler, self._prior = spec, optuna_sampler, prior
         self.total = spec.proposal_cap
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
-        self._proposals = Proposals(spec, self.space, optuna_sampler)
+        self._heights = Heights.of(self.space, self._good_priors())
+        self._proposals = self._informed()
         self._configurations: dict[str, ProposedConfiguration] = {}  # by their keys in the space
         self._waiting: deque[Trial] = deque()
+        self._starts = Starts.of(self.space)
+        self._starts.add(self._heights.starts)
         self._labels = Labels(spec)
         self._worst = WorstSoFar(spec.objectives)
         self._known: dict[str, Observation] = {}  # of earlier launches, by trial_key
         self._has_further_seeds = self.space.has_further_seeds and spec.replicates is None
         self._waits_for_result = False  # all configurations that the sampler proposes are running
         self._exhausted = False
+
+    @property
+    def remark(self) -> str:
+        return "" if self._room > 0 else self._starts.without_room(0)
 
     @property
     def has_more(self) -> bool:
@@ -129,7 +138,60 @@ class SearchSampler:
         """How many further trials there may be."""
         return sys.maxsize if self.total is None else self.total - len(self.trials)
 
+    def _good_priors(self) -> Iterator[tuple[PriorConfiguration, Values]]:
+        """What has completed of the prior, and its values."""
+        for one in self._prior.configurations:
+            known = ProposedConfiguration(one.values, -1, one.seeds)
+            values = known.means(self.spec.objectives)
+            if values is not None and known.pruned_at is None and (known.margin or 0.0) <= 0:
+                yield one, values
+
+    def _informed(self) -> Proposals:
+        """A sampler that has learned from the prior alone."""
+        proposals = Proposals(self.spec, self.space, self._optuna_sampler)
+        for one in self._prior.configurations:
+            known = ProposedConfiguration(one.values, -1, one.seeds)
+            values = self._heights.here(one.elsewhere, known.means(self.spec.objectives))
+            proposals.learn(one.values, values, known.margin, known.pruned_at)
+        return proposals
+
+    def _learn_anew(self) -> None:
+        """Begin with the prior once more, by what is known of its heights now, and repeat all asks and tells."""
+        count, self._proposals = self._proposals.count, self._informed()
+        for configuration in sorted(self._configurations.values(), key=lambda one: one.number):
+            self._proposals.skip(configuration.number)
+            self._proposals.ask(configuration.values)
+            if configuration.has_ended:
+                self._report(configuration.number, configuration)
+        self._proposals.skip(count)
+
     def _propose(self) -> None:
+        """Begin the configuration that is next: one to start with, or what the sampler proposes."""
+        if (start := self._starts.next) is None:
+            self._propose_new()
+        else:
+            self._begin_with(start)
+
+    def _begin_with(self, start: Params) -> None:
+        """Begin a configuration that has these values; the sampler proposes the others."""
+        for attempt in range(INVALID + 1):
+            drawn = None if attempt < INVALID else self._draw(start)
+            if attempt == INVALID and drawn is None:
+                break
+            number, values = self._proposals.ask(drawn or start)
+            try:
+                trial = self.space.trial(values, self.space.seeds[0], Proposal(number))
+            except ValueError:
+                self._proposals.drop(number)
+                continue
+            self._add_seeds(self._begin(values, number, [trial]), set(), self._room)
+            return
+        values = self.space.values(start)
+        raise InputError(
+            self.spec.source.mistake(("start_with",), f"nothing valid was found with {listed(values, values)}")
+        )
+
+    def _propose_new(self) -> None:
         """Ask the sampler until it proposes a configuration to run, or only repeats itself."""
         again: list[tuple[int, str]] = []
         repeats = invalid = 0
@@ -162,11 +224,11 @@ class SearchSampler:
         runs = any(not configuration.has_ended for configuration in self._configurations.values())
         self._waits_for_result, self._exhausted = runs, not runs
 
-    def _draw(self) -> Params | None:
-        """Valid values, drawn at random, where the sampler finds none."""
+    def _draw(self, given: Params | None = None) -> Params | None:
+        """Valid values, drawn at random, but for the given ones, where the sampler finds none."""
         rng = random.Random(f"{self.spec.seed}:{self._proposals.count}")  # noqa: S311
         for _ in range(DRAWS):
-            values = {name: domain.draw(rng) for name, domain in self.space.domains.items()}
+            values = {name: domain.draw(rng) for name, domain in self.space.domains.items()} | dict(given or {})
             with suppress(ValueError):
                 trial = self.space.trial(values, self.space.seeds[0], Proposal(-1))
                 if self.space.key(trial) not in self._configurations:
@@ -177,6 +239,7 @@ class SearchSampler:
         key = self.space.key(trials[0])
         configuration = ProposedConfiguration(values, number, Configuration(key, trials[0].params))
         self._configurations[key] = configuration
+        self._starts.take(trials[0].params)
         for trial in trials:
             self._add(configuration, trial)
         return configuration
@@ -239,6 +302,15 @@ class SearchSampler:
         return added
 
     def _tell(self, number: int, configuration: ProposedConfiguration) -> None:
+        self._report(number, configuration)
+        if not configuration.seeds.results:  # it has failed, and will be tried again
+            return
+        is_bad = (configuration.margin or 0.0) > 0
+        values = None if is_bad else configuration.means(self.spec.objectives)
+        if self._heights.take(configuration.seeds.params, values):
+            self._learn_anew()
+
+    def _report(self, number: int, configuration: ProposedConfiguration) -> None:
         if configuration.seeds.results:
             means = configuration.means(self.spec.objectives)
             self._proposals.tell(number, means, configuration.margin, configuration.pruned_at)
