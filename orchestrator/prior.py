@@ -100,5 +100,5 @@ def _read_now(spec: SweepSpec, store: "Store | None", source: PriorSource) -> li
     known = store.sweeps() if store is not None else []
     if store is None or source.sweep not in known:
         hint = nearest(source.sweep, known) if known else "it has none"
-        raise ValueError(f"the store has no sweep {source.sweep}; {hint}, or a CSV file by a name that ends in .csv")
+        raise ValueError(f"the store has no sweep {source.sweep}; {hint} (the name of a CSV file ends in .csv)")
     return of_records(spec.objectives, store.records(source.sweep, spec.objectives))

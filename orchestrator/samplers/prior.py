@@ -23,6 +23,7 @@ from orchestrator.trials.search_space import ABSENT, ROWS, SearchSpace, has_valu
 
 Kind = tuple[tuple[str, str], ...]  # constants of which a trial has other values, with these; none where it agrees
 MOST_KINDS = 3  # of trials with other constants: each costs a trial
+ENOUGH = 10  # results of its own, after which a search learns only from trials with the same constants
 MOST = 300  # configurations: more would slow down the samplers, and tell them little
 SHOWN = 3  # reasons for which trials were not taken
 
@@ -56,6 +57,7 @@ class Heights:
     """
 
     best: Mapping[Kind, tuple[Params, Values]] = field(default_factory=dict)  # parameters, and values there
+    results: int = 0  # of the search itself
     _above: dict[Kind, Values | None] = field(default_factory=dict)
 
     @classmethod
@@ -76,12 +78,17 @@ class Heights:
         return [params for params, _ in self.best.values()]
 
     def take(self, params: Params, values: Values | None) -> bool:
-        """Take in the end of a configuration of the search; returns whether it has made heights known."""
+        """Take in the end of a configuration of the search; returns whether other kinds now mean something else."""
+        self.results += 1
         new = [k for k, (best, _) in self.best.items() if k not in self._above and has_values(params, best)]
         for kind in new:
             pairs = zip(values, self.best[kind][1], strict=True) if values is not None else None
             self._above[kind] = None if pairs is None else tuple(here - there for here, there in pairs)
-        return bool(new)
+        return bool(new) or (bool(self.best) and self.results == ENOUGH)
+
+    def counts(self, kind: Kind) -> bool:
+        """Whether a search still learns from this kind of trials."""
+        return not kind or self.results < ENOUGH
 
     def here(self, kind: Kind, values: Values | None) -> Values | None:
         """The values of a configuration of a kind, as they would be here."""

@@ -149,7 +149,7 @@ class SearchSampler:
     def _informed(self) -> Proposals:
         """A sampler that has learned from the prior alone."""
         proposals = Proposals(self.spec, self.space, self._optuna_sampler)
-        for one in self._prior.configurations:
+        for one in filter(lambda one: self._heights.counts(one.elsewhere), self._prior.configurations):
             known = ProposedConfiguration(one.values, -1, one.seeds)
             values = self._heights.here(one.elsewhere, known.means(self.spec.objectives))
             proposals.learn(one.values, values, known.margin, known.pruned_at)

@@ -4,9 +4,9 @@ So it proposes the same when it goes on, although the others may have grown sinc
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers.errors import translates_errors
@@ -25,7 +25,7 @@ class _Kept:
     trials: dict[str, list[PriorTrial]]
 
 
-_adapter = TypeAdapter(_Kept, config=ConfigDict(defer_build=True))
+_adapter = TypeAdapter(_Kept)
 
 
 @translates_errors
