@@ -99,7 +99,7 @@ class Heights:
 
 
 @dataclass(frozen=True)
-class _Taken:
+class TakenTrial:
     source: PriorSource
     trial: PriorTrial
     values: Params
@@ -109,7 +109,7 @@ class _Taken:
 def prior_of(spec: SweepSpec, trials: Sequence[tuple[PriorSource, Sequence[PriorTrial]]]) -> Prior:
     """What a search can learn from the trials of each source; always in the same order."""
     space = SearchSpace(spec)
-    taken: list[_Taken] = []
+    taken: list[TakenTrial] = []
     left_out: dict[PriorSource, Counter[str]] = {}
     for source, known in trials:
         left_out[source] = Counter()
@@ -118,7 +118,7 @@ def prior_of(spec: SweepSpec, trials: Sequence[tuple[PriorSource, Sequence[Prior
             if isinstance(found, str):
                 left_out[source][found] += 1
             else:
-                taken.append(_Taken(source, trial, found, _elsewhere(spec, space, trial.params)))
+                taken.append(TakenTrial(source, trial, found, _elsewhere(spec, space, trial.params)))
     kinds = [kind for kind, _ in Counter(one.elsewhere for one in taken if one.elsewhere).most_common()]
     for one in taken:
         if one.elsewhere in kinds[MOST_KINDS:]:
@@ -139,7 +139,7 @@ def wanted(space: SearchSpace) -> list[str]:
     return [name for name in space.domains if name not in ROWS and name not in conditions]
 
 
-def _configurations(taken: Iterable[_Taken]) -> list[PriorConfiguration]:
+def _configurations(taken: Iterable[TakenTrial]) -> list[PriorConfiguration]:
     """The trials by their configurations: seeds of one count together."""
     found: dict[str, PriorConfiguration] = {}
     for one in taken:
@@ -216,7 +216,7 @@ def _remark(source: PriorSource, count: int, left_out: Mapping[str, int]) -> str
     return f"prior: {count - total} of {count} trials of {source.text}{': ' if reasons else ''}{', '.join(reasons)}"
 
 
-def _remark_of_kind(spec: SweepSpec, kind: Kind, taken: Iterable[_Taken]) -> str:
+def _remark_of_kind(spec: SweepSpec, kind: Kind, taken: Iterable[TakenTrial]) -> str:
     constants = {**spec.function.defaults, **SearchSpace(spec).constants}
     others = [f"{name} {value}, here {short(constants[name])}" for name, value in kind]
     count = sum(one.elsewhere == kind for one in taken)

@@ -69,7 +69,7 @@ def starts_of(
         if not values:
             mistakes.note((KEY, i), "is empty; give it parameters, or delete it")
         entries = given(row_entries((KEY, i), values), function, mistakes)
-        found.append(_Row(i, entries, typed_row(entries, mistakes), space, function))
+        found.append(StartRow(i, entries, typed_row(entries, mistakes), space, function))
     refuse_repeats((KEY,), [row.values or None for row in found], mistakes)
     for row in found:
         for location, message in row.mistakes():
@@ -79,7 +79,9 @@ def starts_of(
 
 
 @dataclass(frozen=True)
-class _Row:
+class StartRow:
+    """An entry of the list, and what is wrong with it."""
+
     number: int
     given: Mapping[str, Given]
     values: Params

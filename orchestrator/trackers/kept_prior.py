@@ -20,12 +20,12 @@ PriorTrials = Mapping[str, Sequence[PriorTrial]]  # by the name of the sweep or 
 
 
 @dataclass(frozen=True)
-class _Kept:
+class KeptPrior:
     compared: list[tuple[str, str]]  # name and goal of each metric that the values are of
     trials: dict[str, list[PriorTrial]]
 
 
-_adapter = TypeAdapter(_Kept)
+_adapter = TypeAdapter(KeptPrior)
 
 
 @translates_errors
@@ -45,7 +45,7 @@ def kept(store: Store, spec: SweepSpec) -> PriorTrials:
 @translates_errors
 def keep(tracker: SweepResults, trials: PriorTrials) -> None:
     """Keep what the search learns from."""
-    whole = _Kept(_compared(tracker.spec), {source: [*known] for source, known in trials.items()})
+    whole = KeptPrior(_compared(tracker.spec), {source: [*known] for source, known in trials.items()})
     text = _adapter.dump_json(whole).decode()
     tracker.of_parent(lambda: tracker.client.log_text(tracker.parent_id, text, FILE))
 
