@@ -195,8 +195,8 @@ class _Launch:
         known = [(trial, records[trial.trial_key]) for trial in trials if trial.trial_key in records]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
         for trial, record in ended:
-            self.workspace.remove(trial)
             self.tracker.tally.take(trial, record)
+        self.workspace.clear(trial for trial, _ in ended)
         self.target.begin(record for _, record in ended)
         self.compared.begin(record for _, record in ended)
         deleted = len(self.sampler.trials) - len(trials)

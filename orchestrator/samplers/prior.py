@@ -100,6 +100,8 @@ class Heights:
 
 @dataclass(frozen=True)
 class TakenTrial:
+    """A trial that can be taken, and as what."""
+
     source: PriorSource
     trial: PriorTrial
     values: Params

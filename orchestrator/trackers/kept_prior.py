@@ -21,6 +21,8 @@ PriorTrials = Mapping[str, Sequence[PriorTrial]]  # by the name of the sweep or 
 
 @dataclass(frozen=True)
 class KeptPrior:
+    """The trials that a search has learned from, as JSON has them."""
+
     compared: list[tuple[str, str]]  # name and goal of each metric that the values are of
     trials: dict[str, list[PriorTrial]]
 
