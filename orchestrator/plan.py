@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator import executors
+from orchestrator.prior import planned
 from orchestrator.progress.forecast import Forecast, epochs, kind
 from orchestrator.progress.target import Target
 from orchestrator.spec import SweepSpec
@@ -14,6 +15,7 @@ from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.grid import expand
 from orchestrator.trials.record import Record, changed, has_other_code
 from orchestrator.trials.search_space import SearchSpace
+from orchestrator.trials.starts import Starts
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Plan:
     trashed: str = ""  # which trials these are
     refused: str = ""  # why a launch would not begin
     reached: str = ""  # by which trial the metric's target: then nothing more runs
+    starts: Sequence[str] = ()  # what a search tries first, of its proposals
+    prior: Sequence[str] = ()  # what it learns from beside its own trials, in lines
 
     @property
     def commands(self) -> list[tuple[str, str]]:
@@ -86,7 +90,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     own: list[Record] = []
     others: list[Record] = []
     trash: dict[str, Record] = {}
-    refused = ""
+    refused, reader = "", None
     if paths.exists(uri):
         from orchestrator.trackers import Store, refusal
 
@@ -95,6 +99,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         own = reader.records(spec.name, spec.objectives)
         trash = reader.trash(spec.name)
         others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
+    prior = planned(spec, reader, has_begun=bool(own))
     outcomes = {record.trial_key: record.outcome for record in own}
     reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and _is_reusable(r, spec.function.digest)}
     for record in own:
@@ -134,6 +139,8 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         trashed=trashed,
         refused=refused,
         reached=target.remark,
+        starts=known.starts if proposals != 0 else (),
+        prior=prior.remarks,
         changed=changed(spec.function, mine),
         with_other_code=frozenset(r.trial_key for r in mine if has_other_code(spec.function, r)),
     )
@@ -161,6 +168,7 @@ class _Known:
     proposals: int | None = 0
     invalid: Sequence[str] = ()
     remark: str = ""
+    starts: Sequence[str] = ()
 
 
 def _known(spec: SweepSpec, records: Sequence[Record]) -> _Known:
@@ -174,10 +182,14 @@ def _known(spec: SweepSpec, records: Sequence[Record]) -> _Known:
         sampler = DrawnSampler(spec)
         sampler.replay({record.trial_key: record for record in records}, [])
         return _Known(sampler.trials, None if sampler.draws_more else 0, remark=sampler.remark)
-    trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
+    space = SearchSpace(spec)
+    trials = [begun.trial for begun in space.trials(records)]
     if spec.method.finds_boundary and _is_known_well(spec, records):
         return _Known(trials)
-    return _Known(trials, None if spec.proposal_cap is None else max(0, spec.proposal_cap - len(trials)))
+    proposals = None if spec.proposal_cap is None else max(0, spec.proposal_cap - len(trials))
+    starts = Starts.of(space, (trial.params for trial in trials))
+    remark = "" if proposals is None else starts.without_room(proposals)
+    return _Known(trials, proposals, remark=remark, starts=starts.in_words)
 
 
 def _is_reusable(record: Record, digest: str | None) -> bool:

@@ -35,5 +35,5 @@ def rerun(
 def _cleared(anew: Iterable[tuple[Trial, Record]], workspace: Workspace) -> Iterator[Record]:
     """Their runs. No folder goes before its run is taken: a trial that begins again is to do so in a new run."""
     for trial, record in anew:
-        workspace.remove(trial)
+        workspace.clear([trial])
         yield record

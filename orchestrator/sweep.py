@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from orchestrator import executors, pruners, samplers
 from orchestrator.comparison.boundary import Boundary
@@ -14,6 +14,7 @@ from orchestrator.events import Event, Finished, Listener, Progress, Started
 from orchestrator.executors.contract import Executor, Setup
 from orchestrator.executors.limits import Limits
 from orchestrator.history import History
+from orchestrator.prior import informed
 from orchestrator.progress.compared import Compared
 from orchestrator.progress.failures import Failures
 from orchestrator.progress.target import Target
@@ -91,20 +92,18 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     with Interrupt(_grace(spec)) as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
-            tracker = opened(
-                lambda: Tracker(settings.uri, spec, bool(settings.further)),
-                settings.wait,
-                display.log,
-                lambda: interrupt.requested,
-            )
+            make = partial(Tracker, settings.uri, spec, bool(settings.further))
+            tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
         status = "FAILED"
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:
             with interrupt.raising():
+                sampler, keep_prior = informed(spec, sampler, tracker, workspace, display.log)
                 own = retry(lambda: tracker.open(sampler.total, settings.adopt, settings.rerun))
                 if settings.rerun or tracker.is_replacing:
                     own = rerun(spec, tracker, workspace, own, display.log)
                 history = History.of(tracker, own, settings.trial_timeout)
+                keep_prior()
             recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)
@@ -197,9 +196,8 @@ class _Launch:
         known = [(trial, records[trial.trial_key]) for trial in trials if trial.trial_key in records]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
         for trial, record in ended:
-            if not record.may_go_on:
-                self.workspace.remove(trial)
             self.tracker.tally.take(trial, record)
+        self.workspace.clear(trial for trial, record in ended if not record.may_go_on)
         self.target.begin(record for _, record in ended)
         self.compared.begin(record for _, record in ended)
         deleted = len(self.sampler.trials) - len(trials)

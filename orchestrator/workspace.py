@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from orchestrator.errors import AlreadyRunningError, InputError
 from orchestrator.functions import TrialFunction
 from orchestrator.system import regular
 from orchestrator.system.paths import folder_name, lock_folder, sqlite_path, work_folder
+from orchestrator.system.stalling import StalledError, attended
 from orchestrator.trial import Params, Proposal, Trial
 
 PROPOSAL_FILE = "proposal.json"
@@ -127,6 +129,22 @@ class Workspace:
     def remove(self, trial: Trial) -> None:
         """Drop what a trial left, once MLflow holds its end."""
         regular.remove(self.of(trial))
+
+    def clear(self, trials: Iterable[Trial]) -> None:
+        """Drop what several trials left.
+
+        Raises:
+            StalledError: the file system does not answer.
+        """
+
+        def remove() -> None:
+            for trial in trials:
+                self.remove(trial)
+
+        try:
+            attended(remove)
+        except StalledError as error:
+            raise StalledError(0, f"a folder could not be removed: {error}", str(self.folder)) from error
 
     def _where_held(self) -> str:
         try:

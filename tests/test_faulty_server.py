@@ -1,15 +1,23 @@
 """A server that is slow or faulty: each request is made again by itself, and nothing is made twice."""
 
 import random
+import socket
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from faulty import FAULTS, Choose, Fault, proxied, seeded
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
@@ -164,6 +172,34 @@ def test_what_must_not_be_done_twice_is_sent_again_only_where_it_was_refused(
         with suppress(requests.RequestException):
             session.post(proxy.url + CREATE)
         assert proxy.faults.total() == attempts
+
+
+def test_a_certificate_that_is_not_trusted_is_asked_for_once(session: requests.Session, tmp_path: Path) -> None:
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")]), datetime.now(UTC)
+    key, certificate = ec.generate_private_key(ec.SECP256R1()), tmp_path / "own.pem"
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1)).sign(
+        key, hashes.SHA256()
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    certificate.write_bytes(made.public_bytes(Encoding.PEM) + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    asked = []
+
+    def answer(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                asked.append(connection)
+                with suppress(OSError), context.wrap_socket(connection, server_side=True):
+                    pass
+
+    session.mount("https://", session.get_adapter("http://"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        Thread(target=answer, args=(listening,), daemon=True).start()
+        with pytest.raises(requests.exceptions.SSLError):
+            session.get(f"https://127.0.0.1:{listening.getsockname()[1]}/api/2.0/mlflow/runs/get")
+    assert len(asked) == 1
 
 
 def test_nobody_there_is_soon_said(session: requests.Session) -> None:

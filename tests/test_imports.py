@@ -26,6 +26,7 @@ FLOORS = [
     {"comparison", "progress", "pruners"},
     {"samplers"},
     {"trackers"},
+    {"prior"},
     {"plan", "reports"},
     {"conclusion", "history", "rerun", "terminal"},
     {"notification", "replay", "sweep"},

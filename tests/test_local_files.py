@@ -32,6 +32,7 @@ from orchestrator.trackers import Tracker
 from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import journal
 from orchestrator.worker.monitor import MonitorState
+from orchestrator.workspace import Workspace
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -318,6 +319,20 @@ def test_a_file_system_that_does_not_answer_costs_a_trial_its_files_alone(
     assert run.data.tags["outcome"] == "completed"
     assert run.info.status == "FINISHED"
     assert "not all files of the trial could be read: no progress" in run.data.tags["artifacts.problem"]
+
+
+def test_a_folder_that_cannot_be_removed_since_its_file_system_is_silent_ends_the_launch_in_words(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stalling, "STALLED_SECONDS", 0.1)
+    monkeypatch.setattr(stalling, "SECONDS_BETWEEN_LOOKS", 0.05)
+    answers = threading.Event()
+    monkeypatch.setattr("orchestrator.system.regular.remove", lambda _: answers.wait(60))
+    workspace = Workspace(f"sqlite:///{folder / 'mlflow.db'}", "toy")
+    with pytest.raises(StalledError, match="a folder could not be removed: no progress was made for") as error:
+        workspace.clear([TRIAL])
+    answers.set()
+    assert error.value.filename == str(workspace.folder)
 
 
 @pytest.mark.parametrize("kind", [*ODD, "a folder", "a link", "unreadable"])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sqlite3
 import struct
 import subprocess
@@ -253,22 +254,22 @@ def test_a_database_that_is_locked_for_half_a_minute_costs_nothing(store: str, f
         assert steps(store, run, "train_loss") == list(range(1, 13))
 
 
-PORT = 5717
-
-
 class Server:
     """A real MLflow server on a store of its own, that can be killed and started again."""
 
     def __init__(self, folder: Path, database: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        self.uri = f"http://127.0.0.1:{port}"
         self.command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database]
-        self.command += ["--artifacts-destination", str(folder / "remote"), "--port", str(PORT), "--workers", "1"]
+        self.command += ["--artifacts-destination", str(folder / "remote"), "--port", port, "--workers", "1"]
         self.start()
 
     def start(self) -> None:
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        client = MlflowClient(f"http://127.0.0.1:{PORT}")
+        client = MlflowClient(self.uri)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
@@ -296,7 +297,7 @@ def server(folder: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.mark.slow
 def test_a_server_that_is_killed_and_restarted_costs_nothing(server: Server, write: Write) -> None:
-    uri = f"http://127.0.0.1:{PORT}"
+    uri = server.uri
     launch = launched(write(SWEEP), uri)
     assert launch.stdout is not None
     said: list[str] = []
@@ -323,7 +324,7 @@ def test_a_server_that_is_killed_and_restarted_costs_nothing(server: Server, wri
 
 @pytest.mark.slow
 def test_a_second_interrupt_ends_a_launch_whose_store_is_away_and_loses_nothing(server: Server, write: Write) -> None:
-    uri = f"http://127.0.0.1:{PORT}"
+    uri = server.uri
     path = write(SWEEP.replace("pause: 0.5", "pause: 0.2"))
     launch = launched(path, uri)
     assert launch.stdout is not None

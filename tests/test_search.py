@@ -14,7 +14,8 @@ from orchestrator.functions import Goal
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.dashboard import study
 from orchestrator.samplers.proposals import Proposals
-from orchestrator.samplers.search import REPEATS, ProposedConfiguration
+from orchestrator.samplers.proposed import ProposedConfiguration
+from orchestrator.samplers.search import REPEATS
 from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.spec.methods import Method, OptunaSampler
 from orchestrator.trial import Outcome, Trial

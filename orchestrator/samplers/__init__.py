@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from orchestrator.errors import InputError
+from orchestrator.samplers.prior import NOTHING, Prior
 from orchestrator.samplers.replicates import ReplicatingSampler
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.methods import OptunaSampler
@@ -51,17 +52,17 @@ class Sampler(Protocol):
         """Configurations whose data must be available before the first trial starts."""
 
 
-def of(spec: SweepSpec) -> Sampler:
-    """The sampler that a sweep's method names.
+def of(spec: SweepSpec, prior: Prior = NOTHING) -> Sampler:
+    """The sampler that a sweep's method names, which has learned from `prior` where it can learn.
 
     Raises:
         InputError: combinations are invalid, or there are none, or the method needs a package that is not installed.
     """
-    sampler = _of_method(spec)
+    sampler = _of_method(spec, prior)
     return sampler if spec.replicates is None else ReplicatingSampler(spec, sampler, spec.replicates)
 
 
-def _of_method(spec: SweepSpec) -> Sampler:
+def _of_method(spec: SweepSpec, prior: Prior) -> Sampler:
     named = spec.method.sampler
     if isinstance(named, OptunaSampler):
         if named.needs and importlib.util.find_spec(named.needs) is None:
@@ -69,6 +70,6 @@ def _of_method(spec: SweepSpec) -> Sampler:
             raise InputError(spec.source.mistake(("method",), problem))
         from orchestrator.samplers.search import SearchSampler  # optuna takes a while to import
 
-        return SearchSampler(spec, named)
+        return SearchSampler(spec, named, prior)
     sampler: Sampler = pkgutil.resolve_name(named)(spec)
     return sampler

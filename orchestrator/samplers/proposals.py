@@ -73,6 +73,7 @@ class Proposals:
         self._seen: list[SeenConfiguration] = []
         self._failed: dict[Position, str] = {}  # why the configurations there failed that have no result
         self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
+        self._learned = 0  # configurations of other searches
         self._open: dict[int, Trial] = {}
         self._best: Values | None = None  # among configurations that were not pruned; used where there is one objective
         self._worst: Values | None = None
@@ -81,17 +82,17 @@ class Proposals:
     @property
     def count(self) -> int:
         """How many proposals there have been; the number of the next."""
-        return len(self._study.get_trials(deepcopy=False))
+        return len(self._study.get_trials(deepcopy=False)) - self._learned
 
     def ask(self, given: Params | None = None) -> tuple[int, dict[str, Any]]:
-        """The next configuration; or `given`, one of an earlier launch.
+        """The next configuration; or `given`, one of an earlier launch, or a part of one.
 
         Returns:
             Its number, for `tell`, and the values of the domains that are varied in it.
         """
         number = self.count
-        if given is None and number == 0 and self._chooses_early:
-            given = {name: domain.middle() for name, domain in self.domains.items()}
+        if number == 0 and self._chooses_early and not self._learned:
+            given = {name: domain.middle() for name, domain in self.domains.items()} | dict(given or {})
         chooses = given is None and self._chooses(number)
         sampler = self._weighing(number) if chooses else self._made(number)
         self._study.sampler = TypedSampler(sampler, self.domains, given, self.sampler.keeps_state)
@@ -100,11 +101,23 @@ class Proposals:
         values: dict[str, Any] = {}
         for name, axis in self.space.items():
             if self.varies(name, values):
-                values[name] = self._decoded(name, trial._suggest(name, axis))
+                value = self._decoded(name, trial._suggest(name, axis))
+                values[name] = value if given is None else given.get(name, value)
             elif not self.takes_absent:
                 middle = axis.to_internal_repr(self._middle[name])
                 trial.storage.set_trial_param(trial._trial_id, name, middle, axis)
         return number, values
+
+    def learn(
+        self, given: Params, values: Values | None, margin: float | None, pruned_at: int | None, beyond: Beyond
+    ) -> None:
+        """Take in the result of a configuration that is none of this search, before its first proposal.
+
+        It has no number of its own: proposals are numbered without it. The results are as `tell` takes them.
+        """
+        number, _ = self.ask(given)
+        self.tell(number, values, margin, pruned_at, beyond)
+        self._learned += 1
 
     def skip(self, number: int) -> None:
         """Continue with a number, as if the proposals before it had been asked for and dropped."""
@@ -208,7 +221,7 @@ class Proposals:
 
     def _chooses(self, number: int) -> bool:
         """Whether a proposal is chosen among several candidates."""
-        early = self._chooses_early and number >= FIRST and bool(self._seen)
+        early = self._chooses_early and number + self._learned >= FIRST and bool(self._seen)
         exploded = any(configuration.exploded for configuration in self._seen)
         return early or (self.weighs and (exploded or limits.are_met(self._cube, self._all_seen)))
 

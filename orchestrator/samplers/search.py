@@ -4,23 +4,22 @@ import itertools
 import random
 import sys
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from statistics import fmean
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.ranking import worst_of
-from orchestrator.divergence import FARTHEST
-from orchestrator.samplers import limits
+from orchestrator.errors import InputError
+from orchestrator.samplers.prior import NOTHING, Heights, Prior, PriorConfiguration
 from orchestrator.samplers.proposals import Proposals
-from orchestrator.spec import Objective, SweepSpec, Values
+from orchestrator.samplers.proposed import ProposedConfiguration
+from orchestrator.spec import SweepSpec, Values
 from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Outcome, Params, Proposal, Trial
-from orchestrator.trials.labels import Labels
+from orchestrator.trials.labels import Labels, listed
 from orchestrator.trials.observation import Observation, failure
 from orchestrator.trials.record import Record, by_end
 from orchestrator.trials.search_space import BegunTrial, SearchSpace, order
+from orchestrator.trials.starts import Starts
 from orchestrator.trials.worst import WorstSoFar
 
 REPEATS = 5  # in a row of configurations that have run: then only another seed gives the sampler information
@@ -28,75 +27,22 @@ INVALID = 50  # invalid combinations in a row: then values are drawn at random
 DRAWS = 10_000
 
 
-@dataclass
-class ProposedConfiguration:
-    """The values of the searched parameters, with a trial for each seed, and their results."""
-
-    values: Params
-    number: int  # of the proposal that waits for its result
-    seeds: Configuration
-    trials: list[Trial] = field(default_factory=list)
-    ended: set[str] = field(default_factory=set)  # trial_keys
-    known: list[Values] = field(default_factory=list)  # the worst completed values when each of its trials ended
-    failure: str = ""  # why the last of them failed that did
-
-    def take(self, trial: Trial, observation: Observation, worst: Values | None) -> None:
-        """Take in how one of the trials ended, and the worst value of each objective that had completed by then."""
-        self.ended.add(trial.trial_key)
-        self.failure = observation.failure or self.failure
-        self.seeds = self.seeds.after(observation)
-        self.known += [] if worst is None else [worst]
-
-    def expected(self, objectives: Sequence[Objective], survivors: bool = False) -> Values | None:
-        """What it is ranked by, as far as was known when the last of its trials ended."""
-        return self.seeds.expected(objectives, worst_of(self.known, objectives), survivors)
-
-    @property
-    def has_ended(self) -> bool:
-        return all(trial.trial_key in self.ended for trial in self.trials)
-
-    @property
-    def pruned_at(self) -> int | None:
-        """The epoch that the last of its seeds reached, where none completed and some were pruned."""
-        pruned = [seed.epoch for seed in self.seeds.results if seed.outcome is Outcome.PRUNED]
-        return None if self.seeds.values else max(pruned, default=None)
-
-    @property
-    def margin(self) -> float | None:
-        """How far it is beyond an explosion: the mean of seeds that exploded, if half of them did, or of the others."""
-        exploded = [seed for seed in self.seeds.results if seed.outcome is Outcome.EXPLODED]
-        stable = [seed for seed in self.seeds.results if seed.outcome is not Outcome.EXPLODED]
-        if len(exploded) >= len(stable):
-            return fmean(FARTHEST if seed.margin is None else seed.margin for seed in exploded) if exploded else None
-        margins = [seed.margin for seed in stable if seed.margin is not None]
-        return fmean(margins) if margins else None
-
-    @property
-    def beyond(self) -> dict[str, float | None]:
-        """How far it is beyond other limits: its seeds on average, and where half of them cannot be trained, these."""
-        found: dict[str, float | None] = {**self.seeds.margins}
-        lacks = [seed.infeasible for seed in self.seeds.results if seed.infeasible is not None]
-        if 2 * len(lacks) >= len(self.seeds.results):
-            for cause in dict.fromkeys(lack.cause for lack in lacks):
-                known = [lack.margin for lack in lacks if lack.cause == cause and lack.margin is not None]
-                found[f"{limits.INFEASIBLE}{cause}"] = fmean(known) if known else None
-        return found
-
-
 class SearchSampler:
     """Proposes what an Optuna sampler expects to be best, given the results so far."""
 
     learns = True
-    remark = ""
 
-    def __init__(self, spec: SweepSpec, optuna_sampler: OptunaSampler) -> None:
-        self.spec = spec
+    def __init__(self, spec: SweepSpec, optuna_sampler: OptunaSampler, prior: Prior = NOTHING) -> None:
+        self.spec, self._optuna_sampler, self._prior = spec, optuna_sampler, prior
         self.total = spec.proposal_cap
         self.space = SearchSpace(spec)
         self.trials: list[Trial] = []
-        self._proposals = Proposals(spec, self.space, optuna_sampler)
+        self._heights = Heights.of(self.space, self._good_priors())
+        self._proposals = self._informed()
         self._configurations: dict[str, ProposedConfiguration] = {}  # by their keys in the space
         self._waiting: deque[Trial] = deque()
+        self._starts = Starts.of(self.space)
+        self._starts.add(self._heights.starts)
         self._labels = Labels(spec)
         self._worst = WorstSoFar(spec.objectives)
         self._known: dict[str, tuple[Observation, Values | None]] = {}  # of earlier launches, by trial_key
@@ -106,6 +52,10 @@ class SearchSampler:
         self._failed: dict[str, str] = {}  # why these failed, by trial_key
         self._waits_for_result = False  # all configurations that the sampler proposes are running
         self._exhausted = False
+
+    @property
+    def remark(self) -> str:
+        return "" if self._room > 0 else self._starts.without_room(0)
 
     @property
     def has_more(self) -> bool:
@@ -152,7 +102,62 @@ class SearchSampler:
         """How many further trials there may be."""
         return sys.maxsize if self.total is None else self.total - len(self.trials)
 
+    def _good_priors(self) -> Iterator[tuple[PriorConfiguration, Values]]:
+        """What has completed of the prior, and its values."""
+        for one in self._prior.configurations:
+            known = ProposedConfiguration(one.values, -1, one.seeds)
+            values = known.expected(self.spec.objectives, self.spec.survivors)
+            if values is not None and known.pruned_at is None and not known.is_bad:
+                yield one, values
+
+    def _informed(self) -> Proposals:
+        """A sampler that has learned from the prior alone."""
+        proposals = Proposals(self.spec, self.space, self._optuna_sampler)
+        for one in filter(lambda one: self._heights.counts(one.elsewhere), self._prior.configurations):
+            known = ProposedConfiguration(one.values, -1, one.seeds)
+            values = self._heights.here(one.elsewhere, known.expected(self.spec.objectives, self.spec.survivors))
+            proposals.learn(one.values, values, known.margin, known.pruned_at, known.beyond)
+        return proposals
+
+    def _learn_anew(self) -> None:
+        """Begin with the prior once more, by what is known of its heights now, and repeat all asks and tells."""
+        count, self._proposals = self._proposals.count, self._informed()
+        for configuration in sorted(self._configurations.values(), key=lambda one: one.number):
+            self._proposals.skip(configuration.number)
+            self._proposals.ask(configuration.values)
+            if configuration.has_ended:
+                self._report(configuration.number, configuration)
+            elif not configuration.seeds.results:
+                self._proposals.note_failure(configuration.number, configuration.failure)
+        self._proposals.skip(count)
+
     def _propose(self) -> None:
+        """Begin the configuration that is next: one to start with, or what the sampler proposes."""
+        if (start := self._starts.next) is None:
+            self._propose_new()
+        else:
+            self._begin_with(start)
+
+    def _begin_with(self, start: Params) -> None:
+        """Begin a configuration that has these values; the sampler proposes the others."""
+        for attempt in range(INVALID + 1):
+            drawn = None if attempt < INVALID else self._draw(start)
+            if attempt == INVALID and drawn is None:
+                break
+            number, values = self._proposals.ask(drawn or start)
+            try:
+                trial = self.space.trial(values, self.space.seeds[0], Proposal(number))
+            except ValueError:
+                self._proposals.drop(number)
+                continue
+            self._add_seeds(self._begin(values, number, [trial]), set(), self._room)
+            return
+        values = self.space.values(start)
+        raise InputError(
+            self.spec.source.mistake(("start_with",), f"nothing valid was found with {listed(values, values)}")
+        )
+
+    def _propose_new(self) -> None:
         """Ask the sampler until it proposes a configuration to run, or only repeats itself."""
         again: list[tuple[int, str]] = []
         repeats = invalid = 0
@@ -185,11 +190,11 @@ class SearchSampler:
         runs = any(not configuration.has_ended for configuration in self._configurations.values())
         self._waits_for_result, self._exhausted = runs, not runs
 
-    def _draw(self) -> Params | None:
-        """Valid values, drawn at random, where the sampler finds none."""
+    def _draw(self, given: Params | None = None) -> Params | None:
+        """Valid values, drawn at random, but for the given ones, where the sampler finds none."""
         rng = random.Random(f"{self.spec.seed}:{self._proposals.count}")  # noqa: S311
         for _ in range(DRAWS):
-            values = {name: domain.draw(rng) for name, domain in self.space.domains.items()}
+            values = {name: domain.draw(rng) for name, domain in self.space.domains.items()} | dict(given or {})
             with suppress(ValueError):
                 trial = self.space.trial(values, self.space.seeds[0], Proposal(-1))
                 if self.space.key(trial) not in self._configurations:
@@ -200,6 +205,7 @@ class SearchSampler:
         key = self.space.key(trials[0])
         configuration = ProposedConfiguration(values, number, Configuration(key, trials[0].params))
         self._configurations[key] = configuration
+        self._starts.take(trials[0].params)
         for trial in trials:
             self._add(configuration, trial)
         return configuration
@@ -268,6 +274,15 @@ class SearchSampler:
         return added
 
     def _tell(self, number: int, configuration: ProposedConfiguration) -> None:
+        self._report(number, configuration)
+        if not configuration.seeds.results:  # it has failed, and will be tried again
+            return
+        expected = configuration.expected(self.spec.objectives, self.spec.survivors)
+        values = None if configuration.is_bad else expected
+        if self._heights.take(configuration.seeds.params, values):
+            self._learn_anew()
+
+    def _report(self, number: int, configuration: ProposedConfiguration) -> None:
         if configuration.seeds.results:
             expected = configuration.expected(self.spec.objectives, self.spec.survivors)
             margin, pruned_at = configuration.margin, configuration.pruned_at

@@ -34,14 +34,12 @@ class TypedSampler(BaseSampler):
         if self.given is not None and not self.keeps_state:
             return {}
         proposed = self.inner.sample_relative(study, trial, search_space)
-        if self.given is not None:
-            proposed = {name: value for name, value in proposed.items() if name in self.given}
         return {name: self._value(name, value) for name, value in proposed.items()}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        if self.given is not None:
+        if self.given is not None and param_name in self.given:
             return self._value(param_name, None)
         return self._value(param_name, self.inner.sample_independent(study, trial, param_name, param_distribution))
 
@@ -53,7 +51,8 @@ class TypedSampler(BaseSampler):
 
     def _value(self, name: str, value: Any) -> Any:
         domain = self.domains[name]
-        return domain.encoded(domain.decoded(value) if self.given is None else self.given[name])
+        given = self.given or {}
+        return domain.encoded(given[name] if name in given else domain.decoded(value))
 
 
 def distribution(domain: Domain) -> BaseDistribution:

@@ -158,6 +158,22 @@ class SweepFile(Form):
             "each counts as the worst completed value of the sweep."
         ),
     ] = False
+    start_with: Annotated[
+        list[dict[str, Any]],
+        Field(
+            min_length=1,
+            description="Configurations that a search or random draws try first, each as a mapping from parameters to "
+            "values. What one leaves out is proposed.",
+        ),
+    ] = Field(default_factory=list)
+    prior: Annotated[
+        list[Annotated[str, Field(min_length=1)]],
+        Field(
+            min_length=1,
+            description="Other sweeps of the store, by their names, and CSV files of trials, by their paths from the "
+            "file's own folder: what a search learns from before its first proposal. They do not count as its trials.",
+        ),
+    ] = Field(default_factory=list)
     run_cap: Annotated[
         int | None,
         Field(

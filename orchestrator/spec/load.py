@@ -19,10 +19,12 @@ from orchestrator.spec.mistakes import Mistakes, closest, keys_of
 from orchestrator.spec.objective import objectives
 from orchestrator.spec.on_finish import on_finish_of
 from orchestrator.spec.parameters import space_of
+from orchestrator.spec.prior import sources_of
 from orchestrator.spec.pruning import pruner_of
 from orchestrator.spec.reference import reference_of
 from orchestrator.spec.requirements import check_method, method_of, replicates_of, stacking_of
 from orchestrator.spec.source import Source, read
+from orchestrator.spec.starts import starts_of, with_setting
 from orchestrator.spec.strict import SweepMetricForm, ignored
 from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.spec.values import flattened
@@ -58,6 +60,7 @@ def load(
     form, mistakes, is_whole = _form(mistakes)
     if name is not None:
         form = form.model_copy(update={"name": name, "reuse": False})
+    form, overrides, of_starts = with_setting(form, overrides, mistakes)
     source = mistakes.source
     if form.runs_program:
         from orchestrator.spec.program import program_of  # a sweep of a function needs nothing of it
@@ -69,7 +72,7 @@ def load(
             _check_default(form, function, mistakes)
         for key in {"program", "command"} & source.content.keys():
             mistakes.warn((key,), "not run, because the file names a `trial`")
-    return _spec(form, function, overrides, mistakes, reported, is_whole=is_whole)
+    return _spec(form, function, overrides, of_starts, mistakes, reported, is_whole=is_whole)
 
 
 def _form(mistakes: Mistakes) -> tuple[SweepFile, Mistakes, bool]:
@@ -156,6 +159,7 @@ def _spec(
     form: SweepFile,
     function: TrialFunction,
     overrides: Sequence[str],
+    of_starts: Mistakes,
     mistakes: Mistakes,
     reported: Reported,
     *,
@@ -170,6 +174,7 @@ def _spec(
     method = method_of(form, space, overrides)
     check_method(method, form, space, between)
     constraints = constraints_of(form, method, objectives(metrics), between)
+    start_with = starts_of(method, form, space, function, of_starts)
     pruner = pruner_of(form, function, space.varying, mistakes)
     check_needed(form, method, metrics, lambda: reported(function.name), between)
     stacking = stacking_of(method, form, function, between)
@@ -177,6 +182,7 @@ def _spec(
     on_finish = on_finish_of(form, mistakes)
     keep = patterns_of(form, mistakes)
     name = _name(form, mistakes)
+    prior = sources_of(method, form, name, mistakes)
     mistakes.raise_any()
     _warn_of_ignored(mistakes)
     return SweepSpec(
@@ -196,6 +202,8 @@ def _spec(
         varying=space.varying,
         replicates=replicates,
         survivors=form.survivors,
+        start_with=start_with,
+        prior=prior,
         seeds=space.seeds,
         run_cap=form.run_cap,
         time_cap=form.time_cap,

@@ -72,6 +72,16 @@ class Method:
         return not self.is_listed and not self.finds_boundary
 
     @property
+    def takes_starts(self) -> bool:
+        """Whether configurations can be tried before those that it comes to by itself."""
+        return not self.is_exhaustive and not self.finds_boundary
+
+    @property
+    def takes_prior(self) -> bool:
+        """Whether it can learn from trials that it has not proposed: one with a state of its own cannot."""
+        return isinstance(self.sampler, OptunaSampler) and self.sampler.learns and not self.sampler.keeps_state
+
+    @property
     def names(self) -> tuple[str, ...]:
         """All that a file may call it."""
         return (*self.aliases, self.name)

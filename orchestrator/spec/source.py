@@ -49,8 +49,13 @@ class Source:
         known = location
         while known not in self.lines:
             known = known[:-1]
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+        key = place_of(location)
         return f"{self.path}:{self.lines[known]}: {key + ': ' if key else ''}{message}"
+
+
+def place_of(location: Location) -> str:
+    """A place in a file by its keys: "parameters.lr.min"."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
 
 
 def read(path: Path, text: str | None = None) -> Source:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.functions import TrialFunction
@@ -46,6 +47,16 @@ class OnFinish:
 
 
 @dataclass(frozen=True)
+class PriorSource:
+    """Where a search finds trials to learn from: another sweep of the store, or a CSV file."""
+
+    text: str  # as the file has it
+    number: int  # in the file's list
+    sweep: str = ""
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
 class SweepSpec:
     """A sweep, validated: every value is of its parameter's type and within its range."""
 
@@ -66,6 +77,8 @@ class SweepSpec:
     seeds: tuple[int, ...]
     replicates: Replicates | None
     survivors: bool  # whether seeds that exploded or were infeasible do not count where configurations are ranked
+    start_with: tuple[Params, ...]  # configurations that are tried first, or parts of them
+    prior: tuple[PriorSource, ...]
     run_cap: int | None
     time_cap: float | None  # seconds
     seed: int

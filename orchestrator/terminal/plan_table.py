@@ -22,6 +22,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     if plan.proposals != 0:
         proposals = f"trials {UNTIL_STOPPED}" if plan.proposals is None else plan.proposals
         console.print(f"to be proposed by {plan.spec.method.name}: {proposals}")
+    for line in (*(f"tried first: {start}" for start in plan.starts), *plan.prior):
+        print_line(console, line)
     if plan.further_seeds:
         console.print(
             f"further seeds, until the best configuration is separated from the others: up to {plan.further_seeds}"

@@ -5,6 +5,7 @@ answer was cut in its middle, and wait as long as a server asks for, be it hours
 """
 
 import re
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -147,7 +148,16 @@ def _check_whole(response: Response) -> None:
 def _is_passing(error: BaseException) -> bool:
     """Whether a request failed such that the next may not."""
     is_late = isinstance(error, requests.Timeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args)
-    return isinstance(error, (requests.ConnectionError, ChunkedEncodingError)) and not is_late
+    is_passing = isinstance(error, (requests.ConnectionError, ChunkedEncodingError)) and not is_late
+    return is_passing and not _is_untrusted(error)
+
+
+def _is_untrusted(error: BaseException) -> bool:
+    """Whether the server has a certificate that is not trusted, however often it is asked."""
+    reasons = (getattr(cause, "reason", None) for cause in error.args)
+    return any(
+        isinstance(cause, ssl.SSLCertVerificationError) for reason in reasons for cause in getattr(reason, "args", ())
+    )
 
 
 def _is_unreachable(error: BaseException) -> bool:

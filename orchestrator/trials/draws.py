@@ -1,13 +1,15 @@
 """Random draws, as trials."""
 
 import itertools
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrator.spec import SweepSpec
-from orchestrator.trial import Trial
+from orchestrator.trial import Params, Trial
 from orchestrator.trials.labels import Labels, label, short
+from orchestrator.trials.search_space import has_values
 
 MOST_REPEATS = 1000  # draws in a row with nothing new: then everything is taken to have been drawn
 
@@ -68,12 +70,21 @@ class Draws:
 
 
 def _combinations(spec: SweepSpec) -> Iterator[dict[str, Any]]:
-    for index in itertools.count():
-        # each draw has a generator of its own, so that a larger run_cap only adds to a sweep
-        rng = random.Random(f"{spec.seed}:{index}")  # noqa: S311
+    """Those that a file has tried first, with draws of what they leave out; then the draws."""
+    # each draw has a generator of its own, so that a larger run_cap only adds to a sweep
+    started = ((start, json.dumps(start, sort_keys=True)) for start in spec.start_with)
+    for start, own in itertools.chain(started, (({}, index) for index in itertools.count())):
+        rng = random.Random(f"{spec.seed}:{own}")  # noqa: S311
         values = {name: domain.draw(rng) for name, domain in spec.domains.items()}
         for rows in (spec.zipped, spec.configs):
-            values |= rng.choice(rows) if rows else {}
-        values = spec.conditions.kept(values)
+            values |= rng.choice(_fitting(rows, start, spec.function.defaults)) if rows else {}
+        values = spec.conditions.kept({**values, **start})
         for seed in spec.seeds or (None,):
             yield values if seed is None else {**values, "seed": seed}
+
+
+def _fitting(rows: Sequence[Params], start: Params, defaults: Params) -> Sequence[Params]:
+    """The rows that have the values of a start."""
+    names = {name for row in rows for name in row} & start.keys()
+    wanted = {name: start[name] for name in names}
+    return [row for row in rows if has_values({**defaults, **row}, wanted)] if names else rows

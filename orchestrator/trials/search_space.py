@@ -33,11 +33,11 @@ class SearchSpace:
         self._rows = {name: _distinct(rows, spec.function.defaults) for name, rows in pairs if rows}
         domains: dict[str, Domain] = {**spec.domains}
         domains |= {name: Choice(tuple(range(len(rows)))) for name, rows in self._rows.items()}
-        self._constants = {name: domain.examples()[0] for name, domain in domains.items() if domain.is_constant}
+        self.constants = {name: domain.examples()[0] for name, domain in domains.items() if domain.is_constant}
         conditions = spec.conditions.wanted
         names = [*(name for name in domains if name not in conditions), *conditions]
         # a parameter comes after those that its condition names
-        self.domains = {name: domains[name] for name in names if name not in self._constants}
+        self.domains = {name: domains[name] for name in names if name not in self.constants}
         self._of_rows = {name for rows in self._rows.values() for row in rows for name in row}
         self.seeds: tuple[int | None, ...] = spec.seeds or (None,)
 
@@ -54,7 +54,7 @@ class SearchSpace:
         Raises:
             ValueError: the values do not go together.
         """
-        values = self.spec.conditions.kept(self.values({**self._constants, **proposed}))
+        values = self.spec.conditions.kept(self.values({**self.constants, **proposed}))
         function = self.spec.function
         params = function.resolve(values if seed is None else {**values, "seed": seed})
         names = [name for name in params if name in self.spec.varying or (name == "seed" and seed is not None)]
@@ -80,6 +80,22 @@ class SearchSpace:
             values |= self._rows[name][proposed[name]]
         return values
 
+    def part(self, values: Params) -> dict[str, Any]:
+        """The part of a proposal that these values are; of rows, the index of the first that has them."""
+        defaults = self.spec.function.defaults
+        part = {name: value for name, value in values.items() if name in self.domains}
+        for choice, rows in self._rows.items():
+            names = values.keys() & {name for row in rows for name in row}
+            if names and choice in self.domains:
+                wanted = {name: values[name] for name in names}
+                part[choice] = next(i for i, row in enumerate(rows) if has_values({**defaults, **row}, wanted))
+        return part
+
+    def row(self, choice: str, params: Params) -> int | None:
+        """The index of the first row of `choice` that parameters have; None where they have none."""
+        rows = self._rows[choice]
+        return next((i for i, row in enumerate(rows) if row.items() <= params.items()), None)
+
     def shared(self, proposed: Params) -> dict[str, Any]:
         """The values that trials of a proposal share: its own, and defaults of parameters that only other rows have."""
         names = {name for choice in proposed.keys() & self._rows.keys() for row in self._rows[choice] for name in row}
@@ -88,7 +104,7 @@ class SearchSpace:
 
     def varies(self, name: str, proposed: Params) -> bool:
         """Whether a domain is varied, given the values proposed for those before it."""
-        values = self.values({**self._constants, **proposed})
+        values = self.values({**self.constants, **proposed})
         return self.spec.conditions.holds(name, self.spec.conditions.kept(values))
 
     def find(self, params: Params, trial_key: str, proposal: Proposal | None) -> BegunTrial | None:
@@ -149,6 +165,11 @@ def _distinct(rows: Sequence[Params], defaults: Params) -> list[Params]:
     for row in rows:
         distinct.setdefault(tuple(repr(row.get(name, defaults.get(name))) for name in names), row)
     return [*distinct.values()]
+
+
+def has_values(params: Params, values: Params) -> bool:
+    """Whether parameters have these values among them."""
+    return all(name in params and repr(params[name]) == repr(value) for name, value in values.items())
 
 
 def overrides(spec: SweepSpec, params: Params) -> list[str]:
