@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import measuring
 import numpy as np
@@ -52,8 +53,9 @@ def _heavy(rng: Rng, shape: tuple[int, int]) -> Array:
     return values
 
 
-def _shared(rng: Rng, shape: tuple[int, int]) -> Array:
-    values: Array = np.sqrt(0.2) * rng.standard_normal(shape) + np.sqrt(0.8) * rng.standard_normal((1, shape[1]))
+def _shared(correlation: float, rng: Rng, shape: tuple[int, int]) -> Array:
+    own, common = rng.standard_normal(shape), rng.standard_normal((1, shape[1]))
+    values: Array = np.sqrt(1 - correlation) * own + np.sqrt(correlation) * common
     return values
 
 
@@ -61,7 +63,8 @@ NOISES: Mapping[str, Callable[[Rng, tuple[int, int]], Array]] = {
     "normal, alike": _normal,
     "normal, scales differ by half as much again": _unlike,
     "heavy tails (t of 3), scales differ threefold": _heavy,
-    "normal, seeds shared (correlation 0.8)": _shared,
+    "normal, seeds shared (correlation 0.8)": partial(_shared, 0.8),
+    "normal, seeds shared (correlation 0.97)": partial(_shared, 0.97),
 }
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from orchestrator.comparison.intervals import CONFIDENCE
+from orchestrator.comparison.intervals import CONFIDENCE, half_width
 
 NEWTON = 50  # steps at most; it converges in about five
 LEAST = 1e-5  # of the median variance: what a variance counts as that is less
@@ -17,8 +17,8 @@ def corrected(samples: Sequence[Sequence[float]], sign: int) -> tuple[float, flo
     1967): whichever was chosen is then covered. On its other side no more is needed than for the true best alone: for
     another one to be chosen and to lie beyond its own bound, the true best has to lie below its own. Variances of few
     seeds are drawn towards each other as far as they are alike, by the empirical Bayes estimate of G. K. Smyth
-    (Stat. Appl. Genet. Mol. Biol. 3:3, 2004). Seeds that configurations share make the interval too wide, not too
-    narrow.
+    (Stat. Appl. Genet. Mol. Biol. 3:3, 2004). Where configurations share seeds, all variances may be wrong together, so
+    it is never narrower than the plain interval.
 
     Args:
         samples: a value for each seed, of every configuration that could have been chosen.
@@ -30,16 +30,13 @@ def corrected(samples: Sequence[Sequence[float]], sign: int) -> tuple[float, flo
     first, count = samples[0], len(samples)
     if len(first) < 2:
         return None
-    from scipy.special import ndtri, stdtrit  # takes longer to import than a plan to make
+    from scipy.special import stdtrit  # takes longer to import than a plan to make
 
     spread, freedom = moderated([(_variance(one), len(one) - 1) for one in samples if len(one) > 1])
-    error = math.sqrt(spread / len(first))
+    error, plain = math.sqrt(spread / len(first)), half_width(first) or 0.0
     tail = (1 + CONFIDENCE) / 2
-
-    def wide(probability: float) -> float:
-        return error * float(ndtri(probability) if math.isinf(freedom) else stdtrit(freedom, probability))
-
-    mean, lower, upper = fmean(first), wide(tail ** (1 / count)), wide(tail)
+    lower, upper = (max(plain, error * float(stdtrit(freedom, chance))) for chance in (tail ** (1 / count), tail))
+    mean = fmean(first)
     return (mean - lower, mean + upper) if sign > 0 else (mean - upper, mean + lower)
 
 
