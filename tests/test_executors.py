@@ -17,7 +17,7 @@ from processes import all_gone
 from orchestrator import executors
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, NotYetError, SweepError
-from orchestrator.events import Event, Finished, Heartbeat, Progress, Sampled, Started
+from orchestrator.events import Event, Finished, Heartbeat, Infeasibility, Progress, Sampled, Started
 from orchestrator.executors.contract import Executor
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import THREAD_VARIABLES, Resources
@@ -514,7 +514,9 @@ def test_a_trial_over_its_time_is_killed_with_its_children(
 ) -> None:
     monkeypatch.setenv("CHILD_PID_FILE", str(folder / "child.pid"))
     hung, fine = drive(open_(trial_timeout=3.0), [trial(mode="spawn"), trial(mode="fine")], folder).values()
-    assert final(hung) == Finished(Outcome.FAILED, reason="it ran longer than the trial timeout of 3 seconds")
+    lack = Infeasibility("time", limit=3.0)
+    said = "it ran longer than the trial timeout of 3 seconds"
+    assert final(hung) == Finished(Outcome.INFEASIBLE, reason=said, infeasible=lack)
     assert final(fine).outcome is Outcome.COMPLETED
     assert all_gone([int((folder / "child.pid").read_text())])
 

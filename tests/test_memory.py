@@ -66,25 +66,29 @@ def limited() -> Iterator[Callable[[], None]]:
     folder.rmdir()
 
 
+ALONE = "out of memory, also alone on the machine: "
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("way", "ended"),
+    ("way", "outcome", "ended"),
     [
-        ("function", "its worker was killed by SIGKILL for its memory, as the system says ("),
-        ("program", "the program was killed by SIGKILL for its memory, as the system says (it took 0."),
-        ("shell", "the program exited with status 7 after a process was killed for its memory, as the system says ("),
+        ("function", "infeasible", f"{ALONE}its worker was killed by SIGKILL for its memory, as the system says ("),
+        ("program", "infeasible", f"{ALONE}the program was killed by SIGKILL for its memory, as the system says (it"),
+        ("shell", "failed", "the program exited with status 7 after a process was killed for its memory, as the "),
     ],
 )
 def test_a_process_that_the_kernel_kills_for_its_memory_is_said_to_be_so(
-    way: str, ended: str, folder: Path, store: str, limited: Callable[[], None]
+    way: str, outcome: str, ended: str, folder: Path, store: str, limited: Callable[[], None]
 ) -> None:
     (folder / "eater.py").write_text(dedent(EATER))
     (folder / "sweep.yaml").write_text(f"{WAYS[way]}retries: 0\nparameters: {{megabytes: {{values: [1000]}}}}\n")
     launch = [sys.executable, "-m", "orchestrator", "launch", "sweep.yaml", "--workers", "1"]
     done = subprocess.run(launch, preexec_fn=limited, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 1, (done.stdout, done.stderr)
+    assert done.returncode == (outcome == "failed"), (done.stdout, done.stderr)
     (run,) = children(store, "sweep")
-    reason = run.data.tags["failure.reason"]
+    assert run.data.tags["outcome"] == outcome
+    reason = run.data.tags["failure.reason" if outcome == "failed" else "infeasible.reason"]
     assert reason.startswith(ended)
     assert "the limit of the cgroup is 0.7 GB, its processes took 0.7 GB at most)" in reason
 

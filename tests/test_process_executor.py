@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from processes import alive
 
 from orchestrator import executors
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
-from orchestrator.executors.limits import ActiveTrial, Limits
+from orchestrator.events import Event, Finished, Heartbeat, Infeasibility, Progress, Started
+from orchestrator.executors.limits import ActiveTrial, Limits, WorkerLoss
 from orchestrator.executors.process import ProcessExecutor
 from orchestrator.stacking import Stacking
 from orchestrator.system import machine
@@ -190,14 +191,19 @@ def test_a_trial_that_ends_its_worker_again_and_again_does_not_take_its_stack_al
 
 
 @pytest.mark.slow
-def test_a_stack_over_its_time_fails_all_that_have_not_ended(processes: Open, folder: Path) -> None:
+def test_a_stack_over_its_time_ends_all_that_have_not_ended(processes: Open, folder: Path) -> None:
     trials = [stackable(i, mode=mode) for i, mode in enumerate(("nan", "fine", "hang"))]
     (folder / trials[0].trial_key).mkdir()
     (folder / trials[0].trial_key / "epoch").write_text("1")  # so it explodes an epoch before the others hang
     heard = drive(processes(stack=3, trial_timeout=3.0), trials, folder)
     exploded, *late = [final(events) for events in heard.values()]
     assert exploded.outcome is Outcome.EXPLODED
-    assert late == [Finished(Outcome.FAILED, reason="it ran longer than the trial timeout of 3 seconds")] * 2
+    lack = Infeasibility("time", limit=3.0)
+    said = "it ran longer than the trial timeout of 3 seconds"
+    assert [replace(end, infeasible=lack) for end in late] == [
+        Finished(Outcome.INFEASIBLE, reason=said, infeasible=lack)
+    ] * 2
+    assert {end.infeasible.limit for end in late if end.infeasible} == {3.0}
 
 
 def test_every_trial_of_a_stack_has_the_log_of_its_worker(processes: Open, folder: Path) -> None:
@@ -297,6 +303,6 @@ def test_a_trial_that_dies_as_its_time_is_over_is_given_up_for_that(limit: float
     task = Task("toys:train", {}, Path(), DivergenceRule())
     run = ActiveTrial(trial(), task, Limits(retries=9, trial_timeout=limit))
     run.begin_training()
-    run.die()
+    run.die(WorkerLoss("its worker was killed by SIGKILL"))
     assert (run.is_given_up, run.why("its worker was killed by SIGKILL")) == (limit == 0, said)
     assert run.why(run.overtime) == run.overtime

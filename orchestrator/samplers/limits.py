@@ -16,7 +16,7 @@ from orchestrator.samplers.feasibility import MARGINS, Array, Cube, Position, Pr
 
 Beyond = Mapping[str, float | None]  # by limit: above 0 where it is broken, None where by how much is not known
 INFEASIBLE, FAILURE = "infeasible: ", "failure: "  # prefixes of limits that only those tell of that break them
-CAUTION = 4.0  # power of the probability to keep to what only those tell of that break it: beyond it lies no value
+CAUTION = 4.0  # beyond a limit a trial is worth nothing, whatever its score would be
 UNKNOWN = 1.0  # taken for a margin
 
 
@@ -24,21 +24,21 @@ class Limits:
     """The limits that configurations have met, given the results so far and the positions of running trials."""
 
     def __init__(self, cube: Cube, seen: Sequence[SeenConfiguration], running: Sequence[Position]) -> None:
-        self._kept: list[tuple[Callable[[Array], Array], float]] = []
+        self._kept: list[Callable[[Array], Array]] = []
         for name in _names(cube, seen):
             told = [one for one in seen if name in one.beyond or (one.is_trained and _is_silent(name))]
             at = np.array([one.at for one in told])
             far = np.array([one.beyond.get(name) for one in told], np.float64)  # NaN where it is not known
             if _is_silent(name):
                 edge = Edge(cube, at, np.array([name not in one.beyond for one in told]), far)
-                self._kept.append((edge.kept, CAUTION))
+                self._kept.append(edge.kept)
             else:
-                self._kept.append((Process.with_running(cube, MARGINS, at, far, running).below_zero, 1.0))
+                self._kept.append(Process.with_running(cube, MARGINS, at, far, running).below_zero)
 
     def kept(self, candidates: Array) -> Array:
-        """How likely each candidate (a row) is to keep all of them."""
-        likely = (kept(candidates) ** power for kept, power in self._kept)
-        return np.asarray(np.prod([np.ones(len(candidates)), *likely], axis=0))
+        """How likely each candidate (a row) is to keep all of them, to the power of CAUTION."""
+        likely = np.prod([np.ones(len(candidates)), *(kept(candidates) for kept in self._kept)], axis=0)
+        return np.asarray(likely**CAUTION)
 
 
 def broken(beyond: Beyond) -> list[float]:

@@ -1,6 +1,7 @@
 """What is wrong with a sweep file and where, gathered while it is checked, so that all of it is reported at once."""
 
 import difflib
+import itertools
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -130,10 +131,13 @@ def _keys(kind: type[Form], location: Location) -> list[str]:
         return list(dict.fromkeys(key for form in PARAMETER_FORMS for key in form.model_fields))
     schema = kind.model_json_schema()
     keys = schema["properties"]
-    for part in location[:-1]:
+    for part, following in itertools.pairwise(location):
         if isinstance(part, int):
             continue
         node = keys.get(part, {})
+        if isinstance(node.get("additionalProperties"), dict):  # a mapping by names that the file chooses
+            keys = {following: node["additionalProperties"]}
+            continue
         options = [option.get("items", option) for option in _options(node)]
         names = [option["$ref"].rsplit("/", 1)[1] for option in options if "$ref" in option]
         keys = {key: value for name in names for key, value in schema["$defs"][name]["properties"].items()}
