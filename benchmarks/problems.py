@@ -45,6 +45,31 @@ class Options:
     values: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Config:
+    """The parameters of all problems, for sweep files; nothing is trained."""
+
+    lr: float = 1e-3
+    decay: float = 1e-3
+    dropout: float = 0.0
+    clip: float = 1.0
+    warmup: float = 0.0
+    mix: float = 0.0
+    smoothing: float = 0.0
+    temperature: float = 1.0
+    momentum: float = 0.5
+    beta: float = 0.5
+    layers: int = 1
+    width: int = 64
+    optimizer: str = "sgd"
+    mode: str = "a"
+
+
+def train(config: Config) -> dict[str, float]:
+    """What a sweep file names; a benchmark asks `Instance.observe` instead."""
+    raise NotImplementedError(config)
+
+
 Space = Mapping[str, Number | Options]
 Place = Mapping[str, Any]  # of numbers their positions, of options themselves; of what is varied
 

@@ -67,7 +67,7 @@ def verdicts(ours: str, found: Mapping[str, Found]) -> Table:
     columns = ["", "seeds", "mean", "best of Optuna's", "apart", "median", "best of Optuna's", "apart", "stuck"]
     note = (
         "Regrets in percent of the mean regret of random search, over the seeds that all have. Apart: how far it is "
-        "above the best of Optuna's own, with a 95% interval (bootstrap over seeds; the best is chosen anew each time); "
+        "above the best of Optuna's own, with a 95% interval (bootstrap over seeds, choosing the best anew); "
         f"`!` where that is more than {100 * SLACK:.0f}. Stuck: against {PLAIN}, with Fisher's exact test, one-sided."
     )
     return Table(f"`{ours}` beside the best of Optuna's own", columns, rows, note)

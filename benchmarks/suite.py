@@ -37,7 +37,7 @@ DOCUMENT, COMMAND = ROOT / "docs" / "search.md", "make bench-suite"
 WITHIN = 0.05  # of the quality of the best
 BAD = 0.0  # what an objective returns that has broken its constraint; below all that is seen
 HEAD = """
-command: [a, "${{args}}"]
+trial: problems:train
 method: {method}
 metric: {{name: score, goal: maximize}}
 run_cap: {trials}
@@ -69,11 +69,11 @@ def ours(method: str) -> Run:
 
     def run(problem: Problem, instance: Instance, seed: int) -> list[Seen]:
         text = HEAD.format(method=method, trials=problem.trials, seed=seed) + "\n".join(_lines(problem.space))
-        sampler = samplers.of(spec.load(ROOT / "suite.yaml", text=text))
+        space = problem.space
+        sampler = samplers.of(spec.load(ROOT / "benchmarks" / "suite.yaml", text=text))
         found = []
         while trial := sampler.ask():
-            params = {name: trial.params[name] for name in problem.space if trial.params.get(name) is not None}
-            params = {name: value for name, value in params.items() if _varies(problem.space, name, params)}
+            params = {name: trial.params[name] for name in space if _varies(space, name, trial.params)}
             seen = instance.observe(params)
             sampler.tell(trial, seen)
             found.append((params, seen))
