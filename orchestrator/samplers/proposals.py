@@ -6,6 +6,7 @@ on, samplers that learn propose several candidates, and `feasibility` chooses th
 so from the fourth proposal on at the latest.
 """
 
+import itertools
 import pkgutil
 import random
 import warnings
@@ -25,6 +26,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from orchestrator.samplers.candidates import moved, spread
 from orchestrator.samplers.feasibility import Array, Cube, Position, SeenConfiguration, Worth
 from orchestrator.samplers.weighing import WeighingSampler
 from orchestrator.spec import SweepSpec, Values
@@ -36,7 +38,9 @@ from orchestrator.trials.search_space import SearchSpace
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 CONSTRAINT = "explosion"  # above 0 where it is violated
-FIRST = 3  # proposals before candidates are weighed: the middle of the space, then random values
+FIRST = 3  # proposals before candidates are weighed: the middle of the space, then values that spread over it
+EVERY = 4  # of the further proposals, one spreads, too
+MOVES = 64  # candidates near the best of them, at a time
 
 
 def create_sampler(made_by: str, seed: int, options: Mapping[str, Any]) -> BaseSampler:
@@ -92,8 +96,8 @@ class Proposals:
             Its number, for `tell`, and the values of the domains that are varied in it.
         """
         number = self.count
-        if given is None and number == 0 and self._chooses_early:
-            given = {name: domain.middle() for name, domain in self.domains.items()}
+        if given is None and self._chooses_early:
+            given = self._spread(number)
         chooses = given is None and self._chooses(number)
         sampler = self._weighing(number) if chooses else self._made(number)
         self._study.sampler = _TypedSampler(sampler, self.domains, given, self.sampler.keeps_state)
@@ -185,6 +189,16 @@ class Proposals:
         early = self._chooses_early and number >= FIRST and bool(self._seen)
         return early or (self.weighs and any(configuration.exploded for configuration in self._seen))
 
+    def _spread(self, number: int) -> Params | None:
+        """What is proposed whatever is known: the middle, then points that are even along each axis; or nothing."""
+        if number == 0 or not self._cube.axes:
+            return {name: domain.middle() for name, domain in self.domains.items()} if number == 0 else None
+        if number >= FIRST and number % EVERY:
+            return None
+        index = number - 1 if number < FIRST else FIRST - 2 + number // EVERY
+        point = spread(self._cube, self.seed, index)
+        return {name: self._decoded(name, value) for name, value in {**self._middle, **point}.items()}
+
     def _made(self, number: int, by: str = "") -> BaseSampler:
         return create_sampler(by or self.sampler.made_by, self._seed(number), self._options)
 
@@ -201,9 +215,17 @@ class Proposals:
         def allows(candidate: Params) -> bool:
             return self._is_valid(self._values(candidate))
 
+        def move(candidates: Sequence[Params], by: float) -> list[Params]:
+            places = np.array([self._cube.position(candidate) for candidate in candidates])
+            moved_places = moved(self._cube, places, by, MOVES, luck)
+            filled = zip(itertools.cycle(candidates), moved_places, strict=False)
+            return [{**candidate, **self._cube.values(place)} for candidate, place in filled]
+
+        luck = np.random.default_rng((self.seed, number))
         inner = self._made(number, self.sampler.candidates_by)
-        at_random = self.sampler.chooses_early
-        return WeighingSampler(inner, self.space, weigh, allows, draw, self.sampler.redraws, at_random=at_random)
+        early = self.sampler.chooses_early
+        moves = move if early else None
+        return WeighingSampler(inner, self.space, weigh, allows, draw, self.sampler.redraws, early, moves)
 
     def _remember(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
         """Keep a result for the weighing; pruned trials are never better than completed ones."""
