@@ -13,7 +13,6 @@ import csv
 import itertools
 import math
 import multiprocessing
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -203,7 +202,6 @@ def main() -> None:
 
 
 def _begin() -> None:
-    os.nice(10)
     machine.limit_threads(1)
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     warnings.simplefilter("ignore")

@@ -6,7 +6,6 @@ on, samplers that learn propose several candidates, and `feasibility` chooses th
 so from the fourth proposal on at the latest.
 """
 
-import itertools
 import pkgutil
 import random
 import warnings
@@ -26,10 +25,11 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from orchestrator.samplers.candidates import moved, spread
+from orchestrator.samplers.spreading import spread
 from orchestrator.samplers.feasibility import Array, Cube, Position, SeenConfiguration, Worth
 from orchestrator.samplers.weighing import WeighingSampler
 from orchestrator.spec import SweepSpec, Values
+from orchestrator.spec.calm import in_calm
 from orchestrator.spec.domains import Choice, Domain, Range
 from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Params
@@ -40,7 +40,6 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 CONSTRAINT = "explosion"  # above 0 where it is violated
 FIRST = 3  # proposals before candidates are weighed: the middle of the space, then values that spread over it
 EVERY = 4  # of the further proposals, one spreads, too
-MOVES = 64  # candidates near the best of them, at a time
 
 
 def create_sampler(made_by: str, seed: int, options: Mapping[str, Any]) -> BaseSampler:
@@ -71,11 +70,14 @@ class Proposals:
         self.varies = space.varies
         self._is_valid = space.is_valid
         self._middle = {name: self._encoded(name, domain.middle()) for name, domain in space.domains.items()}
-        branching = sampler.branching if spec.conditions.wanted else {}
+        self._stepped = [name for name, domain in space.domains.items() if not domain.is_continuous]
+        self._has_conditions = bool(spec.conditions.wanted)
+        branching = sampler.branching if self._has_conditions else {}
         self.takes_absent = bool(branching)
         self._options = {**sampler.options, **branching}
         self.weighs = sampler.learns and len(spec.objectives) == 1
         self._chooses_early = self.weighs and sampler.chooses_early
+        self._in_calm = in_calm(spec)
         self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
         self._seen: list[SeenConfiguration] = []
         self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
@@ -98,8 +100,7 @@ class Proposals:
         number = self.count
         if given is None and self._chooses_early:
             given = self._spread(number)
-        chooses = given is None and self._chooses(number)
-        sampler = self._weighing(number) if chooses else self._made(number)
+        sampler = self._made(number) if given is not None else self._proposing(number)
         self._study.sampler = _TypedSampler(sampler, self.domains, given, self.sampler.keeps_state)
         trial = self._study.ask()
         self._open[number] = trial
@@ -184,10 +185,14 @@ class Proposals:
         pairs = zip(self.objectives, worst, strict=True)
         return tuple(value - objective.sign * (margin * max(abs(value), 1e-6)) for objective, value in pairs)
 
-    def _chooses(self, number: int) -> bool:
-        """Whether a proposal is chosen among several candidates."""
+    def _proposing(self, number: int) -> BaseSampler:
+        """What proposes, after what is known: one that weighs candidates, or a plain one of Optuna's."""
+        exploded = any(configuration.exploded for configuration in self._seen)
+        calm = self._in_calm
+        if calm is not None and not exploded and len(self._seen) >= calm.results:
+            return create_sampler(calm.made_by, self._seed(number), calm.options)
         early = self._chooses_early and number >= FIRST and bool(self._seen)
-        return early or (self.weighs and any(configuration.exploded for configuration in self._seen))
+        return self._weighing(number) if early or (self.weighs and exploded) else self._made(number)
 
     def _spread(self, number: int) -> Params | None:
         """What is proposed whatever is known: the middle, then points that are even along each axis; or nothing."""
@@ -215,17 +220,9 @@ class Proposals:
         def allows(candidate: Params) -> bool:
             return self._is_valid(self._values(candidate))
 
-        def move(candidates: Sequence[Params], by: float) -> list[Params]:
-            places = np.array([self._cube.position(candidate) for candidate in candidates])
-            moved_places = moved(self._cube, places, by, MOVES, luck)
-            filled = zip(itertools.cycle(candidates), moved_places, strict=False)
-            return [{**candidate, **self._cube.values(place)} for candidate, place in filled]
-
-        luck = np.random.default_rng((self.seed, number))
         inner = self._made(number, self.sampler.candidates_by)
-        early = self.sampler.chooses_early
-        moves = move if early else None
-        return WeighingSampler(inner, self.space, weigh, allows, draw, self.sampler.redraws, early, moves)
+        at_random = self.sampler.chooses_early
+        return WeighingSampler(inner, self.space, weigh, allows, draw, self.sampler.redraws, at_random=at_random)
 
     def _remember(self, trial: Trial, values: Values | None, margin: float | None, is_pruned: bool) -> None:
         """Keep a result for the weighing; pruned trials are never better than completed ones."""
@@ -240,8 +237,12 @@ class Proposals:
 
     def _position(self, encoded: Params) -> Position:
         """The position of a configuration, on its steps; parameters that are not varied in it have their middle."""
-        values = {name: self._encoded(name, value) for name, value in self._values(encoded).items()}
-        return self._cube.position({**self._middle, **values})
+        varied = self._values(encoded) if self._has_conditions else encoded
+        stepped = {name: self._on_its_step(name, encoded[name]) for name in self._stepped if name in varied}
+        return self._cube.position({**self._middle, **{name: encoded[name] for name in varied}, **stepped})
+
+    def _on_its_step(self, name: str, value: Any) -> Any:
+        return self._encoded(name, self._decoded(name, value))
 
     def _values(self, encoded: Params) -> Params:
         """The values of the parameters that are varied in a configuration."""

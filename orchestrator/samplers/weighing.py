@@ -13,11 +13,8 @@ from orchestrator.samplers.feasibility import Array
 from orchestrator.trial import Params
 
 CANDIDATES = 128
-FINALISTS = 8  # candidates near which better ones are sought
-STEPS = 0.1, 0.03, 0.01  # how far from them, in parts of a range
 
 Weigh = Callable[[Sequence[Params]], Array]  # the values of candidates, in which choices are given by their index
-Move = Callable[[Sequence[Params], float], Sequence[Params]]
 
 
 class DrawingTPE(TPESampler):
@@ -54,7 +51,6 @@ class WeighingSampler(BaseSampler):
         draw: returns random values for the whole space.
         redraws: how often `inner` is asked, if it returns a single candidate at a time.
         at_random: whether random candidates from the whole space are added, even where `inner` has some.
-        move: returns candidates near others, farther or less far from them; without it, none are sought there.
     """
 
     def __init__(
@@ -66,10 +62,9 @@ class WeighingSampler(BaseSampler):
         draw: Callable[[], Params],
         redraws: int,
         at_random: bool,
-        move: Move | None = None,
     ) -> None:
         self.inner, self.space, self.weigh, self.allows, self.draw = inner, dict(space), weigh, allows, draw
-        self.redraws, self.at_random, self.move = redraws, at_random, move
+        self.redraws, self.at_random = redraws, at_random
         self._inner_space: dict[str, BaseDistribution] = {}
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -83,13 +78,8 @@ class WeighingSampler(BaseSampler):
         if self.at_random or not own:  # it may not have learned enough yet
             own += [{}] * CANDIDATES
         candidates = [{**self.draw(), **candidate} for candidate in own]
-        ranked = self._ranked(candidates)
-        for by in STEPS if self.move else ():
-            ranked = self._ranked([*ranked[:FINALISTS], *self.move(ranked[:FINALISTS], by)]) + ranked[FINALISTS:]
+        ranked = [candidates[i] for i in np.argsort(-self.weigh(candidates), kind="stable")]
         return next(filter(self.allows, ranked), ranked[0])
-
-    def _ranked(self, candidates: Sequence[Params]) -> list[Params]:
-        return [candidates[i] for i in np.argsort(-self.weigh(candidates), kind="stable")]
 
     def _draws(self, study: Study, trial: FrozenTrial) -> list[dict[str, Any]]:
         if isinstance(self.inner, DrawingTPE):
