@@ -25,7 +25,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from orchestrator.samplers.spreading import spread
+from orchestrator.samplers import spreading
 from orchestrator.samplers.feasibility import Array, Cube, Position, SeenConfiguration, Worth
 from orchestrator.samplers.weighing import WeighingSampler
 from orchestrator.spec import SweepSpec, Values
@@ -38,8 +38,7 @@ from orchestrator.trials.search_space import SearchSpace
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 CONSTRAINT = "explosion"  # above 0 where it is violated
-FIRST = 3  # proposals before candidates are weighed: the middle of the space, then values that spread over it
-EVERY = 4  # of the further proposals, one spreads, too
+FIRST = 3  # proposals before candidates are weighed: the middle of the space, then points that spread over it
 
 
 def create_sampler(made_by: str, seed: int, options: Mapping[str, Any]) -> BaseSampler:
@@ -196,12 +195,12 @@ class Proposals:
 
     def _spread(self, number: int) -> Params | None:
         """What is proposed whatever is known: the middle, then points that are even along each axis; or nothing."""
-        if number == 0 or not self._cube.axes:
-            return {name: domain.middle() for name, domain in self.domains.items()} if number == 0 else None
-        if number >= FIRST and number % EVERY:
+        if number == 0:
+            return {name: domain.middle() for name, domain in self.domains.items()}
+        index = spreading.index_of(number)
+        if index is None or not self._cube.axes:
             return None
-        index = number - 1 if number < FIRST else FIRST - 2 + number // EVERY
-        point = spread(self._cube, self.seed, index)
+        point = spreading.spread(self._cube, self.seed, index)
         return {name: self._decoded(name, value) for name, value in {**self._middle, **point}.items()}
 
     def _made(self, number: int, by: str = "") -> BaseSampler:

@@ -1,6 +1,6 @@
 """Which sampler proposes in place of a method's own, as long as nothing has exploded."""
 
-import importlib.util
+from importlib.util import find_spec
 
 from orchestrator.spec.domains import Choice
 from orchestrator.spec.methods import CalmSampler, OptunaSampler
@@ -24,7 +24,7 @@ def _suits(calm: CalmSampler, spec: SweepSpec) -> bool:
         and spec.early_terminate is None
         and spec.run_cap is not None
         and spec.run_cap <= calm.trials
-        and importlib.util.find_spec(calm.needs) is not None
+        and find_spec(calm.needs) is not None
     )
 
 
