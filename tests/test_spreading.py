@@ -115,6 +115,8 @@ def test_auto_is_a_gaussian_process_for_three_numbers_until_something_explodes(a
         (2, 40, ""),
         (2, 40, "  mode: {values: [x, y]}\n"),
         (3, 101, ""),
+        (3, 40, "  mode: {values: [x, y]}\n"),
+        (3, 40, "  d: {min: 0.0, max: 1.0, q: 0.25}\n"),
         (3, 40, "  mode: {values: [x, y]}\n  d: {min: 0.0, max: 1.0, when: {mode: x}}\n"),
         (3, 40, "early_terminate: {type: median}\n"),
     ],

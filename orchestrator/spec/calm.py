@@ -2,7 +2,6 @@
 
 from importlib.util import find_spec
 
-from orchestrator.spec.domains import Choice
 from orchestrator.spec.methods import CalmSampler, OptunaSampler
 from orchestrator.spec.sweep_spec import SweepSpec
 
@@ -16,10 +15,11 @@ def in_calm(spec: SweepSpec) -> CalmSampler | None:
 
 def _suits(calm: CalmSampler, spec: SweepSpec) -> bool:
     """By measured rules: docs/search.md."""
-    numbers = [domain for domain in spec.domains.values() if not isinstance(domain, Choice)]
+    numbers = {name for name, domain in spec.domains.items() if domain.is_continuous}
     return (
         len(spec.objectives) == 1
         and len(numbers) >= calm.axes
+        and spec.varying - {"seed"} <= numbers
         and not spec.conditions.wanted
         and spec.early_terminate is None
         and spec.run_cap is not None
