@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/installed
 INTEGRATIONS := build/integrations
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search bench-infeasible torture screenshots report install clean
+.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search bench-suite bench-judging bench-infeasible torture screenshots report install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -60,6 +60,10 @@ bench-judging: install  ## errors and costs of comparing by seed, simulated; ren
 
 bench-infeasible: install  ## searches where memory ends: ours and Optuna's; renews its part of docs/search.md (some minutes)
 	$(BIN)/python benchmarks/infeasible.py
+
+SEEDS ?= 40
+bench-suite: install  ## searches on twenty problems, beside Optuna's; goes on where it was stopped, renews docs/search.md (hours)
+	$(BIN)/python benchmarks/suite.py --seeds $(SEEDS)
 
 KILLS ?= 200
 SEED ?= 0

@@ -62,7 +62,7 @@ def test_an_entry_is_in_the_schema_and_in_what_is_said_of_a_misspelled_one(
 
 
 def test_a_method_is_found_by_each_of_its_names() -> None:
-    assert named("bayes") is named("tpe") is METHODS["tpe"]
+    assert named("bayes") is named("auto") is METHODS["auto"]
     assert len(set(names())) == len(names())
     for name in names():
         assert name in named(name).names

@@ -10,7 +10,7 @@ from orchestrator.commands.template import Parameters, explained
 from orchestrator.functions import Parameter, TrialFunction
 from orchestrator.spec import nearest
 from orchestrator.spec.domains import domain_of
-from orchestrator.spec.methods import GRID, METHODS, TPE, Method, named
+from orchestrator.spec.methods import AUTO, GRID, METHODS, Method, named
 from orchestrator.spec.parameter_forms import RangeForm
 from orchestrator.spec.source import scalar
 
@@ -41,7 +41,7 @@ def ask(function: TrialFunction) -> tuple[dict[str, Any], dict[str, Any]]:
         for name in names
     }
     methods = [method.name for method in METHODS.values() if _fits(method, parameters)]
-    chosen = named(_choose("method", methods, (GRID if GRID.name in methods else TPE).name))
+    chosen = named(_choose("method", methods, (GRID if GRID.name in methods else AUTO).name))
     keys: dict[str, Any] = {"method": chosen.name}
     if not chosen.is_exhaustive:
         keys["run_cap"] = _ask("Trials in total", str(TRIALS), _count)

@@ -84,7 +84,9 @@ class Cube:
             name: None if isinstance(domain, Choice) else Scale(domain.low, domain.high, domain.log)
             for name, domain in domains.items()
         }
-        self._is_choice = np.array([scale is None for scale in self._scales.values()])
+        counts = [len(domain.values) if isinstance(domain, Choice) else 0 for domain in domains.values()]
+        self.choices = np.array(counts)  # by axis; 0 where it has numbers
+        self._is_choice = self.choices > 0
 
     @property
     def axes(self) -> int:
@@ -93,6 +95,11 @@ class Cube:
     def position(self, values: Params) -> Position:
         """The position of values, in which choices are given by their index."""
         return tuple(scale.position(values[name]) if scale else values[name] for name, scale in self._scales.items())
+
+    def values(self, position: Sequence[float]) -> dict[str, float]:
+        """The values at a position, choices by their index."""
+        pairs = zip(self._scales.items(), position, strict=True)
+        return {name: scale.value(float(at)) if scale else int(at) for (name, scale), at in pairs}
 
     def distances(self, some: Array, others: Array) -> Array:
         """Along each axis (last), squared, of `some` from `others`; choices that differ are 1 apart."""
@@ -199,7 +206,7 @@ class Process:
     def _covariance(self, candidates: Array) -> Array:
         """Of candidates (rows) with the positions that it has learned from (columns), by each setting."""
         squared = self._cube.distances(candidates, self._at)
-        smooth = matern(np.einsum("mna,sa->smn", squared, self._lengths**-2))
+        smooth = matern(np.moveaxis(squared @ (self._lengths**-2).T, 2, 0))
         return smooth + self._rough[:, None, None] * matern(squared.sum(axis=-1) / GRAIN**2)
 
 

@@ -19,12 +19,13 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
-from orchestrator.samplers import limits
+from orchestrator.samplers import limits, spreading
 from orchestrator.samplers.feasibility import Array, Cube, Position, SeenConfiguration, Worth
 from orchestrator.samplers.limits import Beyond, Limits
 from orchestrator.samplers.typed import TypedSampler, distribution
 from orchestrator.samplers.weighing import WeighingSampler
 from orchestrator.spec import SweepSpec, Values
+from orchestrator.spec.calm import in_calm
 from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Params
 from orchestrator.trials.search_space import SearchSpace
@@ -32,7 +33,7 @@ from orchestrator.trials.search_space import SearchSpace
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 CONSTRAINT = "explosion"  # above 0 where it is violated
-FIRST = 3  # proposals before candidates are weighed: the middle of the space, then random values
+FIRST = 3  # proposals before candidates are weighed: the middle of the space, then points that spread over it
 
 
 def create_sampler(made_by: str, seed: int, options: Mapping[str, Any]) -> BaseSampler:
@@ -64,11 +65,14 @@ class Proposals:
         self._constraints = [constraint.name for constraint in spec.constraints]
         self._is_valid = space.is_valid
         self._middle = {name: self._encoded(name, domain.middle()) for name, domain in space.domains.items()}
-        branching = sampler.branching if spec.conditions.wanted else {}
+        self._stepped = [name for name, domain in space.domains.items() if not domain.is_continuous]
+        self._has_conditions = bool(spec.conditions.wanted)
+        branching = sampler.branching if self._has_conditions else {}
         self.takes_absent = bool(branching)
         self._options = {**sampler.options, **branching}
         self.weighs = sampler.learns and len(spec.objectives) == 1
         self._chooses_early = self.weighs and sampler.chooses_early
+        self._in_calm = in_calm(spec)
         self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
         self._seen: list[SeenConfiguration] = []
         self._failed: dict[Position, str] = {}  # why the configurations there failed that have no result
@@ -91,10 +95,11 @@ class Proposals:
             Its number, for `tell`, and the values of the domains that are varied in it.
         """
         number = self.count
-        if number == 0 and self._chooses_early and not self._learned:
-            given = {name: domain.middle() for name, domain in self.domains.items()} | dict(given or {})
-        chooses = given is None and self._chooses(number)
-        sampler = self._weighing(number) if chooses else self._made(number)
+        is_first_here = number == 0 and not self._learned
+        if self._chooses_early and (is_first_here or (given is None and number > 0)):
+            spread = self._spread(number)
+            given = spread if spread is None else {**spread, **(given or {})}
+        sampler = self._made(number) if given is not None else self._proposing(number)
         self._study.sampler = TypedSampler(sampler, self.domains, given, self.sampler.keeps_state)
         trial = self._study.ask()
         self._open[number] = trial
@@ -219,11 +224,25 @@ class Proposals:
         pairs = zip(self.objectives, worst, strict=True)
         return tuple(value - objective.sign * (margin * max(abs(value), 1e-6)) for objective, value in pairs)
 
-    def _chooses(self, number: int) -> bool:
-        """Whether a proposal is chosen among several candidates."""
-        early = self._chooses_early and number + self._learned >= FIRST and bool(self._seen)
+    def _proposing(self, number: int) -> BaseSampler:
+        """What proposes, after what is known: one that weighs candidates, or a plain one of Optuna's."""
         exploded = any(configuration.exploded for configuration in self._seen)
-        return early or (self.weighs and (exploded or limits.are_met(self._cube, self._all_seen)))
+        is_limited = exploded or limits.are_met(self._cube, self._all_seen)
+        calm = self._in_calm
+        if calm is not None and not is_limited and len(self._seen) >= calm.results:
+            return create_sampler(calm.made_by, self._seed(number), calm.options)
+        early = self._chooses_early and number + self._learned >= FIRST and bool(self._seen)
+        return self._weighing(number) if early or (self.weighs and is_limited) else self._made(number)
+
+    def _spread(self, number: int) -> Params | None:
+        """What is proposed whatever is known: the middle, then points that are even along each axis; or nothing."""
+        if number == 0:
+            return {name: domain.middle() for name, domain in self.domains.items()}
+        index = spreading.index_of(number)
+        if index is None or not self._cube.axes:
+            return None
+        point = spreading.spread(self._cube, self.seed, index)
+        return {name: self._decoded(name, value) for name, value in {**self._middle, **point}.items()}
 
     def _made(self, number: int, by: str = "") -> BaseSampler:
         return create_sampler(by or self.sampler.made_by, self._seed(number), self._options)
@@ -272,8 +291,12 @@ class Proposals:
 
     def _position(self, encoded: Params) -> Position:
         """The position of a configuration, on its steps; parameters that are not varied in it have their middle."""
-        values = {name: self._encoded(name, value) for name, value in self._values(encoded).items()}
-        return self._cube.position({**self._middle, **values})
+        varied = self._values(encoded) if self._has_conditions else encoded
+        stepped = {name: self._on_its_step(name, encoded[name]) for name in self._stepped if name in varied}
+        return self._cube.position({**self._middle, **{name: encoded[name] for name in varied}, **stepped})
+
+    def _on_its_step(self, name: str, value: Any) -> Any:
+        return self._encoded(name, self._decoded(name, value))
 
     def _values(self, encoded: Params) -> Params:
         """The values of the parameters that are varied in a configuration."""

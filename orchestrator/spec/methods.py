@@ -1,8 +1,31 @@
 """The methods that there are, and what each is like. Nothing else knows a method by its name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+
+@dataclass(frozen=True, eq=False)
+class CalmSampler:
+    """A sampler of Optuna's that proposes in another's place, as long as nothing has exploded; docs/search.md says why.
+
+    Args:
+        name: the method that it is, for people.
+        made_by: "module:name" of what makes it, from `seed` and the options.
+        options: that it is made with.
+        needs: a package that it imports; without it, it proposes nothing.
+        results: that there must be before it proposes.
+        axes: how many parameters must be searched at least.
+        trials: how many trials the sweep may have at most.
+    """
+
+    name: str
+    made_by: str
+    options: Mapping[str, Any]
+    needs: str
+    results: int
+    axes: int
+    trials: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +48,7 @@ class OptunaSampler:
         keeps_state: whether it keeps a state in the study: then `tell` of a trial again must follow `ask` for it again.
         keeps_seed: whether all proposals come from one seed, as those of a sequence do; else each has its own.
         needs: a package that it imports and this program does not bring along.
+        in_calm: what proposes in its place where that is known to find more.
     """
 
     made_by: str
@@ -39,6 +63,7 @@ class OptunaSampler:
     keeps_state: bool = False
     keeps_seed: bool = False
     needs: str = ""
+    in_calm: CalmSampler | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,18 +119,25 @@ GRID = Method(
     is_listed=True,
     is_exhaustive=True,
 )
-TPE = Method(
-    "tpe",
-    "(or bayes) searches near good trials: try this method first",
-    OptunaSampler(
-        "optuna.samplers:TPESampler",
-        {"multivariate": True, "constant_liar": True},
-        branching={"group": True},
-        candidates_by="orchestrator.samplers.weighing:DrawingTPE",
-        learns=True,
-        chooses_early=True,
-        takes_constraints=True,
-        takes_pruned=True,
+AS_TPE = OptunaSampler(
+    "optuna.samplers:TPESampler",
+    {"multivariate": True, "constant_liar": True},
+    branching={"group": True},
+    candidates_by="orchestrator.samplers.weighing:DrawingTPE",
+    learns=True,
+    chooses_early=True,
+    takes_constraints=True,
+    takes_pruned=True,
+)
+GP_OPTIONS = {"warn_independent_sampling": False}
+AUTO = Method(
+    "auto",
+    "(or bayes) searches as tpe or gp do, as suits what is searched: try this method first",
+    replace(
+        AS_TPE,
+        in_calm=CalmSampler(
+            "gp", "optuna.samplers:GPSampler", GP_OPTIONS, needs="torch", results=10, axes=3, trials=100
+        ),
     ),
     aliases=("bayes",),
 )
@@ -114,13 +146,14 @@ METHODS = {
     for method in (
         GRID,
         Method("random", "draws combinations at random", "orchestrator.samplers.drawn:drawn", is_listed=True),
-        TPE,
+        AUTO,
+        Method("tpe", "searches near good trials", AS_TPE),
         Method(
             "gp",
             "searches with a Gaussian process",
             OptunaSampler(
                 "optuna.samplers:GPSampler",
-                {"warn_independent_sampling": False},
+                GP_OPTIONS,
                 learns=True,
                 takes_constraints=True,
                 needs="torch",
