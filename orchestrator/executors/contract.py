@@ -42,8 +42,8 @@ retried, without a final event, from the checkpoint that is left: at the least f
 has failed once more than `retries` losses in a row brought no new epoch; the reason says how the last worker was lost.
 It is infeasible once its attempts took longer than the trial timeout together, and once its worker was killed for its
 memory while nothing ran beside it: after the first time it runs again so. An exception of the trial function is no
-loss: it would come again, and the trial has failed. Where trials are not isolated, the death of a trial is that of the launch, and no limit
-holds.
+loss: it would come again, and the trial has failed. Where trials are not isolated, the death of a trial is that of the
+launch, and no limit holds.
 
 States. Unless `Setup.warm` asks for it, a trial of a function begins from the same state of its process whatever has
 run before it: as in a process that has imported the function's modules and nothing else. The trials of a stack share
