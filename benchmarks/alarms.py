@@ -3,7 +3,7 @@
 python benchmarks/alarms.py            # renews docs/alarms.md, in seconds
 python benchmarks/alarms.py --quick    # the curves alone that the rule was tuned on; printed only
 
-The curves are in benchmarks/curves; `python benchmarks/curves` makes them anew.
+The curves are in benchmarks/curves; `python benchmarks/curves/generate.py` makes them anew.
 """
 
 import json

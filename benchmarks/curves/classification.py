@@ -89,7 +89,7 @@ def digits_setups() -> Iterator[Setup]:
     yield plain(
         "deep-jump", how, widths=(64,) * 6 + (10,), squared=True, optimizer="momentum", lr=0.1, schedule=jump(6, 30)
     )
-    how = "the learning rate grows by a tenth of itself every step, to find where training breaks"
+    how = "the learning rate grows by a twentieth of itself every step, to find where training breaks"
     yield plain("finder", how, optimizer="sgd", lr=1e-3, schedule=lambda epoch, step: 1.05 ** min(step, 300), epochs=15)
 
 

@@ -10,7 +10,7 @@ from recording import Recording, Setup
 from torch import Tensor, nn
 from torch.nn import functional
 
-LETTERS, LENGTH, BATCH, STEPS = 64, 32, 16, 40  # per epoch
+LETTERS, LENGTH, BATCH, STEPS = 64, 24, 16, 28  # per epoch
 WIDTH = 48
 
 
@@ -118,7 +118,7 @@ def language_setups() -> Iterator[Setup]:
     yield model_of("gru", "GRU, Adam, 5e-3", "gru", lr=5e-3)
     yield model_of("garbage", "one batch of 50 is letters at random", lr=3e-3, garbage=50, clip=1.0)
     yield model_of("garbage-gru", "GRU, one batch of 20 is letters at random", "gru", lr=5e-3, garbage=20)
-    yield model_of("short", "pieces of four letters at first, then of 32", short_until=8, lr=3e-3)
+    yield model_of("short", "pieces of four letters at first, then of 24", short_until=8, lr=3e-3)
     yield model_of("hot", "Adam, 0.01, no warm-up", lr=0.01, seed=3)
     yield model_of("hot-gru", "GRU, Adam, 0.05, gradients clipped", "gru", lr=0.05, seed=4, clip=1.0)
     yield model_of("second", "another language from epoch 12 on", lr=3e-3, second=12, epochs=24)
@@ -130,6 +130,6 @@ def language_setups() -> Iterator[Setup]:
     yield model_of("gru-jump", how, "gru", lr=5e-3, schedule=jump(10, 100), epochs=16)
     how = "another language from epoch 10 on, with a learning rate 100 times as high"
     yield model_of("second-jump", how, lr=3e-3, second=10, schedule=jump(10, 100), epochs=16)
-    yield model_of("ramp", "the learning rate grows from 1e-4 to 1", lr=1e-4, schedule=ramp_to(600, 1e4), epochs=15)
+    yield model_of("ramp", "the learning rate grows from 1e-4 to 1", lr=1e-4, schedule=ramp_to(400, 1e4), epochs=15)
     how = "GRU, SGD with momentum, 300, from the first step on"
     yield model_of("gru-sgd", how, "gru", optimizer="momentum", lr=300.0, epochs=6, diverges=True)

@@ -3,7 +3,8 @@
 The label is made from how the training was set up and from what came of it, never from the losses by a rule. What came
 of it is told by its quality: a metric of which more is better, measured after each epoch and before the first. A
 training has exploded if it lost, for good, at least half of what it had gained; or if it was set up to diverge from
-its first step on, and ended no better than it began, with losses above those of its beginning.
+its first step on, and ended no better than it began, with losses above those of its beginning. What cannot diverge, by
+how it is set up, is healthy, also where it ends far from its best because it learns its data too well.
 """
 
 import gzip
@@ -91,7 +92,11 @@ class Recording:
 
 @dataclass(frozen=True)
 class Setup:
-    """A training to record: `how` says how it is set up; `diverges` that it is set up to diverge from its beginning."""
+    """A training to record: `how` says how it is set up.
+
+    `diverges` says that it is set up to diverge from its beginning; `converges` that it cannot diverge, so that what it
+    loses it loses by learning its data too well.
+    """
 
     name: str
     how: str
@@ -99,6 +104,7 @@ class Setup:
     train: Callable[[Recording], None]
     by_step: bool = True
     diverges: bool = False
+    converges: bool = False
 
 
 def recorded(domain: str, setup: Setup) -> Curve | None:
@@ -112,7 +118,10 @@ def recorded(domain: str, setup: Setup) -> Curve | None:
     best, last = max([first, *qualities]), qualities[-1]
     gain, lost = best - first, best - last
     came = f"{setup.metric} began at {first:.3g}, came to {best:.3g} and ended at {last:.3g}".replace("-1e+30", "none")
-    if gain > TOLD_APART and not (setup.diverges and last <= first):
+    if setup.converges:
+        has_exploded = False
+        came += ": such steps cannot diverge, so this is what it learned too well"
+    elif gain > TOLD_APART and not (setup.diverges and last <= first):
         has_exploded = lost >= LOST * gain
         came += f": {'lost for good' if has_exploded else 'kept'}"
     elif setup.diverges and _rose(recording):
