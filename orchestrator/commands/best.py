@@ -61,6 +61,10 @@ def best(
         print_best(stdout(), objectives[0], ranked, named, commands[0])
     else:
         print_front(stdout(), objectives, best, len(ranked), named, commands)
+    keys = {configuration.config_key for configuration in best}
+    for record in records:
+        if record.remark and record.tags["config_key"] in keys:
+            print_line(stdout(), f"{record.label}: {record.remark}")
     if remark := changed(spec.function, records):
         print_line(stdout(), remark)
 

@@ -52,6 +52,8 @@ class Compared(Listener):
             self._by_epoch |= dict.fromkeys([*event.metrics, *event.not_finite])
             for so_far in self._running[trial.trial_key]:
                 so_far.take(event.metrics.get(so_far.objective.name), event.epoch)
+                if so_far.objective.name in event.not_finite:
+                    so_far.lose(event.epoch)
         elif isinstance(event, Points):
             self._by_step |= _without_step(event.values)
         elif isinstance(event, Restarted):
@@ -64,12 +66,17 @@ class Compared(Listener):
                 self._log_missing()
 
     def completed(self, trial: Trial, end: Finished) -> Finished:
-        """The end of a trial, with its number, and where it has completed without a value, with that as diagnosis."""
+        """The end of a trial, with its number, and what there is to say of its value as diagnosis.
+
+        That is, where it has completed, that it has none, or that this was not finite up to the end.
+        """
         self._ends += 1
         so_far = self._running[trial.trial_key] if end.outcome is Outcome.COMPLETED and self.spec.ranks else []
-        names = [one.objective.name for one in so_far if one.value(end.metrics.get(one.objective.name)) is None]
+        ends = [(one, end.metrics.get(one.objective.name)) for one in so_far]
+        names = [one.objective.name for one, final in ends if one.value(final) is None]
         lacking = [f"it has no finite {' and no finite '.join(names)}"] if names else []
-        diagnosis = "; ".join([*([end.diagnosis] if end.diagnosis else []), *lacking])
+        lost = [remark for one, final in ends if (remark := one.remark(final))]
+        diagnosis = "; ".join([*([end.diagnosis] if end.diagnosis else []), *lacking, *lost])
         return replace(end, number=self._ends, diagnosis=diagnosis or None)
 
     @property

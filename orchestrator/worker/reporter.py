@@ -51,12 +51,12 @@ class Reporter:
         self._is_watched = False  # whether the function calls `watch`
         self._since = time.monotonic()
 
-    def watch(self, step: int, loss: float, grad_norm: float, **also: float) -> None:
+    def watch(self, step: int, loss: float, grad_norm: float, *, restart: bool = False, **also: float) -> None:
         """The `watch` that a trial function is given: it ends a trial that explodes or has its end already."""
         if self.end is not None:
             raise ExplodedError("this trial has ended")
         self._is_watched = True
-        self.monitor.step(step, loss, grad_norm, **also)
+        self.monitor.step(step, loss, grad_norm, restart=restart, **also)
 
     def take(self, yielded: Yielded) -> list[Event]:
         """The events of an epoch: from its metrics, from what `watch` raised, or from None once the trial has ended."""
@@ -120,6 +120,8 @@ class Reporter:
         is_ours = isinstance(error, ExplodedError)
         reason = "it raised the exception that only `watch` may raise" if is_ours else error_line(error)
         failed = Finished(Outcome.FAILED, reason=reason, is_loss=isinstance(error, ProgramKilledError))
+        if not failed.is_loss:
+            self.monitor.raised()
         self.end = self.end or self._explosion() or failed
 
     def record(self, event: Event) -> Event:
