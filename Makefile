@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/installed
 INTEGRATIONS := build/integrations
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search bench-suite bench-judging bench-infeasible torture screenshots report install clean
+.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search bench-suite bench-judging bench-infeasible bench-alarms torture screenshots report install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -54,6 +54,9 @@ bench-peers: install  ## have Ray Tune and Guild run beside ours in `make bench`
 
 bench-search: install  ## searches beside a cliff: ours, plain Optuna, random; renews docs/search.md (a quarter of an hour)
 	$(BIN)/python benchmarks/search.py
+
+bench-alarms: install  ## false alarms and misses on labelled curves; renews docs/alarms.md (seconds)
+	$(BIN)/python benchmarks/alarms.py
 
 bench-judging: install  ## errors and costs of comparing by seed, simulated; renews docs/judging.md (some minutes)
 	$(BIN)/python benchmarks/judging.py

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from orchestrator.divergence import Divergence, DivergenceRule
+from orchestrator.divergence import LOST, NOT_FINITE, Divergence, DivergenceRule
 from orchestrator.events import Explosion
 from orchestrator.worker.monitor import ExplodedError, Monitor
 
@@ -12,7 +12,7 @@ RULE = DivergenceRule()
 
 
 def fed(losses: list[float], steps_per_epoch: int = 54) -> Explosion | None:
-    series = Divergence("loss", RULE.factor, RULE.patience)
+    series = Divergence("loss", RULE.factor, RULE.patience, lost=LOST)
     for step, loss in enumerate(losses, start=1):
         if explosion := series.update(step, loss, 1 + (step - 1) // steps_per_epoch):
             return explosion
@@ -51,12 +51,37 @@ def test_a_rise_that_heals_within_patience_is_none_and_one_that_stays_is_an_expl
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_not_finite_is_an_explosion_at_once(bad: float) -> None:
-    explosion = fed([50.0, 51.2, bad])
-    assert explosion == Explosion(f"loss became {bad} after 51.2 at epoch 1, step 3", 1, 3, 51.2)
-    first = fed([bad])
+def test_a_loss_that_stays_not_finite_is_an_explosion_from_its_first_such_step_on(bad: float) -> None:
+    steps = [50.0, 51.2, *[bad] * NOT_FINITE]
+    assert watched(steps[:-1]).explosion is None
+    assert watched(steps).explosion == Explosion(f"loss became {bad} after 51.2 at epoch 1, step 3", 1, 3, 51.2)
+    first = watched([bad] * NOT_FINITE).explosion
     assert first is not None
     assert first.last_finite_loss is None
+
+
+def test_a_batch_that_is_not_finite_and_is_skipped_is_none() -> None:
+    curve = healthy(400)
+    for step in (100, 101, 200, 399 - NOT_FINITE):
+        curve[step] = math.nan
+    monitor = watched(curve)
+    monitor.run_ended({})
+    assert monitor.explosion is None
+    assert monitor.margin == watched(healthy(400)).margin
+
+
+def test_a_loss_that_is_not_finite_at_the_end_or_before_an_exception_is_an_explosion() -> None:
+    for end in (lambda monitor: monitor.run_ended({}), Monitor.raised):
+        monitor = watched([50.0, math.nan])
+        end(monitor)
+        assert monitor.explosion == Explosion("loss became nan after 50 at epoch 1, step 2", 1, 2, 50.0)
+        assert monitor.margin == 3
+
+
+def test_an_exception_after_healthy_steps_is_no_explosion() -> None:
+    monitor = watched(healthy(100))
+    monitor.raised()
+    assert monitor.explosion is None
 
 
 def test_a_model_that_explodes_from_its_first_step_on_is_seen() -> None:
@@ -82,14 +107,37 @@ def test_noise_of_tiny_losses_is_no_explosion() -> None:
 def test_watch_raises_with_what_may_explain_it() -> None:
     monitor = Monitor(RULE)
     monitor.step(1, 50.0, 3.0, log_variance=2.0)
+    for step in range(2, 1 + NOT_FINITE):
+        monitor.step(step, math.nan, 3.0, log_variance=41.0)
     with pytest.raises(ExplodedError, match="loss became nan after 50 at epoch 1, step 2; log variance reached 61"):
-        monitor.step(2, math.nan, 3.0, log_variance=61.0)
+        monitor.step(1 + NOT_FINITE, math.nan, 3.0, log_variance=61.0)
 
 
-def test_a_gradient_that_is_not_finite_is_an_explosion() -> None:
+def test_a_gradient_that_stays_not_finite_is_an_explosion() -> None:
     monitor = Monitor(RULE)
+    for step in range(1, RULE.patience):
+        monitor.step(step, 50.0, math.inf)
     with pytest.raises(ExplodedError, match="gradient norm became inf at a loss of 50 at epoch 1, step 1"):
-        monitor.step(1, 50.0, math.inf)
+        monitor.step(RULE.patience, 50.0, math.inf)
+    assert monitor.margin == 3
+
+
+def test_steps_that_mixed_precision_skips_until_its_scale_fits_are_none() -> None:
+    monitor = Monitor(RULE)
+    for step, loss in enumerate(healthy(300), start=1):
+        monitor.step(step, loss, math.inf if step < RULE.patience or step % 10 == 5 else 1.0)
+    monitor.run_ended({})
+    assert monitor.explosion is None
+
+
+def test_a_training_mean_that_is_not_finite_is_none_where_the_validation_loss_is_finite() -> None:
+    monitor = Monitor(RULE)
+    for epoch in range(1, 9):
+        monitor.epoch_ended(epoch, {"train_loss": math.nan, "val_loss": 1 / epoch})
+    monitor.run_ended({})
+    assert monitor.explosion is None
+    monitor.epoch_ended(9, {"train_loss": math.nan, "val_loss": math.nan})
+    assert monitor.explosion is not None
 
 
 def test_losses_by_epoch_are_watched_too() -> None:
@@ -176,7 +224,7 @@ def test_the_margin_of_a_run_is_negative_until_it_explodes_and_grows_with_the_ri
     strained = watched([*healthy(300), *[150.0] * 40]).margin
     exploded = watched([*healthy(300), *[500.0] * 40]).margin
     far_gone = watched([*healthy(300), *[1e6] * 40]).margin
-    broken = watched([*healthy(300), math.nan]).margin
+    broken = watched([*healthy(300), *[math.nan] * NOT_FINITE]).margin
     assert None not in (calm, strained, exploded, far_gone, broken)
     assert -3 <= calm < strained <= -0.01 < 0.01 <= exploded < far_gone <= broken == 3  # type: ignore[operator]
 
@@ -192,9 +240,72 @@ def test_the_margin_does_not_depend_on_the_scale_of_losses() -> None:
     assert watched([1000 * loss for loss in curve]).margin == pytest.approx(watched(curve).margin)
 
 
-def test_a_gradient_that_is_none_has_the_largest_margin_and_what_nobody_watches_has_none() -> None:
-    monitor = Monitor(RULE)
-    with pytest.raises(ExplodedError):
-        monitor.step(1, 50.0, math.nan)
-    assert monitor.margin == 3
+def test_what_nobody_watches_has_no_margin() -> None:
     assert Monitor(DivergenceRule(enabled=False)).margin is None
+
+
+def test_a_loss_that_falls_back_to_that_of_chance_is_an_explosion() -> None:
+    """Cross entropy of ten classes, which cannot stay far above ln 10."""
+    rng = random.Random(2)
+    learned = [0.9 + 1.4 * math.exp(-step / 30) + rng.gauss(0, 0.05) for step in range(200)]
+    assert fed([*learned, *[2.303 + rng.gauss(0, 0.02) for _ in range(40)]]) is not None
+    assert fed([*learned, *[1.6 + rng.gauss(0, 0.05) for _ in range(40)]]) is None
+
+
+def test_a_negative_loss_that_loses_what_it_had_gained_is_an_explosion() -> None:
+    rng = random.Random(3)
+    learned = [-800 + 1000 * math.exp(-step / 30) + rng.gauss(0, 5) for step in range(300)]
+    assert fed(learned) is None
+    assert fed([*learned, *[2300.0] * 40]) is not None
+    assert fed([*learned, *[150.0] * 40]) is not None
+
+
+def test_a_jump_from_which_the_loss_falls_again_is_none() -> None:
+    """As where a classifier is given another task: far above its level for hundreds of steps, and learning."""
+    first = [0.01 + 2.3 * math.exp(-step / 30) for step in range(400)]
+    second = [0.3 + 7.5 * math.exp(-step / 60) for step in range(400)]
+    assert fed([*first, *second]) is None
+    assert fed([*first, *second, *[8.0] * 40]) is not None
+
+
+def test_a_rise_by_and_by_that_loses_little_of_the_gain_is_none() -> None:
+    """As where the KL term gets its weight over some epochs: ten times the level, a quarter of what was gained."""
+    learned = [3 + 100 * math.exp(-step / 20) for step in range(300)]
+    assert (
+        fed([*learned, *[3 + 25 * step / 200 for step in range(200)], *[28 - step / 100 for step in range(200)]])
+        is None
+    )
+    assert fed([*learned, *[3 + 200 * step / 200 for step in range(200)]]) is not None
+
+
+def test_a_loss_that_is_said_to_mean_something_else_is_compared_with_what_comes() -> None:
+    monitor = Monitor(RULE)
+    for step, loss in enumerate([*healthy(300), *[5000.0] * 100], start=1):
+        monitor.step(step, loss, 1.0, restart=step == 301)
+    monitor.run_ended({})
+    assert monitor.explosion is None
+    for step in range(401, 400 + RULE.patience):
+        monitor.step(step, 1e6, 1.0)
+    with pytest.raises(ExplodedError, match="rose from 5000"):
+        monitor.step(400 + RULE.patience, 1e6, 1.0)
+
+
+def test_until_the_quiet_epochs_are_over_a_loss_may_rise_but_not_be_not_finite() -> None:
+    rule = DivergenceRule(quiet_until=5)
+    monitor = Monitor(rule)
+    for epoch, loss in enumerate([10.0, 1.0, 1.0, 1e3, 1e4, 1e4, 9e3, 8e3], start=1):
+        monitor.step(epoch, loss, 1.0)
+        monitor.epoch_ended(epoch, {"val_loss": loss})
+    assert monitor.explosion is None
+    for epoch in (9, 10, 11):
+        monitor.epoch_ended(epoch, {"val_loss": 1e6})
+    assert monitor.explosion is not None
+    early = Monitor(rule)
+    early.epoch_ended(1, {"val_loss": math.nan})
+    assert early.explosion is not None
+
+
+def test_a_loss_that_begins_at_nothing_has_no_level_yet() -> None:
+    """As of values before any reward has been found."""
+    rng = random.Random(4)
+    assert fed([*[0.0] * 100, *[rng.expovariate(1.0) for _ in range(300)]]) is None

@@ -12,6 +12,7 @@ from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Finished, Points, Progress
 from orchestrator.progress.compared import Compared
 from orchestrator.spec import Objective, load
+from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import PROPOSALS, Record
@@ -169,6 +170,37 @@ def test_only_a_name_that_no_trial_has_reported_is_a_mistake(write: Write) -> No
         ]
 
 
+def test_a_value_that_is_not_finite_from_an_epoch_on_is_diagnosed_with_the_epoch(write: Write) -> None:
+    trial = Trial("f1s:broken", 1, {"lr": 1.0}, "lr=1")
+    spec = load(write(SEARCH))
+
+    def diagnosis(values: list[float | None], given: str | None = None, **final: float) -> str | None:
+        compared = Compared(spec, True, print)
+        compared.start(trial)
+        for epoch, value in enumerate(values, start=1):
+            is_none = value is None
+            compared.take(trial, Progress(epoch, {} if is_none else {"f1": value}, 1.0, not_finite=["f1"] * is_none))
+        return compared.completed(trial, Finished(Outcome.COMPLETED, final, diagnosis=given)).diagnosis
+
+    lost = "f1 is not finite from epoch 3 on, and counts with its best value before, of epoch 1"
+    assert diagnosis([0.9, 0.8, None, None]) == lost
+    assert diagnosis([0.9, 0.8, None, None], "a dead decoder") == f"a dead decoder; {lost}"
+    assert diagnosis([0.9, 0.8, None, None], f1=0.7) == lost
+    assert diagnosis([0.9, None, 0.8]) is None
+    assert diagnosis([None, 0.9]) is None
+    assert diagnosis([None, None]) == "it has no finite f1"
+
+
+def test_of_several_metrics_the_last_value_before_counts_and_a_final_one_needs_no_word() -> None:
+    so_far = ObjectiveSoFar(Objective("f1", "maximize", counts_best=False))
+    for epoch, value in enumerate([0.9, 0.8], start=1):
+        so_far.take(value, epoch)
+    so_far.lose(3)
+    so_far.lose(4)
+    assert so_far.remark() == "f1 is not finite from epoch 3 on, and counts with its last value before, of epoch 2"
+    assert so_far.remark(0.7) is None
+
+
 def test_what_stands_in_follows_the_order_in_which_trials_ended(write: Write) -> None:
     spec = load(write(SEARCH))
     live = samplers.of(spec)
@@ -248,8 +280,14 @@ def test_a_trial_counts_with_its_best_finite_value(
     runs = {str(run.info.run_name): run for run in children(store, "toy")}
     found = runs["lr=0.01 seed=0"].data.metrics
     assert found.get("best_f1", found["f1"]) == value
-    has_none = "diagnosis" in runs["lr=0.05 seed=0"].data.tags
-    assert has_none == (function == "returned")
+    said = runs["lr=0.05 seed=0"].data.tags.get("diagnosis")
+    lost = "f1 is not finite from epoch 3 on, and counts with its best value before, of epoch 2"
+    assert said == ("it has no finite f1" if function == "returned" else lost)
+    if function == "early":
+        best = sweep("best", path).stdout
+        assert f"seed=0: {lost}" in best
+        assert sweep("report", path).returncode == 0
+        assert lost in next(path.parent.rglob("report.md")).read_text()
 
 
 @pytest.mark.slow

@@ -122,7 +122,8 @@ def watched(config: Config, watch):
 
 def stubborn(config: Config, watch):
     try:
-        watch(1, float("nan"), 1.0)
+        for step in range(1, 6):
+            watch(step, float("nan"), 1.0)
     except Exception:
         print("kept to itself")
     yield {"epoch": 1, "train_loss": 5.0}
@@ -270,7 +271,8 @@ class _Row:
     def epoch(self) -> "dict[str, float | str] | Exception":
         epoch, x, mode = self.done + 1, self.config.x, self.config.mode
         try:
-            self.watch(epoch, float("nan") if mode == "nan" and epoch == 2 else x / epoch, 1.0)
+            for step in range(5 * epoch, 5 * epoch + 5):
+                self.watch(step, float("nan") if mode == "nan" and epoch == 2 else x / epoch, 1.0)
         except Exception as error:
             self.end = error
             return error
@@ -314,9 +316,9 @@ def keeps_to_itself(config: Config, report, watch):
         time.sleep(config.pause)
         with Path("reached.txt").open("a") as file:
             print(epoch, file=file)
-        for step in (1, 2):
+        for step in range(1, 7):
             try:
-                watch(2 * epoch + step, float("nan") if config.mode == "nan" and epoch == 2 else 1.0, 1.0)
+                watch(6 * epoch + step, float("nan") if config.mode == "nan" and epoch == 2 else 1.0, 1.0)
             except Exception as error:
                 print("kept to itself:", error)
         try:

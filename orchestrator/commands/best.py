@@ -66,6 +66,10 @@ def best(
         print_best(stdout(), ranked, named, commands[0])
     else:
         print_front(stdout(), ranked, best, named, commands)
+    keys = {configuration.config_key for configuration in best}
+    for record in records:
+        if record.remark and record.tags["config_key"] in keys:
+            print_line(stdout(), f"{record.label}: {record.remark}")
     if remark := changed(spec.function, records):
         print_line(stdout(), remark)
 

@@ -55,6 +55,8 @@ class Compared(Listener):
             self._by_epoch |= dict.fromkeys([*event.metrics, *event.not_finite])
             for so_far in self._running[trial.trial_key]:
                 so_far.take(event.metrics.get(so_far.objective.name), event.epoch)
+                if so_far.objective.name in event.not_finite:
+                    so_far.lose(event.epoch)
             self._constrained[trial.trial_key].take(event.metrics, event.epoch, event.not_finite)
         elif isinstance(event, Points):
             self._by_step |= _without_step(event.values)
@@ -70,13 +72,16 @@ class Compared(Listener):
     def completed(self, trial: Trial, end: Finished) -> Finished:
         """The end of a trial, with its number, and where it has completed, what there is to say of its metrics.
 
-        That is the constraints that it broke, and as a diagnosis, that it has no value to compare.
+        That is the constraints that it broke, and as a diagnosis, that it has no value to compare, or that this was not
+        finite up to the end.
         """
         self._ends += 1
         so_far = self._running[trial.trial_key] if end.outcome is Outcome.COMPLETED and self.spec.ranks else []
-        names = [one.objective.name for one in so_far if one.value(end.metrics.get(one.objective.name)) is None]
+        ends = [(one, end.metrics.get(one.objective.name)) for one in so_far]
+        names = [one.objective.name for one, final in ends if one.value(final) is None]
         lacking = [f"it has no finite {' and no finite '.join(names)}"] if names else []
-        diagnosis = "; ".join([*([end.diagnosis] if end.diagnosis else []), *lacking])
+        lost = [remark for one, final in ends if (remark := one.remark(final))]
+        diagnosis = "; ".join([*([end.diagnosis] if end.diagnosis else []), *lacking, *lost])
         told = self._constrained[trial.trial_key].told(end.metrics, end.not_finite)
         sentences = broken(told) if end.outcome is Outcome.COMPLETED else ()
         return replace(end, number=self._ends, diagnosis=diagnosis or None, broken=sentences)

@@ -50,14 +50,31 @@ class ObjectiveSoFar:
     best: float | None = None
     best_epoch: int = 0
     last: float | None = None
+    last_epoch: int = 0
+    lost_since: int | None = None  # the epoch from which on it has not been finite
 
     def take(self, value: float | None, epoch: int) -> None:
         """Take in the value of an epoch, later than those before; None where that epoch has none."""
         if value is None:
             return
-        self.last = value
+        self.last, self.last_epoch, self.lost_since = value, epoch, None
         if self.best is None or self.objective.is_better(value, self.best):
             self.best, self.best_epoch = value, epoch
+
+    def lose(self, epoch: int) -> None:
+        """Know that it is not finite in an epoch."""
+        self.lost_since = self.lost_since or epoch
+
+    def remark(self, final: float | None = None) -> str | None:
+        """Which value counts, in words, where it has not been finite up to the end; `final` as for `value`."""
+        if self.lost_since is None or self.last is None:
+            return None
+        which = f"best value before, of epoch {self.best_epoch}"
+        if not self.objective.counts_best:
+            if final is not None:
+                return None
+            which = f"last value before, of epoch {self.last_epoch}"
+        return f"{self.objective.name} is not finite from epoch {self.lost_since} on, and counts with its {which}"
 
     def value(self, final: float | None = None) -> float | None:
         """The value that counts; `final` is what the trial reported at its end, if it did."""

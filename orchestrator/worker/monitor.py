@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.divergence import FARTHEST, Divergence, DivergenceRule, margin
+from orchestrator.divergence import FARTHEST, LOST, NOT_FINITE, Divergence, DivergenceRule, margin
 from orchestrator.events import BY_STEP, Explosion
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.programs.losses import is_of_validation, losses_of
@@ -28,6 +28,8 @@ class MonitorState:
     last_step: int
     by_step: Divergence | None
     by_epoch: dict[str, Divergence]
+    skipped: Explosion | None = None
+    skips: int = 0
 
 
 @dataclass
@@ -36,6 +38,9 @@ class Monitor:
 
     Of a function that calls `watch`, only the validation loss is followed by epoch: its training loss is a mean over
     steps that have been seen already, and a single step that healed may have raised it.
+
+    A gradient alone that is not finite is what mixed precision skips, while it looks for the largest scale that does
+    not overflow. It has to be so for `patience` steps in a row, or the loss after it not finite as well.
     """
 
     rule: DivergenceRule
@@ -50,19 +55,23 @@ class Monitor:
     maximized: Collection[str] = ()  # metrics of which more is better
     _followed: str | None = None  # the loss that is followed by step, where a program logs it so
     is_broken: bool = False  # something other than a loss is not finite
+    skipped: Explosion | None = None  # the first of the gradients in a row that are not finite
+    skips: int = 0  # how many they are
 
     @property
     def state(self) -> MonitorState:
         """What is known by now."""
-        return MonitorState(self.epoch, self.last_step, self.by_step, self.by_epoch)
+        return MonitorState(self.epoch, self.last_step, self.by_step, self.by_epoch, self.skipped, self.skips)
 
-    def step(self, step: int, loss: float, grad_norm: float, **also: float) -> None:
+    def step(self, step: int, loss: float, grad_norm: float, *, restart: bool = False, **also: float) -> None:
         """The `watch` that a trial function is given.
 
         Args:
             step: optimizer steps so far, from 1 on.
             loss: of this step.
             grad_norm: of this step.
+            restart: whether losses mean something else from this step on, so that they are no longer compared with
+                those before it.
             also: further quantities that may explain an explosion, by name; added to its reason.
 
         Raises:
@@ -75,16 +84,39 @@ class Monitor:
         if not self.rule.enabled:
             return
         if self.by_step is None:
-            self.by_step = Divergence("loss", self.rule.factor, self.rule.patience)
+            self.by_step = Divergence(
+                "loss", self.rule.factor, self.rule.patience, most_not_finite=NOT_FINITE, lost=LOST
+            )
+        for series in self._series if restart else ():
+            series.restart()
         explosion = self.by_step.update(step, loss, self.epoch)
-        if explosion is None and not math.isfinite(grad_norm):
-            self.is_broken = True
-            reason = f"gradient norm became {float(grad_norm)} at a loss of {loss:.4g}"
-            explosion = Explosion(f"{reason} at epoch {self.epoch}, step {step}", self.epoch, step, loss)
+        self._leave_quiet(self.by_step, self.epoch)
+        self._skip(step, loss, float(grad_norm))
+        if explosion is None and self.skips >= self.rule.patience:
+            explosion, self.is_broken = self.skipped, True
         if explosion is not None:
             causes = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
             self.explosion = replace(explosion, reason=explosion.reason + causes)
             raise ExplodedError(self.explosion.reason, self.explosion)
+
+    def _skip(self, step: int, loss: float, grad_norm: float) -> None:
+        """Count gradients in a row that are not finite."""
+        if math.isfinite(grad_norm):
+            self.skipped, self.skips = None, 0
+            return
+        self.skips += 1
+        reason = f"gradient norm became {grad_norm} at a loss of {loss:.4g} at epoch {self.epoch}, step {step}"
+        last = loss if math.isfinite(loss) else None
+        self.skipped = self.skipped or Explosion(reason, self.epoch, step, last)
+
+    def _leave_quiet(self, series: Divergence, epoch: int) -> None:
+        """Know nothing of the losses of an epoch in which they may rise."""
+        if epoch <= self.rule.quiet_until:
+            series.restart()
+
+    @property
+    def _series(self) -> list[Divergence]:
+        return [*self.by_epoch.values(), *([self.by_step] if self.by_step else [])]
 
     def points(self, values: Mapping[str, Sequence[tuple[int, float, float]]]) -> None:
         """Take in what came more often than by epoch, under `<metric>.by_step`: of the losses of training, the first.
@@ -106,8 +138,7 @@ class Monitor:
             return None
         if self.is_broken:
             return FARTHEST
-        series = [*self.by_epoch.values(), *([self.by_step] if self.by_step else [])]
-        return margin(series, exploded=self.explosion is not None)
+        return margin(self._series, exploded=self.explosion is not None)
 
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Take in the metrics that a function yielded; sets `explosion` where a loss has exploded."""
@@ -115,11 +146,15 @@ class Monitor:
         self.epoch = max(self.epoch, epoch + 1)  # an epoch may get a metric later
         if not self.rule.enabled:
             return
-        for name, sign in sorted(self.losses(metrics).items()):
-            if self.by_step is not None and not self._is_of_validation(name):
+        losses = {name: sign * metrics[name] for name, sign in sorted(self.losses(metrics).items())}
+        held_out = [losses[name] for name in losses if self._is_of_validation(name)]
+        works = bool(held_out) and all(map(math.isfinite, held_out))
+        for name, loss in losses.items():
+            if not self._is_of_validation(name) and (self.by_step is not None or (works and not math.isfinite(loss))):
                 continue
             series = self.by_epoch.setdefault(name, Divergence(name, self.rule.factor, self.rule.patience_epochs))
-            self.explosion = self.explosion or series.update(self.last_step, sign * metrics[name], epoch)
+            self.explosion = self.explosion or series.update(self.last_step, loss, epoch)
+            self._leave_quiet(series, epoch)
 
     def losses(self, names: Iterable[str]) -> dict[str, int]:
         """Those of some metrics that are losses, with the sign that makes a loss of each."""
@@ -143,9 +178,15 @@ class Monitor:
                 self.is_broken = True
                 reason = f"the final {name} is {value}"
                 self.explosion = Explosion(reason, epoch, self.last_step or epoch, None)
-        by_step = [] if self.by_step is None else [(self.by_step, STEPS_AT_END)]
-        for series, least in [*by_step, *((series, 1) for series in self.by_epoch.values())]:
-            self.explosion = self.explosion or series.gone(least)
+        for series in self._series:
+            self.explosion = self.explosion or series.gone(STEPS_AT_END if series is self.by_step else 1)
+
+    def raised(self) -> None:
+        """The function has raised: where its last step was not finite, that is why."""
+        if self.rule.enabled and self.by_step is not None and not self.explosion:
+            self.explosion = self.by_step.exploded if not self.by_step.not_finite else self.by_step.gone(1)
+            self.explosion = self.explosion or self.skipped
+            self.is_broken = self.explosion is not None and self.explosion is self.skipped
 
     @property
     def has_exploded_before(self) -> bool:
@@ -154,17 +195,18 @@ class Monitor:
             return False
         last = self.states[-1]
         series = [*last.by_epoch.values(), *([last.by_step] if last.by_step else [])]
-        return any(one.gone(one.patience) for one in series)
+        return any(one.exploded for one in series)
 
     def forget(self) -> None:
         """Begin again, as a trial of which nothing is known."""
         self.states, self.epoch, self.last_step, self.by_step, self.by_epoch = (), 1, 0, None, {}
+        self.skipped, self.skips = None, 0
 
     def recall(self) -> None:
         """Restore the state at the end of the last epoch, of a trial that is resumed after that."""
         self._recall(lambda _: True)
-        for series in (*self.by_epoch.values(), *([self.by_step] if self.by_step else [])):
-            self.explosion = self.explosion or series.gone(series.patience)
+        for series in self._series:
+            self.explosion = self.explosion or series.exploded
 
     def _recall(self, came_before: Callable[[MonitorState], bool]) -> None:
         """Restore the state at the end of the epoch from which the trial is resumed."""
@@ -173,3 +215,4 @@ class Monitor:
         if state is not None:
             self.epoch, self.last_step = state.epoch, state.last_step
             self.by_step, self.by_epoch = state.by_step, state.by_epoch
+            self.skipped, self.skips = state.skipped, state.skips

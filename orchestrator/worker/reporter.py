@@ -47,12 +47,12 @@ class Reporter:
         self._is_watched = False  # whether the function calls `watch`
         self._since = time.monotonic()
 
-    def watch(self, step: int, loss: float, grad_norm: float, **also: float) -> None:
+    def watch(self, step: int, loss: float, grad_norm: float, *, restart: bool = False, **also: float) -> None:
         """The `watch` that a trial function is given: it ends a trial that explodes or has its end already."""
         if self.end is not None:
             raise ExplodedError("this trial has ended")
         self._is_watched = True
-        self.monitor.step(step, loss, grad_norm, **also)
+        self.monitor.step(step, loss, grad_norm, restart=restart, **also)
 
     def take(self, yielded: Yielded) -> list[Event]:
         """The events of an epoch: from its metrics, from what `watch` raised, or from None once the trial has ended."""
@@ -113,7 +113,10 @@ class Reporter:
 
     def end_with(self, error: BaseException) -> None:
         """End with an exception that has been printed already."""
-        self.end = self.end or self._explosion() or ended_by(error)
+        ended = ended_by(error)
+        if ended.outcome is Outcome.FAILED and not ended.is_loss:
+            self.monitor.raised()
+        self.end = self.end or self._explosion() or ended
 
     def record(self, event: Event) -> Event:
         """Write an event to the journal, and return it; where that fails, the trial fails."""

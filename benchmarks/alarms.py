@@ -1,0 +1,172 @@
+"""False alarms and misses of the divergence rule on labelled curves, beside the rule before it and two others.
+
+python benchmarks/alarms.py            # renews docs/alarms.md, in seconds
+python benchmarks/alarms.py --quick    # the curves alone that the rule was tuned on; printed only
+
+The curves are in benchmarks/curves; `python benchmarks/curves/generate.py` makes them anew.
+"""
+
+import json
+import math
+import statistics
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent / "curves"))
+
+import recording
+from measuring import ROOT, Goal, Table, Topic, main
+from recording import Curve
+
+from orchestrator.comparison.intervals import wilson
+from orchestrator.divergence import DivergenceRule
+from orchestrator.worker.monitor import ExplodedError, Monitor
+
+DOCUMENT, COMMAND = ROOT / "docs" / "alarms.md", "make bench-alarms"
+BEFORE = Path(__file__).parent / "curves" / "before.json"  # curves on which the rule before this one gave an alarm
+MOST_FALSE, MOST_MISSED = 0.05, 0.10
+WINDOW, PATIENCE, PATIENCE_EPOCHS = 100, 20, 3
+DEVIATIONS = 3.0  # scaled, of the median absolute deviation
+SIGMA = 1.4826  # of a normal distribution, in median absolute deviations
+SPIKE = 7.0  # standard deviations
+LONGEST_SPIKE = 100  # steps that PaLM went back
+
+Rule = Callable[[Curve], bool]
+
+
+def ours(curve: Curve, *, told: bool = False) -> bool:
+    """The rule of this program, fed as a worker feeds it; `told` where the loss begins to mean something else."""
+    monitor = Monitor(DivergenceRule(), maximized=(curve.metric,))
+    begun = 0
+    try:
+        for epoch in curve.epochs:
+            for step in range(begun, int(epoch["step"])):
+                again = {"restart": True} if told and step in curve.restarts else {}
+                monitor.step(step + 1, curve.losses[step], curve.grad_norms[step], **again)
+            begun = int(epoch["step"])
+            metrics = {name: value for name, value in epoch.items() if name not in ("epoch", "step")}
+            monitor.epoch_ended(int(epoch["epoch"]), metrics)
+            if monitor.explosion:
+                return True
+        monitor.run_ended({})
+    except ExplodedError:
+        return True
+    return monitor.explosion is not None
+
+
+def told(curve: Curve) -> bool:
+    """The same, where the function says from which steps on its loss means something else."""
+    return ours(curve, told=True)
+
+
+def in_a_row(losses: Sequence[float], patience: int, is_far: Callable[[float, Sequence[float]], bool]) -> bool:
+    """Whether so many losses in a row are far from those of before; one that is not finite is so at once."""
+    window: deque[float] = deque(maxlen=WINDOW)
+    far = 0
+    for loss in losses:
+        if not math.isfinite(loss):
+            return True
+        if len(window) >= min(patience, WINDOW) and is_far(loss, window):
+            far += 1
+            if far >= patience:
+                return True
+        else:
+            far = 0
+            window.append(loss)
+    return False
+
+
+def deviates(loss: float, window: Sequence[float]) -> bool:
+    """Hampel's identifier: more than three scaled median absolute deviations above the median of what was before."""
+    median = statistics.median(window)
+    return loss > median + DEVIATIONS * SIGMA * statistics.median(abs(other - median) for other in window)
+
+
+def spikes(loss: float, window: Sequence[float]) -> bool:
+    """More than seven standard deviations above the mean of what was before."""
+    return loss > statistics.fmean(window) + SPIKE * statistics.pstdev(window)
+
+
+def followed(curve: Curve, is_far: Callable[[float, Sequence[float]], bool], steps: int) -> bool:
+    """A rule of the literature, on the losses by step, or else on those by epoch."""
+    if curve.losses:
+        return in_a_row(curve.losses, steps, is_far)
+    names = sorted({name for epoch in curve.epochs for name in epoch if "loss" in name})
+    return any(in_a_row([e[n] for e in curve.epochs if n in e], PATIENCE_EPOCHS, is_far) for n in names)
+
+
+def before(curve: Curve) -> bool:
+    """The rule before this one, of which the verdicts alone are kept."""
+    return f"{curve.domain}/{curve.name}" in json.loads(BEFORE.read_text())
+
+
+RULES: dict[str, Rule] = {
+    "this rule": ours,
+    "this rule, told": told,
+    "the rule before": before,
+    "median and MAD": lambda curve: followed(curve, deviates, PATIENCE),
+    "spikes": lambda curve: followed(curve, spikes, LONGEST_SPIKE),
+}
+
+
+def share(some: int, of: int) -> str:
+    if not of:
+        return "-"
+    low, high = wilson(some, of)
+    return f"{some} of {of}: {some / of:.0%} ({low:.0%} to {high:.0%})"
+
+
+def wrong(rule: Rule, curves: Iterable[Curve]) -> list[Curve]:
+    return [curve for curve in curves if rule(curve) != curve.has_exploded]
+
+
+def summary(title: str, curves: Sequence[Curve]) -> Table:
+    rows = []
+    healthy, exploded = ([curve for curve in curves if curve.has_exploded == label] for label in (False, True))
+    for name, rule in RULES.items():
+        rows.append(
+            [name, share(len(wrong(rule, healthy)), len(healthy)), share(len(wrong(rule, exploded)), len(exploded))]
+        )
+    return Table(title, ["", "false alarms", "misses"], rows)
+
+
+def by_domain(curves: Sequence[Curve]) -> Table:
+    rows = []
+    for domain in dict.fromkeys(curve.domain for curve in curves):
+        own = [curve for curve in curves if curve.domain == domain]
+        counts = [sum(not curve.has_exploded for curve in own), sum(curve.has_exploded for curve in own)]
+        found = [wrong(rule, own) for rule in RULES.values()]
+        cells = [f"{sum(not c.has_exploded for c in some)}, {sum(c.has_exploded for c in some)}" for some in found]
+        rows.append([f"{domain}{', held out' if own[0].is_held_out else ''}", f"{counts[0]}, {counts[1]}", *cells])
+    return Table("By domain", ["", "healthy, exploded", *RULES], rows, "Cells of rules: false alarms, misses.")
+
+
+def mistaken(curves: Sequence[Curve]) -> Table:
+    """What this rule gets wrong, curve by curve."""
+    rows = [
+        [f"{curve.domain}/{curve.name}", "a miss" if curve.has_exploded else "a false alarm", curve.why]
+        for curve in wrong(ours, curves)
+    ]
+    return Table("What this rule gets wrong", ["curve", "", "why it is labelled so"], rows)
+
+
+def measure(quick: bool) -> Topic:
+    curves = [curve for curve in recording.read() if not (quick and curve.is_held_out)]
+    tuned, held_out = ([curve for curve in curves if curve.is_held_out == label] for label in (False, True))
+    tables = [summary("Tuned on", tuned), by_domain(curves), mistaken(curves)]
+    goals = []
+    if held_out:
+        tables.insert(0, summary("Held out", held_out))
+        for what, label, most in (("false alarms", False, MOST_FALSE), ("misses", True, MOST_MISSED)):
+            own = [curve for curve in held_out if curve.has_exploded == label]
+            found = len(wrong(ours, own))
+            missed = "" if found <= most * len(own) else ": missed"
+            goals.append(Goal(f"{what}, held out", f"at most {most:.0%}", f"{share(found, len(own))}{missed}"))
+    figures = {name: [f"{c.domain}/{c.name}" for c in curves if rule(c)] for name, rule in RULES.items()}
+    return Topic(figures, tables, goals)
+
+
+if __name__ == "__main__":
+    main(measure, DOCUMENT, COMMAND)

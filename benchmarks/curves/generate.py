@@ -1,0 +1,91 @@
+"""Make the labelled curves anew: trainings of a second or a few each, on CPUs.
+
+python benchmarks/curves/generate.py                       # writes benchmarks/curves/curves.jsonl.gz, in some minutes
+python benchmarks/curves/generate.py --domains vae rl      # trains these alone, and says what came of them
+
+It can be stopped and gone on with: what is trained is kept in build/curves, and to be removed where setups change.
+"""
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # for the VAE
+
+import classification
+import control
+import generative
+import language
+import precision
+import recording
+import tabular
+import torch
+from recording import Curve, Setup
+
+KEPT = Path(__file__).parent.parent.parent / "build" / "curves"
+DOMAINS: dict[str, Callable[[], Iterator[Setup]]] = {
+    "digits": classification.digits_setups,
+    "vae": generative.vae_setups,
+    "amp": precision.amp_setups,
+    "density": generative.density_setups,
+    "regression": tabular.regression_setups,
+    "boosting": tabular.boosting_setups,
+    "recurrent": tabular.recurrent_setups,
+    "streams": classification.streams_setups,
+    "gan": generative.gan_setups,
+    "rl": control.rl_setups,
+    "language": language.language_setups,
+    "factors": tabular.factors_setups,
+    "denoising": generative.denoising_setups,
+}
+
+
+def made(domain: str, place: int) -> None:
+    """Train, and keep what came of it."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    setup = [*DOMAINS[domain]()][place]
+    began = time.perf_counter()
+    curve = recording.recorded(domain, setup)
+    label = "left out" if curve is None else "exploded" if curve.has_exploded else "healthy"
+    print(
+        f"{domain}/{setup.name}: {label} ({time.perf_counter() - began:.1f} s) {curve.why if curve else ''}", flush=True
+    )
+    kept = json.dumps(None if curve is None else asdict(curve))
+    path = _kept(domain, setup.name)
+    path.with_suffix(".new").write_text(kept)
+    path.with_suffix(".new").replace(path)
+
+
+def _kept(domain: str, name: str) -> Path:
+    return KEPT / f"{domain}.{name}.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--domains", nargs="+", choices=DOMAINS, help="train these alone; write nothing")
+    parser.add_argument("--processes", type=int, help="how many at a time; by default, as many as there are cores")
+    arguments = parser.parse_args()
+    KEPT.mkdir(parents=True, exist_ok=True)
+    jobs = [(domain, i, setup.name) for domain, of in DOMAINS.items() for i, setup in enumerate(of())]
+    wanted = [job for job in jobs if job[0] in (arguments.domains or DOMAINS)]
+    left = [(domain, i) for domain, i, name in wanted if not _kept(domain, name).exists()]
+    with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as processes:
+        for future in [processes.submit(made, *job) for job in left]:
+            future.result()
+    found = [json.loads(_kept(domain, name).read_text()) for domain, _, name in wanted]
+    curves = [Curve(**curve) for curve in found if curve]
+    print(f"{len(curves)} curves, {sum(curve.has_exploded for curve in curves)} of them exploded")
+    if not arguments.domains:
+        recording.write(curves)
+
+
+if __name__ == "__main__":
+    main()
