@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/installed
 INTEGRATIONS := build/integrations
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search torture screenshots report install clean
+.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search bench-boundaries torture screenshots report install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -54,6 +54,9 @@ bench-peers: install  ## have Ray Tune and Guild run beside ours in `make bench`
 
 bench-search: install  ## searches beside a cliff: ours, plain Optuna, random; renews docs/search.md (a quarter of an hour)
 	$(BIN)/python benchmarks/search.py
+
+bench-boundaries: install  ## how often the interval of a boundary covers; renews docs/boundary.md (a quarter of an hour)
+	$(BIN)/python benchmarks/boundaries.py
 
 KILLS ?= 200
 SEED ?= 0

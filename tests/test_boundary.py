@@ -321,7 +321,7 @@ def test_rows_that_come_to_the_same_are_no_second_parameter(spec: Load) -> None:
 
 
 def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
-    both = spec(cap=60, more=SECOND + "boundary: {{width: 1.6}}\n")
+    both = spec(cap=60, more=SECOND + "boundary: {{width: 2}}\n")
     search = Search(both).run(outcome_of=cliff)
     findings = found(search.sampler, search, both)
     assert [dict(finding.curve.at) for finding in findings] == [{"pause": 0.0}, {"pause": 0.001}, {"pause": 0.002}]
@@ -329,7 +329,7 @@ def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
         scale = finding.curve.scale
         (found_edge,) = finding.estimate.edges
         assert scale.value(found_edge.low) <= threshold <= scale.value(found_edge.high)
-        assert scale.width(found_edge.low, found_edge.high) < 1.6
+        assert scale.width(found_edge.low, found_edge.high) < 2
     assert "threshold/pause 0.001" in Boundary.of(both, search.sampler.trials, search.history).metrics()
 
 
@@ -644,8 +644,7 @@ def test_trials_that_told_nothing_are_not_proposed_over_and_over_in_one_place(sp
         outcome_of=lambda trial: Observation(Outcome.INFEASIBLE) if trial.params["x"] > 0.3 else cliff(trial)
     )
     beyond = [trial.params["x"] for trial in search.asked if trial.params["x"] > 0.3]
-    assert len(beyond) < 20
-    assert len(set(beyond)) > len(beyond) / 2
+    assert len(beyond) < 10
 
 
 def test_the_next_trial_after_the_known_width_is_none_and_the_remark_says_why(spec: Load) -> None:
