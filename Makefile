@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/installed
 INTEGRATIONS := build/integrations
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search bench-suite bench-judging bench-infeasible bench-alarms torture screenshots report install clean
+.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search bench-suite bench-judging bench-infeasible bench-alarms bench-boundaries torture screenshots report install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -57,6 +57,9 @@ bench-search: install  ## searches beside a cliff: ours, plain Optuna, random; r
 
 bench-alarms: install  ## false alarms and misses on labelled curves; renews docs/alarms.md (seconds)
 	$(BIN)/python benchmarks/alarms.py
+
+bench-boundaries: install  ## how often the interval of a boundary covers; renews docs/boundary.md (a quarter of an hour)
+	$(BIN)/python benchmarks/boundaries.py
 
 bench-judging: install  ## errors and costs of comparing by seed, simulated; renews docs/judging.md (some minutes)
 	$(BIN)/python benchmarks/judging.py

@@ -3,8 +3,8 @@
 Encoder and decoder are matrices, so the evidence lower bound follows from the covariance of the images alone, and is
 maximized as it stands, without samples. Its best decoder spans the principal components whose eigenvalues are above the
 variance `var`; above the largest eigenvalue, 5.12 for MNIST, there is none (J. Lucas, G. Tucker, R. Grosse and M.
-Norouzi, "Don't Blame the ELBO!", NeurIPS 2019; the figure is of arXiv 2510.01621). `docs/boundary.md` holds the measured
-threshold beside that. Each seed begins from other weights, and has images of its own.
+Norouzi, "Don't Blame the ELBO!", NeurIPS 2019; the figure is of arXiv 2510.01621). `docs/boundary.md` holds the
+measured threshold beside that. Each seed begins from other weights, and has images of its own.
 """
 
 from collections.abc import Generator

@@ -16,11 +16,14 @@ from mlflow.entities import Run
 from reading import children, picture
 from test_search import Search, record
 
+from models.declaration import DECLARATION
+from models.metrics import diagnose
 from orchestrator import samplers
 from orchestrator.comparison.boundary import Boundary, Finding
 from orchestrator.comparison.psychometric import Edge, Posterior, Scale
 from orchestrator.errors import InputError
 from orchestrator.plan import make
+from orchestrator.reports.boundary_charts import boundary_chart
 from orchestrator.samplers.boundary import CAUTION, MOST_LOOKS
 from orchestrator.samplers.information import Candidates
 from orchestrator.spec import SweepSpec, load
@@ -139,13 +142,23 @@ def test_the_safest_value_keeps_the_risk_and_lies_on_the_side_that_does_not_brea
     assert (nothing.safe, nothing.is_nowhere_safe) == ((), True)
 
 
+def seen(chance: tuple[int, ...]) -> Posterior:
+    """Of 28 trials below a cliff at 0.6, these explode by chance; of 12 above it, all do."""
+    posterior = Posterior()
+    for number, position in enumerate(np.linspace(0, 0.56, 28)):
+        posterior.observe(position, number in chance)
+    for position in np.linspace(0.64, 1, 12):
+        posterior.observe(position, True)
+    return posterior
+
+
 def test_nothing_is_promised_where_a_seed_in_ten_explodes_anywhere() -> None:
-    for chance in (1, 2):
-        rng, cliff = np.random.default_rng((chance, 2)), logistic(0.6, 0.1, 1, chance)
-        anywhere = learned(lambda p, cliff=cliff, rng=rng: rng.random() < 0.1 or cliff(p), FEW)
-        assert anywhere.estimate(0.05).safe == ()
-        assert anywhere.estimate(0.05).least > 0.03
-        assert edge(anywhere).low <= 0.6 <= edge(anywhere).high
+    anywhere = seen((3, 12, 21))
+    found = anywhere.estimate(0.05)
+    assert (found.safe, found.is_nowhere_safe) == ((), True)
+    assert 0.05 < found.least < 0.25
+    assert found.edges[0].low <= 0.6 <= found.edges[0].high
+    assert seen(()).estimate(0.05).safe
 
 
 def test_an_edge_is_halfway_up_to_a_rate_that_stays_below_one() -> None:
@@ -308,7 +321,7 @@ def test_rows_that_come_to_the_same_are_no_second_parameter(spec: Load) -> None:
 
 
 def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
-    both = spec(cap=60, more=SECOND + "boundary: {{width: 1.6}}\n")
+    both = spec(cap=60, more=SECOND + "boundary: {{width: 2}}\n")
     search = Search(both).run(outcome_of=cliff)
     findings = found(search.sampler, search, both)
     assert [dict(finding.curve.at) for finding in findings] == [{"pause": 0.0}, {"pause": 0.001}, {"pause": 0.002}]
@@ -316,7 +329,7 @@ def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
         scale = finding.curve.scale
         (found_edge,) = finding.estimate.edges
         assert scale.value(found_edge.low) <= threshold <= scale.value(found_edge.high)
-        assert scale.width(found_edge.low, found_edge.high) < 1.6
+        assert scale.width(found_edge.low, found_edge.high) < 2
     assert "threshold/pause 0.001" in Boundary.of(both, search.sampler.trials, search.history).metrics()
 
 
@@ -491,3 +504,149 @@ def test_a_sweep_that_is_killed_finds_what_an_untouched_one_does(folder: Path, w
     assert killed == calm
     metrics = [parent(store).data.metrics for store in stores]
     assert metrics[0] == metrics[1]
+
+
+EVENT = SPEC.replace("run_cap", "boundary: {{event: {event}}}\nrun_cap")
+
+
+def test_the_boundary_of_what_is_infeasible_is_found_and_named_so(spec: Load) -> None:
+    infeasible = spec(EVENT.replace("{event}", "infeasible"), cap=16)
+    search = Search(infeasible).run(
+        outcome_of=lambda trial: Observation(Outcome.INFEASIBLE if trial.params["x"] > 0.1 else Outcome.EXPLODED)
+    )
+    boundary = Boundary.of(infeasible, search.sampler.trials, search.history)
+    assert boundary.metrics()["threshold_low"] <= 0.1 <= boundary.metrics()["threshold_high"]
+    assert boundary.header()[0] == "infeasible"
+    assert boundary.title == "toy: infeasible along x"
+
+
+def test_the_boundary_of_a_diagnosis_is_found_in_records_and_observations_alike(spec: Load) -> None:
+    collapse = spec(EVENT.replace("{event}", "{{diagnosis: Posterior  collapse}}"), cap=16)
+    search = Search(collapse)
+    while trial := search.sampler.ask():
+        text = "posterior collapse: it carries 0 nats; more" if trial.params["x"] > 0.1 else ""
+        search.asked.append(trial)
+        seen = Observation(Outcome.COMPLETED, diagnosis=text)
+        search.sampler.tell(trial, seen)
+        tags = {"diagnosis": text} if text else {}
+        search.history[trial.trial_key] = replace(
+            found_record := record(trial, seen), tags={**found_record.tags, **tags}
+        )
+    boundary = Boundary.of(collapse, search.sampler.trials, search.history)
+    assert boundary.metrics()["threshold_low"] <= 0.1 <= boundary.metrics()["threshold_high"]
+    assert boundary.header()[0] == "Posterior collapse"
+    again = Search(collapse, dict(search.history))
+    assert again.sampler.curves[0].points == search.sampler.curves[0].points
+
+
+def test_the_boundary_of_a_metric_is_where_it_passes_its_bound_and_an_explosion_counts_as_beyond(spec: Load) -> None:
+    below = spec(EVENT.replace("{event}", "score<0.5"), cap=16)
+    assert [(one.name, one.goal) for one in below.objectives] == [("score", "maximize")]
+
+    def outcome(trial: Trial) -> Observation:
+        score = 1 - trial.params["x"] / 0.2  # 0.5 at 0.1
+        return BROKEN if trial.params["x"] > 0.5 else Observation(Outcome.COMPLETED, (score,), known=(score,))
+
+    search = Search(below).run(outcome_of=outcome)
+    boundary = Boundary.of(below, search.sampler.trials, search.history)
+    assert boundary.metrics()["threshold_low"] <= 0.1 <= boundary.metrics()["threshold_high"]
+    assert boundary.header()[0] == "score < 0.5"
+    assert "P(score < 0.5)" in str(boundary_chart(boundary))
+
+
+def test_another_event_judges_the_same_trials_anew(spec: Load) -> None:
+    search = Search(spec(cap=12)).run(outcome_of=cliff)
+    infeasible = spec(EVENT.replace("{event}", "infeasible"), cap=12)
+    (finding,) = Boundary.of(infeasible, search.sampler.trials, search.history).findings
+    assert (finding.where, finding.counted) == ("never", "0 of 12")
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome", "value", "diagnosis", "happened"),
+    [
+        ("explosion", Outcome.EXPLODED, None, "", True),
+        ("explosion", Outcome.COMPLETED, None, "", False),
+        ("explosion", Outcome.INFEASIBLE, None, "", None),
+        ("explosion", Outcome.FAILED, None, "", None),
+        ("infeasible", Outcome.INFEASIBLE, None, "", True),
+        ("infeasible", Outcome.EXPLODED, None, "", False),
+        ("infeasible", Outcome.FAILED, None, "", None),
+        ("{{diagnosis: dead}}", Outcome.COMPLETED, 1.0, "it is Dead", True),
+        ("{{diagnosis: dead}}", Outcome.COMPLETED, 1.0, "", False),
+        ("{{diagnosis: dead}}", Outcome.EXPLODED, None, "", False),
+        ("{{diagnosis: dead}}", Outcome.INFEASIBLE, None, "", None),
+        ("score >= 0.5", Outcome.COMPLETED, 0.5, "", True),
+        ("score > 5e-1", Outcome.COMPLETED, 0.5, "", False),
+        ("score <= 0.5", Outcome.COMPLETED, None, "", True),
+        ("score <= 0.5", Outcome.EXPLODED, 0.9, "", True),
+        ("score <= 0.5", Outcome.INFEASIBLE, None, "", True),
+        ("score <= 0.5", Outcome.FAILED, 0.1, "", None),
+    ],
+)
+def test_what_each_event_says_of_a_trial(
+    spec: Load, event: str, outcome: Outcome, value: float | None, diagnosis: str, happened: bool | None
+) -> None:
+    assert spec(EVENT.replace("{event}", event)).event.has_happened(outcome, value, diagnosis) is happened
+
+
+@pytest.mark.parametrize(
+    ("event", "mistake"),
+    [
+        ("explosoin", r"toy\.yaml:4: boundary\.event: 'explosoin' is no event; did you mean explosion\?"),
+        (
+            "collapse",
+            r"'collapse' is no event; use explosion, infeasible, \{diagnosis: TEXT\}, or a metric with",
+        ),
+        ("score = 0.5", "compares with <, <=, > or >=, and not with ="),
+        ("score < good", "good is no number that score could be compared with"),
+        ("score < .nan", "is no number"),
+        ("exploded < 1", "exploded is added to what a trial reports"),
+        ("{{diagnosis: ' '}}", r"boundary\.event\.diagnosis: is empty"),
+        ("{{diagnose: dead}}", "diagnosis"),
+        ("3", "string"),
+    ],
+)
+def test_what_is_no_event_is_refused_with_its_line(spec: Load, event: str, mistake: str) -> None:
+    with pytest.raises(InputError, match=mistake):
+        spec(EVENT.replace("{event}", event))
+
+
+def test_an_event_of_one_metric_and_a_sweep_by_another_do_not_go_together(spec: Load) -> None:
+    with pytest.raises(InputError, match="is of score, and the file has `metric` beside it; remove that key"):
+        spec(EVENT.replace("{event}", "score < 1") + "metric: {{name: loss}}\n")
+
+
+def test_a_diagnosis_that_a_function_does_not_make_is_refused_where_it_declares_them(write: Write) -> None:
+    text = "method: boundary\nrun_cap: 9\nparameters: {{var: {{min: 0.1, max: 9.0}}}}\n"
+    text += "boundary: {{event: {{diagnosis: {}}}}}\n"
+    assert load(write(text.format("posterior collapse"))).event.diagnosis == "posterior collapse"
+    with pytest.raises(InputError, match="makes no diagnosis 'posterior colapse'; did you mean posterior collapse"):
+        load(write(text.format("posterior colapse")))
+
+
+def test_what_the_vae_declares_as_diagnoses_is_what_it_makes() -> None:
+    made = [diagnose(*given) for given in ((9.0, 1.0, 1.0, 0.0), (0.0, 1.0, 1.0, 1.0), (9.0, 1.0, 0.1, 1.0))]
+    for text in made:
+        assert text is not None
+        assert any(text.startswith(one) for one in DECLARATION.diagnoses)
+
+
+def test_the_first_trials_lie_evenly_over_the_range(spec: Load) -> None:
+    search = Search(spec()).run(8, lambda _: FINE)
+    (curve,) = search.sampler.curves
+    assert sorted(curve.position(trial.params["x"]) for trial in search.asked) == pytest.approx(
+        [(2 * i + 1) / 16 for i in range(8)], abs=0.01
+    )
+
+
+def test_trials_that_told_nothing_are_not_proposed_over_and_over_in_one_place(spec: Load) -> None:
+    search = Search(spec(cap=30)).run(
+        outcome_of=lambda trial: Observation(Outcome.INFEASIBLE) if trial.params["x"] > 0.3 else cliff(trial)
+    )
+    beyond = [trial.params["x"] for trial in search.asked if trial.params["x"] > 0.3]
+    assert len(beyond) < 10
+
+
+def test_the_next_trial_after_the_known_width_is_none_and_the_remark_says_why(spec: Load) -> None:
+    search = Search(spec(more="boundary: {{width: 3}}\n")).run(outcome_of=cliff)
+    assert "explosions is known as well as `width` asks for" in search.sampler.remark

@@ -29,7 +29,7 @@ BLUNTNESS = 0.35
 # How often the event happens where the value does not call for it, and how often it does not where the value does,
 # with their prior.
 CHANCE = {0.01: 1.5, 0.04: 0.1, 0.07: 0.1, 0.12: 0.12, 0.2: 0.1, 0.33: 0.08}
-LAPSES = {0.01: 0.6, 0.1: 0.16, 0.25: 0.16, 0.42: 0.08}
+LAPSES = {0.01: 0.45, 0.1: 0.2, 0.25: 0.23, 0.42: 0.12}
 # Of curves with two edges, which are to be told apart from one edge more than to be measured, the grid is coarser.
 COARSE_STEPS = 40
 COARSE_SPREADS = (0.03, 0.12)

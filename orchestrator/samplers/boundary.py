@@ -131,23 +131,25 @@ class BoundarySampler:
         if index not in self._gains:
             curve = self.curves[index]
             running = [trial for trial in self._running.values() if self._curve(trial) == index]
-            # trials that told nothing count as if they still ran, so that the next ones lie elsewhere
-            values = [*(trial.params[self._name] for trial in running), *curve.silent]
-            unknown = [curve.position(value) for value in values]
+            unknown = [curve.position(trial.params[self._name]) for trial in running]
             known = [curve.position(value) for value, _ in curve.points]
-            missing = [at for at in self._looks if all(abs(at - other) > self._reach for other in known + unknown)]
+            silent = [curve.position(value) for value in curve.silent]
+            tried = known + unknown + silent
+            missing = [at for at in self._looks if all(abs(at - other) > self._reach for other in tried)]
             if missing:
                 self._gains[index] = len(missing) - np.abs(self._candidates.positions - missing[0])
             else:
                 seed = (self.spec.seed, self._number)
                 gains = self._candidates.gains(curve.posterior, unknown, seed)
-                self._gains[index] = gains + AWAY * gains.max() * self._distances(known + unknown)
+                gains += AWAY * gains.max() * self._away(tried).min(axis=1)
+                # times the chance that a trial there tells anything, by how many of those near it did
+                told, untold = ((self._away(near) < self._reach).sum(axis=1) for near in (known, silent))
+                self._gains[index] = gains * (1 + told) / (1 + told + untold)
         return self._gains[index]
 
-    def _distances(self, positions: Sequence[float]) -> Array:
-        """How far each candidate is from the nearest of these positions."""
-        away = np.abs(self._candidates.positions[:, None] - np.array(positions))
-        return np.asarray(away.min(axis=1))
+    def _away(self, positions: Sequence[float]) -> Array:
+        """How far each candidate (rows) is from each of these positions (columns)."""
+        return np.asarray(np.abs(self._candidates.positions[:, None] - np.array(positions)))
 
     @property
     def _reach(self) -> float:
