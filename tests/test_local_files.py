@@ -404,7 +404,10 @@ def test_a_store_of_a_program_is_read_as_far_as_it_is_made_of_files(tmp_path: Pa
     assert logged.metrics == {"loss": 0.5}
 
 
-def test_a_sweep_file_that_is_none_is_refused_at_once(write: Write, sweep: Sweep, folder: Path) -> None:
+def test_a_sweep_file_that_is_none_is_refused_at_once(
+    write: Write, sweep: Sweep, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.spec.source.SECONDS_OF_SILENCE", 0.1)  # of a pipe that nobody writes
     (folder / "loop.yaml").symlink_to("loop.yaml")
     (folder / "folder.yaml").mkdir()
     for number, make in enumerate(ODD.values()):
@@ -418,6 +421,33 @@ def test_a_sweep_file_that_is_none_is_refused_at_once(write: Write, sweep: Sweep
         alone = sweep("launch", folder / name)
         assert alone.returncode == 2
         assert alone.stderr.count("\n") == 1
+
+
+def test_a_sweep_that_comes_through_a_pipe_is_read_to_its_end(folder: Path, sweep: Sweep) -> None:
+    text = b"trial: toys:train\nparameters: {x: {values: [0.1, 0.2]}}\n"
+
+    def planned(*parts: bytes) -> subprocess.CompletedProcess[str]:
+        reading, writing = os.pipe()
+
+        def send() -> None:
+            for part in parts:
+                with suppress(BrokenPipeError):
+                    os.write(writing, part)
+                time.sleep(0.05)
+            os.close(writing)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            return sweep("plan", f"/dev/fd/{reading}")
+        finally:
+            os.close(reading)
+            sender.join()
+
+    assert "to run: 2 of 2" in planned(b"name: mine\n", text[:30], text[30:]).stdout
+    assert "stdin:1: name: is missing; what comes through a pipe" in planned(text).stderr
+    assert "is larger than 100,000 bytes" in planned(*[b"#" * 30_000] * 5).stderr
+    assert "stdin: the file is empty" in planned().stderr
 
 
 def test_a_name_that_is_longer_than_any_files_is_no_file(store: str, sweep: Sweep) -> None:

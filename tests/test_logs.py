@@ -144,7 +144,7 @@ def test_every_trial_has_its_own_log_and_the_files_that_the_sweep_keeps(
 ) -> None:
     done = sweep("launch", write(f"{LEAVES}keep: ['*.ckpt', folder/passwd]\n"), "--executor", executor)
     assert done.returncode == 0, done.stderr
-    lost = "deep/er/epoch=1.ckpt (1 bytes), model.pt (5 kB)"
+    lost = "deep/er/epoch=1.ckpt (1 byte), model.pt (5 kB)"
     said = f" left {lost} in its folder, which is removed; `keep` in the file keeps such files"
     assert done.stdout.count(said) == 1
     expected = [line for line in PRINTED if executor == "process" or line != "printed by C"]
@@ -205,7 +205,7 @@ def test_a_program_has_what_its_folder_keeps_and_its_secrets_stay_hidden(
     text = "program: program.py\ncommand: [python, '${program}', '${envvar:TOKEN}']\nkeep: ['*.bin']\n"
     done = sweep("launch", write(text))
     assert done.returncode == 0, done.stderr
-    assert "left b.txt (1 bytes) in its folder" in done.stdout
+    assert "left b.txt (1 byte) in its folder" in done.stdout
     (run,) = children(store, "toy")
     assert artifacts(store, run) == {"log.txt", "a.bin"}
     assert sweep("logs", "toy").stdout.splitlines() == ["token ***", "epoch 1 loss 0.5"]

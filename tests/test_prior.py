@@ -315,11 +315,6 @@ def test_a_launch_learns_from_another_sweep_and_does_not_count_it(store: str, wr
     assert launched.returncode == 0, launched.stderr
     assert said in launched.stdout
     assert len(children(store, "mine")) == 3
-    assert sweep("launch", write(file("before", "random", cap=12), "before.yaml"), "--quiet").returncode == 0
-    shutil.move("before.yaml", "gone.yaml")
-    again = sweep("launch", write(file(cap=4, more="prior: [before]")), "--workers", "1")
-    assert said in again.stdout  # and not of 12
-    assert again.stdout.count(": started") == 1
 
 
 @pytest.mark.slow
@@ -352,6 +347,7 @@ def test_a_search_that_is_killed_proposes_what_an_untouched_one_does_though_the_
     assert proposals(store) == proposals(calm)
 
 
+@pytest.mark.slow
 def test_a_report_is_read_as_it_was_written(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     assert sweep("launch", write(file("before", "random", cap=4), "before.yaml"), "--quiet").returncode == 0
     made = sweep("report", "before.yaml")

@@ -235,6 +235,8 @@ def _stall_seconds(form: SweepFile) -> float:
 def _name(form: SweepFile, mistakes: Mistakes) -> str:
     given = mistakes.source.path.stem if form.name is None else form.name
     name = as_name(given)
+    if mistakes.source.is_piped and form.name is None:
+        mistakes.note(("name",), "is missing; what comes through a pipe has no file whose name the sweep could have")
     if not is_name(name):
         mistakes.note(
             ("name",), f"{name!r} is not a valid name: use up to {LONGEST_NAME} characters that can be printed"

@@ -12,10 +12,12 @@ from typing import Any
 import yaml
 
 from orchestrator.errors import InputError
-from orchestrator.system.regular import NotRegularError, opened
+from orchestrator.system.regular import NotRegularError, opened, piped
 
 MOST_BYTES = 100_000  # PyYAML takes most of a second for them
 MOST_VALUES = 100_000
+PIPE = Path("stdin")  # the place of a sweep that comes through a pipe: modules and programs are in the current folder
+SECONDS_OF_SILENCE = 10.0  # of a pipe
 LONGEST_NUMBER = 250  # of a whole number: it has to fit into a float
 MOST_MISTAKES = 100  # that are reported at once
 DEEPEST = 40
@@ -33,6 +35,7 @@ class Source:
     text: str
     content: Any
     lines: dict[Location, int]
+    is_piped: bool = False  # whether it came through a pipe, and is in no file
 
     def renamed(self, names: Mapping[str, str | None]) -> "Source":
         """The same, with keys at the top under other names; those whose name is None are left out."""
@@ -64,7 +67,9 @@ def read(path: Path, text: str | None = None) -> Source:
     Raises:
         InputError: it cannot be read, is not YAML, or holds what plain values cannot express.
     """
-    text = _text(path) if text is None else text
+    is_piped = text is None and path.is_fifo()
+    text = _text(path, is_piped=is_piped) if text is None else text
+    path = PIPE if is_piped else path
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -83,7 +88,7 @@ def read(path: Path, text: str | None = None) -> Source:
         raise InputError(f"{path}: nested too deeply") from error
     if converter.mistakes:
         raise InputError.of(converter.mistakes)
-    return Source(path, text, content, converter.lines)
+    return Source(path, text, content, converter.lines, is_piped)
 
 
 def note(mistakes: list[str], mistake: str) -> None:
@@ -110,10 +115,13 @@ def scalar(text: str) -> Any:
     return _value(_plain_tag(_Loader, text), text)
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, *, is_piped: bool) -> str:
     try:
-        with opened(path) as file:
-            data = file.read(MOST_BYTES + 1)
+        if is_piped:
+            data = piped(path, MOST_BYTES, SECONDS_OF_SILENCE)
+        else:
+            with opened(path) as file:
+                data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise InputError(f"{path}: is larger than {MOST_BYTES:,} bytes, too much for a sweep file")
         return data.decode("utf-8")

@@ -1,11 +1,12 @@
 """Regular files, opened without waiting: a named pipe in the place of one may never have another end."""
 
 import os
+import select
 import shutil
 import stat
 import subprocess
 from contextlib import suppress
-from errno import EINVAL
+from errno import EINVAL, ETIMEDOUT
 from pathlib import Path
 from typing import IO, cast
 
@@ -48,6 +49,29 @@ def opened(path: Path, mode: str = "rb") -> IO[bytes]:
         return file
 
     return cast("IO[bytes]", open(path, mode, opener=opener))
+
+
+def piped(path: Path, most: int, seconds: float) -> bytes:
+    """What comes out of a pipe until its end, or until there is more than `most` bytes of it.
+
+    Raises:
+        TimeoutError: nothing has come for so many seconds.
+        OSError: it cannot be read.
+    """
+    content = b""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        waiting = select.poll()
+        waiting.register(file, select.POLLIN)
+        while len(content) <= most:
+            if not waiting.poll(1000 * seconds):
+                raise TimeoutError(ETIMEDOUT, f"nothing has come out of it for {seconds:g} seconds", str(path))
+            if not (chunk := os.read(file, most + 1)):
+                break
+            content += chunk
+    finally:
+        os.close(file)
+    return content
 
 
 def _check(name: str, mode: int) -> None:

@@ -98,4 +98,4 @@ def _size(path: Path) -> str:
         return "of unknown size"
     while size >= 1000 and unit < len(UNITS) - 1:
         size, unit = size / 1000, unit + 1
-    return f"{size:.3g} {UNITS[unit]}"
+    return "1 byte" if (size, unit) == (1, 0) else f"{size:.3g} {UNITS[unit]}"
