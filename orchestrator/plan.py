@@ -13,7 +13,7 @@ from orchestrator.system import paths
 from orchestrator.system.machine import share
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.grid import expand
-from orchestrator.trials.record import Record, changed, has_other_code
+from orchestrator.trials.record import Record, changed, has_other_code, is_reusable
 from orchestrator.trials.search_space import SearchSpace
 from orchestrator.trials.starts import Starts
 
@@ -193,7 +193,7 @@ def _known(spec: SweepSpec, records: Sequence[Record]) -> _Known:
 
 
 def _is_reusable(record: Record, digest: str | None) -> bool:
-    return record.outcome is not None and record.outcome.is_reusable and record.digest in (None, digest)
+    return is_reusable(record.outcome, record.tags) and record.digest in (None, digest)
 
 
 def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:

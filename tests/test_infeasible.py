@@ -31,7 +31,7 @@ from orchestrator.system import shortage
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.record import PROPOSALS, Record
+from orchestrator.trials.record import PROPOSALS, Record, is_reusable
 from orchestrator.worker import journal, runner
 from orchestrator.worker.runner import Task
 
@@ -306,6 +306,13 @@ def test_a_program_with_memory_errors_in_its_log_is_infeasible_and_not_tried_aga
     (run,) = children(store, "sweep")
     assert run.data.tags["outcome"] == "infeasible"
     assert run.data.tags["infeasible.reason"].startswith("out of memory: the program exited with status 1: ")
+
+
+def test_another_sweep_takes_over_what_a_function_says_and_not_what_lacked_memory_or_time() -> None:
+    for cause, is_so in (("configuration", True), ("memory", False), ("time", False)):
+        assert is_reusable(Outcome.INFEASIBLE, {"infeasible.cause": cause}) == is_so
+    assert is_reusable(Outcome.COMPLETED, {})
+    assert not is_reusable(Outcome.PRUNED, {})
 
 
 def value(name: str = "size", **bounds: float) -> Constraint:

@@ -38,12 +38,12 @@ Lost workers. Where trials run in processes of their own (`Kind.isolates`), a wo
 reached, that gives no sign of life for longer than `Setup.limits` allow, or whose trial has had its trial timeout. A
 final event with `is_loss` counts as such a loss. What is left of the worker is killed, with the children of its trials;
 a program that takes too long is first asked to end, as at an interrupt, and has its `grace` for that. Its trials are
-retried, without a final event, from the checkpoint that is left: at the least from that in the folder here. A trial
-has failed once more than `retries` losses in a row brought no new epoch; the reason says how the last worker was lost.
-It is infeasible once its attempts took longer than the trial timeout together, and once its worker was killed for its
-memory while nothing ran beside it: after the first time it runs again so. An exception of the trial function is no
-loss: it would come again, and the trial has failed. Where trials are not isolated, the death of a trial is that of the
-launch, and no limit holds.
+retried, without a final event, from the checkpoint that is left: at the least from that in the folder here. A trial has
+failed once more than `retries` losses in a row brought no new epoch; the reason says how the last worker was lost. It
+is infeasible once its attempts took longer than the trial timeout together. It is so, too, once its worker was killed
+for its memory while nothing ran beside it: after the first such loss, it runs again alone. An exception of the trial
+function is no loss: it would come again, and the trial has failed, or is infeasible. Where trials are not isolated, the
+death of a trial is that of the launch, and no limit holds.
 
 States. Unless `Setup.warm` asks for it, a trial of a function begins from the same state of its process whatever has
 run before it: as in a process that has imported the function's modules and nothing else. The trials of a stack share

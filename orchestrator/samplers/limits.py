@@ -20,7 +20,7 @@ CAUTION = 4.0  # beyond a limit a trial is worth nothing, whatever its score wou
 UNKNOWN = 1.0  # taken for a margin
 
 
-class Limits:
+class LearnedLimits:
     """The limits that configurations have met, given the results so far and the positions of running trials."""
 
     def __init__(self, cube: Cube, seen: Sequence[SeenConfiguration], running: Sequence[Position]) -> None:

@@ -21,7 +21,7 @@ from optuna.trial import Trial, TrialState
 
 from orchestrator.samplers import limits, spreading
 from orchestrator.samplers.feasibility import Array, Cube, Position, SeenConfiguration, Worth
-from orchestrator.samplers.limits import Beyond, Limits
+from orchestrator.samplers.limits import Beyond, LearnedLimits
 from orchestrator.samplers.typed import TypedSampler, distribution
 from orchestrator.samplers.weighing import WeighingSampler
 from orchestrator.spec import SweepSpec, Values
@@ -249,7 +249,7 @@ class Proposals:
 
     def _weighing(self, number: int) -> BaseSampler:
         running = [self._position(trial.params) for trial in self._open.values()]
-        worth, others = Worth(self._cube, self._seen, running), Limits(self._cube, self._all_seen, running)
+        worth, others = Worth(self._cube, self._seen, running), LearnedLimits(self._cube, self._all_seen, running)
         rng = random.Random(f"{self.seed}:{number}")  # noqa: S311
 
         def weigh(candidates: Sequence[Params]) -> Array:

@@ -243,7 +243,11 @@ class SweepFile(Form):
         ),
     ] = Field(default_factory=list)
     reuse: Annotated[
-        bool, Field(description="Take over finished trials of other sweeps in the store, except pruned trials.")
+        bool,
+        Field(
+            description="Take over finished trials of other sweeps in the store, except pruned ones, and those that "
+            "lacked memory or time."
+        ),
     ] = False
     record_code: Annotated[
         bool,

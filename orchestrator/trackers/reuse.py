@@ -11,7 +11,7 @@ from orchestrator.trackers.deleted import take_back
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
 from orchestrator.trackers.writing import FEW, in_batches
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.record import DIGEST, END_NUMBER, REPLACED, REPLACES, REUSED
+from orchestrator.trials.record import DIGEST, END_NUMBER, REPLACED, REPLACES, REUSED, is_reusable
 
 OF_THE_OTHER_SWEEP = (
     *("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal"),
@@ -55,6 +55,6 @@ def _fill(client: MlflowClient, source: Run, run_id: str) -> None:
 
 
 def _is_reusable(run: Run) -> bool:
-    if REPLACED in run.data.tags:
-        return False
-    return "outcome" in run.data.tags and Outcome(run.data.tags["outcome"]).is_reusable
+    tags = run.data.tags
+    outcome = Outcome(tags["outcome"]) if "outcome" in tags else None
+    return REPLACED not in tags and is_reusable(outcome, tags)

@@ -195,6 +195,15 @@ def by_end(record: Record) -> tuple[int, float]:
     return record.end_number, record.ended or record.began
 
 
+def is_reusable(outcome: Outcome | None, tags: Mapping[str, str]) -> bool:
+    """Whether another sweep may take a result over.
+
+    What lacked memory or time may have it on another day; what a function calls infeasible is so everywhere.
+    """
+    is_by_its_function = outcome is Outcome.INFEASIBLE and tags.get(f"{INFEASIBLE}cause") == "configuration"
+    return outcome is not None and (outcome.is_reusable or is_by_its_function)
+
+
 def best_name(metric: str) -> str:
     """The name under which the best value of a metric by epoch is logged."""
     return f"{BEST}{metric}"
