@@ -261,7 +261,7 @@ def test_a_sweep_of_which_nothing_was_run_is_part_of_a_report_of_several(
     missing = write(VAR.replace("name: var", "name: missing"), "missing.yaml")
     assert sweep("report", var, missing, "--out", "all").returncode == 0
     markdown = (folder / "all" / "report.md").read_text()
-    assert "| missing | 9 not run |  | 0 | 0 | 5 |" in markdown
+    assert "| missing | 9 not run |  | 0 | 0 | 0 | 5 |" in markdown
     assert "no trial has these values" not in markdown
     page = (folder / "all" / "report.html").read_text()
     assert re.findall(r'<section id="([^"]+)"', page) == ["sweep-1", "sweep-2", "rule"]

@@ -47,7 +47,7 @@ def _not_completed(configuration: Configuration, ranked: Ranking) -> list[str]:
 
 
 def by_figures(values: tuple[float, ...]) -> str:
-    """Values of the objectives, in a few digits."""
+    """Values of the objectives, in a few figures."""
     return ", ".join(f"{value + 0.0:.5g}" for value in values)
 
 

@@ -57,7 +57,7 @@ def moderated(known: Sequence[tuple[float, int]]) -> tuple[float, float]:
         return float(given[0]), float(own)
     given = np.maximum(given, LEAST * middle)
     logs = np.log(given) - digamma(freedom / 2) + np.log(freedom / 2)
-    beyond_chance = logs.var(ddof=1) - polygamma(1, freedom / 2).mean()
+    beyond_chance = logs.std(ddof=1) ** 2 - polygamma(1, freedom / 2).mean()
     if beyond_chance <= 0:  # they are as alike as chance leaves equal ones: they are pooled
         return float((freedom * given).sum() / total), float(total)
     prior = 2 * _inverse_trigamma(float(beyond_chance))

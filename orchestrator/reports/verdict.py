@@ -152,7 +152,7 @@ def of_figure(
 
 
 def _named(names: Sequence[str]) -> str:
-    """Rows by name: "var=0.1", "var=0.1 and 5 other rows"."""
+    """Rows by name: "lr=0.1", "lr=0.1 and 5 other rows"."""
     shown = [*names[:MOST_NAMES]] if len(names) <= MOST_NAMES else [names[0], f"{len(names) - 1} other rows"]
     return listed(shown, "and")
 
