@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.untold import untold
 from orchestrator.spec import Objective
 from orchestrator.system.figures import precision
 from orchestrator.trial import Params
@@ -30,8 +31,8 @@ def facts(configuration: Configuration, objectives: Sequence[Objective]) -> list
     return texts
 
 
-def overlapping(ranked: Sequence[Configuration], named: Named) -> list[str]:
-    """The configurations whose intervals overlap that of the best, in a sentence; none where the best has no interval.
+def undistinguished(ranked: Sequence[Configuration], named: Named, objective: Objective) -> list[str]:
+    """The configurations that seeds do not tell from the best, in a sentence; none where the best has a single seed.
 
     Raises:
         IndexError: the ranking is empty, or there is no objective.
@@ -39,6 +40,6 @@ def overlapping(ranked: Sequence[Configuration], named: Named) -> list[str]:
     first = ranked[0]
     if first.intervals[0].half_width is None:
         return []
-    names = [named(other.params) for other in ranked[1:] if first.overlaps(other)]
+    names = [named(other.params) for other in untold(ranked, objective)]
     shown = "; ".join(names[:MOST_NAMES]) + "; ..." * (len(names) > MOST_NAMES)
     return [f"not distinguishable from it with these seeds: {shown}"] if names else []

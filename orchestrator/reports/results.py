@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from orchestrator.comparison.best import facts, overlapping
+from orchestrator.comparison.best import facts, undistinguished
 from orchestrator.comparison.columns import columns
 from orchestrator.comparison.ranking import front, ranking
 from orchestrator.reports import verdict
@@ -72,7 +72,7 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
 
 
 def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
-    """The best configuration, and those that overlap it, in a sentence; empty where none has completed."""
+    """The best configuration, and those that seeds do not tell from it, in a sentence; empty where there is none."""
     if not spec.ranks:
         return ""
     ranked = ranking((group.configuration for group in configurations), spec.objectives)
@@ -87,7 +87,8 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
     if len(spec.objectives) > 1:
         best = [named(configuration.params) for configuration in front(ranked, spec.objectives)]
         return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}"
-    return f"{named(ranked[0].params)}: {'; '.join([*facts(ranked[0], spec.objectives), *overlapping(ranked, named)])}"
+    alike = undistinguished(ranked, named, spec.objectives[0])
+    return f"{named(ranked[0].params)}: {'; '.join([*facts(ranked[0], spec.objectives), *alike])}"
 
 
 def comparison(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part | None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from orchestrator.comparison.best import Named, facts, overlapping
+from orchestrator.comparison.best import Named, facts, undistinguished
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.table import Table
 from orchestrator.progress.status import Status
@@ -62,7 +62,7 @@ def print_best(
     """The best configuration by what varies, those that are not separated from it, and how to run it again."""
     first = ranked[0]
     lines = [f"best of {len(ranked)} by {_aim(objective)}: {named(first.params)}"]
-    lines += [*facts(first, [objective]), *overlapping(ranked, named), f"run it again: {command}"]
+    lines += [*facts(first, [objective]), *undistinguished(ranked, named, objective), f"run it again: {command}"]
     for line in lines:
         print_line(console, line)
 

@@ -22,6 +22,7 @@ class Observation:
     margin: float | None = None  # how far beyond an explosion it was
     epoch: int = 0
     known: Sequence[float | None] = ()  # of each objective; None where it has no finite value
+    seed: int | None = None  # where it comes from the record of a trial that has one
 
     @classmethod
     def of_events(cls, objectives: Sequence[Objective], events: Iterable[Event]) -> "Observation":
@@ -43,7 +44,9 @@ class Observation:
         if record.end is None or record.is_deleted:
             return None if record.end is None else cls(record.end)
         known = [record.value(objective) for objective in _counted(objectives, record.end)]
-        return cls(record.end, complete(known), record.metrics.get(MARGIN), record.last_epoch or 0, known)
+        seed = record.params.get("seed")
+        own = seed if isinstance(seed, int) else None
+        return cls(record.end, complete(known), record.metrics.get(MARGIN), record.last_epoch or 0, known, own)
 
 
 def _counted(objectives: Sequence[Objective], outcome: Outcome) -> Sequence[Objective]:
