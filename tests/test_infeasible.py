@@ -23,7 +23,7 @@ from orchestrator.events import Finished, Infeasibility
 from orchestrator.executors.deaths import Deaths
 from orchestrator.executors.limits import ActiveTrial, Limits, WorkerLoss
 from orchestrator.progress.failures import MOST_IN_A_ROW, Failures
-from orchestrator.samplers.edge import Edge
+from orchestrator.samplers.edge import LimitEdge
 from orchestrator.samplers.feasibility import Cube
 from orchestrator.spec import Objective, load
 from orchestrator.spec.constraint import Constraint
@@ -472,11 +472,11 @@ def test_an_edge_is_as_sharp_as_trials_show_it_to_be(write: Write) -> None:
     cube = Cube(load(write(dedent(LINE).format(method="tpe", cap=5).replace("0.01", "1e-9"))).domains)
     at = np.array([[0.1], [0.3], [0.5], [0.6], [0.62], [0.9]])
     kept = at[:, 0] < 0.61
-    edge = Edge(cube, at, kept, np.full(len(at), np.nan))
+    edge = LimitEdge(cube, at, kept, np.full(len(at), np.nan))
     below, between, above = edge.kept(np.array([[0.4], [0.61], [0.75]]))
     assert below > 0.7 > 0.6 > between > 0.4 > 0.3 > above
     margins = np.where(kept, np.nan, 2 * (at[:, 0] - 0.6))
-    told = Edge(cube, at[[0, 1, 5]], kept[[0, 1, 5]], margins[[0, 1, 5]])
+    told = LimitEdge(cube, at[[0, 1, 5]], kept[[0, 1, 5]], margins[[0, 1, 5]])
     assert told.kept(np.array([[0.85]])) < 0.1  # it is 0.6 beyond at 0.9
 
 

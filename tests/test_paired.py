@@ -7,7 +7,12 @@ import judging
 import pytest
 from scipy import stats
 
+from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.paired import Difference, Looks, Standing, moderated
+from orchestrator.comparison.untold import untold
+from orchestrator.spec import Objective
+from orchestrator.trial import Outcome
+from orchestrator.trials.observation import Observation
 
 
 def by_seed(*values: float) -> dict[int, float]:
@@ -106,7 +111,7 @@ def test_our_own_runs_overlap_in_four_pairs_of_ten_that_seeds_tell_apart() -> No
     pairs = [*judging.pairs()]
     assert len(pairs) == 10
     assert all(found.standing(Looks(3, 3)) is Standing.APART for _, _, found, _, _ in pairs)
-    assert sum(mean.overlaps(against) for _, _, _, mean, against in pairs) == 4
+    assert sum(judging.overlap(mean, against) for _, _, _, mean, against in pairs) == 4
     (example,) = [found for one, other, found, _, _ in pairs if (one, other) == ("0.22", "0.25")]
     assert example.mean == pytest.approx(0.0097, abs=5e-5)
     assert example.half_width(Looks(3, 3)) == pytest.approx(0.0011, abs=5e-5)
@@ -127,3 +132,28 @@ def test_a_lead_that_seeds_share_is_found_with_fewer_trials() -> None:
     assert ended["overlap, of before"].is_right.mean() < 0.2
     assert ended["by seed"].trials.mean() < ended["overlap, of before"].trials.mean()
     assert ended["by seed"].discards.mean() < 0.05
+
+
+def test_the_best_is_told_from_others_by_the_seeds_that_both_have() -> None:
+    objective = Objective("ssim", "maximize")
+    runs = judging.runs()
+    ranked = [configuration(var, runs[var]) for var in ("0.1", "0.15", "0.2", "0.22", "0.25")]
+    assert untold(ranked, objective) == []
+    alike = configuration("0.11", {seed: value + 0.01 * (seed - 1) for seed, value in runs["0.1"].items()})
+    assert untold([*ranked[:1], alike, *ranked[1:]], objective) == [alike]
+    single = configuration("9", {0: 0.5})
+    assert single in untold([*ranked, single], objective)
+
+
+def test_seeds_that_exploded_are_compared_as_the_worst_value() -> None:
+    objective = Objective("loss", "minimize")
+    steady = configuration("1", dict.fromkeys(range(6), 1.0) | {5: 1.02})
+    shaky = configuration("2", {0: 0.9, 1: 0.92, 2: 0.9}, exploded=(3, 4, 5))
+    bad = configuration("3", {seed: 9.0 + seed / 10 for seed in range(6)})
+    assert untold([steady, shaky, bad], objective) == [shaky]
+
+
+def configuration(name: str, values: dict[int, float], exploded: tuple[int, ...] = ()) -> Configuration:
+    seen = [Observation(Outcome.COMPLETED, (value,), seed=seed) for seed, value in values.items()]
+    lost = [Observation(Outcome.EXPLODED, seed=seed) for seed in exploded]
+    return Configuration(name, {}, (*seen, *lost))

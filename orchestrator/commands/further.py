@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.comparison.judgement import Contender, Judgement
+from orchestrator.comparison.judgement import Contender, Judging
 from orchestrator.errors import InputError
 from orchestrator.spec import SweepSpec, load, text_of
 from orchestrator.stacking import UNSTACKED
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.trackers import Store
 
 
-def wanted(judgement: Judgement) -> list[tuple[Contender, int]]:
+def wanted(judgement: Judging) -> list[tuple[Contender, int]]:
     """What is to run next: a seed that only one of the two has, or else a new one for both.
 
     It depends on results alone, so who asks again after an interruption goes on with the same seed.

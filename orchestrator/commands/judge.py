@@ -16,7 +16,7 @@ from orchestrator.terminal.consoles import print_line, stdout, warn
 
 if TYPE_CHECKING:
     from orchestrator.commands.contenders import Contenders
-    from orchestrator.comparison.judgement import Contender, Judgement
+    from orchestrator.comparison.judgement import Contender, Judging
     from orchestrator.spec import Objective
     from orchestrator.sweep import Settings
 
@@ -83,18 +83,18 @@ def judge(
     raise typer.Exit(STATUS[judgement.better])
 
 
-def _judged(known: "Contenders", pair: "tuple[Contender, Contender]", objective: "Objective", most: int) -> "Judgement":
+def _judged(known: "Contenders", pair: "tuple[Contender, Contender]", objective: "Objective", most: int) -> "Judging":
     """The judgement by what the store has now."""
-    from orchestrator.comparison.judgement import Judgement
+    from orchestrator.comparison.judgement import Judging
 
     records = [record for name in {one.sweep for one in pair} for record in known.reader.records(name, [objective])]
     a, b = (known.again(one, objective) for one in pair)
-    return Judgement.of(a, b, objective, records, most)
+    return Judging.of(a, b, objective, records, most)
 
 
 def _decided(
     known: "Contenders", pair: "tuple[Contender, Contender]", objective: "Objective", most: int, settings: "Settings"
-) -> "Judgement":
+) -> "Judging":
     """The judgement after further seeds: when it is decided, or no further one would be likely to decide it."""
     from orchestrator.commands.further import FurtherSeeds, wanted
 

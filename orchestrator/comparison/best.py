@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.ranking import Ranking
+from orchestrator.comparison.untold import untold
 from orchestrator.comparison.winner import corrected
 from orchestrator.spec.objective import by_names
 from orchestrator.system.figures import compared, precision
@@ -63,8 +64,8 @@ def as_winner(ranked: Ranking) -> list[str]:
     return [f"the best of {len(ranked)} is likely to have been lucky; corrected for that: {low} to {high} (95%)"]
 
 
-def overlapping(ranked: Ranking, named: Named) -> list[str]:
-    """The configurations whose intervals overlap that of the best, in a sentence; none where the best has no interval.
+def undistinguished(ranked: Ranking, named: Named) -> list[str]:
+    """The configurations that seeds do not tell from the best, in a sentence; none where the best has a single seed.
 
     Those that rank behind the others because most of their seeds were lost are not among them.
 
@@ -74,6 +75,6 @@ def overlapping(ranked: Ranking, named: Named) -> list[str]:
     first = ranked[0]
     if first.intervals[0].half_width is None:
         return []
-    names = [named(other.params) for other in ranked[1:] if first.overlaps(other) and not ranked.is_last(other)]
+    names = [named(other.params) for other in untold(ranked)]
     shown = "; ".join(names[:MOST_NAMES]) + "; ..." * (len(names) > MOST_NAMES)
     return [f"not distinguishable from it with these seeds: {shown}"] if names else []

@@ -113,10 +113,6 @@ class Configuration:
         """Of the seeds with an outcome, by objective; without seeds that lack a value."""
         return tuple(seed.values for seed in self.results if seed.outcome is outcome and seed.values is not None)
 
-    def overlaps(self, other: "Configuration") -> bool:
-        """Whether the intervals of the first objective overlap."""
-        return bool(self.intervals and other.intervals) and self.intervals[0].overlaps(other.intervals[0])
-
     def _count(self, outcome: Outcome) -> int:
         return sum(seed.outcome is outcome for seed in self.results)
 

@@ -36,9 +36,3 @@ class Interval:
     @classmethod
     def of(cls, values: Sequence[float]) -> "Interval":
         return cls(fmean(values), half_width(values))
-
-    def overlaps(self, other: "Interval") -> bool:
-        """Whether they meet; an interval without a width overlaps any other."""
-        if self.half_width is None or other.half_width is None:
-            return True
-        return abs(self.mean - other.mean) <= self.half_width + other.half_width

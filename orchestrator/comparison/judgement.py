@@ -87,7 +87,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judging:
     """Whether A is better than B, by how much and how certainly, from the seeds that both have."""
 
     objective: Objective
@@ -96,7 +96,7 @@ class Judgement:
     most: int  # seeds of each that are looked at in the end
 
     @classmethod
-    def of(cls, a: Contender, b: Contender, objective: Objective, trials: Iterable[Record], most: int) -> "Judgement":
+    def of(cls, a: Contender, b: Contender, objective: Objective, trials: Iterable[Record], most: int) -> "Judging":
         """The judgement by the results so far.
 
         Args:

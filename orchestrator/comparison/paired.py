@@ -74,7 +74,7 @@ class Difference:
     def of(cls, one: Seeds, other: Seeds, sign: int) -> "Difference | None":
         """By the seeds that both have (paired t); where these are fewer than two, by all that each has (Welch's t).
 
-        Values that are known to a few digits alone may agree by chance; so the spread is at least that of rounding.
+        Values that are known to a few figures alone may agree by chance; so the spread is at least that of rounding.
 
         Args:
             one: its values.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from orchestrator.comparison.best import as_winner, facts, overlapping
+from orchestrator.comparison.best import as_winner, facts, undistinguished
 from orchestrator.comparison.columns import columns
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.dominance import may_be_dominated
@@ -75,7 +75,7 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
 
 
 def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
-    """The best configuration, and those that overlap it, in a sentence; empty where none has completed."""
+    """The best configuration, and those that seeds do not tell from it, in a sentence; empty where there is none."""
     if not spec.ranks:
         return ""
     ranked = Ranking((group.configuration for group in configurations), spec.objectives, spec.survivors)
@@ -95,7 +95,7 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
         best = [f"{named(one.params)}{' (perhaps)' * (one.config_key in doubtful)}" for one in front]
         note = "; perhaps: with these seeds it may be dominated" if doubtful else ""
         return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}{note}"
-    told = [*facts(ranked[0], ranked), *as_winner(ranked), *overlapping(ranked, named)]
+    told = [*facts(ranked[0], ranked), *as_winner(ranked), *undistinguished(ranked, named)]
     return f"{named(ranked[0].params)}: {'; '.join(told)}"
 
 

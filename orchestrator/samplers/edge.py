@@ -20,7 +20,7 @@ SHARPER = 0.1  # share of the noise that other processes have: most limits are s
 SCALES = 1.0, 4.0  # of the process, in medians of the margins that are known
 
 
-class Edge:
+class LimitEdge:
     """An edge, as trials have shown it.
 
     Args:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from orchestrator.samplers.edge import Edge
+from orchestrator.samplers.edge import LimitEdge
 from orchestrator.samplers.feasibility import MARGINS, Array, Cube, Position, Process, SeenConfiguration
 
 Beyond = Mapping[str, float | None]  # by limit: above 0 where it is broken, None where by how much is not known
@@ -30,7 +30,7 @@ class LearnedLimits:
             at = np.array([one.at for one in told])
             far = np.array([one.beyond.get(name) for one in told], np.float64)  # NaN where it is not known
             if _is_silent(name):
-                edge = Edge(cube, at, np.array([name not in one.beyond for one in told]), far)
+                edge = LimitEdge(cube, at, np.array([name not in one.beyond for one in told]), far)
                 self._kept.append(edge.kept)
             else:
                 self._kept.append(Process.with_running(cube, MARGINS, at, far, running).below_zero)

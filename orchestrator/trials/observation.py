@@ -30,6 +30,7 @@ class Observation:
     infeasible: Infeasibility | None = None  # what it lacked
     margins: Mapping[str, float] = field(default_factory=dict)  # by constraint of the file: above 0 where it broke that
     failure: str = ""  # why it failed, without numbers
+    seed: int | None = None  # where it comes from the record of a trial that has one
 
     @classmethod
     def of_events(
@@ -62,7 +63,9 @@ class Observation:
         known = [record.value(objective) for objective in _counted(objectives, record.end)]
         beyond, diagnosis = margins(record.told(constraints)), record.tags.get("diagnosis", "")
         last, margin = record.last_epoch or 0, record.metrics.get(MARGIN)
-        return cls(record.end, complete(known), margin, last, known, diagnosis, record.infeasible, beyond)
+        seed = record.params.get("seed")
+        own = seed if isinstance(seed, int) else None
+        return cls(record.end, complete(known), margin, last, known, diagnosis, record.infeasible, beyond, seed=own)
 
 
 def failure(reason: str | None) -> str:
