@@ -182,11 +182,15 @@ def by_problem(
 ) -> Table:
     """A row for each problem, a column for each contender."""
     rows = [
-        [name, *(cell(of, one) if one in of else "" for one in names)]
+        [name, *(_marked(cell(of, one), of, one) if one in of else "" for one in names)]
         for name, of in found.items()
         if PROBLEMS[name].explodes or not explosive
     ]
-    return Table(title, ["", *names], rows)
+    return Table(title, ["", *names], rows, f"(n): from n seeds only, fewer than {FEWEST}.")
+
+
+def _marked(cell: str, of: Found, name: str) -> str:
+    return cell if enough(of, name) else f"{cell} ({len(of[name])})"
 
 
 def _share(measure: str) -> Cell:
