@@ -13,6 +13,7 @@ from scipy.stats import fisher_exact
 OURS, RANDOM, THEIRS, PLAIN = ("auto", "tpe", "gp"), "random", "Optuna ", "Optuna TPE"
 SLACK = 0.1  # of random search's regret, which a regret may be above the least of Optuna's own
 LEVEL = 0.05  # of tests
+FEWEST = 5  # seeds that a contender must have in a problem, to be judged or judged by
 RESAMPLES = 4000
 MEASURES: Mapping[str, Callable[..., float]] = {"mean": np.mean, "median": np.median}
 
@@ -40,7 +41,7 @@ def topic(results: Sequence[Result]) -> Topic:
     names = list(dict.fromkeys(one.contender for one in results))
     names.sort(key=lambda name: (name not in OURS, name == RANDOM, name))
     tables = [
-        *(verdicts(ours, found) for ours in OURS if any(ours in of for of in found.values())),
+        *(verdicts(ours, found) for ours in OURS if any(enough(of, ours) for of in found.values())),
         by_problem("Mean regret, in percent of the mean regret of random search", found, names, _share("mean")),
         by_problem("Median regret, in percent of the mean regret of random search", found, names, _share("median")),
         by_problem("Searches that ended stuck", found, names, _stuck),
@@ -63,10 +64,11 @@ def regrets(of: Found, name: str, seeds: Sequence[int]) -> NDArray[np.float64]:
 
 def verdicts(ours: str, found: Mapping[str, Found]) -> Table:
     """Each problem: one of ours beside the best of Optuna's own, by its mean, and by its median."""
-    rows = [[PROBLEMS[name].title, *verdict(ours, of)] for name, of in found.items() if ours in of]
+    rows = [[PROBLEMS[name].title, *verdict(ours, of)] for name, of in found.items() if enough(of, ours)]
     columns = ["", "seeds", "mean", "best of Optuna's", "apart", "median", "best of Optuna's", "apart", "stuck"]
     note = (
-        "Regrets in percent of the mean regret of random search, over the seeds that all have. Apart: how far it is "
+        "Regrets in percent of the mean regret of random search, over the seeds that all have; who has fewer than "
+        f"{FEWEST} seeds of a problem is left out. Apart: how far it is "
         "above the best of Optuna's own, with a 95% interval (bootstrap over seeds, choosing the best anew); "
         f"`!` where that is more than {100 * SLACK:.0f}. Stuck: against {PLAIN}, with Fisher's exact test, one-sided."
     )
@@ -74,9 +76,9 @@ def verdicts(ours: str, found: Mapping[str, Found]) -> Table:
 
 
 def verdict(ours: str, of: Found) -> list[str]:
-    theirs = [name for name in of if name.startswith(THEIRS)]
+    theirs = rivals(of)
     seeds = common(of, [ours, RANDOM, *theirs])
-    if not seeds or not theirs:
+    if not enough(of, ours) or not theirs:
         return ["0", *[""] * 7]
     cells = [str(len(seeds))]
     for measure in MEASURES:
@@ -90,6 +92,15 @@ def verdict(ours: str, of: Found) -> list[str]:
         *cells,
         f"{mine_stuck[0]} : {plain_stuck[0]} of {mine_stuck[1]}, p = {oftener(mine_stuck, plain_stuck):.2f}",
     ]
+
+
+def enough(of: Found, name: str) -> bool:
+    return len(of.get(name, {})) >= FEWEST
+
+
+def rivals(of: Found) -> list[str]:
+    """Optuna's own that have enough seeds."""
+    return [name for name in of if name.startswith(THEIRS) and enough(of, name)]
 
 
 def common(of: Found, names: Sequence[str]) -> list[int]:
@@ -134,7 +145,7 @@ def oftener(some: tuple[int, int], others: tuple[int, int]) -> float:
 
 def goals(found: Mapping[str, Found]) -> list[Goal]:
     """What is asked of each of ours, over all problems."""
-    return [goal for ours in OURS if any(ours in of for of in found.values()) for goal in goals_of(ours, found)]
+    return [goal for ours in OURS if any(enough(of, ours) for of in found.values()) for goal in goals_of(ours, found)]
 
 
 def goals_of(ours: str, found: Mapping[str, Found]) -> list[Goal]:
@@ -142,15 +153,15 @@ def goals_of(ours: str, found: Mapping[str, Found]) -> list[Goal]:
     for measure in MEASURES:
         missed, held = [], 0
         for name, of in found.items():
-            theirs = [one for one in of if one.startswith(THEIRS)]
-            if (seeds := common(of, [ours, RANDOM, *theirs])) and theirs:
+            theirs = rivals(of)
+            if (seeds := common(of, [ours, RANDOM, *theirs])) and theirs and enough(of, ours):
                 apart = difference(measure, ours, theirs, of, seeds)[0]
                 held += apart <= SLACK
                 missed += [f"{name} ({100 * apart:+.0f}%)"] if apart > SLACK else []
         text = f"{held} of {held + len(missed)}{': missed in ' if missed else ''}{', '.join(missed)}"
         aim = "at most a tenth of random search's above the best of Optuna's own, in each problem"
         asked.append(Goal(f"`{ours}`, {measure} regret", aim, text))
-    pairs = {name: common(of, [ours, PLAIN]) for name, of in found.items()}
+    pairs = {name: common(of, [ours, PLAIN]) for name, of in found.items() if enough(of, ours)}
     counts = {name: (stuck(found[name], ours, s), stuck(found[name], PLAIN, s)) for name, s in pairs.items() if s}
     worse = [name for name, (mine, theirs) in counts.items() if oftener(mine, theirs) < LEVEL]
     mine, theirs = (
@@ -171,11 +182,15 @@ def by_problem(
 ) -> Table:
     """A row for each problem, a column for each contender."""
     rows = [
-        [name, *(cell(of, one) if one in of else "" for one in names)]
+        [name, *(_marked(cell(of, one), of, one) if one in of else "" for one in names)]
         for name, of in found.items()
         if PROBLEMS[name].explodes or not explosive
     ]
-    return Table(title, ["", *names], rows)
+    return Table(title, ["", *names], rows, f"(n): from n seeds only, fewer than {FEWEST}.")
+
+
+def _marked(cell: str, of: Found, name: str) -> str:
+    return cell if enough(of, name) else f"{cell} ({len(of[name])})"
 
 
 def _share(measure: str) -> Cell:

@@ -11,7 +11,7 @@ from orchestrator import samplers
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.errors import InputError
 from orchestrator.functions import Goal
-from orchestrator.samplers import Sampler
+from orchestrator.samplers import Sampler, spreading
 from orchestrator.samplers.dashboard import study
 from orchestrator.samplers.proposals import Proposals
 from orchestrator.samplers.proposed import ProposedConfiguration
@@ -70,6 +70,11 @@ def toy(trial: Trial) -> Observation:
     return Observation(
         Outcome.COMPLETED, (-x - (trial.params["pause"] - 0.5) ** 2 - seed / 8,), math.log10(CLIFF / x) - 0.01
     )
+
+
+def looks_around(trial: Trial) -> bool:
+    """Whether it goes where it goes whatever is known."""
+    return trial.proposal is not None and spreading.index_of(trial.proposal.number) is not None
 
 
 def record(trial: Trial, seen: Observation | None) -> Record:
@@ -182,7 +187,8 @@ def test_explosions_teach_a_sampler_to_keep_away(spec: Load, method: str) -> Non
                 else replace(toy(trial), values=(-abs(trial.params["x"] - 0.4),))
             )
         )
-        late += sum(trial.params["x"] < CLIFF for trial in search.asked[20:])
+        asked = [trial for trial in search.asked[20:] if not (method == "tpe" and looks_around(trial))]
+        late += sum(trial.params["x"] < CLIFF for trial in asked)
     assert late <= 3  # of 60; at random, half of them would
 
 

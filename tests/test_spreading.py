@@ -50,6 +50,7 @@ def test_of_eight_points_each_axis_has_one_in_each_eighth_and_each_choice_as_oft
         points = [spread(CUBE, 3, number) for number in range(start, start + 8)]
         x, mode, y = np.array([CUBE.position(point) for point in points]).T
         assert sorted(np.floor(8 * x)) == sorted(np.floor(8 * y)) == list(range(8))
+        assert np.diff(sorted(x)) == pytest.approx([1 / 8] * 7)
         assert sorted(mode) == [0] * 4 + [1] * 4
     assert spread(CUBE, 3, 5) == spread(CUBE, 3, 5) != spread(CUBE, 4, 5)
 

@@ -19,9 +19,12 @@ def index_of(number: int) -> int | None:
 
 
 def spread(cube: Cube, seed: int, number: int) -> dict[str, float]:
-    """Values of a sequence that is even along each axis: of each eight, one is in each eighth (a Latin hypercube)."""
+    """Values of a sequence that is even along each axis: of each eight, one is in each eighth (a Latin hypercube).
+
+    They lie an eighth apart, so that they miss nothing that takes as much of an axis.
+    """
     rng = np.random.default_rng((seed, number // STRATA))
     parts = np.array([rng.permutation(STRATA) for _ in range(cube.axes)])
-    within = rng.random((cube.axes, STRATA))
+    within = rng.random((cube.axes, 1))
     point = ((parts + within) / STRATA)[:, number % STRATA]
     return cube.values(np.where(cube.choices > 0, point * cube.choices, point).tolist())
