@@ -18,7 +18,7 @@ def untold(ranked: Ranking) -> list[Configuration]:
     """
     objective, best = ranked.objectives[0], ranked[0]
     others = [other for other in ranked[1:] if not (ranked.is_last(other) or other.broken)]
-    worst = objective.worst(values[0] for one in ranked for values in one.values)
+    worst = None if ranked.survivors else objective.worst(values[0] for one in ranked for values in one.values)
     seeds = [one.seeds for one in (best, *others)]
     looks = Looks(max(seeds), min(seeds), max(1, len(others)))
     leading = _valued(best, worst)
@@ -30,10 +30,11 @@ def untold(ranked: Ranking) -> list[Configuration]:
     ]
 
 
-def _valued(configuration: Configuration, worst: float) -> Seeds:
-    """The first value of each seed that completed; one that exploded or was infeasible has the worst."""
+def _valued(configuration: Configuration, worst: float | None) -> Seeds:
+    """The first value of each seed that completed; one that exploded or was infeasible has the worst, if any."""
     ended = [seen for seen in configuration.results if seen.outcome.is_bad or seen.outcome is Outcome.COMPLETED]
-    return {
+    known = {
         number if seen.seed is None else seen.seed: seen.values[0] if seen.values else worst
         for number, seen in enumerate(ended)
     }
+    return {seed: value for seed, value in known.items() if value is not None}

@@ -38,9 +38,10 @@ class ReplicatedConfiguration:
         elif observation.outcome is Outcome.COMPLETED and observation.values:
             (self.values[trial.params["seed"]],) = observation.values
 
-    def valued(self, worst: float) -> dict[int, float]:
-        """The values of its seeds, where those that exploded or were infeasible count as the worst."""
-        return {seed: worst if value is None else value for seed, value in self.values.items()}
+    def valued(self, worst: float | None) -> dict[int, float]:
+        """The values of its seeds; those that exploded or were infeasible count as the worst, or without it not."""
+        known = {seed: worst if value is None else value for seed, value in self.values.items()}
+        return {seed: value for seed, value in known.items() if value is not None}
 
 
 class ReplicatingSampler:
@@ -135,7 +136,8 @@ class ReplicatingSampler:
         if len(ranked) < 2:
             return None
         best, *others = (self._configurations[key] for key in ranked)
-        worst = self._objective.worst(value for one in completed for (value,) in one.values)
+        is_counted = not self.spec.survivors
+        worst = self._objective.worst(value for one in completed for (value,) in one.values) if is_counted else None
         sign, leading = self._objective.sign, best.valued(worst)
         differences = moderated([Difference.of(leading, other.valued(worst), sign) for other in others])
         looks = Looks(self.most, len(self.spec.seeds), len(others))
