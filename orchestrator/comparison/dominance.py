@@ -16,7 +16,7 @@ def may_be_dominated(front: Iterable[Configuration], ranked: Ranking) -> set[str
     """
     import numpy as np
 
-    known = [one for one in ranked if len(one.values) > 1 and not ranked.is_last(one)]
+    known = [one for one in ranked if len(one.values) > 1 and not (ranked.is_last(one) or one.broken)]
     signs = [objective.sign for objective in ranked.objectives]
     values = np.array([ranked.expected(one) for one in known]).reshape(-1, len(signs)) * signs
     half = np.array([[interval.half_width for interval in one.intervals] for one in known], dtype=float)
