@@ -77,7 +77,7 @@ def test_what_runs_is_seen_from_elsewhere(store: str, write: Write, sweep: Sweep
         assert status.seconds_left == pytest.approx(12 + 2 * 10)  # two more, like the first
 
         told = sweep("status", "toy").stdout
-        assert re.search(r"toy +1 +0 +0 +0 +0 +1 +32 s +score 0.4: x=1", told)
+        assert re.search(r"toy +1 +0 +0 +0 +0 +0 +1 +32 s +score 0.4: x=1", told)
         assert re.search(r"x=2 +4/10 +2.5 +█▃▂▁ +100/s +12 s", told)
 
         tracker.write(second, [Finished(Outcome.EXPLODED)], workspace.of(second))
