@@ -20,7 +20,7 @@ class ReferenceForm(Form):
 class DiagnosisForm(Form):
     """A diagnosis of trials, as the event whose boundary is looked for."""
 
-    diagnosis: Annotated[str, Field(description="A text that the diagnosis of a trial has: posterior collapse.")]
+    diagnosis: Annotated[str, Field(description="A text that the diagnosis of a trial has.")]
 
 
 class BoundaryForm(Form):
