@@ -16,7 +16,7 @@ from reading import children
 
 from orchestrator import Infeasible, executors, launch, samplers
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.ranking import front, ranking
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
 from orchestrator.events import Finished, Infeasibility
@@ -341,10 +341,10 @@ def test_a_configuration_that_breaks_a_constraint_ranks_behind_all_and_is_on_no_
     objectives = [Objective("score", "maximize"), Objective("cost", "minimize")]
     wide, narrow = configuration("wide", 9.0, 0.1, 0.2), configuration("narrow", 1.0, -0.1)
     now_and_then = configuration("now and then", 2.0, 0.1, -0.3)  # on average it keeps it
-    ranked = ranking([wide, narrow, now_and_then], objectives)
+    ranked = Ranking([wide, narrow, now_and_then], objectives)
     assert [one.config_key for one in ranked] == ["now and then", "narrow", "wide"]
-    assert front([wide], objectives) == []
-    assert [one.config_key for one in front(ranked, objectives)] == ["now and then"]
+    assert Ranking([wide], objectives).front == []
+    assert [one.config_key for one in ranked.front] == ["now and then"]
 
 
 @pytest.mark.parametrize(

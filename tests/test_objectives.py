@@ -245,7 +245,7 @@ def test_the_dashboard_has_every_objective(store: str, write: Write, sweep: Swee
         ("metrics: [{name: a}, {name: ' '}]", r"metrics\[1\].name: '' is not the name of a metric: use up to"),
         (
             f"method: cmaes\nrun_cap: 9\nparameters: {{lr: {{min: 1, max: 2}}}}\n{BOTH}",
-            "toy.yaml:4: metrics: cmaes optimizes one metric; for several use tpe or gp",
+            "toy.yaml:4: metrics: cmaes optimizes one metric; for several use auto, tpe or gp",
         ),
         (
             f"{BOTH}early_terminate: {{type: median}}",

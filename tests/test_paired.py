@@ -9,6 +9,7 @@ from scipy import stats
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.paired import Difference, Looks, Standing, moderated
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.comparison.untold import untold
 from orchestrator.spec import Objective
 from orchestrator.trial import Outcome
@@ -138,19 +139,19 @@ def test_the_best_is_told_from_others_by_the_seeds_that_both_have() -> None:
     objective = Objective("ssim", "maximize")
     runs = judging.runs()
     ranked = [configuration(var, runs[var]) for var in ("0.1", "0.15", "0.2", "0.22", "0.25")]
-    assert untold(ranked, objective) == []
+    assert untold(Ranking(ranked, [objective])) == []
     alike = configuration("0.11", {seed: value + 0.01 * (seed - 1) for seed, value in runs["0.1"].items()})
-    assert untold([*ranked[:1], alike, *ranked[1:]], objective) == [alike]
+    assert untold(Ranking([*ranked[:1], alike, *ranked[1:]], [objective])) == [alike]
     single = configuration("9", {0: 0.5})
-    assert single in untold([*ranked, single], objective)
+    assert single in untold(Ranking([*ranked, single], [objective]))
 
 
 def test_seeds_that_exploded_are_compared_as_the_worst_value() -> None:
     objective = Objective("loss", "minimize")
     steady = configuration("1", dict.fromkeys(range(6), 1.0) | {5: 1.02})
-    shaky = configuration("2", {0: 0.9, 1: 0.92, 2: 0.9}, exploded=(3, 4, 5))
+    shaky = configuration("2", {0: 0.9, 1: 0.92, 2: 0.9, 3: 0.91}, exploded=(4, 5))
     bad = configuration("3", {seed: 9.0 + seed / 10 for seed in range(6)})
-    assert untold([steady, shaky, bad], objective) == [shaky]
+    assert untold(Ranking([steady, shaky, bad], [objective])) == [shaky]
 
 
 def configuration(name: str, values: dict[int, float], exploded: tuple[int, ...] = ()) -> Configuration:

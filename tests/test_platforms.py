@@ -11,7 +11,7 @@ import pytest
 from orchestrator.functions import FunctionError, find, modules_of
 from orchestrator.programs.program import ProgramFailedError
 from orchestrator.system import platforms, torch_builds
-from orchestrator.worker.reporter import error_line
+from orchestrator.worker.endings import error_line
 from orchestrator.worker.runner import prepare
 
 Write = Callable[..., Path]

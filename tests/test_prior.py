@@ -278,7 +278,7 @@ def test_a_file_that_cannot_be_learned_from_is_a_mistake_with_its_line(
 @pytest.mark.parametrize(
     ("method", "prior", "mistake"),
     [
-        ("random", "[a]", "prior: does not work with method random; use tpe or gp"),
+        ("random", "[a]", "prior: does not work with method random; use auto, tpe or gp"),
         ("cmaes", "[a]", "prior: does not work with method cmaes"),
         ("tpe", "[mine]", r"prior\[0\]: is this sweep itself"),
         ("tpe", "[a, a]", r"prior\[1\]: a appears twice"),

@@ -193,7 +193,7 @@ def test_an_entry_of_no_row_is_refused(write: Write) -> None:
 
 @pytest.mark.parametrize("method", ["grid", "boundary"])
 def test_methods_that_try_what_they_try_refuse_it(write: Write, method: str) -> None:
-    with pytest.raises(InputError, match=f"start_with: does not work with method {method}, .* use random, tpe"):
+    with pytest.raises(InputError, match=f"start_with: does not work with method {method}, .* use random, auto"):
         load(write(file(method)))
 
 

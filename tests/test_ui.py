@@ -66,7 +66,7 @@ def test_a_metric_that_is_told_once_is_sorted_by_itself(store: str, write: Write
 
 
 def table(spec: SweepSpec, *varying: str) -> Table:
-    return Table(spec, (), varying, (), ())
+    return Table.ranked(spec, [], [], varying)
 
 
 def test_a_view_too_long_for_mlflow_is_none(folder: Path, write: Write) -> None:

@@ -9,6 +9,7 @@ from orchestrator.spec.domains import Choice, Range
 from orchestrator.spec.event import EXPLOSION
 from orchestrator.spec.form import SweepFile
 from orchestrator.spec.methods import GRID, METHODS, Method, OptunaSampler, named, of_kind
+from orchestrator.spec.metrics import listed
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.parameters import Space
 from orchestrator.stacking import UNSTACKED, Stacking
@@ -87,7 +88,7 @@ def _check_values(method: Method, space: Space, mistakes: Mistakes) -> None:
 
 def _check_search(method: Method, form: SweepFile, space: Space, mistakes: Mistakes) -> None:
     if form.several is not None and not method.takes_metrics:
-        suitable = " or ".join(known.name for known in METHODS.values() if known.takes_metrics and _learns(known))
+        suitable = listed([known.name for known in METHODS.values() if known.takes_metrics and _learns(known)], "or")
         mistakes.note(("metrics",), f"{form.method} optimizes one metric; for several use {suitable}")
     if form.reuse:
         mistakes.note(("reuse",), f"works only with {of_kind('is_listed')}, whose trials are known in advance")
