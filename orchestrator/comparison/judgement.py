@@ -12,7 +12,7 @@ from orchestrator.comparison.paired import POWER, Difference, Looks, Standing
 from orchestrator.spec import Objective
 from orchestrator.system.figures import precision
 from orchestrator.trial import Outcome
-from orchestrator.trials.observation import Observation
+from orchestrator.trials.observation import Observation, valued
 from orchestrator.trials.record import Record
 
 
@@ -46,17 +46,19 @@ class Contender:
 
 @dataclass(frozen=True)
 class Judged:
-    """A contender's seeds with their values: one that exploded, was infeasible or has no value counts as the worst."""
+    """A contender's seeds with their values: one that exploded, was infeasible or has no value counts as the worst.
+
+    Without a worst value, such seeds do not count.
+    """
 
     contender: Contender
     results: dict[int, Observation]
-    worst: float | None  # completed value of the sweeps; None where there is none
+    worst: float | None  # completed value of the sweeps; None where there is none, or survivors alone count
 
     @cached_property
     def values(self) -> dict[int, float]:
         """By seed; a seed that was pruned has what it had by then."""
-        known = {seed: seen.values[0] if seen.values else self.worst for seed, seen in self.results.items()}
-        return {seed: value for seed, value in known.items() if value is not None}
+        return valued(self.results, self.worst)
 
     @property
     def mean(self) -> float | None:
@@ -68,8 +70,8 @@ class Judged:
 
     @property
     def lost(self) -> int:
-        """How many seeds have no value of their own."""
-        return sum(seen.values is None for seen in self.results.values())
+        """How many seeds have no value of their own that counts."""
+        return sum(seen.counted is None for seen in self.results.values())
 
     def document(self) -> dict[str, Any]:
         """For programs."""
@@ -96,7 +98,15 @@ class Judging:
     most: int  # seeds of each that are looked at in the end
 
     @classmethod
-    def of(cls, a: Contender, b: Contender, objective: Objective, trials: Iterable[Record], most: int) -> "Judging":
+    def of(
+        cls,
+        a: Contender,
+        b: Contender,
+        objective: Objective,
+        trials: Iterable[Record],
+        most: int,
+        survivors: bool = False,
+    ) -> "Judging":
         """The judgement by the results so far.
 
         Args:
@@ -105,10 +115,11 @@ class Judging:
             objective: what they are compared by.
             trials: those of their sweeps, of which the worst completed value stands for explosions.
             most: seeds of each that are looked at in the end.
+            survivors: whether seeds that exploded, were infeasible or have no value do not count.
         """
         known = [record.value(objective) for record in trials if record.outcome is Outcome.COMPLETED]
         values = [value for value in known if value is not None and isfinite(value)]
-        worst = objective.worst(values) if values else None
+        worst = objective.worst(values) if values and not survivors else None
         one, other = (Judged(contender, contender.results(objective), worst) for contender in (a, b))
         return cls(objective, one, other, most)
 
@@ -137,9 +148,10 @@ class Judging:
     @property
     def is_open(self) -> bool:
         """Whether further seeds may decide it."""
-        if self.difference is None or not self.difference.is_paired:
-            return len(self.a.results.keys() & self.b.results.keys()) < self.most
-        return self.difference.standing(self.looks) is Standing.OPEN
+        if len(self.a.results.keys() & self.b.results.keys()) >= self.most:
+            return False
+        told = self.difference if self.difference and self.difference.is_paired else None
+        return told is None or told.standing(self.looks) is Standing.OPEN
 
     @property
     def needed(self) -> int | None:
@@ -219,8 +231,9 @@ def _facts(judged: Judged) -> str:
     for outcome, ended in ((Outcome.EXPLODED, "exploded"), (Outcome.INFEASIBLE, "infeasible")):
         if number := judged.count(outcome):
             facts.append(f"{number} {ended}")
-    if judged.lost and judged.worst is not None:
-        facts.append(f"a seed without a value counts as {judged.worst:.5g}, the worst completed one")
+    if judged.lost:
+        worst = None if judged.worst is None else f"counts as {judged.worst:.5g}, the worst completed one"
+        facts.append(f"a seed without a value {worst or 'does not count'}")
     if pruned := judged.count(Outcome.PRUNED):
         facts.append(f"{pruned} pruned, and counted with what it had then")
     return f"{contender.title} ({', '.join(facts)})"
