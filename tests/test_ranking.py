@@ -17,6 +17,8 @@ from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.comparison.winner import corrected, moderated
 from orchestrator.errors import InputError
+from orchestrator.reports.configurations import Run, best_first, configurations_of
+from orchestrator.reports.results import results
 from orchestrator.samplers.search import SearchSampler
 from orchestrator.spec import Objective, load
 from orchestrator.trial import Outcome, Trial
@@ -150,6 +152,16 @@ def test_tables_the_front_and_the_best_trial_agree_with_the_ranking(folder: Path
             ["3", "0.4100 ± 0", "0.4100", "5", "0"],
             ["1", "0.9100", "0.5100", "5", "4"],
         ]
+    runs = [Run(trial.params, trial.config_key, trial.label, record, True, "") for trial, record in pairs]
+    shown = results(spec, best_first(spec, configurations_of(spec, runs)))
+    assert shown.grid is not None
+    assert [(row[1].text, row[2].text) for row in shown.grid.rows] == [
+        ("0.90040 ± 0.00039", "0.9004"),
+        ("0.4100", "0.4100"),
+        ("0.9100", "0.5100"),
+    ]
+    assert [row[0].text for row in shown.grid.rows if row[1].is_best] == ["2"]
+    assert "one that exploded, was infeasible or has no value counts as the worst of the sweep" in " ".join(shown.words)
     two = load(write("trial: toys:train\nmetrics: [{name: score, goal: maximize}, {name: loss, goal: minimize}]\n"))
     lucky = [ended(1.0, 0, Outcome.COMPLETED, score=0.91, loss=1.0), *LUCKY[1:]]
     steady = [ended(2.0, n, Outcome.COMPLETED, score=0.9, loss=2.0) for n in range(5)]

@@ -27,6 +27,8 @@ from orchestrator.trials.record import best_name
 MOST_ROWS = 500
 MOST_REMARKS = 20
 NONE = "\u2013"
+LOST = "one that exploded, was infeasible or has no value counts as the worst of the sweep, "
+PRUNED = "one that was pruned as what it had by then, but not for the better."
 _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 
 
@@ -48,7 +50,9 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
         for column in columns
     }
     has_seeds = any(len(group.runs) > 1 for group in configurations)
-    header = [*(names or ["sweep"]), *(column.title for column in columns), "outcome"]
+    ranked_by = _ranked_by(spec, configurations)
+    breaks = ["breaks"] * any(group.configuration.broken for group in configurations)
+    header = [*(names or ["sweep"]), *(column.title for column in columns), *ranked_by, *breaks, "outcome"]
     header += ["exploded (95% interval)", "seeds"] * has_seeds
     codes = {group.configuration.config_key: group.code(spec.function) for group in configurations}
     shows_code = any("before" in code for code in codes.values())
@@ -61,6 +65,8 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
             cells.append(
                 Cell(measured(values, means[column.title]), group is best[column.title]) if values else Cell(NONE)
             )
+        cells += [Cell(texts.get(group.configuration.config_key, NONE)) for texts in ranked_by.values()]
+        cells += [Cell(", ".join(group.configuration.broken) or NONE)] * len(breaks)
         cells.append(Cell(group.state))
         cells += [Cell(group.rate or NONE), Cell(str(len(group.runs)))] * has_seeds
         cells += [Cell(codes[group.configuration.config_key])] * shows_code
@@ -68,10 +74,28 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     words = []
     if has_seeds:
         words += ["Means over the seeds that completed, ± their 95% interval by Student's t."] * bool(columns)
+        words += [f"All seeds, by which configurations are ranked: {LOST * (not spec.survivors)}{PRUNED}"] * bool(
+            ranked_by
+        )
         words += ["Explosion rates with Wilson's 95% interval."]
+    if breaks:
+        words.append("A configuration that breaks a constraint, over its seeds, ranks behind all others.")
     if len(configurations) > MOST_ROWS:
         words.append(f"The first {MOST_ROWS} of {len(configurations):,} configurations; the CSV file has all of them.")
     return Part("Results", tuple(words), ReportTable(tuple(headings(header)), tuple(rows)))
+
+
+def _ranked_by(spec: SweepSpec, configurations: Sequence[RunGroup]) -> dict[str, dict[str, str]]:
+    """What configurations are ranked by, as text by config_key, for each objective; none where the means are that."""
+    ranked = Ranking((group.configuration for group in configurations), spec.objectives, spec.survivors)
+    if not spec.ranks or all(ranked.expected(one) == one.means for one in ranked):
+        return {}
+    found = {}
+    for place, objective in enumerate(spec.objectives):
+        values = {one.config_key: ranked.expected(one)[place] for one in ranked}
+        texts = figures(values.values(), figure)
+        found[f"{objective.name}, all seeds"] = {key: texts[value] for key, value in values.items()}
+    return found
 
 
 def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
@@ -198,7 +222,7 @@ def _best(column: _Column, configurations: Sequence[RunGroup], survivors: bool) 
     found = []
     for key, group in measured_groups.items():
         completed = [Observation(Outcome.COMPLETED, (value,)) for value in column.values(group)]
-        lost = [Observation(Outcome.EXPLODED)] * group.lost
+        lost = [Observation(Outcome.EXPLODED)] * (group.lost + len(group.completed) - len(completed))
         found.append(Configuration(key, group.params, (*completed, *lost)))
     aim = Objective(column.title, "maximize" if column.higher_is_better else "minimize")
     return measured_groups[Ranking(found, [aim], survivors)[0].config_key]
