@@ -170,7 +170,20 @@ def test_the_best_of_a_sweep_is_that_of_sweep_best(launched: Callable[..., str],
     write(LISTED + "seeds: [0, 1]\nconstraints: {cost: {max: 0.5}}\n", "steps.yaml")
     done = sweep("judge", "steps.yaml", "x=2")
     assert (done.returncode, done.stdout) == (2, "")
+    assert document(sweep("judge", "x=2", "x=1", "--json"))["a"]["broken"] == 2
+    assert sweep("judge", "x=2", "x=1").stdout.count("2 broke a constraint, which is not judged here") == 1
     assert "no configuration of steps keeps its constraints; name one by its label" in done.stderr
+
+
+def test_seeds_that_are_no_numbers_are_a_mistake(folder: Path, store: str, write: Write, sweep: Sweep) -> None:
+    (folder / "said.py").write_text("import sys\nprint('epoch 1 gain: 1.0')\n")
+    text = "program: said.py\nmetric: {name: gain, goal: maximize}\n"
+    path = write(f"{text}parameters: {{x: {{values: [1, 2]}}, seed: {{values: [a, b]}}}}\n", "said.yaml")
+    assert sweep("launch", path, "--executor", "inline", "--quiet").returncode == 0
+    for more in ((), ("--run",)):
+        done = sweep("judge", "x=1", "x=2", *more)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "said: x=1 has the seed a: seeds have to be whole numbers to be compared" in done.stderr
 
 
 def test_configurations_without_seeds_in_common_are_compared_all_the_same(

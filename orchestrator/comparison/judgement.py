@@ -9,11 +9,13 @@ from typing import Any
 
 from orchestrator.comparison.intervals import CONFIDENCE
 from orchestrator.comparison.paired import POWER, Difference, Looks, Standing
+from orchestrator.errors import InputError
 from orchestrator.spec import Objective
 from orchestrator.system.figures import precision
+from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.trials.observation import Observation, valued
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import BROKEN, Record
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,28 @@ class Contender:
         return self.sweep if self.label == self.sweep else f"{self.sweep}: {self.label}"
 
     def results(self, objective: Objective) -> dict[int, Observation]:
-        """How its trials ended, by seed; trials without a result are left out."""
+        """How its trials ended, by seed; trials without a result are left out.
+
+        Raises:
+            InputError: a seed is not a whole number.
+        """
         found = {}
         for record in self.records:
             seen = Observation.of_record([objective], record)
             if seen is not None and seen.outcome.is_result:
-                found[int(record.params.get("seed", 0))] = seen
+                seed = record.params.get("seed", 0)
+                if not isinstance(seed, int):
+                    given = in_a_line(str(seed))
+                    raise InputError(
+                        f"{self.title} has the seed {given}: seeds have to be whole numbers to be compared"
+                    )
+                found[seed] = seen
         return dict(sorted(found.items()))
+
+    @property
+    def broken(self) -> int:
+        """How many of its trials broke a constraint of their file when they ended."""
+        return sum(BROKEN in record.tags for record in self.records)
 
 
 @dataclass(frozen=True)
@@ -85,6 +102,7 @@ class Judged:
             "exploded": self.count(Outcome.EXPLODED),
             "infeasible": self.count(Outcome.INFEASIBLE),
             "pruned": self.count(Outcome.PRUNED),
+            "broken": self.contender.broken,
         }
 
 
@@ -236,6 +254,8 @@ def _facts(judged: Judged) -> str:
         facts.append(f"a seed without a value {worst or 'does not count'}")
     if pruned := judged.count(Outcome.PRUNED):
         facts.append(f"{pruned} pruned, and counted with what it had then")
+    if contender.broken:
+        facts.append(f"{contender.broken} broke a constraint, which is not judged here")
     return f"{contender.title} ({', '.join(facts)})"
 
 
