@@ -18,9 +18,10 @@ from orchestrator.comparison.table import Table
 from orchestrator.comparison.winner import corrected, moderated
 from orchestrator.errors import InputError
 from orchestrator.reports.configurations import Run, best_first, configurations_of
+from orchestrator.reports.document import Part
 from orchestrator.reports.results import results
 from orchestrator.samplers.search import SearchSampler
-from orchestrator.spec import Objective, load
+from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import PROPOSALS, Record
@@ -134,6 +135,11 @@ def test_best_says_what_was_lost_and_what_that_counts_as() -> None:
     ]
 
 
+def in_a_report(spec: SweepSpec, pairs: Sequence[tuple[Trial, Record]]) -> Part:
+    runs = [Run(trial.params, trial.config_key, trial.label, record, True, "") for trial, record in pairs]
+    return results(spec, best_first(spec, configurations_of(spec, runs)))
+
+
 def test_tables_the_front_and_the_best_trial_agree_with_the_ranking(folder: Path, write: Write) -> None:
     spec = load(write("trial: toys:train\nmetric: {name: score, goal: maximize}\n"))
     pairs = [*LUCKY, *POOR, *STEADY]
@@ -152,8 +158,7 @@ def test_tables_the_front_and_the_best_trial_agree_with_the_ranking(folder: Path
             ["3", "0.4100 ± 0", "0.4100", "5", "0"],
             ["1", "0.9100", "0.5100", "5", "4"],
         ]
-    runs = [Run(trial.params, trial.config_key, trial.label, record, True, "") for trial, record in pairs]
-    shown = results(spec, best_first(spec, configurations_of(spec, runs)))
+    shown = in_a_report(spec, pairs)
     assert shown.grid is not None
     assert [(row[1].text, row[2].text) for row in shown.grid.rows] == [
         ("0.90040 ± 0.00039", "0.9004"),
@@ -161,6 +166,10 @@ def test_tables_the_front_and_the_best_trial_agree_with_the_ranking(folder: Path
         ("0.9100", "0.5100"),
     ]
     assert [row[0].text for row in shown.grid.rows if row[1].is_best] == ["2"]
+    pruned = [ended(4.0, 0, Outcome.COMPLETED, score=0.95), *(ended(4.0, n, Outcome.PRUNED) for n in range(1, 5))]
+    beside = in_a_report(spec, [*pairs, *pruned])
+    assert beside.grid is not None
+    assert [row[0].text for row in beside.grid.rows if row[1].is_best] == ["2"]
     assert "one that exploded, was infeasible or has no value counts as the worst of the sweep" in " ".join(shown.words)
     two = load(write("trial: toys:train\nmetrics: [{name: score, goal: maximize}, {name: loss, goal: minimize}]\n"))
     lucky = [ended(1.0, 0, Outcome.COMPLETED, score=0.91, loss=1.0), *LUCKY[1:]]

@@ -2,14 +2,13 @@
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from orchestrator.comparison.best import as_winner, facts, undistinguished
 from orchestrator.comparison.columns import columns
-from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.reports import verdict
@@ -17,7 +16,7 @@ from orchestrator.reports.configurations import Run, RunGroup, constants, figure
 from orchestrator.reports.document import Cell, Part, ReportTable
 from orchestrator.reports.verdict import Judgement, OurResult, Verdict
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec
-from orchestrator.spec.objective import by_names
+from orchestrator.spec.objective import by_names, complete
 from orchestrator.system.figures import figures
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.labels import headings, label, listed, texts_of
@@ -37,13 +36,14 @@ class _Column:
     title: str
     values: Callable[[RunGroup], list[float]]
     higher_is_better: bool | None = None  # None if unknown
+    place: int | None = None  # among the objectives, if it is one
 
 
 def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     """A row for each configuration: what varies, its figures over seeds, its outcome; the best are highlighted."""
     names = _varying(configurations)
     columns = _columns(spec, configurations)
-    best = {column.title: _best(column, configurations, spec.survivors) for column in columns}
+    best = {column.title: _best(spec, column, configurations) for column in columns}
     texts = texts_of([group.params for group in configurations], names)
     means = {
         column.title: figures((fmean(values) for group in configurations if (values := column.values(group))), figure)
@@ -198,34 +198,43 @@ def _varying(configurations: Sequence[RunGroup]) -> list[str]:
 def _columns(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[_Column]:
     records = [record for group in configurations for record in group.completed]
     declared = [metric.name for metric in spec.function.declaration.final]
-    compared = {objective.name for objective in spec.objectives if spec.ranks}
+    compared = {objective.name: place for place, objective in enumerate(spec.objectives) if spec.ranks}
     shown = []
     for column in columns(replace(spec, objectives=()), records):
         if column.name in declared or column.name not in compared:
             values = functools.partial(RunGroup.values, name=column.name)
-            shown.append(_Column(column.title, values, column.goal and column.goal == "maximize"))
-    for objective in spec.objectives if spec.ranks else ():
+            is_more = column.goal and column.goal == "maximize"
+            shown.append(_Column(column.title, values, is_more, compared.get(column.name)))
+    for place, objective in enumerate(spec.objectives if spec.ranks else ()):
         if objective.name not in declared and any(group.compared(objective) for group in configurations):
             is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
             title = f"best {objective.name}" if is_best else objective.name
             values = functools.partial(RunGroup.compared, objective=objective)
-            shown.append(_Column(title, values, objective.sign > 0))
+            shown.append(_Column(title, values, objective.sign > 0, place))
     return shown
 
 
-def _best(column: _Column, configurations: Sequence[RunGroup], survivors: bool) -> RunGroup | None:
-    """The best by a metric, ranked as by an objective; pruned seeds have no part in it, nor who breaks a constraint."""
-    kept = [group for group in configurations if column.values(group) and not group.configuration.broken]
-    measured_groups = {group.configuration.config_key: group for group in kept}
-    if len(measured_groups) < 2 or column.higher_is_better is None:
+def _best(spec: SweepSpec, column: _Column, configurations: Sequence[RunGroup]) -> RunGroup | None:
+    """The best by a metric, ranked as by an objective; who breaks a constraint has no part in it."""
+    groups = {group.configuration.config_key: group for group in configurations if not group.configuration.broken}
+    if column.higher_is_better is None:
         return None
-    found = []
-    for key, group in measured_groups.items():
-        completed = [Observation(Outcome.COMPLETED, (value,)) for value in column.values(group)]
-        lost = [Observation(Outcome.EXPLODED)] * (group.lost + len(group.completed) - len(completed))
-        found.append(Configuration(key, group.params, (*completed, *lost)))
+    found = [replace(group.configuration, results=tuple(_seen(column, group))) for group in groups.values()]
     aim = Objective(column.title, "maximize" if column.higher_is_better else "minimize")
-    return measured_groups[Ranking(found, [aim], survivors)[0].config_key]
+    ranked = Ranking(found, [aim], spec.survivors)
+    return groups[ranked[0].config_key] if len(ranked) > 1 else None
+
+
+def _seen(column: _Column, group: RunGroup) -> Iterator[Observation]:
+    """How its seeds ended, with the value of a single metric; of one that is no objective, pruned seeds have none."""
+    if column.place is None:
+        yield from (Observation(Outcome.COMPLETED, (value,)) for value in column.values(group))
+        without_value = len(group.completed) - len(column.values(group))
+        yield from [Observation(Outcome.EXPLODED)] * (group.lost + without_value)
+        return
+    for seen in group.configuration.results:
+        known = seen.values or seen.known
+        yield replace(seen, values=complete(known[column.place : column.place + 1]) or None)
 
 
 def _compared(
