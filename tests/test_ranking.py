@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import samplers
-from orchestrator.comparison.best import as_winner, facts
+from orchestrator.comparison.best import as_winner, facts, undistinguished
 from orchestrator.comparison.configuration import Configuration, configurations
 from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.intervals import half_width
@@ -179,6 +179,19 @@ def test_tables_the_front_and_the_best_trial_agree_with_the_ranking(folder: Path
     assert [one.params["x"] for one in table.front] == [2.0]
 
 
+def test_no_trial_is_the_best_where_each_configuration_breaks_a_constraint(folder: Path, write: Write) -> None:
+    text = "trial: toys:train\nmetric: {name: score, goal: maximize}\nconstraints: {cost: {max: 10}}\n"
+    spec = load(write(text))
+    pairs = [ended(1.0, seed, Outcome.COMPLETED, score=0.9, cost=cost) for seed, cost in enumerate((9.0, 90.0))]
+    table = Table.of(spec, [trial for trial, _ in pairs], {record.trial_key: record for _, record in pairs})
+    assert [bool(row.broken) for row in table.rows] == [False, True]
+    assert table.best is None
+    kept = [*pairs, ended(2.0, 0, Outcome.COMPLETED, score=0.1, cost=1.0)]
+    table = Table.of(spec, [trial for trial, _ in kept], {record.trial_key: record for _, record in kept})
+    assert table.best
+    assert table.best.label == "x=2.0 seed=0"
+
+
 def test_a_search_is_told_what_the_ranking_counts_and_the_same_when_taken_up_again(write: Write) -> None:
     text = "trial: toys:train\nmethod: tpe\nrun_cap: 12\nseeds: [0, 1, 2]\nparameters: {x: {min: 0.01, max: 1.0}}\n"
     spec = load(write(text + "metric: {name: score, goal: maximize}\n"))
@@ -274,6 +287,16 @@ def test_best_says_that_the_best_of_several_was_lucky() -> None:
     assert said.startswith("the best of 8 is likely to have been lucky; corrected for that: 0.6")
     assert as_winner(Ranking(found[:1], UP)) == []
     assert as_winner(Ranking([seeds("one", 0.1), seeds("other", 0.2)], UP)) == []
+
+
+def test_values_whose_squares_are_no_numbers_are_ranked_and_compared() -> None:
+    one, other = seeds("one", 1e300, 1.1e300, 1.2e300), seeds("other", -1e300, 0.25, 0.2)
+    ranked = Ranking([one, other], UP)
+    assert ranked[0] is one
+    assert undistinguished(ranked, lambda params: params["x"]) == [
+        "not distinguishable from it with these seeds: other"
+    ]
+    assert as_winner(ranked)[0].startswith("the best of 2")
 
 
 def points(name: str, *values: tuple[float, float]) -> Configuration:

@@ -9,6 +9,7 @@ from orchestrator.comparison.winner import corrected
 from orchestrator.spec.objective import by_names
 from orchestrator.system.figures import compared, precision
 from orchestrator.trial import Params
+from orchestrator.trials.observation import within
 
 MOST_NAMES = 5
 Named = Callable[[Params], str]  # a configuration by what varies
@@ -57,7 +58,8 @@ def as_winner(ranked: Ranking) -> list[str]:
 
     None where the best has no interval, or there are no others.
     """
-    ends = corrected([[values[0] for values in one.values] for one in ranked], ranked.objectives[0].sign)
+    samples = [[within(values[0]) for values in one.values] for one in ranked]
+    ends = corrected(samples, ranked.objectives[0].sign)
     if ends is None or len(ranked) < 2:
         return []
     low, high = compared(*ends)
