@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.intervals import within
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.comparison.untold import untold
 from orchestrator.comparison.winner import corrected
 from orchestrator.spec.objective import by_names
 from orchestrator.system.figures import compared, precision
 from orchestrator.trial import Params
-from orchestrator.trials.observation import within
 
 MOST_NAMES = 5
 Named = Callable[[Params], str]  # a configuration by what varies

@@ -11,7 +11,6 @@ from orchestrator.spec.objective import ObjectiveSoFar, complete
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import MARGIN, Record
 
-LARGEST = 1e70  # beyond every float of 32 bits
 _NUMBERS = re.compile(r"[0-9.]+")
 
 
@@ -83,12 +82,7 @@ def valued(seeds: Mapping[int, Observation], worst: float | None) -> dict[int, f
             None where such seeds do not count.
     """
     known = {seed: seen.counted[0] if seen.counted else worst for seed, seen in seeds.items()}
-    return {seed: within(value) for seed, value in known.items() if value is not None}
-
-
-def within(value: float) -> float:
-    """A value, or the largest whose fourth power is a number, so that variances can be compared."""
-    return max(-LARGEST, min(LARGEST, value))
+    return {seed: value for seed, value in known.items() if value is not None}
 
 
 def failure(reason: str | None) -> str:
