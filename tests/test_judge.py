@@ -39,7 +39,8 @@ def train(config: Config):
     for epoch in range(1, config.epochs + 1):
         time.sleep(config.pause)
         explodes = config.explodes and config.seed % 2 and epoch == 2
-        yield {"epoch": epoch, "train_loss": float("nan") if explodes else 1 / epoch}
+        gained = config.x + noise
+        yield {"epoch": epoch, "train_loss": float("nan") if explodes else 1 / epoch, "so_far": gained}
     return {"gain": config.x + noise, "cost": config.x}
 '''
 HEAD = "trial: judged:train\nmetric: {name: gain, goal: maximize}\n"
@@ -140,6 +141,49 @@ def test_a_seed_that_exploded_counts_as_the_worst_value(launched: Callable[..., 
     assert told["difference"] == pytest.approx(told["a"]["mean"] - told["b"]["mean"])
     said = sweep("judge", "x=1.9", "x=2 explodes=True").stdout
     assert re.search(r"3 exploded, a seed without a value counts as .*, the worst completed one", said)
+
+
+def test_what_a_seed_had_before_it_exploded_does_not_count(
+    launched: Callable[..., str], sweep: Sweep, store: str, write: Write
+) -> None:
+    text = HEAD.replace("gain", "so_far") + "configs: [{x: 4.0, explodes: true}, {x: 1.9}]\nseeds: [0, 1, 2, 3]\n"
+    launched(text)
+    told = document(sweep("judge", "x=4", "x=1.9", "--json"))
+    completed = [run for run in children(store, "steps") if run.data.tags["outcome"] == "completed"]
+    worst = min(run.data.metrics["so_far"] for run in completed)
+    survived = [run.data.metrics["so_far"] for run in completed if run.data.params["x"] == "4.0"]
+    assert told["a"]["mean"] == pytest.approx((sum(survived) + 2 * worst) / 4)
+    assert document(sweep("judge", "steps", "x=4", "--json"))["a"]["configuration"] == "x=1.9"
+
+    launched(text + "survivors: true\n")
+    told = document(sweep("judge", "x=4", "x=1.9", "--json"))
+    assert (told["a"]["mean"], told["seeds"]) == (pytest.approx(sum(survived) / 2), [0, 2])
+    assert "2 exploded, a seed without a value does not count" in sweep("judge", "x=4", "x=1.9").stdout
+    assert document(sweep("judge", "steps", "x=1.9", "--json"))["a"]["configuration"] == "x=4 explodes=True"
+
+
+def test_the_best_of_a_sweep_is_that_of_sweep_best(launched: Callable[..., str], sweep: Sweep, write: Write) -> None:
+    launched(LISTED + "seeds: [0, 1]\nconstraints: {cost: {max: 1.5}}\n")
+    told = document(sweep("judge", "steps", "x=2", "--json"))
+    assert (told["a"]["configuration"], told["a"]["choices"]) == (sweep("best", "steps").stdout.split()[6], 3)
+    assert told["a"]["configuration"] in ("x=1", "x=1.001")
+    write(LISTED + "seeds: [0, 1]\nconstraints: {cost: {max: 0.5}}\n", "steps.yaml")
+    done = sweep("judge", "steps.yaml", "x=2")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert document(sweep("judge", "x=2", "x=1", "--json"))["a"]["broken"] == 2
+    assert sweep("judge", "x=2", "x=1").stdout.count("2 broke a constraint, which is not judged here") == 1
+    assert "no configuration of steps keeps its constraints; name one by its label" in done.stderr
+
+
+def test_seeds_that_are_no_numbers_are_a_mistake(folder: Path, store: str, write: Write, sweep: Sweep) -> None:
+    (folder / "said.py").write_text("import sys\nprint('epoch 1 gain: 1.0')\n")
+    text = "program: said.py\nmetric: {name: gain, goal: maximize}\n"
+    path = write(f"{text}parameters: {{x: {{values: [1, 2]}}, seed: {{values: [a, b]}}}}\n", "said.yaml")
+    assert sweep("launch", path, "--executor", "inline", "--quiet").returncode == 0
+    for more in ((), ("--run",)):
+        done = sweep("judge", "x=1", "x=2", *more)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "said: x=1 has the seed a: seeds have to be whole numbers to be compared" in done.stderr
 
 
 def test_configurations_without_seeds_in_common_are_compared_all_the_same(

@@ -13,7 +13,7 @@ from orchestrator.comparison.ranking import Ranking
 from orchestrator.comparison.untold import untold
 from orchestrator.spec import Objective
 from orchestrator.trial import Outcome
-from orchestrator.trials.observation import Observation
+from orchestrator.trials.observation import Observation, valued
 
 
 def by_seed(*values: float) -> dict[int, float]:
@@ -152,6 +152,18 @@ def test_seeds_that_exploded_are_compared_as_the_worst_value() -> None:
     shaky = configuration("2", {0: 0.9, 1: 0.92, 2: 0.9, 3: 0.91}, exploded=(4, 5))
     bad = configuration("3", {seed: 9.0 + seed / 10 for seed in range(6)})
     assert untold(Ranking([steady, shaky, bad], [objective])) == [shaky]
+
+
+def test_what_a_seed_had_before_it_was_lost_counts_for_nothing() -> None:
+    seen = {
+        0: Observation(Outcome.COMPLETED, (0.8,)),
+        1: Observation(Outcome.EXPLODED, (0.9,)),
+        2: Observation(Outcome.INFEASIBLE, (0.9,)),
+        3: Observation(Outcome.COMPLETED),
+        4: Observation(Outcome.PRUNED, (0.6,)),
+    }
+    assert valued(seen, 0.1) == {0: 0.8, 1: 0.1, 2: 0.1, 3: 0.1, 4: 0.6}
+    assert valued(seen, None) == {0: 0.8, 4: 0.6}
 
 
 def configuration(name: str, values: dict[int, float], exploded: tuple[int, ...] = ()) -> Configuration:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import samplers
-from orchestrator.comparison.best import as_winner, facts
+from orchestrator.comparison.best import as_winner, facts, undistinguished
 from orchestrator.comparison.configuration import Configuration, configurations
 from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.intervals import half_width
@@ -17,8 +17,11 @@ from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.comparison.winner import corrected, moderated
 from orchestrator.errors import InputError
+from orchestrator.reports.configurations import Run, best_first, configurations_of
+from orchestrator.reports.document import Part
+from orchestrator.reports.results import results
 from orchestrator.samplers.search import SearchSampler
-from orchestrator.spec import Objective, load
+from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import PROPOSALS, Record
@@ -132,6 +135,11 @@ def test_best_says_what_was_lost_and_what_that_counts_as() -> None:
     ]
 
 
+def in_a_report(spec: SweepSpec, pairs: Sequence[tuple[Trial, Record]]) -> Part:
+    runs = [Run(trial.params, trial.config_key, trial.label, record, True, "") for trial, record in pairs]
+    return results(spec, best_first(spec, configurations_of(spec, runs)))
+
+
 def test_tables_the_front_and_the_best_trial_agree_with_the_ranking(folder: Path, write: Write) -> None:
     spec = load(write("trial: toys:train\nmetric: {name: score, goal: maximize}\n"))
     pairs = [*LUCKY, *POOR, *STEADY]
@@ -150,12 +158,38 @@ def test_tables_the_front_and_the_best_trial_agree_with_the_ranking(folder: Path
             ["3", "0.4100 ± 0", "0.4100", "5", "0"],
             ["1", "0.9100", "0.5100", "5", "4"],
         ]
+    shown = in_a_report(spec, pairs)
+    assert shown.grid is not None
+    assert [(row[1].text, row[2].text) for row in shown.grid.rows] == [
+        ("0.90040 ± 0.00039", "0.9004"),
+        ("0.4100", "0.4100"),
+        ("0.9100", "0.5100"),
+    ]
+    assert [row[0].text for row in shown.grid.rows if row[1].is_best] == ["2"]
+    pruned = [ended(4.0, 0, Outcome.COMPLETED, score=0.95), *(ended(4.0, n, Outcome.PRUNED) for n in range(1, 5))]
+    beside = in_a_report(spec, [*pairs, *pruned])
+    assert beside.grid is not None
+    assert [row[0].text for row in beside.grid.rows if row[1].is_best] == ["2"]
+    assert "one that exploded, was infeasible or has no value counts as the worst of the sweep" in " ".join(shown.words)
     two = load(write("trial: toys:train\nmetrics: [{name: score, goal: maximize}, {name: loss, goal: minimize}]\n"))
     lucky = [ended(1.0, 0, Outcome.COMPLETED, score=0.91, loss=1.0), *LUCKY[1:]]
     steady = [ended(2.0, n, Outcome.COMPLETED, score=0.9, loss=2.0) for n in range(5)]
     pairs = [*lucky, *steady]
     table = Table.of(two, [trial for trial, _ in pairs], {record.trial_key: record for _, record in pairs})
     assert [one.params["x"] for one in table.front] == [2.0]
+
+
+def test_no_trial_is_the_best_where_each_configuration_breaks_a_constraint(folder: Path, write: Write) -> None:
+    text = "trial: toys:train\nmetric: {name: score, goal: maximize}\nconstraints: {cost: {max: 10}}\n"
+    spec = load(write(text))
+    pairs = [ended(1.0, seed, Outcome.COMPLETED, score=0.9, cost=cost) for seed, cost in enumerate((9.0, 90.0))]
+    table = Table.of(spec, [trial for trial, _ in pairs], {record.trial_key: record for _, record in pairs})
+    assert [bool(row.broken) for row in table.rows] == [False, True]
+    assert table.best is None
+    kept = [*pairs, ended(2.0, 0, Outcome.COMPLETED, score=0.1, cost=1.0)]
+    table = Table.of(spec, [trial for trial, _ in kept], {record.trial_key: record for _, record in kept})
+    assert table.best
+    assert table.best.label == "x=2.0 seed=0"
 
 
 def test_a_search_is_told_what_the_ranking_counts_and_the_same_when_taken_up_again(write: Write) -> None:
@@ -253,6 +287,16 @@ def test_best_says_that_the_best_of_several_was_lucky() -> None:
     assert said.startswith("the best of 8 is likely to have been lucky; corrected for that: 0.6")
     assert as_winner(Ranking(found[:1], UP)) == []
     assert as_winner(Ranking([seeds("one", 0.1), seeds("other", 0.2)], UP)) == []
+
+
+def test_values_whose_squares_are_no_numbers_are_ranked_and_compared() -> None:
+    one, other = seeds("one", 1e300, 1.1e300, 1.2e300), seeds("other", -1e300, 0.25, 0.2)
+    ranked = Ranking([one, other], UP)
+    assert ranked[0] is one
+    assert undistinguished(ranked, lambda params: params["x"]) == [
+        "not distinguishable from it with these seeds: other"
+    ]
+    assert as_winner(ranked)[0].startswith("the best of 2")
 
 
 def points(name: str, *values: tuple[float, float]) -> Configuration:

@@ -29,8 +29,7 @@ def best(
     With several metrics, show their Pareto front. For a FILE it looks at the trials that the file asks for; for a
     NAME, at all trials in the store.
     """
-    from orchestrator.comparison.configuration import configurations
-    from orchestrator.comparison.ranking import Ranking
+    from orchestrator.comparison.ranking import ranking_of
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
     from orchestrator.trials.asked import of_file
@@ -43,7 +42,7 @@ def best(
     file, spec, objectives = _asked(reader, sweep, name)
     records = reader.records(name, objectives)
     records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
-    ranked = Ranking(configurations(records, objectives, spec.constraints), objectives, spec.survivors)
+    ranked = ranking_of(spec, records, objectives)
     if ranked and ranked[0].broken:
         broken = ", ".join(ranked[0].broken)
         raise InputError(

@@ -1,18 +1,19 @@
 """Which configurations are to be judged: named by a label, a run, or a sweep whose best one is meant."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands.chosen import MOST_NAMED
 from orchestrator.commands.lookup import existing, is_file
-from orchestrator.comparison.configuration import configurations
 from orchestrator.comparison.judgement import Contender
-from orchestrator.comparison.ranking import Ranking
+from orchestrator.comparison.ranking import ranking_of
 from orchestrator.errors import InputError
-from orchestrator.spec import Objective, nearest
+from orchestrator.spec import Objective, load, nearest
 from orchestrator.spec.objective import by_names
 from orchestrator.system.printable import in_a_line
-from orchestrator.trials.record import BROKEN
+from orchestrator.trials.asked import of_file
+from orchestrator.trials.record import taken
 
 if TYPE_CHECKING:
     from orchestrator.trackers import Store
@@ -43,7 +44,7 @@ class Contenders:
             InputError: there is none, or several are meant.
         """
         if not self._is_within and (is_file(given) or given in self.sweeps):
-            return self.best(existing(given, self.reader))
+            return self.best(given)
         known = [one for name in self._within for one in self._configurations(name)]
         found = _meant(known, given)
         if len(found) == 1:
@@ -61,18 +62,24 @@ class Contenders:
             f"the store has no sweep, configuration or run {in_a_line(given)}; its sweeps: {_listed(self.sweeps)}"
         )
 
-    def best(self, sweep: str) -> Contender:
-        """The best configuration of a sweep.
+    def best(self, given: str) -> Contender:
+        """The best configuration of a sweep, as `sweep best` has it, by its FILE or NAME.
 
         Raises:
-            InputError: none has a value of the metric.
+            InputError: none has a value of the metric, or none keeps the constraints of the file.
         """
+        sweep = existing(given, self.reader)
         objective = self.objective([sweep])
+        file = given if is_file(given) else self.reader.last_launch(sweep).file
+        text = None if is_file(given) else self.reader.sweep_file(sweep)
+        spec = load(Path(file), text=text, is_to_run=False, name=sweep)
         records = self.reader.records(sweep, [objective])
-        kept = [record for record in records if BROKEN not in record.tags]
-        ranked = Ranking(configurations(kept or records, [objective]), [objective])
+        records = taken(spec.function, of_file(spec, records) if is_file(given) else records)
+        ranked = ranking_of(spec, records, [objective])
         if not ranked:
             raise InputError(f"no trial of {sweep} has completed with a value of {objective.name}")
+        if ranked[0].broken:
+            raise InputError(f"no configuration of {sweep} keeps its constraints; name one by its label")
         best = next(one for one in self._configurations(sweep) if one.config_key == ranked[0].config_key)
         return Contender(best.sweep, best.label, best.records, len(ranked))
 

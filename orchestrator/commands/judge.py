@@ -89,7 +89,8 @@ def _judged(known: "Contenders", pair: "tuple[Contender, Contender]", objective:
 
     records = [record for name in {one.sweep for one in pair} for record in known.reader.records(name, [objective])]
     a, b = (known.again(one, objective) for one in pair)
-    return Judging.of(a, b, objective, records, most)
+    survivors = all(known.reader.last_launch(one.sweep).survivors for one in pair)
+    return Judging.of(a, b, objective, records, most, survivors)
 
 
 def _decided(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.intervals import within
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.comparison.untold import untold
 from orchestrator.comparison.winner import corrected
@@ -57,7 +58,8 @@ def as_winner(ranked: Ranking) -> list[str]:
 
     None where the best has no interval, or there are no others.
     """
-    ends = corrected([[values[0] for values in one.values] for one in ranked], ranked.objectives[0].sign)
+    samples = [[within(values[0]) for values in one.values] for one in ranked]
+    ends = corrected(samples, ranked.objectives[0].sign)
     if ends is None or len(ranked) < 2:
         return []
     low, high = compared(*ends)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 CONFIDENCE = 0.95
+LARGEST = 1e70  # beyond every float of 32 bits; its fourth power is a number
 
 
 def half_width(values: Sequence[float]) -> float | None:
@@ -16,6 +17,11 @@ def half_width(values: Sequence[float]) -> float | None:
     from scipy.special import stdtrit  # takes longer to import than a plan to make
 
     return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(values) / math.sqrt(n)
+
+
+def within(value: float) -> float:
+    """A value, or the largest of which variances can be compared."""
+    return max(-LARGEST, min(LARGEST, value))
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:

@@ -9,11 +9,13 @@ from typing import Any
 
 from orchestrator.comparison.intervals import CONFIDENCE
 from orchestrator.comparison.paired import POWER, Difference, Looks, Standing
+from orchestrator.errors import InputError
 from orchestrator.spec import Objective
 from orchestrator.system.figures import precision
+from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
-from orchestrator.trials.observation import Observation
-from orchestrator.trials.record import Record
+from orchestrator.trials.observation import Observation, valued
+from orchestrator.trials.record import BROKEN, Record
 
 
 @dataclass(frozen=True)
@@ -35,28 +37,45 @@ class Contender:
         return self.sweep if self.label == self.sweep else f"{self.sweep}: {self.label}"
 
     def results(self, objective: Objective) -> dict[int, Observation]:
-        """How its trials ended, by seed; trials without a result are left out."""
+        """How its trials ended, by seed; trials without a result are left out.
+
+        Raises:
+            InputError: a seed is not a whole number.
+        """
         found = {}
         for record in self.records:
             seen = Observation.of_record([objective], record)
             if seen is not None and seen.outcome.is_result:
-                found[int(record.params.get("seed", 0))] = seen
+                seed = record.params.get("seed", 0)
+                if not isinstance(seed, int):
+                    given = in_a_line(str(seed))
+                    raise InputError(
+                        f"{self.title} has the seed {given}: seeds have to be whole numbers to be compared"
+                    )
+                found[seed] = seen
         return dict(sorted(found.items()))
+
+    @property
+    def broken(self) -> int:
+        """How many of its trials broke a constraint of their file when they ended."""
+        return sum(BROKEN in record.tags for record in self.records)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A contender's seeds with their values: one that exploded, was infeasible or has no value counts as the worst."""
+    """A contender's seeds with their values: one that exploded, was infeasible or has no value counts as the worst.
+
+    Without a worst value, such seeds do not count.
+    """
 
     contender: Contender
     results: dict[int, Observation]
-    worst: float | None  # completed value of the sweeps; None where there is none
+    worst: float | None  # completed value of the sweeps; None where there is none, or survivors alone count
 
     @cached_property
     def values(self) -> dict[int, float]:
         """By seed; a seed that was pruned has what it had by then."""
-        known = {seed: seen.values[0] if seen.values else self.worst for seed, seen in self.results.items()}
-        return {seed: value for seed, value in known.items() if value is not None}
+        return valued(self.results, self.worst)
 
     @property
     def mean(self) -> float | None:
@@ -68,8 +87,8 @@ class Judged:
 
     @property
     def lost(self) -> int:
-        """How many seeds have no value of their own."""
-        return sum(seen.values is None for seen in self.results.values())
+        """How many seeds have no value of their own that counts."""
+        return sum(seen.counted is None for seen in self.results.values())
 
     def document(self) -> dict[str, Any]:
         """For programs."""
@@ -83,6 +102,7 @@ class Judged:
             "exploded": self.count(Outcome.EXPLODED),
             "infeasible": self.count(Outcome.INFEASIBLE),
             "pruned": self.count(Outcome.PRUNED),
+            "broken": self.contender.broken,
         }
 
 
@@ -96,7 +116,15 @@ class Judging:
     most: int  # seeds of each that are looked at in the end
 
     @classmethod
-    def of(cls, a: Contender, b: Contender, objective: Objective, trials: Iterable[Record], most: int) -> "Judging":
+    def of(
+        cls,
+        a: Contender,
+        b: Contender,
+        objective: Objective,
+        trials: Iterable[Record],
+        most: int,
+        survivors: bool = False,
+    ) -> "Judging":
         """The judgement by the results so far.
 
         Args:
@@ -105,10 +133,11 @@ class Judging:
             objective: what they are compared by.
             trials: those of their sweeps, of which the worst completed value stands for explosions.
             most: seeds of each that are looked at in the end.
+            survivors: whether seeds that exploded, were infeasible or have no value do not count.
         """
         known = [record.value(objective) for record in trials if record.outcome is Outcome.COMPLETED]
         values = [value for value in known if value is not None and isfinite(value)]
-        worst = objective.worst(values) if values else None
+        worst = objective.worst(values) if values and not survivors else None
         one, other = (Judged(contender, contender.results(objective), worst) for contender in (a, b))
         return cls(objective, one, other, most)
 
@@ -137,9 +166,10 @@ class Judging:
     @property
     def is_open(self) -> bool:
         """Whether further seeds may decide it."""
-        if self.difference is None or not self.difference.is_paired:
-            return len(self.a.results.keys() & self.b.results.keys()) < self.most
-        return self.difference.standing(self.looks) is Standing.OPEN
+        if len(self.a.results.keys() & self.b.results.keys()) >= self.most:
+            return False
+        told = self.difference if self.difference and self.difference.is_paired else None
+        return told is None or told.standing(self.looks) is Standing.OPEN
 
     @property
     def needed(self) -> int | None:
@@ -219,10 +249,13 @@ def _facts(judged: Judged) -> str:
     for outcome, ended in ((Outcome.EXPLODED, "exploded"), (Outcome.INFEASIBLE, "infeasible")):
         if number := judged.count(outcome):
             facts.append(f"{number} {ended}")
-    if judged.lost and judged.worst is not None:
-        facts.append(f"a seed without a value counts as {judged.worst:.5g}, the worst completed one")
+    if judged.lost:
+        worst = None if judged.worst is None else f"counts as {judged.worst:.5g}, the worst completed one"
+        facts.append(f"a seed without a value {worst or 'does not count'}")
     if pruned := judged.count(Outcome.PRUNED):
         facts.append(f"{pruned} pruned, and counted with what it had then")
+    if contender.broken:
+        facts.append(f"{contender.broken} broke a constraint, which is not judged here")
     return f"{contender.title} ({', '.join(facts)})"
 
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from functools import cache
 from statistics import fmean, median, stdev, variance
 
-from orchestrator.comparison.intervals import CONFIDENCE
+from orchestrator.comparison.intervals import CONFIDENCE, within
 
 FEWEST = 2  # seeds that have a scatter
 HOPELESS = 0.1  # chance of a difference below which no further seed is spent
@@ -84,6 +84,7 @@ class Difference:
         Returns:
             None where one of them has a single seed, or none, and there are no two that both have.
         """
+        one, other = ({seed: within(value) for seed, value in values.items()} for values in (one, other))
         shared = [seed for seed in one if seed in other]
         if len(shared) >= FEWEST:
             differences = [sign * (one[seed] - other[seed]) for seed in shared]

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
-from orchestrator.comparison.configuration import Configuration
-from orchestrator.spec import Objective, Values
+from orchestrator.comparison.configuration import Configuration, configurations
+from orchestrator.spec import Objective, SweepSpec, Values
+from orchestrator.trials.record import Record
 
 
 class Ranking(Sequence[Configuration]):
@@ -78,6 +79,11 @@ class Ranking(Sequence[Configuration]):
             return bool(configuration.broken), False, signed, 0.0
         is_last = self.is_last(configuration)
         return bool(configuration.broken), is_last, signed, 1 - len(configuration.values) / configuration.seeds
+
+
+def ranking_of(spec: SweepSpec, records: Iterable[Record], objectives: Sequence[Objective]) -> Ranking:
+    """The ranking of a sweep's trials by these objectives, with the constraints of its file."""
+    return Ranking(configurations(records, objectives, spec.constraints), objectives, spec.survivors)
 
 
 def worst_of(values: Iterable[Values], objectives: Sequence[Objective]) -> Values | None:

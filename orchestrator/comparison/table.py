@@ -105,8 +105,12 @@ class Table:
 
     @property
     def best(self) -> Record | None:
-        """The best trial, or None where none has completed with values of all objectives and kept all constraints."""
-        first = self.rows[0] if self.rows and not self.rows[0].broken else None
+        """The best trial of the best configuration.
+
+        None where none has completed with values of all objectives, or none keeps all constraints.
+        """
+        is_kept = self.ranking and not (self.ranking[0].broken or self.rows[0].broken)
+        first = self.rows[0] if self.rows and is_kept else None
         return first.record if first and first.values(self.spec.objectives) else None
 
     @property

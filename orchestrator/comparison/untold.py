@@ -4,6 +4,7 @@ from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.paired import Difference, Looks, Seeds, Standing, moderated
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.trial import Outcome
+from orchestrator.trials.observation import valued
 
 
 def untold(ranked: Ranking) -> list[Configuration]:
@@ -33,8 +34,4 @@ def untold(ranked: Ranking) -> list[Configuration]:
 def _valued(configuration: Configuration, worst: float | None) -> Seeds:
     """The first value of each seed that completed; one that exploded or was infeasible has the worst, if any."""
     ended = [seen for seen in configuration.results if seen.outcome.is_bad or seen.outcome is Outcome.COMPLETED]
-    known = {
-        number if seen.seed is None else seen.seed: seen.values[0] if seen.values else worst
-        for number, seen in enumerate(ended)
-    }
-    return {seed: value for seed, value in known.items() if value is not None}
+    return valued({number if seen.seed is None else seen.seed: seen for number, seen in enumerate(ended)}, worst)

@@ -2,14 +2,13 @@
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from orchestrator.comparison.best import as_winner, facts, undistinguished
 from orchestrator.comparison.columns import columns
-from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.reports import verdict
@@ -17,7 +16,7 @@ from orchestrator.reports.configurations import Run, RunGroup, constants, figure
 from orchestrator.reports.document import Cell, Part, ReportTable
 from orchestrator.reports.verdict import Judgement, OurResult, Verdict
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec
-from orchestrator.spec.objective import by_names
+from orchestrator.spec.objective import by_names, complete
 from orchestrator.system.figures import figures
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.labels import headings, label, listed, texts_of
@@ -27,6 +26,8 @@ from orchestrator.trials.record import best_name
 MOST_ROWS = 500
 MOST_REMARKS = 20
 NONE = "\u2013"
+LOST = "one that exploded, was infeasible or has no value counts as the worst of the sweep, "
+PRUNED = "one that was pruned as what it had by then, but not for the better."
 _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 
 
@@ -35,20 +36,23 @@ class _Column:
     title: str
     values: Callable[[RunGroup], list[float]]
     higher_is_better: bool | None = None  # None if unknown
+    place: int | None = None  # among the objectives, if it is one
 
 
 def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     """A row for each configuration: what varies, its figures over seeds, its outcome; the best are highlighted."""
     names = _varying(configurations)
     columns = _columns(spec, configurations)
-    best = {column.title: _best(column, configurations, spec.survivors) for column in columns}
+    best = {column.title: _best(spec, column, configurations) for column in columns}
     texts = texts_of([group.params for group in configurations], names)
     means = {
         column.title: figures((fmean(values) for group in configurations if (values := column.values(group))), figure)
         for column in columns
     }
     has_seeds = any(len(group.runs) > 1 for group in configurations)
-    header = [*(names or ["sweep"]), *(column.title for column in columns), "outcome"]
+    ranked_by = _ranked_by(spec, configurations)
+    breaks = ["breaks"] * any(group.configuration.broken for group in configurations)
+    header = [*(names or ["sweep"]), *(column.title for column in columns), *ranked_by, *breaks, "outcome"]
     header += ["exploded (95% interval)", "seeds"] * has_seeds
     codes = {group.configuration.config_key: group.code(spec.function) for group in configurations}
     shows_code = any("before" in code for code in codes.values())
@@ -61,6 +65,8 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
             cells.append(
                 Cell(measured(values, means[column.title]), group is best[column.title]) if values else Cell(NONE)
             )
+        cells += [Cell(texts.get(group.configuration.config_key, NONE)) for texts in ranked_by.values()]
+        cells += [Cell(", ".join(group.configuration.broken) or NONE)] * len(breaks)
         cells.append(Cell(group.state))
         cells += [Cell(group.rate or NONE), Cell(str(len(group.runs)))] * has_seeds
         cells += [Cell(codes[group.configuration.config_key])] * shows_code
@@ -68,10 +74,28 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     words = []
     if has_seeds:
         words += ["Means over the seeds that completed, ± their 95% interval by Student's t."] * bool(columns)
+        words += [f"All seeds, by which configurations are ranked: {LOST * (not spec.survivors)}{PRUNED}"] * bool(
+            ranked_by
+        )
         words += ["Explosion rates with Wilson's 95% interval."]
+    if breaks:
+        words.append("A configuration that breaks a constraint, over its seeds, ranks behind all others.")
     if len(configurations) > MOST_ROWS:
         words.append(f"The first {MOST_ROWS} of {len(configurations):,} configurations; the CSV file has all of them.")
     return Part("Results", tuple(words), ReportTable(tuple(headings(header)), tuple(rows)))
+
+
+def _ranked_by(spec: SweepSpec, configurations: Sequence[RunGroup]) -> dict[str, dict[str, str]]:
+    """What configurations are ranked by, as text by config_key, for each objective; none where the means are that."""
+    ranked = Ranking((group.configuration for group in configurations), spec.objectives, spec.survivors)
+    if not spec.ranks or all(ranked.expected(one) == one.means for one in ranked):
+        return {}
+    found = {}
+    for place, objective in enumerate(spec.objectives):
+        values = {one.config_key: ranked.expected(one)[place] for one in ranked}
+        texts = figures(values.values(), figure)
+        found[f"{objective.name}, all seeds"] = {key: texts[value] for key, value in values.items()}
+    return found
 
 
 def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
@@ -174,34 +198,43 @@ def _varying(configurations: Sequence[RunGroup]) -> list[str]:
 def _columns(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[_Column]:
     records = [record for group in configurations for record in group.completed]
     declared = [metric.name for metric in spec.function.declaration.final]
-    compared = {objective.name for objective in spec.objectives if spec.ranks}
+    compared = {objective.name: place for place, objective in enumerate(spec.objectives) if spec.ranks}
     shown = []
     for column in columns(replace(spec, objectives=()), records):
         if column.name in declared or column.name not in compared:
             values = functools.partial(RunGroup.values, name=column.name)
-            shown.append(_Column(column.title, values, column.goal and column.goal == "maximize"))
-    for objective in spec.objectives if spec.ranks else ():
+            is_more = column.goal and column.goal == "maximize"
+            shown.append(_Column(column.title, values, is_more, compared.get(column.name)))
+    for place, objective in enumerate(spec.objectives if spec.ranks else ()):
         if objective.name not in declared and any(group.compared(objective) for group in configurations):
             is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
             title = f"best {objective.name}" if is_best else objective.name
             values = functools.partial(RunGroup.compared, objective=objective)
-            shown.append(_Column(title, values, objective.sign > 0))
+            shown.append(_Column(title, values, objective.sign > 0, place))
     return shown
 
 
-def _best(column: _Column, configurations: Sequence[RunGroup], survivors: bool) -> RunGroup | None:
-    """The best by a metric, ranked as by an objective; pruned seeds have no part in it, nor who breaks a constraint."""
-    kept = [group for group in configurations if column.values(group) and not group.configuration.broken]
-    measured_groups = {group.configuration.config_key: group for group in kept}
-    if len(measured_groups) < 2 or column.higher_is_better is None:
+def _best(spec: SweepSpec, column: _Column, configurations: Sequence[RunGroup]) -> RunGroup | None:
+    """The best by a metric, ranked as by an objective; who breaks a constraint has no part in it."""
+    groups = {group.configuration.config_key: group for group in configurations if not group.configuration.broken}
+    if column.higher_is_better is None:
         return None
-    found = []
-    for key, group in measured_groups.items():
-        completed = [Observation(Outcome.COMPLETED, (value,)) for value in column.values(group)]
-        lost = [Observation(Outcome.EXPLODED)] * group.lost
-        found.append(Configuration(key, group.params, (*completed, *lost)))
+    found = [replace(group.configuration, results=tuple(_seen(column, group))) for group in groups.values()]
     aim = Objective(column.title, "maximize" if column.higher_is_better else "minimize")
-    return measured_groups[Ranking(found, [aim], survivors)[0].config_key]
+    ranked = Ranking(found, [aim], spec.survivors)
+    return groups[ranked[0].config_key] if len(ranked) > 1 else None
+
+
+def _seen(column: _Column, group: RunGroup) -> Iterator[Observation]:
+    """How its seeds ended, with the value of a single metric; of one that is no objective, pruned seeds have none."""
+    if column.place is None:
+        yield from (Observation(Outcome.COMPLETED, (value,)) for value in column.values(group))
+        without_value = len(group.completed) - len(column.values(group))
+        yield from [Observation(Outcome.EXPLODED)] * (group.lost + without_value)
+        return
+    for seen in group.configuration.results:
+        known = seen.values or seen.known
+        yield replace(seen, values=complete(known[column.place : column.place + 1]) or None)
 
 
 def _compared(

@@ -121,6 +121,8 @@ def _facts(
     if spec.ranks:
         aims = (f"{aim.name}, {'higher' if aim.sign > 0 else 'lower'} is better" for aim in spec.objectives)
         facts.append(("compared by", "; ".join(aims)))
+    if spec.constraints:
+        facts.append(("constraints", "; ".join(constraint.bounds for constraint in spec.constraints)))
     if spec.reference is not None:
         facts.append(("published", spec.reference.source))
     if spec.function.name != DEFAULT_TRIAL:

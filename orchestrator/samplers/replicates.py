@@ -14,7 +14,7 @@ from orchestrator.spec.block_forms import Replicates
 from orchestrator.spec.form import MOST_TRIALS
 from orchestrator.trial import Outcome, Params, Proposal, Trial
 from orchestrator.trials.asked import further_seeds
-from orchestrator.trials.observation import Observation
+from orchestrator.trials.observation import Observation, valued
 from orchestrator.trials.record import Record
 
 if TYPE_CHECKING:
@@ -27,21 +27,14 @@ class ReplicatedConfiguration:
 
     seeds: Configuration
     trials: list[Trial] = field(default_factory=list)
-    values: dict[int, float | None] = field(default_factory=dict)  # by seed; None where it exploded or was infeasible
+    ended: dict[int, Observation] = field(default_factory=dict)  # by seed; without those that were pruned
     following: Params | None = None  # with the next seed, if it may have another one
 
     def take(self, trial: Trial, observation: Observation) -> None:
         """Take in how one of the trials ended."""
         self.seeds = self.seeds.after(observation)
-        if observation.outcome.is_bad:
-            self.values[trial.params["seed"]] = None
-        elif observation.outcome is Outcome.COMPLETED and observation.values:
-            (self.values[trial.params["seed"]],) = observation.values
-
-    def valued(self, worst: float | None) -> dict[int, float]:
-        """The values of its seeds; those that exploded or were infeasible count as the worst, or without it not."""
-        known = {seed: worst if value is None else value for seed, value in self.values.items()}
-        return {seed: value for seed, value in known.items() if value is not None}
+        if observation.outcome.is_bad or observation.outcome is Outcome.COMPLETED:
+            self.ended[trial.params["seed"]] = observation
 
 
 class ReplicatingSampler:
@@ -138,8 +131,8 @@ class ReplicatingSampler:
         best, *others = (self._configurations[key] for key in ranked)
         is_counted = not self.spec.survivors
         worst = self._objective.worst(value for one in completed for (value,) in one.values) if is_counted else None
-        sign, leading = self._objective.sign, best.valued(worst)
-        differences = moderated([Difference.of(leading, other.valued(worst), sign) for other in others])
+        sign, leading = self._objective.sign, valued(best.ended, worst)
+        differences = moderated([Difference.of(leading, valued(other.ended, worst), sign) for other in others])
         looks = Looks(self.most, len(self.spec.seeds), len(others))
         undecided = [
             other

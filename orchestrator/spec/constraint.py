@@ -28,6 +28,12 @@ class Constraint:
         """Of the metric."""
         return self.objective.name
 
+    @property
+    def bounds(self) -> str:
+        """What it may be, for people: "n_params at least 10 and at most 1000"."""
+        known = (("at least", self.min), ("at most", self.max))
+        return f"{self.name} {' and '.join(f'{side} {bound:g}' for side, bound in known if bound is not None)}"
+
     def margin(self, value: float) -> float:
         """How far beyond a bound a value is, above 0 where it breaks one: in powers of ten where both are above 0.
 

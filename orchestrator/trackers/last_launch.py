@@ -14,6 +14,7 @@ from orchestrator.spec.strict import SweepMetricForm
 # how many trials it asked for, what they are compared by, and the file
 ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
 TARGET = "sweep.target"  # of the metric; empty where there is none
+SURVIVORS = "sweep.survivors"  # "true" where seeds that were lost do not count
 DECLARED = "sweep.declared"  # the part of the trial function's declaration that watching a sweep needs
 OF_A_DECLARATION = ("training_losses", "validation_losses", "rate", "pace")
 BETWEEN = ", "  # several metrics and their goals
@@ -28,6 +29,7 @@ class LastLaunch:
     objectives: Sequence[Objective]
     file: str
     declaration: Declaration  # of the trial function, as far as watching a sweep needs it
+    survivors: bool = False  # whether seeds that were lost do not count
 
     @classmethod
     def recorded(cls, tags: Mapping[str, str]) -> "LastLaunch | None":
@@ -38,15 +40,16 @@ class LastLaunch:
         target = {"target": float(tags[TARGET])} if tags.get(TARGET) else {}
         metrics = [SweepMetricForm.model_validate({"name": name, "goal": goal, **target}) for name, goal in named]
         declaration = _declarations.validate_json(tags[DECLARED]) if DECLARED in tags else UNDECLARED
-        return cls(objectives(metrics), tags[FILE], declaration)
+        return cls(objectives(metrics), tags[FILE], declaration, tags.get(SURVIVORS) == "true")
 
 
-def comparison(aims: Sequence[Objective]) -> dict[str, str]:
-    """The tags that say what trials are compared by."""
+def comparison(aims: Sequence[Objective], survivors: bool) -> dict[str, str]:
+    """The tags that say how trials are compared."""
     return {
         METRIC: joined([aim.name for aim in aims]),
         GOAL: joined([aim.goal for aim in aims]),
         TARGET: "".join(repr(aim.target) for aim in aims if aim.target is not None),
+        SURVIVORS: "true" if survivors else "",
     }
 
 

@@ -109,7 +109,7 @@ def begin(
         **provenance(spec.source.path.parent),
         **Identity.of(spec).tags,
         **asked(trials),
-        **comparison(spec.objectives),
+        **comparison(spec.objectives, spec.survivors),
         FILE: str(spec.source.path.absolute()),
         DECLARED: declared(spec.function.declaration),
         SETS: sets(spec),

@@ -32,6 +32,11 @@ class Observation:
     failure: str = ""  # why it failed, without numbers
     seed: int | None = None  # where it comes from the record of a trial that has one
 
+    @property
+    def counted(self) -> Values | None:
+        """The values that count: none of what exploded or was infeasible, whatever it had come to before."""
+        return None if self.outcome.is_bad else self.values
+
     @classmethod
     def of_events(
         cls, objectives: Sequence[Objective], events: Iterable[Event], constraints: Sequence[Constraint] = ()
@@ -66,6 +71,18 @@ class Observation:
         seed = record.params.get("seed")
         own = seed if isinstance(seed, int) else None
         return cls(record.end, complete(known), margin, last, known, diagnosis, record.infeasible, beyond, seed=own)
+
+
+def valued(seeds: Mapping[int, Observation], worst: float | None) -> dict[int, float]:
+    """The value of the first objective that each seed counts with, by seed.
+
+    Args:
+        seeds: with a result.
+        worst: what counts for a seed that exploded, was infeasible or has no value, whatever it had come to before;
+            None where such seeds do not count.
+    """
+    known = {seed: seen.counted[0] if seen.counted else worst for seed, seen in seeds.items()}
+    return {seed: value for seed, value in known.items() if value is not None}
 
 
 def failure(reason: str | None) -> str:
