@@ -187,7 +187,7 @@ def test_what_is_not_taken_is_said_with_its_reason(write: Write) -> None:
 
 
 def test_a_parameter_that_is_not_varied_there_has_its_default(write: Write) -> None:
-    spec = load(write(file(more="  mode: {values: [fine, text]}\n  pause: {min: 0, max: 1, when: {mode: text}}")))
+    spec = load(write(file(more="  mode: {values: [fine, text]}\n  pause: {min: 0.0, max: 1.0, when: {mode: text}}")))
     prior = prior_from(
         spec, known(1.0, pause=7.0), known(1.0, mode="text", pause=0.5), known(1.0, mode="text", pause=7.0)
     )
@@ -195,6 +195,16 @@ def test_a_parameter_that_is_not_varied_there_has_its_default(write: Write) -> N
         {"x": 1.0, "mode": "fine"},
         {"x": 1.0, "mode": "text", "pause": 0.5},
     ]
+
+
+def test_what_is_tried_here_first_has_the_steps_and_types_of_this_file(write: Write) -> None:
+    """A whole number that came as 3.0 would be another trial, and no number of epochs."""
+    steps = "  pause: {min: 0.0, max: 1.0, distribution: q_uniform, q: 0.1}\n  mode: text"
+    spec = load(write(file(more=steps).replace("epochs: 3", "epochs: {min: 1, max: 9}")))
+    prior = prior_from(spec, known(2, epochs=3.0, pause=0.22), known(2.0, epochs=3, pause=0.2))
+    assert len(prior.configurations) == 1
+    trial = Informed(spec, prior).run(1).asked[0]
+    assert repr([trial.params[name] for name in ("x", "epochs", "pause")]) == "[2.0, 3, 0.2]"
 
 
 def test_rows_are_taken_as_wholes(write: Write) -> None:

@@ -7,6 +7,7 @@ each such kind is tried first, and what it gains here is added to the values of 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,7 +186,12 @@ def _value(domain: Domain, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ABSENT
     least, most = domain.ends
-    return value if least <= value <= most else ABSENT
+    if not least <= value <= most:
+        return ABSENT
+    # on its step and of the parameter's own type, as it may be tried here
+    with suppress(ValueError):
+        return domain.parameter.validate(value) if domain.is_continuous else domain.decoded(domain.encoded(value))
+    return ABSENT
 
 
 def _are_equal(one: Any, other: Any) -> bool:
