@@ -16,9 +16,11 @@ from test_search import record
 
 from orchestrator import samplers
 from orchestrator.errors import InputError
+from orchestrator.prior import planned
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.prior import ENOUGH, MOST, NOTHING, Prior, prior_of
-from orchestrator.spec import SweepSpec, load
+from orchestrator.samplers.proposals import Proposals
+from orchestrator.spec import SweepSpec, Values, load
 from orchestrator.spec.sweep_spec import PriorSource
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.csv_file import trials_of
@@ -173,6 +175,31 @@ def test_seeds_of_one_configuration_count_with_their_mean(write: Write) -> None:
     (one,) = prior.configurations
     assert one.seeds.means == (pytest.approx(0.3),)
     assert prior.remarks == ("prior: 2 of 2 trials of before",)
+
+
+def test_a_seed_of_a_prior_that_exploded_counts_as_the_worst_value_of_its_kind(write: Write) -> None:
+    spec = load(write(file()))
+    lost = known(1.0, Observation(Outcome.EXPLODED, None, 1.0), seed=2)
+    prior = prior_from(
+        spec, known(1.0, completed(0.9)), known(1.0, completed(0.7), seed=1), lost, known(2.0, completed(0))
+    )
+    told: list[Values | None] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Proposals, "tell", lambda self, number, values, *_: told.append(values))
+        patch.setattr(Proposals, "ask", lambda *_: (0, {}))
+        samplers.of(spec, prior)
+    assert told == [(pytest.approx(1.6 / 3),), (0,)]
+
+
+def test_what_breaks_a_constraint_in_a_prior_is_a_limit_and_is_not_what_is_tried_first(
+    write: Write, folder: Path
+) -> None:
+    rows = "x,epochs,score,cost\n0.5,20,0.9,9\n5,20,0.8,3\n2,3,0.95,9\n"
+    (folder / "runs.csv").write_text(rows)
+    spec = load(write(file(more="prior: [runs.csv]\nconstraints: {cost: {max: 8}}")))
+    prior = planned(spec, None, has_begun=False)
+    assert [one.seeds.broken for one in prior.configurations] == [["cost"], [], ["cost"]]
+    assert Informed(spec, prior).run(1).asked[0].params["x"] == 5
 
 
 def test_what_is_not_taken_is_said_with_its_reason(write: Write) -> None:
