@@ -16,6 +16,7 @@ from test_search import record
 
 from orchestrator import samplers
 from orchestrator.errors import InputError
+from orchestrator.events import Infeasibility
 from orchestrator.prior import planned
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.prior import ENOUGH, MOST, NOTHING, Prior, prior_of
@@ -121,6 +122,32 @@ def test_a_search_with_a_prior_that_was_cut_off_goes_on_as_if_it_never_was(
     second = Informed(spec, prior, first.history).run()
     assert first.keys + second.keys == untouched.keys
     assert [trial.proposal.number for trial in untouched.asked if trial.proposal] == [*range(len(untouched.asked))]
+
+
+@pytest.mark.parametrize("cut", [3, 8])
+def test_a_search_that_meets_all_there_is_goes_on_as_if_it_never_was_cut_off(write: Write, cut: int) -> None:
+    """Entries to start with, a prior of two kinds, explosions, the infeasible, and seeds of which one is lost."""
+    more = "  pause: {min: 0.0, max: 1.0}\nseeds: [0, 1]\nstart_with: [{x: 0.2}, {x: 9, pause: 0.9}]"
+    spec = load(write(file(method="auto", cap=14, more=more)))
+    prior = prior_from(spec, *(known(x, epochs=3 if i % 2 else 20, pause=0.3) for i, x in enumerate(GRID)))
+
+    def outcome(trial: Trial) -> Observation:
+        x, pause, seed = (trial.params[name] for name in ("x", "pause", "seed"))
+        if pause > 0.7:
+            return Observation(Outcome.INFEASIBLE, infeasible=Infeasibility("memory", pause if seed else None))
+        if x < 0.3 or (x > 2 and seed):
+            return Observation(Outcome.EXPLODED, None, 0.5)
+        return completed(height(x) + seed / 10)
+
+    untouched = Informed(spec, prior).run(outcome_of=outcome)
+    first = Informed(spec, prior).run(cut, outcome)
+    second = Informed(spec, prior, first.history).run(outcome_of=outcome)
+    assert first.keys + second.keys == untouched.keys
+    assert {record.outcome for record in untouched.history.values()} == {
+        Outcome.COMPLETED,
+        Outcome.EXPLODED,
+        Outcome.INFEASIBLE,
+    }
 
 
 def test_explosions_of_a_prior_are_kept_away_from_by_their_margins(write: Write) -> None:
