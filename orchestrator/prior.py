@@ -94,11 +94,12 @@ def _read_now(spec: SweepSpec, store: "Store | None", source: PriorSource) -> li
     """
     if source.file is not None:
         try:
-            return trials_of(source.file, spec.function, spec.objectives, wanted(SearchSpace(spec)))
+            columns = wanted(SearchSpace(spec))
+            return trials_of(source.file, spec.function, spec.objectives, columns, spec.constraints)
         except ValueError as error:
             raise ValueError(f"{source.file} {error}") from error
     known = store.sweeps() if store is not None else []
     if store is None or source.sweep not in known:
         hint = nearest(source.sweep, known) if known else "it has none"
         raise ValueError(f"the store has no sweep {source.sweep}; {hint} (the name of a CSV file ends in .csv)")
-    return of_records(spec.objectives, store.records(source.sweep, spec.objectives))
+    return of_records(spec.objectives, store.records(source.sweep, spec.objectives), spec.constraints)

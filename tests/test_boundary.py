@@ -23,6 +23,7 @@ from orchestrator.comparison.boundary import Boundary, Finding
 from orchestrator.comparison.psychometric import Edge, Posterior, Scale
 from orchestrator.errors import InputError
 from orchestrator.plan import make
+from orchestrator.reports import sections
 from orchestrator.reports.boundary_charts import boundary_chart
 from orchestrator.samplers.boundary import CAUTION, MOST_LOOKS
 from orchestrator.samplers.information import Candidates
@@ -559,6 +560,19 @@ def test_another_event_judges_the_same_trials_anew(spec: Load) -> None:
     infeasible = spec(EVENT.replace("{event}", "infeasible"), cap=12)
     (finding,) = Boundary.of(infeasible, search.sampler.trials, search.history).findings
     assert (finding.where, finding.counted) == ("never", "0 of 12")
+
+
+@pytest.mark.parametrize(
+    ("event", "title"),
+    [
+        ("explosion", "Where training breaks"),
+        ("infeasible", "The boundary of infeasible trials"),
+        ("{{diagnosis: dead}}", "The boundary of dead"),
+        ("score < 0.5", "The boundary of score < 0.5"),
+    ],
+)
+def test_a_report_calls_a_boundary_by_its_event(spec: Load, event: str, title: str) -> None:
+    assert sections._boundary(spec(EVENT.replace("{event}", event)), []).title == title
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,12 @@ from test_search import record
 
 from orchestrator import samplers
 from orchestrator.errors import InputError
+from orchestrator.events import Infeasibility
+from orchestrator.prior import planned
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.prior import ENOUGH, MOST, NOTHING, Prior, prior_of
-from orchestrator.spec import SweepSpec, load
+from orchestrator.samplers.proposals import Proposals
+from orchestrator.spec import SweepSpec, Values, load
 from orchestrator.spec.sweep_spec import PriorSource
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.csv_file import trials_of
@@ -121,6 +124,32 @@ def test_a_search_with_a_prior_that_was_cut_off_goes_on_as_if_it_never_was(
     assert [trial.proposal.number for trial in untouched.asked if trial.proposal] == [*range(len(untouched.asked))]
 
 
+@pytest.mark.parametrize("cut", [3, 8])
+def test_a_search_that_meets_all_there_is_goes_on_as_if_it_never_was_cut_off(write: Write, cut: int) -> None:
+    """Entries to start with, a prior of two kinds, explosions, the infeasible, and seeds of which one is lost."""
+    more = "  pause: {min: 0.0, max: 1.0}\nseeds: [0, 1]\nstart_with: [{x: 0.2}, {x: 9, pause: 0.9}]"
+    spec = load(write(file(method="auto", cap=14, more=more)))
+    prior = prior_from(spec, *(known(x, epochs=3 if i % 2 else 20, pause=0.3) for i, x in enumerate(GRID)))
+
+    def outcome(trial: Trial) -> Observation:
+        x, pause, seed = (trial.params[name] for name in ("x", "pause", "seed"))
+        if pause > 0.7:
+            return Observation(Outcome.INFEASIBLE, infeasible=Infeasibility("memory", pause if seed else None))
+        if x < 0.3 or (x > 2 and seed):
+            return Observation(Outcome.EXPLODED, None, 0.5)
+        return completed(height(x) + seed / 10)
+
+    untouched = Informed(spec, prior).run(outcome_of=outcome)
+    first = Informed(spec, prior).run(cut, outcome)
+    second = Informed(spec, prior, first.history).run(outcome_of=outcome)
+    assert first.keys + second.keys == untouched.keys
+    assert {record.outcome for record in untouched.history.values()} == {
+        Outcome.COMPLETED,
+        Outcome.EXPLODED,
+        Outcome.INFEASIBLE,
+    }
+
+
 def test_explosions_of_a_prior_are_kept_away_from_by_their_margins(write: Write) -> None:
     spec = load(write(file(cap=8)))
     exploded = [known(x, Observation(Outcome.EXPLODED, None, x - 1)) for x in GRID if x > 1]
@@ -175,6 +204,31 @@ def test_seeds_of_one_configuration_count_with_their_mean(write: Write) -> None:
     assert prior.remarks == ("prior: 2 of 2 trials of before",)
 
 
+def test_a_seed_of_a_prior_that_exploded_counts_as_the_worst_value_of_its_kind(write: Write) -> None:
+    spec = load(write(file()))
+    lost = known(1.0, Observation(Outcome.EXPLODED, None, 1.0), seed=2)
+    prior = prior_from(
+        spec, known(1.0, completed(0.9)), known(1.0, completed(0.7), seed=1), lost, known(2.0, completed(0))
+    )
+    told: list[Values | None] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Proposals, "tell", lambda self, number, values, *_: told.append(values))
+        patch.setattr(Proposals, "ask", lambda *_: (0, {}))
+        samplers.of(spec, prior)
+    assert told == [(pytest.approx(1.6 / 3),), (0,)]
+
+
+def test_what_breaks_a_constraint_in_a_prior_is_a_limit_and_is_not_what_is_tried_first(
+    write: Write, folder: Path
+) -> None:
+    rows = "x,epochs,score,cost\n0.5,20,0.9,9\n5,20,0.8,3\n2,3,0.95,9\n"
+    (folder / "runs.csv").write_text(rows)
+    spec = load(write(file(more="prior: [runs.csv]\nconstraints: {cost: {max: 8}}")))
+    prior = planned(spec, None, has_begun=False)
+    assert [one.seeds.broken for one in prior.configurations] == [["cost"], [], ["cost"]]
+    assert Informed(spec, prior).run(1).asked[0].params["x"] == 5
+
+
 def test_what_is_not_taken_is_said_with_its_reason(write: Write) -> None:
     spec = load(write(file(more="  mode: {values: [fine, text]}")))
     trials = [known(1.0), known(20.0), known(0.01), known(1.0, mode="nan"), known(1.0, Observation(Outcome.FAILED))]
@@ -187,7 +241,7 @@ def test_what_is_not_taken_is_said_with_its_reason(write: Write) -> None:
 
 
 def test_a_parameter_that_is_not_varied_there_has_its_default(write: Write) -> None:
-    spec = load(write(file(more="  mode: {values: [fine, text]}\n  pause: {min: 0, max: 1, when: {mode: text}}")))
+    spec = load(write(file(more="  mode: {values: [fine, text]}\n  pause: {min: 0.0, max: 1.0, when: {mode: text}}")))
     prior = prior_from(
         spec, known(1.0, pause=7.0), known(1.0, mode="text", pause=0.5), known(1.0, mode="text", pause=7.0)
     )
@@ -195,6 +249,16 @@ def test_a_parameter_that_is_not_varied_there_has_its_default(write: Write) -> N
         {"x": 1.0, "mode": "fine"},
         {"x": 1.0, "mode": "text", "pause": 0.5},
     ]
+
+
+def test_what_is_tried_here_first_has_the_steps_and_types_of_this_file(write: Write) -> None:
+    """A whole number that came as 3.0 would be another trial, and no number of epochs."""
+    steps = "  pause: {min: 0.0, max: 1.0, distribution: q_uniform, q: 0.1}\n  mode: text"
+    spec = load(write(file(more=steps).replace("epochs: 3", "epochs: {min: 1, max: 9}")))
+    prior = prior_from(spec, known(2, epochs=3.0, pause=0.22), known(2.0, epochs=3, pause=0.2))
+    assert len(prior.configurations) == 1
+    trial = Informed(spec, prior).run(1).asked[0]
+    assert repr([trial.params[name] for name in ("x", "epochs", "pause")]) == "[2.0, 3, 0.2]"
 
 
 def test_rows_are_taken_as_wholes(write: Write) -> None:

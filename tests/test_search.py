@@ -20,7 +20,7 @@ from orchestrator.spec import Objective, SweepSpec, load
 from orchestrator.spec.methods import Method, OptunaSampler
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.record import MARGIN, PROPOSALS, Record
+from orchestrator.trials.record import INFEASIBLE, INFEASIBLE_MARGIN, MARGIN, PROPOSALS, Record
 from orchestrator.trials.search_space import SearchSpace
 
 GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
@@ -88,6 +88,9 @@ def record(trial: Trial, seen: Observation | None) -> Record:
     if seen is not None and is_pruned:
         metrics |= {f"best_{name}": value + 1 for name, value in metrics.items()}
         tags["epochs_run"] = str(seen.epoch)
+    if seen is not None and seen.infeasible is not None:
+        tags[f"{INFEASIBLE}cause"] = seen.infeasible.cause
+        metrics |= {} if seen.infeasible.margin is None else {INFEASIBLE_MARGIN: seen.infeasible.margin}
     outcome = None if seen is None else seen.outcome
     return Record(trial.trial_key, trial.trial_key, trial.label, outcome, "", trial.params, metrics, tags)
 

@@ -156,6 +156,8 @@ def test_a_search_by_a_gaussian_process_in_the_calm_goes_on_as_if_never_cut_off(
 
 def test_what_proposes_is_said_for_people(asked: Asked) -> None:
     pytest.importorskip("torch")
-    assert calm.proposers(asked("auto")) == "auto (by gp from the 11th on, while nothing explodes)"
+    assert calm.proposers(asked("auto")) == (
+        "auto (by gp after 10 results, while nothing explodes or is beyond another limit)"
+    )
     assert calm.proposers(asked("tpe")) == "tpe"
     assert of(asked("auto")).total == 40

@@ -1,14 +1,13 @@
 """Trials in a row that failed for the same reason: further trials would fail, too."""
 
-import re
 from dataclasses import dataclass
 
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished, Listener
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.observation import failure
 
 MOST_IN_A_ROW = 5
-_NUMBERS = re.compile(r"[0-9.]+")
 
 
 @dataclass
@@ -26,8 +25,7 @@ class Failures(Listener):
             self.in_a_row = 0
             return
         reason = event.reason or ""
-        same = _NUMBERS.sub("", reason) == _NUMBERS.sub("", self.reason)
-        self.in_a_row = self.in_a_row + 1 if same else 1
+        self.in_a_row = self.in_a_row + 1 if failure(reason) == failure(self.reason) else 1
         self.reason = reason
 
     @property

@@ -30,6 +30,7 @@ from orchestrator.reports.plane_charts import PlanePoint, plane_chart
 from orchestrator.reports.search_charts import SearchTrial
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Choice
+from orchestrator.spec.event import EXPLOSION
 from orchestrator.spec.metrics import listed as conjoined
 from orchestrator.system.durations import duration
 from orchestrator.trackers import Store
@@ -267,7 +268,8 @@ def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
     boundary = Boundary.of(spec, trials, {record.trial_key: record for record in records})
     drawn = boundary_chart(boundary)
     table = ReportTable.of(boundary.header(), boundary.cells())
-    return Part("Where training breaks", grid=table, charts=(drawn,) if drawn else ())
+    title = "Where training breaks" if spec.event is EXPLOSION else f"The boundary of {spec.event.several}"
+    return Part(title, grid=table, charts=(drawn,) if drawn else ())
 
 
 def _front(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:

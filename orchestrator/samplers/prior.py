@@ -7,10 +7,12 @@ each such kind is tried first, and what it gains here is added to the values of 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.comparison.configuration import Configuration
+from orchestrator.comparison.ranking import worst_of
 from orchestrator.spec import SweepSpec, Values
 from orchestrator.spec.domains import Choice, Domain
 from orchestrator.spec.metrics import listed
@@ -35,6 +37,7 @@ class PriorConfiguration:
     values: Params  # as a proposal has them
     seeds: Configuration
     elsewhere: Kind = ()
+    worst: Values | None = None  # completed value of each objective, of its kind
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def prior_of(spec: SweepSpec, trials: Sequence[tuple[PriorSource, Sequence[Prior
         if one.elsewhere in kinds[MOST_KINDS:]:
             left_out[one.source]["{have} further values of constants"] += 1
     taken = [one for one in taken if one.elsewhere not in kinds[MOST_KINDS:]]
-    configurations = _configurations(taken)
+    configurations = _configurations(spec, taken)
     remarks = [_remark(source, len(known), left_out[source]) for source, known in trials]
     remarks += [_remark_of_kind(spec, kind, taken) for kind in kinds[:MOST_KINDS]]
     if len(configurations) > MOST:
@@ -141,14 +144,18 @@ def wanted(space: SearchSpace) -> list[str]:
     return [name for name in space.domains if name not in ROWS and name not in conditions]
 
 
-def _configurations(taken: Iterable[TakenTrial]) -> list[PriorConfiguration]:
+def _configurations(spec: SweepSpec, taken: Iterable[TakenTrial]) -> list[PriorConfiguration]:
     """The trials by their configurations: seeds of one count together."""
     found: dict[str, PriorConfiguration] = {}
     for one in taken:
         key = repr((sorted(one.values.items()), one.elsewhere))
         known = found.get(key) or PriorConfiguration(one.values, Configuration(key, one.trial.params), one.elsewhere)
         found[key] = PriorConfiguration(known.values, known.seeds.after(one.trial.seen), known.elsewhere)
-    return [*found.values()]
+    completed: dict[Kind, list[Values]] = {}
+    for each in found.values():
+        completed.setdefault(each.elsewhere, []).extend(each.seeds.values)
+    worst = {kind: worst_of(values, spec.objectives) for kind, values in completed.items()}
+    return [replace(each, worst=worst[each.elsewhere]) for each in found.values()]
 
 
 def _fitted(spec: SweepSpec, space: SearchSpace, trial: PriorTrial) -> dict[str, Any] | str:
@@ -185,7 +192,12 @@ def _value(domain: Domain, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ABSENT
     least, most = domain.ends
-    return value if least <= value <= most else ABSENT
+    if not least <= value <= most:
+        return ABSENT
+    # on its step and of the parameter's own type, as it may be tried here
+    with suppress(ValueError):
+        return domain.parameter.validate(value) if domain.is_continuous else domain.decoded(domain.encoded(value))
+    return ABSENT
 
 
 def _are_equal(one: Any, other: Any) -> bool:

@@ -103,18 +103,20 @@ class SearchSampler:
         return sys.maxsize if self.total is None else self.total - len(self.trials)
 
     def _good_priors(self) -> Iterator[tuple[PriorConfiguration, Values]]:
-        """What has completed of the prior, and its values."""
-        for one in self._prior.configurations:
-            known = ProposedConfiguration(one.values, -1, one.seeds)
+        """What has completed of the prior, and its values; of what breaks a constraint, where its kind has no other."""
+        found = [(one, _known(one)) for one in self._prior.configurations]
+        keep_to = {one.elsewhere for one, known in found if not one.seeds.broken and _is_good(known)}
+        for one, known in found:
             values = known.expected(self.spec.objectives, self.spec.survivors)
-            if values is not None and known.pruned_at is None and not known.is_bad:
+            is_left_out = bool(one.seeds.broken) and one.elsewhere in keep_to
+            if values is not None and _is_good(known) and not is_left_out:
                 yield one, values
 
     def _informed(self) -> Proposals:
         """A sampler that has learned from the prior alone."""
         proposals = Proposals(self.spec, self.space, self._optuna_sampler)
         for one in filter(lambda one: self._heights.counts(one.elsewhere), self._prior.configurations):
-            known = ProposedConfiguration(one.values, -1, one.seeds)
+            known = _known(one)
             values = self._heights.here(one.elsewhere, known.expected(self.spec.objectives, self.spec.survivors))
             proposals.learn(one.values, values, known.margin, known.pruned_at, known.beyond)
         return proposals
@@ -289,3 +291,13 @@ class SearchSampler:
             self._proposals.tell(number, expected, margin, pruned_at, configuration.beyond)
         else:
             self._proposals.drop(number, configuration.failure)
+
+
+def _known(one: PriorConfiguration) -> ProposedConfiguration:
+    """A configuration of the prior, as if this search had proposed it."""
+    return ProposedConfiguration(one.values, -1, one.seeds, known=[] if one.worst is None else [one.worst])
+
+
+def _is_good(known: ProposedConfiguration) -> bool:
+    """Whether it has completed, and not beyond an explosion or what can be trained."""
+    return bool(known.seeds.values) and not known.is_bad

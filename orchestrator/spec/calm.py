@@ -32,4 +32,6 @@ def proposers(spec: SweepSpec) -> str:
     """What proposes the trials of a search, for people."""
     calm = in_calm(spec)
     name = spec.method.name
-    return name if calm is None else f"{name} (by {calm.name} from the {calm.results + 1}th on, while nothing explodes)"
+    if calm is None:
+        return name
+    return f"{name} (by {calm.name} after {calm.results} results, while nothing explodes or is beyond another limit)"

@@ -23,7 +23,7 @@ PriorTrials = Mapping[str, Sequence[PriorTrial]]  # by the name of the sweep or 
 class KeptPrior:
     """The trials that a search has learned from, as JSON has them."""
 
-    compared: list[tuple[str, str]]  # name and goal of each metric that the values are of
+    compared: list[tuple[str, str]]  # each metric that the values are of, and its goal or bounds
     trials: dict[str, list[PriorTrial]]
 
 
@@ -32,7 +32,7 @@ _adapter = TypeAdapter(KeptPrior)
 
 @translates_errors
 def kept(store: Store, spec: SweepSpec) -> PriorTrials:
-    """What is kept, by source; nothing of other metrics than the file's of now."""
+    """What is kept, by source; nothing of other metrics or constraints than the file's of now."""
     experiment = store.experiment(spec.name)
     parent = store.parent(experiment) if experiment else None
     if parent is None or FILE not in store.artifacts(parent.info.run_id):
@@ -53,4 +53,5 @@ def keep(tracker: SweepResults, trials: PriorTrials) -> None:
 
 
 def _compared(spec: SweepSpec) -> list[tuple[str, str]]:
-    return [(objective.name, objective.goal) for objective in spec.objectives]
+    bounds = [(one.name, f"{one.min} to {one.max}") for one in spec.constraints]
+    return [*((objective.name, objective.goal) for objective in spec.objectives), *bounds]

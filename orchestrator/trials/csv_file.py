@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.functions import Parameter, TrialFunction
 from orchestrator.spec import Objective, nearest
+from orchestrator.spec.constraint import Constraint
 from orchestrator.spec.source import scalar
 from orchestrator.system.printable import in_a_line
 from orchestrator.system.regular import NotRegularError, opened
@@ -27,7 +28,11 @@ BY_STATUS = {"FINISHED": Outcome.COMPLETED, "FAILED": Outcome.FAILED}
 
 
 def trials_of(
-    path: Path, function: TrialFunction, objectives: Sequence[Objective], wanted: Iterable[str]
+    path: Path,
+    function: TrialFunction,
+    objectives: Sequence[Objective],
+    wanted: Iterable[str],
+    constraints: Sequence[Constraint] = (),
 ) -> list[PriorTrial]:
     """The trials that have ended, in the order of the file.
 
@@ -36,6 +41,7 @@ def trials_of(
         function: whose parameters they have.
         objectives: of which it has to have columns.
         wanted: the parameters of which it has to have columns.
+        constraints: that metrics may keep to; of these it need not tell.
 
     Raises:
         ValueError: it cannot be read, or lacks a column; the message goes on from the file's name.
@@ -51,7 +57,7 @@ def trials_of(
         if not {objective.name, best_name(objective.name)} & metrics.keys():
             raise ValueError(f"has no column {objective.name}; {nearest(objective.name, list(columns))}")
     records = (_record(number, row, params, metrics, function) for number, row in enumerate(rows))
-    return of_records(objectives, records)
+    return of_records(objectives, records, constraints)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
