@@ -379,7 +379,7 @@ def test_a_killed_orchestrator_leaves_no_process_and_no_run_that_runs(
     assert processes.all_gone(workers)
     assert len(running(store)) == 2
     row = next(line for line in sweep("status", path).stdout.splitlines() if " toy " in line)
-    assert row.split() == ["toy", "0", "0", "0", "0", "2", "0"]
+    assert row.split() == ["toy", "0", "0", "0", "0", "0", "2", "0"]
 
     assert sweep("launch", path, "--set", "x=1").returncode == 0
     assert not running(store)
@@ -551,7 +551,7 @@ def test_status_counts_by_outcome(store: str, write: Write, sweep: Sweep) -> Non
     told = sweep("status", path)
     assert told.returncode == 0
     row = next(line for line in told.stdout.splitlines() if " toy " in line)
-    assert row.split() == ["toy", "1", "1", "0", "1", "0", "0", "score", "0.3:", "x=1"]
+    assert row.split() == ["toy", "1", "1", "0", "0", "1", "0", "0", "score", "0.3:", "x=1"]
     assert sweep("status").stdout == told.stdout
     unknown = sweep("status", "nothing")
     assert (unknown.returncode, unknown.stderr) == (2, "sweep: the store has no sweep nothing; it has toy\n")

@@ -219,7 +219,8 @@ class MemoryStore:
     def log_batch(self, run_id: str, metrics=(), params=(), tags=()) -> None:
         run = self.runs[run_id]
         run.params |= {param.key: param.value for param in params}
-        run.points += [(point.key, point.step, point.timestamp, point.value) for point in metrics]
+        told = [(point.key, point.step, point.timestamp, point.value) for point in metrics]
+        run.points += [point for point in told if point not in run.points]  # as MLflow keeps those once
         run.tags |= {tag.key: tag.value for tag in tags}
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
@@ -231,7 +232,7 @@ class MemoryStore:
 
     def get_metric_history(self, run_id: str, name: str) -> list[SimpleNamespace]:
         points = [point for point in self.runs[run_id].points if point[0] == name]
-        return [SimpleNamespace(step=step, value=value) for _, step, _, value in points]
+        return [SimpleNamespace(step=step, timestamp=at, value=value) for _, step, at, value in points]
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
         self.runs[run_id].artifacts.add(name)

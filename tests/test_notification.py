@@ -93,7 +93,7 @@ def test_a_command_gets_the_summary_of_a_launch(folder: Path, store: str, write:
         "status": "failed",
         "exit_status": 1,
         "trials": 4,
-        "outcomes": {"completed": 2, "loss explosion": 1, "pruned": 0, "failed": 1, "interrupted": 0},
+        "outcomes": {"completed": 2, "loss explosion": 1, "infeasible": 0, "pruned": 0, "failed": 1, "interrupted": 0},
         "error": None,
         "file": str(path),
         "store": store,

@@ -121,7 +121,9 @@ def test_a_search_with_a_prior_that_was_cut_off_goes_on_as_if_it_never_was(
     first = Informed(spec, prior).run(cut)
     second = Informed(spec, prior, first.history).run()
     assert first.keys + second.keys == untouched.keys
-    assert [trial.proposal.number for trial in untouched.asked if trial.proposal] == [*range(len(untouched.asked))]
+    numbers = [trial.proposal.number for trial in untouched.asked if trial.proposal]
+    assert numbers[:4] == [*range(4)]
+    assert numbers == sorted({*numbers})  # a number is left out where the sampler proposed what it had before
 
 
 @pytest.mark.parametrize("cut", [3, 8])

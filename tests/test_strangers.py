@@ -62,7 +62,7 @@ def test_without_a_metric_the_table_has_the_order_of_the_file_and_what_was_repor
         "its trials have reported accuracy, f1\n"
     )
     status = sweep("status", "unranked")
-    assert re.search(r"unranked +4 +0 +0 +0 +0 +0 *$", status.stdout, re.MULTILINE), status.stdout
+    assert re.search(r"unranked +4 +0 +0 +0 +0 +0 +0 *$", status.stdout, re.MULTILINE), status.stdout
     with pytest.raises(InputError, match=r"unranked.yaml: names no metric, and an Optuna study needs a metric"):
         _ = orchestrator.load_sweep("unranked").study
     assert "names no metric, and an Optuna study needs a metric" in sweep("dashboard", "unranked.yaml").stderr
