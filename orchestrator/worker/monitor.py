@@ -57,6 +57,7 @@ class Monitor:
     is_broken: bool = False  # something other than a loss is not finite
     skipped: Explosion | None = None  # the first of the gradients in a row that are not finite
     skips: int = 0  # how many they are
+    _reached: dict[str, float] = field(default_factory=dict)  # the last finite value of what may explain an explosion
 
     @property
     def state(self) -> MonitorState:
@@ -92,10 +93,12 @@ class Monitor:
         explosion = self.by_step.update(step, loss, self.epoch)
         self._leave_quiet(self.by_step, self.epoch)
         self._skip(step, loss, float(grad_norm))
+        self._reached |= {name: value for name, value in also.items() if math.isfinite(value)}
         if explosion is None and self.skips >= self.rule.patience:
             explosion, self.is_broken = self.skipped, True
         if explosion is not None:
-            causes = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in also.items())
+            last = {name: self._reached.get(name, value) for name, value in also.items()}
+            causes = "".join(f"; {name.replace('_', ' ')} reached {value:.4g}" for name, value in last.items())
             self.explosion = replace(explosion, reason=explosion.reason + causes)
             raise ExplodedError(self.explosion.reason, self.explosion)
 
