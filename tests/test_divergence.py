@@ -116,9 +116,10 @@ def test_watch_raises_with_what_may_explain_it() -> None:
 def test_what_explains_an_explosion_is_what_it_was_while_it_was_finite() -> None:
     monitor = Monitor(RULE)
     monitor.step(1, 50.0, 3.0, log_variance=61.0)
+    for step in range(2, 1 + NOT_FINITE):
+        monitor.step(step, math.nan, 3.0, log_variance=math.nan)
     with pytest.raises(ExplodedError, match="log variance reached 61"):
-        for step in range(2, 2 + NOT_FINITE):
-            monitor.step(step, math.nan, 3.0, log_variance=math.nan)
+        monitor.step(1 + NOT_FINITE, math.nan, 3.0, log_variance=math.nan)
 
 
 def test_a_gradient_that_stays_not_finite_is_an_explosion() -> None:
