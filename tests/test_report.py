@@ -151,12 +151,21 @@ def test_the_report_of_a_sweep_has_its_means_its_rates_and_its_verdicts(folder: 
 
     # Student's t of two degrees of freedom, 4.303, times 0.001 / sqrt(3)
     assert rows(markdown, "Results") == [
-        ["0.5", "0.7860 ± 0.0025", "0.01923", "0.7750", "completed", "0 of 3: 0% (0% to 56%)", "3"],
+        ["0.5", "0.7860 ± 0.0025", "0.01923", "0.7750", "0.7750", "completed", "0 of 3: 0% (0% to 56%)", "3"],
         [
-            *("0.25", "**0.8485 ± 0.0025**", "**0.009615**", "**0.8375**"),
+            *("0.25", "**0.8485 ± 0.0025**", "**0.009615**", "**0.8375**", "0.8375"),
             *("completed", "0 of 3: 0% (0% to 56%)", "3"),
         ],
-        ["0.2", "0.8620", "0.007692", "0.8500", "1 completed, 2 loss explosion", "2 of 3: 67% (21% to 94%)", "3"],
+        [
+            "0.2",
+            "0.8620",
+            "0.007692",
+            "0.8500",
+            "0.8000",
+            "1 completed, 2 loss explosion",
+            "2 of 3: 67% (21% to 94%)",
+            "3",
+        ],
     ]
     compared = rows(markdown, "Published figures beside ours")
     assert [(row[0], row[1], row[5]) for row in compared] == [
