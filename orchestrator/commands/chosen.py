@@ -43,7 +43,7 @@ def by_trial(store: "Store", sweep: str, given: str | None) -> "Record":
         return _only(records, f"{sweep} has {len(records)} trials", numbered)
     found = _meant(records, given)
     if not found:
-        raise InputError(f"{sweep} has no trial {in_a_line(given)}; it has {_listed(numbered) or 'none yet'}")
+        raise InputError(f"{sweep} has no trial {in_a_line(given)}; it has {listed(numbered) or 'none yet'}")
     names = [name for name, one in zip(numbered, records, strict=True) if one in found]
     return _only(found, f"{len(found)} trials of {sweep} are called {in_a_line(given)}", names)
 
@@ -64,9 +64,10 @@ def _meant(records: Sequence["Record"], given: str) -> list["Record"]:
 def _only(found: Sequence["Record"], problem: str, names: Sequence[str]) -> "Record":
     if len(found) == 1:
         return found[0]
-    raise InputError(f"{problem}; name one of {_listed(names)}" if found else problem)
+    raise InputError(f"{problem}; name one of {listed(names)}" if found else problem)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are; empty where there is none."""
     rest = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,10 +1,10 @@
 """Which configurations are to be judged: named by a label, a run, or a sweep whose best one is meant."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.commands.chosen import MOST_NAMED
+from orchestrator.commands.chosen import listed
 from orchestrator.commands.lookup import existing, is_file
 from orchestrator.comparison.judgement import Contender
 from orchestrator.comparison.ranking import ranking_of
@@ -53,14 +53,14 @@ class Contenders:
         if found:
             raise InputError(
                 f"{len(found)} configurations are called {in_a_line(given)}; name one by its run, or the sweep by "
-                f"--sweep: {_listed(names)}"
+                f"--sweep: {listed(names)}"
             )
         if self._is_within:
             labels = [one.label for one in known]
-            raise InputError(f"{self._within[0]} has no configuration {in_a_line(given)}; it has {_listed(labels)}")
-        raise InputError(
-            f"the store has no sweep, configuration or run {in_a_line(given)}; its sweeps: {_listed(self.sweeps)}"
-        )
+            have = listed(labels) or "none"
+            raise InputError(f"{self._within[0]} has no configuration {in_a_line(given)}; it has {have}")
+        have = listed(self.sweeps) or "none"
+        raise InputError(f"the store has no sweep, configuration or run {in_a_line(given)}; its sweeps: {have}")
 
     def best(self, given: str) -> Contender:
         """The best configuration of a sweep, as `sweep best` has it, by its FILE or NAME.
@@ -143,9 +143,3 @@ def _meant(known: Sequence[Contender], given: str) -> list[Contender]:
 def _begins(record: "Record", given: str) -> bool:
     keys = (record.run_id, record.trial_key, record.tags["config_key"])
     return any(key.startswith(given) for key in keys)
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    rest = len(names) - MOST_NAMED
-    return (", ".join(names[:MOST_NAMED]) or "none") + (f" and {rest} more" if rest > 0 else "")
