@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from reading import children, outcomes, steps
 
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, StoreError
 from orchestrator.events import Finished, Progress, Restarted, Started
 from orchestrator.spec import load
 from orchestrator.trackers import Tracker
@@ -149,6 +149,16 @@ def test_an_experiment_that_is_deleted_while_it_runs_says_how_to_get_it_back(
     assert again.returncode == 0
     assert outcomes(store, "toy") == dict.fromkeys(("x=1", "x=2", "x=3"), "completed")
     assert [steps(store, run, "train_loss") for run in children(store, "toy")] == [[1, 2, 3, 4, 5, 6]] * 3
+
+
+def test_an_experiment_that_is_deleted_after_the_last_trial_is_the_stores_refusal(
+    client: MlflowClient, store: str, write: Write
+) -> None:
+    tracker = Tracker(store, load(write(GRID)))
+    tracker.open(3)
+    client.delete_experiment(tracker.experiment_id)
+    with pytest.raises(StoreError, match="the experiment toy is in MLflow's trash"):
+        tracker.settle()
 
 
 @pytest.mark.slow

@@ -142,7 +142,7 @@ def log_of(store: str, run: Run) -> list[str]:
 def test_every_trial_has_its_own_log_and_the_files_that_the_sweep_keeps(
     store: str, write: Write, sweep: Sweep, executor: str
 ) -> None:
-    done = sweep("launch", write(f"{LEAVES}keep: ['*.ckpt', folder/passwd]\n"), "--executor", executor)
+    done = sweep("launch", write(f"{LEAVES}keep: ['*.ckpt', folder/passwd]\n"), "--executor", executor, "--workers", 1)
     assert done.returncode == 0, done.stderr
     lost = "deep/er/epoch=1.ckpt (1 byte), model.pt (5 kB)"
     said = f" left {lost} in its folder, which is removed; `keep` in the file keeps such files"

@@ -106,7 +106,10 @@ class Tracker(SweepResults):
     def settle(self) -> dict[str, Record]:
         """What the store has of the sweep at the end of a launch, by trial_key: of each trial one run, none open."""
         self._check_open()
-        return self._settled()
+        try:
+            return self._settled()
+        except InputError as error:  # somebody has deleted the experiment
+            raise StoreError(str(error)) from error
 
     def _settled(self, renew: Callable[[Record], object] | None = None) -> dict[str, Record]:
         def read() -> list[Record]:
