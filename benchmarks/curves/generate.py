@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # for the VAE
 import classification
 import control
 import generative
+import labelling
 import language
 import precision
-import recording
 import tabular
 import torch
-from recording import Curve, Setup
+from labelling import Curve, Setup
 
 KEPT = Path(__file__).parent.parent.parent / "build" / "curves"
 DOMAINS: dict[str, Callable[[], Iterator[Setup]]] = {
@@ -53,7 +53,7 @@ def made(domain: str, place: int) -> None:
     warnings.simplefilter("ignore")
     setup = [*DOMAINS[domain]()][place]
     began = time.perf_counter()
-    curve = recording.recorded(domain, setup)
+    curve = labelling.recorded(domain, setup)
     label = "left out" if curve is None else "exploded" if curve.has_exploded else "healthy"
     print(
         f"{domain}/{setup.name}: {label} ({time.perf_counter() - began:.1f} s) {curve.why if curve else ''}", flush=True
@@ -84,7 +84,7 @@ def main() -> None:
     curves = [Curve(**curve) for curve in found if curve]
     print(f"{len(curves)} curves, {sum(curve.has_exploded for curve in curves)} of them exploded")
     if not arguments.domains:
-        recording.write(curves)
+        labelling.write(curves)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from recording import Recording
+from labelling import Recording
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
