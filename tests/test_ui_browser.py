@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -62,30 +61,24 @@ def ui(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[
         [*command, "ui", "--port", str(PORT)], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     )
     assert server.stdout is not None
-    said = [server.stdout.readline().rstrip() for _ in range(3)]
-    here = f"http://127.0.0.1:{PORT}"
-    table = f"{here}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=sweep"
-    charts = f"{table}&compareRunsMode=CHART"
-    links = [f"  digits: {table}", f"    as curves and pictures: {charts}"]
-    assert said == [f"MLflow UI: {here} (Ctrl-C stops it)", *links]
-    wait_for(server)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield Ui(table, charts, f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}", browser)
-        browser.close()
-    server.send_signal(signal.SIGINT)
-    assert server.wait(timeout=60) == 130
-    server.stdout.close()
-
-
-def wait_for(server: "subprocess.Popen[str]") -> None:
-    for _ in range(90):
-        try:
-            with socket.create_connection(("127.0.0.1", PORT), timeout=5):
-                return
-        except OSError:
-            assert server.poll() is None
-            time.sleep(0.5)
+    try:
+        said = [server.stdout.readline().rstrip() for _ in range(3)]
+        here = f"http://127.0.0.1:{PORT}"
+        table = f"{here}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=sweep"
+        charts = f"{table}&compareRunsMode=CHART"
+        links = [f"  digits: {table}", f"    as curves and pictures: {charts}"]
+        assert said == [f"MLflow UI: {here} (Ctrl-C stops it)", *links]
+        with socket.create_connection(("127.0.0.1", PORT), timeout=5):  # the links are printed once it answers
+            pass
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            yield Ui(table, charts, f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}", browser)
+            browser.close()
+    finally:
+        server.send_signal(signal.SIGINT)
+        status = server.wait(timeout=60)
+        server.stdout.close()
+    assert status == 130
 
 
 WIDTHS = {"desktop": 1280, "phone": 390}

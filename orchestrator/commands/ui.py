@@ -2,8 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 import typer
 
@@ -13,6 +16,9 @@ from orchestrator.system import paths
 from orchestrator.system.loopback import HOST, check_port
 
 MOST_LINKS = 10
+SECONDS_BETWEEN_TRIES = 0.2
+STDERR = 2
+LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes, for what sweeps do not use
 
 
 def ui(
@@ -33,16 +39,29 @@ def _serve(uri: str, port: int) -> int:
     from orchestrator.trackers.view import charts
 
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
-    command += ["--host", HOST, "--port", str(port)]
+    command += ["--host", HOST, "--port", str(port), "--workers", "1"]
     here = f"http://{HOST}:{port}"
-    typer.echo(f"MLflow UI: {here} (Ctrl-C stops it)")
+    typer.echo("starting MLflow's UI", err=True)
     # which would else end this process alone, and leave the server behind
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    server = subprocess.Popen(command, env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"})
+    environment = {**LEAN, **os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    server = subprocess.Popen(command, env=environment, stdout=STDERR)  # only links are ours to print
     try:
-        for name, address in Store(uri).addresses(MOST_LINKS):
-            typer.echo(f"  {name}: {here}{address}")
-            typer.echo(f"    as curves and pictures: {here}{charts(address)}")
+        links = Store(uri).addresses(MOST_LINKS)
+        if _answers(server, port):
+            typer.echo(f"MLflow UI: {here} (Ctrl-C stops it)")
+            for name, address in links:
+                typer.echo(f"  {name}: {here}{address}")
+                typer.echo(f"    as curves and pictures: {here}{charts(address)}")
         return server.wait()
     finally:
         server.terminate()
+
+
+def _answers(server: "subprocess.Popen[bytes]", port: int) -> bool:
+    """Wait until a server takes connections; returns whether it does: it may end before that."""
+    while server.poll() is None:
+        with suppress(OSError), socket.create_connection((HOST, port), timeout=SECONDS_BETWEEN_TRIES):
+            return True
+        time.sleep(SECONDS_BETWEEN_TRIES)
+    return False
