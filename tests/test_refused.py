@@ -15,6 +15,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 from mlflow.store.db.utils import _get_managed_session_maker
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.uri import validate_path_is_safe
 from mlflow.utils.validation import _validate_batch_log_data, _validate_metric_name, _validate_tag_name
 from reading import artifacts, children, steps
@@ -121,19 +122,19 @@ def test_what_is_named_oddly_is_in_the_store_with_its_own_name_in_a_tag(tracker:
     assert "refused" not in run.data.tags
 
 
-def refusing(tracker: Tracker, monkeypatch: pytest.MonkeyPatch, code: int, *keys: str) -> list[int]:
+def refusing(monkeypatch: pytest.MonkeyPatch, code: int, *keys: str) -> list[int]:
     """Have the store refuse whatever has these keys; returns the sizes of the calls."""
     calls: list[int] = []
-    log_batch = tracker.client.log_batch
+    log_batch = SqlAlchemyStore.log_batch
 
-    def log(run_id: str, metrics: Sequence[Any] = (), params: Sequence[Any] = (), tags: Sequence[Any] = ()) -> None:
+    def log(store: SqlAlchemyStore, run_id: str, metrics: list[Any], params: list[Any], tags: list[Any]) -> None:
         things = [*metrics, *params, *tags]
         calls.append(len(things))
         if any(thing.key in keys for thing in things):
             raise MlflowException("not here", code)
-        log_batch(run_id, metrics, params, tags)
+        log_batch(store, run_id, metrics, params, tags)
 
-    monkeypatch.setattr(tracker.client, "log_batch", log)
+    monkeypatch.setattr(SqlAlchemyStore, "log_batch", log)
     return calls
 
 
@@ -141,7 +142,7 @@ def refusing(tracker: Tracker, monkeypatch: pytest.MonkeyPatch, code: int, *keys
 def test_what_the_store_refuses_is_set_aside_and_the_rest_is_written(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    refusing(tracker, monkeypatch, code, "bad", "x", "worse")
+    refusing(monkeypatch, code, "bad", "x", "worse")
     epochs = [Progress(epoch, {"bad": 1.0, "good": 2.0, "score": 3.0}, 1.0) for epoch in (1, 2, 2**70)]
     tracker.write(TRIAL, [Started(1, 1), Tagged({"worse": "1", "better": "2"}), *epochs, END], tmp_path)
     (run,) = children(tracker.uri, "toy")
@@ -159,7 +160,7 @@ def test_what_the_store_refuses_is_set_aside_and_the_rest_is_written(
 def test_of_many_points_few_calls_find_those_that_are_refused(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = refusing(tracker, monkeypatch, BAD_REQUEST, "m7")
+    calls = refusing(monkeypatch, BAD_REQUEST, "m7")
     tracker.write(TRIAL, [Progress(e, {f"m{i}": 1.0 for i in range(40)}, 1.0) for e in range(1, 21)], tmp_path)
     assert len(calls) < 20
     (run,) = children(tracker.uri, "toy")
@@ -179,14 +180,14 @@ def test_a_run_that_was_deleted_takes_nothing_any_more_which_is_said_once(tracke
 def test_what_is_too_large_at_once_is_written_in_parts(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log_batch = tracker.client.log_batch
+    log_batch = SqlAlchemyStore.log_batch
 
-    def log(run_id: str, metrics: Sequence[Any] = (), params: Sequence[Any] = (), tags: Sequence[Any] = ()) -> None:
+    def log(store: SqlAlchemyStore, run_id: str, metrics: list[Any], params: list[Any], tags: list[Any]) -> None:
         if len(metrics) + len(params) + len(tags) > 3:
             raise MlflowException("API request to endpoint /x failed with error code 413 != 200. Response body: ''")
-        log_batch(run_id, metrics, params, tags)
+        log_batch(store, run_id, metrics, params, tags)
 
-    monkeypatch.setattr(tracker.client, "log_batch", log)
+    monkeypatch.setattr(SqlAlchemyStore, "log_batch", log)
     tracker.write(TRIAL, [Progress(1, {"a": 1.0, "b": 2.0, "score": 3.0}, 1.0), END], tmp_path)
     (run,) = children(tracker.uri, "toy")
     assert {"a", "b", "score", "final"} <= run.data.metrics.keys()

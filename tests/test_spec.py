@@ -463,6 +463,10 @@ def test_a_misspelled_key_hides_no_other_mistake(tmp_path: Path, text: str, line
         ("method: gird\nparameters: {lr: {min: 2, max: 1}}", ["1: method: ", "2: parameters.lr: min 2 is not below"]),
         ("warm: 3\nearly_terminate: {type: median, metric: 3}", ["1: warm: ", "2: early_terminate.metric: input"]),
         ("on_finish: {run: 3, post: here}\nkeep: [/a]", ["1: on_finish.run", "1: on_finish.post", "2: keep[0]"]),
+        ("configs:\n- 3\n- {lr: 0}\n- {vra: 1}", ["2: configs[0]: ", "3: configs[1].lr: ", "4: configs[2].vra: "]),
+        ("start_with:\n- lr\n- {lr: 0}\nmethod: tpe", ["2: start_with[0]: ", "3: start_with[1].lr: "]),
+        ("seeds:\n- x\n- 1\n- 1", ["2: seeds[0]: ", "4: seeds[2]: 1 appears twice"]),
+        ("keep:\n- 3\n- /a\n- b", ["2: keep[0]: ", "3: keep[1]: "]),
         ("program: null\nseeds: []\nparameters: {lr: 0}", ["2: seeds: is empty", "3: parameters.lr"]),
     ],
 )

@@ -97,9 +97,11 @@ def _form(mistakes: Mistakes) -> tuple[SweepFile, Mistakes, bool]:
     for key in meant.content.keys() - source.content.keys():  # under the names that were given, nothing was checked
         Mistakes(meant, mistakes.lines).validated(SweepFile, {key: meant.content[key]}, ())
     sound = {name: part for key, value in meant.content.items() for name, part in _sound(meant, key, value).items()}
-    if {"trial", "program", "command"} & (meant.content.keys() - sound.keys()):
+    if any(sound.get(key) != value for key, value in meant.content.items() if key in ("trial", "program", "command")):
         raise InputError.of(mistakes.lines)
-    mistakes = Mistakes(replace(meant, content=sound), mistakes.lines)
+    cut = [key for key, value in sound.items() if isinstance(value, list) and value != meant.content[key]]
+    numbers = {key: _sound_items(meant, key, meant.content[key]) for key in cut}
+    mistakes = Mistakes(replace(meant, content=sound, numbers=numbers), mistakes.lines)
     form = mistakes.validated(SweepFile, sound, ())
     if form is None:
         raise InputError.of(mistakes.lines)
@@ -107,16 +109,24 @@ def _form(mistakes: Mistakes) -> tuple[SweepFile, Mistakes, bool]:
 
 
 def _sound(source: Source, key: str, value: Any) -> dict[str, Any]:
-    """A key with its value as far as that can be: of a mapping, the entries that can; empty where nothing is left."""
-
-    def is_sound(part: Any) -> bool:
-        return Mistakes(source).validated(SweepFile, {key: part}, ()) is not None  # what is wrong was noted before
-
-    if is_sound(value):
+    """A key with its value as far as that can be: of a mapping or a list, what can; empty where nothing is left."""
+    if _is_sound(source, key, value):
         return {key: value}
-    entries = value.items() if isinstance(value, dict) else ()
-    part = {name: entry for name, entry in entries if is_sound({name: entry})}
-    return {key: part} if part and is_sound(part) else {}
+    part: Any = {}
+    if isinstance(value, dict):
+        part = {name: entry for name, entry in value.items() if _is_sound(source, key, {name: entry})}
+    elif isinstance(value, list):
+        part = [value[number] for number in _sound_items(source, key, value)]
+    return {key: part} if part and _is_sound(source, key, part) else {}
+
+
+def _sound_items(source: Source, key: str, items: Sequence[Any]) -> list[int]:
+    """The numbers of the items of a list that can be there."""
+    return [number for number, item in enumerate(items) if _is_sound(source, key, [item])]
+
+
+def _is_sound(source: Source, key: str, value: Any) -> bool:
+    return Mistakes(source).validated(SweepFile, {key: value}, ()) is not None  # what is wrong was noted before
 
 
 def _meant(source: Source) -> Source:

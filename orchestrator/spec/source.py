@@ -3,9 +3,9 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Source:
     content: Any
     lines: dict[Location, int]
     is_piped: bool = False  # whether it came through a pipe, and is in no file
+    numbers: Mapping[str, Sequence[int]] = field(default_factory=dict)  # of what is left of lists at the top, as it was
 
     def renamed(self, names: Mapping[str, str | None]) -> "Source":
         """The same, with keys at the top under other names; those whose name is None are left out."""
@@ -49,6 +50,9 @@ class Source:
 
     def mistake(self, location: Location, message: str) -> str:
         """One line for one mistake: file, line, key, what is wrong."""
+        match location:
+            case (str(name), int(number), *within) if name in self.numbers:
+                location = (name, self.numbers[name][number], *within)
         known = location
         while known not in self.lines:
             known = known[:-1]

@@ -30,7 +30,7 @@ def attended(call: Callable[[], T]) -> T:
     """
     future: Future[T] = Future()
     threading.Thread(target=_settle, args=(future, call), name="attended", daemon=True).start()
-    seen, asleep = _awake(), 0.0
+    seen, asleep = None, 0.0
     between = min(SECONDS_BETWEEN_LOOKS, STALLED_SECONDS)
     while not wait([future], between).done:
         now = _awake()

@@ -91,7 +91,7 @@ def _log_all(
     problems = [f"{said / file} {state}" for file, state in states.items() if isinstance(state, str)]
     readable = (file for file, state in states.items() if not isinstance(state, str))
     names = {file: Path(*map(file_name, file.parts)) for file in readable}
-    if whole and not problems and all(file == name for file, name in names.items()):
+    if whole and names and not problems and all(file == name for file, name in names.items()):
         try:
             client.log_artifacts(run_id, str(folder))
         except (MlflowException, OSError) as error:

@@ -24,6 +24,7 @@ from orchestrator.trackers import (
     replacement,
     reuse,
     sweep_run,
+    transaction,
     trial_params,
     view,
     writing,
@@ -200,11 +201,12 @@ class Tracker(SweepResults):
         if isinstance(end, Finished):
             tags |= artifacts.keep(self.client, self.uri, run, end, workdir, self.spec)
             tags |= run.picture_tags | trial_params.renamed(self._params(trial))
-        self._log(run, points, {} if run.has_params else self._params(trial), tags)
+        has_ended = self._log(run, end, points, {} if run.has_params else self._params(trial), tags)
         run.has_params = True
         self._runs[trial.trial_key] = run
         if isinstance(end, Finished):
-            self.client.set_terminated(run.run_id, STATUS[end.outcome])
+            if not has_ended:
+                self.client.set_terminated(run.run_id, STATUS[end.outcome])
             self._runs.pop(trial.trial_key)
             metrics = {**run.last, **end.metrics, **run.best}
             ended = (end.outcome, STATUS[end.outcome], trial.params, metrics, tags)
@@ -320,9 +322,8 @@ class Tracker(SweepResults):
             for point in self.client.get_metric_history(run.run_id, run.names.stored(name)):
                 run.read_back(name, point.step, point.timestamp, point.value)
 
-    def _log(self, run: OpenRun, points: Sequence[Point], params: Params, tags: Mapping[str, str]) -> None:
-        """Log all in as few calls as MLflow allows; it writes tags last, so a run with its outcome has its points."""
-        if text := trial_params.whole(params):
-            log = partial(self.client.log_text, run.run_id, text, trial_params.FILE)
-            writing.attempt(self.client, run, trial_params.FILE, log)
-        writing.log(self.client, run, points, trial_params.entities(params), tags_of(tags))
+    def _log(self, run: OpenRun, last: Event, points: list[Point], params: Params, tags: dict[str, str]) -> bool:
+        """Log all, tags last, so a run with its outcome has its points; returns whether that has also ended the run."""
+        trial_params.log_whole(self.client, run, params)
+        status = STATUS[last.outcome] if isinstance(last, Finished) else None
+        return transaction.log(self.client, run, points, trial_params.entities(params), tags_of(tags), status)

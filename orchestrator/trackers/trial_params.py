@@ -8,11 +8,14 @@ written with the run itself, and read with it. MLflow's params are for its table
 import itertools
 import json
 from collections.abc import Mapping
+from functools import partial
 
+from mlflow import MlflowClient
 from mlflow.entities import Param
 
 from orchestrator.system.printable import storable
-from orchestrator.trackers.open_run import LONGEST_TAG
+from orchestrator.trackers import writing
+from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
 from orchestrator.trial import Params
 from orchestrator.trials.metric_names import MetricNames
 
@@ -48,10 +51,11 @@ def renamed(params: Params) -> dict[str, str]:
     return {PARAM + stored: name for stored, name in MetricNames().renamed(params).items()}
 
 
-def whole(params: Params) -> str | None:
-    """All of them as a text for people; None where nothing is cut."""
-    is_long = any(len(str(value)) > LONGEST for value in params.values())
-    return json.dumps(dict(params), indent=2, ensure_ascii=False) + "\n" if is_long else None
+def log_whole(client: MlflowClient, run: OpenRun, params: Params) -> None:
+    """Log all of them as a text for people, where one is cut."""
+    if any(len(str(value)) > LONGEST for value in params.values()):
+        text = json.dumps(dict(params), indent=2, ensure_ascii=False) + "\n"
+        writing.attempt(client, run, FILE, partial(client.log_text, run.run_id, text, FILE))
 
 
 def _tag(number: int) -> str:

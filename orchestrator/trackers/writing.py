@@ -31,14 +31,24 @@ def log(
 ) -> None:
     """Log all of it in as few calls as MLflow allows, the last tags last."""
     refused = [f"{_named(point)}: there is no step {point.step}" for point in points if not _has_step(point)]
+    for part in parts(points, params, tags):
+        refused += _refused(client, run.run_id, part)
+    note(client, run, refused)
+
+
+def parts(points: Sequence[Metric], params: Sequence[Param], tags: Sequence[RunTag]) -> list[Sequence[Thing]]:
+    """As few parts as MLflow allows of what there is to log, the last tags in the last; without points of no step."""
     *before, last_points = in_batches([point for point in points if _has_step(point)]) or [[]]
     last_tags, *other_tags = in_batches(tags[::-1], FEW) or [[]]
     *other_params, last_params = in_batches(params, FEW) or [[]]
-    last: list[Thing] = [*last_points, *last_params, *last_tags]
-    parts: list[Sequence[Thing]] = [*before, *other_tags, *other_params, last]
-    for part in parts:
-        refused += _refused(client, run.run_id, part)
-    note(client, run, refused)
+    return [*before, *other_tags, *other_params, [*last_points, *last_params, *last_tags]]
+
+
+def sorted_out(things: Sequence[Thing]) -> tuple[list[Metric], list[Param], list[RunTag]]:
+    """A part as MLflow's calls take it: its points, its params, its tags."""
+    points = [thing for thing in things if isinstance(thing, Metric)]
+    params = [thing for thing in things if isinstance(thing, Param)]
+    return points, params, [thing for thing in things if isinstance(thing, RunTag)]
 
 
 def attempt(client: MlflowClient, run: OpenRun, what: str, write: Callable[[], object]) -> None:
@@ -61,6 +71,11 @@ def note(client: MlflowClient, run: OpenRun, refused: Iterable[str]) -> None:
 def in_batches(things: Sequence[T], size: int = MANY) -> list[Sequence[T]]:
     """As many at a time as MLflow takes."""
     return [things[start : start + size] for start in range(0, len(things), size)]
+
+
+def have_steps(points: Sequence[Metric]) -> bool:
+    """Whether all of these points have steps that a database takes."""
+    return all(map(_has_step, points))
 
 
 def _has_step(point: Metric) -> bool:
@@ -90,9 +105,7 @@ def _refused(client: MlflowClient, run_id: str, things: Sequence[Thing]) -> Iter
 
 
 def _log(client: MlflowClient, run_id: str, things: Sequence[Thing]) -> None:
-    points = [thing for thing in things if isinstance(thing, Metric)]
-    params = [thing for thing in things if isinstance(thing, Param)]
-    tags = [thing for thing in things if isinstance(thing, RunTag)]
+    points, params, tags = sorted_out(things)
     client.log_batch(run_id, metrics=points, params=params, tags=tags)
 
 

@@ -4,7 +4,6 @@ Each line is written before the trial goes on, so what a checkpoint builds on is
 completes what the last launch did not write into MLflow, and a resumed trial is monitored as if never cut off.
 """
 
-import math
 import os
 import time
 from collections.abc import Iterator
@@ -45,7 +44,7 @@ def write(workdir: Path, event: Event, state: MonitorState) -> None:
     path = workdir / JOURNAL_FILE
     with opened(path, "ab") as file:
         file.write(_entries.dump_json(Entry(event, state)) + b"\n")
-        if event.is_final or time.monotonic() - _synced.get(path, -math.inf) > SECONDS_BETWEEN_SYNCS:
+        if event.is_final or time.monotonic() - _synced.setdefault(path, time.monotonic()) > SECONDS_BETWEEN_SYNCS:
             file.flush()
             os.fsync(file.fileno())
             _synced[path] = time.monotonic()
