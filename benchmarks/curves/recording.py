@@ -95,7 +95,7 @@ class Setup:
     """A training to record: `how` says how it is set up.
 
     `diverges` says that it is set up to diverge from its beginning; `converges` that it cannot diverge, so that what it
-    loses it loses by learning its data too well.
+    loses it loses by learning its data too well. A gain below `least` is one by chance.
     """
 
     name: str
@@ -105,6 +105,7 @@ class Setup:
     by_step: bool = True
     diverges: bool = False
     converges: bool = False
+    least: float = TOLD_APART
 
 
 def recorded(domain: str, setup: Setup) -> Curve | None:
@@ -121,7 +122,7 @@ def recorded(domain: str, setup: Setup) -> Curve | None:
     if setup.converges:
         has_exploded = False
         came += ": such steps cannot diverge, so this is what it learned too well"
-    elif gain > TOLD_APART and not (setup.diverges and last <= first):
+    elif gain > setup.least and not (setup.diverges and last <= first):
         has_exploded = lost >= LOST * gain
         came += f": {'lost for good' if has_exploded else 'kept'}"
     elif setup.diverges and _rose(recording):
