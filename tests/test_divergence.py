@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from orchestrator.divergence import LOST, NOT_FINITE, Divergence, DivergenceRule
+from orchestrator.divergence import NOT_FINITE, Divergence, DivergenceRule
 from orchestrator.events import Explosion
 from orchestrator.worker.monitor import ExplodedError, Monitor
 
@@ -12,7 +12,7 @@ RULE = DivergenceRule()
 
 
 def fed(losses: list[float], steps_per_epoch: int = 54) -> Explosion | None:
-    series = Divergence("loss", RULE.factor, RULE.patience, lost=LOST)
+    series = Divergence.of_steps(RULE)
     for step, loss in enumerate(losses, start=1):
         if explosion := series.update(step, loss, 1 + (step - 1) // steps_per_epoch):
             return explosion
@@ -96,7 +96,7 @@ def test_the_verdict_does_not_depend_on_the_scale_of_losses(scale: float) -> Non
 
 def test_a_loss_below_zero_is_judged_by_what_it_had_gained() -> None:
     assert fed([loss - 500 for loss in healthy(1000, 1000.0, 400.0, noise=0.02)]) is None
-    assert fed([*[loss - 41 for loss in healthy(500, noise=0.01)], *[700.0] * 60]) is not None
+    assert fed([*[loss - 41 for loss in healthy(500, noise=0.01)], *[1000.0] * 60]) is not None
 
 
 def test_noise_of_tiny_losses_is_no_explosion() -> None:
@@ -231,7 +231,7 @@ def watched(losses: list[float]) -> Monitor:
 def test_the_margin_of_a_run_is_negative_until_it_explodes_and_grows_with_the_rise() -> None:
     calm = watched([*healthy(300), *[60.0] * 40]).margin
     strained = watched([*healthy(300), *[150.0] * 40]).margin
-    exploded = watched([*healthy(300), *[500.0] * 40]).margin
+    exploded = watched([*healthy(300), *[1000.0] * 40]).margin
     far_gone = watched([*healthy(300), *[1e6] * 40]).margin
     broken = watched([*healthy(300), *[math.nan] * NOT_FINITE]).margin
     assert None not in (calm, strained, exploded, far_gone, broken)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.divergence import FARTHEST, LOST, NOT_FINITE, Divergence, DivergenceRule, margin
+from orchestrator.divergence import FARTHEST, Divergence, DivergenceRule, margin
 from orchestrator.events import BY_STEP, Explosion
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.programs.losses import is_of_validation, losses_of
@@ -85,9 +85,7 @@ class Monitor:
         if not self.rule.enabled:
             return
         if self.by_step is None:
-            self.by_step = Divergence(
-                "loss", self.rule.factor, self.rule.patience, most_not_finite=NOT_FINITE, lost=LOST
-            )
+            self.by_step = Divergence.of_steps(self.rule)
         for series in self._series if restart else ():
             series.restart()
         explosion = self.by_step.update(step, loss, self.epoch)
