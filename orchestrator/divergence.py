@@ -21,6 +21,7 @@ from orchestrator.events import Explosion
 MEDIAN_OF = 9  # losses whose median counts as the level of a run: one lucky batch is not the best
 LOST = 0.9  # of the way from the best level of a run to its worst: what is above has lost what was learned
 LOST_BY_EPOCH = 1.0  # the same; in the first epoch most may be learned already
+LOST_BELOW_ZERO = 1.2  # the same, of a loss that has no level of chance to which it could return
 MUCH = 0.5  # of the level: a gain that is worth losing
 PROGRESS = 0.1  # of how far it is away: so far a loss falls that is learning again
 BACK = 5  # losses of steps in a row that are near again: then it has come back
@@ -48,7 +49,7 @@ class DivergenceRule:
             description="How many steps a run must be far away without falling again; after fewer, it counts as "
             "recovered.",
         ),
-    ] = 40
+    ] = 30
     patience_epochs: Annotated[
         int, Field(ge=1, description="The same in epochs, for the losses that a function reports by epoch.")
     ] = 3
@@ -81,6 +82,7 @@ class Divergence:
     most_not_finite: int = 1  # in a row
     lost: float = LOST_BY_EPOCH  # of the way from the best to the worst
     back: int = 1  # losses near in a row, after which those far away are over
+    is_second: bool = False  # losses of steps are watched as well, and this one also rises by learning by heart
     level: float | None = None  # best of the run, as a median of losses
     level_epoch: int = 0
     first: float | None = None
@@ -182,12 +184,14 @@ class Divergence:
 
         So it is for losses of any scale and any sign, and for those that cannot rise far above that of chance. What has
         gained little has little to lose, as adversaries and values whose rewards are not found yet: there it is
-        `factor` times the level, if that is more.
+        `factor` times the level, if that is more. So it is for a second loss beside that of steps.
         """
         if self.level is None:
             return math.inf
-        lost = self.level + self.lost * (self._worst - self.level)
-        return lost if self._has_gained else max(lost, self.level + (self.factor - 1) * abs(self.level))
+        share = self.lost if self.level >= 0 else max(self.lost, LOST_BELOW_ZERO)
+        lost = self.level + share * (self._worst - self.level)
+        far = self.level + (self.factor - 1) * abs(self.level)
+        return lost if self._has_gained and not self.is_second else max(lost, far)
 
     @property
     def _worst(self) -> float:

@@ -153,7 +153,10 @@ class Monitor:
         for name, loss in losses.items():
             if not self._is_of_validation(name) and (self.by_step is not None or (works and not math.isfinite(loss))):
                 continue
-            series = self.by_epoch.setdefault(name, Divergence(name, self.rule.factor, self.rule.patience_epochs))
+            is_second = self.by_step is not None
+            series = self.by_epoch.setdefault(
+                name, Divergence(name, self.rule.factor, self.rule.patience_epochs, is_second=is_second)
+            )
             self.explosion = self.explosion or series.update(self.last_step, loss, epoch)
             self._leave_quiet(series, epoch)
 
