@@ -321,7 +321,7 @@ def test_a_jump_that_falls_for_long_is_none_until_it_stops_falling() -> None:
 
 
 def test_a_validation_loss_that_rises_by_learning_by_heart_is_none() -> None:
-    """It comes above that of the first epoch; where steps are watched, a hundred times the best would be an explosion."""
+    """It comes above that of the first epoch. Where steps are watched, only `factor` times the best is an explosion."""
     monitor = Monitor(RULE)
     for epoch in range(1, 60):
         monitor.step(epoch, 1 / epoch, 1.0)
