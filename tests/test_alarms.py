@@ -27,7 +27,8 @@ def test_there_are_curves_enough_each_with_a_reason_and_many_of_them_are_held_ou
     assert sum(curve.has_exploded for curve in curves) >= 40
     assert len({(curve.domain, curve.name) for curve in curves}) == len(curves)
     assert all(curve.why.count(";") and curve.epochs for curve in curves)
-    assert 0.4 < sum(curve.is_held_out for curve in curves) / len(curves) < 0.6
+    assert sum(curve.is_held_out for curve in curves) >= 120
+    assert sum(curve.is_held_out and curve.has_exploded for curve in curves) >= 40
     for label in (False, True):
         assert len({curve.domain for curve in curves if curve.is_held_out and curve.has_exploded == label}) == len(
             HELD_OUT
@@ -36,7 +37,6 @@ def test_there_are_curves_enough_each_with_a_reason_and_many_of_them_are_held_ou
 
 def test_what_mixed_precision_skips_is_no_explosion_and_what_it_does_not_is(curves: list[Curve]) -> None:
     assert alarms.wrong(alarms.ours, of(curves, "amp")) == []
-    assert len(alarms.wrong(alarms.before, of(curves, "amp"))) > 5
 
 
 @pytest.mark.slow

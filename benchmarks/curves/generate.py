@@ -1,7 +1,7 @@
 """Make the labelled curves anew: trainings of a second or a few each, on CPUs.
 
-python benchmarks/curves/generate.py                       # writes benchmarks/curves/curves.jsonl.gz, in some minutes
-python benchmarks/curves/generate.py --domains vae rl      # trains these alone, and says what came of them
+python benchmarks/curves/generate.py                       # writes benchmarks/curves/curves.jsonl.gz, in an hour
+python benchmarks/curves/generate.py --domains vae rl      # trains these alone; the others stay as they are in the file
 
 It can be stopped and gone on with: what is trained is kept in build/curves, and to be removed where setups change.
 """
@@ -23,8 +23,11 @@ import classification
 import control
 import generative
 import language
+import likely
+import moving
 import precision
 import recording
+import relations
 import tabular
 import torch
 from recording import Curve, Setup
@@ -44,6 +47,22 @@ DOMAINS: dict[str, Callable[[], Iterator[Setup]]] = {
     "language": language.language_setups,
     "factors": tabular.factors_setups,
     "denoising": generative.denoising_setups,
+    "contrast": relations.contrast_setups,
+    "distilling": relations.distilling_setups,
+    "graphs": relations.graphs_setups,
+    "words": relations.words_setups,
+    "translating": moving.translating_setups,
+    "physics": moving.physics_setups,
+    "meta": moving.meta_setups,
+    "policies": moving.policies_setups,
+    "odes": moving.odes_setups,
+    "mixtures": likely.mixtures_setups,
+    "energies": likely.energies_setups,
+    "survival": likely.survival_setups,
+    "ctc": likely.ctc_setups,
+    "codes": likely.codes_setups,
+    "pruning": likely.pruning_setups,
+    "several": likely.several_setups,
 }
 
 
@@ -70,7 +89,9 @@ def _kept(domain: str, name: str) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--domains", nargs="+", choices=DOMAINS, help="train these alone; write nothing")
+    parser.add_argument(
+        "--domains", nargs="+", choices=DOMAINS, help="train these alone, and keep the others as they are"
+    )
     parser.add_argument("--processes", type=int, help="how many at a time; by default, as many as there are cores")
     arguments = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -83,8 +104,8 @@ def main() -> None:
     found = [json.loads(_kept(domain, name).read_text()) for domain, _, name in wanted]
     curves = [Curve(**curve) for curve in found if curve]
     print(f"{len(curves)} curves, {sum(curve.has_exploded for curve in curves)} of them exploded")
-    if not arguments.domains:
-        recording.write(curves)
+    others = [] if not arguments.domains else [c for c in recording.read() if c.domain not in arguments.domains]
+    recording.write(sorted([*others, *curves], key=lambda curve: [*DOMAINS].index(curve.domain)))
 
 
 if __name__ == "__main__":
