@@ -66,6 +66,8 @@ def test_a_mean_has_the_digits_of_its_interval() -> None:
     assert precision(2.35e-5, 2.5e-6) == 4
     assert report.measured([1e-6, 2e-6, 3e-6]) == "0.0000020 ± 0.0000025"
     assert report.measured([-1e-9, 1e-5, -1e-5]).startswith("0.000000 ")
+    assert report.measured([1e308, 1.2e308]) == "1.1e+308 ± 1.3e+308"
+    assert report.measured([1e-320, 2e-320]) == "1.5e-320 ± 6.4e-320"
 
 
 @pytest.mark.parametrize(

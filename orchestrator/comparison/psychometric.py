@@ -273,7 +273,8 @@ def _regions(positions: Array, holds: NDArray[np.bool_]) -> Iterator[tuple[float
     for value, region in itertools.groupby(zip(positions, holds, strict=True), key=lambda one: bool(one[1])):
         if value:
             inside = [float(position) for position, _ in region]
-            yield inside[0], inside[-1]
+            if len(inside) > 1:  # a single one is where an estimate passes a bound by a hair
+                yield inside[0], inside[-1]
 
 
 def _logistic(z: Floats) -> Floats:

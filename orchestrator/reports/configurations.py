@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 from typing import Any
 
 from orchestrator.comparison.configuration import Configuration
@@ -13,7 +12,8 @@ from orchestrator.comparison.intervals import half_width, wilson
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.functions import TrialFunction
 from orchestrator.spec import Objective, SweepSpec
-from orchestrator.system.figures import MOST_SIGNIFICANT, SIGNIFICANT
+from orchestrator.system.averages import average
+from orchestrator.system.figures import MOST_SIGNIFICANT, SIGNIFICANT, precision
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.asked import asked
 from orchestrator.trials.labels import label, texts_of, varying
@@ -21,6 +21,7 @@ from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record, code_in_words, taken
 
 RUNNING, NOT_RUN = "running", "not run"
+MOST_DECIMALS = 12  # of a mean with its interval, and most figures before its point: else it has an exponent
 STATES = (*map(str, Outcome), RUNNING, NOT_RUN)
 
 
@@ -190,10 +191,12 @@ def measured(values: Sequence[float], texts: Mapping[float, str] | None = None) 
         values: of the seeds.
         texts: of means without an interval, which tell them from their neighbours.
     """
-    mean, half = fmean(values), half_width(values)
+    mean, half = average(values), half_width(values)
     if not half or not math.isfinite(half):
         return (texts or {}).get(mean) or figure(mean)
     decimals = max(0, 1 - math.floor(math.log10(half)))
+    if decimals > MOST_DECIMALS or abs(mean) >= 10**MOST_DECIMALS:
+        return f"{mean:.{precision(mean, half)}g} ± {half:.2g}"
     return f"{round(mean, decimals) + 0.0:.{decimals}f} ± {half:.{decimals}f}"
 
 
