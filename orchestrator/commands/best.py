@@ -14,9 +14,9 @@ from orchestrator.terminal.consoles import print_line, stdout
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.comparison.configuration import Configuration
     from orchestrator.spec import Objective, SweepSpec
     from orchestrator.trackers import Store
-    from orchestrator.trial import Params
     from orchestrator.trials.record import Record
 
 
@@ -33,8 +33,8 @@ def best(
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
     from orchestrator.trials.asked import of_file
-    from orchestrator.trials.labels import label, texts_of, varying
-    from orchestrator.trials.record import changed, taken
+    from orchestrator.trials.labels import label, texts_of, told_apart, varying
+    from orchestrator.trials.record import VERSION, changed, taken
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
@@ -57,9 +57,14 @@ def best(
         raise InputError(f"no trial of {whose} has completed with a value of {by_names(objectives)}{hint}")
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
     texts = texts_of([record.params for record in records], names)
+    versions = {record.tags["config_key"]: record.tags.get(VERSION) for record in records}
+    labels = told_apart(
+        (one.config_key, label(spec, one.params, names, texts) or "the only configuration", versions[one.config_key])
+        for one in ranked
+    )
 
-    def named(params: "Params") -> str:
-        return label(spec, params, names, texts) or "the only configuration"
+    def named(configuration: "Configuration") -> str:
+        return labels[configuration.config_key]
 
     best = ranked[:1] if len(objectives) == 1 else ranked.front
     shown = [configuration.params for configuration in best]

@@ -8,10 +8,9 @@ from orchestrator.comparison.untold import untold
 from orchestrator.comparison.winner import corrected
 from orchestrator.spec.objective import by_names
 from orchestrator.system.figures import compared, precision
-from orchestrator.trial import Params
 
 MOST_NAMES = 5
-Named = Callable[[Params], str]  # a configuration by what varies
+Named = Callable[[Configuration], str]  # by what varies
 
 
 def facts(configuration: Configuration, ranked: Ranking) -> list[str]:
@@ -104,5 +103,5 @@ def undistinguished(ranked: Ranking, named: Named) -> list[str]:
 
 
 def _listed(others: Sequence[Configuration], named: Named) -> str:
-    names = [named(other.params) for other in others[:MOST_NAMES]]
+    names = [named(other) for other in others[:MOST_NAMES]]
     return "; ".join(names) + "; ..." * (len(others) > MOST_NAMES)

@@ -38,7 +38,7 @@ class BoundaryCurve:
 
     @property
     def named(self) -> str:
-        """The choice with its name: "var=0.2"; a row says its own."""
+        """The choice with its name: "width=8"; a row says its own."""
         name = next(iter(self.choice))
         return self.title if name in ROWS else f"{name}={self.title}"
 

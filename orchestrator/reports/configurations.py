@@ -16,9 +16,9 @@ from orchestrator.system.averages import average
 from orchestrator.system.figures import MOST_SIGNIFICANT, SIGNIFICANT, precision
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.asked import asked
-from orchestrator.trials.labels import label, texts_of, varying
+from orchestrator.trials.labels import label, texts_of, told_apart, varying
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.record import Record, code_in_words, taken
+from orchestrator.trials.record import VERSION, Record, code_in_words, taken
 
 RUNNING, NOT_RUN = "running", "not run"
 MOST_DECIMALS = 12  # of a mean with its interval, and most figures before its point: else it has an exponent
@@ -125,16 +125,12 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
         rows += [(record.params, record.tags.get("config_key", ""), record) for record in further]
     names = varying([params for params, *_ in rows])
     texts = texts_of([params for params, *_ in rows], names)
+    keys = [f"{key} {params.get('seed')}" for params, key, _ in rows]
+    named = [label(spec, params, names, texts) or spec.name for params, *_ in rows]
+    labels = told_apart(zip(keys, named, (_version(spec, record) for *_, record in rows), strict=True))
     return [
-        Run(
-            params,
-            key,
-            label(spec, params, names, texts) or spec.name,
-            record,
-            key in asked_keys,
-            _state(record, is_live),
-        )
-        for params, key, record in rows
+        Run(params, key, labels[own], record, key in asked_keys, _state(record, is_live))
+        for own, (params, key, record) in zip(keys, rows, strict=True)
     ]
 
 
@@ -145,6 +141,8 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
         by_key.setdefault(run.config_key, []).append(run)
     names = [name for name in varying([group[0].params for group in by_key.values()]) if name != "seed"]
     texts = texts_of([group[0].params for group in by_key.values()], names)
+    named = {key: label(spec, group[0].params, names, texts) or spec.name for key, group in by_key.items()}
+    labels = told_apart((key, text, _version(spec, by_key[key][0].record)) for key, text in named.items())
     groups = []
     for key, group in by_key.items():
         params = group[0].params
@@ -152,7 +150,7 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
             Observation.of_record(spec.objectives, run.record, spec.constraints) for run in group if run.record
         )
         configuration = Configuration(key, params, tuple(filter(None, observations)))
-        groups.append(RunGroup(configuration, label(spec, params, names, texts) or spec.name, tuple(group)))
+        groups.append(RunGroup(configuration, labels[key], tuple(group)))
     if spec.method.finds_boundary:
         return sorted(groups, key=lambda group: [_order(group.params[name]) for name in names])
     return groups if spec.method.is_exhaustive or not spec.ranks else best_first(spec, groups)
@@ -211,6 +209,10 @@ def _order(value: Any) -> tuple[bool, Any]:
     """Numbers come first, then other values as text."""
     is_number = isinstance(value, int | float)
     return not is_number, value if is_number else str(value)
+
+
+def _version(spec: SweepSpec, record: Record | None) -> str | None:
+    return str(spec.function.version) if record is None else record.tags.get(VERSION)
 
 
 def _state(record: Record | None, is_live: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.comparison.best import as_good, as_winner, facts, undistinguished
 from orchestrator.comparison.columns import columns
+from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.reports import verdict
@@ -19,8 +20,8 @@ from orchestrator.spec import Objective, ReferenceRow, SweepSpec
 from orchestrator.spec.objective import by_names, complete
 from orchestrator.system.averages import average, within
 from orchestrator.system.figures import figures
-from orchestrator.trial import Outcome, Params
-from orchestrator.trials.labels import headings, label, listed, texts_of
+from orchestrator.trial import Outcome
+from orchestrator.trials.labels import headings, listed, texts_of
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import best_name
 
@@ -109,20 +110,19 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
         return ""
     if ranked[0].broken:
         return f"none: each configuration breaks a constraint ({', '.join(ranked[0].broken)})"
-    names = _varying(configurations)
-    texts = texts_of([group.params for group in configurations], names)
+    labels = {group.configuration.config_key: group.label for group in configurations}
 
-    def named(params: Params) -> str:
-        return label(spec, params, names, texts) or spec.name
+    def named(one: Configuration) -> str:
+        return labels[one.config_key]
 
     if len(spec.objectives) > 1:
         front = ranked.front
         doubtful = may_be_dominated(front, ranked)
-        best = [f"{named(one.params)}{' (perhaps)' * (one.config_key in doubtful)}" for one in front]
+        best = [f"{named(one)}{' (perhaps)' * (one.config_key in doubtful)}" for one in front]
         note = "; perhaps: with these seeds it may be dominated" if doubtful else ""
         return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}{note}"
     told = [*facts(ranked[0], ranked), *as_winner(ranked), *as_good(ranked, named), *undistinguished(ranked, named)]
-    return f"{named(ranked[0].params)}: {'; '.join(told)}"
+    return f"{named(ranked[0])}: {'; '.join(told)}"
 
 
 def comparison(
