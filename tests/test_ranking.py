@@ -294,7 +294,7 @@ def test_values_whose_squares_are_no_numbers_are_ranked_and_compared() -> None:
     one, other = seeds("one", 1e300, 1.1e300, 1.2e300), seeds("other", -1e300, 0.25, 0.2)
     ranked = Ranking([one, other], UP)
     assert ranked[0] is one
-    assert undistinguished(ranked, lambda params: params["x"]) == []  # 1.43e300 ± 1.22e300 apart
+    assert undistinguished(ranked, lambda one: one.params["x"]) == []  # 1.43e300 ± 1.22e300 apart
     assert as_winner(ranked)[0].startswith("the best of 2")
 
 
@@ -312,20 +312,20 @@ def test_means_and_intervals_are_those_of_any_other_unit(unit: float) -> None:
 def test_what_is_beyond_the_floats_is_the_largest_of_them() -> None:
     both = Ranking([seeds("one", 1.7e308, 1.6e308), seeds("other", -1.7e308, -1.6e308)], UP)
     assert [one.config_key for one in both] == ["one", "other"]
-    assert undistinguished(both, lambda params: params["x"]) == []
+    assert undistinguished(both, lambda one: one.params["x"]) == []
     assert half_width([1.7e308, -1.7e308]) == sys.float_info.max
     assert facts(both[0], both) == ["score 1.65e+308 ± 6.4e+307 (95%, 2 seeds)"]
 
 
 def test_of_equal_configurations_none_was_lucky_and_best_says_which_they_are() -> None:
     alike = Ranking([seeds(name, 0.5, 0.6, 0.7) for name in "abc"], UP)
-    assert as_winner(alike) == undistinguished(alike, lambda params: params["x"]) == []
-    assert as_good(alike, lambda params: params["x"]) == ["equal to it: b; c"]
+    assert as_winner(alike) == undistinguished(alike, lambda one: one.params["x"]) == []
+    assert as_good(alike, lambda one: one.params["x"]) == ["equal to it: b; c"]
     exact = Ranking([seeds("a", 1.0, 1.0), seeds("b", 0.5, 0.5), seeds("c", 1.0, 1.0)], UP)
     assert as_winner(exact) == []
-    assert as_good(exact, lambda params: params["x"]) == ["equal to it: c"]
+    assert as_good(exact, lambda one: one.params["x"]) == ["equal to it: c"]
     single = Ranking([seeds("a", 1.0), seeds("b", 1.0), seeds("c", 1.0, exploded=1)], UP)
-    assert as_good(single, lambda params: params["x"]) == ["equal to it: b"]  # of c, half of the seeds were lost
+    assert as_good(single, lambda one: one.params["x"]) == ["equal to it: b"]  # of c, half of the seeds were lost
 
 
 def points(name: str, *values: tuple[float, float]) -> Configuration:
