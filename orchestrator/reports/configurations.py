@@ -125,12 +125,12 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
         rows += [(record.params, record.tags.get("config_key", ""), record) for record in further]
     names = varying([params for params, *_ in rows])
     texts = texts_of([params for params, *_ in rows], names)
-    keys = [f"{key} {params.get('seed')}" for params, key, _ in rows]
+    owners = [f"{key} {params.get('seed')}" for params, key, _ in rows]
     named = [label(spec, params, names, texts) or spec.name for params, *_ in rows]
-    labels = told_apart(zip(keys, named, (_version(spec, record) for *_, record in rows), strict=True))
+    labels = told_apart(zip(owners, named, (_version(spec, record) for *_, record in rows), strict=True))
     return [
         Run(params, key, labels[own], record, key in asked_keys, _state(record, is_live))
-        for own, (params, key, record) in zip(keys, rows, strict=True)
+        for own, (params, key, record) in zip(owners, rows, strict=True)
     ]
 
 
