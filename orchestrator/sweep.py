@@ -165,7 +165,7 @@ class _Launch:
     @cached_property
     def compared(self) -> Compared:
         """The metrics that the file names, as trials report them."""
-        return Compared(self.spec, self.sampler.learns, self.display.log)
+        return Compared(self.spec, self.sampler.learns, self.display.warn)
 
     @cached_property
     def listeners(self) -> Sequence[Listener]:

@@ -187,7 +187,10 @@ class ProcessExecutor:
             self._deaths.begin()
         for run in stack:
             run.begin()
-        slot.runs, slot.asked = dict(enumerate(stack)), None
+        beside = [other for other in self._busy() if other.gpus == slot.gpus]
+        slot.runs, slot.asked, slot.has_shared = dict(enumerate(stack)), None, bool(beside)
+        for other in beside:
+            other.has_shared = True
         stops = {row: run.stop for row, run in slot.runs.items() if run.stop is not None}
         tasks, width = [run.task for run in stack], self.setup.stacking.width
         slot.send(serve.Stack(tasks, width, stops, self.setup.awaits_verdicts))
@@ -216,7 +219,8 @@ class ProcessExecutor:
         if isinstance(event, Finished):
             is_ours = event.outcome is Outcome.INTERRUPTED and not self.setup.interrupt.requested
             of_event = WorkerLoss(event.reason or "", is_for_memory=event.infeasible is not None)
-            return of_event if event.is_loss else cause if is_ours else None
+            is_loss = event.is_loss or (event.may_fit_alone and slot.has_shared)
+            return of_event if is_loss else cause if is_ours else None
         if self.setup.interrupt.at_once:
             return WorkerLoss("it was interrupted")
         cause = cause or overdue([*slot.runs.values()], is_silent=event is None)
@@ -280,4 +284,4 @@ class ProcessExecutor:
         process = context.Process(target=serve.serve, args=arguments, name=f"sweep-worker-{index}")
         start(process)
         theirs.close()
-        return Worker(process, ours)
+        return Worker(process, ours, gpus=own)

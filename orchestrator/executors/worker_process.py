@@ -22,6 +22,8 @@ class Worker:
     process: SpawnProcess
     connection: Connection
     runs: dict[int, ActiveTrial] = field(default_factory=dict)
+    gpus: str | None = None  # that it sees, as CUDA names them; None: all that there are
+    has_shared: bool = False  # whether others have worked on them, too, since it began what it is busy with
     lost: bool = False  # its end of the pipe is closed, so it is dead or dying
     asked: Asked | None = None  # to end, if it was
 

@@ -126,6 +126,15 @@ class SweepFile(Form):
         Duration | None,
         Field(description="How long a program has to end by itself when it is stopped. Default: 10s."),
     ] = None
+    infeasible_exit: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=125,
+            description="The exit status by which a program says that its configuration cannot be trained; its reason "
+            "is what it printed last. Default: none.",
+        ),
+    ] = None
     seed_parameter: Annotated[
         str | None, Field(description="What the program calls its seed, for `seeds`, `replicates` and boundary.")
     ] = None

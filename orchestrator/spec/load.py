@@ -72,6 +72,8 @@ def load(
             _check_default(form, function, mistakes)
         for key in {"program", "command"} & source.content.keys():
             mistakes.warn((key,), "not run, because the file names a `trial`")
+        if form.infeasible_exit is not None:
+            mistakes.note(("infeasible_exit",), "is for programs; a trial function raises `orchestrator.Infeasible`")
     return _spec(form, function, overrides, of_starts, mistakes, reported, is_whole=is_whole)
 
 

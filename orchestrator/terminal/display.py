@@ -15,7 +15,7 @@ from orchestrator.progress.live import LiveProgress
 from orchestrator.progress.quick import QuickTrials
 from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
-from orchestrator.terminal.consoles import is_ascii_only, print_timed
+from orchestrator.terminal.consoles import is_ascii_only, print_timed, warn
 from orchestrator.terminal.frame import Frame
 from orchestrator.terminal.view import STYLES, counted, facts, in_words, view
 from orchestrator.trial import Trial
@@ -27,7 +27,7 @@ SECONDS_BETWEEN_FRAMES = 0.25
 
 
 class Display(Listener):
-    """Follows everything that happens in a sweep. This class prints nothing."""
+    """Follows everything that happens in a sweep. This class prints nothing but warnings."""
 
     def __init__(self, progress: LiveProgress) -> None:
         self.progress = progress
@@ -36,6 +36,10 @@ class Display(Listener):
 
     def log(self, message: str) -> None:
         """A step of the launch itself."""
+
+    def warn(self, message: str) -> None:
+        """What a person has to know, also who has asked for the result alone."""
+        warn(message)
 
     def begin(self, total: int | None, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """A launch begins; as `LiveProgress.begin`."""
@@ -78,6 +82,9 @@ class PlainDisplay(Display):
 
     def log(self, message: str) -> None:
         print_timed(self.console, message)
+
+    def warn(self, message: str) -> None:
+        self.log(message)
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -129,6 +136,9 @@ class LiveDisplay(Display):
 
     def log(self, message: str) -> None:
         self._print(Text(message, style="dim"))
+
+    def warn(self, message: str) -> None:
+        self._print(Text(message))
 
     @contextmanager
     def live(self) -> Iterator[None]:

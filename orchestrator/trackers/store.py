@@ -25,6 +25,7 @@ from orchestrator.trackers.last_launch import ASKED, LastLaunch
 from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages, points_of
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
+from orchestrator.trials.labels import marked
 from orchestrator.trials.record import REPLACED, Record
 
 PARENT = "mlflow.parentRunId"
@@ -163,7 +164,7 @@ class Store:
     @translates_errors
     def records(self, name: str, objectives: Iterable[Objective] = ()) -> list[Record]:
         """Every trial of a sweep, in the order in which they were first started, with its best by the objectives."""
-        return with_best(doubles.apart(self._found(name))[0], objectives, self.curves)
+        return marked(with_best(doubles.apart(self._found(name))[0], objectives, self.curves))
 
     @translates_errors
     def trash(self, name: str) -> dict[str, Record]:

@@ -27,6 +27,7 @@ PROBLEM = "artifacts.problem"  # the tag: which files of a trial are not in its 
 REPORTED = "reported"  # the tag: names of the metrics that a trial has reported, and of which it has the best value
 PICTURES = "pictures"  # the tag: names of its pictures by epoch
 PICTURE = "picture."  # prefix of tags: the name of a picture whose own MLflow does not take
+VERSION = "function.version"  # the tag: of its function, where that is not 1; older runs have none
 DIGEST = "code.digest"  # the tag: of the source of a trial's function or program
 REPLACED, REPLACES = "replaced_by", "replaces"  # the tags: the run that counts instead of it, and the other way round
 TAKEN_BACK = "taken_back"  # the tag of a run that a launch itself has deleted
