@@ -75,7 +75,11 @@ ALONE = "out of memory, also alone on the machine: "
     [
         ("function", "infeasible", f"{ALONE}its worker was killed by SIGKILL for its memory, as the system says ("),
         ("program", "infeasible", f"{ALONE}the program was killed by SIGKILL for its memory, as the system says (it"),
-        ("shell", "failed", "the program exited with status 7 after a process was killed for its memory, as the "),
+        (
+            "shell",
+            "failed",
+            "the program exited with status 7 after a process, of this trial or of another, was killed ",
+        ),
     ],
 )
 def test_a_process_that_the_kernel_kills_for_its_memory_is_said_to_be_so(
