@@ -243,6 +243,6 @@ def taken(function: TrialFunction, records: Iterable[Record]) -> list[Record]:
     found = []
     for record in records:
         params = function.completed(record.params)
-        if params.keys() == function.parameters.keys():
+        if function.takes(params):
             found.append(record if params is record.params else replace(record, params=params))
     return found
