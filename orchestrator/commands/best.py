@@ -40,7 +40,7 @@ def best(
     reader = store(uri)
     name = existing(sweep, reader)
     file, spec, objectives = _asked(reader, sweep, name)
-    records = reader.records(name, objectives)
+    records = reader.results(name, objectives)
     records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
     if spec.method.finds_boundary:
         _print_boundary(spec, records)
@@ -91,7 +91,8 @@ def _asked(reader: "Store", sweep: str, name: str) -> "tuple[str, SweepSpec, Seq
 
     last = reader.last_launch(name)
     file = os.path.relpath(sweep if is_file(sweep) else last.file)
-    spec = load(Path(file), is_to_run=False, name=name)  # the file may have been launched under this one
+    text = None if Path(file).is_file() else reader.sweep_file(name)  # as the last launch had it
+    spec = load(Path(file), text=text, is_to_run=False, name=name)  # the file may have been launched under this one
     objectives = spec.objectives if is_file(sweep) else last.objectives or spec.objectives
     if objectives or spec.method.finds_boundary:
         return file, spec, objectives

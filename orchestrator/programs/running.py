@@ -170,11 +170,8 @@ class _Running:
             raise Infeasible(self._log.last_lines() or f"the program says so, by exit status {status}")
         number = signals.that_ended(status)
         how = signals.ended(status if number is None else -number)
-        if number == signal.SIGKILL:
-            taken = self._process.memory
-            how += self._memory.of_killed(f"it took {gigabytes(taken)} at most" if taken else "")
-        else:
-            how += self._memory.of_failed()
+        taken = f"it took {gigabytes(self._process.memory)} at most" if self._process.memory else ""
+        how += self._memory.of_killed(taken) if number == signal.SIGKILL else self._memory.of_failed(taken)
         last = self._log.last_lines()
         lack = shortage.of_text(self._log.end())
         is_its_own = lack is not None or number in (None, signal.SIGINT)

@@ -123,7 +123,7 @@ class Status:
         outcomes = Counter(
             record.outcome or Outcome.INTERRUPTED for record in records if record.outcome or record.run_id not in curves
         )
-        forecast = Forecast(declaration.pace, records)
+        forecast = Forecast(declaration.pace, records if curves else ())  # it is of use to what runs alone
         running = [
             _running(record, curves[record.run_id], forecast, declaration)
             for record in records

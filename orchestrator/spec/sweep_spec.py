@@ -104,6 +104,8 @@ class SweepSpec:
 
         But of what only other rows of `configs` give, those alone that do not have their defaults.
         """
+        if not (self._rows or self.conditions.wanted):  # as of most sweeps, some of ten thousand trials
+            return [*names]
         fitting = [keys for keys, rows in self._rows.items() if _values(keys, params) in rows]
         given = max(fitting, key=len) if fitting else ()
         silent = {name for keys in self._rows for name in keys if name not in given}

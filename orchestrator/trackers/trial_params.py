@@ -35,8 +35,11 @@ def tags(params: Params) -> dict[str, str]:
 
 def read(tags: Mapping[str, str]) -> Params:
     """The parameters that a run's tags have."""
-    names = itertools.takewhile(lambda name: name in tags, map(_tag, itertools.count()))
-    params: Params = json.loads("".join(tags[name] for name in names) or "{}")
+    text = tags.get(TAG, "{}")
+    if len(text) >= LONGEST_TAG:
+        further = itertools.takewhile(lambda name: name in tags, map(_tag, itertools.count(1)))
+        text += "".join(tags[name] for name in further)
+    params: Params = json.loads(text)
     return params
 
 

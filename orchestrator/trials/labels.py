@@ -22,8 +22,14 @@ Texts = Mapping[str, Mapping[str, str]]  # of values, by parameter and the value
 
 def varying(configurations: Sequence[Params]) -> list[str]:
     """The parameters that differ between configurations, in the order of the config."""
-    names = list(configurations[0]) if configurations else []
-    return [name for name in names if len({repr(params[name]) for params in configurations}) > 1]
+    if not configurations:
+        return []
+    first, *others = configurations
+    return [name for name, value in first.items() if any(_differ(value, other[name]) for other in others)]
+
+
+def _differ(one: Any, other: Any) -> bool:
+    return one is not other and repr(one) != repr(other)  # most are one and the same: a constant of the file
 
 
 def texts_of(configurations: Sequence[Params], names: Iterable[str]) -> Texts:
