@@ -26,6 +26,7 @@ from orchestrator.samplers.gaussian_process import Process, Surface
 
 PRICE = 0.01  # of an explosion, in standard deviations of the values
 SHORT = 0.001  # of the distance to the best: too small to matter where there is something to gain
+CAUTION = 4.0  # the power of the probability where nobody knows margins: it falls too slowly toward the cliff
 MOST = 64  # trials that a process learns from
 
 
@@ -55,6 +56,8 @@ class Worth:
         seen = _nearest(cube, [configuration for configuration in seen if configuration.is_trained])
         at = np.array([configuration.at for configuration in seen])
         self._margin = Process.with_running(cube, MARGINS, at, _margins(seen), running) if seen else None
+        known = any(one.margin is not None for one in seen if not one.exploded)
+        self._caution = 1.0 if known else CAUTION
         stable = [i for i, configuration in enumerate(seen) if configuration.value is not None]
         values = np.array([seen[i].value for i in stable])
         self._value = Process.with_running(cube, VALUES, at[stable], _clipped(values), running) if stable else None
@@ -66,7 +69,7 @@ class Worth:
             candidates: their positions.
             kept: the probability that each keeps all other limits.
         """
-        stable = kept * (1.0 if self._margin is None else self._margin.below_zero(candidates))
+        stable = kept * (1.0 if self._margin is None else self._margin.below_zero(candidates) ** self._caution)
         if self._value is None:
             return stable
         gained = self._value.improvement(candidates) + PRICE * self._value.spread

@@ -172,7 +172,7 @@ class LearnedFrom:
         return KernelSettings(both[:, :-1], both[:, -1])
 
     def _improbability(self, logarithms: Array) -> tuple[float, Array]:
-        """Of a setting, given by its logarithms: minus that of its probability, but for a constant; and its gradient."""
+        """How improbable a setting is, as a logarithm but for a constant, and its gradient, by its own logarithms."""
         inverse_squares, noise = np.exp(-2 * logarithms[:-1]), np.exp(logarithms[-1])
         r = np.sqrt(5 * (self._squared @ inverse_squares))
         decay = np.exp(-r)
