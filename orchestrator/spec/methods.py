@@ -108,7 +108,7 @@ AS_TPE = OptunaSampler(
 )
 AUTO = Method(
     "auto",
-    "(or bayes) searches as tpe or gp do, as suits what is searched: try this method first",
+    "(or bayes) searches as tpe does, and improves what that proposes: try this method first",
     replace(AS_TPE, improves=True),
     aliases=("bayes",),
 )
