@@ -23,8 +23,8 @@ from orchestrator.events import Finished, Infeasibility
 from orchestrator.executors.deaths import Deaths
 from orchestrator.executors.limits import ActiveTrial, Limits, WorkerLoss
 from orchestrator.progress.failures import MOST_IN_A_ROW, Failures
+from orchestrator.samplers.cube import Cube
 from orchestrator.samplers.edge import LimitEdge
-from orchestrator.samplers.feasibility import Cube
 from orchestrator.spec import Objective, load
 from orchestrator.spec.constraint import Constraint
 from orchestrator.system import shortage
