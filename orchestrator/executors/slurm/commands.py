@@ -1,0 +1,143 @@
+"""What Slurm's own commands are asked: to take jobs, how they are, to end them."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import InputError
+
+SECONDS_OF_A_COMMAND = 60.0
+LIVING = ("RUNNING", "COMPLETING", "STOPPED", "SUSPENDED", "SIGNALING", "STAGE_OUT")  # on a node
+WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
+# reasons for which a job waits that no waiting ends
+HOPELESS = re.compile(
+    r"^(BadConstraints|PartitionConfig|PartitionNodeLimit|PartitionTimeLimit|InvalidAccount|InvalidQOS|AccountNotAllowed"
+    r"|QOSNotAllowed|.*MaxJobsPerJob|.*Max\w+PerJob\w*|.*MaxWallDurationPerJobLimit|JobHeldUser|JobHeldAdmin)$"
+)
+PREFIX = re.compile(r"^(sbatch|squeue|scancel|allocation failure)(: error)?: *|^slurm_load_jobs error: *")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as `squeue` has it."""
+
+    identity: str  # as in 12_3
+    state: str
+    reason: str
+
+    @property
+    def is_living(self) -> bool:
+        """Whether it may have processes."""
+        return self.state in LIVING
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has yet to begin."""
+        return self.state in WAITING
+
+
+class Slurm:
+    """The commands, for the jobs of one sweep.
+
+    Args:
+        name: that all of its jobs have, and no others.
+        options: of `sbatch`, which say what a job takes.
+        folder: for the logs of jobs.
+    """
+
+    def __init__(self, name: str, options: Sequence[str], folder: Path) -> None:
+        self.name = name
+        self._options = options
+        self._folder = folder
+
+    def check(self) -> None:
+        """See whether Slurm takes such jobs.
+
+        Raises:
+            InputError: it does not, for the reason that it gives; or it is not there.
+        """
+        _asked("sbatch", "--test-only", *self._options, "--wrap", "true")
+
+    def submit(self, script: Path, number: int) -> str:
+        """Have so many jobs in the queue, which run a script; the number of their array.
+
+        Raises:
+            InputError: Slurm does not take them.
+        """
+        place = f"{self._folder}/job-%A_%a.log"
+        array = f"--array=1-{number}"
+        own = ("--parsable", "--requeue", "--open-mode=append", f"--job-name={self.name}", f"--output={place}", array)
+        return _asked("sbatch", *own, *self._options, str(script)).partition(";")[0].strip()
+
+    def jobs(self) -> Mapping[str, Job] | None:
+        """All jobs of the sweep that wait or run, with one call; None where Slurm does not answer now."""
+        try:
+            said = _run("squeue", "--me", "--noheader", "--array", f"--name={self.name}", "--format=%i|%T|%r")
+        except (OSError, subprocess.SubprocessError):
+            return None
+        if said.returncode != 0:
+            return None
+        rows = [line.split("|", 2) for line in said.stdout.splitlines() if line.count("|") >= 2]
+        return {row[0].strip(): Job(*(cell.strip() for cell in row)) for row in rows}
+
+    def cancel(self, identities: Iterable[str]) -> None:
+        """End these jobs; what Slurm says to it is seen in `jobs`."""
+        if known := [*identities]:
+            _try("scancel", *known)
+
+    def cancel_all(self) -> None:
+        """End all jobs of the sweep."""
+        _try("scancel", "--me", f"--name={self.name}")
+
+
+def _asked(*command: str) -> str:
+    """What a command answers.
+
+    Raises:
+        InputError: it refuses, or is not there.
+    """
+    try:
+        done = _run(*command)
+    except FileNotFoundError:
+        raise InputError(f"there is no command {command[0]} on this machine: launch where Slurm's commands are") from None
+    except (OSError, subprocess.SubprocessError) as error:
+        raise InputError(f"Slurm does not answer: {error}") from error
+    if done.returncode != 0:
+        raise InputError(f"Slurm does not take the jobs: {_why(done.stderr) or f'exit status {done.returncode}'}")
+    return done.stdout
+
+
+def _why(said: str) -> str:
+    """What a command of Slurm's gives as reasons, in a line."""
+    lines = [PREFIX.sub("", line).strip() for line in said.splitlines() if line.strip()]
+    reasons = [re.sub(r"^Batch job submission failed: *", "", line) for line in lines]
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def _try(*command: str) -> None:
+    try:
+        _run(*command)
+    except (OSError, subprocess.SubprocessError):
+        pass
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    # a launch may itself run in a job, whose variables are not for the jobs that it submits
+    environment = {name: value for name, value in os.environ.items() if not _is_of_a_job(name)}
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS_OF_A_COMMAND,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the launch
+    )
+
+
+def _is_of_a_job(name: str) -> bool:
+    return name.startswith(("SLURM_", "SBATCH_")) and name not in ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT")
