@@ -11,6 +11,7 @@ from typing import Any
 
 import driving
 import pytest
+import remote
 from driving import attempts, drive, epochs, final, stackable, stacks, trial
 from processes import all_gone
 
@@ -25,7 +26,11 @@ from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import journal, runner
 
 Open = Callable[..., Executor]
-isolating = pytest.mark.parametrize("name", [name for name, kind in executors.EXECUTORS.items() if kind.isolates])
+# Trials by agents, with folders that they share with the orchestrator, or have apart from it.
+AGENTS = [pytest.param(name, marks=pytest.mark.slow) for name in ("agents", "agents apart")]
+isolating = pytest.mark.parametrize(
+    "name", [*(name for name, kind in executors.EXECUTORS.items() if kind.isolates), *AGENTS]
+)
 
 # Keeps a checkpoint as functions are asked to: of an epoch, once what it yielded for that stands in the journal.
 KEEPING = """
@@ -63,7 +68,7 @@ dying.prepare = lambda config: os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.fixture(params=executors.EXECUTORS)
+@pytest.fixture(params=[*executors.EXECUTORS, *AGENTS])
 def name(request: pytest.FixtureRequest) -> str:
     """Of an executor."""
     return str(request.param)
@@ -79,6 +84,8 @@ def open_(name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.Mon
         def open_(function: str = "toys:train", workers: int = 1, stack: int = 1, **more: Any) -> Executor:
             ours = {key: more.pop(key) for key in ("on_heartbeat", "awaits_verdicts", "resources") if key in more}
             made = driving.setup(function, interrupt, stack=stack, limits=more, workers=workers, **ours)
+            if name.startswith("agents"):
+                return opened.enter_context(remote.executor(made, folder / "nodes", apart=name.endswith("apart")))
             return opened.enter_context(executors.create(name, made))
 
         yield open_
@@ -226,8 +233,9 @@ def test_a_trial_sees_the_gpus_that_it_takes_and_the_environment_stays(
         "    Path('seen').write_text(os.environ['CUDA_VISIBLE_DEVICES'])\n    return {'x': config.x}\n"
     )
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
-    with open_("seeing:train", resources=Resources(gpus=gpus)) as executor:
-        drive(executor, [Trial("seeing:train", 1, {"x": 1.0}, "x")], folder)
+    executor = open_("seeing:train", resources=Resources(gpus=gpus))
+    drive(executor, [Trial("seeing:train", 1, {"x": 1.0}, "x")], folder)
+    executor.__exit__(None, None, None)
     assert (folder / "seen").read_text() == seen
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,7"
 

@@ -1,0 +1,167 @@
+"""Runs trials on other machines: an agent for each slot, started there by an engine.
+
+A slot is there once its agent has called, and goes as soon as the engine says that it has ended, or nothing was heard
+of it for long. What a lost agent still sends is dropped: it is told that it is not wanted, and ends.
+"""
+
+import math
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+
+from orchestrator.errors import SweepError
+from orchestrator.executors.contract import Setup
+from orchestrator.executors.limits import WorkerLoss
+from orchestrator.executors.remote.engine import Engine, Gone, Remark
+from orchestrator.executors.remote.environment import carried
+from orchestrator.executors.remote.link import Link
+from orchestrator.executors.remote.listening import Listener
+from orchestrator.executors.remote.messages import Settings
+from orchestrator.executors.remote.slot import RemoteSlot
+from orchestrator.executors.slot import Slot
+from orchestrator.executors.slots import SlotExecutor
+from orchestrator.system.machine import Shares
+from orchestrator.worker import serve
+
+SECONDS_OF_SILENCE = 90.0  # after which a machine counts as lost, whatever the engine says
+SECONDS_TO_LEAVE = 3.0
+MOST_FAILURES = 5  # of agents in a row that never served
+
+
+class RemoteExecutor(SlotExecutor):
+    """As many slots as are asked for and the engine has room for.
+
+    Args:
+        setup: as for any executor.
+        shares: `workers` is the most slots that are of use.
+        engine: that starts agents.
+    """
+
+    def __init__(self, setup: Setup, shares: Shares, engine: Engine) -> None:
+        super().__init__(setup, shares)
+        self._engine = engine
+        self._most = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
+        self._agents: dict[str, RemoteSlot] = {}
+        self._listener: Listener
+        self._is_open = False
+        self._markers: dict[Path, tuple[Path, str]] = {}
+        self._failures = 0
+        self._last_reason = ""
+        self._number = 0
+
+    def __enter__(self) -> "RemoteExecutor":
+        self._engine.__enter__()
+        self._listener = Listener(self._engine.host, self._admit)
+        self._is_open = True
+        self._replenish()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
+        for slot in self._agents.values():
+            slot.leave()
+        deadline = time.monotonic() + SECONDS_TO_LEAVE
+        with suppress(SweepError):
+            while self._agents and time.monotonic() < deadline and error is None:
+                self._listener.pump()
+                for news in self._engine.news():
+                    if isinstance(news, Gone):
+                        self._agents.pop(news.name, None)
+                time.sleep(0.01)
+        self._engine.__exit__(kind, error, trace)
+        self._listener.close()
+        for marker, _ in self._markers.values():
+            marker.unlink(missing_ok=True)
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        return [slot for slot in self._agents.values() if slot.is_ready and (slot.loss is None or slot.runs)]
+
+    @property
+    def has_free_slot(self) -> bool:
+        # what is submitted while there is no machine yet waits for the first one
+        return super().has_free_slot or self.idle
+
+    @property
+    def _ends(self) -> Sequence[Connection | int]:
+        return (self._listener.fileno(), self._engine.fileno())
+
+    @property
+    def _due(self) -> float:
+        has_more = any(slot.has_more for slot in self._agents.values())
+        return -math.inf if has_more else min(self._listener.due, time.monotonic() + SECONDS_OF_SILENCE / 10)
+
+    def _attend(self) -> None:
+        self._listener.pump()
+        for news in self._engine.news():
+            match news:
+                case Gone(name, reason, is_final):
+                    self._lose(name, reason, is_final=is_final)
+                case Remark(text):
+                    self.setup.on_remark(text)
+        now = time.monotonic()
+        for name, slot in [*self._agents.items()]:
+            if slot.is_ready and slot.loss is None and now - slot.link.heard > SECONDS_OF_SILENCE:
+                self._lose(name, f"nothing was heard of its machine for {SECONDS_OF_SILENCE:.0f} seconds")
+                self._engine.end(name)
+            if not slot.runs:
+                slot.attend()
+                if slot.loss is not None:
+                    self._drop(name)
+            if slot.is_ready:
+                self._failures = 0
+        self._replenish()
+
+    def _lose(self, name: str, reason: str, *, is_final: bool = False) -> None:
+        """An agent is gone. What it had sent before is still taken."""
+        slot = self._agents.get(name)
+        if slot is None:
+            return
+        slot.loss = WorkerLoss(reason, is_of_node=True)
+        self._failures += not slot.is_ready
+        if is_final or self._failures >= MOST_FAILURES:
+            raise SweepError(f"no trial can run: {reason}")
+        self._listener.drop(slot.link)
+
+    def _drop(self, name: str) -> None:
+        self._listener.drop(self._agents.pop(name).link)
+
+    def _replenish(self) -> None:
+        """Ask for as many agents as are of use."""
+        while len(self._agents) < min(self._most, self._engine.room) and not self.setup.interrupt.requested:
+            self._number += 1
+            name = f"{self._number}-{secrets.token_hex(4)}"
+            self._agents[name] = RemoteSlot(Link(), self._settings, self._marked)
+            self._engine.begin(name, self._listener.address)
+
+    def _admit(self, name: str) -> Link | None:
+        slot = self._agents.get(name)
+        return None if slot is None or slot.loss is not None else slot.link
+
+    @property
+    def _settings(self) -> Settings:
+        function, gpus = self.setup.function, self.shares.gpus
+        own = gpus[0] if gpus else None
+        around = serve.Surroundings(function.name, function.modules, self.shares.threads, own, self.setup.log)
+        warm = self.setup.warm or function.program is not None
+        return Settings(around, warm, carried(os.environ), self._engine.code)
+
+    def _marked(self, workdir: Path) -> tuple[Path, str]:
+        """A file beside the folder of a trial, and what is in it."""
+        beside = workdir.absolute().parent
+        if beside not in self._markers:
+            nonce = secrets.token_hex(16)
+            marker = beside / f".shared-{nonce[:8]}"
+            with suppress(OSError):
+                marker.write_text(nonce)
+            self._markers[beside] = marker, nonce
+        return self._markers[beside]
