@@ -24,6 +24,7 @@ PACKAGES = "slurmctld slurmd slurm-client munge"
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 SECONDS_TO_START, SECONDS_TO_STOP = 60.0, 15.0
 # Of the partitions: `high` takes nodes from `low`, whose jobs are put back into the queue; `short` has a limit.
+TAKES = "RealMemory=64000 Gres=gpu:2"
 CONFIGURATION = """
 ClusterName=trial
 SlurmctldHost={host}(127.0.0.1)
@@ -58,7 +59,7 @@ MinJobAge=30
 EnforcePartLimits=ALL
 SlurmdParameters=config_overrides
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Sockets=1 CoresPerSocket={cpus} ThreadsPerCore=1 RealMemory=64000 Gres=gpu:2
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Sockets=1 CoresPerSocket={cpus} ThreadsPerCore=1 {takes}
 PartitionName=main Nodes=ALL Default=YES PriorityTier=5 PreemptMode=OFF
 PartitionName=low Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
 PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF
@@ -96,7 +97,7 @@ class Cluster:
         ports = _free(2)
         configuration = self.folder / "slurm.conf"
         configuration.write_text(
-            CONFIGURATION.format(host=host, ports=ports, folder=self.folder, cpus=self.cpus).lstrip()
+            CONFIGURATION.format(host=host, ports=ports, folder=self.folder, cpus=self.cpus, takes=TAKES).lstrip()
         )
         (self.folder / "gres.conf").write_text("Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n")
         self.environment = {"SLURM_CONF": str(configuration)}

@@ -27,7 +27,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from serving import served
 
-USER, PASSWORD = "sweeper", "a secret"  # noqa: S105
+USER, PASSWORD = "sweeper", "a secret"
 PREFIX = "/tracking"
 EPOCHS = 5
 PARENT = "mlflow.parentRunId"

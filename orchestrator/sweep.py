@@ -322,6 +322,7 @@ class _Launch:
             maximized=tuple(goal.name for goal in self.spec.objectives if goal.goal == "maximize"),
             warm=self.spec.warm,
             on_remark=self.display.log,
+            on_places=self.display.take_places,
             on_heartbeat=self.display.heartbeat,
         )
         return executors.create(self.settings.executor, setup)

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import slurm_cluster
 
 from orchestrator.cli import main
 from orchestrator.system.interrupt import Interrupt
 
 TESTS = Path(__file__).parent
+REQUIRED = "SWEEP_CLUSTERS_REQUIRED"  # set where a test must not be skipped for want of a cluster
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 # Tests run in folders of their own, in pipes, whatever the environment says of data, colours and width.
@@ -96,6 +98,22 @@ def postgresql() -> Iterator[Callable[[], str]]:
     Store(uri("empty")).client._tracking_client.store.engine.dispose()  # no database with a connection can be copied
     yield made
     server.cleanup()
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[slurm_cluster.Cluster]:
+    """A real Slurm cluster of one node; its commands find it."""
+    if lack := slurm_cluster.lacking():
+        if REQUIRED in os.environ:
+            pytest.fail(f"{REQUIRED} is set, and {lack}")
+        pytest.skip(lack)
+    place = Path(tempfile.mkdtemp(prefix="slurm-"))
+    with slurm_cluster.started(place / "cluster") as cluster:
+        os.environ |= cluster.environment
+        yield cluster
+    for name in cluster.environment:
+        del os.environ[name]
     shutil.rmtree(place, ignore_errors=True)
 
 

@@ -25,6 +25,7 @@ def setup(
     limits: Mapping[str, Any],
     stack: int = 1,
     by: tuple[str, ...] = STACKED_BY,
+    log: Path = Path(os.devnull),
     **more: Any,
 ) -> Setup:
     """What an executor is made from that is to run the toys; without retries, where `limits` asks for none."""
@@ -32,7 +33,7 @@ def setup(
         functions.find(function),
         DivergenceRule(),
         interrupt,
-        Path(os.devnull),
+        log,
         stacks=100,
         pending=100,
         limits=Limits(**{"retries": 0, **limits}),

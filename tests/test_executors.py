@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,9 +30,17 @@ from orchestrator.worker import journal, runner
 Open = Callable[..., Executor]
 # Trials by agents, with folders that they share with the orchestrator, or have apart from it.
 AGENTS = [pytest.param(name, marks=pytest.mark.slow) for name in ("agents", "agents apart")]
-isolating = pytest.mark.parametrize(
-    "name", [*(name for name, kind in executors.EXECUTORS.items() if kind.isolates), *AGENTS]
-)
+ON_CLUSTERS = ("slurm",)
+
+
+def names(*, isolating: bool) -> list[Any]:
+    """Of executors; those that need a cluster are for `make clusters`."""
+    kinds = [name for name, kind in executors.EXECUTORS.items() if kind.isolates or not isolating]
+    marked = [pytest.param(name, marks=pytest.mark.cluster if name in ON_CLUSTERS else ()) for name in kinds]
+    return [*marked, *AGENTS]
+
+
+isolating = pytest.mark.parametrize("name", names(isolating=True))
 
 # Keeps a checkpoint as functions are asked to: of an epoch, once what it yielded for that stands in the journal.
 KEEPING = """
@@ -68,21 +78,28 @@ dying.prepare = lambda config: os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.fixture(params=[*executors.EXECUTORS, *AGENTS])
+@pytest.fixture(params=names(isolating=False))
 def name(request: pytest.FixtureRequest) -> str:
     """Of an executor."""
     return str(request.param)
 
 
 @pytest.fixture
-def open_(name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+def open_(
+    name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Open]:
     """Make an executor from a setup, and enter its context until the test ends."""
+    if name in ON_CLUSTERS:
+        request.getfixturevalue(name)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     for variable in THREAD_VARIABLES:
         monkeypatch.setenv(variable, "1")  # what runs in this process sets them for good
     with ExitStack() as opened:
 
         def open_(function: str = "toys:train", workers: int = 1, stack: int = 1, **more: Any) -> Executor:
             ours = {key: more.pop(key) for key in ("on_heartbeat", "awaits_verdicts", "resources") if key in more}
+            if name in ON_CLUSTERS:
+                ours["log"] = Path(tempfile.mkdtemp(dir=folder)) / "workers.log"
             made = driving.setup(function, interrupt, stack=stack, limits=more, workers=workers, **ours)
             if name.startswith("agents"):
                 return opened.enter_context(remote.executor(made, folder / "nodes", apart=name.endswith("apart")))
@@ -123,8 +140,10 @@ def send(interrupt: Interrupt) -> Iterator[Callable[..., None]]:
 def test_what_is_not_built_yet_and_what_is_not_known_are_bad_input() -> None:
     with pytest.raises(InputError, match="there is no executor thread; available: process, inline"):
         executors.find("thread")
-    for name in ("ray", "slurm"):
-        with pytest.raises(NotYetError, match=f"executor {name} is not available yet; available: process, inline"):
+    for name in ("ray",):
+        with pytest.raises(
+            NotYetError, match=f"executor {name} is not available yet; available: process, inline, slurm"
+        ):
             executors.find(name)
 
 
@@ -225,7 +244,7 @@ def test_a_trial_has_the_threads_of_its_slot_or_those_that_it_is_given(open_: Op
 
 @pytest.mark.parametrize(("gpus", "seen"), [(0, ""), (2, "5,7"), (1, "5")])
 def test_a_trial_sees_the_gpus_that_it_takes_and_the_environment_stays(
-    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: float, seen: str
+    open_: Open, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: float, seen: str
 ) -> None:
     (folder / "seeing.py").write_text(
         "import os\nfrom pathlib import Path\nfrom toys import Config\n"
@@ -236,7 +255,8 @@ def test_a_trial_sees_the_gpus_that_it_takes_and_the_environment_stays(
     executor = open_("seeing:train", resources=Resources(gpus=gpus))
     drive(executor, [Trial("seeing:train", 1, {"x": 1.0}, "x")], folder)
     executor.__exit__(None, None, None)
-    assert (folder / "seen").read_text() == seen
+    own = [str(number) for number in range(int(gpus))]  # as Slurm numbers those of a job
+    assert (folder / "seen").read_text() == (",".join(own) if name in ON_CLUSTERS else seen)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,7"
 
 

@@ -75,10 +75,33 @@ from orchestrator.worker.runner import Task
 OnHeartbeat = Callable[[Trial, Heartbeat], None]  # gets the step of a trial about once a second, or more often
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where trials can run at this moment, where that is not known from the beginning.
+
+    Args:
+        ready: places that there are.
+        awaited: places that have been asked for, and are not there yet.
+        reason: why they are not, in a word of whoever gives them; empty where nothing is said.
+        waiting: trials that have been submitted, and wait for a place.
+    """
+
+    ready: int
+    awaited: int
+    reason: str = ""
+    waiting: int = 0
+
+
+OnPlaces = Callable[[Places], None]
+
+
 def _ignore(trial: Trial, heartbeat: Heartbeat) -> None: ...
 
 
 def _say_nothing(remark: str) -> None: ...
+
+
+def _need_none(places: Places) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -100,6 +123,7 @@ class Setup:
     maximized: tuple[str, ...] = ()  # metrics of which more is better: no losses
     warm: bool = False  # whether a trial may find what those before it have changed in its process
     on_remark: Callable[[str], None] = _say_nothing  # gets a line about how trials run, where that has to be said
+    on_places: OnPlaces = _need_none  # called where that has changed
     on_heartbeat: OnHeartbeat = _ignore  # called by the thread that iterates `events`
 
     def threads(self, trial: Trial, shares: Shares) -> int:

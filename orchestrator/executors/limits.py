@@ -32,11 +32,13 @@ class WorkerLoss:
         reason: in words.
         is_for_memory: whether the system has killed it, or its program, for its memory.
         is_of_node: whether the machine that it was on is lost, so that its trials have nothing to do with it.
+        is_planned: whether that was announced, or somebody has asked for it: it counts for nothing.
     """
 
     reason: str
     is_for_memory: bool = False
     is_of_node: bool = False
+    is_planned: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ class ActiveTrial:
         """The attempt has ended without a result."""
         self.timed_out = self.is_out_of_time()
         self.spent += max(0.0, time.monotonic() - self.started)
-        self.deaths += not loss.is_of_node
-        self.nodes_lost += loss.is_of_node
+        self.deaths += not (loss.is_of_node or loss.is_planned)
+        self.nodes_lost += loss.is_of_node and not loss.is_planned
         self.lacks_memory = loss.is_for_memory and self.is_alone
         self.has_another = loss.is_for_memory and not self.is_alone
         self.is_alone = self.is_alone or loss.is_for_memory

@@ -11,13 +11,14 @@ from rich.text import Text
 
 from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Listener
+from orchestrator.executors.contract import Places
 from orchestrator.progress.live import LiveProgress
 from orchestrator.progress.quick import QuickTrials
 from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.terminal.consoles import is_ascii_only, print_timed
 from orchestrator.terminal.frame import Frame
-from orchestrator.terminal.view import STYLES, counted, facts, in_words, view
+from orchestrator.terminal.view import STYLES, awaited, counted, facts, in_words, view
 from orchestrator.trial import Trial
 from orchestrator.trials.record import METRICS_FROM, Record
 
@@ -66,6 +67,10 @@ class Display(Listener):
         """A trial has made a step."""
         self.progress.heartbeat(trial, heartbeat)
 
+    def take_places(self, places: Places) -> None:
+        """Places for trials have come or gone."""
+        self.progress.take_places(places)
+
 
 class PlainDisplay(Display):
     """Lines with the time of day, for logs and pipes."""
@@ -78,6 +83,11 @@ class PlainDisplay(Display):
 
     def log(self, message: str) -> None:
         print_timed(self.console, message)
+
+    def take_places(self, places: Places) -> None:
+        super().take_places(places)
+        if places.awaited:
+            self.log(awaited(places))
 
     @contextmanager
     def live(self) -> Iterator[None]:

@@ -95,6 +95,11 @@ class Link:
         return bool(self._inbox)
 
     @property
+    def is_delivered(self) -> bool:
+        """Whether the other side has taken all that was sent."""
+        return not self._kept
+
+    @property
     def received(self) -> int:
         """The last message that has come, to be told when a connection is made."""
         return self._received

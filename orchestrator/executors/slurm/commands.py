@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,15 +103,15 @@ def _asked(*command: str) -> str:
     try:
         done = _run(*command)
     except FileNotFoundError:
-        raise InputError(f"there is no command {command[0]} on this machine: launch where Slurm's commands are") from None
+        raise InputError(f"there is no command {command[0]} here: launch where Slurm's commands are") from None
     except (OSError, subprocess.SubprocessError) as error:
         raise InputError(f"Slurm does not answer: {error}") from error
     if done.returncode != 0:
-        raise InputError(f"Slurm does not take the jobs: {_why(done.stderr) or f'exit status {done.returncode}'}")
+        raise InputError(f"Slurm does not take the jobs: {why(done.stderr) or f'exit status {done.returncode}'}")
     return done.stdout
 
 
-def _why(said: str) -> str:
+def why(said: str) -> str:
     """What a command of Slurm's gives as reasons, in a line."""
     lines = [PREFIX.sub("", line).strip() for line in said.splitlines() if line.strip()]
     reasons = [re.sub(r"^Batch job submission failed: *", "", line) for line in lines]
@@ -118,15 +119,14 @@ def _why(said: str) -> str:
 
 
 def _try(*command: str) -> None:
-    try:
+    with suppress(OSError, subprocess.SubprocessError):
         _run(*command)
-    except (OSError, subprocess.SubprocessError):
-        pass
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
     # a launch may itself run in a job, whose variables are not for the jobs that it submits
-    environment = {name: value for name, value in os.environ.items() if not _is_of_a_job(name)}
+    is_in_job = "SLURM_JOB_ID" in os.environ
+    environment = {name: value for name, value in os.environ.items() if not (is_in_job and _is_of_a_job(name))}
     return subprocess.run(
         command,
         capture_output=True,
@@ -140,4 +140,4 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def _is_of_a_job(name: str) -> bool:
-    return name.startswith(("SLURM_", "SBATCH_")) and name not in ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT")
+    return name.startswith("SLURM_") and name not in ("SLURM_CONF", "SLURM_CLUSTERS")

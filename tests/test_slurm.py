@@ -1,0 +1,280 @@
+"""Trials in jobs of a real Slurm: what jobs, Slurm and launches do to each other."""
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import driving
+import pytest
+from driving import attempts, drive, epochs, final, trial
+from reading import children as runs_of
+from reading import outcomes, steps
+from slurm_cluster import Cluster
+
+from orchestrator.errors import InputError, SweepError
+from orchestrator.events import Event, Progress
+from orchestrator.executors.remote.greeting import Address
+from orchestrator.executors.slurm import commands, jobs
+from orchestrator.executors.slurm.door import Door
+from orchestrator.executors.slurm.executor import SlurmExecutor
+from orchestrator.executors.slurm.job import seconds_of
+from orchestrator.spec.slurm_form import SlurmJobs
+from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.machine import Resources, Shares
+from orchestrator.trial import Outcome
+from orchestrator.worker import journal
+
+on_slurm = pytest.mark.cluster
+Open = Callable[..., SlurmExecutor]
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("59:54", 3594), ("1:02:03", 3723), ("2-01:02:03", 176523), ("UNLIMITED", float("inf")), ("", float("inf"))],
+)
+def test_the_time_that_a_job_has_left_is_read_as_slurm_writes_it(written: str, seconds: float) -> None:
+    assert seconds_of(written) == seconds
+
+
+def test_what_a_job_takes_is_said_in_the_options_of_sbatch() -> None:
+    block = SlurmJobs(partition="gpu", gpus="a100:2", cpus=4, time="4h", mem="16G", options=["--qos=long"])
+    said = block.of_sbatch(Resources(cpus=1, gpus=1))
+    assert said[2:] == [
+        *("--partition=gpu", "--gpus=a100:2", "--cpus-per-task=4", "--time=4:00:00", "--mem=16G", "--qos=long")
+    ]
+    assert SlurmJobs(time="90.5").of_sbatch(Resources(cpus=2, gpus=0.5))[2:] == [
+        *("--gpus=1", "--cpus-per-task=2", "--time=0:01:31")
+    ]
+
+
+def test_what_slurm_refuses_is_told_in_its_words_and_in_a_line() -> None:
+    said = "sbatch: error: invalid partition: no\nsbatch: error: Batch job submission failed: Invalid partition\n"
+    assert commands.why(said) == "invalid partition: no; Invalid partition"
+
+
+def test_sweeps_of_one_name_in_two_places_have_jobs_of_two_names(tmp_path: Path) -> None:
+    names = {jobs.job_name("a, b|c", tmp_path / place) for place in ("here", "there")}
+    assert len(names) == 2
+    assert all("," not in name and "|" not in name and " " not in name for name in names)
+
+
+def test_nobody_else_can_read_where_jobs_find_their_orchestrator(tmp_path: Path) -> None:
+    door = Door.of(Address("", 4711, "aa"))
+    door.write(tmp_path)
+    (file,) = tmp_path.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert Door.read(tmp_path) == door
+    Door.of(Address("", 4712, "bb")).remove(tmp_path)  # of a launch that has ended since
+    assert Door.read(tmp_path) == door
+    door.remove(tmp_path)
+    assert Door.read(tmp_path) is None
+
+
+# On a cluster
+
+
+@pytest.fixture
+def open_(slurm: Cluster, folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    with ExitStack() as opened:
+
+        def open_(function: str = "toys:train", workers: int = 1, **block: Any) -> SlurmExecutor:
+            ours = {key: block.pop(key) for key in ("awaits_verdicts",) if key in block}
+            setup = driving.setup(
+                function, interrupt, limits={}, workers=workers, log=folder / "launch" / "workers.log", **ours
+            )
+            made = SlurmExecutor(setup, Shares(workers, 1, (), threads_given=True), SlurmJobs(**block))
+            return opened.enter_context(made)
+
+        yield open_
+
+
+def run(executor: SlurmExecutor, folder: Path, at: int, act: Callable[[], object], **params: Any) -> list[Event]:
+    """The events of a trial, during whose epoch `at` something is done."""
+    executor.submit(trial(**params), folder / "trial")
+    heard: list[Event] = []
+    while not executor.idle:
+        for _, event in executor.events():
+            heard.append(event)
+            if isinstance(event, Progress) and event.epoch == at and act is not None:
+                act()
+                at = -1
+    return heard
+
+
+def running(cluster: Cluster) -> list[str]:
+    return cluster.run("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i").split()
+
+
+@on_slurm
+def test_no_job_is_left_when_the_launch_has_ended(open_: Open, slurm: Cluster, folder: Path) -> None:
+    executor = open_(workers=3)
+    for events in drive(executor, [trial(x=float(x)) for x in range(1, 6)], folder).values():
+        assert final(events).outcome is Outcome.COMPLETED
+    executor.__exit__(None, None, None)
+    assert slurm.run("squeue", "--noheader") == ""
+    assert not (folder / "launch" / "slurm").exists()
+
+
+@on_slurm
+@pytest.mark.parametrize("how", ["scancel", "requeue", "kill"])
+def test_a_trial_whose_job_is_ended_goes_on_in_another_one(open_: Open, slurm: Cluster, folder: Path, how: str) -> None:
+    executor = open_()
+    acts = {
+        "scancel": lambda: slurm.run("scancel", *running(slurm)),
+        "requeue": lambda: slurm.run("scontrol", "requeue", *running(slurm)),
+        "kill": lambda: slurm.run("scancel", "--signal=KILL", "--full", *running(slurm)),
+    }
+    events = run(executor, folder, 3, acts[how], epochs=8, pause=0.2)
+    assert final(events).outcome is Outcome.COMPLETED
+    assert sorted(set(epochs(events))) == [*range(1, 9)]
+    assert len(attempts(events)) == 2
+    assert len(journal.read(folder / "trial")) >= 10
+
+
+@on_slurm
+@pytest.mark.slow
+def test_a_trial_of_a_job_whose_time_is_over_ends_after_its_epoch_and_goes_on_in_another_one(
+    open_: Open, folder: Path
+) -> None:
+    (folder / "keeping.py").write_text(KEEPING)
+    executor = open_("keeping:train", partition="short", time="1m")
+    events = run(executor, folder, -1, lambda: None, epochs=70, pause=1.0)
+    assert final(events).outcome is Outcome.COMPLETED
+    assert epochs(events) == [*range(1, 71)]  # none came twice
+    assert len(attempts(events)) == 2
+
+
+@on_slurm
+@pytest.mark.slow
+def test_a_trial_whose_job_is_preempted_goes_on_once_there_is_room(open_: Open, slurm: Cluster, folder: Path) -> None:
+    executor = open_(partition="low", cpus=8)
+
+    def preempt() -> None:
+        slurm.run("sbatch", "--partition=high", "--cpus-per-task=8", "--wrap=sleep 5", f"--output={folder}/other")
+
+    events = run(executor, folder, 3, preempt, epochs=150, pause=0.2)
+    assert final(events).outcome is Outcome.COMPLETED
+    assert len(attempts(events)) == 2
+
+
+@on_slurm
+def test_a_connection_that_is_cut_costs_nothing(open_: Open, folder: Path) -> None:
+    executor = open_()
+    events = run(executor, folder, 3, lambda: executor.links[0].detach(), epochs=20, pause=0.2)
+    assert epochs(events) == [*range(1, 21)]
+    assert len(attempts(events)) == 1
+
+
+@on_slurm
+def test_a_trial_waits_for_its_verdict_across_a_cut(open_: Open, folder: Path) -> None:
+    executor = open_(awaits_verdicts=True)
+    events = run(executor, folder, 3, lambda: executor.links[0].detach(), epochs=6, pause=0.1)
+    assert epochs(events) == [*range(1, 7)]
+
+
+@on_slurm
+def test_jobs_that_cannot_begin_end_the_launch_with_what_they_said(open_: Open) -> None:
+    executor = open_(setup=["echo no such module >&2", "exit 3"])
+    with pytest.raises(SweepError, match="3 jobs in a row ended before they could run a trial: no such module"):
+        executor.prepare([{}])
+
+
+@on_slurm
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ({"partition": "none"}, "invalid partition specified: none"),
+        ({"gpus": 9}, "Requested node configuration is not available"),
+        ({"mem": "9T"}, "configuration is not available"),
+        ({"partition": "short", "time": "2h"}, "Requested time limit is invalid"),
+        ({"options": ["--no-such-option"]}, "no-such-option"),
+    ],
+)
+def test_what_slurm_refuses_is_bad_input(open_: Open, block: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=f"Slurm does not take the jobs: .*{said}"):
+        open_(**block)
+
+
+KEEPING = """
+import time
+from toys import Config
+
+def train(config: Config, workdir):
+    kept = workdir / "checkpoint"
+    for epoch in range(int(kept.read_text()) + 1 if kept.exists() else 1, config.epochs + 1):
+        time.sleep(config.pause)
+        yield {"epoch": epoch, "train_loss": config.x / epoch}
+        kept.write_text(str(epoch))
+"""
+SWEEP = """
+trial: keeping:train
+metric: {name: train_loss, goal: minimize}
+parameters: {x: {values: [1, 2, 3]}, pause: 0.2, epochs: 60}
+"""
+
+
+@pytest.fixture
+def launched(folder: Path, store: str) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Begin a launch of three trials in two jobs."""
+    (folder / "keeping.py").write_text(KEEPING)
+    (folder / "toy.yaml").write_text(SWEEP)
+    command = [sys.executable, "-m", "orchestrator", "launch", "toy.yaml", "--executor", "slurm", "--workers", "2"]
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def launched() -> subprocess.Popen[bytes]:
+        begun.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+        return begun[-1]
+
+    yield launched
+    for process in begun:
+        process.kill()
+        process.wait()
+
+
+def entries(folder: Path) -> list[list[Event]]:
+    return [[entry.event for entry in journal.read(path.parent)] for path in folder.glob("mlruns/work/toy/*/journal.*")]
+
+
+def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@on_slurm
+@pytest.mark.slow
+def test_jobs_outlive_a_launch_that_is_killed_and_the_next_one_takes_them_over(
+    slurm: Cluster, folder: Path, store: str, launched: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    first = launched()
+    until(lambda: len(entries(folder)) == 2 and all(len(epochs(heard)) > 3 for heard in entries(folder)))
+    first.kill()
+    first.wait()
+    before = [len(epochs(heard)) for heard in entries(folder)]
+    until(lambda: all(len(epochs(heard)) > 10 + n for heard, n in zip(entries(folder), before, strict=True)))
+    again = launched()
+    assert again.wait(100) == 0
+    assert outcomes(store, "toy") == {f"x={x}": "completed" for x in (1, 2, 3)}
+    for run_ in runs_of(store, "toy"):
+        assert steps(store, run_, "train_loss") == [*range(1, 61)]
+    assert slurm.run("squeue", "--noheader") == ""
+
+
+@on_slurm
+@pytest.mark.slow
+def test_jobs_end_that_no_launch_comes_back_for(
+    slurm: Cluster, folder: Path, launched: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    (folder / "toy.yaml").write_text(SWEEP.replace("60", "20"))
+    first = launched()
+    until(lambda: len(entries(folder)) == 2 and all(len(epochs(heard)) > 3 for heard in entries(folder)))
+    first.kill()
+    until(lambda: slurm.run("squeue", "--noheader") == "")
