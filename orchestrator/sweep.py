@@ -44,16 +44,17 @@ class Settings:
     """How a launch runs, beside what the file says."""
 
     uri: str
-    executor: str = executors.DEFAULT
+    executor: str | None = None  # where the command says so; else the file's, or processes of this machine
     workers: int | None = None
     trial_timeout: float | None = None
     adopt: bool = False  # whether to go on with a sweep of the same name that is of another file
     wait: float = SECONDS_OF_WAITING  # for a store that does not answer as the launch begins
     rerun: bool = False  # whether trials with other code, or in MLflow's trash, run anew
+    set_executor: Sequence[str] = ()  # NAME=VALUE, of the options of the executor
     further: Sequence[Trial] = ()  # run in place of what the file asks for; what the sweep came to stays as it is
 
     def __post_init__(self) -> None:
-        if not executors.find(self.executor).isolates and self.trial_timeout is not None:
+        if self.executor and not executors.find(self.executor).isolates and self.trial_timeout is not None:
             raise InputError(
                 f"the {self.executor} executor cannot end a trial; remove the trial timeout, or use another executor"
             )
@@ -61,6 +62,14 @@ class Settings:
             raise InputError(f"there must be at least 1 worker, and not {self.workers}")
         if self.trial_timeout is not None and not self.trial_timeout > 0:
             raise InputError(f"the trial timeout must be above 0 seconds, and not {self.trial_timeout:g}")
+
+    def place(self, spec: SweepSpec) -> executors.Place:
+        """Where the trials of a sweep run.
+
+        Raises:
+            InputError: the options of the executor cannot be.
+        """
+        return executors.place_of(spec.executor, self.executor, self.set_executor)
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         StoreError: MLflow does not answer.
     """
     sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
-    executors.check(spec)
+    executors.check(spec, settings.place(spec))
+    executors.check_engine(spec, settings.place(spec))
     with Interrupt(_grace(spec)) as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
@@ -325,4 +335,4 @@ class _Launch:
             on_places=self.display.take_places,
             on_heartbeat=self.display.heartbeat,
         )
-        return executors.create(self.settings.executor, setup)
+        return executors.create(self.settings.place(self.spec), setup)

@@ -213,7 +213,7 @@ def test_pdb_steps_over_report(folder: Path) -> None:
 # By an executor
 
 
-@pytest.fixture(params=executors.EXECUTORS)
+@pytest.fixture(params=["process", "inline"])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -226,7 +226,7 @@ def open_(name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.Mon
 
         def open_(awaits_verdicts: bool = True, **limits: object) -> Executor:
             made = driving.setup("toys:reporting", interrupt, limits=limits, workers=1, awaits_verdicts=awaits_verdicts)
-            return opened.enter_context(executors.create(name, made))
+            return opened.enter_context(executors.create(executors.Place(name), made))
 
         yield open_
 

@@ -19,7 +19,7 @@ from processes import all_gone
 
 from orchestrator import executors
 from orchestrator.divergence import DivergenceRule
-from orchestrator.errors import InputError, NotYetError, SweepError
+from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Finished, Heartbeat, Infeasibility, Progress, Sampled, Started
 from orchestrator.executors.contract import Executor
 from orchestrator.system.interrupt import Interrupt
@@ -30,7 +30,7 @@ from orchestrator.worker import journal, runner
 Open = Callable[..., Executor]
 # Trials by agents, with folders that they share with the orchestrator, or have apart from it.
 AGENTS = [pytest.param(name, marks=pytest.mark.slow) for name in ("agents", "agents apart")]
-ON_CLUSTERS = ("slurm",)
+ON_CLUSTERS = ("ray", "slurm")
 
 
 def names(*, isolating: bool) -> list[Any]:
@@ -38,6 +38,12 @@ def names(*, isolating: bool) -> list[Any]:
     kinds = [name for name, kind in executors.EXECUTORS.items() if kind.isolates or not isolating]
     marked = [pytest.param(name, marks=pytest.mark.cluster if name in ON_CLUSTERS else ()) for name in kinds]
     return [*marked, *AGENTS]
+
+
+def place(name: str) -> executors.Place:
+    """Where an executor runs its trials, with the options that it has by default."""
+    form = executors.find(name).form
+    return executors.Place(name, form and form()())
 
 
 isolating = pytest.mark.parametrize("name", names(isolating=True))
@@ -103,7 +109,7 @@ def open_(
             made = driving.setup(function, interrupt, stack=stack, limits=more, workers=workers, **ours)
             if name.startswith("agents"):
                 return opened.enter_context(remote.executor(made, folder / "nodes", apart=name.endswith("apart")))
-            return opened.enter_context(executors.create(name, made))
+            return opened.enter_context(executors.create(place(name), made))
 
         yield open_
 
@@ -137,14 +143,9 @@ def send(interrupt: Interrupt) -> Iterator[Callable[..., None]]:
         timer.join()
 
 
-def test_what_is_not_built_yet_and_what_is_not_known_are_bad_input() -> None:
-    with pytest.raises(InputError, match="there is no executor thread; available: process, inline"):
+def test_an_executor_that_there_is_not_is_bad_input() -> None:
+    with pytest.raises(InputError, match="there is no executor thread; available: process, inline, ray, slurm"):
         executors.find("thread")
-    for name in ("ray",):
-        with pytest.raises(
-            NotYetError, match=f"executor {name} is not available yet; available: process, inline, slurm"
-        ):
-            executors.find(name)
 
 
 # What trials report

@@ -17,16 +17,18 @@ from reading import children as runs_of
 from reading import outcomes, steps
 from slurm_cluster import Cluster
 
+from orchestrator import executors
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Progress
+from orchestrator.executors import Place
 from orchestrator.executors.remote.greeting import Address
 from orchestrator.executors.slurm import commands, jobs
 from orchestrator.executors.slurm.door import Door
 from orchestrator.executors.slurm.executor import SlurmExecutor
 from orchestrator.executors.slurm.job import seconds_of
-from orchestrator.spec.slurm_form import SlurmJobs
+from orchestrator.spec.executor_forms import SlurmForm
 from orchestrator.system.interrupt import Interrupt
-from orchestrator.system.machine import Resources, Shares
+from orchestrator.system.machine import Resources
 from orchestrator.trial import Outcome
 from orchestrator.worker import journal
 
@@ -43,14 +45,13 @@ def test_the_time_that_a_job_has_left_is_read_as_slurm_writes_it(written: str, s
 
 
 def test_what_a_job_takes_is_said_in_the_options_of_sbatch() -> None:
-    block = SlurmJobs(partition="gpu", gpus="a100:2", cpus=4, time="4h", mem="16G", options=["--qos=long"])
-    said = block.of_sbatch(Resources(cpus=1, gpus=1))
-    assert said[2:] == [
-        *("--partition=gpu", "--gpus=a100:2", "--cpus-per-task=4", "--time=4:00:00", "--mem=16G", "--qos=long")
-    ]
-    assert SlurmJobs(time="90.5").of_sbatch(Resources(cpus=2, gpus=0.5))[2:] == [
-        *("--gpus=1", "--cpus-per-task=2", "--time=0:01:31")
-    ]
+    block = SlurmForm(partition="gpu", time="4h", mem="16G", options=["--qos=long"])
+    takes = Place("slurm", block).takes(Resources(cpus=4, gpus=2))
+    wanted = "--partition=gpu --gpus=2 --cpus-per-task=4 --time=4:00:00 --mem=16G --qos=long"
+    assert block.of_sbatch(takes)[2:] == wanted.split()
+    own = SlurmForm(cpus=2, gpus=1.0, time="90.5")
+    takes = Place("slurm", own).takes(Resources(cpus=4, gpus=2))
+    assert own.of_sbatch(takes)[2:] == ["--gpus=1", "--cpus-per-task=2", "--time=0:01:31"]
 
 
 def test_what_slurm_refuses_is_told_in_its_words_and_in_a_line() -> None:
@@ -89,7 +90,8 @@ def open_(slurm: Cluster, folder: Path, interrupt: Interrupt, monkeypatch: pytes
             setup = driving.setup(
                 function, interrupt, limits={}, workers=workers, log=folder / "launch" / "workers.log", **ours
             )
-            made = SlurmExecutor(setup, Shares(workers, 1, (), threads_given=True), SlurmJobs(**block))
+            made = executors.create(Place("slurm", SlurmForm(**block)), setup)
+            assert isinstance(made, SlurmExecutor)
             return opened.enter_context(made)
 
         yield open_
@@ -191,7 +193,7 @@ def test_jobs_that_cannot_begin_end_the_launch_with_what_they_said(open_: Open) 
     ("block", "said"),
     [
         ({"partition": "none"}, "invalid partition specified: none"),
-        ({"gpus": 9}, "Requested node configuration is not available"),
+        ({"gpus": 9.0}, "Requested node configuration is not available"),
         ({"mem": "9T"}, "configuration is not available"),
         ({"partition": "short", "time": "2h"}, "Requested time limit is invalid"),
         ({"options": ["--no-such-option"]}, "no-such-option"),

@@ -12,6 +12,7 @@ from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.constraint import Constraint
 from orchestrator.spec.domains import Domain
 from orchestrator.spec.event import BoundaryEvent
+from orchestrator.spec.executor_forms import ExecutorForm
 from orchestrator.spec.methods import Method
 from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.pruner_forms import PrunerForm
@@ -90,6 +91,7 @@ class SweepSpec:
     retries: int
     stall_seconds: float
     stacking: Stacking
+    executor: ExecutorForm | None  # where trials run, if not on this machine
     resources: Resources  # that a trial, or a stack of them, takes
     warm: bool  # whether a trial may find what those before it have changed in its process
     reuse: bool

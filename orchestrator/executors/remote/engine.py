@@ -14,11 +14,13 @@ class Gone:
     Args:
         name: of the agent.
         reason: in words.
+        is_for_memory: whether it was killed for the memory that its trial took.
         is_final: whether any other one would end so, too: nothing can run.
     """
 
     name: str
     reason: str
+    is_for_memory: bool = False
     is_final: bool = False
 
 

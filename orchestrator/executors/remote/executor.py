@@ -104,14 +104,14 @@ class RemoteExecutor(SlotExecutor):
         self._listener.pump()
         for news in self._engine.news():
             match news:
-                case Gone(name, reason, is_final):
-                    self._lose(name, reason, is_final=is_final)
+                case Gone() as gone:
+                    self._lose(gone)
                 case Remark(text):
                     self.setup.on_remark(text)
         now = time.monotonic()
         for name, slot in [*self._agents.items()]:
             if slot.is_ready and slot.loss is None and now - slot.link.heard > SECONDS_OF_SILENCE:
-                self._lose(name, f"nothing was heard of its machine for {SECONDS_OF_SILENCE:.0f} seconds")
+                self._lose(Gone(name, f"nothing was heard of its machine for {SECONDS_OF_SILENCE:.0f} seconds"))
                 self._engine.end(name)
             if not slot.runs:
                 slot.attend()
@@ -121,15 +121,15 @@ class RemoteExecutor(SlotExecutor):
                 self._failures = 0
         self._replenish()
 
-    def _lose(self, name: str, reason: str, *, is_final: bool = False) -> None:
+    def _lose(self, gone: Gone) -> None:
         """An agent is gone. What it had sent before is still taken."""
-        slot = self._agents.get(name)
+        slot = self._agents.get(gone.name)
         if slot is None:
             return
-        slot.loss = WorkerLoss(reason, is_of_node=True)
+        slot.loss = WorkerLoss(gone.reason, gone.is_for_memory, is_of_node=not gone.is_for_memory)
         self._failures += not slot.is_ready
-        if is_final or self._failures >= MOST_FAILURES:
-            raise SweepError(f"no trial can run: {reason}")
+        if gone.is_final or self._failures >= MOST_FAILURES:
+            raise SweepError(f"no trial can run: {gone.reason}")
         self._listener.drop(slot.link)
 
     def _drop(self, name: str) -> None:

@@ -54,14 +54,6 @@ class Slurm:
         self._options = options
         self._folder = folder
 
-    def check(self) -> None:
-        """See whether Slurm takes such jobs.
-
-        Raises:
-            InputError: it does not, for the reason that it gives; or it is not there.
-        """
-        _asked("sbatch", "--test-only", *self._options, "--wrap", "true")
-
     def submit(self, script: Path, number: int) -> str:
         """Have so many jobs in the queue, which run a script; the number of their array.
 
@@ -92,6 +84,15 @@ class Slurm:
     def cancel_all(self) -> None:
         """End all jobs of the sweep."""
         _try("scancel", "--me", f"--name={self.name}")
+
+
+def check(options: Sequence[str]) -> None:
+    """See whether Slurm takes jobs with these options of sbatch.
+
+    Raises:
+        InputError: it does not, for the reason that it gives; or it is not there.
+    """
+    _asked("sbatch", "--test-only", *options, "--wrap", "true")
 
 
 def _asked(*command: str) -> str:

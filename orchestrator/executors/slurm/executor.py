@@ -24,7 +24,7 @@ from orchestrator.executors.slurm.job import REVOKED
 from orchestrator.executors.slurm.jobs import SECONDS_WHILE_MISSED, Jobs, job_name
 from orchestrator.executors.slurm.orders import Serve
 from orchestrator.executors.slurm.slot import SlurmSlot
-from orchestrator.spec.slurm_form import SlurmJobs
+from orchestrator.spec.executor_forms import SlurmForm
 from orchestrator.system.machine import Shares
 from orchestrator.trial import Params, Trial
 from orchestrator.worker import serve
@@ -45,7 +45,7 @@ class SlurmExecutor(SlotExecutor):
         jobs: what each of them takes.
     """
 
-    def __init__(self, setup: Setup, shares: Shares, jobs: SlurmJobs) -> None:
+    def __init__(self, setup: Setup, shares: Shares, jobs: SlurmForm) -> None:
         super().__init__(setup, shares)
         self.options = jobs
         self.folder = setup.log.parent.absolute() / FOLDER
