@@ -122,7 +122,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None, place: executors.Place 
     if target.is_reached:
         proposals = further = 0
     stacks = None if proposals is None else spec.stacking.count(trials) + proposals + further
-    slots = share(stacks, workers, spec.resources).workers if place.is_here else workers or 1
+    slots = share(stacks, workers, spec.resources).workers if place.is_here else workers or place.slots or 1
     at_a_time = slots * spec.stacking.width
     plan = Plan(
         spec,

@@ -97,8 +97,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         StoreError: MLflow does not answer.
     """
     sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
-    executors.check(spec, settings.place(spec))
-    executors.check_engine(spec, settings.place(spec))
+    executors.check(spec, settings.place(spec), asks_engine=True)
     with Interrupt(_grace(spec)) as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():

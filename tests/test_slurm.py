@@ -125,7 +125,14 @@ def test_no_job_is_left_when_the_launch_has_ended(open_: Open, slurm: Cluster, f
 
 
 @on_slurm
-@pytest.mark.parametrize("how", ["scancel", "requeue", "kill"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "scancel",
+        "kill",
+        pytest.param("requeue", marks=[pytest.mark.slow, pytest.mark.timeout(400)]),  # Slurm waits for two minutes
+    ],
+)
 def test_a_trial_whose_job_is_ended_goes_on_in_another_one(open_: Open, slurm: Cluster, folder: Path, how: str) -> None:
     executor = open_()
     acts = {

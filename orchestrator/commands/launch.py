@@ -117,7 +117,7 @@ def _check(specs: "Iterable[SweepSpec]", settings: "Settings") -> None:
     for spec in specs:
         try:
             samplers.of(spec)
-            executors.check(spec, settings.place(spec))
+            executors.check(spec, settings.place(spec), asks_engine=True)
         except InputError as error:
             mistakes += error.mistakes
     if mistakes:

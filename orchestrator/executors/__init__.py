@@ -120,11 +120,17 @@ def place_of(file: "ExecutorForm | None", name: str | None, sets: Sequence[str])
     return Place(name, options_of(name, form and form(), blocks.get(name), sets))
 
 
-def check(spec: "SweepSpec", place: Place) -> None:
+def check(spec: "SweepSpec", place: Place, *, asks_engine: bool = False) -> None:
     """Go on only where a trial fits into this machine, if it runs here, and the environment has what its command names.
 
+    Args:
+        spec: of the sweep.
+        place: where its trials are to run.
+        asks_engine: whether the engine is asked, too, where it can say beforehand what it takes.
+
     Raises:
-        InputError: with a line for each resource of which it takes more than there is, and each variable that lacks.
+        InputError: with a line for each resource of which it takes more than there is, and each variable that lacks; or
+            what the engine says.
     """
     from orchestrator.system.machine import lacking
 
@@ -137,15 +143,7 @@ def check(spec: "SweepSpec", place: Place) -> None:
         ]
     if mistakes:
         raise InputError.of(mistakes)
-
-
-def check_engine(spec: "SweepSpec", place: Place) -> None:
-    """Go on only where the engine takes what a trial of the sweep does, as far as it says so beforehand.
-
-    Raises:
-        InputError: it does not, in its own words.
-    """
-    if ask := find(place.name).check:
+    if asks_engine and (ask := find(place.name).check):
         ask(place, spec.resources)
 
 

@@ -24,6 +24,11 @@ class Place:
         """Whether trials run on this machine."""
         return self.options is None
 
+    @property
+    def slots(self) -> int | None:
+        """How many trials run at a time at most, where the file says so for this place."""
+        return None if self.options is None else self.options.slots
+
     def takes(self, resources: "Resources") -> "Resources":
         """What a trial takes, of what the file says for any place, and for this one."""
         from orchestrator.system.machine import Resources

@@ -37,6 +37,11 @@ class ElsewhereForm(Form):
         Field(description="GPUs of a trial; 0.5 lets two share one. Default: those of `resources`, or none."),
     ] = None
 
+    @property
+    def slots(self) -> int | None:
+        """How many trials run at a time at most, where that is said here."""
+        return None
+
 
 class RayForm(ElsewhereForm):
     """A Ray cluster."""
@@ -88,6 +93,10 @@ class SlurmForm(ElsewhereForm):
         if gpus is not None and not gpus.is_integer():
             raise ValueError("should be a whole number: a job has its GPUs to itself")
         return gpus
+
+    @property
+    def slots(self) -> int:
+        return self.workers
 
     @property
     def idle_seconds(self) -> float:

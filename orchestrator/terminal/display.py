@@ -78,6 +78,7 @@ class PlainDisplay(Display):
     def __init__(self, progress: LiveProgress, console: Console) -> None:
         super().__init__(progress)
         self.console = console
+        self._said_of_places = ""
         self._printed: dict[str, float] = {}  # when a trial's last epoch was, by trial_key
         self._summed_up = time.monotonic()
 
@@ -86,8 +87,9 @@ class PlainDisplay(Display):
 
     def take_places(self, places: Places) -> None:
         super().take_places(places)
-        if places.awaited:
-            self.log(awaited(places))
+        said, self._said_of_places = self._said_of_places, awaited(places) if places.awaited else ""
+        if self._said_of_places not in ("", said):
+            self.log(self._said_of_places)
 
     @contextmanager
     def live(self) -> Iterator[None]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from orchestrator.errors import InputError
 
 SECONDS_OF_A_COMMAND = 60.0
-LIVING = ("RUNNING", "COMPLETING", "STOPPED", "SUSPENDED", "SIGNALING", "STAGE_OUT")  # on a node
+ENDING = "COMPLETING"
+LIVING = ("RUNNING", ENDING, "STOPPED", "SUSPENDED", "SIGNALING", "STAGE_OUT")  # on a node
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
 # reasons for which a job waits that no waiting ends
 HOPELESS = re.compile(

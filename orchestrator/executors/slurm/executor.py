@@ -18,12 +18,12 @@ from orchestrator.executors.remote.link import Link
 from orchestrator.executors.remote.listening import Listener
 from orchestrator.executors.slot import Slot
 from orchestrator.executors.slots import SlotExecutor
-from orchestrator.executors.slurm.commands import Slurm
+from orchestrator.executors.slurm.commands import ENDING, Slurm
 from orchestrator.executors.slurm.door import Door
 from orchestrator.executors.slurm.job import REVOKED
 from orchestrator.executors.slurm.jobs import SECONDS_WHILE_MISSED, Jobs, job_name
 from orchestrator.executors.slurm.orders import Serve
-from orchestrator.executors.slurm.slot import SlurmSlot
+from orchestrator.executors.slurm.slot import SECONDS_OF_SILENCE, SECONDS_OF_WRITING, SlurmSlot
 from orchestrator.spec.executor_forms import SlurmForm
 from orchestrator.system.machine import Shares
 from orchestrator.trial import Params, Trial
@@ -56,6 +56,7 @@ class SlurmExecutor(SlotExecutor):
         self._unsettled: dict[Path, SlurmSlot] = {}  # trials that a job may still run, by their folder
         self._not_before: dict[Path, float] = {}  # when trials can begin of which a job may still write
         self._strangers: set[str] = set()  # jobs that run as the launch begins, and have not come yet
+        self._ending: set[str] = set()  # jobs that leave, or are gone
         self._began = inf
         self._is_open = False
         self._places = Places(0, 0)  # as they were told last
@@ -154,16 +155,20 @@ class SlurmExecutor(SlotExecutor):
         """See to who comes, to what jobs say, and to the queue."""
         self._listener.pump()
         for slot in self._slots:
-            was_linked = slot.is_linked
+            was_linked = slot.unheard_since == inf
             slot.attend()
             if slot.has_come:
                 self._strangers.discard(slot.job)
                 self._jobs.has_come(slot.job)
             if not slot.is_linked and not slot.is_gone and was_linked:
                 self._jobs.look_within(1.0)
-        if self._jobs.look():
+        has_looked = self._jobs.look()
+        if has_looked:
             self._compare_with_queue()
             self._jobs.check_hope()
+        ending = {slot.job for slot in self._slots if slot.leaving is not None or slot.is_gone}
+        if has_looked or ending != self._ending:
+            self._ending = ending
             self._replace()
         self._tell()
 
@@ -186,7 +191,7 @@ class SlurmExecutor(SlotExecutor):
             job = self._jobs.known.get(slot.job)
             if slot.is_linked or slot.is_gone:
                 continue
-            if job is None or not job.is_living:
+            if job is None or not job.is_living or job.state == ENDING:
                 self._give_up(slot)
             elif now - slot.unheard_since > SECONDS_OF_ABSENCE:
                 self._jobs.slurm.cancel([slot.job])
@@ -202,19 +207,22 @@ class SlurmExecutor(SlotExecutor):
 
     def _give_up(self, slot: SlurmSlot) -> None:
         """A job is gone, as far as Slurm knows; where it was silent before, its machine may still be at it."""
+        now = time.monotonic()
         with suppress(OSError):
             (self.folder / REVOKED / slot.session).touch()
+        if now - slot.link.heard > SECONDS_OF_SILENCE:
+            self._not_before |= {run.task.workdir: now + SECONDS_OF_WRITING for run in slot.runs.values()}
         slot.gone()
 
     def _replace(self) -> None:
         """Submit as many jobs as there lack, where there is something for them to do."""
         if self._is_over or self._strangers:
             return
-        ending = {slot.job for slot in self._slots if slot.leaving is not None or slot.is_gone}
-        there = {slot.job for slot in self._slots if slot.is_linked or not slot.is_gone} | self._jobs.known.keys()
+        waiting = {job.identity for job in self._jobs.waiting}  # also those that were put back into the queue
+        there = {slot.job for slot in self._slots if not slot.is_gone} | self._jobs.known.keys()
         has_free = any(slot.is_ready for slot in self._slots)
         wanted = len(self._waiting) if has_free else self._most
-        lacking = min(wanted, self._most) - len(there - ending)
+        lacking = min(wanted, self._most) - len(there - self._ending | waiting)
         if lacking > 0:
             self._jobs.submit(lacking)
 

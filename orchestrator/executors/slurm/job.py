@@ -59,6 +59,7 @@ class JobServer:
         self._ends_at = time.monotonic() + left
         self._reserve = min(max(LEAST_RESERVE, SHARE_OF_RESERVE * left), MOST_RESERVE)
         self._signals, self._woken = os.pipe()
+        os.set_blocking(self._signals, False)
         self._signalled = ""
         self._link = Link()
         self._launch = ""
@@ -91,6 +92,8 @@ class JobServer:
 
     def _look(self) -> None:
         """Do all that there is to do now."""
+        with suppress(BlockingIOError):
+            os.read(self._signals, 4096)
         if self._link.connection is None:
             self._call()
         self._link.pump()
