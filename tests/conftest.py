@@ -1,4 +1,5 @@
 import atexit
+import importlib.util
 import itertools
 import os
 import shutil
@@ -97,6 +98,19 @@ def postgresql() -> Iterator[Callable[[], str]]:
     yield made
     server.cleanup()
     shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def ray_options() -> Iterator[list[str]]:
+    """A Ray cluster of this machine alone; gives the options by which its executor finds it."""
+    if importlib.util.find_spec("ray") is None:
+        if os.environ.get("SWEEP_CLUSTERS") == "needed":
+            pytest.fail("Ray is not installed, and these tests were to run")
+        pytest.skip("Ray is not installed; `make clusters` installs it into an environment of its own")
+    from ray_hosts import Head
+
+    with Head.of_this_machine() as head:
+        yield [f"address={head.address}"]
 
 
 @pytest.fixture

@@ -27,9 +27,12 @@ from orchestrator.worker import journal, runner
 
 Open = Callable[..., Executor]
 # Trials by agents, with folders that they share with the orchestrator, or have apart from it.
-AGENTS = [pytest.param(name, marks=pytest.mark.slow) for name in ("agents", "agents apart")]
+ELSEWHERE = [
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("agents", "agents apart")),
+    *(pytest.param(name, marks=pytest.mark.cluster) for name in executors.EXECUTORS if name not in driving.HERE),
+]
 isolating = pytest.mark.parametrize(
-    "name", [*(name for name, kind in executors.EXECUTORS.items() if kind.isolates), *AGENTS]
+    "name", [*(name for name in driving.HERE if executors.find(name).isolates), *ELSEWHERE]
 )
 
 # Keeps a checkpoint as functions are asked to: of an epoch, once what it yielded for that stands in the journal.
@@ -68,15 +71,18 @@ dying.prepare = lambda config: os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.fixture(params=[*executors.EXECUTORS, *AGENTS])
+@pytest.fixture(params=[*driving.HERE, *ELSEWHERE])
 def name(request: pytest.FixtureRequest) -> str:
     """Of an executor."""
     return str(request.param)
 
 
 @pytest.fixture
-def open_(name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+def open_(
+    name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Open]:
     """Make an executor from a setup, and enter its context until the test ends."""
+    options = [] if name in driving.HERE or name.startswith("agents") else request.getfixturevalue(f"{name}_options")
     for variable in THREAD_VARIABLES:
         monkeypatch.setenv(variable, "1")  # what runs in this process sets them for good
     with ExitStack() as opened:
@@ -86,7 +92,7 @@ def open_(name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.Mon
             made = driving.setup(function, interrupt, stack=stack, limits=more, workers=workers, **ours)
             if name.startswith("agents"):
                 return opened.enter_context(remote.executor(made, folder / "nodes", apart=name.endswith("apart")))
-            return opened.enter_context(executors.create(name, made))
+            return opened.enter_context(executors.create(executors.place_of(None, name, options), made))
 
         yield open_
 
@@ -121,11 +127,10 @@ def send(interrupt: Interrupt) -> Iterator[Callable[..., None]]:
 
 
 def test_what_is_not_built_yet_and_what_is_not_known_are_bad_input() -> None:
-    with pytest.raises(InputError, match="there is no executor thread; available: process, inline"):
+    with pytest.raises(InputError, match="there is no executor thread; available: process, inline, ray"):
         executors.find("thread")
-    for name in ("ray", "slurm"):
-        with pytest.raises(NotYetError, match=f"executor {name} is not available yet; available: process, inline"):
-            executors.find(name)
+    with pytest.raises(NotYetError, match="executor slurm is not available yet; available: process, inline, ray"):
+        executors.find("slurm")
 
 
 # What trials report
@@ -225,8 +230,10 @@ def test_a_trial_has_the_threads_of_its_slot_or_those_that_it_is_given(open_: Op
 
 @pytest.mark.parametrize(("gpus", "seen"), [(0, ""), (2, "5,7"), (1, "5")])
 def test_a_trial_sees_the_gpus_that_it_takes_and_the_environment_stays(
-    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: float, seen: str
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: float, seen: str, name: str
 ) -> None:
+    if name not in driving.HERE and not name.startswith("agents"):
+        pytest.skip("an engine has GPUs of its own")
     (folder / "seeing.py").write_text(
         "import os\nfrom pathlib import Path\nfrom toys import Config\n"
         "def train(config: Config):\n"
@@ -265,10 +272,11 @@ def test_whoever_looks_on_sees_steps(open_: Open, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_running_trial_is_sampled_and_one_that_has_ended_is_not(
-    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("orchestrator.executors.resources.SECONDS_BETWEEN_SAMPLES", 0.1)
-    for events in drive(open_(), [trial(x=x, epochs=6, pause=0.1) for x in (1.0, 2.0)], folder).values():
+    pause = 0.1 if name in driving.HERE else 2.0  # what is set here is not set there
+    for events in drive(open_(), [trial(x=x, epochs=6, pause=pause) for x in (1.0, 2.0)], folder).values():
         final(events)
         assert isinstance(events[0], Started)
         samples = [event for event in events if isinstance(event, Sampled)]
