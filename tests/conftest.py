@@ -1,4 +1,5 @@
 import atexit
+import importlib.util
 import itertools
 import os
 import shutil
@@ -17,7 +18,6 @@ from orchestrator.cli import main
 from orchestrator.system.interrupt import Interrupt
 
 TESTS = Path(__file__).parent
-REQUIRED = "SWEEP_CLUSTERS_REQUIRED"  # set where a test must not be skipped for want of a cluster
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 # Tests run in folders of their own, in pipes, whatever the environment says of data, colours and width.
@@ -105,8 +105,8 @@ def postgresql() -> Iterator[Callable[[], str]]:
 def slurm() -> Iterator[slurm_cluster.Cluster]:
     """A real Slurm cluster of one node; its commands find it."""
     if lack := slurm_cluster.lacking():
-        if REQUIRED in os.environ:
-            pytest.fail(f"{REQUIRED} is set, and {lack}")
+        if os.environ.get("SWEEP_CLUSTERS") == "needed":
+            pytest.fail(f"{lack}, and these tests were to run")
         pytest.skip(lack)
     place = Path(tempfile.mkdtemp(prefix="slurm-"))
     with slurm_cluster.started(place / "cluster") as cluster:
@@ -115,6 +115,26 @@ def slurm() -> Iterator[slurm_cluster.Cluster]:
     for name in cluster.environment:
         del os.environ[name]
     shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def slurm_options(slurm: slurm_cluster.Cluster, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The options by which an executor finds that; a job finds modules where this process does."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    return []
+
+
+@pytest.fixture(scope="session")
+def ray_options() -> Iterator[list[str]]:
+    """A Ray cluster of this machine alone; gives the options by which its executor finds it."""
+    if importlib.util.find_spec("ray") is None:
+        if os.environ.get("SWEEP_CLUSTERS") == "needed":
+            pytest.fail("Ray is not installed, and these tests were to run")
+        pytest.skip("Ray is not installed; `make clusters` installs it into an environment of its own")
+    from ray_hosts import Head
+
+    with Head.of_this_machine() as head:
+        yield [f"address={head.address}"]
 
 
 @pytest.fixture

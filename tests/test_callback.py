@@ -23,7 +23,7 @@ from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import callback, journal, runner
 
 Open = Callable[..., Executor]
-isolating = pytest.mark.parametrize("name", [name for name, kind in executors.EXECUTORS.items() if kind.isolates])
+isolating = pytest.mark.parametrize("name", [name for name in driving.HERE if executors.find(name).isolates])
 
 
 def trial(function: str = "reporting", **params: object) -> Trial:
@@ -213,7 +213,7 @@ def test_pdb_steps_over_report(folder: Path) -> None:
 # By an executor
 
 
-@pytest.fixture(params=["process", "inline"])
+@pytest.fixture(params=driving.HERE)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

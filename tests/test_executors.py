@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -29,24 +28,13 @@ from orchestrator.worker import journal, runner
 
 Open = Callable[..., Executor]
 # Trials by agents, with folders that they share with the orchestrator, or have apart from it.
-AGENTS = [pytest.param(name, marks=pytest.mark.slow) for name in ("agents", "agents apart")]
-ON_CLUSTERS = ("ray", "slurm")
-
-
-def names(*, isolating: bool) -> list[Any]:
-    """Of executors; those that need a cluster are for `make clusters`."""
-    kinds = [name for name, kind in executors.EXECUTORS.items() if kind.isolates or not isolating]
-    marked = [pytest.param(name, marks=pytest.mark.cluster if name in ON_CLUSTERS else ()) for name in kinds]
-    return [*marked, *AGENTS]
-
-
-def place(name: str) -> executors.Place:
-    """Where an executor runs its trials, with the options that it has by default."""
-    form = executors.find(name).form
-    return executors.Place(name, form and form()())
-
-
-isolating = pytest.mark.parametrize("name", names(isolating=True))
+ELSEWHERE = [
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("agents", "agents apart")),
+    *(pytest.param(name, marks=pytest.mark.cluster) for name in executors.EXECUTORS if name not in driving.HERE),
+]
+isolating = pytest.mark.parametrize(
+    "name", [*(name for name in driving.HERE if executors.find(name).isolates), *ELSEWHERE]
+)
 
 # Keeps a checkpoint as functions are asked to: of an epoch, once what it yielded for that stands in the journal.
 KEEPING = """
@@ -84,7 +72,7 @@ dying.prepare = lambda config: os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.fixture(params=names(isolating=False))
+@pytest.fixture(params=[*driving.HERE, *ELSEWHERE])
 def name(request: pytest.FixtureRequest) -> str:
     """Of an executor."""
     return str(request.param)
@@ -95,21 +83,18 @@ def open_(
     name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[Open]:
     """Make an executor from a setup, and enter its context until the test ends."""
-    if name in ON_CLUSTERS:
-        request.getfixturevalue(name)
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    options = [] if name in driving.HERE or name.startswith("agents") else request.getfixturevalue(f"{name}_options")
     for variable in THREAD_VARIABLES:
         monkeypatch.setenv(variable, "1")  # what runs in this process sets them for good
     with ExitStack() as opened:
 
         def open_(function: str = "toys:train", workers: int = 1, stack: int = 1, **more: Any) -> Executor:
             ours = {key: more.pop(key) for key in ("on_heartbeat", "awaits_verdicts", "resources") if key in more}
-            if name in ON_CLUSTERS:
-                ours["log"] = Path(tempfile.mkdtemp(dir=folder)) / "workers.log"
-            made = driving.setup(function, interrupt, stack=stack, limits=more, workers=workers, **ours)
+            log = Path(tempfile.mkdtemp(dir=folder, prefix="launch")) / "workers.log"
+            made = driving.setup(function, interrupt, stack=stack, limits=more, workers=workers, log=log, **ours)
             if name.startswith("agents"):
                 return opened.enter_context(remote.executor(made, folder / "nodes", apart=name.endswith("apart")))
-            return opened.enter_context(executors.create(place(name), made))
+            return opened.enter_context(executors.create(executors.place_of(None, name, options), made))
 
         yield open_
 
@@ -245,8 +230,10 @@ def test_a_trial_has_the_threads_of_its_slot_or_those_that_it_is_given(open_: Op
 
 @pytest.mark.parametrize(("gpus", "seen"), [(0, ""), (2, "5,7"), (1, "5")])
 def test_a_trial_sees_the_gpus_that_it_takes_and_the_environment_stays(
-    open_: Open, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: float, seen: str
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: float, seen: str, name: str
 ) -> None:
+    if name not in driving.HERE and not name.startswith("agents"):
+        pytest.skip("an engine has GPUs of its own")
     (folder / "seeing.py").write_text(
         "import os\nfrom pathlib import Path\nfrom toys import Config\n"
         "def train(config: Config):\n"
@@ -256,8 +243,7 @@ def test_a_trial_sees_the_gpus_that_it_takes_and_the_environment_stays(
     executor = open_("seeing:train", resources=Resources(gpus=gpus))
     drive(executor, [Trial("seeing:train", 1, {"x": 1.0}, "x")], folder)
     executor.__exit__(None, None, None)
-    own = [str(number) for number in range(int(gpus))]  # as Slurm numbers those of a job
-    assert (folder / "seen").read_text() == (",".join(own) if name in ON_CLUSTERS else seen)
+    assert (folder / "seen").read_text() == seen
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,7"
 
 
@@ -286,10 +272,11 @@ def test_whoever_looks_on_sees_steps(open_: Open, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_running_trial_is_sampled_and_one_that_has_ended_is_not(
-    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("orchestrator.executors.resources.SECONDS_BETWEEN_SAMPLES", 0.1)
-    for events in drive(open_(), [trial(x=x, epochs=6, pause=0.1) for x in (1.0, 2.0)], folder).values():
+    pause = 0.1 if name in driving.HERE else 2.0  # what is set here is not set there
+    for events in drive(open_(), [trial(x=x, epochs=6, pause=pause) for x in (1.0, 2.0)], folder).values():
         final(events)
         assert isinstance(events[0], Started)
         samples = [event for event in events if isinstance(event, Sampled)]
