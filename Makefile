@@ -20,7 +20,7 @@ slow: install  ## the tests that take minutes; real MNIST where SWEEP_DATA_DIR n
 long: install  ## the tests that take longest, before a release
 	$(BIN)/pytest $(PARALLEL) -m long --timeout 600
 
-clusters: $(CLUSTERS)/installed  ## the tests on real clusters (Ray), from an environment of their own
+clusters: $(CLUSTERS)/installed  ## the tests on real clusters (Ray, Slurm), from an environment of their own
 	SWEEP_CLUSTERS=needed PATH="$(CLUSTERS)/bin:$$PATH" $(CLUSTERS)/bin/python -m pytest -m cluster --timeout 600
 
 $(CLUSTERS)/installed: pyproject.toml constraints.txt

@@ -259,7 +259,8 @@ class JobServer:
             self._goodbye = now + SECONDS_TO_SAY_GOODBYE
             self._worker.kill()
             self._link.send(orders.said(Word.LEFT, 0))
-        self._is_over = self._link.is_delivered or now > self._goodbye
+        is_cut = self._link.connection is None  # so nobody hears it any more, or has heard it
+        self._is_over = is_cut or self._link.is_delivered or now > self._goodbye
 
     def _reason_to_leave(self, now: float) -> WorkerLoss | None:
         if self._signalled:
