@@ -63,14 +63,6 @@ class Settings:
         if self.trial_timeout is not None and not self.trial_timeout > 0:
             raise InputError(f"the trial timeout must be above 0 seconds, and not {self.trial_timeout:g}")
 
-    def place(self, spec: SweepSpec) -> executors.Place:
-        """Where the trials of a sweep run.
-
-        Raises:
-            InputError: the options of the executor cannot be.
-        """
-        return executors.place_of(spec.executor, self.executor, self.set_executor)
-
 
 @dataclass(frozen=True)
 class Launched:
@@ -97,7 +89,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         StoreError: MLflow does not answer.
     """
     sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
-    executors.check(spec, settings.place(spec), asks_engine=True)
+    executors.check(spec, executors.place_of(spec.executor, settings.executor, settings.set_executor), asks_engine=True)
     with Interrupt(_grace(spec)) as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
@@ -334,4 +326,5 @@ class _Launch:
             on_places=self.display.take_places,
             on_heartbeat=self.display.heartbeat,
         )
-        return executors.create(self.settings.place(self.spec), setup)
+        place = executors.place_of(self.spec.executor, self.settings.executor, self.settings.set_executor)
+        return executors.create(place, setup)

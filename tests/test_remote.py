@@ -25,7 +25,7 @@ from orchestrator.executors.remote.environment import carried
 from orchestrator.executors.remote.executor import RemoteExecutor
 from orchestrator.executors.remote.greeting import Address, RefusedError, dial
 from orchestrator.executors.remote.link import MOST_UNDER_WAY, Link
-from orchestrator.executors.remote.listening import Listener
+from orchestrator.executors.remote.listening import AgentListener
 from orchestrator.executors.remote.messages import Commit, Letter, Piece, Tail
 from orchestrator.spec.executor_forms import ExecutorForm, RayForm
 from orchestrator.system.interrupt import Interrupt
@@ -37,10 +37,10 @@ from orchestrator.worker.runner import Task
 
 
 @pytest.fixture
-def listener() -> Iterator[tuple[Listener, Link]]:
+def listener() -> Iterator[tuple[AgentListener, Link]]:
     """A listener that knows one agent, and this side of its link."""
     link = Link()
-    listener = Listener("127.0.0.1", lambda name: link if name == "known" else None)
+    listener = AgentListener("127.0.0.1", lambda name: link if name == "known" else None)
     yield listener, link
     listener.close()
 
@@ -53,7 +53,7 @@ def theirs() -> Iterator[Link]:
     link.detach()
 
 
-def dialled(listener: Listener, link: Link, name: str = "known", address: Address | None = None) -> None:
+def dialled(listener: AgentListener, link: Link, name: str = "known", address: Address | None = None) -> None:
     """Dial, as an agent does in a process of its own, while the listener is at work."""
     import threading
 
@@ -74,7 +74,7 @@ def dialled(listener: Listener, link: Link, name: str = "known", address: Addres
         raise errors[0]
 
 
-def moved(listener: Listener, *links: Link) -> None:
+def moved(listener: AgentListener, *links: Link) -> None:
     for _ in range(20):
         listener.pump()
         for link in links:
@@ -86,7 +86,7 @@ def taken(link: Link) -> list[bytes]:
 
 
 def test_nothing_is_lost_and_nothing_comes_twice_where_a_connection_is_cut(
-    listener: tuple[Listener, Link], theirs: Link
+    listener: tuple[AgentListener, Link], theirs: Link
 ) -> None:
     server, ours = listener
     ours.send(b"before there is a connection")
@@ -105,7 +105,7 @@ def test_nothing_is_lost_and_nothing_comes_twice_where_a_connection_is_cut(
     assert taken(ours) == [part for n in range(3) for part in (b"up %d" % n, b"up %d, into a cut" % n)]
 
 
-def test_who_sends_more_than_is_taken_has_no_room(listener: tuple[Listener, Link], theirs: Link) -> None:
+def test_who_sends_more_than_is_taken_has_no_room(listener: tuple[AgentListener, Link], theirs: Link) -> None:
     server, ours = listener
     dialled(server, theirs)
     sent = 0
@@ -119,7 +119,7 @@ def test_who_sends_more_than_is_taken_has_no_room(listener: tuple[Listener, Link
     assert theirs.has_room
 
 
-def test_who_has_not_the_key_and_who_is_not_wanted_are_not_let_in(listener: tuple[Listener, Link]) -> None:
+def test_who_has_not_the_key_and_who_is_not_wanted_are_not_let_in(listener: tuple[AgentListener, Link]) -> None:
     server, ours = listener
     stranger = Address(server.address.host, server.address.port, "00" * 32)
     with pytest.raises(OSError):  # noqa: PT011 - closed, or reset

@@ -117,7 +117,9 @@ def _check(specs: "Iterable[SweepSpec]", settings: "Settings") -> None:
     for spec in specs:
         try:
             samplers.of(spec)
-            executors.check(spec, settings.place(spec), asks_engine=True)
+            executors.check(
+                spec, executors.place_of(spec.executor, settings.executor, settings.set_executor), asks_engine=True
+            )
         except InputError as error:
             mistakes += error.mistakes
     if mistakes:

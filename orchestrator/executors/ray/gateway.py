@@ -69,7 +69,7 @@ class _Gateway:
             configure_logging=False,
             ignore_reinit_error=False,
         )
-        self._place = ray.remote(max_restarts=0, num_cpus=options["cpus"], num_gpus=options["gpus"])(_actor())
+        self._host = ray.remote(max_restarts=0, num_cpus=options["cpus"], num_gpus=options["gpus"])(_actor())
         if lack := self._lack():
             raise ValueError(lack)
         _tell(connection, kind="connected", host=ray.util.get_node_ip_address())
@@ -91,7 +91,7 @@ class _Gateway:
             self._kill(name)
             return
         options = self._options
-        actor = self._actors[name] = self._place.remote()
+        actor = self._actors[name] = self._host.remote()
         served = actor.serve.remote(name, json.dumps(message["address"]), options["path"], options["current"])
         served.future().add_done_callback(partial(self._on_end, name))
 
@@ -176,7 +176,7 @@ def _cause(error: BaseException) -> str:
 def _actor() -> type:
     """The class of actors. It is sent as it is, so that it needs nothing of ours where it arrives."""
 
-    class Place:
+    class AgentHost:
         def serve(self, name: str, address: str, path: str, current: str) -> str:
             import ray
 
@@ -201,4 +201,4 @@ def _actor() -> type:
             status = agent.wait()
             return f"its agent ended with status {status}: {said[-1]}" if status and said else ""
 
-    return Place
+    return AgentHost

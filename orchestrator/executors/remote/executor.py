@@ -20,8 +20,8 @@ from orchestrator.executors.limits import WorkerLoss
 from orchestrator.executors.remote.engine import Engine, Gone, Remark
 from orchestrator.executors.remote.environment import carried
 from orchestrator.executors.remote.link import Link
-from orchestrator.executors.remote.listening import Listener
-from orchestrator.executors.remote.messages import Settings
+from orchestrator.executors.remote.listening import AgentListener
+from orchestrator.executors.remote.messages import WorkerSettings
 from orchestrator.executors.remote.slot import RemoteSlot
 from orchestrator.executors.slot import Slot
 from orchestrator.executors.slots import SlotExecutor
@@ -47,7 +47,7 @@ class RemoteExecutor(SlotExecutor):
         self._engine = engine
         self._most = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
         self._agents: dict[str, RemoteSlot] = {}
-        self._listener: Listener
+        self._listener: AgentListener
         self._is_open = False
         self._markers: dict[Path, tuple[Path, str]] = {}
         self._failures = 0
@@ -56,7 +56,7 @@ class RemoteExecutor(SlotExecutor):
 
     def __enter__(self) -> "RemoteExecutor":
         self._engine.__enter__()
-        self._listener = Listener(self._engine.host, self._admit)
+        self._listener = AgentListener(self._engine.host, self._admit)
         self._is_open = True
         self._replenish()
         return self
@@ -148,12 +148,12 @@ class RemoteExecutor(SlotExecutor):
         return None if slot is None or slot.loss is not None else slot.link
 
     @property
-    def _settings(self) -> Settings:
+    def _settings(self) -> WorkerSettings:
         function, gpus = self.setup.function, self.shares.gpus
         own = gpus[0] if gpus else None
         around = serve.Surroundings(function.name, function.modules, self.shares.threads, own, self.setup.log)
         warm = self.setup.warm or function.program is not None
-        return Settings(around, warm, carried(os.environ), self._engine.code)
+        return WorkerSettings(around, warm, carried(os.environ), self._engine.code)
 
     def _marked(self, workdir: Path) -> tuple[Path, str]:
         """A file beside the folder of a trial, and what is in it."""

@@ -18,7 +18,7 @@ SECONDS_TO_GREET = 5.0
 
 @dataclass(frozen=True)
 class Address:
-    """Where an orchestrator listens, and the key to it, in hexadecimal digits."""
+    """Where an orchestrator listens, and the key to it, in hexadecimal."""
 
     host: str
     port: int

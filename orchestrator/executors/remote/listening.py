@@ -16,7 +16,7 @@ NOT_WANTED = "the orchestrator has gone on without this agent"
 Admit = Callable[[str], Link | None]  # the link of an agent of this name; None where it is not wanted
 
 
-class Listener:
+class AgentListener:
     """Accepts agents that have the key, and moves what goes over their links. It can be waited on like a file.
 
     Args:

@@ -13,7 +13,7 @@ from orchestrator.worker.serve import Surroundings
 
 
 @dataclass(frozen=True)
-class Settings:
+class WorkerSettings:
     """Down, first of all: what an agent starts workers with.
 
     Args:
@@ -66,7 +66,7 @@ class Begin:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FilesWanted:
     """Up: files that the node does not have, by the place of their trial, and path. All others are as here."""
 
     token: int
@@ -148,7 +148,7 @@ class Died:
     kind: Literal["died"] = "died"
 
 
-Message = Settings | Begin | Wanted | Piece | Commit | Tail | Say | Renew | Leave | Ready | Died
+Message = WorkerSettings | Begin | FilesWanted | Piece | Commit | Tail | Say | Renew | Leave | Ready | Died
 _adapter: TypeAdapter[Message] = TypeAdapter(
     Annotated[Message, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
 )

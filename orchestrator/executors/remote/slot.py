@@ -15,16 +15,16 @@ from orchestrator.executors.remote.messages import (
     Begin,
     Commit,
     Died,
+    FilesWanted,
     Leave,
     Letter,
     Piece,
     Ready,
     Renew,
     Say,
-    Settings,
     Tail,
     TrialFolder,
-    Wanted,
+    WorkerSettings,
 )
 from orchestrator.executors.slot import Slot
 from orchestrator.worker import serve
@@ -41,7 +41,7 @@ class RemoteSlot(Slot):
         marked: gives a trial's folder a marker, by which another machine knows whether it sees the same folder.
     """
 
-    def __init__(self, link: Link, settings: Settings, marked: Callable[[Path], tuple[Path, str]]) -> None:
+    def __init__(self, link: Link, settings: WorkerSettings, marked: Callable[[Path], tuple[Path, str]]) -> None:
         super().__init__()
         self.link = link
         self.is_ready = False
@@ -117,7 +117,7 @@ class RemoteSlot(Slot):
                 self._receivings[tail.row].append(tail, letter.body)
             case Commit() as commit if commit.token == self._token:
                 self._receivings[commit.row].commit(commit)
-            case Wanted(token, files) if token == self._token:
+            case FilesWanted(token, files) if token == self._token:
                 self._down = self._files(files)
             case Died(token, reason, is_for_memory) if token == self._token:
                 self._death = WorkerLoss(reason, is_for_memory)
