@@ -23,7 +23,7 @@ ADDRESS_FILE = "address.json"
 
 @dataclass(frozen=True)
 class Door:
-    """The addresses of an orchestrator, and the key to it, in hexadecimal digits."""
+    """The addresses of an orchestrator, and the key to it."""
 
     hosts: Sequence[str]
     port: int

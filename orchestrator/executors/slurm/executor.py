@@ -15,7 +15,7 @@ from orchestrator.events import Event
 from orchestrator.executors.contract import Places, Setup
 from orchestrator.executors.limits import ActiveTrial, WorkerLoss
 from orchestrator.executors.remote.link import Link
-from orchestrator.executors.remote.listening import Listener
+from orchestrator.executors.remote.listening import AgentListener
 from orchestrator.executors.slot import Slot
 from orchestrator.executors.slots import SlotExecutor
 from orchestrator.executors.slurm.commands import ENDING, Slurm
@@ -65,7 +65,7 @@ class SlurmExecutor(SlotExecutor):
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / REVOKED).mkdir(exist_ok=True)
         self._write_script()
-        self._listener = Listener("", self._admit)
+        self._listener = AgentListener("", self._admit)
         self._door = Door.of(self._listener.address)
         self._door.write(self.folder)
         self._began, self._is_open = time.monotonic(), True
