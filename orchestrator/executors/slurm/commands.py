@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", 
 # reasons for which a job waits that no waiting ends
 HOPELESS = re.compile(
     r"^(BadConstraints|PartitionConfig|PartitionNodeLimit|PartitionTimeLimit|InvalidAccount|InvalidQOS|AccountNotAllowed"
-    r"|QOSNotAllowed|.*MaxJobsPerJob|.*Max\w+PerJob\w*|.*MaxWallDurationPerJobLimit|JobHeldUser|JobHeldAdmin)$"
+    r"|QOSNotAllowed|.*Max\w+PerJob\w*)$"
 )
 PREFIX = re.compile(r"^(sbatch|squeue|scancel|allocation failure)(: error)?: *|^slurm_load_jobs error: *")
 
@@ -66,16 +68,9 @@ class Slurm:
         own = ("--parsable", "--requeue", "--open-mode=append", f"--job-name={self.name}", f"--output={place}", array)
         return _asked("sbatch", *own, *self._options, str(script)).partition(";")[0].strip()
 
-    def jobs(self) -> Mapping[str, Job] | None:
-        """All jobs of the sweep that wait or run, with one call; None where Slurm does not answer now."""
-        try:
-            said = _run("squeue", "--me", "--noheader", "--array", f"--name={self.name}", "--format=%i|%T|%r")
-        except (OSError, subprocess.SubprocessError):
-            return None
-        if said.returncode != 0:
-            return None
-        rows = [line.split("|", 2) for line in said.stdout.splitlines() if line.count("|") >= 2]
-        return {row[0].strip(): Job(*(cell.strip() for cell in row)) for row in rows}
+    def look(self) -> "Look":
+        """Ask for all jobs of the sweep that wait or run, with one call, for whose answer nobody waits."""
+        return Look("squeue", "--me", "--noheader", "--array", f"--name={self.name}", "--format=%i|%T|%r")
 
     def cancel(self, identities: Iterable[str]) -> None:
         """End these jobs; what Slurm says to it is seen in `jobs`."""
@@ -85,6 +80,41 @@ class Slurm:
     def cancel_all(self) -> None:
         """End all jobs of the sweep."""
         _try("scancel", "--me", f"--name={self.name}")
+
+
+class Look:
+    """A look at the queue that is under way. The end of its process is a signal, which wakes who waits for those."""
+
+    def __init__(self, *command: str) -> None:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # read once the process has ended
+        self._until = time.monotonic() + SECONDS_OF_A_COMMAND
+        with suppress(OSError):
+            self._process: subprocess.Popen[bytes] | None = None
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=self._said, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the answer is there, or none will come."""
+        if self._process is not None and time.monotonic() > self._until:
+            self._process.kill()
+        return self._process is None or self._process.poll() is not None
+
+    def wait(self) -> Mapping[str, Job] | None:
+        """The jobs, once they are known; None where Slurm does not answer."""
+        if self._process is None:
+            return None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, self._until - time.monotonic()))
+        if not self.is_over:
+            self._process.wait()
+        self._said.seek(0)
+        rows = [line.split("|", 2) for line in self._said.read().decode(errors="replace").splitlines()]
+        self._said.close()
+        if self._process.returncode != 0:
+            return None
+        return {row[0].strip(): Job(*(cell.strip() for cell in row)) for row in rows if len(row) == 3}
 
 
 def check(options: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 
-from orchestrator.errors import SweepError
+from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event
 from orchestrator.executors.contract import Places, Setup
 from orchestrator.executors.limits import ActiveTrial, WorkerLoss
@@ -21,7 +21,7 @@ from orchestrator.executors.slots import SlotExecutor
 from orchestrator.executors.slurm.commands import ENDING, Slurm
 from orchestrator.executors.slurm.door import Door
 from orchestrator.executors.slurm.job import REVOKED
-from orchestrator.executors.slurm.jobs import SECONDS_WHILE_MISSED, Jobs, job_name
+from orchestrator.executors.slurm.jobs import SECONDS_WHILE_MISSED, SECONDS_WHILE_WAITING, Jobs, job_name
 from orchestrator.executors.slurm.orders import Serve
 from orchestrator.executors.slurm.slot import SECONDS_OF_SILENCE, SECONDS_OF_WRITING, SlurmSlot
 from orchestrator.spec.executor_forms import SlurmForm
@@ -57,8 +57,10 @@ class SlurmExecutor(SlotExecutor):
         self._not_before: dict[Path, float] = {}  # when trials can begin of which a job may still write
         self._strangers: set[str] = set()  # jobs that run as the launch begins, and have not come yet
         self._ending: set[str] = set()  # jobs that leave, or are gone
+        self._has_spare = False  # whether there was a place for a further trial, and none came
         self._began = inf
         self._is_open = False
+        self._refusal = ""  # of Slurm's, as it was told last
         self._places = Places(0, 0)  # as they were told last
 
     def __enter__(self) -> "SlurmExecutor":
@@ -71,11 +73,10 @@ class SlurmExecutor(SlotExecutor):
         self._began, self._is_open = time.monotonic(), True
         try:
             while not self._jobs.look():
-                self._jobs.look_within(1.0)
                 self._check_patience()
-                wait([self.setup.interrupt.fileno()], 1.0)
+                wait([self.setup.interrupt.fileno()], SECONDS_BETWEEN_SIGNS)
             self._strangers = {identity for identity, job in self._jobs.known.items() if job.is_living}
-            self._replace()
+            self._submit_lacking()
         except BaseException:
             self._close()
             raise
@@ -103,10 +104,10 @@ class SlurmExecutor(SlotExecutor):
             wait([self._listener.fileno()], SECONDS_BETWEEN_SIGNS)
             self._listener.pump()
         self._close()
-        while (jobs := self._jobs.slurm.jobs()) and any(job.is_living for job in jobs.values()):
-            if time.monotonic() > until:
+        while jobs := self._jobs.slurm.look().wait():
+            if time.monotonic() > until or not any(job.is_living and job.state != ENDING for job in jobs.values()):
                 break
-            time.sleep(0.2)
+            time.sleep(SECONDS_BETWEEN_SIGNS)
         if error is None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -131,7 +132,12 @@ class SlurmExecutor(SlotExecutor):
         if not any(slot.held for slot in self._slots):  # else an earlier launch has done so
             super().prepare(configs)
 
+    def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
+        super().submit(trial, workdir, threads)
+        self._has_spare = False
+
     def events(self) -> Iterator[tuple[Trial, Event]]:
+        self._has_spare = self._has_spare or (not self._waiting and any(slot.is_ready for slot in self._slots))
         yield from super().events()
         for slot in [slot for slot in self._slots if slot.is_gone and not slot.runs]:
             self._slots.remove(slot)
@@ -165,7 +171,8 @@ class SlurmExecutor(SlotExecutor):
         has_looked = self._jobs.look()
         if has_looked:
             self._compare_with_queue()
-            self._jobs.check_hope()
+            if not any(slot.has_come for slot in self._slots):
+                self._jobs.check_hope()
         ending = {slot.job for slot in self._slots if slot.leaving is not None or slot.is_gone}
         if has_looked or ending != self._ending:
             self._ending = ending
@@ -189,7 +196,7 @@ class SlurmExecutor(SlotExecutor):
         now = time.monotonic()
         for slot in self._slots:
             job = self._jobs.known.get(slot.job)
-            if slot.is_linked or slot.is_gone:
+            if slot.is_linked or slot.is_gone or not slot.has_come:
                 continue
             if job is None or not job.is_living or job.state == ENDING:
                 self._give_up(slot)
@@ -215,12 +222,23 @@ class SlurmExecutor(SlotExecutor):
         slot.gone()
 
     def _replace(self) -> None:
-        """Submit as many jobs as there lack, where there is something for them to do."""
-        if self._is_over or self._strangers:
+        """Submit as many jobs as there lack, where there is something for them to do; later, where Slurm is away."""
+        if self._is_over or self._strangers or not self._jobs.is_answering:
+            return
+        try:
+            self._submit_lacking()
+        except InputError as error:
+            self._jobs.look_within(SECONDS_WHILE_WAITING)
+            if str(error) != self._refusal:
+                self._refusal = str(error)
+                self.setup.on_remark(f"{error}; it is asked again later")
+
+    def _submit_lacking(self) -> None:
+        if self._strangers:
             return
         waiting = {job.identity for job in self._jobs.waiting}  # also those that were put back into the queue
-        there = {slot.job for slot in self._slots if not slot.is_gone} | self._jobs.known.keys()
-        has_free = any(slot.is_ready for slot in self._slots)
+        there = {slot.job for slot in self._slots if slot.has_come and not slot.is_gone} | self._jobs.known.keys()
+        has_free = self._has_spare or any(slot.is_ready for slot in self._slots)
         wanted = len(self._waiting) if has_free else self._most
         lacking = min(wanted, self._most) - len(there - self._ending | waiting)
         if lacking > 0:
@@ -267,7 +285,8 @@ class SlurmExecutor(SlotExecutor):
 
     def _adopt(self) -> None:
         for slot in [slot for slot in self._slots if slot.held]:
-            mine = {slot.held[run.task.workdir]: run for run in self._waiting if run.task.workdir in slot.held}
+            folders = {run.task.workdir.resolve(): run for run in self._waiting}
+            mine = {row: folders[folder] for folder, row in slot.held.items() if folder in folders}
             if mine and slot.held_awaits_verdicts == self.setup.awaits_verdicts:
                 self._waiting = [run for run in self._waiting if run not in mine.values()]
                 for run in mine.values():
@@ -282,14 +301,13 @@ class SlurmExecutor(SlotExecutor):
         if slot is not None and slot.is_settled:
             del self._unsettled[workdir]
             slot = None
-        is_held = any(workdir in other.held for other in self._slots)
+        is_held = any(other.held and workdir.resolve() in other.held for other in self._slots)
         return slot is not None or is_held or time.monotonic() < self._not_before.get(workdir, -inf)
 
     def _lost(self, slot: Slot, loss: WorkerLoss) -> Iterator[tuple[Trial, Event]]:
-        folders = [run.task.workdir for run in slot.runs.values()]
-        yield from super()._lost(slot, loss)
         if isinstance(slot, SlurmSlot):
-            self._unsettled |= dict.fromkeys(folders, slot)
+            self._unsettled |= {run.task.workdir: slot for run in slot.runs.values()}
+        yield from super()._lost(slot, loss)
 
 
 def _quoted(part: object) -> str:

@@ -22,7 +22,7 @@ class Held:
     @property
     def folders(self) -> dict[int, str]:
         """Of the trials that run, by their place."""
-        return {row: str(self.stack.tasks[row].workdir) for row in sorted(self.running)}
+        return {row: str(self.stack.tasks[row].workdir.absolute()) for row in sorted(self.running)}
 
     def take(self, row: int, event: Event, message: bytes) -> None:
         """The worker has sent this event of a trial, in this message."""

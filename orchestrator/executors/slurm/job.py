@@ -70,6 +70,7 @@ class JobServer:
         self._attempt = 0
         self._is_preparing = False
         self._held: Held | None = None
+        self._is_stale = False  # whether the worker is of an earlier launch
         self._is_ours = True  # whether what runs has been begun, or adopted, by the launch that is served
         self._leaving: WorkerLoss | None = None
         self._goodbye = inf
@@ -127,6 +128,7 @@ class JobServer:
     def _begin_launch(self, launch: str, link: Link) -> None:
         """Another launch has been found: tell it what runs."""
         self._launch, self._link, self._attempt = launch, link, 0
+        self._is_stale = True
         self._is_preparing, self._busy_until = False, time.monotonic()
         held = self._held.folders if self._held else {}
         awaits = bool(self._held and self._held.stack.awaits_verdicts)
@@ -137,7 +139,7 @@ class JobServer:
     def _obey(self, order: orders.Order) -> None:
         match order:
             case Serve():
-                self._begin_to_serve(order)
+                self._serve = order
             case Pass():
                 self._pass_down(order)
             case Adopt(attempt, rows) if self._held:
@@ -154,12 +156,6 @@ class JobServer:
             case EndJob():
                 self._is_over = True
 
-    def _begin_to_serve(self, order: Serve) -> None:
-        is_other = self._serve is not None and (self._serve.around, self._serve.warm) != (order.around, order.warm)
-        self._serve = order
-        if is_other and not self._is_busy:
-            self._worker.kill()
-
     def _pass_down(self, order: Pass) -> None:
         """Give a message to the worker."""
         message = order.message
@@ -168,8 +164,11 @@ class JobServer:
             if self._leaving:
                 self._died(self._leaving)
                 return
+            if self._is_stale:  # what it has imported may have changed since
+                self._worker.kill()
             self._worker.renew()
             self._deaths.begin()
+            self._is_stale = False
             self._is_preparing = isinstance(message, serve.Prepare)
             self._held = Held(message) if isinstance(message, serve.Stack) else None
             tasks = message.tasks if isinstance(message, serve.Stack) else []

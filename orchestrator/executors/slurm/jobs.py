@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 
 from orchestrator.errors import InputError, SweepError
-from orchestrator.executors.slurm.commands import HOPELESS, Job, Slurm
+from orchestrator.executors.slurm.commands import HOPELESS, Job, Look, Slurm
 
 SECONDS_BETWEEN_LOOKS = 60.0  # at the queue, while nothing is awaited
 SECONDS_WHILE_WAITING = 15.0  # for a job to begin
@@ -29,16 +29,18 @@ class Jobs:
     def __init__(self, slurm: Slurm, script: Path, logs: Path) -> None:
         self.slurm = slurm
         self.known: Mapping[str, Job] = {}  # that wait or run, by identity
-        self.has_looked = False
+        self.is_answering = True  # as far as is known
         self._script, self._logs = script, logs
         self._due = -inf
+        self._look: Look | None = None
+        self._began = -inf
         self._submitted = -inf
         self._expected: set[str] = set()  # of this launch, that have not come
         self._failed_starts = 0
 
     @property
     def due(self) -> float:
-        """When to look again, at the latest."""
+        """When to look again, at the latest; the end of a look that is under way is a signal."""
         return self._due
 
     def look_within(self, seconds: float) -> None:
@@ -51,19 +53,22 @@ class Jobs:
         Raises:
             SweepError: jobs cannot begin, or end before they come.
         """
-        now = time.monotonic()
-        if now < self._due:
+        if self._look is None and time.monotonic() >= self._due:
+            self._look, self._due = self.slurm.look(), inf
+            self._began = time.monotonic()
+        if self._look is None or not self._look.is_over:
             return False
-        found = self.slurm.jobs()
+        found, self._look = self._look.wait(), None
+        self.is_answering = found is not None
         waits = self._expected or any(job.is_waiting for job in self.known.values())
-        self._due = time.monotonic() + (SECONDS_WHILE_WAITING if waits or found is None else SECONDS_BETWEEN_LOOKS)
-        if found is None:
+        soon = time.monotonic() + (SECONDS_WHILE_WAITING if waits or found is None else SECONDS_BETWEEN_LOOKS)
+        self._due = min(self._due, soon)
+        if found is None or self._began < self._submitted:  # what was submitted meanwhile is not in it
             return False
-        self.known, self.has_looked = found, True
+        self.known = found
         for identity in [identity for identity in self._expected if identity not in found]:
-            if now > self._submitted:
-                self._expected.discard(identity)
-                self._failed(identity)
+            self._expected.discard(identity)
+            self._failed(identity)
         return True
 
     def has_come(self, identity: str) -> None:

@@ -106,7 +106,7 @@ class SlurmSlot(Slot):
     def _know(self, hello: Hello) -> None:
         self.has_come, self.job, self.node = True, hello.job, hello.node
         self.machine = hello.job  # which gives its trial memory of its own
-        self.held = {Path(folder): row for row, folder in hello.held.items()}
+        self.held = {Path(folder).resolve(): row for row, folder in hello.held.items()}
         self.held_awaits_verdicts, self.leaving = hello.awaits_verdicts, hello.leaving
 
     def _leave(self, why: WorkerLoss) -> None:
