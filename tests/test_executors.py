@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import driving
+import local_jobs
 import pytest
 import remote
 from driving import attempts, drive, epochs, final, stackable, stacks, trial
+from local_jobs import LocalJobs
 from processes import all_gone
 
 from orchestrator import executors
@@ -27,9 +30,9 @@ from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import journal, runner
 
 Open = Callable[..., Executor]
-# Trials by agents, with folders that they share with the orchestrator, or have apart from it.
+# Trials by agents, with folders that they share with the orchestrator, or have apart from it; and in jobs, as of Slurm.
 ELSEWHERE = [
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("agents", "agents apart")),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("agents", "agents apart", "jobs")),
     *(pytest.param(name, marks=pytest.mark.cluster) for name in executors.EXECUTORS if name not in driving.HERE),
 ]
 isolating = pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def open_(
     name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[Open]:
     """Make an executor from a setup, and enter its context until the test ends."""
-    options = [] if name in driving.HERE or name.startswith("agents") else request.getfixturevalue(f"{name}_options")
+    options = request.getfixturevalue(f"{name}_options") if name in executors.EXECUTORS.keys() - driving.HERE else []
     for variable in THREAD_VARIABLES:
         monkeypatch.setenv(variable, "1")  # what runs in this process sets them for good
     with ExitStack() as opened:
@@ -94,6 +97,9 @@ def open_(
             made = driving.setup(function, interrupt, stack=stack, limits=more, workers=workers, log=log, **ours)
             if name.startswith("agents"):
                 return opened.enter_context(remote.executor(made, folder / "nodes", apart=name.endswith("apart")))
+            if name == "jobs":
+                monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+                return opened.enter_context(local_jobs.executor(made, LocalJobs()))
             return opened.enter_context(executors.create(executors.place_of(None, name, options), made))
 
         yield open_

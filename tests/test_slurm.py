@@ -11,24 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import driving
+import local_jobs
 import pytest
 from driving import attempts, drive, epochs, final, trial
-from reading import children as runs_of
-from reading import outcomes, steps
+from local_jobs import LocalJobs
+from reading import children, outcomes, steps
 from slurm_cluster import Cluster
 
 from orchestrator import executors
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Progress
 from orchestrator.executors import Place
+from orchestrator.executors.contract import Places
 from orchestrator.executors.remote.greeting import Address
 from orchestrator.executors.slurm import commands, jobs
 from orchestrator.executors.slurm.door import Door
 from orchestrator.executors.slurm.executor import SlurmExecutor
 from orchestrator.executors.slurm.job import seconds_of
+from orchestrator.progress.live import LiveProgress
+from orchestrator.progress.status import Running, Status
 from orchestrator.spec.executor_forms import SlurmForm
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import Resources
+from orchestrator.terminal.view import facts
 from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import journal
 
@@ -75,6 +80,91 @@ def test_nobody_else_can_read_where_jobs_find_their_orchestrator(tmp_path: Path)
     assert Door.read(tmp_path) == door
     door.remove(tmp_path)
     assert Door.read(tmp_path) is None
+
+
+def test_trials_that_wait_for_a_place_are_told_from_those_that_run() -> None:
+    places = Places(ready=1, awaited=3, reason="Priority", waiting=1)
+    status = Status("toy", 10, running=[Running("x=1"), Running("x=2")], places=places)
+    said = [fact.plain for fact in facts(status)]
+    assert "1 running" in said
+    assert "1 of 4 places, the others are waited for (Priority)" in said
+
+
+@pytest.mark.parametrize(("ready", "left"), [(1, 33), (3, 11), (0, None)])
+def test_the_time_left_is_that_of_the_places_that_there_are(ready: int, left: int | None) -> None:
+    trials = [trial(x=float(x), epochs=3) for x in (1, 2, 3, 4)]
+    live = LiveProgress("toy", None)
+    live.begin(4, trials, {})
+    live.start(trials[0])
+    live.take(trials[0], Progress(1, {"train_loss": 1.0}, 0.0, seconds=3.0))
+    live.take_places(Places(ready, 3 - ready))
+    found = live.status().seconds_left
+    assert (None if found is None else round(found)) == left
+
+
+# Without a cluster: jobs are processes of this machine
+
+
+@pytest.fixture
+def local(
+    folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., SlurmExecutor]]:
+    """Opens executors of one sweep, one after the other, on the same jobs."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    (folder / "keeping.py").write_text(KEEPING)
+    begun = LocalJobs()
+    log = folder / "launch" / "workers.log"
+    with ExitStack() as opened:
+
+        def local(**more: Any) -> SlurmExecutor:
+            setup = driving.setup("keeping:train", interrupt, limits={}, workers=1, log=log, **more)
+            made = opened.enter_context(local_jobs.executor(setup, begun))
+            opened.callback(begun.cancel_all)
+            return made
+
+        local.jobs = begun  # type: ignore[attr-defined]
+        yield local
+
+
+def abandon(executor: SlurmExecutor) -> None:
+    """Have the jobs of an executor lose it, as where its process is killed."""
+    executor._is_open = False
+    executor._listener.close()
+
+
+def test_a_trial_goes_on_while_its_launch_is_away_and_the_next_one_takes_it_over(
+    local: Callable[..., SlurmExecutor], folder: Path
+) -> None:
+    first = local()
+    first.submit(Trial("keeping:train", 1, {"epochs": 40, "pause": 0.1}, "a"), folder / "trial")
+    heard: list[Event] = []
+    while len(epochs(heard)) < 3:
+        heard += [event for _, event in first.events()]
+    abandon(first)
+    second = local()
+    taken = Trial("keeping:train", 1, {"epochs": 40, "pause": 0.1}, "a")
+    events = resumed(second, taken, folder / "trial")
+    assert final(events).outcome is Outcome.COMPLETED
+    assert attempts(events) == attempts(heard)  # the same process, which has begun once
+    assert [e.event.epoch for e in journal.read(folder / "trial") if isinstance(e.event, Progress)] == [*range(1, 41)]
+
+
+def resumed(executor: SlurmExecutor, taken: Trial, workdir: Path) -> list[Event]:
+    executor.submit(taken, workdir)
+    heard: list[Event] = []
+    while not executor.idle:
+        heard += [event for _, event in executor.events()]
+    return heard
+
+
+def test_a_job_that_is_asked_to_end_does_so_after_the_epoch_and_its_trial_goes_on_in_another_one(
+    local: Callable[..., SlurmExecutor], folder: Path
+) -> None:
+    executor, jobs_ = local(), local.jobs  # type: ignore[attr-defined]
+    events = run(executor, folder, 3, jobs_.cancel_all, epochs=6, pause=0.2)
+    assert final(events).outcome is Outcome.COMPLETED
+    assert len(attempts(events)) == 2
+    assert [process.poll() for process in jobs_.processes.values()] == [0, None]
 
 
 # On a cluster
@@ -213,6 +303,22 @@ def test_what_slurm_refuses_is_bad_input(open_: Open, block: dict[str, Any], sai
         open_(**block)
 
 
+@on_slurm
+def test_what_slurm_refuses_is_said_in_a_line_before_anything_is_marked_as_running(
+    slurm: Cluster, folder: Path, write: Callable[[str], Path], command: Callable[..., Any]
+) -> None:
+    write(
+        "trial: toys:train\nmetric: {name: score}\nparameters: {x: {values: [1, 2]}}\n"
+        "executor: {slurm: {partition: main, gpus: 9, workers: 2}}\n"
+    )
+    refused = command("launch", "toy.yaml")
+    assert refused.returncode == 2
+    assert refused.stderr == "sweep: Slurm does not take the jobs: Requested node configuration is not available\n"
+    assert not (folder / "mlruns").exists()
+    done = command("launch", "toy.yaml", "--set-executor", "gpus=1", "--quiet")
+    assert done.returncode == 0, done.stderr
+
+
 KEEPING = """
 import time
 from toys import Config
@@ -275,8 +381,8 @@ def test_jobs_outlive_a_launch_that_is_killed_and_the_next_one_takes_them_over(
     again = launched()
     assert again.wait(100) == 0
     assert outcomes(store, "toy") == {f"x={x}": "completed" for x in (1, 2, 3)}
-    for run_ in runs_of(store, "toy"):
-        assert steps(store, run_, "train_loss") == [*range(1, 61)]
+    for found in children(store, "toy"):
+        assert steps(store, found, "train_loss") == [*range(1, 61)]
     assert slurm.run("squeue", "--noheader") == ""
 
 

@@ -75,7 +75,7 @@ class JobServer:
         self._leaving: WorkerLoss | None = None
         self._goodbye = inf
         self._is_over = False
-        self._busy_until = self._called = time.monotonic()
+        self._busy_until, self._called = time.monotonic(), -inf
 
     def run(self) -> None:
         """Serve until the end."""
@@ -246,13 +246,13 @@ class JobServer:
     def _consider_leaving(self) -> None:
         """End in order, where Slurm or the clock asks for it, or nobody has anything to do."""
         now = time.monotonic()
-        if self._leaving is None:
+        if self._leaving is None and not self._is_over:
             self._leaving = self._reason_to_leave(now)
             if self._leaving is not None:
                 self._link.send(orders.said(Word.LEAVING, 0, orders.losses.dump_json(self._leaving)))
                 if self._held and self._held.running:
                     self._worker.send(serve.Stop())
-        if self._leaving is None or self._is_busy:
+        if self._leaving is None or self._is_busy or self._is_over:
             return
         if self._goodbye == inf:
             self._goodbye = now + SECONDS_TO_SAY_GOODBYE
