@@ -1,10 +1,10 @@
 """Sweeps on a Ray cluster, and what befalls its hosts: all must end as if untouched.
 
-The hosts are three network namespaces of this machine, each with temporary files of its own; none sees the folder of the
-sweep but the first one, where it is launched, and which has the head and no cores. What happens: the orchestrator is
-killed, or an actor, an agent's worker, a raylet, or a whole host, which comes back after a while; or a host is cut off for 1
-to 60 seconds. What the sweeps leave is compared with what a sweep left that ran in worker processes of this machine, and
-that nobody touched. `torture.py --executor ray` begins it, as root.
+The hosts are three network namespaces of this machine, each with temporary files of its own. None sees the folder of
+the sweep but the first one, where it is launched, and which has the head and no cores. What happens: the orchestrator
+is killed, or an actor, an agent's worker, a raylet, or a whole host, which comes back after a while; or a host is cut
+off for 1 to 60 seconds. What the sweeps leave is compared with what a sweep left that ran in worker processes of this
+machine, and that nobody touched. `torture.py --executor ray` begins it, as root.
 """
 
 import itertools
@@ -32,22 +32,13 @@ HEAD, *OTHERS = "ray0", "ray1", "ray2"
 ADDRESS = f"{Hosts.network}.10:6379"
 SEEN_BY_HEAD, SEEN_BY_ALL = Path("/var/tmp"), Path("/srv")  # noqa: S108 - folders; see `Hosts`
 NOTES = "TORTURE_NOTES"  # the variable that names the file of notes, which all hosts see
-WITNESS = f'''
-"""The witness, whose notes are where all hosts see them."""
-import os
-from pathlib import Path
-import witness
-from witness import *
-witness.NOTES = Path(os.environ.get("{NOTES}", witness.NOTES))
-'''
 LONGEST_OUTAGE = 15.0  # seconds, of a host
 SHORTEST_CUT, LONGEST_CUT = 1.0, 60.0
 SECONDS_FOR_ACTORS = 60.0  # to end with their orchestrator
 MOST_KILLS = 10  # of a sweep
 FUNCTIONS = KINDS["functions"]
-TEXT = FUNCTIONS.text.replace("witness:train", "ray_witness:train").replace("retries: 1000", "retries: 3")
 KIND = Kind(
-    f"executor: {{ray: {{address: '{ADDRESS}'}}}}\n{TEXT}",
+    f"executor: {{ray: {{address: '{ADDRESS}'}}}}\n{FUNCTIONS.text}",
     FUNCTIONS.witness,
     {"orchestrator": 0.25, "actor": 0.2, "worker": 0.1, "raylet": 0.1, "host": 0.15, "cut": 0.2},
     FUNCTIONS.marks,
@@ -124,7 +115,6 @@ class RaySweep(Sweep):
             notes.parent.mkdir(exist_ok=True)
             notes.touch()
             (self.folder / "notes.txt").symlink_to(notes)
-            (self.folder / "ray_witness.py").write_text(WITNESS)
         return RayLaunch(self.folder, self.hosts)
 
 
