@@ -9,9 +9,10 @@ that it left is compared with what an untouched one left.
 With `--faults` the store is behind a server, and that behind a proxy through which a quarter of all requests fail, come
 late or are cut. There somebody deletes runs of trials in MLflow, too: these must stay as they are, alone.
 
-    python benchmarks/torture.py [--kills 200] [--seed 0] [--of functions] [--faults] [--executor slurm]
+    python benchmarks/torture.py [--kills 200] [--seed 0] [--of functions] [--faults] [--executor ray|slurm]
 
-With `--executor slurm`, `slurm_torture.py` does the same to jobs of a Slurm cluster of this machine's own.
+With `--executor ray`, `ray_torture.py` does the same on a Ray cluster of hosts that are namespaces of this machine.
+With `slurm`, `slurm_torture.py` does it to jobs of a Slurm cluster of one node.
 """
 
 import argparse
@@ -495,9 +496,13 @@ def main() -> None:
     parser.add_argument(
         "--faults", action="store_true", help="into a server, by a proxy through which a quarter of all requests fail"
     )
-    parser.add_argument("--executor", choices=["process", "slurm"], default="process", help="where trials run")
+    parser.add_argument("--executor", choices=["process", "ray", "slurm"], default="process", help="where trials run")
     asked = parser.parse_args()
     console = Console(soft_wrap=True, highlight=False)
+    if asked.executor == "ray":
+        import ray_torture
+
+        sys.exit(ray_torture.run(asked.kills, asked.seed, console))
     if asked.executor == "slurm":
         import slurm_torture
 

@@ -253,11 +253,12 @@ def test_a_trial_sees_the_gpus_that_it_takes_and_the_environment_stays(
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,7"
 
 
-def test_trials_of_one_shape_come_to_what_they_come_to_alone(open_: Open, folder: Path) -> None:
+def test_trials_of_one_shape_come_to_what_they_come_to_alone(open_: Open, folder: Path, name: str) -> None:
     executor = open_("toys:stackable", stack=3)
     heard = drive(executor, [stackable(i, x=1.0 + i) for i in range(2)], folder)
     assert [final(events).metrics for events in heard.values()] == [{"final_score": 1.0}, {"final_score": 2.0}]
-    assert {line.partition(" ")[2] for line in stacks(folder)} == {"of 3"}
+    if name in driving.HERE:
+        assert {line.partition(" ")[2] for line in stacks(folder)} == {"of 3"}
 
 
 def test_each_trial_of_a_shape_ends_exactly_once_whatever_its_function_does(open_: Open, folder: Path) -> None:
@@ -616,9 +617,9 @@ def test_what_a_trial_prints_goes_to_its_log(open_: Open, folder: Path) -> None:
 
 @pytest.mark.slow
 @isolating
-def test_a_worker_that_dies_over_the_data_is_replaced(open_: Open, folder: Path) -> None:
+def test_a_worker_that_dies_over_the_data_is_replaced(open_: Open, folder: Path, name: str) -> None:
     open_("toys:fragile", retries=2).prepare([{}])
-    assert (folder / "tried").exists()
+    assert (folder / "tried").exists() or name not in driving.HERE  # on another machine it is in the folder there
 
 
 @pytest.mark.slow

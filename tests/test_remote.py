@@ -253,6 +253,7 @@ def open_(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
         yield open_
 
 
+@pytest.mark.slow
 def test_a_trial_whose_machine_is_lost_goes_on_elsewhere_and_that_is_no_retry(open_: Open, folder: Path) -> None:
     executor, engine = open_(retries=0)
     slow = trial(epochs=6, pause=0.2)

@@ -5,6 +5,7 @@ What a slot is and where its worker runs is for others to know: processes of thi
 
 import time
 from abc import ABC, abstractmethod
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import inf
@@ -73,8 +74,9 @@ class SlotExecutor(ABC):
 
     @property
     def has_free_slot(self) -> bool:
-        open_ = [slot for slot in self._free() if slot.machine not in self._kept]
-        return len(self._waiting) < len(open_) * self.setup.stacking.width
+        kept = self._kept
+        free = sum(1 for slot in self.slots if not slot.runs and slot.machine not in kept)
+        return len(self._waiting) < free * self.setup.stacking.width
 
     @property
     def idle(self) -> bool:
@@ -170,46 +172,49 @@ class SlotExecutor(ABC):
     def _busy(self) -> list[Slot]:
         return [slot for slot in self.slots if slot.runs]
 
-    def _free(self) -> list[Slot]:
-        return [slot for slot in self.slots if not slot.runs]
-
     @property
     def _kept(self) -> set[str]:
         """The machines that a trial has to itself, or is about to have."""
-        taken = {slot.machine for slot in self._busy() if any(run.is_alone for run in slot.runs.values())}
-        return taken | {machine for run in self._waiting if run.is_alone for machine in self._quietest()}
+        taken = {slot.machine for slot in self.slots if any(run.is_alone for run in slot.runs.values())}
+        return taken | {*self._quietest()} if any(run.is_alone for run in self._waiting) else taken
 
     def _quietest(self) -> list[str]:
         """The machine on which the least runs, if there is any: where what is to run alone begins once nothing does."""
-        machines = [slot.machine for slot in self.slots]
-        busy = [slot.machine for slot in self._busy()]
-        return [min(machines, key=lambda machine: (busy.count(machine), machine))] if machines else []
-
-    def _slot_for(self, run: ActiveTrial) -> Slot | None:
-        """A slot in which a trial can begin now."""
-        if not run.is_alone:
-            kept = self._kept
-            return next((slot for slot in self._free() if slot.machine not in kept), None)
-        quiet = set(self._quietest()) - {slot.machine for slot in self._busy()}
-        return next((slot for slot in self._free() if slot.machine in quiet), None)
+        busy = Counter({slot.machine: 0 for slot in self.slots})
+        busy.update(slot.machine for slot in self._busy())
+        return [min(busy, key=lambda machine: (busy[machine], machine))] if busy else []
 
     def _begin_stacks(self) -> None:
         """Begin in the free slots the trials that have waited longest, each with those that stack with it."""
-        for first in [*self._waiting]:
-            if first not in self._waiting:
+        if not self._waiting:
+            return
+        kept, begun = self._kept, set[int]()
+        free = deque(slot for slot in self.slots if not slot.runs and slot.machine not in kept)
+        by_key: dict[object, list[ActiveTrial]] = {}
+        for run in self._waiting:
+            by_key.setdefault(self._key(run), []).append(run)
+        for first in self._waiting:
+            slot = None
+            if id(first) in begun:
                 continue
-            slot = self._slot_for(first)
-            if slot is None and not first.is_alone:
-                return
-            if slot is None:
-                continue
-            key = self._key(first)
-            stack: dict[int, ActiveTrial] = {}
-            for run in self._waiting:
-                if self._key(run) == key:
-                    stack.setdefault(run.trial.place, run)
-            self._waiting = [run for run in self._waiting if run not in stack.values()]
-            self._begin(slot, [*stack.values()])
+            if first.is_alone:
+                slot = self._quiet_slot()
+                free = deque(other for other in free if slot is None or other.machine != slot.machine)
+            elif free:
+                slot = free.popleft()
+            if slot is not None:
+                stack: dict[int, ActiveTrial] = {}
+                for run in by_key[self._key(first)]:
+                    if id(run) not in begun:
+                        stack.setdefault(run.trial.place, run)
+                begun |= {id(run) for run in stack.values()}
+                self._begin(slot, [*stack.values()])
+        self._waiting = [run for run in self._waiting if id(run) not in begun]
+
+    def _quiet_slot(self) -> Slot | None:
+        """A slot of a machine on which nothing runs: of the one that has the least, which others leave alone."""
+        quiet = {*self._quietest()} - {slot.machine for slot in self._busy()}
+        return next((slot for slot in self.slots if slot.machine in quiet), None)
 
     def _key(self, run: ActiveTrial) -> tuple[int | None, str, str]:
         """What the trials of a stack share. The last attempt is alone: another trial may have killed the worker."""

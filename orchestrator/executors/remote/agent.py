@@ -41,7 +41,7 @@ from orchestrator.executors.remote.messages import (
     WorkerSettings,
 )
 from orchestrator.executors.resources import ResourceSampler
-from orchestrator.system import regular
+from orchestrator.system import descendants, regular
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Trial
@@ -76,6 +76,7 @@ class Agent:
         self._trials: dict[int, Trial] = {}
         self._changes: Iterator[Letter] | None = None
         self._looked = 0.0
+        self._is_paused = False
 
     def run(self) -> None:
         """Serve until the end."""
@@ -98,6 +99,7 @@ class Agent:
         is_sending = self._changes is not None and link.has_room
         link.wait(ends, 0.0 if link.has_message or is_sending else self._patience)
         try:
+            self._pause()
             if is_orphan() or not self._obey():
                 return False
             if self._worker and link.has_room:
@@ -106,6 +108,14 @@ class Agent:
         except SupersededError:
             self._changes = None
         return True
+
+    def _pause(self) -> None:
+        """Have trials stand still that may go on elsewhere by now, in the same folders; until that is known."""
+        is_in_doubt = self._link.is_in_doubt and self._folders is not None and self._folders.are_shared
+        if is_in_doubt != self._is_paused and self._worker:
+            self._is_paused = is_in_doubt
+            pid = self._worker.process.pid or 0
+            descendants.signal_all(pid, signal.SIGSTOP if is_in_doubt else signal.SIGCONT)
 
     @property
     def _patience(self) -> float:
@@ -151,6 +161,7 @@ class Agent:
         if self._worker:
             self._worker.kill()
         self._forget()
+        self._is_paused = False
         around = settings.around
         if around.modules is not None:
             folders = tuple(str(self._carried(folder)) for folder in around.modules.folders)

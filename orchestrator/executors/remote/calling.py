@@ -12,6 +12,7 @@ from orchestrator.executors.remote.greeting import Address, RefusedError, dial
 from orchestrator.executors.remote.link import Link
 from orchestrator.executors.remote.messages import Leave, Letter, Renew
 
+SECONDS_OF_DOUBT = 8.0  # sooner than any engine gives a machine up
 SECONDS_OF_SILENCE = 20.0  # after which a connection counts as cut
 SECONDS_BETWEEN_CALLS = 1.0
 SECONDS_ALONE = 900.0  # without an orchestrator; then it is over
@@ -47,6 +48,11 @@ class CalledLink(Link):
         seconds = seconds if own else min(seconds, SECONDS_BETWEEN_CALLS)
         select.select([*own, sys.stdin.fileno(), *ends], writing, [], seconds)
         self.pump()
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the orchestrator may have given this agent up: it was silent for longer than it ever is."""
+        return time.monotonic() - self.heard > SECONDS_OF_DOUBT
 
     def send_in_turn(self, letter: Letter) -> None:
         """Send a letter, once there is room for it.

@@ -22,6 +22,7 @@ from orchestrator.system.regular import opened
 from orchestrator.worker.journal import JOURNAL_FILE
 
 PIECE = 2**20  # bytes
+MOST_READ = 2**26  # bytes of a file that is read to be compared; larger ones are sent where they may be needed
 TAILS = (JOURNAL_FILE, LOG_FILE)
 UNFINISHED = ".carried"  # a folder for what is not whole yet
 SETTLED_SECONDS = 0.05  # since a file was last written to: then it may be whole
@@ -58,7 +59,7 @@ def states(folder: Path) -> list[FileState]:
     found = []
     for path, (size, _, _) in stamps(folder).items():
         with suppress(OSError):
-            found.append(FileState(path, size, digest(folder / path)))
+            found.append(FileState(path, size, digest(folder / path) if size <= MOST_READ else ""))
     return found
 
 
@@ -67,7 +68,7 @@ def lacking(folder: Path, wanted: Sequence[FileState]) -> list[str]:
     has = {state.path: state for state in states(folder)}
     for path in has.keys() - {state.path for state in wanted}:
         regular.remove(folder / path)
-    return [state.path for state in wanted if has.get(state.path) != state]
+    return [state.path for state in wanted if not state.digest or has.get(state.path) != state]
 
 
 def _is_picture(path: str) -> bool:

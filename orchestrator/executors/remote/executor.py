@@ -8,13 +8,14 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 
 from orchestrator.errors import SweepError
+from orchestrator.events import Event, Finished
 from orchestrator.executors.contract import Setup
 from orchestrator.executors.limits import WorkerLoss
 from orchestrator.executors.remote.engine import Engine, Gone, Remark
@@ -26,10 +27,13 @@ from orchestrator.executors.remote.slot import RemoteSlot
 from orchestrator.executors.slot import Slot
 from orchestrator.executors.slots import SlotExecutor
 from orchestrator.system.machine import Shares
+from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import serve
 
 SECONDS_OF_SILENCE = 90.0  # after which a machine counts as lost, whatever the engine says
+SECONDS_OF_DOUBT = 7.0  # without a sign of life: then it is the connection that is silent, and not its trial
 SECONDS_TO_LEAVE = 3.0
+MARKER = ".shared-"
 MOST_FAILURES = 5  # of agents in a row that never served
 
 
@@ -50,8 +54,11 @@ class RemoteExecutor(SlotExecutor):
         self._listener: AgentListener
         self._is_open = False
         self._markers: dict[Path, tuple[Path, str]] = {}
+        self._configs: Sequence[Params] | None = None  # for which each machine is to have its data at hand
+        self._prepared: set[str] = set()  # machines that have
+        self._preparing: dict[str, RemoteSlot] = {}  # the first slot of each machine that is at it
+        self._broken: SweepError | None = None  # the engine is lost
         self._failures = 0
-        self._last_reason = ""
         self._number = 0
 
     def __enter__(self) -> "RemoteExecutor":
@@ -84,12 +91,25 @@ class RemoteExecutor(SlotExecutor):
 
     @property
     def slots(self) -> Sequence[Slot]:
-        return [slot for slot in self._agents.values() if slot.is_ready and (slot.loss is None or slot.runs)]
+        ready = [slot for slot in self._agents.values() if slot.is_ready and (slot.loss is None or slot.runs)]
+        return ready if self._configs is None else [slot for slot in ready if slot.machine in self._prepared]
 
     @property
     def has_free_slot(self) -> bool:
         # what is submitted while there is no machine yet waits for the first one
         return super().has_free_slot or self.idle
+
+    def prepare(self, configs: Sequence[Params]) -> None:
+        super().prepare(configs)
+        self._prepared = {slot.machine for slot in self.slots[:1]}  # the one in which that was
+        self._configs = configs
+
+    def events(self) -> Iterator[tuple[Trial, Event]]:
+        yield from super().events()
+        if self._broken is not None:  # what runs has lost its actor, too; a later launch goes on with it
+            running = [run for slot in self._agents.values() for run in slot.runs.values()]
+            yield from ((run.trial, Finished(Outcome.INTERRUPTED)) for run in [*self._waiting, *running])
+            raise self._broken
 
     @property
     def _ends(self) -> Sequence[Connection | int]:
@@ -102,24 +122,56 @@ class RemoteExecutor(SlotExecutor):
 
     def _attend(self) -> None:
         self._listener.pump()
-        for news in self._engine.news():
-            match news:
-                case Gone() as gone:
-                    self._lose(gone)
-                case Remark(text):
-                    self.setup.on_remark(text)
-        now = time.monotonic()
+        try:
+            for news in self._engine.news():
+                match news:
+                    case Gone() as gone:
+                        self._lose(gone)
+                    case Remark(text):
+                        self.setup.on_remark(text)
+        except SweepError as error:
+            if self.idle:
+                raise
+            self._broken = error
+            return
         for name, slot in [*self._agents.items()]:
-            if slot.is_ready and slot.loss is None and now - slot.link.heard > SECONDS_OF_SILENCE:
-                self._lose(Gone(name, f"nothing was heard of its machine for {SECONDS_OF_SILENCE:.0f} seconds"))
-                self._engine.end(name)
-            if not slot.runs:
-                slot.attend()
-                if slot.loss is not None:
-                    self._drop(name)
-            if slot.is_ready:
-                self._failures = 0
+            self._look_after(name, slot)
         self._replenish()
+
+    def _look_after(self, name: str, slot: RemoteSlot) -> None:
+        silence = time.monotonic() - slot.link.heard
+        if slot.is_ready and slot.loss is None and silence > SECONDS_OF_SILENCE:
+            self._lose(Gone(name, f"nothing was heard of its machine for {SECONDS_OF_SILENCE:.0f} seconds"))
+            self._engine.end(name)
+        for run in slot.runs.values() if silence > SECONDS_OF_DOUBT else ():
+            run.last_heartbeat = time.monotonic()
+        if not slot.runs:
+            slot.attend()
+            self._prepare_machine(slot)
+            if slot.loss is not None:
+                self._drop(name)
+        if slot.is_ready:
+            self._failures = 0
+
+    def _prepare_machine(self, slot: RemoteSlot) -> None:
+        """Have the data at hand where a machine is new; one slot of it does so, and the others wait for it."""
+        machine = slot.machine
+        if self._configs is None or not slot.is_ready or machine in self._prepared:
+            return
+        first = self._preparing.setdefault(machine, slot)
+        if first is not slot:
+            return
+        if not slot.is_alive or slot.lost:  # then its trials say why
+            self._prepared.add(machine)
+        elif not slot.is_preparing:
+            slot.is_preparing = True
+            slot.send(serve.Prepare(self.setup.function.name, self._configs))
+        elif (answer := slot.receive()) is not None:
+            self._prepared.add(machine)
+            if problem := serve.answers.validate_json(answer).problem:
+                self.setup.on_remark(f"a machine that has joined lacks data: {problem}")
+        if machine in self._prepared:
+            del self._preparing[machine]
 
     def _lose(self, gone: Gone) -> None:
         """An agent is gone. What it had sent before is still taken."""
@@ -159,8 +211,10 @@ class RemoteExecutor(SlotExecutor):
         """A file beside the folder of a trial, and what is in it."""
         beside = workdir.absolute().parent
         if beside not in self._markers:
+            for left in beside.glob(f"{MARKER}*"):
+                left.unlink(missing_ok=True)
             nonce = secrets.token_hex(16)
-            marker = beside / f".shared-{nonce[:8]}"
+            marker = beside / f"{MARKER}{nonce[:8]}"
             with suppress(OSError):
                 marker.write_text(nonce)
             self._markers[beside] = marker, nonce

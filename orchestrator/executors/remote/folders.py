@@ -42,6 +42,11 @@ class NodeFolders:
         return self._base / "trials" / Path(folder.path).name
 
     @property
+    def are_shared(self) -> bool:
+        """Whether another machine may write into one of them."""
+        return len(self._receivings) < len(self.places)
+
+    @property
     def are_there(self) -> bool:
         """Whether all files have come, so that the trials can begin."""
         return self._awaited == 0

@@ -45,6 +45,7 @@ class RemoteSlot(Slot):
         super().__init__()
         self.link = link
         self.is_ready = False
+        self.is_preparing = False
         self.loss: WorkerLoss | None = None  # of its machine, for good
         self._marked = marked
         self._token = 0
@@ -52,7 +53,6 @@ class RemoteSlot(Slot):
         self._said: deque[bytes] = deque()
         self._receivings: dict[int, Receiving] = {}
         self._down: Iterator[Letter] | None = None
-        self._asked_at = time.monotonic()
         link.send(Letter(settings).encode())
 
     @property

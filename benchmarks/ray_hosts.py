@@ -1,4 +1,4 @@
-"""Ray clusters for tests, by `ray start`: on this machine alone, or on hosts that are network namespaces of it."""
+"""Ray clusters for tests and torture, by `ray start`: on this machine alone, or on namespaces of it as hosts."""
 
 import os
 import shutil
