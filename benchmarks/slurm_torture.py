@@ -30,7 +30,7 @@ LONGEST_OUTAGE = 15.0  # seconds, of a daemon
 SECONDS_OF_OTHERS = 3.0  # that a job of another partition takes the place of ours
 MOST_KILLS = 10  # of a sweep
 SECONDS_FOR_JOBS = 20.0  # to leave the queue after the end
-BLOCK = "executor: {slurm: {partition: low, time: 1m, workers: 2}}\n"
+BLOCK = "executor: {slurm: {partition: low, time: 1m, workers: 2, idle: 30s}}\n"
 TARGETS = {
     "orchestrator": 0.25,
     "job": 0.2,

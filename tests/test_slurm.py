@@ -39,6 +39,7 @@ from orchestrator.worker import journal
 
 on_slurm = pytest.mark.cluster
 Open = Callable[..., SlurmExecutor]
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.mark.parametrize(
@@ -305,7 +306,7 @@ def test_what_slurm_refuses_is_bad_input(open_: Open, block: dict[str, Any], sai
 
 @on_slurm
 def test_what_slurm_refuses_is_said_in_a_line_before_anything_is_marked_as_running(
-    slurm: Cluster, folder: Path, write: Callable[[str], Path], command: Callable[..., Any]
+    slurm: Cluster, folder: Path, write: Callable[[str], Path], command: Command
 ) -> None:
     write(
         "trial: toys:train\nmetric: {name: score}\nparameters: {x: {values: [1, 2]}}\n"
@@ -388,11 +389,31 @@ def test_jobs_outlive_a_launch_that_is_killed_and_the_next_one_takes_them_over(
 
 @on_slurm
 @pytest.mark.slow
-def test_jobs_end_that_no_launch_comes_back_for(
-    slurm: Cluster, folder: Path, launched: Callable[[], subprocess.Popen[bytes]]
+def test_a_launch_that_runs_its_trials_elsewhere_first_ends_the_jobs_of_one_that_was_killed(
+    slurm: Cluster, folder: Path, store: str, launched: Callable[[], subprocess.Popen[bytes]], command: Command
 ) -> None:
     (folder / "toy.yaml").write_text(SWEEP.replace("60", "20"))
     first = launched()
     until(lambda: len(entries(folder)) == 2 and all(len(epochs(heard)) > 3 for heard in entries(folder)))
     first.kill()
+    first.wait()
+    assert command("launch", "toy.yaml", "--executor", "process", "--workers", "2").returncode == 0
+    assert slurm.run("squeue", "--noheader", "--states=RUNNING,PENDING") == ""
+    assert outcomes(store, "toy") == {f"x={x}": "completed" for x in (1, 2, 3)}
+    for found in children(store, "toy"):
+        assert steps(store, found, "train_loss") == [*range(1, 21)]
+    assert not (folder / "mlruns" / "work" / "toy" / "slurm").exists()
+
+
+@on_slurm
+@pytest.mark.slow
+def test_jobs_end_that_no_launch_comes_back_for(
+    slurm: Cluster, folder: Path, launched: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    block = "executor: {slurm: {idle: 5s}}\n"
+    (folder / "toy.yaml").write_text(SWEEP.replace("60", "20") + block)
+    first = launched()
+    until(lambda: len(entries(folder)) == 2 and all(len(epochs(heard)) > 3 for heard in entries(folder)))
+    first.kill()
     until(lambda: slurm.run("squeue", "--noheader") == "")
+    assert all(len(epochs(heard)) == 20 for heard in entries(folder))

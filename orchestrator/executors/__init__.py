@@ -6,6 +6,7 @@ This module itself imports none of them, so that their names are known at once.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import InputError
@@ -27,6 +28,7 @@ class Kind:
     isolates: bool  # whether trials run in processes of their own, which can be killed and replaced
     form: Callable[[], "type[ElsewhereForm]"] | None = None  # of its options, where trials run on other machines
     check: Callable[[Place, "Resources"], None] | None = None  # whether its engine takes what a trial does
+    end_left: Callable[[Path], None] | None = None  # where what it runs may outlive a launch, as `end_left` below
 
 
 def _process(setup: "Setup", place: Place) -> "Executor":
@@ -82,13 +84,19 @@ def _check_slurm(place: Place, resources: "Resources") -> None:
         check(place.options.of_sbatch(place.takes(resources)))
 
 
+def _end_jobs(log: Path) -> None:
+    from orchestrator.executors.slurm.jobs import end_left
+
+    end_left(log.parent)
+
+
 DEFAULT = "process"
 HERE = Place(DEFAULT)
 EXECUTORS: Mapping[str, Kind] = {
     "process": Kind(_process, isolates=True),
     "inline": Kind(_inline, isolates=False),
     "ray": Kind(_ray, isolates=True, form=_ray_form),
-    "slurm": Kind(_slurm, isolates=True, form=_slurm_form, check=_check_slurm),
+    "slurm": Kind(_slurm, isolates=True, form=_slurm_form, check=_check_slurm, end_left=_end_jobs),
 }
 
 
@@ -147,6 +155,22 @@ def check(spec: "SweepSpec", place: Place, *, asks_engine: bool = False) -> None
         ask(place, spec.resources)
 
 
+def end_left(log: Path, but: str = "") -> None:
+    """End what runs of an earlier launch of a sweep that was killed, where nobody goes on with it.
+
+    Args:
+        log: of the workers, in the sweep's folder.
+        but: the executor that goes on with what it has left itself.
+
+    Raises:
+        SweepError: it cannot be ended from here.
+    """
+    for name, kind in EXECUTORS.items():
+        if kind.end_left and name != but:
+            kind.end_left(log)
+
+
 def create(place: Place, setup: "Setup") -> "Executor":
-    """Make the executor of a place, for one launch; errors are those of `find`."""
+    """Make the executor of a place, for one launch; errors are those of `find`, and of `end_left`."""
+    end_left(setup.log, but=place.name)
     return find(place.name).create(setup, place)

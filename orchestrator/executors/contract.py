@@ -51,7 +51,8 @@ theirs. An executor that cannot do so, or only slowly, says so with `Setup.on_re
 
 Lost machines. Where trials run elsewhere, a machine that is lost is no lost worker: its trials go on elsewhere, and
 that does not count against `retries`. A trial has failed once three machines in a row were lost under it without a new
-epoch; what was announced or asked for, such as a job that is cancelled, counts for nothing. What comes from a machine after it was given up is dropped, and what still runs there ends.
+epoch; a loss that was announced or asked for, such as a job that is cancelled, counts for nothing. What comes from a
+machine after it was given up is dropped, and what still runs there ends.
 
 Slots. A slot runs a trial, or a stack of trials whose shape and number of threads are the same. How many slots there
 are, and the threads and the GPUs of each, follows from `Setup.stacks`, `Setup.workers` and `Setup.resources`, which are

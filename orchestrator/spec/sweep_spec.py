@@ -18,8 +18,11 @@ from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.pruner_forms import PrunerForm
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
+from orchestrator.system.interrupt import GRACE_SECONDS
 from orchestrator.system.machine import Resources
 from orchestrator.trial import Outcome, Params
+
+SECONDS_TO_CLOSE = 1.0  # from the end of a program to the news of it
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,12 @@ class SweepSpec:
         for row in self.configs:
             found.setdefault(tuple(row), set()).add(_values(row, row))
         return found
+
+    @property
+    def grace(self) -> float:
+        """How many seconds trials may take to end when the sweep is interrupted: a program as its file gives it."""
+        program = self.function.program
+        return max(GRACE_SECONDS, 0.0 if program is None else program.grace + SECONDS_TO_CLOSE)
 
     @property
     def ranks(self) -> bool:

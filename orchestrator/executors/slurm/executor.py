@@ -21,7 +21,7 @@ from orchestrator.executors.slots import SlotExecutor
 from orchestrator.executors.slurm.commands import ENDING, Slurm
 from orchestrator.executors.slurm.door import Door
 from orchestrator.executors.slurm.job import REVOKED
-from orchestrator.executors.slurm.jobs import SECONDS_WHILE_MISSED, SECONDS_WHILE_WAITING, Jobs, job_name
+from orchestrator.executors.slurm.jobs import FOLDER, SECONDS_WHILE_MISSED, SECONDS_WHILE_WAITING, Jobs, job_name
 from orchestrator.executors.slurm.orders import Serve
 from orchestrator.executors.slurm.slot import SECONDS_OF_SILENCE, SECONDS_OF_WRITING, SlurmSlot
 from orchestrator.spec.executor_forms import SlurmForm
@@ -29,7 +29,6 @@ from orchestrator.system.machine import Shares
 from orchestrator.trial import Params, Trial
 from orchestrator.worker import serve
 
-FOLDER = "slurm"  # in the sweep's folder
 SECONDS_TO_COME = 120.0  # for a job that runs as the launch begins: then it is ended, as nobody knows what it runs
 SECONDS_OF_ABSENCE = 600.0  # of the connection to a job, after which this is ended
 SECONDS_TO_END = 30.0  # for jobs, at the end of the launch
@@ -76,6 +75,7 @@ class SlurmExecutor(SlotExecutor):
                 self._check_patience()
                 wait([self.setup.interrupt.fileno()], SECONDS_BETWEEN_SIGNS)
             self._strangers = {identity for identity, job in self._jobs.known.items() if job.is_living}
+            self._jobs.look_within(SECONDS_WHILE_MISSED)
             self._submit_lacking()
         except BaseException:
             self._close()
@@ -166,6 +166,8 @@ class SlurmExecutor(SlotExecutor):
             if slot.has_come:
                 self._strangers.discard(slot.job)
                 self._jobs.has_come(slot.job)
+            if slot.held and self._runs_elsewhere(slot):
+                slot.leave()
             if not slot.is_linked and not slot.is_gone and was_linked:
                 self._jobs.look_within(1.0)
         has_looked = self._jobs.look()
@@ -210,7 +212,12 @@ class SlurmExecutor(SlotExecutor):
         if self._strangers:
             self._jobs.look_within(SECONDS_WHILE_MISSED)
             if now > self._began + SECONDS_TO_COME:
+                self._strangers = {name for name in self._strangers if self._jobs.known[name].state != ENDING}
                 self._jobs.slurm.cancel(self._strangers)
+
+    def _runs_elsewhere(self, late: SlurmSlot) -> bool:
+        """Whether a trial that a job holds has begun anew meanwhile: the job was given up, and comes all the same."""
+        return any(run.task.workdir.resolve() in late.held for slot in self._slots for run in slot.runs.values())
 
     def _give_up(self, slot: SlurmSlot) -> None:
         """A job is gone, as far as Slurm knows; where it was silent before, its machine may still be at it."""

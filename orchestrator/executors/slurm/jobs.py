@@ -8,11 +8,15 @@ from math import inf
 from pathlib import Path
 
 from orchestrator.errors import InputError, SweepError
-from orchestrator.executors.slurm.commands import HOPELESS, Job, Look, Slurm
+from orchestrator.executors.slurm.commands import ENDING, HOPELESS, Job, Look, Slurm
+from orchestrator.executors.slurm.door import ADDRESS_FILE
+from orchestrator.system import regular
 
 SECONDS_BETWEEN_LOOKS = 60.0  # at the queue, while nothing is awaited
 SECONDS_WHILE_WAITING = 15.0  # for a job to begin
 SECONDS_WHILE_MISSED = 3.0  # where a job has lost its connection
+FOLDER = "slurm"  # in the sweep's folder
+SECONDS_TO_END = 60.0
 MOST_FAILED_STARTS = 3  # of jobs, one after the other, that end before they have come
 LONGEST_TAIL = 2000  # bytes of a job's log
 
@@ -116,6 +120,32 @@ class Jobs:
                 f"{self._failed_starts} jobs in a row ended before they could run a trial{last} (see {log}; "
                 "is this Python there on the nodes, and does `setup` suit them?)"
             )
+
+
+def end_left(folder: Path) -> None:
+    """End the jobs that a killed launch of a sweep has left, and wait until none is left.
+
+    Args:
+        folder: of the sweep.
+
+    Raises:
+        SweepError: they do not end, or Slurm is not here.
+    """
+    left = folder / FOLDER
+    if not left.is_dir():
+        return
+    if (left / ADDRESS_FILE).is_file():  # which a launch takes away that ends by itself
+        slurm = Slurm(job_name(folder.name, left), (), left)
+        slurm.cancel_all()
+        deadline = time.monotonic() + SECONDS_TO_END
+        while (jobs := slurm.look().wait()) is None or any(job.state != ENDING for job in jobs.values()):
+            if time.monotonic() > deadline:
+                raise SweepError(
+                    f"an earlier launch has left jobs in Slurm, which cannot be ended from here: launch where Slurm's "
+                    f"commands are, or end them and remove {left}"
+                )
+            time.sleep(1.0)
+    regular.remove(left)
 
 
 def job_name(sweep: str, folder: Path) -> str:

@@ -170,7 +170,9 @@ class SlurmSlot(Slot):
             self._order(Kill(self._attempt))
 
     def leave(self) -> None:
-        """Have the job end."""
+        """Have the job end, with what it runs."""
+        self.leaving = self.leaving or WorkerLoss("its launch has ended", is_planned=True)
+        self.held = {}
         self._order(EndJob())
 
     def _order(self, order: orders.Order) -> None:
