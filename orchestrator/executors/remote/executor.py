@@ -143,7 +143,7 @@ class RemoteExecutor(SlotExecutor):
 
     def _tell_of_drought(self) -> None:
         """Say that trials wait for machines, where none has come for a while."""
-        if self.slots or not self._waiting:
+        if self.slots:
             self._dry_since, self._has_told = time.monotonic(), False
         elif time.monotonic() - self._dry_since > SECONDS_OF_DROUGHT and not self._has_told:
             self._has_told = True
