@@ -1,5 +1,6 @@
 """Ray clusters for tests and torture, by `ray start`: on this machine alone, or on namespaces of it as hosts."""
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -16,6 +17,13 @@ import psutil
 RAY = str(Path(sys.executable).parent / "ray")
 STORE = "--object-store-memory=80000000"
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_IMPORT_WARNING": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def lacking() -> str | None:
+    """Why there can be no hosts here, or None."""
+    if importlib.util.find_spec("ray") is None:
+        return "Ray is not installed; `make clusters` installs it into an environment of its own"
+    return None if os.geteuid() == 0 and shutil.which("ip") else "hosts of their own take root, and the command ip"
 
 
 class Head:

@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import driving
 import pytest
 import remote
 from driving import attempts, drive, epochs, final, trial
 
-from orchestrator import executors
+from orchestrator import executors, functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Progress
 from orchestrator.executors.limits import MOST_NODES, ActiveTrial, Limits, WorkerLoss
+from orchestrator.executors.ray import packing
+from orchestrator.executors.ray.packing import pack
 from orchestrator.executors.remote import carrying
 from orchestrator.executors.remote.carrying import Receiving, Sending, lacking, states
 from orchestrator.executors.remote.engine import Gone
@@ -272,6 +275,29 @@ def test_a_trial_whose_machine_is_lost_goes_on_elsewhere_and_that_is_no_retry(op
 
 
 @pytest.mark.slow
+def test_what_runs_when_the_engine_is_lost_ends_as_interrupted(
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor, engine = open_(workers=2)
+    slow, waits = trial(x=1.0, epochs=50, pause=0.2), trial(x=2.0)
+    for t in (slow, waits):
+        executor.submit(t, folder / t.trial_key)
+    heard: dict[str, list[Event]] = {slow.label: [], waits.label: []}
+
+    def lost() -> list[Gone]:
+        raise SweepError("the connection is lost")
+
+    with pytest.raises(SweepError, match="the connection is lost"):  # noqa: PT012
+        while True:
+            for t, event in executor.events():
+                heard[t.label].append(event)
+                if isinstance(event, Progress):
+                    monkeypatch.setattr(engine, "news", lost)
+    assert [final(events).outcome for events in heard.values()] == [Outcome.INTERRUPTED] * 2
+    monkeypatch.undo()
+
+
+@pytest.mark.slow
 def test_more_trials_run_as_machines_come(open_: Open, folder: Path) -> None:
     executor, engine = open_(workers=3, room=1)
     for x in (1.0, 2.0, 3.0):
@@ -347,3 +373,77 @@ def test_an_option_that_cannot_be_is_said_with_the_nearest_name(name: str, text:
     with pytest.raises(InputError) as error:
         executors.place_of(None, name, [text])
     assert str(error.value).startswith(said)
+
+
+def test_the_plan_says_where_trials_would_run(
+    sweep: Callable[..., Any], write: Callable[[str], Path], folder: Path
+) -> None:
+    path = write("trial: toys:train\nparameters: {x: {values: [1.0, 2.0]}}\nexecutor: {ray: {cpus: 2, gpus: 0.5}}\n")
+    planned = sweep("plan", path)
+    assert "where: ray, each trial with 2 cores and 0.5 GPUs" in planned.stdout
+    assert "where:" not in sweep("plan", path, "--executor", "process").stdout
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ("{ray: {cpu: 2}}", "executor.ray.cpu: unknown key; did you mean cpus?"),
+        ("{rya: {}}", "executor.rya: unknown key; did you mean ray?"),
+        ("{}", "executor: names no executors; name one"),
+        ("{ray: {gpus: 1.5}}", "executor.ray.gpus: should be a whole number of GPUs"),
+    ],
+)
+def test_a_block_that_cannot_be_is_said_with_its_line(
+    sweep: Callable[..., Any], write: Callable[[str], Path], folder: Path, block: str, said: str
+) -> None:
+    refused = sweep("plan", write(f"trial: toys:train\nparameters: {{x: {{values: [1.0]}}}}\nexecutor: {block}\n"))
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert ":3: " in refused.stderr
+
+
+# What goes to the machines
+
+
+@pytest.fixture
+def project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of a user's, with what is to go along and what is not."""
+    for path in ("mlruns/mlflow.db", "data/mnist.bin", ".git/config", ".venv/bin/python", ".env", ".env.local"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    for path in ("sweeps/my.yaml", "package/data/vocabulary.txt", "package/__pycache__/x.pyc", "package/code.py"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    return folder
+
+
+def names(package: Path) -> set[str]:
+    """What is in a package, of the folder of the user."""
+    return {name[2:] for name in ZipFile(package).namelist() if name.startswith("0/")} - {""}
+
+
+def test_code_goes_along_and_data_stores_and_secrets_stay(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("packed")
+    function = functions.find("toys:train", functions.modules_of("toys:train", [project / "sweeps", project]))
+    package = pack(function, [], place / "one.zip")
+    assert names(package.file) == {"toys.py", "sweeps/my.yaml", "package/data/vocabulary.txt", "package/code.py"}
+    assert package.code == {str(project / "sweeps"): "0/sweeps", str(project): "0"}
+    assert package.current == "0"
+    assert {"ours/orchestrator/__main__.py", "ours/orchestrator/py.typed"} <= {*ZipFile(package.file).namelist()}
+    again = pack(function, [], place / "two.zip")
+    assert again.file.read_bytes() == package.file.read_bytes()  # so Ray takes it once
+    named = pack(function, ["../.env", "../data"], place / "three.zip")
+    assert names(named.file) - names(package.file) == {".env", "data/mnist.bin"}
+
+
+def test_a_package_that_is_too_large_names_what_is_large_in_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setattr(packing, "MOST_BYTES", 2**24)
+    (project / "weights.bin").write_bytes(bytes(2**24))
+    with pytest.raises(InputError, match=r"more than the 16 MiB that Ray takes, among it .*weights.bin \(17 MB\)"):
+        pack(functions.find("toys:train"), [], tmp_path_factory.mktemp("packed") / "one.zip")
+    with pytest.raises(InputError, match=r"executor.ray.include: .*nothing is not there"):
+        pack(functions.find("toys:train"), ["nothing"], tmp_path_factory.mktemp("packed") / "one.zip")

@@ -1,10 +1,12 @@
 """The process that is connected with a Ray cluster, for its orchestrator: it starts actors, and says when one ends."""
 
 import json
+import math
 import os
 import queue
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -61,7 +63,7 @@ class _Gateway:
         self._ended: queue.SimpleQueue[tuple[str, BaseException | None, Any]] = queue.SimpleQueue()
         self._reader, self._writer = os.pipe()
         self._actors: dict[str, Any] = {}
-        self._room = -1
+        self._room, self._looked = -1, -math.inf
         ray.init(
             address=options["address"],
             runtime_env=options["runtime_env"],
@@ -122,7 +124,10 @@ class _Gateway:
                 self.ray.kill(actor)
 
     def _look(self) -> None:
-        """Tell how many actors there may be."""
+        """Tell how many actors there may be, where that was not looked at just now."""
+        if time.monotonic() < self._looked + SECONDS_BETWEEN_LOOKS:
+            return
+        self._looked = time.monotonic()
         room = sum(self._fitting(node["Resources"]) for node in self.ray.nodes() if node["Alive"]) + FURTHER
         if room != self._room:
             self._room = room

@@ -32,6 +32,7 @@ from orchestrator.worker import serve
 
 SECONDS_OF_SILENCE = 90.0  # after which a machine counts as lost, whatever the engine says
 SECONDS_OF_DOUBT = 7.0  # without a sign of life: then it is the connection that is silent, and not its trial
+SECONDS_OF_DROUGHT = 30.0  # without a machine, before that is said
 SECONDS_TO_LEAVE = 3.0
 MARKER = ".shared-"
 MOST_FAILURES = 5  # of agents in a row that never served
@@ -58,6 +59,7 @@ class RemoteExecutor(SlotExecutor):
         self._prepared: set[str] = set()  # machines that have
         self._preparing: dict[str, RemoteSlot] = {}  # the first slot of each machine that is at it
         self._broken: SweepError | None = None  # the engine is lost
+        self._dry_since, self._has_told = time.monotonic(), False
         self._failures = 0
         self._number = 0
 
@@ -137,6 +139,15 @@ class RemoteExecutor(SlotExecutor):
         for name, slot in [*self._agents.items()]:
             self._look_after(name, slot)
         self._replenish()
+        self._tell_of_drought()
+
+    def _tell_of_drought(self) -> None:
+        """Say that trials wait for machines, where none has come for a while."""
+        if self.slots:
+            self._dry_since, self._has_told = time.monotonic(), False
+        elif time.monotonic() - self._dry_since > SECONDS_OF_DROUGHT and not self._has_told:
+            self._has_told = True
+            self.setup.on_remark("there is no machine for a trial yet; trials wait until one is free, or joins")
 
     def _look_after(self, name: str, slot: RemoteSlot) -> None:
         silence = time.monotonic() - slot.link.heard
