@@ -361,7 +361,7 @@ def entries(folder: Path) -> list[list[Event]]:
     return [[entry.event for entry in journal.read(path.parent)] for path in folder.glob("mlruns/work/toy/*/journal.*")]
 
 
-def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(is_so: Callable[[], bool], seconds: float = 200.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline
@@ -380,7 +380,7 @@ def test_jobs_outlive_a_launch_that_is_killed_and_the_next_one_takes_them_over(
     before = [len(epochs(heard)) for heard in entries(folder)]
     until(lambda: all(len(epochs(heard)) > 10 + n for heard, n in zip(entries(folder), before, strict=True)))
     again = launched()
-    assert again.wait(100) == 0
+    assert again.wait(200) == 0
     assert outcomes(store, "toy") == {f"x={x}": "completed" for x in (1, 2, 3)}
     for found in children(store, "toy"):
         assert steps(store, found, "train_loss") == [*range(1, 61)]
