@@ -53,10 +53,11 @@ class LocalSlot(Slot):
     Args:
         start: a worker.
         deaths: what the system knows of them.
+        gpus: that it sees.
     """
 
-    def __init__(self, start: Callable[[], WorkerProcess], deaths: Deaths) -> None:
-        super().__init__()
+    def __init__(self, start: Callable[[], WorkerProcess], deaths: Deaths, gpus: str | None) -> None:
+        super().__init__(gpus)
         self._start = start
         self._deaths = deaths
         self._worker: WorkerProcess | None = None

@@ -29,7 +29,7 @@ class ProcessExecutor(SlotExecutor):
         self._resources = ResourceSampler()
         self._deaths = Deaths(self._resources)
         slots = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
-        self._slots = [LocalSlot(partial(self._start, index), self._deaths) for index in range(slots)]
+        self._slots = [self._slot(index) for index in range(slots)]
 
     def __enter__(self) -> "ProcessExecutor":
         for slot in self._slots:
@@ -58,9 +58,13 @@ class ProcessExecutor(SlotExecutor):
         if all(slot.is_alive for slot in self._busy()):  # else the cause of a death is still to be looked for
             self._deaths.begin()
 
-    def _start(self, index: int) -> WorkerProcess:
-        gpus, function = self.shares.gpus, self.setup.function
+    def _slot(self, index: int) -> LocalSlot:
+        gpus = self.shares.gpus
         own = gpus[index % len(gpus)] if gpus else None
-        around = serve.Surroundings(function.name, function.modules, self.shares.threads, own, self.setup.log)
+        return LocalSlot(partial(self._start, index, own), self._deaths, own)
+
+    def _start(self, index: int, gpus: str | None) -> WorkerProcess:
+        function = self.setup.function
+        around = serve.Surroundings(function.name, function.modules, self.shares.threads, gpus, self.setup.log)
         warm = self.setup.warm or function.program is not None  # which is a process of its own
         return WorkerProcess.started(around, f"sweep-worker-{index}", warm=warm)

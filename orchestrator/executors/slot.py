@@ -19,7 +19,9 @@ class Slot(ABC):
 
     machine = ""  # on which it is; what runs alone has one of them to itself
 
-    def __init__(self) -> None:
+    def __init__(self, gpus: str | None = None) -> None:
+        self.gpus = gpus  # that its worker sees, as CUDA names them; None: all that there are
+        self.has_shared = False  # whether others have worked on them, too, since it began what it is busy with
         self.runs: dict[int, ActiveTrial] = {}
         self.lost = False
         self.asked: Asked | None = None  # its worker to end, if it was

@@ -226,7 +226,11 @@ class SlotExecutor(ABC):
         self._prepare_attempt()
         for run in stack:
             run.begin()
-        slot.runs, slot.asked = dict(enumerate(stack)), None
+        own = slot.machine, slot.gpus
+        beside = [other for other in self._busy() if (other.machine, other.gpus) == own]
+        slot.runs, slot.asked, slot.has_shared = dict(enumerate(stack)), None, bool(beside)
+        for other in beside:
+            other.has_shared = True
         stops = {row: run.stop for row, run in slot.runs.items() if run.stop is not None}
         tasks, width = [run.task for run in stack], self.setup.stacking.width
         slot.begin(serve.Stack(tasks, width, stops, self.setup.awaits_verdicts))
