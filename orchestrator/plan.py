@@ -36,6 +36,7 @@ class Plan:
     outcomes: Mapping[str, Outcome | None]  # by trial_key, of those that the store has
     reusable: Mapping[str, str]  # by trial_key, the other sweep from which a launch would take the result
     at_a_time: int  # trials
+    place: str  # where trials run, if not on this machine
     seconds: float | None  # None where there is nothing to learn from
     spent: float  # seconds of training
     remark: str = ""  # what else there is to say of how many trials there are
@@ -85,13 +86,13 @@ class Plan:
         return to_run if sweep is None else f"done in {sweep}"
 
 
-def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
+def make(spec: SweepSpec, uri: str, workers: int | None, place: executors.Place = executors.HERE) -> Plan:
     """Read a sweep and the store, without changing either.
 
     Raises:
         InputError: a trial takes more than this machine has.
     """
-    executors.check(spec)
+    executors.check(spec, place)
     digest = spec.function.digest
     own: list[Record] = []
     trash: dict[str, Record] = {}
@@ -130,7 +131,8 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     if target.is_reached:
         proposals = further = 0
     stacks = None if proposals is None else spec.stacking.count(trials) + proposals + further
-    at_a_time = share(stacks, workers, spec.resources).workers * spec.stacking.width
+    slots = share(stacks, workers, spec.resources).workers if place.is_here else workers or place.slots or 1
+    at_a_time = slots * spec.stacking.width
     plan = Plan(
         spec,
         trials,
@@ -141,6 +143,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         outcomes,
         reusable,
         at_a_time,
+        place=place.in_words(spec.resources),
         seconds=None,
         spent=sum(record.seconds or 0.0 for record in mine if not record.is_reused),
         remark=known.remark,

@@ -219,7 +219,7 @@ def test_a_trial_killed_for_memory_runs_again_with_nothing_beside_it(
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
         made = driving.setup("killer:train", interrupt, limits={"retries": 0}, workers=2)
-        executor = stack.enter_context(executors.create("process", made))
+        executor = stack.enter_context(executors.create(executors.HERE, made))
         trials = [Trial("killer:train", 1, {"kills": i == 0, "seed": i}, f"{i}") for i in range(4)]
         killed, *others = drive(executor, trials, folder).values()
     assert final(killed).outcome is Outcome.INFEASIBLE

@@ -148,7 +148,7 @@ def test_no_two_running_trials_share_a_gpu(folder: Path, interrupt: Interrupt, m
     takes = Resources(cpus=2, gpus=2)
     made = driving.setup("gpus:train", interrupt, limits={}, resources=takes, workers=4)
     trials = [Trial("gpus:train", 1, {"x": float(x)}, f"{x}") for x in range(1, 7)]
-    with executors.create("process", made) as executor:
+    with executors.create(executors.HERE, made) as executor:
         heard = drive(executor, trials, folder)
     assert {final(events).outcome for events in heard.values()} == {Outcome.COMPLETED}
     assert {(final(events).metrics["first"], final(events).metrics["gpus"]) for events in heard.values()} == {

@@ -17,6 +17,7 @@ from orchestrator.spec.block_forms import (
     ReferenceForm,
     Replicates,
 )
+from orchestrator.spec.executor_forms import ExecutorForm
 from orchestrator.spec.parameter_forms import ValueList
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
 from orchestrator.spec.strict import Form, Ignored, MetricForm, MetricName, SweepMetricForm
@@ -233,6 +234,13 @@ class SweepFile(Form):
             "than fit. A stack counts as a trial."
         ),
     ] = ANY
+    executor: Annotated[
+        ExecutorForm | None,
+        Field(
+            description="Where trials run, where the command does not say: {ray: {cpus: 2}}. Default: in processes of "
+            "this machine."
+        ),
+    ] = None
     warm: Annotated[
         bool,
         Field(

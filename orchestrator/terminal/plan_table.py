@@ -33,6 +33,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     if pruner := plan.spec.early_terminate:
         name = plan.spec.pruned_by.name
         console.print(f"trials may be pruned, by {pruner.type} on {name}: the time below is an upper bound")
+    if plan.place:
+        print_line(console, f"where: {plan.place}; the estimate is for {plan.at_a_time} at a time")
     console.print(f"to run: {_to_run(plan)}, {plan.at_a_time} at a time; estimated time: {_estimated(plan)}")
 
 
