@@ -9,7 +9,8 @@ The first term is, but for a constant, the gain to expect less the price of an e
 the cliff is approached as long as that gains more than it costs; then stable candidates have the highest value. The
 second term chooses among these, as most have nothing to gain: it prefers those near the best to those that are only far
 from the cliff. EI * P alone is the constrained expected improvement of J. R. Gardner et al., Bayesian Optimization with
-Inequality Constraints, ICML 2014: beside a cliff it never stops trying points a little beyond it.
+Inequality Constraints, ICML 2014: beside a cliff it never stops trying points a little beyond it. Where no margin of a
+stable trial is known, P counts to the power of CAUTION.
 
 Values scatter between positions. Most of this scatter is assumed to belong to the position, not to the trial: running
 the best position again gains nothing, a position beside it may.
