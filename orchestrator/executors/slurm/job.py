@@ -66,7 +66,7 @@ class JobServer:
         self._serve: Serve | None = None
         self._resources = ResourceSampler()
         self._deaths = Deaths(self._resources)
-        self._worker = LocalSlot(self._start, self._deaths)
+        self._worker = LocalSlot(self._start, self._deaths, None)
         self._attempt = 0
         self._is_preparing = False
         self._held: Held | None = None
