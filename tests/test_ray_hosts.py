@@ -221,6 +221,8 @@ def test_a_launch_that_is_killed_leaves_no_agent_and_goes_on_when_launched_again
 
 
 def test_a_head_that_is_started_again_ends_the_launch_with_a_line(hosts: Hosts, launch: Launch, place: Path) -> None:
+    with (place / "toy.yaml").open("a") as file:
+        file.write("configs: [{pause: 4.0}]\n")  # what ends within Ray's own patience of a minute ends well
     launched = launch()
     await_epoch(place, 2)
     for process in hosts.processes("ray0"):
