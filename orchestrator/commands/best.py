@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands import again
-from orchestrator.commands.lookup import existing, is_file, store
+from orchestrator.commands.lookup import found, is_file, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
@@ -38,8 +38,8 @@ def best(
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    name = existing(sweep, reader)
-    file, spec, objectives = _asked(reader, sweep, name)
+    name, own = found(sweep, reader)
+    file, spec, objectives = _asked(reader, sweep, name, own)
     records = reader.results(name, objectives)
     records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
     if spec.method.finds_boundary:
@@ -81,8 +81,10 @@ def best(
         print_line(stdout(), remark)
 
 
-def _asked(reader: "Store", sweep: str, name: str) -> "tuple[str, SweepSpec, Sequence[Objective]]":
-    """The file of the sweep that a FILE or NAME means, what it says, and what its trials are ranked by.
+def _asked(
+    reader: "Store", sweep: str, name: str, own: "SweepSpec | None"
+) -> "tuple[str, SweepSpec, Sequence[Objective]]":
+    """The file of the sweep that a FILE (which says `own`) or NAME means, what it says, and what trials are ranked by.
 
     Raises:
         InputError: its trials cannot be ranked.
@@ -90,10 +92,11 @@ def _asked(reader: "Store", sweep: str, name: str) -> "tuple[str, SweepSpec, Seq
     from orchestrator.spec import load
 
     last = reader.last_launch(name)
-    file = os.path.relpath(sweep if is_file(sweep) else last.file)
+    file = os.path.relpath(sweep if own else last.file)
     text = None if Path(file).is_file() else reader.sweep_file(name)  # as the last launch had it
-    spec = load(Path(file), text=text, is_to_run=False, name=name)  # the file may have been launched under this one
-    objectives = spec.objectives if is_file(sweep) else last.objectives or spec.objectives
+    # the file may have been launched under this name
+    spec = own or load(Path(file), text=text, is_to_run=False, name=name)
+    objectives = spec.objectives if own else last.objectives or spec.objectives
     if objectives or spec.method.finds_boundary:
         return file, spec, objectives
     names = reader.reported(spec.function.name)

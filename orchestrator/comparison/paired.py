@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cache
-from statistics import fmean, median, stdev, variance
+from statistics import fmean, median
 
 from orchestrator.comparison.intervals import CONFIDENCE
-from orchestrator.system.averages import power_of, times
+from orchestrator.system.averages import power_of, times, variance
 
 FEWEST = 2  # seeds that have a scatter
 HOPELESS = 0.1  # chance of a difference below which no further seed is spent
@@ -89,7 +89,8 @@ class Difference:
         if len(shared) < FEWEST and min(len(one), len(other)) < FEWEST:
             return None
         power = power_of((*one.values(), *other.values()))
-        one, other = ({seed: times(value, -power) for seed, value in values.items()} for values in (one, other))
+        if power:
+            one, other = ({seed: times(value, -power) for seed, value in values.items()} for values in (one, other))
         found = cls._paired(one, other, shared) if len(shared) >= FEWEST else cls._unpaired(one, other)
         mean, spread, error = (times(of, power) for of in (sign * found.mean, found.spread, found.error))
         return replace(found, mean=mean, spread=spread, error=error)
@@ -98,7 +99,7 @@ class Difference:
     def _paired(cls, one: Seeds, other: Seeds, shared: Sequence[int]) -> "Difference":
         differences = [one[seed] - other[seed] for seed in shared]
         values = (values[seed] for values in (one, other) for seed in shared)
-        n, spread = len(shared), max(stdev(differences), _of_rounding(values))
+        n, spread = len(shared), max(math.sqrt(variance(differences)), _of_rounding(values))
         mean = fmean(differences) if spread else 0.0
         return cls(mean, spread, spread / math.sqrt(n), n - 1, n, is_paired=True)
 

@@ -24,12 +24,13 @@ def varying(configurations: Sequence[Params]) -> list[str]:
     """The parameters that differ between configurations, in the order of the config."""
     if not configurations:
         return []
-    first, *others = configurations
-    return [name for name, value in first.items() if any(_differ(value, other[name]) for other in others)]
+    return [name for name in configurations[0] if len(_by_repr(one[name] for one in configurations)) > 1]
 
 
-def _differ(one: Any, other: Any) -> bool:
-    return one is not other and repr(one) != repr(other)  # most are one and the same: a constant of the file
+def _by_repr(values: Iterable[Any]) -> dict[str, Any]:
+    """Values by their repr. Most of thousands are one and the same: a constant, or a value of a grid."""
+    objects = {id(value): value for value in values}
+    return {repr(value): value for value in objects.values()}
 
 
 def texts_of(configurations: Sequence[Params], names: Iterable[str]) -> Texts:
@@ -40,8 +41,8 @@ def texts_of(configurations: Sequence[Params], names: Iterable[str]) -> Texts:
 def distinct(values: Iterable[Any], significant: int = SIGNIFICANT) -> dict[str, str]:
     """Texts of some values by their repr: those that look alike have further figures, or are as Python writes them."""
     alike: dict[str, dict[str, Any]] = {}
-    for value in values:
-        alike.setdefault(short(value, significant), {})[repr(value)] = value
+    for known, value in _by_repr(values).items():
+        alike.setdefault(short(value, significant), {})[known] = value
     found: dict[str, str] = {}
     for text, group in alike.items():
         is_apart = len(group) == 1 or significant == EXACT
