@@ -11,9 +11,10 @@ import json
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -66,14 +67,20 @@ DOMAINS: dict[str, Callable[[], Iterator[Setup]]] = {
 }
 
 
+def setups(domain: str) -> list[Setup]:
+    """Those of a domain, with what is declared of all of them."""
+    declared = {"says_little": True} if domain in recording.SAY_LITTLE else {}
+    return [replace(setup, **declared) for setup in DOMAINS[domain]()]
+
+
 def made(domain: str, place: int) -> None:
     """Train, and keep what came of it."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    setup = [*DOMAINS[domain]()][place]
+    setup = setups(domain)[place]
     began = time.perf_counter()
     curve = recording.recorded(domain, setup)
-    label = "left out" if curve is None else "exploded" if curve.has_exploded else "healthy"
+    label = "left out" if curve is None else curve.label
     print(
         f"{domain}/{setup.name}: {label} ({time.perf_counter() - began:.1f} s) {curve.why if curve else ''}", flush=True
     )
@@ -95,7 +102,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, help="how many at a time; by default, as many as there are cores")
     arguments = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
-    jobs = [(domain, i, setup.name) for domain, of in DOMAINS.items() for i, setup in enumerate(of())]
+    jobs = [(domain, i, setup.name) for domain in DOMAINS for i, setup in enumerate(setups(domain))]
     wanted = [job for job in jobs if job[0] in (arguments.domains or DOMAINS)]
     left = [(domain, i) for domain, i, name in wanted if not _kept(domain, name).exists()]
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as processes:
@@ -103,7 +110,7 @@ def main() -> None:
             future.result()
     found = [json.loads(_kept(domain, name).read_text()) for domain, _, name in wanted]
     curves = [Curve(**curve) for curve in found if curve]
-    print(f"{len(curves)} curves, {sum(curve.has_exploded for curve in curves)} of them exploded")
+    print(f"{len(curves)} curves: {Counter(curve.label for curve in curves)}")
     others = [] if not arguments.domains else [c for c in recording.read() if c.domain not in arguments.domains]
     recording.write(sorted([*others, *curves], key=lambda curve: [*DOMAINS].index(curve.domain)))
 
