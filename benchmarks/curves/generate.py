@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # for the VAE
 
 import classification
 import control
+import functions
 import generative
 import language
 import likely
@@ -29,6 +30,7 @@ import moving
 import precision
 import recording
 import relations
+import structured
 import tabular
 import torch
 from recording import Curve, Setup
@@ -64,6 +66,17 @@ DOMAINS: dict[str, Callable[[], Iterator[Setup]]] = {
     "codes": likely.codes_setups,
     "pruning": likely.pruning_setups,
     "several": likely.several_setups,
+    "pointing": structured.pointing_setups,
+    "segmenting": structured.segmenting_setups,
+    "implicit": structured.implicit_setups,
+    "spiking": structured.spiking_setups,
+    "experts": structured.experts_setups,
+    "automata": structured.automata_setups,
+    "forecasting": functions.forecasting_setups,
+    "splines": functions.splines_setups,
+    "attacked": functions.attacked_setups,
+    "processes": functions.processes_setups,
+    "variational": functions.variational_setups,
 }
 
 

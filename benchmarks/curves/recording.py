@@ -21,7 +21,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 CURVES = Path(__file__).parent / "curves.jsonl.gz"
-HELD_OUT = ("several", "pruning", "codes", "survival", "mixtures", "odes", "energies", "ctc")
+HELD_OUT = (
+    *("pointing", "segmenting", "implicit", "spiking", "experts", "automata"),
+    *("forecasting", "splines", "attacked", "processes", "variational"),
+)
 EXPLODED, HEALTHY, NEITHER = "exploded", "healthy", "neither"
 SAY_LITTLE = ("gan", "rl", "policies", "energies")  # domains whose losses may end anywhere, however well they learn
 LOST = 0.5  # of the gain
