@@ -16,10 +16,10 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent / "curves"))
 
+import labelling
 import numpy as np
-import recording
+from labelling import EXPLODED, HEALTHY, NEITHER, Curve
 from measuring import ROOT, Goal, Table, Topic, main
-from recording import EXPLODED, HEALTHY, NEITHER, Curve
 
 from orchestrator.comparison.intervals import wilson
 from orchestrator.divergence import DivergenceRule
@@ -172,7 +172,7 @@ def mistaken(curves: Sequence[Curve]) -> Table:
 
 
 def measure(quick: bool) -> Topic:
-    curves = [curve for curve in recording.read() if not (quick and curve.is_held_out)]
+    curves = [curve for curve in labelling.read() if not (quick and curve.is_held_out)]
     tuned, held_out = ([curve for curve in curves if curve.is_held_out == label] for label in (False, True))
     tables = [summary("Tuned on", tuned), by_domain(curves), mistaken(curves)]
     goals = []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import alarms
 import pytest
-from recording import EXPLODED, HEALTHY, HELD_OUT, Curve, read
+from labelling import EXPLODED, HEALTHY, HELD_OUT, Curve, read
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Progress

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Iterator
 
 import torch
+from labelling import Recording, Setup
 from loop import Batch, digits, fit, idle_end, jump, mlp, shuffled
-from recording import Recording, Setup
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -24,16 +24,16 @@ import classification
 import control
 import functions
 import generative
+import labelling
 import language
 import likely
 import moving
 import precision
-import recording
 import relations
 import structured
 import tabular
 import torch
-from recording import Curve, Setup
+from labelling import Curve, Setup
 
 KEPT = Path(__file__).parent.parent.parent / "build" / "curves"
 DOMAINS: dict[str, Callable[[], Iterator[Setup]]] = {
@@ -82,7 +82,7 @@ DOMAINS: dict[str, Callable[[], Iterator[Setup]]] = {
 
 def setups(domain: str) -> list[Setup]:
     """Those of a domain, with what is declared of all of them."""
-    declared = {"says_little": True} if domain in recording.SAY_LITTLE else {}
+    declared = {"says_little": True} if domain in labelling.SAY_LITTLE else {}
     return [replace(setup, **declared) for setup in DOMAINS[domain]()]
 
 
@@ -92,7 +92,7 @@ def made(domain: str, place: int) -> None:
     warnings.simplefilter("ignore")
     setup = setups(domain)[place]
     began = time.perf_counter()
-    curve = recording.recorded(domain, setup)
+    curve = labelling.recorded(domain, setup)
     label = "left out" if curve is None else curve.label
     print(
         f"{domain}/{setup.name}: {label} ({time.perf_counter() - began:.1f} s) {curve.why if curve else ''}", flush=True
@@ -124,8 +124,8 @@ def main() -> None:
     found = [json.loads(_kept(domain, name).read_text()) for domain, _, name in wanted]
     curves = [Curve(**curve) for curve in found if curve]
     print(f"{len(curves)} curves: {Counter(curve.label for curve in curves)}")
-    others = [] if not arguments.domains else [c for c in recording.read() if c.domain not in arguments.domains]
-    recording.write(sorted([*others, *curves], key=lambda curve: [*DOMAINS].index(curve.domain)))
+    others = [] if not arguments.domains else [c for c in labelling.read() if c.domain not in arguments.domains]
+    labelling.write(sorted([*others, *curves], key=lambda curve: [*DOMAINS].index(curve.domain)))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import cache
 
 import torch
+from labelling import Recording, Setup
 from loop import Batch, digits, fit, idle_end, jump, measured, mlp, norm_of, shuffled
-from recording import Recording, Setup
 from torch import Tensor, nn
 from torch.nn import functional
 

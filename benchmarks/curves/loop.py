@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from recording import Recording, of_the_last
+from labelling import Recording, of_the_last
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
+from labelling import Recording, Setup
 from loop import Batch, fit, jump
-from recording import Recording, Setup
 from torch import Tensor, nn
 
 Schedule = Callable[[int, int], float]

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import torch
 from classification import accuracy
+from labelling import Recording, Setup
 from loop import digits, jump, measured, mlp, norm_of, shuffled
-from recording import Recording, Setup
 from torch.nn import functional
 
 BATCH = 64

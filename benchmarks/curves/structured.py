@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import torch
+from labelling import Setup
 from loop import Batch, digits, mlp, shuffled
 from menu import Task, Usual, trained, usual_setups
-from recording import Setup
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -45,12 +45,12 @@ def pointing(
     wide: float = 1.0,
     starts: tuple[int, ...] = (),
 ) -> Task:
-    """Numbers are put in order, by pointing at them."""
+    """Numbers are put in the order of what swings with them, by pointing at them."""
     model, now = Pointer(masked), {"epoch": 1}
 
     def numbers(rows: int, epoch: int, random: torch.Generator) -> Batch:
         some = torch.rand(rows, count(epoch), generator=random) * wide
-        return some, some.argsort(1)
+        return some, (7 * some / wide).sin().argsort(1)
 
     def batches(epoch: int) -> Iterator[Batch]:
         random = torch.Generator().manual_seed(100 * seed + epoch)
@@ -429,7 +429,7 @@ def automata(
 
 
 def automata_setups() -> Iterator[Setup]:
-    yield from usual_setups(Usual("minus_error", 0.03, 3e-3, 0.02, 20, 12), automata)
+    yield from usual_setups(Usual("minus_error", 0.03, 3e-3, 2e-3, 20, 12), automata)
     given = {"lr": 3e-3, "epochs": 26}
     longer = lambda seed: automata(seed, steps=lambda epoch: 6 + epoch // 2)  # noqa: E731
     yield trained("longer", "ever more steps", ("minus_error", 0.03), longer, **given)
@@ -440,5 +440,5 @@ def automata_setups() -> Iterator[Setup]:
     large = lambda seed: automata(seed, start=1.0)  # noqa: E731
     yield trained("large", "large weights at first, gradients clipped", ("minus_error", 0.03), large, clip=1.0, **given)
     late = {"schedule": lambda epoch, step: 10.0 if epoch >= 14 else 1.0, "optimizer": "momentum", "epochs": 22}
-    how = "SGD with momentum, 0.02, ten times as much from epoch 14 on, nothing clips"
-    yield trained("momentum-10", how, ("minus_error", 0.03), automata, lr=0.02, seed=31, **late)
+    how = "SGD with momentum, 0.002, ten times as much from epoch 14 on, nothing clips"
+    yield trained("momentum-10", how, ("minus_error", 0.03), automata, lr=2e-3, seed=31, **late)
