@@ -24,7 +24,7 @@ LOST_BY_EPOCH = 1.0  # the same; in the first epoch most may be learned already
 LOST_BELOW_ZERO = 1.2  # the same, of a loss that has no level of chance to which it could return
 MUCH = 0.5  # of the level: a gain that is worth losing
 STANDS_OUT = 3.0  # times the spread of losses of steps at their best: a gain that is none by chance
-UNTRAINED = 7.0  # times its first loss: where a run came that never learned
+DIVERGED = 5.0  # times its first loss: where a run comes in its first steps that diverges from the beginning
 PROGRESS = 0.1  # of how far it is away: so far a loss falls that is learning again
 BACK = 5  # losses of steps in a row that are near again: then it has come back
 NOT_FINITE = 5  # losses in a row
@@ -91,7 +91,7 @@ class Divergence:
     spread: float = 0.0  # by which losses differ there by chance
     first: float | None = None
     lowest: float | None = None  # of all losses after the first
-    top: float = 0.0  # the highest of them
+    top: float = 0.0  # the highest of the first of them, `patience` many
     top_at: tuple[int, int] = (0, 0)  # epoch and step of that
     later: int = 0  # how many they are
     worst: float | None = None  # the highest median of what was not far away, or came back from there
@@ -166,7 +166,7 @@ class Divergence:
         is_far = self.away >= least and min(self.outside[-least:]) > self.bound
         if is_far and self._is_lost:
             return self._gone()
-        return self._untrained() if self._has_never_come_back else None
+        return self._diverged() if self._has_never_come_back else None
 
     def _not_finite(self) -> Explosion:
         epoch, step = self.not_finite_since
@@ -183,7 +183,7 @@ class Divergence:
         )
         return Explosion(reason, epoch, step or epoch, self.last_finite)
 
-    def _untrained(self) -> Explosion:
+    def _diverged(self) -> Explosion:
         epoch, step = self.top_at
         self.excess = max(self.excess, self.top / (self.first or self.top))
         reason = (
@@ -227,10 +227,10 @@ class Divergence:
 
     @property
     def _has_never_come_back(self) -> bool:
-        """Whether a run that ends has never again been where the untrained model was, having risen far from there."""
+        """Whether a run rose far in its first steps, and has never again been where the untrained model was."""
         if not self.from_start or self.first is None or self.lowest is None or self.later < self.patience:
             return False
-        return self.lowest > self.first > 0 and self.top > UNTRAINED * self.first
+        return self.lowest > self.first > 0 and self.top > DIVERGED * self.first
 
     @property
     def _is_lost(self) -> bool:
@@ -240,7 +240,7 @@ class Divergence:
     def _remember(self, loss: float, place: tuple[int, int]) -> None:
         self.later += 1
         self.lowest = loss if self.lowest is None else min(self.lowest, loss)
-        if self.later == 1 or loss > self.top:
+        if self.later == 1 or (self.later <= self.patience and loss > self.top):
             self.top, self.top_at = loss, place
 
     def _follow(self, loss: float) -> None:

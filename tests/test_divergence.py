@@ -107,8 +107,8 @@ def test_a_run_that_never_came_back_to_its_first_loss_has_exploded_when_it_ends(
     assert ended(diverged[: RULE.patience]).explosion is None
 
 
-def test_losses_that_drift_up_slowly_as_those_of_adversaries_are_no_explosion() -> None:
-    assert ended([0.6 * 4 ** (step / 800) for step in range(800)]).explosion is None
+def test_losses_that_drift_up_slowly_as_those_of_values_of_states_are_no_explosion() -> None:
+    assert ended([0.6 * 20 ** (step / 800) for step in range(800)]).explosion is None
 
 
 def test_a_gain_that_does_not_stand_out_of_the_noise_is_none_that_could_be_lost() -> None:
