@@ -23,6 +23,8 @@ LOST = 0.9  # of the way from the best level of a run to its worst: what is abov
 LOST_BY_EPOCH = 1.0  # the same; in the first epoch most may be learned already
 LOST_BELOW_ZERO = 1.2  # the same, of a loss that has no level of chance to which it could return
 MUCH = 0.5  # of the level: a gain that is worth losing
+STANDS_OUT = 3.0  # times the spread of losses of steps at their best: a gain that is none by chance
+DIVERGED = 5.0  # times its first loss: where a run comes in its first steps that diverges from the beginning
 PROGRESS = 0.1  # of how far it is away: so far a loss falls that is learning again
 BACK = 5  # losses of steps in a row that are near again: then it has come back
 NOT_FINITE = 5  # losses in a row
@@ -82,10 +84,16 @@ class Divergence:
     most_not_finite: int = 1  # in a row
     lost: float = LOST_BY_EPOCH  # of the way from the best to the worst
     back: int = 1  # losses near in a row, after which those far away are over
+    from_start: bool = False  # its first loss is that of the untrained model, and each loss has noise
     is_second: bool = False  # losses of steps are watched as well, and this one also rises by learning by heart
     level: float | None = None  # best of the run, as a median of losses
     level_epoch: int = 0
+    spread: float = 0.0  # by which losses differ there by chance
     first: float | None = None
+    lowest: float | None = None  # of all losses after the first
+    top: float = 0.0  # the highest of the first of them, `patience` many
+    top_at: tuple[int, int] = (0, 0)  # epoch and step of that
+    later: int = 0  # how many they are
     worst: float | None = None  # the highest median of what was not far away, or came back from there
     recent: list[float] = field(default_factory=list)  # the last that were not far away
     last_finite: float | None = None
@@ -106,7 +114,7 @@ class Divergence:
     @classmethod
     def of_steps(cls, rule: DivergenceRule) -> "Divergence":
         """What watches the losses of steps."""
-        return cls("loss", rule.factor, rule.patience, NOT_FINITE, LOST, BACK)
+        return cls("loss", rule.factor, rule.patience, NOT_FINITE, LOST, BACK, from_start=True)
 
     def update(self, step: int, loss: float, epoch: int) -> Explosion | None:
         """Take in the next loss; returns where and how the loss has exploded, if by now it has.
@@ -122,6 +130,8 @@ class Divergence:
             self.not_finite += 1
             return self.exploded
         self.last_finite, self.not_finite = loss, 0
+        if self.first is not None:
+            self._remember(loss, (epoch, step))
         is_far = loss > self.bound
         self.near = 0 if is_far else self.near + 1
         if not is_far and (self.near >= self.back or self.near >= self.away):
@@ -139,6 +149,7 @@ class Divergence:
     def restart(self) -> None:
         """From now on the loss means something else: the run is compared with what comes."""
         self.level, self.first, self.worst, self.recent = None, None, None, []
+        self.lowest, self.top, self.later = None, 0.0, 0
         self.away, self.excess = 0, 0.0
 
     @property
@@ -153,7 +164,9 @@ class Divergence:
         if self.not_finite:
             return self._not_finite()
         is_far = self.away >= least and min(self.outside[-least:]) > self.bound
-        return self._gone() if is_far and self._is_lost else None
+        if is_far and self._is_lost:
+            return self._gone()
+        return self._diverged() if self._has_never_come_back else None
 
     def _not_finite(self) -> Explosion:
         epoch, step = self.not_finite_since
@@ -167,6 +180,14 @@ class Divergence:
         reason = (
             f"{self.name} rose from {self.level:.4g} (epoch {self.level_epoch}) at {_place(epoch, step)}, "
             f"and came to {self.last_finite:.4g}"
+        )
+        return Explosion(reason, epoch, step or epoch, self.last_finite)
+
+    def _diverged(self) -> Explosion:
+        epoch, step = self.top_at
+        self.excess = max(self.excess, self.top / (self.first or self.top))
+        reason = (
+            f"{self.name} rose from {self.first:.4g} to {self.top:.4g} at {_place(epoch, step)}, and never came back"
         )
         return Explosion(reason, epoch, step or epoch, self.last_finite)
 
@@ -202,12 +223,25 @@ class Divergence:
     def _has_gained(self) -> bool:
         if self.level is None or self.first is None or len(self.recent) < min(MEDIAN_OF, self.patience):
             return False
-        return self.first - self.level > MUCH * abs(self.level)
+        return self.first - self.level > max(MUCH * abs(self.level), self.spread)
+
+    @property
+    def _has_never_come_back(self) -> bool:
+        """Whether a run rose far in its first steps, and has never again been where the untrained model was."""
+        if not self.from_start or self.first is None or self.lowest is None or self.later < self.patience:
+            return False
+        return self.lowest > self.first > 0 and self.top > DIVERGED * self.first
 
     @property
     def _is_lost(self) -> bool:
         """Whether most of the last losses are far away, and the very last of them is."""
         return self.away > 0 and self.near == 0 and statistics.median(self.outside) > self.bound
+
+    def _remember(self, loss: float, place: tuple[int, int]) -> None:
+        self.later += 1
+        self.lowest = loss if self.lowest is None else min(self.lowest, loss)
+        if self.later == 1 or (self.later <= self.patience and loss > self.top):
+            self.top, self.top_at = loss, place
 
     def _follow(self, loss: float) -> None:
         """Follow losses that are far away: how high they came, and whether they fall."""
@@ -230,6 +264,7 @@ class Divergence:
         level = statistics.median(self.recent)
         if self.level is None or len(self.recent) < MEDIAN_OF or level < self.level:
             self.level, self.level_epoch = level, epoch
+            self.spread = STANDS_OUT * _spread(self.recent) if self.from_start else 0.0
         if len(self.recent) == MEDIAN_OF:
             self.worst = max(self._worst, level)
         self.strain = max(self.strain, self._rise(level))
@@ -240,6 +275,12 @@ class Divergence:
         if self.level is None or not allowed > 0:
             return 0.0
         return min((loss - self.level) / allowed, 10**FARTHEST)
+
+
+def _spread(losses: list[float]) -> float:
+    """What lies between the quartiles of some losses."""
+    ordered = sorted(losses)
+    return ordered[3 * len(ordered) // 4] - ordered[len(ordered) // 4]
 
 
 def _place(epoch: int, step: int) -> str:

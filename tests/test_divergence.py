@@ -88,6 +88,37 @@ def test_a_model_that_explodes_from_its_first_step_on_is_seen() -> None:
     assert fed([500.0, *[1e5] * 60]) is not None
 
 
+def ended(losses: list[float]) -> Monitor:
+    monitor = watched(losses)
+    monitor.run_ended({})
+    return monitor
+
+
+def test_a_run_that_never_came_back_to_its_first_loss_has_exploded_when_it_ends() -> None:
+    """As classifiers at a learning rate that is a thousand times too high: up at once, then down to a steady level."""
+    diverged = [2.3, 20.0, 60.0, *(5 + 30 * math.exp(-step / 40) for step in range(200))]
+    assert watched(diverged).explosion is None
+    monitor = ended(diverged)
+    assert monitor.explosion == Explosion(
+        "loss rose from 2.3 to 60 at epoch 1, step 3, and never came back", 1, 3, diverged[-1]
+    )
+    assert monitor.margin == pytest.approx(math.log10(60 / 2.3))
+    assert ended([2.3, 20.0, 60.0, *(1 + 30 * math.exp(-step / 40) for step in range(200))]).explosion is None
+    assert ended(diverged[: RULE.patience]).explosion is None
+
+
+def test_losses_that_drift_up_slowly_as_those_of_values_of_states_are_no_explosion() -> None:
+    assert ended([0.6 * 20 ** (step / 800) for step in range(800)]).explosion is None
+
+
+def test_a_gain_that_does_not_stand_out_of_the_noise_is_none_that_could_be_lost() -> None:
+    """The first loss is high by chance; all that was learned is two deviations of the losses."""
+    rng = random.Random(3)
+    noise = [rng.gauss(0, 1) for _ in range(600)]
+    assert ended([1.0, *(0.6 * x - 0.1 for x in noise[:300]), *(0.6 * x + 1.5 for x in noise[300:])]).explosion is None
+    assert ended([1.0, *(0.01 * x - 0.1 for x in noise[:300]), *(0.01 * x + 1.5 for x in noise[300:])]).explosion
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])
 def test_the_verdict_does_not_depend_on_the_scale_of_losses(scale: float) -> None:
     assert fed([scale * loss for loss in healthy(500)]) is None

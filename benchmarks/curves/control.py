@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from labelling import Recording, Setup
 from loop import measured, mlp, norm_of
-from recording import Recording, Setup
 from torch import Tensor
 from torch.nn import functional
 

@@ -11,9 +11,10 @@ import json
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,16 +22,18 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # for the VAE
 
 import classification
 import control
+import functions
 import generative
+import labelling
 import language
 import likely
 import moving
 import precision
-import recording
 import relations
+import structured
 import tabular
 import torch
-from recording import Curve, Setup
+from labelling import Curve, Setup
 
 KEPT = Path(__file__).parent.parent.parent / "build" / "curves"
 DOMAINS: dict[str, Callable[[], Iterator[Setup]]] = {
@@ -63,17 +66,34 @@ DOMAINS: dict[str, Callable[[], Iterator[Setup]]] = {
     "codes": likely.codes_setups,
     "pruning": likely.pruning_setups,
     "several": likely.several_setups,
+    "pointing": structured.pointing_setups,
+    "segmenting": structured.segmenting_setups,
+    "implicit": structured.implicit_setups,
+    "spiking": structured.spiking_setups,
+    "experts": structured.experts_setups,
+    "automata": structured.automata_setups,
+    "forecasting": functions.forecasting_setups,
+    "splines": functions.splines_setups,
+    "attacked": functions.attacked_setups,
+    "processes": functions.processes_setups,
+    "variational": functions.variational_setups,
 }
+
+
+def setups(domain: str) -> list[Setup]:
+    """Those of a domain, with what is declared of all of them."""
+    declared = {"says_little": True} if domain in labelling.SAY_LITTLE else {}
+    return [replace(setup, **declared) for setup in DOMAINS[domain]()]
 
 
 def made(domain: str, place: int) -> None:
     """Train, and keep what came of it."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    setup = [*DOMAINS[domain]()][place]
+    setup = setups(domain)[place]
     began = time.perf_counter()
-    curve = recording.recorded(domain, setup)
-    label = "left out" if curve is None else "exploded" if curve.has_exploded else "healthy"
+    curve = labelling.recorded(domain, setup)
+    label = "left out" if curve is None else curve.label
     print(
         f"{domain}/{setup.name}: {label} ({time.perf_counter() - began:.1f} s) {curve.why if curve else ''}", flush=True
     )
@@ -95,7 +115,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, help="how many at a time; by default, as many as there are cores")
     arguments = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
-    jobs = [(domain, i, setup.name) for domain, of in DOMAINS.items() for i, setup in enumerate(of())]
+    jobs = [(domain, i, setup.name) for domain in DOMAINS for i, setup in enumerate(setups(domain))]
     wanted = [job for job in jobs if job[0] in (arguments.domains or DOMAINS)]
     left = [(domain, i) for domain, i, name in wanted if not _kept(domain, name).exists()]
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as processes:
@@ -103,9 +123,9 @@ def main() -> None:
             future.result()
     found = [json.loads(_kept(domain, name).read_text()) for domain, _, name in wanted]
     curves = [Curve(**curve) for curve in found if curve]
-    print(f"{len(curves)} curves, {sum(curve.has_exploded for curve in curves)} of them exploded")
-    others = [] if not arguments.domains else [c for c in recording.read() if c.domain not in arguments.domains]
-    recording.write(sorted([*others, *curves], key=lambda curve: [*DOMAINS].index(curve.domain)))
+    print(f"{len(curves)} curves: {Counter(curve.label for curve in curves)}")
+    others = [] if not arguments.domains else [c for c in labelling.read() if c.domain not in arguments.domains]
+    labelling.write(sorted([*others, *curves], key=lambda curve: [*DOMAINS].index(curve.domain)))
 
 
 if __name__ == "__main__":

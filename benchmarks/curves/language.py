@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import torch
+from labelling import Recording, Setup
 from loop import Batch, fit, jump
-from recording import Recording, Setup
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Iterator
 
 import torch
+from labelling import Setup
 from loop import Batch, digits, mlp, shuffled
 from menu import Task, Usual, trained, usual_setups
-from recording import Setup
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -1,12 +1,13 @@
 """What people do to any model, well or badly, as setups: most domains of the second generation take them from here."""
 
 import math
+import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
+from labelling import Recording, Setup
 from loop import Batch, fit, jump
-from recording import Recording, Setup
 from torch import Tensor, nn
 
 Schedule = Callable[[int, int], float]
@@ -50,6 +51,7 @@ def trained(
     by_step: bool = True,
     diverges: bool = False,
     converges: bool = False,
+    epochs: int = 20,
     **fitted: object,
 ) -> Setup:
     """A task, trained as given; beside its metric stands the least gain that is none by chance.
@@ -92,10 +94,28 @@ def trained(
             task.quality,
             validation=task.validation,
             before=before,
+            epochs=epochs,
             **fitted,
         )
 
-    return Setup(name, how, metric[0], train, by_step=by_step, diverges=diverges, converges=converges, least=metric[1])
+    def untrained() -> float:
+        torch.manual_seed(seed)
+        task = make(seed)
+        for epoch in range(1, epochs + 1):
+            task.before(epoch)
+        return statistics.median(float(task.loss(*batch).detach()) for batch in task.batches(epochs))
+
+    return Setup(
+        name,
+        how,
+        metric[0],
+        train,
+        by_step=by_step,
+        diverges=diverges,
+        converges=converges,
+        least=metric[1],
+        untrained=untrained,
+    )
 
 
 def cosine(steps: int, times: int = 1) -> Schedule:

@@ -5,9 +5,9 @@ from functools import cache
 from itertools import pairwise
 
 import torch
+from labelling import Setup
 from loop import Batch, digits, mlp, shuffled
 from menu import Task, Usual, trained, usual_setups
-from recording import Setup
 from torch import Tensor, nn
 from torch.nn import functional
 

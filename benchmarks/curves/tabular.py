@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from labelling import Recording, Setup
 from loop import Batch, fit, jump, mlp, shuffled
-from recording import Recording, Setup
 from sklearn.datasets import load_diabetes, make_friedman1, make_hastie_10_2
 from sklearn.tree import DecisionTreeRegressor
 from torch import Tensor, nn
