@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -22,6 +23,7 @@ from orchestrator.worker.spawn import start
 
 SECONDS_TO_CONNECT = 120.0
 SECONDS_TO_CLOSE = 10.0
+SECONDS_OF_SILENCE = 75.0  # of the gateway; a head that is away for a minute may come back
 
 
 class RayEngine:
@@ -38,6 +40,7 @@ class RayEngine:
         self._package: Package | None = None
         self._folder: Path | None = None
         self._connection: Connection
+        self._heard = time.monotonic()
         self.host = ""
         self.room = 0
 
@@ -75,7 +78,7 @@ class RayEngine:
             self._close()
             reason = said.get("reason", f"the connection was closed (see {self._setup.log})")
             raise InputError(f"the Ray cluster at {self._form.address} cannot be used: {reason}")
-        self.host = said["host"]
+        self.host, self._heard = said["host"], time.monotonic()
 
     def _first(self) -> Mapping[str, Any]:
         interrupt = self._setup.interrupt
@@ -114,15 +117,23 @@ class RayEngine:
         found: list[News] = []
         try:
             while self._connection.poll():
+                self._heard = time.monotonic()
                 message = json.loads(self._connection.recv_bytes())
-                if message.pop("kind") == "room":
+                kind = message.pop("kind")
+                if kind == "room":
                     self.room = message["room"]
-                else:
+                elif kind == "gone":
                     found.append(Gone(**message))
         except (EOFError, OSError) as error:
-            lost = f"the connection with the Ray cluster at {self._form.address} is lost"
-            raise SweepError(f"{lost}; once it is there again, launch again to go on") from error
+            raise self._lost from error
+        if not found and time.monotonic() - self._heard > SECONDS_OF_SILENCE:
+            raise self._lost
         return found
+
+    @property
+    def _lost(self) -> SweepError:
+        lost = f"the connection with the Ray cluster at {self._form.address} is lost"
+        return SweepError(f"{lost}; once it is there again, launch again to go on")
 
     def _tell(self, **message: Any) -> None:
         with suppress(OSError):  # that it has ended is seen where its news are read

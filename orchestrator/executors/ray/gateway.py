@@ -128,6 +128,7 @@ class _Gateway:
         if time.monotonic() < self._looked + SECONDS_BETWEEN_LOOKS:
             return
         self._looked = time.monotonic()
+        _tell(self._connection, kind="alive")  # where the head is away, the next line waits for it
         room = sum(self._fitting(node["Resources"]) for node in self.ray.nodes() if node["Alive"]) + FURTHER
         if room != self._room:
             self._room = room
