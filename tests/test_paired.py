@@ -2,6 +2,7 @@
 
 import math
 import random
+from statistics import variance as exact
 
 import judging
 import pytest
@@ -12,6 +13,7 @@ from orchestrator.comparison.paired import Difference, Looks, Standing, borrowin
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.comparison.untold import untold
 from orchestrator.spec import Objective
+from orchestrator.system.averages import variance
 from orchestrator.trial import Outcome
 from orchestrator.trials.observation import Observation, valued
 
@@ -24,6 +26,14 @@ def difference(one: dict[int, float], other: dict[int, float], sign: int = 1) ->
     found = Difference.of(one, other, sign)
     assert found is not None
     return found
+
+
+def test_a_variance_is_the_exact_one_and_0_where_all_values_are_equal() -> None:
+    draw = random.Random(0)
+    samples = [[draw.gauss(mean, 1) for _ in range(n)] for mean in (0, 1e3, -1e9) for n in (2, 3, 20)]
+    for sample in [*samples, [1e16, 1.0, 2.0], [1.0, 2.0, 1e16], [1e-70, 3e-70]]:
+        assert variance(sample) == pytest.approx(exact(sample), rel=1e-14)
+    assert variance([0.1, 0.1, 0.1]) == 0
 
 
 def test_a_difference_is_that_of_the_paired_t_test_where_there_is_one_look() -> None:
