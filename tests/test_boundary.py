@@ -305,7 +305,7 @@ def test_a_plan_counts_what_failed_and_not_what_is_known_well_without_it(
     wide = spec(more="boundary: {{width: 1.5}}\n")
     known = [*Search(wide).run(outcome_of=cliff).history.values()]
     failed = replace(known[0], outcome=Outcome.FAILED)
-    monkeypatch.setattr(Store, "records", lambda self, name, objectives=(): [failed, *known[1:]])
+    monkeypatch.setattr(Store, "results", lambda self, name, objectives=(): [failed, *known[1:]])
     plan = make(wide, store, 4)
     assert (len(plan.pending), plan.proposals, plan.at_a_time) == (1, 0, 1)
 

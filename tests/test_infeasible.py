@@ -283,7 +283,7 @@ def test_who_lacked_the_memory_of_a_shared_gpu_runs_once_more_alone(
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
         made = driving.setup("crowded:train", interrupt, limits={}, workers=2, resources=Resources(gpus=share))
-        executor = stack.enter_context(executors.create("process", made))
+        executor = stack.enter_context(executors.create(executors.HERE, made))
         trials = [Trial("crowded:train", 1, {"what": which}, which) for which in ("holds", what)]
         holds, lacks = drive(executor, trials, folder).values()
     assert final(holds).outcome is Outcome.COMPLETED

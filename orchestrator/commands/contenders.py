@@ -70,12 +70,12 @@ class Contenders:
             InputError: none has a value of the metric, or none keeps the constraints of the file.
         """
         sweep = existing(given, self.reader)
-        objective = self.objective([sweep])
         file = given if is_file(given) else self.reader.last_launch(sweep).file
         text = None if is_file(given) else self.reader.sweep_file(sweep)
         spec = load(Path(file), text=text, is_to_run=False, name=sweep)
         if spec.method.finds_boundary:
             raise InputError(f"{sweep}: method {spec.method.name} looks for a boundary, and has no best configuration")
+        objective = self.objective([sweep])
         records = self.reader.records(sweep, [objective])
         records = taken(spec.function, of_file(spec, records) if is_file(given) else records)
         ranked = ranking_of(spec, records, [objective])
