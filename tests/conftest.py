@@ -24,7 +24,7 @@ if "SWEEP_DATA_DIR" in os.environ:
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="vae-sweeps-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 os.environ["OMP_WAIT_POLICY"] = "passive"  # threads that spin while they wait slow down what is tested beside them
-os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # seven processes beside each server, which take cores
+os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # or each server starts processes for jobs, which take cores
 # what shells have ignored in what runs behind, and nohup, and all that it starts
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -18,7 +18,7 @@ from orchestrator.system.loopback import HOST, check_port
 MOST_LINKS = 10
 SECONDS_BETWEEN_TRIES = 0.2
 STDERR = 2
-LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes, for what sweeps do not use
+LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # or it starts processes for jobs, which sweeps do not have
 
 
 def ui(
