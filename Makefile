@@ -3,9 +3,10 @@ BIN := $(VENV)/bin
 PYTHON ?= python3.11
 INSTALLED := $(VENV)/installed
 INTEGRATIONS := build/integrations
+CLUSTERS := build/clusters
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: run test slow long integrations check bench bench-quick bench-peers bench-search bench-suite bench-judging bench-infeasible bench-alarms bench-boundaries torture screenshots report install clean
+.PHONY: run test slow long integrations clusters check bench bench-quick bench-peers bench-search bench-suite bench-judging bench-infeasible bench-alarms bench-boundaries torture screenshots report install clean
 
 run: install  ## train the quickstart sweep on the embedded digits
 	$(BIN)/sweep launch sweeps/quickstart.yaml
@@ -18,6 +19,14 @@ slow: install  ## the tests that take minutes; real MNIST where SWEEP_DATA_DIR n
 
 long: install  ## the tests that take longest, before a release
 	$(BIN)/pytest $(PARALLEL) -m long --timeout 600
+
+clusters: $(CLUSTERS)/installed  ## the tests on real clusters (Ray, Slurm), from an environment of their own
+	SWEEP_CLUSTERS=needed PATH="$(CLUSTERS)/bin:$$PATH" $(CLUSTERS)/bin/python -m pytest -m cluster --timeout 600
+
+$(CLUSTERS)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(CLUSTERS)
+	$(CLUSTERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,vae,ray]'
+	touch $@
 
 integrations: install $(INTEGRATIONS)/installed  ## the tests with Lightning, Hugging Face and Keras, from an environment of their own
 	$(BIN)/pytest -m integrations

@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).parent / "curves"))
 
 import labelling
 import numpy as np
-from labelling import Curve
+from labelling import EXPLODED, HEALTHY, NEITHER, Curve
 from measuring import ROOT, Goal, Table, Topic, main
 
 from orchestrator.comparison.intervals import wilson
@@ -27,6 +27,7 @@ from orchestrator.worker.monitor import ExplodedError, Monitor
 
 DOCUMENT, COMMAND = ROOT / "docs" / "alarms.md", "make bench-alarms"
 BEFORE = Path(__file__).parent / "curves" / "before.json"  # curves on which the rule before this one gave an alarm
+LABELS = HEALTHY, EXPLODED, NEITHER
 MOST_FALSE, MOST_MISSED = 0.05, 0.10
 WINDOW, PATIENCE, PATIENCE_EPOCHS = 100, 20, 3
 DEVIATIONS = 3.0  # scaled, of the median absolute deviation
@@ -128,7 +129,8 @@ def share(some: int, of: int) -> str:
 
 
 def wrong(rule: Rule, curves: Iterable[Curve]) -> list[Curve]:
-    return [curve for curve in curves if gives_alarm(rule, curve) != curve.has_exploded]
+    """Those that a rule gets wrong; no verdict is wrong on what is neither healthy nor exploded."""
+    return [c for c in curves if c.label != NEITHER and gives_alarm(rule, c) != c.has_exploded]
 
 
 def gives_alarm(rule: Rule, curve: Curve) -> bool:
@@ -141,23 +143,23 @@ def gives_alarm(rule: Rule, curve: Curve) -> bool:
 
 def summary(title: str, curves: Sequence[Curve]) -> Table:
     rows = []
-    healthy, exploded = ([curve for curve in curves if curve.has_exploded == label] for label in (False, True))
+    healthy, exploded, neither = ([c for c in curves if c.label == label] for label in LABELS)
     for name, rule in RULES.items():
-        rows.append(
-            [name, share(len(wrong(rule, healthy)), len(healthy)), share(len(wrong(rule, exploded)), len(exploded))]
-        )
-    return Table(title, ["", "false alarms", "misses"], rows)
+        cells = [share(len(wrong(rule, some)), len(some)) for some in (healthy, exploded)]
+        called = sum(gives_alarm(rule, curve) for curve in neither)
+        rows.append([name, *cells, f"{called} of {len(neither)}"])
+    return Table(title, ["", "false alarms", "misses", "of neither, called exploded"], rows)
 
 
 def by_domain(curves: Sequence[Curve]) -> Table:
     rows = []
     for domain in dict.fromkeys(curve.domain for curve in curves):
         own = [curve for curve in curves if curve.domain == domain]
-        counts = [sum(not curve.has_exploded for curve in own), sum(curve.has_exploded for curve in own)]
+        counts = [sum(curve.label == label for curve in own) for label in LABELS]
         found = [wrong(rule, own) for rule in RULES.values()]
         cells = [f"{sum(not c.has_exploded for c in some)}, {sum(c.has_exploded for c in some)}" for some in found]
-        rows.append([f"{domain}{', held out' if own[0].is_held_out else ''}", f"{counts[0]}, {counts[1]}", *cells])
-    return Table("By domain", ["", "healthy, exploded", *RULES], rows, "Cells of rules: false alarms, misses.")
+        rows.append([f"{domain}{', held out' if own[0].is_held_out else ''}", ", ".join(map(str, counts)), *cells])
+    return Table("By domain", ["", "healthy, exploded, neither", *RULES], rows, "Cells of rules: false alarms, misses.")
 
 
 def mistaken(curves: Sequence[Curve]) -> Table:
@@ -176,8 +178,8 @@ def measure(quick: bool) -> Topic:
     goals = []
     if held_out:
         tables.insert(0, summary("Held out", held_out))
-        for what, label, most in (("false alarms", False, MOST_FALSE), ("misses", True, MOST_MISSED)):
-            own = [curve for curve in held_out if curve.has_exploded == label]
+        for what, label, most in (("false alarms", HEALTHY, MOST_FALSE), ("misses", EXPLODED, MOST_MISSED)):
+            own = [curve for curve in held_out if curve.label == label]
             found = len(wrong(ours, own))
             missed = "" if found <= most * len(own) else ": missed"
             goals.append(Goal(f"{what}, held out", f"at most {most:.0%}", f"{share(found, len(own))}{missed}"))

@@ -1,11 +1,13 @@
 """How often the interval of a boundary covers, and how often what is said to be safe is, on curves that are known.
 
-python benchmarks/boundaries.py            # renews docs/boundary.md; some ten minutes of two cores
+python benchmarks/boundaries.py            # renews docs/boundary.md; half an hour of a core
+python benchmarks/boundaries.py --seeds 60 # the first 60 of them, and then the tables
 python benchmarks/boundaries.py --quick    # a look, on other seeds: printed only
 
-Every simulated sweep is kept in build/boundaries.csv, so that the command goes on where it was stopped.
+Every simulated sweep is kept in benchmarks/boundaries.csv, so that the command goes on where it was stopped.
 """
 
+import argparse
 import csv
 import random
 import statistics
@@ -26,8 +28,9 @@ from orchestrator.trial import Outcome
 from orchestrator.trials.observation import Observation
 
 DOCUMENT, COMMAND = ROOT / "docs" / "boundary.md", "make bench-boundaries"
-KEPT = ROOT / "build" / "boundaries.csv"
+KEPT = ROOT / "benchmarks" / "boundaries.csv"
 TRIALS, SEEDS, QUICK_SEEDS = 40, 200, 10
+DECIMALS = 4  # of a width
 RISKS = 0.05, 0.2
 COVERED = 0.9
 TOY = (
@@ -64,7 +67,8 @@ def judged(kind: str, model: str, seed: int, events: int, intervals: Regions, sa
     told = []
     for regions, risk in zip(safe, RISKS, strict=True):
         told += [bool(regions), any(rate.most(*region) >= risk for region in regions)]
-    return Simulated(kind, model, seed, covers, is_of_shape, intervals[0][1] - intervals[0][0], events, *told)
+    width = round(intervals[0][1] - intervals[0][0], DECIMALS)
+    return Simulated(kind, model, seed, covers, is_of_shape, width, events, *told)
 
 
 def ours(kind: str, seed: int) -> Simulated:
@@ -108,11 +112,11 @@ def _simulated(job: tuple[str, str, int]) -> Simulated:
     return (ours if model == "ours" else former)(kind, seed)
 
 
-def simulate(jobs: Iterable[tuple[str, str, int]], kept: Path | None) -> list[Simulated]:
+def simulate(jobs: Iterable[tuple[str, str, int]], kept: Path | None, processes: int | None) -> list[Simulated]:
     """The sweeps of these curves, models and seeds; those that were kept are not run again."""
     known = {(one.kind, one.model, one.seed): one for one in _read(kept)}
     missing = [job for job in jobs if job not in known]
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(processes) as pool:
         for done, one in enumerate(pool.map(_simulated, missing, chunksize=4), 1):
             known[one.kind, one.model, one.seed] = one
             if kept:
@@ -131,7 +135,6 @@ def _read(kept: Path | None) -> list[Simulated]:
 
 
 def _append(kept: Path, one: Simulated) -> None:
-    kept.parent.mkdir(exist_ok=True)
     is_new = not kept.exists()
     row = {name: int(value) if isinstance(value, bool) else value for name, value in asdict(one).items()}
     with kept.open("a", newline="") as lines:
@@ -180,11 +183,10 @@ def tables(found: Sequence[Simulated]) -> list[Table]:
     ]
 
 
-def measure(quick: bool) -> Topic:
-    """Simulate the sweeps."""
-    seeds = range(QUICK_SEEDS) if quick else range(JUDGED, JUDGED + SEEDS)
-    jobs = [(kind, model, seed) for kind in KINDS for model in ("ours", "before") for seed in seeds]
-    found = simulate(jobs, None if quick else KEPT)
+def measure(seeds: Iterable[int], kept: Path | None, processes: int | None = None) -> Topic:
+    """Simulate the sweeps of these seeds, those that are not kept."""
+    jobs = [(kind, model, seed) for seed in seeds for kind in KINDS for model in ("ours", "before")]
+    found = simulate(jobs, kept, processes)
     edged = {kind: [one for one in found if one.kind == kind and one.model == "ours"] for kind in KINDS}
     least = min((share(of, "covers"), kind) for kind, of in edged.items() if rate_of(kind, 0).edges)
     most = max((share(of, "broken"), kind) for kind, of in edged.items())
@@ -195,5 +197,19 @@ def measure(quick: bool) -> Topic:
     return Topic({"sweeps": [asdict(one) for one in found]}, tables(found), goals)
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a look, on other seeds: printed only")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many of them, from the first")
+    parser.add_argument("--processes", type=int, help="at the same time; as many as there are cores")
+    arguments = parser.parse_args()
+    before = measuring.occasion()
+    seeds = range(QUICK_SEEDS) if arguments.quick else range(JUDGED, JUDGED + arguments.seeds)
+    topic = measure(seeds, None if arguments.quick else KEPT, arguments.processes)
+    print("\n\n".join(table.markdown() for table in topic.tables), flush=True)
+    if not arguments.quick:
+        measuring.renew(DOCUMENT, COMMAND, measuring.page({**before, "measured": asdict(topic)}, ["measured"]))
+
+
 if __name__ == "__main__":
-    measuring.main(measure, DOCUMENT, COMMAND)
+    main()

@@ -6,6 +6,7 @@ It prints its own URL, and on Ctrl-C how many requests had which fault.
 """
 
 import argparse
+import base64
 import http.client
 import itertools
 import random
@@ -76,10 +77,12 @@ class FaultyProxy:
         server: the URL that requests are passed on to.
         choose: what happens to which of them.
         port: to listen at; 0: any that is free.
+        user: `name:password` that it asks for, as HTTP's basic authentication has it; empty: none.
     """
 
-    def __init__(self, server: str, choose: Choose, port: int = 0) -> None:
+    def __init__(self, server: str, choose: Choose, port: int = 0, user: str = "") -> None:
         self.choose = choose
+        self.authorization = f"Basic {base64.b64encode(user.encode()).decode()}" if user else None
         self.faults: Counter[str] = Counter()  # that have happened, by name
         self.numbers = itertools.count(1)
         self._http = _Listener(("127.0.0.1", port), _handler(self, urlsplit(server).netloc))
@@ -96,9 +99,9 @@ class FaultyProxy:
 
 
 @contextmanager
-def proxied(server: str, choose: Choose) -> Iterator[FaultyProxy]:
+def proxied(server: str, choose: Choose, user: str = "") -> Iterator[FaultyProxy]:
     """A proxy of a server, while the block runs."""
-    proxy = FaultyProxy(server, choose)
+    proxy = FaultyProxy(server, choose, user=user)
     try:
         yield proxy
     finally:
@@ -119,6 +122,9 @@ def _handler(proxy: FaultyProxy, server: str) -> type[BaseHTTPRequestHandler]:
 
         def handle_any(self) -> None:
             body = self._body()
+            if proxy.authorization not in (None, self.headers.get("Authorization")):
+                self._send(Fault("none"), 401, [("WWW-Authenticate", "Basic")], b"who are you?")
+                return
             fault = proxy.choose(next(proxy.numbers), self.command, self.path) or Fault("none")
             proxy.faults[fault.name] += 1
             time.sleep(fault.seconds)

@@ -32,7 +32,7 @@ FIRST_SEED = 7000  # settings were chosen on seeds 0 to 9
 TRIALS, LAST, MOST = 40, 20, 2
 WIDTHS, RATES = (16, 4096), (1e-4, 1e-1)
 FILE = f"""
-method: tpe
+method: {{method}}
 metric: {{{{name: val_ssim, goal: maximize}}}}
 run_cap: {TRIALS}
 seed: {{seed}}
@@ -98,9 +98,9 @@ Tried = list[tuple[float, float]]  # width and learning rate
 Run = Callable[[Instance, int], Tried]
 
 
-def ours(instance: Instance, seed: int, *, tells_margin: bool) -> Tried:
+def ours(instance: Instance, seed: int, *, method: str = "auto", tells_margin: bool = False) -> Tried:
     """A sweep file, asked and told as a launch does it."""
-    sampler = samplers.of(spec.load(ROOT / "infeasible.yaml", text=FILE.format(seed=seed)))
+    sampler = samplers.of(spec.load(ROOT / "infeasible.yaml", text=FILE.format(method=method, seed=seed)))
     tried: Tried = []
     while trial := sampler.ask():
         sampler.tell(trial, _observed(instance, trial.params, len(tried), tells_margin))
@@ -135,11 +135,12 @@ def optunas(instance: Instance, seed: int, *, sampler: type[TPESampler | RandomS
     return tried
 
 
-OURS = "ours, tpe"
+OURS = "ours, auto"
 THEIRS = "Optuna, TPE, FAIL"
 CONTENDERS: Mapping[str, Run] = {
-    OURS: partial(ours, tells_margin=False),
-    "ours, tpe, margin told": partial(ours, tells_margin=True),
+    OURS: ours,
+    "ours, auto, margin told": partial(ours, tells_margin=True),
+    "ours, tpe": partial(ours, method="tpe"),
     THEIRS: partial(optunas, sampler=TPESampler, constrained=False),
     "Optuna, TPE, constraint with margin": partial(optunas, sampler=TPESampler, constrained=True),
     "random search": partial(optunas, sampler=RandomSampler, constrained=False),

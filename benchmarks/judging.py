@@ -132,19 +132,40 @@ LED = (
 CLOSE = tuple(Case(6, 16, lead, 0.9, indifferent=i) for lead in (0.0, 0.2) for i in (0.0, 0.4, 0.8))
 
 
-def paired(case: Case, values: Array) -> Ended:
-    """The rule of `replicates`, all repetitions at once; `check` holds it to the sampler itself."""
-    (repeats, k, most), looks = values.shape, Looks(case.most, 2, case.configurations - 1)
-    borrowed = BORROWED if k > 2 else 0  # where there is one pair, it has no other to learn from
-    quantiles = np.array([np.nan, np.nan, *(looks.quantile(n, n - 1 + borrowed) for n in range(2, most + 1))])
+Look = Callable[[Array, Counts, Array, Counts], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+"""What a rule says at a look, of each configuration: whether it is told to be worse than the best, and whether it needs
+a further seed; from the values, how many seeds each has, their means, and which is the best."""
+
+
+def _raced(values: Array, look: Look) -> Ended:
+    """All repetitions at once, each until its rule asks for no further seed: one at a time, where there are fewest."""
+    repeats, k, most = values.shape
     seeds, is_running = np.full((repeats, k), 2), np.ones(repeats, bool)
     ended_best, ended_apart = np.zeros(repeats, np.int64), np.zeros((repeats, k), bool)
     while is_running.any():
         at = np.flatnonzero(is_running)
         x, n = values[at], seeds[at]
-        rows = np.arange(len(at))
         means = _until(np.cumsum(x, axis=2), n) / n
         best = means.argmax(axis=1)
+        ended_best[at], (ended_apart[at], waiting) = best, look(x, n, means, best)
+        waiting &= n < most
+        order = np.argsort(np.argsort(-means, axis=1), axis=1)
+        chosen = np.where(waiting, n * k + order, np.iinfo(np.int64).max).argmin(axis=1)
+        is_waiting = waiting.any(axis=1)
+        is_running[at] = is_waiting
+        seeds[at[is_waiting], chosen[is_waiting]] += 1
+    return Ended.of(ended_best, ended_apart, seeds.sum(axis=1))
+
+
+def paired(case: Case, values: Array) -> Ended:
+    """The rule of `replicates`; `check` holds it to the sampler itself."""
+    k, most = values.shape[1:]
+    looks = Looks(case.most, 2, case.configurations - 1)
+    borrowed = BORROWED if k > 2 else 0  # where there is one pair, it has no other to learn from
+    quantiles = np.array([np.nan, np.nan, *(looks.quantile(n, n - 1 + borrowed) for n in range(2, most + 1))])
+
+    def look(x: Array, n: Counts, means: Array, best: Counts) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        rows = np.arange(len(x))
         shared = np.minimum(n, n[rows, best][:, None])
         others = np.arange(k) != best[:, None]
         difference, alone = _differences(x, best, shared)
@@ -158,16 +179,11 @@ def paired(case: Case, values: Array) -> Ended:
         hopeful = _chance(difference, spread, shared, freedom, quantiles[most], case) >= HOPELESS
         may_gain = (n < most) | (n[rows, best][:, None] < n)
         undecided = others & ~apart & ~alike & hopeful & (shared < most) & may_gain
-        ended_best[at], ended_apart[at] = best, apart & others & (difference > 0)
         leads_by_few = n[rows, best] < np.where(others, n, 0).max(axis=1)
         goes_on = undecided.any(axis=1) | leads_by_few
-        waiting = (undecided | ~others) & (n < most) & goes_on[:, None]
-        order = np.argsort(np.argsort(-means, axis=1), axis=1)
-        chosen = np.where(waiting, n * k + order, np.iinfo(np.int64).max).argmin(axis=1)
-        is_waiting = waiting.any(axis=1)
-        is_running[at] = is_waiting
-        seeds[at[is_waiting], chosen[is_waiting]] += 1
-    return Ended.of(ended_best, ended_apart, seeds.sum(axis=1))
+        return apart & others & (difference > 0), (undecided | ~others) & goes_on[:, None]
+
+    return _raced(values, look)
 
 
 def _until(sums: Array, n: Counts) -> Array:
@@ -203,29 +219,19 @@ def _chance(difference: Array, spread: Array, shared: Counts, freedom: Counts, q
 
 def overlapping(case: Case, values: Array) -> Ended:
     """The rule of before: one more seed for the best and for all whose 95% intervals overlap its own."""
-    repeats, k, most = values.shape
+    k, most = values.shape[1:]
     quantiles = np.array([np.nan, np.nan, *stdtrit(np.arange(1, most), 0.975)])
-    seeds, is_running = np.full((repeats, k), 2), np.ones(repeats, bool)
-    ended_best, ended_apart = np.zeros(repeats, np.int64), np.zeros((repeats, k), bool)
-    sums, squares = np.cumsum(values, axis=2), np.cumsum(values**2, axis=2)
-    while is_running.any():
-        at = np.flatnonzero(is_running)
-        n, rows = seeds[at], np.arange(len(at))
-        means = _until(sums[at], n) / n
-        variances = np.maximum(_until(squares[at], n) - n * means**2, 0) / (n - 1)
+
+    def look(x: Array, n: Counts, means: Array, best: Counts) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        rows = np.arange(len(x))
+        variances = np.maximum(_until(np.cumsum(x**2, axis=2), n) - n * means**2, 0) / (n - 1)
         half_widths = quantiles[n] * np.sqrt(variances / n)
-        best = means.argmax(axis=1)
         others = np.arange(k) != best[:, None]
         reach = half_widths + half_widths[rows, best][:, None]
         near = others & (means[rows, best][:, None] - means <= reach)
-        ended_best[at], ended_apart[at] = best, others & ~near
-        waiting = (near | ~others) & (n < most) & near.any(axis=1)[:, None]
-        order = np.argsort(np.argsort(-means, axis=1), axis=1)
-        chosen = np.where(waiting, n * k + order, np.iinfo(np.int64).max).argmin(axis=1)
-        is_waiting = waiting.any(axis=1)
-        is_running[at] = is_waiting
-        seeds[at[is_waiting], chosen[is_waiting]] += 1
-    return Ended.of(ended_best, ended_apart, seeds.sum(axis=1))
+        return others & ~near, (near | ~others) & near.any(axis=1)[:, None]
+
+    return _raced(values, look)
 
 
 def every_look(case: Case, values: Array) -> Ended:
@@ -263,7 +269,7 @@ RULES: Mapping[str, Callable[[Case, Array], Ended]] = {
 Found = Mapping[Case, Mapping[str, Ended]]
 
 
-def raced(case: Case, repeats: int) -> dict[str, Ended]:
+def by_rules(case: Case, repeats: int) -> dict[str, Ended]:
     """All rules on the same values."""
     rng = np.random.default_rng([FIRST_SEED, *str(case).encode()])
     values = case.values(rng, repeats)
@@ -401,7 +407,7 @@ def measure(quick: bool) -> Topic:
     repeats, found = QUICK_REPEATS if quick else REPEATS, {}
     for case in dict.fromkeys([*EQUAL, *LED, *CLOSE]):
         measuring.say(f"{case.title}, lead {case.lead:g}")
-        found[case] = raced(case, repeats)
+        found[case] = by_rules(case, repeats)
     figures = {
         str(case): {
             name: {what: float(np.mean(of)) for what, of in ended._asdict().items()} for name, ended in all_.items()

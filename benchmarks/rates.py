@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log
 
-JUDGED = 3000  # the first seed of those that nobody has tuned on
+JUDGED = 4000  # the first seed of those that nobody has tuned on
 STEPS = 400  # where the greatest rate of a region is looked for
 
 

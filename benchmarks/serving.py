@@ -16,13 +16,20 @@ SECONDS_TO_START = 180.0
 
 
 @contextmanager
-def served(store: str, artifacts: Path) -> Iterator[str]:
-    """A server of a store, by its URI, and a folder of artifacts, while the block runs; gives its URL."""
+def served(store: str, artifacts: Path, prefix: str = "") -> Iterator[str]:
+    """A server of a store, by its URI, and a folder of artifacts, while the block runs; gives its URL.
+
+    Args:
+        store: its URI.
+        artifacts: where the server keeps them.
+        prefix: of the path in its URL.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", store, "--artifacts-destination", str(artifacts)]
+    command += ["--static-prefix", prefix] if prefix else []
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
@@ -30,7 +37,7 @@ def served(store: str, artifacts: Path) -> Iterator[str]:
         start_new_session=True,
         env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
     )
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}{prefix}"
     try:
         _await(url)
         yield url

@@ -9,7 +9,10 @@ that it left is compared with what an untouched one left.
 With `--faults` the store is behind a server, and that behind a proxy through which a quarter of all requests fail, come
 late or are cut. There somebody deletes runs of trials in MLflow, too: these must stay as they are, alone.
 
-    python benchmarks/torture.py [--kills 200] [--seed 0] [--of functions] [--faults]
+    python benchmarks/torture.py [--kills 200] [--seed 0] [--of functions] [--faults] [--executor ray|slurm]
+
+With `--executor ray`, `ray_torture.py` does the same on a Ray cluster of hosts that are namespaces of this machine.
+With `slurm`, `slurm_torture.py` does it to jobs of a Slurm cluster of one node.
 """
 
 import argparse
@@ -166,6 +169,14 @@ class Launch:
                 found = [pid for pid in self.pids() if WORDS[target] in _names(pid)]
                 return rng.sample(found, min(1, len(found)))
 
+    def strike(self, target: str, rng: random.Random) -> bool:
+        """Kill what a plan is for; returns whether it was there."""
+        victims = self.victims(target, rng)
+        _kill(victims)
+        if self.process.pid in victims:
+            self.process.wait()
+        return bool(victims)
+
     def orphans(self) -> list[int]:
         """What still lives some seconds after its end."""
         deadline = time.monotonic() + SECONDS_FOR_ORPHANS
@@ -263,7 +274,7 @@ class Sweep:
         """The status of its last launch."""
         started, launch, status, false_ends = time.perf_counter(), None, -signal.SIGKILL, 0
         while status != 0 and false_ends < MOST_FALSE_ENDS:
-            launch, last = Launch(self.folder, self._uri), launch
+            launch, last = self._launched(), launch
             self.launches += 1
             self._look_for_orphans(last)
             blamed = len(self.violations)
@@ -276,6 +287,9 @@ class Sweep:
         self.seconds = time.perf_counter() - started
         return status
 
+    def _launched(self) -> Launch:
+        return Launch(self.folder, self._uri)
+
     def _accompany(self, launch: Launch, rng: random.Random, kills: int, tell: Callable[[Kill], None]) -> int:
         """Stay with a launch until it has ended; returns its status."""
         while launch.runs and len(self.kills) < kills:
@@ -283,7 +297,7 @@ class Sweep:
             plan = Plan.draw(rng, self.kind, has_store, self._server is not None)
             self._await(launch, plan)
             phase = self._phase(launch)
-            if launch.runs and (self._delete(rng) if plan.target == DELETION else _killed(launch, plan, rng)):
+            if launch.runs and (self._delete(rng) if plan.target == DELETION else launch.strike(plan.target, rng)):
                 self.kills.append(Kill(plan.target, phase, time.time()))
                 tell(self.kills[-1])
         self._wait(launch, SECONDS_TO_END)
@@ -439,7 +453,7 @@ def torture(
         faults: whether their stores are behind faulty servers.
     """
     rng = random.Random(seed)
-    reports = [_untouched(folder / f"untouched-{name}", name, console) for name in names]
+    reports = [untouched(folder / f"untouched-{name}", name, console) for name in names]
     console.print(f"now {kills} kills, with seed {seed}")
     for number in itertools.count(1):
         before = sum(len(report.kills) for report in reports)
@@ -461,7 +475,7 @@ def torture(
     return reports
 
 
-def _untouched(folder: Path, name: str, console: Console) -> Report:
+def untouched(folder: Path, name: str, console: Console) -> Report:
     """Run a sweep that nobody touches."""
     console.print(f"an untouched sweep of {name} first")
     calm = Sweep(folder, KINDS[name])
@@ -482,8 +496,17 @@ def main() -> None:
     parser.add_argument(
         "--faults", action="store_true", help="into a server, by a proxy through which a quarter of all requests fail"
     )
+    parser.add_argument("--executor", choices=["process", "ray", "slurm"], default="process", help="where trials run")
     asked = parser.parse_args()
     console = Console(soft_wrap=True, highlight=False)
+    if asked.executor == "ray":
+        import ray_torture
+
+        sys.exit(ray_torture.run(asked.kills, asked.seed, console))
+    if asked.executor == "slurm":
+        import slurm_torture
+
+        sys.exit(slurm_torture.run(asked.kills, asked.seed, console))
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     reports = torture(folder, [asked.of] if asked.of else [*KINDS], asked.kills, asked.seed, console, asked.faults)
     for report in reports:
@@ -492,15 +515,6 @@ def main() -> None:
         console.print(f"what the sweeps with violations have left is under {folder}")
         sys.exit(1)
     shutil.rmtree(folder)
-
-
-def _killed(launch: Launch, plan: Plan, rng: random.Random) -> bool:
-    """Kill what a plan is for; returns whether it was there."""
-    victims = launch.victims(plan.target, rng)
-    _kill(victims)
-    if launch.process.pid in victims:
-        launch.process.wait()
-    return bool(victims)
 
 
 def _kill(pids: Sequence[int]) -> None:

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import executors
 from orchestrator.errors import InputError
 from orchestrator.notification import notifying
 from orchestrator.spec import SweepSpec, load, text_of
@@ -80,7 +79,8 @@ def launch(
     overrides: Mapping[str, Any] | None = None,
     *,
     tracking_uri: str | None = None,
-    executor: str = executors.DEFAULT,
+    executor: str | None = None,
+    set_executor: Mapping[str, Any] | None = None,
     workers: int | None = None,
     trial_timeout: float | None = None,
     adopt: bool = False,
@@ -94,7 +94,8 @@ def launch(
         sweep: its YAML file, or the result of `orchestrator.spec.load`.
         overrides: parameters of a file, set to constants.
         tracking_uri: of the store; by default that of the command.
-        executor: where trials run: process, or inline for pdb.
+        executor: where trials run: process, inline for pdb, or ray; by default where the file says, or process.
+        set_executor: options of the executor, beside those of the file.
         workers: trials at the same time; default from the cores and GPUs of the machine.
         trial_timeout: seconds that the attempts at a trial may take together; then it is killed, and has failed.
         adopt: whether to go on with a sweep of the same name that was launched from another file.
@@ -117,7 +118,9 @@ def launch(
         spec = load(Path(sweep), sets, reported=partial(_reported, paths.tracking_uri(tracking_uri)))
     for warning in (*spec.warnings, *filter(None, [platforms.remark()])):
         warn(warning)
-    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, wait, rerun)
+    options = [f"{name}={text_of(value)}" for name, value in (set_executor or {}).items()]
+    uri = paths.tracking_uri(tracking_uri)
+    settings = Settings(uri, executor, workers, trial_timeout, adopt, wait, rerun, options)
     display = display_for(spec, stdout(), quiet)
     with notifying(spec, settings.uri, display.progress) as end:
         launched = run(spec, settings, display)

@@ -1,10 +1,10 @@
 """Tell an exploding loss from a healthy one, by comparing a run with itself.
 
 Losses have no scale of their own (they change with the model, the data and the decoder's variance), so no absolute
-threshold can serve. What an explosion looks like in any of them: values that are not finite and stay so, or losses far
-above the best that the run has had, one after the other, that do not fall again. A single step that jumps a
+threshold can serve. What an explosion looks like in any of them: values that are not finite and stay so, or losses that
+are as high again as those of the untrained model, or higher, and do not fall from there. A single step that jumps a
 thousandfold and heals is not an explosion, nor are large losses at the start, nor is a jump from which the run learns
-once more.
+once more, nor a rise that leaves some of what was learned.
 """
 
 import math
@@ -19,12 +19,14 @@ from pydantic.dataclasses import dataclass as validated
 from orchestrator.events import Explosion
 
 MEDIAN_OF = 9  # losses whose median counts as the level of a run: one lucky batch is not the best
-SHARE_OF_GAIN = 0.1  # that is lost where a loss is far away, however small its level
-LOST = 0.9  # of the gain: then all of it counts as lost
-LOST_BY_EPOCH = 1.25  # the same, of what has been gained since the first epoch, in which most may be gained already
-MUCH = 0.5  # of the level: a gain that is worth losing; of a gain or of a jump: what has come back
+LOST = 0.9  # of the way from the best level of a run to its worst: what is above has lost what was learned
+LOST_BY_EPOCH = 1.0  # the same; in the first epoch most may be learned already
+LOST_BELOW_ZERO = 1.2  # the same, of a loss that has no level of chance to which it could return
+MUCH = 0.5  # of the level: a gain that is worth losing
+STANDS_OUT = 3.0  # times the spread of losses of steps at their best: a gain that is none by chance
+DIVERGED = 5.0  # times its first loss: where a run comes in its first steps that diverges from the beginning
 PROGRESS = 0.1  # of how far it is away: so far a loss falls that is learning again
-NEAR = 0.25  # of the way to the bound: from here on, a rise is counted
+BACK = 5  # losses of steps in a row that are near again: then it has come back
 NOT_FINITE = 5  # losses in a row
 NEAREST, FARTHEST = 0.01, 3.0  # of a margin, on either side
 
@@ -35,12 +37,21 @@ class DivergenceRule:
 
     enabled: Annotated[bool, Field(description="Whether to watch for explosions.")] = True
     factor: Annotated[
-        float, Field(gt=1, description="A loss is far away when it is more than so many times the run's own best.")
-    ] = 5.0
+        float,
+        Field(
+            gt=1,
+            description="Where a run has learned little yet, a loss is far away when it is more than so many times the "
+            "run's own best. Where it has learned, when nine tenths of that are lost.",
+        ),
+    ] = 100.0
     patience: Annotated[
         int,
-        Field(ge=1, description="How many steps in a row must be far away; after fewer, the run counts as recovered."),
-    ] = 20
+        Field(
+            ge=1,
+            description="How many steps a run must be far away without falling again; after fewer, it counts as "
+            "recovered.",
+        ),
+    ] = 30
     patience_epochs: Annotated[
         int, Field(ge=1, description="The same in epochs, for the losses that a function reports by epoch.")
     ] = 3
@@ -70,26 +81,40 @@ class Divergence:
     name: str
     factor: float
     patience: int
+    most_not_finite: int = 1  # in a row
+    lost: float = LOST_BY_EPOCH  # of the way from the best to the worst
+    back: int = 1  # losses near in a row, after which those far away are over
+    from_start: bool = False  # its first loss is that of the untrained model, and each loss has noise
+    is_second: bool = False  # losses of steps are watched as well, and this one also rises by learning by heart
     level: float | None = None  # best of the run, as a median of losses
     level_epoch: int = 0
+    spread: float = 0.0  # by which losses differ there by chance
     first: float | None = None
-    away: int = 0  # losses in a row that were far away
-    away_since: tuple[int, int] = (0, 0)  # epoch and step of the first of them
+    lowest: float | None = None  # of all losses after the first
+    top: float = 0.0  # the highest of the first of them, `patience` many
+    top_at: tuple[int, int] = (0, 0)  # epoch and step of that
+    later: int = 0  # how many they are
+    worst: float | None = None  # the highest median of what was not far away, or came back from there
+    recent: list[float] = field(default_factory=list)  # the last that were not far away
     last_finite: float | None = None
-    recent: list[float] = field(default_factory=list)
     strain: float = 0.0  # how near the level of losses that were not far away has come to the bound, which is 1
     excess: float = 0.0  # how far beyond it those have come that are far away now
-    most_not_finite: int = 1  # in a row
-    lost: float = LOST_BY_EPOCH  # as a share of the gain
+    away: int = 0  # losses since the first of those that are far away now
+    away_since: tuple[int, int] = (0, 0)  # epoch and step of that
+    near: int = 0  # losses in a row among those that were not far away
+    outside: list[float] = field(default_factory=list)  # the last of those
+    peak: float = 0.0  # the highest median of those, at the beginning of the jump
+    low: float = 0.0  # the lowest since
+    highest: float = 0.0  # the highest of all medians of nine of those
+    stale: int = 0  # losses since they fell to a new low
     not_finite: int = 0  # in a row
     not_finite_since: tuple[int, int] = (0, 0)  # epoch and step of the first of them
     not_finite_as: str = ""  # what it was, in words, since a journal has no such numbers
-    climbing: int = 0  # losses since the last one that was near the level
-    outside: list[float] = field(default_factory=list)  # the last of those that are far away
-    peak: float = 0.0  # the highest level of those, at the beginning of the jump
-    low: float = 0.0  # the lowest since
-    stale: int = 0  # losses since they fell to a new low
-    is_gradual: bool = False  # whether they came there by and by
+
+    @classmethod
+    def of_steps(cls, rule: DivergenceRule) -> "Divergence":
+        """What watches the losses of steps."""
+        return cls("loss", rule.factor, rule.patience, NOT_FINITE, LOST, BACK, from_start=True)
 
     def update(self, step: int, loss: float, epoch: int) -> Explosion | None:
         """Take in the next loss; returns where and how the loss has exploded, if by now it has.
@@ -105,37 +130,43 @@ class Divergence:
             self.not_finite += 1
             return self.exploded
         self.last_finite, self.not_finite = loss, 0
-        self.climbing = 0 if loss <= self._up(NEAR) else self.climbing + 1
-        if loss <= self.bound:
+        if self.first is not None:
+            self._remember(loss, (epoch, step))
+        is_far = loss > self.bound
+        self.near = 0 if is_far else self.near + 1
+        if not is_far and (self.near >= self.back or self.near >= self.away):
+            if self.away >= self.patience:
+                self.worst = max(self._worst, self.highest)
             self.strain, self.away, self.excess = self.strained, 0, 0.0
             self._learn(loss, epoch)
             return None
         if self.away == 0:
             self.away_since, self.outside, self.stale = (epoch, step), [], 0
-            self.is_gradual = self.climbing > self.patience
-        self.away += 1
         self.excess = max(self.excess, self._rise(loss))
-        self._follow(loss, epoch)
+        self._follow(loss)
         return self.exploded
 
     def restart(self) -> None:
         """From now on the loss means something else: the run is compared with what comes."""
-        self.level, self.first, self.recent = None, None, []
-        self.away, self.excess, self.climbing = 0, 0.0, 0
+        self.level, self.first, self.worst, self.recent = None, None, None, []
+        self.lowest, self.top, self.later = None, 0.0, 0
+        self.away, self.excess = 0, 0.0
 
     @property
     def exploded(self) -> Explosion | None:
         """The explosion of a run that has exploded by now, whatever comes."""
         if self.not_finite >= self.most_not_finite:
             return self._not_finite()
-        return self._gone() if self._is_settled and (self._is_lost or not self.is_gradual) else None
+        return self._gone() if self._is_lost and min(self.away, self.stale) >= self.patience else None
 
     def gone(self, least: int) -> Explosion | None:
         """The explosion of a run that has ended, and was far away for at least so many losses, or is not finite."""
         if self.not_finite:
             return self._not_finite()
-        comes_back = self.is_gradual or self.away >= self.patience
-        return self._gone() if self.away >= least and (self._is_lost or not comes_back) else None
+        is_far = self.away >= least and min(self.outside[-least:]) > self.bound
+        if is_far and self._is_lost:
+            return self._gone()
+        return self._diverged() if self._has_never_come_back else None
 
     def _not_finite(self) -> Explosion:
         epoch, step = self.not_finite_since
@@ -152,6 +183,14 @@ class Divergence:
         )
         return Explosion(reason, epoch, step or epoch, self.last_finite)
 
+    def _diverged(self) -> Explosion:
+        epoch, step = self.top_at
+        self.excess = max(self.excess, self.top / (self.first or self.top))
+        reason = (
+            f"{self.name} rose from {self.first:.4g} to {self.top:.4g} at {_place(epoch, step)}, and never came back"
+        )
+        return Explosion(reason, epoch, step or epoch, self.last_finite)
+
     @property
     def strained(self) -> float:
         """How near the run has come to an explosion (1): by its level, or by its losses far away in a row.
@@ -162,55 +201,59 @@ class Divergence:
 
     @property
     def bound(self) -> float:
-        """Far away is above this: `factor` times the best, or nearly all that was gained lost again.
+        """Far away is above this: most of the way back from the run's best level to its worst.
 
-        The second is for losses that cannot rise so far, since a model that has learned nothing has a loss of its own
-        (that of chance), and for those that go below zero, where a multiple of the best says nothing. What has gained
-        little has little to lose, as adversaries and values whose rewards are not found yet: `factor` counts twice.
+        So it is for losses of any scale and any sign, and for those that cannot rise far above that of chance. What has
+        gained little has little to lose, as adversaries and values whose rewards are not found yet: there it is
+        `factor` times the level, if that is more. So it is for a second loss beside that of steps.
         """
         if self.level is None:
             return math.inf
-        gained, size = self._gained, abs(self.level)
-        if self._has_gained:
-            return self.level + min(max((self.factor - 1) * size, SHARE_OF_GAIN * gained), self.lost * gained)
-        return self.level + max((self.factor**2 - 1) * size, SHARE_OF_GAIN * gained)
+        share = self.lost if self.level >= 0 else max(self.lost, LOST_BELOW_ZERO)
+        lost = self.level + share * (self._worst - self.level)
+        far = self.level + (self.factor - 1) * abs(self.level)
+        return lost if self._has_gained and not self.is_second else max(lost, far)
 
     @property
-    def _gained(self) -> float:
-        return 0.0 if self.level is None or self.first is None else max(self.first - self.level, 0.0)
+    def _worst(self) -> float:
+        """The highest that the run has been without having exploded."""
+        return max((loss for loss in (self.first, self.worst) if loss is not None), default=0.0)
 
     @property
     def _has_gained(self) -> bool:
-        return self.level is not None and self._gained > MUCH * abs(self.level)
+        if self.level is None or self.first is None or len(self.recent) < min(MEDIAN_OF, self.patience):
+            return False
+        return self.first - self.level > max(MUCH * abs(self.level), self.spread)
 
     @property
-    def _is_settled(self) -> bool:
-        """Whether losses have been far away for long, and have not fallen for as long."""
-        return min(self.away, self.stale) >= self.patience
+    def _has_never_come_back(self) -> bool:
+        """Whether a run rose far in its first steps, and has never again been where the untrained model was."""
+        if not self.from_start or self.first is None or self.lowest is None or self.later < self.patience:
+            return False
+        return self.lowest > self.first > 0 and self.top > DIVERGED * self.first
 
     @property
     def _is_lost(self) -> bool:
-        """Whether the losses that are far away have lost all that was gained."""
-        if self.level is None or not self.outside:
-            return False
-        return not self._has_gained or statistics.median(self.outside) >= self.level + self.lost * self._gained
+        """Whether most of the last losses are far away, and the very last of them is."""
+        return self.away > 0 and self.near == 0 and statistics.median(self.outside) > self.bound
 
-    @property
-    def _has_come_back(self) -> bool:
-        """Whether losses that are far away have fallen again, by much of their jump and of what had been gained."""
-        return self.low - (self.level or 0.0) <= MUCH * min(self.peak - (self.level or 0.0), self._gained)
+    def _remember(self, loss: float, place: tuple[int, int]) -> None:
+        self.later += 1
+        self.lowest = loss if self.lowest is None else min(self.lowest, loss)
+        if self.later == 1 or (self.later <= self.patience and loss > self.top):
+            self.top, self.top_at = loss, place
 
-    def _follow(self, loss: float, epoch: int) -> None:
+    def _follow(self, loss: float) -> None:
         """Follow losses that are far away: how high they came, and whether they fall."""
         self.outside = [*self.outside[1 - MEDIAN_OF :], loss]
         median = statistics.median(self.outside)
+        self.away += 1
         self.stale += 1
+        self.highest = median if self.away <= MEDIAN_OF else max(self.highest, median)
         if self.away == 1 or (self.away <= self.patience and median > self.peak):
             self.peak = self.low = median
         elif median <= self.low - PROGRESS * (self.low - (self.level or 0.0)):
             self.low, self.stale = median, 0
-        if self._is_settled and self._has_come_back:
-            self.level, self.level_epoch, self.recent, self.away = self.low, epoch, self.outside, 0
 
     def _learn(self, loss: float, epoch: int) -> None:
         if self.first is None:
@@ -219,12 +262,12 @@ class Divergence:
             self.first = loss
         self.recent = [*self.recent[1 - MEDIAN_OF :], loss]
         level = statistics.median(self.recent)
-        if self.level is None or level < self.level:
+        if self.level is None or len(self.recent) < MEDIAN_OF or level < self.level:
             self.level, self.level_epoch = level, epoch
+            self.spread = STANDS_OUT * _spread(self.recent) if self.from_start else 0.0
+        if len(self.recent) == MEDIAN_OF:
+            self.worst = max(self._worst, level)
         self.strain = max(self.strain, self._rise(level))
-
-    def _up(self, share: float) -> float:
-        return math.inf if self.level is None else self.level + share * (self.bound - self.level)
 
     def _rise(self, loss: float) -> float:
         """How far a loss is above the run's best, as a share of what the bound allows."""
@@ -232,6 +275,12 @@ class Divergence:
         if self.level is None or not allowed > 0:
             return 0.0
         return min((loss - self.level) / allowed, 10**FARTHEST)
+
+
+def _spread(losses: list[float]) -> float:
+    """What lies between the quartiles of some losses."""
+    ordered = sorted(losses)
+    return ordered[3 * len(ordered) // 4] - ordered[len(ordered) // 4]
 
 
 def _place(epoch: int, step: int) -> str:

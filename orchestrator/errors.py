@@ -6,7 +6,6 @@ SweepError                the sweep cannot go on; exit status 1
 │   └── RunDeletedError   somebody has deleted the run of a trial, which counts no longer; the sweep goes on
 └── InputError            arguments, YAML or data are wrong: a line for each mistake; exit status 2
     ├── StoreAwayError    the store does not answer as a command begins, and may later
-    ├── NotYetError       asked for by name in the contract, not built so far
     └── AlreadyRunningError   another launch of the same sweep is running
 """
 
@@ -49,10 +48,6 @@ class InputError(SweepError):
 
 class StoreAwayError(InputError):
     """The store does not answer as a command begins, and may later."""
-
-
-class NotYetError(InputError):
-    """Asked for by name in the contract, not built so far."""
 
 
 class AlreadyRunningError(InputError):

@@ -159,6 +159,7 @@ class Finished:
     was, as `divergence.margin` computes it; `number` counts the ends of the sweep, in all launches, from 1 on, and
     `broken` says in words which constraints of the file it has broken: the launch adds these two. `is_loss` says that
     what the trial ran in has died, so that it ended like one whose worker is lost: an executor may try it again.
+    `may_fit_alone` says that the memory of a device has run out, which other trials may have had.
     """
 
     outcome: Outcome
@@ -169,6 +170,7 @@ class Finished:
     diagnosis: str | None = None
     margin: float | None = None
     is_loss: bool = field(default=False, compare=False)
+    may_fit_alone: bool = field(default=False, compare=False)
     at: float = field(default_factory=time.time, compare=False)
     seconds: float = field(default=0.0, compare=False)
     not_finite: Sequence[str] = field(default=(), compare=False)

@@ -1,7 +1,9 @@
 """The dry run: what a launch would do. Writes nothing, and loads mlflow only where there is a store to read."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
 
 from orchestrator import executors
 from orchestrator.prior import planned
@@ -17,6 +19,9 @@ from orchestrator.trials.record import Record, changed, has_other_code, is_reusa
 from orchestrator.trials.search_space import SearchSpace
 from orchestrator.trials.starts import Starts
 
+if TYPE_CHECKING:
+    from orchestrator.trackers import Store
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -31,6 +36,7 @@ class Plan:
     outcomes: Mapping[str, Outcome | None]  # by trial_key, of those that the store has
     reusable: Mapping[str, str]  # by trial_key, the other sweep from which a launch would take the result
     at_a_time: int  # trials
+    place: str  # where trials run, if not on this machine
     seconds: float | None  # None where there is nothing to learn from
     spent: float  # seconds of training
     remark: str = ""  # what else there is to say of how many trials there are
@@ -80,15 +86,15 @@ class Plan:
         return to_run if sweep is None else f"done in {sweep}"
 
 
-def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
+def make(spec: SweepSpec, uri: str, workers: int | None, place: executors.Place = executors.HERE) -> Plan:
     """Read a sweep and the store, without changing either.
 
     Raises:
         InputError: a trial takes more than this machine has.
     """
-    executors.check(spec)
+    executors.check(spec, place)
+    digest = spec.function.digest
     own: list[Record] = []
-    others: list[Record] = []
     trash: dict[str, Record] = {}
     refused, reader = "", None
     if paths.exists(uri):
@@ -96,12 +102,16 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
 
         reader = Store(uri)
         refused = refusal(reader, spec)
-        own = reader.records(spec.name, spec.objectives)
+        own = reader.results(spec.name, spec.objectives)
         trash = reader.trash(spec.name)
-        others = [r for name in reader.sweeps() if name != spec.name for r in reader.records(name)]
+
+    @cache
+    def others() -> list[Record]:
+        return [] if reader is None else of_others(reader, spec.name)
+
     prior = planned(spec, reader, has_begun=bool(own))
     outcomes = {record.trial_key: record.outcome for record in own}
-    reusable = {r.trial_key: r.tags["sweep"] for r in others if spec.reuse and _is_reusable(r, spec.function.digest)}
+    reusable = {r.trial_key: r.tags["sweep"] for r in others() if _is_reusable(r, digest)} if spec.reuse else {}
     for record in own:
         trash.pop(record.trial_key, None)
     begun = [*trash.values(), *own]
@@ -121,7 +131,8 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     if target.is_reached:
         proposals = further = 0
     stacks = None if proposals is None else spec.stacking.count(trials) + proposals + further
-    at_a_time = share(stacks, workers, spec.resources).workers * spec.stacking.width
+    slots = share(stacks, workers, spec.resources).workers if place.is_here else workers or place.slots or 1
+    at_a_time = slots * spec.stacking.width
     plan = Plan(
         spec,
         trials,
@@ -132,6 +143,7 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
         outcomes,
         reusable,
         at_a_time,
+        place=place.in_words(spec.resources),
         seconds=None,
         spent=sum(record.seconds or 0.0 for record in mine if not record.is_reused),
         remark=known.remark,
@@ -146,7 +158,12 @@ def make(spec: SweepSpec, uri: str, workers: int | None) -> Plan:
     )
     if proposals is not None and (wanted := len(plan.pending) + proposals + further or len(trials)):
         plan = replace(plan, at_a_time=min(at_a_time, wanted))
-    return replace(plan, seconds=_estimate(plan, [*own, *others]))
+    return replace(plan, seconds=_estimate(plan, lambda: [*own, *others()]))
+
+
+def of_others(reader: "Store", sweep: str) -> list[Record]:
+    """The results of all sweeps but one."""
+    return [record for name in reader.sweeps() if name != sweep for record in reader.results(name)]
 
 
 def _with_further_seeds(
@@ -205,14 +222,15 @@ def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
     return not sampler.wants_more
 
 
-def _estimate(plan: Plan, records: Iterable[Record]) -> float | None:
+def _estimate(plan: Plan, records: Callable[[], Iterable[Record]]) -> float | None:
     """Seconds that the rest may take, from earlier trials; None if a trial resembles none, or there is no end."""
     cap = None if plan.spec.time_cap is None else max(0.0, plan.spec.time_cap - plan.spent)
     if plan.proposals is None:
         return None if cap is None else cap / plan.at_a_time
     pace = plan.spec.function.declaration.pace
-    forecast, total = Forecast(pace, records), 0.0
-    for params in [*(trial.params for trial in plan.pending), *[plan.example or {}] * plan.proposals]:
+    waiting = [*(trial.params for trial in plan.pending), *[plan.example or {}] * plan.proposals]
+    forecast, total = Forecast(pace, records() if waiting else ()), 0.0
+    for params in waiting:
         seconds = forecast.seconds(kind(plan.spec.function.name, params, pace), epochs(params))
         if seconds is None:
             return None

@@ -25,7 +25,7 @@ from orchestrator.samplers import Sampler
 from orchestrator.samplers.learning import Learning
 from orchestrator.samplers.listed import ListSampler
 from orchestrator.spec import SweepSpec
-from orchestrator.system.interrupt import GRACE_SECONDS, Interrupt
+from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.paths import LOG_FILE, redacted
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, opened, retry
@@ -35,7 +35,6 @@ from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
 SECONDS_OF_WAITING = 10.0
-SECONDS_TO_CLOSE = 1.0  # from the end of a program to the news of it
 RESUME = "nothing is lost: fix this, and launch again to resume"
 
 
@@ -44,16 +43,17 @@ class Settings:
     """How a launch runs, beside what the file says."""
 
     uri: str
-    executor: str = executors.DEFAULT
+    executor: str | None = None  # where the command says so; else the file's, or processes of this machine
     workers: int | None = None
     trial_timeout: float | None = None
     adopt: bool = False  # whether to go on with a sweep of the same name that is of another file
     wait: float = SECONDS_OF_WAITING  # for a store that does not answer as the launch begins
     rerun: bool = False  # whether trials with other code, or in MLflow's trash, run anew
+    set_executor: Sequence[str] = ()  # NAME=VALUE, of the options of the executor
     further: Sequence[Trial] = ()  # run in place of what the file asks for; what the sweep came to stays as it is
 
     def __post_init__(self) -> None:
-        if not executors.find(self.executor).isolates and self.trial_timeout is not None:
+        if self.executor and not executors.find(self.executor).isolates and self.trial_timeout is not None:
             raise InputError(
                 f"the {self.executor} executor cannot end a trial; remove the trial timeout, or use another executor"
             )
@@ -88,8 +88,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         StoreError: MLflow does not answer.
     """
     sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
-    executors.check(spec)
-    with Interrupt(_grace(spec)) as interrupt, Workspace(settings.uri, spec.name) as workspace:
+    executors.check(spec, executors.place_of(spec.executor, settings.executor, settings.set_executor), asks_engine=True)
+    with Interrupt(spec.grace) as interrupt, Workspace(settings.uri, spec.name) as workspace:
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
@@ -141,12 +141,6 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         return Launched(table, interrupt.requested, conclusion.boundary, spent, target.remark)
 
 
-def _grace(spec: SweepSpec) -> float:
-    """How long trials may take to end when the sweep is interrupted: a program as long as its file gives it."""
-    program = spec.function.program
-    return max(GRACE_SECONDS, 0.0 if program is None else program.grace + SECONDS_TO_CLOSE)
-
-
 @dataclass(frozen=True)
 class _Launch:
     spec: SweepSpec
@@ -165,7 +159,7 @@ class _Launch:
     @cached_property
     def compared(self) -> Compared:
         """The metrics that the file names, as trials report them."""
-        return Compared(self.spec, self.sampler.learns, self.display.log)
+        return Compared(self.spec, self.sampler.learns, self.display.warn)
 
     @cached_property
     def listeners(self) -> Sequence[Listener]:
@@ -207,6 +201,7 @@ class _Launch:
         self.display.begin(total, trials, records)
         if not (self.sampler.has_more and self.time.allows_more) or self.target.is_reached or self.interrupt.requested:
             self._log_remark()
+            executors.end_left(self.workspace.log)
             return bool(history.reused)
         with self.interrupt.raising():
             self._inform_pruner(ended)
@@ -322,6 +317,8 @@ class _Launch:
             maximized=tuple(goal.name for goal in self.spec.objectives if goal.goal == "maximize"),
             warm=self.spec.warm,
             on_remark=self.display.log,
+            on_places=self.display.take_places,
             on_heartbeat=self.display.heartbeat,
         )
-        return executors.create(self.settings.executor, setup)
+        place = executors.place_of(self.spec.executor, self.settings.executor, self.settings.set_executor)
+        return executors.create(place, setup)

@@ -1,4 +1,5 @@
 import atexit
+import importlib.util
 import itertools
 import os
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import slurm_cluster
 
 from orchestrator.cli import main
 from orchestrator.system.interrupt import Interrupt
@@ -98,6 +100,42 @@ def postgresql() -> Iterator[Callable[[], str]]:
     yield made
     server.cleanup()
     shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[slurm_cluster.Cluster]:
+    """A real Slurm cluster of one node; its commands find it."""
+    if lack := slurm_cluster.lacking():
+        if os.environ.get("SWEEP_CLUSTERS") == "needed":
+            pytest.fail(f"{lack}, and these tests were to run")
+        pytest.skip(lack)
+    place = Path(tempfile.mkdtemp(prefix="slurm-"))
+    with slurm_cluster.started(place / "cluster") as cluster:
+        os.environ |= cluster.environment
+        yield cluster
+    for name in cluster.environment:
+        del os.environ[name]
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def slurm_options(slurm: slurm_cluster.Cluster, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The options by which an executor finds that; a job finds modules where this process does."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    return []
+
+
+@pytest.fixture(scope="session")
+def ray_options() -> Iterator[list[str]]:
+    """A Ray cluster of this machine alone; gives the options by which its executor finds it."""
+    if importlib.util.find_spec("ray") is None:
+        if os.environ.get("SWEEP_CLUSTERS") == "needed":
+            pytest.fail("Ray is not installed, and these tests were to run")
+        pytest.skip("Ray is not installed; `make clusters` installs it into an environment of its own")
+    from ray_hosts import Head
+
+    with Head.of_this_machine() as head:
+        yield [f"address={head.address}"]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator import functions
+from orchestrator import executors, functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.executors.contract import Executor, Setup
@@ -15,6 +15,7 @@ from orchestrator.stacking import Stacking
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.trial import Trial
 
+HERE = [name for name, kind in executors.EXECUTORS.items() if kind.form is None]  # of this machine
 STACKED_BY = ("x", "mode", "seed")
 
 
@@ -25,6 +26,7 @@ def setup(
     limits: Mapping[str, Any],
     stack: int = 1,
     by: tuple[str, ...] = STACKED_BY,
+    log: Path = Path(os.devnull),
     **more: Any,
 ) -> Setup:
     """What an executor is made from that is to run the toys; without retries, where `limits` asks for none."""
@@ -32,7 +34,7 @@ def setup(
         functions.find(function),
         DivergenceRule(),
         interrupt,
-        Path(os.devnull),
+        log,
         stacks=100,
         pending=100,
         limits=Limits(**{"retries": 0, **limits}),

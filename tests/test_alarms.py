@@ -5,7 +5,7 @@ from pathlib import Path
 
 import alarms
 import pytest
-from labelling import HELD_OUT, Curve, read
+from labelling import EXPLODED, HEALTHY, HELD_OUT, Curve, read
 
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Progress
@@ -27,24 +27,22 @@ def test_there_are_curves_enough_each_with_a_reason_and_many_of_them_are_held_ou
     assert sum(curve.has_exploded for curve in curves) >= 40
     assert len({(curve.domain, curve.name) for curve in curves}) == len(curves)
     assert all(curve.why.count(";") and curve.epochs for curve in curves)
-    assert 0.4 < sum(curve.is_held_out for curve in curves) / len(curves) < 0.6
-    for label in (False, True):
-        assert len({curve.domain for curve in curves if curve.is_held_out and curve.has_exploded == label}) == len(
-            HELD_OUT
-        )
+    assert sum(curve.is_held_out for curve in curves) >= 120
+    assert sum(curve.is_held_out and curve.has_exploded for curve in curves) >= 40
+    for label in (HEALTHY, EXPLODED):
+        assert {curve.domain for curve in curves if curve.is_held_out and curve.label == label} == {*HELD_OUT}
 
 
 def test_what_mixed_precision_skips_is_no_explosion_and_what_it_does_not_is(curves: list[Curve]) -> None:
     assert alarms.wrong(alarms.ours, of(curves, "amp")) == []
-    assert len(alarms.wrong(alarms.before, of(curves, "amp"))) > 5
 
 
 @pytest.mark.slow
 def test_the_rule_is_no_oftener_wrong_on_what_was_held_out_than_the_page_says(curves: list[Curve]) -> None:
     held_out = [curve for curve in curves if curve.is_held_out]
     page = alarms.DOCUMENT.read_text()
-    for label in (False, True):
-        own = [curve for curve in held_out if curve.has_exploded == label]
+    for label in (HEALTHY, EXPLODED):
+        own = [curve for curve in held_out if curve.label == label]
         assert alarms.share(len(alarms.wrong(alarms.ours, own)), len(own)) in page
 
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -304,7 +305,7 @@ def test_a_plan_counts_what_failed_and_not_what_is_known_well_without_it(
     wide = spec(more="boundary: {{width: 1.5}}\n")
     known = [*Search(wide).run(outcome_of=cliff).history.values()]
     failed = replace(known[0], outcome=Outcome.FAILED)
-    monkeypatch.setattr(Store, "records", lambda self, name, objectives=(): [failed, *known[1:]])
+    monkeypatch.setattr(Store, "results", lambda self, name, objectives=(): [failed, *known[1:]])
     plan = make(wide, store, 4)
     assert (len(plan.pending), plan.proposals, plan.at_a_time) == (1, 0, 1)
 
@@ -454,6 +455,12 @@ def test_a_launch_prints_the_cliff_and_leaves_it_and_its_picture_on_the_parent_r
     assert metrics["threshold_low"] <= 0.1 <= metrics["threshold_high"]
     assert picture(store, run, "boundary.png").width > 1000
     assert run.data.tags["mlflow.note.content"].startswith("| explosion | 95% interval |")
+    said = sweep("best", path).stdout.splitlines()
+    assert re.fullmatch(
+        r"explosion along x: above 0\.\d+ \(95% interval 0\.\d+ to 0\.\d+; in \d+ of 24 trials\)", said[0]
+    )
+    assert said[1].startswith("safe, with a risk below 0.05: ")
+    assert "looks for a boundary, and has no best configuration" in sweep("judge", path, path).stderr
     again = sweep("launch", path)
     assert "started" not in again.stdout
     assert parent(store).data.metrics == metrics
@@ -553,6 +560,15 @@ def test_the_boundary_of_a_metric_is_where_it_passes_its_bound_and_an_explosion_
     assert boundary.metrics()["threshold_low"] <= 0.1 <= boundary.metrics()["threshold_high"]
     assert boundary.header()[0] == "score < 0.5"
     assert "P(score < 0.5)" in str(boundary_chart(boundary))
+
+
+def test_best_of_a_boundary_is_its_edge_and_what_is_safe_and_no_trial(spec: Load) -> None:
+    loaded = spec(SPEC + "  pause: {{values: [0.0, 0.001]}}\nboundary: {{risk: 0.2}}\n")
+    search = Search(loaded).run(outcome_of=lambda trial: BROKEN if trial.params["x"] > 0.1 else FINE)
+    first, safe, second, _ = Boundary.of(loaded, search.sampler.trials, search.history).sentences()
+    assert re.fullmatch(r"explosion along x at pause=0: above 0\.\d+ \(95% interval .*; in \d+ of \d+ trials\)", first)
+    assert safe.startswith("safe, with a risk below 0.2: up to 0.0")
+    assert "pause=0.001: above" in second
 
 
 def test_another_event_judges_the_same_trials_anew(spec: Load) -> None:

@@ -23,7 +23,7 @@ from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import callback, journal, runner
 
 Open = Callable[..., Executor]
-isolating = pytest.mark.parametrize("name", [name for name, kind in executors.EXECUTORS.items() if kind.isolates])
+isolating = pytest.mark.parametrize("name", [name for name in driving.HERE if executors.find(name).isolates])
 
 
 def trial(function: str = "reporting", **params: object) -> Trial:
@@ -213,7 +213,7 @@ def test_pdb_steps_over_report(folder: Path) -> None:
 # By an executor
 
 
-@pytest.fixture(params=executors.EXECUTORS)
+@pytest.fixture(params=driving.HERE)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -226,7 +226,7 @@ def open_(name: str, folder: Path, interrupt: Interrupt, monkeypatch: pytest.Mon
 
         def open_(awaits_verdicts: bool = True, **limits: object) -> Executor:
             made = driving.setup("toys:reporting", interrupt, limits=limits, workers=1, awaits_verdicts=awaits_verdicts)
-            return opened.enter_context(executors.create(name, made))
+            return opened.enter_context(executors.create(executors.Place(name), made))
 
         yield open_
 

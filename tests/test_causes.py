@@ -18,10 +18,10 @@ from mlflow.exceptions import MlflowException, RestException
 from tenacity import wait_none
 from test_disk import mounted, remount
 
-from orchestrator.errors import InputError, StoreBusyError, StoreError
+from orchestrator.errors import InputError, StoreAwayError, StoreBusyError, StoreError
 from orchestrator.spec import load
 from orchestrator.trackers import Store, Tracker, resending
-from orchestrator.trackers.causes import cause, statement_free
+from orchestrator.trackers.causes import cause, is_no_entry, statement_free
 from orchestrator.trackers.errors import is_refusal, may_pass, message
 
 Write = Callable[..., Path]
@@ -30,10 +30,10 @@ SWEEP = "trial: toys:train\nparameters: {x: 1}\n"
 
 
 @contextmanager
-def failing(words: str, kind: type[Exception] = StoreError) -> Iterator[None]:
+def failing(words: str, kind: type[Exception] = StoreError) -> Iterator[pytest.ExceptionInfo[Exception]]:
     """A context in which the store fails for this reason, in one line without SQL."""
     with pytest.raises(kind) as raised:
-        yield
+        yield raised
     said = str(raised.value)
     assert words in said
     assert not any(raw in said for raw in ("\n", "[SQL", "sqlite3.", "HTTPConnection", "sqlalche", "Errno"))
@@ -239,6 +239,15 @@ def test_a_launch_says_the_cause_by_name_and_no_sentence_twice(write: Write, swe
     ]
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_refuses_the_login_is_not_waited_for(status: int, write: Write, sweep: Sweep) -> None:
+    with serving(lambda request: request.send_error(status)) as address:
+        done = sweep("launch", write(SWEEP), "--wait", "10m", "--tracking-uri", address)
+    assert done.returncode == 2
+    assert f"the store answers with {status} " in done.stderr
+    assert "trying again" not in done.stdout + done.stderr
+
+
 class Said(Exception):  # noqa: N818
     """An error of a driver that is not installed here."""
 
@@ -252,6 +261,10 @@ AT = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: 
     ("said", "words"),
     [
         (f'{AT}FATAL:  password authentication failed for user "boss"', "the store refuses the password"),
+        (
+            "(1045, \"Access denied for user 'boss'@'localhost' (using password: YES)\")",
+            "the store refuses the password",
+        ),
         (f'{AT}FATAL:  database "x" does not exist', 'the database of the store says: database "x" does not exist'),
         (
             f"{AT}FATAL:  sorry, too many clients already",
@@ -270,6 +283,7 @@ AT = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: 
 )
 def test_what_drivers_of_databases_say_is_said_by_name(said: str, words: str) -> None:
     assert cause(Said(said)) == words
+    assert is_no_entry(Said(said)) == ("password" in words)
 
 
 def test_what_has_no_name_is_said_in_its_own_words_without_sql() -> None:
@@ -307,8 +321,9 @@ def test_a_postgresql_server_says_by_name_what_is_wrong(postgresql: Callable[[],
             (f"boss:secret@127.0.0.1:{nobody}/postgres", "(connection refused)"),
             ("boss:secret@nowhere.invalid/postgres", "the host of the store is not found"),
         ]:
-            with failing(words, InputError):
+            with failing(words, InputError) as raised:
                 Store(f"postgresql+psycopg://{uri}")
+            assert isinstance(raised.value, StoreAwayError) == ("password" not in words)
         reader = Store(f"postgresql+psycopg://boss:secret@127.0.0.1:{port}/postgres")
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL)

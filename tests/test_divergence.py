@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from orchestrator.divergence import LOST, NOT_FINITE, Divergence, DivergenceRule
+from orchestrator.divergence import NOT_FINITE, Divergence, DivergenceRule
 from orchestrator.events import Explosion
 from orchestrator.worker.monitor import ExplodedError, Monitor
 
@@ -12,7 +12,7 @@ RULE = DivergenceRule()
 
 
 def fed(losses: list[float], steps_per_epoch: int = 54) -> Explosion | None:
-    series = Divergence("loss", RULE.factor, RULE.patience, lost=LOST)
+    series = Divergence.of_steps(RULE)
     for step, loss in enumerate(losses, start=1):
         if explosion := series.update(step, loss, 1 + (step - 1) // steps_per_epoch):
             return explosion
@@ -88,6 +88,37 @@ def test_a_model_that_explodes_from_its_first_step_on_is_seen() -> None:
     assert fed([500.0, *[1e5] * 60]) is not None
 
 
+def ended(losses: list[float]) -> Monitor:
+    monitor = watched(losses)
+    monitor.run_ended({})
+    return monitor
+
+
+def test_a_run_that_never_came_back_to_its_first_loss_has_exploded_when_it_ends() -> None:
+    """As classifiers at a learning rate that is a thousand times too high: up at once, then down to a steady level."""
+    diverged = [2.3, 20.0, 60.0, *(5 + 30 * math.exp(-step / 40) for step in range(200))]
+    assert watched(diverged).explosion is None
+    monitor = ended(diverged)
+    assert monitor.explosion == Explosion(
+        "loss rose from 2.3 to 60 at epoch 1, step 3, and never came back", 1, 3, diverged[-1]
+    )
+    assert monitor.margin == pytest.approx(math.log10(60 / 2.3))
+    assert ended([2.3, 20.0, 60.0, *(1 + 30 * math.exp(-step / 40) for step in range(200))]).explosion is None
+    assert ended(diverged[: RULE.patience]).explosion is None
+
+
+def test_losses_that_drift_up_slowly_as_those_of_values_of_states_are_no_explosion() -> None:
+    assert ended([0.6 * 20 ** (step / 800) for step in range(800)]).explosion is None
+
+
+def test_a_gain_that_does_not_stand_out_of_the_noise_is_none_that_could_be_lost() -> None:
+    """The first loss is high by chance; all that was learned is two deviations of the losses."""
+    rng = random.Random(3)
+    noise = [rng.gauss(0, 1) for _ in range(600)]
+    assert ended([1.0, *(0.6 * x - 0.1 for x in noise[:300]), *(0.6 * x + 1.5 for x in noise[300:])]).explosion is None
+    assert ended([1.0, *(0.01 * x - 0.1 for x in noise[:300]), *(0.01 * x + 1.5 for x in noise[300:])]).explosion
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])
 def test_the_verdict_does_not_depend_on_the_scale_of_losses(scale: float) -> None:
     assert fed([scale * loss for loss in healthy(500)]) is None
@@ -96,7 +127,7 @@ def test_the_verdict_does_not_depend_on_the_scale_of_losses(scale: float) -> Non
 
 def test_a_loss_below_zero_is_judged_by_what_it_had_gained() -> None:
     assert fed([loss - 500 for loss in healthy(1000, 1000.0, 400.0, noise=0.02)]) is None
-    assert fed([*[loss - 41 for loss in healthy(500, noise=0.01)], *[700.0] * 60]) is not None
+    assert fed([*[loss - 41 for loss in healthy(500, noise=0.01)], *[1300.0] * 60]) is not None
 
 
 def test_noise_of_tiny_losses_is_no_explosion() -> None:
@@ -231,7 +262,7 @@ def watched(losses: list[float]) -> Monitor:
 def test_the_margin_of_a_run_is_negative_until_it_explodes_and_grows_with_the_rise() -> None:
     calm = watched([*healthy(300), *[60.0] * 40]).margin
     strained = watched([*healthy(300), *[150.0] * 40]).margin
-    exploded = watched([*healthy(300), *[500.0] * 40]).margin
+    exploded = watched([*healthy(300), *[1000.0] * 40]).margin
     far_gone = watched([*healthy(300), *[1e6] * 40]).margin
     broken = watched([*healthy(300), *[math.nan] * NOT_FINITE]).margin
     assert None not in (calm, strained, exploded, far_gone, broken)
@@ -266,7 +297,8 @@ def test_a_negative_loss_that_loses_what_it_had_gained_is_an_explosion() -> None
     learned = [-800 + 1000 * math.exp(-step / 30) + rng.gauss(0, 5) for step in range(300)]
     assert fed(learned) is None
     assert fed([*learned, *[2300.0] * 40]) is not None
-    assert fed([*learned, *[150.0] * 40]) is not None
+    assert fed([*learned, *[500.0] * 40]) is not None
+    assert fed([*learned, *[150.0] * 40]) is None
 
 
 def test_a_jump_from_which_the_loss_falls_again_is_none() -> None:
@@ -275,6 +307,61 @@ def test_a_jump_from_which_the_loss_falls_again_is_none() -> None:
     second = [0.3 + 7.5 * math.exp(-step / 60) for step in range(400)]
     assert fed([*first, *second]) is None
     assert fed([*first, *second, *[8.0] * 40]) is not None
+
+
+def test_a_loss_that_loses_half_of_what_was_learned_is_none_and_one_that_loses_all_is_an_explosion() -> None:
+    """As where a part of the labels turns out to be wrong: thirty times the level, and the model is good."""
+    rng = random.Random(5)
+    learned = [0.05 + 2.3 * math.exp(-step / 30) + rng.gauss(0, 0.005) for step in range(300)]
+    assert fed([*learned, *[1.4 + rng.gauss(0, 0.1) for _ in range(100)]]) is None
+    assert fed([*learned, *[2.35 + rng.gauss(0, 0.05) for _ in range(100)]]) is not None
+
+
+def test_a_loss_that_returns_to_nothing_from_below_is_none() -> None:
+    """As that of a policy that is sure of what it does: there is nothing left to be learned from."""
+    rng = random.Random(6)
+    learning = [-0.1 * (1 - math.exp(-step / 20)) + rng.gauss(0, 0.01) for step in range(200)]
+    assert fed([*learning, *[rng.gauss(0, 0.001) for _ in range(200)]]) is None
+
+
+def test_where_a_run_has_been_and_came_back_from_it_may_go_again() -> None:
+    """As the losses of adversaries, which go up and down."""
+    wave = [3 * math.sin(step / 40) - 0.01 for step in range(2000)]
+    assert fed([-2.9, *wave]) is None
+    assert fed([*wave, *[60.0] * 60]) is not None
+
+
+def test_what_has_gained_little_must_rise_to_a_hundred_times_its_best() -> None:
+    rng = random.Random(7)
+    plateau = [2.0 + rng.gauss(0, 0.05) for _ in range(200)]
+    assert fed([*plateau, *[100.0] * 60]) is None
+    assert fed([*plateau, *[300.0] * 60]) is not None
+
+
+def test_a_single_loss_that_is_near_again_does_not_heal_what_stays_far_away() -> None:
+    curve = [*healthy(300), *[1e4] * 60]
+    for step in range(305, 360, 4):
+        curve[step] = 50.0
+    assert fed(curve) is not None
+
+
+def test_a_jump_that_falls_for_long_is_none_until_it_stops_falling() -> None:
+    falling = [1e5 * math.exp(-step / 60) for step in range(250)]
+    assert fed([*healthy(300), *falling]) is None
+    assert fed([*healthy(300), *falling[:100], *[falling[100]] * 60]) is not None
+
+
+def test_a_validation_loss_that_rises_by_learning_by_heart_is_none() -> None:
+    """It comes above that of the first epoch. Where steps are watched, only `factor` times the best is an explosion."""
+    monitor = Monitor(RULE)
+    for epoch in range(1, 60):
+        monitor.step(epoch, 1 / epoch, 1.0)
+        monitor.epoch_ended(epoch, {"val_loss": max(0.7, 1.3 - 0.2 * epoch) + 0.05 * max(0, epoch - 5)})
+    monitor.run_ended({})
+    assert monitor.explosion is None
+    for epoch in (60, 61, 62):
+        monitor.epoch_ended(epoch, {"val_loss": 500.0})
+    assert monitor.explosion is not None
 
 
 def test_a_rise_by_and_by_that_loses_little_of_the_gain_is_none() -> None:

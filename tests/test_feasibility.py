@@ -12,7 +12,8 @@ from optuna.samplers import BaseSampler
 from test_search import Search, optuna_sampler
 
 from orchestrator.functions.parameter import Parameter, TypeAdapter
-from orchestrator.samplers.feasibility import Array, Cube, SeenConfiguration, Worth
+from orchestrator.samplers.cube import Array, Cube
+from orchestrator.samplers.feasibility import SeenConfiguration, Worth
 from orchestrator.samplers.proposals import Proposals, create_sampler
 from orchestrator.samplers.weighing import CANDIDATES, DrawingTPE
 from orchestrator.spec import load

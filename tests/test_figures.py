@@ -13,7 +13,7 @@ from orchestrator.system.figures import compared, figure, figures, precision
 from orchestrator.trial import Outcome
 from orchestrator.trials.draws import Draws
 from orchestrator.trials.grid import expand
-from orchestrator.trials.labels import Labels, distinct
+from orchestrator.trials.labels import Labels, distinct, told_apart
 from orchestrator.trials.record import Record
 
 Write = Callable[..., Path]
@@ -66,6 +66,8 @@ def test_a_mean_has_the_digits_of_its_interval() -> None:
     assert precision(2.35e-5, 2.5e-6) == 4
     assert report.measured([1e-6, 2e-6, 3e-6]) == "0.0000020 ± 0.0000025"
     assert report.measured([-1e-9, 1e-5, -1e-5]).startswith("0.000000 ")
+    assert report.measured([1e308, 1.2e308]) == "1.1e+308 ± 1.3e+308"
+    assert report.measured([1e-320, 2e-320]) == "1.5e-320 ± 6.4e-320"
 
 
 @pytest.mark.parametrize(
@@ -130,3 +132,13 @@ def test_all_seeds_of_a_configuration_share_a_label_that_no_other_has(folder: Pa
     found = [labels.apart(trial) for trial in alike[:3]]
     assert [trial.label for trial in found] == ["x=0.123456 seed=0", "x=0.1234562 seed=0", "x=0.123456 seed=1"]
     assert labels.apart(alike[3]).config == "x=0.1234562"
+
+
+def test_labels_that_are_shared_have_as_many_marks_as_tell_them_apart() -> None:
+    labels = [("a1", "x=1", None), ("b2", "x=1", "2"), ("c3", "x=2", "2")]
+    assert told_apart(labels) == {"a1": "x=1 (version 1)", "b2": "x=1 (version 2)", "c3": "x=2"}
+    of_two_versions = [("abcdefghi", "", "2"), ("bcdefghij", "", "2"), ("c", "", None)]
+    found = [*told_apart(of_two_versions).values()]
+    assert found == ["(version 2, abcdefgh)", "(version 2, bcdefghi)", "(version 1)"]
+    of_one = [("abcdefghi", "x=1", None), ("bcdefghij", "x=1", None)]
+    assert [*told_apart(of_one).values()] == ["x=1 (abcdefgh)", "x=1 (bcdefghi)"]

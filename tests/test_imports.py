@@ -38,6 +38,7 @@ LONGEST_FILE = 330  # lines
 OF_A_WORKER = {"divergence", "events", "infeasible", "system", "trial", "functions", "programs", "worker"}
 ONLY_IN = {
     "mlflow": ["orchestrator/trackers/", "models/export.py"],
+    "ray": ["orchestrator/executors/ray/"],
     "optuna": ["orchestrator/samplers", "orchestrator/pruners"],
     "altair": ["orchestrator/reports/"],
     "vl_convert": ["orchestrator/reports/"],

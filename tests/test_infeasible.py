@@ -23,12 +23,13 @@ from orchestrator.events import Finished, Infeasibility
 from orchestrator.executors.deaths import Deaths
 from orchestrator.executors.limits import ActiveTrial, Limits, WorkerLoss
 from orchestrator.progress.failures import MOST_IN_A_ROW, Failures
+from orchestrator.samplers.cube import Cube
 from orchestrator.samplers.edge import LimitEdge
-from orchestrator.samplers.feasibility import Cube
 from orchestrator.spec import Objective, load
 from orchestrator.spec.constraint import Constraint
 from orchestrator.system import shortage
 from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.machine import Resources
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import PROPOSALS, Record, is_reusable
@@ -114,7 +115,9 @@ def test_a_trial_without_room_or_sense_is_infeasible_by_how_much_it_says(
     assert (end.infeasible.cause, end.infeasible.limit) == (cause, None)
     assert end.infeasible.margin == (None if margin is None else pytest.approx(margin))
     assert (end.reason or "").startswith(said)
-    assert journal.read(folder / how)[-1].event == end  # a result, which no attempt comes to again
+    assert end.may_fit_alone == (how == "torch")
+    is_kept = journal.read(folder / how)[-1].event == end  # a result, which no attempt comes to again
+    assert is_kept != end.may_fit_alone
 
 
 def test_an_error_that_speaks_of_memory_alone_is_a_failure(run: Callable[[str], Finished]) -> None:
@@ -216,7 +219,7 @@ def test_a_trial_killed_for_memory_runs_again_with_nothing_beside_it(
     with ExitStack() as stack:
         interrupt = stack.enter_context(Interrupt())
         made = driving.setup("killer:train", interrupt, limits={"retries": 0}, workers=2)
-        executor = stack.enter_context(executors.create("process", made))
+        executor = stack.enter_context(executors.create(executors.HERE, made))
         trials = [Trial("killer:train", 1, {"kills": i == 0, "seed": i}, f"{i}") for i in range(4)]
         killed, *others = drive(executor, trials, folder).values()
     assert final(killed).outcome is Outcome.INFEASIBLE
@@ -226,6 +229,68 @@ def test_a_trial_killed_for_memory_runs_again_with_nothing_beside_it(
     before = lines[:again]
     assert before.count("begins False") == before.count("ends False")
     assert lines.count("begins True") == 2
+
+
+CROWDED = """
+    import time
+    from dataclasses import dataclass
+    from pathlib import Path
+
+    class OutOfMemoryError(RuntimeError):
+        pass
+
+    @dataclass(frozen=True)
+    class Config:
+        what: str = "holds"
+        seed: int = 0
+
+    def until(is_so):
+        for _ in range(2000):
+            if is_so():
+                return
+            time.sleep(0.01)
+
+    def train(config: Config):
+        held, lacked = Path("held"), Path("lacked")
+        with open("course.txt", "a") as file:
+            print(config.what, file=file)
+        if config.what == "holds":
+            held.touch()
+            until(lacked.exists)
+            held.unlink()
+        else:
+            until(lambda: held.exists() or lacked.exists())
+            if held.exists() or config.what == "too large":
+                lacked.touch()
+                raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        yield {"epoch": 1, "loss": 1.0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("gpus", "share", "what", "outcome", "attempts"),
+    [
+        ("5", 0.5, "fits alone", Outcome.COMPLETED, 2),
+        ("5", 0.5, "too large", Outcome.INFEASIBLE, 2),
+        ("5,7", 1, "fits alone", Outcome.INFEASIBLE, 1),  # it had a GPU of its own
+    ],
+)
+def test_who_lacked_the_memory_of_a_shared_gpu_runs_once_more_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: str, share: float, what: str, outcome: Outcome, attempts: int
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    (folder / "crowded.py").write_text(dedent(CROWDED))
+    with ExitStack() as stack:
+        interrupt = stack.enter_context(Interrupt())
+        made = driving.setup("crowded:train", interrupt, limits={}, workers=2, resources=Resources(gpus=share))
+        executor = stack.enter_context(executors.create(executors.HERE, made))
+        trials = [Trial("crowded:train", 1, {"what": which}, which) for which in ("holds", what)]
+        holds, lacks = drive(executor, trials, folder).values()
+    assert final(holds).outcome is Outcome.COMPLETED
+    assert final(lacks).outcome is outcome
+    assert (folder / "course.txt").read_text().splitlines().count(what) == attempts
+    if outcome is Outcome.INFEASIBLE:
+        assert final(lacks).reason == "out of memory: OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
 
 
 GRID = """
@@ -308,6 +373,26 @@ def test_a_program_with_memory_errors_in_its_log_is_infeasible_and_not_tried_aga
     assert run.data.tags["infeasible.reason"].startswith("out of memory: the program exited with status 1: ")
 
 
+@pytest.mark.slow
+def test_a_program_says_by_the_status_that_the_file_names_that_it_cannot_be_trained(folder: Path, store: str) -> None:
+    (folder / "train.py").write_text("import sys\nprint('12 heads do not divide 8')\nsys.exit(int(sys.argv[1][-1]))\n")
+    text = "program: train.py\nmetric: {name: loss, goal: minimize}\nparameters: {status: {values: [1, 3]}}\n"
+    (folder / "sweep.yaml").write_text(text + "infeasible_exit: 3\n")
+    launch(folder / "sweep.yaml", tracking_uri=store, workers=1, quiet=True)
+    runs = {run.data.params["status"]: run.data.tags for run in children(store, "sweep")}
+    assert runs["3"]["outcome"] == "infeasible"
+    assert (runs["3"]["infeasible.reason"], runs["3"]["infeasible.cause"]) == (
+        "12 heads do not divide 8",
+        "configuration",
+    )
+    assert runs["1"]["outcome"] == "failed"
+
+
+def test_an_exit_status_is_not_for_functions(write: Write) -> None:
+    with pytest.raises(InputError, match="infeasible_exit: is for programs; a trial function raises"):
+        load(write("trial: toys:train\nparameters: {x: 1.0}\ninfeasible_exit: 3\n", "sweep.yaml"))
+
+
 def test_another_sweep_takes_over_what_a_function_says_and_not_what_lacked_memory_or_time() -> None:
     for cause, is_so in (("configuration", True), ("memory", False), ("time", False)):
         assert is_reusable(Outcome.INFEASIBLE, {"infeasible.cause": cause}) == is_so
@@ -369,9 +454,9 @@ def test_a_constraint_on_a_metric_that_no_trial_tells_of_is_said_with_the_neares
 ) -> None:
     (folder / "lacking.py").write_text(dedent(LACKING))
     write(dedent(GRID).replace("n_params", "n_parms").replace("fine, memory, said", "fine"), "sweep.yaml")
-    done = sweep("launch", "sweep.yaml", "--executor", "inline", "--tracking-uri", store)
+    done = sweep("launch", "sweep.yaml", "--executor", "inline", "--tracking-uri", store, "--quiet")
     assert done.returncode == 0
-    assert "has reported no n_parms; did you mean n_params?" in done.stdout + done.stderr
+    assert "has reported no n_parms; did you mean n_params?" in done.stderr
 
 
 # searches

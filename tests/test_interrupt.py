@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from orchestrator.spec import load
-from orchestrator.sweep import _grace
 from orchestrator.system.interrupt import Interrupt
 
 
@@ -34,7 +33,7 @@ def test_it_is_over_after_its_grace() -> None:
 
 def test_a_program_has_all_of_its_grace(write: Callable[..., Path]) -> None:
     program = "command: train\nparameters: {lr: {values: [1]}}\n"
-    graces = [_grace(load(write(text))) for text in ("{}", program, f"{program}grace: 60s\n")]
+    graces = [load(write(text)).grace for text in ("{}", program, f"{program}grace: 60s\n")]
     assert graces == [10, 11, 61]
 
 

@@ -129,6 +129,24 @@ def test_what_is_meant_is_asked_for_where_several_are(launched: Callable[..., st
     assert "--run\n" in said
 
 
+def test_versions_of_a_function_are_told_apart_wherever_a_label_is_printed(
+    launched: Callable[..., str], sweep: Sweep, folder: Path, store: str
+) -> None:
+    name = launched(LISTED + "seeds: [0, 1]\n")
+    (folder / "judged.py").write_text(FUNCTION + "\ntrain.version = 2\n")
+    sys.modules.pop("judged", None)
+    launched(LISTED + "seeds: [0, 1]\n")
+    assert " (version" not in sweep("best", f"{name}.yaml").stdout
+    said = sweep("best", name).stdout
+    assert re.search(r"^best of 6 by gain \(maximize\): x=2 \(version [12]\)$", said, re.MULTILINE)
+    both = sweep("judge", "x=1", "x=2").stderr
+    assert re.search(r"x=1; .*: x=1 \(version 1\) \(run [0-9a-f]{8}\), .*x=1 \(version 2\) \(run [0-9a-f]{8}\)", both)
+    assert sweep("judge", "x=2 (version 2)", "x=1 (version 1)", "--json").returncode in (0, 4)
+    several = sweep("logs", name, "x=1 seed=0").stderr
+    assert "name one of 1 (x=1 seed=0 (version 1)), " in several
+    assert {run.data.tags.get("function.version") for run in children(store, name)} == {None, "2"}
+
+
 def test_a_seed_that_exploded_counts_as_the_worst_value(launched: Callable[..., str], sweep: Sweep, store: str) -> None:
     launched(HEAD + "configs: [{x: 2.0, explodes: true}, {x: 1.9}]\nseeds: [0, 1, 2, 3, 4, 5]\n")
     done = sweep("judge", "x=1.9", "x=2 explodes=True", "--json")

@@ -75,7 +75,11 @@ ALONE = "out of memory, also alone on the machine: "
     [
         ("function", "infeasible", f"{ALONE}its worker was killed by SIGKILL for its memory, as the system says ("),
         ("program", "infeasible", f"{ALONE}the program was killed by SIGKILL for its memory, as the system says (it"),
-        ("shell", "failed", "the program exited with status 7 after a process was killed for its memory, as the "),
+        (
+            "shell",
+            "failed",
+            "the program exited with status 7 after a process, of this trial or of another, was killed ",
+        ),
     ],
 )
 def test_a_process_that_the_kernel_kills_for_its_memory_is_said_to_be_so(
@@ -114,20 +118,20 @@ def test_the_tightest_limit_around_a_process_is_the_one_that_is_named(mounted: P
     kills = MemoryKills()
     assert kills.of_killed("") == ""
     assert kills.of_killed("it took 1.0 GB") == " (it took 1.0 GB, the limit of the cgroup is 2.0 GB)"
-    assert kills.of_failed() == ""
+    assert kills.of_failed("") == ""
     group(mounted / "pod" / "trial", memory_events="low 0\noom 1\noom_kill 4\noom_group_kill 0")
     said = kills.of_killed("")
     assert said.startswith(" for its memory, as the system says (the limit of the cgroup is 2.0 GB, ")
     assert kills.of_killed("") == ""  # each kill is that of one process
     group(mounted / "pod" / "trial", memory_events="oom_kill 9")
     kills.forget()
-    assert kills.of_killed("") == kills.of_failed() == ""
+    assert kills.of_killed("") == kills.of_failed("") == ""
 
 
 def test_where_the_system_does_not_count_nothing_is_said_to_be_memory(mounted: Path) -> None:
     mounted.mkdir()
     kills = MemoryKills()
-    assert kills.of_killed("") == kills.of_failed() == ""
+    assert kills.of_killed("") == kills.of_failed("") == ""
     assert kills.of_killed("it took 1.0 GB").startswith(" (it took 1.0 GB, the machine has ")
 
 

@@ -2,16 +2,18 @@
 
 import math
 import random
+from statistics import variance as exact
 
 import judging
 import pytest
 from scipy import stats
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.paired import Difference, Looks, Standing, moderated
+from orchestrator.comparison.paired import Difference, Looks, Standing, borrowing
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.comparison.untold import untold
 from orchestrator.spec import Objective
+from orchestrator.system.averages import variance
 from orchestrator.trial import Outcome
 from orchestrator.trials.observation import Observation, valued
 
@@ -24,6 +26,14 @@ def difference(one: dict[int, float], other: dict[int, float], sign: int = 1) ->
     found = Difference.of(one, other, sign)
     assert found is not None
     return found
+
+
+def test_a_variance_is_the_exact_one_and_0_where_all_values_are_equal() -> None:
+    draw = random.Random(0)
+    samples = [[draw.gauss(mean, 1) for _ in range(n)] for mean in (0, 1e3, -1e9) for n in (2, 3, 20)]
+    for sample in [*samples, [1e16, 1.0, 2.0], [1.0, 2.0, 1e16], [1e-70, 3e-70]]:
+        assert variance(sample) == pytest.approx(exact(sample), rel=1e-14)
+    assert variance([0.1, 0.1, 0.1]) == 0
 
 
 def test_a_difference_is_that_of_the_paired_t_test_where_there_is_one_look() -> None:
@@ -81,18 +91,18 @@ def test_equal_values_are_alike() -> None:
     found = difference(by_seed(0.5, 0.5, 0.5), by_seed(0.5, 0.5, 0.5))
     assert found.standing(Looks(8)) is Standing.ALIKE
     assert found.needed(Looks(8)) is None
-    assert moderated([found, found]) == [found, found]
+    assert borrowing([found, found]) == [found, found]
 
 
 def test_a_spread_of_few_seeds_is_drawn_to_that_of_all_configurations() -> None:
     lucky = difference(by_seed(1.0, 1.01, 0.99), by_seed(0, 0, 0))
     usual = [difference(by_seed(1.0, 2.0, 3.0), by_seed(0, 0, 0))] * 4
-    drawn, *_ = moderated([lucky, *usual, None])
+    drawn, *_ = borrowing([lucky, *usual, None])
     assert drawn is not None
     assert drawn.freedom == 4
     assert lucky.spread < drawn.spread < usual[0].spread
     assert drawn.mean == lucky.mean
-    assert moderated([lucky, None]) == [lucky, None]
+    assert borrowing([lucky, None]) == [lucky, None]
 
 
 def test_so_many_seeds_as_are_needed_decide_in_eight_of_ten_cases() -> None:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,7 +14,7 @@ import driving
 import psutil
 import pytest
 from driving import drive, epochs, final, stackable, stacks, trial
-from processes import alive
+from processes import alive, all_gone
 
 from orchestrator import executors
 from orchestrator.divergence import DivergenceRule
@@ -94,6 +96,34 @@ def test_no_process_outlives_the_executor(processes: Open, folder: Path) -> None
     assert not any(alive(pid) for pid in pids)
 
 
+SLOW_TO_IMPORT = """
+import os, pathlib, time
+if os.getpid() != int(os.environ["PARENT"]):
+    pathlib.Path("unfinished").write_text(str(os.getpid()))
+    pathlib.Path("unfinished").rename("child")
+    time.sleep(100)
+def work(): ...
+"""
+KILLED = """
+import multiprocessing, os, pathlib, signal, time
+os.environ["PARENT"] = str(os.getpid())
+import slow
+from orchestrator.worker.spawn import start
+start(multiprocessing.get_context("spawn").Process(target=slow.work))
+while not pathlib.Path("child").exists():
+    time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_that_still_imports_what_it_works_with_does_not_outlive_its_parent(folder: Path) -> None:
+    (folder / "slow.py").write_text(SLOW_TO_IMPORT)
+    (folder / "killed.py").write_text(KILLED)
+    killed = subprocess.run([sys.executable, "killed.py"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert all_gone([int(Path("child").read_text())])
+
+
 @pytest.mark.slow
 def test_workers_take_the_gpus_in_turn(processes: Open, folder: Path) -> None:
     (folder / "gpus.py").write_text(
@@ -118,7 +148,7 @@ def test_no_two_running_trials_share_a_gpu(folder: Path, interrupt: Interrupt, m
     takes = Resources(cpus=2, gpus=2)
     made = driving.setup("gpus:train", interrupt, limits={}, resources=takes, workers=4)
     trials = [Trial("gpus:train", 1, {"x": float(x)}, f"{x}") for x in range(1, 7)]
-    with executors.create("process", made) as executor:
+    with executors.create(executors.HERE, made) as executor:
         heard = drive(executor, trials, folder)
     assert {final(events).outcome for events in heard.values()} == {Outcome.COMPLETED}
     assert {(final(events).metrics["first"], final(events).metrics["gpus"]) for events in heard.values()} == {

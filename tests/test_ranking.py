@@ -2,20 +2,21 @@
 
 import random
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from orchestrator import samplers
-from orchestrator.comparison.best import as_winner, facts, undistinguished
+from orchestrator.comparison.best import as_good, as_winner, facts, undistinguished
 from orchestrator.comparison.configuration import Configuration, configurations
 from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.intervals import half_width
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
-from orchestrator.comparison.winner import corrected, moderated
+from orchestrator.comparison.winner import corrected, shrunk
 from orchestrator.errors import InputError
 from orchestrator.reports.configurations import Run, best_first, configurations_of
 from orchestrator.reports.document import Part
@@ -246,12 +247,12 @@ def test_the_winners_interval_reaches_further_down_the_more_there_were_to_choose
 
 
 def test_variances_are_drawn_together_as_far_as_they_are_alike() -> None:
-    spread, freedom = moderated([(1.0, 2), (2.0, 2), (1.5, 2), (1.2, 2)])
+    spread, freedom = shrunk([(1.0, 2), (2.0, 2), (1.5, 2), (1.2, 2)])
     assert (spread, freedom) == (pytest.approx(1.425), 8)  # as alike as chance has them: pooled
-    spread, freedom = moderated([(1.0, 20), (1000.0, 20), (1e-3, 20), (1e6, 20)])
+    spread, freedom = shrunk([(1.0, 20), (1000.0, 20), (1e-3, 20), (1e6, 20)])
     assert spread == pytest.approx(1.0, rel=0.2)  # unlike each other: its own
     assert 20 < freedom < 21
-    assert moderated([(0.0, 2), (0.0, 2)]) == (0.0, 2)
+    assert shrunk([(0.0, 2), (0.0, 2)]) == (0.0, 2)
 
 
 def coverage(count: int, per: int, lead: float, unequal: bool, rounds: int) -> tuple[float, float]:
@@ -293,10 +294,38 @@ def test_values_whose_squares_are_no_numbers_are_ranked_and_compared() -> None:
     one, other = seeds("one", 1e300, 1.1e300, 1.2e300), seeds("other", -1e300, 0.25, 0.2)
     ranked = Ranking([one, other], UP)
     assert ranked[0] is one
-    assert undistinguished(ranked, lambda params: params["x"]) == [
-        "not distinguishable from it with these seeds: other"
-    ]
+    assert undistinguished(ranked, lambda one: one.params["x"]) == []  # 1.43e300 ± 1.22e300 apart
     assert as_winner(ranked)[0].startswith("the best of 2")
+
+
+@pytest.mark.parametrize("unit", [1e308, 1.0, 5e-318])
+def test_means_and_intervals_are_those_of_any_other_unit(unit: float) -> None:
+    one, other = seeds("one", 1.0 * unit, 1.2 * unit, 1.7 * unit), seeds("other", -1.0 * unit, 0.4 * unit)
+    ranked = Ranking([other, one], UP)
+    (mean,), (interval,) = ranked.expected(one), one.intervals
+    assert mean / unit == pytest.approx(1.3, rel=1e-3)
+    assert (interval.half_width or 0.0) / unit == pytest.approx(min(0.896, 1.79e308 / unit), rel=1e-2)
+    low, high = corrected([[1.0 * unit, 1.2 * unit, 1.7 * unit], [0.4 * unit]], 1) or (0.0, 0.0)
+    assert (low / unit, high / unit) == pytest.approx((-0.00, min(2.20, 1.797e308 / unit)), abs=0.02)
+
+
+def test_what_is_beyond_the_floats_is_the_largest_of_them() -> None:
+    both = Ranking([seeds("one", 1.7e308, 1.6e308), seeds("other", -1.7e308, -1.6e308)], UP)
+    assert [one.config_key for one in both] == ["one", "other"]
+    assert undistinguished(both, lambda one: one.params["x"]) == []
+    assert half_width([1.7e308, -1.7e308]) == sys.float_info.max
+    assert facts(both[0], both) == ["score 1.65e+308 ± 6.4e+307 (95%, 2 seeds)"]
+
+
+def test_of_equal_configurations_none_was_lucky_and_best_says_which_they_are() -> None:
+    alike = Ranking([seeds(name, 0.5, 0.6, 0.7) for name in "abc"], UP)
+    assert as_winner(alike) == undistinguished(alike, lambda one: one.params["x"]) == []
+    assert as_good(alike, lambda one: one.params["x"]) == ["equal to it: b; c"]
+    exact = Ranking([seeds("a", 1.0, 1.0), seeds("b", 0.5, 0.5), seeds("c", 1.0, 1.0)], UP)
+    assert as_winner(exact) == []
+    assert as_good(exact, lambda one: one.params["x"]) == ["equal to it: c"]
+    single = Ranking([seeds("a", 1.0), seeds("b", 1.0), seeds("c", 1.0, exploded=1)], UP)
+    assert as_good(single, lambda one: one.params["x"]) == ["equal to it: b"]  # of c, half of the seeds were lost
 
 
 def points(name: str, *values: tuple[float, float]) -> Configuration:

@@ -19,7 +19,7 @@ from reading import children
 from test_search import Search, record
 
 from orchestrator import samplers
-from orchestrator.comparison.paired import Difference, Looks, Standing, moderated
+from orchestrator.comparison.paired import Difference, Looks, Standing, borrowing
 from orchestrator.errors import InputError
 from orchestrator.spec import SweepSpec, load
 from orchestrator.trial import Outcome, Trial
@@ -70,7 +70,7 @@ def standings(search: Search) -> dict[float, Standing]:
         x, seed = trial.params["x"], trial.params["seed"]
         values.setdefault(x, {})[seed] = noisy_value(x, seed)
     best, others = values.pop(1.0), [*values]
-    found = moderated([Difference.of(best, values[x], 1) for x in others])
+    found = borrowing([Difference.of(best, values[x], 1) for x in others])
     return {x: one.standing(Looks(8, 2, len(others))) for x, one in zip(others, found, strict=True) if one}
 
 

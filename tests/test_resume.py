@@ -136,7 +136,7 @@ def test_a_checkpoint_runs_no_code_when_it_is_loaded(tmp_path: Path) -> None:
 
 
 def test_a_resumed_trial_is_watched_as_if_never_cut_off() -> None:
-    losses = [1000.0 / step for step in range(1, 61)] + [1e6] * 30
+    losses = [1000.0 / step for step in range(1, 61)] + [1e6] * 60
 
     def alarm(monitor: Monitor, first: int) -> str | None:
         for step in range(first, len(losses) + 1):

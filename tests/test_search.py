@@ -215,6 +215,28 @@ def test_a_failed_trial_is_tried_again_by_the_next_launch_and_keeps_its_place(sp
     assert again.keys == [failed.keys[2]]
 
 
+@pytest.mark.parametrize("method", ["tpe", "auto", "cmaes"])
+def test_a_configuration_of_which_one_seed_failed_tells_the_next_launch_what_the_others_came_to(
+    spec: Load, method: str
+) -> None:
+    def failing(trial: Trial) -> Observation:
+        fails = trial.proposal is not None and trial.proposal.number == 2 and trial.params["seed"] == 4
+        return Observation(Outcome.FAILED) if fails else toy(trial)
+
+    def asked(history: dict[str, Record] | None = None) -> Search:
+        return Search(spec(method, cap=21, more="seeds: [3, 4, 5]\n"), history)
+
+    untouched = asked().run(outcome_of=failing)
+    first = asked().run(12, outcome_of=failing)
+    again = asked(dict(first.history)).run(outcome_of=failing)
+    assert [key for key in again.keys if key not in first.keys] == untouched.keys[12:]
+    assert [key for key in again.keys if key in first.keys] == [untouched.keys[7]]
+    second = asked(dict(first.history)).run(4)
+    third = asked(dict(second.history)).run()
+    assert first.keys[7] in second.keys
+    assert second.keys + third.keys == asked(dict(first.history)).run().keys
+
+
 def pruned(trial: Trial) -> Observation:
     """Every other trial is pruned, with a value that looks better than all that complete."""
     seen = toy(trial)

@@ -6,6 +6,7 @@ import math
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -78,6 +79,14 @@ def test_a_database_gives_by_rows_what_mlflows_client_gives(runs: tuple[MlflowCl
         assert repr(found) == repr(by_the_client(client, wanted))  # NaN, and the order of tags and metrics, too
         counts.append(len(found))
     assert counts == [4, 3, 3, 0, 4, 4, 1, 5, 1, 2, 0, 3, 2, 1, 2]
+
+
+def test_a_database_is_not_asked_for_tags_that_are_not_needed(runs: tuple[MlflowClient, str]) -> None:
+    client, experiment = runs
+    wanted = partial(Wanted, experiment, {"sweep": "toy", "z": ""})
+    found, whole = (list(of_trials(client, wanted(unneeded=names))) for names in (("z", "学"), ()))
+    assert {*found[0].tags} == {*whole[0].tags} - {"z", "学"}
+    assert [replace(run, tags={}) for run in found] == [replace(run, tags={}) for run in whole]
 
 
 def test_a_database_gives_a_curve_of_many_runs_as_mlflows_client_gives_it(database: str) -> None:

@@ -47,6 +47,20 @@ def test_what_is_known_is_tried_first_and_what_it_leaves_out_is_proposed(write: 
     assert len(set(search.keys)) == 6
 
 
+@pytest.mark.parametrize("cut", [3, 7])
+def test_places_that_are_looked_at_whatever_is_known_come_after_a_long_list(write: Write, cut: int) -> None:
+    starts = "[" + ", ".join(f"{{x: {0.1 + i / 20}, pause: 0.5, mode: fine}}" for i in range(6)) + "]"
+    untouched, without = (
+        Search(load(write(file(cap=cap, starts=one)))).run() for cap, one in ((10, starts), (5, STARTS[:-11] + "]"))
+    )
+    assert [values(trial, "x", "pause") for trial in untouched.asked[6:8]] == [
+        values(trial, "x", "pause") for trial in without.asked[1:3]
+    ]
+    first = Search(load(write(file(cap=10, starts=starts)))).run(cut)
+    second = Search(load(write(file(cap=10, starts=starts))), dict(first.history)).run()
+    assert first.keys + second.keys == untouched.keys
+
+
 def test_random_draws_begin_with_it_and_a_larger_budget_adds_the_same_draws(write: Write) -> None:
     drawn = samplers.of(load(write(file("random")))).trials
     assert values(drawn[0], "x", "pause", "mode") == (0.2, 0.25, "text")

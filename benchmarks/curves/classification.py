@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from labelling import Recording, Setup
-from loop import Batch, digits, fit, jump, mlp, shuffled
+from loop import Batch, digits, fit, idle_end, jump, mlp, shuffled
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -131,7 +131,7 @@ def stream(
         loss = lambda images, wanted: functional.cross_entropy(model(images), wanted)  # noqa: E731
         fit(recording, model, loss, batches, quality, before=before, **fitted)
 
-    return Setup(name, how, "accuracy", train)
+    return Setup(name, how, "accuracy", train, untrained=lambda: idle_end(train))
 
 
 def switched(every: int, seed: int) -> Callable[[int], tuple[Tensor, Tensor]]:

@@ -7,7 +7,7 @@ from functools import cache
 
 import torch
 from labelling import Recording, Setup
-from loop import Batch, digits, fit, jump, measured, mlp, norm_of, shuffled
+from loop import Batch, digits, fit, idle_end, jump, measured, mlp, norm_of, shuffled
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -76,7 +76,8 @@ def vae(
             **fitted,
         )
 
-    return Setup(name, how, "elbo", train, diverges=diverges)
+    moves = (lambda: idle_end(train)) if var or changes else None
+    return Setup(name, how, "elbo", train, diverges=diverges, untrained=moves)
 
 
 def ramp(start: int, over: int, low: float = 1e-3) -> Callable[[int], float]:

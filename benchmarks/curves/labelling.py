@@ -1,23 +1,34 @@
 """A training as a curve: what a trial function would report of it, and whether it has exploded.
 
-The label is made from how the training was set up and from what came of it, never from the losses by a rule. What came
-of it is told by its quality: a metric of which more is better, measured after each epoch and before the first. A
-training has exploded if it lost, for good, at least half of what it had gained; or if it was set up to diverge from
-its first step on, and ended no better than it began, with losses above those of its beginning. What cannot diverge, by
-how it is set up, is healthy, also where it ends far from its best because it learns its data too well.
+The label is made from how the training was set up and from what came of it, never by a rule that follows losses. What
+came of it is told by two things. The first is its quality: a metric of which more is better, measured after each epoch
+and before the first. The second is where its loss ended (the median of the last tenth), beside the loss that the
+untrained model has of what is asked in the end.
+
+- exploded: it lost for good at least half of the quality that it had gained, or never gained any and was set up to
+  diverge from its first step on; and its loss ended above that of the untrained model, or not finite.
+- healthy: it kept more than half of that quality, and its loss did not end above that of the untrained model; or it did
+  and says little by how it is set up (adversaries, values, energies), or it cannot diverge.
+- neither: it collapsed without such a rise of its loss, or rose and kept its quality. People would disagree.
 """
 
 import gzip
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 CURVES = Path(__file__).parent / "curves.jsonl.gz"
-HELD_OUT = ("streams", "gan", "rl", "language", "factors", "denoising")  # chosen before the rule was touched
+HELD_OUT = (
+    *("pointing", "segmenting", "implicit", "spiking", "experts", "automata"),
+    *("forecasting", "splines", "attacked", "processes", "variational"),
+)
+EXPLODED, HEALTHY, NEITHER = "exploded", "healthy", "neither"
+SAY_LITTLE = ("gan", "rl", "policies", "energies")  # domains whose losses may end anywhere, however well they learn
 LOST = 0.5  # of the gain
+FEW = 5  # losses at the beginning
 TOLD_APART = 1e-9  # least gain that is one
 WORST = -1e30
 STEPS_NOT_FINITE = 60  # in a row, after which a training is over
@@ -29,13 +40,19 @@ class Curve:
 
     name: str
     domain: str
-    has_exploded: bool
+    label: str  # EXPLODED, HEALTHY or NEITHER
     why: str
     metric: str
     losses: list[float]
     grad_norms: list[float]
     epochs: list[dict[str, float]]  # with `step`, the last one of the epoch
-    restarts: list[int] = field(default_factory=list)  # steps from which on the loss means something else
+    restarts: list[int]  # steps from which on the loss means something else
+    began: float  # the quality of the untrained model
+    untrained: float  # its loss, as losses are meant in the end
+
+    @property
+    def has_exploded(self) -> bool:
+        return self.label == EXPLODED
 
     @property
     def is_held_out(self) -> bool:
@@ -95,7 +112,9 @@ class Setup:
     """A training to record: `how` says how it is set up.
 
     `diverges` says that it is set up to diverge from its beginning; `converges` that it cannot diverge, so that what it
-    loses it loses by learning its data too well.
+    loses it loses by learning its data too well; `says_little` that its loss may end anywhere, however well it learns.
+    A gain below `least` is one by chance. `untrained` finds the loss of the untrained model, as it is meant in the end;
+    without it, the first losses tell.
     """
 
     name: str
@@ -105,6 +124,9 @@ class Setup:
     by_step: bool = True
     diverges: bool = False
     converges: bool = False
+    says_little: bool = False
+    least: float = TOLD_APART
+    untrained: Callable[[], float] | None = None
 
 
 def recorded(domain: str, setup: Setup) -> Curve | None:
@@ -114,24 +136,56 @@ def recorded(domain: str, setup: Setup) -> Curve | None:
         setup.train(recording)
     except Stopped:
         recording.epoch(WORST)
-    first, *qualities = recording.qualities
-    best, last = max([first, *qualities]), qualities[-1]
-    gain, lost = best - first, best - last
+    losses = recording.losses or [epoch["train_loss"] for epoch in recording.epochs]
+    untrained = _rounded(setup.untrained() if setup.untrained else of_the_first(losses, setup))
+    if (found := labelled(setup, recording.qualities, losses, untrained)) is None:
+        return None
+    label, came = found
+    curve = (recording.losses, recording.grad_norms, recording.epochs, recording.restarts)
+    why = f"{setup.how}; {came}"
+    return Curve(setup.name, domain, label, why, setup.metric, *curve, _rounded(recording.first), untrained)
+
+
+def of_the_first(losses: Sequence[float], setup: Setup) -> float:
+    """The loss of the untrained model by the first losses; the very first where all others are of what diverges."""
+    is_one = setup.diverges or not setup.by_step
+    return losses[0] if is_one else statistics.median(losses[:FEW])
+
+
+def of_the_last(losses: Sequence[float]) -> float:
+    """Where a loss ended; not finite where most of the last tenth is not."""
+    last = [loss if math.isfinite(loss) else math.inf for loss in losses[-max(len(losses) // 10, 1) :]]
+    return statistics.median(last)
+
+
+def labelled(
+    setup: Setup, qualities: Sequence[float], losses: Sequence[float], untrained: float
+) -> tuple[str, str] | None:
+    """The label of a training and what came of it, in words; None where nothing can be said.
+
+    Args:
+        setup: of the training.
+        qualities: of the untrained model, and after each epoch.
+        losses: of its steps, or else of its epochs.
+        untrained: the loss of the untrained model.
+    """
+    first, last, best, end = qualities[0], qualities[-1], max(qualities), of_the_last(losses)
+    rose = not end <= untrained
     came = f"{setup.metric} began at {first:.3g}, came to {best:.3g} and ended at {last:.3g}".replace("-1e+30", "none")
+    ended = f"the loss ended at {end:.4g}, where that of the untrained model is {untrained:.4g}".replace("inf", "none")
     if setup.converges:
-        has_exploded = False
-        came += ": such steps cannot diverge, so this is what it learned too well"
-    elif gain > TOLD_APART and not (setup.diverges and last <= first):
-        has_exploded = lost >= LOST * gain
-        came += f": {'lost for good' if has_exploded else 'kept'}"
-    elif setup.diverges and _rose(recording):
-        has_exploded = True
-        came += ": it has never learned, and its losses ended above their beginning"
+        return HEALTHY, f"{came}: such steps cannot diverge, so this is what it learned too well"
+    if best - first > setup.least and not (setup.diverges and last <= first):
+        is_lost = best - last >= LOST * (best - first)
+        fate = "lost for good" if is_lost else "kept"
+    elif setup.diverges and rose:
+        is_lost, fate = True, "it has never learned"
     else:
         return None
-    why = f"{setup.how}; {came}"
-    curve = (recording.losses, recording.grad_norms, recording.epochs, recording.restarts)
-    return Curve(setup.name, domain, has_exploded, why, setup.metric, *curve)
+    if not is_lost and setup.says_little:
+        return HEALTHY, f"{came}: {fate}; its loss says little"
+    label = (EXPLODED if is_lost else HEALTHY) if is_lost == rose else NEITHER
+    return label, f"{came}: {fate}; {ended}"
 
 
 def write(curves: Iterable[Curve]) -> None:
@@ -145,12 +199,6 @@ def read() -> Iterator[Curve]:
     with gzip.open(CURVES, "rt") as file:
         for line in file:
             yield Curve(**json.loads(line))
-
-
-def _rose(recording: Recording) -> bool:
-    losses = recording.losses or [epoch["train_loss"] for epoch in recording.epochs]
-    end = statistics.median(losses[-9:])
-    return not math.isfinite(end) or end > 1.5 * abs(losses[0]) + TOLD_APART
 
 
 def _bounded(value: float) -> float:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from labelling import Recording
+from labelling import Recording, of_the_last
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -113,6 +113,21 @@ def fit(
         with torch.no_grad():
             others = {} if validation is None else {"val_loss": float(validation())}
         recording.epoch(measured(quality), **others)
+
+
+def idle_end(train: Callable[[Recording], None]) -> float:
+    """The loss of the untrained model as it is meant in the end: all is done as in training, but no step is made."""
+    kinds = torch.optim.SGD, torch.optim.Adam, torch.optim.RMSprop
+    steps = [kind.step for kind in kinds]
+    recording = Recording("")
+    try:
+        for kind in kinds:
+            kind.step = lambda rule, closure=None: None  # type: ignore[method-assign, assignment, misc]
+        train(recording)
+    finally:
+        for kind, step in zip(kinds, steps, strict=True):
+            kind.step = step  # type: ignore[method-assign, assignment, misc]
+    return of_the_last(recording.losses)
 
 
 def measured(quality: Callable[[], float]) -> float:

@@ -28,7 +28,7 @@ def scaled(
     epochs: int = 20,
     skips: bool = True,
     by_step: bool = True,
-    diverges: bool = False,
+    says_little: bool = False,
 ) -> Setup:
     """As torch's documentation has it; every `every_nan`-th batch has a NaN, every `every_far`-th too bright a pixel.
 
@@ -65,7 +65,7 @@ def scaled(
                 held_out = functional.cross_entropy(model(data.test_images), data.test_labels)
             recording.epoch(measured(lambda: accuracy(model)), val_loss=float(held_out))
 
-    return Setup(name, how, "accuracy", train, by_step=by_step, diverges=diverges)
+    return Setup(name, how, "accuracy", train, by_step=by_step, says_little=says_little)
 
 
 def amp_setups() -> Iterator[Setup]:
@@ -82,7 +82,7 @@ def amp_setups() -> Iterator[Setup]:
         )
     yield scaled("far", "one batch of 50 has a pixel that overflows, and is skipped", every_far=50)
     how = "one batch of 40 has a NaN in it, losses by epoch alone: their mean is not finite in most"
-    yield scaled("nan-epochs", how, every_nan=40, by_step=False)
+    yield scaled("nan-epochs", how, every_nan=40, by_step=False, says_little=True)
     yield scaled("nan-unskipped", "a batch has a NaN in it, and nothing skips it", every_nan=150, skips=False, seed=2)
     how = "a batch has a pixel that overflows, and nothing skips it"
     yield scaled("far-unskipped", how, every_far=150, skips=False, seed=3)

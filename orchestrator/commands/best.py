@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands import again
-from orchestrator.commands.lookup import existing, is_file, store
+from orchestrator.commands.lookup import found, is_file, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
@@ -14,9 +14,9 @@ from orchestrator.terminal.consoles import print_line, stdout
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.comparison.configuration import Configuration
     from orchestrator.spec import Objective, SweepSpec
     from orchestrator.trackers import Store
-    from orchestrator.trial import Params
     from orchestrator.trials.record import Record
 
 
@@ -26,22 +26,25 @@ def best(
 ) -> None:
     """Show a sweep's best configuration, with its interval over seeds, and the command that runs it again.
 
-    With several metrics, show their Pareto front. For a FILE it looks at the trials that the file asks for; for a
-    NAME, at all trials in the store.
+    With several metrics, show their Pareto front; of a boundary, where it lies, and what is safe. For a FILE it looks
+    at the trials that the file asks for; for a NAME, at all trials in the store.
     """
     from orchestrator.comparison.ranking import ranking_of
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
     from orchestrator.trials.asked import of_file
-    from orchestrator.trials.labels import label, texts_of, varying
-    from orchestrator.trials.record import changed, taken
+    from orchestrator.trials.labels import label, texts_of, told_apart, varying
+    from orchestrator.trials.record import VERSION, changed, taken
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    name = existing(sweep, reader)
-    file, spec, objectives = _asked(reader, sweep, name)
-    records = reader.records(name, objectives)
+    name, own = found(sweep, reader)
+    file, spec, objectives = _asked(reader, sweep, name, own)
+    records = reader.results(name, objectives)
     records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
+    if spec.method.finds_boundary:
+        _print_boundary(spec, records)
+        return
     ranked = ranking_of(spec, records, objectives)
     if ranked and ranked[0].broken:
         broken = ", ".join(ranked[0].broken)
@@ -54,9 +57,14 @@ def best(
         raise InputError(f"no trial of {whose} has completed with a value of {by_names(objectives)}{hint}")
     names = [name for name in varying([record.params for record in records]) if name != "seed"]
     texts = texts_of([record.params for record in records], names)
+    versions = {record.tags["config_key"]: record.tags.get(VERSION) for record in records}
+    labels = told_apart(
+        (one.config_key, label(spec, one.params, names, texts) or "the only configuration", versions[one.config_key])
+        for one in ranked
+    )
 
-    def named(params: "Params") -> str:
-        return label(spec, params, names, texts) or "the only configuration"
+    def named(configuration: "Configuration") -> str:
+        return labels[configuration.config_key]
 
     best = ranked[:1] if len(objectives) == 1 else ranked.front
     shown = [configuration.params for configuration in best]
@@ -73,8 +81,10 @@ def best(
         print_line(stdout(), remark)
 
 
-def _asked(reader: "Store", sweep: str, name: str) -> "tuple[str, SweepSpec, Sequence[Objective]]":
-    """The file of the sweep that a FILE or NAME means, what it says, and what its trials are ranked by.
+def _asked(
+    reader: "Store", sweep: str, name: str, own: "SweepSpec | None"
+) -> "tuple[str, SweepSpec, Sequence[Objective]]":
+    """The file of the sweep that a FILE (which says `own`) or NAME means, what it says, and what trials are ranked by.
 
     Raises:
         InputError: its trials cannot be ranked.
@@ -82,16 +92,26 @@ def _asked(reader: "Store", sweep: str, name: str) -> "tuple[str, SweepSpec, Seq
     from orchestrator.spec import load
 
     last = reader.last_launch(name)
-    file = os.path.relpath(sweep if is_file(sweep) else last.file)
-    spec = load(Path(file), is_to_run=False, name=name)  # the file may have been launched under this one
-    objectives = spec.objectives if is_file(sweep) else last.objectives or spec.objectives
-    if objectives:
+    file = os.path.relpath(sweep if own else last.file)
+    text = None if Path(file).is_file() else reader.sweep_file(name)  # as the last launch had it
+    # the file may have been launched under this name
+    spec = own or load(Path(file), text=text, is_to_run=False, name=name)
+    objectives = spec.objectives if own else last.objectives or spec.objectives
+    if objectives or spec.method.finds_boundary:
         return file, spec, objectives
-    if spec.method.finds_boundary:
-        raise InputError(f"{file}: method {spec.method.name} looks for a boundary, and ranks no trials")
     names = reader.reported(spec.function.name)
     hint = f"; its trials have reported {', '.join(names)}" if names else ""
     raise InputError(f"{file}: has no metric, so trials cannot be ranked; add `metric: {{name: ..., goal: ...}}`{hint}")
+
+
+def _print_boundary(spec: "SweepSpec", records: "Sequence[Record]") -> None:
+    from orchestrator.comparison.boundary import Boundary
+    from orchestrator.trials.asked import asked
+    from orchestrator.trials.record import changed
+
+    boundary = Boundary.of(spec, asked(spec, records), {record.trial_key: record for record in records})
+    for line in [*boundary.sentences(), *filter(None, [changed(spec.function, records)])]:
+        print_line(stdout(), line)
 
 
 def _hint(records: "Sequence[Record]", objectives: "Sequence[Objective]") -> str:

@@ -13,7 +13,8 @@ from orchestrator.spec import Objective, load, nearest
 from orchestrator.spec.objective import by_names
 from orchestrator.system.printable import in_a_line
 from orchestrator.trials.asked import of_file
-from orchestrator.trials.record import taken
+from orchestrator.trials.labels import told_apart
+from orchestrator.trials.record import VERSION, taken
 
 if TYPE_CHECKING:
     from orchestrator.trackers import Store
@@ -69,10 +70,12 @@ class Contenders:
             InputError: none has a value of the metric, or none keeps the constraints of the file.
         """
         sweep = existing(given, self.reader)
-        objective = self.objective([sweep])
         file = given if is_file(given) else self.reader.last_launch(sweep).file
         text = None if is_file(given) else self.reader.sweep_file(sweep)
         spec = load(Path(file), text=text, is_to_run=False, name=sweep)
+        if spec.method.finds_boundary:
+            raise InputError(f"{sweep}: method {spec.method.name} looks for a boundary, and has no best configuration")
+        objective = self.objective([sweep])
         records = self.reader.records(sweep, [objective])
         records = taken(spec.function, of_file(spec, records) if is_file(given) else records)
         ranked = ranking_of(spec, records, [objective])
@@ -121,10 +124,10 @@ class Contenders:
         by_key: dict[str, list[Record]] = {}
         for record in self.reader.records(sweep):
             by_key.setdefault(record.tags["config_key"], []).append(record)
-        return [
-            Contender(sweep, in_a_line(records[-1].tags.get("config", records[-1].label)) or sweep, records)
-            for records in by_key.values()
-        ]
+        last = {key: records[-1] for key, records in by_key.items()}
+        named = {key: in_a_line(record.tags.get("config", record.label)) or sweep for key, record in last.items()}
+        labels = told_apart((key, label, last[key].tags.get(VERSION)) for key, label in named.items())
+        return [Contender(sweep, labels[key], records) for key, records in by_key.items()]
 
 
 def _meant(known: Sequence[Contender], given: str) -> list[Contender]:

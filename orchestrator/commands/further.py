@@ -80,7 +80,8 @@ class FurtherSeeds:
             params = function.resolve({**function.completed(known.params), "seed": seed})
         except ValueError as error:
             raise InputError(f"{spec.source.path}: {contender.label} cannot run again: {error}") from error
-        own = "" if contender.label == contender.sweep else contender.label
+        label = known.tags.get("config", contender.label)  # without what tells it from other versions
+        own = "" if label == contender.sweep else label
         proposal = Proposal(known.proposal.number if known.proposal else -1, replicate=replicate)
         trial = function.trial(params, f"{own} seed={seed}".strip(), proposal)
         if trial.config_key != contender.config_key:

@@ -11,7 +11,18 @@ from rich.console import Console
 from orchestrator import executors
 from orchestrator.commands import again
 from orchestrator.commands.lookup import lines_of, loaded
-from orchestrator.commands.options import DataDir, FilesArgument, Name, Sets, TrackingUri, Workers, seconds, use_data
+from orchestrator.commands.options import (
+    DataDir,
+    Executor,
+    FilesArgument,
+    Name,
+    SetExecutor,
+    Sets,
+    TrackingUri,
+    Workers,
+    seconds,
+    use_data,
+)
 from orchestrator.errors import InputError, SweepError
 from orchestrator.system import paths, platforms
 from orchestrator.system.durations import duration
@@ -27,14 +38,8 @@ INTERRUPTED = 130
 def launch(
     files: FilesArgument,
     workers: Workers = None,
-    executor: Annotated[
-        str,
-        typer.Option(
-            metavar="|".join(executors.EXECUTORS),
-            help="Where trials run. Use inline for pdb: trials run in this process.",
-            autocompletion=lambda: [*executors.EXECUTORS],
-        ),
-    ] = executors.DEFAULT,
+    executor: Executor = None,
+    set_executor: SetExecutor = None,
     sets: Sets = None,
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
@@ -65,7 +70,8 @@ def launch(
     Exit status: 0 every trial has a result; 1 a trial failed; 2 bad input; 130 interrupted. With several files: the
     largest.
     """
-    executors.find(executor)  # before anything is read
+    if executor is not None:
+        executors.find(executor)  # before anything is read
     specs = loaded(files, sets or [], tracking_uri, name)
     use_data(data_dir)
     if remark := platforms.remark():
@@ -73,9 +79,10 @@ def launch(
 
     from orchestrator.sweep import Settings
 
-    settings = Settings(paths.tracking_uri(tracking_uri), executor, workers, trial_timeout, adopt, wait, rerun)
+    uri = paths.tracking_uri(tracking_uri)
+    settings = Settings(uri, executor, workers, trial_timeout, adopt, wait, rerun, set_executor or ())
     if len(specs) > 1:
-        _check(specs)
+        _check(specs, settings)
     console, statuses, has_table = stdout(), [], False
     for number, spec in enumerate(specs, start=1):
         if len(specs) > 1 and not quiet:
@@ -98,7 +105,7 @@ def launch(
     raise typer.Exit(max(statuses))
 
 
-def _check(specs: "Iterable[SweepSpec]") -> None:
+def _check(specs: "Iterable[SweepSpec]", settings: "Settings") -> None:
     """Report what any sweep cannot run now, rather than after other sweeps have run for hours.
 
     Raises:
@@ -110,7 +117,9 @@ def _check(specs: "Iterable[SweepSpec]") -> None:
     for spec in specs:
         try:
             samplers.of(spec)
-            executors.check(spec)
+            executors.check(
+                spec, executors.place_of(spec.executor, settings.executor, settings.set_executor), asks_engine=True
+            )
         except InputError as error:
             mistakes += error.mistakes
     if mistakes:

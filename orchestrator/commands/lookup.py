@@ -82,7 +82,13 @@ def existing(sweep: str, reader: "Store") -> str:
     Raises:
         InputError: it has not, or has it in the trash.
     """
-    return reader.existing(name_of(sweep))
+    return found(sweep, reader)[0]
+
+
+def found(sweep: str, reader: "Store") -> "tuple[str, SweepSpec | None]":
+    """The same with what the FILE says; None for a NAME."""
+    spec = _spec_of(sweep)
+    return reader.existing(_named(sweep, spec)), spec
 
 
 def completions(context: typer.Context, incomplete: str) -> list[str]:
@@ -100,12 +106,19 @@ def completions(context: typer.Context, incomplete: str) -> list[str]:
 
 def name_of(sweep: str) -> str:
     """The sweep that a FILE or NAME means."""
+    return _named(sweep, _spec_of(sweep))
+
+
+def _spec_of(sweep: str) -> "SweepSpec | None":
     from orchestrator.spec import load
+
+    return load(Path(sweep), is_to_run=False) if is_file(sweep) else None
+
+
+def _named(sweep: str, spec: "SweepSpec | None") -> str:
     from orchestrator.spec.form import as_name
 
-    if is_file(sweep):
-        return load(Path(sweep), is_to_run=False).name
-    return as_name(sweep)
+    return spec.name if spec else as_name(sweep)
 
 
 def is_file(sweep: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator import executors
 from orchestrator.commands.lookup import completions
 from orchestrator.errors import InputError
 from orchestrator.system import durations
@@ -33,6 +34,18 @@ TrackingUri = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="How many trials run at the same time. Default: by the cores and GPUs of the machine."),
+]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(executors.EXECUTORS),
+        help="Where trials run. Default: where the file says, or process. With inline, in this process, for pdb.",
+        autocompletion=lambda: [*executors.EXECUTORS],
+    ),
+]
+SetExecutor = Annotated[
+    list[str] | None,
+    typer.Option("--set-executor", metavar="NAME=VALUE", help="Set an option of the executor: cpus=2."),
 ]
 Port = Annotated[int, typer.Option(min=1, max=LARGEST_PORT, help="Port on 127.0.0.1.")]
 

@@ -1,7 +1,8 @@
 """`sweep plan`."""
 
+from orchestrator import executors
 from orchestrator.commands.lookup import loaded
-from orchestrator.commands.options import FilesArgument, Name, Sets, TrackingUri, Workers
+from orchestrator.commands.options import Executor, FilesArgument, Name, SetExecutor, Sets, TrackingUri, Workers
 from orchestrator.errors import InputError
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
@@ -10,6 +11,8 @@ from orchestrator.terminal.consoles import stdout
 def plan(
     files: FilesArgument,
     workers: Workers = None,
+    executor: Executor = None,
+    set_executor: SetExecutor = None,
     sets: Sets = None,
     tracking_uri: TrackingUri = None,
     name: Name = None,
@@ -20,7 +23,8 @@ def plan(
 
     invalid: list[str] = []
     for spec in loaded(files, sets or [], tracking_uri, name):
-        made = make(spec, paths.tracking_uri(tracking_uri), workers)
+        place = executors.place_of(spec.executor, executor, set_executor or [])
+        made = make(spec, paths.tracking_uri(tracking_uri), workers, place)
         print_plan(stdout(), made)
         invalid += made.invalid
     if invalid:

@@ -1,12 +1,11 @@
 """`sweep status`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands.lookup import completions, existing, is_file, store
+from orchestrator.commands.lookup import completions, found, store
 from orchestrator.commands.options import TrackingUri
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
@@ -26,7 +25,6 @@ def status(
 
     For a FILE it counts the trials that the file asks for; for a NAME, all trials in the store.
     """
-    from orchestrator.spec import load
     from orchestrator.terminal.tables import print_status
     from orchestrator.terminal.watch import watch as keep_current
     from orchestrator.trackers import Follower
@@ -34,14 +32,13 @@ def status(
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    name = None if sweep is None else existing(sweep, reader)
-    spec = load(Path(sweep), is_to_run=False) if sweep is not None and is_file(sweep) else None
+    name, spec = (None, None) if sweep is None else found(sweep, reader)
     followers: dict[str, Follower] = {}
 
     def look() -> Sequence["Status"]:
-        for found in reader.sweeps() if name is None else [name]:
-            followers.setdefault(found, Follower(reader, found, spec))
-        return [follower.status(is_live(uri, found)) for found, follower in followers.items()]
+        for one in reader.sweeps() if name is None else [name]:
+            followers.setdefault(one, Follower(reader, one, spec))
+        return [follower.status(is_live(uri, one)) for one, follower in followers.items()]
 
     if watch:
         keep_current(stdout(), look)

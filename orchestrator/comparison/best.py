@@ -1,18 +1,16 @@
 """The best configuration, in sentences."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.intervals import within
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.comparison.untold import untold
 from orchestrator.comparison.winner import corrected
 from orchestrator.spec.objective import by_names
 from orchestrator.system.figures import compared, precision
-from orchestrator.trial import Params
 
 MOST_NAMES = 5
-Named = Callable[[Params], str]  # a configuration by what varies
+Named = Callable[[Configuration], str]  # by what varies
 
 
 def facts(configuration: Configuration, ranked: Ranking) -> list[str]:
@@ -56,20 +54,42 @@ def by_figures(values: tuple[float, ...]) -> str:
 def as_winner(ranked: Ranking) -> list[str]:
     """In a sentence, that the best of several is likely to have been lucky, and its interval with that counted in.
 
-    None where the best has no interval, or there are no others.
+    None where the best has no interval, there are no others, all are equal, or values do not scatter.
     """
-    samples = [[within(values[0]) for values in one.values] for one in ranked]
+    if len(equal(ranked)) == len(ranked) - 1:
+        return []
+    samples = [[values[0] for values in one.values] for one in ranked]
     ends = corrected(samples, ranked.objectives[0].sign)
-    if ends is None or len(ranked) < 2:
+    if ends is None or ends[0] == ends[1]:
         return []
     low, high = compared(*ends)
     return [f"the best of {len(ranked)} is likely to have been lucky; corrected for that: {low} to {high} (95%)"]
 
 
+def equal(ranked: Ranking) -> list[Configuration]:
+    """The configurations that are ranked by the same values as the best.
+
+    Those that rank behind the others because most of their seeds were lost, or that break a constraint, are not among
+    them.
+    """
+    values = [ranked.expected(one) for one in ranked]
+    return [
+        one
+        for one, own in zip(ranked[1:], values[1:], strict=True)
+        if own == values[0] and not (ranked.is_last(one) or one.broken)
+    ]
+
+
+def as_good(ranked: Ranking, named: Named) -> list[str]:
+    """The configurations that are equal to the best, in a sentence."""
+    others = equal(ranked)
+    return [f"equal to it: {_listed(others, named)}"] if others else []
+
+
 def undistinguished(ranked: Ranking, named: Named) -> list[str]:
     """The configurations that seeds do not tell from the best, in a sentence; none where the best has a single seed.
 
-    Those that rank behind the others because most of their seeds were lost are not among them.
+    Those that are equal to it, or rank behind the others because most of their seeds were lost, are not among them.
 
     Raises:
         IndexError: the ranking is empty, or there is no objective.
@@ -77,6 +97,11 @@ def undistinguished(ranked: Ranking, named: Named) -> list[str]:
     first = ranked[0]
     if first.intervals[0].half_width is None:
         return []
-    names = [named(other.params) for other in untold(ranked)]
-    shown = "; ".join(names[:MOST_NAMES]) + "; ..." * (len(names) > MOST_NAMES)
-    return [f"not distinguishable from it with these seeds: {shown}"] if names else []
+    same = {one.config_key for one in equal(ranked)}
+    others = [other for other in untold(ranked) if other.config_key not in same]
+    return [f"not distinguishable from it with these seeds: {_listed(others, named)}"] if others else []
+
+
+def _listed(others: Sequence[Configuration], named: Named) -> str:
+    names = [named(other) for other in others[:MOST_NAMES]]
+    return "; ".join(names) + "; ..." * (len(others) > MOST_NAMES)

@@ -36,6 +36,12 @@ class BoundaryCurve:
     silent: list[float] = field(default_factory=list)  # the values of trials that told nothing of it
     posterior: Posterior = field(default_factory=Posterior)
 
+    @property
+    def named(self) -> str:
+        """The choice with its name: "width=8"; a row says its own."""
+        name = next(iter(self.choice))
+        return self.title if name in ROWS else f"{name}={self.title}"
+
     @cached_property
     def scale(self) -> Scale:
         return Scale(self.swept.low, self.swept.high, self.swept.log)
@@ -203,6 +209,18 @@ class Boundary:
     def markdown(self) -> str:
         """The table in Markdown."""
         return markdown_table(self.header(), self.cells())
+
+    def sentences(self) -> list[str]:
+        """For people, the edge and what is safe, two lines for each curve."""
+        lines = []
+        for finding in self.findings:
+            curve = finding.curve
+            title = f" at {curve.named}" if curve.choice else ""
+            interval = "" if finding.count in (0, len(curve.points)) else f"95% interval {finding.interval}; "
+            found = f"{finding.where} ({interval}in {finding.counted} trials)" if curve.points else "no trial tells yet"
+            lines.append(f"{self.event.name} along {curve.name}{title}: {found}")
+            lines += [f"safe, with a risk below {self.risk:.3g}: {finding.safest}"] if curve.points else []
+        return lines
 
     def metrics(self) -> dict[str, float]:
         """Of every curve with trials, by names that MLflow allows."""

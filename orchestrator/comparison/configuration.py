@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 
 from orchestrator.comparison.intervals import Interval
 from orchestrator.spec import Objective, Values
 from orchestrator.spec.constraint import Constraint
+from orchestrator.system.averages import average
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
@@ -46,7 +46,7 @@ class Configuration:
     def margins(self) -> Mapping[str, float]:
         """By constraint of the file, how far beyond it the seeds were on average, of those that told of it."""
         names = dict.fromkeys(name for seed in self.results for name in seed.margins)
-        return {name: fmean(seed.margins[name] for seed in self.results if name in seed.margins) for name in names}
+        return {name: average(seed.margins[name] for seed in self.results if name in seed.margins) for name in names}
 
     @property
     def broken(self) -> list[str]:
@@ -76,7 +76,7 @@ class Configuration:
     @cached_property
     def means(self) -> tuple[float, ...]:
         """Over the seeds that completed, for each objective; none where no seed has completed."""
-        return tuple(map(fmean, zip(*self.values, strict=True)))
+        return tuple(map(average, zip(*self.values, strict=True)))
 
     @cached_property
     def intervals(self) -> tuple[Interval, ...]:
@@ -106,7 +106,7 @@ class Configuration:
         lost = stands_in * (self.seeds - len(self.values) - self.pruned)
         ended = [*self.values, *lost] if self.values else []
         all_seeds = [*self.values, *lost, *pruned, *stands_in * (self.pruned - len(pruned))]
-        means = [tuple(map(fmean, zip(*seeds, strict=True))) for seeds in (ended, all_seeds) if seeds]
+        means = [tuple(map(average, zip(*seeds, strict=True))) for seeds in (ended, all_seeds) if seeds]
         return tuple(objective.worst(pair) for objective, *pair in zip(objectives, *means, strict=True))
 
     def values_of(self, outcome: Outcome) -> tuple[Values, ...]:

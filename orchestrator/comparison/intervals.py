@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+
+from orchestrator.system.averages import average, deviation, within
 
 CONFIDENCE = 0.95
-LARGEST = 1e70  # beyond every float of 32 bits; its fourth power is a number
 
 
 def half_width(values: Sequence[float]) -> float | None:
@@ -16,12 +16,7 @@ def half_width(values: Sequence[float]) -> float | None:
         return None
     from scipy.special import stdtrit  # takes longer to import than a plan to make
 
-    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(values) / math.sqrt(n)
-
-
-def within(value: float) -> float:
-    """A value, or the largest of which variances can be compared."""
-    return max(-LARGEST, min(LARGEST, value))
+    return within(float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * deviation(values) / math.sqrt(n))
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
@@ -41,4 +36,4 @@ class Interval:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Interval":
-        return cls(fmean(values), half_width(values))
+        return cls(average(values), half_width(values))

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
-from statistics import fmean
 from typing import Any
 
 from orchestrator.comparison.intervals import CONFIDENCE
 from orchestrator.comparison.paired import POWER, Difference, Looks, Standing
 from orchestrator.errors import InputError
 from orchestrator.spec import Objective
+from orchestrator.system.averages import average, within
 from orchestrator.system.figures import precision
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
@@ -79,7 +79,7 @@ class Judged:
 
     @property
     def mean(self) -> float | None:
-        return fmean(self.values.values()) if self.values else None
+        return average(self.values.values()) if self.values else None
 
     def count(self, outcome: Outcome) -> int:
         """How many of its seeds have an outcome."""
@@ -182,9 +182,9 @@ class Judging:
         if difference is not None:
             mean, half_width = self.objective.sign * difference.mean, difference.half_width(self.looks)
             p = difference.p(self.looks)
-            low, high = (mean - half_width, mean + half_width) if isfinite(half_width) else (None, None)
+            low, high = (within(mean - half_width), within(mean + half_width)) if isfinite(half_width) else (None, None)
         means = (self.a.mean, self.b.mean)
-        apart = means[0] - means[1] if means[0] is not None and means[1] is not None else None
+        apart = within(means[0] - means[1]) if means[0] is not None and means[1] is not None else None
         return {
             "better": self.better,
             "metric": self.objective.name,

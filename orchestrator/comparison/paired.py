@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cache
-from statistics import fmean, median, stdev, variance
+from statistics import fmean, median
 
-from orchestrator.comparison.intervals import CONFIDENCE, within
+from orchestrator.comparison.intervals import CONFIDENCE
+from orchestrator.system.averages import power_of, times, variance
 
 FEWEST = 2  # seeds that have a scatter
 HOPELESS = 0.1  # chance of a difference below which no further seed is spent
@@ -84,22 +85,32 @@ class Difference:
         Returns:
             None where one of them has a single seed, or none, and there are no two that both have.
         """
-        one, other = ({seed: within(value) for seed, value in values.items()} for values in (one, other))
         shared = [seed for seed in one if seed in other]
-        if len(shared) >= FEWEST:
-            differences = [sign * (one[seed] - other[seed]) for seed in shared]
-            values = (values[seed] for values in (one, other) for seed in shared)
-            n, spread = len(shared), max(stdev(differences), _of_rounding(values))
-            mean = fmean(differences) if spread else 0.0
-            return cls(mean, spread, spread / math.sqrt(n), n - 1, n, is_paired=True)
-        if min(len(one), len(other)) < FEWEST:
+        if len(shared) < FEWEST and min(len(one), len(other)) < FEWEST:
             return None
+        power = power_of((*one.values(), *other.values()))
+        if power:
+            one, other = ({seed: times(value, -power) for seed, value in values.items()} for values in (one, other))
+        found = cls._paired(one, other, shared) if len(shared) >= FEWEST else cls._unpaired(one, other)
+        mean, spread, error = (times(of, power) for of in (sign * found.mean, found.spread, found.error))
+        return replace(found, mean=mean, spread=spread, error=error)
+
+    @classmethod
+    def _paired(cls, one: Seeds, other: Seeds, shared: Sequence[int]) -> "Difference":
+        differences = [one[seed] - other[seed] for seed in shared]
+        values = (values[seed] for values in (one, other) for seed in shared)
+        n, spread = len(shared), max(math.sqrt(variance(differences)), _of_rounding(values))
+        mean = fmean(differences) if spread else 0.0
+        return cls(mean, spread, spread / math.sqrt(n), n - 1, n, is_paired=True)
+
+    @classmethod
+    def _unpaired(cls, one: Seeds, other: Seeds) -> "Difference":
         least = _of_rounding((*one.values(), *other.values())) ** 2 / 2
         variances = [max(variance(values.values()), least) for values in (one, other)]
         parts = [of / len(values) for of, values in zip(variances, (one, other), strict=True)]
         below = sum(part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True))
         return cls(
-            sign * (fmean(one.values()) - fmean(other.values())),
+            fmean(one.values()) - fmean(other.values()),
             math.sqrt(sum(variances)),
             math.sqrt(sum(parts)),
             sum(parts) ** 2 / below if below else math.inf,
@@ -107,10 +118,11 @@ class Difference:
             is_paired=False,
         )
 
-    def beside(self, variance: float) -> "Difference":
-        """The same with its spread drawn to a variance, as if two more of its seeds had that."""
+    def beside(self, spread: float) -> "Difference":
+        """The same with its spread drawn to another one, as if two more of its seeds had that."""
         freedom = self.freedom + BORROWED
-        spread = math.sqrt((BORROWED * variance + self.freedom * self.spread**2) / freedom)
+        parts = (math.sqrt(share / freedom) * of for share, of in ((BORROWED, spread), (self.freedom, self.spread)))
+        spread = math.hypot(*parts)
         return replace(self, spread=spread, error=spread / math.sqrt(self.seeds), freedom=freedom)
 
     def half_width(self, looks: Looks) -> float:
@@ -145,10 +157,12 @@ class Difference:
         """
         if self.half_width(looks) < abs(self.mean):
             return 0
+        if not self.spread:
+            return None
         for seeds in range(self.seeds + 1, MOST_NEEDED + 1):
             freedom = self.freedom + seeds - self.seeds
             quantile = looks.quantile(seeds, freedom) + _quantile(2 * (1 - POWER), freedom)
-            if abs(self.mean) > quantile * self.spread / math.sqrt(seeds):
+            if abs(self.mean) / self.spread > quantile / math.sqrt(seeds):
                 return seeds - self.seeds
         return None
 
@@ -168,17 +182,22 @@ class Difference:
         return float(stdtr(freedom, (self.mean - least) / ahead) + stdtr(freedom, (-least - self.mean) / ahead))
 
 
-def moderated(differences: Sequence[Difference | None]) -> list[Difference | None]:
+def borrowing(differences: Sequence[Difference | None]) -> list[Difference | None]:
     """Differences of one configuration from several, each with its spread drawn to the median of all.
 
     Of two or three seeds nobody knows how far they scatter; of ten configurations together one does. Smyth (Statistical
     Applications in Genetics and Molecular Biology 3:3, 2004) calls this a moderated t. The median of sample variances
     lies below the true one by the factor of Wilson and Hilferty (PNAS 17:684, 1931).
+
+    How much is borrowed is fixed, and not estimated as for the interval of the best (`winner.shrunk`): looks are many,
+    and begin with two seeds, of which an estimate would often pool spreads that are none of each other.
     """
     paired = [difference for difference in differences if difference is not None and difference.is_paired]
     if len(paired) < FEWEST:
         return list(differences)
-    typical = median(difference.spread**2 / (1 - 2 / (9 * difference.freedom)) ** 3 for difference in paired)
+    power = power_of(difference.spread for difference in paired)
+    squares = (times(one.spread, -power) ** 2 / (1 - 2 / (9 * one.freedom)) ** 3 for one in paired)
+    typical = times(math.sqrt(median(squares)), power)
     return [one.beside(typical) if one is not None and one.is_paired and one.spread else one for one in differences]
 
 

@@ -29,7 +29,11 @@ BLUNTNESS = 0.35
 # How often the event happens where the value does not call for it, and how often it does not where the value does,
 # with their prior.
 CHANCE = {0.01: 1.5, 0.04: 0.1, 0.07: 0.1, 0.12: 0.12, 0.2: 0.1, 0.33: 0.08}
+LEAST_CHANCE = np.float32(min(CHANCE))
 LAPSES = {0.01: 0.45, 0.1: 0.2, 0.25: 0.23, 0.42: 0.12}
+# That nothing happens by chance is a guess, which is held back where it would make a promise: curves of the least rate
+# then count by this much less.
+DOUBT = 0.75
 # Of curves with two edges, which are to be told apart from one edge more than to be measured, the grid is coarser.
 COARSE_STEPS = 40
 COARSE_SPREADS = (0.03, 0.12)
@@ -196,9 +200,14 @@ class Posterior:
             self._weights = weights / weights.sum()
         return self._weights
 
-    def drawn(self, count: int) -> Curves:
-        """Curves that stand for all, each as probable as another: evenly along the sum of their probabilities."""
-        summed = np.cumsum(self.weights)
+    def drawn(self, count: int, weights: Array | None = None) -> Curves:
+        """Curves that stand for all, each as probable as another: evenly along the sum of their probabilities.
+
+        Args:
+            count: how many.
+            weights: other ones than their probabilities.
+        """
+        summed = np.cumsum(self.weights if weights is None else weights)
         return grid().curves.taken(np.searchsorted(summed, (np.arange(count) + 0.5) / count * summed[-1]))
 
     @property
@@ -223,7 +232,8 @@ class Posterior:
         """
         positions = np.linspace(0, 1, STEPS + 1)
         drawn = self.drawn(LOOKED_AT)
-        safety = (drawn.probability(positions) < risk).mean(axis=1)
+        doubted = self.weights * np.where(grid().curves.least > LEAST_CHANCE, 1, DOUBT)
+        safety = (self.drawn(LOOKED_AT, doubted).probability(positions) < risk).mean(axis=1)
         return Estimate(
             self.edges,
             float(np.median(drawn.least)),
@@ -273,7 +283,8 @@ def _regions(positions: Array, holds: NDArray[np.bool_]) -> Iterator[tuple[float
     for value, region in itertools.groupby(zip(positions, holds, strict=True), key=lambda one: bool(one[1])):
         if value:
             inside = [float(position) for position, _ in region]
-            yield inside[0], inside[-1]
+            if len(inside) > 1:  # a single one is where an estimate passes a bound by a hair
+                yield inside[0], inside[-1]
 
 
 def _logistic(z: Floats) -> Floats:

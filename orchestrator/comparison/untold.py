@@ -1,7 +1,7 @@
 """Which configurations the seeds do not tell from the best one."""
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.paired import Difference, Looks, Seeds, Standing, moderated
+from orchestrator.comparison.paired import Difference, Looks, Seeds, Standing, borrowing
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.trial import Outcome
 from orchestrator.trials.observation import valued
@@ -23,7 +23,7 @@ def untold(ranked: Ranking) -> list[Configuration]:
     seeds = [one.seeds for one in (best, *others)]
     looks = Looks(max(seeds), min(seeds), max(1, len(others)))
     leading = _valued(best, worst)
-    differences = moderated([Difference.of(leading, _valued(other, worst), objective.sign) for other in others])
+    differences = borrowing([Difference.of(leading, _valued(other, worst), objective.sign) for other in others])
     return [
         other
         for other, difference in zip(others, differences, strict=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from orchestrator.comparison.intervals import CONFIDENCE, half_width
+from orchestrator.system.averages import power_of, times, variance
 
 NEWTON = 50  # steps at most; it converges in about five
 LEAST = 1e-5  # of the median variance: what a variance counts as that is less
@@ -27,12 +28,19 @@ def corrected(samples: Sequence[Sequence[float]], sign: int) -> tuple[float, flo
     Returns:
         Its lower and its upper end; None where the first has a single value.
     """
-    first, count = samples[0], len(samples)
-    if len(first) < 2:
+    if len(samples[0]) < 2:
         return None
+    power = power_of(value for one in samples for value in one)
+    scaled = [[times(value, -power) for value in one] for one in samples] if power else samples
+    low, high = _corrected(scaled, sign)
+    return times(low, power), times(high, power)
+
+
+def _corrected(samples: Sequence[Sequence[float]], sign: int) -> tuple[float, float]:
     from scipy.special import stdtrit  # takes longer to import than a plan to make
 
-    spread, freedom = moderated([(_variance(one), len(one) - 1) for one in samples if len(one) > 1])
+    first, count = samples[0], len(samples)
+    spread, freedom = shrunk([(variance(one), len(one) - 1) for one in samples if len(one) > 1])
     error, plain = math.sqrt(spread / len(first)), half_width(first) or 0.0
     tail = (1 + CONFIDENCE) / 2
     lower, upper = (max(plain, error * float(stdtrit(freedom, chance))) for chance in (tail ** (1 / count), tail))
@@ -40,8 +48,8 @@ def corrected(samples: Sequence[Sequence[float]], sign: int) -> tuple[float, flo
     return (mean - lower, mean + upper) if sign > 0 else (mean - upper, mean + lower)
 
 
-def moderated(known: Sequence[tuple[float, int]]) -> tuple[float, float]:
-    """The first of some variances, drawn towards all of them, and its degrees of freedom.
+def shrunk(known: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """The first of some variances, drawn towards all of them as far as they are alike, and its degrees of freedom.
 
     Args:
         known: variances with their degrees of freedom.
@@ -64,12 +72,6 @@ def moderated(known: Sequence[tuple[float, int]]) -> tuple[float, float]:
     common = math.exp(logs.mean() + float(digamma(prior / 2)) - math.log(prior / 2))
     shared = (prior * common + own * float(given[0])) / (prior + own)
     return shared, min(prior + own, float(total))
-
-
-def _variance(values: Sequence[float]) -> float:
-    """As `statistics.variance`, which is exact, and takes ten times as long: there may be thousands."""
-    mean = fmean(values)
-    return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
 def _inverse_trigamma(value: float) -> float:

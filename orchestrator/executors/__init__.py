@@ -4,45 +4,100 @@ This module itself imports none of them, so that their names are known at once.
 """
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import InputError, NotYetError
+from orchestrator.errors import InputError
+from orchestrator.executors.place import Place as Place
+from orchestrator.executors.place import options_of
 
 if TYPE_CHECKING:
     from orchestrator.executors.contract import Executor, Setup
     from orchestrator.spec import SweepSpec
+    from orchestrator.spec.executor_forms import ElsewhereForm, ExecutorForm
+    from orchestrator.system.machine import Resources
 
 
 @dataclass(frozen=True)
 class Kind:
     """An executor that can be asked for by name."""
 
-    create: Callable[["Setup"], "Executor"]
+    create: Callable[["Setup", Place], "Executor"]
     isolates: bool  # whether trials run in processes of their own, which can be killed and replaced
+    form: Callable[[], "type[ElsewhereForm]"] | None = None  # of its options, where trials run on other machines
+    check: Callable[[Place, "Resources"], None] | None = None  # whether its engine takes what a trial does
+    end_left: Callable[[Path], None] | None = None  # where what it runs may outlive a launch, as `end_left` below
 
 
-def _process(setup: "Setup") -> "Executor":
+def _process(setup: "Setup", place: Place) -> "Executor":
     from orchestrator.executors.process import ProcessExecutor
     from orchestrator.system.machine import share
 
     return ProcessExecutor(setup, share(setup.stacks, setup.workers, setup.resources))
 
 
-def _inline(setup: "Setup") -> "Executor":
+def _inline(setup: "Setup", place: Place) -> "Executor":
     from orchestrator.executors.inline import InlineExecutor
     from orchestrator.system.machine import share
 
     return InlineExecutor(setup, share(setup.stacks, 1, setup.resources))
 
 
+def _ray(setup: "Setup", place: Place) -> "Executor":
+    from orchestrator.executors.ray import executor
+    from orchestrator.spec.executor_forms import RayForm
+
+    options = place.options if isinstance(place.options, RayForm) else RayForm()
+    return executor(replace(setup, resources=place.takes(setup.resources)), options)
+
+
+def _ray_form() -> "type[ElsewhereForm]":
+    from orchestrator.spec.executor_forms import RayForm
+
+    return RayForm
+
+
+def _slurm(setup: "Setup", place: Place) -> "Executor":
+    from orchestrator.executors.slurm.executor import SlurmExecutor
+    from orchestrator.spec.executor_forms import SlurmForm
+    from orchestrator.system.machine import Shares
+
+    options = place.options if isinstance(place.options, SlurmForm) else SlurmForm()
+    takes = place.takes(setup.resources)
+    shares = Shares(setup.workers or options.workers, takes.cpus or 1, (), threads_given=True)
+    return SlurmExecutor(replace(setup, resources=takes), shares, options)
+
+
+def _slurm_form() -> "type[ElsewhereForm]":
+    from orchestrator.spec.executor_forms import SlurmForm
+
+    return SlurmForm
+
+
+def _check_slurm(place: Place, resources: "Resources") -> None:
+    from orchestrator.executors.slurm.commands import check
+    from orchestrator.spec.executor_forms import SlurmForm
+
+    if isinstance(place.options, SlurmForm):
+        check(place.options.of_sbatch(place.takes(resources)))
+
+
+def _end_jobs(log: Path) -> None:
+    from orchestrator.executors.slurm.jobs import end_left
+
+    end_left(log.parent)
+
+
 DEFAULT = "process"
+HERE = Place(DEFAULT)
 EXECUTORS: Mapping[str, Kind] = {
     "process": Kind(_process, isolates=True),
     "inline": Kind(_inline, isolates=False),
+    "ray": Kind(_ray, isolates=True, form=_ray_form),
+    "slurm": Kind(_slurm, isolates=True, form=_slurm_form, check=_check_slurm, end_left=_end_jobs),
 }
-NOT_YET = ("ray", "slurm")  # asked for by name in the contract with users
 
 
 def find(name: str) -> Kind:
@@ -50,25 +105,45 @@ def find(name: str) -> Kind:
 
     Raises:
         InputError: there is no such executor.
-        NotYetError: it is not available yet.
     """
-    available = f"available: {', '.join(EXECUTORS)}"
-    if name in NOT_YET:
-        raise NotYetError(f"executor {name} is not available yet; {available}")
     if name not in EXECUTORS:
-        raise InputError(f"there is no executor {name}; {available}")
+        raise InputError(f"there is no executor {name}; available: {', '.join(EXECUTORS)}")
     return EXECUTORS[name]
 
 
-def check(spec: "SweepSpec") -> None:
-    """Go on only where a trial of the sweep fits into this machine, and its command into the environment.
+def place_of(file: "ExecutorForm | None", name: str | None, sets: Sequence[str]) -> Place:
+    """Where trials run.
+
+    Args:
+        file: what the sweep file says.
+        name: of the executor that the command names, if it names one.
+        sets: `NAME=VALUE` for its options.
 
     Raises:
-        InputError: with a line for each resource of which it takes more than there is, and each variable that lacks.
+        InputError: there is no such executor, or its options cannot be.
+    """
+    blocks = {} if file is None else {key: getattr(file, key) for key in file.model_fields_set}
+    name = name or next(iter(blocks), DEFAULT)
+    form = find(name).form
+    return Place(name, options_of(name, form and form(), blocks.get(name), sets))
+
+
+def check(spec: "SweepSpec", place: Place, *, asks_engine: bool = False) -> None:
+    """Go on only where a trial fits into this machine, if it runs here, and the environment has what its command names.
+
+    Args:
+        spec: of the sweep.
+        place: where its trials are to run.
+        asks_engine: whether the engine is asked, too, where it can say beforehand what it takes.
+
+    Raises:
+        InputError: with a line for each resource of which it takes more than there is, and each variable that lacks; or
+            what the engine says.
     """
     from orchestrator.system.machine import lacking
 
-    mistakes = [spec.source.mistake(("resources", key), lack) for key, lack in lacking(spec.resources).items()]
+    lacks = lacking(spec.resources) if place.is_here else {}
+    mistakes = [spec.source.mistake(("resources", key), lack) for key, lack in lacks.items()]
     if program := spec.function.program:
         mistakes += [
             spec.source.mistake(("command",), f"the environment has no variable {name}; set it, and launch again")
@@ -76,8 +151,26 @@ def check(spec: "SweepSpec") -> None:
         ]
     if mistakes:
         raise InputError.of(mistakes)
+    if asks_engine and (ask := find(place.name).check):
+        ask(place, spec.resources)
 
 
-def create(name: str, setup: "Setup") -> "Executor":
-    """Make the executor of this name, for one launch; errors are those of `find`."""
-    return find(name).create(setup)
+def end_left(log: Path, but: str = "") -> None:
+    """End what runs of an earlier launch of a sweep that was killed, where nobody goes on with it.
+
+    Args:
+        log: of the workers, in the sweep's folder.
+        but: the executor that goes on with what it has left itself.
+
+    Raises:
+        SweepError: it cannot be ended from here.
+    """
+    for name, kind in EXECUTORS.items():
+        if kind.end_left and name != but:
+            kind.end_left(log)
+
+
+def create(place: Place, setup: "Setup") -> "Executor":
+    """Make the executor of a place, for one launch; errors are those of `find`, and of `end_left`."""
+    end_left(setup.log, but=place.name)
+    return find(place.name).create(setup, place)

@@ -49,6 +49,11 @@ States. Unless `Setup.warm` asks for it, a trial of a function begins from the s
 run before it: as in a process that has imported the function's modules and nothing else. The trials of a stack share
 theirs. An executor that cannot do so, or only slowly, says so with `Setup.on_remark` while it prepares.
 
+Lost machines. Where trials run elsewhere, a machine that is lost is no lost worker: its trials go on elsewhere, and
+that does not count against `retries`. A trial has failed once three machines in a row were lost under it without a new
+epoch; a loss that was announced or asked for, such as a job that is cancelled, counts for nothing. What comes from a
+machine after it was given up is dropped, and what still runs there ends.
+
 Slots. A slot runs a trial, or a stack of trials whose shape and number of threads are the same. How many slots there
 are, and the threads and the GPUs of each, follows from `Setup.stacks`, `Setup.workers` and `Setup.resources`, which are
 of the whole sweep and not of what is left of it: numbers depend on the number of threads to the bit. Where `resources`
@@ -75,10 +80,33 @@ from orchestrator.worker.runner import Task
 OnHeartbeat = Callable[[Trial, Heartbeat], None]  # gets the step of a trial about once a second, or more often
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where trials can run at this moment, where that is not known from the beginning.
+
+    Args:
+        ready: places that there are.
+        awaited: places that have been asked for, and are not there yet.
+        reason: why they are not, in a word of whoever gives them; empty where nothing is said.
+        waiting: trials that have been submitted, and wait for a place.
+    """
+
+    ready: int
+    awaited: int
+    reason: str = ""
+    waiting: int = 0
+
+
+OnPlaces = Callable[[Places], None]
+
+
 def _ignore(trial: Trial, heartbeat: Heartbeat) -> None: ...
 
 
 def _say_nothing(remark: str) -> None: ...
+
+
+def _need_none(places: Places) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -100,6 +128,7 @@ class Setup:
     maximized: tuple[str, ...] = ()  # metrics of which more is better: no losses
     warm: bool = False  # whether a trial may find what those before it have changed in its process
     on_remark: Callable[[str], None] = _say_nothing  # gets a line about how trials run, where that has to be said
+    on_places: OnPlaces = _need_none  # called where that has changed
     on_heartbeat: OnHeartbeat = _ignore  # called by the thread that iterates `events`
 
     def threads(self, trial: Trial, shares: Shares) -> int:

@@ -11,6 +11,8 @@ from orchestrator.events import Finished, Infeasibility
 from orchestrator.trial import Outcome, Trial
 from orchestrator.worker.runner import Task
 
+MOST_NODES = 3  # machines that a trial may lose without a new epoch: it may be what kills them
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -24,10 +26,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class WorkerLoss:
-    """Why a worker is given up, in words, and whether the system has killed it, or its program, for its memory."""
+    """Why a worker is given up, in words.
+
+    Args:
+        reason: in words.
+        is_for_memory: whether the system has killed it, or its program, for its memory.
+        is_of_node: whether the machine that it was on is lost, so that its trials have nothing to do with it.
+        is_planned: whether that was announced, or somebody has asked for it: it counts for nothing.
+    """
 
     reason: str
     is_for_memory: bool = False
+    is_of_node: bool = False
+    is_planned: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class ActiveTrial:
     limits: Limits
     stop: str | None = None  # why it is to end after its last reported epoch, once that is decided
     deaths: int = 0
+    nodes_lost: int = 0  # under it, since its last new epoch
     epoch: int = 0
     spent: float = 0.0  # seconds, in earlier attempts
     timed_out: bool = False
@@ -72,7 +84,8 @@ class ActiveTrial:
         """The attempt has ended without a result."""
         self.timed_out = self.is_out_of_time()
         self.spent += max(0.0, time.monotonic() - self.started)
-        self.deaths += 1
+        self.deaths += not (loss.is_of_node or loss.is_planned)
+        self.nodes_lost += loss.is_of_node and not loss.is_planned
         self.lacks_memory = loss.is_for_memory and self.is_alone
         self.has_another = loss.is_for_memory and not self.is_alone
         self.is_alone = self.is_alone or loss.is_for_memory
@@ -89,18 +102,20 @@ class ActiveTrial:
         """The trial has reported an epoch."""
         self.heartbeat()
         if epoch > self.epoch:
-            self.epoch, self.deaths = epoch, 0
+            self.epoch, self.deaths, self.nodes_lost = epoch, 0, 0
 
     @property
     def is_given_up(self) -> bool:
         """Whether it has died too often, or taken too long in all, or lacks memory even alone."""
-        if self.timed_out or self.lacks_memory:
+        if self.timed_out or self.lacks_memory or self.nodes_lost >= MOST_NODES:
             return True
         return self.deaths > self.limits.retries and not self.has_another
 
     @property
     def retry(self) -> str:
         """Which attempt comes next, in words."""
+        if self.nodes_lost and not self.has_another:
+            return f"on another machine ({self.nodes_lost} lost of the {MOST_NODES} that it is given)"
         return "alone on the machine" if self.has_another else f"retry {self.deaths} of {self.limits.retries}"
 
     def given_up(self, reason: str) -> Finished:
@@ -115,6 +130,8 @@ class ActiveTrial:
         if self.lacks_memory:
             said = f"out of memory, also alone on the machine: {reason}"
             return Finished(Outcome.INFEASIBLE, reason=said, infeasible=Infeasibility("memory"))
+        if self.nodes_lost >= MOST_NODES:
+            reason = f"{MOST_NODES} machines were lost under it without a new epoch, which may be its doing: {reason}"
         return Finished(Outcome.FAILED, reason=reason)
 
     @property
@@ -128,7 +145,7 @@ class ActiveTrial:
     @property
     def has_one_attempt_left(self) -> bool:
         """Whether the next death ends the trial, where there has been a death before."""
-        return self.deaths == self.limits.retries > 0
+        return self.deaths == self.limits.retries > 0 or self.nodes_lost == MOST_NODES - 1
 
     @property
     def patience(self) -> float:

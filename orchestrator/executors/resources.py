@@ -52,7 +52,11 @@ class ResourceSampler:
                 due = time.monotonic() + SECONDS_BETWEEN_SAMPLES
                 self._samplings[trial.trial_key] = _Sampling(trial, process, due)
         elif event.is_final:
-            self._samplings.pop(trial.trial_key, None)
+            self.forget(trial)
+
+    def forget(self, trial: Trial) -> None:
+        """A trial has ended."""
+        self._samplings.pop(trial.trial_key, None)
 
     def samples(self) -> Iterator[tuple[Trial, Sampled]]:
         """Samples that are due. Utilization is of one core since the last sample: two busy threads have 200%."""

@@ -68,8 +68,9 @@ class TrialFunction:
 
     def completed(self, params: Params) -> Params:
         """The parameters of a trial of this version, in the function's order, with those that are newer than it."""
-        newer = {name: self.parameters[name].default for name in self._newer}
-        return params if newer.keys() <= params.keys() else self._ordered({**newer, **params})
+        if self._newer <= params.keys():
+            return params
+        return self._ordered({**{name: self.parameters[name].default for name in self._newer}, **params})
 
     @cached_property
     def _newer(self) -> frozenset[str]:
@@ -83,7 +84,7 @@ class TrialFunction:
         known = {name: params[name] for name in self.parameters if name in params}
         return known | {name: value for name, value in params.items() if name not in known}
 
-    @property
+    @cached_property
     def defaults(self) -> Params:
         """The default of each parameter that has one."""
         return {

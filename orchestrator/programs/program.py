@@ -41,6 +41,7 @@ class Program:
         nested: the keys by which the sweep file reaches its nested parameters, from the outermost one: the program
             gets them so again.
         seed_parameter: what the program calls its seed.
+        infeasible_exit: the exit status by which it says that its configuration cannot be trained, if there is one.
         grace: seconds that it has to end by itself: half of them after SIGINT, the other half after SIGTERM.
         compared: the metric by which its trials are compared.
         pattern: a regular expression for metrics in what it prints; with it, what is printed counts at once.
@@ -50,6 +51,7 @@ class Program:
     folder: Path
     nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seed_parameter: str = "seed"
+    infeasible_exit: int | None = None
     grace: float = GRACE
     compared: str | None = None
     pattern: str | None = None

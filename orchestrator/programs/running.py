@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.events import BY_STEP, Points, Restarted, Tagged
+from orchestrator.infeasible import Infeasible
 from orchestrator.programs import kept
 from orchestrator.programs.environment import Environment
 from orchestrator.programs.epochs import Epochs
@@ -160,17 +161,17 @@ class _Running:
         Raises:
             ProgramFailedError: it has not.
             ProgramKilledError: it was killed by a signal, other than by that of Ctrl-C.
+            Infeasible: it has said so, by its exit status.
         """
         status = self._process.status or 0
         if status == 0:
             return
+        if status == self.program.infeasible_exit:
+            raise Infeasible(self._log.last_lines() or f"the program says so, by exit status {status}")
         number = signals.that_ended(status)
         how = signals.ended(status if number is None else -number)
-        if number == signal.SIGKILL:
-            taken = self._process.memory
-            how += self._memory.of_killed(f"it took {gigabytes(taken)} at most" if taken else "")
-        else:
-            how += self._memory.of_failed()
+        taken = f"it took {gigabytes(self._process.memory)} at most" if self._process.memory else ""
+        how += self._memory.of_killed(taken) if number == signal.SIGKILL else self._memory.of_failed(taken)
         last = self._log.last_lines()
         lack = shortage.of_text(self._log.end())
         is_its_own = lack is not None or number in (None, signal.SIGINT)

@@ -20,8 +20,8 @@ class Compared(Listener):
 
     spec: SweepSpec
     learns: bool  # whether the sampler needs the results of trials
-    log: Callable[[str], None]  # gets a line where the launch goes on although no trial has reported an objective
-    _has_logged: bool = False
+    warn: Callable[[str], None]  # gets a line where the launch goes on although no trial has reported an objective
+    _has_warned: bool = False
     _by_epoch: dict[str, None] = field(default_factory=dict)  # names
     _final: dict[str, None] = field(default_factory=dict)
     _by_step: set[str] = field(default_factory=set)  # names of what came by step
@@ -41,7 +41,7 @@ class Compared(Listener):
                 self._by_step |= _without_step(record.metrics)
             if record.outcome is Outcome.COMPLETED:
                 self._before = self._before or record.label
-        self._log_missing()
+        self._warn_of_missing()
 
     def start(self, trial: Trial) -> None:
         self._running[trial.trial_key] = [ObjectiveSoFar(objective) for objective in self.spec.objectives]
@@ -67,7 +67,7 @@ class Compared(Listener):
             self._final |= dict.fromkeys([*event.metrics, *event.not_finite])
             if event.outcome is Outcome.COMPLETED:
                 self._completed = self._completed or trial.label
-                self._log_missing()
+                self._warn_of_missing()
 
     def completed(self, trial: Trial, end: Finished) -> Finished:
         """The end of a trial, with its number, and where it has completed, what there is to say of its metrics.
@@ -100,12 +100,12 @@ class Compared(Listener):
         if self._completed and (missing := self._missing(self._needed)):
             raise InputError(missing)
 
-    def _log_missing(self) -> None:
+    def _warn_of_missing(self) -> None:
         named = [*self._named, *((("constraints", one.name), one.name, False) for one in self.spec.constraints)]
         missing = self._missing([metric for metric in named if metric not in self._needed])
-        if missing and not self._has_logged:
-            self._has_logged = True
-            self.log(missing)
+        if missing and not self._has_warned:
+            self._has_warned = True
+            self.warn(missing)
 
     @property
     def _named(self) -> list[tuple[Location, str, bool]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Restarted, Started
+from orchestrator.executors.contract import Places
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.downsample import Downsampled
 from orchestrator.progress.forecast import Forecast, Kind, epochs, kind
@@ -145,6 +146,7 @@ class LiveProgress:
         self._latest: Length | None = None
         self._best: Best | None = None
         self._forecast = Forecast(declaration.pace)
+        self._places: Places | None = None
 
     def begin(self, total: int | None, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """A launch begins.
@@ -216,6 +218,11 @@ class LiveProgress:
             if trial.trial_key in self._running:
                 self._running[trial.trial_key].heartbeat(heartbeat)
 
+    def take_places(self, places: Places) -> None:
+        """Places for trials have come or gone."""
+        with self._lock:
+            self._places = places
+
     def running(self, trial: Trial) -> Running:
         """How far a running trial is."""
         with self._lock:
@@ -225,9 +232,10 @@ class LiveProgress:
         """A snapshot of this moment."""
         with self._lock:
             running = [trial.snapshot(self._forecast) for trial in self._running.values()]
-            left = time_left(running, self._seconds_of_waiting(), self._most_running)
-            since = time.monotonic() - self._began
-            return Status(self.name, self._total, dict(+self._outcomes), running, self._best, since, left)
+            at_a_time = self._most_running if self._places is None else self._places.ready
+            left = time_left(running, self._seconds_of_waiting(), at_a_time) if at_a_time else None
+            since, places = time.monotonic() - self._began, self._places
+            return Status(self.name, self._total, dict(+self._outcomes), running, self._best, since, left, places)
 
     def _seconds_of_waiting(self) -> float | None:
         """Seconds of all trials that have yet to begin; unknown trials are taken to be like the latest."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, median
 
+from orchestrator.executors.contract import Places
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.progress.forecast import Forecast, epochs, kind_of
 from orchestrator.spec import Objective
@@ -87,6 +88,7 @@ class Status:
     best: Best | None = None
     seconds: float | None = None  # since the launch began
     seconds_left: float | None = None  # until the last trial has its result; None if unknown
+    places: Places | None = None  # where trials run, where that is not known from the beginning
 
     @property
     def results(self) -> int:
@@ -123,7 +125,7 @@ class Status:
         outcomes = Counter(
             record.outcome or Outcome.INTERRUPTED for record in records if record.outcome or record.run_id not in curves
         )
-        forecast = Forecast(declaration.pace, records)
+        forecast = Forecast(declaration.pace, records if curves else ())  # it is of use to what runs alone
         running = [
             _running(record, curves[record.run_id], forecast, declaration)
             for record in records

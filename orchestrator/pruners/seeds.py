@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from statistics import fmean
 
 import optuna
 from optuna.samplers import RandomSampler
@@ -12,6 +11,7 @@ from optuna.trial import create_trial
 from orchestrator.events import Event, Finished, Progress, Restarted
 from orchestrator.pruners import Pruner, rules
 from orchestrator.spec import SweepSpec, pruner_forms
+from orchestrator.system.averages import average
 from orchestrator.system.figures import compared
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
@@ -59,14 +59,14 @@ class SeedPruner(Pruner):
         if best is None:
             return None
         study = optuna.create_study(sampler=RandomSampler(), pruner=self._pruner, direction=self.metric.goal)
-        study.add_trial(create_trial(value=fmean(best.values()), intermediate_values=dict(best)))
+        study.add_trial(create_trial(value=average(best.values()), intermediate_values=dict(best)))
         run = study.ask()
         for seed, value in own.items():
             run.report(value, seed)
         if not run.should_prune():
             return None
         worse = "below" if self.metric.goal == "maximize" else "above"
-        mean, other = compared(fmean(own.values()), fmean(best.values()))
+        mean, other = compared(average(own.values()), average(best.values()))
         return (
             f"{self.rule.type}: mean {self.metric.name} {mean} over {len(own)} seeds is {worse} the "
             f"{other} of the best configuration on the same seeds (p < {self.rule.p_threshold:g})"
@@ -80,4 +80,4 @@ class SeedPruner(Pruner):
             if key not in self._exploded and seeds <= results.keys()
         ]
         best = max if self.metric.goal == "maximize" else min
-        return best(rivals, key=lambda results: fmean(results.values()), default=None)
+        return best(rivals, key=lambda results: average(results.values()), default=None)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 from typing import Any
 
 from orchestrator.comparison.configuration import Configuration
@@ -13,14 +12,16 @@ from orchestrator.comparison.intervals import half_width, wilson
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.functions import TrialFunction
 from orchestrator.spec import Objective, SweepSpec
-from orchestrator.system.figures import MOST_SIGNIFICANT, SIGNIFICANT
+from orchestrator.system.averages import average
+from orchestrator.system.figures import MOST_SIGNIFICANT, SIGNIFICANT, precision
 from orchestrator.trial import Outcome, Params
 from orchestrator.trials.asked import asked
-from orchestrator.trials.labels import label, texts_of, varying
+from orchestrator.trials.labels import label, texts_of, told_apart, varying
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.record import Record, code_in_words, taken
+from orchestrator.trials.record import VERSION, Record, code_in_words, taken
 
 RUNNING, NOT_RUN = "running", "not run"
+MOST_DECIMALS = 12  # of a mean with its interval, and most figures before its point: else it has an exponent
 STATES = (*map(str, Outcome), RUNNING, NOT_RUN)
 
 
@@ -124,16 +125,12 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
         rows += [(record.params, record.tags.get("config_key", ""), record) for record in further]
     names = varying([params for params, *_ in rows])
     texts = texts_of([params for params, *_ in rows], names)
+    owners = [f"{key} {params.get('seed')}" for params, key, _ in rows]
+    named = [label(spec, params, names, texts) or spec.name for params, *_ in rows]
+    labels = told_apart(zip(owners, named, (_version(spec, record) for *_, record in rows), strict=True))
     return [
-        Run(
-            params,
-            key,
-            label(spec, params, names, texts) or spec.name,
-            record,
-            key in asked_keys,
-            _state(record, is_live),
-        )
-        for params, key, record in rows
+        Run(params, key, labels[own], record, key in asked_keys, _state(record, is_live))
+        for own, (params, key, record) in zip(owners, rows, strict=True)
     ]
 
 
@@ -144,6 +141,8 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
         by_key.setdefault(run.config_key, []).append(run)
     names = [name for name in varying([group[0].params for group in by_key.values()]) if name != "seed"]
     texts = texts_of([group[0].params for group in by_key.values()], names)
+    named = {key: label(spec, group[0].params, names, texts) or spec.name for key, group in by_key.items()}
+    labels = told_apart((key, text, _version(spec, by_key[key][0].record)) for key, text in named.items())
     groups = []
     for key, group in by_key.items():
         params = group[0].params
@@ -151,7 +150,7 @@ def configurations_of(spec: SweepSpec, runs: Iterable[Run]) -> list[RunGroup]:
             Observation.of_record(spec.objectives, run.record, spec.constraints) for run in group if run.record
         )
         configuration = Configuration(key, params, tuple(filter(None, observations)))
-        groups.append(RunGroup(configuration, label(spec, params, names, texts) or spec.name, tuple(group)))
+        groups.append(RunGroup(configuration, labels[key], tuple(group)))
     if spec.method.finds_boundary:
         return sorted(groups, key=lambda group: [_order(group.params[name]) for name in names])
     return groups if spec.method.is_exhaustive or not spec.ranks else best_first(spec, groups)
@@ -190,10 +189,12 @@ def measured(values: Sequence[float], texts: Mapping[float, str] | None = None) 
         values: of the seeds.
         texts: of means without an interval, which tell them from their neighbours.
     """
-    mean, half = fmean(values), half_width(values)
+    mean, half = average(values), half_width(values)
     if not half or not math.isfinite(half):
         return (texts or {}).get(mean) or figure(mean)
     decimals = max(0, 1 - math.floor(math.log10(half)))
+    if decimals > MOST_DECIMALS or abs(mean) >= 10**MOST_DECIMALS:
+        return f"{mean:.{precision(mean, half)}g} ± {half:.2g}"
     return f"{round(mean, decimals) + 0.0:.{decimals}f} ± {half:.{decimals}f}"
 
 
@@ -208,6 +209,10 @@ def _order(value: Any) -> tuple[bool, Any]:
     """Numbers come first, then other values as text."""
     is_number = isinstance(value, int | float)
     return not is_number, value if is_number else str(value)
+
+
+def _version(spec: SweepSpec, record: Record | None) -> str | None:
+    return str(spec.function.version) if record is None else record.tags.get(VERSION)
 
 
 def _state(record: Record | None, is_live: bool) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 import altair as alt
@@ -11,6 +10,7 @@ from orchestrator.functions.declaration import Plane
 from orchestrator.reports.charts import Chart, DataRow, chart, data, legend
 from orchestrator.reports.configurations import figure
 from orchestrator.reports.theme import GROUPS
+from orchestrator.system.averages import average
 from orchestrator.trials.labels import short
 
 MOST_NAMES = 9  # beside points; if there are more, only the ends are named
@@ -32,7 +32,7 @@ def plane_chart(plane: Plane, points: Sequence[PlanePoint]) -> Chart | None:
         return None
     ordered = sorted(points, key=lambda point: point.at)
     means: list[DataRow] = [
-        {"at": point.at, "label": short(point.at), "group": point.group, "x": fmean(point.x), "y": fmean(point.y)}
+        {"at": point.at, "label": short(point.at), "group": point.group, "x": average(point.x), "y": average(point.y)}
         for point in ordered
     ]
     seeds = [

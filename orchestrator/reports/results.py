@@ -1,14 +1,15 @@
 """The tables of a sweep: the results of its configurations, and the published figures beside ours."""
 
 import functools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import Any
 
-from orchestrator.comparison.best import as_winner, facts, undistinguished
+from orchestrator.comparison.best import as_good, as_winner, facts, undistinguished
 from orchestrator.comparison.columns import columns
+from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.reports import verdict
@@ -17,14 +18,16 @@ from orchestrator.reports.document import Cell, Part, ReportTable
 from orchestrator.reports.verdict import Judgement, OurResult, Verdict
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec
 from orchestrator.spec.objective import by_names, complete
+from orchestrator.system.averages import average, within
 from orchestrator.system.figures import figures
-from orchestrator.trial import Outcome, Params
-from orchestrator.trials.labels import headings, label, listed, texts_of
+from orchestrator.trial import Outcome
+from orchestrator.trials.labels import headings, listed, texts_of
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import best_name
 
 MOST_ROWS = 500
 MOST_REMARKS = 20
+MOST_RELATIVE = 1e6  # of a difference that is also said in percent
 NONE = "\u2013"
 LOST = "one that exploded, was infeasible or has no value counts as the worst of the sweep, "
 PRUNED = "one that was pruned as what it had by then, but not for the better."
@@ -46,7 +49,7 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     best = {column.title: _best(spec, column, configurations) for column in columns}
     texts = texts_of([group.params for group in configurations], names)
     means = {
-        column.title: figures((fmean(values) for group in configurations if (values := column.values(group))), figure)
+        column.title: figures((average(values) for group in configurations if (values := column.values(group))), figure)
         for column in columns
     }
     has_seeds = any(len(group.runs) > 1 for group in configurations)
@@ -107,20 +110,19 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
         return ""
     if ranked[0].broken:
         return f"none: each configuration breaks a constraint ({', '.join(ranked[0].broken)})"
-    names = _varying(configurations)
-    texts = texts_of([group.params for group in configurations], names)
+    labels = {group.configuration.config_key: group.label for group in configurations}
 
-    def named(params: Params) -> str:
-        return label(spec, params, names, texts) or spec.name
+    def named(one: Configuration) -> str:
+        return labels[one.config_key]
 
     if len(spec.objectives) > 1:
         front = ranked.front
         doubtful = may_be_dominated(front, ranked)
-        best = [f"{named(one.params)}{' (perhaps)' * (one.config_key in doubtful)}" for one in front]
+        best = [f"{named(one)}{' (perhaps)' * (one.config_key in doubtful)}" for one in front]
         note = "; perhaps: with these seeds it may be dominated" if doubtful else ""
         return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}{note}"
-    told = [*facts(ranked[0], ranked), *as_winner(ranked), *undistinguished(ranked, named)]
-    return f"{named(ranked[0].params)}: {'; '.join(told)}"
+    told = [*facts(ranked[0], ranked), *as_winner(ranked), *as_good(ranked, named), *undistinguished(ranked, named)]
+    return f"{named(ranked[0])}: {'; '.join(told)}"
 
 
 def comparison(
@@ -261,7 +263,7 @@ def _compared(
         found = verdict.of_figure(metric, published, ours_is, declaration, beside)
         judged = _judged(spec, group, found)
         ours = measured(values) if values else group.state if group else NONE
-        difference = NONE if published is None or not values else _difference(fmean(values), published)
+        difference = NONE if published is None or not values else _difference(average(values), published)
         theirs = NONE if published is None else figure(published)
         lines.append(_line(name, declaration.heading(metric), theirs, ours, difference, judged))
     return lines
@@ -300,5 +302,6 @@ def _unlike(spec: SweepSpec, params: Mapping[str, Any]) -> str:
 
 
 def _difference(ours: float, published: float) -> str:
-    relative = f" ({(ours - published) / abs(published):+.1%})" if published else ""
-    return f"{ours - published:+.2g}{relative}"
+    difference = within(ours - published)
+    relative = (ours / published - 1) * (1 if published > 0 else -1) if published else math.inf
+    return f"{difference:+.2g}{f' ({relative:+.1%})' if abs(relative) < MOST_RELATIVE else ''}"

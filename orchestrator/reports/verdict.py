@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from statistics import fmean
 
 from orchestrator.comparison.intervals import half_width
 from orchestrator.functions.declaration import UNDECLARED, Declaration, Tolerance
 from orchestrator.spec.metrics import listed
+from orchestrator.system.averages import average
 from orchestrator.trial import Outcome
 
 USUAL = Tolerance(0.05, relative=True)  # of a metric for which the trial function declares none
@@ -66,7 +66,7 @@ class OurResult:
         Raises:
             StatisticsError: there are none.
         """
-        return fmean(self.values)
+        return average(self.values)
 
     def is_near(self, published: float, allowed: float) -> bool:
         """Whether a published figure may be its, by the tolerance or by the scatter of the seeds, however wide."""
@@ -82,7 +82,7 @@ class OurResult:
         pairs = zip(self.seeds, self.values, strict=False)
         differences = [mine - theirs[seed] for seed, mine in pairs if seed in theirs]
         half = half_width(differences)
-        return half is not None and abs(fmean(differences)) > half
+        return half is not None and abs(average(differences)) > half
 
     @property
     def explodes(self) -> bool:

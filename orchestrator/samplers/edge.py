@@ -12,7 +12,8 @@ import math
 import numpy as np
 from scipy.special import log_ndtr, ndtr
 
-from orchestrator.samplers.feasibility import NEGLIGIBLE, Array, Cube, matern, settings
+from orchestrator.samplers.cube import Array, Cube
+from orchestrator.samplers.gaussian_process import NEGLIGIBLE, matern, spread_settings
 
 STEPS, CONVERGED = 20, 1e-3  # of Newton's method: the most, and a change that ends it
 LENGTHS = 0.5, 5.0  # in parts of a range: what is beyond an edge seldom ends
@@ -32,7 +33,7 @@ class LimitEdge:
 
     def __init__(self, cube: Cube, at: Array, kept: np.ndarray, margins: Array) -> None:
         self._cube, self._at = cube, at
-        lengths, noise = settings(cube.axes, LENGTHS)
+        lengths, noise = spread_settings(cube.axes, LENGTHS)
         known = ~np.isnan(margins)
         scales = np.median(margins[known]) * np.array(SCALES) if known.any() else np.ones(1)
         self._lengths = np.tile(lengths, (len(scales), 1))

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from orchestrator.samplers.cube import Array, Cube, Position
 from orchestrator.samplers.edge import LimitEdge
-from orchestrator.samplers.feasibility import MARGINS, Array, Cube, Position, Process, SeenConfiguration
+from orchestrator.samplers.feasibility import MARGINS, SeenConfiguration
+from orchestrator.samplers.gaussian_process import Process
 
 Beyond = Mapping[str, float | None]  # by limit: above 0 where it is broken, None where by how much is not known
 INFEASIBLE, FAILURE = "infeasible: ", "failure: "  # prefixes of limits that only those tell of that break them

@@ -20,12 +20,12 @@ from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
 from orchestrator.samplers import limits, spreading
-from orchestrator.samplers.feasibility import Array, Cube, Position, SeenConfiguration, Worth
+from orchestrator.samplers.cube import Array, Cube, Position
+from orchestrator.samplers.feasibility import SeenConfiguration, Worth
 from orchestrator.samplers.limits import Beyond, LearnedLimits
 from orchestrator.samplers.typed import TypedSampler, distribution
 from orchestrator.samplers.weighing import WeighingSampler
 from orchestrator.spec import SweepSpec, Values
-from orchestrator.spec.calm import in_calm
 from orchestrator.spec.methods import OptunaSampler
 from orchestrator.trial import Params
 from orchestrator.trials.search_space import SearchSpace
@@ -72,12 +72,12 @@ class Proposals:
         self._options = {**sampler.options, **branching}
         self.weighs = sampler.learns and len(spec.objectives) == 1
         self._chooses_early = self.weighs and sampler.chooses_early
-        self._in_calm = in_calm(spec)
         self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
         self._seen: list[SeenConfiguration] = []
         self._failed: dict[Position, str] = {}  # why the configurations there failed that have no result
         self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
         self._learned = 0  # configurations of other searches
+        self.starts = 0  # configurations that a file begins with: all together they come before the first that spreads
         self._open: dict[int, Trial] = {}
         self._best: Values | None = None  # among configurations that were not pruned; used where there is one objective
         self._worst: Values | None = None
@@ -146,6 +146,10 @@ class Proposals:
         """Know that a configuration has failed; its trials may run again."""
         if failure and self.weighs:
             self._failed[self._position(self._open[number].params)] = failure
+
+    def waits_for(self, number: int) -> bool:
+        """Whether a configuration has no result yet."""
+        return number in self._open
 
     def tell(
         self,
@@ -228,9 +232,6 @@ class Proposals:
         """What proposes, after what is known: one that weighs candidates, or a plain one of Optuna's."""
         exploded = any(configuration.exploded for configuration in self._seen)
         is_limited = exploded or limits.are_met(self._cube, self._all_seen)
-        calm = self._in_calm
-        if calm is not None and not is_limited and len(self._seen) >= calm.results:
-            return create_sampler(calm.made_by, self._seed(number), calm.options)
         early = self._chooses_early and number + self._learned >= FIRST and bool(self._seen)
         return self._weighing(number) if early or (self.weighs and is_limited) else self._made(number)
 
@@ -238,10 +239,11 @@ class Proposals:
         """What is proposed whatever is known: the middle, then points that are even along each axis; or nothing."""
         if number == 0:
             return {name: domain.middle() for name, domain in self.domains.items()}
-        index = spreading.index_of(number)
+        index = spreading.index_of(number - max(0, self.starts - 1))
         if index is None or not self._cube.axes:
             return None
-        point = spreading.spread(self._cube, self.seed, index)
+        stable = np.array([one.at for one in self._seen if one.value is not None])
+        point = spreading.spread(self._cube, self.seed, index, stable)
         return {name: self._decoded(name, value) for name, value in {**self._middle, **point}.items()}
 
     def _made(self, number: int, by: str = "") -> BaseSampler:
@@ -262,9 +264,16 @@ class Proposals:
         def allows(candidate: Params) -> bool:
             return self._is_valid(self._values(candidate))
 
+        def near(candidate: Params, width: float) -> Params:
+            position = self._cube.near(self._cube.position(candidate), width, rng)
+            return {**candidate, **self._cube.values(position)}
+
         inner = self._made(number, self.sampler.candidates_by)
-        at_random = self.sampler.chooses_early
-        return WeighingSampler(inner, self.space, weigh, allows, draw, self.sampler.redraws, at_random=at_random)
+        sampler = self.sampler
+        improve = near if sampler.improves and self._cube.axes else None
+        return WeighingSampler(
+            inner, self.space, weigh, allows, draw, sampler.redraws, at_random=sampler.chooses_early, near=improve
+        )
 
     @property
     def _all_seen(self) -> list[SeenConfiguration]:

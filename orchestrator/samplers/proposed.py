@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.ranking import worst_of
@@ -10,6 +9,7 @@ from orchestrator.divergence import FARTHEST
 from orchestrator.events import Infeasibility
 from orchestrator.samplers import limits
 from orchestrator.spec import Objective, Values
+from orchestrator.system.averages import average
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.observation import Observation
 
@@ -53,9 +53,9 @@ class ProposedConfiguration:
         exploded = [seed for seed in self.seeds.results if seed.outcome is Outcome.EXPLODED]
         stable = [seed for seed in self.seeds.results if seed.outcome is not Outcome.EXPLODED]
         if len(exploded) >= len(stable):
-            return fmean(FARTHEST if seed.margin is None else seed.margin for seed in exploded) if exploded else None
+            return average(FARTHEST if seed.margin is None else seed.margin for seed in exploded) if exploded else None
         margins = [seed.margin for seed in stable if seed.margin is not None]
-        return fmean(margins) if margins else None
+        return average(margins) if margins else None
 
     @property
     def is_bad(self) -> bool:
@@ -71,5 +71,5 @@ class ProposedConfiguration:
         if 2 * len(lacks) >= len(self.seeds.results):
             for cause in dict.fromkeys(lack.cause for lack in lacks):
                 known = [lack.margin for lack in lacks if lack.cause == cause and lack.margin is not None]
-                found[f"{limits.INFEASIBLE}{cause}"] = fmean(known) if known else None
+                found[f"{limits.INFEASIBLE}{cause}"] = average(known) if known else None
         return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.paired import Difference, Looks, Standing, moderated
+from orchestrator.comparison.paired import Difference, Looks, Standing, borrowing
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.block_forms import Replicates
@@ -132,7 +132,7 @@ class ReplicatingSampler:
         is_counted = not self.spec.survivors
         worst = self._objective.worst(value for one in completed for (value,) in one.values) if is_counted else None
         sign, leading = self._objective.sign, valued(best.ended, worst)
-        differences = moderated([Difference.of(leading, valued(other.ended, worst), sign) for other in others])
+        differences = borrowing([Difference.of(leading, valued(other.ended, worst), sign) for other in others])
         looks = Looks(self.most, len(self.spec.seeds), len(others))
         undecided = [
             other

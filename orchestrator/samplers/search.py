@@ -79,20 +79,28 @@ class SearchSampler:
     def ask(self) -> Trial | None:
         if self._again and self._is_again_next:
             self._is_again_next = False
-            return self._again.popleft()
+            return self._ask_again()
         if not self._waiting and self._room > 0 and not (self._exhausted or self._waits_for_result):
             self._propose()
         self._is_again_next = True
         if self._waiting:
             return self._waiting.popleft()
-        return self._again.popleft() if self._again else None
+        return self._ask_again() if self._again else None
+
+    def _ask_again(self) -> Trial:
+        """One that failed in an earlier launch."""
+        trial = self._again.popleft()
+        self._configurations[self.space.key(trial)].ended.discard(trial.trial_key)
+        return trial
 
     def tell(self, trial: Trial, observation: Observation) -> None:
         self._waits_for_result = False
         configuration = self._configurations[self.space.key(trial)]
         configuration.take(trial, self._worst.take(observation), self._worst.completed)
-        if configuration.has_ended:
+        if configuration.has_ended and self._proposals.waits_for(configuration.number):
             self._tell(configuration.number, configuration)
+        elif configuration.has_ended:  # a seed of it had failed in an earlier launch
+            self._learn_anew()
 
     def examples(self) -> Sequence[Params]:
         return self.space.examples()
@@ -122,8 +130,8 @@ class SearchSampler:
         return proposals
 
     def _learn_anew(self) -> None:
-        """Begin with the prior once more, by what is known of its heights now, and repeat all asks and tells."""
-        count, self._proposals = self._proposals.count, self._informed()
+        """Begin with the prior once more, by what is known now, and repeat all asks and tells."""
+        before, self._proposals = self._proposals, self._informed()
         for configuration in sorted(self._configurations.values(), key=lambda one: one.number):
             self._proposals.skip(configuration.number)
             self._proposals.ask(configuration.values)
@@ -131,7 +139,8 @@ class SearchSampler:
                 self._report(configuration.number, configuration)
             elif not configuration.seeds.results:
                 self._proposals.note_failure(configuration.number, configuration.failure)
-        self._proposals.skip(count)
+        self._proposals.skip(before.count)
+        self._proposals.starts = before.starts
 
     def _propose(self) -> None:
         """Begin the configuration that is next: one to start with, or what the sampler proposes."""
@@ -207,7 +216,8 @@ class SearchSampler:
         key = self.space.key(trials[0])
         configuration = ProposedConfiguration(values, number, Configuration(key, trials[0].params))
         self._configurations[key] = configuration
-        self._starts.take(trials[0].params)
+        if self._starts.take(trials[0].params):
+            self._proposals.starts += 1
         for trial in trials:
             self._add(configuration, trial)
         return configuration
@@ -269,7 +279,8 @@ class SearchSampler:
                 self._waiting.remove(trial)
                 self._again.append(trial)
                 configuration.failure = self._failed[trial.trial_key]
-        if configuration.has_ended:
+                configuration.ended.add(trial.trial_key)
+        if configuration.has_ended and configuration.seeds.results:
             self._tell(number, configuration)
         elif not configuration.seeds.results:
             self._proposals.note_failure(number, configuration.failure)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from orchestrator.samplers.feasibility import Cube
+from orchestrator.samplers.cube import Array, Cube
 
 STRATA = 8  # points after which each axis has one in each of as many parts
 
@@ -18,13 +18,26 @@ def index_of(number: int) -> int | None:
     return None if rest else len(FIRST) - 1 + further
 
 
-def spread(cube: Cube, seed: int, number: int) -> dict[str, float]:
+def spread(cube: Cube, seed: int, number: int, stable: Array) -> dict[str, float]:
     """Values of a sequence that is even along each axis: of each eight, one is in each eighth (a Latin hypercube).
 
-    They lie an eighth apart, so that they miss nothing that takes as much of an axis.
+    They lie an eighth apart, so that they miss nothing that takes as much of an axis. Where an axis has choices, it is
+    one of those that the fewest trials had: else a choice that explodes early, or is known from one bad place, is left.
+
+    Args:
+        cube: the space.
+        seed: of the sequence.
+        number: of the point.
+        stable: positions of trials that have a value (rows).
     """
     rng = np.random.default_rng((seed, number // STRATA))
     parts = np.array([rng.permutation(STRATA) for _ in range(cube.axes)])
     within = rng.random((cube.axes, 1))
     point = ((parts + within) / STRATA)[:, number % STRATA]
-    return cube.values(np.where(cube.choices > 0, point * cube.choices, point).tolist())
+    at = np.where(cube.choices > 0, np.floor(point * cube.choices), point)
+    for axis in np.flatnonzero(cube.choices) if len(stable) else ():
+        tried = np.bincount(stable[:, axis].astype(int), minlength=cube.choices[axis])
+        if tried[int(at[axis])] > tried.min():
+            fewest = np.flatnonzero(tried == tried.min())
+            at[axis] = fewest[int(at[axis]) % len(fewest)]
+    return cube.values(at.tolist())

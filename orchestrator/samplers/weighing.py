@@ -1,5 +1,6 @@
 """Optuna's samplers, wrapped to propose the most valuable of several valid candidates."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,12 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator.samplers.feasibility import Array
+from orchestrator.samplers.cube import Array
 from orchestrator.trial import Params
 
 CANDIDATES = 128
+WIDTHS = 0.15, 0.05, 0.02, 0.007  # of a range: candidates are improved by ever smaller changes
+BEST, CHANGES = 8, 16  # candidates that are improved, and changes that are tried of each
 
 Weigh = Callable[[Sequence[Params]], Array]  # the values of candidates, in which choices are given by their index
 
@@ -51,6 +54,7 @@ class WeighingSampler(BaseSampler):
         draw: returns random values for the whole space.
         redraws: how often `inner` is asked, if it returns a single candidate at a time.
         at_random: whether random candidates from the whole space are added, even where `inner` has some.
+        near: returns a candidate that differs from another by about a width; with it, the best ones are improved.
     """
 
     def __init__(
@@ -62,9 +66,10 @@ class WeighingSampler(BaseSampler):
         draw: Callable[[], Params],
         redraws: int,
         at_random: bool,
+        near: Callable[[Params, float], Params] | None = None,
     ) -> None:
         self.inner, self.space, self.weigh, self.allows, self.draw = inner, dict(space), weigh, allows, draw
-        self.redraws, self.at_random = redraws, at_random
+        self.redraws, self.at_random, self.near = redraws, at_random, near
         self._inner_space: dict[str, BaseDistribution] = {}
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -77,9 +82,25 @@ class WeighingSampler(BaseSampler):
         own = self._draws(study, trial)
         if self.at_random or not own:  # it may not have learned enough yet
             own += [{}] * CANDIDATES
-        candidates = [{**self.draw(), **candidate} for candidate in own]
-        ranked = [candidates[i] for i in np.argsort(-self.weigh(candidates), kind="stable")]
-        return next(filter(self.allows, ranked), ranked[0])
+        candidates: list[Params] = [{**self.draw(), **candidate} for candidate in own]
+        values = self.weigh(candidates)
+        for width in WIDTHS if self.near is not None else ():
+            candidates, values = self._improved(candidates, values, width)
+        best = next(iter(self._best(candidates, values, 1)), int(values.argmax()))
+        return dict(candidates[best])
+
+    def _improved(self, candidates: list[Params], values: Array, width: float) -> tuple[list[Params], Array]:
+        """The best candidates, and others near them."""
+        best = self._best(candidates, values, BEST)
+        near = [self.near(candidates[i], width) for i in best for _ in range(CHANGES)] if self.near is not None else []
+        if not near:
+            return candidates, values
+        return [candidates[i] for i in best] + near, np.append(values[best], self.weigh(near))
+
+    def _best(self, candidates: list[Params], values: Array, count: int) -> list[int]:
+        """The valid ones that are most valuable."""
+        ranked = np.argsort(-values, kind="stable").tolist()
+        return list(itertools.islice((i for i in ranked if self.allows(candidates[i])), count))
 
     def _draws(self, study: Study, trial: FrozenTrial) -> list[dict[str, Any]]:
         if isinstance(self.inner, DrawingTPE):

@@ -17,6 +17,7 @@ from orchestrator.spec.block_forms import (
     ReferenceForm,
     Replicates,
 )
+from orchestrator.spec.executor_forms import ExecutorForm
 from orchestrator.spec.parameter_forms import ValueList
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
 from orchestrator.spec.strict import Form, Ignored, MetricForm, MetricName, SweepMetricForm
@@ -126,6 +127,15 @@ class SweepFile(Form):
         Duration | None,
         Field(description="How long a program has to end by itself when it is stopped. Default: 10s."),
     ] = None
+    infeasible_exit: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=125,
+            description="The exit status by which a program says that its configuration cannot be trained; its reason "
+            "is what it printed last. Default: none.",
+        ),
+    ] = None
     seed_parameter: Annotated[
         str | None, Field(description="What the program calls its seed, for `seeds`, `replicates` and boundary.")
     ] = None
@@ -224,6 +234,13 @@ class SweepFile(Form):
             "than fit. A stack counts as a trial."
         ),
     ] = ANY
+    executor: Annotated[
+        ExecutorForm | None,
+        Field(
+            description="Where trials run, where the command does not say: {ray: {cpus: 2}}. Default: in processes of "
+            "this machine."
+        ),
+    ] = None
     warm: Annotated[
         bool,
         Field(

@@ -12,6 +12,7 @@ from orchestrator.functions import FunctionError, TrialFunction
 from orchestrator.spec.block_forms import BoundaryForm
 from orchestrator.spec.constraint import constraints_of
 from orchestrator.spec.event import event_of, metrics_for
+from orchestrator.spec.executor_forms import ExecutorForm
 from orchestrator.spec.form import LONGEST_NAME, SweepFile, as_name, is_name
 from orchestrator.spec.keep import patterns_of
 from orchestrator.spec.metrics import Reported, check_needed, listed, nothing_reported
@@ -72,6 +73,8 @@ def load(
             _check_default(form, function, mistakes)
         for key in {"program", "command"} & source.content.keys():
             mistakes.warn((key,), "not run, because the file names a `trial`")
+        if form.infeasible_exit is not None:
+            mistakes.note(("infeasible_exit",), "is for programs; a trial function raises `orchestrator.Infeasible`")
     return _spec(form, function, overrides, of_starts, mistakes, reported, is_whole=is_whole)
 
 
@@ -193,6 +196,7 @@ def _spec(
     keep = patterns_of(form, mistakes)
     name = _name(form, mistakes)
     prior = sources_of(method, form, name, mistakes)
+    executor = _executor(form, mistakes)
     mistakes.raise_any()
     _warn_of_ignored(mistakes)
     return SweepSpec(
@@ -227,6 +231,7 @@ def _spec(
         stall_seconds=_stall_seconds(form),
         stacking=stacking,
         resources=form.resources,
+        executor=executor,
         warm=form.warm,
         reuse=form.reuse,
         record_code=form.record_code,
@@ -235,6 +240,14 @@ def _spec(
         keep=keep,
         warnings=tuple(mistakes.warnings),
     )
+
+
+def _executor(form: SweepFile, mistakes: Mistakes) -> ExecutorForm | None:
+    if form.executor is not None and len(form.executor.model_fields_set) != 1:
+        mistakes.note(
+            ("executor",), f"names {'several' if form.executor.model_fields_set else 'no'} executors; name one"
+        )
+    return form.executor
 
 
 def _stall_seconds(form: SweepFile) -> float:

@@ -6,29 +6,6 @@ from typing import Any
 
 
 @dataclass(frozen=True, eq=False)
-class CalmSampler:
-    """A sampler of Optuna's that proposes in another's place, as long as nothing has exploded; docs/search.md says why.
-
-    Args:
-        name: the method that it is, for people.
-        made_by: "module:name" of what makes it, from `seed` and the options.
-        options: that it is made with.
-        needs: a package that it imports; without it, it proposes nothing.
-        results: that there must be before it proposes.
-        axes: how many parameters must be searched at least.
-        trials: how many trials the sweep may have at most.
-    """
-
-    name: str
-    made_by: str
-    options: Mapping[str, Any]
-    needs: str
-    results: int
-    axes: int
-    trials: int
-
-
-@dataclass(frozen=True, eq=False)
 class OptunaSampler:
     """One of Optuna's samplers, and what is to be known of it to ask and tell it; docs/search.md says why.
 
@@ -43,12 +20,12 @@ class OptunaSampler:
         redraws: how often it is asked for candidates, one at a time, where nothing draws many at once.
         learns: whether it learns from results; then its candidates are weighed by the risk of an explosion.
         chooses_early: whether candidates are weighed before anything has exploded, too.
+        improves: whether the best of the weighed candidates are improved step by step.
         takes_constraints: whether it takes an explosion as a constraint that is broken, and not as a bad value.
         takes_pruned: whether it learns from a trial without a value, too.
         keeps_state: whether it keeps a state in the study: then `tell` of a trial again must follow `ask` for it again.
         keeps_seed: whether all proposals come from one seed, as those of a sequence do; else each has its own.
         needs: a package that it imports and this program does not bring along.
-        in_calm: what proposes in its place where that is known to find more.
     """
 
     made_by: str
@@ -58,12 +35,12 @@ class OptunaSampler:
     redraws: int = 1
     learns: bool = False
     chooses_early: bool = False
+    improves: bool = False
     takes_constraints: bool = False
     takes_pruned: bool = False
     keeps_state: bool = False
     keeps_seed: bool = False
     needs: str = ""
-    in_calm: CalmSampler | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,16 +106,10 @@ AS_TPE = OptunaSampler(
     takes_constraints=True,
     takes_pruned=True,
 )
-GP_OPTIONS = {"warn_independent_sampling": False}
 AUTO = Method(
     "auto",
-    "(or bayes) searches as tpe or gp do, as suits what is searched: try this method first",
-    replace(
-        AS_TPE,
-        in_calm=CalmSampler(
-            "gp", "optuna.samplers:GPSampler", GP_OPTIONS, needs="torch", results=10, axes=3, trials=100
-        ),
-    ),
+    "(or bayes) searches as tpe does, and improves what that proposes: try this method first",
+    replace(AS_TPE, improves=True),
     aliases=("bayes",),
 )
 METHODS = {
@@ -153,7 +124,7 @@ METHODS = {
             "searches with a Gaussian process",
             OptunaSampler(
                 "optuna.samplers:GPSampler",
-                GP_OPTIONS,
+                {"warn_independent_sampling": False},
                 learns=True,
                 takes_constraints=True,
                 needs="torch",

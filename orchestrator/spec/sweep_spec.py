@@ -12,13 +12,17 @@ from orchestrator.spec.conditions import Conditions
 from orchestrator.spec.constraint import Constraint
 from orchestrator.spec.domains import Domain
 from orchestrator.spec.event import BoundaryEvent
+from orchestrator.spec.executor_forms import ExecutorForm
 from orchestrator.spec.methods import Method
 from orchestrator.spec.objective import Objective, objectives
 from orchestrator.spec.pruner_forms import PrunerForm
 from orchestrator.spec.source import Source
 from orchestrator.stacking import Stacking
+from orchestrator.system.interrupt import GRACE_SECONDS
 from orchestrator.system.machine import Resources
 from orchestrator.trial import Outcome, Params
+
+SECONDS_TO_CLOSE = 1.0  # from the end of a program to the news of it
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class SweepSpec:
     retries: int
     stall_seconds: float
     stacking: Stacking
+    executor: ExecutorForm | None  # where trials run, if not on this machine
     resources: Resources  # that a trial, or a stack of them, takes
     warm: bool  # whether a trial may find what those before it have changed in its process
     reuse: bool
@@ -104,6 +109,8 @@ class SweepSpec:
 
         But of what only other rows of `configs` give, those alone that do not have their defaults.
         """
+        if not (self._rows or self.conditions.wanted):  # as of most sweeps, some of ten thousand trials
+            return [*names]
         fitting = [keys for keys, rows in self._rows.items() if _values(keys, params) in rows]
         given = max(fitting, key=len) if fitting else ()
         silent = {name for keys in self._rows for name in keys if name not in given}
@@ -118,6 +125,12 @@ class SweepSpec:
         for row in self.configs:
             found.setdefault(tuple(row), set()).add(_values(row, row))
         return found
+
+    @property
+    def grace(self) -> float:
+        """How many seconds trials may take to end when the sweep is interrupted: a program as its file gives it."""
+        program = self.function.program
+        return max(GRACE_SECONDS, 0.0 if program is None else program.grace + SECONDS_TO_CLOSE)
 
     @property
     def ranks(self) -> bool:

@@ -45,6 +45,14 @@ def kill_all(pid: int, but: Collection[int] = ()) -> None:
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
+def signal_all(pid: int, number: int) -> None:
+    """Send a signal to a process and what descends from it; those that are born meanwhile may be missed."""
+    with suppress(psutil.Error):
+        for process in [psutil.Process(pid), *living(pid)]:
+            with suppress(psutil.Error):
+                process.send_signal(number)
+
+
 def reap() -> bool:
     """Forget the children of this process that have ended; returns whether it has any that live."""
     with suppress(ChildProcessError):

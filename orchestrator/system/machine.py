@@ -25,7 +25,8 @@ MEMORY_KEPT = 2**30
 MEMORY_TAKEN_AT_ONCE = 2**26
 
 
-def _whole_or_shared(gpus: float) -> float:
+def whole_or_shared(gpus: float) -> float:
+    """A number of GPUs that a trial can take; validates it for pydantic."""
     if gpus > 1 and not gpus.is_integer():
         raise ValueError("should be a whole number of GPUs, or a part of a GPU, between 0 and 1")
     return gpus
@@ -41,7 +42,7 @@ class Resources:
         int | None, Field(ge=1, description="Cores, which are its threads. Default: divided among the workers.")
     ] = None
     gpus: Annotated[
-        Annotated[float, Field(ge=0), AfterValidator(_whole_or_shared)] | None,
+        Annotated[float, Field(ge=0), AfterValidator(whole_or_shared)] | None,
         Field(description="GPUs of its own; 0.5 lets two trials share a GPU, 0 hides them all. Default: a GPU each."),
     ] = None
 

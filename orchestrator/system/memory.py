@@ -70,10 +70,20 @@ class MemoryKills:
             return f" for its memory, as the system says{self._facts(taken, was_memory=True)}"
         return self._facts(taken) if taken else ""
 
-    def of_failed(self) -> str:
-        """Words to be added to how a process has ended, where something that it started was killed for memory."""
+    def of_failed(self, taken: str) -> str:
+        """Words to be added to how a process has ended, where another one beside it was killed for memory.
+
+        The system counts such kills by cgroup, and keeps no list: it may be one that the process had started, which it
+        has ended for, or any other there.
+
+        Args:
+            taken: what the process took, in words; empty where nobody knows.
+        """
         if self._has_one_more():
-            return f" after a process was killed for its memory, as the system says{self._facts(was_memory=True)}"
+            facts = self._facts(taken, was_memory=True)
+            return (
+                f" after a process, of this trial or of another, was killed for its memory, as the system says{facts}"
+            )
         return ""
 
     def _has_one_more(self) -> bool:

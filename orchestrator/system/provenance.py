@@ -15,6 +15,10 @@ from pathlib import Path
 from orchestrator.system.paths import redacted
 
 VERSIONS = ("vae-sweeps", "torch", "torchvision", "mlflow", "optuna", "scikit-image", "numpy")
+TAGS = (  # all that there may be
+    *("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit", "git.dirty"),
+    *(f"version.{package}" for package in ("python", *VERSIONS)),
+)
 
 
 @functools.cache

@@ -14,6 +14,7 @@ TYPES = ("OutOfMemoryError", "ResourceExhaustedError")  # of torch, JAX and Tens
 MOST_CAUSES = 10
 SAID = r"out of memory|can't allocate memory|_STATUS_ALLOC_FAILED|std::bad_alloc"
 _SAID = re.compile(SAID, re.IGNORECASE)
+_DEVICE = re.compile(rf"\b({'|'.join(TYPES)}|CUDA|HIP|XPU|MPS|GPU)\b|_STATUS_ALLOC_FAILED|RESOURCE_EXHAUSTED")
 _SIZE = r"([\d.]+) ?([KMGTP]?i?B|bytes)"
 _TRIED = re.compile(f"(?:tried to allocate|unable to allocate) {_SIZE}", re.IGNORECASE)
 _CAPACITY = re.compile(f"total capacity of {_SIZE}|{_SIZE} total capacity")
@@ -30,9 +31,13 @@ UNITS |= {f"{unit}b": 1000**power for power, unit in enumerate("kmgtp", 1)}
 
 @dataclass(frozen=True)
 class Shortage:
-    """That memory has run out; `margin` is log10(asked for / had), above 0, or None where nobody knows."""
+    """That memory has run out; `margin` is log10(asked for / had), above 0, or None where nobody knows.
+
+    `is_of_device` says that it is the memory of a GPU or the like, and not that of the machine.
+    """
 
     margin: float | None = None
+    is_of_device: bool = False
 
 
 def of_error(error: BaseException) -> Shortage | None:
@@ -41,7 +46,8 @@ def of_error(error: BaseException) -> Shortage | None:
         says_so = isinstance(one, RuntimeError) and _SAID.search(str(one))
         is_named_so = any(kind.__name__ in TYPES for kind in type(one).__mro__)
         if isinstance(one, MemoryError) or is_named_so or says_so or getattr(one, "errno", None) == errno.ENOMEM:
-            return Shortage(_margin(str(one), taken=psutil.Process().memory_info().rss))
+            is_of_device = is_named_so or _DEVICE.search(str(one)) is not None
+            return Shortage(_margin(str(one), taken=psutil.Process().memory_info().rss), is_of_device)
     return None
 
 
@@ -54,7 +60,7 @@ def of_text(text: str) -> Shortage | None:
     _, mark, last = text.rpartition(TRACEBACK)
     lines = last.splitlines() if mark else last.splitlines()[-LAST_LINES:]
     said = next((line for line in lines if _LINE.match(line)), None)
-    return None if said is None else Shortage(_margin(said, taken=0))
+    return None if said is None else Shortage(_margin(said, taken=0), _DEVICE.search(said) is not None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

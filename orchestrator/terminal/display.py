@@ -11,13 +11,14 @@ from rich.text import Text
 
 from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Listener
+from orchestrator.executors.contract import Places
 from orchestrator.progress.live import LiveProgress
 from orchestrator.progress.quick import QuickTrials
 from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
-from orchestrator.terminal.consoles import is_ascii_only, print_timed
+from orchestrator.terminal.consoles import is_ascii_only, print_timed, warn
 from orchestrator.terminal.frame import Frame
-from orchestrator.terminal.view import STYLES, counted, facts, in_words, view
+from orchestrator.terminal.view import STYLES, awaited, counted, facts, in_words, view
 from orchestrator.trial import Trial
 from orchestrator.trials.record import METRICS_FROM, Record
 
@@ -27,7 +28,7 @@ SECONDS_BETWEEN_FRAMES = 0.25
 
 
 class Display(Listener):
-    """Follows everything that happens in a sweep. This class prints nothing."""
+    """Follows everything that happens in a sweep. This class prints nothing but warnings."""
 
     def __init__(self, progress: LiveProgress) -> None:
         self.progress = progress
@@ -36,6 +37,10 @@ class Display(Listener):
 
     def log(self, message: str) -> None:
         """A step of the launch itself."""
+
+    def warn(self, message: str) -> None:
+        """What a person has to know, also who has asked for the result alone."""
+        warn(message)
 
     def begin(self, total: int | None, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """A launch begins; as `LiveProgress.begin`."""
@@ -66,6 +71,10 @@ class Display(Listener):
         """A trial has made a step."""
         self.progress.heartbeat(trial, heartbeat)
 
+    def take_places(self, places: Places) -> None:
+        """Places for trials have come or gone."""
+        self.progress.take_places(places)
+
 
 class PlainDisplay(Display):
     """Lines with the time of day, for logs and pipes."""
@@ -73,11 +82,21 @@ class PlainDisplay(Display):
     def __init__(self, progress: LiveProgress, console: Console) -> None:
         super().__init__(progress)
         self.console = console
+        self._said_of_places = ""
         self._printed: dict[str, float] = {}  # when a trial's last epoch was, by trial_key
         self._summed_up = time.monotonic()
 
     def log(self, message: str) -> None:
         print_timed(self.console, message)
+
+    def warn(self, message: str) -> None:
+        self.log(message)
+
+    def take_places(self, places: Places) -> None:
+        super().take_places(places)
+        said, self._said_of_places = self._said_of_places, awaited(places) if places.awaited else ""
+        if self._said_of_places not in ("", said):
+            self.log(self._said_of_places)
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -129,6 +148,9 @@ class LiveDisplay(Display):
 
     def log(self, message: str) -> None:
         self._print(Text(message, style="dim"))
+
+    def warn(self, message: str) -> None:
+        self._print(Text(message))
 
     @contextmanager
     def live(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from rich.console import Console
 
 from orchestrator.plan import Plan
-from orchestrator.spec.calm import proposers
 from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.terminal.consoles import print_line
 from orchestrator.terminal.drawn import Drawn
@@ -22,7 +21,7 @@ def print_plan(console: Console, plan: Plan) -> None:
         print_line(console, remark)
     if plan.proposals != 0:
         proposals = f"trials {UNTIL_STOPPED}" if plan.proposals is None else plan.proposals
-        console.print(f"to be proposed by {proposers(plan.spec)}: {proposals}")
+        console.print(f"to be proposed by {plan.spec.method.name}: {proposals}")
     for line in (*(f"tried first: {start}" for start in plan.starts), *plan.prior):
         print_line(console, line)
     if plan.further_seeds:
@@ -34,6 +33,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     if pruner := plan.spec.early_terminate:
         name = plan.spec.pruned_by.name
         console.print(f"trials may be pruned, by {pruner.type} on {name}: the time below is an upper bound")
+    if plan.place:
+        print_line(console, f"where: {plan.place}; the estimate is for {plan.at_a_time} at a time")
     console.print(f"to run: {_to_run(plan)}, {plan.at_a_time} at a time; estimated time: {_estimated(plan)}")
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from orchestrator.comparison.best import Named, as_winner, facts, undistinguished
+from orchestrator.comparison.best import Named, as_good, as_winner, facts, undistinguished
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.ranking import Ranking
@@ -61,8 +61,8 @@ def print_boundary(console: Console, boundary: "Boundary") -> None:
 def print_best(console: Console, ranked: Ranking, named: Named, command: str) -> None:
     """The best configuration by what varies, those that are not separated from it, and how to run it again."""
     first = ranked[0]
-    lines = [f"best of {len(ranked)} by {_aim(ranked.objectives[0])}: {named(first.params)}", *facts(first, ranked)]
-    lines += [*as_winner(ranked), *undistinguished(ranked, named), f"run it again: {command}"]
+    lines = [f"best of {len(ranked)} by {_aim(ranked.objectives[0])}: {named(first)}", *facts(first, ranked)]
+    lines += [*as_winner(ranked), *as_good(ranked, named), *undistinguished(ranked, named), f"run it again: {command}"]
     for line in lines:
         print_line(console, line)
 
@@ -81,7 +81,7 @@ def print_front(
     doubtful = may_be_dominated(front, ranked)
     for one, command in zip(front, commands, strict=True):
         doubt = ["perhaps on the front: with these seeds it may be dominated"] * (one.config_key in doubtful)
-        lines += ["", named(one.params), *facts(one, ranked), *doubt, f"run it again: {command}"]
+        lines += ["", named(one), *facts(one, ranked), *doubt, f"run it again: {command}"]
     for line in lines:
         print_line(console, line)
 

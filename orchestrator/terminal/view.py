@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from orchestrator.executors.contract import Places
 from orchestrator.progress.status import Best, Running, Status
 from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.system.figures import compared
@@ -81,7 +82,9 @@ def in_words(running: Running) -> str:
 def facts(status: Status) -> list[Text]:
     """How far a sweep is, in words: its trials, their outcomes, the time left, and the best so far."""
     texts = [Text(f"{status.results} trials {UNTIL_STOPPED}" if status.asked is None else f"{counted(status)} trials")]
-    texts += [Text(f"{len(status.running)} running")] if status.running else []
+    waiting = status.places.waiting if status.places else 0
+    texts += [Text(f"{len(status.running) - waiting} running")] if len(status.running) > waiting else []
+    texts += [Text(awaited(status.places))] if status.places and status.places.awaited else []
     texts += [
         Text(f"{outcome} {status.outcomes[outcome]}", style=STYLES[outcome])
         for outcome in Outcome
@@ -92,6 +95,12 @@ def facts(status: Status) -> list[Text]:
     if status.best is not None:
         texts.append(Text(f"best {best_in_words(status.best)}"))
     return texts
+
+
+def awaited(places: Places) -> str:
+    """How many places for trials there are, of those that were asked for: "4 of 20 places, the others wait"."""
+    why = f" ({places.reason})" if places.reason else ""
+    return f"{places.ready} of {places.ready + places.awaited} places, the others are waited for{why}"
 
 
 def counted(status: Status) -> str:

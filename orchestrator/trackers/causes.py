@@ -38,8 +38,9 @@ DISK = {
     errno.EDQUOT: "the store's disk quota is used up",
     errno.EROFS: "the store is read-only",
 }
+REFUSED_LOGIN = "the store refuses the password"
 SERVER = (  # what drivers of PostgreSQL and MySQL say, which have no names for it
-    ("password authentication failed|Access denied for user|no password supplied", "the store refuses the password"),
+    ("password authentication failed|Access denied for user|no password supplied", REFUSED_LOGIN),
     (
         "could not translate host name|failed to resolve host|Unknown MySQL server host",
         "the host of the store is not found",
@@ -73,6 +74,11 @@ def cause(error: BaseException) -> str | None:
         if found := next(filter(None, (kind(one) for kind in KINDS)), None):
             return found
     return None
+
+
+def is_no_entry(error: BaseException) -> bool:
+    """Whether the store does not let this user in, which no waiting changes."""
+    return cause(error) in (REFUSED_LOGIN, _answers(401), _answers(403))
 
 
 def statement_free(error: BaseException) -> str:
@@ -146,7 +152,10 @@ def _of_status(error: BaseException) -> str | None:
     found = STATUS.search(str(error))
     if found is None:
         return None
-    status = int(found[1] or found[2])
+    return _answers(int(found[1] or found[2]))
+
+
+def _answers(status: int) -> str:
     known = {one.value: one.phrase for one in HTTPStatus}
     return f"the store answers with {status} {known.get(status, '')}".strip()
 

@@ -32,7 +32,7 @@ class Follower:
             self._records, self._objective = {}, objective
         ended = max((record.ended or 0.0 for record in self._records.values()), default=None)
         aims = [objective] if objective else []
-        found = self.store.records(self.name, aims) if ended is None else self.store.news(self.name, ended, aims)
+        found = self.store.results(self.name, aims) if ended is None else self.store.news(self.name, ended, aims)
         gone = set() if ended is None else self.store.deleted(self.name)
         self._records |= {record.run_id: record for record in found}
         self._records = {run_id: record for run_id, record in self._records.items() if run_id not in gone}

@@ -8,10 +8,10 @@ from mlflow.entities import Run
 from orchestrator.trackers.deleted import take_back
 from orchestrator.trackers.open_run import STATUS, tags_of
 from orchestrator.trial import Outcome
-from orchestrator.trials.record import REPLACED, REPLACES, Record
+from orchestrator.trials.record import REPLACED, REPLACES, VERSION, Record
 
 IDENTITY = ("mlflow.runName", "mlflow.parentRunId", "mlflow.runColor", "sweep", "config", "seed", "trial", "proposal")
-KEYS = ("trial_key", "config_key", "params")
+KEYS = (VERSION, "trial_key", "config_key", "params")
 BEGUN = "sweep.rerun"  # on the parent: what --set gave to a launch that may not have replaced all runs yet
 DONE = "done"  # the same, once it has
 

@@ -13,22 +13,28 @@ from mlflow.exceptions import MlflowException
 from orchestrator.errors import InputError, StoreAwayError
 from orchestrator.progress.status import Point
 from orchestrator.spec import Objective
+from orchestrator.system import provenance
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
 from orchestrator.system.scratch import scratch
 from orchestrator.trackers import database, deleted, doubles, experiments, trial_params, view
 from orchestrator.trackers.best_values import with_best
+from orchestrator.trackers.causes import is_no_entry
 from orchestrator.trackers.client import client_of
 from orchestrator.trackers.errors import may_pass, message, translates_errors
+from orchestrator.trackers.kept_code import DIFF, PACKAGES
 from orchestrator.trackers.last_launch import ASKED, LastLaunch
 from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages, points_of
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
+from orchestrator.trials.labels import marked
 from orchestrator.trials.record import REPLACED, Record
 
 PARENT = "mlflow.parentRunId"
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
+# which trial it is, which place it has in a chart or a stack, and what it ran with: two thirds of what a run says
+APART_FROM_RESULTS = (PARENT, "mlflow.runColor", "seed", "config", "threads", DIFF, PACKAGES, *provenance.TAGS)
 NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -47,7 +53,7 @@ class Store:
             self.client = client_of(uri)
             self.client.search_experiments(max_results=1)  # a store that does not answer is to fail at once
         except Exception as error:  # drivers of databases and of HTTP raise what they like
-            kind = StoreAwayError if may_pass(error) else InputError
+            kind = StoreAwayError if may_pass(error) and not is_no_entry(error) else InputError
             raise kind(f"the store {redacted(uri)} cannot be opened: {message(error)}") from error
 
     @translates_errors
@@ -163,7 +169,13 @@ class Store:
     @translates_errors
     def records(self, name: str, objectives: Iterable[Objective] = ()) -> list[Record]:
         """Every trial of a sweep, in the order in which they were first started, with its best by the objectives."""
-        return with_best(doubles.apart(self._found(name))[0], objectives, self.curves)
+        return marked(with_best(doubles.apart(self._found(name))[0], objectives, self.curves))
+
+    @translates_errors
+    def results(self, name: str, objectives: Iterable[Objective] = ()) -> list[Record]:
+        """The same as far as results need it: the records lack the tags of where, and with what, trials ran."""
+        found = self._found(name, unneeded=APART_FROM_RESULTS)
+        return with_best(doubles.apart(found)[0], objectives, self.curves)
 
     @translates_errors
     def trash(self, name: str) -> dict[str, Record]:
@@ -178,9 +190,9 @@ class Store:
 
     @translates_errors
     def news(self, name: str, since: float, objectives: Iterable[Objective] = ()) -> list[Record]:
-        """The trials of a sweep that run now, and those that have ended since then (seconds since 1970)."""
-        running = self._found(name, status="RUNNING")
-        ended = self._found(name, ended_since=int(since * 1000))
+        """The results of a sweep that run now, or have ended since then (seconds since 1970)."""
+        running = self._found(name, status="RUNNING", unneeded=APART_FROM_RESULTS)
+        ended = self._found(name, ended_since=int(since * 1000), unneeded=APART_FROM_RESULTS)
         return [*running, *with_best(ended, objectives, self.curves)]
 
     @translates_errors

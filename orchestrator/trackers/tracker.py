@@ -38,7 +38,7 @@ from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG, STATUS
 from orchestrator.trackers.store import PARENT, counts, record_of
 from orchestrator.trackers.sweep_results import SweepResults
 from orchestrator.trial import Outcome, Params, Trial
-from orchestrator.trials.record import DIGEST, INFEASIBLE, PROBLEM, PROPOSALS, TAKEN_BACK, Record
+from orchestrator.trials.record import DIGEST, INFEASIBLE, PROBLEM, PROPOSALS, TAKEN_BACK, VERSION, Record
 
 RESTARTED_AT = "restarted.at"
 STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
@@ -296,6 +296,7 @@ class Tracker(SweepResults):
             "config_key": trial.config_key,
             **trial_params.tags(trial.params),
             "trial": trial.function,
+            **({VERSION: str(trial.version)} if trial.version != 1 else {}),
         }
 
     def _params(self, trial: Trial) -> Params:

@@ -8,7 +8,7 @@ written with the run itself, and read with it. MLflow's params are for its table
 import itertools
 import json
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 
 from mlflow import MlflowClient
 from mlflow.entities import Param
@@ -25,6 +25,8 @@ FILE = "params.json"
 LONGEST = 6000  # characters of a param that MLflow takes
 CUT = "..."
 
+_decode = json.JSONDecoder(parse_float=lru_cache(1000)(float)).decode  # most are those of a trial before
+
 
 def tags(params: Params) -> dict[str, str]:
     """The tags that have all of them."""
@@ -35,8 +37,11 @@ def tags(params: Params) -> dict[str, str]:
 
 def read(tags: Mapping[str, str]) -> Params:
     """The parameters that a run's tags have."""
-    names = itertools.takewhile(lambda name: name in tags, map(_tag, itertools.count()))
-    params: Params = json.loads("".join(tags[name] for name in names) or "{}")
+    text = tags.get(TAG, "{}")
+    if len(text) >= LONGEST_TAG:
+        further = itertools.takewhile(lambda name: name in tags, map(_tag, itertools.count(1)))
+        text += "".join(tags[name] for name in further)
+    params: Params = _decode(text)
     return params
 
 

@@ -29,6 +29,7 @@ class Wanted:
     stage: int = ViewType.ACTIVE_ONLY
     status: str | None = None  # None: any
     ended_since: int | None = None  # milliseconds since 1970; None: also those that have not ended
+    unneeded: Sequence[str] = ()  # names of tags that a database is not asked for
 
     @property
     def filter(self) -> str:
@@ -113,7 +114,7 @@ def _of_database(session_maker: Callable[[], Any], wanted: Wanted) -> Iterator[T
     from sqlalchemy import select
 
     tags, metrics = SqlTag.__table__.c, SqlLatestMetric.__table__.c
-    of_tags = select(tags.run_uuid, tags.key, tags.value)
+    of_tags = select(tags.run_uuid, tags.key, tags.value).where(tags.key.not_in(wanted.unneeded))
     of_metrics = select(metrics.run_uuid, metrics.key, metrics.value, metrics.is_nan)
     with session_maker() as session:
         runs = [TrialRun(*row) for row in session.execute(_chosen(wanted)).all()]

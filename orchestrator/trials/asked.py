@@ -24,16 +24,19 @@ def asked(spec: SweepSpec, records: Sequence[Record]) -> list[Trial]:
 
 def further_seeds(spec: SweepSpec, trials: Iterable[Trial], begun: Iterable[Trial | Record]) -> list[Trial]:
     """The further seeds of these trials' configurations that were begun, in the order in which they were proposed."""
+    further = [(one, one.proposal) for one in begun if one.proposal is not None]
+    if not further:  # then the keys of ten thousand trials are not needed
+        return []
     trials = list(trials)
     keys = {trial.trial_key for trial in trials}
     config_keys = {trial.config_key for trial in trials}
     function = spec.function
     numbered: dict[str, tuple[int, Trial]] = {}
-    for source in begun:
-        if source.proposal and source.proposal.replicate is not None and source.trial_key not in keys:
-            trial = function.trial(function.completed(source.params), source.label, source.proposal)
+    for source, proposal in further:
+        if proposal.replicate is not None and source.trial_key not in keys:
+            trial = function.trial(function.completed(source.params), source.label, proposal)
             if trial.trial_key == source.trial_key and trial.config_key in config_keys:
-                numbered[trial.trial_key] = source.proposal.replicate, trial
+                numbered[trial.trial_key] = proposal.replicate, trial
     return [trial for _, trial in sorted(numbered.values(), key=lambda pair: pair[0])]
 
 

@@ -36,7 +36,9 @@ def expand(spec: SweepSpec) -> Expansion:
 
 
 def _combinations(spec: SweepSpec) -> Expansion:
-    resolved: dict[tuple[tuple[str, str], ...], Params] = {}
+    rows = (*spec.zipped, *spec.configs)
+    given = {"seed", *spec.domains, *itertools.chain.from_iterable(rows)} & spec.function.parameters.keys()
+    resolved: dict[tuple[str, ...], Params] = {}
     invalid: dict[str, None] = {}
     for values in _grid(spec):
         if len(resolved) == spec.proposal_cap:
@@ -47,8 +49,7 @@ def _combinations(spec: SweepSpec) -> Expansion:
             combination = " ".join(f"{name}={short(value)}" for name, value in values.items())
             invalid[spec.source.mistake((), f"{combination}: {error}")] = None
             continue
-        identity = tuple((name, repr(value)) for name, value in params.items())
-        resolved.setdefault(identity, params)
+        resolved.setdefault(tuple(repr(params[name]) for name in given), params)  # all others have their defaults
     names = varying(list(resolved.values()))
     texts = texts_of(list(resolved.values()), names)
     trials = [

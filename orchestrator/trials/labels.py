@@ -1,6 +1,7 @@
 """Trials and their parameters, as people read them."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 from orchestrator.spec import SweepSpec
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Params, Trial
+from orchestrator.trials.record import VERSION, Record
 
 LONGEST, SHOWN = 500, 60  # characters of a value that is shown whole, and of another one
 LONGEST_HEADING, END_OF_HEADING = 60, 20  # characters of a column's heading, and those of them that end it
 SIGNIFICANT = 6  # of a float, unless another value looks like it
+LETTERS_OF_KEY = 8  # that tell what shares all else
 EXACT = 16  # then a value is shown as Python writes it, which tells 1 from 1.0 and "1"
 
 Texts = Mapping[str, Mapping[str, str]]  # of values, by parameter and the value's repr
@@ -19,8 +22,15 @@ Texts = Mapping[str, Mapping[str, str]]  # of values, by parameter and the value
 
 def varying(configurations: Sequence[Params]) -> list[str]:
     """The parameters that differ between configurations, in the order of the config."""
-    names = list(configurations[0]) if configurations else []
-    return [name for name in names if len({repr(params[name]) for params in configurations}) > 1]
+    if not configurations:
+        return []
+    return [name for name in configurations[0] if len(_by_repr(one[name] for one in configurations)) > 1]
+
+
+def _by_repr(values: Iterable[Any]) -> dict[str, Any]:
+    """Values by their repr. Most of thousands are one and the same: a constant, or a value of a grid."""
+    objects = {id(value): value for value in values}
+    return {repr(value): value for value in objects.values()}
 
 
 def texts_of(configurations: Sequence[Params], names: Iterable[str]) -> Texts:
@@ -31,8 +41,8 @@ def texts_of(configurations: Sequence[Params], names: Iterable[str]) -> Texts:
 def distinct(values: Iterable[Any], significant: int = SIGNIFICANT) -> dict[str, str]:
     """Texts of some values by their repr: those that look alike have further figures, or are as Python writes them."""
     alike: dict[str, dict[str, Any]] = {}
-    for value in values:
-        alike.setdefault(short(value, significant), {})[repr(value)] = value
+    for known, value in _by_repr(values).items():
+        alike.setdefault(short(value, significant), {})[known] = value
     found: dict[str, str] = {}
     for text, group in alike.items():
         is_apart = len(group) == 1 or significant == EXACT
@@ -71,6 +81,34 @@ def short(value: Any, significant: int = SIGNIFICANT) -> str:
     if len(text) <= LONGEST:
         return text
     return f"{text[:SHOWN]}...{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def told_apart(labels: Iterable[tuple[str, str, str | None]]) -> dict[str, str]:
+    """Labels by key. What shares a label has as much behind it as tells it from the others: version, or key.
+
+    Args:
+        labels: key, label, and version of the function, where that is known.
+    """
+    by_label: dict[str, dict[str, str | None]] = {}
+    for key, text, version in labels:
+        by_label.setdefault(text, {})[key] = version
+    found = {}
+    for text, versions in by_label.items():
+        known = Counter(versions.values())
+        for key, version in versions.items():
+            marks = [f"version {version or 1}"] if len(known) > 1 else []
+            marks += [key[:LETTERS_OF_KEY]] if known[version] > 1 else []
+            found[key] = f"{text} ({', '.join(marks)})".strip() if len(versions) > 1 else text
+    return found
+
+
+def marked(records: Sequence[Record]) -> list[Record]:
+    """Records whose labels tell their trials apart."""
+    labels = told_apart((record.trial_key, record.label, record.tags.get(VERSION)) for record in records)
+    return [
+        record if labels[record.trial_key] == record.label else replace(record, label=labels[record.trial_key])
+        for record in records
+    ]
 
 
 def headings(names: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
@@ -27,6 +27,7 @@ PROBLEM = "artifacts.problem"  # the tag: which files of a trial are not in its 
 REPORTED = "reported"  # the tag: names of the metrics that a trial has reported, and of which it has the best value
 PICTURES = "pictures"  # the tag: names of its pictures by epoch
 PICTURE = "picture."  # prefix of tags: the name of a picture whose own MLflow does not take
+VERSION = "function.version"  # the tag: of its function, where that is not 1; older runs have none
 DIGEST = "code.digest"  # the tag: of the source of a trial's function or program
 REPLACED, REPLACES = "replaced_by", "replaces"  # the tags: the run that counts instead of it, and the other way round
 TAKEN_BACK = "taken_back"  # the tag of a run that a launch itself has deleted
@@ -96,7 +97,7 @@ class Record:
         """The number of threads that it began with; with another number, its results would differ."""
         return int(self.tags["threads"]) if "threads" in self.tags else None
 
-    @property
+    @cached_property
     def proposal(self) -> Proposal | None:
         """Its proposal, if a search began it."""
         return PROPOSALS.validate_json(self.tags["proposal"]) if "proposal" in self.tags else None
@@ -152,9 +153,9 @@ class Record:
             return name in self.final_names or name in self.names_by_epoch
         return not (name in ADDED or is_series(name) or name.startswith(SYSTEM))
 
-    @cached_property
+    @property
     def _reported(self) -> Any:
-        return json.loads(self.tags.get(REPORTED, "{}"))
+        return _parsed(self.tags.get(REPORTED, "{}"))
 
     @property
     def names(self) -> MetricNames:
@@ -188,6 +189,12 @@ class Record:
         values = {one: self.value(one.objective) for one in constraints}
         without = self.names_without_value if values else ()
         return {one: value for one, value in values.items() if value is not None or one.name in without}
+
+
+@lru_cache
+def _parsed(text: str) -> Any:
+    """What all trials of a sweep report alike, read once. Nobody changes it."""
+    return json.loads(text)
 
 
 def by_end(record: Record) -> tuple[int, float]:
@@ -234,6 +241,9 @@ def code_in_words(function: TrialFunction, record: Record) -> str:
 
 def taken(function: TrialFunction, records: Iterable[Record]) -> list[Record]:
     """The trials whose parameters a function takes, with the defaults of those that came after them."""
-    return [
-        replace(record, params=function.completed(record.params)) for record in records if function.takes(record.params)
-    ]
+    found = []
+    for record in records:
+        params = function.completed(record.params)
+        if function.takes(params):
+            found.append(record if params is record.params else replace(record, params=params))
+    return found

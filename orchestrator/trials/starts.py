@@ -36,9 +36,11 @@ class Starts:
         """Have these tried, too, after the others."""
         self.waiting += further
 
-    def take(self, params: Params) -> None:
-        """Take in the parameters of a configuration that is tried."""
-        self.waiting = [values for values in self.waiting if not has_values(params, values)]
+    def take(self, params: Params) -> bool:
+        """Take in the parameters of a configuration that is tried; returns whether one that waited has them."""
+        left = [values for values in self.waiting if not has_values(params, values)]
+        is_one, self.waiting = len(left) < len(self.waiting), left
+        return is_one
 
     @property
     def in_words(self) -> list[str]:

@@ -28,9 +28,8 @@ def ended_by(error: BaseException) -> Finished:
     if lack is None:
         return Finished(Outcome.FAILED, reason=error_line(error), is_loss=is_loss)
     reason = error_line(error) if is_loss else f"out of memory: {error_line(error)}"
-    return Finished(
-        Outcome.INFEASIBLE, reason=reason, infeasible=Infeasibility("memory", _margin(lack)), is_loss=is_loss
-    )
+    why = Infeasibility("memory", _margin(lack))
+    return Finished(Outcome.INFEASIBLE, reason=reason, infeasible=why, is_loss=is_loss, may_fit_alone=lack.is_of_device)
 
 
 def _of_function(error: BaseException) -> BaseException:

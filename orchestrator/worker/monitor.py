@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.divergence import FARTHEST, LOST, NOT_FINITE, Divergence, DivergenceRule, margin
+from orchestrator.divergence import FARTHEST, Divergence, DivergenceRule, margin
 from orchestrator.events import BY_STEP, Explosion
 from orchestrator.functions.declaration import UNDECLARED, Declaration
 from orchestrator.programs.losses import is_of_validation, losses_of
@@ -85,9 +85,7 @@ class Monitor:
         if not self.rule.enabled:
             return
         if self.by_step is None:
-            self.by_step = Divergence(
-                "loss", self.rule.factor, self.rule.patience, most_not_finite=NOT_FINITE, lost=LOST
-            )
+            self.by_step = Divergence.of_steps(self.rule)
         for series in self._series if restart else ():
             series.restart()
         explosion = self.by_step.update(step, loss, self.epoch)
@@ -155,7 +153,10 @@ class Monitor:
         for name, loss in losses.items():
             if not self._is_of_validation(name) and (self.by_step is not None or (works and not math.isfinite(loss))):
                 continue
-            series = self.by_epoch.setdefault(name, Divergence(name, self.rule.factor, self.rule.patience_epochs))
+            is_second = self.by_step is not None
+            series = self.by_epoch.setdefault(
+                name, Divergence(name, self.rule.factor, self.rule.patience_epochs, is_second=is_second)
+            )
             self.explosion = self.explosion or series.update(self.last_step, loss, epoch)
             self._leave_quiet(series, epoch)
 

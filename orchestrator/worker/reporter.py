@@ -128,7 +128,7 @@ class Reporter:
             event = replace(event, seconds=0.0 if is_within else now - self._since)
         if not is_within:
             self._since = now
-        if not isinstance(event, Finished) or (event.outcome.is_result and not event.is_loss):
+        if not isinstance(event, Finished) or (event.outcome.is_result and not (event.is_loss or event.may_fit_alone)):
             try:
                 journal.write(self.workdir, event, self.monitor.state)
             except OSError as error:

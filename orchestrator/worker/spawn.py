@@ -1,19 +1,17 @@
 """Spawned processes for a trial function: they import the function, and nothing else of the user's."""
 
-import ctypes
 import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
 from orchestrator.functions.modules import withdrawn
+from orchestrator.worker import tie
 
-PR_SET_PDEATHSIG = 1
 SAFE_PATH, FOR_THE_START = "PYTHONSAFEPATH", "start"  # with any value, Python does not look into the current folder
 
 
@@ -23,6 +21,9 @@ def start(process: BaseProcess) -> None:
     Left to itself it would first run the main module again, which may be a script that launches and serves no worker;
     and until it has a session of its own, it would answer Ctrl-C in the terminal with a traceback.
     """
+    known = {**process.__dict__}
+    process.__dict__.clear()
+    process.__dict__.update(_tie=tie.Tie(), **known)  # to read the rest, the child imports a lot
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     had = os.environ.setdefault(SAFE_PATH, FOR_THE_START)
@@ -63,8 +64,7 @@ def die_with_parent(*, asked: bool = True) -> None:
     Args:
         asked: False takes it back.
     """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL if asked else 0)
+    tie.die_with_parent(asked=asked)
     parent = parent_process()
     if asked and parent is not None and wait([parent.sentinel], 0):  # it had died before that
         os.kill(os.getpid(), signal.SIGKILL)

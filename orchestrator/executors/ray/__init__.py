@@ -1,0 +1,33 @@
+"""Trials on a Ray cluster: an actor a slot, each with an agent of ours as its child.
+
+Ray itself is imported by `gateway.py` alone, in a process of its own: where a cluster goes away, Ray ends the process
+that was connected with it, and says so on its standard error.
+"""
+
+import importlib.util
+import sys
+
+from orchestrator.errors import InputError
+from orchestrator.executors.contract import Setup
+from orchestrator.executors.ray.engine import RayEngine
+from orchestrator.executors.remote.executor import RemoteExecutor
+from orchestrator.spec.executor_forms import RayForm
+from orchestrator.system.machine import Shares
+
+
+def executor(setup: Setup, form: RayForm) -> RemoteExecutor:
+    """An executor on a cluster.
+
+    Args:
+        setup: with the resources of a trial.
+        form: of the cluster.
+
+    Raises:
+        InputError: Ray is not installed.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise InputError("the ray executor needs Ray: pip install 'vae-sweeps[ray]'")
+    takes = setup.resources
+    gpus = () if takes.gpus else ("",)
+    shares = Shares(setup.workers or sys.maxsize, takes.cpus or 1, gpus, threads_given=True)
+    return RemoteExecutor(setup, shares, RayEngine(setup, form))

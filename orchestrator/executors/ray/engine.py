@@ -1,0 +1,140 @@
+"""Ray as an engine: what its gateway says, and what that is to do."""
+
+import json
+import multiprocessing
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InputError, SweepError
+from orchestrator.executors.contract import Setup
+from orchestrator.executors.ray import gateway
+from orchestrator.executors.ray.packing import OF_OURS, Package, pack
+from orchestrator.executors.remote.engine import Gone, News
+from orchestrator.executors.remote.greeting import Address
+from orchestrator.spec.executor_forms import RayForm
+from orchestrator.worker.spawn import start
+
+SECONDS_TO_CONNECT = 120.0
+SECONDS_TO_CLOSE = 10.0
+SECONDS_OF_SILENCE = 75.0  # of the gateway; a head that is away for a minute may come back
+
+
+class RayEngine:
+    """Actors of a cluster, each with an agent.
+
+    Args:
+        setup: of the executor, with the resources of a trial.
+        form: of the cluster.
+    """
+
+    def __init__(self, setup: Setup, form: RayForm) -> None:
+        self._setup = setup
+        self._form = form
+        self._package: Package | None = None
+        self._folder: Path | None = None
+        self._connection: Connection
+        self._heard = time.monotonic()
+        self.host = ""
+        self.room = 0
+
+    @property
+    def code(self) -> Mapping[str, str]:
+        return self._package.code if self._package else {}
+
+    def __enter__(self) -> "RayEngine":
+        self._folder = Path(tempfile.mkdtemp(prefix="vae-sweeps-"))
+        try:
+            self._package = pack(self._setup.function, self._form.include, self._folder / "code.zip")
+            self._connect(self._package)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        return self
+
+    def _connect(self, package: Package) -> None:
+        takes = self._setup.resources
+        options = {
+            "address": self._form.address,
+            "runtime_env": {**self._form.runtime_env, "working_dir": str(package.file)},
+            "cpus": takes.cpus or 1,
+            "gpus": takes.gpus or 0,
+            "current": package.current,
+            "path": OF_OURS,
+        }
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=gateway.serve, args=(theirs, options, self._setup.log), name="ray")
+        start(self._process)
+        theirs.close()
+        said = self._first()
+        if said.get("kind") != "connected":
+            self._close()
+            reason = said.get("reason", f"the connection was closed (see {self._setup.log})")
+            raise InputError(f"the Ray cluster at {self._form.address} cannot be used: {reason}")
+        self.host, self._heard = said["host"], time.monotonic()
+
+    def _first(self) -> Mapping[str, Any]:
+        interrupt = self._setup.interrupt
+        while not self._connection.poll():
+            ready = wait([self._connection, self._process.sentinel, interrupt.fileno()], SECONDS_TO_CONNECT)
+            interrupt.drain()
+            if not ready:
+                return {"reason": f"it has not answered for {SECONDS_TO_CONNECT:.0f} seconds"}
+            if interrupt.requested:
+                return {"reason": "interrupted"}
+        with suppress(EOFError, OSError):
+            return dict(json.loads(self._connection.recv_bytes()))
+        return {}
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _close(self) -> None:
+        self._connection.close()
+        self._process.join(SECONDS_TO_CLOSE)
+        self._process.kill()
+        self._process.join()
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def begin(self, name: str, address: Address) -> None:
+        self._tell(kind="begin", name=name, address=asdict(address))
+
+    def end(self, name: str) -> None:
+        self._tell(kind="end", name=name)
+
+    def news(self) -> Iterable[News]:
+        found: list[News] = []
+        try:
+            while self._connection.poll():
+                self._heard = time.monotonic()
+                message = json.loads(self._connection.recv_bytes())
+                kind = message.pop("kind")
+                if kind == "room":
+                    self.room = message["room"]
+                elif kind == "gone":
+                    found.append(Gone(**message))
+        except (EOFError, OSError) as error:
+            raise self._lost from error
+        if not found and time.monotonic() - self._heard > SECONDS_OF_SILENCE:
+            raise self._lost
+        return found
+
+    @property
+    def _lost(self) -> SweepError:
+        lost = f"the connection with the Ray cluster at {self._form.address} is lost"
+        return SweepError(f"{lost}; once it is there again, launch again to go on")
+
+    def _tell(self, **message: Any) -> None:
+        with suppress(OSError):  # that it has ended is seen where its news are read
+            self._connection.send_bytes(json.dumps(message).encode())

@@ -1,0 +1,122 @@
+"""The code that goes to the machines of a cluster, in one file: this program's own, and that of the trials."""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from orchestrator.errors import InputError
+from orchestrator.functions import TrialFunction
+from orchestrator.functions.modules import OURS, PACKAGE
+
+MOST_BYTES = 500 * 2**20  # that Ray takes of a working_dir
+OF_OURS = "ours"  # the folder of this program's own code in what is carried
+STAYS_AT_THE_TOP = ("mlruns", "data")
+STAYS = (".git", ".venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", "node_modules")
+ENV_FILE = ".env"  # and what begins so: secrets
+SINCE = (1980, 1, 1, 0, 0, 0)  # so that the same files make the same package
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Package:
+    """What was packed.
+
+    Args:
+        file: a ZIP file.
+        code: the folders of code by their paths here, and where they are in it.
+        current: where the current folder is in it.
+    """
+
+    file: Path
+    code: Mapping[str, str]
+    current: str
+
+
+def pack(function: TrialFunction, include: Sequence[str], file: Path) -> Package:
+    """Pack what trials need: the folders of their code and the current one, without data, stores, and secrets.
+
+    Args:
+        function: of the trials.
+        include: files and folders that are packed all the same, by their paths from the first folder.
+        file: to write.
+
+    Raises:
+        InputError: there is more of it than Ray takes, or an included file is not there.
+    """
+    current = Path.cwd()
+    own = function.modules.folders if function.modules else ()
+    folders = [*map(Path, own), *([function.program.folder] if function.program else []), current]
+    wanted = [(folders[0] / path).resolve() for path in include]
+    if missing := [str(path) for path in wanted if not path.exists()]:
+        raise InputError.of([f"executor.ray.include: {path} is not there" for path in missing])
+    roots = _roots(folders)
+    with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as package:
+        sizes: dict[Path, int] = {}
+        for name in ("orchestrator", *([PACKAGE] if function.modules and function.modules.is_default else [])):
+            for path in _files(OURS / name, []):
+                _add(package, path, f"{OF_OURS}/{path.relative_to(OURS)}", sizes)
+        for number, root in enumerate(roots):
+            package.writestr(ZipInfo(f"{number}/", SINCE), b"")
+            for path in _files(root, wanted):
+                _add(package, path, f"{number}/{path.relative_to(root)}", sizes)
+    code = {str(folder): _inside(folder, roots) for folder in folders}
+    return Package(file, code, code[str(current)])
+
+
+def _roots(folders: Sequence[Path]) -> list[Path]:
+    """The folders that are in none of the others."""
+    distinct = list(dict.fromkeys(folders))
+    return [a for a in distinct if not any(a != b and a.is_relative_to(b) for b in distinct)]
+
+
+def _inside(folder: Path, roots: Sequence[Path]) -> str:
+    number, root = next((n, root) for n, root in enumerate(roots) if folder.is_relative_to(root))
+    return str(Path(str(number), folder.relative_to(root)))
+
+
+def _files(root: Path, wanted: Sequence[Path]) -> Iterator[Path]:
+    """The files below a folder that go along."""
+    for place, folders, names in os.walk(root):
+        here = Path(place)
+        folders[:] = [name for name in folders if _goes(here / name, root, wanted)]
+        yield from (path for name in names if _goes(path := here / name, root, wanted))
+
+
+def _goes(path: Path, root: Path, wanted: Sequence[Path]) -> bool:
+    stays = path.name in STAYS or path.name.startswith(ENV_FILE) or path.name.endswith(".pyc")
+    stays = stays or (path.parent == root and path.name in STAYS_AT_THE_TOP)
+    if not stays and not any(_stays(parent, root) for parent in path.parents if parent.is_relative_to(root)):
+        return True
+    real = path.resolve()
+    return any(real == one or real.is_relative_to(one) or one.is_relative_to(real) for one in wanted)
+
+
+def _stays(folder: Path, root: Path) -> bool:
+    return folder != root and (folder.name in STAYS or (folder.parent == root and folder.name in STAYS_AT_THE_TOP))
+
+
+def _add(package: ZipFile, path: Path, name: str, sizes: dict[Path, int]) -> None:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return
+        sizes[path] = status.st_size
+        if sum(sizes.values()) > MOST_BYTES:
+            raise InputError(_too_large(sizes))
+        about = ZipInfo(name, SINCE)
+        about.external_attr, about.compress_type = (status.st_mode & 0xFFFF) << 16, ZIP_DEFLATED
+        package.writestr(about, path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be sent to the machines of the cluster ({error.strerror})") from error
+
+
+def _too_large(sizes: Mapping[Path, int]) -> str:
+    largest = sorted(sizes, key=lambda path: -sizes[path])[:SHOWN]
+    shown = ", ".join(f"{path} ({sizes[path] / 1e6:.0f} MB)" for path in largest)
+    return (
+        f"the code that goes to the machines has more than the {MOST_BYTES / 2**20:.0f} MiB that Ray takes, among it "
+        f"{shown}; move what is no code into a folder called data, which stays here"
+    )

@@ -1,0 +1,232 @@
+"""Runs trials on other machines: an agent for each slot, started there by an engine.
+
+A slot is there once its agent has called, and goes as soon as the engine says that it has ended, or nothing was heard
+of it for long. What a lost agent still sends is dropped: it is told that it is not wanted, and ends.
+"""
+
+import math
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+
+from orchestrator.errors import SweepError
+from orchestrator.events import Event, Finished
+from orchestrator.executors.contract import Setup
+from orchestrator.executors.limits import WorkerLoss
+from orchestrator.executors.remote.engine import Engine, Gone, Remark
+from orchestrator.executors.remote.environment import carried
+from orchestrator.executors.remote.link import Link
+from orchestrator.executors.remote.listening import AgentListener
+from orchestrator.executors.remote.messages import WorkerSettings
+from orchestrator.executors.remote.slot import RemoteSlot
+from orchestrator.executors.slot import Slot
+from orchestrator.executors.slots import SlotExecutor
+from orchestrator.system.machine import Shares
+from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.worker import serve
+
+SECONDS_OF_SILENCE = 90.0  # after which a machine counts as lost, whatever the engine says
+SECONDS_OF_DOUBT = 7.0  # without a sign of life: then it is the connection that is silent, and not its trial
+SECONDS_OF_DROUGHT = 30.0  # without a machine, before that is said
+SECONDS_TO_LEAVE = 3.0
+MARKER = ".shared-"
+MOST_FAILURES = 5  # of agents in a row that never served
+
+
+class RemoteExecutor(SlotExecutor):
+    """As many slots as are asked for and the engine has room for.
+
+    Args:
+        setup: as for any executor.
+        shares: `workers` is the most slots that are of use.
+        engine: that starts agents.
+    """
+
+    def __init__(self, setup: Setup, shares: Shares, engine: Engine) -> None:
+        super().__init__(setup, shares)
+        self._engine = engine
+        self._most = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
+        self._agents: dict[str, RemoteSlot] = {}
+        self._listener: AgentListener
+        self._is_open = False
+        self._markers: dict[Path, tuple[Path, str]] = {}
+        self._configs: Sequence[Params] | None = None  # for which each machine is to have its data at hand
+        self._prepared: set[str] = set()  # machines that have
+        self._preparing: dict[str, RemoteSlot] = {}  # the first slot of each machine that is at it
+        self._broken: SweepError | None = None  # the engine is lost
+        self._dry_since, self._has_told = time.monotonic(), False
+        self._failures = 0
+        self._number = 0
+
+    def __enter__(self) -> "RemoteExecutor":
+        self._engine.__enter__()
+        self._listener = AgentListener(self._engine.host, self._admit)
+        self._is_open = True
+        self._replenish()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
+        for slot in self._agents.values():
+            slot.leave()
+        deadline = time.monotonic() + SECONDS_TO_LEAVE
+        with suppress(SweepError):
+            while self._agents and time.monotonic() < deadline and error is None:
+                self._listener.pump()
+                for news in self._engine.news():
+                    if isinstance(news, Gone):
+                        self._agents.pop(news.name, None)
+                time.sleep(0.01)
+        self._engine.__exit__(kind, error, trace)
+        self._listener.close()
+        for marker, _ in self._markers.values():
+            marker.unlink(missing_ok=True)
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        ready = [slot for slot in self._agents.values() if slot.is_ready and (slot.loss is None or slot.runs)]
+        return ready if self._configs is None else [slot for slot in ready if slot.machine in self._prepared]
+
+    @property
+    def has_free_slot(self) -> bool:
+        # what is submitted while there is no machine yet waits for the first one
+        return super().has_free_slot or self.idle
+
+    def prepare(self, configs: Sequence[Params]) -> None:
+        super().prepare(configs)
+        self._prepared = {slot.machine for slot in self.slots[:1]}  # the one in which that was
+        self._configs = configs
+
+    def events(self) -> Iterator[tuple[Trial, Event]]:
+        yield from super().events()
+        if self._broken is not None:  # what runs has lost its actor, too; a later launch goes on with it
+            running = [run for slot in self._agents.values() for run in slot.runs.values()]
+            yield from ((run.trial, Finished(Outcome.INTERRUPTED)) for run in [*self._waiting, *running])
+            raise self._broken
+
+    @property
+    def _ends(self) -> Sequence[Connection | int]:
+        return (self._listener.fileno(), self._engine.fileno())
+
+    @property
+    def _due(self) -> float:
+        has_more = any(slot.has_more for slot in self._agents.values())
+        return -math.inf if has_more else min(self._listener.due, time.monotonic() + SECONDS_OF_SILENCE / 10)
+
+    def _attend(self) -> None:
+        self._listener.pump()
+        try:
+            for news in self._engine.news():
+                match news:
+                    case Gone() as gone:
+                        self._lose(gone)
+                    case Remark(text):
+                        self.setup.on_remark(text)
+        except SweepError as error:
+            if self.idle:
+                raise
+            self._broken = error
+            return
+        for name, slot in [*self._agents.items()]:
+            self._look_after(name, slot)
+        self._replenish()
+        self._tell_of_drought()
+
+    def _tell_of_drought(self) -> None:
+        """Say that trials wait for machines, where none has come for a while."""
+        if self.slots:
+            self._dry_since, self._has_told = time.monotonic(), False
+        elif time.monotonic() - self._dry_since > SECONDS_OF_DROUGHT and not self._has_told:
+            self._has_told = True
+            self.setup.on_remark("there is no machine for a trial yet; trials wait until one is free, or joins")
+
+    def _look_after(self, name: str, slot: RemoteSlot) -> None:
+        silence = time.monotonic() - slot.link.heard
+        if slot.is_ready and slot.loss is None and silence > SECONDS_OF_SILENCE:
+            self._lose(Gone(name, f"nothing was heard of its machine for {SECONDS_OF_SILENCE:.0f} seconds"))
+            self._engine.end(name)
+        for run in slot.runs.values() if silence > SECONDS_OF_DOUBT else ():
+            run.last_heartbeat = time.monotonic()
+        if not slot.runs:
+            slot.attend()
+            self._prepare_machine(slot)
+            if slot.loss is not None:
+                self._drop(name)
+        if slot.is_ready:
+            self._failures = 0
+
+    def _prepare_machine(self, slot: RemoteSlot) -> None:
+        """Have the data at hand where a machine is new; one slot of it does so, and the others wait for it."""
+        machine = slot.machine
+        if self._configs is None or not slot.is_ready or machine in self._prepared:
+            return
+        first = self._preparing.setdefault(machine, slot)
+        if first is not slot:
+            return
+        if not slot.is_alive or slot.lost:  # then its trials say why
+            self._prepared.add(machine)
+        elif not slot.is_preparing:
+            slot.is_preparing = True
+            slot.send(serve.Prepare(self.setup.function.name, self._configs))
+        elif (answer := slot.receive()) is not None:
+            self._prepared.add(machine)
+            if problem := serve.answers.validate_json(answer).problem:
+                self.setup.on_remark(f"a machine that has joined lacks data: {problem}")
+        if machine in self._prepared:
+            del self._preparing[machine]
+
+    def _lose(self, gone: Gone) -> None:
+        """An agent is gone. What it had sent before is still taken."""
+        slot = self._agents.get(gone.name)
+        if slot is None:
+            return
+        slot.loss = WorkerLoss(gone.reason, gone.is_for_memory, is_of_node=not gone.is_for_memory)
+        self._failures += not slot.is_ready
+        if gone.is_final or self._failures >= MOST_FAILURES:
+            raise SweepError(f"no trial can run: {gone.reason}")
+        self._listener.drop(slot.link)
+
+    def _drop(self, name: str) -> None:
+        self._listener.drop(self._agents.pop(name).link)
+
+    def _replenish(self) -> None:
+        """Ask for as many agents as are of use."""
+        while len(self._agents) < min(self._most, self._engine.room) and not self.setup.interrupt.requested:
+            self._number += 1
+            name = f"{self._number}-{secrets.token_hex(4)}"
+            self._agents[name] = RemoteSlot(Link(), self._settings, self._marked)
+            self._engine.begin(name, self._listener.address)
+
+    def _admit(self, name: str) -> Link | None:
+        slot = self._agents.get(name)
+        return None if slot is None or slot.loss is not None else slot.link
+
+    @property
+    def _settings(self) -> WorkerSettings:
+        function, gpus = self.setup.function, self.shares.gpus
+        own = gpus[0] if gpus else None
+        around = serve.Surroundings(function.name, function.modules, self.shares.threads, own, self.setup.log)
+        warm = self.setup.warm or function.program is not None
+        return WorkerSettings(around, warm, carried(os.environ), self._engine.code)
+
+    def _marked(self, workdir: Path) -> tuple[Path, str]:
+        """A file beside the folder of a trial, and what is in it."""
+        beside = workdir.absolute().parent
+        if beside not in self._markers:
+            for left in beside.glob(f"{MARKER}*"):
+                left.unlink(missing_ok=True)
+            nonce = secrets.token_hex(16)
+            marker = beside / f"{MARKER}{nonce[:8]}"
+            with suppress(OSError):
+                marker.write_text(nonce)
+            self._markers[beside] = marker, nonce
+        return self._markers[beside]

@@ -1,0 +1,449 @@
+"""Slots on other machines, without an engine: links that are cut, folders that travel, agents that are lost."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import driving
+import pytest
+import remote
+from driving import attempts, drive, epochs, final, trial
+
+from orchestrator import executors, functions
+from orchestrator.divergence import DivergenceRule
+from orchestrator.errors import InputError, SweepError
+from orchestrator.events import Event, Progress
+from orchestrator.executors.limits import MOST_NODES, ActiveTrial, Limits, WorkerLoss
+from orchestrator.executors.ray import packing
+from orchestrator.executors.ray.packing import pack
+from orchestrator.executors.remote import carrying
+from orchestrator.executors.remote.carrying import Receiving, Sending, lacking, states
+from orchestrator.executors.remote.engine import Gone
+from orchestrator.executors.remote.environment import carried
+from orchestrator.executors.remote.executor import RemoteExecutor
+from orchestrator.executors.remote.greeting import Address, RefusedError, dial
+from orchestrator.executors.remote.link import MOST_UNDER_WAY, Link
+from orchestrator.executors.remote.listening import AgentListener
+from orchestrator.executors.remote.messages import Commit, Letter, Piece, Tail
+from orchestrator.spec.executor_forms import ExecutorForm, RayForm
+from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.machine import Resources
+from orchestrator.trial import Outcome
+from orchestrator.worker.runner import Task
+
+# Links
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[AgentListener, Link]]:
+    """A listener that knows one agent, and this side of its link."""
+    link = Link()
+    listener = AgentListener("127.0.0.1", lambda name: link if name == "known" else None)
+    yield listener, link
+    listener.close()
+
+
+@pytest.fixture
+def theirs() -> Iterator[Link]:
+    """The agent's side of it."""
+    link = Link()
+    yield link
+    link.detach()
+
+
+def dialled(listener: AgentListener, link: Link, name: str = "known", address: Address | None = None) -> None:
+    """Dial, as an agent does in a process of its own, while the listener is at work."""
+    import threading
+
+    errors: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            dial(address or listener.address, name, link)
+        except (OSError, RefusedError) as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    while thread.is_alive():
+        listener.pump()
+        time.sleep(0.001)
+    if errors:
+        raise errors[0]
+
+
+def moved(listener: AgentListener, *links: Link) -> None:
+    for _ in range(20):
+        listener.pump()
+        for link in links:
+            link.pump()
+
+
+def taken(link: Link) -> list[bytes]:
+    return [*iter(link.receive, None)]
+
+
+def test_nothing_is_lost_and_nothing_comes_twice_where_a_connection_is_cut(
+    listener: tuple[AgentListener, Link], theirs: Link
+) -> None:
+    server, ours = listener
+    ours.send(b"before there is a connection")
+    dialled(server, theirs)
+    for number in range(3):
+        theirs.send(b"up %d" % number)
+        moved(server, theirs)
+        assert theirs.connection
+        theirs.connection.shutdown(socket.SHUT_RDWR)
+        theirs.send(b"up %d, into a cut" % number)
+        ours.send(b"down %d" % number)
+        moved(server, theirs)
+        dialled(server, theirs)
+    moved(server, theirs)
+    assert taken(theirs) == [b"before there is a connection", b"down 0", b"down 1", b"down 2"]
+    assert taken(ours) == [part for n in range(3) for part in (b"up %d" % n, b"up %d, into a cut" % n)]
+
+
+def test_who_sends_more_than_is_taken_has_no_room(listener: tuple[AgentListener, Link], theirs: Link) -> None:
+    server, ours = listener
+    dialled(server, theirs)
+    sent = 0
+    while theirs.has_room:
+        theirs.send(bytes(2**20))
+        sent += 2**20
+        moved(server, theirs)
+    assert sent == MOST_UNDER_WAY
+    assert sum(map(len, taken(ours))) == sent
+    moved(server, theirs)
+    assert theirs.has_room
+
+
+def test_who_has_not_the_key_and_who_is_not_wanted_are_not_let_in(listener: tuple[AgentListener, Link]) -> None:
+    server, ours = listener
+    stranger = Address(server.address.host, server.address.port, "00" * 32)
+    with pytest.raises(OSError):  # noqa: PT011 - closed, or reset
+        dialled(server, Link(), address=stranger)
+    with pytest.raises(RefusedError, match="has gone on without this agent"):
+        dialled(server, Link(), "unknown")
+    assert ours.connection is None
+
+
+# Folders
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    (tmp_path / "node").mkdir()
+    return tmp_path / "node"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here"
+
+
+def settle(folder: Path) -> None:
+    """Have all files of a folder be a while old."""
+    for path in folder.rglob("*"):
+        os.utime(path, ns=(time.time_ns() - 10**9,) * 2)
+
+
+def apply(letters: Iterator[Letter], here: Path) -> list[Letter]:
+    """Write into a folder what is sent; returns it."""
+    receiving, sent = Receiving(here), []
+    for letter in letters:
+        sent.append(letter)
+        match letter.message:
+            case Piece() as piece:
+                receiving.take(piece, letter.body)
+            case Commit() as commit:
+                receiving.commit(commit)
+            case Tail() as tail:
+                receiving.append(tail, letter.body)
+    return sent
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_comes_whole_and_then_only_what_has_changed(node: Path, here: Path) -> None:
+    sending = Sending(1, 0, node, node.parent / "aside")
+    (node / "checkpoint").write_bytes(os.urandom(3 * carrying.PIECE + 5))
+    (node / "empty").touch()
+    (node / "deep" / "er").mkdir(parents=True)
+    (node / "deep" / "er" / "shard").write_text("a shard")
+    (node / "journal.jsonl").write_text("one\n")
+    settle(node)
+    first = apply(sending.changes(is_end=False), here)
+    assert isinstance(first[0].message, Tail)  # the journal comes before what is built on it
+    assert content(here) == content(node)
+    assert max(len(letter.body) for letter in first) == carrying.PIECE
+    assert apply(sending.changes(is_end=False), here) == []
+    with (node / "journal.jsonl").open("a") as file:
+        file.write("two\n")
+    (node / "deep" / "er" / "shard").write_text("another")
+    (node / "empty").unlink()
+    settle(node)
+    assert sum(len(letter.body) for letter in apply(sending.changes(is_end=False), here)) == len("two\n" + "another")
+    assert content(here) == content(node)
+
+
+def test_a_file_that_was_only_touched_is_not_sent_again(node: Path, here: Path) -> None:
+    sending = Sending(1, 0, node, node.parent / "aside")
+    (node / "checkpoint").write_bytes(b"x" * 1000)
+    settle(node)
+    apply(sending.changes(is_end=False), here)
+    os.utime(node / "checkpoint", ns=(1, 1))
+    assert [letter for letter in apply(sending.changes(is_end=False), here) if letter.body] == []
+
+
+def test_a_file_that_is_being_written_waits_for_the_next_time_but_not_at_the_end(node: Path, here: Path) -> None:
+    sending = Sending(1, 0, node, node.parent / "aside")
+    (node / "checkpoint").write_text("half")
+    assert apply(sending.changes(is_end=False), here) == []
+    (node / "checkpoint").write_text("half and more")
+    apply(sending.changes(is_end=True), here)
+    assert content(here) == {"checkpoint": b"half and more"}
+
+
+def test_a_journal_that_begins_again_replaces_the_one_before(node: Path, here: Path) -> None:
+    sending = Sending(1, 0, node, node.parent / "aside")
+    (node / "journal.jsonl").write_text("one\ntwo\n")
+    apply(sending.tails(), here)
+    (node / "journal.jsonl").rename(node / "journal.before")
+    (node / "journal.jsonl").write_text("other\n")
+    apply(sending.tails(), here)
+    assert content(here) == {"journal.jsonl": b"other\n"}
+
+
+def test_a_node_asks_for_what_it_lacks_and_drops_what_is_not_here(node: Path, here: Path) -> None:
+    for folder in (node, here):
+        (folder / "same").write_text("same")
+    (here / "checkpoint").write_text("newer")
+    (node / "checkpoint").write_text("older")
+    (node / "left").write_text("of another attempt")
+    assert lacking(node, states(here)) == ["checkpoint"]
+    assert not (node / "left").exists()
+
+
+def test_nothing_is_written_outside_the_folder_of_a_trial(here: Path) -> None:
+    for path in ("../outside", "/outside"):
+        with pytest.raises(ValueError, match="is no path within a trial's folder"):
+            Receiving(here).append(Tail(1, 0, path, 0), b"x")
+
+
+# The loop
+
+Open = Callable[..., tuple[RemoteExecutor, remote.LocalEngine]]
+
+
+@pytest.fixture
+def open_(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
+    with ExitStack() as opened:
+
+        def open_(workers: int = 1, room: int = 1, **limits: Any) -> tuple[RemoteExecutor, remote.LocalEngine]:
+            engine = remote.LocalEngine(folder / "nodes", room)
+            made = driving.setup("toys:train", interrupt, limits=limits, workers=workers)
+            executor = remote.executor(made, folder / "nodes", apart=True, engine=engine)
+            return opened.enter_context(executor), engine
+
+        yield open_
+
+
+@pytest.mark.slow
+def test_a_trial_whose_machine_is_lost_goes_on_elsewhere_and_that_is_no_retry(open_: Open, folder: Path) -> None:
+    executor, engine = open_(retries=0)
+    slow = trial(epochs=6, pause=0.2)
+    executor.submit(slow, folder / slow.trial_key)
+    heard: list[Event] = []
+    while not executor.idle:
+        for _, event in executor.events():
+            heard.append(event)
+            if isinstance(event, Progress) and event.epoch == 2 and len(attempts(heard)) == 1:
+                engine.lose(engine.begun[0])
+    assert final(heard).outcome is Outcome.COMPLETED
+    assert len(attempts(heard)) == 2
+    assert sorted({*epochs(heard)}) == [1, 2, 3, 4, 5, 6]
+    assert (folder / slow.trial_key / "artifacts" / "note.txt").is_file()
+    assert "on another machine (1 lost of the 3" in (folder / slow.trial_key / "log.txt").read_text()
+
+
+@pytest.mark.slow
+def test_what_runs_when_the_engine_is_lost_ends_as_interrupted(
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor, engine = open_(workers=2)
+    slow, waits = trial(x=1.0, epochs=50, pause=0.2), trial(x=2.0)
+    for t in (slow, waits):
+        executor.submit(t, folder / t.trial_key)
+    heard: dict[str, list[Event]] = {slow.label: [], waits.label: []}
+
+    def lost() -> list[Gone]:
+        raise SweepError("the connection is lost")
+
+    with pytest.raises(SweepError, match="the connection is lost"):  # noqa: PT012
+        while True:
+            for t, event in executor.events():
+                heard[t.label].append(event)
+                if isinstance(event, Progress):
+                    monkeypatch.setattr(engine, "news", lost)
+    assert [final(events).outcome for events in heard.values()] == [Outcome.INTERRUPTED] * 2
+    monkeypatch.undo()
+
+
+@pytest.mark.slow
+def test_more_trials_run_as_machines_come(open_: Open, folder: Path) -> None:
+    executor, engine = open_(workers=3, room=1)
+    for x in (1.0, 2.0, 3.0):
+        slow = trial(x=x, epochs=6, pause=0.2)
+        executor.submit(slow, folder / slow.trial_key)
+    while not executor.idle:
+        for _, event in executor.events():
+            if isinstance(event, Progress):
+                engine.room = 5
+    assert len(engine.begun) == 3  # as many as workers, though there is room for more
+
+
+def test_where_no_agent_can_begin_the_launch_ends_with_what_the_last_one_said(open_: Open, folder: Path) -> None:
+    executor, engine = open_()
+    executor.submit(trial(), folder / "t")
+    engine.pending.append(Gone(engine.begun[0], "No module named 'pydantic'", is_final=True))
+    with pytest.raises(SweepError, match="no trial can run: No module named 'pydantic'"):
+        drive(executor, [], folder)
+
+
+def test_a_trial_under_which_three_machines_were_lost_without_a_new_epoch_has_failed() -> None:
+    run = ActiveTrial(trial(), Task("toys:train", {}, Path(), DivergenceRule()), Limits(retries=0))
+    loss = WorkerLoss("its machine is lost", is_of_node=True)
+    for epoch in (1, 2):
+        run.die(loss)
+        run.die(loss)
+        assert not run.is_given_up
+        assert run.has_one_attempt_left
+        run.has_reached(epoch)
+    for _ in range(MOST_NODES):
+        assert not run.is_given_up
+        run.die(loss)
+    assert run.is_given_up
+    assert run.given_up("its machine is lost").reason == (
+        "3 machines were lost under it without a new epoch, which may be its doing: its machine is lost"
+    )
+
+
+def test_what_is_about_this_machine_does_not_go_along() -> None:
+    environment = {"PATH": "/bin", "HOME": "/root", "LD_PRELOAD": "x", "PYTHONPATH": "y", "RAY_ADDRESS": "z"}
+    assert carried({**environment, "WANDB_MODE": "offline", "MY_DATA": "/data"}) == {
+        "WANDB_MODE": "offline",
+        "MY_DATA": "/data",
+    }
+
+
+# The file, or the command
+
+
+def test_the_file_says_where_trials_run_and_the_command_goes_before_it() -> None:
+    file = ExecutorForm(ray=RayForm(address="head:6379", cpus=2))
+    place = executors.place_of(file, None, ["cpus=4", "gpus=0.25"])
+    assert place.name == "ray"
+    assert place.options == RayForm(address="head:6379", cpus=4, gpus=0.25)
+    assert place.takes(Resources(cpus=1)) == Resources(4, 0.25)
+    assert place.in_words(Resources()) == "ray, each trial with 4 cores and 0.25 GPUs"
+    assert executors.place_of(file, "process", []) == executors.HERE
+    assert executors.place_of(None, None, []) == executors.HERE
+    assert executors.place_of(None, "ray", []).takes(Resources(gpus=2)) == Resources(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("ray", "cpu=2", "--set-executor cpu=2: ray has no option cpu; did you mean cpus?"),
+        ("ray", "cpus=two", "--set-executor cpus=two: input should be a valid integer"),
+        ("ray", "gpus=1.5", "--set-executor gpus=1.5: should be a whole number of GPUs"),
+        ("ray", "cpus", "--set-executor cpus: write NAME=VALUE"),
+        ("process", "cpus=2", "--set-executor cpus=2: the process executor has no options"),
+    ],
+)
+def test_an_option_that_cannot_be_is_said_with_the_nearest_name(name: str, text: str, said: str) -> None:
+    with pytest.raises(InputError) as error:
+        executors.place_of(None, name, [text])
+    assert str(error.value).startswith(said)
+
+
+def test_the_plan_says_where_trials_would_run(
+    sweep: Callable[..., Any], write: Callable[[str], Path], folder: Path
+) -> None:
+    path = write("trial: toys:train\nparameters: {x: {values: [1.0, 2.0]}}\nexecutor: {ray: {cpus: 2, gpus: 0.5}}\n")
+    planned = sweep("plan", path)
+    assert "where: ray, each trial with 2 cores and 0.5 GPUs" in planned.stdout
+    assert "where:" not in sweep("plan", path, "--executor", "process").stdout
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ("{ray: {cpu: 2}}", "executor.ray.cpu: unknown key; did you mean cpus?"),
+        ("{rya: {}}", "executor.rya: unknown key; did you mean ray?"),
+        ("{}", "executor: names no executors; name one"),
+        ("{ray: {gpus: 1.5}}", "executor.ray.gpus: should be a whole number of GPUs"),
+    ],
+)
+def test_a_block_that_cannot_be_is_said_with_its_line(
+    sweep: Callable[..., Any], write: Callable[[str], Path], folder: Path, block: str, said: str
+) -> None:
+    refused = sweep("plan", write(f"trial: toys:train\nparameters: {{x: {{values: [1.0]}}}}\nexecutor: {block}\n"))
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert ":3: " in refused.stderr
+
+
+# What goes to the machines
+
+
+@pytest.fixture
+def project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of a user's, with what is to go along and what is not."""
+    for path in ("mlruns/mlflow.db", "data/mnist.bin", ".git/config", ".venv/bin/python", ".env", ".env.local"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    for path in ("sweeps/my.yaml", "package/data/vocabulary.txt", "package/__pycache__/x.pyc", "package/code.py"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    return folder
+
+
+def names(package: Path) -> set[str]:
+    """What is in a package, of the folder of the user."""
+    return {name[2:] for name in ZipFile(package).namelist() if name.startswith("0/")} - {""}
+
+
+def test_code_goes_along_and_data_stores_and_secrets_stay(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("packed")
+    function = functions.find("toys:train", functions.modules_of("toys:train", [project / "sweeps", project]))
+    package = pack(function, [], place / "one.zip")
+    assert names(package.file) == {"toys.py", "sweeps/my.yaml", "package/data/vocabulary.txt", "package/code.py"}
+    assert package.code == {str(project / "sweeps"): "0/sweeps", str(project): "0"}
+    assert package.current == "0"
+    assert {"ours/orchestrator/__main__.py", "ours/orchestrator/py.typed"} <= {*ZipFile(package.file).namelist()}
+    again = pack(function, [], place / "two.zip")
+    assert again.file.read_bytes() == package.file.read_bytes()  # so Ray takes it once
+    named = pack(function, ["../.env", "../data"], place / "three.zip")
+    assert names(named.file) - names(package.file) == {".env", "data/mnist.bin"}
+
+
+def test_a_package_that_is_too_large_names_what_is_large_in_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setattr(packing, "MOST_BYTES", 2**24)
+    (project / "weights.bin").write_bytes(bytes(2**24))
+    with pytest.raises(InputError, match=r"more than the 16 MiB that Ray takes, among it .*weights.bin \(17 MB\)"):
+        pack(functions.find("toys:train"), [], tmp_path_factory.mktemp("packed") / "one.zip")
+    with pytest.raises(InputError, match=r"executor.ray.include: .*nothing is not there"):
+        pack(functions.find("toys:train"), ["nothing"], tmp_path_factory.mktemp("packed") / "one.zip")
