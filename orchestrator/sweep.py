@@ -88,8 +88,11 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         StoreError: MLflow does not answer.
     """
     sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
-    executors.check(spec, executors.place_of(spec.executor, settings.executor, settings.set_executor), asks_engine=True)
+    place = executors.place_of(spec.executor, settings.executor, settings.set_executor)
+    executors.check(spec, place)
     with Interrupt(spec.grace) as interrupt, Workspace(settings.uri, spec.name) as workspace:
+        with interrupt.raising():
+            executors.ask(spec, place, interrupt, workspace.log)
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
@@ -126,8 +129,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             for remark in filter(None, (now.deleted_since(history, sampler.trials, settings.uri), tracker.remark)):
                 display.log(remark)
         except OSError as error:  # of the work in flight: journals, logs
-            place = f"{error.filename}: " if error.filename else ""
-            raise SweepError(f"{place}{error.strerror}; {RESUME}") from error
+            where = f"{error.filename}: " if error.filename else ""
+            raise SweepError(f"{where}{error.strerror}; {RESUME}") from error
         except StoreError as error:
             raise StoreError(f"{error}; {RESUME}") from error
         except KeyboardInterrupt:

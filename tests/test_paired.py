@@ -131,14 +131,14 @@ def test_our_own_runs_overlap_in_four_pairs_of_ten_that_seeds_tell_apart() -> No
 @pytest.mark.parametrize("noise", ["normal", "heavy tails", "skewed"])
 def test_of_equal_configurations_few_are_told_to_be_the_best(noise: str) -> None:
     case = judging.Case(2, 10, shared=0.5, noise=noise)
-    ended = judging.raced(case, 2000)
+    ended = judging.by_rules(case, 2000)
     assert ended["by seed"].is_separated.mean() <= 0.06  # 5%, and two standard errors
     assert ended["paired t at 5%, every look"].is_separated.mean() > 0.1
     assert ended["by seed"].trials.mean() < ended["overlap, of before"].trials.mean()
 
 
 def test_a_lead_that_seeds_share_is_found_with_fewer_trials() -> None:
-    ended = judging.raced(judging.Case(5, 10, 1.0, 0.9), 500)
+    ended = judging.by_rules(judging.Case(5, 10, 1.0, 0.9), 500)
     assert ended["by seed"].is_right.mean() > 0.9
     assert ended["overlap, of before"].is_right.mean() < 0.2
     assert ended["by seed"].trials.mean() < ended["overlap, of before"].trials.mean()

@@ -117,9 +117,7 @@ def _check(specs: "Iterable[SweepSpec]", settings: "Settings") -> None:
     for spec in specs:
         try:
             samplers.of(spec)
-            executors.check(
-                spec, executors.place_of(spec.executor, settings.executor, settings.set_executor), asks_engine=True
-            )
+            executors.check(spec, executors.place_of(spec.executor, settings.executor, settings.set_executor))
         except InputError as error:
             mistakes += error.mistakes
     if mistakes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.executors.contract import Executor, Setup
     from orchestrator.spec import SweepSpec
     from orchestrator.spec.executor_forms import ElsewhereForm, ExecutorForm
-    from orchestrator.system.machine import Resources
+    from orchestrator.system.interrupt import Interrupt
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Kind:
     create: Callable[["Setup", Place], "Executor"]
     isolates: bool  # whether trials run in processes of their own, which can be killed and replaced
     form: Callable[[], "type[ElsewhereForm]"] | None = None  # of its options, where trials run on other machines
-    check: Callable[[Place, "Resources"], None] | None = None  # whether its engine takes what a trial does
+    ask: Callable[[Place, "SweepSpec", "Interrupt", Path], None] | None = None  # its engine, as `ask` below
     end_left: Callable[[Path], None] | None = None  # where what it runs may outlive a launch, as `end_left` below
 
 
@@ -76,12 +76,21 @@ def _slurm_form() -> "type[ElsewhereForm]":
     return SlurmForm
 
 
-def _check_slurm(place: Place, resources: "Resources") -> None:
+def _ask_ray(place: Place, spec: "SweepSpec", interrupt: "Interrupt", log: Path) -> None:
+    from orchestrator.executors.ray import engine
+    from orchestrator.spec.executor_forms import RayForm
+
+    options = place.options if isinstance(place.options, RayForm) else RayForm()
+    with engine(spec.function, place.takes(spec.resources), options, interrupt, log):
+        pass  # it is connected with, and takes the code of the trials
+
+
+def _ask_slurm(place: Place, spec: "SweepSpec", interrupt: "Interrupt", log: Path) -> None:
     from orchestrator.executors.slurm.commands import check
     from orchestrator.spec.executor_forms import SlurmForm
 
     if isinstance(place.options, SlurmForm):
-        check(place.options.of_sbatch(place.takes(resources)))
+        check(place.options.of_sbatch(place.takes(spec.resources)))
 
 
 def _end_jobs(log: Path) -> None:
@@ -95,8 +104,8 @@ HERE = Place(DEFAULT)
 EXECUTORS: Mapping[str, Kind] = {
     "process": Kind(_process, isolates=True),
     "inline": Kind(_inline, isolates=False),
-    "ray": Kind(_ray, isolates=True, form=_ray_form),
-    "slurm": Kind(_slurm, isolates=True, form=_slurm_form, check=_check_slurm, end_left=_end_jobs),
+    "ray": Kind(_ray, isolates=True, form=_ray_form, ask=_ask_ray),
+    "slurm": Kind(_slurm, isolates=True, form=_slurm_form, ask=_ask_slurm, end_left=_end_jobs),
 }
 
 
@@ -128,17 +137,15 @@ def place_of(file: "ExecutorForm | None", name: str | None, sets: Sequence[str])
     return Place(name, options_of(name, form and form(), blocks.get(name), sets))
 
 
-def check(spec: "SweepSpec", place: Place, *, asks_engine: bool = False) -> None:
+def check(spec: "SweepSpec", place: Place) -> None:
     """Go on only where a trial fits into this machine, if it runs here, and the environment has what its command names.
 
     Args:
         spec: of the sweep.
         place: where its trials are to run.
-        asks_engine: whether the engine is asked, too, where it can say beforehand what it takes.
 
     Raises:
-        InputError: with a line for each resource of which it takes more than there is, and each variable that lacks; or
-            what the engine says.
+        InputError: with a line for each resource of which it takes more than there is, and each variable that lacks.
     """
     from orchestrator.system.machine import lacking
 
@@ -151,8 +158,22 @@ def check(spec: "SweepSpec", place: Place, *, asks_engine: bool = False) -> None
         ]
     if mistakes:
         raise InputError.of(mistakes)
-    if asks_engine and (ask := find(place.name).check):
-        ask(place, spec.resources)
+
+
+def ask(spec: "SweepSpec", place: Place, interrupt: "Interrupt", log: Path) -> None:
+    """Go on only where the engine of a place, if it has one, takes trials of this sweep.
+
+    Args:
+        spec: of the sweep.
+        place: where its trials are to run.
+        interrupt: of the launch.
+        log: of the workers, in the sweep's folder.
+
+    Raises:
+        InputError: it does not, for the reason that it gives; or it cannot be reached.
+    """
+    if kind := find(place.name).ask:
+        kind(place, spec, interrupt, log)
 
 
 def end_left(log: Path, but: str = "") -> None:

@@ -6,13 +6,34 @@ that was connected with it, and says so on its standard error.
 
 import importlib.util
 import sys
+from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.executors.contract import Setup
 from orchestrator.executors.ray.engine import RayEngine
 from orchestrator.executors.remote.executor import RemoteExecutor
+from orchestrator.functions import TrialFunction
 from orchestrator.spec.executor_forms import RayForm
-from orchestrator.system.machine import Shares
+from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.machine import Resources, Shares
+
+
+def engine(function: TrialFunction, takes: Resources, form: RayForm, interrupt: Interrupt, log: Path) -> RayEngine:
+    """A cluster, not yet connected with.
+
+    Args:
+        function: of the trials.
+        takes: what each of them has.
+        form: of the cluster.
+        interrupt: of the launch.
+        log: for what Ray prints.
+
+    Raises:
+        InputError: Ray is not installed.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise InputError("the ray executor needs Ray: pip install 'vae-sweeps[ray]'")
+    return RayEngine(function, takes, form, interrupt, log)
 
 
 def executor(setup: Setup, form: RayForm) -> RemoteExecutor:
@@ -25,9 +46,7 @@ def executor(setup: Setup, form: RayForm) -> RemoteExecutor:
     Raises:
         InputError: Ray is not installed.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise InputError("the ray executor needs Ray: pip install 'vae-sweeps[ray]'")
     takes = setup.resources
     gpus = () if takes.gpus else ("",)
     shares = Shares(setup.workers or sys.maxsize, takes.cpus or 1, gpus, threads_given=True)
-    return RemoteExecutor(setup, shares, RayEngine(setup, form))
+    return RemoteExecutor(setup, shares, engine(setup.function, takes, form, setup.interrupt, setup.log))

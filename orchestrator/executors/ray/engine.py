@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError, SweepError
-from orchestrator.executors.contract import Setup
 from orchestrator.executors.ray import gateway
 from orchestrator.executors.ray.packing import OF_OURS, Package, pack
 from orchestrator.executors.remote.engine import Gone, News
 from orchestrator.executors.remote.greeting import Address
+from orchestrator.functions import TrialFunction
 from orchestrator.spec.executor_forms import RayForm
+from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.machine import Resources
 from orchestrator.worker.spawn import start
 
 SECONDS_TO_CONNECT = 120.0
@@ -30,13 +32,21 @@ class RayEngine:
     """Actors of a cluster, each with an agent.
 
     Args:
-        setup: of the executor, with the resources of a trial.
+        function: of the trials.
+        takes: what each of them has.
         form: of the cluster.
+        interrupt: of the launch.
+        log: for what Ray prints.
     """
 
-    def __init__(self, setup: Setup, form: RayForm) -> None:
-        self._setup = setup
+    def __init__(
+        self, function: TrialFunction, takes: Resources, form: RayForm, interrupt: Interrupt, log: Path
+    ) -> None:
+        self._function = function
+        self._takes = takes
         self._form = form
+        self._interrupt = interrupt
+        self._log = log
         self._package: Package | None = None
         self._folder: Path | None = None
         self._connection: Connection
@@ -51,7 +61,7 @@ class RayEngine:
     def __enter__(self) -> "RayEngine":
         self._folder = Path(tempfile.mkdtemp(prefix="vae-sweeps-"))
         try:
-            self._package = pack(self._setup.function, self._form.include, self._folder / "code.zip")
+            self._package = pack(self._function, self._form.include, self._folder / "code.zip")
             self._connect(self._package)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -59,29 +69,28 @@ class RayEngine:
         return self
 
     def _connect(self, package: Package) -> None:
-        takes = self._setup.resources
         options = {
             "address": self._form.address,
             "runtime_env": {**self._form.runtime_env, "working_dir": str(package.file)},
-            "cpus": takes.cpus or 1,
-            "gpus": takes.gpus or 0,
+            "cpus": self._takes.cpus or 1,
+            "gpus": self._takes.gpus or 0,
             "current": package.current,
             "path": OF_OURS,
         }
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=gateway.serve, args=(theirs, options, self._setup.log), name="ray")
+        self._process = context.Process(target=gateway.serve, args=(theirs, options, self._log), name="ray")
         start(self._process)
         theirs.close()
         said = self._first()
         if said.get("kind") != "connected":
             self._close()
-            reason = said.get("reason", f"the connection was closed (see {self._setup.log})")
+            reason = said.get("reason", f"the connection was closed (see {self._log})")
             raise InputError(f"the Ray cluster at {self._form.address} cannot be used: {reason}")
         self.host, self._heard = said["host"], time.monotonic()
 
     def _first(self) -> Mapping[str, Any]:
-        interrupt = self._setup.interrupt
+        interrupt = self._interrupt
         while not self._connection.poll():
             ready = wait([self._connection, self._process.sentinel, interrupt.fileno()], SECONDS_TO_CONNECT)
             interrupt.drain()

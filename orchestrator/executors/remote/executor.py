@@ -16,7 +16,7 @@ from types import TracebackType
 
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
-from orchestrator.executors.contract import Setup
+from orchestrator.executors.contract import Places, Setup
 from orchestrator.executors.limits import WorkerLoss
 from orchestrator.executors.remote.engine import Engine, Gone, Remark
 from orchestrator.executors.remote.environment import carried
@@ -32,7 +32,6 @@ from orchestrator.worker import serve
 
 SECONDS_OF_SILENCE = 90.0  # after which a machine counts as lost, whatever the engine says
 SECONDS_OF_DOUBT = 7.0  # without a sign of life: then it is the connection that is silent, and not its trial
-SECONDS_OF_DROUGHT = 30.0  # without a machine, before that is said
 SECONDS_TO_LEAVE = 3.0
 MARKER = ".shared-"
 MOST_FAILURES = 5  # of agents in a row that never served
@@ -59,7 +58,7 @@ class RemoteExecutor(SlotExecutor):
         self._prepared: set[str] = set()  # machines that have
         self._preparing: dict[str, RemoteSlot] = {}  # the first slot of each machine that is at it
         self._broken: SweepError | None = None  # the engine is lost
-        self._dry_since, self._has_told = time.monotonic(), False
+        self._places: Places | None = None  # that were told last
         self._failures = 0
         self._number = 0
 
@@ -139,15 +138,16 @@ class RemoteExecutor(SlotExecutor):
         for name, slot in [*self._agents.items()]:
             self._look_after(name, slot)
         self._replenish()
-        self._tell_of_drought()
+        self._tell_of_places()
 
-    def _tell_of_drought(self) -> None:
-        """Say that trials wait for machines, where none has come for a while."""
-        if self.slots:
-            self._dry_since, self._has_told = time.monotonic(), False
-        elif time.monotonic() - self._dry_since > SECONDS_OF_DROUGHT and not self._has_told:
-            self._has_told = True
-            self.setup.on_remark("there is no machine for a trial yet; trials wait until one is free, or joins")
+    def _tell_of_places(self) -> None:
+        """Say how many agents are there, of those that are waited for, where that has changed."""
+        ready = sum(slot.is_ready and slot.loss is None for slot in self._agents.values())
+        wanted = self._most if self.setup.workers else max(ready, 1)  # what nobody has asked for is not waited for
+        places = Places(ready, max(0, wanted - ready), waiting=len(self._waiting))
+        if places != self._places:
+            self._places = places
+            self.setup.on_places(places)
 
     def _look_after(self, name: str, slot: RemoteSlot) -> None:
         silence = time.monotonic() - slot.link.heard
