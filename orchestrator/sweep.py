@@ -24,6 +24,7 @@ from orchestrator.rerun import rerun
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.learning import Learning
 from orchestrator.samplers.listed import ListSampler
+from orchestrator.settings import Settings
 from orchestrator.spec import SweepSpec
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.paths import LOG_FILE, redacted
@@ -34,33 +35,7 @@ from orchestrator.trials.record import Record
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
-SECONDS_OF_WAITING = 10.0
 RESUME = "nothing is lost: fix this, and launch again to resume"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a launch runs, beside what the file says."""
-
-    uri: str
-    executor: str | None = None  # where the command says so; else the file's, or processes of this machine
-    workers: int | None = None
-    trial_timeout: float | None = None
-    adopt: bool = False  # whether to go on with a sweep of the same name that is of another file
-    wait: float = SECONDS_OF_WAITING  # for a store that does not answer as the launch begins
-    rerun: bool = False  # whether trials with other code, or in MLflow's trash, run anew
-    set_executor: Sequence[str] = ()  # NAME=VALUE, of the options of the executor
-    further: Sequence[Trial] = ()  # run in place of what the file asks for; what the sweep came to stays as it is
-
-    def __post_init__(self) -> None:
-        if self.executor and not executors.find(self.executor).isolates and self.trial_timeout is not None:
-            raise InputError(
-                f"the {self.executor} executor cannot end a trial; remove the trial timeout, or use another executor"
-            )
-        if self.workers is not None and self.workers < 1:
-            raise InputError(f"there must be at least 1 worker, and not {self.workers}")
-        if self.trial_timeout is not None and not self.trial_timeout > 0:
-            raise InputError(f"the trial timeout must be above 0 seconds, and not {self.trial_timeout:g}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +63,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         StoreError: MLflow does not answer.
     """
     sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
-    place = executors.place_of(spec.executor, settings.executor, settings.set_executor)
+    place = settings.place(spec)
     executors.check(spec, place)
     with Interrupt(spec.grace) as interrupt, Workspace(settings.uri, spec.name) as workspace:
         with interrupt.raising():
@@ -323,5 +298,4 @@ class _Launch:
             on_places=self.display.take_places,
             on_heartbeat=self.display.heartbeat,
         )
-        place = executors.place_of(self.spec.executor, self.settings.executor, self.settings.set_executor)
-        return executors.create(place, setup)
+        return executors.create(self.settings.place(self.spec), setup)

@@ -23,7 +23,7 @@ FLOORS = [
     {"divergence", "workspace"},
     {"spec", "worker"},
     {"executors", "schema", "trials"},
-    {"comparison", "progress", "pruners"},
+    {"comparison", "progress", "pruners", "settings"},
     {"samplers"},
     {"trackers"},
     {"prior"},

@@ -18,6 +18,7 @@ from orchestrator import executors, functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Progress
+from orchestrator.executors.contract import OnPlaces, Places
 from orchestrator.executors.limits import MOST_NODES, ActiveTrial, Limits, WorkerLoss
 from orchestrator.executors.ray import packing
 from orchestrator.executors.ray.packing import pack
@@ -247,9 +248,11 @@ Open = Callable[..., tuple[RemoteExecutor, remote.LocalEngine]]
 def open_(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
     with ExitStack() as opened:
 
-        def open_(workers: int = 1, room: int = 1, **limits: Any) -> tuple[RemoteExecutor, remote.LocalEngine]:
+        def open_(
+            workers: int = 1, room: int = 1, on_places: OnPlaces = lambda places: None, **limits: Any
+        ) -> tuple[RemoteExecutor, remote.LocalEngine]:
             engine = remote.LocalEngine(folder / "nodes", room)
-            made = driving.setup("toys:train", interrupt, limits=limits, workers=workers)
+            made = driving.setup("toys:train", interrupt, limits=limits, workers=workers, on_places=on_places)
             executor = remote.executor(made, folder / "nodes", apart=True, engine=engine)
             return opened.enter_context(executor), engine
 
@@ -298,8 +301,9 @@ def test_what_runs_when_the_engine_is_lost_ends_as_interrupted(
 
 
 @pytest.mark.slow
-def test_more_trials_run_as_machines_come(open_: Open, folder: Path) -> None:
-    executor, engine = open_(workers=3, room=1)
+def test_more_trials_run_as_machines_come_and_how_many_are_awaited_is_told(open_: Open, folder: Path) -> None:
+    told: list[Places] = []
+    executor, engine = open_(workers=3, room=1, on_places=told.append)
     for x in (1.0, 2.0, 3.0):
         slow = trial(x=x, epochs=6, pause=0.2)
         executor.submit(slow, folder / slow.trial_key)
@@ -308,6 +312,9 @@ def test_more_trials_run_as_machines_come(open_: Open, folder: Path) -> None:
             if isinstance(event, Progress):
                 engine.room = 5
     assert len(engine.begun) == 3  # as many as workers, though there is room for more
+    assert (told[0].ready, told[0].awaited) == (0, 3)
+    assert (1, 2) in {(places.ready, places.awaited) for places in told}
+    assert (told[-1].ready, told[-1].awaited, told[-1].waiting) == (3, 0, 0)
 
 
 def test_where_no_agent_can_begin_the_launch_ends_with_what_the_last_one_said(open_: Open, folder: Path) -> None:

@@ -17,8 +17,8 @@ from orchestrator.terminal.consoles import print_line, stdout, warn
 if TYPE_CHECKING:
     from orchestrator.commands.contenders import Contenders
     from orchestrator.comparison.judgement import Contender, Judging
+    from orchestrator.settings import Settings
     from orchestrator.spec import Objective
-    from orchestrator.sweep import Settings
 
 MOST_SEEDS = 8
 NOT_BETTER, UNDECIDED, INTERRUPTED = 3, 4, 130
@@ -67,7 +67,7 @@ def judge(
     objective = known.objective([one.sweep for one in pair])
     if run:
         use_data(data_dir)
-        from orchestrator.sweep import Settings
+        from orchestrator.settings import Settings
 
         judgement = _decided(known, pair, objective, max_seeds, Settings(uri, workers=workers))
     else:

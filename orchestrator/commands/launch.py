@@ -29,8 +29,8 @@ from orchestrator.system.durations import duration
 from orchestrator.terminal.consoles import print_line, stdout, warn
 
 if TYPE_CHECKING:
+    from orchestrator.settings import Settings
     from orchestrator.spec import SweepSpec
-    from orchestrator.sweep import Settings
 
 INTERRUPTED = 130
 
@@ -77,7 +77,7 @@ def launch(
     if remark := platforms.remark():
         warn(remark)
 
-    from orchestrator.sweep import Settings
+    from orchestrator.settings import Settings
 
     uri = paths.tracking_uri(tracking_uri)
     settings = Settings(uri, executor, workers, trial_timeout, adopt, wait, rerun, set_executor or ())
@@ -117,7 +117,7 @@ def _check(specs: "Iterable[SweepSpec]", settings: "Settings") -> None:
     for spec in specs:
         try:
             samplers.of(spec)
-            executors.check(spec, executors.place_of(spec.executor, settings.executor, settings.set_executor))
+            executors.check(spec, settings.place(spec))
         except InputError as error:
             mistakes += error.mistakes
     if mistakes:
