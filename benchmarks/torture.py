@@ -57,6 +57,7 @@ configs:
   - {architecture: conv, num_layers: 2, var: 0.25, lr: 2e-3}
   - {architecture: conv, num_layers: 3, var: 0.1, lr: 2e-3}
   - {architecture: conv, num_layers: 2, var: 0.05, lr: 4e-2}  # explodes with seed 0
+  - {architecture: fc, num_layers: 2, var: 0.3, lr: 2e-3}  # does not fit, and is infeasible
 seeds: [0, 1]
 """
 PROGRAMS = """
