@@ -117,10 +117,10 @@ def serve(connection: Connection, surroundings: Surroundings, warm: bool) -> Non
     descendants.adopt_orphans()
     leave_terminal()
     if warm:
+        die_with_parent(asked=False)  # it sees its parent's end itself, and first ends what is below it
         linux, other = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
         supervision.work_in_child(linux if sys.platform == "linux" else other, _take_all, connection, surroundings)
     else:
-        die_with_parent()
         surroundings.enter()
         _supervise(connection, surroundings)
 
@@ -140,7 +140,7 @@ def _supervise(connection: Connection, surroundings: Surroundings) -> None:
         runner.load(surroundings.function)
         events.encode(0, Heartbeat(0, None))  # builds what each fork would have to build
     obstacle = imports.obstacle
-    die_with_parent(asked=False)  # from here on it sees its parent's end itself, and first ends what is below it
+    die_with_parent(asked=False)  # as above, from here on: the imports may have held the interpreter's lock
     fork, spawn = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
     with suppress(*CLOSED):
         while True:
