@@ -67,7 +67,7 @@ bench-search: install  ## searches beside a cliff: ours, plain Optuna, random; r
 bench-alarms: install  ## false alarms and misses on labelled curves; renews docs/alarms.md (seconds)
 	$(BIN)/python benchmarks/alarms.py
 
-bench-boundaries: install  ## how often the interval of a boundary covers; renews docs/boundary.md (a quarter of an hour)
+bench-boundaries: install  ## how often the interval of a boundary covers; renews docs/boundary.md (half an hour)
 	$(BIN)/python benchmarks/boundaries.py
 
 bench-judging: install  ## errors and costs of comparing by seed, simulated; renews docs/judging.md (some minutes)

@@ -32,7 +32,7 @@ KEPT = ROOT / "benchmarks" / "boundaries.csv"
 TRIALS, SEEDS, QUICK_SEEDS = 40, 200, 10
 DECIMALS = 4  # of a width
 RISKS = 0.05, 0.2
-COVERED = 0.9
+COVERED, BROKEN = 0.9, 0.05
 TOY = (
     "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    x: float = 0.5\n    seed: int = 0\n"
 )
@@ -190,9 +190,11 @@ def measure(seeds: Iterable[int], kept: Path | None, processes: int | None = Non
     edged = {kind: [one for one in found if one.kind == kind and one.model == "ours"] for kind in KINDS}
     least = min((share(of, "covers"), kind) for kind, of in edged.items() if rate_of(kind, 0).edges)
     most = max((share(of, "broken"), kind) for kind, of in edged.items())
+    covered = f"{least[0]:.2f} at least ({least[1]}){'' if least[0] >= COVERED else ': missed'}"
+    broken = f"{most[0]:.2f} at most ({most[1]}){'' if most[0] <= BROKEN else ': missed'}"
     goals = [
-        Goal("the interval covers", f"at least {COVERED} of each kind", f"{least[0]:.2f} at least ({least[1]})"),
-        Goal("a promise is broken", "in at most 0.05 of each kind", f"{most[0]:.2f} at most ({most[1]})"),
+        Goal("the interval covers", f"at least {COVERED} of each kind", covered),
+        Goal("a promise is broken", f"in at most {BROKEN} of each kind", broken),
     ]
     return Topic({"sweeps": [asdict(one) for one in found]}, tables(found), goals)
 

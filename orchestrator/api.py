@@ -94,10 +94,10 @@ def launch(
         sweep: its YAML file, or the result of `orchestrator.spec.load`.
         overrides: parameters of a file, set to constants.
         tracking_uri: of the store; by default that of the command.
-        executor: where trials run: process, inline for pdb, or ray; by default where the file says, or process.
+        executor: where trials run: process, inline for pdb, ray or slurm; by default where the file says, or process.
         set_executor: options of the executor, beside those of the file.
         workers: trials at the same time; default from the cores and GPUs of the machine.
-        trial_timeout: seconds that the attempts at a trial may take together; then it is killed, and has failed.
+        trial_timeout: seconds that the attempts at a trial may take together; then it is killed, and infeasible.
         adopt: whether to go on with a sweep of the same name that was launched from another file.
         wait: seconds for which a store is waited for that does not answer as the launch begins.
         rerun: whether trials run anew whose code has changed, or whose run is in MLflow's trash.

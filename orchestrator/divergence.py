@@ -22,6 +22,7 @@ MEDIAN_OF = 9  # losses whose median counts as the level of a run: one lucky bat
 LOST = 0.9  # of the way from the best level of a run to its worst: what is above has lost what was learned
 LOST_BY_EPOCH = 1.0  # the same; in the first epoch most may be learned already
 LOST_BELOW_ZERO = 1.2  # the same, of a loss that has no level of chance to which it could return
+KEPT = 0.5  # of the same way: what is below has kept most of what was learned
 MUCH = 0.5  # of the level: a gain that is worth losing
 STANDS_OUT = 3.0  # times the spread of losses of steps at their best: a gain that is none by chance
 DIVERGED = 5.0  # times its first loss: where a run comes in its first steps that diverges from the beginning
@@ -84,8 +85,9 @@ class Divergence:
     most_not_finite: int = 1  # in a row
     lost: float = LOST_BY_EPOCH  # of the way from the best to the worst
     back: int = 1  # losses near in a row, after which those far away are over
-    from_start: bool = False  # its first loss is that of the untrained model, and each loss has noise
-    is_second: bool = False  # losses of steps are watched as well, and this one also rises by learning by heart
+    by_step: bool = False  # each loss has noise
+    from_start: bool = False  # its first loss is that of the untrained model
+    is_second: bool = False  # a loss of training is watched as well: this one rises where data are learned by heart
     level: float | None = None  # best of the run, as a median of losses
     level_epoch: int = 0
     spread: float = 0.0  # by which losses differ there by chance
@@ -114,7 +116,7 @@ class Divergence:
     @classmethod
     def of_steps(cls, rule: DivergenceRule) -> "Divergence":
         """What watches the losses of steps."""
-        return cls("loss", rule.factor, rule.patience, NOT_FINITE, LOST, BACK, from_start=True)
+        return cls("loss", rule.factor, rule.patience, NOT_FINITE, LOST, BACK, by_step=True, from_start=True)
 
     def update(self, step: int, loss: float, epoch: int) -> Explosion | None:
         """Take in the next loss; returns where and how the loss has exploded, if by now it has.
@@ -149,7 +151,7 @@ class Divergence:
     def restart(self) -> None:
         """From now on the loss means something else: the run is compared with what comes."""
         self.level, self.first, self.worst, self.recent = None, None, None, []
-        self.lowest, self.top, self.later = None, 0.0, 0
+        self.lowest, self.top, self.later, self.from_start = None, 0.0, 0, False
         self.away, self.excess = 0, 0.0
 
     @property
@@ -205,7 +207,7 @@ class Divergence:
 
         So it is for losses of any scale and any sign, and for those that cannot rise far above that of chance. What has
         gained little has little to lose, as adversaries and values whose rewards are not found yet: there it is
-        `factor` times the level, if that is more. So it is for a second loss beside that of steps.
+        `factor` times the level, if that is more. So it is for a second loss.
         """
         if self.level is None:
             return math.inf
@@ -213,6 +215,13 @@ class Divergence:
         lost = self.level + share * (self._worst - self.level)
         far = self.level + (self.factor - 1) * abs(self.level)
         return lost if self._has_gained and not self.is_second else max(lost, far)
+
+    @property
+    def keeps_most(self) -> bool:
+        """Whether by its last loss a run keeps most of what it had learned."""
+        if self.level is None or self.last_finite is None:
+            return False
+        return self.last_finite - self.level <= KEPT * (self._worst - self.level)
 
     @property
     def _worst(self) -> float:
@@ -264,7 +273,7 @@ class Divergence:
         level = statistics.median(self.recent)
         if self.level is None or len(self.recent) < MEDIAN_OF or level < self.level:
             self.level, self.level_epoch = level, epoch
-            self.spread = STANDS_OUT * _spread(self.recent) if self.from_start else 0.0
+            self.spread = STANDS_OUT * _spread(self.recent) if self.by_step else 0.0
         if len(self.recent) == MEDIAN_OF:
             self.worst = max(self._worst, level)
         self.strain = max(self.strain, self._rise(level))

@@ -21,7 +21,7 @@ from models.declaration import DECLARATION
 from models.metrics import diagnose
 from orchestrator import samplers
 from orchestrator.comparison.boundary import Boundary, Finding
-from orchestrator.comparison.psychometric import Edge, Posterior, Scale
+from orchestrator.comparison.psychometric import CHANCE, COARSE_CHANCE, Edge, Posterior, Scale
 from orchestrator.errors import InputError
 from orchestrator.plan import make
 from orchestrator.reports import sections
@@ -29,6 +29,7 @@ from orchestrator.reports.boundary_charts import boundary_chart
 from orchestrator.samplers.boundary import CAUTION, MOST_LOOKS
 from orchestrator.samplers.information import Candidates
 from orchestrator.spec import SweepSpec, load
+from orchestrator.spec.block_forms import LEAST_RISK
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
@@ -410,6 +411,10 @@ def test_a_function_without_seeds_is_asked_for_each_value_once(spec: Load, folde
             r"it must be above 1 and below that of the range, 9\.5",
         ),
         ("run_cap: 9\nboundary: {risk: 1}\nparameters: {x: {min: 1, max: 2}}", "risk"),
+        (
+            "run_cap: 9\nboundary: {risk: 0.01}\nparameters: {x: {min: 1, max: 2}}",
+            r"toy\.yaml:4: boundary\.risk: .*greater than 0\.01",
+        ),
         ("run_cap: 9\ndivergence: {enabled: false}\nparameters: {x: {min: 1, max: 2}}", "looks for explosions"),
     ],
 )
@@ -428,6 +433,16 @@ def test_a_row_without_what_has_no_default_is_refused(folder: Path, write: Write
         InputError, match=r"toy\.yaml:7: configs\[1\]: size has no default; give it here, as in the other rows"
     ):
         load(write(text))
+
+
+def test_each_risk_that_may_be_asked_for_can_be_shown() -> None:
+    """Safe is what lies below the risk: what is not above the least rate of chance events could be so nowhere."""
+    assert min(CHANCE) == min(COARSE_CHANCE) == LEAST_RISK
+    posterior = Posterior()
+    for trial in range(200):
+        posterior.observe(trial / 199, happened=False)
+    assert posterior.estimate(LEAST_RISK).is_nowhere_safe
+    assert posterior.estimate(1.2 * LEAST_RISK).safe
 
 
 def test_its_key_goes_with_its_method(write: Write) -> None:

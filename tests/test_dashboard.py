@@ -67,6 +67,7 @@ def test_the_dashboard_shows_a_search_and_follows_it(
 ) -> None:
     path = write(SEARCH.format(cap=8))
     assert sweep("launch", path).returncode == 0
+    path.unlink()  # the store has the file, too
     dashboard("toy")
     (study,) = asked(port, "api/studies")["study_summaries"]
     assert (study["study_name"], study["directions"]) == ("toy", ["maximize"])

@@ -386,6 +386,78 @@ def test_a_loss_that_is_said_to_mean_something_else_is_compared_with_what_comes(
         monitor.step(400 + RULE.patience, 1e6, 1.0)
 
 
+LEARNED_THEN_RAMPED = [
+    *(3 + 100 * 0.97**step for step in range(300)),
+    *(3 + step for step in range(25)),
+    *(28 - step / 100 for step in range(200)),
+]
+
+
+def by_tens(rule: DivergenceRule, losses: list[float], restart: int | None = None) -> Monitor:
+    """Ten steps an epoch, to the end."""
+    monitor = Monitor(rule)
+    with suppress(ExplodedError):
+        for step, loss in enumerate(losses, start=1):
+            monitor.step(step, loss, 1.0, restart=step == restart)
+            if step % 10 == 0:
+                monitor.epoch_ended(step // 10, {})
+        monitor.run_ended({})
+    return monitor
+
+
+def test_a_weight_that_grows_from_where_it_is_told_of_is_no_start_that_diverges() -> None:
+    """The first loss after that is not the untrained model's: the run need not come back to it."""
+    assert by_tens(RULE, LEARNED_THEN_RAMPED).explosion is None
+    assert by_tens(RULE, LEARNED_THEN_RAMPED, restart=301).explosion is None
+    assert by_tens(DivergenceRule(quiet_until=30), LEARNED_THEN_RAMPED).explosion is None
+
+
+def test_after_a_restart_a_gain_must_still_stand_out_of_the_noise() -> None:
+    rng = random.Random(3)
+    noise = [rng.gauss(0, 1) for _ in range(600)]
+    curve = [1.0, *(0.6 * x - 0.1 for x in noise[:300]), *(0.6 * x + 1.5 for x in noise[300:])]
+    assert by_tens(RULE, [*healthy(100), *curve], restart=101).explosion is None
+
+
+def test_adversaries_that_start_far_below_their_balance_need_one_quiet_epoch() -> None:
+    rng = random.Random(1)
+    steps = [0.69, *(0.8 + 3.4 * step / 29 for step in range(30)), *(2.5 + rng.uniform(-0.4, 0.4) for _ in range(500))]
+    explosion = by_tens(RULE, steps).explosion
+    assert explosion is not None
+    assert "never came back" in explosion.reason
+    assert by_tens(DivergenceRule(quiet_until=1), steps).explosion is None
+
+
+LEARNED_BY_HEART = [1.30, 0.95, 0.80, 0.74, 0.70, 0.72, 0.78, 0.86, 0.95, 1.05, 1.15, 1.25, 1.33, 1.40, 1.46, 1.5, 1.6]
+
+
+def by_epoch(training: list[float], validation: list[float]) -> Explosion | None:
+    monitor = Monitor(RULE)
+    for epoch, (train_loss, val_loss) in enumerate(zip(training, validation, strict=True), start=1):
+        monitor.epoch_ended(epoch, {"train_loss": train_loss, "eval_loss": val_loss})
+        if monitor.explosion:
+            break
+    monitor.run_ended({})
+    return monitor.explosion
+
+
+def test_a_validation_loss_above_its_first_is_none_while_the_training_loss_falls_by_epoch() -> None:
+    epochs = len(LEARNED_BY_HEART)
+    assert by_epoch([0.8**epoch for epoch in range(epochs)], LEARNED_BY_HEART) is None
+    gone = by_epoch([0.8**epoch for epoch in range(epochs + 3)], [*LEARNED_BY_HEART, *[500.0] * 3])
+    assert gone is not None
+    assert (gone.epoch, "eval_loss rose" in gone.reason) == (epochs + 1, True)
+
+
+def test_a_validation_loss_above_its_first_is_an_explosion_where_the_training_loss_has_risen_too() -> None:
+    """The mean of the first epoch is too high to be reached again: the training loss alone does not tell."""
+    training = [3.1, 2.2, 1.9, 1.3, 0.8, 0.5, 0.3, *[2.45] * 4]
+    explosion = by_epoch(training, [2.3, 2.1, 1.6, 1.0, 0.6, 0.5, 0.4, *[2.5] * 4])
+    assert explosion is not None
+    assert "eval_loss rose" in explosion.reason
+    assert by_epoch(training, [1.0] * len(training)) is None
+
+
 def test_until_the_quiet_epochs_are_over_a_loss_may_rise_but_not_be_not_finite() -> None:
     rule = DivergenceRule(quiet_until=5)
     monitor = Monitor(rule)

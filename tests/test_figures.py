@@ -140,5 +140,8 @@ def test_labels_that_are_shared_have_as_many_marks_as_tell_them_apart() -> None:
     of_two_versions = [("abcdefghi", "", "2"), ("bcdefghij", "", "2"), ("c", "", None)]
     found = [*told_apart(of_two_versions).values()]
     assert found == ["(version 2, abcdefgh)", "(version 2, bcdefghi)", "(version 1)"]
+    of_the_first = [("k1", "x=1", None), ("k2", "x=1", "1"), ("k3", "x=1", "2")]
+    assert [*told_apart(of_the_first).values()] == ["x=1 (version 1, k1)", "x=1 (version 1, k2)", "x=1 (version 2)"]
+    assert [*told_apart(of_the_first[:2]).values()] == ["x=1 (k1)", "x=1 (k2)"]
     of_one = [("abcdefghi", "x=1", None), ("bcdefghij", "x=1", None)]
     assert [*told_apart(of_one).values()] == ["x=1 (abcdefgh)", "x=1 (bcdefghi)"]

@@ -142,6 +142,10 @@ def test_versions_of_a_function_are_told_apart_wherever_a_label_is_printed(
     both = sweep("judge", "x=1", "x=2").stderr
     assert re.search(r"x=1; .*: x=1 \(version 1\) \(run [0-9a-f]{8}\), .*x=1 \(version 2\) \(run [0-9a-f]{8}\)", both)
     assert sweep("judge", "x=2 (version 2)", "x=1 (version 1)", "--json").returncode in (0, 4)
+    of_a_seed = sweep("judge", "x=1 seed=0", "x=2").stderr
+    assert "2 configurations are called x=1 seed=0; name one by its run" in of_a_seed
+    assert "steps: x=1 (version 1) (run" in of_a_seed
+    assert re.search(r": x=2 seed=\d \(version [12]\)", " ".join(sweep("status", name).stdout.split()))
     several = sweep("logs", name, "x=1 seed=0").stderr
     assert "name one of 1 (x=1 seed=0 (version 1)), " in several
     assert {run.data.tags.get("function.version") for run in children(store, name)} == {None, "2"}
@@ -185,6 +189,9 @@ def test_the_best_of_a_sweep_is_that_of_sweep_best(launched: Callable[..., str],
     told = document(sweep("judge", "steps", "x=2", "--json"))
     assert (told["a"]["configuration"], told["a"]["choices"]) == (sweep("best", "steps").stdout.split()[6], 3)
     assert told["a"]["configuration"] in ("x=1", "x=1.001")
+    write(LISTED.replace("2.0]", "2.0, 3.0]") + "seeds: [0, 1]\nconstraints: {cost: {max: 9}}\n", "steps.yaml")
+    now = document(sweep("judge", "steps", "x=1", "--json"))["a"]["configuration"]
+    assert (now, sweep("best", "steps").stdout.split()[6]) == ("x=2", "x=2")
     write(LISTED + "seeds: [0, 1]\nconstraints: {cost: {max: 0.5}}\n", "steps.yaml")
     done = sweep("judge", "steps.yaml", "x=2")
     assert (done.returncode, done.stdout) == (2, "")

@@ -27,6 +27,7 @@ HELD_OUT = (
 )
 EXPLODED, HEALTHY, NEITHER = "exploded", "healthy", "neither"
 SAY_LITTLE = ("gan", "rl", "policies", "energies")  # domains whose losses may end anywhere, however well they learn
+LOST_FOR_GOOD, NEVER_LEARNED = "lost for good", "it has never learned"
 LOST = 0.5  # of the gain
 FEW = 5  # losses at the beginning
 TOLD_APART = 1e-9  # least gain that is one
@@ -53,6 +54,11 @@ class Curve:
     @property
     def has_exploded(self) -> bool:
         return self.label == EXPLODED
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether it has exploded by its quality alone, wherever its loss ended."""
+        return any(f": {fate};" in self.why for fate in (LOST_FOR_GOOD, NEVER_LEARNED))
 
     @property
     def is_held_out(self) -> bool:
@@ -177,9 +183,9 @@ def labelled(
         return HEALTHY, f"{came}: such steps cannot diverge, so this is what it learned too well"
     if best - first > setup.least and not (setup.diverges and last <= first):
         is_lost = best - last >= LOST * (best - first)
-        fate = "lost for good" if is_lost else "kept"
+        fate = LOST_FOR_GOOD if is_lost else "kept"
     elif setup.diverges and rose:
-        is_lost, fate = True, "it has never learned"
+        is_lost, fate = True, NEVER_LEARNED
     else:
         return None
     if not is_lost and setup.says_little:

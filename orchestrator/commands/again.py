@@ -36,6 +36,21 @@ def uri_option(tracking_uri: str | None) -> str:
     return f" --tracking-uri {shlex.quote(paths.redacted(tracking_uri))}"
 
 
+def gone(file: str, uri: str) -> str:
+    """Why there is no such command, and what there is to do about it.
+
+    Args:
+        file: of the sweep, which is no longer there.
+        uri: of the store.
+    """
+    from orchestrator.trackers.store import SWEEP_FILE
+
+    return (
+        f"{file} is gone, so no command runs this again; its text is {SWEEP_FILE} among the artifacts of the "
+        f"sweep's parent run in {paths.redacted(uri)}"
+    )
+
+
 def commands(
     spec: "SweepSpec",
     file: str,

@@ -1,11 +1,10 @@
 """`sweep best`."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands import again
-from orchestrator.commands.lookup import found, is_file, store
+from orchestrator.commands.lookup import asked, is_file, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
@@ -33,13 +32,13 @@ def best(
     from orchestrator.spec.objective import by_names
     from orchestrator.terminal.tables import print_best, print_front
     from orchestrator.trials.asked import of_file
-    from orchestrator.trials.labels import label, texts_of, told_apart, varying
+    from orchestrator.trials.labels import label, marked, texts_of, told_apart, varying
     from orchestrator.trials.record import VERSION, changed, taken
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    name, own = found(sweep, reader)
-    file, spec, objectives = _asked(reader, sweep, name, own)
+    name, file, spec = asked(sweep, reader)
+    objectives = _objectives(reader, sweep, name, file, spec)
     records = reader.results(name, objectives)
     records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
     if spec.method.finds_boundary:
@@ -68,37 +67,33 @@ def best(
 
     best = ranked[:1] if len(objectives) == 1 else ranked.front
     shown = [configuration.params for configuration in best]
-    commands = again.commands(spec, file, shown, records, reader.sweeps(), tracking_uri)
+    commands = [""] * len(shown)
+    if Path(file).is_file():
+        commands = again.commands(spec, file, shown, records, reader.sweeps(), tracking_uri)
     if len(objectives) == 1:
         print_best(stdout(), ranked, named, commands[0])
     else:
         print_front(stdout(), ranked, best, named, commands)
     keys = {configuration.config_key for configuration in best}
-    for record in records:
+    for record in marked(records):
         if record.remark and record.tags["config_key"] in keys:
             print_line(stdout(), f"{record.label}: {record.remark}")
+    if not Path(file).is_file():
+        print_line(stdout(), again.gone(file, uri))
     if remark := changed(spec.function, records):
         print_line(stdout(), remark)
 
 
-def _asked(
-    reader: "Store", sweep: str, name: str, own: "SweepSpec | None"
-) -> "tuple[str, SweepSpec, Sequence[Objective]]":
-    """The file of the sweep that a FILE (which says `own`) or NAME means, what it says, and what trials are ranked by.
+def _objectives(reader: "Store", sweep: str, name: str, file: str, spec: "SweepSpec") -> "Sequence[Objective]":
+    """What trials are ranked by: as a FILE says, or as the last launch of a NAME had it.
 
     Raises:
         InputError: its trials cannot be ranked.
     """
-    from orchestrator.spec import load
-
-    last = reader.last_launch(name)
-    file = os.path.relpath(sweep if own else last.file)
-    text = None if Path(file).is_file() else reader.sweep_file(name)  # as the last launch had it
-    # the file may have been launched under this name
-    spec = own or load(Path(file), text=text, is_to_run=False, name=name)
-    objectives = spec.objectives if own else last.objectives or spec.objectives
+    launched = () if is_file(sweep) else reader.last_launch(name).objectives
+    objectives = launched or spec.objectives
     if objectives or spec.method.finds_boundary:
-        return file, spec, objectives
+        return objectives
     names = reader.reported(spec.function.name)
     hint = f"; its trials have reported {', '.join(names)}" if names else ""
     raise InputError(f"{file}: has no metric, so trials cannot be ranked; add `metric: {{name: ..., goal: ...}}`{hint}")
@@ -106,10 +101,10 @@ def _asked(
 
 def _print_boundary(spec: "SweepSpec", records: "Sequence[Record]") -> None:
     from orchestrator.comparison.boundary import Boundary
-    from orchestrator.trials.asked import asked
+    from orchestrator.trials.asked import asked as asked_for
     from orchestrator.trials.record import changed
 
-    boundary = Boundary.of(spec, asked(spec, records), {record.trial_key: record for record in records})
+    boundary = Boundary.of(spec, asked_for(spec, records), {record.trial_key: record for record in records})
     for line in [*boundary.sentences(), *filter(None, [changed(spec.function, records)])]:
         print_line(stdout(), line)
 

@@ -1,15 +1,14 @@
 """Which configurations are to be judged: named by a label, a run, or a sweep whose best one is meant."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands.chosen import listed
-from orchestrator.commands.lookup import existing, is_file
+from orchestrator.commands.lookup import asked, existing, is_file
 from orchestrator.comparison.judgement import Contender
 from orchestrator.comparison.ranking import ranking_of
 from orchestrator.errors import InputError
-from orchestrator.spec import Objective, load, nearest
+from orchestrator.spec import Objective, nearest
 from orchestrator.spec.objective import by_names
 from orchestrator.system.printable import in_a_line
 from orchestrator.trials.asked import of_file
@@ -69,10 +68,7 @@ class Contenders:
         Raises:
             InputError: none has a value of the metric, or none keeps the constraints of the file.
         """
-        sweep = existing(given, self.reader)
-        file = given if is_file(given) else self.reader.last_launch(sweep).file
-        text = None if is_file(given) else self.reader.sweep_file(sweep)
-        spec = load(Path(file), text=text, is_to_run=False, name=sweep)
+        sweep, _, spec = asked(given, self.reader)
         if spec.method.finds_boundary:
             raise InputError(f"{sweep}: method {spec.method.name} looks for a boundary, and has no best configuration")
         objective = self.objective([sweep])
@@ -139,6 +135,7 @@ def _meant(known: Sequence[Contender], given: str) -> list[Contender]:
         [one for one in known if any(record.label == given for record in one.records)],
         [one for one in known if given and any(_begins(record, given) for record in one.records)],
         [one for one in known if parts and parts <= {*one.label.split()}],
+        [one for one in known if parts and any(parts <= {*record.label.split()} for record in one.records)],
     )
     return next((found for found in ways if found), [])
 

@@ -1,12 +1,11 @@
 """`sweep dashboard`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.commands.lookup import existing, is_file, store
+from orchestrator.commands.lookup import asked, is_file, store
 from orchestrator.commands.options import Port, SweepArgument, TrackingUri
 from orchestrator.system import paths
 
@@ -24,12 +23,10 @@ def dashboard(
     For a FILE it shows the trials that the file asks for; for a NAME, all trials in the store.
     """
     from orchestrator.samplers.dashboard import serve
-    from orchestrator.spec import load
     from orchestrator.trials.asked import of_file
 
     reader = store(paths.tracking_uri(tracking_uri))
-    name = existing(sweep, reader)
-    spec = load(Path(sweep) if is_file(sweep) else Path(reader.last_launch(name).file), is_to_run=False)
+    name, _, spec = asked(sweep, reader)
 
     def records() -> "Sequence[Record]":
         found = reader.records(name, spec.objectives)

@@ -91,6 +91,21 @@ def found(sweep: str, reader: "Store") -> "tuple[str, SweepSpec | None]":
     return reader.existing(_named(sweep, spec)), spec
 
 
+def asked(sweep: str, reader: "Store") -> "tuple[str, str, SweepSpec]":
+    """The name of the sweep that a FILE or NAME means, its file, and what that says; if gone, as it was launched last.
+
+    Raises:
+        InputError: the store does not have the sweep, or the file cannot be read.
+    """
+    from orchestrator.spec import load
+
+    name, own = found(sweep, reader)
+    file = os.path.relpath(sweep if own else reader.last_launch(name).file)
+    text = None if Path(file).is_file() else reader.sweep_file(name)
+    # the file may have been launched under this name
+    return name, file, own or load(Path(file), text=text, is_to_run=False, name=name)
+
+
 def completions(context: typer.Context, incomplete: str) -> list[str]:
     """The names of sweeps that begin so, for a shell that completes: it cannot wait for MLflow.
 

@@ -1,7 +1,8 @@
 """The search space as a cube."""
 
+import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,10 @@ class Cube:
     @property
     def axes(self) -> int:
         return len(self._scales)
+
+    def only(self, names: Container[str], position: Position) -> Position:
+        """The position with NaN on all axes but these."""
+        return tuple(at if name in names else math.nan for name, at in zip(self._scales, position, strict=True))
 
     def position(self, values: Params) -> Position:
         """The position of values, in which choices are given by their index."""

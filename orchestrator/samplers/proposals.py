@@ -74,6 +74,7 @@ class Proposals:
         self._chooses_early = self.weighs and sampler.chooses_early
         self._cube = Cube({name: domain for name, domain in space.domains.items() if not self.space[name].single()})
         self._seen: list[SeenConfiguration] = []
+        self._stable: list[Position] = []  # of those that have a value, NaN where they do not vary an axis
         self._failed: dict[Position, str] = {}  # why the configurations there failed that have no result
         self._study = optuna.create_study(directions=[objective.goal for objective in spec.objectives])
         self._learned = 0  # configurations of other searches
@@ -242,8 +243,7 @@ class Proposals:
         index = spreading.index_of(number - max(0, self.starts - 1))
         if index is None or not self._cube.axes:
             return None
-        stable = np.array([one.at for one in self._seen if one.value is not None])
-        point = spreading.spread(self._cube, self.seed, index, stable)
+        point = spreading.spread(self._cube, self.seed, index, np.array(self._stable))
         return {name: self._decoded(name, value) for name, value in {**self._middle, **point}.items()}
 
     def _made(self, number: int, by: str = "") -> BaseSampler:
@@ -297,12 +297,17 @@ class Proposals:
         elif values is not None:
             (value,) = self._worse(values, self._best) if is_pruned else values
             self._seen.append(SeenConfiguration(at, self.objectives[0].sign * value, margin, beyond))
+            self._stable.append(self._cube.only(self._varied(trial.params), at))
 
     def _position(self, encoded: Params) -> Position:
         """The position of a configuration, on its steps; parameters that are not varied in it have their middle."""
-        varied = self._values(encoded) if self._has_conditions else encoded
+        varied = self._varied(encoded)
         stepped = {name: self._on_its_step(name, encoded[name]) for name in self._stepped if name in varied}
         return self._cube.position({**self._middle, **{name: encoded[name] for name in varied}, **stepped})
+
+    def _varied(self, encoded: Params) -> Params:
+        """The parameters that are varied in a configuration."""
+        return self._values(encoded) if self._has_conditions else encoded
 
     def _on_its_step(self, name: str, value: Any) -> Any:
         return self._encoded(name, self._decoded(name, value))

@@ -28,7 +28,7 @@ def spread(cube: Cube, seed: int, number: int, stable: Array) -> dict[str, float
         cube: the space.
         seed: of the sequence.
         number: of the point.
-        stable: positions of trials that have a value (rows).
+        stable: positions of trials that have a value (rows), NaN where a trial does not vary an axis.
     """
     rng = np.random.default_rng((seed, number // STRATA))
     parts = np.array([rng.permutation(STRATA) for _ in range(cube.axes)])
@@ -36,7 +36,8 @@ def spread(cube: Cube, seed: int, number: int, stable: Array) -> dict[str, float
     point = ((parts + within) / STRATA)[:, number % STRATA]
     at = np.where(cube.choices > 0, np.floor(point * cube.choices), point)
     for axis in np.flatnonzero(cube.choices) if len(stable) else ():
-        tried = np.bincount(stable[:, axis].astype(int), minlength=cube.choices[axis])
+        varied = stable[~np.isnan(stable[:, axis]), axis]
+        tried = np.bincount(varied.astype(int), minlength=cube.choices[axis])
         if tried[int(at[axis])] > tried.min():
             fewest = np.flatnonzero(tried == tried.min())
             at[axis] = fewest[int(at[axis]) % len(fewest)]

@@ -17,6 +17,7 @@ CANDIDATES = 128
 WIDTHS = 0.15, 0.05, 0.02, 0.007  # of a range: candidates are improved by ever smaller changes
 BEST, CHANGES = 8, 16  # candidates that are improved, and changes that are tried of each
 
+Near = Callable[[Params, float], Params]  # a candidate that differs from another by about a width
 Weigh = Callable[[Sequence[Params]], Array]  # the values of candidates, in which choices are given by their index
 
 
@@ -66,7 +67,7 @@ class WeighingSampler(BaseSampler):
         draw: Callable[[], Params],
         redraws: int,
         at_random: bool,
-        near: Callable[[Params, float], Params] | None = None,
+        near: Near | None = None,
     ) -> None:
         self.inner, self.space, self.weigh, self.allows, self.draw = inner, dict(space), weigh, allows, draw
         self.redraws, self.at_random, self.near = redraws, at_random, near
@@ -84,18 +85,21 @@ class WeighingSampler(BaseSampler):
             own += [{}] * CANDIDATES
         candidates: list[Params] = [{**self.draw(), **candidate} for candidate in own]
         values = self.weigh(candidates)
-        for width in WIDTHS if self.near is not None else ():
-            candidates, values = self._improved(candidates, values, width)
+        if self.near is not None:
+            for width in WIDTHS:
+                candidates, values = self._improved(candidates, values, self.near, width)
         best = next(iter(self._best(candidates, values, 1)), int(values.argmax()))
         return dict(candidates[best])
 
-    def _improved(self, candidates: list[Params], values: Array, width: float) -> tuple[list[Params], Array]:
+    def _improved(
+        self, candidates: list[Params], values: Array, near: Near, width: float
+    ) -> tuple[list[Params], Array]:
         """The best candidates, and others near them."""
         best = self._best(candidates, values, BEST)
-        near = [self.near(candidates[i], width) for i in best for _ in range(CHANGES)] if self.near is not None else []
-        if not near:
+        if not best:
             return candidates, values
-        return [candidates[i] for i in best] + near, np.append(values[best], self.weigh(near))
+        others = [near(candidates[i], width) for i in best for _ in range(CHANGES)]
+        return [candidates[i] for i in best] + others, np.append(values[best], self.weigh(others))
 
     def _best(self, candidates: list[Params], values: Array, count: int) -> list[int]:
         """The valid ones that are most valuable."""

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from orchestrator.spec.strict import Form
 
+LEAST_RISK = 0.01  # the rate of chance events below which no curve of a boundary lies
+
 
 class ReferenceForm(Form):
     """Published figures to compare the results with."""
@@ -44,9 +46,10 @@ class BoundaryForm(Form):
     risk: Annotated[
         float,
         Field(
-            gt=0,
+            gt=LEAST_RISK,
             lt=1,
-            description="Values count as safe where the event happens in a smaller share of trials than this.",
+            description="Values count as safe where the event happens in a smaller share of trials than this. It is "
+            "above 0.01, since that much is always thought to happen by chance.",
         ),
     ] = 0.05
 

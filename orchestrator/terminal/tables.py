@@ -62,7 +62,7 @@ def print_best(console: Console, ranked: Ranking, named: Named, command: str) ->
     """The best configuration by what varies, those that are not separated from it, and how to run it again."""
     first = ranked[0]
     lines = [f"best of {len(ranked)} by {_aim(ranked.objectives[0])}: {named(first)}", *facts(first, ranked)]
-    lines += [*as_winner(ranked), *as_good(ranked, named), *undistinguished(ranked, named), f"run it again: {command}"]
+    lines += [*as_winner(ranked), *as_good(ranked, named), *undistinguished(ranked, named), *_again(command)]
     for line in lines:
         print_line(console, line)
 
@@ -81,9 +81,14 @@ def print_front(
     doubtful = may_be_dominated(front, ranked)
     for one, command in zip(front, commands, strict=True):
         doubt = ["perhaps on the front: with these seeds it may be dominated"] * (one.config_key in doubtful)
-        lines += ["", named(one), *facts(one, ranked), *doubt, f"run it again: {command}"]
+        lines += ["", named(one), *facts(one, ranked), *doubt, *_again(command)]
     for line in lines:
         print_line(console, line)
+
+
+def _again(command: str) -> list[str]:
+    """The command that runs a configuration again; nothing where there is none."""
+    return [f"run it again: {command}"] if command else []
 
 
 def _aim(objective: Objective) -> str:

@@ -8,6 +8,7 @@ from orchestrator.progress.status import Curve, Status, display_name, shown_metr
 from orchestrator.spec import Objective, SweepSpec
 from orchestrator.trackers.store import Store
 from orchestrator.trials.asked import asked, of_trials
+from orchestrator.trials.labels import marked
 from orchestrator.trials.record import SYSTEM, Record
 
 
@@ -40,6 +41,7 @@ class Follower:
         if self.spec is not None:
             trials = asked(self.spec, records)
             records, total = of_trials(trials, records), _total(self.spec, len(trials), total)
+        records = marked(records)
         running = [record for record in records if record.status == "RUNNING" and is_live]
         curves = {record.run_id: self._curve(record, objective, declaration) for record in running}
         return Status.of(self.name, records, total, objective, curves, declaration)

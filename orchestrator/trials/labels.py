@@ -14,6 +14,7 @@ from orchestrator.trials.record import VERSION, Record
 LONGEST, SHOWN = 500, 60  # characters of a value that is shown whole, and of another one
 LONGEST_HEADING, END_OF_HEADING = 60, 20  # characters of a column's heading, and those of them that end it
 SIGNIFICANT = 6  # of a float, unless another value looks like it
+FIRST_VERSION = "1"  # of a function that declares none
 LETTERS_OF_KEY = 8  # that tell what shares all else
 EXACT = 16  # then a value is shown as Python writes it, which tells 1 from 1.0 and "1"
 
@@ -87,16 +88,16 @@ def told_apart(labels: Iterable[tuple[str, str, str | None]]) -> dict[str, str]:
     """Labels by key. What shares a label has as much behind it as tells it from the others: version, or key.
 
     Args:
-        labels: key, label, and version of the function, where that is known.
+        labels: key, label, and version of the function; None is the first.
     """
-    by_label: dict[str, dict[str, str | None]] = {}
+    by_label: dict[str, dict[str, str]] = {}
     for key, text, version in labels:
-        by_label.setdefault(text, {})[key] = version
+        by_label.setdefault(text, {})[key] = version or FIRST_VERSION
     found = {}
     for text, versions in by_label.items():
         known = Counter(versions.values())
         for key, version in versions.items():
-            marks = [f"version {version or 1}"] if len(known) > 1 else []
+            marks = [f"version {version}"] if len(known) > 1 else []
             marks += [key[:LETTERS_OF_KEY]] if known[version] > 1 else []
             found[key] = f"{text} ({', '.join(marks)})".strip() if len(versions) > 1 else text
     return found

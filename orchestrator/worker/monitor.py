@@ -147,18 +147,28 @@ class Monitor:
         self.epoch = max(self.epoch, epoch + 1)  # an epoch may get a metric later
         if not self.rule.enabled:
             return
-        losses = {name: sign * metrics[name] for name, sign in sorted(self.losses(metrics).items())}
+        signs = self.losses(metrics)
+        losses = {name: signs[name] * metrics[name] for name in sorted(signs, key=self._order)}
         held_out = [losses[name] for name in losses if self._is_of_validation(name)]
         works = bool(held_out) and all(map(math.isfinite, held_out))
         for name, loss in losses.items():
             if not self._is_of_validation(name) and (self.by_step is not None or (works and not math.isfinite(loss))):
                 continue
-            is_second = self.by_step is not None
-            series = self.by_epoch.setdefault(
-                name, Divergence(name, self.rule.factor, self.rule.patience_epochs, is_second=is_second)
-            )
+            series = self.by_epoch.setdefault(name, Divergence(name, self.rule.factor, self.rule.patience_epochs))
+            series.is_second = self._is_second(name)
             self.explosion = self.explosion or series.update(self.last_step, loss, epoch)
             self._leave_quiet(series, epoch)
+
+    def _order(self, name: str) -> tuple[bool, str]:
+        """Losses of training come first."""
+        return self._is_of_validation(name), name
+
+    def _is_second(self, name: str) -> bool:
+        """Whether a loss is of validation, and steps are followed beside it, or a training loss that has not risen."""
+        if not self._is_of_validation(name):
+            return False
+        of_training = [series for other, series in self.by_epoch.items() if not self._is_of_validation(other)]
+        return self.by_step is not None or any(series.keeps_most for series in of_training)
 
     def losses(self, names: Iterable[str]) -> dict[str, int]:
         """Those of some metrics that are losses, with the sign that makes a loss of each."""
