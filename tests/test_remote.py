@@ -1,6 +1,5 @@
-"""Slots on other machines, without an engine: links that are cut, folders that travel, agents that are lost."""
+"""Slots on other machines, without an engine: links that are cut, agents that are lost."""
 
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -22,15 +21,12 @@ from orchestrator.executors.contract import OnPlaces, Places
 from orchestrator.executors.limits import MOST_NODES, ActiveTrial, Limits, WorkerLoss
 from orchestrator.executors.ray import packing
 from orchestrator.executors.ray.packing import pack
-from orchestrator.executors.remote import carrying
-from orchestrator.executors.remote.carrying import Receiving, Sending, lacking, states
 from orchestrator.executors.remote.engine import Gone
 from orchestrator.executors.remote.environment import carried
 from orchestrator.executors.remote.executor import RemoteExecutor
 from orchestrator.executors.remote.greeting import Address, RefusedError, dial
 from orchestrator.executors.remote.link import MOST_UNDER_WAY, Link
 from orchestrator.executors.remote.listening import AgentListener
-from orchestrator.executors.remote.messages import Commit, Letter, Piece, Tail
 from orchestrator.spec.executor_forms import ExecutorForm, RayForm
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import Resources
@@ -131,112 +127,6 @@ def test_who_has_not_the_key_and_who_is_not_wanted_are_not_let_in(listener: tupl
     with pytest.raises(RefusedError, match="has gone on without this agent"):
         dialled(server, Link(), "unknown")
     assert ours.connection is None
-
-
-# Folders
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Path:
-    (tmp_path / "node").mkdir()
-    return tmp_path / "node"
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    (tmp_path / "here").mkdir()
-    return tmp_path / "here"
-
-
-def settle(folder: Path) -> None:
-    """Have all files of a folder be a while old."""
-    for path in folder.rglob("*"):
-        os.utime(path, ns=(time.time_ns() - 10**9,) * 2)
-
-
-def apply(letters: Iterator[Letter], here: Path) -> list[Letter]:
-    """Write into a folder what is sent; returns it."""
-    receiving, sent = Receiving(here), []
-    for letter in letters:
-        sent.append(letter)
-        match letter.message:
-            case Piece() as piece:
-                receiving.take(piece, letter.body)
-            case Commit() as commit:
-                receiving.commit(commit)
-            case Tail() as tail:
-                receiving.append(tail, letter.body)
-    return sent
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_a_folder_comes_whole_and_then_only_what_has_changed(node: Path, here: Path) -> None:
-    sending = Sending(1, 0, node, node.parent / "aside")
-    (node / "checkpoint").write_bytes(os.urandom(3 * carrying.PIECE + 5))
-    (node / "empty").touch()
-    (node / "deep" / "er").mkdir(parents=True)
-    (node / "deep" / "er" / "shard").write_text("a shard")
-    (node / "journal.jsonl").write_text("one\n")
-    settle(node)
-    first = apply(sending.changes(is_end=False), here)
-    assert isinstance(first[0].message, Tail)  # the journal comes before what is built on it
-    assert content(here) == content(node)
-    assert max(len(letter.body) for letter in first) == carrying.PIECE
-    assert apply(sending.changes(is_end=False), here) == []
-    with (node / "journal.jsonl").open("a") as file:
-        file.write("two\n")
-    (node / "deep" / "er" / "shard").write_text("another")
-    (node / "empty").unlink()
-    settle(node)
-    assert sum(len(letter.body) for letter in apply(sending.changes(is_end=False), here)) == len("two\n" + "another")
-    assert content(here) == content(node)
-
-
-def test_a_file_that_was_only_touched_is_not_sent_again(node: Path, here: Path) -> None:
-    sending = Sending(1, 0, node, node.parent / "aside")
-    (node / "checkpoint").write_bytes(b"x" * 1000)
-    settle(node)
-    apply(sending.changes(is_end=False), here)
-    os.utime(node / "checkpoint", ns=(1, 1))
-    assert [letter for letter in apply(sending.changes(is_end=False), here) if letter.body] == []
-
-
-def test_a_file_that_is_being_written_waits_for_the_next_time_but_not_at_the_end(node: Path, here: Path) -> None:
-    sending = Sending(1, 0, node, node.parent / "aside")
-    (node / "checkpoint").write_text("half")
-    assert apply(sending.changes(is_end=False), here) == []
-    (node / "checkpoint").write_text("half and more")
-    apply(sending.changes(is_end=True), here)
-    assert content(here) == {"checkpoint": b"half and more"}
-
-
-def test_a_journal_that_begins_again_replaces_the_one_before(node: Path, here: Path) -> None:
-    sending = Sending(1, 0, node, node.parent / "aside")
-    (node / "journal.jsonl").write_text("one\ntwo\n")
-    apply(sending.tails(), here)
-    (node / "journal.jsonl").rename(node / "journal.before")
-    (node / "journal.jsonl").write_text("other\n")
-    apply(sending.tails(), here)
-    assert content(here) == {"journal.jsonl": b"other\n"}
-
-
-def test_a_node_asks_for_what_it_lacks_and_drops_what_is_not_here(node: Path, here: Path) -> None:
-    for folder in (node, here):
-        (folder / "same").write_text("same")
-    (here / "checkpoint").write_text("newer")
-    (node / "checkpoint").write_text("older")
-    (node / "left").write_text("of another attempt")
-    assert lacking(node, states(here)) == ["checkpoint"]
-    assert not (node / "left").exists()
-
-
-def test_nothing_is_written_outside_the_folder_of_a_trial(here: Path) -> None:
-    for path in ("../outside", "/outside"):
-        with pytest.raises(ValueError, match="is no path within a trial's folder"):
-            Receiving(here).append(Tail(1, 0, path, 0), b"x")
 
 
 # The loop
