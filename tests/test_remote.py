@@ -1,14 +1,20 @@
 """Slots on other machines, without an engine: links that are cut, agents that are lost."""
 
+import json
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import driving
+import psutil
 import pytest
 import remote
 from driving import attempts, drive, epochs, final, trial
@@ -16,7 +22,7 @@ from driving import attempts, drive, epochs, final, trial
 from orchestrator import executors, functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
-from orchestrator.events import Event, Progress
+from orchestrator.events import Event, Progress, Started
 from orchestrator.executors.contract import OnPlaces, Places
 from orchestrator.executors.limits import MOST_NODES, ActiveTrial, Limits, WorkerLoss
 from orchestrator.executors.ray import packing
@@ -129,6 +135,40 @@ def test_who_has_not_the_key_and_who_is_not_wanted_are_not_let_in(listener: tupl
     assert ours.connection is None
 
 
+def test_a_connection_that_comes_as_another_is_cut_may_have_its_number(
+    listener: tuple[AgentListener, Link], theirs: Link
+) -> None:
+    server, ours = listener
+    dialled(server, theirs)
+    assert ours.connection
+    assert theirs.connection
+    number = ours.connection.fileno()
+    theirs.connection.shutdown(socket.SHUT_RDWR)
+    with socket.create_connection((server.address.host, server.address.port)):
+        server.pump()
+        assert ours.connection is None
+        assert number in {key.fd for key in server._selector.get_map().values()}  # so it was what is to be held here
+    dialled(server, theirs)
+    ours.send(b"goes on")
+    moved(server, theirs)
+    assert taken(theirs) == [b"goes on"]
+
+
+def test_an_agent_that_never_reaches_its_orchestrator_says_so_and_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    lines = "from orchestrator.executors.remote import agent, calling; calling.SECONDS_TO_REACH = 0; agent.main()"
+    address = json.dumps(asdict(Address("127.0.0.1", port, "00")))
+    command = [sys.executable, "-c", lines, "--name", "known"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as agent:
+        assert agent.stdin
+        assert agent.stderr
+        agent.stdin.write(address)
+        agent.stdin.flush()
+        assert agent.wait(60) == 1
+        assert agent.stderr.read() == f"cannot reach 127.0.0.1:{port} from {socket.gethostname()}\n"
+
+
 # The loop
 
 Open = Callable[..., tuple[RemoteExecutor, remote.LocalEngine]]
@@ -188,6 +228,60 @@ def test_what_runs_when_the_engine_is_lost_ends_as_interrupted(
                     monkeypatch.setattr(engine, "news", lost)
     assert [final(events).outcome for events in heard.values()] == [Outcome.INTERRUPTED] * 2
     monkeypatch.undo()
+
+
+@pytest.mark.slow
+def test_a_node_keeps_no_folder_of_a_trial_that_has_ended_or_was_lost(open_: Open, folder: Path) -> None:
+    executor, engine = open_(retries=1)
+    kept = trial(x=1.0, epochs=2)
+    for t in (kept, trial(mode="kill"), trial(x=2.0)):
+        drive(executor, [t], folder)
+    assert len(engine.begun) == 1
+    assert (folder / kept.trial_key / "artifacts" / "note.txt").is_file()
+    deadline = time.monotonic() + 10
+    while found := [*(folder / "nodes").glob("*/*/trials/*")]:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_trial_begins_in_a_worker_that_lives_though_the_one_before_died_unseen(open_: Open, folder: Path) -> None:
+    executor, engine = open_(retries=0)
+    drive(executor, [trial(x=1.0)], folder)
+    agent = psutil.Process(engine.agents[engine.begun[0]].pid)
+    agent.suspend()
+    for worker in agent.children(recursive=True):
+        worker.kill()
+    late = trial(x=2.0)
+    executor.submit(late, folder / late.trial_key)
+    next(executor.events(), None)  # it is begun
+    agent.resume()
+    assert final(drive(executor, [], folder)[late.label]).outcome is Outcome.COMPLETED
+
+
+@pytest.mark.slow
+def test_an_agent_that_was_given_up_and_lives_is_not_heard_and_ends(open_: Open, folder: Path) -> None:
+    executor, engine = open_(retries=0)
+    slow = trial(epochs=6, pause=0.2)
+    executor.submit(slow, folder / slow.trial_key)
+    heard: list[Event] = []
+    given_up: subprocess.Popen[bytes] | None = None
+    while not executor.idle:
+        for _, event in executor.events():
+            heard.append(event)
+            if isinstance(event, Progress) and event.epoch == 2 and given_up is None:
+                given_up = engine.agents[engine.begun[0]]
+                given_up.send_signal(signal.SIGSTOP)
+                engine.pending.append(Gone(engine.begun[0], "its machine is lost"))
+            elif given_up and isinstance(event, Started):
+                given_up.send_signal(signal.SIGCONT)  # with what its worker has done meanwhile
+    assert given_up
+    assert given_up.wait(30) == 0  # by itself: nobody has killed it
+    assert len(engine.begun) == 2
+    assert len(attempts(heard)) == 2
+    assert final(heard).outcome is Outcome.COMPLETED
+    again = heard.index(attempts(heard)[1])
+    assert epochs(heard[again:]) == [1, 2, 3, 4, 5, 6]  # the toy keeps no checkpoint
 
 
 @pytest.mark.slow
@@ -344,3 +438,49 @@ def test_a_package_that_is_too_large_names_what_is_large_in_it(
         pack(functions.find("toys:train"), [], tmp_path_factory.mktemp("packed") / "one.zip")
     with pytest.raises(InputError, match=r"executor.ray.include: .*nothing is not there"):
         pack(functions.find("toys:train"), ["nothing"], tmp_path_factory.mktemp("packed") / "one.zip")
+
+
+def test_a_sweep_is_launched_from_beside_its_file(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project / "package")
+    beside = project / "package" / ".." / "sweeps"
+    (project / "sweeps" / "own.py").write_text("from toys import train")
+    function = functions.find("own:train", functions.modules_of("own:train", [beside, beside / ".."]))
+    packed = pack(function, [], tmp_path_factory.mktemp("packed") / "one.zip")
+    assert packed.code == {str(beside): "0/sweeps", str(beside / ".."): "0", str(project / "package"): "0/package"}
+    assert packed.current == "0/package"
+    assert {"sweeps/own.py", "toys.py"} <= names(packed.file)
+
+
+def test_an_included_file_is_in_a_folder_that_goes_along(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "vocabulary.txt"
+    elsewhere.write_text("words")
+    with pytest.raises(InputError, match=r"executor.ray.include: .*vocabulary.txt is in no folder that goes along"):
+        pack(functions.find("toys:train"), [str(elsewhere)], tmp_path_factory.mktemp("packed") / "one.zip")
+
+
+def test_folders_that_are_links_go_along_and_links_that_lead_around_or_nowhere_do_not(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shared = tmp_path_factory.mktemp("shared")
+    (shared / "code.py").write_text("code")
+    (shared / "around").symlink_to(project)
+    (project / "linked").symlink_to(shared)
+    (project / "again").symlink_to(shared)
+    (shared / "data").mkdir()
+    (shared / "data" / "words.txt").write_text("words")
+    (project / "data" / "linked").symlink_to(shared / "data")
+    (project / "nowhere").symlink_to(shared / "nothing")
+    function = functions.find("toys:train", functions.modules_of("toys:train", [project]))
+    packed = pack(function, ["data/linked/words.txt"], tmp_path_factory.mktemp("packed") / "one.zip")
+    found = {name for name in names(packed.file) if name.startswith(("linked", "again", "nowhere", "data"))}
+    assert found == {
+        "linked/code.py",
+        "linked/data/words.txt",
+        "again/code.py",
+        "again/data/words.txt",
+        "data/linked/words.txt",
+    }

@@ -19,6 +19,7 @@ from orchestrator.worker.spawn import end_with_parent
 
 SECONDS_BETWEEN_LOOKS = 2.0  # at what the cluster has
 FURTHER = 2  # actors that wait for a place: so an autoscaler knows that more is wanted
+WORKER_EXIT = "Worker exit"  # what Ray says of an actor whose process has ended
 OVERRIDE = "RAY_OVERRIDE_JOB_RUNTIME_ENV"  # of a job that was submitted with a working_dir of its own
 
 
@@ -107,16 +108,24 @@ class _Gateway:
         self._kill(name)
         errors = self.ray.exceptions
         if error is None:
-            _tell(self._connection, kind="gone", name=name, reason=said or "its agent has ended")
+            _tell(self._connection, kind="gone", name=name, reason=said or "its agent has ended", is_of_itself=True)
         elif isinstance(error, errors.RuntimeEnvSetupError):
             reason = f"Ray could not set up its runtime_env: {_last_line(error)}"
-            _tell(self._connection, kind="gone", name=name, reason=reason, is_final=True)
+            _tell(self._connection, kind="gone", name=name, reason=reason, is_of_itself=True, is_final=True)
         else:
             is_for_memory = isinstance(error, errors.OutOfMemoryError)
             reason = (
                 "Ray has killed its actor for its memory" if is_for_memory else f"its machine is lost{_cause(error)}"
             )
-            _tell(self._connection, kind="gone", name=name, reason=reason, is_for_memory=is_for_memory)
+            ended = WORKER_EXIT in str(error)  # on a machine that is still there
+            _tell(
+                self._connection,
+                kind="gone",
+                name=name,
+                reason=reason,
+                is_for_memory=is_for_memory,
+                is_of_itself=ended,
+            )
 
     def _kill(self, name: str) -> None:
         if actor := self._actors.pop(name, None):
@@ -173,7 +182,7 @@ def _last_line(error: BaseException) -> str:
 def _cause(error: BaseException) -> str:
     """What Ray says of the end of an actor, as far as that is short."""
     for line in str(error).splitlines():
-        for known in ("The node", "the node", "Worker exit", "The actor died because"):
+        for known in ("The node", "the node", WORKER_EXIT, "The actor died because"):
             if known in line and len(line) < 300:
                 return f": {in_a_line(line[line.index(known) :])}"
     return ""

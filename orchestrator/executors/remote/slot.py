@@ -47,6 +47,7 @@ class RemoteSlot(Slot):
         self.link = link
         self.is_ready = False
         self.is_preparing = False
+        self.idle_since = time.monotonic()  # as far as its executor has looked
         self.loss: WorkerLoss | None = None  # of its machine, for good
         self._marked = marked
         self._token = 0
