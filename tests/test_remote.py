@@ -36,7 +36,7 @@ from orchestrator.executors.remote.listening import AgentListener
 from orchestrator.spec.executor_forms import ExecutorForm, RayForm
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import Resources
-from orchestrator.trial import Outcome
+from orchestrator.trial import Outcome, Trial
 from orchestrator.worker.runner import Task
 
 # Links
@@ -172,6 +172,44 @@ def test_an_agent_that_never_reaches_its_orchestrator_says_so_and_ends() -> None
 # The loop
 
 Open = Callable[..., tuple[RemoteExecutor, remote.LocalEngine]]
+# Goes on once three of it run.
+TOGETHER = """
+import time
+from pathlib import Path
+from toys import Config
+
+def train(config: Config):
+    yield {"epoch": 1, "train_loss": 1.0}
+    Path(f"runs-{config.x}").touch()
+    deadline = time.monotonic() + 60
+    while len(list(Path().glob("runs-*"))) < 3:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the others do not run")
+        time.sleep(0.05)
+    yield {"epoch": 2, "train_loss": 1.0}
+"""
+
+
+class ScarceEngine(remote.LocalEngine):
+    """Has machines for a few agents alone: all others wait, or end at once as they are told to."""
+
+    def __init__(self, temporary: Path, room: int, machines: int, gone: Callable[[str], Gone] | None = None) -> None:
+        super().__init__(temporary, room)
+        self.ended: list[str] = []
+        self.places = machines
+        self._gone = gone
+
+    def begin(self, name: str, address: Address) -> None:
+        if len(self.agents) < self.places:
+            super().begin(name, address)
+            return
+        self.begun.append(name)
+        if self._gone:
+            self.pending.append(self._gone(name))
+
+    def end(self, name: str) -> None:
+        self.ended.append(name)
+        super().end(name)
 
 
 @pytest.fixture
@@ -179,10 +217,17 @@ def open_(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
     with ExitStack() as opened:
 
         def open_(
-            workers: int = 1, room: int = 1, on_places: OnPlaces = lambda places: None, **limits: Any
+            function: str = "toys:train",
+            workers: int = 1,
+            room: int = 1,
+            engine: remote.LocalEngine | None = None,
+            on_places: OnPlaces = lambda places: None,
+            on_remark: Callable[[str], None] = lambda remark: None,
+            **limits: Any,
         ) -> tuple[RemoteExecutor, remote.LocalEngine]:
-            engine = remote.LocalEngine(folder / "nodes", room)
-            made = driving.setup("toys:train", interrupt, limits=limits, workers=workers, on_places=on_places)
+            engine = engine or remote.LocalEngine(folder / "nodes", room)
+            told = {"on_places": on_places, "on_remark": on_remark}
+            made = driving.setup(function, interrupt, limits=limits, workers=workers, **told)
             executor = remote.executor(made, folder / "nodes", apart=True, engine=engine)
             return opened.enter_context(executor), engine
 
@@ -287,18 +332,76 @@ def test_an_agent_that_was_given_up_and_lives_is_not_heard_and_ends(open_: Open,
 @pytest.mark.slow
 def test_more_trials_run_as_machines_come_and_how_many_are_awaited_is_told(open_: Open, folder: Path) -> None:
     told: list[Places] = []
-    executor, engine = open_(workers=3, room=1, on_places=told.append)
-    for x in (1.0, 2.0, 3.0):
-        slow = trial(x=x, epochs=6, pause=0.2)
-        executor.submit(slow, folder / slow.trial_key)
+    (folder / "together.py").write_text(TOGETHER)
+    executor, engine = open_("together:train", workers=3, room=1, on_places=told.append)
+    trials = [Trial("together:train", 1, {"x": x}, f"{x}") for x in (1.0, 2.0, 3.0)]
+    for each in trials:
+        executor.submit(each, folder / each.trial_key)
+    heard: dict[str, list[Event]] = {each.label: [] for each in trials}
     while not executor.idle:
-        for _, event in executor.events():
+        for each, event in executor.events():
+            heard[each.label].append(event)
             if isinstance(event, Progress):
                 engine.room = 5
+    assert [final(events).outcome for events in heard.values()] == [Outcome.COMPLETED] * 3
     assert len(engine.begun) == 3  # as many as workers, though there is room for more
     assert (told[0].ready, told[0].awaited) == (0, 3)
     assert (1, 2) in {(places.ready, places.awaited) for places in told}
     assert (told[-1].ready, told[-1].awaited, told[-1].waiting) == (3, 0, 0)
+
+
+@pytest.mark.slow
+def test_machines_are_asked_for_only_while_trials_may_come_and_given_back_where_none_has(
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.executors.remote.executor.SECONDS_IDLE", 1.0)
+    monkeypatch.setattr("orchestrator.executors.remote.executor.SECONDS_UNNEEDED", 0.2)
+    engine = ScarceEngine(folder / "nodes", room=3, machines=2)
+    executor, _ = open_(workers=3, engine=engine)
+    first, second, waits = engine.begun
+    drive(executor, [trial(x=2.0), trial(x=3.0, epochs=8, pause=0.5), trial(x=4.0)], folder)
+    assert engine.ended[0] == waits
+    assert {*engine.ended} in ({waits, first}, {waits, second})  # the idle one, while another had a trial
+    assert len(engine.begun) == 3
+    heard = drive(executor, [trial(x=x, epochs=6, pause=0.5) for x in (5.0, 6.0)], folder)
+    assert [final(events).outcome for events in heard.values()] == [Outcome.COMPLETED] * 2
+    assert len(engine.begun) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_final", [False, True])
+def test_a_machine_on_which_nothing_can_run_is_tried_later_and_later_while_others_serve(
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, is_final: bool
+) -> None:
+    said: list[str] = []
+    engine = ScarceEngine(
+        folder / "nodes", room=2, machines=1, gone=lambda name: Gone(name, "its disk is full", False, True, is_final)
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr("orchestrator.executors.remote.executor.LONGEST_PAUSE", 0.0)
+        engine._gone, gone = None, engine._gone
+        executor, _ = open_(workers=2, engine=engine, on_remark=said.append)
+        drive(executor, [trial(x=1.0)], folder)
+        engine._gone = gone
+        engine.pending.append(gone(engine.begun[1]))
+        drive(executor, [trial(x=x, epochs=20, pause=0.1) for x in (2.0, 3.0)], folder)
+        assert len(engine.begun) > 7
+        assert said == ["a machine cannot run trials, and is tried again every minute: its disk is full"]
+    begun = len(engine.begun)
+    heard = drive(executor, [trial(x=x, epochs=20, pause=0.1) for x in (4.0, 5.0)], folder)
+    assert [final(events).outcome for events in heard.values()] == [Outcome.COMPLETED] * 2
+    assert len(engine.begun) <= begun + 1
+
+
+@pytest.mark.slow
+def test_a_machine_that_is_lost_with_all_that_began_there_is_no_failure_of_theirs(open_: Open, folder: Path) -> None:
+    engine = ScarceEngine(folder / "nodes", room=8, machines=0)
+    executor, _ = open_(workers=8, engine=engine)
+    engine.pending = [Gone(name, "its machine is lost") for name in engine.begun]
+    engine.places, engine.room = 1, 1
+    heard = drive(executor, [trial()], folder)
+    assert [final(events).outcome for events in heard.values()] == [Outcome.COMPLETED]
+    assert len(engine.begun) == 9
 
 
 def test_where_no_agent_can_begin_the_launch_ends_with_what_the_last_one_said(open_: Open, folder: Path) -> None:
