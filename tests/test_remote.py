@@ -25,7 +25,8 @@ from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Progress, Started
 from orchestrator.executors.contract import OnPlaces, Places
 from orchestrator.executors.limits import MOST_NODES, ActiveTrial, Limits, WorkerLoss
-from orchestrator.executors.ray import packing
+from orchestrator.executors.ray import check_lasts, packing
+from orchestrator.executors.ray.gateway import lack
 from orchestrator.executors.ray.packing import pack
 from orchestrator.executors.remote.engine import Gone
 from orchestrator.executors.remote.environment import carried
@@ -404,6 +405,20 @@ def test_a_machine_that_is_lost_with_all_that_began_there_is_no_failure_of_their
     assert len(engine.begun) == 9
 
 
+@pytest.mark.slow
+def test_the_machine_counts_as_prepared_on_which_that_was(
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = remote.LocalEngine(folder / "nodes", room=2, machines=2)
+    executor, _ = open_(workers=2, engine=engine)
+    while len(executor.slots) < 2:
+        executor._wait(())
+    _, chosen = executor.slots
+    monkeypatch.setattr(executor, "_first_slot", lambda: chosen)
+    executor.prepare([{"x": 1.0}])
+    assert [slot.machine for slot in executor.slots] == [chosen.machine]
+
+
 def test_where_no_agent_can_begin_the_launch_ends_with_what_the_last_one_said(open_: Open, folder: Path) -> None:
     executor, engine = open_()
     executor.submit(trial(), folder / "t")
@@ -587,3 +602,30 @@ def test_folders_that_are_links_go_along_and_links_that_lead_around_or_nowhere_d
         "again/data/words.txt",
         "data/linked/words.txt",
     }
+
+
+# What a cluster has, and keeps
+
+
+def test_a_folder_in_the_cache_of_jobs_is_refused(tmp_path: Path) -> None:
+    check_lasts(tmp_path / "runtime_resources" / "mlruns" / "work" / "toy")
+    cache = tmp_path / "session_1" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    with pytest.raises(InputError, match="toy lies in Ray's cache, which Ray removes: name a store that lasts"):
+        check_lasts(cache / "mlruns" / "work" / "toy")
+
+
+@pytest.mark.parametrize(
+    ("machines", "said"),
+    [
+        ([{"CPU": 4, "GPU": 1}], ""),
+        ([], "a trial takes 2 cores, and no machine of the cluster has more than 0"),
+        ([{"CPU": 1, "GPU": 1}], "a trial takes 2 cores, and no machine of the cluster has more than 1"),
+        ([{"CPU": 4}], "a trial takes 1 GPUs, and no machine of the cluster has more than 0"),
+        (
+            [{"CPU": 4}, {"CPU": 1, "GPU": 1}],
+            "a trial takes 2 cores and 1 GPUs, and no machine of the cluster has both",
+        ),
+    ],
+)
+def test_what_no_machine_has_is_said(machines: list[dict[str, float]], said: str) -> None:
+    assert lack(machines, 2, 1) == said
