@@ -64,7 +64,8 @@ class CalledLink(Link):
             RefusedError: as for `wait`, or whoever has started the agent has ended.
             SupersededError: while there was none, the orchestrator has said that something else is to be done.
         """
-        self.wait([], 0.0)  # each side is to hear the other, however much there is to send
+        if self.connection is not None:  # each side is to hear the other, however much there is to send
+            self.wait([], 0.0)
         while not self.has_room:
             self.wait([], SECONDS_BETWEEN_CALLS)
             if is_orphan():
