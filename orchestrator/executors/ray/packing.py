@@ -56,8 +56,10 @@ def pack(function: TrialFunction, include: Sequence[str], file: Path) -> Package
         raise InputError.of([f"executor.ray.include: {path} is not there" for path in missing])
     roots = _roots([folder.resolve() for folder in folders])
     if outside := [one for one, real in zip(named, wanted, strict=True) if not _is_in(roots, one, real)]:
-        there = f"is in no folder that goes along ({', '.join(map(str, roots))}); put it there"
-        raise InputError.of([f"executor.ray.include: {path} {there}" for path in outside])
+        go = ", ".join(map(str, roots))
+        raise InputError.of(
+            [f"executor.ray.include: {path} is in no folder that goes along ({go}); put it there" for path in outside]
+        )
     with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as package:
         packing = _Packing(package)
         for name in ("orchestrator", *([PACKAGE] if function.modules and function.modules.is_default else [])):
