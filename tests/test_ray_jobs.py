@@ -126,7 +126,7 @@ print(*sorted(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if no
 LAUNCH = (sys.executable, "-m", "orchestrator", "launch", "toy.yaml")
 
 
-def test_a_sweep_is_launched_by_a_job_if_its_store_lasts(self, hosts: Hosts, place: Path, run: Run) -> None:
+def test_a_sweep_is_launched_by_a_job_if_its_store_lasts(hosts: Hosts, place: Path, run: Run) -> None:
     hosts.start("ray0", cpus=2, more="--include-dashboard=true --dashboard-host=127.0.0.1 --dashboard-port=8265")
     await_ray(ADDRESS, hosts.on("ray0"))
     submit = (ray_hosts.RAY, "job", "submit", "--address", "http://127.0.0.1:8265", "--working-dir", ".")
@@ -145,7 +145,7 @@ def test_a_sweep_is_launched_by_a_job_if_its_store_lasts(self, hosts: Hosts, pla
     assert outcomes(place) == [Outcome.COMPLETED] * 2
 
 
-def test_what_no_machine_has_is_refused_unless_machines_may_be_added(self, hosts: Hosts, place: Path, run: Run) -> None:
+def test_what_no_machine_has_is_refused_unless_machines_may_be_added(hosts: Hosts, place: Path, run: Run) -> None:
     hosts.start("ray0", cpus=2)
     await_ray(ADDRESS, hosts.on("ray0"))
     await_monitor(run)
@@ -166,7 +166,7 @@ def test_what_no_machine_has_is_refused_unless_machines_may_be_added(self, hosts
     ],
 )
 def test_as_many_machines_are_added_as_trials_need(
-    self, hosts: Hosts, place: Path, run: Run, of_version: dict[str, str]
+    hosts: Hosts, place: Path, run: Run, of_version: dict[str, str]
 ) -> None:
     (place / "growing.yaml").write_text(json.dumps(GROWING))
     hosts.start(
