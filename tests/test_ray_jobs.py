@@ -154,20 +154,7 @@ def test_what_no_machine_has_is_refused_unless_machines_may_be_added(hosts: Host
     assert "a trial takes 99 cores, and no machine of the cluster has more than 2" in refused.stderr
 
 
-@pytest.mark.parametrize(
-    "of_version",
-    [
-        {},
-        {
-            "RAY_enable_autoscaler_v2": "1",
-            "RAY_CLOUD_INSTANCE_ID": HEAD_NODE,
-            "RAY_NODE_TYPE_NAME": "ray.head.default",
-        },
-    ],
-)
-def test_as_many_machines_are_added_as_trials_need(
-    hosts: Hosts, place: Path, run: Run, of_version: dict[str, str]
-) -> None:
+def test_as_many_machines_are_added_as_trials_need(hosts: Hosts, place: Path, run: Run) -> None:
     (place / "growing.yaml").write_text(json.dumps(GROWING))
     hosts.start(
         "ray0",
@@ -176,11 +163,9 @@ def test_as_many_machines_are_added_as_trials_need(
         RAY_FAKE_CLUSTER="1",
         AUTOSCALER_UPDATE_INTERVAL_S="1",
         RAY_OVERRIDE_NODE_ID_FOR_TESTING=HEAD_NODE,
-        **of_version,
     )
     await_ray(ADDRESS, hosts.on("ray0"))
-    if not of_version:  # the second one reports elsewhere
-        await_monitor(run)
+    await_monitor(run)
     launched = run(*LAUNCH, "--set-executor", "cpus=2", "--set", "x=1.0")
     assert launched.returncode == 0, launched.stderr
     assert outcomes(place) == [Outcome.COMPLETED]
