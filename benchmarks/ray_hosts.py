@@ -16,7 +16,12 @@ import psutil
 
 RAY = str(Path(sys.executable).parent / "ray")
 STORE = "--object-store-memory=80000000"
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_IMPORT_WARNING": "1", "PYTHONUNBUFFERED": "1"}
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "PYTHONUNBUFFERED": "1",
+    "RAY_worker_niceness": "0",  # what runs beside a test must not starve its actors
+}
 
 
 def lacking() -> str | None:
@@ -29,9 +34,8 @@ def lacking() -> str | None:
 class Head:
     """The head of a cluster on this machine, at an address of the loopback network."""
 
-    def __init__(self, address: str, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, address: str) -> None:
         self.address = address
-        self._process = process
 
     @classmethod
     @contextmanager
@@ -45,7 +49,7 @@ class Head:
         )
         try:
             await_ray("127.0.0.1:26379")
-            yield cls("127.0.0.1:26379", process)
+            yield cls("127.0.0.1:26379")
         finally:
             end(process)
             shutil.rmtree(place, ignore_errors=True)
@@ -122,24 +126,28 @@ class Hosts:
         mounts = " && ".join(f"mount -t tmpfs tmpfs {folder}" for folder in folders)
         return [*self.on(name), "unshare", "--mount", "--propagation", "private", "sh", "-c", f"{mounts} && {command}"]
 
-    def start(self, name: str, cpus: int = 1, head: str | None = None, command: str = "") -> None:
+    def start(self, name: str, cpus: int = 1, head: str | None = None, more: str = "", **environment: str) -> None:
         """Start Ray on a host: as the head, or with the one of another host.
 
         Args:
             name: of the host.
             cpus: that it has.
             head: the host that has the head.
-            command: what to run there once Ray is there, in place of waiting.
+            more: options of `ray start`.
+            **environment: for it.
         """
         role = (
             "--head --port=6379 --include-dashboard=false" if head is None else f"--address={self.address(head)}:6379"
         )
         own = f"--node-ip-address={self.address(name)} --num-cpus={cpus} --num-gpus=0 {STORE} --disable-usage-stats"
-        block = "" if command else "--block"
-        line = f"{RAY} start {role} {own} {block} >/dev/null 2>&1" + (f" && {command}" if command else "")
+        line = f"{RAY} start {role} {own} {more} --block >/dev/null 2>&1"
         self.running[name] = subprocess.Popen(
-            self.apart(name, line), env={**os.environ, **QUIET}, start_new_session=True
+            self.apart(name, line), env={**os.environ, **QUIET, **environment}, start_new_session=True
         )
+
+    def inside(self, name: str) -> list[str]:
+        """What comes before a command that is to run on a host, in its mounts, where Ray's own files are."""
+        return ["nsenter", "--target", str(self.running[name].pid), "--net", "--mount"]
 
     def processes(self, name: str) -> list[psutil.Process]:
         """What runs on a host."""

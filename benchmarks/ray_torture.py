@@ -10,6 +10,7 @@ machine, and that nobody touched. `torture.py --executor ray` begins it, as root
 import itertools
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ import torture
 from ray_hosts import Hosts, await_ray
 from rich.console import Console
 from rich.markup import escape
-from torture import KINDS, LAUNCH, MARK_OF_LAUNCH, SAID, Kill, Kind, Launch, Report, Sweep
+from torture import KINDS, LAUNCH, MARK_OF_LAUNCH, NAME, SAID, Kill, Kind, Launch, Report, Sweep
 
 HEAD, *OTHERS = "ray0", "ray1", "ray2"
 ADDRESS = f"{Hosts.network}.10:6379"
@@ -53,7 +54,10 @@ class RayLaunch(Launch):
         name, value = MARK_OF_LAUNCH, f"{time.time_ns()}"
         self._mark = f"{name}={value}".encode()
         self.since = time.time()
-        inside = ["nsenter", "--target", str(hosts.running[HEAD].pid), "--net", "--mount", "sh", "-c"]
+        file = folder / f"{NAME}.yaml"  # actors and their agents have the mark, too: by the launch's own runtime_env
+        marked = f"{{address: '{ADDRESS}', runtime_env: {{env_vars: {{{name}: '{value}'}}}}}}"
+        file.write_text(re.sub("^executor: .*$", f"executor: {{ray: {marked}}}", file.read_text(), flags=re.MULTILINE))
+        inside = [*hosts.inside(HEAD), "sh", "-c"]
         command = f"cd {quote(str(folder))} && exec {' '.join(map(quote, LAUNCH))}"
         own = {name: value, NOTES: str(SEEN_BY_ALL / folder.parent.name / f"{folder.name}.txt")}
         with (folder / SAID).open("ab") as log:
@@ -86,7 +90,8 @@ class RayLaunch(Launch):
         if not found:
             return False
         rng.choice(found).kill()
-        if target == "raylet":
+        if target == "raylet":  # what it has started is for itself to end
+            time.sleep(rng.uniform(0.0, LONGEST_OUTAGE))
             self._hosts.kill(host)
             self._return(host, rng)
         return True

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from orchestrator.executors.contract import Setup
-from orchestrator.executors.remote.engine import Gone, News
+from orchestrator.executors.remote.engine import Gone
 from orchestrator.executors.remote.executor import RemoteExecutor
 from orchestrator.executors.remote.greeting import Address
 from orchestrator.system.machine import Shares
@@ -34,7 +34,7 @@ class LocalEngine:
         self.begun: list[str] = []
         self._temporary = temporary
         self._reader, self._writer = os.pipe()
-        self.pending: list[News] = []
+        self.pending: list[Gone] = []
 
     def fileno(self) -> int:
         return self._reader
@@ -56,7 +56,7 @@ class LocalEngine:
             self.lose(name)
             self._close(name)
 
-    def news(self) -> Iterable[News]:
+    def news(self) -> Iterable[Gone]:
         news, self.pending = self.pending, []
         for name in [name for name, process in self.agents.items() if process.poll() is not None]:
             news.append(Gone(name, f"its machine is gone, with status {self.agents[name].returncode}"))

@@ -96,11 +96,14 @@ def launch(hosts: Hosts, place: Path) -> Iterator[Launch]:
     def launch() -> "subprocess.Popen[str]":
         while not any(process.name() == "raylet" for process in hosts.processes("ray0")):
             time.sleep(0.2)
-        # in the mounts of its host, where Ray's own files are
-        command = ["nsenter", "--target", str(hosts.running["ray0"].pid), "--net", "--mount", "sh", "-c"]
         started.append(
             subprocess.Popen(
-                [*command, f"cd {place} && exec {sys.executable} -m orchestrator launch toy.yaml"],
+                [
+                    *hosts.inside("ray0"),
+                    "sh",
+                    "-c",
+                    f"cd {place} && exec {sys.executable} -m orchestrator launch toy.yaml",
+                ],
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "HOME": "/root"},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -185,6 +188,22 @@ def test_a_host_that_is_lost_costs_its_trials_the_time_since_their_last_epoch(
     await_epoch(place, 2)
     hosts.kill("ray1")
     time.sleep(5)
+    hosts.start("ray1", cpus=2, head="ray0")
+    ended(launched)
+    check(place)
+
+
+def test_a_raylet_that_dies_alone_takes_along_what_it_has_started(hosts: Hosts, launch: Launch, place: Path) -> None:
+    with (place / "toy.yaml").open("a") as file:
+        file.write("retries: 0\n")
+    launched = launch()
+    await_epoch(place, 2)
+    there = [agent for agent in agents(hosts) if agent in hosts.processes("ray1")]
+    assert there
+    next(process for process in hosts.processes("ray1") if process.name() == "raylet").kill()
+    _, alive = psutil.wait_procs(there, timeout=60)
+    assert alive == []
+    hosts.kill("ray1")
     hosts.start("ray1", cpus=2, head="ray0")
     ended(launched)
     check(place)

@@ -1,15 +1,20 @@
-"""Slots on other machines, without an engine: links that are cut, folders that travel, agents that are lost."""
+"""Slots on other machines, without an engine: links that are cut, agents that are lost."""
 
-import os
+import json
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import driving
+import psutil
 import pytest
 import remote
 from driving import attempts, drive, epochs, final, trial
@@ -17,24 +22,22 @@ from driving import attempts, drive, epochs, final, trial
 from orchestrator import executors, functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
-from orchestrator.events import Event, Progress
+from orchestrator.events import Event, Progress, Started
 from orchestrator.executors.contract import OnPlaces, Places
 from orchestrator.executors.limits import MOST_NODES, ActiveTrial, Limits, WorkerLoss
-from orchestrator.executors.ray import packing
+from orchestrator.executors.ray import check_lasts, packing
+from orchestrator.executors.ray.gateway import lack
 from orchestrator.executors.ray.packing import pack
-from orchestrator.executors.remote import carrying
-from orchestrator.executors.remote.carrying import Receiving, Sending, lacking, states
 from orchestrator.executors.remote.engine import Gone
 from orchestrator.executors.remote.environment import carried
 from orchestrator.executors.remote.executor import RemoteExecutor
 from orchestrator.executors.remote.greeting import Address, RefusedError, dial
 from orchestrator.executors.remote.link import MOST_UNDER_WAY, Link
 from orchestrator.executors.remote.listening import AgentListener
-from orchestrator.executors.remote.messages import Commit, Letter, Piece, Tail
 from orchestrator.spec.executor_forms import ExecutorForm, RayForm
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import Resources
-from orchestrator.trial import Outcome
+from orchestrator.trial import Outcome, Trial
 from orchestrator.worker.runner import Task
 
 # Links
@@ -133,115 +136,81 @@ def test_who_has_not_the_key_and_who_is_not_wanted_are_not_let_in(listener: tupl
     assert ours.connection is None
 
 
-# Folders
+def test_a_connection_that_comes_as_another_is_cut_may_have_its_number(
+    listener: tuple[AgentListener, Link], theirs: Link
+) -> None:
+    server, ours = listener
+    dialled(server, theirs)
+    assert ours.connection
+    assert theirs.connection
+    number = ours.connection.fileno()
+    theirs.connection.shutdown(socket.SHUT_RDWR)
+    with socket.create_connection((server.address.host, server.address.port)):
+        server.pump()
+        assert ours.connection is None
+        assert number in {key.fd for key in server._selector.get_map().values()}  # so it was what is to be held here
+    dialled(server, theirs)
+    ours.send(b"goes on")
+    moved(server, theirs)
+    assert taken(theirs) == [b"goes on"]
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> Path:
-    (tmp_path / "node").mkdir()
-    return tmp_path / "node"
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    (tmp_path / "here").mkdir()
-    return tmp_path / "here"
-
-
-def settle(folder: Path) -> None:
-    """Have all files of a folder be a while old."""
-    for path in folder.rglob("*"):
-        os.utime(path, ns=(time.time_ns() - 10**9,) * 2)
-
-
-def apply(letters: Iterator[Letter], here: Path) -> list[Letter]:
-    """Write into a folder what is sent; returns it."""
-    receiving, sent = Receiving(here), []
-    for letter in letters:
-        sent.append(letter)
-        match letter.message:
-            case Piece() as piece:
-                receiving.take(piece, letter.body)
-            case Commit() as commit:
-                receiving.commit(commit)
-            case Tail() as tail:
-                receiving.append(tail, letter.body)
-    return sent
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_a_folder_comes_whole_and_then_only_what_has_changed(node: Path, here: Path) -> None:
-    sending = Sending(1, 0, node, node.parent / "aside")
-    (node / "checkpoint").write_bytes(os.urandom(3 * carrying.PIECE + 5))
-    (node / "empty").touch()
-    (node / "deep" / "er").mkdir(parents=True)
-    (node / "deep" / "er" / "shard").write_text("a shard")
-    (node / "journal.jsonl").write_text("one\n")
-    settle(node)
-    first = apply(sending.changes(is_end=False), here)
-    assert isinstance(first[0].message, Tail)  # the journal comes before what is built on it
-    assert content(here) == content(node)
-    assert max(len(letter.body) for letter in first) == carrying.PIECE
-    assert apply(sending.changes(is_end=False), here) == []
-    with (node / "journal.jsonl").open("a") as file:
-        file.write("two\n")
-    (node / "deep" / "er" / "shard").write_text("another")
-    (node / "empty").unlink()
-    settle(node)
-    assert sum(len(letter.body) for letter in apply(sending.changes(is_end=False), here)) == len("two\n" + "another")
-    assert content(here) == content(node)
-
-
-def test_a_file_that_was_only_touched_is_not_sent_again(node: Path, here: Path) -> None:
-    sending = Sending(1, 0, node, node.parent / "aside")
-    (node / "checkpoint").write_bytes(b"x" * 1000)
-    settle(node)
-    apply(sending.changes(is_end=False), here)
-    os.utime(node / "checkpoint", ns=(1, 1))
-    assert [letter for letter in apply(sending.changes(is_end=False), here) if letter.body] == []
-
-
-def test_a_file_that_is_being_written_waits_for_the_next_time_but_not_at_the_end(node: Path, here: Path) -> None:
-    sending = Sending(1, 0, node, node.parent / "aside")
-    (node / "checkpoint").write_text("half")
-    assert apply(sending.changes(is_end=False), here) == []
-    (node / "checkpoint").write_text("half and more")
-    apply(sending.changes(is_end=True), here)
-    assert content(here) == {"checkpoint": b"half and more"}
-
-
-def test_a_journal_that_begins_again_replaces_the_one_before(node: Path, here: Path) -> None:
-    sending = Sending(1, 0, node, node.parent / "aside")
-    (node / "journal.jsonl").write_text("one\ntwo\n")
-    apply(sending.tails(), here)
-    (node / "journal.jsonl").rename(node / "journal.before")
-    (node / "journal.jsonl").write_text("other\n")
-    apply(sending.tails(), here)
-    assert content(here) == {"journal.jsonl": b"other\n"}
-
-
-def test_a_node_asks_for_what_it_lacks_and_drops_what_is_not_here(node: Path, here: Path) -> None:
-    for folder in (node, here):
-        (folder / "same").write_text("same")
-    (here / "checkpoint").write_text("newer")
-    (node / "checkpoint").write_text("older")
-    (node / "left").write_text("of another attempt")
-    assert lacking(node, states(here)) == ["checkpoint"]
-    assert not (node / "left").exists()
-
-
-def test_nothing_is_written_outside_the_folder_of_a_trial(here: Path) -> None:
-    for path in ("../outside", "/outside"):
-        with pytest.raises(ValueError, match="is no path within a trial's folder"):
-            Receiving(here).append(Tail(1, 0, path, 0), b"x")
+def test_an_agent_that_never_reaches_its_orchestrator_says_so_and_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    lines = "from orchestrator.executors.remote import agent, calling; calling.SECONDS_TO_REACH = 0; agent.main()"
+    address = json.dumps(asdict(Address("127.0.0.1", port, "00")))
+    command = [sys.executable, "-c", lines, "--name", "known"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as agent:
+        assert agent.stdin
+        assert agent.stderr
+        agent.stdin.write(address)
+        agent.stdin.flush()
+        assert agent.wait(60) == 1
+        assert agent.stderr.read() == f"cannot reach 127.0.0.1:{port} from {socket.gethostname()}\n"
 
 
 # The loop
 
 Open = Callable[..., tuple[RemoteExecutor, remote.LocalEngine]]
+# Goes on once three of it run.
+TOGETHER = """
+import time
+from pathlib import Path
+from toys import Config
+
+def train(config: Config):
+    yield {"epoch": 1, "train_loss": 1.0}
+    Path(f"runs-{config.x}").touch()
+    deadline = time.monotonic() + 60
+    while len(list(Path().glob("runs-*"))) < 3:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the others do not run")
+        time.sleep(0.05)
+    yield {"epoch": 2, "train_loss": 1.0}
+"""
+
+
+class ScarceEngine(remote.LocalEngine):
+    """Has machines for a few agents alone: all others wait, or end at once as they are told to."""
+
+    def __init__(self, temporary: Path, room: int, machines: int, gone: Callable[[str], Gone] | None = None) -> None:
+        super().__init__(temporary, room)
+        self.ended: list[str] = []
+        self.places = machines
+        self._gone = gone
+
+    def begin(self, name: str, address: Address) -> None:
+        if len(self.agents) < self.places:
+            super().begin(name, address)
+            return
+        self.begun.append(name)
+        if self._gone:
+            self.pending.append(self._gone(name))
+
+    def end(self, name: str) -> None:
+        self.ended.append(name)
+        super().end(name)
 
 
 @pytest.fixture
@@ -249,10 +218,17 @@ def open_(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
     with ExitStack() as opened:
 
         def open_(
-            workers: int = 1, room: int = 1, on_places: OnPlaces = lambda places: None, **limits: Any
+            function: str = "toys:train",
+            workers: int = 1,
+            room: int = 1,
+            engine: remote.LocalEngine | None = None,
+            on_places: OnPlaces = lambda places: None,
+            on_remark: Callable[[str], None] = lambda remark: None,
+            **limits: Any,
         ) -> tuple[RemoteExecutor, remote.LocalEngine]:
-            engine = remote.LocalEngine(folder / "nodes", room)
-            made = driving.setup("toys:train", interrupt, limits=limits, workers=workers, on_places=on_places)
+            engine = engine or remote.LocalEngine(folder / "nodes", room)
+            told = {"on_places": on_places, "on_remark": on_remark}
+            made = driving.setup(function, interrupt, limits=limits, workers=workers, **told)
             executor = remote.executor(made, folder / "nodes", apart=True, engine=engine)
             return opened.enter_context(executor), engine
 
@@ -301,20 +277,146 @@ def test_what_runs_when_the_engine_is_lost_ends_as_interrupted(
 
 
 @pytest.mark.slow
-def test_more_trials_run_as_machines_come_and_how_many_are_awaited_is_told(open_: Open, folder: Path) -> None:
-    told: list[Places] = []
-    executor, engine = open_(workers=3, room=1, on_places=told.append)
-    for x in (1.0, 2.0, 3.0):
-        slow = trial(x=x, epochs=6, pause=0.2)
-        executor.submit(slow, folder / slow.trial_key)
+def test_a_node_keeps_no_folder_of_a_trial_that_has_ended_or_was_lost(open_: Open, folder: Path) -> None:
+    executor, engine = open_(retries=1)
+    kept = trial(x=1.0, epochs=2)
+    for t in (kept, trial(mode="kill"), trial(x=2.0)):
+        drive(executor, [t], folder)
+    assert len(engine.begun) == 1
+    assert (folder / kept.trial_key / "artifacts" / "note.txt").is_file()
+    deadline = time.monotonic() + 10
+    while found := [*(folder / "nodes").glob("*/*/trials/*")]:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_trial_begins_in_a_worker_that_lives_though_the_one_before_died_unseen(open_: Open, folder: Path) -> None:
+    executor, engine = open_(retries=0)
+    drive(executor, [trial(x=1.0)], folder)
+    agent = psutil.Process(engine.agents[engine.begun[0]].pid)
+    agent.suspend()
+    for worker in agent.children(recursive=True):
+        worker.kill()
+    late = trial(x=2.0)
+    executor.submit(late, folder / late.trial_key)
+    next(executor.events(), None)  # it is begun
+    agent.resume()
+    assert final(drive(executor, [], folder)[late.label]).outcome is Outcome.COMPLETED
+
+
+@pytest.mark.slow
+def test_an_agent_that_was_given_up_and_lives_is_not_heard_and_ends(open_: Open, folder: Path) -> None:
+    executor, engine = open_(retries=0)
+    slow = trial(epochs=6, pause=0.2)
+    executor.submit(slow, folder / slow.trial_key)
+    heard: list[Event] = []
+    given_up: subprocess.Popen[bytes] | None = None
     while not executor.idle:
         for _, event in executor.events():
+            heard.append(event)
+            if isinstance(event, Progress) and event.epoch == 2 and given_up is None:
+                given_up = engine.agents[engine.begun[0]]
+                given_up.send_signal(signal.SIGSTOP)
+                engine.pending.append(Gone(engine.begun[0], "its machine is lost"))
+            elif given_up and isinstance(event, Started):
+                given_up.send_signal(signal.SIGCONT)  # with what its worker has done meanwhile
+    assert given_up
+    assert given_up.wait(30) == 0  # by itself: nobody has killed it
+    assert len(engine.begun) == 2
+    assert len(attempts(heard)) == 2
+    assert final(heard).outcome is Outcome.COMPLETED
+    again = heard.index(attempts(heard)[1])
+    assert epochs(heard[again:]) == [1, 2, 3, 4, 5, 6]  # the toy keeps no checkpoint
+
+
+@pytest.mark.slow
+def test_more_trials_run_as_machines_come_and_how_many_are_awaited_is_told(open_: Open, folder: Path) -> None:
+    told: list[Places] = []
+    (folder / "together.py").write_text(TOGETHER)
+    executor, engine = open_("together:train", workers=3, room=1, on_places=told.append)
+    trials = [Trial("together:train", 1, {"x": x}, f"{x}") for x in (1.0, 2.0, 3.0)]
+    for each in trials:
+        executor.submit(each, folder / each.trial_key)
+    heard: dict[str, list[Event]] = {each.label: [] for each in trials}
+    while not executor.idle:
+        for each, event in executor.events():
+            heard[each.label].append(event)
             if isinstance(event, Progress):
                 engine.room = 5
+    assert [final(events).outcome for events in heard.values()] == [Outcome.COMPLETED] * 3
     assert len(engine.begun) == 3  # as many as workers, though there is room for more
     assert (told[0].ready, told[0].awaited) == (0, 3)
     assert (1, 2) in {(places.ready, places.awaited) for places in told}
     assert (told[-1].ready, told[-1].awaited, told[-1].waiting) == (3, 0, 0)
+
+
+@pytest.mark.slow
+def test_machines_are_asked_for_only_while_trials_may_come_and_given_back_where_none_has(
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.executors.remote.executor.SECONDS_IDLE", 1.0)
+    monkeypatch.setattr("orchestrator.executors.remote.executor.SECONDS_UNNEEDED", 0.2)
+    engine = ScarceEngine(folder / "nodes", room=3, machines=2)
+    executor, _ = open_(workers=3, engine=engine)
+    first, second, waits = engine.begun
+    drive(executor, [trial(x=2.0), trial(x=3.0, epochs=8, pause=0.5), trial(x=4.0)], folder)
+    assert engine.ended[0] == waits
+    assert {*engine.ended} in ({waits, first}, {waits, second})  # the idle one, while another had a trial
+    assert len(engine.begun) == 3
+    heard = drive(executor, [trial(x=x, epochs=6, pause=0.5) for x in (5.0, 6.0)], folder)
+    assert [final(events).outcome for events in heard.values()] == [Outcome.COMPLETED] * 2
+    assert len(engine.begun) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_final", [False, True])
+def test_a_machine_on_which_nothing_can_run_is_tried_later_and_later_while_others_serve(
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, is_final: bool
+) -> None:
+    said: list[str] = []
+    engine = ScarceEngine(
+        folder / "nodes", room=2, machines=1, gone=lambda name: Gone(name, "its disk is full", False, True, is_final)
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr("orchestrator.executors.remote.executor.LONGEST_PAUSE", 0.0)
+        engine._gone, gone = None, engine._gone
+        executor, _ = open_(workers=2, engine=engine, on_remark=said.append)
+        drive(executor, [trial(x=1.0)], folder)
+        engine._gone = gone
+        engine.pending.append(gone(engine.begun[1]))
+        drive(executor, [trial(x=x, epochs=20, pause=0.1) for x in (2.0, 3.0)], folder)
+        assert len(engine.begun) > 7
+        assert said == ["a machine cannot run trials, and is tried again every minute: its disk is full"]
+    begun = len(engine.begun)
+    heard = drive(executor, [trial(x=x, epochs=20, pause=0.1) for x in (4.0, 5.0)], folder)
+    assert [final(events).outcome for events in heard.values()] == [Outcome.COMPLETED] * 2
+    assert len(engine.begun) <= begun + 1
+
+
+@pytest.mark.slow
+def test_a_machine_that_is_lost_with_all_that_began_there_is_no_failure_of_theirs(open_: Open, folder: Path) -> None:
+    engine = ScarceEngine(folder / "nodes", room=8, machines=0)
+    executor, _ = open_(workers=8, engine=engine)
+    engine.pending = [Gone(name, "its machine is lost") for name in engine.begun]
+    engine.places, engine.room = 1, 1
+    heard = drive(executor, [trial()], folder)
+    assert [final(events).outcome for events in heard.values()] == [Outcome.COMPLETED]
+    assert len(engine.begun) == 9
+
+
+@pytest.mark.slow
+def test_the_machine_counts_as_prepared_on_which_that_was(
+    open_: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = remote.LocalEngine(folder / "nodes", room=2, machines=2)
+    executor, _ = open_(workers=2, engine=engine)
+    while len(executor.slots) < 2:
+        executor._wait(())
+    _, chosen = executor.slots
+    monkeypatch.setattr(executor, "_first_slot", lambda: chosen)
+    executor.prepare([{"x": 1.0}])
+    assert [slot.machine for slot in executor.slots] == [chosen.machine]
 
 
 def test_where_no_agent_can_begin_the_launch_ends_with_what_the_last_one_said(open_: Open, folder: Path) -> None:
@@ -454,3 +556,76 @@ def test_a_package_that_is_too_large_names_what_is_large_in_it(
         pack(functions.find("toys:train"), [], tmp_path_factory.mktemp("packed") / "one.zip")
     with pytest.raises(InputError, match=r"executor.ray.include: .*nothing is not there"):
         pack(functions.find("toys:train"), ["nothing"], tmp_path_factory.mktemp("packed") / "one.zip")
+
+
+def test_a_sweep_is_launched_from_beside_its_file(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project / "package")
+    beside = project / "package" / ".." / "sweeps"
+    (project / "sweeps" / "own.py").write_text("from toys import train")
+    function = functions.find("own:train", functions.modules_of("own:train", [beside, beside / ".."]))
+    packed = pack(function, [], tmp_path_factory.mktemp("packed") / "one.zip")
+    assert packed.code == {str(beside): "0/sweeps", str(beside / ".."): "0", str(project / "package"): "0/package"}
+    assert packed.current == "0/package"
+    assert {"sweeps/own.py", "toys.py"} <= names(packed.file)
+
+
+def test_an_included_file_is_in_a_folder_that_goes_along(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "vocabulary.txt"
+    elsewhere.write_text("words")
+    with pytest.raises(InputError, match=r"executor.ray.include: .*vocabulary.txt is in no folder that goes along"):
+        pack(functions.find("toys:train"), [str(elsewhere)], tmp_path_factory.mktemp("packed") / "one.zip")
+
+
+def test_folders_that_are_links_go_along_and_links_that_lead_around_or_nowhere_do_not(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shared = tmp_path_factory.mktemp("shared")
+    (shared / "code.py").write_text("code")
+    (shared / "around").symlink_to(project)
+    (project / "linked").symlink_to(shared)
+    (project / "again").symlink_to(shared)
+    (shared / "data").mkdir()
+    (shared / "data" / "words.txt").write_text("words")
+    (project / "data" / "linked").symlink_to(shared / "data")
+    (project / "nowhere").symlink_to(shared / "nothing")
+    function = functions.find("toys:train", functions.modules_of("toys:train", [project]))
+    packed = pack(function, ["data/linked/words.txt"], tmp_path_factory.mktemp("packed") / "one.zip")
+    found = {name for name in names(packed.file) if name.startswith(("linked", "again", "nowhere", "data"))}
+    assert found == {
+        "linked/code.py",
+        "linked/data/words.txt",
+        "again/code.py",
+        "again/data/words.txt",
+        "data/linked/words.txt",
+    }
+
+
+# What a cluster has, and keeps
+
+
+def test_a_folder_in_the_cache_of_jobs_is_refused(tmp_path: Path) -> None:
+    check_lasts(tmp_path / "runtime_resources" / "mlruns" / "work" / "toy")
+    cache = tmp_path / "session_1" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    with pytest.raises(InputError, match="toy lies in Ray's cache, which Ray removes: name a store that lasts"):
+        check_lasts(cache / "mlruns" / "work" / "toy")
+
+
+@pytest.mark.parametrize(
+    ("machines", "said"),
+    [
+        ([{"CPU": 4, "GPU": 1}], ""),
+        ([], "a trial takes 2 cores, and no machine of the cluster has more than 0"),
+        ([{"CPU": 1, "GPU": 1}], "a trial takes 2 cores, and no machine of the cluster has more than 1"),
+        ([{"CPU": 4}], "a trial takes 1 GPUs, and no machine of the cluster has more than 0"),
+        (
+            [{"CPU": 4}, {"CPU": 1, "GPU": 1}],
+            "a trial takes 2 cores and 1 GPUs, and no machine of the cluster has both",
+        ),
+    ],
+)
+def test_what_no_machine_has_is_said(machines: list[dict[str, float]], said: str) -> None:
+    assert lack(machines, 2, 1) == said

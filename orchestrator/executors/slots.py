@@ -42,6 +42,7 @@ class SlotExecutor(ABC):
         self.shares = shares
         self._waiting: list[ActiveTrial] = []
         self._asked_to_stop = False
+        self._prepared: set[str] = set()  # machines that have the data of `prepare`
 
     @property
     @abstractmethod
@@ -97,6 +98,7 @@ class SlotExecutor(ABC):
             if answer and answer.problem:
                 raise InputError(*answer.problem.splitlines())
             if answer:
+                self._prepared.add(slot.machine)
                 if answer.remark:
                     self.setup.on_remark(answer.remark)
                 return

@@ -5,6 +5,7 @@ that was connected with it, and says so on its standard error.
 """
 
 import importlib.util
+import itertools
 import sys
 from pathlib import Path
 
@@ -16,6 +17,25 @@ from orchestrator.functions import TrialFunction
 from orchestrator.spec.executor_forms import RayForm
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import Resources, Shares
+
+OF_JOBS = ("runtime_resources", "working_dir_files")  # below it Ray keeps what jobs were submitted with, for a while
+
+
+def check_lasts(folder: Path) -> None:
+    """Go on only where what a sweep leaves is not removed together with the files of a job.
+
+    Args:
+        folder: of the sweep, beside its store.
+
+    Raises:
+        InputError: it is.
+    """
+    parts = folder.resolve().parts
+    if any(pair == OF_JOBS for pair in itertools.pairwise(parts)):
+        raise InputError(
+            f"{folder} lies in Ray's cache, which Ray removes: name a store that lasts, such as --tracking-uri "
+            "sqlite:////PATH/mlflow.db; where that is a server, begin in a folder that lasts"
+        )
 
 
 def engine(function: TrialFunction, takes: Resources, form: RayForm, interrupt: Interrupt, log: Path) -> RayEngine:

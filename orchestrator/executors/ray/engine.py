@@ -15,7 +15,7 @@ from typing import Any
 from orchestrator.errors import InputError, SweepError
 from orchestrator.executors.ray import gateway
 from orchestrator.executors.ray.packing import OF_OURS, Package, pack
-from orchestrator.executors.remote.engine import Gone, News
+from orchestrator.executors.remote.engine import Gone
 from orchestrator.executors.remote.greeting import Address
 from orchestrator.functions import TrialFunction
 from orchestrator.spec.executor_forms import RayForm
@@ -122,8 +122,8 @@ class RayEngine:
     def end(self, name: str) -> None:
         self._tell(kind="end", name=name)
 
-    def news(self) -> Iterable[News]:
-        found: list[News] = []
+    def news(self) -> Iterable[Gone]:
+        found: list[Gone] = []
         try:
             while self._connection.poll():
                 self._heard = time.monotonic()

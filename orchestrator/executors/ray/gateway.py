@@ -7,7 +7,7 @@ import queue
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -19,6 +19,7 @@ from orchestrator.worker.spawn import end_with_parent
 
 SECONDS_BETWEEN_LOOKS = 2.0  # at what the cluster has
 FURTHER = 2  # actors that wait for a place: so an autoscaler knows that more is wanted
+WORKER_EXIT = "Worker exit"  # what Ray says of an actor whose process has ended
 OVERRIDE = "RAY_OVERRIDE_JOB_RUNTIME_ENV"  # of a job that was submitted with a working_dir of its own
 
 
@@ -72,8 +73,10 @@ class _Gateway:
             ignore_reinit_error=False,
         )
         self._host = ray.remote(max_restarts=0, num_cpus=options["cpus"], num_gpus=options["gpus"])(_actor())
-        if lack := self._lack():
-            raise ValueError(lack)
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        lacks = lack([node["Resources"] for node in nodes], options["cpus"], options["gpus"])
+        if lacks and not _may_grow(nodes):
+            raise ValueError(lacks)
         _tell(connection, kind="connected", host=ray.util.get_node_ip_address())
 
     def run(self) -> None:
@@ -107,16 +110,24 @@ class _Gateway:
         self._kill(name)
         errors = self.ray.exceptions
         if error is None:
-            _tell(self._connection, kind="gone", name=name, reason=said or "its agent has ended")
+            _tell(self._connection, kind="gone", name=name, reason=said or "its agent has ended", is_of_itself=True)
         elif isinstance(error, errors.RuntimeEnvSetupError):
             reason = f"Ray could not set up its runtime_env: {_last_line(error)}"
-            _tell(self._connection, kind="gone", name=name, reason=reason, is_final=True)
+            _tell(self._connection, kind="gone", name=name, reason=reason, is_of_itself=True, is_final=True)
         else:
             is_for_memory = isinstance(error, errors.OutOfMemoryError)
             reason = (
                 "Ray has killed its actor for its memory" if is_for_memory else f"its machine is lost{_cause(error)}"
             )
-            _tell(self._connection, kind="gone", name=name, reason=reason, is_for_memory=is_for_memory)
+            ended = WORKER_EXIT in str(error)  # on a machine that is still there
+            _tell(
+                self._connection,
+                kind="gone",
+                name=name,
+                reason=reason,
+                is_for_memory=is_for_memory,
+                is_of_itself=ended,
+            )
 
     def _kill(self, name: str) -> None:
         if actor := self._actors.pop(name, None):
@@ -129,41 +140,53 @@ class _Gateway:
             return
         self._looked = time.monotonic()
         _tell(self._connection, kind="alive")  # where the head is away, the next line waits for it
-        room = sum(self._fitting(node["Resources"]) for node in self.ray.nodes() if node["Alive"]) + FURTHER
+        cpus, gpus = self._options["cpus"], self._options["gpus"]
+        room = sum(fitting(node["Resources"], cpus, gpus) for node in self.ray.nodes() if node["Alive"]) + FURTHER
         if room != self._room:
             self._room = room
             _tell(self._connection, kind="room", room=room)
 
-    def _fitting(self, resources: Mapping[str, float]) -> int:
-        """How many actors fit into a machine."""
-        cpus, gpus = self._options["cpus"], self._options["gpus"]
-        fitting = int(resources.get("CPU", 0) // cpus)
-        if gpus:
-            has = resources.get("GPU", 0)
-            fitting = min(fitting, int(has // gpus) if gpus >= 1 else int(has) * int(1 / gpus))
-        return fitting
 
-    def _lack(self) -> str:
-        """What no machine of the cluster has that a trial takes, where nothing adds machines."""
-        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
-        if any(self._fitting(resources) for resources in nodes) or _scales():
-            return ""
-        cpus, gpus = self._options["cpus"], self._options["gpus"]
-        most = max(resources.get("CPU", 0) for resources in nodes)
-        if most < cpus:
-            return f"a trial takes {cpus} cores, and no machine of the cluster has more than {most:g}"
-        most = max(resources.get("GPU", 0) for resources in nodes)
-        return f"a trial takes {gpus:g} GPUs, and no machine of the cluster has more than {most:g}"
+def fitting(resources: Mapping[str, float], cpus: int, gpus: float) -> int:
+    """How many actors fit into a machine."""
+    number = int(resources.get("CPU", 0) // cpus)
+    if gpus:
+        has = resources.get("GPU", 0)
+        number = min(number, int(has // gpus) if gpus >= 1 else int(has) * int(1 / gpus))
+    return number
 
 
-def _scales() -> bool:
-    """Whether the cluster has an autoscaler, which may add machines."""
+def lack(machines: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> str:
+    """What no machine of the cluster has that an actor takes; empty where one has it.
+
+    Args:
+        machines: the resources of each.
+        cpus: cores that an actor takes.
+        gpus: and GPUs, or a part of one.
+    """
+    if any(fitting(resources, cpus, gpus) for resources in machines):
+        return ""
+    for name, unit, takes in (("CPU", "cores", cpus), ("GPU", "GPUs", gpus)):
+        most = max((resources.get(name, 0) for resources in machines), default=0)
+        if most < takes:
+            return f"a trial takes {takes:g} {unit}, and no machine of the cluster has more than {most:g}"
+    return f"a trial takes {cpus} cores and {gpus:g} GPUs, and no machine of the cluster has both"
+
+
+def _may_grow(nodes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the cluster has an autoscaler, which may add machines: then their types were named by somebody.
+
+    Without one, Ray's monitor reports all the same, and each node as of a type of its own: `node_` and its identity.
+    """
     from ray.experimental.internal_kv import _internal_kv_get
 
-    status = _internal_kv_get(b"__autoscaling_status") or b""
+    report: Mapping[str, Any] = {}
     with suppress(ValueError, AttributeError):
-        return bool(json.loads(status).get("autoscaler_report"))
-    return False
+        report = json.loads(_internal_kv_get(b"__autoscaling_status") or b"{}").get("autoscaler_report") or {}
+    types = (report.get("node_type_mapping") or {}).items()
+    of_second = _internal_kv_get(b"__autoscaler_v2_enabled", namespace=b"__autoscaler") == b"1"  # it reports elsewhere
+    is_named = any((node.get("Labels") or {}).get("ray.io/node-group") for node in nodes)
+    return any(kind != f"node_{node}" for node, kind in types) or (of_second and is_named)
 
 
 def _last_line(error: BaseException) -> str:
@@ -173,7 +196,7 @@ def _last_line(error: BaseException) -> str:
 def _cause(error: BaseException) -> str:
     """What Ray says of the end of an actor, as far as that is short."""
     for line in str(error).splitlines():
-        for known in ("The node", "the node", "Worker exit", "The actor died because"):
+        for known in ("The node", "the node", WORKER_EXIT, "The actor died because"):
             if known in line and len(line) < 300:
                 return f": {in_a_line(line[line.index(known) :])}"
     return ""

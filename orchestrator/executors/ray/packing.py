@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -44,25 +45,31 @@ def pack(function: TrialFunction, include: Sequence[str], file: Path) -> Package
         file: to write.
 
     Raises:
-        InputError: there is more of it than Ray takes, or an included file is not there.
+        InputError: there is more of it than Ray takes, or an included file is not there, or in none of the folders.
     """
     current = Path.cwd()
     own = function.modules.folders if function.modules else ()
     folders = [*map(Path, own), *([function.program.folder] if function.program else []), current]
-    wanted = [(folders[0] / path).resolve() for path in include]
+    named = [Path(os.path.normpath(folders[0].resolve() / path)) for path in include]
+    wanted = [path.resolve() for path in named]
     if missing := [str(path) for path in wanted if not path.exists()]:
         raise InputError.of([f"executor.ray.include: {path} is not there" for path in missing])
-    roots = _roots(folders)
+    roots = _roots([folder.resolve() for folder in folders])
+    if outside := [one for one, real in zip(named, wanted, strict=True) if not _is_in(roots, one, real)]:
+        go = ", ".join(map(str, roots))
+        raise InputError.of(
+            [f"executor.ray.include: {path} is in no folder that goes along ({go}); put it there" for path in outside]
+        )
     with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as package:
-        sizes: dict[Path, int] = {}
+        packing = _Packing(package)
         for name in ("orchestrator", *([PACKAGE] if function.modules and function.modules.is_default else [])):
-            for path in _files(OURS / name, []):
-                _add(package, path, f"{OF_OURS}/{path.relative_to(OURS)}", sizes)
+            for path in _files(OURS / name, OURS / name, []):
+                packing.add(path, f"{OF_OURS}/{path.relative_to(OURS)}")
         for number, root in enumerate(roots):
             package.writestr(ZipInfo(f"{number}/", SINCE), b"")
-            for path in _files(root, wanted):
-                _add(package, path, f"{number}/{path.relative_to(root)}", sizes)
-    code = {str(folder): _inside(folder, roots) for folder in folders}
+            for path in _files(root, root, [*named, *wanted]):
+                packing.add(path, f"{number}/{path.relative_to(root)}")
+    code = {str(folder): _inside(folder.resolve(), roots) for folder in folders}
     return Package(file, code, code[str(current)])
 
 
@@ -72,17 +79,30 @@ def _roots(folders: Sequence[Path]) -> list[Path]:
     return [a for a in distinct if not any(a != b and a.is_relative_to(b) for b in distinct)]
 
 
+def _is_in(roots: Sequence[Path], *paths: Path) -> bool:
+    return any(path.is_relative_to(root) for path in paths for root in roots)
+
+
 def _inside(folder: Path, roots: Sequence[Path]) -> str:
     number, root = next((n, root) for n, root in enumerate(roots) if folder.is_relative_to(root))
     return str(Path(str(number), folder.relative_to(root)))
 
 
-def _files(root: Path, wanted: Sequence[Path]) -> Iterator[Path]:
-    """The files below a folder that go along."""
-    for place, folders, names in os.walk(root):
-        here = Path(place)
-        folders[:] = [name for name in folders if _goes(here / name, root, wanted)]
-        yield from (path for name in names if _goes(path := here / name, root, wanted))
+def _files(folder: Path, root: Path, wanted: Sequence[Path], above: Sequence[Path] = ()) -> Iterator[Path]:
+    """The files below a folder that go along, and those below links to folders: no link to one that it is in itself."""
+    real = folder.resolve()
+    if real in above:
+        return
+    inside: list[Path] = []
+    with suppress(OSError):  # a folder that is not for this user has no code of theirs
+        inside = sorted(folder.iterdir())
+    for path in inside:
+        if not _goes(path, root, wanted):
+            continue
+        if os.path.isdir(path):  # noqa: PTH112 - it never raises
+            yield from _files(path, root, wanted, [*above, real])
+        elif os.path.exists(path):  # noqa: PTH110 - a link may lead nowhere
+            yield path
 
 
 def _goes(path: Path, root: Path, wanted: Sequence[Path]) -> bool:
@@ -90,27 +110,36 @@ def _goes(path: Path, root: Path, wanted: Sequence[Path]) -> bool:
     stays = stays or (path.parent == root and path.name in STAYS_AT_THE_TOP)
     if not stays and not any(_stays(parent, root) for parent in path.parents if parent.is_relative_to(root)):
         return True
-    real = path.resolve()
-    return any(real == one or real.is_relative_to(one) or one.is_relative_to(real) for one in wanted)
+    places = (path, path.resolve())
+    return any(place.is_relative_to(one) or one.is_relative_to(place) for place in places for one in wanted)
 
 
 def _stays(folder: Path, root: Path) -> bool:
     return folder != root and (folder.name in STAYS or (folder.parent == root and folder.name in STAYS_AT_THE_TOP))
 
 
-def _add(package: ZipFile, path: Path, name: str, sizes: dict[Path, int]) -> None:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            return
-        sizes[path] = status.st_size
-        if sum(sizes.values()) > MOST_BYTES:
-            raise InputError(_too_large(sizes))
-        about = ZipInfo(name, SINCE)
-        about.external_attr, about.compress_type = (status.st_mode & 0xFFFF) << 16, ZIP_DEFLATED
-        package.writestr(about, path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path} cannot be sent to the machines of the cluster ({error.strerror})") from error
+class _Packing:
+    """Files that are added to a package, as far as Ray takes them."""
+
+    def __init__(self, package: ZipFile) -> None:
+        self._package = package
+        self._sizes: dict[Path, int] = {}
+        self._bytes = 0
+
+    def add(self, path: Path, name: str) -> None:
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                return
+            self._sizes[path] = status.st_size
+            self._bytes += status.st_size
+            if self._bytes > MOST_BYTES:
+                raise InputError(_too_large(self._sizes))
+            about = ZipInfo(name, SINCE)
+            about.external_attr, about.compress_type = (status.st_mode & 0xFFFF) << 16, ZIP_DEFLATED
+            self._package.writestr(about, path.read_bytes())
+        except OSError as error:
+            raise InputError(f"{path} cannot be sent to the machines of the cluster ({error.strerror})") from error
 
 
 def _too_large(sizes: Mapping[Path, int]) -> str:

@@ -26,7 +26,7 @@ from orchestrator.executors.local import WorkerProcess
 from orchestrator.executors.remote import scratch
 from orchestrator.executors.remote.calling import CalledLink, SupersededError, is_orphan
 from orchestrator.executors.remote.folders import NodeFolders
-from orchestrator.executors.remote.greeting import Address, RefusedError
+from orchestrator.executors.remote.greeting import Address, RefusedError, UnreachableError
 from orchestrator.executors.remote.messages import (
     Begin,
     Commit,
@@ -176,7 +176,9 @@ class Agent:
         self._trials = {}
 
     def _prepare(self, begin: Begin, stack: bytes) -> None:
-        """Have the folders of trials, or ask for what they lack."""
+        """Have a worker and the folders of trials, or ask for what they lack."""
+        if self._worker is None or not self._worker.process.is_alive():
+            self._renew()
         self._forget()
         message = serve.messages.validate_json(stack)
         if begin.token < self._token or not isinstance(message, serve.Stack):
@@ -256,6 +258,8 @@ class Agent:
                 self._send(letter)
         self._say(message)
         if event.is_final:
+            if self._folders:
+                self._folders.leave(row)
             self._trials.pop(row)
             self._stack = self._stack if self._trials else None
 
@@ -305,7 +309,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     address = Address(**json.loads(os.read(sys.stdin.fileno(), 65536)))
-    Agent(address, options.name, options.code, options.machine).run()
+    try:
+        Agent(address, options.name, options.code, options.machine).run()
+    except UnreachableError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

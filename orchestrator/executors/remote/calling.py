@@ -1,14 +1,14 @@
 """An agent's link to its orchestrator, which it dials again whenever it is cut."""
 
+import math
 import os
 import select
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from orchestrator.executors.remote.greeting import Address, RefusedError, dial
+from orchestrator.executors.remote.greeting import Address, RefusedError, UnreachableError, dial
 from orchestrator.executors.remote.link import Link
 from orchestrator.executors.remote.messages import Leave, Letter, Renew
 
@@ -16,6 +16,7 @@ SECONDS_OF_DOUBT = 8.0  # sooner than any engine gives a machine up
 SECONDS_OF_SILENCE = 20.0  # after which a connection counts as cut
 SECONDS_BETWEEN_CALLS = 1.0
 SECONDS_ALONE = 900.0  # without an orchestrator; then it is over
+SECONDS_TO_REACH = 60.0  # it, for the first time: later, there has been a way
 
 
 class SupersededError(Exception):
@@ -35,12 +36,14 @@ class CalledLink(Link):
         self._address = address
         self._name = name
         self._called = 0.0
+        self._reach_until = time.monotonic() + SECONDS_TO_REACH
 
     def wait(self, ends: Sequence[Connection | int], seconds: float) -> None:
         """Wait for something to do, here or at other ends, and move what goes over the link.
 
         Raises:
             RefusedError: the agent is not wanted any more, or nobody answers for long.
+            UnreachableError: it has never been reached.
         """
         self._connect()
         own = [] if self.connection is None else [self.connection.fileno()]
@@ -61,6 +64,8 @@ class CalledLink(Link):
             RefusedError: as for `wait`, or whoever has started the agent has ended.
             SupersededError: while there was none, the orchestrator has said that something else is to be done.
         """
+        if self.connection is not None:  # each side is to hear the other, however much there is to send
+            self.wait([], 0.0)
         while not self.has_room:
             self.wait([], SECONDS_BETWEEN_CALLS)
             if is_orphan():
@@ -79,8 +84,15 @@ class CalledLink(Link):
         if now - self.heard > SECONDS_ALONE:
             raise RefusedError("nobody answers any more")
         self._called = now
-        with suppress(OSError, ValueError, KeyError):
+        try:
             dial(self._address, self._name, self)
+        except UnreachableError:
+            if now > self._reach_until:
+                raise
+        except (OSError, ValueError, KeyError):  # somebody was there
+            self._reach_until = math.inf
+        else:
+            self._reach_until = math.inf
 
 
 def is_orphan() -> bool:

@@ -1,8 +1,9 @@
 """Files of a trial's folder, between a node and the orchestrator's machine.
 
-The journal and the log go by what is new in them. All other files go whole, in pieces, where they have changed. A file
-is copied aside before it is sent, and is left for later where it changes meanwhile. What belongs to a journal is read
-before the journal, and comes behind it: so no checkpoint is here of an epoch that the journal here does not have.
+The journal and the log go by what is new in them. All other files go whole, in pieces, where they have changed, with
+the time of their last change and their mode. While a trial runs, a file is copied aside before it is sent, and is left
+for later where it changes meanwhile. What belongs to a journal is read before the journal, and comes behind it: so no
+checkpoint is here of an epoch that the journal here does not have.
 """
 
 import hashlib
@@ -10,15 +11,16 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
-from orchestrator.executors.remote.messages import Commit, FileState, Letter, Piece, Tail
+from orchestrator.executors.remote.messages import Commit, FileState, Letter, Mark, Piece, Reading, Tail
 from orchestrator.system import regular
 from orchestrator.system.paths import IMAGES_FOLDER, LOG_FILE
-from orchestrator.system.regular import opened
+from orchestrator.system.regular import NotRegularError, opened
 from orchestrator.worker.journal import JOURNAL_FILE
 
 PIECE = 2**20  # bytes
@@ -26,7 +28,26 @@ MOST_READ = 2**26  # bytes of a file that is read to be compared; larger ones ar
 TAILS = (JOURNAL_FILE, LOG_FILE)
 UNFINISHED = ".carried"  # a folder for what is not whole yet
 SETTLED_SECONDS = 0.05  # since a file was last written to: then it may be whole
-Stamp = tuple[int, int, int]  # size, time of the last change, and inode
+VANISHED = (FileNotFoundError, NotADirectoryError, IsADirectoryError, NotRegularError)  # since the folder was read
+
+
+class Stamp(NamedTuple):
+    """What tells whether a file has changed; `changed` is in nanoseconds."""
+
+    size: int
+    changed: int
+    inode: int
+    mode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Stamp":
+        """Of a file."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode)
+
+    @property
+    def mark(self) -> Mark:
+        """What goes along with the content. Whoever gets it can read the file."""
+        return self.changed, stat.S_IMODE(self.mode) & 0o777 | stat.S_IRUSR
 
 
 def digest(path: Path) -> str:
@@ -49,7 +70,7 @@ def stamps(folder: Path) -> dict[str, Stamp]:
             with suppress(OSError):
                 status = path.stat()
                 if stat.S_ISREG(status.st_mode):
-                    found[str(path.relative_to(folder))] = (status.st_size, status.st_mtime_ns, status.st_ino)
+                    found[str(path.relative_to(folder))] = Stamp.of(status)
     return found
 
 
@@ -57,9 +78,10 @@ def states(folder: Path) -> list[FileState]:
     """What a folder has, to be compared with another one."""
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     found = []
-    for path, (size, _, _) in stamps(folder).items():
+    for path, stamp in stamps(folder).items():
         with suppress(OSError):
-            found.append(FileState(path, size, digest(folder / path) if size <= MOST_READ else ""))
+            content = digest(folder / path) if stamp.size <= MOST_READ else ""
+            found.append(FileState(path, stamp.size, content, (0, 0) if path in TAILS else stamp.mark))
     return found
 
 
@@ -102,15 +124,25 @@ class Receiving:
             file.write(body)
 
     def commit(self, commit: Commit) -> None:
-        """Put files in place, each at once, and remove others."""
+        """Remove files, and put others in place, each at once: so a file may become a folder, and a folder a file."""
+        for path in commit.gone:
+            with suppress(*VANISHED):
+                self._inside(path).unlink()
         for path in commit.made:
             place = self._inside(path)
+            for parent in reversed(Path(path).parents):
+                if not (self.folder / parent).is_dir():
+                    regular.remove(self.folder / parent)
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.is_dir() and not place.is_symlink():
                 regular.remove(place)
             self._unfinished(path).replace(place)
-        for path in commit.gone:
-            self._inside(path).unlink(missing_ok=True)
+        for path, (changed, mode) in commit.marks.items():
+            place = self._inside(path)
+            if not place.is_symlink():
+                with suppress(*VANISHED):
+                    place.chmod(mode)
+                    os.utime(place, ns=(changed, changed))
         with suppress(OSError):  # another file may be on its way
             (self.folder / UNFINISHED).rmdir()
 
@@ -155,82 +187,115 @@ class Sending:
         self._digests: dict[str, str] = {}
         for path in TAILS:
             if stamp := self._known.pop(path, None):
-                self._ends[path] = (stamp[0], stamp[2])
+                self._ends[path] = (stamp.size, stamp.inode)
 
     def tails(self, whole: Sequence[str] = ()) -> Iterator[Letter]:
         """What is new in the journal and in the log; all of those that are named."""
         for name in TAILS:
-            with suppress(OSError), opened(self._folder / name) as file:
+            with suppress(*VANISHED), opened(self._folder / name) as file:
                 status = os.fstat(file.fileno())
                 end, inode = self._ends.get(name, (0, status.st_ino))
                 if inode != status.st_ino or status.st_size < end or name in whole:
-                    end = 0
                     self._ends.pop(name, None)
-                if status.st_size > end or name not in self._ends:
-                    yield from self._tail(name, file.fileno(), end, status)
+                yield from self._tail(name, file.fileno(), status)
 
-    def _tail(self, name: str, file: int, end: int, status: os.stat_result) -> Iterator[Letter]:
-        left = status.st_size - end
-        while True:
-            content = os.pread(file, min(left, PIECE), end)
+    def _tail(self, name: str, file: int, status: os.stat_result) -> Iterator[Letter]:
+        """What is new in a file; nothing that was sent by another call while this one stood still."""
+        while (sent := self._ends.get(name)) is None or (sent[1] == status.st_ino and sent[0] < status.st_size):
+            end = sent[0] if sent else 0
+            content = os.pread(file, min(status.st_size - end, PIECE), end)
+            self._ends[name] = (end + len(content), status.st_ino)
             yield Letter(Tail(self._token, self._row, name, end), content)
-            end, left = end + len(content), left - len(content)
-            self._ends[name] = (end, status.st_ino)
-            if not content or not left:
+            if not content:
                 return
 
     def pictures(self) -> Iterator[Letter]:
         """Pictures by epoch that are new, which belong to the epoch that is told next."""
         if (self._folder / IMAGES_FOLDER).is_dir():
             now = {f"{IMAGES_FOLDER}/{path}": at for path, at in stamps(self._folder / IMAGES_FOLDER).items()}
-            yield from self._send({path: at for path, at in now.items() if self._known.get(path) != at}, [])
+            copies = {}
+            for path, stamp in now.items():
+                if self._known.get(path) != stamp and (copy := (yield from self._copied(path))):
+                    copies[path] = replace(copy, stamp=stamp)  # what has changed since goes again
+            yield from self._send(copies, [])
 
-    def changes(self, *, is_end: bool) -> Iterator[Letter]:
-        """All that has changed; what is being written at this moment is left for the next time, except at the end."""
-        now = stamps(self._folder)
-        for name in TAILS:
-            now.pop(name, None)
+    def changes(self) -> Iterator[Letter]:
+        """What has changed; what is being written at this moment is left for the next time."""
+        now = self._stamps()
         settled = time.time_ns() - int(SETTLED_SECONDS * 1e9)
-        changed = {
-            path: stamp
-            for path, stamp in now.items()
-            if self._known.get(path) != stamp and (is_end or (stamp[1] <= settled and not _is_picture(path)))
-        }
-        gone = [path for path in self._known if path not in now]
-        yield from self._send(changed, gone, is_end=is_end)
+        copies = {}
+        for path, stamp in now.items():
+            if self._known.get(path) == stamp or stamp.changed > settled or _is_picture(path):
+                continue
+            if copy := (yield from self._copied(path)):
+                if copy.stamp == stamp:
+                    copies[path] = copy
+                else:
+                    copy.file.unlink()
+        yield from self._send(copies, self._gone(now))
+
+    def rest(self) -> Iterator[Letter]:
+        """All that has changed, once nothing changes any more."""
+        now = self._stamps()
+        changed = {path: stamp for path, stamp in now.items() if self._known.get(path) != stamp}
+        sources = {path: _Source(self._folder / path, stamp) for path, stamp in changed.items()}
+        yield from self._send(sources, self._gone(now))
+
+    def _stamps(self) -> dict[str, Stamp]:
+        return {path: stamp for path, stamp in stamps(self._folder).items() if path not in TAILS}
+
+    def _gone(self, now: Mapping[str, Stamp]) -> list[str]:
+        return [path for path in self._known if path not in now]
 
     @property
     def has_changed(self) -> bool:
         """Whether there is something for `changes`."""
-        now = stamps(self._folder)
-        return any(self._known.get(path) != stamp for path, stamp in now.items() if path not in TAILS)
+        return any(self._known.get(path) != stamp for path, stamp in self._stamps().items())
 
-    def _send(self, changed: Mapping[str, Stamp], gone: Sequence[str], *, is_end: bool = True) -> Iterator[Letter]:
-        copies = [(path, stamp, copy) for path, stamp in changed.items() if (copy := self._copied(path, stamp, is_end))]
-        made = []
+    def _send(self, sources: Mapping[str, "_Source"], gone: Sequence[str]) -> Iterator[Letter]:
+        made, marks = [], {}
         yield from self.tails()
-        for path, stamp, copy in copies:
-            now = digest(copy)
-            if self._digests.get(path) != now:
-                yield from pieces(self._token, self._row, path, copy)
+        for path, source in sources.items():
+            if not source.digest or self._digests.get(path) != source.digest:
+                try:
+                    yield from pieces(self._token, self._row, path, source.file)
+                except VANISHED:
+                    continue
                 made.append(path)
-            self._known[path], self._digests[path] = stamp, now
-            copy.unlink()
-        if made or gone:
-            yield Letter(Commit(self._token, self._row, made, gone))
+            marks[path] = source.stamp.mark
+            self._known[path], self._digests[path] = source.stamp, source.digest
+            if source.is_copy:
+                source.file.unlink()
+        if marks or gone:
+            yield Letter(Commit(self._token, self._row, made, gone, marks))
         for path in gone:
-            self._known.pop(path)
+            self._known.pop(path, None)
             self._digests.pop(path, None)
 
-    def _copied(self, path: str, stamp: Stamp, is_end: bool) -> Path | None:
-        """A copy of a file as it was at that moment; None where it has changed since, or has gone."""
+    def _copied(self, path: str) -> Generator[Letter, None, "_Source | None"]:
+        """Copy a file aside, with a letter between pieces, so that others have their turn. None where it has gone."""
         self._aside.mkdir(parents=True, exist_ok=True)
         copy = self._aside / f"{self._row}-{hashlib.blake2b(path.encode(), digest_size=16).hexdigest()}"
-        with suppress(OSError):
+        content = hashlib.blake2b(digest_size=16)
+        try:
             with opened(self._folder / path) as source, copy.open("wb") as target:
-                shutil.copyfileobj(source, target, PIECE)
-                status = os.fstat(source.fileno())
-            if is_end or (status.st_size, status.st_mtime_ns, status.st_ino) == stamp:
-                return copy
-        copy.unlink(missing_ok=True)
-        return None
+                while piece := source.read(PIECE):
+                    content.update(piece)
+                    target.write(piece)
+                    if len(piece) == PIECE:
+                        yield Letter(Reading(self._token))
+                stamp = Stamp.of(os.fstat(source.fileno()))
+        except VANISHED:
+            copy.unlink(missing_ok=True)
+            return None
+        return _Source(copy, stamp, content.hexdigest(), is_copy=True)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the content of a file is read that is to be sent; its digest where that is known."""
+
+    file: Path
+    stamp: Stamp
+    digest: str = ""
+    is_copy: bool = False

@@ -15,23 +15,15 @@ class Gone:
         name: of the agent.
         reason: in words.
         is_for_memory: whether it was killed for the memory that its trial took.
-        is_final: whether any other one would end so, too: nothing can run.
+        is_of_itself: whether it has ended by itself: its machine is still there.
+        is_final: whether any other one would end so, too, as long as none has served: nothing can run.
     """
 
     name: str
     reason: str
     is_for_memory: bool = False
+    is_of_itself: bool = False
     is_final: bool = False
-
-
-@dataclass(frozen=True)
-class Remark:
-    """A line for the person who has launched the sweep."""
-
-    text: str
-
-
-News = Gone | Remark
 
 
 class Engine(Protocol):
@@ -58,8 +50,8 @@ class Engine(Protocol):
     def end(self, name: str) -> None:
         """Take the place of an agent back; whatever is left of it there ends."""
 
-    def news(self) -> Iterable[News]:
-        """What has happened since the last call.
+    def news(self) -> Iterable[Gone]:
+        """The agents that have ended since the last call.
 
         Raises:
             SweepError: the engine itself is lost.

@@ -18,7 +18,7 @@ from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
 from orchestrator.executors.contract import Places, Setup
 from orchestrator.executors.limits import WorkerLoss
-from orchestrator.executors.remote.engine import Engine, Gone, Remark
+from orchestrator.executors.remote.engine import Engine, Gone
 from orchestrator.executors.remote.environment import carried
 from orchestrator.executors.remote.link import Link
 from orchestrator.executors.remote.listening import AgentListener
@@ -35,6 +35,9 @@ SECONDS_OF_DOUBT = 7.0  # without a sign of life: then it is the connection that
 SECONDS_TO_LEAVE = 3.0
 MARKER = ".shared-"
 MOST_FAILURES = 5  # of agents in a row that never served
+LONGEST_PAUSE = 60.0  # seconds, after such a failure
+SECONDS_IDLE = 300.0  # after which an agent ends for which there is no trial
+SECONDS_UNNEEDED = 2.0  # the same where it has no place yet: a machine may be added for it
 
 
 class RemoteExecutor(SlotExecutor):
@@ -55,11 +58,13 @@ class RemoteExecutor(SlotExecutor):
         self._is_open = False
         self._markers: dict[Path, tuple[Path, str]] = {}
         self._configs: Sequence[Params] | None = None  # for which each machine is to have its data at hand
-        self._prepared: set[str] = set()  # machines that have
         self._preparing: dict[str, RemoteSlot] = {}  # the first slot of each machine that is at it
         self._broken: SweepError | None = None  # the engine is lost
         self._places: Places | None = None  # that were told last
-        self._failures = 0
+        self._served: set[str] = set()  # agents
+        self._failures = 0  # since one served for the first time
+        self._begin_at = -math.inf
+        self._spare_since = math.inf  # since when there has been a place for a further trial, and none came
         self._number = 0
 
     def __enter__(self) -> "RemoteExecutor":
@@ -81,9 +86,8 @@ class RemoteExecutor(SlotExecutor):
         with suppress(SweepError):
             while self._agents and time.monotonic() < deadline and error is None:
                 self._listener.pump()
-                for news in self._engine.news():
-                    if isinstance(news, Gone):
-                        self._agents.pop(news.name, None)
+                for gone in self._engine.news():
+                    self._agents.pop(gone.name, None)
                 time.sleep(0.01)
         self._engine.__exit__(kind, error, trace)
         self._listener.close()
@@ -102,10 +106,17 @@ class RemoteExecutor(SlotExecutor):
 
     def prepare(self, configs: Sequence[Params]) -> None:
         super().prepare(configs)
-        self._prepared = {slot.machine for slot in self.slots[:1]}  # the one in which that was
         self._configs = configs
 
+    def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
+        super().submit(trial, workdir, threads)
+        self._spare_since = math.inf
+
     def events(self) -> Iterator[tuple[Trial, Event]]:
+        if self._waiting:
+            self._spare_since = math.inf
+        elif self.has_free_slot:
+            self._spare_since = min(self._spare_since, time.monotonic())
         yield from super().events()
         if self._broken is not None:  # what runs has lost its actor, too; a later launch goes on with it
             running = [run for slot in self._agents.values() for run in slot.runs.values()]
@@ -124,12 +135,8 @@ class RemoteExecutor(SlotExecutor):
     def _attend(self) -> None:
         self._listener.pump()
         try:
-            for news in self._engine.news():
-                match news:
-                    case Gone() as gone:
-                        self._lose(gone)
-                    case Remark(text):
-                        self.setup.on_remark(text)
+            for gone in self._engine.news():
+                self._lose(gone)
         except SweepError as error:
             if self.idle:
                 raise
@@ -143,7 +150,8 @@ class RemoteExecutor(SlotExecutor):
     def _tell_of_places(self) -> None:
         """Say how many agents are there, of those that are waited for, where that has changed."""
         ready = sum(slot.is_ready and slot.loss is None for slot in self._agents.values())
-        wanted = self._most if self.setup.workers else max(ready, 1)  # what nobody has asked for is not waited for
+        is_enough = self._spare_since < math.inf or not self.setup.workers  # what nobody asks for is not waited for
+        wanted = max(ready, 1) if is_enough else self._most
         places = Places(ready, max(0, wanted - ready), waiting=len(self._waiting))
         if places != self._places:
             self._places = places
@@ -156,13 +164,25 @@ class RemoteExecutor(SlotExecutor):
             self._engine.end(name)
         for run in slot.runs.values() if silence > SECONDS_OF_DOUBT else ():
             run.last_heartbeat = time.monotonic()
-        if not slot.runs:
+        if slot.runs:
+            slot.idle_since = time.monotonic()
+        else:
             slot.attend()
             self._prepare_machine(slot)
             if slot.loss is not None:
                 self._drop(name)
-        if slot.is_ready:
+            elif self._is_unneeded(slot):
+                self._engine.end(name)
+                self._drop(name)
+        if slot.is_ready and name not in self._served:
+            self._served.add(name)
             self._failures = 0
+
+    def _is_unneeded(self, slot: RemoteSlot) -> bool:
+        """Whether there is nothing for an agent, and has not been for a while."""
+        idle_since = max(self._spare_since, slot.idle_since)
+        patience = SECONDS_IDLE if slot.is_ready else SECONDS_UNNEEDED
+        return slot not in self._preparing.values() and time.monotonic() - idle_since > patience
 
     def _prepare_machine(self, slot: RemoteSlot) -> None:
         """Have the data at hand where a machine is new; one slot of it does so, and the others wait for it."""
@@ -190,17 +210,27 @@ class RemoteExecutor(SlotExecutor):
         if slot is None:
             return
         slot.loss = WorkerLoss(gone.reason, gone.is_for_memory, is_of_node=not gone.is_for_memory)
-        self._failures += not slot.is_ready
-        if gone.is_final or self._failures >= MOST_FAILURES:
-            raise SweepError(f"no trial can run: {gone.reason}")
         self._listener.drop(slot.link)
+        if not slot.is_ready:
+            self._take_failure(gone)
+
+    def _take_failure(self, gone: Gone) -> None:
+        """An agent has ended before it served: another one is begun, later and later where they end by themselves."""
+        self._failures += gone.is_of_itself
+        self._begin_at = time.monotonic() + min(2.0**self._failures, LONGEST_PAUSE)
+        if not self._served and (gone.is_final or self._failures >= MOST_FAILURES):
+            raise SweepError(f"no trial can run: {gone.reason}")
+        if self._failures == MOST_FAILURES and gone.is_of_itself:
+            self.setup.on_remark(f"a machine cannot run trials, and is tried again every minute: {gone.reason}")
 
     def _drop(self, name: str) -> None:
         self._listener.drop(self._agents.pop(name).link)
 
     def _replenish(self) -> None:
         """Ask for as many agents as are of use."""
-        while len(self._agents) < min(self._most, self._engine.room) and not self.setup.interrupt.requested:
+        if self.setup.interrupt.requested or time.monotonic() < self._begin_at or self._spare_since < math.inf:
+            return
+        while len(self._agents) < min(self._most, self._engine.room):
             self._number += 1
             name = f"{self._number}-{secrets.token_hex(4)}"
             self._agents[name] = RemoteSlot(Link(), self._settings, self._marked)

@@ -7,6 +7,7 @@ from pathlib import Path
 from orchestrator.events import Event, Progress
 from orchestrator.executors.remote.carrying import Receiving, Sending, lacking
 from orchestrator.executors.remote.messages import Commit, Letter, Piece, TrialFolder
+from orchestrator.system import regular
 from orchestrator.system.paths import LOG_FILE
 
 
@@ -23,9 +24,14 @@ class NodeFolders:
         self._token = token
         self._base = base
         self.places = [self._place(folder) for folder in folders]
+        for left in (base / "trials").glob("*"):  # of attempts that were lost
+            if left not in self.places:
+                regular.remove(left)
         self.wanted: list[tuple[int, str]] = []  # files that have to come
         self._receivings: dict[int, Receiving] = {}
         self._sendings: dict[int, Sending] = {}
+        # whether another machine may write into one of them
+        self.are_shared = any(str(place) == folder.path for folder, place in zip(folders, self.places, strict=True))
         self._awaited = 0  # folders whose files have not all come
         for row, (folder, place) in enumerate(zip(folders, self.places, strict=True)):
             if str(place) != folder.path:
@@ -40,11 +46,6 @@ class NodeFolders:
             if Path(folder.marker).read_text() == folder.nonce:
                 return Path(folder.path)
         return self._base / "trials" / Path(folder.path).name
-
-    @property
-    def are_shared(self) -> bool:
-        """Whether another machine may write into one of them."""
-        return len(self._receivings) < len(self.places)
 
     @property
     def are_there(self) -> bool:
@@ -80,12 +81,17 @@ class NodeFolders:
             has_new_log: whether the log may have changed in what was sent before.
         """
         if sending := self._sendings.pop(row, None):
-            yield from sending.changes(is_end=True)
+            yield from sending.rest()
             yield from sending.tails([LOG_FILE] if has_new_log else [])
+
+    def leave(self, row: int) -> None:
+        """Remove the copy of a folder, once all of it was sent."""
+        if self._receivings.pop(row, None):
+            regular.remove(self.places[row])
 
     def news(self) -> Iterator[Letter]:
         """What has changed by now."""
         for sending in [*self._sendings.values()]:
             yield from sending.tails()
             if sending.has_changed:
-                yield from sending.changes(is_end=False)
+                yield from sending.changes()

@@ -29,6 +29,10 @@ class RefusedError(Exception):
     """The orchestrator does not know this agent: it has ended, or has gone on without it."""
 
 
+class UnreachableError(OSError):
+    """Nothing of this machine gets to where the orchestrator listens."""
+
+
 def challenge() -> str:
     """What the other side is to answer."""
     return secrets.token_hex(16)
@@ -70,9 +74,13 @@ def dial(address: Address, name: str, link: Link) -> None:
 
     Raises:
         RefusedError: it is not wanted any more.
+        UnreachableError: there is no way to it.
         OSError: nobody answers, or somebody else.
     """
-    connection = socket.create_connection((address.host, address.port), timeout=SECONDS_TO_GREET)
+    try:
+        connection = socket.create_connection((address.host, address.port), timeout=SECONDS_TO_GREET)
+    except OSError as error:
+        raise UnreachableError(f"cannot reach {address.host}:{address.port} from {socket.gethostname()}") from error
     try:
         received = _greeted(connection, address.key, name, link.received)
     except BaseException:

@@ -51,6 +51,7 @@ class AgentListener:
                     self._greet(guest)
                 case link:
                     link.pump()
+                    self._watch(link)  # at once: what is accepted next may have the number of what was closed
         if time.monotonic() >= self.due:
             self.due = time.monotonic() + SECONDS_BETWEEN_ROUNDS
             for link in [*self._links]:

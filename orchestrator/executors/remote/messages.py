@@ -11,6 +11,8 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from orchestrator.worker.serve import Surroundings
 
+Mark = tuple[int, int]  # of a file: the time of its last change in nanoseconds, and its mode
+
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -37,6 +39,7 @@ class FileState:
     path: str
     size: int
     digest: str
+    mark: Mark
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,21 @@ class Piece:
 
 @dataclass(frozen=True)
 class Commit:
-    """Both ways: put in place the files of which all pieces were sent, and remove others. Down: then begin."""
+    """Both ways: put in place the files of which all pieces were sent, and remove others. Down: then begin.
+
+    Args:
+        token: of the attempt.
+        row: of the trial.
+        made: files of which all pieces were sent.
+        gone: files that are to be removed; these first.
+        marks: of those, and of files of which nothing else has changed.
+    """
 
     token: int
     row: int
     made: Sequence[str]
     gone: Sequence[str] = ()
+    marks: Mapping[str, Mark] = field(default_factory=dict)
     kind: Literal["commit"] = "commit"
 
 
@@ -105,6 +117,14 @@ class Tail:
     path: str
     offset: int
     kind: Literal["tail"] = "tail"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Up: what trials have left is being read, which takes its time."""
+
+    token: int
+    kind: Literal["reading"] = "reading"
 
 
 @dataclass(frozen=True)
@@ -148,7 +168,7 @@ class Died:
     kind: Literal["died"] = "died"
 
 
-Message = WorkerSettings | Begin | FilesWanted | Piece | Commit | Tail | Say | Renew | Leave | Ready | Died
+Message = WorkerSettings | Begin | FilesWanted | Piece | Commit | Tail | Reading | Say | Renew | Leave | Ready | Died
 _adapter: TypeAdapter[Message] = TypeAdapter(
     Annotated[Message, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orchestrator.executors.limits import WorkerLoss
-from orchestrator.executors.remote.carrying import Receiving, pieces, states
+from orchestrator.executors.remote.carrying import Receiving, Stamp, pieces, states
 from orchestrator.executors.remote.link import Link
 from orchestrator.executors.remote.messages import (
     Begin,
@@ -19,6 +19,7 @@ from orchestrator.executors.remote.messages import (
     Leave,
     Letter,
     Piece,
+    Reading,
     Ready,
     Renew,
     Say,
@@ -46,6 +47,7 @@ class RemoteSlot(Slot):
         self.link = link
         self.is_ready = False
         self.is_preparing = False
+        self.idle_since = time.monotonic()  # as far as its executor has looked
         self.loss: WorkerLoss | None = None  # of its machine, for good
         self._marked = marked
         self._token = 0
@@ -102,6 +104,13 @@ class RemoteSlot(Slot):
                 self._down = None
             else:
                 self.link.send(letter.encode())
+        if self._down is not None:
+            self._be_patient()
+
+    def _be_patient(self) -> None:
+        """Trials are silent only because their files take their time."""
+        for run in self.runs.values():
+            run.last_heartbeat = time.monotonic()
 
     def _take(self, letter: Letter) -> None:
         match letter.message:
@@ -111,8 +120,9 @@ class RemoteSlot(Slot):
                 self._said.append(letter.body)
             case Piece() as piece if piece.token == self._token:
                 self._receivings[piece.row].take(piece, letter.body)
-                for run in self.runs.values():  # it is silent only because what it has left takes its time
-                    run.last_heartbeat = time.monotonic()
+                self._be_patient()
+            case Reading(token) if token == self._token:
+                self._be_patient()
             case Tail() as tail if tail.token == self._token:
                 self._receivings[tail.row].append(tail, letter.body)
             case Commit() as commit if commit.token == self._token:
@@ -128,9 +138,12 @@ class RemoteSlot(Slot):
     def _files(self, files: Sequence[tuple[int, str]]) -> Iterator[Letter]:
         for row in sorted({row for row, _ in files}):
             wanted = [path for other, path in files if other == row]
+            marks = {}
             for path in wanted:
-                yield from pieces(self._token, row, path, self._receivings[row].folder / path)
-            yield Letter(Commit(self._token, row, wanted))
+                source = self._receivings[row].folder / path
+                marks[path] = Stamp.of(source.stat()).mark
+                yield from pieces(self._token, row, path, source)
+            yield Letter(Commit(self._token, row, wanted, marks=marks))
 
     def cause_of_death(self) -> WorkerLoss:
         return self._death or self.loss or WorkerLoss("its machine does not answer")
