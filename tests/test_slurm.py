@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import driving
-import local_jobs
 import pytest
 from driving import attempts, drive, epochs, final, trial
-from local_jobs import LocalJobs
+from local_jobs import KEEPING, run
 from reading import children, outcomes, steps
 from slurm_cluster import Cluster
 
@@ -25,16 +24,16 @@ from orchestrator.executors import Place
 from orchestrator.executors.contract import Places
 from orchestrator.executors.remote.greeting import Address
 from orchestrator.executors.slurm import commands, jobs
+from orchestrator.executors.slurm.clock import seconds_of
 from orchestrator.executors.slurm.door import Door
 from orchestrator.executors.slurm.executor import SlurmExecutor
-from orchestrator.executors.slurm.job import seconds_of
 from orchestrator.progress.live import LiveProgress
 from orchestrator.progress.status import Running, Status
 from orchestrator.spec.executor_forms import SlurmForm
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import Resources
 from orchestrator.terminal.view import facts
-from orchestrator.trial import Outcome, Trial
+from orchestrator.trial import Outcome
 from orchestrator.worker import journal
 
 on_slurm = pytest.mark.cluster
@@ -44,9 +43,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.mark.parametrize(
     ("written", "seconds"),
-    [("59:54", 3594), ("1:02:03", 3723), ("2-01:02:03", 176523), ("UNLIMITED", float("inf")), ("", float("inf"))],
+    [("59:54", 3594), ("1:02:03", 3723), ("2-01:02:03", 176523), ("UNLIMITED", float("inf")), ("", None)],
 )
-def test_the_time_that_a_job_has_left_is_read_as_slurm_writes_it(written: str, seconds: float) -> None:
+def test_the_time_that_a_job_has_left_is_read_as_slurm_writes_it(written: str, seconds: float | None) -> None:
     assert seconds_of(written) == seconds
 
 
@@ -58,6 +57,24 @@ def test_what_a_job_takes_is_said_in_the_options_of_sbatch() -> None:
     own = SlurmForm(cpus=2, gpus=1.0, time="90.5")
     takes = Place("slurm", own).takes(Resources(cpus=4, gpus=2))
     assert own.of_sbatch(takes)[2:] == ["--gpus=1", "--cpus-per-task=2", "--time=0:01:31"]
+
+
+@pytest.mark.parametrize(
+    ("block", "resources", "seen"),
+    [
+        (SlurmForm(options=["--gpus=a100:2"]), Resources(), None),
+        (SlurmForm(options=["--gres=gpu:1"]), Resources(gpus=1), None),
+        (SlurmForm(), Resources(gpus=0), ""),
+        (SlurmForm(gpus=0), Resources(gpus=1), ""),
+    ],
+)
+def test_a_trial_sees_the_gpus_of_its_job_unless_it_is_to_have_none(
+    block: SlurmForm, resources: Resources, seen: str | None, folder: Path, interrupt: Interrupt
+) -> None:
+    setup = driving.setup("toys:train", interrupt, limits={}, resources=resources, log=folder / "workers.log")
+    executor = executors.create(Place("slurm", block), setup)
+    assert isinstance(executor, SlurmExecutor)
+    assert executor._serving().around.gpus == seen
 
 
 def test_what_slurm_refuses_is_told_in_its_words_and_in_a_line() -> None:
@@ -103,71 +120,6 @@ def test_the_time_left_is_that_of_the_places_that_there_are(ready: int, left: in
     assert (None if found is None else round(found)) == left
 
 
-# Without a cluster: jobs are processes of this machine
-
-
-@pytest.fixture
-def local(
-    folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., SlurmExecutor]]:
-    """Opens executors of one sweep, one after the other, on the same jobs."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    (folder / "keeping.py").write_text(KEEPING)
-    begun = LocalJobs()
-    log = folder / "launch" / "workers.log"
-    with ExitStack() as opened:
-
-        def local(**more: Any) -> SlurmExecutor:
-            setup = driving.setup("keeping:train", interrupt, limits={}, workers=1, log=log, **more)
-            made = opened.enter_context(local_jobs.executor(setup, begun))
-            opened.callback(begun.cancel_all)
-            return made
-
-        local.jobs = begun  # type: ignore[attr-defined]
-        yield local
-
-
-def abandon(executor: SlurmExecutor) -> None:
-    """Have the jobs of an executor lose it, as where its process is killed."""
-    executor._is_open = False
-    executor._listener.close()
-
-
-def test_a_trial_goes_on_while_its_launch_is_away_and_the_next_one_takes_it_over(
-    local: Callable[..., SlurmExecutor], folder: Path
-) -> None:
-    first = local()
-    first.submit(Trial("keeping:train", 1, {"epochs": 40, "pause": 0.1}, "a"), folder / "trial")
-    heard: list[Event] = []
-    while len(epochs(heard)) < 3:
-        heard += [event for _, event in first.events()]
-    abandon(first)
-    second = local()
-    taken = Trial("keeping:train", 1, {"epochs": 40, "pause": 0.1}, "a")
-    events = resumed(second, taken, folder / "trial")
-    assert final(events).outcome is Outcome.COMPLETED
-    assert attempts(events) == attempts(heard)  # the same process, which has begun once
-    assert [e.event.epoch for e in journal.read(folder / "trial") if isinstance(e.event, Progress)] == [*range(1, 41)]
-
-
-def resumed(executor: SlurmExecutor, taken: Trial, workdir: Path) -> list[Event]:
-    executor.submit(taken, workdir)
-    heard: list[Event] = []
-    while not executor.idle:
-        heard += [event for _, event in executor.events()]
-    return heard
-
-
-def test_a_job_that_is_asked_to_end_does_so_after_the_epoch_and_its_trial_goes_on_in_another_one(
-    local: Callable[..., SlurmExecutor], folder: Path
-) -> None:
-    executor, jobs_ = local(), local.jobs  # type: ignore[attr-defined]
-    events = run(executor, folder, 3, jobs_.cancel_all, epochs=6, pause=0.2)
-    assert final(events).outcome is Outcome.COMPLETED
-    assert len(attempts(events)) == 2
-    assert [process.poll() for process in jobs_.processes.values()] == [0, None]
-
-
 # On a cluster
 
 
@@ -189,17 +141,9 @@ def open_(slurm: Cluster, folder: Path, interrupt: Interrupt, monkeypatch: pytes
         yield open_
 
 
-def run(executor: SlurmExecutor, folder: Path, at: int, act: Callable[[], object], **params: Any) -> list[Event]:
-    """The events of a trial that keeps checkpoints; as its epoch `at` comes, something is done."""
-    executor.submit(Trial("keeping:train", 1, params, str(params)), folder / "trial")
-    heard: list[Event] = []
-    while not executor.idle:
-        for _, event in executor.events():
-            heard.append(event)
-            if isinstance(event, Progress) and event.epoch == at:
-                act()
-                at = -1
-    return heard
+def left(cluster: Cluster) -> list[str]:
+    """Jobs that wait or run; what has ended may be completing for a while."""
+    return cluster.run("squeue", "--noheader", "--array", "--states=RUNNING,PENDING", "--format=%i").split()
 
 
 def running(cluster: Cluster) -> list[str]:
@@ -212,7 +156,7 @@ def test_no_job_is_left_when_the_launch_has_ended(open_: Open, slurm: Cluster, f
     for events in drive(executor, [trial(x=float(x)) for x in range(1, 6)], folder).values():
         assert final(events).outcome is Outcome.COMPLETED
     executor.__exit__(None, None, None)
-    assert slurm.run("squeue", "--noheader") == ""
+    assert left(slurm) == []
     assert not (folder / "launch" / "slurm").exists()
 
 
@@ -237,6 +181,7 @@ def test_a_trial_whose_job_is_ended_goes_on_in_another_one(open_: Open, slurm: C
     assert sorted(set(epochs(events))) == [*range(1, 9)]
     assert len(attempts(events)) == 2
     assert len(journal.read(folder / "trial")) >= 10
+    until(lambda: executor._wait(()) is None and len(left(slurm)) == 1)  # once the queue has been looked at
 
 
 @on_slurm
@@ -269,7 +214,7 @@ def test_a_trial_whose_job_is_preempted_goes_on_once_there_is_room(open_: Open, 
 @on_slurm
 def test_a_connection_that_is_cut_costs_nothing(open_: Open, folder: Path) -> None:
     executor = open_()
-    events = run(executor, folder, 3, lambda: executor.links[0].detach(), epochs=20, pause=0.2)
+    events = run(executor, folder, 3, lambda: executor._slots[0].link.detach(), epochs=20, pause=0.2)
     assert epochs(events) == [*range(1, 21)]
     assert len(attempts(events)) == 1
 
@@ -277,14 +222,23 @@ def test_a_connection_that_is_cut_costs_nothing(open_: Open, folder: Path) -> No
 @on_slurm
 def test_a_trial_waits_for_its_verdict_across_a_cut(open_: Open, folder: Path) -> None:
     executor = open_(awaits_verdicts=True)
-    events = run(executor, folder, 3, lambda: executor.links[0].detach(), epochs=6, pause=0.1)
+    events = run(executor, folder, 3, lambda: executor._slots[0].link.detach(), epochs=6, pause=0.1)
     assert epochs(events) == [*range(1, 7)]
 
 
 @on_slurm
 def test_jobs_that_cannot_begin_end_the_launch_with_what_they_said(open_: Open) -> None:
     executor = open_(setup=["echo no such module >&2", "exit 3"])
-    with pytest.raises(SweepError, match="3 jobs in a row ended before they could run a trial: no such module"):
+    with pytest.raises(
+        SweepError, match=r"3 jobs in a row ended before they could run a trial, the last on \S+: no such module"
+    ):
+        executor.prepare([{}])
+
+
+@on_slurm
+def test_jobs_whose_log_cannot_be_opened_end_the_launch(open_: Open) -> None:
+    executor = open_(options=["--output=/nowhere/job-%A_%a.log"])
+    with pytest.raises(SweepError, match="left no log, 3 times in a row: do the nodes see"):
         executor.prepare([{}])
 
 
@@ -315,23 +269,11 @@ def test_what_slurm_refuses_is_said_in_a_line_before_anything_is_marked_as_runni
     refused = command("launch", "toy.yaml")
     assert refused.returncode == 2
     assert refused.stderr == "sweep: Slurm does not take the jobs: Requested node configuration is not available\n"
-    assert not (folder / "mlruns").exists()
+    assert [path.name for path in (folder / "mlruns").rglob("*") if path.is_file()] == ["launch.lock"]
     done = command("launch", "toy.yaml", "--set-executor", "gpus=1", "--quiet")
     assert done.returncode == 0, done.stderr
 
 
-KEEPING = """
-import time
-from toys import Config
-
-def train(config: Config, workdir):
-    kept = workdir / "checkpoint"
-    for epoch in range(int(kept.read_text()) + 1 if kept.exists() else 1, config.epochs + 1):
-        time.sleep(config.pause)
-        kept.with_suffix(".new").write_text(str(epoch))
-        yield {"epoch": epoch, "train_loss": config.x / epoch}
-        kept.with_suffix(".new").replace(kept)
-"""
 SWEEP = """
 trial: keeping:train
 metric: {name: train_loss, goal: minimize}
@@ -384,7 +326,7 @@ def test_jobs_outlive_a_launch_that_is_killed_and_the_next_one_takes_them_over(
     assert outcomes(store, "toy") == {f"x={x}": "completed" for x in (1, 2, 3)}
     for found in children(store, "toy"):
         assert steps(store, found, "train_loss") == [*range(1, 61)]
-    assert slurm.run("squeue", "--noheader") == ""
+    assert left(slurm) == []
 
 
 @on_slurm
@@ -398,7 +340,7 @@ def test_a_launch_that_runs_its_trials_elsewhere_first_ends_the_jobs_of_one_that
     first.kill()
     first.wait()
     assert command("launch", "toy.yaml", "--executor", "process", "--workers", "2").returncode == 0
-    assert slurm.run("squeue", "--noheader", "--states=RUNNING,PENDING") == ""
+    assert left(slurm) == []
     assert outcomes(store, "toy") == {f"x={x}": "completed" for x in (1, 2, 3)}
     for found in children(store, "toy"):
         assert steps(store, found, "train_loss") == [*range(1, 21)]
@@ -407,13 +349,14 @@ def test_a_launch_that_runs_its_trials_elsewhere_first_ends_the_jobs_of_one_that
 
 @on_slurm
 @pytest.mark.slow
+@pytest.mark.parametrize("pruner", ["", "early_terminate: {type: hyperband, min_iter: 10}\n"])
 def test_jobs_end_that_no_launch_comes_back_for(
-    slurm: Cluster, folder: Path, launched: Callable[[], subprocess.Popen[bytes]]
+    slurm: Cluster, folder: Path, launched: Callable[[], subprocess.Popen[bytes]], pruner: str
 ) -> None:
     block = "executor: {slurm: {idle: 5s}}\n"
-    (folder / "toy.yaml").write_text(SWEEP.replace("60", "20") + block)
+    (folder / "toy.yaml").write_text(SWEEP.replace("60", "20") + pruner + block)
     first = launched()
     until(lambda: len(entries(folder)) == 2 and all(len(epochs(heard)) > 3 for heard in entries(folder)))
     first.kill()
-    until(lambda: slurm.run("squeue", "--noheader") == "")
-    assert all(len(epochs(heard)) == 20 for heard in entries(folder))
+    until(lambda: not left(slurm))
+    assert all((len(epochs(heard)) < 20) if pruner else (len(epochs(heard)) == 20) for heard in entries(folder))

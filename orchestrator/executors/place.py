@@ -36,7 +36,7 @@ class Place:
         if self.options is None:
             return resources
         cpus = self.options.cpus or resources.cpus or 1
-        gpus = self.options.gpus if self.options.gpus is not None else resources.gpus or 0.0
+        gpus = self.options.gpus if self.options.gpus is not None else resources.gpus
         return Resources(cpus, gpus)
 
     def in_words(self, resources: "Resources") -> str:

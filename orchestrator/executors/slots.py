@@ -19,7 +19,7 @@ from orchestrator import events
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
 from orchestrator.executors.contract import Setup
-from orchestrator.executors.limits import ActiveTrial, WorkerLoss, overdue
+from orchestrator.executors.limits import MOST_NODES, ActiveTrial, WorkerLoss, overdue
 from orchestrator.executors.slot import Slot
 from orchestrator.system.machine import Shares
 from orchestrator.system.paths import LOG_FILE
@@ -84,8 +84,8 @@ class SlotExecutor(ABC):
         return not (self._busy() or self._waiting)
 
     def prepare(self, configs: Sequence[Params]) -> None:
-        cause = ""
-        for _ in range(self.setup.limits.retries + 1):
+        deaths = nodes = 0
+        while True:
             slot = self._first_slot()
             if slot is None:
                 return
@@ -102,9 +102,13 @@ class SlotExecutor(ABC):
                 if answer.remark:
                     self.setup.on_remark(answer.remark)
                 return
-            cause = slot.cause_of_death().reason
+            loss = slot.cause_of_death()
             slot.kill()
-        raise SweepError(f"{self.setup.function.name} could not prepare its data: {cause} (see {self.setup.log})")
+            deaths += not (loss.is_of_node or loss.is_planned)
+            nodes += loss.is_of_node and not loss.is_planned
+            if deaths > self.setup.limits.retries or nodes >= MOST_NODES:
+                why = f"{loss.reason} (see {self.setup.log})"
+                raise SweepError(f"{self.setup.function.name} could not prepare its data: {why}")
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         workdir.mkdir(parents=True, exist_ok=True)

@@ -69,8 +69,8 @@ def greeting(payload: bytes) -> dict[str, Any]:
     return found
 
 
-def dial(address: Address, name: str, link: Link) -> None:
-    """Connect an agent's link with its orchestrator; waits for the answers.
+def dial(address: Address, name: str, link: Link, seconds: float = SECONDS_TO_GREET) -> None:
+    """Connect an agent's link with its orchestrator; waits so long for each answer.
 
     Raises:
         RefusedError: it is not wanted any more.
@@ -78,7 +78,7 @@ def dial(address: Address, name: str, link: Link) -> None:
         OSError: nobody answers, or somebody else.
     """
     try:
-        connection = socket.create_connection((address.host, address.port), timeout=SECONDS_TO_GREET)
+        connection = socket.create_connection((address.host, address.port), timeout=seconds)
     except OSError as error:
         raise UnreachableError(f"cannot reach {address.host}:{address.port} from {socket.gethostname()}") from error
     try:
@@ -96,10 +96,10 @@ def _greeted(connection: socket.socket, key: str, name: str, received: int) -> i
     shown = proof(key, "agent", name, asked)
     connection.sendall(frame({"name": name, "proof": shown, "challenge": own, "received": received}))
     welcome = _next(connection)
-    if welcome.get("refused"):
-        raise RefusedError(str(welcome["refused"]))
     if not is_proof(welcome.get("proof"), key, "orchestrator", name, own):
         raise ConnectionAbortedError("somebody else answers in place of the orchestrator")
+    if welcome.get("refused"):
+        raise RefusedError(str(welcome["refused"]))
     return int(welcome["received"])
 
 

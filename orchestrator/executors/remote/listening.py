@@ -104,12 +104,12 @@ class AgentListener:
         name, key = str(said.get("name")), self.address.key
         if not greeting.is_proof(said.get("proof"), key, "agent", name, guest.challenge):
             raise ConnectionAbortedError("a stranger")
+        own = greeting.proof(key, "orchestrator", name, str(said.get("challenge")))
         link = self._admit(name)
         if link is None:
-            guest.connection.send(greeting.frame({"refused": NOT_WANTED}))
+            guest.connection.send(greeting.frame({"proof": own, "refused": NOT_WANTED}))
             self._part(guest)
             return
-        own = greeting.proof(key, "orchestrator", name, str(said.get("challenge")))
         guest.connection.send(greeting.frame({"proof": own, "received": link.received}))
         self._selector.unregister(guest.connection)
         self._links.setdefault(link, guest.connection)

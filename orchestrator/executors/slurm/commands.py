@@ -31,6 +31,7 @@ class Job:
     identity: str  # as in 12_3
     state: str
     reason: str
+    command: str = ""  # that it runs
 
     @property
     def is_living(self) -> bool:
@@ -63,14 +64,14 @@ class Slurm:
         Raises:
             InputError: Slurm does not take them.
         """
-        place = f"{self._folder}/job-%A_%a.log"
+        place = f"{self._folder}/job-%A_%a-%N.log"
         array = f"--array=1-{number}"
         own = ("--parsable", "--requeue", "--open-mode=append", f"--job-name={self.name}", f"--output={place}", array)
         return _asked("sbatch", *own, *self._options, str(script)).partition(";")[0].strip()
 
     def look(self) -> "Look":
         """Ask for all jobs of the sweep that wait or run, with one call, for whose answer nobody waits."""
-        return Look("squeue", "--me", "--noheader", "--array", f"--name={self.name}", "--format=%i|%T|%r")
+        return Look("squeue", "--me", "--noheader", "--array", f"--name={self.name}", "--format=%i|%T|%r|%o")
 
     def cancel(self, identities: Iterable[str]) -> None:
         """End these jobs; what Slurm says to it is seen in `jobs`."""
@@ -82,8 +83,8 @@ class Slurm:
         _try("scancel", "--me", f"--name={self.name}")
 
 
-class Look:
-    """A look at the queue that is under way. The end of its process is a signal, which wakes who waits for those."""
+class Query:
+    """A command that is under way. The end of its process is a signal, which wakes who waits for those."""
 
     def __init__(self, *command: str) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # read once the process has ended
@@ -101,8 +102,8 @@ class Look:
             self._process.kill()
         return self._process is None or self._process.poll() is not None
 
-    def wait(self) -> Mapping[str, Job] | None:
-        """The jobs, once they are known; None where Slurm does not answer."""
+    def answer(self) -> str | None:
+        """What it says, once it has ended; None where Slurm does not answer."""
         if self._process is None:
             return None
         with suppress(subprocess.TimeoutExpired):
@@ -110,11 +111,21 @@ class Look:
         if not self.is_over:
             self._process.wait()
         self._said.seek(0)
-        rows = [line.split("|", 2) for line in self._said.read().decode(errors="replace").splitlines()]
+        said = self._said.read().decode(errors="replace")
         self._said.close()
-        if self._process.returncode != 0:
+        return said if self._process.returncode == 0 else None
+
+
+class Look(Query):
+    """A look at the queue that is under way."""
+
+    def wait(self) -> Mapping[str, Job] | None:
+        """The jobs, once they are known; None where Slurm does not answer."""
+        said = self.answer()
+        if said is None:
             return None
-        return {row[0].strip(): Job(*(cell.strip() for cell in row)) for row in rows if len(row) == 3}
+        rows = [line.split("|", 3) for line in said.splitlines()]
+        return {row[0].strip(): Job(*(cell.strip() for cell in row)) for row in rows if len(row) == 4}
 
 
 def check(options: Sequence[str]) -> None:

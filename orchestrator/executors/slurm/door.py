@@ -19,6 +19,8 @@ from orchestrator.executors.remote.link import Link
 from orchestrator.system import regular
 
 ADDRESS_FILE = "address.json"
+HERE = "127.0.0.1"
+SECONDS_TO_ANSWER = 2.0  # meanwhile a job looks after nothing else
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Door:
         """That of this machine: its name, and its addresses."""
         found = [each for addresses in psutil.net_if_addrs().values() for each in addresses]
         outer = [e.address for e in found if e.family == socket.AF_INET and not e.address.startswith("127.")]
-        return cls(list(dict.fromkeys((socket.gethostname(), *outer, "127.0.0.1"))), address.port, address.key)
+        return cls(list(dict.fromkeys((socket.gethostname(), *outer, HERE))), address.port, address.key)
 
     @classmethod
     def read(cls, folder: Path) -> "Door | None":
@@ -59,14 +61,36 @@ class Door:
             with suppress(OSError):
                 (folder / ADDRESS_FILE).unlink()
 
-    def dial(self, name: str, link: Link) -> bool:
-        """Connect a job's link with the orchestrator; whether that is there.
+    @property
+    def in_words(self) -> str:
+        """Where it is, for people."""
+        hosts = [host for host in self.hosts if host != HERE] or [HERE]
+        return f"{' or '.join(hosts)}, port {self.port}"
+
+
+class Caller:
+    """Tries the addresses of an orchestrator one after the other: first the one that has answered last.
+
+    Args:
+        name: of the session that calls.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._turn = 0
+        self._good = ""
+
+    def dial(self, door: Door, link: Link) -> bool:
+        """Connect a link by way of the next address; whether that has answered.
 
         Raises:
-            RefusedError: it does not want this job any more.
+            RefusedError: it does not want this session any more.
         """
-        for host in self.hosts:
-            with suppress(OSError):
-                dial(Address(host, self.port, self.key), name, link)
-                return True
+        hosts = sorted(door.hosts, key=lambda host: host != self._good)
+        host = hosts[self._turn % len(hosts)]
+        self._turn += 1
+        with suppress(OSError):
+            dial(Address(host, door.port, door.key), self._name, link, SECONDS_TO_ANSWER)
+            self._turn, self._good = 0, host
+            return True
         return False

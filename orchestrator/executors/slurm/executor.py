@@ -1,7 +1,6 @@
 """Runs trials in jobs of Slurm, which it submits, replaces and ends; a slot for each that has come."""
 
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from orchestrator.executors.remote.link import Link
 from orchestrator.executors.remote.listening import AgentListener
 from orchestrator.executors.slot import Slot
 from orchestrator.executors.slots import SlotExecutor
+from orchestrator.executors.slurm import script
 from orchestrator.executors.slurm.commands import ENDING, Slurm
 from orchestrator.executors.slurm.door import Door
 from orchestrator.executors.slurm.job import REVOKED
@@ -49,12 +49,13 @@ class SlurmExecutor(SlotExecutor):
         self.options = jobs
         self.folder = setup.log.parent.absolute() / FOLDER
         slurm = Slurm(job_name(setup.log.parent.name, self.folder), jobs.of_sbatch(setup.resources), self.folder)
-        self._jobs = Jobs(slurm, self.folder / "job.sh", self.folder)
+        self._jobs = Jobs(slurm, self.folder)
         self._most = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
         self._slots: list[SlurmSlot] = []
         self._unsettled: dict[Path, SlurmSlot] = {}  # trials that a job may still run, by their folder
         self._not_before: dict[Path, float] = {}  # when trials can begin of which a job may still write
         self._strangers: set[str] = set()  # jobs that run as the launch begins, and have not come yet
+        self._outdated: set[str] = set()  # jobs of an earlier launch with other options
         self._ending: set[str] = set()  # jobs that leave, or are gone
         self._has_spare = False  # whether there was a place for a further trial, and none came
         self._began = inf
@@ -65,7 +66,8 @@ class SlurmExecutor(SlotExecutor):
     def __enter__(self) -> "SlurmExecutor":
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / REVOKED).mkdir(exist_ok=True)
-        self._write_script()
+        options = self.options.of_sbatch(self.setup.resources)
+        self._script = script.write(self.folder, self.options.setup, options)
         self._listener = AgentListener("", self._admit)
         self._door = Door.of(self._listener.address)
         self._door.write(self.folder)
@@ -74,7 +76,9 @@ class SlurmExecutor(SlotExecutor):
             while not self._jobs.look():
                 self._check_patience()
                 wait([self.setup.interrupt.fileno()], SECONDS_BETWEEN_SIGNS)
-            self._strangers = {identity for identity, job in self._jobs.known.items() if job.is_living}
+            found = self._jobs.known.values()
+            self._strangers = {job.identity for job in found if job.is_living}
+            self._outdated = {job.identity for job in found if script.is_another(job.command, self._script)}
             self._jobs.look_within(SECONDS_WHILE_MISSED)
             self._submit_lacking()
         except BaseException:
@@ -114,11 +118,6 @@ class SlurmExecutor(SlotExecutor):
     @property
     def slots(self) -> Sequence[Slot]:
         return [slot for slot in self._slots if slot.runs or (slot.is_ready and not self._strangers)]
-
-    @property
-    def links(self) -> Sequence[Link]:
-        """To the jobs that have come."""
-        return [slot.link for slot in self._slots]
 
     @property
     def has_free_slot(self) -> bool:
@@ -165,16 +164,16 @@ class SlurmExecutor(SlotExecutor):
             slot.attend()
             if slot.has_come:
                 self._strangers.discard(slot.job)
-                self._jobs.has_come(slot.job)
-            if slot.held and self._runs_elsewhere(slot):
+                self._jobs.arrivals.has_come(slot.job)
+                slot.is_outdated = slot.job in self._outdated
+            if slot.is_of_no_use or (slot.held and self._runs_elsewhere(slot)):
                 slot.leave()
-            if not slot.is_linked and not slot.is_gone and was_linked:
+            if not slot.is_linked and was_linked:
                 self._jobs.look_within(1.0)
         has_looked = self._jobs.look()
         if has_looked:
             self._compare_with_queue()
-            if not any(slot.has_come for slot in self._slots):
-                self._jobs.check_hope()
+            self._look_at_arrivals()
         ending = {slot.job for slot in self._slots if slot.leaving is not None or slot.is_gone}
         if has_looked or ending != self._ending:
             self._ending = ending
@@ -215,6 +214,20 @@ class SlurmExecutor(SlotExecutor):
                 self._strangers = {name for name in self._strangers if self._jobs.known[name].state != ENDING}
                 self._jobs.slurm.cancel(self._strangers)
 
+    def _look_at_arrivals(self) -> None:
+        """Say what keeps jobs from coming; end where none is there, and none will come.
+
+        Raises:
+            InputError: they would wait for ever.
+            SweepError: they end before they come.
+        """
+        if not any(slot.has_come and not slot.is_gone for slot in self._slots):
+            self._jobs.check_hope()
+            if self._jobs.arrivals.are_failing and not self._jobs.arrivals.has_running:
+                raise SweepError(self._jobs.arrivals.problem)
+        for remark in self._jobs.arrivals.remarks(self._door.in_words):
+            self.setup.on_remark(remark)
+
     def _runs_elsewhere(self, late: SlurmSlot) -> bool:
         """Whether a trial that a job holds has begun anew meanwhile: the job was given up, and comes all the same."""
         return any(run.task.workdir.resolve() in late.held for slot in self._slots for run in slot.runs.values())
@@ -229,7 +242,7 @@ class SlurmExecutor(SlotExecutor):
         slot.gone()
 
     def _replace(self) -> None:
-        """Submit as many jobs as there lack, where there is something for them to do; later, where Slurm is away."""
+        """Have as many jobs as there are to be; later, where Slurm is away."""
         if self._is_over or self._strangers or not self._jobs.is_answering:
             return
         try:
@@ -241,15 +254,22 @@ class SlurmExecutor(SlotExecutor):
                 self.setup.on_remark(f"{error}; it is asked again later")
 
     def _submit_lacking(self) -> None:
+        """Submit those that lack, where there is something for them to do; cancel what waits and is too much."""
         if self._strangers:
             return
-        waiting = {job.identity for job in self._jobs.waiting}  # also those that were put back into the queue
-        there = {slot.job for slot in self._slots if slot.has_come and not slot.is_gone} | self._jobs.known.keys()
+        self._jobs.cancel(job.identity for job in self._jobs.waiting if job.identity in self._outdated)
+        waiting = [job.identity for job in self._jobs.waiting]  # also those that were put back into the queue
+        there = {slot.job for slot in self._slots if slot.has_come and not slot.is_gone}
+        there |= {identity for identity, job in self._jobs.known.items() if job.state != ENDING}
+        there = (there - self._ending).union(waiting, self._jobs.arrivals.awaited)
         has_free = self._has_spare or any(slot.is_ready for slot in self._slots)
         wanted = len(self._waiting) if has_free else self._most
-        lacking = min(wanted, self._most) - len(there - self._ending | waiting)
-        if lacking > 0:
-            self._jobs.submit(lacking)
+        lacking = min(wanted, self._most) - len(there)
+        if lacking > 0 and not self._jobs.arrivals.pause:
+            self._jobs.submit(self._script, lacking)
+        serving = {slot.job for slot in self._slots if slot.has_come and slot.leaving is None and not slot.is_gone}
+        most = {*waiting, *self._jobs.arrivals.awaited, *serving}
+        self._jobs.cancel(waiting[: max(0, len(most) - self._most)])
 
     def _tell(self) -> None:
         """Say which jobs are there and wait, where that has changed."""
@@ -265,19 +285,8 @@ class SlurmExecutor(SlotExecutor):
         function = self.setup.function
         gpus = "" if self.setup.resources.gpus == 0 else None  # else Slurm shows a job its own
         around = serve.Surroundings(function.name, function.modules, self.shares.threads, gpus, self.setup.log)
-        return Serve(around, self.setup.warm or function.program is not None, self.options.idle_seconds)
-
-    def _write_script(self) -> None:
-        lines = ["#!/bin/bash", "set -e", *self.options.setup, f"cd {_quoted(Path.cwd())}"]
-        root = Path(__file__).resolve().parents[3]
-        start = (
-            "import sys; sys.path.append(sys.argv.pop(1)); from orchestrator.executors.slurm.job import main; main()"
-        )
-        command = [sys.executable, "-P", "-c", start, str(root), str(self.folder)]
-        lines.append("exec " + " ".join(_quoted(part) for part in command))
-        script = self.folder / "job.sh"
-        script.write_text("\n".join(lines) + "\n")
-        script.chmod(0o755)
+        warm = self.setup.warm or function.program is not None
+        return Serve(around, warm, self.options.idle_seconds, self.setup.limits)
 
     # Trials
 
@@ -294,7 +303,8 @@ class SlurmExecutor(SlotExecutor):
         for slot in [slot for slot in self._slots if slot.held]:
             folders = {run.task.workdir.resolve(): run for run in self._waiting}
             mine = {row: folders[folder] for folder, row in slot.held.items() if folder in folders}
-            if mine and slot.held_awaits_verdicts == self.setup.awaits_verdicts:
+            is_wanted = len(mine) == len(slot.held) and slot.held_awaits_verdicts == self.setup.awaits_verdicts
+            if is_wanted:
                 self._waiting = [run for run in self._waiting if run not in mine.values()]
                 for run in mine.values():
                     run.begin()
@@ -315,7 +325,3 @@ class SlurmExecutor(SlotExecutor):
         if isinstance(slot, SlurmSlot):
             self._unsettled |= {run.task.workdir: slot for run in slot.runs.values()}
         yield from super()._lost(slot, loss)
-
-
-def _quoted(part: object) -> str:
-    return "'" + str(part).replace("'", "'\\''") + "'"

@@ -14,7 +14,6 @@ class Held:
     def __init__(self, stack: serve.Stack) -> None:
         self.stack = stack
         self.running = {*range(len(stack.tasks))}
-        self.longest_epoch = 0.0  # seconds
         self._started: dict[int, bytes] = {}
         self._judged: dict[int, bytes] = {}  # epochs for which no verdict has come
         self._ended: dict[int, bytes] = {}
@@ -24,23 +23,30 @@ class Held:
         """Of the trials that run, by their place."""
         return {row: str(self.stack.tasks[row].workdir.absolute()) for row in sorted(self.running)}
 
+    @property
+    def awaits_verdicts(self) -> bool:
+        """Whether nothing goes on before somebody says so."""
+        return self.running <= self._judged.keys()
+
     def take(self, row: int, event: Event, message: bytes) -> None:
         """The worker has sent this event of a trial, in this message."""
         match event:
             case Started():
                 self._started[row] = message
-            case Progress():
-                self.longest_epoch = max(self.longest_epoch, event.seconds)
-                if self.stack.awaits_verdicts:
-                    self._judged[row] = message
+            case Progress() if self.stack.awaits_verdicts:
+                self._judged[row] = message
             case Finished():
                 self.running.discard(row)
+                self._judged.pop(row, None)
                 self._ended[row] = message
 
     def answered(self, message: serve.Message) -> None:
         """The worker is sent this."""
-        if isinstance(message, serve.Decision):
-            self._judged.pop(message.row, None)
+        match message:
+            case serve.Decision():
+                self._judged.pop(message.row, None)
+            case serve.Stop():  # which answers all
+                self._judged.clear()
 
     def told(self, row: int) -> list[bytes]:
         """What somebody has to be told who knows the journal of a trial, to go on with it."""

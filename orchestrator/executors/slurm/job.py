@@ -4,10 +4,8 @@ It outlives its orchestrator: the trial that runs goes on, and a later launch th
 """
 
 import os
-import re
 import signal
 import socket
-import subprocess
 import sys
 import time
 import uuid
@@ -21,13 +19,14 @@ from pydantic import ValidationError
 
 from orchestrator import events
 from orchestrator.executors.deaths import Deaths
-from orchestrator.executors.limits import ActiveTrial, Limits, WorkerLoss
+from orchestrator.executors.limits import ActiveTrial, WorkerLoss
 from orchestrator.executors.local import LocalSlot, WorkerProcess
 from orchestrator.executors.remote.greeting import RefusedError
 from orchestrator.executors.remote.link import Link
 from orchestrator.executors.resources import ResourceSampler
 from orchestrator.executors.slurm import orders
-from orchestrator.executors.slurm.door import Door
+from orchestrator.executors.slurm.clock import Clock
+from orchestrator.executors.slurm.door import Caller, Door
 from orchestrator.executors.slurm.held import Held
 from orchestrator.executors.slurm.orders import Adopt, EndJob, Kill, Pass, Serve, Word
 from orchestrator.trial import Trial
@@ -40,9 +39,6 @@ SECONDS_TO_BE_FOUND = 600.0  # before a first launch has said how long it is to 
 SECONDS_BETWEEN_LOOKS, SECONDS_BETWEEN_FLUSHES = 1.0, 0.02
 SECONDS_OF_SILENCE = 60.0  # of an orchestrator, after which the connection is taken to be cut
 SECONDS_TO_SAY_GOODBYE = 15.0
-LEAST_RESERVE, MOST_RESERVE, SHARE_OF_RESERVE = 10.0, 60.0, 0.1  # of its time: for ending in order
-EPOCHS_OF_RESERVE = 1.5
-TIME_LEFT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
 
 
 class JobServer:
@@ -50,18 +46,18 @@ class JobServer:
 
     Args:
         folder: on the shared disk, where the orchestrator leaves its address.
-        left: seconds until Slurm ends the job.
+        clock: of the job.
     """
 
-    def __init__(self, folder: Path, left: float) -> None:
+    def __init__(self, folder: Path, clock: Clock) -> None:
         self.folder = folder
         self.session = uuid.uuid4().hex
-        self._ends_at = time.monotonic() + left
-        self._reserve = min(max(LEAST_RESERVE, SHARE_OF_RESERVE * left), MOST_RESERVE)
+        self._clock = clock
         self._signals, self._woken = os.pipe()
         os.set_blocking(self._signals, False)
         self._signalled = ""
         self._link = Link()
+        self._caller = Caller(self.session)
         self._launch = ""
         self._serve: Serve | None = None
         self._resources = ResourceSampler()
@@ -115,12 +111,13 @@ class JobServer:
             return
         self._called = now
         door = Door.read(self.folder)
-        self._is_over = (self.folder / REVOKED / self.session).exists()
+        with suppress(OSError):  # the folder is read anew, where what is known of a file may be old
+            self._is_over = any(each.name == self.session for each in (self.folder / REVOKED).iterdir())
         if self._is_over or door is None:
             return
         link = self._link if door.key == self._launch else Link()
         try:
-            if door.dial(self.session, link) and link is not self._link:
+            if self._caller.dial(door, link) and link is not self._link:
                 self._begin_launch(door.key, link)
         except RefusedError:
             self._is_over = True
@@ -172,7 +169,7 @@ class JobServer:
             self._is_preparing = isinstance(message, serve.Prepare)
             self._held = Held(message) if isinstance(message, serve.Stack) else None
             tasks = message.tasks if isinstance(message, serve.Stack) else []
-            self._worker.runs = {row: _run(row, task) for row, task in enumerate(tasks)}
+            self._worker.runs = {row: self._run(row, task) for row, task in enumerate(tasks)}
         elif order.attempt != self._attempt:
             return
         if self._held:
@@ -209,9 +206,16 @@ class JobServer:
         if row not in self._worker.runs:
             self._worker.lost = True
             return False
+        if isinstance(event, events.Started):
+            self._worker.runs[row].begin_training()
+        else:
+            for run in self._worker.runs.values():
+                run.heartbeat()
         if isinstance(event, events.Heartbeat):
             return True
         held.take(row, event, message)
+        if isinstance(event, events.Progress):
+            self._clock.saw_epoch(event.seconds)
         self._resources.observe(self._worker.runs[row].trial, event)
         if not held.running and not self._is_ours:
             self._link.send(orders.said(Word.FREE, 0))
@@ -233,6 +237,13 @@ class JobServer:
     def _is_busy(self) -> bool:
         return self._is_preparing or bool(self._held and self._held.running)
 
+    @property
+    def _is_stuck(self) -> bool:
+        """Whether what runs hangs, or waits for an orchestrator that is away."""
+        if self._link.connection is not None or not self._is_busy:
+            return False
+        return self._held is None or self._held.awaits_verdicts or all(r.hangs() for r in self._worker.runs.values())
+
     def _sample(self) -> None:
         for trial, sample in self._resources.samples():
             self._say(Word.SENT, events.encode(int(trial.label), sample))
@@ -240,6 +251,11 @@ class JobServer:
     def _start(self) -> WorkerProcess:
         assert self._serve  # noqa: S101
         return WorkerProcess.started(self._serve.around, "sweep-worker", warm=self._serve.warm)
+
+    def _run(self, row: int, task: Task) -> ActiveTrial:
+        """A trial as the worker's slot here has it; its limits are kept here where the orchestrator is away."""
+        assert self._serve  # noqa: S101
+        return ActiveTrial(Trial(task.function, 0, task.params, str(row)), task, self._serve.limits)
 
     # The end
 
@@ -251,8 +267,10 @@ class JobServer:
             if self._leaving is not None:
                 self._link.send(orders.said(Word.LEAVING, 0, orders.losses.dump_json(self._leaving)))
                 if self._held and self._held.running:
+                    self._held.answered(serve.Stop())
                     self._worker.send(serve.Stop())
-        if self._leaving is None or self._is_busy or self._is_over:
+        is_at_work = self._is_busy and not self._is_stuck
+        if self._leaving is None or is_at_work or self._is_over:
             return
         if self._goodbye == inf:
             self._goodbye = now + SECONDS_TO_SAY_GOODBYE
@@ -264,10 +282,9 @@ class JobServer:
     def _reason_to_leave(self, now: float) -> WorkerLoss | None:
         if self._signalled:
             return WorkerLoss(f"its job was asked to end by {self._signalled}", is_planned=True)
-        epoch = self._held.longest_epoch if self._held else 0.0
-        if now > self._ends_at - self._reserve - EPOCHS_OF_RESERVE * epoch:
+        if self._clock.is_nearly_over:
             return WorkerLoss("the time of its job was nearly over", is_of_node=True)
-        if self._is_busy:
+        if self._is_busy and not self._is_stuck:
             self._busy_until = now
         patience = self._serve.idle if self._serve else SECONDS_TO_BE_FOUND
         is_idle = now - self._busy_until > patience
@@ -279,38 +296,12 @@ class JobServer:
             os.write(self._woken, b".")
 
 
-def _run(row: int, task: Task) -> ActiveTrial:
-    """A trial as the worker's slot here has it; its limits are for the orchestrator to keep."""
-    return ActiveTrial(Trial(task.function, 0, task.params, str(row)), task, Limits())
-
-
 def _own_name() -> str:
     """Of this job, as `squeue` has it."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
 
 
-def _seconds_left() -> float:
-    """Until Slurm ends this job, as it says itself."""
-    command = ["squeue", "--noheader", f"--jobs={os.environ.get('SLURM_JOB_ID', '')}", "--format=%L"]
-    with suppress(OSError, subprocess.SubprocessError):
-        said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout.strip()
-        return seconds_of(said)
-    return inf
-
-
-def seconds_of(written: str) -> float:
-    """What Slurm means by 59:54, 1:02:03 or 2-01:02:03; infinite for all else, such as UNLIMITED."""
-    if found := TIME_LEFT.fullmatch(written):
-        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-        return ((days * 24 + hours) * 60 + minutes) * 60.0 + seconds
-    return inf
-
-
 def main() -> None:
-    """Run as `python -m orchestrator.executors.slurm.job FOLDER`."""
-    JobServer(Path(sys.argv[1]), _seconds_left()).run()
-
-
-if __name__ == "__main__":
-    main()
+    """Serve the launch whose folder is the only argument."""
+    JobServer(Path(sys.argv[1]), Clock()).run()

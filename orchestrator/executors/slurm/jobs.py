@@ -3,11 +3,12 @@
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 from pathlib import Path
 
 from orchestrator.errors import InputError, SweepError
+from orchestrator.executors.slurm.arrivals import Arrivals
 from orchestrator.executors.slurm.commands import ENDING, HOPELESS, Job, Look, Slurm
 from orchestrator.executors.slurm.door import ADDRESS_FILE
 from orchestrator.system import regular
@@ -17,8 +18,6 @@ SECONDS_WHILE_WAITING = 15.0  # for a job to begin
 SECONDS_WHILE_MISSED = 3.0  # where a job has lost its connection
 FOLDER = "slurm"  # in the sweep's folder
 SECONDS_TO_END = 60.0
-MOST_FAILED_STARTS = 3  # of jobs, one after the other, that end before they have come
-LONGEST_TAIL = 2000  # bytes of a job's log
 
 
 class Jobs:
@@ -26,21 +25,18 @@ class Jobs:
 
     Args:
         slurm: the commands.
-        script: what each of them runs.
-        logs: the folder of what they print.
+        logs: the folder of what they print, as for `Arrivals`.
     """
 
-    def __init__(self, slurm: Slurm, script: Path, logs: Path) -> None:
+    def __init__(self, slurm: Slurm, logs: Path) -> None:
         self.slurm = slurm
         self.known: Mapping[str, Job] = {}  # that wait or run, by identity
         self.is_answering = True  # as far as is known
-        self._script, self._logs = script, logs
+        self.arrivals = Arrivals(logs)
         self._due = -inf
         self._look: Look | None = None
         self._began = -inf
-        self._submitted = -inf
-        self._expected: set[str] = set()  # of this launch, that have not come
-        self._failed_starts = 0
+        self._changed = -inf  # when jobs were submitted or cancelled last
 
     @property
     def due(self) -> float:
@@ -52,11 +48,7 @@ class Jobs:
         self._due = min(self._due, time.monotonic() + seconds)
 
     def look(self) -> bool:
-        """Look at the queue, where it is time for that; whether it was, and Slurm has answered.
-
-        Raises:
-            SweepError: jobs cannot begin, or end before they come.
-        """
+        """Look at the queue, where it is time for that; whether it was, and Slurm has answered."""
         if self._look is None and time.monotonic() >= self._due:
             self._look, self._due = self.slurm.look(), inf
             self._began = time.monotonic()
@@ -64,34 +56,38 @@ class Jobs:
             return False
         found, self._look = self._look.wait(), None
         self.is_answering = found is not None
-        waits = self._expected or any(job.is_waiting for job in self.known.values())
+        waits = self.arrivals.awaited or any(job.is_waiting for job in self.known.values())
         soon = time.monotonic() + (SECONDS_WHILE_WAITING if waits or found is None else SECONDS_BETWEEN_LOOKS)
         self._due = min(self._due, soon)
-        if found is None or self._began < self._submitted:  # what was submitted meanwhile is not in it
+        if found is None or self._began < self._changed:  # what was done meanwhile is not in it
             return False
         self.known = found
-        for identity in [identity for identity in self._expected if identity not in found]:
-            self._expected.discard(identity)
-            self._failed(identity)
+        self.arrivals.compare(found)
+        if self.arrivals.pause:
+            self.look_within(self.arrivals.pause)
         return True
 
-    def has_come(self, identity: str) -> None:
-        """A job has begun to serve."""
-        self._expected.discard(identity)
-        self._failed_starts = 0
-
-    def submit(self, number: int) -> None:
-        """Have so many more of them.
+    def submit(self, script: Path, number: int) -> None:
+        """Have so many more of them, which run this script.
 
         Raises:
             InputError: Slurm does not take them, or would let them wait for ever.
         """
-        array = self.slurm.submit(self._script, number)
+        array = self.slurm.submit(script, number)
         added = {f"{array}_{task}" for task in range(1, number + 1)}
-        self._expected |= added
-        self._submitted = time.monotonic()
+        self.arrivals.expect(added)
+        self._changed = time.monotonic()
         self.known = {**self.known, **{identity: Job(identity, "PENDING", "") for identity in added}}
-        self._due = min(self._due, time.monotonic() + 1.0)
+        self.look_within(1.0)
+
+    def cancel(self, identities: Iterable[str]) -> None:
+        """Take these, which wait, out of the queue."""
+        if cancelled := {*identities}:
+            self.slurm.cancel(cancelled)
+            self.arrivals.forget(cancelled)
+            self._changed = time.monotonic()
+            self.known = {identity: job for identity, job in self.known.items() if identity not in cancelled}
+            self.look_within(1.0)
 
     def check_hope(self) -> None:
         """See whether what waits can ever begin.
@@ -105,21 +101,9 @@ class Jobs:
 
     @property
     def waiting(self) -> list[Job]:
-        """Those in the queue."""
-        return [job for job in self.known.values() if job.is_waiting]
-
-    def _failed(self, identity: str) -> None:
-        log = self._logs / f"job-{identity}.log"
-        if not log.is_file():  # it was cancelled in the queue
-            return
-        self._failed_starts += 1
-        if self._failed_starts >= MOST_FAILED_STARTS:
-            said = log.read_bytes()[-LONGEST_TAIL:].decode(errors="replace").strip().splitlines()
-            last = f": {said[-1]}" if said else ""
-            raise SweepError(
-                f"{self._failed_starts} jobs in a row ended before they could run a trial{last} (see {log}; "
-                "is this Python there on the nodes, and does `setup` suit them?)"
-            )
+        """Those in the queue: first those that have come already, and were put back."""
+        waiting = [job for job in self.known.values() if job.is_waiting]
+        return sorted(waiting, key=lambda job: job.identity in self.arrivals.awaited)
 
 
 def end_left(folder: Path) -> None:

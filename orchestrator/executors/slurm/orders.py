@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from orchestrator.executors.limits import WorkerLoss
+from orchestrator.executors.limits import Limits, WorkerLoss
 from orchestrator.worker import serve
 
 HEAD = struct.Struct("!BQ")  # the kind of what is said, and the attempt that it belongs to
@@ -21,6 +21,7 @@ class Serve:
     around: serve.Surroundings
     warm: bool
     idle: float  # seconds without a trial after which the job ends
+    limits: Limits  # of trials, which the job keeps where the launch is away
     kind: Literal["serve"] = "serve"
 
 

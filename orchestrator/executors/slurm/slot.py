@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 
-from orchestrator import events
 from orchestrator.executors.limits import ActiveTrial, Asked, WorkerLoss
 from orchestrator.executors.remote.link import Link
 from orchestrator.executors.slot import Slot
@@ -15,7 +14,10 @@ from orchestrator.executors.slurm.orders import Adopt, EndJob, Hello, Kill, Pass
 from orchestrator.worker import serve
 
 SECONDS_OF_SILENCE = 60.0  # of a job, after which the connection is taken to be cut
-SECONDS_OF_WRITING = 60.0  # for which a machine that cannot be reached may still write to the shared disk
+# For which a machine that cannot be reached may still write to the shared disk: it notices after a minute, and may see
+# the folder of those that are to end as it was a minute before.
+SECONDS_OF_WRITING = 150.0
+YIELDED = WorkerLoss("it was asked to make room for other trials", is_planned=True)
 
 
 class SlurmSlot(Slot):
@@ -35,11 +37,11 @@ class SlurmSlot(Slot):
         self.leaving: WorkerLoss | None = None
         self.is_gone = False  # so is the job
         self.is_being_killed = False  # what it runs
+        self.is_outdated = False  # it was submitted with other options, and takes no further trial
         self.unheard_since = inf  # since when it has no connection
         self.link = Link()
         self._attempt = 0
         self._inbox: deque[bytes] = deque()
-        self._unclaimed: set[int] = set()  # places of trials that it runs, and that nobody has asked for
         self._cause: WorkerLoss | None = None
         self._is_yielding = False
         self._order(serving)
@@ -52,8 +54,14 @@ class SlurmSlot(Slot):
     @property
     def is_ready(self) -> bool:
         """Whether a stack can begin in it now."""
-        is_ending = self.is_gone or self.leaving is not None or self.is_being_killed
+        is_ending = self.is_gone or self.leaving is not None or self.is_being_killed or self.is_outdated
         return self.has_come and self.is_linked and not (is_ending or self.held or self.runs)
+
+    @property
+    def is_of_no_use(self) -> bool:
+        """Whether it is outdated, and runs nothing any more."""
+        is_at_work = self.runs or self.held or self.is_being_killed
+        return self.has_come and self.is_outdated and self.leaving is None and not is_at_work
 
     @property
     def is_settled(self) -> bool:
@@ -124,17 +132,17 @@ class SlurmSlot(Slot):
 
     def begin(self, stack: serve.Stack) -> None:
         self._inbox.clear()
-        self._unclaimed = set()
         self.send(stack)
 
     def adopt(self, runs: Mapping[int, ActiveTrial]) -> None:
-        """Go on with trials that it runs, by their place."""
+        """Go on with all the trials that it runs, by their place."""
         self.renew()
         self._inbox.clear()
         self._attempt += 1
-        self._unclaimed = {*self.held.values()} - runs.keys()
         self.runs, self.held = dict(runs), {}
         self.asked = Asked(self.leaving, inf) if self.leaving else None
+        if self._is_yielding and not self.leaving:
+            self.asked = Asked(YIELDED, max(run.deadline for run in runs.values()))
         self._order(Adopt(self._attempt, [*runs]))
 
     def yield_held(self) -> None:
@@ -149,10 +157,8 @@ class SlurmSlot(Slot):
         self._order(Pass(self._attempt, message))
 
     def receive(self) -> bytes | None:
-        while self._inbox:
-            message = self._inbox.popleft()
-            if not (self._unclaimed and events.decode(message)[0] in self._unclaimed):
-                return message
+        if self._inbox:
+            return self._inbox.popleft()
         self.lost = self.lost or self._cause is not None
         return None
 
