@@ -29,7 +29,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.paths import LOG_FILE, redacted
 from orchestrator.terminal.display import Display
-from orchestrator.trackers import Recorder, Tracker, opened, retry
+from orchestrator.trackers import Recorder, Tracker, has_finished, opened, retry
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
 from orchestrator.worker import journal
@@ -66,12 +66,12 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     place = settings.place(spec)
     executors.check(spec, place)
     with Interrupt(spec.grace) as interrupt, Workspace(settings.uri, spec.name) as workspace:
-        with interrupt.raising():
-            executors.ask(spec, place, interrupt, workspace.log)
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
             tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
+            if settings.rerun or not (place.is_here or retry(partial(has_finished, tracker, spec.name, sampler.total))):
+                executors.ask(spec, place, interrupt, workspace.log)
         status = "FAILED"
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:

@@ -493,6 +493,17 @@ def test_the_plan_says_where_trials_would_run(
     assert "where:" not in sweep("plan", path, "--executor", "process").stdout
 
 
+def test_a_sweep_that_has_finished_needs_no_cluster_and_one_that_goes_on_does(
+    write: Callable[..., Path], sweep: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    path = write("trial: toys:train\nparameters: {x: {values: [1.0, 2.0]}}")
+    assert sweep("launch", path).returncode == 0
+    done = sweep("launch", path, "--executor", "slurm")
+    assert done.returncode == 0, done.stderr
+    write("trial: toys:train\nparameters: {x: {values: [1.0, 2.0, 3.0]}}")
+    assert sweep("launch", path, "--executor", "slurm").returncode == 2
+
+
 @pytest.mark.parametrize(
     ("block", "said"),
     [
@@ -532,7 +543,7 @@ def names(package: Path) -> set[str]:
 
 
 def test_code_goes_along_and_data_stores_and_secrets_stay(
-    project: Path, tmp_path_factory: pytest.TempPathFactory
+    project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path_factory.mktemp("packed")
     function = functions.find("toys:train", functions.modules_of("toys:train", [project / "sweeps", project]))
@@ -541,8 +552,12 @@ def test_code_goes_along_and_data_stores_and_secrets_stay(
     assert package.code == {str(project / "sweeps"): "0/sweeps", str(project): "0"}
     assert package.current == "0"
     assert {"ours/orchestrator/__main__.py", "ours/orchestrator/py.typed"} <= {*ZipFile(package.file).namelist()}
+    (project / "elsewhere").symlink_to(place)  # which does not go along: it is often data
     again = pack(function, [], place / "two.zip")
     assert again.file.read_bytes() == package.file.read_bytes()  # so Ray takes it once
+    monkeypatch.chdir(project / "data")
+    assert f"{pack(function, [], place / 'below.zip').current}/" in ZipFile(place / "below.zip").namelist()
+    monkeypatch.chdir(project)
     named = pack(function, ["../.env", "../data"], place / "three.zip")
     assert names(named.file) - names(package.file) == {".env", "data/mnist.bin"}
 

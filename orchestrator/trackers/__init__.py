@@ -13,10 +13,10 @@ from orchestrator.trackers.follower import Follower
 from orchestrator.trackers.recorder import Recorder
 from orchestrator.trackers.retrying import opened, retry
 from orchestrator.trackers.store import Store
-from orchestrator.trackers.sweep_run import refusal
+from orchestrator.trackers.sweep_run import has_finished, refusal
 from orchestrator.trackers.tracker import Tracker
 
-__all__ = ["Follower", "Recorder", "Store", "Tracker", "opened", "refusal", "retry", "trash_in_words"]
+__all__ = ["Follower", "Recorder", "Store", "Tracker", "has_finished", "opened", "refusal", "retry", "trash_in_words"]
 
 # as defaults of this process: programs and workers, which inherit the environment, have MLflow's own
 unset.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.default = True

@@ -57,6 +57,19 @@ def refusal(store: Store, spec: SweepSpec) -> str:
     return ""
 
 
+def has_finished(store: Store, name: str, trials: int | None) -> bool:
+    """Whether so many trials of a sweep were asked for at its last launch, and all of them had their results then.
+
+    Raises:
+        InputError: the experiment of this name is in the trash, or no sweep's.
+    """
+    experiment = store.experiment(name)
+    parent = None if experiment is None else store.parent(experiment)
+    if parent is None or trials is None:
+        return False
+    return parent.info.status == "FINISHED" and parent.data.tags.get(ASKED) == str(trials)
+
+
 def check_not_deleted(parent: Run | None, uri: str, sweep: str) -> None:
     """See that nobody has deleted the parent run.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class RayEngine:
         self._package: Package | None = None
         self._folder: Path | None = None
         self._connection: Connection
+        self._process: SpawnProcess | None = None
         self._heard = time.monotonic()
         self.host = ""
         self.room = 0
@@ -64,7 +66,7 @@ class RayEngine:
             self._package = pack(self._function, self._form.include, self._folder / "code.zip")
             self._connect(self._package)
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self.__exit__()
             raise
         return self
 
@@ -79,20 +81,20 @@ class RayEngine:
         }
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=gateway.serve, args=(theirs, options, self._log), name="ray")
-        start(self._process)
+        process = context.Process(target=gateway.serve, args=(theirs, options, self._log), name="ray")
+        start(process)
+        self._process = process
         theirs.close()
-        said = self._first()
+        said = self._first(process)
         if said.get("kind") != "connected":
-            self._close()
             reason = said.get("reason", f"the connection was closed (see {self._log})")
             raise InputError(f"the Ray cluster at {self._form.address} cannot be used: {reason}")
         self.host, self._heard = said["host"], time.monotonic()
 
-    def _first(self) -> Mapping[str, Any]:
+    def _first(self, process: SpawnProcess) -> Mapping[str, Any]:
         interrupt = self._interrupt
         while not self._connection.poll():
-            ready = wait([self._connection, self._process.sentinel, interrupt.fileno()], SECONDS_TO_CONNECT)
+            ready = wait([self._connection, process.sentinel, interrupt.fileno()], SECONDS_TO_CONNECT)
             interrupt.drain()
             if not ready:
                 return {"reason": f"it has not answered for {SECONDS_TO_CONNECT:.0f} seconds"}
@@ -103,15 +105,22 @@ class RayEngine:
         return {}
 
     def __exit__(self, *error: object) -> None:
-        self._close()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            self._close()
+        finally:
+            if self._folder:
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     def _close(self) -> None:
-        self._connection.close()
-        self._process.join(SECONDS_TO_CLOSE)
-        self._process.kill()
-        self._process.join()
+        if self._process is None:
+            return
+        try:
+            self._connection.close()
+            self._process.join(SECONDS_TO_CLOSE)
+        finally:  # also where Ctrl-C ends the waiting
+            self._process.kill()
+            self._process.join()
+            self._process = None
 
     def fileno(self) -> int:
         return self._connection.fileno()

@@ -119,7 +119,8 @@ class _Gateway:
             reason = (
                 "Ray has killed its actor for its memory" if is_for_memory else f"its machine is lost{_cause(error)}"
             )
-            ended = WORKER_EXIT in str(error)  # on a machine that is still there
+            # on a machine that is still there
+            ended = is_for_memory or isinstance(error, errors.RayTaskError) or WORKER_EXIT in str(error)
             _tell(
                 self._connection,
                 kind="gone",

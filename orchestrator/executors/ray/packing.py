@@ -63,13 +63,15 @@ def pack(function: TrialFunction, include: Sequence[str], file: Path) -> Package
     with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as package:
         packing = _Packing(package)
         for name in ("orchestrator", *([PACKAGE] if function.modules and function.modules.is_default else [])):
-            for path in _files(OURS / name, OURS / name, []):
+            for path in _files(OURS / name, OURS / name, [], [OURS]):
                 packing.add(path, f"{OF_OURS}/{path.relative_to(OURS)}")
         for number, root in enumerate(roots):
             package.writestr(ZipInfo(f"{number}/", SINCE), b"")
-            for path in _files(root, root, [*named, *wanted]):
+            for path in _files(root, root, [*named, *wanted], roots):
                 packing.add(path, f"{number}/{path.relative_to(root)}")
-    code = {str(folder): _inside(folder.resolve(), roots) for folder in folders}
+        code = {str(folder): _inside(folder.resolve(), roots) for folder in folders}
+        if current.resolve() not in roots:
+            package.writestr(ZipInfo(f"{code[str(current)]}/", SINCE), b"")  # also where nothing of it goes along
     return Package(file, code, code[str(current)])
 
 
@@ -88,10 +90,15 @@ def _inside(folder: Path, roots: Sequence[Path]) -> str:
     return str(Path(str(number), folder.relative_to(root)))
 
 
-def _files(folder: Path, root: Path, wanted: Sequence[Path], above: Sequence[Path] = ()) -> Iterator[Path]:
-    """The files below a folder that go along, and those below links to folders: no link to one that it is in itself."""
+def _files(
+    folder: Path, root: Path, wanted: Sequence[Path], roots: Sequence[Path], above: Sequence[Path] = ()
+) -> Iterator[Path]:
+    """The files below a folder that go along, also below links to folders: but to none that it is in itself.
+
+    What lies outside all that goes along, often data, goes only where it is wanted.
+    """
     real = folder.resolve()
-    if real in above:
+    if real in above or not (_is_in(roots, real) or any(_is_related(real, one) for one in wanted)):
         return
     inside: list[Path] = []
     with suppress(OSError):  # a folder that is not for this user has no code of theirs
@@ -100,7 +107,7 @@ def _files(folder: Path, root: Path, wanted: Sequence[Path], above: Sequence[Pat
         if not _goes(path, root, wanted):
             continue
         if os.path.isdir(path):  # noqa: PTH112 - it never raises
-            yield from _files(path, root, wanted, [*above, real])
+            yield from _files(path, root, wanted, roots, [*above, real])
         elif os.path.exists(path):  # noqa: PTH110 - a link may lead nowhere
             yield path
 
@@ -110,8 +117,11 @@ def _goes(path: Path, root: Path, wanted: Sequence[Path]) -> bool:
     stays = stays or (path.parent == root and path.name in STAYS_AT_THE_TOP)
     if not stays and not any(_stays(parent, root) for parent in path.parents if parent.is_relative_to(root)):
         return True
-    places = (path, path.resolve())
-    return any(place.is_relative_to(one) or one.is_relative_to(place) for place in places for one in wanted)
+    return any(_is_related(place, one) for place in (path, path.resolve()) for one in wanted)
+
+
+def _is_related(path: Path, other: Path) -> bool:
+    return path.is_relative_to(other) or other.is_relative_to(path)
 
 
 def _stays(folder: Path, root: Path) -> bool:

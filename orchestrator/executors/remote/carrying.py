@@ -28,7 +28,8 @@ MOST_READ = 2**26  # bytes of a file that is read to be compared; larger ones ar
 TAILS = (JOURNAL_FILE, LOG_FILE)
 UNFINISHED = ".carried"  # a folder for what is not whole yet
 SETTLED_SECONDS = 0.05  # since a file was last written to: then it may be whole
-VANISHED = (FileNotFoundError, NotADirectoryError, IsADirectoryError, NotRegularError)  # since the folder was read
+# What has gone since the folder was read, and what nobody may read: what cannot be taken is left out, as it is here.
+VANISHED = (FileNotFoundError, NotADirectoryError, IsADirectoryError, NotRegularError, PermissionError)
 
 
 class Stamp(NamedTuple):

@@ -217,7 +217,7 @@ class RemoteExecutor(SlotExecutor):
     def _take_failure(self, gone: Gone) -> None:
         """An agent has ended before it served: another one is begun, later and later where they end by themselves."""
         self._failures += gone.is_of_itself
-        self._begin_at = time.monotonic() + min(2.0**self._failures, LONGEST_PAUSE)
+        self._begin_at = time.monotonic() + min(2.0 ** min(self._failures, MOST_FAILURES + 1), LONGEST_PAUSE)
         if not self._served and (gone.is_final or self._failures >= MOST_FAILURES):
             raise SweepError(f"no trial can run: {gone.reason}")
         if self._failures == MOST_FAILURES and gone.is_of_itself:

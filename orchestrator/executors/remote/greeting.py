@@ -70,7 +70,7 @@ def greeting(payload: bytes) -> dict[str, Any]:
 
 
 def dial(address: Address, name: str, link: Link, seconds: float = SECONDS_TO_GREET) -> None:
-    """Connect an agent's link with its orchestrator; waits so long for each answer.
+    """Connect an agent's link with its orchestrator; waits so long for a connection, and then for each answer.
 
     Raises:
         RefusedError: it is not wanted any more.
@@ -81,6 +81,7 @@ def dial(address: Address, name: str, link: Link, seconds: float = SECONDS_TO_GR
         connection = socket.create_connection((address.host, address.port), timeout=seconds)
     except OSError as error:
         raise UnreachableError(f"cannot reach {address.host}:{address.port} from {socket.gethostname()}") from error
+    connection.settimeout(SECONDS_TO_GREET)
     try:
         received = _greeted(connection, address.key, name, link.received)
     except BaseException:

@@ -20,7 +20,7 @@ from orchestrator.system import regular
 
 ADDRESS_FILE = "address.json"
 HERE = "127.0.0.1"
-SECONDS_TO_ANSWER = 2.0  # meanwhile a job looks after nothing else
+SECONDS_TO_CONNECT = 2.0  # meanwhile a job looks after nothing else
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Caller:
         host = hosts[self._turn % len(hosts)]
         self._turn += 1
         with suppress(OSError):
-            dial(Address(host, door.port, door.key), self._name, link, SECONDS_TO_ANSWER)
+            dial(Address(host, door.port, door.key), self._name, link, SECONDS_TO_CONNECT)
             self._turn, self._good = 0, host
             return True
         return False
