@@ -19,7 +19,10 @@ def main() -> None:
         sys.exit(error.exit_status)
     from orchestrator.cli import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        gc.disable()  # a last collection, of all that was read, takes longer than the system needs to take it back
 
 
 if __name__ == "__main__":
