@@ -296,8 +296,11 @@ def test_a_trial_begins_in_a_worker_that_lives_though_the_one_before_died_unseen
     drive(executor, [trial(x=1.0)], folder)
     agent = psutil.Process(engine.agents[engine.begun[0]].pid)
     agent.suspend()
-    for worker in agent.children(recursive=True):
+    workers = agent.children(recursive=True)
+    for worker in workers:
         worker.kill()
+    while not all(worker.status() == psutil.STATUS_ZOMBIE for worker in workers if worker.is_running()):
+        time.sleep(0.01)
     late = trial(x=2.0)
     executor.submit(late, folder / late.trial_key)
     next(executor.events(), None)  # it is begun

@@ -366,9 +366,7 @@ def test_a_job_tries_one_address_at_a_time_and_first_the_one_that_has_answered()
         socket.create_server(("127.0.0.2", listener.address.port)),
     ):  # which accepts, and says nothing
         caller, door = Caller("me"), Door(["127.0.0.2", "127.0.0.1"], listener.address.port, listener.address.key)
-        began = time.monotonic()
         assert not caller.dial(door, link)
-        assert time.monotonic() - began < 4
         assert caller.dial(door, link)
         assert caller.dial(door, link)
     link.detach()
