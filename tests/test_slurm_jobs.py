@@ -138,9 +138,11 @@ def test_a_trial_that_had_to_make_room_and_is_asked_for_before_its_epoch_ends_ru
 ) -> None:
     begun(open_(), {"held": keeping("held", epochs=6, pause=1.5)})
     executor = open_()
+    while executor._strangers or not any(slot.held for slot in executor._slots):
+        executor._wait((), time.monotonic() + 0.1)  # until the job has called
     executor.submit(keeping("other", epochs=1, pause=0.1), folder / "other")
-    while not any(slot._is_yielding for slot in executor._slots):
-        assert not [*executor.events()]
+    executor._begin_stacks()
+    assert any(slot._is_yielding for slot in executor._slots)
     executor.submit(keeping("held", epochs=6, pause=1.5), folder / "held")
     heard = until_idle(executor)
     assert final(heard["held"]).outcome is Outcome.COMPLETED
