@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from test_browser import CHROMIUM, pytestmark
 
 __all__ = ["pytestmark"]
-PORT = 5723
 SWEEP = """
 parameters: {dataset: digits, batch_size: 64, epochs: 3, architecture: fc, num_layers: 1}
 configs:
@@ -46,6 +46,12 @@ class Ui(NamedTuple):
         page.goto(f"{self.table.split('/runs')[0]}/runs/{run.info.run_id}{part}")
 
 
+def free_port() -> int:
+    with closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def ui(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Ui]:
     folder = tmp_path_factory.mktemp("sweeps")
@@ -54,21 +60,22 @@ def ui(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[
     (folder / "digits.yaml").write_text(SWEEP)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONUNBUFFERED": "1"}
     environment.pop("MLFLOW_TRACKING_URI", None)
+    port = free_port()  # these tests may run in two processes, each with a server of its own
     command = [sys.executable, "-m", "orchestrator"]
     launch = [*command, "launch", "digits.yaml", "--quiet"]
     subprocess.run(launch, cwd=folder, env=environment, check=True, capture_output=True)
     server = subprocess.Popen(
-        [*command, "ui", "--port", str(PORT)], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+        [*command, "ui", "--port", str(port)], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     )
     assert server.stdout is not None
     try:
         said = [server.stdout.readline().rstrip() for _ in range(3)]
-        here = f"http://127.0.0.1:{PORT}"
+        here = f"http://127.0.0.1:{port}"
         table = f"{here}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=sweep"
         charts = f"{table}&compareRunsMode=CHART"
         links = [f"  digits: {table}", f"    as curves and pictures: {charts}"]
         assert said == [f"MLflow UI: {here} (Ctrl-C stops it)", *links]
-        with socket.create_connection(("127.0.0.1", PORT), timeout=5):  # the links are printed once it answers
+        with socket.create_connection(("127.0.0.1", port), timeout=5):  # the links are printed once it answers
             pass
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])

@@ -77,12 +77,13 @@ def _slurm_form() -> "type[ElsewhereForm]":
 
 
 def _ask_ray(place: Place, spec: "SweepSpec", interrupt: "Interrupt", log: Path) -> None:
-    from orchestrator.executors.ray import check_lasts, engine
+    from orchestrator.executors.ray import check_lasts
+    from orchestrator.executors.ray.engine import RayEngine
     from orchestrator.spec.executor_forms import RayForm
 
     options = place.options if isinstance(place.options, RayForm) else RayForm()
     check_lasts(log.parent)
-    with engine(spec.function, place.takes(spec.resources), options, interrupt, log):
+    with RayEngine(spec.function, place.takes(spec.resources), options, interrupt, log):
         pass  # it is connected with, and takes the code of the trials
 
 

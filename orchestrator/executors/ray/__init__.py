@@ -4,7 +4,6 @@ Ray itself is imported by `gateway.py` alone, in a process of its own: where a c
 that was connected with it, and says so on its standard error.
 """
 
-import importlib.util
 import itertools
 import sys
 from pathlib import Path
@@ -13,10 +12,8 @@ from orchestrator.errors import InputError
 from orchestrator.executors.contract import Setup
 from orchestrator.executors.ray.engine import RayEngine
 from orchestrator.executors.remote.executor import RemoteExecutor
-from orchestrator.functions import TrialFunction
 from orchestrator.spec.executor_forms import RayForm
-from orchestrator.system.interrupt import Interrupt
-from orchestrator.system.machine import Resources, Shares
+from orchestrator.system.machine import Shares
 
 OF_JOBS = ("runtime_resources", "working_dir_files")  # below it Ray keeps what jobs were submitted with, for a while
 
@@ -38,35 +35,14 @@ def check_lasts(folder: Path) -> None:
         )
 
 
-def engine(function: TrialFunction, takes: Resources, form: RayForm, interrupt: Interrupt, log: Path) -> RayEngine:
-    """A cluster, not yet connected with.
-
-    Args:
-        function: of the trials.
-        takes: what each of them has.
-        form: of the cluster.
-        interrupt: of the launch.
-        log: for what Ray prints.
-
-    Raises:
-        InputError: Ray is not installed.
-    """
-    if importlib.util.find_spec("ray") is None:
-        raise InputError("the ray executor needs Ray: pip install 'vae-sweeps[ray]'")
-    return RayEngine(function, takes, form, interrupt, log)
-
-
 def executor(setup: Setup, form: RayForm) -> RemoteExecutor:
     """An executor on a cluster.
 
     Args:
         setup: with the resources of a trial.
         form: of the cluster.
-
-    Raises:
-        InputError: Ray is not installed.
     """
     takes = setup.resources
     gpus = () if takes.gpus else ("",)
     shares = Shares(setup.workers or sys.maxsize, takes.cpus or 1, gpus, threads_given=True)
-    return RemoteExecutor(setup, shares, engine(setup.function, takes, form, setup.interrupt, setup.log))
+    return RemoteExecutor(setup, shares, RayEngine(setup.function, takes, form, setup.interrupt, setup.log))

@@ -1,5 +1,6 @@
 """Ray as an engine: what its gateway says, and what that is to do."""
 
+import importlib.util
 import json
 import multiprocessing
 import shutil
@@ -61,6 +62,13 @@ class RayEngine:
         return self._package.code if self._package else {}
 
     def __enter__(self) -> "RayEngine":
+        """Connect with the cluster.
+
+        Raises:
+            InputError: Ray is not installed; or the cluster cannot be reached, or does not take the code of the trials.
+        """
+        if importlib.util.find_spec("ray") is None:
+            raise InputError("the ray executor needs Ray: pip install 'vae-sweeps[ray]'")
         self._folder = Path(tempfile.mkdtemp(prefix="vae-sweeps-"))
         try:
             self._package = pack(self._function, self._form.include, self._folder / "code.zip")
