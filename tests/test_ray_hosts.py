@@ -14,6 +14,7 @@ import psutil
 import pytest
 import ray_hosts
 from ray_hosts import Hosts, await_ray
+from same_numbers import DIGITS, numbers
 
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome
@@ -177,6 +178,19 @@ def test_trials_run_on_hosts_that_share_no_folder(hosts: Hosts, launch: Launch, 
     ended(launched)
     check(place)
     assert agents(hosts) == []
+
+
+def test_the_vae_comes_to_the_numbers_that_it_has_in_worker_processes(
+    launch: Launch, place: Path, folder: Path
+) -> None:
+    cluster = "executor: {ray: {address: '10.77.0.10:6379'}}\n"
+    (place / "toy.yaml").write_text(DIGITS + cluster)
+    (folder / "toy.yaml").write_text(DIGITS)
+    ended(launch())
+    subprocess.run([sys.executable, "-m", "orchestrator", "launch", "toy.yaml", "--quiet"], check=True)
+    on_hosts, here = (numbers(f"sqlite:///{of / 'mlruns' / 'mlflow.db'}") for of in (place, folder))
+    assert len(here) == 6
+    assert on_hosts == here
 
 
 def test_a_host_that_is_lost_costs_its_trials_the_time_since_their_last_epoch(

@@ -15,6 +15,7 @@ import pytest
 from driving import attempts, drive, epochs, final, trial
 from local_jobs import KEEPING, run
 from reading import children, outcomes, steps
+from same_numbers import DIGITS, numbers
 from slurm_cluster import Cluster
 
 from orchestrator import executors
@@ -272,6 +273,24 @@ def test_what_slurm_refuses_is_said_in_a_line_before_anything_is_marked_as_runni
     assert [path.name for path in (folder / "mlruns").rglob("*") if path.is_file()] == ["launch.lock"]
     done = command("launch", "toy.yaml", "--set-executor", "gpus=1", "--quiet")
     assert done.returncode == 0, done.stderr
+
+
+@on_slurm
+@pytest.mark.slow
+def test_the_vae_comes_to_the_numbers_that_it_has_in_worker_processes(
+    slurm: Cluster, folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    (folder / "toy.yaml").write_text(DIGITS)
+    found = []
+    for place in ("slurm", "process"):
+        store = f"sqlite:///{folder / f'{place}.db'}"
+        done = command("launch", "toy.yaml", "--executor", place, "--workers", "2", "--tracking-uri", store)
+        assert done.returncode == 0, done.stderr
+        found.append(numbers(store))
+    in_jobs, here = found
+    assert len(here) == 6
+    assert in_jobs == here
 
 
 SWEEP = """
