@@ -34,8 +34,8 @@ PROCESS, RAY, TUNE = "process", "ray", "Ray Tune + MLflow"
 SIZES, QUICK_SIZES, SIZES_OF_TUNE = (64, 192), (8, 24), (8, 32)
 ROUNDS, QUICK_ROUNDS = 3, 1
 MANY, QUICK_MANY = 1000, 60
-EARLY = 0.2  # of the launch, where its memory is looked at first
 LAUNCH, GATEWAY, AGENTS = "the launch", "its connection with Ray", "agents"
+ROLES = LAUNCH, GATEWAY, AGENTS
 WORDS = {LAUNCH: "launch idle.yaml", AGENTS: "executors.remote.agent"}  # of their command lines
 CARRIED = 2_000_000  # bytes of a checkpoint
 CARRYING_EPOCHS, QUICK_CARRYING_EPOCHS = 100, 10
@@ -106,7 +106,7 @@ def watched(process: "subprocess.Popen[bytes]") -> list[tuple[float, dict[str, i
     """Bytes of memory by role, about four times a second, until a launch has ended."""
     seen, began = [], time.perf_counter()
     while process.poll() is None:
-        held = {LAUNCH: 0, GATEWAY: 0, AGENTS: 0}
+        held = dict.fromkeys(ROLES, 0)
         for other in psutil.process_iter(["cmdline", "memory_info", "ppid"]):
             line, memory = " ".join(other.info["cmdline"] or ()), other.info["memory_info"]
             roles = [role for role, words in WORDS.items() if words in line]
@@ -118,27 +118,43 @@ def watched(process: "subprocess.Popen[bytes]") -> list[tuple[float, dict[str, i
     return seen
 
 
-def memory(head: Head, place: Path, trials: int) -> tuple[Table, Goal]:
-    """What a launch of many trials holds early and late."""
+def held(executor: Sequence[str], place: Path, trials: int) -> tuple[dict[str, list[float]], float]:
+    """MB that each role holds early and late in the time in which a launch has trials; and seconds of the whole."""
     file = commands.idle_sweep(place, trials, "grid")
-    command = [SWEEP, "launch", file, "--workers", str(WORKERS), "--quiet", *on(head)]
-    measuring.say(f"memory of {trials} trials")
+    command = [SWEEP, "launch", file, "--workers", str(WORKERS), "--quiet", *executor]
     process = subprocess.Popen(command, cwd=place, env=commands.ENVIRONMENT, stdout=subprocess.DEVNULL)
     seen = watched(process)
     commands.landed(place, trials)
-    whole = seen[-1][0]
-    early = [held for at, held in seen if EARLY - 0.05 < at / whole < EARLY + 0.05]
-    late = [held for at, held in seen if 0.85 < at / whole < 0.95]
-    figures = {
-        role: [statistics.median(held[role] for held in part) / MEGABYTE for part in (early, late)]
-        for role in seen[0][1]
+    with_trials = [one for _, one in seen if one[AGENTS] or (not executor and one[GATEWAY])]
+    tenth = max(1, len(with_trials) // 10)
+    early, late = with_trials[2 * tenth : 3 * tenth], with_trials[-2 * tenth : -tenth]
+    medians = {
+        role: [statistics.median(one[role] for one in part) / MEGABYTE for part in (early, late)] for role in ROLES
     }
-    rows = [[role, *map(number, of)] for role, of in figures.items()]
-    grown = sum(late - early for early, late in figures.values())
-    note = f"A launch of {trials:,} such trials on Ray, {number(whole)} s; medians of a tenth of its time each."
+    return medians, seen[-1][0]
+
+
+def memory(head: Head, folder: Path, empty: Path, trials: int) -> tuple[Table, list[Goal]]:
+    """What a launch of many trials holds early and late, on Ray and in worker processes."""
+    found = {}
+    for way, executor in ((RAY, on(head)), (PROCESS, [])):
+        measuring.say(f"memory of {trials} trials, {way}")
+        found[way] = held(executor, commands.furnish(folder / f"many-{way}", empty), trials)
+    (on_ray, seconds), (here, _) = found[RAY], found[PROCESS]
+    rows = [[role, *map(number, on_ray[role])] for role in ROLES]
+    rows.append(["the same launch, in worker processes", *map(number, here[LAUNCH])])
+    grown = {way: late - early for way, (early, late) in ((RAY, on_ray[LAUNCH]), (PROCESS, here[LAUNCH]))}
+    of_ray = sum(late - early for early, late in (on_ray[GATEWAY], on_ray[AGENTS]))
+    note = (
+        f"A launch of {trials:,} such trials, {number(seconds)} s on Ray; medians of a tenth each of the time in which "
+        "it has trials. What it holds grows with what waits to be recorded, and by what it knows of each trial."
+    )
     columns = ["MB of", "a fifth of the way", "near the end"]
-    goal = Goal(f"growth of memory, {trials:,} trials on Ray", "none", f"{grown:+.1f} MB over seven tenths of them")
-    return Table("Memory on Ray", columns, rows, note), goal
+    goals = [
+        Goal(f"growth of memory of actors and connection, {trials:,} trials", "none", f"{of_ray:+.1f} MB"),
+        Goal("growth of the launch", "as in processes", f"{grown[RAY]:+.0f} MB beside {grown[PROCESS]:+.0f} MB"),
+    ]
+    return Table("Memory on Ray", columns, rows, note), goals
 
 
 def carried(hosts: Hosts, place: Path, size: int, epochs: int) -> float:
@@ -203,10 +219,10 @@ def measure(quick: bool) -> Topic:
         (folder / "empty").mkdir()
         empty = commands.empty_store(folder / "empty")
         taken = by_turns(head, folder, empty, sizes, rounds)
-        of_memory, growth = memory(head, commands.furnish(folder / "many", empty), many)
+        of_memory, growth = memory(head, folder, empty, many)
     table, goals = costs(taken)
     found, tables = {way: dict(of) for way, of in taken.items()}, [table, of_memory]
-    goals.append(growth)
+    goals += growth
     if not ray_hosts.lacking():
         of_carrying, goal = carrying(epochs, rounds)
         tables.append(of_carrying)

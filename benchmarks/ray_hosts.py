@@ -22,6 +22,7 @@ QUIET = {
     "PYTHONUNBUFFERED": "1",
     "RAY_worker_niceness": "0",  # what runs beside a test must not starve its actors
 }
+os.environ["RAY_AUTH_MODE"] = "disabled"  # also of launches: a token in the home folder would have clusters ask for it
 
 
 def lacking() -> str | None:

@@ -8,10 +8,10 @@ Curves = dict[str, list[tuple[int, float]]]  # steps and values, by metric
 DIGITS = """
 name: toy
 resources: {cpus: 1}
-parameters: {dataset: digits, batch_size: 16, epochs: 3, latent_dim: 8, lr: 2e-3}
+parameters: {dataset: digits, batch_size: 16, epochs: 3, latent_dim: 8}
 configs:
-  - {architecture: fc, num_layers: 2, var: 0.5}
-  - {architecture: conv, num_layers: 2, var: 0.1}
+  - {architecture: fc, num_layers: 2, var: 0.5, lr: 2e-3}
+  - {architecture: conv, num_layers: 2, var: 0.1, lr: 2e-3}
   - {architecture: conv, num_layers: 2, var: 0.05, lr: 4e-2}
 seeds: [0, 1]
 """

@@ -170,3 +170,18 @@ def test_as_many_machines_are_added_as_trials_need(hosts: Hosts, place: Path, ru
     assert launched.returncode == 0, launched.stderr
     assert outcomes(place) == [Outcome.COMPLETED]
     assert run(sys.executable, "-c", NODES).stdout.split() == ["0", "2"]  # the head, and one
+
+
+def test_a_cluster_that_asks_for_a_token_is_told_it_or_says_how(
+    hosts: Hosts, place: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 32)
+    hosts.start("ray0", cpus=2)
+    await_ray(ADDRESS, hosts.on("ray0"))
+    assert run(*LAUNCH).returncode == 0
+    assert outcomes(place) == [Outcome.COMPLETED] * 2
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    refused = run(*LAUNCH, "--rerun")
+    assert refused.returncode == 2
+    assert "cannot be used: it asks for a token: set RAY_AUTH_MODE=token" in refused.stderr

@@ -20,6 +20,7 @@ from orchestrator.worker.spawn import end_with_parent
 SECONDS_BETWEEN_LOOKS = 2.0  # at what the cluster has
 FURTHER = 2  # actors that wait for a place: so an autoscaler knows that more is wanted
 WORKER_EXIT = "Worker exit"  # what Ray says of an actor whose process has ended
+NO_TOKEN = b"InvalidAuthToken"  # in what it logs
 OVERRIDE = "RAY_OVERRIDE_JOB_RUNTIME_ENV"  # of a job that was submitted with a working_dir of its own
 
 
@@ -39,15 +40,25 @@ def serve(connection: Connection, options: Mapping[str, Any], log: Path) -> None
             os.dup2(file.fileno(), stream.fileno())
     os.environ[OVERRIDE] = "1"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    before = log.stat().st_size
     try:
         gateway = _Gateway(connection, options)
     except Exception as error:  # Ray has many kinds, which mean to a person what they say
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        _tell(connection, kind="refused", reason=in_a_line(first))
+        _tell(connection, kind="refused", reason=_of_token(log, before) or in_a_line(first))
         return
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         gateway.run()
     gateway.ray.shutdown()
+
+
+def _of_token(log: Path, before: int) -> str:
+    """What to do where Ray has logged that its cluster asks for a token, which its exception may not say."""
+    with log.open("rb") as file:
+        file.seek(before)
+        if NO_TOKEN not in file.read():
+            return ""
+    return "it asks for a token: set RAY_AUTH_MODE=token, and have its token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
 
 
 def _tell(connection: Connection, **message: Any) -> None:
