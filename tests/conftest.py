@@ -127,14 +127,14 @@ def slurm_options(slurm: slurm_cluster.Cluster, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture(scope="session")
 def ray_options() -> Iterator[list[str]]:
-    """A Ray cluster of this machine alone; gives the options by which its executor finds it."""
+    """A Ray cluster of this machine alone, told that it has a GPU; gives the options by which its executor finds it."""
     if importlib.util.find_spec("ray") is None:
         if os.environ.get("SWEEP_CLUSTERS") == "needed":
             pytest.fail("Ray is not installed, and these tests were to run")
         pytest.skip("Ray is not installed; `make clusters` installs it into an environment of its own")
     from ray_hosts import Head
 
-    with Head.of_this_machine() as head:
+    with Head.of_this_machine(gpus=1) as head:
         yield [f"address={head.address}"]
 
 
