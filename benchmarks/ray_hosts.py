@@ -155,6 +155,10 @@ class Hosts:
         listed = run("ip", "netns", "pids", name).split()
         return [psutil.Process(int(pid)) for pid in listed if psutil.pid_exists(int(pid))]
 
+    def has_ended(self, name: str) -> bool:
+        """Whether the Ray of a host has ended by itself."""
+        return name in self.running and self.running[name].poll() is not None
+
     def kill(self, name: str) -> None:
         """End a host: all that runs there, at once."""
         for process in self.processes(name):

@@ -122,6 +122,20 @@ class RaySweep(Sweep):
             (self.folder / "notes.txt").symlink_to(notes)
         return RayLaunch(self.folder, self.hosts)
 
+    def _wait(self, launch: Launch, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Wait, while hosts come back whose Ray has ended by itself, since the head had given them up."""
+        hosts = self.hosts
+        assert hosts is not None  # noqa: S101
+
+        def is_over() -> bool:
+            for host in OTHERS:
+                if hosts.has_ended(host):
+                    hosts.kill(host)
+                    hosts.start(host, cpus=1, head=HEAD)
+            return until()
+
+        super()._wait(launch, seconds, is_over)
+
 
 def run(kills: int, seed: int, console: Console) -> int:
     """Torture sweeps on a cluster until so many kills have been made; the exit status."""
