@@ -22,6 +22,7 @@ from mlflow.entities import Run, ViewType
 PARENT = "mlflow.parentRunId"
 FINISHED = ("FINISHED", "FAILED")  # an explosion is a result, and FAILED to MLflow
 OF_THE_CLOCK = {"images_per_second", "wall_seconds"}
+TAKEN_BACK = "taken_back"  # the tag of a run that a launch itself has deleted
 RESTARTED = "restarted"  # the tag of a run that has taken the place of one that was begun in vain, which is deleted
 LOG = "log.txt"  # which tells of every attempt
 # those that an untouched run has otherwise, or not at all
@@ -127,7 +128,7 @@ def read(folder: Path, name: str, server: str | None = None) -> Left:
     experiment = client.get_experiment_by_name(name)
     runs = list(client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)) if experiment else []
     restarted = {run.data.tags["trial_key"] for run in runs if RESTARTED in run.data.tags}
-    runs = [r for r in runs if r.info.lifecycle_stage == "active" or r.data.tags.get("trial_key") not in restarted]
+    runs = [run for run in runs if not (_is_taken_back(run) and run.data.tags.get("trial_key") in restarted)]
     work = folder / "mlruns" / "work" / name
     return Left(
         runs,
@@ -137,6 +138,11 @@ def read(folder: Path, name: str, server: str | None = None) -> Left:
         notes(folder),
         sorted(path.name for path in work.iterdir() if path.is_dir()) if work.is_dir() else [],
     )
+
+
+def _is_taken_back(run: Run) -> bool:
+    """Whether a launch has deleted it, and nobody else."""
+    return run.info.lifecycle_stage != "active" and TAKEN_BACK in run.data.tags
 
 
 def notes(folder: Path) -> list[Note]:

@@ -174,6 +174,17 @@ def test_a_run_that_somebody_has_deleted_is_to_stay_alone(killed: Path) -> None:
     assert [clause for clause, _ in comparison.replaced(comparison.read(killed, "toy"), deleted)] == [Clause.ONE_RUN]
 
 
+def test_a_run_that_began_anew_before_somebody_deleted_it_is_to_stay_too(killed: Path) -> None:
+    client = client_of(killed)
+    (run,) = comparison.read(killed, "toy").of("a")
+    experiment, tags = run.info.experiment_id, {PARENT: run.data.tags[PARENT], "trial_key": "a"}
+    replaced = client.create_run(experiment, tags={**tags, comparison.TAKEN_BACK: "true"}).info.run_id
+    client.delete_run(replaced)
+    client.set_tag(run.info.run_id, comparison.RESTARTED, "the program began again")
+    client.delete_run(run.info.run_id)
+    assert comparison.replaced(comparison.read(killed, "toy"), {"a": run.info.run_id}) == []
+
+
 def test_a_process_that_outlives_its_launch_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left_alone = "setsid sh -c ': > started; kill -STOP $$' & until [ -e started ]; do sleep 0.01; done"
     monkeypatch.setattr(torture, "LAUNCH", ["sh", "-c", left_alone])
