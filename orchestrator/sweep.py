@@ -71,7 +71,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
             tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
             if settings.rerun or not (place.is_here or retry(partial(has_finished, tracker, spec.name, sampler.total))):
-                executors.ask(spec, place, interrupt, workspace.log)
+                wish = executors.Wish(spec, sampler.total, settings.workers)
+                executors.ask(place, wish, interrupt, workspace.log)
         status = "FAILED"
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:

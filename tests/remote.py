@@ -24,6 +24,7 @@ class LocalEngine:
     """
 
     host = "127.0.0.1"
+    remark = ""
     code: Mapping[str, str]
 
     def __init__(self, temporary: Path, room: int = 2, machines: int = 2) -> None:

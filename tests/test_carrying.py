@@ -90,6 +90,18 @@ def test_a_file_that_is_being_written_waits_for_the_next_time_but_not_at_the_end
     assert content(here) == {"checkpoint": b"half and more"}
 
 
+def test_a_checkpoint_that_is_renamed_into_place_again_and_again_comes_though_it_is_never_old(
+    node: Path, here: Path
+) -> None:
+    sending = Sending(1, 0, node, node.parent / "aside")
+    for epoch in range(3):
+        (node / "checkpoint.new").write_text(f"epoch {epoch}")
+        (node / "checkpoint.new").replace(node / "checkpoint")
+        (node / f"{epoch}.other").touch()  # so that the next one has another inode
+        apply(sending.changes(), here)
+    assert content(here)["checkpoint"] == b"epoch 2"
+
+
 def test_a_journal_that_begins_again_replaces_the_one_before(node: Path, here: Path) -> None:
     sending = Sending(1, 0, node, node.parent / "aside")
     (node / "journal.jsonl").write_text("one\ntwo\n")

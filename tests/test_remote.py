@@ -450,10 +450,9 @@ def test_a_trial_under_which_three_machines_were_lost_without_a_new_epoch_has_fa
 
 def test_what_is_about_this_machine_does_not_go_along() -> None:
     environment = {"PATH": "/bin", "HOME": "/root", "LD_PRELOAD": "x", "PYTHONPATH": "y", "RAY_ADDRESS": "z"}
-    assert carried({**environment, "WANDB_MODE": "offline", "MY_DATA": "/data"}) == {
-        "WANDB_MODE": "offline",
-        "MY_DATA": "/data",
-    }
+    environment |= {"PYTHONSAFEPATH": "1", "LC_ALL": "C", "SLURM_JOB_ID": "1", "PMIX_RANK": "0", "BASH_ENV": "x"}
+    goes = {"WANDB_MODE": "offline", "MY_DATA": "/data", "LCLS_DATA": "/lcls", "LDA_TOPICS": "5", "PYTHONHASHSEED": "0"}
+    assert carried({**environment, **goes}) == goes
 
 
 # The file, or the command
@@ -582,11 +581,22 @@ def test_a_sweep_is_launched_from_beside_its_file(
     monkeypatch.chdir(project / "package")
     beside = project / "package" / ".." / "sweeps"
     (project / "sweeps" / "own.py").write_text("from toys import train")
+    for folder in ("package/mlruns", "results/work", "sweeps/data"):
+        (project / folder).mkdir(parents=True)
+        (project / folder / "large.bin").write_text("stays")
+    (project / "results" / "mlflow.db").write_text("stays")
     function = functions.find("own:train", functions.modules_of("own:train", [beside, beside / ".."]))
-    packed = pack(function, [], tmp_path_factory.mktemp("packed") / "one.zip")
+    packed = pack(function, [], tmp_path_factory.mktemp("packed") / "one.zip", project / "results" / "work")
     assert packed.code == {str(beside): "0/sweeps", str(beside / ".."): "0", str(project / "package"): "0/package"}
     assert packed.current == "0/package"
     assert {"sweeps/own.py", "toys.py"} <= names(packed.file)
+    assert not [name for name in names(packed.file) if name.endswith(("large.bin", ".db"))]
+    (project / "package" / "work").mkdir()
+    for name in ("mlflow.db", "mlflow.db-wal", "work/large.bin"):
+        (project / "package" / name).write_text("stays")
+    packed = pack(function, [], tmp_path_factory.mktemp("packed") / "two.zip", project / "package" / "work")
+    assert "package/code.py" in names(packed.file)
+    assert not [name for name in names(packed.file) if name.endswith(("package/work/large.bin", "package/mlflow.db"))]
 
 
 def test_an_included_file_is_in_a_folder_that_goes_along(

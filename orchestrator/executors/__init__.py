@@ -4,6 +4,7 @@ This module itself imports none of them, so that their names are known at once.
 """
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +22,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What an engine is asked for.
+
+    Args:
+        spec: of the sweep.
+        trials: that it has in all; None where that is not known.
+        workers: how many the launch has at a time at most; None leaves it to the engine.
+    """
+
+    spec: "SweepSpec"
+    trials: int | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
 class Kind:
     """An executor that can be asked for by name."""
 
     create: Callable[["Setup", Place], "Executor"]
     isolates: bool  # whether trials run in processes of their own, which can be killed and replaced
     form: Callable[[], "type[ElsewhereForm]"] | None = None  # of its options, where trials run on other machines
-    ask: Callable[[Place, "SweepSpec", "Interrupt", Path], None] | None = None  # its engine, as `ask` below
+    ask: Callable[[Place, "Wish", "Interrupt", Path], None] | None = None  # its engine, as `ask` below
     end_left: Callable[[Path], None] | None = None  # where what it runs may outlive a launch, as `end_left` below
 
 
@@ -76,23 +92,24 @@ def _slurm_form() -> "type[ElsewhereForm]":
     return SlurmForm
 
 
-def _ask_ray(place: Place, spec: "SweepSpec", interrupt: "Interrupt", log: Path) -> None:
+def _ask_ray(place: Place, wish: Wish, interrupt: "Interrupt", log: Path) -> None:
     from orchestrator.executors.ray import check_lasts
     from orchestrator.executors.ray.engine import RayEngine
     from orchestrator.spec.executor_forms import RayForm
 
     options = place.options if isinstance(place.options, RayForm) else RayForm()
     check_lasts(log.parent)
-    with RayEngine(spec.function, place.takes(spec.resources), options, interrupt, log):
+    with RayEngine(wish.spec.function, place.takes(wish.spec.resources), options, interrupt, log):
         pass  # it is connected with, and takes the code of the trials
 
 
-def _ask_slurm(place: Place, spec: "SweepSpec", interrupt: "Interrupt", log: Path) -> None:
+def _ask_slurm(place: Place, wish: Wish, interrupt: "Interrupt", log: Path) -> None:
     from orchestrator.executors.slurm.commands import check
     from orchestrator.spec.executor_forms import SlurmForm
 
     if isinstance(place.options, SlurmForm):
-        check(place.options.of_sbatch(place.takes(spec.resources)))
+        jobs = min(wish.workers or place.options.workers, wish.trials or sys.maxsize)
+        check(place.options.of_sbatch(place.takes(wish.spec.resources)), jobs)
 
 
 def _end_jobs(log: Path) -> None:
@@ -162,12 +179,12 @@ def check(spec: "SweepSpec", place: Place) -> None:
         raise InputError.of(mistakes)
 
 
-def ask(spec: "SweepSpec", place: Place, interrupt: "Interrupt", log: Path) -> None:
+def ask(place: Place, wish: Wish, interrupt: "Interrupt", log: Path) -> None:
     """Go on only where the engine of a place, if it has one, takes trials of this sweep.
 
     Args:
-        spec: of the sweep.
         place: where its trials are to run.
+        wish: what it is asked for.
         interrupt: of the launch.
         log: of the workers, in the sweep's folder.
 
@@ -175,7 +192,7 @@ def ask(spec: "SweepSpec", place: Place, interrupt: "Interrupt", log: Path) -> N
         InputError: it does not, for the reason that it gives; or it cannot be reached.
     """
     if kind := find(place.name).ask:
-        kind(place, spec, interrupt, log)
+        kind(place, wish, interrupt, log)
 
 
 def end_left(log: Path, but: str = "") -> None:

@@ -54,7 +54,7 @@ class RayEngine:
         self._connection: Connection
         self._process: SpawnProcess | None = None
         self._heard = time.monotonic()
-        self.host = ""
+        self.host = self.remark = ""
         self.room = 0
 
     @property
@@ -71,7 +71,7 @@ class RayEngine:
             raise InputError("the ray executor needs Ray: pip install 'vae-sweeps[ray]'")
         self._folder = Path(tempfile.mkdtemp(prefix="vae-sweeps-"))
         try:
-            self._package = pack(self._function, self._form.include, self._folder / "code.zip")
+            self._package = pack(self._function, self._form.include, self._folder / "code.zip", self._log.parent.parent)
             self._connect(self._package)
         except BaseException:
             self.__exit__()
@@ -98,6 +98,8 @@ class RayEngine:
             reason = said.get("reason", f"the connection was closed (see {self._log})")
             raise InputError(f"the Ray cluster at {self._form.address} cannot be used: {reason}")
         self.host, self._heard = said["host"], time.monotonic()
+        if said["lacks"]:
+            self.remark = f"{said['lacks']}: the launch waits until one is added that has it"
 
     def _first(self, process: SpawnProcess) -> Mapping[str, Any]:
         interrupt = self._interrupt

@@ -88,7 +88,7 @@ class _Gateway:
         lacks = lack([node["Resources"] for node in nodes], options["cpus"], options["gpus"])
         if lacks and not _may_grow(nodes):
             raise ValueError(lacks)
-        _tell(connection, kind="connected", host=ray.util.get_node_ip_address())
+        _tell(connection, kind="connected", host=ray.util.get_node_ip_address(), lacks=lacks)
 
     def run(self) -> None:
         while True:
@@ -225,13 +225,14 @@ def _actor() -> type:
             own = os.environ.get("PYTHONPATH")
             paths = [os.path.join(code, path), os.path.join(code, current), *([own] if own else [])]  # noqa: PTH118
             node = ray.get_runtime_context().get_node_id()
-            command = [sys.executable, "-m", "orchestrator.executors.remote.agent", "--name", name]
+            # -P, and no variable: what trials start is to find modules as it does elsewhere
+            command = [sys.executable, "-P", "-m", "orchestrator.executors.remote.agent", "--name", name]
             agent = subprocess.Popen(
                 [*command, "--code", code, "--machine", node],
                 stdin=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=paths[1],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             )
             assert agent.stdin  # noqa: S101
             assert agent.stderr  # noqa: S101

@@ -36,13 +36,14 @@ class Package:
     current: str
 
 
-def pack(function: TrialFunction, include: Sequence[str], file: Path) -> Package:
+def pack(function: TrialFunction, include: Sequence[str], file: Path, work: Path | None = None) -> Package:
     """Pack what trials need: the folders of their code and the current one, without data, stores, and secrets.
 
     Args:
         function: of the trials.
         include: files and folders that are packed all the same, by their paths from the first folder.
         file: to write.
+        work: the folder of all work in flight, which stays, with the store beside it.
 
     Raises:
         InputError: there is more of it than Ray takes, or an included file is not there, or in none of the folders.
@@ -60,14 +61,15 @@ def pack(function: TrialFunction, include: Sequence[str], file: Path) -> Package
         raise InputError.of(
             [f"executor.ray.include: {path} is in no folder that goes along ({go}); put it there" for path in outside]
         )
+    leaving = _Leaving.of([folder.resolve() for folder in folders], named + wanted, work)
     with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as package:
         packing = _Packing(package)
         for name in ("orchestrator", *([PACKAGE] if function.modules and function.modules.is_default else [])):
-            for path in _files(OURS / name, OURS / name, [], [OURS]):
+            for path in _files(OURS / name, _Leaving(), [OURS]):
                 packing.add(path, f"{OF_OURS}/{path.relative_to(OURS)}")
         for number, root in enumerate(roots):
             package.writestr(ZipInfo(f"{number}/", SINCE), b"")
-            for path in _files(root, root, [*named, *wanted], roots):
+            for path in _files(root, leaving, roots):
                 packing.add(path, f"{number}/{path.relative_to(root)}")
         code = {str(folder): _inside(folder.resolve(), roots) for folder in folders}
         if current.resolve() not in roots:
@@ -90,42 +92,65 @@ def _inside(folder: Path, roots: Sequence[Path]) -> str:
     return str(Path(str(number), folder.relative_to(root)))
 
 
-def _files(
-    folder: Path, root: Path, wanted: Sequence[Path], roots: Sequence[Path], above: Sequence[Path] = ()
-) -> Iterator[Path]:
+@dataclass(frozen=True)
+class _Leaving:
+    """What stays here.
+
+    Args:
+        places: files and folders.
+        wanted: what goes along all the same.
+    """
+
+    places: frozenset[Path] = frozenset()
+    wanted: Sequence[Path] = ()
+
+    @classmethod
+    def of(cls, folders: Sequence[Path], wanted: Sequence[Path], work: Path | None) -> "_Leaving":
+        """Data and stores that lie in these folders, or that the launch itself has."""
+        places = {folder / name for folder in folders for name in STAYS_AT_THE_TOP}
+        if work is not None:
+            store = work.resolve().parent
+            places.add(work.resolve())
+            if any(folder.is_relative_to(store) for folder in folders):  # there is code beside it
+                places |= {store / "artifacts", *store.glob("*.db*")}
+            else:
+                places.add(store)
+        return cls(frozenset(places), wanted)
+
+    def has(self, path: Path, roots: Sequence[Path]) -> bool:
+        """Whether it stays."""
+        around = [path, *(parent for parent in path.parents if _is_in(roots, parent) and parent not in roots)]
+        if not any(self._has(place) for place in around):
+            return False
+        return not any(_is_related(place, one) for place in (path, path.resolve()) for one in self.wanted)
+
+    def _has(self, path: Path) -> bool:
+        name = path.name
+        return path in self.places or name in STAYS or name.startswith(ENV_FILE) or name.endswith(".pyc")
+
+
+def _files(folder: Path, leaving: _Leaving, roots: Sequence[Path], above: Sequence[Path] = ()) -> Iterator[Path]:
     """The files below a folder that go along, also below links to folders: but to none that it is in itself.
 
     What lies outside all that goes along, often data, goes only where it is wanted.
     """
     real = folder.resolve()
-    if real in above or not (_is_in(roots, real) or any(_is_related(real, one) for one in wanted)):
+    if real in above or not (_is_in(roots, real) or any(_is_related(real, one) for one in leaving.wanted)):
         return
     inside: list[Path] = []
     with suppress(OSError):  # a folder that is not for this user has no code of theirs
         inside = sorted(folder.iterdir())
     for path in inside:
-        if not _goes(path, root, wanted):
+        if leaving.has(path, roots):
             continue
         if os.path.isdir(path):  # noqa: PTH112 - it never raises
-            yield from _files(path, root, wanted, roots, [*above, real])
+            yield from _files(path, leaving, roots, [*above, real])
         elif os.path.exists(path):  # noqa: PTH110 - a link may lead nowhere
             yield path
 
 
-def _goes(path: Path, root: Path, wanted: Sequence[Path]) -> bool:
-    stays = path.name in STAYS or path.name.startswith(ENV_FILE) or path.name.endswith(".pyc")
-    stays = stays or (path.parent == root and path.name in STAYS_AT_THE_TOP)
-    if not stays and not any(_stays(parent, root) for parent in path.parents if parent.is_relative_to(root)):
-        return True
-    return any(_is_related(place, one) for place in (path, path.resolve()) for one in wanted)
-
-
 def _is_related(path: Path, other: Path) -> bool:
     return path.is_relative_to(other) or other.is_relative_to(path)
-
-
-def _stays(folder: Path, root: Path) -> bool:
-    return folder != root and (folder.name in STAYS or (folder.parent == root and folder.name in STAYS_AT_THE_TOP))
 
 
 class _Packing:

@@ -186,6 +186,7 @@ class Sending:
         self._ends: dict[str, tuple[int, int]] = {}  # of the tails: how much is there, and in which inode
         self._known = stamps(folder)  # all of this has just been compared, or sent here
         self._digests: dict[str, str] = {}
+        self._seen: dict[str, Stamp] = {}  # at the last look
         for path in TAILS:
             if stamp := self._known.pop(path, None):
                 self._ends[path] = (stamp.size, stamp.inode)
@@ -221,12 +222,14 @@ class Sending:
             yield from self._send(copies, [])
 
     def changes(self) -> Iterator[Letter]:
-        """What has changed; what is being written at this moment is left for the next time."""
-        now = self._stamps()
+        """What has changed; what may be being written at this moment is left for the next time."""
+        now, before = self._stamps(), self._seen
+        self._seen = now
         settled = time.time_ns() - int(SETTLED_SECONDS * 1e9)
         copies = {}
         for path, stamp in now.items():
-            if self._known.get(path) == stamp or stamp.changed > settled or _is_picture(path):
+            is_new = path in before and before[path].inode != stamp.inode  # renamed into place, so it is whole
+            if self._known.get(path) == stamp or (stamp.changed > settled and not is_new) or _is_picture(path):
                 continue
             if copy := (yield from self._copied(path)):
                 if copy.stamp == stamp:

@@ -41,6 +41,10 @@ class Engine(Protocol):
     def room(self) -> int:
         """How many agents are of use: those that have a place, and a few for places that may come."""
 
+    @property
+    def remark(self) -> str:
+        """What a person is to know once it is connected with; empty where there is nothing."""
+
     def fileno(self) -> int:
         """Becomes readable when there are news."""
 

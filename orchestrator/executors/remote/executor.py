@@ -69,6 +69,8 @@ class RemoteExecutor(SlotExecutor):
 
     def __enter__(self) -> "RemoteExecutor":
         self._engine.__enter__()
+        if self._engine.remark:
+            self.setup.on_remark(self._engine.remark)
         self._listener = AgentListener(self._engine.host, self._admit)
         self._is_open = True
         self._replenish()

@@ -18,6 +18,7 @@ class Clock:
     """That of the job in which this process runs."""
 
     def __init__(self) -> None:
+        self.grace = 0.0  # seconds, that what runs may take to end once it is asked
         self._longest_epoch = 0.0  # seconds, of all the trials that the job has had
         self._ends_at: float | None = None
         self._reserve = 0.0
@@ -35,7 +36,7 @@ class Clock:
         """Whether there is no time for another epoch, as far as is known."""
         if self._ends_at is None:
             self._ask()
-        reserve = self._reserve + EPOCHS_OF_RESERVE * self._longest_epoch
+        reserve = self._reserve + self.grace + EPOCHS_OF_RESERVE * self._longest_epoch
         return self._ends_at is not None and time.monotonic() > self._ends_at - reserve
 
     def _learn(self, left: float) -> None:

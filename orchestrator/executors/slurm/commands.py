@@ -128,13 +128,13 @@ class Look(Query):
         return {row[0].strip(): Job(*(cell.strip() for cell in row)) for row in rows if len(row) == 4}
 
 
-def check(options: Sequence[str]) -> None:
-    """See whether Slurm takes jobs with these options of sbatch.
+def check(options: Sequence[str], number: int) -> None:
+    """See whether Slurm takes so many jobs with these options of sbatch.
 
     Raises:
         InputError: it does not, for the reason that it gives; or it is not there.
     """
-    _asked("sbatch", "--test-only", *options, "--wrap", "true")
+    _asked("sbatch", "--test-only", f"--array=1-{number}", *options, "--wrap", "true")
 
 
 def _asked(*command: str) -> str:

@@ -170,6 +170,7 @@ class JobServer:
             self._held = Held(message) if isinstance(message, serve.Stack) else None
             tasks = message.tasks if isinstance(message, serve.Stack) else []
             self._worker.runs = {row: self._run(row, task) for row, task in enumerate(tasks)}
+            self._clock.grace = max((task.program.grace for task in tasks if task.program), default=0.0)
         elif order.attempt != self._attempt:
             return
         if self._held:
