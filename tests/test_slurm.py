@@ -1,12 +1,13 @@
 """Trials in jobs of a real Slurm: what jobs, Slurm and launches do to each other."""
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,12 @@ def test_what_slurm_refuses_is_bad_input(open_: Open, block: dict[str, Any], sai
         open_(**block)
 
 
+def runs(folder: Path) -> list[str]:
+    """The ids of all runs in the store of a folder."""
+    with closing(sqlite3.connect(folder / "mlruns" / "mlflow.db")) as store:
+        return [run for (run,) in store.execute("SELECT run_uuid FROM runs")]
+
+
 @on_slurm
 def test_what_slurm_refuses_is_said_in_a_line_before_anything_is_marked_as_running(
     slurm: Cluster, folder: Path, write: Callable[[str], Path], command: Command
@@ -270,9 +277,21 @@ def test_what_slurm_refuses_is_said_in_a_line_before_anything_is_marked_as_runni
     refused = command("launch", "toy.yaml")
     assert refused.returncode == 2
     assert refused.stderr == "sweep: Slurm does not take the jobs: Requested node configuration is not available\n"
-    assert [path.name for path in (folder / "mlruns").rglob("*") if path.is_file()] == ["launch.lock"]
+    assert runs(folder) == []
     done = command("launch", "toy.yaml", "--set-executor", "gpus=1", "--quiet")
     assert done.returncode == 0, done.stderr
+    assert len(runs(folder)) == 3
+
+
+@on_slurm
+def test_more_jobs_than_an_array_may_have_are_refused_before_anything_is_marked_as_running(
+    slurm: Cluster, folder: Path, write: Callable[[str], Path], command: Command
+) -> None:
+    write("trial: toys:train\nparameters: {x: {min: 1.0, max: 2.0}}\nmethod: random\nrun_cap: 3000\n")
+    refused = command("launch", "toy.yaml", "--executor", "slurm", "--set-executor", "workers=2500")
+    assert refused.returncode == 2
+    assert refused.stderr == "sweep: Slurm does not take the jobs: Invalid job array specification\n"
+    assert runs(folder) == []
 
 
 @on_slurm
