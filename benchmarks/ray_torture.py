@@ -50,7 +50,7 @@ class RayLaunch(Launch):
     """A launch on the host of the head."""
 
     def __init__(self, folder: Path, hosts: Hosts) -> None:
-        self._hosts = hosts
+        self._folder, self._hosts = folder, hosts
         name, value = MARK_OF_LAUNCH, f"{time.time_ns()}"
         self._mark = f"{name}={value}".encode()
         self.since = time.time()
@@ -82,7 +82,7 @@ class RayLaunch(Launch):
                 return True
             case "cut":
                 self._hosts.cut(host)
-                time.sleep(rng.uniform(SHORTEST_CUT, LONGEST_CUT))
+                self.pause(rng.uniform(SHORTEST_CUT, LONGEST_CUT))
                 self._hosts.cut(host, off=False)
                 return True
         words = {"actor": "AgentHost", "worker": "--multiprocessing-fork", "raylet": "raylet/raylet"}
@@ -91,13 +91,13 @@ class RayLaunch(Launch):
             return False
         rng.choice(found).kill()
         if target == "raylet":  # what it has started is for itself to end
-            time.sleep(rng.uniform(0.0, LONGEST_OUTAGE))
+            self.pause(rng.uniform(0.0, LONGEST_OUTAGE))
             self._hosts.kill(host)
             self._return(host, rng)
         return True
 
     def _return(self, host: str, rng: random.Random) -> None:
-        time.sleep(rng.uniform(0.0, LONGEST_OUTAGE))
+        self.pause(rng.uniform(0.0, LONGEST_OUTAGE))
         self._hosts.start(host, cpus=1, head=HEAD)
 
 

@@ -83,7 +83,7 @@ class SlurmLaunch(Launch):
         """Kill a daemon; it comes back after a while."""
         stop, start = getattr(self._cluster, f"stop_{which}"), getattr(self._cluster, f"start_{which}")
         stop(signal.SIGKILL)
-        time.sleep(rng.uniform(0.0, LONGEST_OUTAGE))
+        self.pause(rng.uniform(0.0, LONGEST_OUTAGE))
         start()
 
 

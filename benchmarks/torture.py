@@ -142,6 +142,7 @@ class Launch:
     """A process of `sweep launch`, and all that descends from it."""
 
     def __init__(self, folder: Path, uri: str | None = None) -> None:
+        self._folder = folder
         name, value = MARK_OF_LAUNCH, uuid.uuid4().hex
         store = {"MLFLOW_TRACKING_URI": uri} if uri else {}
         self._mark = f"{name}={value}".encode()
@@ -177,6 +178,13 @@ class Launch:
         if self.process.pid in victims:
             self.process.wait()
         return bool(victims)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, and have the store keep its history as soon as it is there."""
+        deadline, is_kept = time.monotonic() + seconds, False
+        while (left := deadline - time.monotonic()) > 0:
+            is_kept = is_kept or comparison.keep_history(self._folder)
+            time.sleep(min(0.02, left))
 
     def orphans(self) -> list[int]:
         """What still lives some seconds after its end."""
