@@ -107,7 +107,7 @@ def test_each_form_has_its_parameters_is_checked_and_trains(find: Find, folder: 
     assert function.defaults == {"lr": 0.1, "epochs": 3}
     typed = {name: parameter.validate(2) for name, parameter in function.parameters.items()}
     assert {name: type(value) for name, value in typed.items()} == {"lr": float, "epochs": int}
-    with pytest.raises(ValueError, match="^input should be a valid number"):
+    with pytest.raises(ValueError, match=r"^input should be a valid number"):
         function.parameters["lr"].validate("much")
     params = function.resolve({"lr": 0.5, "epochs": 2})
     assert params == {"lr": 0.5, "epochs": 2}
