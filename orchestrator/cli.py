@@ -67,7 +67,12 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
         "sweep launch lr.yaml --quiet > result.txt",
     ),
     plan: ("sweep plan sweeps/quickstart.yaml", "sweep plan lr.yaml --set epochs=3"),
-    init: ("sweep init", "sweep init lr.yaml --from report/learning_rate"),
+    init: (
+        "sweep init --trial mine:train",
+        "sweep init --program train.py",
+        "sweep init",
+        "sweep init lr.yaml --from report/learning_rate",
+    ),
     status: ("sweep status", "sweep status lr --watch"),
     best: ("sweep best best_var",),
     judge: (

@@ -59,6 +59,14 @@ class Plan:
         return [(trial.label, program.line(trial.params)) for trial in self.trials] + further
 
     @property
+    def unchecked(self) -> str:
+        """Whether any names and values go for parameters, since the function takes a dict; empty where it does not."""
+        function = self.spec.function
+        if function.program is not None or not function.is_open:
+            return ""
+        return f"parameters are not checked: {function.title} takes them as a dict, {function.form.argument}"
+
+    @property
     def pending(self) -> list[Trial]:
         """The known trials that a launch would run."""
         if self.reached:

@@ -80,7 +80,7 @@ def test_without_anybody_to_ask_it_says_what_to_do(folder: Path, command: Sweep)
     assert (
         done.stderr
         == "sweep: init asks questions, but standard input is not a terminal; copy a sweep instead, for example with "
-        "--from quickstart\n"
+        "--from quickstart, or name what to sweep: --trial mine:train, --program train.py\n"
     )
     assert not (folder / "sweep.yaml").exists()
 

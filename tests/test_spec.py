@@ -573,7 +573,7 @@ def test_a_function_of_the_users_own_is_found_beside_the_file(folder: Path) -> N
     assert "mode raise and x=13 do not go together" in expand(load(path)).invalid[0]
     path.write_text("trial: toys:needs_size")
     assert "size has no default; give it a value" in expand(load(path)).invalid[0]
-    path.write_text("trial: toys:without_annotation")
-    with pytest.raises(InputError, match="first argument of toys:without_annotation is not annotated with a dataclass"):
+    path.write_text("trial: toys:no_parameters")
+    with pytest.raises(InputError, match="toys:no_parameters has no argument that could be a parameter; give it some"):
         load(path)
     sys.modules.pop("toys", None)

@@ -23,27 +23,40 @@ def init(
             "--from", metavar="NAME", help="Copy a sweep that comes with the program.", autocompletion=_shipped
         ),
     ] = None,
+    trial: Annotated[
+        str | None, typer.Option(metavar="MODULE:FUNCTION", help="Write a sweep of a function of your own.")
+    ] = None,
+    program: Annotated[
+        str | None, typer.Option(metavar="SCRIPT", help="Write a sweep of a script, from its options.")
+    ] = None,
 ) -> None:
-    """Write a sweep file to start from, with comments on all keys: ask what to vary, or copy a sweep."""
+    """Write a sweep file to start from, with comments on all keys: of a function, of a script, or of the VAE."""
     from orchestrator import functions
+    from orchestrator.commands.first_sweep import of_function, of_program, stem_of
     from orchestrator.commands.questions import ask
     from orchestrator.commands.template import SCHEMA_FILE, composed, copied
     from orchestrator.schema import text as schema_text
     from orchestrator.spec import load
     from orchestrator.trials.grid import expand
 
-    path = file or Path(f"{Path(source).stem if source else 'sweep'}.yaml")
+    if len(given := [one for one in (source, trial, program) if one is not None]) > 1:
+        raise InputError("init takes one of --from, --trial and --program, not several")
+    path = file or Path(f"{stem_of(given[0]) if given else 'sweep'}.yaml")
     if path.exists():
         raise InputError(f"{path}: exists already and is not overwritten; name another file")
-    function = functions.default_trial()
     if source is not None:
-        text = copied(source, path.stem, function.parameters)
+        text = copied(source, path.stem, functions.default_trial().parameters)
+    elif trial is not None:
+        text = of_function(trial, path)
+    elif program is not None:
+        text = of_program(program, path)
     elif sys.stdin.isatty():
+        function = functions.default_trial()
         text = composed(*ask(function), function.parameters)
     else:
         raise InputError(
             "init asks questions, but standard input is not a terminal; copy a sweep instead, for example with "
-            "--from quickstart"
+            "--from quickstart, or name what to sweep: --trial mine:train, --program train.py"
         )
     _write(path, text)
     schema = path.with_name(SCHEMA_FILE)

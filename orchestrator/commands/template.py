@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.errors import InputError
 from orchestrator.functions import Parameter
+from orchestrator.functions.fields import MISSING
 from orchestrator.spec import nearest
 from orchestrator.spec.form import SweepFile, is_name
 from orchestrator.spec.source import read
@@ -17,7 +18,9 @@ from orchestrator.spec.strict import ignored
 SHIPPED = Path(__file__).parent.parent / "sweeps"
 SCHEMA_FILE = "sweep.schema.json"
 WIDTH = 100  # of comments
-PLAIN = re.compile(r"[A-Za-z][\w./:+-]*")  # text that YAML takes for text
+PLAIN = re.compile(r"[A-Za-z][\w./:+-]*")  # text that YAML takes for text, but for
+WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
+EXAMPLE = ("# parameters:", "#   lr: {values: [0.001, 0.01]}")
 
 Parameters = Mapping[str, Parameter]
 
@@ -49,13 +52,14 @@ def copied(name: str, file: str, known: Parameters) -> str:
 
 
 def composed(keys: Mapping[str, Any], parameters: Mapping[str, Any], known: Parameters) -> str:
-    """The text of a new file that gives these keys and parameters."""
+    """The text of a new file that gives these keys and parameters; without any of these, it has an example of some."""
     lines = [f"# yaml-language-server: $schema={SCHEMA_FILE}"]
     for key, value in keys.items():
         lines += [*_comment(_described(key)), f"{key}: {_flow(value)}", ""]
-    lines += [*_comment(_described("parameters")), "parameters:"]
-    lines += [f"  {name}: {_flow(value)}  # {explained(known[name])}" for name, value in parameters.items()]
-    lines += _further_parameters(parameters, known)
+    lines += [*_comment(_described("parameters")), *([] if parameters else EXAMPLE)]
+    if parameters:
+        lines += ["parameters:", *(_row("  ", name, value, known) for name, value in parameters.items())]
+        lines += _further_parameters(parameters, known)
     return "\n".join([*lines, *_further_keys({"parameters", *keys}), ""])
 
 
@@ -66,10 +70,16 @@ def explained(parameter: Parameter) -> str:
 
 
 def _further_parameters(given: Collection[str], known: Parameters) -> Iterator[str]:
-    yield "  # These parameters have their defaults:"
-    for name, parameter in known.items():
-        if name not in given:
-            yield f"  # {name}: {_flow(parameter.default)}  # {explained(parameter)}"
+    others = {name: parameter.default for name, parameter in known.items() if name not in given}
+    if others:
+        yield "  # These parameters have their defaults:"
+        yield from (_row("  # ", name, default, known) for name, default in others.items())
+
+
+def _row(margin: str, name: str, value: Any, known: Parameters) -> str:
+    needed = "has no default: give it a value" if name in known and known[name].default is MISSING else ""
+    comment = ". ".join(filter(None, [explained(known[name]) if name in known else "", needed]))
+    return f"{margin}{_flow(name)}: {_flow(value)}{f'  # {comment}' if comment else ''}"
 
 
 def _further_keys(given: Collection[str]) -> Iterator[str]:
@@ -104,6 +114,6 @@ def _flow(value: Any) -> str:
         return "{" + ", ".join(f"{name}: {_flow(item)}" for name, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_flow, value)) + "]"
-    if isinstance(value, str) and PLAIN.fullmatch(value) and value not in ("true", "false", "null"):
+    if isinstance(value, str) and PLAIN.fullmatch(value) and value.lower() not in WORDS:
         return value
     return json.dumps(value, ensure_ascii=False)

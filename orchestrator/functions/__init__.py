@@ -1,5 +1,6 @@
 """Trial functions: where they are found, what parameters they have, and what they declare of themselves."""
 
+from orchestrator.functions.call_form import FunctionError
 from orchestrator.functions.declaration import UNDECLARED, Declaration, Goal
 from orchestrator.functions.finding import (
     DEFAULT_TRIAL,
@@ -12,7 +13,7 @@ from orchestrator.functions.finding import (
     modules_of,
 )
 from orchestrator.functions.modules import Modules
-from orchestrator.functions.parameter import FunctionError, Parameter
+from orchestrator.functions.parameter import Parameter
 from orchestrator.functions.trial_function import TrialFunction
 
 __all__ = [

@@ -1,29 +1,30 @@
 """Find a trial function by name, and what it declares, without importing what it trains with.
 
 Importing a training module imports torch, which takes seconds; so the module's source is read instead, and only the
-modules that define the config dataclass and the declaration are imported. Where the source does not say (the function
-is decorated, for example, or its config is defined beside it), the function's own module is imported after all.
+modules that define the class of its configuration and the declaration are imported. Where the source does not say (the
+function is decorated, for example, or that class is defined beside it), its own module is imported after all.
 """
 
-import ast
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import re
-import typing
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict, replace
-from functools import cache, lru_cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from orchestrator.functions.call_form import FunctionError, call_form, refuse_async
 from orchestrator.functions.declaration import UNDECLARED, Declaration
+from orchestrator.functions.fields import MISSING
 from orchestrator.functions.modules import OURS, PACKAGE, Modules, default_in_use, hides
-from orchestrator.functions.parameter import MISSING, FunctionError, Parameter, parameters_of
+from orchestrator.functions.open_function import OpenFunction
+from orchestrator.functions.parameter import Parameter, parameters_of
+from orchestrator.functions.reading import SeenFunction, read
 from orchestrator.functions.trial_function import TrialFunction
 from orchestrator.system import torch_builds
 from orchestrator.system.printable import described
@@ -34,8 +35,7 @@ DEFAULT_TRIAL_EXTRA = "vae-sweeps[vae]"  # what to install for it
 SOURCES = "src"  # of many projects, the folder that has their packages
 FUNCTIONS = ("prepare", "stacked", "export")  # of a declaration, by reference
 REFERENCE = re.compile(r"[\w.]+:[\w.]+")
-
-Found = tuple[Any, Declaration]  # the config class, and what the function declares
+ATTRIBUTES = ("version", "since", "stack_by", "export")  # of the function itself, in place of a declaration's
 
 
 def find(name: str = DEFAULT_TRIAL, modules: Modules | None = None) -> TrialFunction:
@@ -66,10 +66,15 @@ def _found(name: str, module_name: str, function_name: str, modules: Modules | N
     if folder := hides(package):
         why = "has the name of a module of Python, or of a package that this program imports; rename it"
         raise FunctionError(f"{package} in {folder} {why}")
-    config_type, declaration = _read(module_name, function_name) or _import(module_name, function_name)
-    parameters = parameters_of(name, config_type)
+    seen = read(module_name, function_name) or _import(module_name, function_name)
+    form = call_form(name, seen.arguments, seen.preset)
+    declaration = _completed(name, seen.declaration, seen.attributes)
+    if form.fields is None:
+        _check_since(name, declaration, {})
+        return OpenFunction(name, form, {}, declaration, modules)
+    parameters = parameters_of(name, form)
     _check(name, declaration, parameters)
-    function = TrialFunction(name, config_type, parameters, declaration, modules)
+    function = TrialFunction(name, form, parameters, declaration, modules)
     _ = function.validator  # made here, where the names in annotations mean what they mean to this function
     return function
 
@@ -114,7 +119,8 @@ def attached(function: TrialFunction, part: str) -> Callable[..., Any] | None:
     reference = getattr(function.declaration, part)
     if reference:
         return pkgutil.resolve_name(reference)  # type: ignore[no-any-return]
-    return getattr(load(function.name), part, None)
+    found: Callable[..., Any] | None = _attribute(load(function.name), part)
+    return found
 
 
 def _check(name: str, declaration: Declaration, parameters: Mapping[str, Parameter]) -> None:
@@ -122,8 +128,12 @@ def _check(name: str, declaration: Declaration, parameters: Mapping[str, Paramet
         for parameter in mentioned:
             if parameter not in parameters:
                 raise FunctionError(f"{name}: its {part} names {parameter}, which is not one of its parameters")
+    _check_since(name, declaration, parameters)
+
+
+def _check_since(name: str, declaration: Declaration, parameters: Mapping[str, Parameter]) -> None:
     for parameter in declaration.since:
-        if parameters[parameter].default is MISSING:
+        if parameter not in parameters or parameters[parameter].default is MISSING:
             raise FunctionError(f"{name}: its since names {parameter}, which has no default that means `as before`")
 
 
@@ -131,6 +141,8 @@ def _completed(name: str, given: Any, attributes: Mapping[str, Any]) -> Declarat
     """The declaration, completed by the attributes of the function itself."""
     if not isinstance(given, Declaration):
         raise FunctionError(f"{name}: its declaration is not an orchestrator.Declaration")
+    if "since" in attributes:
+        _check_versions(name, attributes["since"])
     declaration = _checked(name, given)
     for part in attributes:
         if getattr(declaration, part) != getattr(UNDECLARED, part):
@@ -158,128 +170,37 @@ def _checked(name: str, declaration: Declaration) -> Declaration:
     return declaration
 
 
-def _since(name: str, given: Any) -> dict[str, int]:
+def _check_versions(name: str, given: Any) -> None:
     if not (isinstance(given, dict) and all(type(version) is int for version in given.values())):
         raise FunctionError(f"{name}: its since is a mapping from parameters to versions, as in {{'dropout': 2}}")
-    return given
 
 
-def _import(module_name: str, function_name: str) -> Found:
-    module = importlib.import_module(module_name)
-    function = getattr(module, function_name, None)
+def _import(module_name: str, function_name: str) -> SeenFunction:
+    name = f"{module_name}:{function_name}"
+    function = getattr(importlib.import_module(module_name), function_name, None)
     if not callable(function):
         raise FunctionError(f"module {module_name} has no function {function_name}")
-    arguments = list(inspect.signature(function).parameters)
-    hints = typing.get_type_hints(function)
-    config_type = hints.get(arguments[0]) if arguments else None
-    name, attributes = f"{module_name}:{function_name}", dict[str, Any]()
-    if hasattr(function, "version"):
-        attributes["version"] = function.version
-    if hasattr(function, "since"):
-        attributes["since"] = _since(name, function.since)
-    if hasattr(function, "stack_by"):
-        attributes["stack_by"] = tuple(function.stack_by)
-    if hasattr(function, "export"):
-        attributes["export"] = f"{name}.export"
-    return config_type, _completed(name, getattr(function, "declaration", UNDECLARED), attributes)
+    if isinstance(function, type):
+        raise FunctionError(f"{name} is a class; name a function, or an instance that can be called")
+    if _is_async(function):
+        refuse_async(name)
+    arguments = [*inspect.signature(function, eval_str=True).parameters.values()]
+    preset = function.keywords if isinstance(function, partial) else {}
+    attributes = {part: value for part in ATTRIBUTES if (value := _attribute(function, part)) is not None}
+    if "stack_by" in attributes:
+        attributes["stack_by"] = tuple(attributes["stack_by"])
+    if "export" in attributes:
+        attributes["export"] = f"{name}{'' if hasattr(function, 'export') else '.func'}.export"
+    declaration = _attribute(function, "declaration")
+    return SeenFunction(arguments, attributes, UNDECLARED if declaration is None else declaration, preset)
 
 
-def _read(module_name: str, function_name: str) -> Found | None:
-    """What there is to find, if the module's source has all of it, without an import of the module."""
-    tree = _source(module_name)
-    if tree is None:
-        return None
-    function = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function_name), None)
-    arguments = [*function.args.posonlyargs, *function.args.args] if function else []
-    if function is None or function.decorator_list or not arguments:
-        return None
-    annotation = arguments[0].annotation
-    config = _imported_from(tree, annotation.id) if isinstance(annotation, ast.Name) else None
-    version = _constant(tree, f"{function_name}.version", default=UNDECLARED.version)
-    stack_by = _constant(tree, f"{function_name}.stack_by", default=())
-    since = _constant(tree, f"{function_name}.since", default={})
-    declared = _declared(tree, f"{function_name}.declaration")
-    if config is None or declared is None or not (isinstance(version, int) and isinstance(stack_by, tuple)):
-        return None
-    if not isinstance(since, dict):
-        return None
-    name, attributes = f"{module_name}:{function_name}", dict[str, Any]()
-    if version != UNDECLARED.version:
-        attributes["version"] = version
-    if since:
-        attributes["since"] = _since(name, since)
-    if stack_by:
-        attributes["stack_by"] = stack_by
-    if _mentions(tree, f"{function_name}.export"):
-        attributes["export"] = f"{name}.export"
-    declaration = _imported(*declared) if declared else UNDECLARED
-    return _imported(*config), _completed(name, declaration, attributes)
+def _attribute(function: Any, part: str) -> Any:
+    """An attribute of a function, or of the one that `functools.partial` has made it from; None where it has none."""
+    found = getattr(function, part, None)
+    return getattr(function.func, part, None) if found is None and isinstance(function, partial) else found
 
 
-def _source(module_name: str) -> ast.Module | None:
-    """The module's source; None where it has none."""
-    try:
-        found = importlib.util.find_spec(module_name)
-    except (ImportError, ValueError) as error:
-        raise FunctionError(f"there is no module {module_name}") from error
-    if found is None:
-        raise FunctionError(
-            f"there is no module {module_name}: not beside the sweep file, not in the current folder, and not installed"
-        )
-    if not (found.origin and found.origin.endswith(".py")):
-        return None
-    try:
-        return ast.parse(Path(found.origin).read_bytes())
-    except SyntaxError as error:
-        raise FunctionError(f"{found.origin}:{error.lineno}: {error.msg}") from error
-
-
-def _declared(tree: ast.Module, name: str) -> tuple[str, str] | tuple[()] | None:
-    """From where the module imports what it assigns to `function.declaration`: module and name; () where it does not.
-
-    None where only running it would show.
-    """
-    mentions = _mentions(tree, name)
-    if not mentions:
-        return ()
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
-            is_plain = len(mentions) == 1 and isinstance(node.value, ast.Name)
-            return _imported_from(tree, node.value.id) if is_plain and isinstance(node.value, ast.Name) else None
-    return None
-
-
-def _imported(module_name: str, name: str) -> Any:
-    return getattr(importlib.import_module(module_name), name, None)
-
-
-def _imported_from(tree: ast.Module, name: str) -> tuple[str, str] | None:
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return node.module, alias.name
-    return None
-
-
-def _constant(tree: ast.Module, name: str, default: Any) -> Any:
-    """What the module assigns to `function.attribute`, or the default; None where only running it would show."""
-    mentions = _mentions(tree, name)
-    if not mentions:
-        return None if "setattr" in {node.id for node in _nodes(tree) if isinstance(node, ast.Name)} else default
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
-            with suppress(ValueError):
-                return ast.literal_eval(node.value) if len(mentions) == 1 else None
-    return None
-
-
-def _mentions(tree: ast.Module, name: str) -> list[ast.Attribute]:
-    function, _, part = name.partition(".")
-    attributes = [node for node in _nodes(tree) if isinstance(node, ast.Attribute) and node.attr == part]
-    return [node for node in attributes if isinstance(node.value, ast.Name) and node.value.id == function]
-
-
-@lru_cache(maxsize=1)  # of the module at hand, which is asked for several attributes
-def _nodes(tree: ast.Module) -> list[ast.AST]:
-    return [*ast.walk(tree)]
+def _is_async(function: Callable[..., Any]) -> bool:
+    called = (function, type(function).__call__)
+    return any(inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one) for one in called)

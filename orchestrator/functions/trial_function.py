@@ -1,16 +1,18 @@
 """A trial function as far as it is known without running it: its parameters, and what it declares."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from orchestrator.functions.call_form import CallForm
 from orchestrator.functions.declaration import UNDECLARED, Declaration
+from orchestrator.functions.fields import MISSING
 from orchestrator.functions.modules import Modules, code_of
-from orchestrator.functions.parameter import MISSING, Parameter
+from orchestrator.functions.parameter import Parameter
 from orchestrator.system.code import Code
 from orchestrator.system.printable import described
 from orchestrator.trial import Params, Proposal, Trial, nested
@@ -24,11 +26,17 @@ class TrialFunction:
     """A trial function as far as it is known without running it."""
 
     name: str
-    config_type: type
+    form: CallForm
     parameters: Mapping[str, Parameter]
     declaration: Declaration = UNDECLARED
     modules: Modules | None = None  # where its modules are; None where the process looks anyway
     program: "Program | None" = None  # that runs in place of a function
+
+    is_open = False  # whether its parameters are whatever a sweep file names
+
+    def with_names(self, names: Iterable[str]) -> Self:
+        """The function for a sweep file that names these parameters."""
+        return self
 
     def active(self) -> AbstractContextManager[None]:
         """A context in which this process imports what the function imports from where it is."""
@@ -121,18 +129,18 @@ class TrialFunction:
 
     @cached_property
     def validator(self) -> TypeAdapter[Any]:
-        """Of its config dataclass."""
-        return TypeAdapter(self.config_type)
+        """Of its configuration."""
+        return TypeAdapter(self.form.validated)
 
     def config(self, params: Params) -> Any:
-        """The instance of the config dataclass for resolved parameters."""
+        """What the function is given for resolved parameters."""
         try:
-            return self.validator.validate_python(nested(params), by_alias=False, by_name=True)
+            return self.form.made(self.validator.validate_python(nested(params), by_alias=False, by_name=True))
         except ValidationError as error:
             problem = error.errors()[0]
             place = "".join(f"{part}: " for part in problem["loc"][:1])
             raise ValueError(place + problem["msg"].removeprefix("Value error, ")) from error
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # whatever a user's __post_init__ raises
+        except BaseException as error:  # whatever a user's own check raises
             raise ValueError(described(error)) from error

@@ -28,7 +28,7 @@ from orchestrator.spec.source import Source, read
 from orchestrator.spec.starts import starts_of, with_setting
 from orchestrator.spec.strict import SweepMetricForm, ignored
 from orchestrator.spec.sweep_spec import SweepSpec
-from orchestrator.spec.values import flattened
+from orchestrator.spec.values import flattened, names_in
 
 SURELY_MEANT = 0.6  # how similar a key is to the one that it is taken for
 
@@ -69,6 +69,7 @@ def load(
         function: TrialFunction = program_of(form, overrides, mistakes, is_to_run=is_to_run and text is None)
     else:
         function = _function(form.trial if "trial" in source.content else None, mistakes)
+        function = function.with_names(names_in(form, flattened(form.parameters, Mistakes(source)), overrides))
         if "trial" not in source.content:
             _check_default(form, function, mistakes)
         for key in {"program", "command"} & source.content.keys():

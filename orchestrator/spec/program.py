@@ -11,7 +11,7 @@ from orchestrator.programs.scripts import command_of, interpreter, misplaced
 from orchestrator.spec.form import SweepFile
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.source import Location
-from orchestrator.spec.values import flattened
+from orchestrator.spec.values import flattened, names_in
 
 OUTERMOST = 2  # keys that lead to a parameter that is not nested
 
@@ -36,12 +36,7 @@ def program_of(form: SweepFile, overrides: Sequence[str], mistakes: Mistakes, *,
         compared=metrics[0].name if metrics else None,
         pattern=form.pattern,
     )
-    names = [name for _, name, _ in entries]
-    names += [*form.zip, *(name for config in form.configs for name in config)]
-    names += [text.partition("=")[0] for text in overrides if "=" in text]
-    if form.seeds or form.replicates or form.seed_parameter:
-        names.append("seed")
-    return program_function(program, dict.fromkeys(names))
+    return program_function(program, names_in(form, entries, overrides))
 
 
 def _keys(location: Location) -> tuple[str, ...]:

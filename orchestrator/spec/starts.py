@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.functions import TrialFunction
-from orchestrator.functions.parameter import MISSING
+from orchestrator.functions.fields import MISSING
 from orchestrator.spec.domains import Choice, Domain
 from orchestrator.spec.form import SweepFile
 from orchestrator.spec.methods import METHODS, Method, named

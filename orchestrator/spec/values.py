@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.functions import Parameter, TrialFunction
+from orchestrator.spec.form import SweepFile
 from orchestrator.spec.mistakes import Mistakes, nearest
 from orchestrator.spec.source import Location
 from orchestrator.trial import Params
@@ -37,6 +38,16 @@ def _flattened(location: Location, prefix: str, parameters: Mapping[str, Any], m
         if not raw["parameters"]:
             mistakes.note((*here, "parameters"), "has no parameters; give it something, or delete the key")
         yield from _flattened((*here, "parameters"), f"{prefix}{name}.", raw["parameters"], mistakes)
+
+
+def names_in(form: SweepFile, entries: Iterable[Entry], overrides: Iterable[str]) -> list[str]:
+    """The names that a file, with the entries of its `parameters`, and `overrides` (`NAME=VALUE`) give something."""
+    names = [name for _, name, _ in entries]
+    names += [*form.zip, *(name for config in form.configs for name in config)]
+    names += [text.partition("=")[0] for text in overrides if "=" in text]
+    if form.seeds or form.replicates or form.seed_parameter:
+        names.append("seed")
+    return [*dict.fromkeys(names)]
 
 
 def given(entries: Iterable[Entry], function: TrialFunction, mistakes: Mistakes) -> dict[str, Given]:

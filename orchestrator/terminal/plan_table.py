@@ -17,7 +17,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(Drawn(title, ("trial", "trial_key", "state"), rows))
     for label, line in plan.commands:
         print_line(console, f"{label}: {line}")
-    for remark in filter(None, (plan.refused, plan.trashed, plan.remark, plan.reached, plan.changed)):
+    for remark in filter(None, (plan.unchecked, plan.refused, plan.trashed, plan.remark, plan.reached, plan.changed)):
         print_line(console, remark)
     if plan.proposals != 0:
         proposals = f"trials {UNTIL_STOPPED}" if plan.proposals is None else plan.proposals

@@ -6,7 +6,7 @@ Knows nothing of MLflow or YAML, nor of the process it is in.
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,6 +17,7 @@ from orchestrator import functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Points, Restarted, Started, Tagged
 from orchestrator.functions import UNDECLARED, Declaration, TrialFunction
+from orchestrator.functions.call_form import ASYNC
 from orchestrator.infeasible import Infeasible
 from orchestrator.programs import running
 from orchestrator.programs.program import Program
@@ -135,12 +136,11 @@ class _ResolvedProgram:
     prepare: None = None
     stacked: None = None
 
-    @property
-    def call(self) -> Callable[..., Any]:
-        return partial(running.run, self.program)
-
     def config(self, params: Params) -> Params:
         return params
+
+    def bound(self, config: Params) -> Callable[..., Any]:
+        return partial(running.run, self.program, config)
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,13 @@ class _Resolved:
     def config(self, params: Params) -> Any:
         return self.found.config(params)
 
+    def bound(self, config: Any) -> Callable[..., Any]:
+        return self.found.form.bound(self.call, config)
+
     @cached_property
-    def prepare(self) -> Callable[..., Any] | None:
-        return functions.attached(self.found, "prepare")
+    def prepare(self) -> Callable[[Any], Any] | None:
+        prepare = functions.attached(self.found, "prepare")
+        return None if prepare is None else partial(self.found.form.prepared, prepare)
 
     @cached_property
     def stacked(self) -> Callable[..., Any] | None:
@@ -248,15 +252,15 @@ def _training(attempts: Sequence[_Attempt], width: int) -> Rounds:
     """Run the function of the attempts: for each attempt what it yields by epoch, and what it returns."""
     first = attempts[0]
     if width == 1:
-        call = partial(_call, first.function.call, first.config, workdir=first.workdir, watch=first.watch)
-        takes_report = "report" in inspect.signature(first.function.call).parameters
+        bound = first.function.bound(first.config)
+        call = partial(_call, bound, workdir=first.workdir, watch=first.watch)
+        takes_report = "report" in inspect.signature(bound).parameters
         return [(yield from _unstacked(callback.iterate(call) if takes_report else call()))]
     stacked = first.function.stacked
     if stacked is None:
         raise TypeError(f"{first.task.function} does not declare a function that trains several trials at once")
     together: Rounds = _call(
-        stacked,
-        [attempt.config for attempt in attempts],
+        partial(stacked, [attempt.config for attempt in attempts]),
         workdirs=[attempt.workdir for attempt in attempts],
         watches=[attempt.watch for attempt in attempts],
         places=[attempt.task.place for attempt in attempts],
@@ -265,9 +269,9 @@ def _training(attempts: Sequence[_Attempt], width: int) -> Rounds:
     return (yield from together)
 
 
-def _call(function: Callable[..., Any], configs: Any, **offered: Any) -> Any:
+def _call(function: Callable[..., Any], **offered: Any) -> Any:
     named = inspect.signature(function).parameters
-    return function(configs, **{name: value for name, value in offered.items() if name in named})
+    return function(**{name: value for name, value in offered.items() if name in named})
 
 
 def _unstacked(result: Any) -> Generator[Sequence[Yielded], None, Any]:
@@ -275,6 +279,8 @@ def _unstacked(result: Any) -> Generator[Sequence[Yielded], None, Any]:
 
     A program yields None where there is nothing for a moment, so that an interrupt is seen meanwhile.
     """
+    if isinstance(result, Coroutine | AsyncGenerator):
+        raise TypeError(f"the trial function {ASYNC}")
     if not isinstance(result, Generator):
         return result
     with closing(result):
