@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from reading import artifacts, children, outcomes
 from requests import ConnectionError as ConnectionCutError
+from requests import HTTPError, Response
 
 from orchestrator.errors import StoreBusyError
 from orchestrator.events import Finished, Progress, Tagged
@@ -28,7 +29,7 @@ from orchestrator.system import regular, stalling
 from orchestrator.system.regular import NotRegularError, opened
 from orchestrator.system.stalling import StalledError, attended
 from orchestrator.system.taken import DEEPEST, obstacle, taken
-from orchestrator.trackers import Tracker
+from orchestrator.trackers import Tracker, faults
 from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import journal
 from orchestrator.worker.monitor import MonitorState
@@ -285,6 +286,71 @@ def test_a_file_that_changes_while_it_is_read_is_no_failure_of_the_store(
     (run,) = children(tracker.uri, "toy")
     assert artifacts(tracker.uri, run) == {"good.txt"}
     assert "artifacts/shrinks has changed while it was read" in run.data.tags["artifacts.problem"]
+
+
+def answered(status: int) -> HTTPError:
+    response = Response()
+    response.status_code = status
+    return HTTPError(f"{status} Server Error", response=response)
+
+
+@pytest.mark.parametrize("takes_others", [True, False])
+def test_a_file_at_which_a_server_fails_for_long_is_left_out_where_it_takes_another(
+    tracker: Tracker, workdir: Path, monkeypatch: pytest.MonkeyPatch, *, takes_others: bool
+) -> None:
+    (workdir / "artifacts" / "bad").write_text("bad")
+    log, log_text, now = tracker.client.log_artifact, tracker.client.log_text, [1000.0]
+    monkeypatch.setattr("orchestrator.trackers.faults.time.monotonic", lambda: now[0])
+
+    def failing(run_id: str, path: str, place: str | None = None) -> None:
+        if Path(path).name in ("bad", "artifacts") or not takes_others:
+            raise answered(500)
+        log(run_id, path, place)
+
+    def noted(run_id: str, text: str, name: str) -> None:
+        if not takes_others:
+            raise answered(503)
+        log_text(run_id, text, name)
+
+    monkeypatch.setattr(tracker.client, "log_artifacts", failing)
+    monkeypatch.setattr(tracker.client, "log_artifact", failing)
+    monkeypatch.setattr(tracker.client, "log_text", noted)
+    for seconds in (0.0, faults.SECONDS - 1):  # the server may be in trouble
+        now[0] = 1000.0 + seconds
+        with pytest.raises(StoreBusyError):
+            tracker.write(TRIAL, [END], workdir)
+        tracker.recover(TRIAL)
+    now[0] += 2
+    if not takes_others:
+        with pytest.raises(StoreBusyError):
+            tracker.write(TRIAL, [END], workdir)
+        return
+    tracker.write(TRIAL, [END], workdir)
+    (run,) = children(tracker.uri, "toy")
+    assert run.data.tags["outcome"] == "completed"
+    assert "artifacts/bad: 500 Server Error" in run.data.tags["artifacts.problem"]
+    assert artifacts(tracker.uri, run) == {"good.txt", "artifacts.problem.txt"}
+
+
+@pytest.mark.slow
+def test_a_file_in_whose_way_another_is_on_a_server_does_not_hold_the_sweep(
+    folder: Path, store: str, write: Write, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "SECONDS", 1.0)
+    (workdir / "log.txt").write_text("printed")
+    (workdir / "artifacts" / "log.txt").mkdir()
+    (workdir / "artifacts" / "log.txt" / "x").write_text("in the way")
+    (workdir / "artifacts" / "zip.txt").write_text("good")
+    with running_server(folder, store) as url:
+        tracker = Tracker(url, load(write("trial: toys:train\nname: served")))
+        tracker.open(1)
+        with pytest.raises(StoreBusyError):
+            tracker.write(TRIAL, [END], workdir)
+        tracker.write(TRIAL, [END], workdir)
+        tracker.close("FINISHED")
+        (run,) = children(url, "served")
+        assert artifacts(url, run) == {"good.txt", "zip.txt", "log.txt", "artifacts.problem.txt"}
+    assert "artifacts/log.txt/x: 500 Server Error" in run.data.tags["artifacts.problem"]
 
 
 @pytest.mark.slow
