@@ -1,12 +1,15 @@
 """A server that is slow or faulty: each request is made again by itself, and nothing is made twice."""
 
+import io
 import random
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -29,6 +32,8 @@ from serving import served
 from tenacity import wait_none
 from urllib3 import Retry
 
+from orchestrator.system import stalling
+from orchestrator.system.stalling import StalledError, attended
 from orchestrator.trackers import resending
 from orchestrator.trackers.client import ServerClient
 from orchestrator.trackers.resending import ResendingAdapter, requested_wait
@@ -56,6 +61,25 @@ class Echo(BaseHTTPRequestHandler):
 
     def log_message(self, *of_a_request: object) -> None:
         pass
+
+
+class Answering(HTTPAdapter):
+    """Sends nothing: each request is answered so, after so many seconds; keeps how long each was to be waited for."""
+
+    def __init__(self, status: int = 200, headers: Mapping[str, str] | None = None, seconds: float = 0.0) -> None:
+        super().__init__(max_retries=Retry(0, status_forcelist=(429, 502, 503)))
+        self.status, self.headers, self.seconds = status, headers or {}, seconds
+        self.timeouts: list[object] = []
+
+    def send(
+        self, request: requests.PreparedRequest, stream: bool = False, timeout: object = None, *_: object
+    ) -> requests.Response:
+        self.timeouts.append(timeout)
+        time.sleep(self.seconds)
+        response = requests.Response()
+        response.status_code, response.raw, response.request = self.status, io.BytesIO(b"{}"), request
+        response.headers.update(self.headers)
+        return response
 
 
 @pytest.fixture
@@ -224,6 +248,51 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks_but_not_for_ever(asked: s
     response = requests.Response()
     response.headers["Retry-After"] = asked
     assert requested_wait(response) == seconds
+
+
+UPLOAD = "/api/2.0/mlflow-artifacts/artifacts/0/run/artifacts/weights.pt"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "size", "seconds"),
+    [
+        ("PUT", UPLOAD, 10, 120.0),
+        ("PUT", "/bucket/part?signature=1", 10, 120.0),
+        ("PUT", UPLOAD, 5 * 2**30, 120.0 + 1024.0),
+        ("POST", UPLOAD.replace("artifacts/artifacts", "artifacts/mpu/complete"), 10, 120.0),
+        ("POST", LOG, 10**6, 30.0),
+        ("GET", UPLOAD, 0, 30.0),
+    ],
+)
+def test_a_file_may_take_a_server_longer_than_other_calls(
+    monkeypatch: pytest.MonkeyPatch, method: str, path: str, size: int, seconds: float
+) -> None:
+    adapter = Answering()
+    request = requests.Request(method, f"http://there{path}").prepare()
+    request.headers["Content-Length"] = str(size)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    ResendingAdapter(adapter).send(request, timeout=30.0)
+    assert adapter.timeouts == [pytest.approx(seconds, rel=1e-6, abs=1e-3)]
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")  # is the user's word
+    ResendingAdapter(adapter).send(request, timeout=7.0)
+    assert adapter.timeouts[1] == 7.0
+
+
+@pytest.mark.parametrize(("method", "is_given_up"), [("PUT", False), ("POST", True)])
+def test_an_upload_that_a_server_is_slow_to_answer_is_not_taken_for_a_stall(
+    monkeypatch: pytest.MonkeyPatch, method: str, *, is_given_up: bool
+) -> None:
+    monkeypatch.setattr(stalling, "STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(stalling, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(stalling, "_awake", dict)  # nothing moves
+    adapter = Answering(seconds=1.0)
+    request = requests.Request(method, f"http://there{LOG}").prepare()
+    send = partial(ResendingAdapter(adapter).send, request)
+    if is_given_up:
+        with pytest.raises(StalledError):
+            attended(send)
+    else:
+        assert attended(send).status_code == 200
 
 
 def test_mlflows_own_requests_are_sent_so(echo: tuple[str, list[tuple[str, bytes]]]) -> None:
