@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from errno import EACCES
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from requests import HTTPError, Response
 
 from orchestrator.errors import StoreBusyError
 from orchestrator.events import Finished, Progress, Tagged
+from orchestrator.programs.environment import CHECKPOINTS
 from orchestrator.programs.files import LoggedFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.logged import ArtifactLogged
@@ -29,7 +31,7 @@ from orchestrator.system import regular, stalling
 from orchestrator.system.regular import NotRegularError, opened
 from orchestrator.system.stalling import StalledError, attended
 from orchestrator.system.taken import DEEPEST, obstacle, taken
-from orchestrator.trackers import Tracker, faults
+from orchestrator.trackers import Tracker, faults, remains
 from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import journal
 from orchestrator.worker.monitor import MonitorState
@@ -203,6 +205,36 @@ def test_nothing_is_taken_of_a_folder_that_is_a_link_out(workdir: Path, target: 
     workdir.symlink_to("/etc")  # the folder of the trial itself
     assert not taken(workdir, workdir).files
     assert "outside" in str(obstacle(workdir / "passwd", workdir))
+
+
+@pytest.mark.parametrize("keep", ["", "keep: ['*.pt']\n"])
+def test_a_work_folder_of_a_program_that_leads_out_is_said(
+    store: str, write: Write, folder: Path, workdir: Path, keep: str
+) -> None:
+    (folder / "train.py").write_text("print('loss: 1')")
+    tracker = Tracker(store, load(write(f"program: train.py\nparameters: {{x: 1}}\n{keep}")))
+    tracker.open(1)
+    (workdir / CHECKPOINTS).symlink_to("/etc")
+    tracker.write(TRIAL, [END], workdir)
+    (run,) = children(store, "toy")
+    assert "its work folder links to /etc, outside of the trial's folder" in run.data.tags["artifacts.problem"]
+    assert artifacts(store, run) == {"good.txt"}
+
+
+def test_a_folder_that_cannot_be_listed_is_said(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (workdir / CHECKPOINTS).mkdir()
+    closed(monkeypatch, "scandir")
+    found = remains.kept(workdir / CHECKPOINTS, ["*.pt"], workdir)
+    assert found.problems("", "its work folder") == ["its work folder cannot be listed (Permission denied)"]
+
+
+def closed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Have the system refuse a call, as to somebody who may not look into a folder."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(EACCES, "Permission denied")
+
+    monkeypatch.setattr(f"orchestrator.system.taken.os.{name}", refused)
 
 
 def test_any_number_of_ways_between_folders_and_any_depth_of_them_come_to_an_end(workdir: Path) -> None:

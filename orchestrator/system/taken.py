@@ -34,10 +34,10 @@ class Taken:
         """Whether the folder has nothing else, and no links."""
         return not self.left_out and len(self.own) == len(self.files)
 
-    def problems(self, folder: str) -> list[str]:
-        """A line for each that is left out, under the name of the folder."""
+    def problems(self, folder: str, itself: str = "") -> list[str]:
+        """A line for each that is left out, under the name of the folder; `itself` where that has none."""
         named = ((Path(folder) / path, reason) for path, reason in self.left_out.items())
-        return [f"{path.as_posix()} {reason}" if path.parts else reason for path, reason in named]
+        return [f"{path.as_posix() if path.parts else itself} {reason}".lstrip() for path, reason in named]
 
 
 def taken(folder: Path, within: Path, without: Collection[str] = ()) -> Taken:

@@ -61,7 +61,7 @@ def _keep(
     if end.outcome is not Outcome.INTERRUPTED:
         problems += _log_text(client, run, workdir / LOG_FILE)
         kept = remains.kept(left, spec.keep, workdir)
-        problems += kept.problems("") + _log_all(client, run, left, kept.files)
+        problems += kept.problems("", "its work folder") + _log_all(client, run, left, kept.files)
     problems += found.problems(folder.name) + _log_all(
         client, run, folder, found.files, Path(folder.name), whole=found.is_all
     )
