@@ -283,6 +283,50 @@ def test_a_picture_that_mlflow_cannot_write_costs_nothing_else(tracker: Tracker,
     assert "wide.png" in artifacts(tracker.uri, run)
 
 
+def test_each_picture_that_is_none_is_said(tracker: Tracker, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 5000)
+    folder = workdir / "images" / "seen"
+    folder.mkdir(parents=True)
+    noise = Image.frombytes("RGB", (40, 40), os.urandom(4800))
+    for step in (0, 1):
+        noise.save(folder / f"{step}.png")
+    os.truncate(folder / "1.png", 2000)
+    (folder / "2.png").touch()
+    Image.new("L", (200, 200)).save(folder / "4.png")
+    (folder / "5.png").write_text("text")
+    noise.save(folder / "3.jpg")
+    noise.save(workdir / "images" / "x.png")
+    tracker.write(TRIAL, [Progress(2, {"score": 1.0}, 1.0)], workdir)
+    noise.save(folder / "5.png")  # is whole by now
+    tracker.write(TRIAL, [END], workdir)
+    (run,) = children(tracker.uri, "toy")
+    assert {name.split("+")[2] for name in artifacts(tracker.uri, run, "images")} == {"0", "5"}
+    said = run.data.tags["artifacts.problem"]
+    assert "images/seen/1.png is no picture that can be read (" in said
+    assert "images/seen/2.png is no picture;" in said
+    assert "images/seen/4.png is no picture that can be read (Image size (40000 pixels) exceeds limit" in said
+    assert "images/seen/3.jpg is not called NAME/EPOCH.png" in said
+    assert "images/x.png is not called NAME/EPOCH.png" in said
+    assert "seen/0.png" not in said
+    assert "seen/5.png" not in said
+
+
+def test_a_picture_for_which_there_is_no_memory_costs_nothing_else(
+    tracker: Tracker, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = workdir / "images" / "seen"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "1.png")
+
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(tracker.client, "log_image", fails)
+    tracker.write(TRIAL, [Progress(1, {"score": 1.0}, 1.0), END], workdir)
+    said = children(tracker.uri, "toy")[0].data.tags["artifacts.problem"]
+    assert "images/seen/1.png cannot be logged (MemoryError)" in said
+
+
 def test_what_a_program_could_not_keep_is_said_beside_what_its_folder_has(tracker: Tracker, workdir: Path) -> None:
     pipe(workdir / "artifacts" / "pipe")
     tracker.write(TRIAL, [Tagged({"artifacts.problem": "not all could be kept: big (no room)"})], workdir)

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from orchestrator.events import Finished
 from orchestrator.spec import SweepSpec
-from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER, LOG_FILE
+from orchestrator.system.paths import ARTIFACTS_FOLDER, LOG_FILE
 from orchestrator.system.printable import storable
 from orchestrator.system.regular import opened, unreadable
 from orchestrator.system.scratch import scratch
@@ -65,7 +65,7 @@ def _keep(
     problems += found.problems(folder.name) + _log_all(
         client, run, folder, found.files, Path(folder.name), whole=found.is_all
     )
-    problems += taken(workdir / IMAGES_FOLDER, workdir).problems(IMAGES_FOLDER)
+    problems += images.problems(workdir)
     if problems:
         said = f"not all artifacts could be logged as they are: {'; '.join(problems)}"
         tags[PROBLEM] = said[:LONGEST_TAG]
