@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -254,6 +255,48 @@ def test_any_number_of_ways_between_folders_and_any_depth_of_them_come_to_an_end
     assert len(found.files) < 2000
     assert f"is more than {DEEPEST} folders deep" in found.left_out.values()
     assert any("links to folders" in reason for reason in found.left_out.values())
+
+
+def test_what_may_not_be_looked_at_is_left_out_and_said(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file system has it that does not say with a name what it is of."""
+
+    class Closed:
+        name, path = "closed", str(workdir / "artifacts" / "closed")
+
+        def is_file(self, *, follow_symlinks: bool) -> bool:
+            raise PermissionError(EACCES, "Permission denied")
+
+    @contextmanager
+    def listed(_: Path) -> Iterator[list[Closed]]:
+        yield [Closed()]
+
+    monkeypatch.setattr("orchestrator.system.taken.os.scandir", listed)
+    found = taken(workdir / "artifacts", workdir)
+    assert found.problems("artifacts") == ["artifacts/closed cannot be looked at (Permission denied)"]
+
+
+def test_a_journal_that_a_trial_has_made_huge_is_a_failure_of_that_trial(
+    store: str, write: Write, sweep: Sweep
+) -> None:
+    write(
+        "import os\n\nfrom toys import Config\n\n\n"
+        "def train(config: Config, workdir):\n"
+        "    yield {'epoch': 1, 'score': config.x}\n"
+        "    if config.x == 2:\n"
+        "        os.truncate(workdir / 'journal.jsonl', 1 << 40)\n"
+        "        raise RuntimeError('it broke')\n",
+        "mine.py",
+    )
+    path = write("trial: mine:train\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}")
+    first = sweep("launch", path, "--workers", "1")
+    assert first.returncode == 1, first.stderr
+    assert outcomes(store, "toy") == {"x=1": "completed", "x=2": "failed"}
+    again = sweep("launch", path, "--workers", "1")
+    assert again.returncode == 1
+    assert re.search(
+        r"x=2: failed.*: its journal .* has more than 512 MiB, and is not read", again.stderr + again.stdout
+    )
+    assert outcomes(store, "toy") == {"x=1": "completed", "x=2": "failed"}
 
 
 @pytest.mark.slow

@@ -121,16 +121,22 @@ class _Look:
             self.left_out[folder.path] = f"cannot be listed ({error.strerror})"
             return
         for entry in found:
-            path = folder.path / entry.name
-            if entry.is_file(follow_symlinks=False):
-                self.files[path] = Path(entry.path)
-            elif reason := self._refused(entry, folder):
-                self.left_out[path] = reason
-            elif entry.is_dir():
-                self.linked += entry.is_symlink()
-                yield _Folder(path, Path(os.path.realpath(entry.path)), (*folder.above, folder.real))
-            else:
-                self.files[path] = Path(os.path.realpath(entry.path))
+            try:
+                yield from self._entry(entry, folder)
+            except OSError as error:  # where the system does not say what it is without looking at it
+                self.left_out[folder.path / entry.name] = f"cannot be looked at ({error.strerror})"
+
+    def _entry(self, entry: os.DirEntry[str], folder: _Folder) -> Iterator[_Folder]:
+        path = folder.path / entry.name
+        if entry.is_file(follow_symlinks=False):
+            self.files[path] = Path(entry.path)
+        elif reason := self._refused(entry, folder):
+            self.left_out[path] = reason
+        elif entry.is_dir():
+            self.linked += entry.is_symlink()
+            yield _Folder(path, Path(os.path.realpath(entry.path)), (*folder.above, folder.real))
+        else:
+            self.files[path] = Path(os.path.realpath(entry.path))
 
     def _refused(self, entry: os.DirEntry[str], folder: _Folder) -> str | None:
         """Why what is no file itself is not taken."""
