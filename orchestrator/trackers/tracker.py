@@ -240,6 +240,7 @@ class Tracker(SweepResults):
                 interrupted = partial(self.client.set_tag, run_id, "outcome", Outcome.INTERRUPTED.value)
                 if deleted.written(self.client, run_id, interrupted):
                     self.client.set_terminated(run_id, STATUS[Outcome.INTERRUPTED])
+            left_behind.take_back_parents(self.client, self.experiment_id, self.parent_id)
             self.of_parent(lambda: self.client.set_tag(self.parent_id, ENDED, status))
             self.of_parent(lambda: self.client.set_terminated(self.parent_id, status))
         if self._lease is not None:
