@@ -32,11 +32,13 @@ from serving import served
 from tenacity import wait_none
 from urllib3 import Retry
 
+from orchestrator.errors import StoreBusyError
 from orchestrator.system import stalling
 from orchestrator.system.stalling import StalledError, attended
 from orchestrator.trackers import resending
 from orchestrator.trackers.client import ServerClient
 from orchestrator.trackers.resending import ResendingAdapter, requested_wait
+from orchestrator.trackers.retrying import PATIENCE_SECONDS, retry
 
 LOG = "/api/2.0/mlflow/runs/log-batch"
 CREATE = "/api/2.0/mlflow/runs/create"
@@ -248,6 +250,64 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks_but_not_for_ever(asked: s
     response = requests.Response()
     response.headers["Retry-After"] = asked
     assert requested_wait(response) == seconds
+
+
+class Clock:
+    """Stands for the module `time`: nobody waits, and what they would have waited is kept."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def monotonic(self) -> float:
+        return sum(self.slept)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in ("orchestrator.trackers.resending", "tenacity", "tenacity.nap"):
+        monkeypatch.setattr(f"{module}.time", clock)
+    return clock
+
+
+def test_what_a_server_asks_for_is_waited_for(clock: Clock) -> None:
+    adapter = Answering(503, {"Retry-After": "7"})
+    request = requests.Request("POST", f"http://there{LOG}").prepare()
+    assert ResendingAdapter(adapter).send(request).status_code == 503
+    assert len(adapter.timeouts) == clock.slept.count(7.0) == 5  # in so many it has taken more than SECONDS
+    assert resending.SECONDS < sum(clock.slept) < resending.SECONDS + 20
+
+
+def test_waits_between_attempts_grow_and_are_at_random(clock: Clock) -> None:
+    """So that many launches do not come back to a server all at once."""
+    request = requests.Request("POST", f"http://there{LOG}").prepare()
+    waits = []
+    for _ in range(30):
+        clock.slept.clear()
+        ResendingAdapter(Answering(502)).send(request)
+        waits.append([seconds for seconds in clock.slept if seconds])
+    assert all(len(one) == resending.ATTEMPTS - 1 for one in waits)
+    by_attempt = [sorted(of_attempt) for of_attempt in zip(*waits, strict=True)]
+    assert all(len({*seconds}) > 20 for seconds in by_attempt)
+    assert all(seconds[-1] <= min(3.0, 0.1 * 2**number) for number, seconds in enumerate(by_attempt))
+    assert by_attempt[0][-1] <= 0.1 < 1.0 < by_attempt[-1][-1]
+    assert sum(map(sum, waits)) / len(waits) > 3.0  # seconds in which a server may come back
+
+
+def test_a_store_that_is_busy_is_asked_after_growing_waits_until_its_patience_is_over(clock: Clock) -> None:
+    asked = []
+
+    def busy() -> None:
+        asked.append(clock.monotonic())
+        raise StoreBusyError("busy")
+
+    with pytest.raises(StoreBusyError):
+        retry(busy)
+    assert clock.slept[:7] == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    assert PATIENCE_SECONDS <= asked[-1] < PATIENCE_SECONDS + 5.0
 
 
 UPLOAD = "/api/2.0/mlflow-artifacts/artifacts/0/run/artifacts/weights.pt"
