@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator.errors import AlreadyRunningError, InputError
 from orchestrator.functions import TrialFunction
 from orchestrator.system import regular
-from orchestrator.system.paths import folder_name, lock_folder, sqlite_path, work_folder
+from orchestrator.system.paths import LOCK_FILE, folder_name, lock_folder, sqlite_path, work_folder
 from orchestrator.system.stalling import StalledError, attended
 from orchestrator.trial import Params, Proposal, Trial
 
@@ -56,7 +56,7 @@ class Workspace:
         self.folder = work_folder(uri) / folder_name(sweep)
         self._meeting = lock_folder(uri, sweep)
         self._holder = self._meeting / "launch.json"
-        self._lock = FileLock(self._meeting / "launch.lock")
+        self._lock = FileLock(self._meeting / LOCK_FILE)
 
     def __enter__(self) -> "Workspace":
         try:

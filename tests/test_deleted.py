@@ -255,3 +255,22 @@ def test_a_parent_in_the_trash_is_said_and_restored_when_asked(tracker: Tracker,
         again.open(1)
     again.open(1, restore=True)
     assert again.parent_id == tracker.parent_id
+
+
+def test_a_second_parent_that_a_late_server_has_made_is_taken_back(
+    client: MlflowClient, store: str, write: Write
+) -> None:
+    tracker = Tracker(store, load(write(TOY)))
+    tracker.open(1)
+    own = client.get_run(tracker.parent_id)
+    tags = {name: own.data.tags[name] for name in ("mlflow.runName", "sweep", "sweep.role")}
+    late, ended = (client.create_run(tracker.experiment_id, own.info.start_time, tags).info.run_id for _ in range(2))
+    client.set_terminated(ended, "KILLED")  # is somebody's
+    tracker.close("FINISHED")
+    of_parents = found(client, "tags.`sweep.role` = 'parent'")
+    assert {run.info.run_id: run.info.status for run in of_parents} == {own.info.run_id: "FINISHED", ended: "KILLED"}
+    assert client.get_run(late).info.lifecycle_stage == "deleted"
+    for run_id in (ended, own.info.run_id):
+        client.delete_run(run_id)
+    experiment = client.get_experiment(tracker.experiment_id)
+    assert tracker.parent(experiment).info.run_id != late  # type: ignore[union-attr] # which nobody is to restore

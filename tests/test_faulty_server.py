@@ -1,12 +1,15 @@
 """A server that is slow or faulty: each request is made again by itself, and nothing is made twice."""
 
+import io
 import random
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -29,9 +32,13 @@ from serving import served
 from tenacity import wait_none
 from urllib3 import Retry
 
+from orchestrator.errors import StoreBusyError
+from orchestrator.system import stalling
+from orchestrator.system.stalling import StalledError, attended
 from orchestrator.trackers import resending
 from orchestrator.trackers.client import ServerClient
 from orchestrator.trackers.resending import ResendingAdapter, requested_wait
+from orchestrator.trackers.retrying import PATIENCE_SECONDS, retry
 
 LOG = "/api/2.0/mlflow/runs/log-batch"
 CREATE = "/api/2.0/mlflow/runs/create"
@@ -56,6 +63,25 @@ class Echo(BaseHTTPRequestHandler):
 
     def log_message(self, *of_a_request: object) -> None:
         pass
+
+
+class Answering(HTTPAdapter):
+    """Sends nothing: each request is answered so, after so many seconds; keeps how long each was to be waited for."""
+
+    def __init__(self, status: int = 200, headers: Mapping[str, str] | None = None, seconds: float = 0.0) -> None:
+        super().__init__(max_retries=Retry(0, status_forcelist=(429, 502, 503)))
+        self.status, self.headers, self.seconds = status, headers or {}, seconds
+        self.timeouts: list[object] = []
+
+    def send(
+        self, request: requests.PreparedRequest, stream: bool = False, timeout: object = None, *_: object
+    ) -> requests.Response:
+        self.timeouts.append(timeout)
+        time.sleep(self.seconds)
+        response = requests.Response()
+        response.status_code, response.raw, response.request = self.status, io.BytesIO(b"{}"), request
+        response.headers.update(self.headers)
+        return response
 
 
 @pytest.fixture
@@ -224,6 +250,109 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks_but_not_for_ever(asked: s
     response = requests.Response()
     response.headers["Retry-After"] = asked
     assert requested_wait(response) == seconds
+
+
+class Clock:
+    """Stands for the module `time`: nobody waits, and what they would have waited is kept."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def monotonic(self) -> float:
+        return sum(self.slept)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in ("orchestrator.trackers.resending", "tenacity", "tenacity.nap"):
+        monkeypatch.setattr(f"{module}.time", clock)
+    return clock
+
+
+def test_what_a_server_asks_for_is_waited_for(clock: Clock) -> None:
+    adapter = Answering(503, {"Retry-After": "7"})
+    request = requests.Request("POST", f"http://there{LOG}").prepare()
+    assert ResendingAdapter(adapter).send(request).status_code == 503
+    assert len(adapter.timeouts) == clock.slept.count(7.0) == 5  # in so many it has taken more than SECONDS
+    assert resending.SECONDS < sum(clock.slept) < resending.SECONDS + 20
+
+
+def test_waits_between_attempts_grow_and_are_at_random(clock: Clock) -> None:
+    """So that many launches do not come back to a server all at once."""
+    request = requests.Request("POST", f"http://there{LOG}").prepare()
+    waits = []
+    for _ in range(30):
+        clock.slept.clear()
+        ResendingAdapter(Answering(502)).send(request)
+        waits.append([seconds for seconds in clock.slept if seconds])
+    assert all(len(one) == resending.ATTEMPTS - 1 for one in waits)
+    by_attempt = [sorted(of_attempt) for of_attempt in zip(*waits, strict=True)]
+    assert all(len({*seconds}) > 20 for seconds in by_attempt)
+    assert all(seconds[-1] <= min(3.0, 0.1 * 2**number) for number, seconds in enumerate(by_attempt))
+    assert by_attempt[0][-1] <= 0.1 < 1.0 < by_attempt[-1][-1]
+    assert sum(map(sum, waits)) / len(waits) > 3.0  # seconds in which a server may come back
+
+
+def test_a_store_that_is_busy_is_asked_after_growing_waits_until_its_patience_is_over(clock: Clock) -> None:
+    asked = []
+
+    def busy() -> None:
+        asked.append(clock.monotonic())
+        raise StoreBusyError("busy")
+
+    with pytest.raises(StoreBusyError):
+        retry(busy)
+    assert clock.slept[:7] == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    assert PATIENCE_SECONDS <= asked[-1] < PATIENCE_SECONDS + 5.0
+
+
+UPLOAD = "/api/2.0/mlflow-artifacts/artifacts/0/run/artifacts/weights.pt"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "size", "seconds"),
+    [
+        ("PUT", UPLOAD, 10, 120.0),
+        ("PUT", "/bucket/part?signature=1", 10, 120.0),
+        ("PUT", UPLOAD, 5 * 2**30, 120.0 + 1024.0),
+        ("POST", UPLOAD.replace("artifacts/artifacts", "artifacts/mpu/complete"), 10, 120.0),
+        ("POST", LOG, 10**6, 30.0),
+        ("GET", UPLOAD, 0, 30.0),
+    ],
+)
+def test_a_file_may_take_a_server_longer_than_other_calls(
+    monkeypatch: pytest.MonkeyPatch, method: str, path: str, size: int, seconds: float
+) -> None:
+    adapter = Answering()
+    request = requests.Request(method, f"http://there{path}").prepare()
+    request.headers["Content-Length"] = str(size)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    ResendingAdapter(adapter).send(request, timeout=30.0)
+    assert adapter.timeouts == [pytest.approx(seconds, rel=1e-6, abs=1e-3)]
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")  # is the user's word
+    ResendingAdapter(adapter).send(request, timeout=7.0)
+    assert adapter.timeouts[1] == 7.0
+
+
+@pytest.mark.parametrize(("method", "is_given_up"), [("PUT", False), ("POST", True)])
+def test_an_upload_that_a_server_is_slow_to_answer_is_not_taken_for_a_stall(
+    monkeypatch: pytest.MonkeyPatch, method: str, *, is_given_up: bool
+) -> None:
+    monkeypatch.setattr(stalling, "STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(stalling, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(stalling, "_awake", dict)  # nothing moves
+    adapter = Answering(seconds=1.0)
+    request = requests.Request(method, f"http://there{LOG}").prepare()
+    send = partial(ResendingAdapter(adapter).send, request)
+    if is_given_up:
+        with pytest.raises(StalledError):
+            attended(send)
+    else:
+        assert attended(send).status_code == 200
 
 
 def test_mlflows_own_requests_are_sent_so(echo: tuple[str, list[tuple[str, bytes]]]) -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,15 +12,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from errno import EACCES
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from reading import artifacts, children, outcomes
 from requests import ConnectionError as ConnectionCutError
+from requests import HTTPError, Response
 
 from orchestrator.errors import StoreBusyError
 from orchestrator.events import Finished, Progress, Tagged
+from orchestrator.programs.environment import CHECKPOINTS
 from orchestrator.programs.files import LoggedFiles
 from orchestrator.programs.followers.mlflow_store import MlflowStore
 from orchestrator.programs.logged import ArtifactLogged
@@ -28,7 +32,7 @@ from orchestrator.system import regular, stalling
 from orchestrator.system.regular import NotRegularError, opened
 from orchestrator.system.stalling import StalledError, attended
 from orchestrator.system.taken import DEEPEST, obstacle, taken
-from orchestrator.trackers import Tracker
+from orchestrator.trackers import Tracker, faults, remains
 from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import journal
 from orchestrator.worker.monitor import MonitorState
@@ -204,6 +208,36 @@ def test_nothing_is_taken_of_a_folder_that_is_a_link_out(workdir: Path, target: 
     assert "outside" in str(obstacle(workdir / "passwd", workdir))
 
 
+@pytest.mark.parametrize("keep", ["", "keep: ['*.pt']\n"])
+def test_a_work_folder_of_a_program_that_leads_out_is_said(
+    store: str, write: Write, folder: Path, workdir: Path, keep: str
+) -> None:
+    (folder / "train.py").write_text("print('loss: 1')")
+    tracker = Tracker(store, load(write(f"program: train.py\nparameters: {{x: 1}}\n{keep}")))
+    tracker.open(1)
+    (workdir / CHECKPOINTS).symlink_to("/etc")
+    tracker.write(TRIAL, [END], workdir)
+    (run,) = children(store, "toy")
+    assert "its work folder links to /etc, outside of the trial's folder" in run.data.tags["artifacts.problem"]
+    assert artifacts(store, run) == {"good.txt"}
+
+
+def test_a_folder_that_cannot_be_listed_is_said(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (workdir / CHECKPOINTS).mkdir()
+    closed(monkeypatch, "scandir")
+    found = remains.kept(workdir / CHECKPOINTS, ["*.pt"], workdir)
+    assert found.problems("", "its work folder") == ["its work folder cannot be listed (Permission denied)"]
+
+
+def closed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Have the system refuse a call, as to somebody who may not look into a folder."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(EACCES, "Permission denied")
+
+    monkeypatch.setattr(f"orchestrator.system.taken.os.{name}", refused)
+
+
 def test_any_number_of_ways_between_folders_and_any_depth_of_them_come_to_an_end(workdir: Path) -> None:
     folder = workdir / "artifacts"
     for number in range(8):
@@ -221,6 +255,48 @@ def test_any_number_of_ways_between_folders_and_any_depth_of_them_come_to_an_end
     assert len(found.files) < 2000
     assert f"is more than {DEEPEST} folders deep" in found.left_out.values()
     assert any("links to folders" in reason for reason in found.left_out.values())
+
+
+def test_what_may_not_be_looked_at_is_left_out_and_said(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file system has it that does not say with a name what it is of."""
+
+    class Closed:
+        name, path = "closed", str(workdir / "artifacts" / "closed")
+
+        def is_file(self, *, follow_symlinks: bool) -> bool:
+            raise PermissionError(EACCES, "Permission denied")
+
+    @contextmanager
+    def listed(_: Path) -> Iterator[list[Closed]]:
+        yield [Closed()]
+
+    monkeypatch.setattr("orchestrator.system.taken.os.scandir", listed)
+    found = taken(workdir / "artifacts", workdir)
+    assert found.problems("artifacts") == ["artifacts/closed cannot be looked at (Permission denied)"]
+
+
+def test_a_journal_that_a_trial_has_made_huge_is_a_failure_of_that_trial(
+    store: str, write: Write, sweep: Sweep
+) -> None:
+    write(
+        "import os\n\nfrom toys import Config\n\n\n"
+        "def train(config: Config, workdir):\n"
+        "    yield {'epoch': 1, 'score': config.x}\n"
+        "    if config.x == 2:\n"
+        "        os.truncate(workdir / 'journal.jsonl', 1 << 40)\n"
+        "        raise RuntimeError('it broke')\n",
+        "mine.py",
+    )
+    path = write("trial: mine:train\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}")
+    first = sweep("launch", path, "--workers", "1")
+    assert first.returncode == 1, first.stderr
+    assert outcomes(store, "toy") == {"x=1": "completed", "x=2": "failed"}
+    again = sweep("launch", path, "--workers", "1")
+    assert again.returncode == 1
+    assert re.search(
+        r"x=2: failed.*: its journal .* has more than 512 MiB, and is not read", again.stderr + again.stdout
+    )
+    assert outcomes(store, "toy") == {"x=1": "completed", "x=2": "failed"}
 
 
 @pytest.mark.slow
@@ -248,6 +324,50 @@ def test_a_picture_that_mlflow_cannot_write_costs_nothing_else(tracker: Tracker,
     assert "images/seen/5.png cannot be logged" in said
     assert "artifacts/wide.png cannot be logged" in said
     assert "wide.png" in artifacts(tracker.uri, run)
+
+
+def test_each_picture_that_is_none_is_said(tracker: Tracker, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 5000)
+    folder = workdir / "images" / "seen"
+    folder.mkdir(parents=True)
+    noise = Image.frombytes("RGB", (40, 40), os.urandom(4800))
+    for step in (0, 1):
+        noise.save(folder / f"{step}.png")
+    os.truncate(folder / "1.png", 2000)
+    (folder / "2.png").touch()
+    Image.new("L", (200, 200)).save(folder / "4.png")
+    (folder / "5.png").write_text("text")
+    noise.save(folder / "3.jpg")
+    noise.save(workdir / "images" / "x.png")
+    tracker.write(TRIAL, [Progress(2, {"score": 1.0}, 1.0)], workdir)
+    noise.save(folder / "5.png")  # is whole by now
+    tracker.write(TRIAL, [END], workdir)
+    (run,) = children(tracker.uri, "toy")
+    assert {name.split("+")[2] for name in artifacts(tracker.uri, run, "images")} == {"0", "5"}
+    said = run.data.tags["artifacts.problem"]
+    assert "images/seen/1.png is no picture that can be read (" in said
+    assert "images/seen/2.png is no picture;" in said
+    assert "images/seen/4.png is no picture that can be read (Image size (40000 pixels) exceeds limit" in said
+    assert "images/seen/3.jpg is not called NAME/EPOCH.png" in said
+    assert "images/x.png is not called NAME/EPOCH.png" in said
+    assert "seen/0.png" not in said
+    assert "seen/5.png" not in said
+
+
+def test_a_picture_for_which_there_is_no_memory_costs_nothing_else(
+    tracker: Tracker, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = workdir / "images" / "seen"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "1.png")
+
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(tracker.client, "log_image", fails)
+    tracker.write(TRIAL, [Progress(1, {"score": 1.0}, 1.0), END], workdir)
+    said = children(tracker.uri, "toy")[0].data.tags["artifacts.problem"]
+    assert "images/seen/1.png cannot be logged (MemoryError)" in said
 
 
 def test_what_a_program_could_not_keep_is_said_beside_what_its_folder_has(tracker: Tracker, workdir: Path) -> None:
@@ -285,6 +405,71 @@ def test_a_file_that_changes_while_it_is_read_is_no_failure_of_the_store(
     (run,) = children(tracker.uri, "toy")
     assert artifacts(tracker.uri, run) == {"good.txt"}
     assert "artifacts/shrinks has changed while it was read" in run.data.tags["artifacts.problem"]
+
+
+def answered(status: int) -> HTTPError:
+    response = Response()
+    response.status_code = status
+    return HTTPError(f"{status} Server Error", response=response)
+
+
+@pytest.mark.parametrize("takes_others", [True, False])
+def test_a_file_at_which_a_server_fails_for_long_is_left_out_where_it_takes_another(
+    tracker: Tracker, workdir: Path, monkeypatch: pytest.MonkeyPatch, *, takes_others: bool
+) -> None:
+    (workdir / "artifacts" / "bad").write_text("bad")
+    log, log_text, now = tracker.client.log_artifact, tracker.client.log_text, [1000.0]
+    monkeypatch.setattr("orchestrator.trackers.faults.time.monotonic", lambda: now[0])
+
+    def failing(run_id: str, path: str, place: str | None = None) -> None:
+        if Path(path).name in ("bad", "artifacts") or not takes_others:
+            raise answered(500)
+        log(run_id, path, place)
+
+    def noted(run_id: str, text: str, name: str) -> None:
+        if not takes_others:
+            raise answered(503)
+        log_text(run_id, text, name)
+
+    monkeypatch.setattr(tracker.client, "log_artifacts", failing)
+    monkeypatch.setattr(tracker.client, "log_artifact", failing)
+    monkeypatch.setattr(tracker.client, "log_text", noted)
+    for seconds in (0.0, faults.SECONDS - 1):  # the server may be in trouble
+        now[0] = 1000.0 + seconds
+        with pytest.raises(StoreBusyError):
+            tracker.write(TRIAL, [END], workdir)
+        tracker.recover(TRIAL)
+    now[0] += 2
+    if not takes_others:
+        with pytest.raises(StoreBusyError):
+            tracker.write(TRIAL, [END], workdir)
+        return
+    tracker.write(TRIAL, [END], workdir)
+    (run,) = children(tracker.uri, "toy")
+    assert run.data.tags["outcome"] == "completed"
+    assert "artifacts/bad: 500 Server Error" in run.data.tags["artifacts.problem"]
+    assert artifacts(tracker.uri, run) == {"good.txt", "artifacts.problem.txt"}
+
+
+@pytest.mark.slow
+def test_a_file_in_whose_way_another_is_on_a_server_does_not_hold_the_sweep(
+    folder: Path, store: str, write: Write, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "SECONDS", 1.0)
+    (workdir / "log.txt").write_text("printed")
+    (workdir / "artifacts" / "log.txt").mkdir()
+    (workdir / "artifacts" / "log.txt" / "x").write_text("in the way")
+    (workdir / "artifacts" / "zip.txt").write_text("good")
+    with running_server(folder, store) as url:
+        tracker = Tracker(url, load(write("trial: toys:train\nname: served")))
+        tracker.open(1)
+        with pytest.raises(StoreBusyError):
+            tracker.write(TRIAL, [END], workdir)
+        tracker.write(TRIAL, [END], workdir)
+        tracker.close("FINISHED")
+        (run,) = children(url, "served")
+        assert artifacts(url, run) == {"good.txt", "zip.txt", "log.txt", "artifacts.problem.txt"}
+    assert "artifacts/log.txt/x: 500 Server Error" in run.data.tags["artifacts.problem"]
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ OF_A_DATABASE = (".db", ".sqlite", ".sqlite3")
 PLAIN_NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,198}[A-Za-z0-9._-])?"  # within what file systems take
 SHORT = 40  # characters of any other name that its folder has
 UNPRINTABLE = "sweep"  # in place of a name without letters
+LOCK_FILE = "launch.lock"  # in the folder where launches of a sweep meet
 LOG_FILE = "log.txt"  # in a trial's work folder: what its worker printed
 ARTIFACTS_FOLDER = "artifacts"  # the same: what is to become the run's artifacts
 IMAGES_FOLDER = "images"  # the same: pictures by epoch, as <name>/<epoch>.png

@@ -19,6 +19,9 @@ KINDS = {
 }
 
 
+LARGEST = 1 << 29  # bytes of a file that is read at once
+
+
 class NotRegularError(OSError):
     """What is to be opened is no regular file."""
 
@@ -85,10 +88,19 @@ def unreadable(error: OSError) -> str:
 
 
 def content(path: Path) -> bytes:
-    """What is in a file; nothing of one that is not there, cannot be read, or is no regular file."""
+    """What is in a file; nothing of one that is not there, cannot be read, is no regular file, or is too large."""
     with suppress(OSError), opened(path) as file:
-        return file.read()
+        if os.fstat(file.fileno()).st_size <= LARGEST:
+            return file.read()
     return b""
+
+
+def is_too_large(path: Path) -> bool:
+    """Whether there is a regular file that `content` does not read for its size."""
+    with suppress(OSError):
+        found = path.stat()
+        return stat.S_ISREG(found.st_mode) and found.st_size > LARGEST
+    return False
 
 
 def clear(path: Path) -> None:

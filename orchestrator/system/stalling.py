@@ -1,8 +1,9 @@
 """Calls that are given up where they make no progress: a file system that does not answer holds a thread for ever."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ SECONDS_BETWEEN_LOOKS = 5.0
 OTHERS = ("display", "lease", "recorder")  # threads of this package, which do not work for calls
 
 T = TypeVar("T")
+_slow: list[float] = []  # seconds for which parts of calls may sleep beyond that
 
 
 class StalledError(OSError):
@@ -36,9 +38,19 @@ def attended(call: Callable[[], T]) -> T:
         now = _awake()
         asleep = asleep + between if now is not None and now == seen else 0.0
         seen = now
-        if asleep >= STALLED_SECONDS:
+        if asleep >= STALLED_SECONDS + max(_slow, default=0.0):
             raise StalledError(f"no progress was made for {duration(STALLED_SECONDS)}")
     return future.result()
+
+
+@contextmanager
+def slow_for(seconds: float) -> Iterator[None]:
+    """Have calls that sleep for so much longer not given up while the block runs: it ends by itself."""
+    _slow.append(seconds)
+    try:
+        yield
+    finally:
+        _slow.remove(seconds)
 
 
 def _settle(future: Future[T], call: Callable[[], T]) -> None:

@@ -34,10 +34,10 @@ class Taken:
         """Whether the folder has nothing else, and no links."""
         return not self.left_out and len(self.own) == len(self.files)
 
-    def problems(self, folder: str) -> list[str]:
-        """A line for each that is left out, under the name of the folder."""
+    def problems(self, folder: str, itself: str = "") -> list[str]:
+        """A line for each that is left out, under the name of the folder; `itself` where that has none."""
         named = ((Path(folder) / path, reason) for path, reason in self.left_out.items())
-        return [f"{path.as_posix()} {reason}" if path.parts else reason for path, reason in named]
+        return [f"{path.as_posix() if path.parts else itself} {reason}".lstrip() for path, reason in named]
 
 
 def taken(folder: Path, within: Path, without: Collection[str] = ()) -> Taken:
@@ -121,16 +121,22 @@ class _Look:
             self.left_out[folder.path] = f"cannot be listed ({error.strerror})"
             return
         for entry in found:
-            path = folder.path / entry.name
-            if entry.is_file(follow_symlinks=False):
-                self.files[path] = Path(entry.path)
-            elif reason := self._refused(entry, folder):
-                self.left_out[path] = reason
-            elif entry.is_dir():
-                self.linked += entry.is_symlink()
-                yield _Folder(path, Path(os.path.realpath(entry.path)), (*folder.above, folder.real))
-            else:
-                self.files[path] = Path(os.path.realpath(entry.path))
+            try:
+                yield from self._entry(entry, folder)
+            except OSError as error:  # where the system does not say what it is without looking at it
+                self.left_out[folder.path / entry.name] = f"cannot be looked at ({error.strerror})"
+
+    def _entry(self, entry: os.DirEntry[str], folder: _Folder) -> Iterator[_Folder]:
+        path = folder.path / entry.name
+        if entry.is_file(follow_symlinks=False):
+            self.files[path] = Path(entry.path)
+        elif reason := self._refused(entry, folder):
+            self.left_out[path] = reason
+        elif entry.is_dir():
+            self.linked += entry.is_symlink()
+            yield _Folder(path, Path(os.path.realpath(entry.path)), (*folder.above, folder.real))
+        else:
+            self.files[path] = Path(os.path.realpath(entry.path))
 
     def _refused(self, entry: os.DirEntry[str], folder: _Folder) -> str | None:
         """Why what is no file itself is not taken."""

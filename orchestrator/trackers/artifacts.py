@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from orchestrator.events import Finished
 from orchestrator.spec import SweepSpec
-from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER, LOG_FILE
+from orchestrator.system.paths import ARTIFACTS_FOLDER, LOG_FILE
 from orchestrator.system.printable import storable
 from orchestrator.system.regular import opened, unreadable
 from orchestrator.system.scratch import scratch
@@ -22,6 +22,7 @@ from orchestrator.system.stalling import StalledError, attended
 from orchestrator.system.taken import is_there, obstacle, taken
 from orchestrator.trackers import images, remains
 from orchestrator.trackers.errors import is_refusal, is_the_stores, message
+from orchestrator.trackers.faults import is_fault
 from orchestrator.trackers.images import EpochImage
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
 from orchestrator.trial import Outcome
@@ -58,13 +59,13 @@ def _keep(
             tags[NOT_KEPT] = lost[:LONGEST_TAG]
     problems = [f"{name} {why}" if name != PROBLEM else why for name, why in run.problems.items()]
     if end.outcome is not Outcome.INTERRUPTED:
-        problems += _log_text(client, run.run_id, workdir / LOG_FILE)
+        problems += _log_text(client, run, workdir / LOG_FILE)
         kept = remains.kept(left, spec.keep, workdir)
-        problems += kept.problems("") + _log_all(client, run.run_id, left, kept.files)
+        problems += kept.problems("", "its work folder") + _log_all(client, run, left, kept.files)
     problems += found.problems(folder.name) + _log_all(
-        client, run.run_id, folder, found.files, Path(folder.name), whole=found.is_all
+        client, run, folder, found.files, Path(folder.name), whole=found.is_all
     )
-    problems += taken(workdir / IMAGES_FOLDER, workdir).problems(IMAGES_FOLDER)
+    problems += images.problems(workdir)
     if problems:
         said = f"not all artifacts could be logged as they are: {'; '.join(problems)}"
         tags[PROBLEM] = said[:LONGEST_TAG]
@@ -72,13 +73,13 @@ def _keep(
 
 
 def _log_all(
-    client: MlflowClient, run_id: str, folder: Path, files: Iterable[Path], said: Path = Path(), *, whole: bool = False
+    client: MlflowClient, run: OpenRun, folder: Path, files: Iterable[Path], said: Path = Path(), *, whole: bool = False
 ) -> list[str]:
     """Log files of a folder, under the nearest names that every store keeps.
 
     Args:
         client: of the store.
-        run_id: of the trial.
+        run: of the trial.
         folder: what the names of the files are relative to.
         files: which.
         said: the folder's name in what is returned.
@@ -91,17 +92,19 @@ def _log_all(
     problems = [f"{said / file} {state}" for file, state in states.items() if isinstance(state, str)]
     readable = (file for file, state in states.items() if not isinstance(state, str))
     names = {file: Path(*map(file_name, file.parts)) for file in readable}
-    if whole and names and not problems and all(file == name for file, name in names.items()):
+    is_whole = whole and names and not problems and all(file == name for file, name in names.items())
+    if is_whole and not run.faults.have_come:
         try:
-            client.log_artifacts(run_id, str(folder))
+            client.log_artifacts(run.run_id, str(folder))
         except (MlflowException, OSError) as error:
-            if all(_state(folder / file) == state for file, state in states.items()):
+            if not is_fault(error) and all(_state(folder / file) == state for file, state in states.items()):
                 _raise_the_stores(error)
         else:
             return []
     problems += [f"{said / file} is {name}" for file, name in names.items() if file != name]
     for file, name in names.items():
-        problems += _tried(said / file, folder / file, partial(_log, client, run_id, folder / file, name))
+        log = partial(_log, client, run.run_id, folder / file, name)
+        problems += _tried(client, run, said / file, folder / file, log)
     return problems
 
 
@@ -116,7 +119,7 @@ def _log(client: MlflowClient, run_id: str, path: Path, name: Path) -> None:
         client.log_artifact(run_id, str(link), place)
 
 
-def _log_text(client: MlflowClient, run_id: str, log: Path) -> list[str]:
+def _log_text(client: MlflowClient, run: OpenRun, log: Path) -> list[str]:
     """Log what a trial has printed, cut in the middle where it is long; returns a line where that failed."""
     name, state = Path(log.name), obstacle(log, log.parent) or _state(log)
     if isinstance(state, str):
@@ -125,13 +128,13 @@ def _log_text(client: MlflowClient, run_id: str, log: Path) -> list[str]:
         return []
     shortened = remains.cut(log)
     if shortened is None:
-        return _tried(name, log, partial(client.log_artifact, run_id, str(log)))
+        return _tried(client, run, name, log, partial(client.log_artifact, run.run_id, str(log)))
     with scratch() as folder:
         (folder / LOG_FILE).write_bytes(shortened)
-        return _tried(name, log, partial(client.log_artifact, run_id, str(folder / LOG_FILE)))
+        return _tried(client, run, name, log, partial(client.log_artifact, run.run_id, str(folder / LOG_FILE)))
 
 
-def _tried(file: Path, path: Path, log: Callable[[], None]) -> list[str]:
+def _tried(client: MlflowClient, run: OpenRun, file: Path, path: Path, log: Callable[[], None]) -> list[str]:
     """Log a file; returns a line where that failed for what is wrong with the file."""
     before = _state(path)
     if isinstance(before, str):
@@ -141,8 +144,10 @@ def _tried(file: Path, path: Path, log: Callable[[], None]) -> list[str]:
     except (MlflowException, OSError) as error:
         if _state(path) != before:
             return [f"{file} has changed while it was read"]
-        _raise_the_stores(error)
-        return [f"{file}: {message(error)}"]
+        line = f"{file}: {message(error)}"
+        if not run.faults.is_of_file(client, run.run_id, error, line):
+            _raise_the_stores(error)
+        return [line]
     return []
 
 

@@ -25,6 +25,10 @@ FILES_OF_AN_IMAGE = 2  # as it is, and smaller
 LOGGED = re.compile(r"images/(.+)\+step\+(\d+)\+timestamp\+")  # MLflow's name for a file of an image
 
 
+class NoPictureError(Exception):
+    """A file is no picture, or not yet; the message goes on from its name."""
+
+
 class EpochImage(NamedTuple):
     """A picture that a trial has left."""
 
@@ -37,8 +41,20 @@ def by_epoch(workdir: Path) -> Iterator[EpochImage]:
     """What a trial left by epoch: `images/<name>/<epoch>.png`."""
     folder = workdir / IMAGES_FOLDER
     for path in taken(folder, workdir).files:
-        if len(path.parts) == PARTS and path.suffix == ".png" and path.stem.isdecimal():
+        if _is_by_epoch(path):
             yield EpochImage(path.parent.name, int(path.stem), folder / path)
+
+
+def problems(workdir: Path) -> list[str]:
+    """A line for each file in the folder of pictures that is none by its name, or is not taken."""
+    found = taken(workdir / IMAGES_FOLDER, workdir)
+    others = (path for path in found.files if not _is_by_epoch(path))
+    lines = [f"{IMAGES_FOLDER}/{path.as_posix()} is not called NAME/EPOCH.png, as pictures by epoch" for path in others]
+    return [*lines, *found.problems(IMAGES_FOLDER)]
+
+
+def _is_by_epoch(path: Path) -> bool:
+    return len(path.parts) == PARTS and path.suffix == ".png" and path.stem.isdecimal()
 
 
 def show_by_epoch(client: MlflowClient, uri: str, run: OpenRun, workdir: Path) -> None:
@@ -52,7 +68,7 @@ def show_by_epoch(client: MlflowClient, uri: str, run: OpenRun, workdir: Path) -
 
 
 def show(client: MlflowClient, uri: str, run: OpenRun, workdir: Path, pictures: Iterable[EpochImage]) -> None:
-    """Log the pictures that the run does not have yet. Files that are not pictures are skipped."""
+    """Log the pictures that the run does not have yet. Files that are none are looked at again the next time."""
     for image in pictures:
         given, epoch, path = image
         name = stored_name(given)
@@ -62,35 +78,42 @@ def show(client: MlflowClient, uri: str, run: OpenRun, workdir: Path, pictures: 
             run.pictures = _there(client, uri, run.run_id)
         if (name, epoch) in run.pictures:
             continue
-        if problem := _log(client, run, image):
-            where = path.relative_to(workdir).as_posix()
-            run.problems = {**run.problems, where: problem}
-        run.pictures |= {(name, epoch)}
+        where = path.relative_to(workdir).as_posix()
+        try:
+            problem = _log(client, run, image)
+            run.pictures |= {(name, epoch)}
+        except NoPictureError as error:
+            problem = str(error)
+        others = {file: why for file, why in run.problems.items() if file != where}
+        run.problems = {**others, where: problem} if problem else others
 
 
 def _log(client: MlflowClient, run: OpenRun, image: EpochImage) -> str | None:
-    """Log a picture; returns what is wrong with its file, if that is why it could not be logged."""
+    """Log a picture; returns what is wrong with its file, if that is why it could not be logged.
+
+    Raises:
+        NoPictureError: it is none.
+    """
     try:
         picture = _read(image.path)
     except OSError as error:
         return unreadable(error)
-    if picture is None:
-        return None
     log = partial(client.log_image, run.run_id, picture, key=stored_name(image.name), step=image.epoch)
     try:
         writing.attempt(client, run, f"picture {image.name}", log)
-    except (OSError, ValueError) as error:  # of a picture that cannot be made smaller, or is none that PNG can have
+    except (OSError, ValueError, MemoryError) as error:  # of one that cannot be made smaller, or that PNG cannot have
         if isinstance(error, OSError) and is_the_stores(error):
             raise
         return f"cannot be logged ({message(error)})"
     return None
 
 
-def _read(path: Path) -> Image | None:
-    """A picture as MLflow takes it; None where it is none.
+def _read(path: Path) -> Image:
+    """A picture as MLflow takes it.
 
     Raises:
         OSError: the file cannot be read.
+        NoPictureError: it is none.
     """
     with opened(path) as file:
         try:
@@ -100,7 +123,8 @@ def _read(path: Path) -> Image | None:
         except Exception as error:  # pillow raises many kinds of errors for a file that is not a picture, or too large
             if isinstance(error, OSError) and error.errno:
                 raise
-            return None
+            why = "" if isinstance(error, PIL.UnidentifiedImageError) else f" that can be read ({message(error)})"
+            raise NoPictureError(f"is no picture{why}") from error
 
 
 def _there(client: MlflowClient, uri: str, run_id: str) -> Pictures:

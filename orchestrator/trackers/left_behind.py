@@ -1,4 +1,4 @@
-"""What launches that died have left in the runs of trials, put in order."""
+"""What launches that died, and servers that were late, have left in the runs of a sweep, put in order."""
 
 from collections.abc import Callable, Iterable
 
@@ -37,6 +37,14 @@ def settled(
     if _settle(client, known, renew) or others:
         known, _ = doubles.apart(read())
     return {record.trial_key: record for record in known}
+
+
+def take_back_parents(client: MlflowClient, experiment_id: str, parent: str) -> None:
+    """Take back the parent runs that are RUNNING beside a sweep's own: a server that was late has made them."""
+    running = "tags.`sweep.role` = 'parent' and attributes.status = 'RUNNING'"
+    for run in client.search_runs([experiment_id], running):
+        if run.info.run_id != parent:
+            take_back(client, run.info.run_id)
 
 
 def _put_aside(client: MlflowClient, double: Double) -> None:

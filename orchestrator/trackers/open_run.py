@@ -12,6 +12,7 @@ from orchestrator.events import ADDED, Event, Finished, Points, Progress, Restar
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.system.printable import storable
+from orchestrator.trackers.faults import Faults
 from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import MetricNames
 from orchestrator.trials.record import (
@@ -66,6 +67,7 @@ class OpenRun:
     titles: dict[str, str] = field(default_factory=dict)  # of pictures whose name MLflow does not take, by its own
     refused: tuple[str, ...] = ()  # what the store did not take, a line each
     problems: Mapping[str, str] = field(default_factory=dict)  # of files of the trial that are not logged, by name
+    faults: Faults = field(default_factory=Faults)  # of the server, of all attempts together
 
     @classmethod
     def of(cls, run_id: str, objectives: Iterable[Objective], pictures: Pictures | None = frozenset()) -> "OpenRun":

@@ -26,13 +26,13 @@ def folder(workdir: Path, function: TrialFunction) -> Path:
 
 
 def kept(place: Path, patterns: Sequence[str], workdir: Path) -> Taken:
-    """What a trial has left there under these patterns, and why some of it is not taken."""
+    """What a trial has left there under these patterns, and why some of it, or all that is there, is not taken."""
     look = taken(place, workdir, OURS)
     files = {path: real for path, real in look.files.items() if _is_meant(path, patterns)}
     left_out = {
         path: reason
         for path, reason in look.left_out.items()
-        if _is_meant(path, patterns) or (_is_folder(place / path) and _is_above(path, patterns))
+        if not path.parts or _is_meant(path, patterns) or (_is_folder(place / path) and _is_above(path, patterns))
     }
     return Taken(look.top, files, left_out)
 

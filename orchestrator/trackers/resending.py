@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any
 
 import requests
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
 from mlflow.utils import request_utils
 from requests import PreparedRequest, Response, Session
 from requests.adapters import BaseAdapter, HTTPAdapter
@@ -24,11 +25,15 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_resu
 from urllib3 import Retry
 from urllib3.exceptions import InvalidHeader, NewConnectionError, ReadTimeoutError
 
+from orchestrator.system.stalling import slow_for
+
 ATTEMPTS = 8  # where the user has not set MLFLOW_HTTP_REQUEST_MAX_RETRIES
 ATTEMPTS_TO_CONNECT = 4  # where nobody is there, which is soon said
 SECONDS = 30.0  # after which no request is sent a third time
 LONGEST_REQUESTED_WAIT = 60.0  # seconds that a server may ask for
 LARGEST_WHOLE = 64 * 2**20  # bytes of a file that is read at once, so that a cut is noticed here
+SECONDS_OF_AN_UPLOAD = 120.0  # for an answer to a file, as MLflow's own default is: a server may first pass it on
+SLOWEST_UPLOAD = 5 * 2**20  # bytes a second, at which it does so
 WAIT = wait_random_exponential(multiplier=0.1, max=3)
 # made twice, or no longer there for the second request: `ServerClient` looks before it repeats these
 ONCE = re.compile(r"/mlflow/((runs|experiments)/create|runs/delete-tag|experiments/delete-experiment-tag)$")
@@ -68,6 +73,8 @@ class ResendingAdapter(BaseAdapter):
             wait=WAIT,
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
+        if _is_upload(request) and not MLFLOW_HTTP_REQUEST_TIMEOUT.is_set():
+            timeout = seconds_of_upload(request)
         send = partial(self._adapter.send, request, stream, timeout, verify, cert, proxies)
         return resending(self._sent, request, stream, send)
 
@@ -78,7 +85,8 @@ class ResendingAdapter(BaseAdapter):
     def _sent(self, request: PreparedRequest, stream: bool, send: Callable[[], Response]) -> Response:
         if request._body_position is not None:  # of a file, which an attempt before has read
             rewind_body(request)
-        response = send()
+        with slow_for(seconds_of_upload(request) if _is_upload(request) else 0.0):
+            response = send()
         if self._is_fault(response):
             _ = response.content  # so that the connection can be used again
             time.sleep(requested_wait(response))
@@ -121,6 +129,16 @@ def requested_wait(response: Response) -> float:
     with suppress(InvalidHeader, OverflowError, ValueError):
         return min(Retry().parse_retry_after(response.headers.get("Retry-After", "0")), LONGEST_REQUESTED_WAIT)
     return 0.0
+
+
+def seconds_of_upload(request: PreparedRequest) -> float:
+    """How long an answer to a file that is sent may take, by its size."""
+    return SECONDS_OF_AN_UPLOAD + int(request.headers.get("Content-Length", 0)) / SLOWEST_UPLOAD
+
+
+def _is_upload(request: PreparedRequest) -> bool:
+    """Whether a file is sent, to MLflow's server or where that says."""
+    return request.method == "PUT" or (request.method == "POST" and "/mlflow-artifacts/" in request.path_url)
 
 
 def _is_small(response: Response) -> bool:

@@ -29,7 +29,7 @@ from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages,
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
 from orchestrator.trials.labels import marked
-from orchestrator.trials.record import REPLACED, Record
+from orchestrator.trials.record import REPLACED, TAKEN_BACK, Record
 
 PARENT = "mlflow.parentRunId"
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
@@ -94,9 +94,9 @@ class Store:
         """The parent run of a sweep, or None; one that was deleted where there is no other."""
         is_parent, experiments = "tags.`sweep.role` = 'parent'", [experiment.experiment_id]
         for stage in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY):
-            runs: list[Run] = self.client.search_runs(experiments, is_parent, stage, max_results=1)
+            runs: list[Run] = self.client.search_runs(experiments, is_parent, stage)
             if runs:
-                return runs[0]
+                return min(runs, key=lambda run: TAKEN_BACK in run.data.tags)
         return None
 
     @translates_errors

@@ -10,7 +10,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import experiments, identity
+from orchestrator.trackers import experiments, holding, identity
 from orchestrator.trackers.deleted import is_in_the_trash, restoring
 from orchestrator.trackers.fence import ENDED, RUNNING
 from orchestrator.trackers.identity import Identity
@@ -110,11 +110,11 @@ def begin(
         Its id.
     """
     if parent is None:
-        tags = {"mlflow.runName": spec.name, "sweep": spec.name, "sweep.role": "parent"}
+        tags = {"mlflow.runName": spec.name, "sweep": spec.name, "sweep.role": "parent", **holding.tags()}
         run_id: str = client.create_run(experiment_id, tags=tags).info.run_id
     else:
         run_id = parent.info.run_id
-        client.set_tag(run_id, ENDED, RUNNING)
+        client.log_batch(run_id, tags=tags_of({ENDED: RUNNING, **holding.tags()}))
         client.update_run(run_id, status=RUNNING)
     if aside:
         return run_id

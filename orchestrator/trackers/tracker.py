@@ -17,6 +17,7 @@ from orchestrator.trackers import (
     artifacts,
     deleted,
     experiments,
+    holding,
     identity,
     images,
     kept_code,
@@ -71,11 +72,12 @@ class Tracker(SweepResults):
             What the store has of the sweep, by trial_key.
 
         Raises:
-            AlreadyRunningError: a launch on another machine is running this sweep.
+            AlreadyRunningError: a launch on another machine is running this sweep, or one here whose lock was removed.
             InputError: the store has a sweep of this name that is of another file, or has its parent run in the trash.
         """
         experiment = sweep_run.experiment_of(self.client, self.uri, self.spec.name)
         self.experiment_id = experiment.experiment_id
+        holding.check(self.parent(experiment), self.uri, self.spec.name)
         if sqlite_path(self.uri) is None and self._lease is None:
             lease = Lease(self.client, self.experiment_id)
             lease.take()
@@ -238,6 +240,7 @@ class Tracker(SweepResults):
                 interrupted = partial(self.client.set_tag, run_id, "outcome", Outcome.INTERRUPTED.value)
                 if deleted.written(self.client, run_id, interrupted):
                     self.client.set_terminated(run_id, STATUS[Outcome.INTERRUPTED])
+            left_behind.take_back_parents(self.client, self.experiment_id, self.parent_id)
             self.of_parent(lambda: self.client.set_tag(self.parent_id, ENDED, status))
             self.of_parent(lambda: self.client.set_terminated(self.parent_id, status))
         if self._lease is not None:
@@ -255,12 +258,7 @@ class Tracker(SweepResults):
             self._lease.check(afresh)
 
     def _created(self, trial: Trial, kept: Mapping[str, str] | None = None) -> OpenRun:
-        tags = {
-            **(kept or {}),
-            **self._identity(trial),
-            **self._origin,
-            "mlflow.runColor": next(self._colours),
-        }
+        tags = {**(kept or {}), **self._identity(trial), **self._origin, "mlflow.runColor": next(self._colours)}
         tags = {name: storable(value) for name, value in tags.items()}
         return OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
 

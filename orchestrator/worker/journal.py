@@ -13,9 +13,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.events import AnyEvent, Event, Points, Progress, Tagged
+from orchestrator.events import AnyEvent, Event, Finished, Points, Progress, Tagged
 from orchestrator.system import regular
 from orchestrator.system.regular import opened
+from orchestrator.trial import Outcome
 from orchestrator.worker.monitor import MonitorState
 
 JOURNAL_FILE = "journal.jsonl"
@@ -35,8 +36,16 @@ _entries: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
 def read(workdir: Path) -> list[Entry]:
-    """The entries of a trial's journal, no epoch twice; a line that was cut off is left out."""
-    return list(_distinct(workdir / JOURNAL_FILE))
+    """The entries of a trial's journal, no epoch twice; a line that was cut off is left out.
+
+    Of one that is too large to be read, the trial's own doing, there is one entry: that the trial has failed.
+    """
+    path = workdir / JOURNAL_FILE
+    if regular.is_too_large(path):
+        size = f"more than {regular.LARGEST >> 20} MiB"
+        reason = f"its journal {path} has {size}, and is not read: remove its folder to run it anew"
+        return [Entry(Finished(Outcome.FAILED, reason=reason), MonitorState(1, 0, None, {}))]
+    return list(_distinct(path))
 
 
 def write(workdir: Path, event: Event, state: MonitorState) -> None:
@@ -62,6 +71,8 @@ def restart(workdir: Path) -> None:
 def repair(workdir: Path) -> None:
     """Remove a line that was cut off, so that the next entry begins on a new line."""
     path = workdir / JOURNAL_FILE
+    if regular.is_too_large(path):
+        return
     regular.clear(path)
     content = regular.content(path)
     whole = content.rfind(b"\n") + 1

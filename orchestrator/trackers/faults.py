@@ -1,0 +1,55 @@
+"""Files that a server cannot place, and says so with a fault of its own: a path too long for its disk, say.
+
+A server that is in trouble answers so, too. It is about the file where it lasts while the server takes another one.
+"""
+
+import time
+
+from mlflow import MlflowClient
+from requests import RequestException, Response
+
+from orchestrator.system.printable import storable
+
+SECONDS = 60.0  # for which a file is sent again; the recorder waits for longer, even with nothing else to do
+LIST = "artifacts.problem.txt"  # the file that is taken: which are not
+
+
+class Faults:
+    """The faults with which a server answers to the files of a run."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._lines: list[str] = []
+
+    @property
+    def have_come(self) -> bool:
+        """Whether there were any."""
+        return self._since is not None
+
+    def is_of_file(self, client: MlflowClient, run_id: str, error: Exception, line: str) -> bool:
+        """Whether it is the file that an error is about; then its line stands in the list of the run.
+
+        Args:
+            client: of the store.
+            run_id: of the run.
+            error: with which the file was answered.
+            line: what to say of it.
+        """
+        if not is_fault(error):
+            return False
+        self._since = self._since or time.monotonic()
+        if time.monotonic() - self._since < SECONDS:
+            return False
+        lines = [*self._lines, line]
+        try:
+            client.log_text(run_id, storable("\n".join(lines) + "\n"), LIST)
+        except Exception:  # whatever it is, the store takes no file at all
+            return False
+        self._lines = lines
+        return True
+
+
+def is_fault(error: Exception) -> bool:
+    """Whether a server says that it has failed itself."""
+    response = error.response if isinstance(error, RequestException) else None
+    return isinstance(response, Response) and response.status_code >= 500
