@@ -20,6 +20,7 @@ from orchestrator.commands.replay import replay
 from orchestrator.commands.report import report
 from orchestrator.commands.schema import schema
 from orchestrator.commands.status import status
+from orchestrator.commands.stop import stop
 from orchestrator.commands.ui import ui
 from orchestrator.errors import InputError, SweepError
 from orchestrator.system.printable import in_a_line
@@ -69,6 +70,7 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     plan: ("sweep plan sweeps/quickstart.yaml", "sweep plan lr.yaml --set epochs=3"),
     init: ("sweep init", "sweep init lr.yaml --from report/learning_rate"),
     status: ("sweep status", "sweep status lr --watch"),
+    stop: ("sweep stop lr", "sweep stop lr 3f1c0d", 'sweep stop lr "lr=0.01 seed=1" "lr=0.01 seed=2"'),
     best: ("sweep best best_var",),
     judge: (
         "sweep judge lr=0.01 lr=0.001 --sweep sweeps/lr.yaml",

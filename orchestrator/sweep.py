@@ -20,6 +20,8 @@ from orchestrator.progress.failures import Failures
 from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.pruners import Pruner
+from orchestrator.requests.listening import steered
+from orchestrator.requests.steering import BY_HAND, Steering
 from orchestrator.rerun import rerun
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.learning import Learning
@@ -65,13 +67,18 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
     place = settings.place(spec)
     executors.check(spec, place)
-    with Interrupt(spec.grace) as interrupt, Workspace(settings.uri, spec.name) as workspace:
+    with (
+        Interrupt(spec.grace) as interrupt,
+        Workspace(settings.uri, spec.name) as workspace,
+        steered(spec.name, interrupt, workspace.meeting, display.log) as steering,
+    ):
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
             tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
             if settings.rerun or not (place.is_here or retry(partial(has_finished, tracker, spec.name, sampler.total))):
                 executors.ask(spec, place, interrupt, workspace.log)
+        steering.run_ids = lambda: tracker.run_ids
         status = "FAILED"
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:
@@ -86,7 +93,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             try:
                 pruner = pruners.of(spec)
                 begun = _Launch(
-                    spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time, target
+                    spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time, target, steering
                 )
                 news = begun.run(history)
             finally:
@@ -132,6 +139,7 @@ class _Launch:
     display: Display
     time: TimeCap
     target: Target
+    steering: Steering
     failures: Failures = field(default_factory=Failures)
 
     @cached_property
@@ -146,7 +154,7 @@ class _Launch:
         Learning reads the trial's journal, which goes once the recorder has written a result.
         """
         learning = Learning(self.spec, self.sampler, self.workspace)
-        followers = (self.pruner, self.time, self.target, self.compared, self.failures)
+        followers = (self.pruner, self.time, self.target, self.compared, self.failures, self.steering)
         return learning, *followers, self.recorder, self.display
 
     def run(self, history: History) -> bool:
@@ -172,6 +180,7 @@ class _Launch:
         self.workspace.clear(trial for trial, record in ended if not record.may_go_on)
         self.target.begin(record for _, record in ended)
         self.compared.begin(record for _, record in ended)
+        self.steering.begin(trials, records)
         deleted = len(self.sampler.trials) - len(trials)
         total = None if self.sampler.total is None else self.sampler.total - deleted
         if deleted:
@@ -218,6 +227,8 @@ class _Launch:
 
     def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
         while True:
+            for trial in self.steering.stops():
+                executor.stop(trial, BY_HAND)
             while self._takes_more and executor.has_free_slot and (trial := self.sampler.ask()):
                 for listener in self.listeners:
                     listener.start(trial)

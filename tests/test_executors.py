@@ -409,6 +409,25 @@ def test_a_trial_that_is_stopped_before_it_begins_does_nothing_but_end(
     assert not (folder / hopeless.trial_key / "artifacts").exists()
 
 
+@pytest.mark.parametrize("awaits_verdicts", [True, False])
+def test_a_trial_that_is_stopped_within_an_epoch_ends_after_it(
+    open_: Open, folder: Path, awaits_verdicts: bool
+) -> None:
+    executor, slow = open_(awaits_verdicts=awaits_verdicts), trial(epochs=500, pause=0.05)
+    executor.submit(slow, folder / slow.trial_key)
+    heard: list[Event] = []
+    while not epochs(heard):
+        heard += [event for _, event in executor.events()]
+    executor.stop(slow, "by hand")
+    heard += drive(executor, [], folder)[slow.label]
+    assert (final(heard).outcome, final(heard).reason) == (Outcome.PRUNED, "by hand")
+    assert len(epochs(heard)) < 500
+    assert [entry.event for entry in journal.read(folder / slow.trial_key)] == [
+        event for event in heard if not isinstance(event, Sampled)
+    ]
+    assert final(drive(executor, [trial(x=1.0)], folder)[trial(x=1.0).label]).outcome is Outcome.COMPLETED
+
+
 def test_a_trial_that_was_cut_off_can_be_stopped_where_it_was(executor: Executor, folder: Path) -> None:
     cut = trial(epochs=50)
     before = begun(cut, folder / cut.trial_key, events=4)

@@ -28,8 +28,9 @@ them as Sampled. For processes of this machine `resources.ResourceSampler` does 
 
 Stops. A pruner's verdict is a call of `stop` while the loop handles an event, so it is known when the loop comes back
 to the iterator of `events`. With `Setup.awaits_verdicts`, a trial waits after each epoch until then, and ends after the
-very epoch that was judged. Without, only what has not begun can be stopped. An explosion that is known by then goes
-before a verdict, and so does an interrupt.
+very epoch that was judged. At any other moment `stop` is what somebody has asked for: then, and where no verdicts are
+awaited, a trial ends after the epoch that it is in, or a later one, and a program as soon as it can. An explosion that
+is known by then goes before a verdict, and so does an interrupt.
 
 Interrupts. Once `Setup.interrupt.requested` is set, nothing more begins: what waits ends as interrupted, and what runs
 ends so after its epoch, with its checkpoint in its folder. Once `at_once` is set, it ends without waiting for that.
@@ -175,7 +176,8 @@ class Executor(Protocol):
     def stop(self, trial: Trial, reason: str) -> None:
         """Have a submitted trial end as pruned, for this reason.
 
-        It ends after the epoch that `events` yields at this moment, or where it was only submitted, before it begins.
+        It ends after the epoch that `events` yields at this moment, or else after that in which it is; where it was
+        only submitted, before it begins. It may come to its end before that.
         """
 
     def events(self) -> Iterator[tuple[Trial, Event]]:

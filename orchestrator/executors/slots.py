@@ -116,8 +116,14 @@ class SlotExecutor(ABC):
         self._waiting.append(ActiveTrial(trial, task, self.setup.limits))
 
     def stop(self, trial: Trial, reason: str) -> None:
-        runs = [*self._waiting, *(run for slot in self._busy() for run in slot.runs.values())]
-        next(run for run in runs if run.trial is trial).stop = reason
+        for slot in self._busy():
+            for row, run in slot.runs.items():
+                if run.trial is trial:
+                    run.stop = reason
+                    if not self.setup.awaits_verdicts:
+                        slot.send(serve.Decision(row, reason))
+                    return
+        next(run for run in self._waiting if run.trial is trial).stop = reason
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self.setup.interrupt.requested:
