@@ -22,6 +22,7 @@ from orchestrator.commands.schema import schema
 from orchestrator.commands.status import status
 from orchestrator.commands.stop import stop
 from orchestrator.commands.ui import ui
+from orchestrator.commands.workers import workers
 from orchestrator.errors import InputError, SweepError
 from orchestrator.system.printable import in_a_line
 
@@ -71,6 +72,7 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     init: ("sweep init", "sweep init lr.yaml --from report/learning_rate"),
     status: ("sweep status", "sweep status lr --watch"),
     stop: ("sweep stop lr", "sweep stop lr 3f1c0d", 'sweep stop lr "lr=0.01 seed=1" "lr=0.01 seed=2"'),
+    workers: ("sweep workers lr 2", "sweep workers lr 0"),
     best: ("sweep best best_var",),
     judge: (
         "sweep judge lr=0.01 lr=0.001 --sweep sweeps/lr.yaml",

@@ -93,7 +93,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             try:
                 pruner = pruners.of(spec)
                 begun = _Launch(
-                    spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time, target, steering
+                    *(spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display),
+                    *(time, target, steering),
                 )
                 news = begun.run(history)
             finally:
@@ -196,7 +197,7 @@ class _Launch:
             if self.spec.function.program is None:  # a program sees to its data itself
                 self.display.log("preparing the data")
                 executor.prepare(self.sampler.examples())
-            with self.display.live():
+            with self.display.live(), self.steering.over(executor):
                 self._loop(executor, records)
         if self.sampler.has_more:
             return True
@@ -227,8 +228,7 @@ class _Launch:
 
     def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
         while True:
-            for trial in self.steering.stops():
-                executor.stop(trial, BY_HAND)
+            self._steer(executor)
             while self._takes_more and executor.has_free_slot and (trial := self.sampler.ask()):
                 for listener in self.listeners:
                     listener.start(trial)
@@ -238,7 +238,8 @@ class _Launch:
                     self.workspace.note(trial)
                     executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
                     self._judge(trial, executor)
-            if executor.idle:
+            is_paused = self.steering.is_paused and self._takes_more and self.sampler.has_more
+            if executor.idle and not is_paused:
                 self.recorder.wait_for_room(lambda: self.interrupt.requested)
                 if not (self._takes_more and self.sampler.has_more):
                     break
@@ -249,6 +250,14 @@ class _Launch:
                     self._judge(trial, executor)
         self.failures.check()
         self.compared.check()
+
+    def _steer(self, executor: Executor) -> None:
+        """Do what somebody has asked for meanwhile."""
+        for trial in self.steering.stops():
+            executor.stop(trial, BY_HAND)
+        if (workers := self.steering.workers()) is not None:
+            executor.resize(workers)
+            self.display.take_workers(workers)
 
     @property
     def _takes_more(self) -> bool:

@@ -175,6 +175,32 @@ def test_an_executor_is_idle_until_a_trial_is_submitted_and_after_its_end(open_:
     assert final(drive(executor, [trial(x=2.0)], folder)[trial(x=2.0).label]).metrics == {"final_score": 2.0}
 
 
+def test_with_no_slots_nothing_begins_and_events_are_waited_for(
+    open_: Open, interrupt: Interrupt, folder: Path
+) -> None:
+    executor = open_(workers=1)
+    executor.resize(0)
+    assert not executor.has_free_slot
+    timer = threading.Timer(0.2, interrupt.wake)
+    timer.start()
+    while timer.is_alive():
+        assert [*executor.events()] == []
+    executor.resize(1)
+    assert executor.has_free_slot
+    assert final(drive(executor, [trial(x=1.0)], folder)[trial(x=1.0).label]).outcome is Outcome.COMPLETED
+
+
+def test_what_runs_goes_on_to_its_end_whatever_slots_are_left(open_: Open, folder: Path) -> None:
+    executor, slow = open_(workers=1), trial(epochs=5, pause=0.05)
+    executor.submit(slow, folder / slow.trial_key)
+    executor.resize(0)
+    heard: list[Event] = []
+    while not executor.idle:
+        heard += [event for _, event in executor.events()]
+    assert final(heard).outcome is Outcome.COMPLETED
+    assert not executor.has_free_slot
+
+
 def test_an_event_is_yielded_once_the_folder_holds_what_it_is_about(
     open_: Open, keeping: Callable[..., Trial], folder: Path
 ) -> None:

@@ -56,10 +56,10 @@ epoch; a loss that was announced or asked for, such as a job that is cancelled, 
 machine after it was given up is dropped, and what still runs there ends.
 
 Slots. A slot runs a trial, or a stack of trials whose shape and number of threads are the same. How many slots there
-are, and the threads and the GPUs of each, follows from `Setup.stacks`, `Setup.workers` and `Setup.resources`, which are
-of the whole sweep and not of what is left of it: numbers depend on the number of threads to the bit. Where `resources`
-names GPUs, a slot has them to itself. A trial may have another number of threads: that with which it began, or one,
-where its function declares so and nobody has said how many (`Setup.threads`).
+are at first, and the threads and the GPUs of each, follows from `Setup.stacks`, `Setup.workers` and `Setup.resources`,
+which are of the whole sweep and not of what is left of it: numbers depend on the number of threads to the bit. Where
+`resources` names GPUs, a slot has them to itself. A trial may have another number of threads: that with which it began,
+or one, where its function declares so and nobody has said how many (`Setup.threads`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -178,6 +178,17 @@ class Executor(Protocol):
 
         It ends after the epoch that `events` yields at this moment, or else after that in which it is; where it was
         only submitted, before it begins. It may come to its end before that.
+        """
+
+    @property
+    def most_slots(self) -> int | None:
+        """How many slots may be asked for; None where nothing here bounds them. Any thread may ask."""
+
+    def resize(self, slots: int) -> None:
+        """Have no more slots than these from now on, and where there is room for them, no fewer.
+
+        What runs goes on to its end, whatever their number. With 0 there is no free slot, and `events` waits though
+        nothing runs.
         """
 
     def events(self) -> Iterator[tuple[Trial, Event]]:

@@ -6,12 +6,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 MOST_TRIALS = 1000  # that a request names
+MOST_WORKERS = 10_000
 LARGEST = 2**20  # bytes of a request, or of an answer
 STRICT = ConfigDict(extra="forbid")
 
-Named = Annotated[
-    tuple[Annotated[str, Field(max_length=5000)], ...], Field(min_length=1, max_length=MOST_TRIALS)
-]
+Named = Annotated[tuple[Annotated[str, Field(max_length=5000)], ...], Field(min_length=1, max_length=MOST_TRIALS)]
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,17 @@ class StopLaunch:
     kind: Literal["stop launch"] = "stop launch"
 
 
-Call = StopTrials | StopLaunch
+@dataclass(frozen=True)
+class Resize:
+    """Have at most so many trials (or stacks of them) run at once from now on; 0 pauses the sweep."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    workers: Annotated[int, Field(ge=0, le=MOST_WORKERS)]
+    kind: Literal["resize"] = "resize"
+
+
+Call = StopTrials | StopLaunch | Resize
 
 
 @dataclass(frozen=True)

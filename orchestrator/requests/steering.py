@@ -1,11 +1,13 @@
 """What a launch does when it is asked for something while it runs."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from orchestrator.events import Event, Finished, Listener
-from orchestrator.requests.calls import Answer, Call, StopLaunch, StopTrials
+from orchestrator.executors.contract import Executor
+from orchestrator.requests.calls import Answer, Call, Resize, StopLaunch, StopTrials
 from orchestrator.spec import nearest
 from orchestrator.system.durations import duration
 from orchestrator.system.interrupt import Interrupt
@@ -55,6 +57,9 @@ class Steering(Listener):
         self._ended: dict[str, str] = {}  # how, in words
         self._asked: set[str] = set()  # those that run and are to end
         self._stops: list[Trial] = []  # of these, those that the loop has yet to stop
+        self._executor: Executor | None = None  # while trials can begin
+        self._workers: int | None = None  # that were asked for, until the loop has heard of it
+        self.is_paused = False
 
     def begin(self, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """Trials are known now, and what the store has of them, by trial_key."""
@@ -64,6 +69,15 @@ class Steering(Listener):
                 record = history.get(trial.trial_key)
                 if record and record.outcome:
                     self._ended[trial.trial_key] = _said(record.outcome, record.remark)
+
+    @contextmanager
+    def over(self, executor: Executor) -> Iterator[None]:
+        """A context in which trials are given to an executor."""
+        self._executor = executor
+        try:
+            yield
+        finally:
+            self._executor = None
 
     def start(self, trial: Trial) -> None:
         """A trial is given to the executor."""
@@ -85,6 +99,13 @@ class Steering(Listener):
             stops, self._stops = self._stops, []
             return [trial for trial in stops if trial.trial_key in self._running]
 
+    def workers(self) -> int | None:
+        """How many trials may run at once, where that has changed since the last call."""
+        with self._lock:
+            workers, self._workers = self._workers, None
+            self.is_paused = self.is_paused if workers is None else workers == 0
+            return workers
+
     def answer(self, call: Call) -> Answer:
         """Do what is asked, or have the loop do it. Called by the thread that takes requests."""
         match call:
@@ -92,8 +113,11 @@ class Steering(Listener):
                 answer = self._stop(trials)
             case StopLaunch():
                 answer = self._end()
+            case Resize(workers):
+                answer = self._resize(workers)
         for line in answer.lines if answer.status == 0 else ():
-            self.log(f"asked by hand: {line}")
+            with suppress(OSError):  # the terminal is gone
+                self.log(f"asked by hand: {line}")
         self.interrupt.wake()
         return answer
 
@@ -103,6 +127,21 @@ class Steering(Listener):
         self.interrupt.request()
         grace = duration(self.interrupt.grace)
         return Answer((f"the launch of {self.sweep} ends; running trials have {grace} to finish their epoch",))
+
+    def _resize(self, workers: int) -> Answer:
+        executor, sweep = self._executor, self.sweep
+        if executor is None or self.interrupt.requested:
+            return Answer((f"no trial of {sweep} can begin now: its launch prepares, or is about to end",), 2)
+        most = executor.most_slots
+        if most is not None and workers > most:
+            return Answer((f"no more than {most} can run at once where {sweep} runs, by what each takes",), 2)
+        with self._lock:
+            self._workers = workers
+            running = len(self._running)
+        runs = "nothing runs" if not running else f"{running} run, and go on to their end"
+        if workers == 0:
+            return Answer((f"{sweep} is paused: {runs}; `sweep workers {sweep} N` goes on",))
+        return Answer((f"{sweep} has {workers} at once from now on; {runs}",))
 
     def _stop(self, names: Iterable[str]) -> Answer:
         with self._lock:

@@ -71,6 +71,10 @@ class Display(Listener):
         """A trial has made a step."""
         self.progress.heartbeat(trial, heartbeat)
 
+    def take_workers(self, workers: int) -> None:
+        """Somebody has asked for so many trials at once; 0 pauses the sweep."""
+        self.progress.take_workers(workers)
+
     def take_places(self, places: Places) -> None:
         """Places for trials have come or gone."""
         self.progress.take_places(places)
