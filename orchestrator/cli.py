@@ -11,6 +11,7 @@ from typer._click.exceptions import UsageError  # click's, which typer brings al
 
 from orchestrator.commands.best import best
 from orchestrator.commands.dashboard import dashboard
+from orchestrator.commands.delete import delete
 from orchestrator.commands.init import init
 from orchestrator.commands.judge import judge
 from orchestrator.commands.launch import launch
@@ -80,6 +81,7 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
         "sweep judge mine baseline --json",
     ),
     logs: ("sweep logs 3f1c0d", 'sweep logs lr "lr=0.01 seed=1"', "sweep logs lr 3 --follow"),
+    delete: ("sweep delete lr", "sweep delete lr --purge --yes"),
     report: ("sweep report lr", "sweep report sweeps/report/*.yaml"),
     dashboard: ("sweep dashboard best_var --port 8081",),
     replay: ("sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c", "sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c --debug"),
