@@ -19,6 +19,7 @@ from orchestrator.commands.logs import logs
 from orchestrator.commands.plan import plan
 from orchestrator.commands.replay import replay
 from orchestrator.commands.report import report
+from orchestrator.commands.rerun import rerun
 from orchestrator.commands.schema import schema
 from orchestrator.commands.status import status
 from orchestrator.commands.stop import stop
@@ -81,6 +82,7 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
         "sweep judge mine baseline --json",
     ),
     logs: ("sweep logs 3f1c0d", 'sweep logs lr "lr=0.01 seed=1"', "sweep logs lr 3 --follow"),
+    rerun: ("sweep rerun lr --failed", "sweep rerun lr 3f1c0d", 'sweep rerun lr "lr=0.01 seed=1"'),
     delete: ("sweep delete lr", "sweep delete lr --purge --yes"),
     report: ("sweep report lr", "sweep report sweeps/report/*.yaml"),
     dashboard: ("sweep dashboard best_var --port 8081",),

@@ -14,13 +14,13 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from orchestrator.errors import InputError
 from orchestrator.system import regular
-from orchestrator.system.paths import redacted, sqlite_path
+from orchestrator.system.paths import redacted
 from orchestrator.system.printable import in_a_line
 from orchestrator.trackers import best_model
 from orchestrator.trackers.deleted import is_in_the_trash
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.experiments import SWEEPS
-from orchestrator.trackers.lease import Lease
+from orchestrator.trackers.lease import check_free
 from orchestrator.trackers.store import PARENT, Store
 from orchestrator.trackers.trial_runs import WHOLE_RUNS, pages
 
@@ -108,7 +108,7 @@ class Deletion(Store):
         """
         experiment = what.experiment.experiment_id
         if not is_deleted(what.experiment):
-            self._check_free(experiment)
+            check_free(self.client, self.uri, experiment)
             for model in what.models:
                 self.client.delete_logged_model(model.model_id)
             if what.others:
@@ -143,13 +143,6 @@ class Deletion(Store):
             get_artifact_repository(place, self.uri).delete_artifacts()
         else:
             regular.remove(folder.parent if folder.name == ARTIFACTS else folder)
-
-    def _check_free(self, experiment: str) -> None:
-        """See that no launch on another machine is at work."""
-        if sqlite_path(self.uri) is None:
-            lease = Lease(self.client, experiment)
-            lease.take()
-            lease.release()
 
     def _runs(self, experiment: Experiment, stage: int) -> Iterator[Run]:
         search = partial(self.client.search_runs, [experiment.experiment_id], run_view_type=stage)
