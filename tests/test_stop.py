@@ -79,6 +79,15 @@ def test_a_launch_that_is_ended_twice_by_hand_is_not_ended_at_once(steering: Ste
     assert (interrupt.requested, interrupt.at_once) == (True, False)
 
 
+def test_the_only_configuration_is_called_so(interrupt: Interrupt) -> None:
+    steering, only = Steering("toy", interrupt, lambda _: None), Trial("toys:train", 1, {}, "")
+    steering.start(only)
+    hint = "toy has no trial lr=1; use one of the only configuration"
+    assert steering.answer(StopTrials(("lr=1",))).lines == (hint,)
+    assert steering.answer(StopTrials(("the only configuration",))).status == 0
+    assert steering.stops() == [only]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["process", "inline"])
 def test_a_stopped_trial_is_pruned_after_its_epoch_and_the_others_go_on(
@@ -128,7 +137,7 @@ def test_a_stopped_program_ends(store: str, folder: Path, write: Callable[..., P
     )
     path = write("program: train.py\nparameters: {lr: {values: [0.1]}}\n", "toy.yaml")
     process = started(folder, path, epoch="epoch 1")
-    assert sweep("stop", path, "lr=0.1").returncode == 0
+    assert sweep("stop", path, "the only configuration").returncode == 0
     _, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
-    assert outcomes(store, "toy") == {"lr=0.1": "pruned"}
+    assert [*outcomes(store, "toy").values()] == ["pruned"]

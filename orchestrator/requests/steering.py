@@ -28,8 +28,8 @@ class Steered:
 
     @property
     def label(self) -> str:
-        """Of the trial."""
-        return self.trial.label
+        """Of the trial; that of the only configuration of a sweep is empty."""
+        return self.trial.label or "the only configuration"
 
     @property
     def trial_key(self) -> str:
