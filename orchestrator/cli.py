@@ -11,6 +11,7 @@ from typer._click.exceptions import UsageError  # click's, which typer brings al
 
 from orchestrator.commands.best import best
 from orchestrator.commands.dashboard import dashboard
+from orchestrator.commands.delete import delete
 from orchestrator.commands.init import init
 from orchestrator.commands.judge import judge
 from orchestrator.commands.launch import launch
@@ -18,9 +19,12 @@ from orchestrator.commands.logs import logs
 from orchestrator.commands.plan import plan
 from orchestrator.commands.replay import replay
 from orchestrator.commands.report import report
+from orchestrator.commands.rerun import rerun
 from orchestrator.commands.schema import schema
 from orchestrator.commands.status import status
+from orchestrator.commands.stop import stop
 from orchestrator.commands.ui import ui
+from orchestrator.commands.workers import workers
 from orchestrator.errors import InputError, SweepError
 from orchestrator.system.printable import in_a_line
 
@@ -74,6 +78,8 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
         "sweep init lr.yaml --from report/learning_rate",
     ),
     status: ("sweep status", "sweep status lr --watch"),
+    stop: ("sweep stop lr", "sweep stop lr 3f1c0d", 'sweep stop lr "lr=0.01 seed=1" "lr=0.01 seed=2"'),
+    workers: ("sweep workers lr 2", "sweep workers lr 0"),
     best: ("sweep best best_var",),
     judge: (
         "sweep judge lr=0.01 lr=0.001 --sweep sweeps/lr.yaml",
@@ -81,6 +87,8 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
         "sweep judge mine baseline --json",
     ),
     logs: ("sweep logs 3f1c0d", 'sweep logs lr "lr=0.01 seed=1"', "sweep logs lr 3 --follow"),
+    rerun: ("sweep rerun lr --failed", "sweep rerun lr 3f1c0d", 'sweep rerun lr "lr=0.01 seed=1"'),
+    delete: ("sweep delete lr", "sweep delete lr --purge --yes"),
     report: ("sweep report lr", "sweep report sweeps/report/*.yaml"),
     dashboard: ("sweep dashboard best_var --port 8081",),
     replay: ("sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c", "sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c --debug"),

@@ -180,6 +180,11 @@ class Finished:
     is_final: Literal[True] = True
 
     @property
+    def why(self) -> str:
+        """Why it came to that, in a line; empty where there is nothing to say."""
+        return self.explosion.reason if self.explosion else self.reason or self.diagnosis or ""
+
+    @property
     def may_go_on(self) -> bool:
         """Whether a later launch may go on with the trial from its checkpoint."""
         was_cut = self.infeasible is not None and self.infeasible.limit is not None

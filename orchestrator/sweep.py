@@ -20,6 +20,8 @@ from orchestrator.progress.failures import Failures
 from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.pruners import Pruner
+from orchestrator.requests.listening import steered
+from orchestrator.requests.steering import BY_HAND, Steering
 from orchestrator.rerun import rerun
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.learning import Learning
@@ -65,7 +67,11 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
     place = settings.place(spec)
     executors.check(spec, place)
-    with Interrupt(spec.grace) as interrupt, Workspace(settings.uri, spec.name) as workspace:
+    with (
+        Interrupt(spec.grace) as interrupt,
+        Workspace(settings.uri, spec.name) as workspace,
+        steered(spec.name, interrupt, workspace.meeting, display.log) as steering,
+    ):
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
@@ -73,6 +79,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             if settings.rerun or not (place.is_here or retry(partial(has_finished, tracker, spec.name, sampler.total))):
                 wish = executors.Wish(spec, sampler.total, settings.workers)
                 executors.ask(place, wish, interrupt, workspace.log)
+        steering.run_ids = lambda: tracker.run_ids
         status = "FAILED"
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:
@@ -87,7 +94,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             try:
                 pruner = pruners.of(spec)
                 begun = _Launch(
-                    spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display, time, target
+                    *(spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display),
+                    *(time, target, steering),
                 )
                 news = begun.run(history)
             finally:
@@ -133,6 +141,7 @@ class _Launch:
     display: Display
     time: TimeCap
     target: Target
+    steering: Steering
     failures: Failures = field(default_factory=Failures)
 
     @cached_property
@@ -147,7 +156,7 @@ class _Launch:
         Learning reads the trial's journal, which goes once the recorder has written a result.
         """
         learning = Learning(self.spec, self.sampler, self.workspace)
-        followers = (self.pruner, self.time, self.target, self.compared, self.failures)
+        followers = (self.pruner, self.time, self.target, self.compared, self.failures, self.steering)
         return learning, *followers, self.recorder, self.display
 
     def run(self, history: History) -> bool:
@@ -173,6 +182,7 @@ class _Launch:
         self.workspace.clear(trial for trial, record in ended if not record.may_go_on)
         self.target.begin(record for _, record in ended)
         self.compared.begin(record for _, record in ended)
+        self.steering.begin(trials, records)
         deleted = len(self.sampler.trials) - len(trials)
         total = None if self.sampler.total is None else self.sampler.total - deleted
         if deleted:
@@ -188,7 +198,7 @@ class _Launch:
             if self.spec.function.program is None:  # a program sees to its data itself
                 self.display.log("preparing the data")
                 executor.prepare(self.sampler.examples())
-            with self.display.live():
+            with self.display.live(), self.steering.over(executor):
                 self._loop(executor, records)
         if self.sampler.has_more:
             return True
@@ -219,6 +229,7 @@ class _Launch:
 
     def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
         while True:
+            self._steer(executor)
             while self._takes_more and executor.has_free_slot and (trial := self.sampler.ask()):
                 for listener in self.listeners:
                     listener.start(trial)
@@ -228,7 +239,8 @@ class _Launch:
                     self.workspace.note(trial)
                     executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
                     self._judge(trial, executor)
-            if executor.idle:
+            is_paused = self.steering.is_paused and self._takes_more and self.sampler.has_more
+            if executor.idle and not is_paused:
                 self.recorder.wait_for_room(lambda: self.interrupt.requested)
                 if not (self._takes_more and self.sampler.has_more):
                     break
@@ -239,6 +251,14 @@ class _Launch:
                     self._judge(trial, executor)
         self.failures.check()
         self.compared.check()
+
+    def _steer(self, executor: Executor) -> None:
+        """Do what somebody has asked for meanwhile."""
+        for trial in self.steering.stops():
+            executor.stop(trial, BY_HAND)
+        if (workers := self.steering.workers()) is not None:
+            executor.resize(workers)
+            self.display.take_workers(workers)
 
     @property
     def _takes_more(self) -> bool:

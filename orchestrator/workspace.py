@@ -54,14 +54,14 @@ class Workspace:
     def __init__(self, uri: str, sweep: str) -> None:
         self._sweep = sweep
         self.folder = work_folder(uri) / folder_name(sweep)
-        self._meeting = lock_folder(uri, sweep)
-        self._holder = self._meeting / "launch.json"
-        self._lock = FileLock(self._meeting / LOCK_FILE)
+        self.meeting = lock_folder(uri, sweep)
+        self._holder = self.meeting / "launch.json"
+        self._lock = FileLock(self.meeting / LOCK_FILE)
 
     def __enter__(self) -> "Workspace":
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._meeting.mkdir(parents=True, exist_ok=True)
+            self.meeting.mkdir(parents=True, exist_ok=True)
             if self.folder.name != self._sweep:
                 (self.folder / NAME_FILE).write_text(self._sweep, encoding="utf-8")
             self._lock.acquire(timeout=1)  # a glance of `is_held` takes a moment
@@ -81,7 +81,7 @@ class Workspace:
 
     def is_held(self) -> bool:
         """Whether a launch is at work here."""
-        if not self._meeting.is_dir():
+        if not self.meeting.is_dir():
             return False
         try:
             self._lock.acquire(blocking=False)

@@ -175,6 +175,32 @@ def test_an_executor_is_idle_until_a_trial_is_submitted_and_after_its_end(open_:
     assert final(drive(executor, [trial(x=2.0)], folder)[trial(x=2.0).label]).metrics == {"final_score": 2.0}
 
 
+def test_with_no_slots_nothing_begins_and_events_are_waited_for(
+    open_: Open, interrupt: Interrupt, folder: Path
+) -> None:
+    executor = open_(workers=1)
+    executor.resize(0)
+    assert not executor.has_free_slot
+    timer = threading.Timer(0.2, interrupt.wake)
+    timer.start()
+    while timer.is_alive():
+        assert [*executor.events()] == []
+    executor.resize(1)
+    assert executor.has_free_slot
+    assert final(drive(executor, [trial(x=1.0)], folder)[trial(x=1.0).label]).outcome is Outcome.COMPLETED
+
+
+def test_what_runs_goes_on_to_its_end_whatever_slots_are_left(open_: Open, folder: Path) -> None:
+    executor, slow = open_(workers=1), trial(epochs=5, pause=0.05)
+    executor.submit(slow, folder / slow.trial_key)
+    executor.resize(0)
+    heard: list[Event] = []
+    while not executor.idle:
+        heard += [event for _, event in executor.events()]
+    assert final(heard).outcome is Outcome.COMPLETED
+    assert not executor.has_free_slot
+
+
 def test_an_event_is_yielded_once_the_folder_holds_what_it_is_about(
     open_: Open, keeping: Callable[..., Trial], folder: Path
 ) -> None:
@@ -407,6 +433,25 @@ def test_a_trial_that_is_stopped_before_it_begins_does_nothing_but_end(
     assert heard == [Finished(Outcome.PRUNED, reason="its others are worse")]
     assert [entry.event for entry in journal.read(folder / hopeless.trial_key)] == heard
     assert not (folder / hopeless.trial_key / "artifacts").exists()
+
+
+@pytest.mark.parametrize("awaits_verdicts", [True, False])
+def test_a_trial_that_is_stopped_within_an_epoch_ends_after_it(
+    open_: Open, folder: Path, awaits_verdicts: bool
+) -> None:
+    executor, slow = open_(awaits_verdicts=awaits_verdicts), trial(epochs=500, pause=0.05)
+    executor.submit(slow, folder / slow.trial_key)
+    heard: list[Event] = []
+    while not epochs(heard):
+        heard += [event for _, event in executor.events()]
+    executor.stop(slow, "by hand")
+    heard += drive(executor, [], folder)[slow.label]
+    assert (final(heard).outcome, final(heard).reason) == (Outcome.PRUNED, "by hand")
+    assert len(epochs(heard)) < 500
+    assert [entry.event for entry in journal.read(folder / slow.trial_key)] == [
+        event for event in heard if not isinstance(event, Sampled)
+    ]
+    assert final(drive(executor, [trial(x=1.0)], folder)[trial(x=1.0).label]).outcome is Outcome.COMPLETED
 
 
 def test_a_trial_that_was_cut_off_can_be_stopped_where_it_was(executor: Executor, folder: Path) -> None:

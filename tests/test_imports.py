@@ -23,7 +23,7 @@ FLOORS = [
     {"divergence", "workspace"},
     {"spec", "worker"},
     {"executors", "schema", "trials"},
-    {"comparison", "progress", "pruners", "settings"},
+    {"comparison", "progress", "pruners", "requests", "settings"},
     {"samplers"},
     {"trackers"},
     {"prior"},

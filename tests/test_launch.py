@@ -221,7 +221,7 @@ def test_a_failed_trial_is_exit_1_and_is_tried_again_in_its_run(store: str, writ
     assert steps(store, mended, "train_loss") == [1, 2, 3]
 
 
-def started(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+def started(folder: Path, *arguments: object, epoch: str = "epoch 1/") -> subprocess.Popen[str]:
     """A launch in the background, once its first epoch has been recorded."""
     process = subprocess.Popen(
         [sys.executable, "-m", "orchestrator", "launch", *map(str, arguments)],
@@ -233,7 +233,7 @@ def started(folder: Path, *arguments: object) -> subprocess.Popen[str]:
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if "epoch 1/" in line:
+        if epoch in line:
             return process
     raise AssertionError(process.stderr.read() if process.stderr else "")
 

@@ -174,6 +174,29 @@ def test_a_stopped_trial_ends_though_its_worker_dies_before_it_knows(processes: 
     assert epochs(heard) == [1, 2]
 
 
+def test_there_are_as_many_slots_as_were_asked_for_last(processes: Open, folder: Path) -> None:
+    executor = processes(workers=1)
+    submitted = [trial(x=float(x), epochs=2, pause=0.1) for x in range(1, 5)]
+    executor.resize(3)
+    for one in submitted[:3]:
+        assert executor.has_free_slot
+        executor.submit(one, folder / one.trial_key)
+    assert not executor.has_free_slot
+    assert {final(events).outcome for events in drive(executor, [], folder).values()} == {Outcome.COMPLETED}
+    executor.resize(1)
+    executor.submit(submitted[3], folder / submitted[3].trial_key)
+    assert not executor.has_free_slot
+    assert {final(events).outcome for events in drive(executor, [], folder).values()} == {Outcome.COMPLETED}
+
+
+def test_no_more_slots_can_be_asked_for_than_fit(processes: Open) -> None:
+    executor = processes(workers=1)
+    assert executor.most_slots is None
+    cores = machine.share(trials=1, workers=1).threads
+    executor.setup = replace(executor.setup, resources=Resources(cpus=cores))
+    assert executor.most_slots == 1
+
+
 def test_a_stack_is_filled_with_trials_of_one_shape_and_number_of_threads(processes: Open, folder: Path) -> None:
     executor = processes(workers=1, stack=3)
     alone = [(stackable(0, x=1.0, epochs=2), 1), (stackable(1, x=2.0, epochs=2), 2), (stackable(2, x=3.0), 2)]

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import InputError
 from orchestrator.system.printable import in_a_line
+from orchestrator.trials.meant import listed, meant
 
 if TYPE_CHECKING:
     from orchestrator.trackers import Store
     from orchestrator.trials.record import Record
 
 LENGTH_OF_ID = 32
-MOST_NAMED = 10  # trials
 
 
 def by_run(store: "Store", given: str) -> "Record":
@@ -51,23 +51,10 @@ def by_trial(store: "Store", sweep: str, given: str | None) -> "Record":
 def _meant(records: Sequence["Record"], given: str) -> list["Record"]:
     """Those that are meant, in the first way in which any are."""
     number = int(given) if given.isdecimal() and len(given) < len(str(len(records))) + 1 else 0
-    parts = {*given.split()}
-    ways = (
-        [one for one in records if one.label == given],
-        [*records[number - 1 : number]] if number else [],
-        [one for one in records if given and (one.trial_key.startswith(given) or one.run_id.startswith(given))],
-        [one for one in records if parts and parts <= {*one.label.split()}],
-    )
-    return next((found for found in ways if found), [])
+    return meant(records, given, records[number - 1 : number] if number else [])
 
 
 def _only(found: Sequence["Record"], problem: str, names: Sequence[str]) -> "Record":
     if len(found) == 1:
         return found[0]
     raise InputError(f"{problem}; name one of {listed(names)}" if found else problem)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are; empty where there is none."""
-    rest = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.commands.chosen import listed
 from orchestrator.commands.lookup import asked, existing, is_file
 from orchestrator.comparison.judgement import Contender
 from orchestrator.comparison.ranking import ranking_of
@@ -13,6 +12,7 @@ from orchestrator.spec.objective import by_names
 from orchestrator.system.printable import in_a_line
 from orchestrator.trials.asked import of_file
 from orchestrator.trials.labels import told_apart
+from orchestrator.trials.meant import listed
 from orchestrator.trials.record import VERSION, taken
 
 if TYPE_CHECKING:

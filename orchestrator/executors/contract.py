@@ -28,8 +28,9 @@ them as Sampled. For processes of this machine `resources.ResourceSampler` does 
 
 Stops. A pruner's verdict is a call of `stop` while the loop handles an event, so it is known when the loop comes back
 to the iterator of `events`. With `Setup.awaits_verdicts`, a trial waits after each epoch until then, and ends after the
-very epoch that was judged. Without, only what has not begun can be stopped. An explosion that is known by then goes
-before a verdict, and so does an interrupt.
+very epoch that was judged. At any other moment `stop` is what somebody has asked for: then, and where no verdicts are
+awaited, a trial ends after the epoch that it is in, or a later one, and a program as soon as it can. An explosion that
+is known by then goes before a verdict, and so does an interrupt.
 
 Interrupts. Once `Setup.interrupt.requested` is set, nothing more begins: what waits ends as interrupted, and what runs
 ends so after its epoch, with its checkpoint in its folder. Once `at_once` is set, it ends without waiting for that.
@@ -55,10 +56,10 @@ epoch; a loss that was announced or asked for, such as a job that is cancelled, 
 machine after it was given up is dropped, and what still runs there ends.
 
 Slots. A slot runs a trial, or a stack of trials whose shape and number of threads are the same. How many slots there
-are, and the threads and the GPUs of each, follows from `Setup.stacks`, `Setup.workers` and `Setup.resources`, which are
-of the whole sweep and not of what is left of it: numbers depend on the number of threads to the bit. Where `resources`
-names GPUs, a slot has them to itself. A trial may have another number of threads: that with which it began, or one,
-where its function declares so and nobody has said how many (`Setup.threads`).
+are at first, and the threads and the GPUs of each, follows from `Setup.stacks`, `Setup.workers` and `Setup.resources`,
+which are of the whole sweep and not of what is left of it: numbers depend on the number of threads to the bit. Where
+`resources` names GPUs, a slot has them to itself. A trial may have another number of threads: that with which it began,
+or one, where its function declares so and nobody has said how many (`Setup.threads`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -175,7 +176,19 @@ class Executor(Protocol):
     def stop(self, trial: Trial, reason: str) -> None:
         """Have a submitted trial end as pruned, for this reason.
 
-        It ends after the epoch that `events` yields at this moment, or where it was only submitted, before it begins.
+        It ends after the epoch that `events` yields at this moment, or else after that in which it is; where it was
+        only submitted, before it begins. It may come to its end before that.
+        """
+
+    @property
+    def most_slots(self) -> int | None:
+        """How many slots may be asked for; None where nothing here bounds them. Any thread may ask."""
+
+    def resize(self, slots: int) -> None:
+        """Have no more slots than these from now on, and where there is room for them, no fewer.
+
+        What runs goes on to its end, whatever their number. With 0 there is no free slot, and `events` waits though
+        nothing runs.
         """
 
     def events(self) -> Iterator[tuple[Trial, Event]]:

@@ -8,6 +8,7 @@ Where trials are to be stacked, each is a stack of its own, filled up to the wid
 import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, nullcontext, suppress
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 
@@ -36,6 +37,7 @@ class InlineExecutor:
         self._tees = Tees()
         self._log: Path | None = None  # of the trial; a program writes its own
         self._stops: dict[int, str] = {}
+        self._is_paused = False
 
     def __enter__(self) -> "InlineExecutor":
         self._contexts.enter_context(self.setup.function.active())
@@ -54,7 +56,14 @@ class InlineExecutor:
 
     @property
     def has_free_slot(self) -> bool:
-        return self._running is None
+        return self._running is None and not self._is_paused
+
+    @property
+    def most_slots(self) -> int:
+        return 1
+
+    def resize(self, slots: int) -> None:
+        self._is_paused = slots == 0
 
     @property
     def idle(self) -> bool:
@@ -90,6 +99,9 @@ class InlineExecutor:
 
     def _reports(self) -> Iterator[tuple[Trial, Event]]:
         if self._running is None:
+            if self._is_paused and not self.setup.interrupt.requested:
+                wait([self.setup.interrupt.fileno()])
+                self.setup.interrupt.drain()
             return
         trial, running = self._running
         event = Finished(Outcome.INTERRUPTED) if self.setup.interrupt.requested else self._next(running)

@@ -4,6 +4,7 @@ It has each done by a child of its own, and dies as the child does; a warm worke
 itself. Where trials are stacked it serves stack after stack, and its death ends an attempt at each trial of its stack.
 """
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,6 +17,7 @@ from orchestrator.executors.local import LocalSlot, WorkerProcess
 from orchestrator.executors.resources import ResourceSampler
 from orchestrator.executors.slot import CLOSING_SECONDS
 from orchestrator.executors.slots import SlotExecutor
+from orchestrator.system import machine
 from orchestrator.system.machine import Shares
 from orchestrator.trial import Trial
 from orchestrator.worker import serve
@@ -28,8 +30,7 @@ class ProcessExecutor(SlotExecutor):
         super().__init__(setup, shares)
         self._resources = ResourceSampler()
         self._deaths = Deaths(self._resources)
-        slots = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
-        self._slots = [self._slot(index) for index in range(slots)]
+        self._slots = [self._slot(index) for index in range(self._most)]
 
     def __enter__(self) -> "ProcessExecutor":
         for slot in self._slots:
@@ -50,6 +51,15 @@ class ProcessExecutor(SlotExecutor):
     @property
     def slots(self) -> Sequence[LocalSlot]:
         return self._slots
+
+    @property
+    def most_slots(self) -> int | None:
+        fitting = machine.share(None, sys.maxsize, self.setup.resources).workers
+        return None if fitting == sys.maxsize else fitting
+
+    def resize(self, slots: int) -> None:
+        super().resize(slots)
+        self._slots += [self._slot(index) for index in range(len(self._slots), self._most)]
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         return self._resources.with_samples(super().events())

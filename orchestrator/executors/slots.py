@@ -5,7 +5,7 @@ What a slot is and where its worker runs is for others to know: processes of thi
 
 import time
 from abc import ABC, abstractmethod
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import inf
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from orchestrator import events
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Started
+from orchestrator.executors import alone
 from orchestrator.executors.contract import Setup
 from orchestrator.executors.limits import MOST_NODES, ActiveTrial, WorkerLoss, overdue
 from orchestrator.executors.slot import Slot
@@ -42,6 +43,8 @@ class SlotExecutor(ABC):
         self.shares = shares
         self._waiting: list[ActiveTrial] = []
         self._asked_to_stop = False
+        self._most = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
+        self._limit: int | None = None  # of busy slots, once somebody has asked for one
         self._prepared: set[str] = set()  # machines that have the data of `prepare`
 
     @property
@@ -75,9 +78,23 @@ class SlotExecutor(ABC):
 
     @property
     def has_free_slot(self) -> bool:
-        kept = self._kept
+        allowed = inf if self._limit is None else (self._limit - len(self._busy())) * self.setup.stacking.width
+        return len(self._waiting) < allowed and self._has_place
+
+    @property
+    def _has_place(self) -> bool:
+        """Whether there is a slot for a further trial, however many may run."""
+        kept = alone.kept(self.slots, self._waiting)
         free = sum(1 for slot in self.slots if not slot.runs and slot.machine not in kept)
         return len(self._waiting) < free * self.setup.stacking.width
+
+    @property
+    def most_slots(self) -> int | None:
+        return None
+
+    def resize(self, slots: int) -> None:
+        self._limit = slots
+        self._most = slots if self.setup.pending is None else min(slots, self.setup.pending)
 
     @property
     def idle(self) -> bool:
@@ -116,8 +133,14 @@ class SlotExecutor(ABC):
         self._waiting.append(ActiveTrial(trial, task, self.setup.limits))
 
     def stop(self, trial: Trial, reason: str) -> None:
-        runs = [*self._waiting, *(run for slot in self._busy() for run in slot.runs.values())]
-        next(run for run in runs if run.trial is trial).stop = reason
+        for slot in self._busy():
+            for row, run in slot.runs.items():
+                if run.trial is trial:
+                    run.stop = reason
+                    if not self.setup.awaits_verdicts:
+                        slot.send(serve.Decision(row, reason))
+                    return
+        next(run for run in self._waiting if run.trial is trial).stop = reason
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self.setup.interrupt.requested:
@@ -125,7 +148,7 @@ class SlotExecutor(ABC):
             yield from ((run.trial, Finished(Outcome.INTERRUPTED)) for run in waiting)
         self._begin_stacks()
         busy = self._busy()
-        if not (busy or self._waiting):
+        if not (busy or self._waiting) and (self._limit != 0 or self.setup.interrupt.requested):
             return
         soonest = min((slot.deadline for slot in busy), default=inf)
         self._wait(busy, soonest)
@@ -178,23 +201,11 @@ class SlotExecutor(ABC):
     def _busy(self) -> list[Slot]:
         return [slot for slot in self.slots if slot.runs]
 
-    @property
-    def _kept(self) -> set[str]:
-        """The machines that a trial has to itself, or is about to have."""
-        taken = {slot.machine for slot in self.slots if any(run.is_alone for run in slot.runs.values())}
-        return taken | {*self._quietest()} if any(run.is_alone for run in self._waiting) else taken
-
-    def _quietest(self) -> list[str]:
-        """The machine on which the least runs, if there is any: where what is to run alone begins once nothing does."""
-        busy = Counter({slot.machine: 0 for slot in self.slots})
-        busy.update(slot.machine for slot in self._busy())
-        return [min(busy, key=lambda machine: (busy[machine], machine))] if busy else []
-
     def _begin_stacks(self) -> None:
         """Begin in the free slots the trials that have waited longest, each with those that stack with it."""
         if not self._waiting:
             return
-        kept, begun = self._kept, set[int]()
+        kept, begun = alone.kept(self.slots, self._waiting), set[int]()
         free = deque(slot for slot in self.slots if not slot.runs and slot.machine not in kept)
         by_key: dict[object, list[ActiveTrial]] = {}
         for run in self._waiting:
@@ -204,7 +215,7 @@ class SlotExecutor(ABC):
             if id(first) in begun:
                 continue
             if first.is_alone:
-                slot = self._quiet_slot()
+                slot = alone.quiet_slot(self.slots)
                 free = deque(other for other in free if slot is None or other.machine != slot.machine)
             elif free:
                 slot = free.popleft()
@@ -216,11 +227,6 @@ class SlotExecutor(ABC):
                 begun |= {id(run) for run in stack.values()}
                 self._begin(slot, [*stack.values()])
         self._waiting = [run for run in self._waiting if id(run) not in begun]
-
-    def _quiet_slot(self) -> Slot | None:
-        """A slot of a machine on which nothing runs: of the one that has the least, which others leave alone."""
-        quiet = {*self._quietest()} - {slot.machine for slot in self._busy()}
-        return next((slot for slot in self.slots if slot.machine in quiet), None)
 
     def _key(self, run: ActiveTrial) -> tuple[int | None, str, str]:
         """What the trials of a stack share. The last attempt is alone: another trial may have killed the worker."""

@@ -147,6 +147,7 @@ class LiveProgress:
         self._best: Best | None = None
         self._forecast = Forecast(declaration.pace)
         self._places: Places | None = None
+        self._workers: int | None = None  # at once, once somebody has asked for so many
 
     def begin(self, total: int | None, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """A launch begins.
@@ -218,6 +219,11 @@ class LiveProgress:
             if trial.trial_key in self._running:
                 self._running[trial.trial_key].heartbeat(heartbeat)
 
+    def take_workers(self, workers: int) -> None:
+        """Somebody has asked for so many trials at once; 0 pauses the sweep."""
+        with self._lock:
+            self._workers = workers
+
     def take_places(self, places: Places) -> None:
         """Places for trials have come or gone."""
         with self._lock:
@@ -233,9 +239,10 @@ class LiveProgress:
         with self._lock:
             running = [trial.snapshot(self._forecast) for trial in self._running.values()]
             at_a_time = self._most_running if self._places is None else self._places.ready
+            at_a_time = at_a_time if self._workers is None else min(self._workers, max(at_a_time, 1))
             left = time_left(running, self._seconds_of_waiting(), at_a_time) if at_a_time else None
-            since, places = time.monotonic() - self._began, self._places
-            return Status(self.name, self._total, dict(+self._outcomes), running, self._best, since, left, places)
+            since, where = time.monotonic() - self._began, (self._places, self._workers)
+            return Status(self.name, self._total, dict(+self._outcomes), running, self._best, since, left, *where)
 
     def _seconds_of_waiting(self) -> float | None:
         """Seconds of all trials that have yet to begin; unknown trials are taken to be like the latest."""

@@ -89,6 +89,7 @@ class Status:
     seconds: float | None = None  # since the launch began
     seconds_left: float | None = None  # until the last trial has its result; None if unknown
     places: Places | None = None  # where trials run, where that is not known from the beginning
+    workers: int | None = None  # at once, where somebody has asked for so many; 0: it is paused
 
     @property
     def results(self) -> int:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 
 SIGNIFICANT = 4  # significant ones
+UNITS = ("bytes", "kB", "MB", "GB")
 MOST_SIGNIFICANT = 16  # from then on a number is shown as Python writes it: no two look alike
 
 
@@ -45,3 +46,11 @@ def precision(mean: float, half_width: float | None, least: int = SIGNIFICANT) -
         return least
     orders = math.floor(math.log10(abs(mean))) - math.floor(math.log10(half_width))
     return min(MOST_SIGNIFICANT, max(least, orders + 2))
+
+
+def bytes_in_words(count: int) -> str:
+    """A size as people read it: "5.2 MB"."""
+    size, unit = float(count), 0
+    while size >= 1000 and unit < len(UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return "1 byte" if (size, unit) == (1, 0) else f"{size:.3g} {UNITS[unit]}"

@@ -60,8 +60,20 @@ class Interrupt:
         os.close(self._writer)
 
     def fileno(self) -> int:
-        """Becomes readable when a signal has come, or a child process has ended."""
+        """Becomes readable when a signal has come, a child process has ended, or `wake` was called."""
         return self._reader
+
+    def wake(self) -> None:
+        """End a wait, from any thread."""
+        with suppress(OSError):  # it is full, and ends the wait anyway
+            os.write(self._writer, b".")
+
+    def request(self) -> None:
+        """Have the sweep end as the first signal does, from any thread; called again, it does nothing more."""
+        if not self.requested:
+            self.requested = True
+            signal.setitimer(signal.ITIMER_REAL, self.grace)
+        self.wake()
 
     def drain(self) -> None:
         """Take what made it readable."""

@@ -71,6 +71,10 @@ class Display(Listener):
         """A trial has made a step."""
         self.progress.heartbeat(trial, heartbeat)
 
+    def take_workers(self, workers: int) -> None:
+        """Somebody has asked for so many trials at once; 0 pauses the sweep."""
+        self.progress.take_workers(workers)
+
     def take_places(self, places: Places) -> None:
         """Places for trials have come or gone."""
         self.progress.take_places(places)
@@ -173,7 +177,7 @@ class LiveDisplay(Display):
         super().take(trial, event)
         if isinstance(event, Finished) and not self.quick.end(trial, event):
             self._print_quick_trials(at_once=True)
-            ended = Text.assemble((event.outcome, STYLES[event.outcome]), " ", trial.label, " ", (_why(event), "dim"))
+            ended = Text.assemble((event.outcome, STYLES[event.outcome]), " ", trial.label, " ", (event.why, "dim"))
             ended.rstrip()
             self._print(ended)
         self._print_quick_trials()
@@ -209,9 +213,4 @@ def display_for(spec: SweepSpec, console: Console, quiet: bool) -> Display:
 
 def ending(event: Finished) -> str:
     """How a trial ended, in a line."""
-    why = _why(event)
-    return f"{event.outcome}: {why}" if why else str(event.outcome)
-
-
-def _why(event: Finished) -> str:
-    return event.explosion.reason if event.explosion else event.reason or event.diagnosis or ""
+    return f"{event.outcome}: {event.why}" if event.why else str(event.outcome)

@@ -84,6 +84,8 @@ def facts(status: Status) -> list[Text]:
     texts = [Text(f"{status.results} trials {UNTIL_STOPPED}" if status.asked is None else f"{counted(status)} trials")]
     waiting = status.places.waiting if status.places else 0
     texts += [Text(f"{len(status.running) - waiting} running")] if len(status.running) > waiting else []
+    texts += [Text("paused", style="bold yellow")] if status.workers == 0 else []
+    texts += [Text(f"{status.workers} at once")] if status.workers else []
     texts += [Text(awaited(status.places))] if status.places and status.places.awaited else []
     texts += [
         Text(f"{outcome} {status.outcomes[outcome]}", style=STYLES[outcome])

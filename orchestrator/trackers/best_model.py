@@ -16,7 +16,7 @@ IMAGES = "images"
 
 def has_model(client: MlflowClient, experiment_id: str, run_id: str) -> bool:
     """Whether a run has the sweep's model, whole."""
-    return any(_is_whole(model) and model.source_run_id == run_id for model in _models(client, experiment_id))
+    return any(_is_whole(model) and model.source_run_id == run_id for model in of(client, experiment_id))
 
 
 def artifacts(client: MlflowClient, run_id: str, folder: Path) -> None:
@@ -44,14 +44,14 @@ def keep(client: MlflowClient, experiment_id: str, record: Record, folder: Path)
 
 def clear(client: MlflowClient, uri: str, experiment_id: str, run_id: str) -> None:
     """Delete the sweep's models of other runs, and models that are incomplete."""
-    for model in [*_models(client, experiment_id)]:
+    for model in [*of(client, experiment_id)]:
         if model.source_run_id != run_id or not _is_whole(model):
             client.delete_logged_model(model.model_id)  # first: a model without its files would count as whole
             get_artifact_repository(model.artifact_location, uri).delete_artifacts()
 
 
-def _models(client: MlflowClient, experiment_id: str) -> Iterator[LoggedModel]:
-    """The sweep's own, of those that the experiment has."""
+def of(client: MlflowClient, experiment_id: str) -> Iterator[LoggedModel]:
+    """The sweep's own models, of those that its experiment has."""
     token = None
     while True:
         page = client.search_logged_models([experiment_id], filter_string=f"tags.`{TAG}` = 'true'", page_token=token)

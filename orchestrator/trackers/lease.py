@@ -20,6 +20,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from orchestrator.errors import AlreadyRunningError
+from orchestrator.system.paths import sqlite_path
 
 TAG = "sweep.holder"
 HEARTBEAT = "sweep.heartbeat"  # apart: what a holder sends that was stopped halfway must not name it the holder again
@@ -120,6 +121,18 @@ class Lease:
         """The holder, and its last heartbeat."""
         tags = self._client.get_experiment(self._experiment_id).tags
         return json.loads(tags[TAG]) if TAG in tags else None, tags.get(HEARTBEAT)
+
+
+def check_free(client: MlflowClient, uri: str, experiment_id: str) -> None:
+    """See that no launch on another machine holds a sweep; that of this machine has the lock of its folder.
+
+    Raises:
+        AlreadyRunningError: one does.
+    """
+    if sqlite_path(uri) is None:
+        lease = Lease(client, experiment_id)
+        lease.take()
+        lease.release()
 
 
 def _last_beat(holder: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from orchestrator.functions import TrialFunction
 from orchestrator.programs.environment import CHECKPOINTS
+from orchestrator.system.figures import bytes_in_words
 from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER, LOG_FILE
 from orchestrator.system.regular import opened
 from orchestrator.system.taken import Taken, taken
@@ -17,7 +18,6 @@ from orchestrator.workspace import PROPOSAL_FILE
 HALF_A_LOG = 512 * 1024  # bytes; what lies between two of these is left out
 OURS = {ARTIFACTS_FOLDER, IMAGES_FOLDER, LOG_FILE, JOURNAL_FILE, PROPOSAL_FILE}
 MOST_NAMED = 5
-UNITS = ("bytes", "kB", "MB", "GB")
 
 
 def folder(workdir: Path, function: TrialFunction) -> Path:
@@ -93,9 +93,6 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 def _size(path: Path) -> str:
     try:
-        size, unit = float(path.lstat().st_size), 0
+        return bytes_in_words(path.lstat().st_size)
     except OSError:  # of a folder that may be listed and not looked into
         return "of unknown size"
-    while size >= 1000 and unit < len(UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    return "1 byte" if (size, unit) == (1, 0) else f"{size:.3g} {UNITS[unit]}"

@@ -45,6 +45,22 @@ def replace(
     client.set_tag(parent, BEGUN, DONE)
 
 
+def again(client: MlflowClient, experiment: str, old: Record, tags: Mapping[str, str]) -> str:
+    """Make a run in place of one that has ended, as one that was interrupted before it began; returns its id.
+
+    Where this is cut off, the next launch finds both, and goes on with it.
+
+    Args:
+        client: of the store.
+        experiment: its experiment's id.
+        old: the run, which stays, and says by which it was replaced.
+        tags: that the new one gets beside those of the trial.
+    """
+    new = _anew(client, experiment, old, tags)
+    client.set_tag(old.run_id, REPLACED, new)
+    return new
+
+
 def renew(client: MlflowClient, experiment: str, old: Record, tags: Mapping[str, str]) -> None:
     """Make a run in place of one that another launch may yet write to, and delete that: then MLflow refuses to."""
     threads = {name: value for name, value in old.tags.items() if name == "threads"}

@@ -15,7 +15,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.printable import storable
 from orchestrator.trackers import best_model, deleted, view, writing
 from orchestrator.trackers.errors import translates_errors
-from orchestrator.trackers.open_run import LONGEST_TAG
+from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
 from orchestrator.trackers.store import Store
 from orchestrator.trials.metric_names import nearest
 from orchestrator.trials.record import Record
@@ -30,11 +30,21 @@ class SweepResults(Store):
         super().__init__(uri)
         self.spec = spec
         self.tally = RunningTable(spec)
+        self._records: dict[str, Record] = {}  # of trials, by trial_key
+        self._runs: dict[str, OpenRun] = {}  # those that are being written
+        self._ended: dict[str, str] = {}  # the run_ids of those that ended in this launch
         self.experiment_id = ""
         self.parent_id = ""
         self.is_aside = is_aside  # whether the launch leaves alone what the sweep has: table, description, model
         self.remark = ""  # that the parent run was deleted, once that is known
         self._view = ""
+
+    @property
+    def run_ids(self) -> dict[str, str]:
+        """The runs of trials, by trial_key, as of this moment. Any thread may ask."""
+        before, now = [*self._records.values()], [*self._runs.items()]
+        open_runs = {key: run.run_id for key, run in now}
+        return {record.trial_key: record.run_id for record in before} | open_runs | self._ended
 
     @translates_errors
     def describe(self, table: Table, heading: str = "") -> None:

@@ -53,7 +53,6 @@ class Tracker(SweepResults):
         self.is_replacing = False  # whether an earlier launch was cut off while it had trials run anew
         self.lost: set[str] = set()  # trial_keys of those whose runs somebody has deleted during this launch
         self._code: Mapping[str, str] = {}
-        self._runs: dict[str, OpenRun] = {}
         self._reopening: set[str] = set()  # run_ids; what fails meanwhile leaves one here
         self._reused: dict[str, Record] = {}
         self._lease: Lease | None = None
@@ -212,6 +211,7 @@ class Tracker(SweepResults):
             self._runs.pop(trial.trial_key)
             metrics = {**run.last, **end.metrics, **run.best}
             ended = (end.outcome, STATUS[end.outcome], trial.params, metrics, tags)
+            self._ended[trial.trial_key] = run.run_id
             self.tally.take(trial, Record(run.run_id, trial.trial_key, trial.label, *ended))
 
     @translates_errors

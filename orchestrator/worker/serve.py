@@ -60,7 +60,10 @@ class Stack:
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer to an epoch: why the trial that reported it is to end there, or that it is to go on."""
+    """The answer to an epoch: why the trial that reported it is to end there, or that it is to go on.
+
+    Of a trial that awaits none, it may come at any time, and ends it after its epoch.
+    """
 
     row: int
     stop: str | None
@@ -191,7 +194,7 @@ def _until_stopped(stack: Stack, connection: Connection) -> Iterator[tuple[int, 
             while running and (awaited or connection.poll()):
                 match messages.validate_json(connection.recv_bytes()):
                     case Decision(row, reason):
-                        awaited -= 1
+                        awaited = max(0, awaited - 1)  # where none is awaited, somebody has stopped the trial
                         stops |= {} if reason is None else {row: reason}
                     case Stop():
                         rounds.close()

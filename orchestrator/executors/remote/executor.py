@@ -52,7 +52,6 @@ class RemoteExecutor(SlotExecutor):
     def __init__(self, setup: Setup, shares: Shares, engine: Engine) -> None:
         super().__init__(setup, shares)
         self._engine = engine
-        self._most = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
         self._agents: dict[str, RemoteSlot] = {}
         self._listener: AgentListener
         self._is_open = False
@@ -102,9 +101,9 @@ class RemoteExecutor(SlotExecutor):
         return ready if self._configs is None else [slot for slot in ready if slot.machine in self._prepared]
 
     @property
-    def has_free_slot(self) -> bool:
+    def _has_place(self) -> bool:
         # what is submitted while there is no machine yet waits for the first one
-        return super().has_free_slot or self.idle
+        return super()._has_place or self.idle
 
     def prepare(self, configs: Sequence[Params]) -> None:
         super().prepare(configs)
@@ -117,7 +116,7 @@ class RemoteExecutor(SlotExecutor):
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self._waiting:
             self._spare_since = math.inf
-        elif self.has_free_slot:
+        elif self._has_place:
             self._spare_since = min(self._spare_since, time.monotonic())
         yield from super().events()
         if self._broken is not None:  # what runs has lost its actor, too; a later launch goes on with it
@@ -232,7 +231,8 @@ class RemoteExecutor(SlotExecutor):
         """Ask for as many agents as are of use."""
         if self.setup.interrupt.requested or time.monotonic() < self._begin_at or self._spare_since < math.inf:
             return
-        while len(self._agents) < min(self._most, self._engine.room):
+        most = max(self._most, bool(self._waiting))  # of a paused sweep, too, what has lost its machine goes on
+        while len(self._agents) < min(most, self._engine.room):
             self._number += 1
             name = f"{self._number}-{secrets.token_hex(4)}"
             self._agents[name] = RemoteSlot(Link(), self._settings, self._marked)

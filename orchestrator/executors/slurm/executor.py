@@ -50,7 +50,6 @@ class SlurmExecutor(SlotExecutor):
         self.folder = setup.log.parent.absolute() / FOLDER
         slurm = Slurm(job_name(setup.log.parent.name, self.folder), jobs.of_sbatch(setup.resources), self.folder)
         self._jobs = Jobs(slurm, self.folder)
-        self._most = shares.workers if setup.pending is None else min(shares.workers, setup.pending)
         self._slots: list[SlurmSlot] = []
         self._unsettled: dict[Path, SlurmSlot] = {}  # trials that a job may still run, by their folder
         self._not_before: dict[Path, float] = {}  # when trials can begin of which a job may still write
@@ -120,7 +119,7 @@ class SlurmExecutor(SlotExecutor):
         return [slot for slot in self._slots if slot.runs or (slot.is_ready and not self._strangers)]
 
     @property
-    def has_free_slot(self) -> bool:
+    def _has_place(self) -> bool:
         """A trial may wait for the first job; else those of an earlier launch are asked for first."""
         free = sum(slot.is_ready or bool(slot.held) for slot in self._slots)
         return len(self._waiting) < max(free * self.setup.stacking.width, 0 if self._busy() else 1)
@@ -263,13 +262,14 @@ class SlurmExecutor(SlotExecutor):
         there |= {identity for identity, job in self._jobs.known.items() if job.state != ENDING}
         there = (there - self._ending).union(waiting, self._jobs.arrivals.awaited)
         has_free = self._has_spare or any(slot.is_ready for slot in self._slots)
-        wanted = len(self._waiting) if has_free else self._most
-        lacking = min(wanted, self._most) - len(there)
+        most = max(self._most, bool(self._waiting))  # of a paused sweep, too, what has lost its job goes on
+        wanted = len(self._waiting) if has_free else most
+        lacking = min(wanted, most) - len(there)
         if lacking > 0 and not self._jobs.arrivals.pause:
             self._jobs.submit(self._script, lacking)
         serving = {slot.job for slot in self._slots if slot.has_come and slot.leaving is None and not slot.is_gone}
-        most = {*waiting, *self._jobs.arrivals.awaited, *serving}
-        self._jobs.cancel(waiting[: max(0, len(most) - self._most)])
+        there = {*waiting, *self._jobs.arrivals.awaited, *serving}
+        self._jobs.cancel(waiting[: max(0, len(there) - most)])
 
     def _tell(self) -> None:
         """Say which jobs are there and wait, where that has changed."""

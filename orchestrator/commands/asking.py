@@ -1,0 +1,29 @@
+"""Asks the launch that holds a sweep, and prints its answer."""
+
+from typing import TYPE_CHECKING
+
+from orchestrator.commands.lookup import name_of
+from orchestrator.errors import InputError, SweepError
+from orchestrator.system import paths
+from orchestrator.terminal.consoles import print_line, stdout
+
+if TYPE_CHECKING:
+    from orchestrator.requests.calls import Call
+
+
+def ask(sweep: str, call: "Call", tracking_uri: str | None) -> None:
+    """Ask the launch of the sweep that a FILE or NAME means.
+
+    Raises:
+        InputError: there is none, or it cannot do what is asked.
+        SweepError: it does not answer.
+    """
+    from orchestrator.requests import asking
+
+    answer = asking.ask(paths.tracking_uri(tracking_uri), name_of(sweep), call)
+    if answer.status == InputError.exit_status:
+        raise InputError(*answer.lines)
+    if answer.status:
+        raise SweepError("\n".join(answer.lines))
+    for line in answer.lines:
+        print_line(stdout(), line)

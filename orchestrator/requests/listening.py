@@ -1,0 +1,77 @@
+"""Has a launch answer requests: a thread of its own looks for them, so that no epoch has to end first."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from orchestrator.requests.calls import Answer, Call, requests
+from orchestrator.requests.mailbox import Mailbox
+from orchestrator.requests.steering import Steering
+from orchestrator.system.interrupt import Interrupt
+
+SECONDS_BETWEEN_LOOKS = 0.25
+
+
+@contextmanager
+def steered(sweep: str, interrupt: Interrupt, meeting: Path, log: Callable[[str], None]) -> Iterator[Steering]:
+    """A context in which a launch can be steered.
+
+    Args:
+        sweep: its name.
+        interrupt: of the launch.
+        meeting: the folder where launches of the sweep meet; this launch holds its lock.
+        log: gets a line for each request.
+    """
+    steering = Steering(sweep, interrupt, log)
+    with answering(meeting, steering.answer, log):
+        yield steering
+
+
+@contextmanager
+def answering(meeting: Path, answer: Callable[[Call], Answer], log: Callable[[str], None]) -> Iterator[None]:
+    """A context in which requests are answered.
+
+    Args:
+        meeting: the folder where launches of the sweep meet; this launch holds its lock.
+        answer: does what is asked; called in another thread.
+        log: gets a line where no requests can be taken.
+    """
+    mailbox = Mailbox(meeting)
+    try:
+        mailbox.__enter__()
+    except OSError as error:  # a sweep needs nobody to steer it
+        log(f"{mailbox.folder}: cannot be made ({error.strerror}), so nothing can be asked of this launch")
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_answer_all, args=(mailbox, answer, ended), name="requests", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        mailbox.__exit__(None, None, None)
+
+
+def _answer_all(mailbox: Mailbox, answer: Callable[[Call], Answer], ended: threading.Event) -> None:
+    while not ended.wait(SECONDS_BETWEEN_LOOKS):
+        with suppress(OSError):  # the disk is away, or full
+            for name, content in mailbox.taken():
+                mailbox.answer(name, _answered(mailbox.token, content, answer))
+
+
+def _answered(token: str, content: bytes, answer: Callable[[Call], Answer]) -> Answer:
+    try:
+        request = requests.validate_json(content)
+    except ValidationError:
+        return Answer(("this is no request that the launch knows; is it of another version?",), 2)
+    if request.launch != token:
+        return Answer(("this was asked of an earlier launch, and does nothing",), 2)
+    try:
+        return answer(request.call)
+    except Exception as error:  # a bug, which must end neither the launch nor its answers
+        return Answer((f"the launch could not do this: {type(error).__name__}: {error}",), 1)

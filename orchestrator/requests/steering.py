@@ -1,0 +1,198 @@
+"""What a launch does when it is asked for something while it runs."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from orchestrator.events import Event, Finished, Listener
+from orchestrator.executors.contract import Executor
+from orchestrator.requests.calls import Answer, Call, Resize, StopLaunch, StopTrials
+from orchestrator.spec import nearest
+from orchestrator.system.durations import duration
+from orchestrator.system.interrupt import Interrupt
+from orchestrator.system.printable import in_a_line
+from orchestrator.trial import Trial
+from orchestrator.trials.meant import MOST_NAMED, listed, meant
+from orchestrator.trials.record import Record
+
+BY_HAND = "stopped by hand"  # the reason of a trial that ends so
+
+
+@dataclass(frozen=True)
+class Steered:
+    """A trial that may be asked for."""
+
+    trial: Trial
+    run_id: str
+
+    @property
+    def label(self) -> str:
+        """Of the trial; that of the only configuration of a sweep is empty."""
+        return self.trial.label or "the only configuration"
+
+    @property
+    def trial_key(self) -> str:
+        """Of the trial."""
+        return self.trial.trial_key
+
+
+class Steering(Listener):
+    """Knows which trials run and how others have ended, and what is asked of them.
+
+    The thread that takes requests calls `answer`, and wakes the loop; the loop does what it finds then.
+
+    Args:
+        sweep: its name.
+        interrupt: of the launch.
+        log: gets a line for each request.
+    """
+
+    def __init__(self, sweep: str, interrupt: Interrupt, log: Callable[[str], None]) -> None:
+        self.sweep, self.interrupt, self.log = sweep, interrupt, log
+        self.run_ids: Callable[[], Mapping[str, str]] = dict  # by trial_key, as far as trials have a run
+        self._lock = threading.Lock()
+        self._known: dict[str, Trial] = {}  # by trial_key
+        self._running: set[str] = set()
+        self._ended: dict[str, str] = {}  # how, in words
+        self._asked: set[str] = set()  # those that run and are to end
+        self._stops: list[Trial] = []  # of these, those that the loop has yet to stop
+        self._executor: Executor | None = None  # while trials can begin
+        self._workers: int | None = None  # that were asked for, until the loop has heard of it
+        self.is_paused = False
+
+    def begin(self, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
+        """Trials are known now, and what the store has of them, by trial_key."""
+        with self._lock:
+            for trial in trials:
+                self._known[trial.trial_key] = trial
+                record = history.get(trial.trial_key)
+                if record and record.outcome:
+                    self._ended[trial.trial_key] = _said(record.outcome, record.remark)
+
+    @contextmanager
+    def over(self, executor: Executor) -> Iterator[None]:
+        """A context in which trials are given to an executor."""
+        self._executor = executor
+        try:
+            yield
+        finally:
+            self._executor = None
+
+    def start(self, trial: Trial) -> None:
+        """A trial is given to the executor."""
+        with self._lock:
+            self._known[trial.trial_key] = trial
+            self._running.add(trial.trial_key)
+
+    def take(self, trial: Trial, event: Event) -> None:
+        """A trial reports something; its end is taken in."""
+        if isinstance(event, Finished):
+            with self._lock:
+                self._running.discard(trial.trial_key)
+                self._asked.discard(trial.trial_key)
+                self._ended[trial.trial_key] = _said(event.outcome, event.why)
+
+    def stops(self) -> list[Trial]:
+        """The trials that are to end and still run, each once."""
+        with self._lock:
+            stops, self._stops = self._stops, []
+            return [trial for trial in stops if trial.trial_key in self._running]
+
+    def workers(self) -> int | None:
+        """How many trials may run at once, where that has changed since the last call."""
+        with self._lock:
+            workers, self._workers = self._workers, None
+            self.is_paused = self.is_paused if workers is None else workers == 0
+            return workers
+
+    def answer(self, call: Call) -> Answer:
+        """Do what is asked, or have the loop do it. Called by the thread that takes requests."""
+        match call:
+            case StopTrials(trials):
+                answer = self._stop(trials)
+            case StopLaunch():
+                answer = self._end()
+            case Resize(workers):
+                answer = self._resize(workers)
+        for line in answer.lines if answer.status == 0 else ():
+            with suppress(OSError):  # the terminal is gone
+                self.log(f"asked by hand: {line}")
+        self.interrupt.wake()
+        return answer
+
+    def _end(self) -> Answer:
+        if self.interrupt.requested:
+            return Answer((f"the launch of {self.sweep} is ending already",))
+        self.interrupt.request()
+        grace = duration(self.interrupt.grace)
+        return Answer((f"the launch of {self.sweep} ends; running trials have {grace} to finish their epoch",))
+
+    def _resize(self, workers: int) -> Answer:
+        executor, sweep = self._executor, self.sweep
+        if executor is None or self.interrupt.requested:
+            return Answer((f"no trial of {sweep} can begin now: its launch prepares, or is about to end",), 2)
+        most = executor.most_slots
+        if most is not None and workers > most:
+            return Answer((f"no more than {most} can run at once where {sweep} runs, by what each takes",), 2)
+        with self._lock:
+            self._workers = workers
+            running = len(self._running)
+        runs = "nothing runs" if not running else f"{running} run, and go on to their end"
+        if workers == 0:
+            return Answer((f"{sweep} is paused: {runs}; `sweep workers {sweep} N` goes on",))
+        return Answer((f"{sweep} has {workers} at once from now on; {runs}",))
+
+    def _stop(self, names: Iterable[str]) -> Answer:
+        with self._lock:
+            found = self._found(names)
+            if isinstance(found, Answer):
+                return found
+            lines = []
+            for one in found:
+                key = one.trial_key
+                if key in self._asked:
+                    lines.append(f"{one.label} was asked to end already")
+                elif key in self._running:
+                    lines.append(f"{one.label} ends after its epoch, as pruned")
+                    self._asked.add(key)
+                    self._stops.append(one.trial)
+                else:
+                    lines.append(f"{one.label} has ended: {self._ended[key]}")
+            return Answer(tuple(lines))
+
+    def _found(self, names: Iterable[str]) -> list[Steered] | Answer:
+        """The trials that are meant, each once; or why not all of them can be stopped: then none is."""
+        run_ids = self.run_ids()
+        known = [Steered(trial, run_ids.get(key, "")) for key, trial in self._known.items()]
+        found: dict[str, Steered] = {}
+        problems = []
+        for name in names:
+            these = meant(known, name)
+            if len(these) == 1 and (these[0].trial_key in self._running or these[0].trial_key in self._ended):
+                found[these[0].trial_key] = these[0]
+            elif len(these) == 1:
+                problems.append(f"{these[0].label} has not begun; only what runs can be stopped")
+            elif these:
+                called = f"{len(these)} trials of {self.sweep} are called {in_a_line(name)}"
+                problems.append(f"{called}; name one of {listed([_called(one) for one in these])}")
+            else:
+                problems.append(f"{self.sweep} has no trial {in_a_line(name)}; {_hint(name, known, self._running)}")
+        return Answer(tuple(problems), 2) if problems else [*found.values()]
+
+
+def _said(outcome: str, why: str) -> str:
+    return in_a_line(f"{outcome}: {why}" if why else str(outcome))
+
+
+def _called(one: Steered) -> str:
+    return f"{one.label} ({one.run_id or one.trial_key})"
+
+
+def _hint(name: str, known: Iterable[Steered], running: set[str]) -> str:
+    """What to call instead: the nearest, or what runs."""
+    labels = [one.label for one in known]
+    close = nearest(name, labels)
+    if len(labels) <= MOST_NAMED or not close.startswith("use one of"):
+        return close if labels else "none has begun yet"
+    return f"running: {listed([one.label for one in known if one.trial_key in running]) or 'none'}"

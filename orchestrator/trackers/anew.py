@@ -1,0 +1,32 @@
+"""Has single trials run anew, by hand, while no launch holds their sweep."""
+
+from orchestrator.system import regular
+from orchestrator.trackers import replacement
+from orchestrator.trackers.errors import translates_errors
+from orchestrator.trackers.lease import check_free
+from orchestrator.trackers.store import Store
+from orchestrator.trials.record import Record
+from orchestrator.workspace import Workspace
+
+
+class Renewing(Store):
+    """Makes runs in place of those of trials that are to run anew; the next launch finds them, and runs them."""
+
+    @translates_errors
+    def again(self, sweep: str, record: Record, workspace: Workspace) -> None:
+        """Have a trial run anew.
+
+        Args:
+            sweep: its name.
+            record: the trial, which has ended.
+            workspace: of the sweep, held by whoever calls this.
+
+        Raises:
+            AlreadyRunningError: a launch on another machine is running the sweep.
+        """
+        experiment = self.experiment(sweep)
+        if experiment is None:
+            return
+        check_free(self.client, self.uri, experiment.experiment_id)
+        regular.remove(workspace.folder / record.trial_key)  # first: it is to begin again
+        replacement.again(self.client, experiment.experiment_id, record, {})

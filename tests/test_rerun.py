@@ -1,0 +1,87 @@
+"""Trials that run anew because somebody has asked for it."""
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from test_launch import TOY, Sweep, Write
+
+from orchestrator.trackers import Store, replacement
+from orchestrator.workspace import Workspace
+
+
+@pytest.fixture
+def launched(store: str, write: Write, sweep: Sweep) -> Path:
+    """The file of a sweep of which one trial has completed, and one has failed."""
+    path = write(TOY + "parameters: {mode: {values: [fine, raise]}, epochs: 2}")
+    assert sweep("launch", path, "--executor", "inline").returncode == 1
+    return path
+
+
+@pytest.fixture
+def client(store: str) -> MlflowClient:
+    return MlflowClient(tracking_uri=store)
+
+
+def trials(client: MlflowClient, label: str) -> list[Run]:
+    """The runs of a trial, the first one first."""
+    experiment = client.get_experiment_by_name("toy")
+    assert experiment is not None
+    named = f"attributes.run_name = '{label}'"
+    return [*client.search_runs([experiment.experiment_id], named, order_by=["attributes.start_time ASC"])]
+
+
+@pytest.mark.parametrize(("asked", "label"), [("--failed", "mode=raise"), ("fine", "mode=fine")])
+def test_a_trial_runs_anew_with_the_next_launch_and_what_it_was_is_kept(
+    client: MlflowClient, store: str, launched: Path, sweep: Sweep, asked: str, label: str
+) -> None:
+    asked = "mode=fine" if asked == "fine" else asked
+    done = sweep("rerun", "toy", asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{label} runs anew; what it was is kept, and counts no longer: ")
+    assert f"run them with: python -m orchestrator launch {launched}" in done.stdout or "sweep launch" in done.stdout
+    before, now = trials(client, label)
+    assert before.data.tags["replaced_by"] == now.info.run_id
+    assert (now.data.tags["replaces"], now.data.tags["outcome"]) == (before.info.run_id, "interrupted")
+    assert len(Store(store).records("toy")) == 2
+    assert sweep("launch", launched, "--executor", "inline").returncode == 1
+    before, now = trials(client, label)
+    assert now.data.tags["outcome"] == before.data.tags["outcome"]
+    assert now.data.tags["code.digest"] == before.data.tags["code.digest"]
+    assert len(Store(store).records("toy")) == 2
+
+
+def test_a_rerun_that_was_cut_off_is_done_by_the_next_launch(
+    client: MlflowClient, store: str, launched: Path, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "set_tag", lambda *_: (_ for _ in ()).throw(SystemExit(9)))
+        record = next(one for one in Store(store).records("toy") if one.label == "mode=fine")
+        with pytest.raises(SystemExit):
+            replacement.again(Store(store).client, client.get_experiment_by_name("toy").experiment_id, record, {})
+    sweep("launch", launched, "--executor", "inline")
+    before, now = trials(client, "mode=fine")
+    assert before.data.tags["replaced_by"] == now.info.run_id
+    assert now.data.tags["outcome"] == "completed"
+
+
+def test_what_cannot_run_anew_is_said_in_a_line(store: str, launched: Path, sweep: Sweep) -> None:
+    cases = {
+        (): "rerun needs a TRIAL, --failed or --infeasible",
+        ("mode=rise",): "toy has no trial mode=rise; it has 1 (mode=fine), 2 (mode=raise)",
+    }
+    for arguments, line in cases.items():
+        done = sweep("rerun", "toy", *arguments)
+        assert (done.returncode, done.stderr.startswith(f"sweep: {line}")) == (2, True), done.stderr
+    with Workspace(store, "toy"):
+        held = sweep("rerun", "toy", "--failed")
+    assert (held.returncode, held.stderr.startswith("sweep: this sweep is already running, in process")) == (2, True)
+    none = sweep("rerun", "toy", "--infeasible")
+    assert (none.returncode, none.stdout) == (0, "no trial of toy is infeasible\n")
+    sweep("rerun", "toy", "mode=fine")
+    twice = sweep("rerun", "toy", "mode=fine")
+    assert (twice.returncode, twice.stderr) == (
+        2,
+        "sweep: mode=fine has not come to an end; the next launch goes on with it\n",
+    )
