@@ -359,7 +359,10 @@ class Sweep:
 
     def _look_for_orphans(self, launch: Launch | None) -> None:
         if launch and (alive := launch.orphans()):
-            self._blame(Clause.ORPHANS, f"{len(alive)} lived {SECONDS_FOR_ORPHANS:.0f} seconds after it")
+            lines = "; ".join(
+                b" ".join(_strings(Path(f"/proc/{pid}/cmdline"))).decode(errors="replace") for pid in alive
+            )
+            self._blame(Clause.ORPHANS, f"{len(alive)} lived on after it: {lines}")
             _kill(alive)
 
     def _blame(self, clause: Clause, what: str) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from orchestrator.errors import InputError
 
 SECONDS_OF_A_COMMAND = 60.0
+SECONDS_TO_REGISTER, SECONDS_BETWEEN_TRIES = 20.0, 2.0  # of a node, with a controller
+UNAVAILABLE = "node configuration is not available"  # in what Slurm says also where no node has registered yet
 ENDING = "COMPLETING"
 LIVING = ("RUNNING", ENDING, "STOPPED", "SUSPENDED", "SIGNALING", "STAGE_OUT")  # on a node
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
@@ -131,10 +133,21 @@ class Look(Query):
 def check(options: Sequence[str], number: int) -> None:
     """See whether Slurm takes so many jobs with these options of sbatch.
 
+    Nodes whose daemon, or whose controller, has just been started are not known to have anything for some seconds.
+
     Raises:
         InputError: it does not, for the reason that it gives; or it is not there.
     """
-    _asked("sbatch", "--test-only", f"--array=1-{number}", *options, "--wrap", "true")
+    until = time.monotonic() + SECONDS_TO_REGISTER
+    while True:
+        try:
+            _asked("sbatch", "--test-only", f"--array=1-{number}", *options, "--wrap", "true")
+        except InputError as error:
+            if UNAVAILABLE not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(SECONDS_BETWEEN_TRIES)
+        else:
+            return
 
 
 def _asked(*command: str) -> str:
