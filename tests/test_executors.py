@@ -181,10 +181,17 @@ def test_with_no_slots_nothing_begins_and_events_are_waited_for(
     executor = open_(workers=1)
     executor.resize(0)
     assert not executor.has_free_slot
-    timer = threading.Timer(0.2, interrupt.wake)
+    is_woken = threading.Event()
+
+    def wake() -> None:
+        is_woken.set()
+        interrupt.wake()
+
+    timer = threading.Timer(0.2, wake)
     timer.start()
-    while timer.is_alive():
+    while not is_woken.is_set():
         assert [*executor.events()] == []
+    timer.join()
     executor.resize(1)
     assert executor.has_free_slot
     assert final(drive(executor, [trial(x=1.0)], folder)[trial(x=1.0).label]).outcome is Outcome.COMPLETED
