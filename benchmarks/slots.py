@@ -4,6 +4,7 @@
 
 Each slot tells 50 epochs as soon as it is asked. So what is measured is what the orchestrator itself does for an event
 between a connection and its listeners: the time of the processor, and the memory that all trials together leave behind.
+Then, what it takes to be woken by a single heartbeat while all slots are busy, since each of them is looked at.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from rich.table import Table
 
 from orchestrator import events, functions
 from orchestrator.divergence import DivergenceRule
-from orchestrator.events import Finished, Progress, Started
+from orchestrator.events import Finished, Heartbeat, Progress, Started
 from orchestrator.executors.contract import Setup
 from orchestrator.executors.limits import WorkerLoss
 from orchestrator.executors.slot import Slot
@@ -32,6 +33,7 @@ from orchestrator.system.machine import Shares
 from orchestrator.trial import Outcome, Trial
 from orchestrator.worker import serve
 
+WAKES = 500
 METRICS = {"train_loss": 1.0, "val_loss": 1.0, "accuracy": 0.5, "grad_norm": 2.0}
 
 
@@ -45,18 +47,18 @@ class MadeUpSlot(Slot):
         super().__init__()
         told = [Progress(epoch, METRICS, time.time()) for epoch in range(1, epochs + 1)]
         course = [Started(os.getpid(), 1), *told, Finished(Outcome.COMPLETED, {"score": 1.0})]
-        self._course = [events.encode(0, event) for event in course]
-        self._left: deque[bytes] = deque()
+        self.course = [events.encode(0, event) for event in course]
+        self.left: deque[bytes] = deque()
 
     def renew(self) -> None: ...
 
     def begin(self, stack: serve.Stack) -> None:
-        self._left.extend(self._course)
+        self.left.extend(self.course)
 
     def send(self, message: serve.Message) -> None: ...
 
     def receive(self) -> bytes | None:
-        return self._left.popleft() if self._left else None
+        return self.left.popleft() if self.left else None
 
     def cause_of_death(self) -> WorkerLoss:
         return WorkerLoss("it never dies")
@@ -69,11 +71,11 @@ class MadeUpExecutor(SlotExecutor):
 
     def __init__(self, setup: Setup, slots: int, epochs: int) -> None:
         super().__init__(setup, Shares(slots, 1, ()))
-        self._slots = [MadeUpSlot(epochs) for _ in range(slots)]
+        self.made_up = [MadeUpSlot(epochs) for _ in range(slots)]
 
     @property
     def slots(self) -> Sequence[Slot]:
-        return self._slots
+        return self.made_up
 
     @property
     def _due(self) -> float:
@@ -106,17 +108,42 @@ def measured(slots: int, trials: int, epochs: int) -> tuple[float, float]:
             return time.process_time() - before, 1024.0 * grown
 
 
+def woken(slots: int) -> float:
+    """Seconds of the processor of a wake-up by one slot's heartbeat, while as many trials run."""
+    with Interrupt() as interrupt, tempfile.TemporaryDirectory() as folder:
+        function = functions.find(functions.DEFAULT_TRIAL)
+        setup = Setup(function, DivergenceRule(), interrupt, Path(os.devnull), stacks=slots, pending=slots)
+        with MadeUpExecutor(setup, slots, 0) as executor:
+            for slot in executor.made_up:
+                slot.course = [events.encode(0, Started(os.getpid(), 1))]
+            for i in range(slots):
+                executor.submit(Trial(function.name, 1, {**function.defaults, "seed": i}, f"seed={i}"), Path(folder))
+            while sum(isinstance(event, Started) for _, event in executor.events()) < slots:
+                pass
+            heartbeat, before = events.encode(0, Heartbeat(1, 0.5)), time.process_time()
+            for i in range(WAKES):
+                executor.made_up[i % slots].left.append(heartbeat)
+                list(executor.events())
+            return (time.process_time() - before) / WAKES
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slots", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=50)
     asked = parser.parse_args()
-    table = Table("slots", "CPU of a trial", "of an event", "memory grown")
+    table = Table("slots", "CPU of a trial", "of an event", "of a wake-up", "memory grown")
     for slots in asked.slots:
         seconds, memory = measured(slots, asked.trials, asked.epochs)
         of_trial = seconds / asked.trials
-        row = f"{1e3 * of_trial:.1f} ms", f"{1e6 * of_trial / (asked.epochs + 2):.0f} µs", f"{memory / 1e6:.0f} MB"
+        of_event, of_wake = of_trial / (asked.epochs + 2), woken(slots)
+        row = (
+            f"{1e3 * of_trial:.1f} ms",
+            f"{1e6 * of_event:.0f} µs",
+            f"{1e3 * of_wake:.2f} ms",
+            f"{memory / 1e6:.0f} MB",
+        )
         table.add_row(f"{slots:,}", *row)
     Console().print(table)
 
