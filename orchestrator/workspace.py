@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator.errors import AlreadyRunningError, InputError
 from orchestrator.functions import TrialFunction
 from orchestrator.system import regular
-from orchestrator.system.paths import LOCK_FILE, folder_name, lock_folder, sqlite_path, work_folder
+from orchestrator.system.paths import LOCK_FILE, check_own, folder_name, lock_folder, sqlite_path, work_folder
 from orchestrator.system.stalling import StalledError, attended
 from orchestrator.trial import Params, Proposal, Trial
 
@@ -61,6 +61,7 @@ class Workspace:
     def __enter__(self) -> "Workspace":
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            check_own(self.meeting)
             self.meeting.mkdir(parents=True, exist_ok=True)
             if self.folder.name != self._sweep:
                 (self.folder / NAME_FILE).write_text(self._sweep, encoding="utf-8")
@@ -78,6 +79,22 @@ class Workspace:
     ) -> None:
         self._holder.unlink(missing_ok=True)
         self._lock.release()
+
+    def check_unheld(self) -> None:
+        """See that no launch works in this folder whose store is another one: they meet elsewhere.
+
+        Raises:
+            AlreadyRunningError: one does.
+        """
+        if self.folder == self.meeting:
+            return
+        try:
+            with FileLock(self.folder / LOCK_FILE, timeout=0):
+                pass
+        except Timeout as error:
+            raise AlreadyRunningError(
+                f"a launch works in {self.folder}, of a sweep of this name in another store"
+            ) from error
 
     def is_held(self) -> bool:
         """Whether a launch is at work here."""

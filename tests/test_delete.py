@@ -84,7 +84,7 @@ def test_only_runs_that_carry_the_tags_of_the_sweep_go(
     foreign = client.create_run(experiment.experiment_id).info.run_id
     other = client.create_run(experiment.experiment_id, tags={"sweep": "other", "trial_key": "x"}).info.run_id
     done = sweep("delete", "toy", "--yes", *options)
-    assert "2 runs of this experiment are not the sweep's, and stay" in done.stdout
+    assert "2 runs or models of this experiment are not the sweep's, and stay" in done.stdout
     assert {run.info.run_id for run in runs(client, ViewType.ACTIVE_ONLY)} == {foreign, other}
     assert client.get_experiment_by_name("toy").lifecycle_stage == "active"
     assert len(runs(client)) == (2 if options else 5)

@@ -217,12 +217,14 @@ def test_what_is_nested_is_named_with_a_dot(find: Find, folder: Path, form: str)
         ("x: Annotated[float, Field(gt=0)] = 0.5", [1], [0]),
         ("x: 'list[int]' = [1]", [[2]], [["a"]]),
         ("x: Path = Path('data')", ["other"], [1]),
+        ("x=Kind.A", ["b"], ["c"]),
     ],
 )
 def test_an_argument_has_the_type_of_its_annotation_or_of_its_default(
     find: Find, argument: str, taken: list[Any], refused: list[Any]
 ) -> None:
     head = "from pathlib import Path\nfrom typing import Annotated, Literal\nfrom pydantic import Field\n"
+    head += "from enum import StrEnum\nKind = StrEnum('Kind', {'A': 'a', 'B': 'b'})\n"
     function = find(f"{head}def train({argument}, watch=None, y=1): ...\n")
     parameter = function.parameters["x"]
     for value in taken:
@@ -296,6 +298,7 @@ def test_what_the_source_shows_is_read_without_an_import(find: Find, signature: 
         "from functools import partial\ndef train(lr=0.1): ...\ntrain = partial(train, lr=0.5)\n",
         "RATE = 0.5\ndef train(lr=RATE): ...\n",
         "float_ = float\ndef train(lr: float_ = 0.5): ...\n",
+        "def train(lr=0.5, *, at: dict[int, float]): ...\n",
         "def twice(function): return lambda lr=0.5: function(lr)\n@twice\ndef train(lr=0.1): ...\n",
     ],
 )

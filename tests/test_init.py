@@ -72,6 +72,7 @@ def test_a_shipped_sweep_is_copied_with_its_schema_and_never_over_a_file(folder:
     misspelled = sweep("init", "--from", "report/vra")
     assert misspelled.stderr == "sweep: --from report/vra: there is no such sweep to copy; did you mean report/var?\n"
     assert sweep("init", "nowhere/x.yaml", "--from", "quickstart").returncode == 2
+    assert sweep("init", "--from", "quickstart.yaml").stdout.startswith("wrote quickstart.yaml")
 
 
 def test_without_anybody_to_ask_it_says_what_to_do(folder: Path, command: Sweep) -> None:

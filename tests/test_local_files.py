@@ -451,6 +451,35 @@ def test_a_file_at_which_a_server_fails_for_long_is_left_out_where_it_takes_anot
     assert artifacts(tracker.uri, run) == {"good.txt", "artifacts.problem.txt"}
 
 
+def test_a_file_that_a_server_takes_once_its_trouble_is_over_is_not_left_out(
+    tracker: Tracker, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workdir / "artifacts" / "model").write_text("model")
+    log, log_text, now, is_back = tracker.client.log_artifact, tracker.client.log_text, [1000.0], [False]
+    monkeypatch.setattr("orchestrator.trackers.faults.time.monotonic", lambda: now[0])
+
+    def away(run_id: str, path: str, place: str | None = None) -> None:
+        if not is_back[0]:
+            raise answered(503)
+        log(run_id, path, place)
+
+    def back(run_id: str, text: str, name: str) -> None:
+        is_back[0] = True
+        log_text(run_id, text, name)
+
+    monkeypatch.setattr(tracker.client, "log_artifacts", away)
+    monkeypatch.setattr(tracker.client, "log_artifact", away)
+    monkeypatch.setattr(tracker.client, "log_text", back)
+    with pytest.raises(StoreBusyError):
+        tracker.write(TRIAL, [END], workdir)
+    tracker.recover(TRIAL)
+    now[0] += faults.SECONDS + 1
+    tracker.write(TRIAL, [END], workdir)
+    (run,) = children(tracker.uri, "toy")
+    assert "artifacts.problem" not in run.data.tags
+    assert artifacts(tracker.uri, run) == {"good.txt", "model", "artifacts.problem.txt"}
+
+
 @pytest.mark.slow
 def test_a_file_in_whose_way_another_is_on_a_server_does_not_hold_the_sweep(
     folder: Path, store: str, write: Write, workdir: Path, monkeypatch: pytest.MonkeyPatch

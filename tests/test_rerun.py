@@ -66,6 +66,16 @@ def test_a_rerun_that_was_cut_off_is_done_by_the_next_launch(
     assert now.data.tags["outcome"] == "completed"
 
 
+def test_no_tag_of_the_store_says_what_is_removed(
+    client: MlflowClient, launched: Path, sweep: Sweep, folder: Path
+) -> None:
+    (folder / "outside").mkdir()
+    (failed,) = trials(client, "mode=raise")
+    client.set_tag(failed.info.run_id, "trial_key", "../../../outside")
+    assert sweep("rerun", "toy", "--failed").returncode == 0
+    assert (folder / "outside").is_dir()
+
+
 def test_what_cannot_run_anew_is_said_in_a_line(store: str, launched: Path, sweep: Sweep) -> None:
     cases = {
         (): "rerun needs a TRIAL, --failed or --infeasible",

@@ -45,6 +45,7 @@ def test_a_trial_is_named_by_its_label_its_run_or_the_first_letters_of_that(stee
         ("x=3 seed=1", r"toy has no trial x=3 seed=1; did you mean x=\d seed=1\?"),
         ("seed=0", r"2 trials of toy are called seed=0; name one of x=1 seed=0 \(0f0a0\), x=2 seed=0 \(2f2a0\)"),
         ("x=2 seed=1", "x=2 seed=1 has not begun; only what runs can be stopped"),
+        ("2", "toy has no trial 2; .*"),  # though the id of a run begins so
         ("", r"toy has no trial ; .*"),
     ],
 )

@@ -45,7 +45,8 @@ def delete(
         if not (yes or typer.confirm(f"Delete {name}?")):
             print_line(stdout(), "nothing is deleted")
             return
-        deletion.delete(what)
+        workspace.check_unheld()
+        deletion.delete(deletion.belongings())  # as it is by now
         regular.remove(workspace.folder)
     if purge:
         print_line(stdout(), f"{name} is deleted for good")
@@ -67,6 +68,6 @@ def _in_words(name: str, what: "Belongings", workspace: "Workspace", purge: bool
         f"and {folder}, {bytes_in_words(size(workspace.folder))}"
     ]
     if what.others:
-        lines.append(f"{what.others} runs of this experiment are not the sweep's, and stay")
+        lines.append(f"{what.others} runs or models of this experiment are not the sweep's, and stay")
     where = "for good, also what is in MLflow's trash" if purge else f"to MLflow's trash; {folder} goes for good"
     return [*lines, f"all of it goes {where}"]

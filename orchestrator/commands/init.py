@@ -41,7 +41,8 @@ def init(
 
     if len(given := [one for one in (source, trial, program) if one is not None]) > 1:
         raise InputError("init takes one of --from, --trial and --program, not several")
-    path = file or Path(f"{stem_of(given[0]) if given else 'sweep'}.yaml")
+    stem = Path(source).stem if source else stem_of(given[0]) if given else "sweep"
+    path = file or Path(f"{stem}.yaml")
     if path.exists():
         raise InputError(f"{path}: exists already and is not overwritten; name another file")
     if source is not None:
@@ -62,7 +63,10 @@ def init(
     schema = path.with_name(SCHEMA_FILE)
     if not schema.exists():
         _write(schema, schema_text())
-    spec = load(path)
+    try:
+        spec = load(path)
+    except InputError as error:
+        raise InputError(*str(error).splitlines(), f"{path} is written; put in what it lacks") from error
     if spec.is_listed and (invalid := expand(spec).invalid):
         raise InputError(*invalid)
     typer.echo(f"wrote {path}; `sweep plan {path}` shows its trials, `sweep launch {path}` runs them")

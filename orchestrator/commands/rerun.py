@@ -44,6 +44,7 @@ def rerun(
     with Workspace(uri, name) as workspace:
         renewing = Renewing(uri)
         outcomes = [Outcome.FAILED] * failed + [Outcome.INFEASIBLE] * infeasible
+        workspace.check_unheld()
         found = _found(renewing, name, trials or (), outcomes)
         for record in found:
             renewing.again(name, record, workspace)

@@ -6,6 +6,7 @@ import typing
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from types import UnionType
 from typing import Annotated, Any, Union
@@ -130,7 +131,9 @@ def inferred(default: Any) -> Any:
     """The type of a field without an annotation: that of its default, or any."""
     if default is MISSING or default is None:
         return Any
-    return next((known for known in OF_VALUES if isinstance(default, known)), type(default))
+    if isinstance(default, Enum):
+        return type(default)
+    return next((known for known in OF_VALUES if type(default) is known), type(default))
 
 
 def _is_attrs(hint: Any) -> bool:

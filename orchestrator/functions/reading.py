@@ -131,8 +131,8 @@ def _arguments(tree: ast.Module, function: ast.FunctionDef) -> list[Argument] | 
         found.append(Argument(arg.arg, kind, default=_default(default), annotation=annotation))
         if arg.arg == own[0] and takes_all(found[-1], is_alone=len(own) == 1):
             return found
-        if found[-1].default is UNREAD:
-            return None
+        if found[-1].default is UNREAD or isinstance(arg.annotation, ast.Subscript):
+            return None  # of a mapping that is one of several arguments, keys and values matter
     return found if parameters_among(found) else None
 
 

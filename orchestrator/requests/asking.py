@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orchestrator.errors import InputError, SweepError
-from orchestrator.requests.calls import Answer, Call, Request, answers, requests
+from orchestrator.requests.calls import LARGEST, MOST_TRIALS, Answer, Call, Request, answers, requests
 from orchestrator.requests.mailbox import ANSWER, FOLDER, LAUNCH, REQUEST, opened, read, write
 from orchestrator.system.paths import lock_folder, sqlite_path
 from orchestrator.workspace import Workspace
@@ -39,7 +39,7 @@ def ask(uri: str, sweep: str, call: Call) -> Answer:
     folder = lock_folder(uri, sweep) / FOLDER
     token = _token(folder, sweep)
     name = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
-    with _asked(folder, name, requests.dump_json(Request(token, call)), sweep) as descriptor:
+    with _asked(folder, name, _encoded(Request(token, call)), sweep) as descriptor:
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
             # in this order: what has ended by then had answered before
@@ -56,6 +56,22 @@ def ask(uri: str, sweep: str, call: Call) -> Answer:
         else:
             done = "nothing was done"
         raise SweepError(f"the launch of {sweep} does not answer, {done}; is it suspended, or its disk away?")
+
+
+def _encoded(request: Request) -> bytes:
+    """A request as a launch takes it.
+
+    Raises:
+        InputError: it is more than a launch takes, or no text.
+    """
+    try:
+        content = requests.dump_json(request)
+        requests.validate_json(content)
+    except ValueError as error:  # pydantic's, too
+        raise InputError(f"a request names up to {MOST_TRIALS:,} trials, each in up to 5,000 letters") from error
+    if len(content) > LARGEST:
+        raise InputError(f"a request has up to {LARGEST:,} bytes; name fewer trials at once")
+    return content
 
 
 def _token(folder: Path, sweep: str) -> str:

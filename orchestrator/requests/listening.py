@@ -13,6 +13,7 @@ from orchestrator.requests.steering import Steering
 from orchestrator.system.interrupt import Interrupt
 
 SECONDS_BETWEEN_LOOKS = 0.25
+SECONDS_TO_END = 5.0
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def answering(meeting: Path, answer: Callable[[Call], Answer], log: Callable[[st
         yield
     finally:
         ended.set()
-        thread.join()
+        thread.join(SECONDS_TO_END)  # what it looks up may hang, and ends with this process
         mailbox.__exit__(None, None, None)
 
 

@@ -16,6 +16,8 @@ from orchestrator.trial import Trial
 from orchestrator.trials.meant import MOST_NAMED, listed, meant
 from orchestrator.trials.record import Record
 
+SHORTEST_ID = 4  # letters of one that might as well be a number
+
 BY_HAND = "stopped by hand"  # the reason of a trial that ends so
 
 
@@ -67,7 +69,7 @@ class Steering(Listener):
             for trial in trials:
                 self._known[trial.trial_key] = trial
                 record = history.get(trial.trial_key)
-                if record and record.outcome:
+                if record and record.outcome and record.outcome.is_result:
                     self._ended[trial.trial_key] = _said(record.outcome, record.remark)
 
     @contextmanager
@@ -169,6 +171,8 @@ class Steering(Listener):
         problems = []
         for name in names:
             these = meant(known, name)
+            if name.isdecimal() and len(name) < SHORTEST_ID and name not in [one.label for one in these]:
+                these = []  # as a number, by which other commands name a trial, it may be another one
             if len(these) == 1 and (these[0].trial_key in self._running or these[0].trial_key in self._ended):
                 found[these[0].trial_key] = these[0]
             elif len(these) == 1:

@@ -3,8 +3,10 @@
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -116,6 +118,22 @@ def lock_folder(uri: str, sweep: str) -> Path:
         return work_folder(uri) / folder_name(sweep)
     store = hashlib.sha256(uri.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"vae-sweeps-{os.getuid()}" / store / folder_name(sweep)
+
+
+def check_own(meeting: Path) -> None:
+    """See that where launches meet is this user's: in a folder for all, somebody else may have made it, or a link.
+
+    Raises:
+        InputError: it is not.
+    """
+    top = Path(tempfile.gettempdir()) / f"vae-sweeps-{os.getuid()}"
+    if not meeting.is_relative_to(top):
+        return
+    with suppress(FileExistsError):
+        top.mkdir(mode=0o700)
+    found = top.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise InputError(f"{top}: is no folder to which this user alone can write; remove it, or set TMPDIR to another")
 
 
 def redacted(text: str) -> str:

@@ -1,5 +1,7 @@
 """Has single trials run anew, by hand, while no launch holds their sweep."""
 
+import re
+
 from orchestrator.system import regular
 from orchestrator.trackers import replacement
 from orchestrator.trackers.errors import translates_errors
@@ -7,6 +9,8 @@ from orchestrator.trackers.lease import check_free
 from orchestrator.trackers.store import Store
 from orchestrator.trials.record import Record
 from orchestrator.workspace import Workspace
+
+KEY = re.compile("[0-9a-f]{8,64}")  # of a trial
 
 
 class Renewing(Store):
@@ -28,5 +32,6 @@ class Renewing(Store):
         if experiment is None:
             return
         check_free(self.client, self.uri, experiment.experiment_id)
-        regular.remove(workspace.folder / record.trial_key)  # first: it is to begin again
+        if KEY.fullmatch(record.trial_key):  # whoever may write into the store can change a tag
+            regular.remove(workspace.folder / record.trial_key)  # first: it is to begin again
         replacement.again(self.client, experiment.experiment_id, record, {})

@@ -54,7 +54,7 @@ def _keep(
     if not end.may_go_on:
         names = [path for path in found.files if path.parent == Path() and path.suffix == ".png"]
         pictures = (EpochImage(path.stem, run.last_epoch, folder / path) for path in names)
-        images.show(client, uri, run, workdir, pictures)
+        images.show(client, uri, run, workdir, pictures, names_others=False)
         if lost := remains.lost(left, spec.keep, workdir, spec.function.declaration.checkpoints):
             tags[NOT_KEPT] = lost[:LONGEST_TAG]
     problems = [f"{name} {why}" if name != PROBLEM else why for name, why in run.problems.items()]
@@ -145,9 +145,23 @@ def _tried(client: MlflowClient, run: OpenRun, file: Path, path: Path, log: Call
         if _state(path) != before:
             return [f"{file} has changed while it was read"]
         line = f"{file}: {message(error)}"
-        if not run.faults.is_of_file(client, run.run_id, error, line):
+        if not run.faults.takes_others(client, run.run_id, error, line):
             _raise_the_stores(error)
+            return [line]
+        return _once_more(client, run, line, log)
+    return []
+
+
+def _once_more(client: MlflowClient, run: OpenRun, line: str, log: Callable[[], None]) -> list[str]:
+    """Log a file that the server has failed at, now that it takes others: it may have been in trouble until then."""
+    try:
+        log()
+    except (MlflowException, OSError) as error:
+        if not is_fault(error):
+            _raise_the_stores(error)
+        run.faults.take(line)
         return [line]
+    run.faults.forget(client, run.run_id)
     return []
 
 

@@ -52,9 +52,14 @@ def clear(client: MlflowClient, uri: str, experiment_id: str, run_id: str) -> No
 
 def of(client: MlflowClient, experiment_id: str) -> Iterator[LoggedModel]:
     """The sweep's own models, of those that its experiment has."""
+    return all_of(client, experiment_id, f"tags.`{TAG}` = 'true'")
+
+
+def all_of(client: MlflowClient, experiment_id: str, which: str | None = None) -> Iterator[LoggedModel]:
+    """All models that an experiment has, or those of a filter."""
     token = None
     while True:
-        page = client.search_logged_models([experiment_id], filter_string=f"tags.`{TAG}` = 'true'", page_token=token)
+        page = client.search_logged_models([experiment_id], filter_string=which, page_token=token)
         yield from page
         token = page.token
         if not token:

@@ -35,7 +35,7 @@ class Belongings:
     Args:
         experiment: of the sweep.
         runs: that carry its tags: its trials', and its own.
-        others: how many runs of the experiment do not; they stay.
+        others: how many runs of the experiment do not, and models that are none of the sweep's; they stay.
         models: those of its best trials.
     """
 
@@ -97,7 +97,8 @@ class Deletion(Store):
         found = [*self._runs(experiment, stage)]
         runs = tuple(run for run in found if self._is_of_sweep(run))
         models = () if is_deleted(experiment) else tuple(best_model.of(self.client, experiment.experiment_id))
-        return Belongings(experiment, runs, len(found) - len(runs), models)
+        all_models = () if is_deleted(experiment) else tuple(best_model.all_of(self.client, experiment.experiment_id))
+        return Belongings(experiment, runs, len(found) - len(runs) + len(all_models) - len(models), models)
 
     @translates_errors
     def delete(self, what: Belongings) -> None:

@@ -22,7 +22,8 @@ def check(experiment: Experiment, uri: str) -> None:
         restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         raise InputError(
             f"the experiment {name} is in MLflow's trash; restore it with `MLFLOW_TRACKING_URI={store} {restore}`, "
-            f"remove it for good with `sweep delete {shlex.quote(name)} --purge`, or give the sweep another name"
+            f"remove it for good with `sweep delete {shlex.quote(name)} --purge --tracking-uri {store}`, or give the "
+            "sweep another name"
         )
     if SWEEPS not in experiment.tags:
         raise InputError(f"the store has an experiment {name} that is not a sweep; give the sweep another name")

@@ -4,6 +4,7 @@ A server that is in trouble answers so, too. It is about the file where it lasts
 """
 
 import time
+from collections.abc import Sequence
 
 from mlflow import MlflowClient
 from requests import RequestException, Response
@@ -26,8 +27,8 @@ class Faults:
         """Whether there were any."""
         return self._since is not None
 
-    def is_of_file(self, client: MlflowClient, run_id: str, error: Exception, line: str) -> bool:
-        """Whether it is the file that an error is about; then its line stands in the list of the run.
+    def takes_others(self, client: MlflowClient, run_id: str, error: Exception, line: str) -> bool:
+        """Whether the server takes another file than the one that it has failed at for a while: the list of the run.
 
         Args:
             client: of the store.
@@ -40,13 +41,22 @@ class Faults:
         self._since = self._since or time.monotonic()
         if time.monotonic() - self._since < SECONDS:
             return False
-        lines = [*self._lines, line]
         try:
-            client.log_text(run_id, storable("\n".join(lines) + "\n"), LIST)
+            self._log(client, run_id, [*self._lines, line])
         except Exception:  # whatever it is, the store takes no file at all
             return False
-        self._lines = lines
         return True
+
+    def take(self, line: str) -> None:
+        """It is the file that the error is about: it is not taken once others are, either."""
+        self._lines.append(line)
+
+    def forget(self, client: MlflowClient, run_id: str) -> None:
+        """The server had been in trouble, and has taken the file since: leave it out of the list."""
+        self._log(client, run_id, self._lines)
+
+    def _log(self, client: MlflowClient, run_id: str, lines: Sequence[str]) -> None:
+        client.log_text(run_id, storable("\n".join(lines) + "\n"), LIST)
 
 
 def is_fault(error: Exception) -> bool:

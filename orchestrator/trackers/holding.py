@@ -13,7 +13,7 @@ import psutil
 from mlflow.entities import Run
 
 from orchestrator.errors import AlreadyRunningError
-from orchestrator.system.paths import LOCK_FILE, lock_folder
+from orchestrator.system.paths import LOCK_FILE, lock_folder, sqlite_path
 from orchestrator.trackers.fence import RUNNING
 
 PROCESS = "sweep.process"
@@ -39,7 +39,7 @@ def check(parent: Run | None, uri: str, sweep: str) -> None:
     lock = lock_folder(uri, sweep) / LOCK_FILE
     with suppress(ValueError, KeyError, TypeError, psutil.Error):
         holder = json.loads(parent.data.tags.get(PROCESS, "{}"))
-        if _lives(holder) and _has_open(holder["pid"], lock):
+        if _lives(holder) and _has_open(holder["pid"], lock, unknown=sqlite_path(uri) is not None):
             since = datetime.fromtimestamp(holder["began"]).strftime("%Y-%m-%d %H:%M:%S")
             raise AlreadyRunningError(
                 f"this sweep is already running, in process {holder['pid']} on {holder['host']} since {since}; "
@@ -56,10 +56,17 @@ def _lives(holder: Mapping[str, Any]) -> bool:
     return is_it and process.status() != psutil.STATUS_ZOMBIE
 
 
-def _has_open(pid: int, lock: Path) -> bool:
-    """Whether a process still has the lock, or one of that name that was removed; where nobody can say, it has."""
+def _has_open(pid: int, lock: Path, *, unknown: bool) -> bool:
+    """Whether a process still has the lock, or one of that name that was removed.
+
+    Args:
+        pid: of the process.
+        lock: its file.
+        unknown: what to say where nobody can: of a sweep on a server its lease tells.
+    """
     try:
         files = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]  # noqa: PTH115 - these lead nowhere
     except OSError:
-        return True
-    return any(Path(file.removesuffix(" (deleted)")).parts[-2:] == lock.parts[-2:] for file in files)
+        return unknown
+    own = os.path.realpath(lock)
+    return any(file.removesuffix(" (deleted)") == own for file in files)

@@ -67,8 +67,25 @@ def show_by_epoch(client: MlflowClient, uri: str, run: OpenRun, workdir: Path) -
         run.problems = {**run.problems, IMAGES_FOLDER: str(error)}
 
 
-def show(client: MlflowClient, uri: str, run: OpenRun, workdir: Path, pictures: Iterable[EpochImage]) -> None:
-    """Log the pictures that the run does not have yet. Files that are none are looked at again the next time."""
+def show(
+    client: MlflowClient,
+    uri: str,
+    run: OpenRun,
+    workdir: Path,
+    pictures: Iterable[EpochImage],
+    *,
+    names_others: bool = True,
+) -> None:
+    """Log the pictures that the run does not have yet. Files that are none are looked at again the next time.
+
+    Args:
+        client: of the store.
+        uri: of the store.
+        run: of the trial.
+        workdir: the trial's folder.
+        pictures: with their names and epochs.
+        names_others: whether a file that is none is a problem; an artifact is logged as it is all the same.
+    """
     for image in pictures:
         given, epoch, path = image
         name = stored_name(given)
@@ -83,7 +100,7 @@ def show(client: MlflowClient, uri: str, run: OpenRun, workdir: Path, pictures: 
             problem = _log(client, run, image)
             run.pictures |= {(name, epoch)}
         except NoPictureError as error:
-            problem = str(error)
+            problem = str(error) if names_others else None
         others = {file: why for file, why in run.problems.items() if file != where}
         run.problems = {**others, where: problem} if problem else others
 

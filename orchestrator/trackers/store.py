@@ -24,7 +24,7 @@ from orchestrator.trackers.causes import is_no_entry
 from orchestrator.trackers.client import client_of
 from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
-from orchestrator.trackers.last_launch import ASKED, LastLaunch
+from orchestrator.trackers.last_launch import ASKED, FILE, LastLaunch
 from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages, points_of
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
@@ -96,7 +96,8 @@ class Store:
         for stage in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY):
             runs: list[Run] = self.client.search_runs(experiments, is_parent, stage)
             if runs:
-                return min(runs, key=lambda run: TAKEN_BACK in run.data.tags)
+                # a second one, which a late server has made, has not been told of its file
+                return min(runs, key=lambda run: (TAKEN_BACK in run.data.tags, FILE not in run.data.tags))
         return None
 
     @translates_errors

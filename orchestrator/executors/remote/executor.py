@@ -113,6 +113,10 @@ class RemoteExecutor(SlotExecutor):
         super().submit(trial, workdir, threads)
         self._spare_since = math.inf
 
+    def resize(self, slots: int) -> None:
+        super().resize(slots)
+        self._spare_since = math.inf  # there may be trials for further ones
+
     def events(self) -> Iterator[tuple[Trial, Event]]:
         if self._waiting:
             self._spare_since = math.inf

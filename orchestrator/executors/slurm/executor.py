@@ -63,8 +63,7 @@ class SlurmExecutor(SlotExecutor):
         self._places = Places(0, 0)  # as they were told last
 
     def __enter__(self) -> "SlurmExecutor":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / REVOKED).mkdir(exist_ok=True)
+        (self.folder / REVOKED).mkdir(parents=True, exist_ok=True)
         options = self.options.of_sbatch(self.setup.resources)
         self._script = script.write(self.folder, self.options.setup, options)
         self._listener = AgentListener("", self._admit)
@@ -132,6 +131,10 @@ class SlurmExecutor(SlotExecutor):
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         super().submit(trial, workdir, threads)
+        self._has_spare = False
+
+    def resize(self, slots: int) -> None:
+        super().resize(slots)
         self._has_spare = False
 
     def events(self) -> Iterator[tuple[Trial, Event]]:
