@@ -138,7 +138,8 @@ def test_a_stopped_program_ends(store: str, folder: Path, write: Callable[..., P
     )
     path = write("program: train.py\nparameters: {lr: {values: [0.1]}}\n", "toy.yaml")
     process = started(folder, path, epoch="epoch 1")
-    assert sweep("stop", path, "the only configuration").returncode == 0
+    stopped = sweep("stop", path, "toy")
     _, err = process.communicate(timeout=100)
+    assert stopped.returncode == 0, stopped.stderr
     assert process.returncode == 0, err
     assert [*outcomes(store, "toy").values()] == ["pruned"]

@@ -155,11 +155,13 @@ class SlotExecutor(ABC):
         self._forward_interrupt()
         was_suspended = time.monotonic() > soonest + SECONDS_LATE  # so were the trials
         for slot in busy:
-            for run in slot.runs.values() if was_suspended else ():
-                run.last_heartbeat = time.monotonic()
             for _ in range(MOST_AT_ONCE):
+                asked = time.monotonic()
+                for run in slot.runs.values() if was_suspended else ():
+                    run.last_heartbeat = asked
                 reports = [*self._reports_of(slot)]
                 yield from reports
+                was_suspended = was_suspended or time.monotonic() > asked + SECONDS_LATE
                 self._answer_epochs(slot, reports)
                 if not (reports and slot.runs):
                     break
