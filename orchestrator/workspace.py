@@ -4,11 +4,12 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
@@ -16,11 +17,20 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator.errors import AlreadyRunningError, InputError
 from orchestrator.functions import TrialFunction
 from orchestrator.system import regular
-from orchestrator.system.paths import LOCK_FILE, check_own, folder_name, lock_folder, sqlite_path, work_folder
+from orchestrator.system.paths import (
+    LOCK_FILE,
+    check_own,
+    folder_name,
+    lock_folder,
+    of_servers,
+    sqlite_path,
+    work_folder,
+)
 from orchestrator.system.stalling import StalledError, attended
 from orchestrator.trial import Params, Proposal, Trial
 
 PROPOSAL_FILE = "proposal.json"
+HOLDER_FILE = "launch.json"  # beside the lock: who has it
 NAME_FILE = "name.txt"  # of a sweep whose folder is not called by its name
 
 
@@ -55,7 +65,7 @@ class Workspace:
         self._sweep = sweep
         self.folder = work_folder(uri) / folder_name(sweep)
         self.meeting = lock_folder(uri, sweep)
-        self._holder = self.meeting / "launch.json"
+        self._holder = self.meeting / HOLDER_FILE
         self._lock = FileLock(self.meeting / LOCK_FILE)
 
     def __enter__(self) -> "Workspace":
@@ -67,7 +77,8 @@ class Workspace:
                 (self.folder / NAME_FILE).write_text(self._sweep, encoding="utf-8")
             self._lock.acquire(timeout=1)  # a glance of `is_held` takes a moment
             since = time.strftime("%Y-%m-%d %H:%M:%S")
-            self._holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
+            who = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "folder": str(self.folder)}
+            self._holder.write_text(json.dumps(who))
         except Timeout as error:
             raise AlreadyRunningError(f"this sweep is already running, {self._where_held()}") from error
         except OSError as error:
@@ -84,17 +95,17 @@ class Workspace:
         """See that no launch works in this folder whose store is another one: they meet elsewhere.
 
         Raises:
-            AlreadyRunningError: one does.
+            AlreadyRunningError: one does: of a sweep of this name.
         """
-        if self.folder == self.meeting:
-            return
-        try:
-            with FileLock(self.folder / LOCK_FILE, timeout=0):
-                pass
-        except Timeout as error:
-            raise AlreadyRunningError(
-                f"a launch works in {self.folder}, of a sweep of this name in another store"
-            ) from error
+        on_servers = of_servers().glob(f"*/{self.folder.name}")
+        here = [place for place in on_servers if _noted(place).get("folder") == str(self.folder)]
+        for place in here if self.folder == self.meeting else [self.folder]:
+            try:
+                with FileLock(place / LOCK_FILE, timeout=0):
+                    pass
+            except Timeout as error:
+                whose = "of a sweep of this name in another store"
+                raise AlreadyRunningError(f"a launch works in {self.folder}, {whose}") from error
 
     def is_held(self) -> bool:
         """Whether a launch is at work here."""
@@ -165,7 +176,15 @@ class Workspace:
 
     def _where_held(self) -> str:
         try:
-            holder = json.loads(self._holder.read_text())
+            holder = _noted(self.meeting)
             return f"in process {holder['pid']} on {holder['host']} since {holder['since']}"
-        except (OSError, ValueError, KeyError):
+        except KeyError:
             return "in a process that has just started or is about to end"
+
+
+def _noted(meeting: Path) -> Mapping[str, Any]:
+    """Who has the lock in a folder where launches meet; nothing where nobody has."""
+    with suppress(OSError, ValueError):
+        found = json.loads((meeting / HOLDER_FILE).read_text())
+        return found if isinstance(found, dict) else {}
+    return {}

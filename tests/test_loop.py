@@ -634,7 +634,7 @@ def test_whatever_fails_every_trial_comes_to_one_whole_result(begin: Begin, luck
     go_through(begin(), lucks)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # threads of other tests draw their waits
 @settings(HYPOTHESIS, max_examples=200)
 @HISTORIES

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import InputError
+from orchestrator.errors import AlreadyRunningError, InputError
 from orchestrator.system.paths import lock_folder
 from orchestrator.workspace import Workspace
 
@@ -32,3 +32,17 @@ def test_a_place_that_somebody_else_may_have_made_is_not_used(
     with Workspace(SERVER, "toy"):
         assert Workspace(SERVER, "toy").is_held()
     assert top.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("held", "asked"), [(SERVER, "sqlite:///mlruns/mlflow.db"), ("sqlite:///mlruns/mlflow.db", SERVER)]
+)
+def test_a_folder_in_which_a_launch_into_another_store_may_work_is_known(folder: Path, held: str, asked: str) -> None:
+    with Workspace(asked, "toy") as workspace:
+        workspace.check_unheld()
+        with (
+            Workspace(held, "toy"),
+            pytest.raises(AlreadyRunningError, match="of a sweep of this name in another store"),
+        ):
+            workspace.check_unheld()
+        workspace.check_unheld()

@@ -317,7 +317,7 @@ def test_of_more_runs_than_are_drawn_the_best_is_drawn(
     assert validated == ["var=0.25"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_page_of_two_hundred_trials_stays_below_five_megabytes(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:

@@ -117,7 +117,12 @@ def lock_folder(uri: str, sweep: str) -> Path:
     if sqlite_path(uri) is not None:
         return work_folder(uri) / folder_name(sweep)
     store = hashlib.sha256(uri.encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"vae-sweeps-{os.getuid()}" / store / folder_name(sweep)
+    return of_servers() / store / folder_name(sweep)
+
+
+def of_servers() -> Path:
+    """The folder of this user in which launches meet whose stores are servers."""
+    return Path(tempfile.gettempdir()) / f"vae-sweeps-{os.getuid()}"
 
 
 def check_own(meeting: Path) -> None:
@@ -126,7 +131,7 @@ def check_own(meeting: Path) -> None:
     Raises:
         InputError: it is not.
     """
-    top = Path(tempfile.gettempdir()) / f"vae-sweeps-{os.getuid()}"
+    top = of_servers()
     if not meeting.is_relative_to(top):
         return
     with suppress(FileExistsError):
