@@ -104,8 +104,9 @@ class Workspace:
                 with FileLock(place / LOCK_FILE, timeout=0):
                     pass
             except Timeout as error:
-                whose = "of a sweep of this name in another store"
-                raise AlreadyRunningError(f"a launch works in {self.folder}, {whose}") from error
+                raise AlreadyRunningError(
+                    f"a launch works in {self.folder}, of a sweep of this name in another store"
+                ) from error
 
     def is_held(self) -> bool:
         """Whether a launch is at work here."""

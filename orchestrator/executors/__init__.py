@@ -43,7 +43,7 @@ class Kind:
     create: Callable[["Setup", Place], "Executor"]
     isolates: bool  # whether trials run in processes of their own, which can be killed and replaced
     form: Callable[[], "type[ElsewhereForm]"] | None = None  # of its options, where trials run on other machines
-    ask: Callable[[Place, "Wish", "Interrupt", Path], None] | None = None  # its engine, as `ask` below
+    ask: Callable[[Place, Wish, "Interrupt", Path], None] | None = None  # its engine, as `ask` below
     end_left: Callable[[Path], None] | None = None  # where what it runs may outlive a launch, as `end_left` below
 
 

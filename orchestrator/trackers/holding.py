@@ -17,9 +17,7 @@ from orchestrator.system.paths import LOCK_FILE, lock_folder, sqlite_path
 from orchestrator.trackers.fence import RUNNING
 
 PROCESS = "sweep.process"
-SECONDS_OF_A_CLOCK = (
-    2.0  # by which the start of a process may differ between two looks: it is counted from that of the machine
-)
+SECONDS_OF_A_CLOCK = 2.0  # by which a process's start, which is counted from the machine's, may differ by look
 
 
 def tags() -> dict[str, str]:
