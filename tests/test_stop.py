@@ -1,11 +1,13 @@
 """Trials and launches that are ended by hand, from another terminal."""
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from reading import children, outcomes, steps
 from test_launch import SLOW, TOY, Sweep, Write, started
 
@@ -116,11 +118,21 @@ def test_a_stopped_trial_is_pruned_after_its_epoch_and_the_others_go_on(
     assert (late.returncode, late.stderr) == (2, "sweep: no launch of toy is at work\n")
 
 
+def first_run(store: str) -> Run:
+    """That of a trial, once there is one: what a launch has said of a trial may be written a moment later."""
+    client = MlflowClient(tracking_uri=store)
+    for _ in range(600):
+        if runs := client.search_runs(["1"], "tags.trial_key != ''"):
+            return runs[0]
+        time.sleep(0.05)
+    raise AssertionError("no trial has a run")
+
+
 @pytest.mark.slow
 def test_a_launch_is_ended_as_by_the_first_ctrl_c(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     path = write(SLOW.replace("epochs: 8", "epochs: 500"))
     process = started(folder, path, "--workers", "3")
-    run = next(run for run in MlflowClient(tracking_uri=store).search_runs(["1"]) if "trial_key" in run.data.tags)
+    run = first_run(store)
     assert sweep("stop", path, run.info.run_id[:6]).returncode == 0
     done = sweep("stop", "toy")
     assert done.stdout.startswith("the launch of toy ends; running trials have 10 s to finish their epoch")
