@@ -3,12 +3,13 @@
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -696,11 +697,15 @@ def test_a_sweep_is_launched_from_beside_its_file(
     assert {"sweeps/own.py", "toys.py"} <= names(packed.file)
     assert not [name for name in names(packed.file) if name.endswith(("large.bin", ".db"))]
     (project / "package" / "work").mkdir()
-    for name in ("mlflow.db", "mlflow.db-wal", "work/large.bin"):
+    for name in ("own.db-wal", "work/large.bin"):
         (project / "package" / name).write_text("stays")
+    for name, table in (("own.db", "alembic_version"), ("other.sqlite", "alembic_version"), ("words.db", "words")):
+        with closing(sqlite3.connect(project / "package" / name)) as database:
+            database.execute(f"CREATE TABLE {table} (x)")
     packed = pack(function, [], tmp_path_factory.mktemp("packed") / "two.zip", project / "package" / "work")
-    assert "package/code.py" in names(packed.file)
-    assert not [name for name in names(packed.file) if name.endswith(("package/work/large.bin", "package/mlflow.db"))]
+    assert {"package/code.py", "package/words.db"} <= names(packed.file)
+    stay = {"package/own.db", "package/own.db-wal", "package/other.sqlite", "package/work/large.bin"}
+    assert not stay & names(packed.file)
 
 
 def test_an_included_file_is_in_a_folder_that_goes_along(
@@ -739,11 +744,36 @@ def test_folders_that_are_links_go_along_and_links_that_lead_around_or_nowhere_d
 # What a cluster has, and keeps
 
 
-def test_a_folder_in_the_cache_of_jobs_is_refused(tmp_path: Path) -> None:
+def test_a_folder_in_the_cache_of_jobs_is_refused_before_the_store_is_opened(
+    tmp_path: Path, write: Callable[[str], Path], sweep: Callable[..., Any]
+) -> None:
     check_lasts(tmp_path / "runtime_resources" / "mlruns" / "work" / "toy")
     cache = tmp_path / "session_1" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
     with pytest.raises(InputError, match="toy lies in Ray's cache, which Ray removes: name a store that lasts"):
         check_lasts(cache / "mlruns" / "work" / "toy")
+    write("trial: toys:train\nparameters: {x: {values: [1.0]}}\n")
+    refused = sweep("launch", "toy.yaml", "--executor", "ray", "--tracking-uri", f"sqlite:///{cache}/mlflow.db")
+    assert refused.returncode == 2
+    assert "lies in Ray's cache" in refused.stderr
+    assert not cache.exists()
+
+
+@pytest.mark.slow
+def test_a_launch_connects_with_its_engine_once(
+    folder: Path, store: str, write: Callable[[str], Path], sweep: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[remote.LocalEngine] = []
+
+    def engine(*_: object) -> remote.LocalEngine:
+        made.append(remote.LocalEngine(folder / "nodes"))
+        return made[-1]
+
+    monkeypatch.setattr("orchestrator.executors.ray.engine.RayEngine", engine)
+    write("trial: toys:train\nparameters: {x: {values: [1.0, 2.0]}}\n")
+    done = sweep("launch", "toy.yaml", "--executor", "ray", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(made) == 1
+    assert made[0].agents == {}
 
 
 @pytest.mark.parametrize(
