@@ -80,13 +80,18 @@ class Hosts:
     """Hosts with addresses and temporary files of their own: network namespaces, joined by a bridge; needs root.
 
     This process is on the bridge, and on none of the hosts.
+
+    Args:
+        number: of hosts.
+        are_sharing: whether all of them see /var/tmp of this machine, and not the first alone.
     """
 
     network = "10.77.0"
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, are_sharing: bool = False) -> None:
         self._contexts = ExitStack()
         self.names = [f"ray{i}" for i in range(number)]
+        self._seeing = self.names if are_sharing else self.names[:1]
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def address(self, name: str) -> str:
@@ -122,8 +127,8 @@ class Hosts:
         return ("ip", "netns", "exec", name)
 
     def apart(self, name: str, command: str) -> list[str]:
-        """A shell's command on a host, with temporary files of its own; the first one sees /var/tmp of this machine."""
-        folders = ["/tmp", "/dev/shm", *(["/var/tmp"] if name != self.names[0] else [])]  # noqa: S108
+        """A shell's command on a host, with temporary files of its own; some see /var/tmp of this machine."""
+        folders = ["/tmp", "/dev/shm", *(["/var/tmp"] if name not in self._seeing else [])]  # noqa: S108
         mounts = " && ".join(f"mount -t tmpfs tmpfs {folder}" for folder in folders)
         return [*self.on(name), "unshare", "--mount", "--propagation", "private", "sh", "-c", f"{mounts} && {command}"]
 

@@ -16,13 +16,15 @@ SECONDS_TO_START = 180.0
 
 
 @contextmanager
-def served(store: str, artifacts: Path, prefix: str = "") -> Iterator[str]:
+def served(store: str, artifacts: Path, prefix: str = "", app: str = "", **environment: str) -> Iterator[str]:
     """A server of a store, by its URI, and a folder of artifacts, while the block runs; gives its URL.
 
     Args:
         store: its URI.
         artifacts: where the server keeps them.
         prefix: of the path in its URL.
+        app: of MLflow's that it runs, if not the usual one.
+        **environment: for it.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -30,12 +32,13 @@ def served(store: str, artifacts: Path, prefix: str = "") -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", store, "--artifacts-destination", str(artifacts)]
     command += ["--static-prefix", prefix] if prefix else []
+    command += ["--app-name", app] if app else []
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **environment},
     )
     url = f"http://127.0.0.1:{port}{prefix}"
     try:

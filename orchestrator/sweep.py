@@ -1,7 +1,7 @@
 """The loop: ask the sampler, start trials in free slots, pass what they report to all listeners."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -13,6 +13,7 @@ from orchestrator.errors import InputError, StoreError, SweepError
 from orchestrator.events import Event, Finished, Listener, Progress, Started
 from orchestrator.executors.contract import Executor, Setup
 from orchestrator.executors.limits import Limits
+from orchestrator.executors.remote.engine import Engine
 from orchestrator.history import History
 from orchestrator.prior import informed
 from orchestrator.progress.compared import Compared
@@ -67,18 +68,22 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
     place = settings.place(spec)
     executors.check(spec, place)
+    executors.check_folder(place, Workspace(settings.uri, spec.name).folder)
     with (
         Interrupt(spec.grace) as interrupt,
         Workspace(settings.uri, spec.name) as workspace,
         steered(spec.name, interrupt, workspace.meeting, display.log) as steering,
+        ExitStack() as asked,
     ):
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
             tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
+            engine: Engine | None = None
             if settings.rerun or not (place.is_here or retry(partial(has_finished, tracker, spec.name, sampler.total))):
                 wish = executors.Wish(spec, sampler.total, settings.workers)
-                executors.ask(place, wish, interrupt, workspace.log)
+                if (engine := executors.ask(place, wish, interrupt, workspace.log)) is not None:
+                    asked.enter_context(engine)
         steering.run_ids = lambda: tracker.run_ids
         status = "FAILED"
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
@@ -95,7 +100,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 pruner = pruners.of(spec)
                 begun = _Launch(
                     *(spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display),
-                    *(time, target, steering),
+                    *(time, target, steering, engine),
                 )
                 news = begun.run(history)
             finally:
@@ -142,6 +147,7 @@ class _Launch:
     time: TimeCap
     target: Target
     steering: Steering
+    engine: Engine | None
     failures: Failures = field(default_factory=Failures)
 
     @cached_property
@@ -315,6 +321,7 @@ class _Launch:
             awaits_verdicts=self.pruner.judges_epochs,
             maximized=tuple(goal.name for goal in self.spec.objectives if goal.goal == "maximize"),
             warm=self.spec.warm,
+            engine=self.engine,
             on_remark=self.display.log,
             on_places=self.display.take_places,
             on_heartbeat=self.display.heartbeat,

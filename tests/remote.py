@@ -34,11 +34,11 @@ class LocalEngine:
         self.agents: dict[str, subprocess.Popen[bytes]] = {}
         self.begun: list[str] = []
         self._temporary = temporary
-        self._reader, self._writer = os.pipe()
+        self._ends = [*os.pipe()]
         self.pending: list[Gone] = []
 
     def fileno(self) -> int:
-        return self._reader
+        return self._ends[0]
 
     def begin(self, name: str, address: Address) -> None:
         machine = f"machine {len(self.begun) % self.machines}"
@@ -75,8 +75,9 @@ class LocalEngine:
     def __exit__(self, *error: object) -> None:
         for name in [*self.agents]:
             self.end(name)
-        os.close(self._reader)
-        os.close(self._writer)
+        if self._ends:
+            for end in (self._ends.pop(), self._ends.pop()):
+                os.close(end)
 
     def _close(self, name: str) -> None:
         process = self.agents.pop(name)

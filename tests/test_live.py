@@ -135,6 +135,19 @@ def test_the_time_left_is_learned_from_epochs(clock: list[float]) -> None:
     assert told.status().seconds_left is None  # nothing runs
 
 
+def test_the_time_left_of_a_trial_counts_from_when_it_runs_and_not_while_it_waits_for_a_place(
+    clock: list[float],
+) -> None:
+    known, waits = trial(1), trial(2)
+    told = begun(known, waits, history={known.trial_key: record(known, Outcome.COMPLETED, 20)})
+    told.start(waits)
+    clock[0] += 600
+    assert told.running(waits).seconds_left == 20
+    told.take(waits, Started(1, 1))
+    clock[0] += 5
+    assert told.running(waits).seconds_left == 15
+
+
 def test_the_time_left_counts_with_trials_that_end_early(clock: list[float]) -> None:
     trials = [trial(x) for x in range(4)]
     history = {

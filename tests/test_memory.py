@@ -45,8 +45,8 @@ WAYS = {
 
 
 @pytest.fixture
-def limited() -> Iterator[Callable[[], None]]:
-    """What puts a new process into a cgroup of its own, of so much memory."""
+def limited_processes() -> Iterator[Path]:
+    """The file that lists the processes of a cgroup of so much memory: what is written there is put into it."""
     groups = [*_groups()]
     if not groups:
         pytest.skip("no cgroup counts memory here")
@@ -56,14 +56,20 @@ def limited() -> Iterator[Callable[[], None]]:
         (folder / groups[0].limit_file).write_text(str(LIMIT))
     except OSError as error:
         pytest.skip(f"no cgroup may be made here: {error}")
-    procs = str(folder / "cgroup.procs")
+    yield folder / "cgroup.procs"
+    folder.rmdir()
+
+
+@pytest.fixture
+def limited(limited_processes: Path) -> Callable[[], None]:
+    """What puts a new process into it."""
+    procs = str(limited_processes)
 
     def enter() -> None:
         with open(procs, "w") as file:  # noqa: PTH123
             file.write("0")
 
-    yield enter
-    folder.rmdir()
+    return enter
 
 
 ALONE = "out of memory, also alone on the machine: "

@@ -3,11 +3,13 @@
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import psutil
 import pytest
 import remote
 from driving import attempts, drive, epochs, final, trial
+from processes import alive
 
 from orchestrator import executors, functions
 from orchestrator.divergence import DivergenceRule
@@ -28,9 +31,10 @@ from orchestrator.executors.limits import MOST_NODES, ActiveTrial, Limits, Worke
 from orchestrator.executors.ray import check_lasts, packing
 from orchestrator.executors.ray.gateway import lack
 from orchestrator.executors.ray.packing import pack
+from orchestrator.executors.remote.calling import SECONDS_TO_STAND_STILL
 from orchestrator.executors.remote.engine import Gone
 from orchestrator.executors.remote.environment import carried
-from orchestrator.executors.remote.executor import RemoteExecutor
+from orchestrator.executors.remote.executor import MARKER, RemoteExecutor
 from orchestrator.executors.remote.greeting import Address, RefusedError, dial
 from orchestrator.executors.remote.link import MOST_UNDER_WAY, Link
 from orchestrator.executors.remote.listening import AgentListener
@@ -62,8 +66,6 @@ def theirs() -> Iterator[Link]:
 
 def dialled(listener: AgentListener, link: Link, name: str = "known", address: Address | None = None) -> None:
     """Dial, as an agent does in a process of its own, while the listener is at work."""
-    import threading
-
     errors: list[BaseException] = []
 
     def call() -> None:
@@ -189,6 +191,22 @@ def train(config: Config):
         time.sleep(0.05)
     yield {"epoch": 2, "train_loss": 1.0}
 """
+# Goes on from its checkpoint; hangs once where it is told to.
+ONCE = """
+import os, time
+from toys import Config
+
+def train(config: Config, workdir):
+    kept = workdir / "checkpoint"
+    for epoch in range(int(kept.read_text()) + 1 if kept.exists() else 1, config.epochs + 1):
+        time.sleep(0.05)
+        if config.mode == "hang" and epoch == 3 and not (workdir / "hung").exists():
+            (workdir / "hung").touch()
+            time.sleep(600)
+        yield {"epoch": epoch, "train_loss": 1.0}
+        kept.with_suffix(".new").write_text(str(epoch))
+        kept.with_suffix(".new").replace(kept)
+"""
 
 
 class ScarceEngine(remote.LocalEngine):
@@ -224,15 +242,27 @@ def open_(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
             engine: remote.LocalEngine | None = None,
             on_places: OnPlaces = lambda places: None,
             on_remark: Callable[[str], None] = lambda remark: None,
+            apart: bool = True,
             **limits: Any,
         ) -> tuple[RemoteExecutor, remote.LocalEngine]:
             engine = engine or remote.LocalEngine(folder / "nodes", room)
             told = {"on_places": on_places, "on_remark": on_remark}
             made = driving.setup(function, interrupt, limits=limits, workers=workers, **told)
-            executor = remote.executor(made, folder / "nodes", apart=True, engine=engine)
+            executor = remote.executor(made, folder / "nodes", apart=apart, engine=engine)
             return opened.enter_context(executor), engine
 
         yield open_
+
+
+def heard_of(executor: RemoteExecutor) -> Iterator[tuple[Trial, Event]]:
+    while not executor.idle:
+        yield from executor.events()
+
+
+def running(executor: RemoteExecutor, engine: remote.LocalEngine) -> tuple[str, psutil.Process]:
+    """The agent in which a trial runs."""
+    name = next(name for name, slot in executor._agents.items() if slot.runs)
+    return name, psutil.Process(engine.agents[name].pid)
 
 
 @pytest.mark.slow
@@ -251,6 +281,17 @@ def test_a_trial_whose_machine_is_lost_goes_on_elsewhere_and_that_is_no_retry(op
     assert sorted({*epochs(heard)}) == [1, 2, 3, 4, 5, 6]
     assert (folder / slow.trial_key / "artifacts" / "note.txt").is_file()
     assert "on another machine (1 lost of the 3" in (folder / slow.trial_key / "log.txt").read_text()
+
+
+@pytest.mark.slow
+def test_the_time_that_a_trial_waits_for_a_machine_is_not_of_its_trial_timeout(open_: Open, folder: Path) -> None:
+    engine = ScarceEngine(folder / "nodes", room=0, machines=1)
+    executor, _ = open_(engine=engine, trial_timeout=1.0)
+    waits = trial()
+    executor.submit(waits, folder / waits.trial_key)
+    threading.Timer(3.0, setattr, (engine, "room", 1)).start()
+    (heard,) = drive(executor, [], folder).values()
+    assert final(heard).outcome is Outcome.COMPLETED
 
 
 @pytest.mark.slow
@@ -331,6 +372,70 @@ def test_an_agent_that_was_given_up_and_lives_is_not_heard_and_ends(open_: Open,
     assert final(heard).outcome is Outcome.COMPLETED
     again = heard.index(attempts(heard)[1])
     assert epochs(heard[again:]) == [1, 2, 3, 4, 5, 6]  # the toy keeps no checkpoint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["lost", "hangs"])
+def test_a_trial_goes_on_in_a_shared_folder_only_once_nothing_writes_into_it(
+    open_: Open, folder: Path, how: str
+) -> None:
+    (folder / "once.py").write_text(ONCE)
+    executor, engine = open_("once:train", workers=2, room=2, apart=False, retries=1, stall_seconds=1.0)
+    while len(executor.slots) < 2:
+        executor._wait(())
+    once = Trial("once:train", 1, {"mode": "hang" if how == "hangs" else "fine", "epochs": 200}, "once")
+    executor.submit(once, folder / "once")
+    heard: list[Event] = []
+    for _, event in heard_of(executor):
+        heard.append(event)
+        first, *others = attempts(heard)
+        assert not others or not alive(first.pid)
+        if isinstance(event, Progress) and event.epoch == 2 and how == "lost" and not others:
+            name, agent = running(executor, engine)
+            agent.suspend()  # so that its trial works on while it is out of reach
+            engine.pending.append(Gone(name, "its machine is lost"))
+            threading.Timer(4.0, agent.resume).start()
+    assert final(heard).outcome is Outcome.COMPLETED
+    assert len(attempts(heard)) == 2
+
+
+@pytest.mark.slow
+def test_a_trial_in_a_shared_folder_stands_still_while_nothing_is_heard_of_its_launch(
+    open_: Open, folder: Path
+) -> None:
+    (folder / "once.py").write_text(ONCE)
+    executor, _ = open_("once:train", apart=False)
+    executor.submit(Trial("once:train", 1, {"epochs": 400}, "once"), folder / "once")
+    kept = folder / "once" / "checkpoint"
+    heard: list[Event] = []
+    for _, event in heard_of(executor):
+        heard.append(event)
+        if isinstance(event, Progress) and event.epoch == 2:
+            deadline, was = time.monotonic() + 30, ""
+            while (now := kept.read_text()) != was:
+                assert time.monotonic() < deadline
+                was = now
+                time.sleep(2)
+            assert int(was) < 400
+    assert final(heard).outcome is Outcome.COMPLETED
+    assert epochs(heard) == [*range(1, 401)]
+
+
+@pytest.mark.slow
+def test_a_launch_begins_nothing_in_a_shared_folder_at_which_agents_of_a_killed_one_may_be(
+    open_: Open, folder: Path
+) -> None:
+    (folder / "once.py").write_text(ONCE)
+    (folder / f"{MARKER}left").write_text("of a launch that was killed")
+    before = time.monotonic()
+    executor, _ = open_("once:train", apart=False)
+    executor.submit(Trial("once:train", 1, {}, "once"), folder / "once")
+    heard: list[Event] = []
+    for _, event in heard_of(executor):
+        heard.append(event)
+        assert time.monotonic() >= before + SECONDS_TO_STAND_STILL
+    assert final(heard).outcome is Outcome.COMPLETED
+    assert not (folder / f"{MARKER}left").exists()
 
 
 @pytest.mark.slow
@@ -592,11 +697,15 @@ def test_a_sweep_is_launched_from_beside_its_file(
     assert {"sweeps/own.py", "toys.py"} <= names(packed.file)
     assert not [name for name in names(packed.file) if name.endswith(("large.bin", ".db"))]
     (project / "package" / "work").mkdir()
-    for name in ("mlflow.db", "mlflow.db-wal", "work/large.bin"):
+    for name in ("own.db-wal", "work/large.bin"):
         (project / "package" / name).write_text("stays")
+    for name, table in (("own.db", "alembic_version"), ("other.sqlite", "alembic_version"), ("words.db", "words")):
+        with closing(sqlite3.connect(project / "package" / name)) as database:
+            database.execute(f"CREATE TABLE {table} (x)")
     packed = pack(function, [], tmp_path_factory.mktemp("packed") / "two.zip", project / "package" / "work")
-    assert "package/code.py" in names(packed.file)
-    assert not [name for name in names(packed.file) if name.endswith(("package/work/large.bin", "package/mlflow.db"))]
+    assert {"package/code.py", "package/words.db"} <= names(packed.file)
+    stay = {"package/own.db", "package/own.db-wal", "package/other.sqlite", "package/work/large.bin"}
+    assert not stay & names(packed.file)
 
 
 def test_an_included_file_is_in_a_folder_that_goes_along(
@@ -635,11 +744,36 @@ def test_folders_that_are_links_go_along_and_links_that_lead_around_or_nowhere_d
 # What a cluster has, and keeps
 
 
-def test_a_folder_in_the_cache_of_jobs_is_refused(tmp_path: Path) -> None:
+def test_a_folder_in_the_cache_of_jobs_is_refused_before_the_store_is_opened(
+    tmp_path: Path, write: Callable[[str], Path], sweep: Callable[..., Any]
+) -> None:
     check_lasts(tmp_path / "runtime_resources" / "mlruns" / "work" / "toy")
     cache = tmp_path / "session_1" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
     with pytest.raises(InputError, match="toy lies in Ray's cache, which Ray removes: name a store that lasts"):
         check_lasts(cache / "mlruns" / "work" / "toy")
+    write("trial: toys:train\nparameters: {x: {values: [1.0]}}\n")
+    refused = sweep("launch", "toy.yaml", "--executor", "ray", "--tracking-uri", f"sqlite:///{cache}/mlflow.db")
+    assert refused.returncode == 2
+    assert "lies in Ray's cache" in refused.stderr
+    assert not cache.exists()
+
+
+@pytest.mark.slow
+def test_a_launch_connects_with_its_engine_once(
+    folder: Path, store: str, write: Callable[[str], Path], sweep: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[remote.LocalEngine] = []
+
+    def engine(*_: object) -> remote.LocalEngine:
+        made.append(remote.LocalEngine(folder / "nodes"))
+        return made[-1]
+
+    monkeypatch.setattr("orchestrator.executors.ray.engine.RayEngine", engine)
+    write("trial: toys:train\nparameters: {x: {values: [1.0, 2.0]}}\n")
+    done = sweep("launch", "toy.yaml", "--executor", "ray", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(made) == 1
+    assert made[0].agents == {}
 
 
 @pytest.mark.parametrize(

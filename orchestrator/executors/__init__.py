@@ -16,6 +16,7 @@ from orchestrator.executors.place import options_of
 
 if TYPE_CHECKING:
     from orchestrator.executors.contract import Executor, Setup
+    from orchestrator.executors.remote.engine import Engine
     from orchestrator.spec import SweepSpec
     from orchestrator.spec.executor_forms import ElsewhereForm, ExecutorForm
     from orchestrator.system.interrupt import Interrupt
@@ -43,7 +44,8 @@ class Kind:
     create: Callable[["Setup", Place], "Executor"]
     isolates: bool  # whether trials run in processes of their own, which can be killed and replaced
     form: Callable[[], "type[ElsewhereForm]"] | None = None  # of its options, where trials run on other machines
-    ask: Callable[[Place, Wish, "Interrupt", Path], None] | None = None  # its engine, as `ask` below
+    ask: Callable[[Place, Wish, "Interrupt", Path], "Engine | None"] | None = None  # its engine, as `ask` below
+    check_folder: Callable[[Path], None] | None = None  # as `check_folder` below
     end_left: Callable[[Path], None] | None = None  # where what it runs may outlive a launch, as `end_left` below
 
 
@@ -92,24 +94,29 @@ def _slurm_form() -> "type[ElsewhereForm]":
     return SlurmForm
 
 
-def _ask_ray(place: Place, wish: Wish, interrupt: "Interrupt", log: Path) -> None:
-    from orchestrator.executors.ray import check_lasts
+def _ask_ray(place: Place, wish: Wish, interrupt: "Interrupt", log: Path) -> "Engine":
     from orchestrator.executors.ray.engine import RayEngine
     from orchestrator.spec.executor_forms import RayForm
 
     options = place.options if isinstance(place.options, RayForm) else RayForm()
-    check_lasts(log.parent)
-    with RayEngine(wish.spec.function, place.takes(wish.spec.resources), options, interrupt, log):
-        pass  # it is connected with, and takes the code of the trials
+    # it is connected with, and takes the code of the trials
+    return RayEngine(wish.spec.function, place.takes(wish.spec.resources), options, interrupt, log).__enter__()
 
 
-def _ask_slurm(place: Place, wish: Wish, interrupt: "Interrupt", log: Path) -> None:
+def _check_lasts(folder: Path) -> None:
+    from orchestrator.executors.ray import check_lasts
+
+    check_lasts(folder)
+
+
+def _ask_slurm(place: Place, wish: Wish, interrupt: "Interrupt", log: Path) -> "Engine | None":
     from orchestrator.executors.slurm.commands import check
     from orchestrator.spec.executor_forms import SlurmForm
 
     if isinstance(place.options, SlurmForm):
         jobs = min(wish.workers or place.options.workers, wish.trials or sys.maxsize)
         check(place.options.of_sbatch(place.takes(wish.spec.resources)), jobs)
+    return None
 
 
 def _end_jobs(log: Path) -> None:
@@ -123,7 +130,7 @@ HERE = Place(DEFAULT)
 EXECUTORS: Mapping[str, Kind] = {
     "process": Kind(_process, isolates=True),
     "inline": Kind(_inline, isolates=False),
-    "ray": Kind(_ray, isolates=True, form=_ray_form, ask=_ask_ray),
+    "ray": Kind(_ray, isolates=True, form=_ray_form, ask=_ask_ray, check_folder=_check_lasts),
     "slurm": Kind(_slurm, isolates=True, form=_slurm_form, ask=_ask_slurm, end_left=_end_jobs),
 }
 
@@ -179,8 +186,20 @@ def check(spec: "SweepSpec", place: Place) -> None:
         raise InputError.of(mistakes)
 
 
-def ask(place: Place, wish: Wish, interrupt: "Interrupt", log: Path) -> None:
+def check_folder(place: Place, folder: Path) -> None:
+    """Go on only where what a sweep leaves lasts, as far as the engine of its place is known to remove things.
+
+    Raises:
+        InputError: it does not.
+    """
+    if kind := find(place.name).check_folder:
+        kind(folder)
+
+
+def ask(place: Place, wish: Wish, interrupt: "Interrupt", log: Path) -> "Engine | None":
     """Go on only where the engine of a place, if it has one, takes trials of this sweep.
+
+    Returns it where it is connected with now, for `Setup.engine`; to be closed in the end.
 
     Args:
         place: where its trials are to run.
@@ -191,8 +210,8 @@ def ask(place: Place, wish: Wish, interrupt: "Interrupt", log: Path) -> None:
     Raises:
         InputError: it does not, for the reason that it gives; or it cannot be reached.
     """
-    if kind := find(place.name).ask:
-        kind(place, wish, interrupt, log)
+    kind = find(place.name).ask
+    return kind(place, wish, interrupt, log) if kind else None
 
 
 def end_left(log: Path, but: str = "") -> None:

@@ -71,6 +71,7 @@ from typing import Protocol
 from orchestrator.divergence import DivergenceRule
 from orchestrator.events import Event, Heartbeat
 from orchestrator.executors.limits import Limits
+from orchestrator.executors.remote.engine import Engine
 from orchestrator.functions import TrialFunction
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.system.interrupt import Interrupt
@@ -128,6 +129,7 @@ class Setup:
     awaits_verdicts: bool = False  # whether trials wait after each epoch until it is known whether they are stopped
     maximized: tuple[str, ...] = ()  # metrics of which more is better: no losses
     warm: bool = False  # whether a trial may find what those before it have changed in its process
+    engine: Engine | None = None  # that is connected with already
     on_remark: Callable[[str], None] = _say_nothing  # gets a line about how trials run, where that has to be said
     on_places: OnPlaces = _need_none  # called where that has changed
     on_heartbeat: OnHeartbeat = _ignore  # called by the thread that iterates `events`

@@ -76,6 +76,10 @@ class SlotExecutor(ABC):
     def _prepare_attempt(self) -> None:  # noqa: B027
         """An attempt is about to begin."""
 
+    def _may_still_run(self, run: ActiveTrial) -> bool:
+        """Whether a worker that was given up may yet be at a trial that waits."""
+        return False
+
     @property
     def has_free_slot(self) -> bool:
         allowed = inf if self._limit is None else (self._limit - len(self._busy())) * self.setup.stacking.width
@@ -205,14 +209,15 @@ class SlotExecutor(ABC):
 
     def _begin_stacks(self) -> None:
         """Begin in the free slots the trials that have waited longest, each with those that stack with it."""
-        if not self._waiting:
+        waiting = [run for run in self._waiting if not self._may_still_run(run)]
+        if not waiting:
             return
         kept, begun = alone.kept(self.slots, self._waiting), set[int]()
         free = deque(slot for slot in self.slots if not slot.runs and slot.machine not in kept)
         by_key: dict[object, list[ActiveTrial]] = {}
-        for run in self._waiting:
+        for run in waiting:
             by_key.setdefault(self._key(run), []).append(run)
-        for first in self._waiting:
+        for first in waiting:
             slot = None
             if id(first) in begun:
                 continue

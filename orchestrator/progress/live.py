@@ -39,7 +39,7 @@ class TrialProgress:
     declaration: Declaration
     epoch: int = 0
     seconds: float = 0.0  # that it has trained for
-    _since: float = field(default_factory=lambda: time.monotonic())  # when it began, or reported its last epoch
+    _since: float | None = None  # when it began to run, or reported its last epoch; None while it waits for a place
     _timed: tuple[float, int] = (0.0, 0)  # seconds of whole epochs, and their number
     _last_step: int = 0  # at the end of the last epoch
     _step: int = 0  # since then
@@ -120,7 +120,7 @@ class TrialProgress:
 
     def _seconds_left(self, forecast: Forecast) -> float | None:
         pace, total = self.length
-        since = time.monotonic() - self._since
+        since = 0.0 if self._since is None else time.monotonic() - self._since
         seconds, count = self._timed
         if not count:
             whole = forecast.seconds(pace, total)

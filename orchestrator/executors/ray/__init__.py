@@ -45,4 +45,5 @@ def executor(setup: Setup, form: RayForm) -> RemoteExecutor:
     takes = setup.resources
     gpus = () if takes.gpus else ("",)
     shares = Shares(setup.workers or sys.maxsize, takes.cpus or 1, gpus, threads_given=True)
-    return RemoteExecutor(setup, shares, RayEngine(setup.function, takes, form, setup.interrupt, setup.log))
+    engine = setup.engine or RayEngine(setup.function, takes, form, setup.interrupt, setup.log)
+    return RemoteExecutor(setup, shares, engine)

@@ -62,11 +62,13 @@ class RayEngine:
         return self._package.code if self._package else {}
 
     def __enter__(self) -> "RayEngine":
-        """Connect with the cluster.
+        """Connect with the cluster, unless that has been done.
 
         Raises:
             InputError: Ray is not installed; or the cluster cannot be reached, or does not take the code of the trials.
         """
+        if self._process is not None:
+            return self
         if importlib.util.find_spec("ray") is None:
             raise InputError("the ray executor needs Ray: pip install 'vae-sweeps[ray]'")
         self._folder = Path(tempfile.mkdtemp(prefix="vae-sweeps-"))

@@ -1,9 +1,10 @@
 """The code that goes to the machines of a cluster, in one file: this program's own, and that of the trials."""
 
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -19,6 +20,7 @@ STAYS = (".git", ".venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_
 ENV_FILE = ".env"  # and what begins so: secrets
 SINCE = (1980, 1, 1, 0, 0, 0)  # so that the same files make the same package
 SHOWN = 3
+BESIDE = ("-wal", "-shm", "-journal")  # a database of SQLite's
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class _Leaving:
             store = work.resolve().parent
             places.add(work.resolve())
             if any(folder.is_relative_to(store) for folder in folders):  # there is code beside it
-                places |= {store / "artifacts", *store.glob("*.db*")}
+                places |= {store / "artifacts", *_databases(store)}
             else:
                 places.add(store)
         return cls(frozenset(places), wanted)
@@ -147,6 +149,14 @@ def _files(folder: Path, leaving: _Leaving, roots: Sequence[Path], above: Sequen
             yield from _files(path, leaving, roots, [*above, real])
         elif os.path.exists(path):  # noqa: PTH110 - a link may lead nowhere
             yield path
+
+
+def _databases(folder: Path) -> Iterator[Path]:
+    """The stores of MLflow's in a folder, and what SQLite has beside them."""
+    for path in filter(Path.is_file, folder.iterdir()):
+        with suppress(OSError, sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as store:
+            if store.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+                yield from (path, *(path.with_name(path.name + end) for end in BESIDE))
 
 
 def _is_related(path: Path, other: Path) -> bool:

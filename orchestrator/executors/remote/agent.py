@@ -37,6 +37,7 @@ from orchestrator.executors.remote.messages import (
     Piece,
     Ready,
     Renew,
+    Renewed,
     Say,
     WorkerSettings,
 )
@@ -137,6 +138,7 @@ class Agent:
                 case Renew(token):
                     self._token = token
                     self._renew()
+                    self._send(Letter(Renewed(token)))
                 case Begin() as begin:
                     self._prepare(begin, letter.body)
                 case Piece() as piece if piece.token == self._token and self._folders:
@@ -234,11 +236,11 @@ class Agent:
             self._say(events.encode(row, sampled))
         if is_dead:
             loss = self._deaths.cause(worker.process, self._trials.values())
+            worker.kill()  # what its trials have started writes no more
             self._send_rest([*self._trials])
             said = "" if self._trials else self._last_words
             self._send(Letter(Died(self._token, loss.reason + said, loss.is_for_memory)))
             self._forget()
-            worker.kill()
             self._worker = None
 
     def _pass_on(self, message: bytes) -> None:

@@ -13,6 +13,7 @@ from orchestrator.executors.remote.link import Link
 from orchestrator.executors.remote.messages import Leave, Letter, Renew
 
 SECONDS_OF_DOUBT = 8.0  # sooner than any engine gives a machine up
+SECONDS_TO_STAND_STILL = SECONDS_OF_DOUBT + 4.0  # in which an agent does so that can be reached no more
 SECONDS_OF_SILENCE = 20.0  # after which a connection counts as cut
 SECONDS_BETWEEN_CALLS = 1.0
 SECONDS_ALONE = 900.0  # without an orchestrator; then it is over
@@ -54,8 +55,8 @@ class CalledLink(Link):
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the orchestrator may have given this agent up: it was silent for longer than it ever is."""
-        return time.monotonic() - self.heard > SECONDS_OF_DOUBT
+        """Whether the orchestrator may have given this agent up: it has left, or was silent for longer than ever."""
+        return self.connection is None or time.monotonic() - self.heard > SECONDS_OF_DOUBT
 
     def send_in_turn(self, letter: Letter) -> None:
         """Send a letter, once there is room for it.

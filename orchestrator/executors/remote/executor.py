@@ -17,7 +17,8 @@ from types import TracebackType
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
 from orchestrator.executors.contract import Places, Setup
-from orchestrator.executors.limits import WorkerLoss
+from orchestrator.executors.limits import ActiveTrial, WorkerLoss
+from orchestrator.executors.remote.calling import SECONDS_TO_STAND_STILL
 from orchestrator.executors.remote.engine import Engine, Gone
 from orchestrator.executors.remote.environment import carried
 from orchestrator.executors.remote.link import Link
@@ -56,6 +57,9 @@ class RemoteExecutor(SlotExecutor):
         self._listener: AgentListener
         self._is_open = False
         self._markers: dict[Path, tuple[Path, str]] = {}
+        self._opened = math.inf
+        self._begins_at = -math.inf  # when trials can: machines of a launch that was killed may be at them until then
+        self._given_up: dict[Path, tuple[RemoteSlot, int]] = {}  # attempts at trials, by the folder they write into
         self._configs: Sequence[Params] | None = None  # for which each machine is to have its data at hand
         self._preparing: dict[str, RemoteSlot] = {}  # the first slot of each machine that is at it
         self._broken: SweepError | None = None  # the engine is lost
@@ -67,6 +71,7 @@ class RemoteExecutor(SlotExecutor):
         self._number = 0
 
     def __enter__(self) -> "RemoteExecutor":
+        self._opened = time.monotonic()
         self._engine.__enter__()
         if self._engine.remark:
             self.setup.on_remark(self._engine.remark)
@@ -92,7 +97,7 @@ class RemoteExecutor(SlotExecutor):
                 time.sleep(0.01)
         self._engine.__exit__(kind, error, trace)
         self._listener.close()
-        for marker, _ in self._markers.values():
+        for marker, _ in self._markers.values() if error is None else ():
             marker.unlink(missing_ok=True)
 
     @property
@@ -111,6 +116,7 @@ class RemoteExecutor(SlotExecutor):
 
     def submit(self, trial: Trial, workdir: Path, threads: int | None = None) -> None:
         super().submit(trial, workdir, threads)
+        self._marked(workdir)
         self._spare_since = math.inf
 
     def resize(self, slots: int) -> None:
@@ -209,12 +215,24 @@ class RemoteExecutor(SlotExecutor):
         if machine in self._prepared:
             del self._preparing[machine]
 
+    def _lost(self, slot: Slot, loss: WorkerLoss) -> Iterator[tuple[Trial, Event]]:
+        if isinstance(slot, RemoteSlot) and not slot.has_copies:
+            self._given_up |= {run.task.workdir: (slot, slot.attempt) for run in slot.runs.values()}
+        yield from super()._lost(slot, loss)
+
+    def _may_still_run(self, run: ActiveTrial) -> bool:
+        slot, attempt = self._given_up.get(run.task.workdir, (None, 0))
+        if slot is not None and not slot.may_still_run(attempt):
+            del self._given_up[run.task.workdir]
+            slot = None
+        return slot is not None or time.monotonic() < self._begins_at
+
     def _lose(self, gone: Gone) -> None:
         """An agent is gone. What it had sent before is still taken."""
         slot = self._agents.get(gone.name)
         if slot is None:
             return
-        slot.loss = WorkerLoss(gone.reason, gone.is_for_memory, is_of_node=not gone.is_for_memory)
+        slot.lose(WorkerLoss(gone.reason, gone.is_for_memory, is_of_node=not gone.is_for_memory))
         self._listener.drop(slot.link)
         if not slot.is_ready:
             self._take_failure(gone)
@@ -260,6 +278,7 @@ class RemoteExecutor(SlotExecutor):
         if beside not in self._markers:
             for left in beside.glob(f"{MARKER}*"):
                 left.unlink(missing_ok=True)
+                self._begins_at = self._opened + SECONDS_TO_STAND_STILL
             nonce = secrets.token_hex(16)
             marker = beside / f"{MARKER}{nonce[:8]}"
             with suppress(OSError):

@@ -159,6 +159,14 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Renewed:
+    """Up: what a Renew has asked for is done; what ran before writes nothing any more."""
+
+    token: int
+    kind: Literal["renewed"] = "renewed"
+
+
+@dataclass(frozen=True)
 class Died:
     """Up: the worker has died, of this. All that its trials have left has been sent."""
 
@@ -168,7 +176,21 @@ class Died:
     kind: Literal["died"] = "died"
 
 
-Message = WorkerSettings | Begin | FilesWanted | Piece | Commit | Tail | Reading | Say | Renew | Leave | Ready | Died
+Message = (
+    WorkerSettings
+    | Begin
+    | FilesWanted
+    | Piece
+    | Commit
+    | Tail
+    | Reading
+    | Say
+    | Renew
+    | Renewed
+    | Leave
+    | Ready
+    | Died
+)
 _adapter: TypeAdapter[Message] = TypeAdapter(
     Annotated[Message, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
 )

@@ -1,5 +1,6 @@
 """A slot whose worker is on another machine, with an agent between."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orchestrator.executors.limits import WorkerLoss
+from orchestrator.executors.remote.calling import SECONDS_TO_STAND_STILL
 from orchestrator.executors.remote.carrying import Receiving, Stamp, pieces, states
 from orchestrator.executors.remote.link import Link
 from orchestrator.executors.remote.messages import (
@@ -22,6 +24,7 @@ from orchestrator.executors.remote.messages import (
     Reading,
     Ready,
     Renew,
+    Renewed,
     Say,
     Tail,
     TrialFolder,
@@ -49,8 +52,11 @@ class RemoteSlot(Slot):
         self.is_preparing = False
         self.idle_since = time.monotonic()  # as far as its executor has looked
         self.loss: WorkerLoss | None = None  # of its machine, for good
+        self.attempt = 0
+        self.has_copies = False  # of the folders of its trials: something of them has come
         self._marked = marked
-        self._token = 0
+        self._over = 0  # attempts before this one are, and nothing of them writes any more
+        self._still_at = math.inf  # when all of them are, as its machine is lost
         self._death: WorkerLoss | None = None
         self._said: deque[bytes] = deque()
         self._receivings: dict[int, Receiving] = {}
@@ -70,22 +76,30 @@ class RemoteSlot(Slot):
         """Whether there is something to receive, or to send."""
         return bool(self._said) or self.link.has_message or (self._down is not None and self.link.has_room)
 
+    def lose(self, loss: WorkerLoss) -> None:
+        """Its machine is lost, for good."""
+        self.loss, self._still_at = loss, time.monotonic() + SECONDS_TO_STAND_STILL
+
+    def may_still_run(self, attempt: int) -> bool:
+        """Whether something of an attempt may still write into the folders of its trials."""
+        return attempt >= self._over and time.monotonic() < self._still_at
+
     def renew(self) -> None:
         if self._death is not None:
             self.kill()
 
     def begin(self, stack: serve.Stack) -> None:
-        self._token += 1
+        self.attempt, self.has_copies = self.attempt + 1, False
         folders = [self._folder(task.workdir) for task in stack.tasks]
         self._receivings = {row: Receiving(task.workdir) for row, task in enumerate(stack.tasks)}
-        self.link.send(Letter(Begin(self._token, folders), serve.messages.dump_json(stack)).encode())
+        self.link.send(Letter(Begin(self.attempt, folders), serve.messages.dump_json(stack)).encode())
 
     def _folder(self, workdir: Path) -> TrialFolder:
         marker, nonce = self._marked(workdir)
         return TrialFolder(str(workdir), str(marker), nonce, states(workdir))
 
     def send(self, message: serve.Message) -> None:
-        self.link.send(Letter(Say(self._token), serve.messages.dump_json(message)).encode())
+        self.link.send(Letter(Say(self.attempt), serve.messages.dump_json(message)).encode())
 
     def receive(self) -> bytes | None:
         self.attend()
@@ -116,22 +130,26 @@ class RemoteSlot(Slot):
         match letter.message:
             case Ready(machine):
                 self.machine, self.is_ready = machine, True
-            case Say(token) if token == self._token:
+            case Renewed(token):
+                self._over = token
+            case Say(token) if token == self.attempt:
                 self._said.append(letter.body)
-            case Piece() as piece if piece.token == self._token:
+            case Piece() as piece if piece.token == self.attempt:
+                self.has_copies = True
                 self._receivings[piece.row].take(piece, letter.body)
                 self._be_patient()
-            case Reading(token) if token == self._token:
+            case Reading(token) if token == self.attempt:
                 self._be_patient()
-            case Tail() as tail if tail.token == self._token:
+            case Tail() as tail if tail.token == self.attempt:
+                self.has_copies = True
                 self._receivings[tail.row].append(tail, letter.body)
-            case Commit() as commit if commit.token == self._token:
+            case Commit() as commit if commit.token == self.attempt:
                 self._receivings[commit.row].commit(commit)
-            case FilesWanted(token, files) if token == self._token:
+            case FilesWanted(token, files) if token == self.attempt:
                 self._down = self._files(files)
-            case Died(token, reason, is_for_memory) if token == self._token:
+            case Died(token, reason, is_for_memory) if token == self.attempt:
                 self._death = WorkerLoss(reason, is_for_memory)
-                self.lost = True  # behind this comes nothing
+                self.lost, self._over = True, token + 1  # behind this comes nothing
             case _:
                 pass
 
@@ -142,17 +160,17 @@ class RemoteSlot(Slot):
             for path in wanted:
                 source = self._receivings[row].folder / path
                 marks[path] = Stamp.of(source.stat()).mark
-                yield from pieces(self._token, row, path, source)
-            yield Letter(Commit(self._token, row, wanted, marks=marks))
+                yield from pieces(self.attempt, row, path, source)
+            yield Letter(Commit(self.attempt, row, wanted, marks=marks))
 
     def cause_of_death(self) -> WorkerLoss:
         return self._death or self.loss or WorkerLoss("its machine does not answer")
 
     def kill(self) -> None:
-        self._token += 1
+        self.attempt += 1
         self._said.clear()
         self._receivings, self._down, self._death, self.lost = {}, None, None, False
-        self.link.send(Letter(Renew(self._token)).encode())
+        self.link.send(Letter(Renew(self.attempt)).encode())
 
     def leave(self) -> None:
         """Have the agent end."""

@@ -294,13 +294,10 @@ class SlurmExecutor(SlotExecutor):
     # Trials
 
     def _begin_stacks(self) -> None:
-        """First those that jobs of an earlier launch run already; none that a job may still be at."""
+        """First those that jobs of an earlier launch run already."""
         if not self._strangers:
             self._adopt()
-        kept = [run for run in self._waiting if self._may_still_run(run)]
-        self._waiting = [run for run in self._waiting if run not in kept]
         super()._begin_stacks()
-        self._waiting = [*kept, *self._waiting]
 
     def _adopt(self) -> None:
         for slot in [slot for slot in self._slots if slot.held]:
