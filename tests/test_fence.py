@@ -1,13 +1,13 @@
 """A launch that is stopped anywhere, and goes on after another has taken the sweep over, changes nothing."""
 
 import itertools
-import math
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,18 +16,21 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
+from mlflow.models import Model
 from serving import served
 
+from orchestrator.conclusion import Conclusion
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.spec import SweepSpec, load
-from orchestrator.trackers import Tracker, lease
+from orchestrator.trackers import Tracker, holding, kept_prior, lease
 from orchestrator.trackers.fence import WRITES
 from orchestrator.trackers.lease import Lease
 from orchestrator.trial import Outcome, Trial
 
 Write = Callable[..., Path]
 TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\n"
+OF_A_LAUNCH = {"mlflow.parentRunId", "mlflow.runColor", "mlflow.source.name", "host", "replaces", holding.PROCESS}
 TRIALS = [Trial("toys:train", 1, {"x": x}, f"x={x:g}") for x in (1.0, 2.0)]
 
 
@@ -44,33 +47,93 @@ def written(tracker: Tracker, trial: Trial, at: float, folder: Path) -> None:
 def launched(tracker: Tracker, at: float, folder: Path) -> None:
     """A launch, as far as the store sees it."""
     known = tracker.open(len(TRIALS))
+    kept_prior.keep(tracker, {})
     for trial in TRIALS:
         if trial.trial_key not in known or known[trial.trial_key].end is None:
             written(tracker, trial, at, folder)
-    tracker.settle()
+            tracker.describe_so_far()
+    now = tracker.settle()
+    tracker.conclude({"boundary": at}, picture(folder, str(at)))
+    tracker.describe(Conclusion.of(tracker.spec, TRIALS, now.values()).table)
+    best = now[TRIALS[0].trial_key]
+    if not tracker.has_model(best):
+        tracker.keep_model(best, model(folder))
+    tracker.clear_models(best)
     tracker.close("FINISHED")
 
 
-def seen(store: str, name: str) -> list[object]:
+def picture(folder: Path, content: str) -> Path:
+    path = folder.parent / "boundary.png"
+    path.write_text(content)
+    return path
+
+
+def model(folder: Path) -> Path:
+    path = folder.parent / "model"
+    path.mkdir(exist_ok=True)
+    Model().save(str(path / "MLmodel"))
+    return path
+
+
+def seen(store: str, name: str) -> dict[str, object]:
     """All that there is of the sweep, without times and ids."""
     client = MlflowClient(tracking_uri=store)
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     runs: list[Run] = [*client.search_runs([experiment.experiment_id], run_view_type=ViewType.ACTIVE_ONLY)]
-    found: list[object] = []
-    for run in sorted(runs, key=lambda run: str(run.info.run_name)):
-        histories = {
-            name: client.get_metric_history(run.info.run_id, name)
-            for name in sorted(run.data.metrics)
-            if "system" not in name
-        }
-        points = {name: [(point.step, point.value) for point in history] for name, history in histories.items()}
-        label = str(run.info.run_name).removeprefix(name)
-        found.append((label, run.info.status, run.data.tags.get("outcome"), run.data.params, points))
+    (parent,) = (run for run in runs if run.info.run_name == name)
+    trials = sorted((run for run in runs if run is not parent), key=lambda run: str(run.info.run_name))
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
+    models = client.search_logged_models([experiment.experiment_id])
+    return {
+        "tags": {key: told for key, told in experiment.tags.items() if key not in (lease.TAG, lease.HEARTBEAT)},
+        "models": [(one.status, client.get_run(one.source_run_id).info.run_name) for one in models],
+        "parent": what_is_of(client, parent, name),
+        "trials": [what_is_of(client, run, name) for run in trials],
+    }
+
+
+def what_is_of(client: MlflowClient, run: Run, sweep: str) -> dict[str, object]:
+    is_trial = "trial_key" in run.data.tags
+    histories = {
+        name: client.get_metric_history(run.info.run_id, name)
+        for name in sorted(run.data.metrics)
+        if is_trial and "system" not in name
+    }
+    return {
+        "metrics": run.data.metrics,
+        "status": run.info.status,
+        "params": run.data.params,
+        "points": {name: [(point.step, point.value) for point in history] for name, history in histories.items()},
+        "tags": {key: told.replace(sweep, "SWEEP") for key, told in run.data.tags.items() if key not in OF_A_LAUNCH},
+        "artifacts": contents(client, run.info.run_id),
+    }
+
+
+def flat(things: object, path: str = "") -> dict[str, object]:
+    """The leaves of nested dictionaries and lists."""
+    if isinstance(things, list):
+        things = dict(enumerate(things))
+    if not isinstance(things, dict):
+        return {path: things}
+    return {where: leaf for name, inner in things.items() for where, leaf in flat(inner, f"{path}/{name}").items()}
+
+
+def contents(client: MlflowClient, run_id: str) -> dict[str, str]:
+    """The artifacts of a run by name."""
+    found, folders = dict[str, str](), [""]
+    while folders:
+        for item in client.list_artifacts(run_id, folders.pop()):
+            if item.is_dir:
+                folders.append(item.path)
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                found[item.path] = Path(client.download_artifacts(run_id, item.path, folder)).read_bytes().hex()
     return found
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_whichever_call_a_launch_is_stopped_in_what_took_it_over_stands_as_if_alone(
     store: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +142,8 @@ def test_whichever_call_a_launch_is_stopped_in_what_took_it_over_stands_as_if_al
     monkeypatch.setattr(lease, "SECONDS_WATCHED", 2000.0)
     monkeypatch.setattr(lease, "SECONDS_OF_A_RACE", 0.0)
     monkeypatch.setattr(Lease, "_changes", lambda *_: False)
+    passed = [0.0]  # seconds, while launches were stopped
+    monkeypatch.setattr(lease, "_now", lambda: time.monotonic() + sum(passed))
     monkeypatch.setattr(socket, "gethostname", lambda: "here")
 
     folder = tmp_path / "work"
@@ -93,27 +158,29 @@ def test_whichever_call_a_launch_is_stopped_in_what_took_it_over_stands_as_if_al
         return first.spec
 
     launched(Tracker(store, begun("alone")), 200.0, folder)
+    alone = flat(seen(store, "alone"))
     for number in itertools.count():
         spec = begun(f"stopped-{number}")
         stopped = Tracker(store, spec)
         calls: list[str] = []
 
-        def taken_over(spec: SweepSpec = spec, stopped: Tracker = stopped) -> None:
+        def taken_over(spec: SweepSpec = spec) -> None:
             monkeypatch.setattr(socket, "gethostname", lambda: "there")
             launched(Tracker(store, spec), 200.0, folder)
             monkeypatch.setattr(socket, "gethostname", lambda: "here")
-            if stopped._lease is not None:
-                stopped._lease._known_at = -math.inf  # so long has passed
+            passed.append(3000.0)
 
         stop_at(stopped.client, number, calls, taken_over)
         with suppress(SweepError):
-            launched(stopped, 100.0, folder)
+            launched(stopped, 100.0 if number else 200.0, folder)  # the first is stopped before it has begun
         with suppress(SweepError):
             stopped.close("FAILED")
         if len(calls) <= number:
             break
-        there = seen(store, spec.name)
-        assert there == seen(store, "alone"), f"stopped before call {number}, {calls[number]}, of {calls}"
+        there = flat(seen(store, spec.name))
+        differ = {path: (there.get(path), alone.get(path)) for path in there.keys() | alone.keys()}
+        differ = {path: (found, meant) for path, (found, meant) in differ.items() if found != meant}
+        assert differ == {}, f"stopped before call {number}, {calls[number]}, of {calls}"
     assert number > 15
 
 

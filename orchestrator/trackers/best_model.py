@@ -43,9 +43,11 @@ def keep(client: MlflowClient, experiment_id: str, record: Record, folder: Path)
 
 
 def clear(client: MlflowClient, uri: str, experiment_id: str, run_id: str) -> None:
-    """Delete the sweep's models of other runs, and models that are incomplete."""
-    for model in [*of(client, experiment_id)]:
-        if model.source_run_id != run_id or not _is_whole(model):
+    """Delete the sweep's models but one of this run: those of other runs, and what is incomplete."""
+    models = [*of(client, experiment_id)]
+    kept = next((model.model_id for model in models if model.source_run_id == run_id and _is_whole(model)), None)
+    for model in models:
+        if model.model_id != kept:
             client.delete_logged_model(model.model_id)  # first: a model without its files would count as whole
             get_artifact_repository(model.artifact_location, uri).delete_artifacts()
 

@@ -21,7 +21,8 @@ from orchestrator.trackers.deleted import is_in_the_trash
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.experiments import SWEEPS
 from orchestrator.trackers.lease import check_free
-from orchestrator.trackers.store import PARENT, Store
+from orchestrator.trackers.parent_run import PARENT
+from orchestrator.trackers.store import Store
 from orchestrator.trackers.trial_runs import WHOLE_RUNS, pages
 
 ARTIFACTS = "artifacts"  # the folder of a run's, in the run's own

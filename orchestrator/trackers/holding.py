@@ -14,7 +14,6 @@ from mlflow.entities import Run
 
 from orchestrator.errors import AlreadyRunningError
 from orchestrator.system.paths import LOCK_FILE, lock_folder, sqlite_path
-from orchestrator.trackers.fence import RUNNING
 
 PROCESS = "sweep.process"
 SECONDS_OF_A_CLOCK = 2.0  # by which a process's start, which is counted from the machine's, may differ by look
@@ -32,7 +31,7 @@ def check(parent: Run | None, uri: str, sweep: str) -> None:
     Raises:
         AlreadyRunningError: one does.
     """
-    if parent is None or parent.info.status != RUNNING:
+    if parent is None or parent.info.status != "RUNNING":
         return
     lock = lock_folder(uri, sweep) / LOCK_FILE
     with suppress(ValueError, KeyError, TypeError, psutil.Error):

@@ -8,7 +8,7 @@ from orchestrator.trackers import doubles
 from orchestrator.trackers.deleted import take_back
 from orchestrator.trackers.doubles import Double
 from orchestrator.trackers.open_run import STATUS
-from orchestrator.trackers.store import PARENT
+from orchestrator.trackers.parent_run import PARENT
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import REPLACED, REUSED, Record
 
@@ -37,14 +37,6 @@ def settled(
     if _settle(client, known, renew) or others:
         known, _ = doubles.apart(read())
     return {record.trial_key: record for record in known}
-
-
-def take_back_parents(client: MlflowClient, experiment_id: str, parent: str) -> None:
-    """Take back the parent runs that are RUNNING beside a sweep's own: a server that was late has made them."""
-    running = "tags.`sweep.role` = 'parent' and attributes.status = 'RUNNING'"
-    for run in client.search_runs([experiment_id], running):
-        if run.info.run_id != parent:
-            take_back(client, run.info.run_id)
 
 
 def _put_aside(client: MlflowClient, double: Double) -> None:

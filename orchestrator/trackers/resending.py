@@ -7,8 +7,9 @@ answer was cut in its middle, and wait as long as a server asks for, be it hours
 import re
 import ssl
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
 from http import HTTPStatus
 from threading import Lock
@@ -31,9 +32,11 @@ ATTEMPTS = 8  # where the user has not set MLFLOW_HTTP_REQUEST_MAX_RETRIES
 ATTEMPTS_TO_CONNECT = 4  # where nobody is there, which is soon said
 SECONDS = 30.0  # after which no request is sent a third time
 LONGEST_REQUESTED_WAIT = 60.0  # seconds that a server may ask for
+LONGEST_SHORT_WAIT = 1.0  # the same for what others watch
 LARGEST_WHOLE = 64 * 2**20  # bytes of a file that is read at once, so that a cut is noticed here
 SECONDS_OF_AN_UPLOAD = 120.0  # for an answer to a file, as MLflow's own default is: a server may first pass it on
 SLOWEST_UPLOAD = 5 * 2**20  # bytes a second, at which it does so
+_is_short_of_time = ContextVar("is_short_of_time", default=False)
 WAIT = wait_random_exponential(multiplier=0.1, max=3)
 # made twice, or no longer there for the second request: `ServerClient` looks before it repeats these
 ONCE = re.compile(r"/mlflow/((runs|experiments)/create|runs/delete-tag|experiments/delete-experiment-tag)$")
@@ -124,10 +127,21 @@ def install() -> None:
     request_utils._cached_get_request_session = resending_session  # type: ignore[assignment]
 
 
+@contextmanager
+def without_long_waits() -> Iterator[None]:
+    """Have a server that asks to be left alone for long asked again soon, in this thread, while the block runs."""
+    before = _is_short_of_time.set(True)
+    try:
+        yield
+    finally:
+        _is_short_of_time.reset(before)
+
+
 def requested_wait(response: Response) -> float:
     """How many seconds a server asks to be left alone, as far as that is heard."""
+    longest = LONGEST_SHORT_WAIT if _is_short_of_time.get() else LONGEST_REQUESTED_WAIT
     with suppress(InvalidHeader, OverflowError, ValueError):
-        return min(Retry().parse_retry_after(response.headers.get("Retry-After", "0")), LONGEST_REQUESTED_WAIT)
+        return min(Retry().parse_retry_after(response.headers.get("Retry-After", "0")), longest)
     return 0.0
 
 

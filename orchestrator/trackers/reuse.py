@@ -3,13 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
-from mlflow.entities import Param, Run, RunTag
+from mlflow.entities import Run, RunTag
 
-from orchestrator.system.scratch import scratch
+from orchestrator.trackers.copied import fill
 from orchestrator.trackers.deleted import take_back
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
-from orchestrator.trackers.writing import FEW, in_batches
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import DIGEST, END_NUMBER, REPLACED, REPLACES, REUSED, is_reusable
 
@@ -31,27 +29,12 @@ def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, 
     outcome = kept.pop("outcome")
     run_id = client.create_run(experiment, tags={**kept, **tags, REUSED: source.info.run_id}).info.run_id
     try:
-        _fill(client, source, run_id)
+        fill(client, source, run_id)
         client.log_batch(run_id, tags=[RunTag("outcome", outcome)])
         client.set_terminated(run_id, source.info.status)
     except BaseException:
         take_back(client, run_id)
         raise
-
-
-def _fill(client: MlflowClient, source: Run, run_id: str) -> None:
-    points = [p for name in source.data.metrics for p in client.get_metric_history(source.info.run_id, name)]
-    params = [Param(name, value) for name, value in source.data.params.items()]
-    for part in in_batches(params, FEW):
-        client.log_batch(run_id, params=part)
-    for batch in in_batches(points):
-        client.log_batch(run_id, batch)
-    if source.inputs and source.inputs.dataset_inputs:
-        client.log_inputs(run_id, source.inputs.dataset_inputs)
-    if client.list_artifacts(source.info.run_id):
-        with scratch() as folder:
-            download_artifacts(run_id=source.info.run_id, dst_path=str(folder), tracking_uri=client.tracking_uri)
-            client.log_artifacts(run_id, str(folder))
 
 
 def _is_reusable(run: Run) -> bool:

@@ -18,20 +18,20 @@ from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import redacted, sqlite_path
 from orchestrator.system.printable import in_a_line
 from orchestrator.system.scratch import scratch
-from orchestrator.trackers import database, deleted, doubles, experiments, trial_params, view
+from orchestrator.trackers import database, deleted, doubles, experiments, parent_run, trial_params, view
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.causes import is_no_entry
 from orchestrator.trackers.client import client_of
 from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
-from orchestrator.trackers.last_launch import ASKED, FILE, LastLaunch
+from orchestrator.trackers.last_launch import ASKED, LastLaunch
+from orchestrator.trackers.parent_run import PARENT
 from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages, points_of
 from orchestrator.trial import Outcome
 from orchestrator.trials import metric_names
 from orchestrator.trials.labels import marked
-from orchestrator.trials.record import REPLACED, TAKEN_BACK, Record
+from orchestrator.trials.record import REPLACED, Record
 
-PARENT = "mlflow.parentRunId"
 SWEEP_FILE = "sweep.yaml"  # the file itself, an artifact of the parent
 # which trial it is, which place it has in a chart or a stack, and what it ran with: two thirds of what a run says
 APART_FROM_RESULTS = (PARENT, "mlflow.runColor", "seed", "config", "threads", DIFF, PACKAGES, *provenance.TAGS)
@@ -92,13 +92,7 @@ class Store:
     @translates_errors
     def parent(self, experiment: Experiment) -> Run | None:
         """The parent run of a sweep, or None; one that was deleted where there is no other."""
-        is_parent, experiments = "tags.`sweep.role` = 'parent'", [experiment.experiment_id]
-        for stage in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY):
-            runs: list[Run] = self.client.search_runs(experiments, is_parent, stage)
-            if runs:
-                # a second one, which a late server has made, has not been told of its file
-                return min(runs, key=lambda run: (TAKEN_BACK in run.data.tags, FILE not in run.data.tags))
-        return None
+        return parent_run.found(self.client, experiment.experiment_id)
 
     @translates_errors
     def addresses(self, most: int) -> list[tuple[str, str]]:

@@ -12,10 +12,9 @@ from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
-from orchestrator.system.printable import storable
 from orchestrator.trackers import best_model, deleted, view, writing
 from orchestrator.trackers.errors import translates_errors
-from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
+from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.store import Store
 from orchestrator.trials.metric_names import nearest
 from orchestrator.trials.record import Record
@@ -54,9 +53,12 @@ class SweepResults(Store):
         own = paragraphs(self.spec.description[:LONGEST_DESCRIPTION])
         heading = "".join(f"{escaped(part)}\n\n" for part in own) + heading
         description = heading + table.markdown(LONGEST_TAG - len(heading))
-        self.of_parent(lambda: self.client.set_tag(self.parent_id, "mlflow.note.content", storable(description)))
+        tags, shown = {"mlflow.note.content": description}, view.view_of(table)
+        if shown is not None:
+            tags[view.TAG] = shown  # here, too: whoever is late with another one finds it
+        self.of_parent(lambda: self.client.log_batch(self.parent_id, tags=tags_of(tags)))
         with suppress(StoreError):  # without it the UI shows a view of its own
-            self._show(view.view_of(table))
+            self._show(shown)
 
     @translates_errors
     def _show(self, shown: str | None) -> None:

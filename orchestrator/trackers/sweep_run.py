@@ -10,12 +10,12 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import experiments, holding, identity
+from orchestrator.trackers import experiments, holding, identity, parent_run
 from orchestrator.trackers.deleted import is_in_the_trash, restoring
-from orchestrator.trackers.fence import ENDED, RUNNING
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, comparison, declared
 from orchestrator.trackers.open_run import LONGEST_TAG, tags_of
+from orchestrator.trackers.parent_run import ROLE
 from orchestrator.trackers.store import SWEEP_FILE, Store
 
 SETS = "sweep.sets"  # on the parent: what --set gave to the launch that its table is of
@@ -84,6 +84,32 @@ def check_not_deleted(parent: Run | None, uri: str, sweep: str) -> None:
         )
 
 
+def check(parent: Run, uri: str, spec: SweepSpec, *, adopt: bool, restore: bool) -> None:
+    """See that a launch may go on with a sweep.
+
+    Args:
+        parent: its parent run.
+        uri: of its store.
+        spec: the launch's file.
+        adopt: whether it goes on although the sweep is of another file.
+        restore: whether it takes the parent run out of MLflow's trash.
+
+    Raises:
+        InputError: the sweep is of another file, or its parent run is in the trash.
+    """
+    if not adopt:
+        identity.check(Identity.recorded(parent.data.tags), spec)
+    if not restore:
+        check_not_deleted(parent, uri, spec.name)
+
+
+def prepared(client: MlflowClient, parent: Run, *, is_anothers: bool) -> Run:
+    """The parent run, out of the trash; another one in its place, where another launch may yet write to it."""
+    if is_in_the_trash(parent):
+        client.restore_run(parent.info.run_id)
+    return parent_run.renewed(client, parent) if is_anothers else parent
+
+
 def is_aside(parent: Run | None, spec: SweepSpec) -> bool:
     """Whether a launch with --set is of other values than what the sweep's table is of, which it then leaves alone."""
     return parent is not None and bool(spec.overrides) and parent.data.tags.get(SETS, "[]") != sets(spec)
@@ -110,12 +136,12 @@ def begin(
         Its id.
     """
     if parent is None:
-        tags = {"mlflow.runName": spec.name, "sweep": spec.name, "sweep.role": "parent", **holding.tags()}
+        tags = {"mlflow.runName": spec.name, "sweep": spec.name, **ROLE, **holding.tags()}
         run_id: str = client.create_run(experiment_id, tags=tags).info.run_id
     else:
         run_id = parent.info.run_id
-        client.log_batch(run_id, tags=tags_of({ENDED: RUNNING, **holding.tags()}))
-        client.update_run(run_id, status=RUNNING)
+        client.log_batch(run_id, tags=tags_of(holding.tags()))
+        client.update_run(run_id, status="RUNNING")
     if aside:
         return run_id
     tags = {

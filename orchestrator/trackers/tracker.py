@@ -18,10 +18,10 @@ from orchestrator.trackers import (
     deleted,
     experiments,
     holding,
-    identity,
     images,
     kept_code,
     left_behind,
+    parent_run,
     replacement,
     reuse,
     sweep_run,
@@ -32,11 +32,11 @@ from orchestrator.trackers import (
 )
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.errors import translates_errors
-from orchestrator.trackers.fence import ENDED, fenced
-from orchestrator.trackers.identity import Identity
+from orchestrator.trackers.fence import fenced
 from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG, STATUS, OpenRun, since_restart, tags_of
-from orchestrator.trackers.store import PARENT, counts, record_of
+from orchestrator.trackers.parent_run import PARENT
+from orchestrator.trackers.store import counts, record_of
 from orchestrator.trackers.sweep_results import SweepResults
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.record import DIGEST, INFEASIBLE, PROBLEM, PROPOSALS, TAKEN_BACK, VERSION, Record
@@ -81,19 +81,19 @@ class Tracker(SweepResults):
             lease = Lease(self.client, self.experiment_id)
             lease.take()
             self.client, self._lease = fenced(self.client, lease.check), lease
+        is_anothers = self._lease is not None and self._lease.was_anothers
         parent = self.parent(experiment)
-        if parent is not None and not adopt:
-            identity.check(Identity.recorded(parent.data.tags), self.spec)
-        if not restore:
-            sweep_run.check_not_deleted(parent, self.uri, self.spec.name)
-        elif parent is not None and deleted.is_in_the_trash(parent):
-            self.client.restore_run(parent.info.run_id)
+        if parent is not None:
+            sweep_run.check(parent, self.uri, self.spec, adopt=adopt, restore=restore)
+            parent = sweep_run.prepared(self.client, parent, is_anothers=is_anothers)
         self.is_aside |= sweep_run.is_aside(parent, self.spec)
         self.is_replacing = parent is not None and replacement.is_begun(parent, sweep_run.sets(self.spec))
         self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials, self.is_aside)
         self._code = kept_code.keep(self.client, self.parent_id, self.spec)
         self.tally.asked = trials
-        self._records = self._settled(renew=self._renew if self._lease and self._lease.was_anothers else None)
+        self._records = self._settled(self._renew if is_anothers else None)
+        if self._lease is not None:
+            self._lease.mark_settled()
         self._colours = view.colours(len(self._records))
         return self._records
 
@@ -240,8 +240,7 @@ class Tracker(SweepResults):
                 interrupted = partial(self.client.set_tag, run_id, "outcome", Outcome.INTERRUPTED.value)
                 if deleted.written(self.client, run_id, interrupted):
                     self.client.set_terminated(run_id, STATUS[Outcome.INTERRUPTED])
-            left_behind.take_back_parents(self.client, self.experiment_id, self.parent_id)
-            self.of_parent(lambda: self.client.set_tag(self.parent_id, ENDED, status))
+            parent_run.take_back_others(self.client, self.experiment_id, self.parent_id)
             self.of_parent(lambda: self.client.set_terminated(self.parent_id, status))
         if self._lease is not None:
             self._lease.release()
