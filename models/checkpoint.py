@@ -25,13 +25,15 @@ def save(path: Path, config: TrainConfig, state: dict[str, Any]) -> None:
 def load(path: Path, config: TrainConfig) -> dict[str, Any] | None:
     """The state that `save` wrote, or None where there is no such state.
 
-    A file that is torn, of another configuration or of another format is renamed, with a warning.
+    It may come from a training that was to have fewer epochs: no step depends on how many there are in all. A file that
+    is torn, of another configuration or of another format is renamed, with a warning.
     """
     if not path.is_file():
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if state["format"] == FORMAT and state["config"] == asdict(config):
+        known = {**state["config"], "epochs": config.epochs}
+        if state["format"] == FORMAT and known == asdict(config) and len(state["history"]) <= config.epochs:
             return state
         problem = "it belongs to another configuration or format"
     except Exception as error:  # a torn file fails in many ways, within zip, pickle or torch

@@ -31,6 +31,7 @@ DECLARATION = Declaration(
     ),
     stack_by=("var", "lr", "seed"),
     checkpoints=("checkpoint.*",),
+    extendable=True,  # Adam with a constant rate, and random numbers that are seeded epoch by epoch
     pictures=(
         Picture(
             name="reconstructions",

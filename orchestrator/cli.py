@@ -16,6 +16,7 @@ from orchestrator.commands.init import init
 from orchestrator.commands.judge import judge
 from orchestrator.commands.launch import launch
 from orchestrator.commands.logs import logs
+from orchestrator.commands.more import more
 from orchestrator.commands.plan import plan
 from orchestrator.commands.replay import replay
 from orchestrator.commands.report import report
@@ -88,6 +89,7 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     ),
     logs: ("sweep logs 3f1c0d", 'sweep logs lr "lr=0.01 seed=1"', "sweep logs lr 3 --follow"),
     rerun: ("sweep rerun lr --failed", "sweep rerun lr 3f1c0d", 'sweep rerun lr "lr=0.01 seed=1"'),
+    more: ("sweep more lr --epochs 50", "sweep more lr --epochs 50 --best 5", "sweep more lr --epochs 50 3f1c0d"),
     delete: ("sweep delete lr", "sweep delete lr --purge --yes"),
     report: ("sweep report lr", "sweep report sweeps/report/*.yaml"),
     dashboard: ("sweep dashboard best_var --port 8081",),

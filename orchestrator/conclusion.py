@@ -10,11 +10,27 @@ from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
 from orchestrator.system.scratch import scratch
 from orchestrator.trackers import Tracker, retry
-from orchestrator.trial import Trial
+from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.asked import further_seeds
 from orchestrator.trials.labels import label, texts_of
 from orchestrator.trials.record import Record
 from orchestrator.worker.export import export
+
+
+@dataclass(frozen=True)
+class Launched:
+    """What a launch came to: the result table of the file's trials, and whether it was cut short."""
+
+    table: Table
+    interrupted: bool
+    boundary: Boundary | None = None
+    spent: float | None = None  # seconds of training, where `time_cap` has ended it
+    reached: str = ""  # by which trial the metric's target, in a line
+
+    @property
+    def exit_status(self) -> int:
+        """What the command ends with."""
+        return 130 if self.interrupted else 1 if self.table.count(Outcome.FAILED) else 0
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The dry run: what a launch would do. Writes nothing, and loads mlflow only where there is a store to read."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,9 @@ from orchestrator.spec.block_forms import Replicates
 from orchestrator.system import paths
 from orchestrator.system.machine import share
 from orchestrator.trial import Outcome, Params, Trial
+from orchestrator.trials.checkpoints import in_words
 from orchestrator.trials.grid import expand
+from orchestrator.trials.longer import Longer, goes_on, taken_up
 from orchestrator.trials.record import Record, changed, has_other_code, is_reusable
 from orchestrator.trials.search_space import SearchSpace
 from orchestrator.trials.starts import Starts
@@ -46,6 +48,9 @@ class Plan:
     trashed: str = ""  # which trials these are
     refused: str = ""  # why a launch would not begin
     reached: str = ""  # by which trial the metric's target: then nothing more runs
+    longer: Mapping[str, str] = field(default_factory=dict)  # by trial_key: from where those with more epochs go on
+    had: Mapping[str, int] = field(default_factory=dict)  # by trial_key: the epochs that they need not train again
+    checkpoints: str = ""  # which are kept, and what they take on disk
     starts: Sequence[str] = ()  # what a search tries first, of its proposals
     prior: Sequence[str] = ()  # what it learns from beside its own trials, in lines
 
@@ -90,6 +95,8 @@ class Plan:
             outcome = outcome or Outcome.INTERRUPTED
             code = " (with other code)" if trial.trial_key in self.with_other_code else ""
             return f"done: {outcome}{code}" if outcome.is_result else f"{to_run} (was {outcome})"
+        if trial.trial_key in self.longer:
+            return f"{to_run} to {trial.params['epochs']} epochs, {self.longer[trial.trial_key]}"
         sweep = self.reusable.get(trial.trial_key)
         return to_run if sweep is None else f"done in {sweep}"
 
@@ -104,29 +111,33 @@ def make(spec: SweepSpec, uri: str, workers: int | None, place: executors.Place 
     digest = spec.function.digest
     own: list[Record] = []
     trash: dict[str, Record] = {}
+    requests: Mapping[str, int] = {}
     refused, reader = "", None
     if paths.exists(uri):
-        from orchestrator.trackers import Store, refusal
+        from orchestrator.trackers import Store, more, refusal
 
         reader = Store(uri)
         refused = refusal(reader, spec)
         own = reader.results(spec.name, spec.objectives)
         trash = reader.trash(spec.name)
+        requests = more.requests_of(reader, spec.name)
 
     @cache
     def others() -> list[Record]:
         return [] if reader is None else of_others(reader, spec.name)
 
     prior = planned(spec, reader, has_begun=bool(own))
-    outcomes = {record.trial_key: record.outcome for record in own}
     reusable = {r.trial_key: r.tags["sweep"] for r in others() if _is_reusable(r, digest)} if spec.reuse else {}
     for record in own:
         trash.pop(record.trial_key, None)
-    begun = [*trash.values(), *own]
+    longer = Longer.of(spec, [*trash.values(), *own], requests)
+    begun = [longer.asked(record) for record in (*trash.values(), *own)]
     known = _known(spec, begun)
     trials, proposals, further = known.trials, known.proposals, 0
     if spec.replicates is not None and proposals is not None:
         trials, further = _with_further_seeds(spec, spec.replicates, trials, begun, proposals)
+    shorter = [longer.waiting[trial.trial_key] for trial in trials if trial.trial_key in longer.waiting]
+    trials = [longer.trial(trial) for trial in trials]
     keys = {trial.trial_key for trial in trials}
     gone, trashed = [record for key, record in trash.items() if key in keys], ""
     if gone:
@@ -135,9 +146,10 @@ def make(spec: SweepSpec, uri: str, workers: int | None, place: executors.Place 
         trashed = trash_in_words(gone, uri)
     mine = [record for record in own if record.trial_key in keys]
     target = Target.of(spec.objectives)
-    target.begin(mine)
+    target.begin([*mine, *shorter])
     if target.is_reached:
         proposals = further = 0
+    outcomes = {record.trial_key: record.outcome for record in own}
     stacks = None if proposals is None else spec.stacking.count(trials) + proposals + further
     slots = share(stacks, workers, spec.resources).workers if place.is_here else workers or place.slots or 1
     at_a_time = slots * spec.stacking.width
@@ -153,12 +165,15 @@ def make(spec: SweepSpec, uri: str, workers: int | None, place: executors.Place 
         at_a_time,
         place=place.in_words(spec.resources),
         seconds=None,
-        spent=sum(record.seconds or 0.0 for record in mine if not record.is_reused),
+        spent=sum(record.seconds or 0.0 for record in (*mine, *shorter) if not record.is_reused),
         remark=known.remark,
         deleted=trash.keys(),
         trashed=trashed,
         refused=refused,
         reached=target.remark,
+        longer={key: goes_on(spec.function, record) for key, record in longer.before.items()},
+        had={key: had for key, record in longer.before.items() if (had := taken_up(spec.function, record))},
+        checkpoints=in_words(spec, own, None if proposals is None else len(trials) + proposals),
         starts=known.starts if proposals != 0 else (),
         prior=prior.remarks,
         changed=changed(spec.function, mine),
@@ -236,10 +251,11 @@ def _estimate(plan: Plan, records: Callable[[], Iterable[Record]]) -> float | No
     if plan.proposals is None:
         return None if cap is None else cap / plan.at_a_time
     pace = plan.spec.function.declaration.pace
-    waiting = [*(trial.params for trial in plan.pending), *[plan.example or {}] * plan.proposals]
+    pending = [(trial.params, plan.had.get(trial.trial_key, 0)) for trial in plan.pending]
+    waiting = [*pending, *[(plan.example or {}, 0)] * plan.proposals]
     forecast, total = Forecast(pace, records() if waiting else ()), 0.0
-    for params in waiting:
-        seconds = forecast.seconds(kind(plan.spec.function.name, params, pace), epochs(params))
+    for params, had in waiting:
+        seconds = forecast.seconds(kind(plan.spec.function.name, params, pace), (epochs(params) or had) - had)
         if seconds is None:
             return None
         total += seconds

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from orchestrator import samplers
+from orchestrator.samplers.longer import LongerSampler
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers import Tracker, retry
 from orchestrator.trial import Trial
@@ -19,7 +20,8 @@ def rerun(
         What the store has of the sweep then, by trial_key.
     """
     known = {**retry(lambda: tracker.trash(spec.name)), **history}
-    sampler = samplers.of(spec)
+    sampler = LongerSampler(spec, samplers.of(spec))
+    sampler.note(known.values(), tracker.requests)
     sampler.replay(known, workspace.begun(spec.function))
     asked = [(trial, known[trial.trial_key]) for trial in sampler.trials if trial.trial_key in known]
     anew = [

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from orchestrator import executors, pruners, samplers
-from orchestrator.comparison.boundary import Boundary
-from orchestrator.comparison.table import Table
-from orchestrator.conclusion import Conclusion, keep_model
+from orchestrator.conclusion import Conclusion, Launched, keep_model
 from orchestrator.errors import InputError, StoreError, SweepError
 from orchestrator.events import Event, Finished, Listener, Progress, Started
 from orchestrator.executors.contract import Executor, Setup
 from orchestrator.executors.limits import Limits
 from orchestrator.executors.remote.engine import Engine
+from orchestrator.going_on import GoingOn
 from orchestrator.history import History
 from orchestrator.prior import informed
 from orchestrator.progress.compared import Compared
@@ -24,9 +23,9 @@ from orchestrator.pruners import Pruner
 from orchestrator.requests.listening import steered
 from orchestrator.requests.steering import BY_HAND, Steering
 from orchestrator.rerun import rerun
-from orchestrator.samplers import Sampler
 from orchestrator.samplers.learning import Learning
 from orchestrator.samplers.listed import ListSampler
+from orchestrator.samplers.longer import LongerSampler
 from orchestrator.settings import Settings
 from orchestrator.spec import SweepSpec
 from orchestrator.system.interrupt import Interrupt
@@ -39,22 +38,6 @@ from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
 RESUME = "nothing is lost: fix this, and launch again to resume"
-
-
-@dataclass(frozen=True)
-class Launched:
-    """What a launch came to: the result table of the file's trials, and whether it was cut short."""
-
-    table: Table
-    interrupted: bool
-    boundary: Boundary | None = None
-    spent: float | None = None  # seconds of training, where `time_cap` has ended it
-    reached: str = ""  # by which trial the metric's target, in a line
-
-    @property
-    def exit_status(self) -> int:
-        """What the command ends with."""
-        return 130 if self.interrupted else 1 if self.table.count(Outcome.FAILED) else 0
 
 
 def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
@@ -90,23 +73,30 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         try:
             with interrupt.raising():
                 sampler, keep_prior = informed(spec, sampler, tracker, workspace, display.log)
+                sampler = LongerSampler(spec, sampler)
                 own = retry(lambda: tracker.open(sampler.total, settings.adopt, settings.rerun))
                 if settings.rerun or tracker.is_replacing:
                     own = rerun(spec, tracker, workspace, own, display.log)
                 history = History.of(tracker, own, settings.trial_timeout)
                 keep_prior()
+                if not settings.further:
+                    sampler.note(history.known.values(), tracker.requests)
+                    history = replace(history, own=sampler.longer.begun(history.own))
             recorder = Recorder(tracker, workspace, display.log)
             try:
                 pruner = pruners.of(spec)
+                going_on = GoingOn(sampler.longer, tracker, workspace, display.log)
                 begun = _Launch(
                     *(spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display),
-                    *(time, target, steering, engine),
+                    *(time, target, steering, engine, going_on),
                 )
                 news = begun.run(history)
             finally:
                 recorder.close(lambda: interrupt.at_once)
             with interrupt.raising():
-                now = History.of(tracker, retry(tracker.settle)) if news else history
+                now = History.of(tracker, retry(tracker.settle)) if news or sampler.longer.waiting else history
+                if not settings.further:  # of those that are to go on, some may not have begun
+                    sampler.note(now.known.values())
                 conclusion = Conclusion.of(spec, now.without_deleted(sampler.trials), now.own.values())
                 conclusion.write(tracker)
                 table = conclusion.table
@@ -136,7 +126,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
 @dataclass(frozen=True)
 class _Launch:
     spec: SweepSpec
-    sampler: Sampler
+    sampler: LongerSampler
     pruner: Pruner
     settings: Settings
     interrupt: Interrupt
@@ -148,6 +138,7 @@ class _Launch:
     target: Target
     steering: Steering
     engine: Engine | None
+    going_on: GoingOn
     failures: Failures = field(default_factory=Failures)
 
     @cached_property
@@ -173,7 +164,7 @@ class _Launch:
         """
         if self.spec.reuse:
             with self.interrupt.raising():
-                asked = history.without_deleted(self.sampler.trials)
+                asked = self.going_on.without(history.without_deleted(self.sampler.trials))
                 history = replace(history, reused=retry(lambda: self.tracker.reuse(asked)))
         self.sampler.replay(history.known, self.workspace.begun(self.spec.function))
         history.check(self.spec, self.sampler, self.settings.uri)
@@ -181,12 +172,13 @@ class _Launch:
         for remark in history.remarks(self.spec, self.sampler.trials, self.settings.uri, bool(self.settings.further)):
             self.display.log(remark)
         self.time.begin(trials, history.own, self.workspace)
+        self.time.take_in(self.sampler.waiting)
         known = [(trial, records[trial.trial_key]) for trial in trials if trial.trial_key in records]
         ended = [(trial, record) for trial, record in known if record.outcome and record.outcome.is_result]
         for trial, record in ended:
             self.tracker.tally.take(trial, record)
         self.workspace.clear(trial for trial, record in ended if not record.may_go_on)
-        self.target.begin(record for _, record in ended)
+        self.target.begin([*(record for _, record in ended), *self.sampler.waiting])
         self.compared.begin(record for _, record in ended)
         self.steering.begin(trials, records)
         deleted = len(self.sampler.trials) - len(trials)
@@ -237,6 +229,7 @@ class _Launch:
         while True:
             self._steer(executor)
             while self._takes_more and executor.has_free_slot and (trial := self.sampler.ask()):
+                self.going_on.take_up(trial)
                 for listener in self.listeners:
                     listener.start(trial)
                 if result := self._catch_up(trial):
@@ -272,7 +265,7 @@ class _Launch:
         return self.recorder.has_room and self.time.allows_more and not (self.target.is_reached or stops)
 
     def _judge(self, trial: Trial, executor: Executor) -> None:
-        reason = self.pruner.judge(trial)
+        reason = None if self.sampler.is_longer(trial) else self.pruner.judge(trial)
         if reason is not None:
             executor.stop(trial, reason)
 

@@ -28,7 +28,7 @@ FLOORS = [
     {"trackers"},
     {"prior"},
     {"plan", "reports"},
-    {"conclusion", "history", "rerun", "terminal"},
+    {"conclusion", "going_on", "history", "rerun", "terminal"},
     {"notification", "replay", "sweep"},
     {"api", "commands"},
     {"cli"},

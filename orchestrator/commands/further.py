@@ -14,8 +14,8 @@ from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Params, Proposal, Trial
 
 if TYPE_CHECKING:
+    from orchestrator.conclusion import Launched
     from orchestrator.settings import Settings
-    from orchestrator.sweep import Launched
     from orchestrator.trackers import Store
 
 

@@ -150,6 +150,10 @@ class Declaration:
         stack_by: the parameters in which trials may differ that `stacked` trains at once.
         checkpoints: files in the folder of a trial that it resumes from, as patterns: nobody misses them where they are
             removed with the folder.
+        extendable: whether a training that has ended goes on from its checkpoint to any number of epochs, with the
+            numbers of one that was to have so many from the start. Nothing in it may depend on how many there are in
+            all, as a schedule of the learning rate does. A mapping has the values of parameters with which that is so:
+            `{"schedule": ("constant",)}`.
         pictures: that its trials leave, in the order in which a report shows them.
         plane: two metrics that are worth a chart together.
         prepare: the function, as `module:function`, that is given a config before the first trial, and has data ready.
@@ -170,6 +174,7 @@ class Declaration:
     incomparable: tuple[Incomparable, ...] = ()
     stack_by: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
+    extendable: bool | Mapping[str, tuple[Any, ...]] = False
     pictures: tuple[Picture, ...] = ()
     plane: Plane | None = None
     prepare: str = ""
@@ -196,6 +201,12 @@ class Declaration:
         """Whether it says itself which of its metrics are losses, if only those of one kind."""
         return self.training_losses is not None or self.validation_losses is not None
 
+    def extends(self, params: Mapping[str, Any]) -> bool:
+        """Whether a training with these parameters can go on from its checkpoint to any number of epochs."""
+        if isinstance(self.extendable, bool):
+            return self.extendable
+        return all(params.get(name) in values for name, values in self.extendable.items())
+
     def heading(self, name: str) -> str:
         """The title of a metric, or its name where none is declared."""
         return next((metric.heading for metric in (*self.final, *self.metrics) if metric.name == name), name)
@@ -210,6 +221,7 @@ class Declaration:
         yield "stack_by", self.stack_by
         yield "pace", self.pace or ()
         yield "one_thread", [*self.one_thread]
+        yield "extendable", [] if isinstance(self.extendable, bool) else [*self.extendable]
         yield "incomparable", [name for rule in self.incomparable for name in rule.between]
         yield "plane", [self.plane.along] if self.plane else []
 

@@ -44,6 +44,10 @@ class TimeCap(Listener):
             has_failed = record is not None and record.outcome is Outcome.FAILED
             self.begun += not has_failed and (record is not None or workdir.is_dir())
 
+    def take_in(self, records: Iterable[Record]) -> None:
+        """Take in what was spent on trials that others are to go on from."""
+        self.ended += sum(record.seconds or 0.0 for record in records)
+
     def start(self, trial: Trial) -> None:
         """A trial is given to a worker: trials that were begun before come first."""
         self.begun = max(0, self.begun - 1)

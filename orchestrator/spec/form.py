@@ -259,6 +259,14 @@ class SweepFile(Form):
             '["*.pt", "checkpoints/**"]. Default: none but those in its folder artifacts.',
         ),
     ] = Field(default_factory=list)
+    keep_checkpoints: Annotated[
+        str,
+        Field(
+            pattern="^(all|none|best [1-9][0-9]{0,5})$",
+            description="Whose checkpoints become artifacts of their runs, so that `sweep more` goes on from them: "
+            "all, none, or best 5, which are those of the five best trials.",
+        ),
+    ] = "none"
     reuse: Annotated[
         bool,
         Field(

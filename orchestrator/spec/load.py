@@ -14,7 +14,7 @@ from orchestrator.spec.constraint import constraints_of
 from orchestrator.spec.event import event_of, metrics_for
 from orchestrator.spec.executor_forms import ExecutorForm
 from orchestrator.spec.form import LONGEST_NAME, SweepFile, as_name, is_name
-from orchestrator.spec.keep import patterns_of
+from orchestrator.spec.keep import checkpoints_of, patterns_of
 from orchestrator.spec.metrics import Reported, check_needed, listed, nothing_reported
 from orchestrator.spec.mistakes import Mistakes, closest, keys_of
 from orchestrator.spec.objective import objectives
@@ -195,6 +195,7 @@ def _spec(
     reference = reference_of(form, function, mistakes)
     on_finish = on_finish_of(form, mistakes)
     keep = patterns_of(form, mistakes)
+    keep_checkpoints = checkpoints_of(form, function, objectives(metrics), between)
     name = _name(form, mistakes)
     prior = sources_of(method, form, name, mistakes)
     executor = _executor(form, mistakes)
@@ -239,6 +240,7 @@ def _spec(
         overrides=tuple(overrides),
         on_finish=on_finish,
         keep=keep,
+        keep_checkpoints=keep_checkpoints,
         warnings=tuple(mistakes.warnings),
     )
 

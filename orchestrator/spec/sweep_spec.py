@@ -102,6 +102,7 @@ class SweepSpec:
     overrides: tuple[str, ...]  # of the call, as NAME=VALUE
     on_finish: OnFinish | None
     keep: tuple[str, ...]  # patterns of files that are kept as artifacts
+    keep_checkpoints: int | None  # of so many of the best trials; None: of all
     warnings: tuple[str, ...]
 
     def distinguishing(self, names: Iterable[str], params: Params) -> list[str]:
@@ -131,6 +132,15 @@ class SweepSpec:
         """How many seconds trials may take to end when the sweep is interrupted: a program as its file gives it."""
         program = self.function.program
         return max(GRACE_SECONDS, 0.0 if program is None else program.grace + SECONDS_TO_CLOSE)
+
+    @property
+    def epochs(self) -> int | None:
+        """How many epochs each trial has; None where that is no parameter, or varies."""
+        if "epochs" in self.varying or "epochs" in self.conditions.wanted:
+            return None
+        domain = self.domains.get("epochs")
+        known = domain.examples()[0] if domain else self.function.defaults.get("epochs")
+        return known if type(known) is int else None
 
     @property
     def ranks(self) -> bool:

@@ -19,6 +19,8 @@ def print_plan(console: Console, plan: Plan) -> None:
         print_line(console, f"{label}: {line}")
     for remark in filter(None, (plan.unchecked, plan.refused, plan.trashed, plan.remark, plan.reached, plan.changed)):
         print_line(console, remark)
+    if plan.checkpoints:
+        print_line(console, plan.checkpoints)
     if plan.proposals != 0:
         proposals = f"trials {UNTIL_STOPPED}" if plan.proposals is None else plan.proposals
         console.print(f"to be proposed by {plan.spec.method.name}: {proposals}")

@@ -2,11 +2,15 @@
 
 import re
 
+from mlflow.entities import ViewType
+
+from orchestrator.errors import InputError
 from orchestrator.system import regular
-from orchestrator.trackers import replacement
+from orchestrator.trackers import more, replacement
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.lease import check_free
-from orchestrator.trackers.store import Store
+from orchestrator.trackers.store import Store, record_of
+from orchestrator.trials.longer import asked_key
 from orchestrator.trials.record import Record
 from orchestrator.workspace import Workspace
 
@@ -18,7 +22,7 @@ class Renewing(Store):
 
     @translates_errors
     def again(self, sweep: str, record: Record, workspace: Workspace) -> None:
-        """Have a trial run anew.
+        """Have a trial run anew; one that somebody has asked more epochs for has then those of its file.
 
         Args:
             sweep: its name.
@@ -27,11 +31,26 @@ class Renewing(Store):
 
         Raises:
             AlreadyRunningError: a launch on another machine is running the sweep.
+            InputError: the run of the file's trial, which a longer one goes on from, is gone for good.
         """
         experiment = self.experiment(sweep)
         if experiment is None:
             return
         check_free(self.client, self.uri, experiment.experiment_id)
-        if KEY.fullmatch(record.trial_key):  # whoever may write into the store can change a tag
-            regular.remove(workspace.folder / record.trial_key)  # first: it is to begin again
-        replacement.again(self.client, experiment.experiment_id, record, {})
+        own = self._of_file(experiment.experiment_id, record)
+        if own.trial_key in more.requests_of(self, sweep):
+            more.ask(self, sweep, 0, [own.trial_key])
+        for key in filter(KEY.fullmatch, (record.trial_key, own.trial_key)):  # who may write into the store may tags
+            regular.remove(workspace.folder / key)  # first: it is to begin again
+        replacement.again(self.client, experiment.experiment_id, record, {}, own)
+
+    def _of_file(self, experiment_id: str, record: Record) -> Record:
+        """The trial as the file asks for it, by the latest of its runs."""
+        key = asked_key(record)
+        if key == record.trial_key or not KEY.fullmatch(key):
+            return record
+        latest = ["attributes.start_time DESC"]
+        runs = self.client.search_runs([experiment_id], f"tags.trial_key = '{key}'", ViewType.ALL, order_by=latest)
+        if not runs:
+            raise InputError(f"{record.label}: the run that it goes on from is gone for good, and with it what it was")
+        return record_of(runs[0])

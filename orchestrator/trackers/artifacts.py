@@ -103,12 +103,13 @@ def _log_all(
             return []
     problems += [f"{said / file} is {name}" for file, name in names.items() if file != name]
     for file, name in names.items():
-        log = partial(_log, client, run.run_id, folder / file, name)
-        problems += _tried(client, run, said / file, folder / file, log)
+        log = partial(log_file, client, run.run_id, folder / file, name)
+        problems += tried(client, run, said / file, folder / file, log)
     return problems
 
 
-def _log(client: MlflowClient, run_id: str, path: Path, name: Path) -> None:
+def log_file(client: MlflowClient, run_id: str, path: Path, name: Path) -> None:
+    """Log a file under a name of several parts."""
     place = None if name.parent == Path() else name.parent.as_posix()
     if path.name == name.name:
         client.log_artifact(run_id, str(path), place)
@@ -128,13 +129,13 @@ def _log_text(client: MlflowClient, run: OpenRun, log: Path) -> list[str]:
         return []
     shortened = remains.cut(log)
     if shortened is None:
-        return _tried(client, run, name, log, partial(client.log_artifact, run.run_id, str(log)))
+        return tried(client, run, name, log, partial(client.log_artifact, run.run_id, str(log)))
     with scratch() as folder:
         (folder / LOG_FILE).write_bytes(shortened)
-        return _tried(client, run, name, log, partial(client.log_artifact, run.run_id, str(folder / LOG_FILE)))
+        return tried(client, run, name, log, partial(client.log_artifact, run.run_id, str(folder / LOG_FILE)))
 
 
-def _tried(client: MlflowClient, run: OpenRun, file: Path, path: Path, log: Callable[[], None]) -> list[str]:
+def tried(client: MlflowClient, run: OpenRun, file: Path, path: Path, log: Callable[[], None]) -> list[str]:
     """Log a file; returns a line where that failed for what is wrong with the file."""
     before = _state(path)
     if isinstance(before, str):

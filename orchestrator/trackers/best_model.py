@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from orchestrator.trackers import checkpoints
 from orchestrator.trials.record import Record
 
 NAME = "model"  # so that runs:/<run_id>/model is it
@@ -20,9 +21,9 @@ def has_model(client: MlflowClient, experiment_id: str, run_id: str) -> bool:
 
 
 def artifacts(client: MlflowClient, run_id: str, folder: Path) -> None:
-    """Download a trial's artifacts into a folder, except its pictures by epoch."""
+    """Download a trial's artifacts into a folder, except its pictures by epoch and its checkpoint."""
     for item in client.list_artifacts(run_id):
-        if item.path != IMAGES:
+        if item.path not in (IMAGES, checkpoints.FOLDER.name):
             client.download_artifacts(run_id, item.path, str(folder))
 
 

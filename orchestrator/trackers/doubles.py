@@ -19,10 +19,14 @@ class Double(NamedTuple):
 
 def apart(records: Iterable[Record]) -> tuple[list[Record], list[Double]]:
     """A record for each trial, in the order in which they come, and what stands beside these."""
+    records = list(records)
+    doubles = _went_on(records)
+    shorter = {double.record.run_id for double in doubles}
     by_key: dict[str, list[Record]] = {}
     for record in records:
-        by_key.setdefault(record.trial_key, []).append(record)
-    kept, doubles = [], []
+        if record.run_id not in shorter:
+            by_key.setdefault(record.trial_key, []).append(record)
+    kept = []
     for runs in by_key.values():
         if len(runs) > 1:
             replaced = {run.tags.get(REPLACES) for run in runs}
@@ -31,6 +35,13 @@ def apart(records: Iterable[Record]) -> tuple[list[Record], list[Double]]:
             runs = [first]
         kept += runs
     return kept, doubles
+
+
+def _went_on(records: Iterable[Record]) -> list[Double]:
+    """Those in whose place a trial of more epochs stands, or one of fewer again, and that do not say so yet."""
+    others = {record.tags[REPLACES]: record for record in records if REPLACES in record.tags}
+    found = ((record, others.get(record.run_id)) for record in records if others)
+    return [Double(record, other) for record, other in found if other and other.trial_key != record.trial_key]
 
 
 def _rank(record: Record) -> tuple[bool, bool, bool, int, float]:

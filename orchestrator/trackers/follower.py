@@ -9,7 +9,7 @@ from orchestrator.spec import Objective, SweepSpec
 from orchestrator.trackers.store import Store
 from orchestrator.trials.asked import asked, of_trials
 from orchestrator.trials.labels import marked
-from orchestrator.trials.record import SYSTEM, Record
+from orchestrator.trials.record import REPLACES, SYSTEM, Record
 
 
 class Follower:
@@ -36,6 +36,7 @@ class Follower:
         found = self.store.results(self.name, aims) if ended is None else self.store.news(self.name, ended, aims)
         gone = set() if ended is None else self.store.deleted(self.name)
         self._records |= {record.run_id: record for record in found}
+        gone |= {record.tags.get(REPLACES, "") for record in self._records.values()}
         self._records = {run_id: record for run_id, record in self._records.items() if run_id not in gone}
         records, total = list(self._records.values()), self.store.total(self.name)
         if self.spec is not None:

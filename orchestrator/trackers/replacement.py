@@ -8,10 +8,11 @@ from mlflow.entities import Run
 from orchestrator.trackers.deleted import take_back
 from orchestrator.trackers.open_run import STATUS, tags_of
 from orchestrator.trial import Outcome
+from orchestrator.trials.longer import ASKED_EPOCHS, ASKED_KEY
 from orchestrator.trials.record import REPLACED, REPLACES, VERSION, Record
 
 IDENTITY = ("mlflow.runName", "mlflow.parentRunId", "mlflow.runColor", "sweep", "config", "seed", "trial", "proposal")
-KEYS = (VERSION, "trial_key", "config_key", "params")
+KEYS = (VERSION, "trial_key", "config_key", "params", ASKED_KEY, ASKED_EPOCHS)
 BEGUN = "sweep.rerun"  # on the parent: what --set gave to a launch that may not have replaced all runs yet
 DONE = "done"  # the same, once it has
 
@@ -45,7 +46,9 @@ def replace(
     client.set_tag(parent, BEGUN, DONE)
 
 
-def again(client: MlflowClient, experiment: str, old: Record, tags: Mapping[str, str]) -> str:
+def again(
+    client: MlflowClient, experiment: str, old: Record, tags: Mapping[str, str], as_: Record | None = None
+) -> str:
     """Make a run in place of one that has ended, as one that was interrupted before it began; returns its id.
 
     Where this is cut off, the next launch finds both, and goes on with it.
@@ -55,8 +58,9 @@ def again(client: MlflowClient, experiment: str, old: Record, tags: Mapping[str,
         experiment: its experiment's id.
         old: the run, which stays, and says by which it was replaced.
         tags: that the new one gets beside those of the trial.
+        as_: the trial, where it is not that of the old run.
     """
-    new = _anew(client, experiment, old, tags)
+    new = _anew(client, experiment, as_ or old, tags, old.run_id)
     client.set_tag(old.run_id, REPLACED, new)
     return new
 
@@ -68,9 +72,11 @@ def renew(client: MlflowClient, experiment: str, old: Record, tags: Mapping[str,
     take_back(client, old.run_id)
 
 
-def _anew(client: MlflowClient, experiment: str, record: Record, tags: Mapping[str, str]) -> str:
+def _anew(
+    client: MlflowClient, experiment: str, record: Record, tags: Mapping[str, str], replaces: str | None = None
+) -> str:
     is_kept = {name: value for name, value in record.tags.items() if name in IDENTITY or name.startswith(KEYS)}
-    new: str = client.create_run(experiment, tags={**is_kept, **tags, REPLACES: record.run_id}).info.run_id
+    new: str = client.create_run(experiment, tags={**is_kept, **tags, REPLACES: replaces or record.run_id}).info.run_id
     client.log_batch(new, tags=tags_of({"outcome": Outcome.INTERRUPTED.value}))
     client.set_terminated(new, STATUS[Outcome.INTERRUPTED])
     return new

@@ -8,12 +8,14 @@ from mlflow.entities import Run, RunTag
 from orchestrator.trackers.copied import fill
 from orchestrator.trackers.deleted import take_back
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
+from orchestrator.trackers.more import CONTINUES
 from orchestrator.trial import Outcome, Trial
+from orchestrator.trials.longer import ASKED_EPOCHS, ASKED_KEY
 from orchestrator.trials.record import DIGEST, END_NUMBER, REPLACED, REPLACES, REUSED, is_reusable
 
 OF_THE_OTHER_SWEEP = (
     *("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal"),
-    *(DIFF, PACKAGES, REPLACES, END_NUMBER),
+    *(DIFF, PACKAGES, REPLACES, END_NUMBER, ASKED_KEY, ASKED_EPOCHS, CONTINUES),
 )
 
 

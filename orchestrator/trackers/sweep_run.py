@@ -10,7 +10,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_folder
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import experiments, holding, identity, parent_run
+from orchestrator.trackers import experiments, holding, identity, more, parent_run
 from orchestrator.trackers.deleted import is_in_the_trash, restoring
 from orchestrator.trackers.identity import Identity
 from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, comparison, declared
@@ -65,7 +65,7 @@ def has_finished(store: Store, name: str, trials: int | None) -> bool:
     """
     experiment = store.experiment(name)
     parent = None if experiment is None else store.parent(experiment)
-    if parent is None or trials is None:
+    if parent is None or trials is None or more.requests(parent.data.tags):
         return False
     return parent.info.status == "FINISHED" and parent.data.tags.get(ASKED) == str(trials)
 

@@ -21,25 +21,29 @@ from orchestrator.trackers import (
     images,
     kept_code,
     left_behind,
+    more,
     parent_run,
     replacement,
     reuse,
     sweep_run,
     transaction,
     trial_params,
+    trial_tags,
     view,
     writing,
 )
 from orchestrator.trackers.best_values import with_best
+from orchestrator.trackers.checkpoints import Checkpoints
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.fence import fenced
 from orchestrator.trackers.lease import Lease
-from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG, STATUS, OpenRun, since_restart, tags_of
+from orchestrator.trackers.more import Origins
+from orchestrator.trackers.open_run import STATUS, OpenRun, since_restart, tags_of
 from orchestrator.trackers.parent_run import PARENT
 from orchestrator.trackers.store import counts, record_of
 from orchestrator.trackers.sweep_results import SweepResults
 from orchestrator.trial import Outcome, Params, Trial
-from orchestrator.trials.record import DIGEST, INFEASIBLE, PROBLEM, PROPOSALS, TAKEN_BACK, VERSION, Record
+from orchestrator.trials.record import DIGEST, INFEASIBLE, PROBLEM, REPLACED, TAKEN_BACK, Record
 
 RESTARTED_AT = "restarted.at"
 STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
@@ -55,6 +59,8 @@ class Tracker(SweepResults):
         self._code: Mapping[str, str] = {}
         self._reopening: set[str] = set()  # run_ids; what fails meanwhile leaves one here
         self._reused: dict[str, Record] = {}
+        self.requests: Mapping[str, int] = {}  # more epochs that were asked for, by the trial_key of the file's trial
+        self.origins = Origins()
         self._lease: Lease | None = None
         self._is_closed = False
 
@@ -94,6 +100,8 @@ class Tracker(SweepResults):
         self._records = self._settled(self._renew if is_anothers else None)
         if self._lease is not None:
             self._lease.mark_settled()
+        self.requests = more.requests(parent.data.tags if parent else {})
+        self._checkpoints = Checkpoints(self.client, self.uri, self.spec, self._records.values())
         self._colours = view.colours(len(self._records))
         return self._records
 
@@ -146,7 +154,7 @@ class Tracker(SweepResults):
                 continue
             source = reuse.find(self.client, experiments, trial, self.spec.function.digest)
             if source is not None:
-                reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
+                reuse.copy(self.client, source, self.experiment_id, self._tags(trial))
                 (self._reused[trial.trial_key],) = with_best([record_of(source)], self.spec.objectives, self.curves)
         return self._reused
 
@@ -202,6 +210,10 @@ class Tracker(SweepResults):
         if isinstance(end, Finished):
             tags |= artifacts.keep(self.client, self.uri, run, end, workdir, self.spec)
             tags |= run.picture_tags | trial_params.renamed(self._params(trial))
+            metrics = {**run.last, **end.metrics, **run.best}
+            status = STATUS[end.outcome]
+            record = Record(run.run_id, trial.trial_key, trial.label, end.outcome, status, trial.params, metrics, tags)
+            tags |= self._checkpoints.keep(record, run, workdir)
         has_ended = self._log(run, end, points, {} if run.has_params else self._params(trial), tags)
         run.has_params = True
         self._runs[trial.trial_key] = run
@@ -209,10 +221,8 @@ class Tracker(SweepResults):
             if not has_ended:
                 self.client.set_terminated(run.run_id, STATUS[end.outcome])
             self._runs.pop(trial.trial_key)
-            metrics = {**run.last, **end.metrics, **run.best}
-            ended = (end.outcome, STATUS[end.outcome], trial.params, metrics, tags)
             self._ended[trial.trial_key] = run.run_id
-            self.tally.take(trial, Record(run.run_id, trial.trial_key, trial.label, *ended))
+            self.tally.take(trial, record)
 
     @translates_errors
     def recover(self, trial: Trial) -> None:
@@ -257,9 +267,12 @@ class Tracker(SweepResults):
             self._lease.check(afresh)
 
     def _created(self, trial: Trial, kept: Mapping[str, str] | None = None) -> OpenRun:
-        tags = {**(kept or {}), **self._identity(trial), **self._origin, "mlflow.runColor": next(self._colours)}
+        tags = {**(kept or {}), **self._tags(trial), **self._origin, "mlflow.runColor": next(self._colours)}
         tags = {name: storable(value) for name, value in tags.items()}
-        return OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
+        run = OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
+        if before := self.origins.before.get(trial.trial_key):
+            self.client.set_tag(before.run_id, REPLACED, run.run_id)
+        return run
 
     def _since_restart(self, trial: Trial, run: OpenRun, events: Sequence[Event]) -> tuple[OpenRun, Sequence[Event]]:
         """The run and what is to be written to it: where a trial has begun again, a new run takes the old one's place.
@@ -281,20 +294,8 @@ class Tracker(SweepResults):
             self._runs[trial.trial_key] = run.copy()
         return run, events
 
-    def _identity(self, trial: Trial) -> dict[str, str]:
-        proposal = {} if trial.proposal is None else {"proposal": PROPOSALS.dump_json(trial.proposal).decode()}
-        return proposal | {
-            "mlflow.runName": trial.label[:LONGEST_RUN_NAME],
-            PARENT: self.parent_id,
-            "sweep": self.spec.name,
-            "config": (trial.config or self.spec.name)[:LONGEST_TAG],
-            **({"seed": str(trial.params["seed"])} if "seed" in trial.params else {}),
-            "trial_key": trial.trial_key,
-            "config_key": trial.config_key,
-            **trial_params.tags(trial.params),
-            "trial": trial.function,
-            **({VERSION: str(trial.version)} if trial.version != 1 else {}),
-        }
+    def _tags(self, trial: Trial) -> dict[str, str]:
+        return trial_tags.identity(trial, self.spec.name, self.parent_id) | self.origins.tags(trial.trial_key)
 
     def _params(self, trial: Trial) -> Params:
         return {self.spec.function.called(name): value for name, value in trial.params.items()}

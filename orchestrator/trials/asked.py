@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Trial
 from orchestrator.trials.grid import expand
+from orchestrator.trials.longer import Longer
 from orchestrator.trials.record import Record
 from orchestrator.trials.search_space import SearchSpace
 
@@ -12,14 +13,18 @@ from orchestrator.trials.search_space import SearchSpace
 def asked(spec: SweepSpec, records: Sequence[Record]) -> list[Trial]:
     """The trials that a file asks for: all that it lists, or those of its search that were begun; then further seeds.
 
+    Longer ones are in the places of those that they go on from.
+
     Raises:
         InputError: the grid has too many trials.
     """
+    longer = Longer.of(spec, records)
+    records = [longer.asked(record) for record in records] if longer.epochs else records
     if spec.is_listed:
         trials = list(expand(spec).trials)
     else:
         trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
-    return [*trials, *further_seeds(spec, trials, records)]
+    return [longer.trial(trial) for trial in (*trials, *further_seeds(spec, trials, records))]
 
 
 def further_seeds(spec: SweepSpec, trials: Iterable[Trial], begun: Iterable[Trial | Record]) -> list[Trial]:

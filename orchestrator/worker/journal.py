@@ -61,6 +61,14 @@ def write(workdir: Path, event: Event, state: MonitorState) -> None:
         del _synced[path]
 
 
+def reopen(workdir: Path) -> bool:
+    """Take the end out of the journal of a trial that is to go on; returns whether it has epochs to go on from."""
+    entries = [entry for entry in read(workdir) if not entry.event.is_final]
+    lines = (_entries.dump_json(entry) + b"\n" for entry in entries)
+    regular.replace(workdir / JOURNAL_FILE, b"".join(lines), sync=True)
+    return any(isinstance(entry.event, Progress) for entry in entries)
+
+
 def restart(workdir: Path) -> None:
     """Forget what is there: the trial begins again. The old entries stay beside the journal until the trial ends."""
     path = workdir / JOURNAL_FILE

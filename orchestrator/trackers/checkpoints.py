@@ -1,0 +1,134 @@
+"""Checkpoints of trials that have completed, kept with their runs: what a sweep file's `keep_checkpoints` says.
+
+With the files goes the trial's journal, so that its curve goes on where they do.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from orchestrator.spec import SweepSpec
+from orchestrator.system import regular
+from orchestrator.system.stalling import StalledError, attended
+from orchestrator.trackers import remains
+from orchestrator.trackers.artifacts import log_file, tried
+from orchestrator.trackers.errors import is_refusal, translates_errors
+from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
+from orchestrator.trial import Outcome
+from orchestrator.trials.longer import CHECKPOINT
+from orchestrator.trials.metric_names import file_name
+from orchestrator.trials.record import BROKEN, PROBLEM, Record
+from orchestrator.worker import journal
+from orchestrator.worker.journal import JOURNAL_FILE
+
+FOLDER = Path("checkpoint")  # among the artifacts of a run
+
+
+class Checkpoints:
+    """Those that a sweep keeps; of more than it is to keep, the worse ones go as better ones come."""
+
+    def __init__(self, client: MlflowClient, uri: str, spec: SweepSpec, records: Iterable[Record]) -> None:
+        self.client, self.uri, self.spec = client, uri, spec
+        self._values: dict[str, float] = {}  # by run_id, of those that are kept
+        for record in records:
+            if CHECKPOINT in record.tags:
+                self._note(record)
+
+    def keep(self, record: Record, run: OpenRun, workdir: Path) -> dict[str, str]:
+        """Keep the checkpoint of a trial that has ended, where the file says so; returns tags of its run."""
+        most = self.spec.keep_checkpoints
+        if most == 0 or record.outcome is not Outcome.COMPLETED:
+            return {}
+        if most is not None and not self._is_among_best(record, most):
+            return {}
+        try:
+            size, problem = attended(lambda: self._log(run, workdir))
+        except (StalledError, OSError) as error:
+            size, problem = 0, f"it could not be read: {error}"
+        if problem:
+            said = [record.tags[PROBLEM]] if PROBLEM in record.tags else []
+            return {PROBLEM: "; ".join([*said, f"the checkpoint is not kept: {problem}"])[:LONGEST_TAG]}
+        if most is not None and size:
+            self._note(record)
+            for run_id in self._ranked()[most:]:
+                self._drop(run_id)
+        return {CHECKPOINT: str(size)} if size else {}
+
+    def _note(self, record: Record) -> None:
+        """Know of a checkpoint that is kept."""
+        value = record.value(self.spec.objectives[0]) if len(self.spec.objectives) == 1 else None
+        if value is not None:
+            self._values[record.run_id] = value
+
+    def _is_among_best(self, record: Record, most: int) -> bool:
+        """Whether a trial is one of the best so far, and so may be one of the best in the end."""
+        if record.value(self.spec.objectives[0]) is None or BROKEN in record.tags:
+            return False
+        before = dict(self._values)
+        self._note(record)
+        is_one = record.run_id in self._ranked()[:most]
+        self._values = before
+        return is_one
+
+    def _ranked(self) -> list[str]:
+        """The runs, the best first."""
+        sign = 1 if self.spec.objectives[0].goal == "minimize" else -1
+        return sorted(self._values, key=lambda run_id: sign * self._values[run_id])
+
+    def _log(self, run: OpenRun, workdir: Path) -> tuple[int, str]:
+        """Log the files; returns how many bytes they have, and what is wrong with any of them."""
+        place = remains.folder(workdir, self.spec.function)
+        found = remains.kept(place, self.spec.function.declaration.checkpoints, workdir).files
+        files = {path: real for path, real in found.items() if path.name != JOURNAL_FILE}
+        problems = [f"no store keeps a file {path}" for path in files if Path(*map(file_name, path.parts)) != path]
+        if problems or not files:
+            return 0, "; ".join(problems)
+        size = 0
+        for path, real in {**files, Path(JOURNAL_FILE): workdir / JOURNAL_FILE}.items():
+            log = partial(log_file, self.client, run.run_id, real, FOLDER / path)
+            problems += tried(self.client, run, FOLDER / path, real, log)
+            size += real.stat().st_size
+        return size, "; ".join(problems)
+
+    def _drop(self, run_id: str) -> None:
+        """Remove what is kept of a run; first what says so."""
+        del self._values[run_id]
+        run = self.client.get_run(run_id)
+        if CHECKPOINT in run.data.tags:
+            self.client.delete_tag(run_id, CHECKPOINT)
+        try:
+            get_artifact_repository(run.info.artifact_uri, self.uri).delete_artifacts(str(FOLDER))
+        except MlflowException as error:
+            if not is_refusal(error):  # a store that deletes nothing keeps them
+                raise
+
+
+@translates_errors
+def take_up(client: MlflowClient, record: Record, workdir: Path) -> bool:
+    """Put what is kept of a trial into the folder of one that goes on from it; one that has begun to keeps its own.
+
+    Returns:
+        Whether it is there: somebody may have removed it.
+    """
+    if (workdir / JOURNAL_FILE).is_file():
+        return True
+    if not client.list_artifacts(record.run_id, str(FOLDER)):
+        return False
+    unfinished = workdir.with_name(f"{workdir.name}.unfinished")
+    regular.remove(unfinished)
+    unfinished.mkdir(parents=True)
+    try:
+        kept = Path(client.download_artifacts(record.run_id, str(FOLDER), str(unfinished)))
+        if not journal.reopen(kept):
+            return False
+        regular.remove(workdir)
+        kept.rename(workdir)  # at once: a launch that is killed leaves all of it, or nothing
+    finally:
+        with suppress(OSError):
+            regular.remove(unfinished)
+    return True
