@@ -1,11 +1,12 @@
 """Sweeps from Python, in scripts and notebooks: `launch` a sweep, or read a launched sweep by `load_sweep`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.called import called
 from orchestrator.errors import InputError
 from orchestrator.notification import notifying
 from orchestrator.settings import SECONDS_OF_WAITING, Settings
@@ -75,11 +76,11 @@ class Sweep:
 
 
 def launch(
-    sweep: str | Path | SweepSpec,
+    sweep: str | Path | SweepSpec | Callable[..., Any],
     overrides: Mapping[str, Any] | None = None,
     *,
     tracking_uri: str | None = None,
-    executor: str | None = None,
+    executor: str | Mapping[str, Any] | None = None,
     set_executor: Mapping[str, Any] | None = None,
     workers: int | None = None,
     trial_timeout: float | None = None,
@@ -87,14 +88,16 @@ def launch(
     wait: float = SECONDS_OF_WAITING,
     rerun: bool = False,
     quiet: bool = False,
+    **keys: Any,
 ) -> Sweep:
     """Run a sweep to its end, or go on with it, as the command does.
 
     Args:
-        sweep: its YAML file, or the result of `orchestrator.spec.load`.
+        sweep: a function, also one of a notebook or a script; or a YAML file, or the result of `orchestrator.spec.load`.
         overrides: parameters of a file, set to constants.
         tracking_uri: of the store; by default that of the command.
         executor: where trials run: process, inline for pdb, ray or slurm; by default where the file says, or process.
+            Of a function also as a file has it: {"ray": {"cpus": 2}}.
         set_executor: options of the executor, beside those of the file.
         workers: trials at the same time; default from the cores and GPUs of the machine.
         trial_timeout: seconds that the attempts at a trial may take together; then it is killed, and infeasible.
@@ -102,6 +105,7 @@ def launch(
         wait: seconds for which a store is waited for that does not answer as the launch begins.
         rerun: whether trials run anew whose code has changed, or whose run is in MLflow's trash.
         quiet: whether to print nothing.
+        keys: of a function: what a sweep file would say, by its keys. In `parameters`, a list is one of values to try.
 
     Raises:
         InputError: the file or an argument is wrong, data are missing, another launch of the sweep is running, the
@@ -109,17 +113,13 @@ def launch(
         SweepError: the sweep cannot go on.
         KeyboardInterrupt: it was interrupted; launched again, it goes on.
     """
-    if isinstance(sweep, SweepSpec):
-        if overrides:
-            raise InputError("overrides need a file; give them to `orchestrator.spec.load`")
-        spec = sweep
-    else:
-        sets = [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()]
-        spec = load(Path(sweep), sets, reported=partial(_reported, paths.tracking_uri(tracking_uri)))
+    uri = paths.tracking_uri(tracking_uri)
+    if isinstance(executor, Mapping):
+        keys, executor = {**keys, "executor": executor}, None
+    spec = _spec(sweep, overrides or {}, keys, uri)
     for warning in (*spec.warnings, *filter(None, [platforms.remark()])):
         warn(warning)
     options = [f"{name}={text_of(value)}" for name, value in (set_executor or {}).items()]
-    uri = paths.tracking_uri(tracking_uri)
     settings = Settings(uri, executor, workers, trial_timeout, adopt, wait, rerun, options)
     display = display_for(spec, stdout(), quiet)
     with notifying(spec, settings.uri, display.progress) as end:
@@ -128,6 +128,26 @@ def launch(
     if launched.interrupted:
         raise KeyboardInterrupt
     return Sweep(spec.name, settings.uri)
+
+
+def _spec(
+    sweep: str | Path | SweepSpec | Callable[..., Any], overrides: Mapping[str, Any], keys: Mapping[str, Any], uri: str
+) -> SweepSpec:
+    reported = partial(_reported, uri)
+    if not isinstance(sweep, str | Path | SweepSpec):
+        if not callable(sweep):
+            raise InputError(f"{sweep!r} is no sweep; give a function, or the path of a sweep file")
+        if overrides:
+            raise InputError("overrides are for a file; give a function its parameters as parameters={..}")
+        return called(sweep, keys, uri, reported)
+    if keys:
+        raise InputError(f"{', '.join(keys)}: is for a function; of a file, change the file")
+    if isinstance(sweep, SweepSpec):
+        if overrides:
+            raise InputError("overrides need a file; give them to `orchestrator.spec.load`")
+        return sweep
+    sets = [f"{name}={text_of(value)}" for name, value in overrides.items()]
+    return load(Path(sweep), sets, reported=reported)
 
 
 def _reported(uri: str, function: str) -> Sequence[str]:

@@ -44,6 +44,11 @@ Duration = Annotated[
 ]
 
 
+def _seeds_of(given: Any) -> Any:
+    """So many seeds, from 0 on, where a number is given."""
+    return [*range(given)] if type(given) is int and 0 < given <= MOST_TRIALS else given
+
+
 def _known_method(name: Any) -> Any:
     *others, last = map(repr, methods.names())
     if repr(name) not in (*others, last):
@@ -155,7 +160,19 @@ class SweepFile(Form):
         list[dict[str, Any]], Field(min_length=1, description="Whole configurations, each as a mapping.")
     ] = Field(default_factory=list)
     seeds: Annotated[
-        list[Seed], Field(min_length=1, description="Replicates: every configuration runs once for each seed.")
+        list[Seed],
+        BeforeValidator(_seeds_of),
+        Field(
+            min_length=1,
+            description="Replicates: every configuration runs once for each seed. A number stands for so many, from 0 "
+            "on: 3 for [0, 1, 2].",
+            json_schema_extra=lambda schema: schema.update(
+                anyOf=[
+                    {name: schema.pop(name) for name in ("items", "minItems", "type")},
+                    {"type": "integer", "minimum": 1, "maximum": MOST_TRIALS},
+                ]
+            ),
+        ),
     ] = Field(default_factory=list)
     replicates: Annotated[
         Replicates | None,
