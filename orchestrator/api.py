@@ -16,6 +16,8 @@ from orchestrator.system import paths, platforms
 from orchestrator.terminal.consoles import stdout, warn
 from orchestrator.terminal.display import display_for
 from orchestrator.trackers import Store
+from orchestrator.trials.labels import marked
+from orchestrator.trials.record import Record, of_function, taken
 from orchestrator.workspace import is_live
 
 if TYPE_CHECKING:
@@ -35,18 +37,57 @@ class Sweep:
     def trials(self) -> "DataFrame":
         """A row for each trial, by its label: parameters, outcome, metrics, seconds of training, remark, run_id.
 
-        These are all that the store has of the sweep, also those that its file no longer asks for. A metric with the
-        name of a parameter is called `metrics.NAME`.
+        These are all that the store has of the sweep and its function, also those that its file no longer asks for. A
+        metric with the name of a parameter is called `metrics.NAME`.
         """
         from pandas import DataFrame
 
         rows = []
-        for record in Store(self.uri).records(self.name):
+        for record in self._records(Store(self.uri)):
             metrics = {f"metrics.{k}" if k in record.params else k: value for k, value in record.metrics.items()}
             ended = {"seconds": record.seconds, "remark": record.remark, "run_id": record.run_id}
             outcome = None if record.outcome is None else str(record.outcome)
             rows.append({"trial": record.label, **record.params, "outcome": outcome, **metrics, **ended})
         return DataFrame(rows, columns=None if rows else ["trial"]).set_index("trial")
+
+    @property
+    def curves(self) -> "DataFrame":
+        """A row for each epoch of each trial, by its label and the epoch: the metrics that it reported there."""
+        from pandas import DataFrame, MultiIndex
+
+        reader = Store(self.uri)
+        records = self._records(reader)
+        labels = {record.run_id: record.label for record in records}
+        names = dict.fromkeys(name for record in records for name in record.names_by_epoch)
+        rows: dict[tuple[str, int], dict[str, float]] = {}
+        for name, curves in ((name, reader.curves(name, records)) for name in names):
+            for run_id, curve in curves.items():
+                for epoch, value in curve.items():
+                    rows.setdefault((labels[run_id], epoch), {})[name] = value
+        numbers = {label: number for number, label in enumerate(labels.values())}
+        places = sorted(rows, key=lambda place: (numbers[place[0]], place[1]))
+        columns = [[label for label, _ in places], [epoch for _, epoch in places]]
+        index = MultiIndex.from_arrays(columns, names=["trial", "epoch"])
+        return DataFrame([rows[place] for place in places], index=index, columns=[*names])
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The parameters of the best configuration, as `sweep best` finds it, without the seed.
+
+        Raises:
+            InputError: there is none, or no single metric that trials are compared by.
+        """
+        from orchestrator.comparison.ranking import ranking_of
+
+        reader = Store(self.uri)
+        spec = self._spec(reader)
+        if len(spec.objectives) != 1:
+            known = "several metrics" if spec.objectives else "no metric"
+            raise InputError(f"{self.name} has {known} to compare trials by; the best configuration is so by one")
+        ranked = ranking_of(spec, taken(spec.function, reader.results(self.name, spec.objectives)), spec.objectives)
+        if not ranked or ranked[0].broken:
+            raise InputError(f"no trial of {self.name} has completed with a value of {spec.objectives[0].name}")
+        return {name: value for name, value in ranked[0].params.items() if name != "seed"}
 
     @property
     def study(self) -> "Study":
@@ -69,6 +110,9 @@ class Sweep:
         reader = Store(self.uri)
         shown = section(reader, self._spec(reader), self.name, all_records=True, is_live=is_live(self.uri, self.name))
         return write([shown], folder_for([self.name]) if out is None else Path(out)).page
+
+    def _records(self, reader: Store) -> Sequence[Record]:
+        return marked(of_function(reader.function(self.name), reader.results(self.name)))
 
     def _spec(self, reader: Store) -> SweepSpec:
         """The sweep's file as its last launch had it."""
@@ -93,7 +137,7 @@ def launch(
     """Run a sweep to its end, or go on with it, as the command does.
 
     Args:
-        sweep: a function, also one of a notebook or a script; or a YAML file, or the result of `orchestrator.spec.load`.
+        sweep: a function, also one of a notebook or a script; a YAML file; or the result of `orchestrator.spec.load`.
         overrides: parameters of a file, set to constants.
         tracking_uri: of the store; by default that of the command.
         executor: where trials run: process, inline for pdb, ray or slurm; by default where the file says, or process.

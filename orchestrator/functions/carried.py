@@ -77,8 +77,8 @@ class CarriedFunction:
         plain = _innermost(function)
         if isinstance(plain, FunctionType) and source_of(plain) is None:
             raise FunctionError(
-                f"the source of {name} is not known, as of what is typed at Python's own prompt; put it into a file, or "
-                "into a notebook"
+                f"the source of {name} is not known, as of what is typed at Python's own prompt; put it into a file, "
+                "or into a notebook"
             )
         try:
             reached = Reached.by(function)
@@ -109,7 +109,10 @@ class CarriedFunction:
         Raises:
             OSError: it cannot be written.
         """
-        imports = "".join(f"    import {name}\n" for name in sorted(self.modules) if _is_dotted(name) and name != "builtins") or "    pass\n"
+        imports = (
+            "".join(f"    import {name}\n" for name in sorted(self.modules) if _is_dotted(name) and name != "builtins")
+            or "    pass\n"
+        )
         source = "\n".join(f"# {line}".rstrip() for line in self.source.split("\n"))
         module = MODULE.format(name=self.own_name, imports=imports, version=sys.version_info[:2], source=source)
         folder.mkdir(parents=True, exist_ok=True)
@@ -153,10 +156,9 @@ def _pickled(name: str, function: Any, reached: Reached) -> bytes:
             return pickled(function)
         except Exception as error:  # whatever the objects that it uses raise
             used = _unpicklable(reached, pickled)
-            why = in_a_line(described(error))
+            why = f"{f'it uses {used}: ' if used else ''}{in_a_line(described(error))}"
             raise FunctionError(
-                f"{name} cannot be taken to other processes{f', for its {used}' if used else ''}: {why}; make that within "
-                "the function"
+                f"{name} cannot be taken to other processes: {why}; make that within the function"
             ) from error
 
 
@@ -165,7 +167,7 @@ def _unpicklable(reached: Reached, dumps: Callable[[Any], bytes]) -> str:
     for function in (one for one in reached.objects.values() if isinstance(one, FunctionType)):
         used = inspect.getclosurevars(function)
         for name, value in {**used.globals, **used.nonlocals}.items():
-            if id(value) not in reached.objects:
+            if not isinstance(value, FunctionType | type):
                 try:
                     dumps(value)
                 except Exception:
@@ -176,12 +178,21 @@ def _unpicklable(reached: Reached, dumps: Callable[[Any], bytes]) -> str:
 @contextlib.contextmanager
 def _evaluated(objects: Iterable[Any]) -> Iterator[None]:
     """Annotations as what they mean: of those that are texts, other processes do not have the names."""
-    own = [one for one in objects if isinstance(one, FunctionType | type) and inspect.get_annotations(one)]
-    before = [(one, one.__annotations__) for one in own]
+    places = [place for one in objects if isinstance(one, FunctionType | type) for place in _annotated(one)]
+    before = [(place, attribute, getattr(place, attribute)) for place, attribute, _ in places]
     try:
-        for one in own:
-            one.__annotations__ = annotations(one)
+        for place, attribute, meaning in places:
+            setattr(place, attribute, meaning)
         yield
     finally:
-        for one, texts in before:
-            one.__annotations__ = texts
+        for place, attribute, text in before:
+            setattr(place, attribute, text)
+
+
+def _annotated(one: Any) -> Iterator[tuple[Any, str, Any]]:
+    """Where the annotations of a function or a class stand: object, attribute, and what that means."""
+    if meanings := annotations(one):
+        yield one, "__annotations__", meanings
+    for field in vars(one).get("__dataclass_fields__", {}).values():
+        if field.name in meanings:
+            yield field, "type", meanings[field.name]

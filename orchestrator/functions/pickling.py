@@ -1,7 +1,9 @@
 """Pickles what no import can find, by value."""
 
 import dataclasses
+import functools
 import io
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -15,12 +17,21 @@ _ONE_OF_A_KIND = {
 }
 
 
+_CACHED = type(functools.cache(lambda: None))  # which pickle would look for by its name
+
+
 class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
     """Pickles functions and classes that no import can find, dataclasses among them."""
 
     def reducer_override(self, value: Any) -> Any:
         """How it is pickled, where that is not as cloudpickle would have it."""
+        if isinstance(value, _CACHED):
+            return _cached, (value.__wrapped__, value.cache_parameters())
         return _ONE_OF_A_KIND.get(id(value)) or super().reducer_override(value)
+
+
+def _cached(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
 
 
 def pickled(value: Any) -> bytes:

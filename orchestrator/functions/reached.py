@@ -1,8 +1,8 @@
 """What decides the results of a function that no import can find: one of a notebook, of a script, or within another.
 
 Its own source; the functions and classes that it uses, however indirectly, which no import can find either; and the
-plain values that these read: numbers, texts, booleans, None, and tuples, lists and dicts of them. Comments and layout do
-not count, nor do data: arrays, tables, models, files.
+plain values that these read: numbers, texts, booleans, None, and tuples, lists and dicts of them. Comments and layout
+do not count, nor do data: arrays, tables, models, files.
 """
 
 import ast

@@ -8,6 +8,9 @@ from pathlib import PurePath
 from typing import Any
 
 from orchestrator.errors import InputError
+from orchestrator.spec.form import SweepFile
+
+PARAMETERS = "parameters"
 
 
 def written(keys: Mapping[str, Any], comment: str) -> str:
@@ -21,8 +24,9 @@ def written(keys: Mapping[str, Any], comment: str) -> str:
         InputError: a value can be in no sweep file.
     """
     plain = {key: _plain(key, value) for key, value in keys.items()}
-    if isinstance(parameters := plain.get("parameters"), dict):
-        plain["parameters"] = _with_lists(parameters)
+    for key, value in plain.items():
+        if isinstance(value, dict) and (key == PARAMETERS or key not in SweepFile.model_fields):  # it is misspelled
+            plain[key] = _with_lists(value)
     return "\n".join([*_lines(plain), f"# {comment}", ""])
 
 
@@ -40,8 +44,8 @@ def _with_lists(parameters: Mapping[str, Any]) -> dict[str, Any]:
     for name, given in parameters.items():
         if isinstance(given, list):
             found[name] = {"values": given}
-        elif isinstance(given, dict) and isinstance(given.get("parameters"), dict):
-            found[name] = given | {"parameters": _with_lists(given["parameters"])}
+        elif isinstance(given, dict) and isinstance(given.get(PARAMETERS), dict):
+            found[name] = given | {PARAMETERS: _with_lists(given[PARAMETERS])}
         else:
             found[name] = given
     return found

@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a live view on a terminal or in a notebook, plain lines elsewhere, or nothing."""
+"""What a person sees while a sweep runs: a live view on a terminal or in a notebook, plain lines elsewhere, nothing."""
 
 import queue
 import threading
