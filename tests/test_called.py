@@ -112,7 +112,8 @@ KINDS = {
         {"lr": 1.0},
     ),
     "a model": (
-        "from pydantic import BaseModel, Field, field_validator\nclass Config(BaseModel):\n    lr: float = Field(gt=0)\n"
+        "from pydantic import BaseModel, Field, field_validator\n"
+        "class Config(BaseModel):\n    lr: float = Field(gt=0)\n"
         "    @field_validator('lr')\n    @classmethod\n    def twice(cls, lr):\n        return 2 * lr\n"
         "def train(config: Config):\n    return {'loss': config.lr + 2}\n",
         {"lr": 1.0},
@@ -194,7 +195,7 @@ def test_mistakes_in_a_call_are_said_by_their_keys(store: str) -> None:
 def test_a_function_without_source_says_so(store: str) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     exec("def train(lr: float):\n    return {'loss': lr}\n", names)  # noqa: S102
-    with pytest.raises(InputError, match="^the source of train is not known, as of what is typed at Python's own"):
+    with pytest.raises(InputError, match=r"^the source of train is not known, as of what is typed at Python's own"):
         orchestrator.launch(names["train"])
 
 
@@ -241,7 +242,7 @@ def test_what_a_call_came_to_is_at_hand(store: str, capfd: pytest.CaptureFixture
     assert len(Store(store).records("train")) == 8
     assert "train   4 " in sweep("status", "train").stdout
     scale = 2.0
-    assert list(launched().trials["best_loss"])[0] == 2.0 / 3
+    assert launched().trials.loc["lr=1 seed=0", "best_loss"] == 2.0 / 3
     told = capfd.readouterr().out
     assert "started" not in told
     assert "has changed" not in told

@@ -18,7 +18,7 @@ from orchestrator.spec.block_forms import (
     Replicates,
 )
 from orchestrator.spec.executor_forms import ExecutorForm
-from orchestrator.spec.parameter_forms import ValueList
+from orchestrator.spec.parameter_forms import Seeds, ValueList
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
 from orchestrator.spec.strict import Form, Ignored, MetricForm, MetricName, SweepMetricForm
 from orchestrator.system import durations
@@ -29,7 +29,6 @@ MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than ano
 LONGEST_NAME = 200  # characters; MLflow takes 500
 LONGEST_DESCRIPTION = 10_000
 JOINERS = "\u200c\u200d"  # within Persian and Indian words, and pictographs: they do not print, and mean something
-Seed = Annotated[int, Field(ge=0)]
 Duration = Annotated[
     float,
     BeforeValidator(durations.seconds),
@@ -42,11 +41,6 @@ Duration = Annotated[
         }
     ),
 ]
-
-
-def _seeds_of(given: Any) -> Any:
-    """So many seeds, from 0 on, where a number is given."""
-    return [*range(given)] if type(given) is int and 0 < given <= MOST_TRIALS else given
 
 
 def _known_method(name: Any) -> Any:
@@ -160,18 +154,11 @@ class SweepFile(Form):
         list[dict[str, Any]], Field(min_length=1, description="Whole configurations, each as a mapping.")
     ] = Field(default_factory=list)
     seeds: Annotated[
-        list[Seed],
-        BeforeValidator(_seeds_of),
+        Seeds,
         Field(
             min_length=1,
             description="Replicates: every configuration runs once for each seed. A number stands for so many, from 0 "
             "on: 3 for [0, 1, 2].",
-            json_schema_extra=lambda schema: schema.update(
-                anyOf=[
-                    {name: schema.pop(name) for name in ("items", "minItems", "type")},
-                    {"type": "integer", "minimum": 1, "maximum": MOST_TRIALS},
-                ]
-            ),
         ),
     ] = Field(default_factory=list)
     replicates: Annotated[
