@@ -1,11 +1,12 @@
 """Sweeps from Python, in scripts and notebooks: `launch` a sweep, or read a launched sweep by `load_sweep`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.called import called
 from orchestrator.errors import InputError
 from orchestrator.notification import notifying
 from orchestrator.settings import SECONDS_OF_WAITING, Settings
@@ -15,6 +16,8 @@ from orchestrator.system import paths, platforms
 from orchestrator.terminal.consoles import stdout, warn
 from orchestrator.terminal.display import display_for
 from orchestrator.trackers import Store
+from orchestrator.trials.labels import marked
+from orchestrator.trials.record import Record, of_function, taken
 from orchestrator.workspace import is_live
 
 if TYPE_CHECKING:
@@ -34,18 +37,57 @@ class Sweep:
     def trials(self) -> "DataFrame":
         """A row for each trial, by its label: parameters, outcome, metrics, seconds of training, remark, run_id.
 
-        These are all that the store has of the sweep, also those that its file no longer asks for. A metric with the
-        name of a parameter is called `metrics.NAME`.
+        These are all that the store has of the sweep and its function, also those that its file no longer asks for. A
+        metric with the name of a parameter is called `metrics.NAME`.
         """
         from pandas import DataFrame
 
         rows = []
-        for record in Store(self.uri).records(self.name):
+        for record in self._records(Store(self.uri)):
             metrics = {f"metrics.{k}" if k in record.params else k: value for k, value in record.metrics.items()}
             ended = {"seconds": record.seconds, "remark": record.remark, "run_id": record.run_id}
             outcome = None if record.outcome is None else str(record.outcome)
             rows.append({"trial": record.label, **record.params, "outcome": outcome, **metrics, **ended})
         return DataFrame(rows, columns=None if rows else ["trial"]).set_index("trial")
+
+    @property
+    def curves(self) -> "DataFrame":
+        """A row for each epoch of each trial, by its label and the epoch: the metrics that it reported there."""
+        from pandas import DataFrame, MultiIndex
+
+        reader = Store(self.uri)
+        records = self._records(reader)
+        labels = {record.run_id: record.label for record in records}
+        names = dict.fromkeys(name for record in records for name in record.names_by_epoch)
+        rows: dict[tuple[str, int], dict[str, float]] = {}
+        for name, curves in ((name, reader.curves(name, records)) for name in names):
+            for run_id, curve in curves.items():
+                for epoch, value in curve.items():
+                    rows.setdefault((labels[run_id], epoch), {})[name] = value
+        numbers = {label: number for number, label in enumerate(labels.values())}
+        places = sorted(rows, key=lambda place: (numbers[place[0]], place[1]))
+        columns = [[label for label, _ in places], [epoch for _, epoch in places]]
+        index = MultiIndex.from_arrays(columns, names=["trial", "epoch"])
+        return DataFrame([rows[place] for place in places], index=index, columns=[*names])
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The parameters of the best configuration, as `sweep best` finds it, without the seed.
+
+        Raises:
+            InputError: there is none, or no single metric that trials are compared by.
+        """
+        from orchestrator.comparison.ranking import ranking_of
+
+        reader = Store(self.uri)
+        spec = self._spec(reader)
+        if len(spec.objectives) != 1:
+            known = "several metrics" if spec.objectives else "no metric"
+            raise InputError(f"{self.name} has {known} to compare trials by; the best configuration is so by one")
+        ranked = ranking_of(spec, taken(spec.function, reader.results(self.name, spec.objectives)), spec.objectives)
+        if not ranked or ranked[0].broken:
+            raise InputError(f"no trial of {self.name} has completed with a value of {spec.objectives[0].name}")
+        return {name: value for name, value in ranked[0].params.items() if name != "seed"}
 
     @property
     def study(self) -> "Study":
@@ -69,17 +111,20 @@ class Sweep:
         shown = section(reader, self._spec(reader), self.name, all_records=True, is_live=is_live(self.uri, self.name))
         return write([shown], folder_for([self.name]) if out is None else Path(out)).page
 
+    def _records(self, reader: Store) -> Sequence[Record]:
+        return marked(of_function(reader.function(self.name), reader.results(self.name)))
+
     def _spec(self, reader: Store) -> SweepSpec:
         """The sweep's file as its last launch had it."""
         return load(Path(reader.last_launch(self.name).file), text=reader.sweep_file(self.name))
 
 
 def launch(
-    sweep: str | Path | SweepSpec,
+    sweep: str | Path | SweepSpec | Callable[..., Any],
     overrides: Mapping[str, Any] | None = None,
     *,
     tracking_uri: str | None = None,
-    executor: str | None = None,
+    executor: str | Mapping[str, Any] | None = None,
     set_executor: Mapping[str, Any] | None = None,
     workers: int | None = None,
     trial_timeout: float | None = None,
@@ -87,14 +132,16 @@ def launch(
     wait: float = SECONDS_OF_WAITING,
     rerun: bool = False,
     quiet: bool = False,
+    **keys: Any,
 ) -> Sweep:
     """Run a sweep to its end, or go on with it, as the command does.
 
     Args:
-        sweep: its YAML file, or the result of `orchestrator.spec.load`.
+        sweep: a function, also one of a notebook or a script; a YAML file; or the result of `orchestrator.spec.load`.
         overrides: parameters of a file, set to constants.
         tracking_uri: of the store; by default that of the command.
         executor: where trials run: process, inline for pdb, ray or slurm; by default where the file says, or process.
+            Of a function also as a file has it: {"ray": {"cpus": 2}}.
         set_executor: options of the executor, beside those of the file.
         workers: trials at the same time; default from the cores and GPUs of the machine.
         trial_timeout: seconds that the attempts at a trial may take together; then it is killed, and infeasible.
@@ -102,6 +149,7 @@ def launch(
         wait: seconds for which a store is waited for that does not answer as the launch begins.
         rerun: whether trials run anew whose code has changed, or whose run is in MLflow's trash.
         quiet: whether to print nothing.
+        keys: of a function: what a sweep file would say, by its keys. In `parameters`, a list is one of values to try.
 
     Raises:
         InputError: the file or an argument is wrong, data are missing, another launch of the sweep is running, the
@@ -109,17 +157,13 @@ def launch(
         SweepError: the sweep cannot go on.
         KeyboardInterrupt: it was interrupted; launched again, it goes on.
     """
-    if isinstance(sweep, SweepSpec):
-        if overrides:
-            raise InputError("overrides need a file; give them to `orchestrator.spec.load`")
-        spec = sweep
-    else:
-        sets = [f"{name}={text_of(value)}" for name, value in (overrides or {}).items()]
-        spec = load(Path(sweep), sets, reported=partial(_reported, paths.tracking_uri(tracking_uri)))
+    uri = paths.tracking_uri(tracking_uri)
+    if isinstance(executor, Mapping):
+        keys, executor = {**keys, "executor": executor}, None
+    spec = _spec(sweep, overrides or {}, keys, uri)
     for warning in (*spec.warnings, *filter(None, [platforms.remark()])):
         warn(warning)
     options = [f"{name}={text_of(value)}" for name, value in (set_executor or {}).items()]
-    uri = paths.tracking_uri(tracking_uri)
     settings = Settings(uri, executor, workers, trial_timeout, adopt, wait, rerun, options)
     display = display_for(spec, stdout(), quiet)
     with notifying(spec, settings.uri, display.progress) as end:
@@ -128,6 +172,26 @@ def launch(
     if launched.interrupted:
         raise KeyboardInterrupt
     return Sweep(spec.name, settings.uri)
+
+
+def _spec(
+    sweep: str | Path | SweepSpec | Callable[..., Any], overrides: Mapping[str, Any], keys: Mapping[str, Any], uri: str
+) -> SweepSpec:
+    reported = partial(_reported, uri)
+    if not isinstance(sweep, str | Path | SweepSpec):
+        if not callable(sweep):
+            raise InputError(f"{sweep!r} is no sweep; give a function, or the path of a sweep file")
+        if overrides:
+            raise InputError("overrides are for a file; give a function its parameters as parameters={..}")
+        return called(sweep, keys, uri, reported)
+    if keys:
+        raise InputError(f"{', '.join(keys)}: is for a function; of a file, change the file")
+    if isinstance(sweep, SweepSpec):
+        if overrides:
+            raise InputError("overrides need a file; give them to `orchestrator.spec.load`")
+        return sweep
+    sets = [f"{name}={text_of(value)}" for name, value in overrides.items()]
+    return load(Path(sweep), sets, reported=reported)
 
 
 def _reported(uri: str, function: str) -> Sequence[str]:

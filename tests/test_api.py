@@ -121,23 +121,56 @@ def test_a_script_launches_without_a_guard(store: str, folder: Path, write: Writ
     assert (done.returncode, done.stdout) == (0, "the script\n2\n"), done.stderr
 
 
-@pytest.mark.slow
-def test_the_notebook_runs(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def executed(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], nbformat.NotebookNode]:
+    """Runs a notebook of the examples, in a copy of the project; gives it with what its cells have shown."""
     shutil.copytree(ROOT / "sweeps", tmp_path / "sweeps")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     (tmp_path / "mlruns").mkdir()
     shutil.copy(empty_store, tmp_path / "mlruns" / "mlflow.db")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    notebook = nbformat.read(tmp_path / "examples" / "digits.ipynb", as_version=4)
-    nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path / "examples"}}
-    ).execute()
-    shown = "\n".join(
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str) -> nbformat.NotebookNode:
+        notebook = nbformat.read(tmp_path / "examples" / name, as_version=4)
+        resources = {"metadata": {"path": tmp_path / "examples"}}
+        nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+        return notebook
+
+    return run
+
+
+def shown_by(notebook: nbformat.NotebookNode) -> str:
+    return "\n".join(
         output.get("text", "") or output["data"]["text/plain"]
         for cell in notebook.cells
         if cell.cell_type == "code"
         for output in cell.outputs
     )
+
+
+@pytest.mark.slow
+def test_the_notebook_of_a_sweep_file_runs(executed: Callable[[str], nbformat.NotebookNode]) -> None:
+    shown = shown_by(executed("digits.ipynb"))
     assert "loss explosion" in shown
     assert "'var': 0.05" in shown
     assert "Error" not in shown
+
+
+@pytest.mark.slow
+def test_the_notebook_of_a_function_runs(
+    executed: Callable[[str], nbformat.NotebookNode], sweep: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    notebook = executed("function.ipynb")
+    (launch,) = [cell for cell in notebook.cells if "orchestrator.launch(\n" in cell.source]
+    (progress,) = [output for output in launch.outputs if output.output_type == "display_data"]
+    assert "6/6 trials  completed 6" in progress["data"]["text/plain"]
+    assert "completed" in progress["data"]["text/html"]
+    shown = shown_by(notebook)
+    assert "'alpha': 0.0001" in shown or "'alpha': 0.01" in shown
+    assert shown.splitlines()[-1] == "True"
+    # the command finds the function, though its notebook has ended
+    assert "best of 3 by accuracy (maximize): alpha=" in sweep("best", "digits-by-hand").stdout

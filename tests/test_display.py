@@ -23,10 +23,11 @@ from orchestrator.events import Heartbeat, Explosion, Finished, Progress, Starte
 from orchestrator.spec import Objective
 from orchestrator.terminal.consoles import stdout
 from orchestrator.terminal.display import LiveDisplay
+from orchestrator.terminal.frame import Frame
 from orchestrator.trial import Outcome, Trial
 
 trials = [Trial("toys:train", 1, {"x": x, "epochs": 12}, f"x={x} of_a_name_that_is_long") for x in range(3)]
-display = LiveDisplay(LiveProgress("toy", Objective("score", "maximize")), stdout())
+display = LiveDisplay(LiveProgress("toy", Objective("score", "maximize")), stdout(), Frame(stdout()))
 display.begin(3, trials, {})
 with display.live():
     for trial in trials:

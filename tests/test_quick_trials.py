@@ -9,6 +9,7 @@ from rich.console import Console
 from orchestrator.events import Finished, Started
 from orchestrator.progress.live import LiveProgress
 from orchestrator.terminal.display import Display, LiveDisplay, PlainDisplay
+from orchestrator.terminal.frame import Frame
 from orchestrator.trial import Outcome, Trial
 
 COMPLETED, FAILED = Finished(Outcome.COMPLETED), Finished(Outcome.FAILED, reason="it broke")
@@ -74,7 +75,7 @@ def test_a_failure_among_quick_trials_has_its_line_after_those_before_it(
 
 def test_a_terminal_shows_them_so_too(clock: list[float]) -> None:
     console = Console(file=StringIO(), width=200, force_terminal=True)
-    display = LiveDisplay(LiveProgress("s", None), console)
+    display = LiveDisplay(LiveProgress("s", None), console, Frame(console))
     display.begin(1000, [], {})
     run(display, clock, 0.1, 100)
     assert isinstance(console.file, StringIO)

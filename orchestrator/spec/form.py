@@ -18,7 +18,7 @@ from orchestrator.spec.block_forms import (
     Replicates,
 )
 from orchestrator.spec.executor_forms import ExecutorForm
-from orchestrator.spec.parameter_forms import ValueList
+from orchestrator.spec.parameter_forms import Seeds, ValueList
 from orchestrator.spec.pruner_forms import Hyperband, Median, Patient, Percentile, SuccessiveHalving, Wilcoxon
 from orchestrator.spec.strict import Form, Ignored, MetricForm, MetricName, SweepMetricForm
 from orchestrator.system import durations
@@ -29,7 +29,6 @@ MOST_METRICS = 4  # at once; with more, hardly a configuration is worse than ano
 LONGEST_NAME = 200  # characters; MLflow takes 500
 LONGEST_DESCRIPTION = 10_000
 JOINERS = "\u200c\u200d"  # within Persian and Indian words, and pictographs: they do not print, and mean something
-Seed = Annotated[int, Field(ge=0)]
 Duration = Annotated[
     float,
     BeforeValidator(durations.seconds),
@@ -155,7 +154,12 @@ class SweepFile(Form):
         list[dict[str, Any]], Field(min_length=1, description="Whole configurations, each as a mapping.")
     ] = Field(default_factory=list)
     seeds: Annotated[
-        list[Seed], Field(min_length=1, description="Replicates: every configuration runs once for each seed.")
+        Seeds,
+        Field(
+            min_length=1,
+            description="Replicates: every configuration runs once for each seed. A number stands for so many, from 0 "
+            "on: 3 for [0, 1, 2].",
+        ),
     ] = Field(default_factory=list)
     replicates: Annotated[
         Replicates | None,

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from orchestrator.spec.strict import Form
 
@@ -32,6 +32,26 @@ When = Annotated[
         min_length=1,
         description="Other parameters, each with the value or values that it must have for this parameter to vary. "
         "Elsewhere this parameter has its default.",
+    ),
+]
+MOST_SEEDS = 10_000
+
+
+def _seeds_of(given: Any) -> Any:
+    """So many seeds, from 0 on, where a number is given."""
+    return [*range(given)] if type(given) is int and 0 < given <= MOST_SEEDS else given
+
+
+Seeds = Annotated[
+    list[Annotated[int, Field(ge=0)]],
+    BeforeValidator(_seeds_of),
+    Field(
+        json_schema_extra=lambda schema: schema.update(
+            anyOf=[
+                {name: schema.pop(name) for name in ("items", "minItems", "type") if name in schema},
+                {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
+            ]
+        ),
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a live view on a terminal, plain lines elsewhere, or nothing."""
+"""What a person sees while a sweep runs: a live view on a terminal or in a notebook, plain lines elsewhere, nothing."""
 
 import queue
 import threading
@@ -18,6 +18,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
 from orchestrator.terminal.consoles import is_ascii_only, print_timed, warn
 from orchestrator.terminal.frame import Frame
+from orchestrator.terminal.notebook import NotebookFrame, is_notebook
 from orchestrator.terminal.view import STYLES, awaited, counted, facts, in_words, view
 from orchestrator.trial import Trial
 from orchestrator.trials.record import METRICS_FROM, Record
@@ -144,9 +145,10 @@ class PlainDisplay(Display):
 class LiveDisplay(Display):
     """A view of the sweep, drawn anew in place a few times a second, however much happens in between."""
 
-    def __init__(self, progress: LiveProgress, console: Console) -> None:
+    def __init__(self, progress: LiveProgress, console: Console, frame: Frame | NotebookFrame) -> None:
         super().__init__(progress)
         self.console = console
+        self._frame = frame
         self._is_live = False
         self._messages: queue.SimpleQueue[Text] = queue.SimpleQueue()  # for the next frame
 
@@ -158,7 +160,7 @@ class LiveDisplay(Display):
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        with Frame(self.console) as frame:
+        with self._frame as frame:
             ended = threading.Event()
             drawing = threading.Thread(target=self._draw, args=(frame, ended), name="display", daemon=True)
             self._is_live = True
@@ -192,23 +194,27 @@ class LiveDisplay(Display):
         else:
             self.console.print(line)
 
-    def _draw(self, frame: Frame, ended: threading.Event) -> None:
+    def _draw(self, frame: Frame | NotebookFrame, ended: threading.Event) -> None:
         with suppress(OSError):  # the terminal is gone
             while not ended.wait(SECONDS_BETWEEN_FRAMES):
                 self._draw_once(frame)
 
-    def _draw_once(self, frame: Frame) -> None:
+    def _draw_once(self, frame: Frame | NotebookFrame) -> None:
         plain = is_ascii_only(self.console)
         messages = [self._messages.get() for _ in range(self._messages.qsize())]
         frame.draw(lambda width, height: view(self.progress.status(), width, height, plain=plain), messages)
 
 
 def display_for(spec: SweepSpec, console: Console, quiet: bool) -> Display:
-    """The display of a launch: silent where `quiet`, live where the console is interactive."""
+    """The display of a launch: silent where `quiet`, live in a notebook and where the console is interactive."""
     progress = LiveProgress(spec.name, next(iter(spec.objectives), None), spec.function.declaration)
     if quiet:
         return Display(progress)
-    return LiveDisplay(progress, console) if console.is_interactive else PlainDisplay(progress, console)
+    if is_notebook():
+        return LiveDisplay(progress, console, NotebookFrame())
+    if console.is_interactive:
+        return LiveDisplay(progress, console, Frame(console))
+    return PlainDisplay(progress, console)
 
 
 def ending(event: Finished) -> str:

@@ -9,7 +9,7 @@ from orchestrator.spec import Objective, SweepSpec
 from orchestrator.trackers.store import Store
 from orchestrator.trials.asked import asked, of_trials
 from orchestrator.trials.labels import marked
-from orchestrator.trials.record import REPLACES, SYSTEM, Record
+from orchestrator.trials.record import REPLACES, SYSTEM, Record, of_function
 
 
 class Follower:
@@ -42,6 +42,8 @@ class Follower:
         if self.spec is not None:
             trials = asked(self.spec, records)
             records, total = of_trials(trials, records), _total(self.spec, len(trials), total)
+        else:
+            records = of_function(self.store.function(self.name), records)
         records = marked(records)
         running = [record for record in records if record.status == "RUNNING" and is_live]
         curves = {record.run_id: self._curve(record, objective, declaration) for record in running}

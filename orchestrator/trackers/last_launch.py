@@ -14,6 +14,7 @@ from orchestrator.spec.strict import SweepMetricForm
 # how many trials it asked for, what they are compared by, and the file
 ASKED, METRIC, GOAL, FILE = "sweep.trials", "sweep.metric", "sweep.goal", "sweep.file"
 TARGET = "sweep.target"  # of the metric; empty where there is none
+FUNCTION = "sweep.function"  # the trial function, by its name
 SURVIVORS = "sweep.survivors"  # "true" where seeds that were lost do not count
 DECLARED = "sweep.declared"  # the part of the trial function's declaration that watching a sweep needs
 OF_A_DECLARATION = ("training_losses", "validation_losses", "rate", "pace")

@@ -24,7 +24,7 @@ from orchestrator.trackers.causes import is_no_entry
 from orchestrator.trackers.client import client_of
 from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
-from orchestrator.trackers.last_launch import ASKED, LastLaunch
+from orchestrator.trackers.last_launch import ASKED, FUNCTION, LastLaunch
 from orchestrator.trackers.parent_run import PARENT
 from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages, points_of
 from orchestrator.trial import Outcome
@@ -115,6 +115,12 @@ class Store:
         if asked is None:
             raise InputError(f"the store does not say how the trials of {name} are compared; launch it again")
         return asked
+
+    @translates_errors
+    def function(self, name: str) -> str:
+        """The name of the trial function of a sweep's last launch; empty where the store does not say."""
+        parent = self._parent(name)
+        return parent.data.tags.get(FUNCTION, "") if parent else ""
 
     @translates_errors
     def reported(self, function: str) -> list[str]:

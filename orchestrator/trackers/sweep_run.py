@@ -13,7 +13,7 @@ from orchestrator.system.provenance import provenance
 from orchestrator.trackers import experiments, holding, identity, more, parent_run
 from orchestrator.trackers.deleted import is_in_the_trash, restoring
 from orchestrator.trackers.identity import Identity
-from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, comparison, declared
+from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, FUNCTION, comparison, declared
 from orchestrator.trackers.open_run import LONGEST_TAG, tags_of
 from orchestrator.trackers.parent_run import ROLE
 from orchestrator.trackers.store import SWEEP_FILE, Store
@@ -150,6 +150,7 @@ def begin(
         **asked(trials),
         **comparison(spec.objectives, spec.survivors),
         FILE: str(spec.source.path.absolute()),
+        FUNCTION: spec.function.name,
         DECLARED: declared(spec.function.declaration),
         SETS: sets(spec),
     }

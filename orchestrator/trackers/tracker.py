@@ -39,7 +39,6 @@ from orchestrator.trackers.fence import fenced
 from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.more import Origins
 from orchestrator.trackers.open_run import STATUS, OpenRun, since_restart, tags_of
-from orchestrator.trackers.parent_run import PARENT
 from orchestrator.trackers.store import counts, record_of
 from orchestrator.trackers.sweep_results import SweepResults
 from orchestrator.trial import Outcome, Params, Trial

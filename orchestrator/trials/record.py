@@ -223,7 +223,7 @@ def has_other_code(function: TrialFunction, record: Record) -> bool:
 
 def changed(function: TrialFunction, records: Iterable[Record]) -> str:
     """A sentence, where some of these results came with other code than that of now; else empty."""
-    results = [record for record in records if record.outcome and record.outcome.is_result]
+    results = [one for one in of_function(function.name, records) if one.outcome and one.outcome.is_result]
     others = sum(has_other_code(function, record) for record in results)
     if not others:
         return ""
@@ -239,10 +239,15 @@ def code_in_words(function: TrialFunction, record: Record) -> str:
     return "now" if record.digest else ""
 
 
+def of_function(function: str, records: Iterable[Record]) -> list[Record]:
+    """The trials of a function by its name, and of no other one that the sweep had before; all where it has none."""
+    return [record for record in records if record.tags.get("trial", function) == function or not function]
+
+
 def taken(function: TrialFunction, records: Iterable[Record]) -> list[Record]:
-    """The trials whose parameters a function takes, with the defaults of those that came after them."""
+    """The trials of a function whose parameters it takes, with the defaults of those that came after them."""
     found = []
-    for record in records:
+    for record in of_function(function.name, records):
         params = function.completed(record.params)
         if function.takes(params):
             found.append(record if params is record.params else replace(record, params=params))

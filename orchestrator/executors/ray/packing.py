@@ -63,7 +63,8 @@ def pack(function: TrialFunction, include: Sequence[str], file: Path, work: Path
         raise InputError.of(
             [f"executor.ray.include: {path} is in no folder that goes along ({go}); put it there" for path in outside]
         )
-    leaving = _Leaving.of([folder.resolve() for folder in folders], named + wanted, work)
+    launched = [folder for folder in map(Path, own) if work and folder.resolve().is_relative_to(work.resolve())]
+    leaving = _Leaving.of([folder.resolve() for folder in folders], [*named, *wanted, *launched], work)
     with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as package:
         packing = _Packing(package)
         for name in ("orchestrator", *([PACKAGE] if function.modules and function.modules.is_default else [])):
