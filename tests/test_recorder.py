@@ -535,7 +535,7 @@ def test_what_mlflow_was_killed_over_is_taken_away(tracker: Tracker, tmp_path: P
 
 def test_of_two_runs_that_a_late_server_made_one_stays(tracker: Tracker, tmp_path: Path) -> None:
     tracker.write(TRIAL, [Progress(1, {"score": 0.5}, 1.0)], tmp_path)
-    tracker.client.create_run(tracker.experiment_id, tags=tracker._identity(TRIAL))
+    tracker.client.create_run(tracker.experiment_id, tags=tracker._tags(TRIAL))
     assert len(children(tracker.uri, "toy")) == 2
     again = Tracker(tracker.uri, tracker.spec)
     again.open(1)
