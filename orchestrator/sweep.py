@@ -78,6 +78,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 if settings.rerun or tracker.is_replacing:
                     own = rerun(spec, tracker, workspace, own, display.log)
                 history = History.of(tracker, own, settings.trial_timeout)
+                for line in tracker.mended:
+                    display.log(line)
                 keep_prior()
                 if not settings.further:
                     sampler.note(history.known.values(), tracker.requests)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from requests import RequestException, Response
 
 from orchestrator.system.printable import storable
@@ -53,7 +54,14 @@ class Faults:
 
     def forget(self, client: MlflowClient, run_id: str) -> None:
         """The server had been in trouble, and has taken the file since: leave it out of the list."""
-        self._log(client, run_id, self._lines)
+        if self._lines:
+            self._log(client, run_id, self._lines)
+            return
+        try:
+            place = client.get_run(run_id).info.artifact_uri
+            get_artifact_repository(place, client.tracking_uri).delete_artifacts(LIST)
+        except Exception:  # whatever it is, some stores let nobody delete files
+            self._log(client, run_id, ["none: all files are there"])
 
     def _log(self, client: MlflowClient, run_id: str, lines: Sequence[str]) -> None:
         client.log_text(run_id, storable("\n".join(lines) + "\n"), LIST)

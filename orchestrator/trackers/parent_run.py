@@ -16,14 +16,15 @@ from orchestrator.trials.record import REPLACES, TAKEN_BACK
 PARENT = "mlflow.parentRunId"
 ROLE = {"sweep.role": "parent"}
 IS_PARENT = "tags.`sweep.role` = 'parent'"
+HAS_FILE = f"tags.`{FILE}` LIKE '%'"
 
 
 def found(client: MlflowClient, experiment_id: str) -> Run | None:
     """The parent run of the sweep of an experiment, or None; one that was deleted where there is no other."""
     for stage in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY):
-        runs: list[Run] = client.search_runs([experiment_id], IS_PARENT, stage)
-        if runs:
-            return _counting(runs)
+        for which in (IS_PARENT, HAS_FILE):  # somebody may have deleted the tag of its role
+            if runs := [*client.search_runs([experiment_id], which, stage)]:
+                return _counting(runs)
     return None
 
 

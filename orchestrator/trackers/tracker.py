@@ -21,6 +21,7 @@ from orchestrator.trackers import (
     images,
     kept_code,
     left_behind,
+    lost_tags,
     more,
     parent_run,
     replacement,
@@ -55,6 +56,7 @@ class Tracker(SweepResults):
         super().__init__(uri, spec, is_aside)
         self.is_replacing = False  # whether an earlier launch was cut off while it had trials run anew
         self.lost: set[str] = set()  # trial_keys of those whose runs somebody has deleted during this launch
+        self.mended: list[str] = []  # tags that somebody has deleted in MLflow, in lines
         self._code: Mapping[str, str] = {}
         self._reopening: set[str] = set()  # run_ids; what fails meanwhile leaves one here
         self._reused: dict[str, Record] = {}
@@ -96,6 +98,7 @@ class Tracker(SweepResults):
         self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials, self.is_aside)
         self._code = kept_code.keep(self.client, self.parent_id, self.spec)
         self.tally.asked = trials
+        self.mended += lost_tags.put_back(self.client, self.experiment_id, self.spec)
         self._records = self._settled(self._renew if is_anothers else None)
         if self._lease is not None:
             self._lease.mark_settled()
