@@ -85,8 +85,10 @@ class Sweep:
             known = "several metrics" if spec.objectives else "no metric"
             raise InputError(f"{self.name} has {known} to compare trials by; the best configuration is so by one")
         ranked = ranking_of(spec, taken(spec.function, reader.results(self.name, spec.objectives)), spec.objectives)
-        if not ranked or ranked[0].broken:
+        if not ranked:
             raise InputError(f"no trial of {self.name} has completed with a value of {spec.objectives[0].name}")
+        if ranked[0].broken:
+            raise InputError(f"no configuration of {self.name} keeps its constraints: {', '.join(ranked[0].broken)}")
         return {name: value for name, value in ranked[0].params.items() if name != "seed"}
 
     @property

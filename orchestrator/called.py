@@ -62,7 +62,7 @@ def called(function: Callable[..., Any], keys: Mapping[str, Any], uri: str, repo
         regular.replace(file, text.encode())
     except OSError as error:
         raise InputError(f"{file.parent}: cannot be written ({error.strerror})") from error
-    return replace(spec, warnings=tuple(map(in_words.of, spec.warnings)))
+    return replace(spec, is_named="name" in keys, warnings=tuple(map(in_words.of, spec.warnings)))
 
 
 def _file(uri: str, name: Any) -> Path:

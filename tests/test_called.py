@@ -22,7 +22,8 @@ from orchestrator.functions.carried import CarriedFunction
 from orchestrator.functions.finding import find
 from orchestrator.functions.modules import Modules
 from orchestrator.spec import load
-from orchestrator.trackers import Store
+from orchestrator.trackers import Store, identity
+from orchestrator.trackers.identity import Identity
 from orchestrator.trials.grid import expand
 
 Write = Callable[..., Path]
@@ -99,6 +100,14 @@ def test_values_of_a_closure_count_as_those_of_a_script_do() -> None:
         return 2 * x
 
     assert CarriedFunction.of(made(1, once)).name == CarriedFunction.of(made(1, once)).name
+    steps = [once]
+
+    def listed(lr: float) -> dict[str, float]:
+        return {"loss": steps[0](lr)}
+
+    first = CarriedFunction.of(listed).name
+    steps[0] = twice
+    assert CarriedFunction.of(listed).name != first
     others = [made(2, once), made(1, twice), functools.partial(made(1, once), lr=2.0)]
     assert len({CarriedFunction.of(one).name for one in [made(1, once), *others]}) == 4
 
@@ -152,6 +161,8 @@ def test_a_module_is_named_as_in_a_file_and_so_has_the_same_trials(store: str, w
     file = load(write("trial: toys:train\nmetric: {name: score}\nparameters: {x: {values: [1, 4]}}\nseeds: [0, 1]\n"))
     assert [trial.trial_key for trial in expand(called).trials] == [trial.trial_key for trial in expand(file).trials]
     assert (called.name, called.source.path.name) == ("train", "sweep.yaml")
+    with pytest.raises(InputError, match="the sweep train in the store is of another file"):  # launched as a file
+        identity.check(Identity.of(file), called)
 
 
 def test_mistakes_in_a_call_are_said_by_their_keys(store: str) -> None:

@@ -30,7 +30,7 @@ def own():
     numbers = signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM
     return Path.cwd(), [signal.getsignal(number) for number in numbers], child.poll()
 
-child = subprocess.Popen(["sleep", "600"])
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
 before = own()
 """
 LAUNCH = "sweep = orchestrator.launch(train, parameters={'lr': [1.0, 2.0]}, workers=2, metric={'name': 'loss'})"

@@ -69,6 +69,10 @@ class Reached:
         elif isinstance(value, MethodType):
             self._take(name, value.__func__)
             self._take(name, value.__self__)
+        elif isinstance(value, list | tuple):
+            self._take_all((f"{name}[{number}]", one) for number, one in enumerate(value))
+        elif isinstance(value, dict):
+            self._take_all((f"{name}[{key!r}]", one) for key, one in value.items() if is_plain(key))
         elif isinstance(value, WITHIN):
             self._take(name, value.__func__)
         elif isinstance(value, property):
