@@ -242,6 +242,60 @@ def test_a_script_has_the_options_that_its_source_shows(folder: Path, sweep: Swe
     assert sweep("plan", "train.yaml").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("source", "needed"),
+    [
+        (
+            "import argparse\np = argparse.ArgumentParser()\np.add_argument('data')\n"
+            "p.add_argument('--lr', default=0.1, type=float)\np.add_argument('more', nargs='*')\n"
+            "p.add_argument('last', nargs=1)\n",
+            ["data", "last"],
+        ),
+        (
+            "import click\n@click.command()\n@click.argument('data')\n@click.argument('more', nargs=-1)\n"
+            "@click.argument('other', required=False)\n@click.option('--lr', default=0.1)\ndef main(**_): ...\n",
+            ["data"],
+        ),
+        (
+            "import typer\nfrom typing import Annotated\ndef main(data: str, to: Annotated[str, typer.Argument()], "
+            "more: Annotated[str, typer.Argument()] = 'x', lr: float = 0.1): ...\ntyper.run(main)\n",
+            ["data", "to"],
+        ),
+    ],
+)
+def test_what_a_script_needs_without_a_name_stands_in_its_command_and_is_said(
+    folder: Path, sweep: Sweep, source: str, needed: list[str]
+) -> None:
+    (folder / "train.py").write_text(source)
+    done = sweep("init", "--program", "train.py")
+    each = "each of them" if len(needed) > 1 else "it"
+    line = f"train.py needs {' and '.join(needed)} beside its options: replace {each} in `command` by what is meant\n"
+    assert (done.returncode, line in done.stdout) == (0, True), done
+    assert written(folder, "train.yaml")["command"][-len(needed) - 1 :] == [*needed, "${args}"]
+    assert sweep("plan", "train.yaml").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("comment", "name"),
+    [
+        ("# @package _global_", "lr"),
+        ("# of ours\n\n# @package _global_.net", "net.lr"),
+        ("# @package _group_", "model.lr"),
+        ("# @package other", "other.lr"),
+        ("", "model.lr"),
+    ],
+)
+def test_an_option_of_hydras_is_called_as_its_file_says_at_its_top(
+    folder: Path, sweep: Sweep, comment: str, name: str
+) -> None:
+    (folder / "train.py").write_text(HYDRA)
+    (folder / "conf" / "model").mkdir(parents=True)
+    (folder / "conf" / "config.yaml").write_text("defaults: [{model: wide}]\n")
+    (folder / "conf" / "model" / "wide.yaml").write_text(f"{comment}\nlr: 0.1\n# @package none\n")
+    assert sweep("init", "--program", "train.py").returncode == 0
+    assert [*written(folder, "train.yaml")["parameters"]] == [name]
+
+
 def test_a_help_text_is_a_comment_in_a_line(folder: Path, sweep: Sweep) -> None:
     (folder / "train.py").write_text(ARGPARSE)
     sweep("init", "--program", "train.py")

@@ -189,6 +189,37 @@ def test_there_are_as_many_slots_as_were_asked_for_last(processes: Open, folder:
     assert {final(events).outcome for events in drive(executor, [], folder).values()} == {Outcome.COMPLETED}
 
 
+def test_no_more_stacks_begin_than_were_asked_for_though_they_are_of_several_shapes(
+    processes: Open, folder: Path
+) -> None:
+    executor = processes(workers=2, stack=2)
+    executor.resize(1)
+    for one in (stackable(0, epochs=2, pause=0.2), stackable(1, epochs=3, pause=0.2)):
+        assert executor.has_free_slot
+        executor.submit(one, folder / one.trial_key)
+    most = 0
+    while not executor.idle:
+        for _ in executor.events():
+            most = max(most, sum(bool(slot.runs) for slot in executor.slots))
+    assert most == 1
+    assert stacks(folder) == ["1 of 2", "1 of 2"]
+
+
+def test_what_loses_its_worker_while_a_sweep_is_paused_goes_on(processes: Open, folder: Path) -> None:
+    executor, slow = processes(workers=1, retries=1), trial(epochs=4, pause=0.1)
+    executor.submit(slow, folder / slow.trial_key)
+    heard: list[Event] = []
+    while not executor.idle:
+        for _, event in executor.events():
+            heard.append(event)
+            if isinstance(event, Progress) and event.epoch == 2:
+                executor.resize(0)
+                if len([one for one in heard if isinstance(one, Started)]) == 1:
+                    os.kill(next(one.pid for one in heard if isinstance(one, Started)), signal.SIGKILL)
+    assert final(heard).outcome is Outcome.COMPLETED
+    assert len([one for one in heard if isinstance(one, Started)]) == 2
+
+
 def test_no_more_slots_can_be_asked_for_than_fit(processes: Open) -> None:
     executor = processes(workers=1)
     assert executor.most_slots is None

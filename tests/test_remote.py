@@ -350,6 +350,22 @@ def test_a_trial_begins_in_a_worker_that_lives_though_the_one_before_died_unseen
 
 
 @pytest.mark.slow
+def test_a_trial_that_is_stopped_while_its_files_are_on_their_way_ends_after_its_epoch(
+    open_: Open, folder: Path
+) -> None:
+    executor, _ = open_()
+    slow = trial(epochs=200, pause=0.1)
+    drive(executor, [trial(x=2.0)], folder)  # so that its machine is there
+    (folder / slow.trial_key).mkdir()
+    (folder / slow.trial_key / "checkpoint").write_bytes(b"what it goes on from" * 1000)
+    executor.submit(slow, folder / slow.trial_key)
+    assert next(executor.events(), None) is None  # it is begun
+    executor.stop(slow, "by hand")
+    end = final(drive(executor, [], folder)[slow.label])
+    assert (end.outcome, end.reason) == (Outcome.PRUNED, "by hand")
+
+
+@pytest.mark.slow
 def test_an_agent_that_was_given_up_and_lives_is_not_heard_and_ends(open_: Open, folder: Path) -> None:
     executor, engine = open_(retries=0)
     slow = trial(epochs=6, pause=0.2)

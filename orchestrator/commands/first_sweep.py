@@ -1,7 +1,8 @@
 """The first sweep of a function, from its parameters, or of a script, from the options in its source."""
 
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import typer
 from orchestrator import functions
 from orchestrator.commands.first_values import first_values
 from orchestrator.commands.hydra_options import hydra_options, is_hydra
-from orchestrator.commands.script_options import options_of
+from orchestrator.commands.script_options import options_of, positionals_of
 from orchestrator.commands.template import composed
 from orchestrator.errors import InputError
 from orchestrator.functions import FunctionError, Parameter, TrialFunction
@@ -91,12 +92,21 @@ def of_program(name: str, file: Path) -> str:
         options, has_flags = [option for option in options if not option.is_flag], False
     if not options:
         typer.echo(f"no options of {name} could be read; the file has an example of some, commented out")
-    words = _words(command, "${args_no_hyphens}" if by_hydra else "${args_no_boolean_flags}" if has_flags else "")
+    needed = [] if path is None or by_hydra else positionals_of(path)
+    if needed:
+        each = "each of them" if len(needed) > 1 else "it"
+        typer.echo(
+            f"{name} needs {' and '.join(needed)} beside its options: replace {each} in `command` by what is meant"
+        )
+    passed = "${args_no_hyphens}" if by_hydra else "${args_no_boolean_flags}" if has_flags else ""
+    words = _words(command, needed, passed)
     known = {option.name: option.parameter for option in options}
     keys = {"program": program} | ({"command": words} if words else {})
     return composed(keys, first_values(known, lambda _: True), known)
 
 
-def _words(command: Command, arguments: str) -> list[str]:
-    """The words of a command that passes parameters in another way; none where it is the usual one."""
-    return [arguments if word == "${args}" else word for word in command.words] if arguments else []
+def _words(command: Command, needed: Sequence[str], arguments: str) -> list[str]:
+    """The words of a command that passes parameters in another way, or more; none where it is the usual one."""
+    passed = [*needed, arguments or "${args}"]
+    words = [passed if word == "${args}" else [word] for word in command.words]
+    return [*itertools.chain(*words)] if needed or arguments else []

@@ -1,6 +1,7 @@
 """The options of a script that Hydra configures: the leaves of its YAML files."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from orchestrator.functions.fields import MISSING, inferred
 from orchestrator.spec.source import read
 
 MISSING_VALUE = "???"  # in a file of Hydra's, that a value has to be given
+PACKAGE = re.compile(r"(?:\s*(?:#(?!\s*@package\b)[^\n]*)?\n)*\s*#\s*@package\s+([\w.]+)")  # in the comments at its top
 OWN = ("hydra", "defaults")  # keys that are Hydra's, and no options
 
 
@@ -27,7 +29,7 @@ def hydra_options(script: Path) -> list[ScriptOption]:
         given |= dict(zip(("config_path", "config_name"), (literal(tree, node) for node in call.args), strict=False))
         folder, name = given.get("config_path"), given.get("config_name")
         if isinstance(folder, str) and isinstance(name, str):
-            return [*{option.name: option for option in _of_file(script.parent / folder, name, "")}.values()]
+            return [*{option.name: option for option in _of_file(script.parent / folder, name)}.values()]
     return []
 
 
@@ -38,23 +40,36 @@ def _decorated(script: Path) -> Iterator[tuple[ast.Module, ast.Call]]:
             yield tree, call
 
 
-def _of_file(folder: Path, name: str, package: str) -> Iterator[ScriptOption]:
-    """The leaves of a file, where a later one of the same name counts; of a group, its name is in front."""
+def _of_file(folder: Path, name: str, parent: str = "", group: str = "") -> Iterator[ScriptOption]:
+    """The leaves of a file, where a later one of the same name counts; of a group, its package is in front."""
     path = folder / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     content: Any = None
     with suppress(InputError):
         content = read(path).content
     if not isinstance(content, Mapping):
         return
+    package = _package(path, parent, group)
     chosen = content.get("defaults")
     for entry in chosen if isinstance(chosen, list) else ():
         if isinstance(entry, str) and entry != "_self_":
             yield from _of_file(folder, entry, package)
         elif isinstance(entry, Mapping):
-            for group, option in entry.items():
-                if isinstance(option, str) and group.isidentifier():
-                    yield from _of_file(folder / group, option, f"{package}{group}.")
+            for inner, option in entry.items():
+                if isinstance(option, str) and inner.isidentifier():
+                    yield from _of_file(folder / inner, option, package, inner)
     yield from _leaves({key: value for key, value in content.items() if key not in OWN}, package)
+
+
+def _package(path: Path, parent: str, group: str) -> str:
+    """What stands in front of the keys of a file: its group, or what a comment at its top says."""
+    found = PACKAGE.match(path.read_text("utf-8", "replace"))
+    said = "_group_" if found is None else found[1]
+    if said == "_group_":
+        return f"{parent}{group}." if group else parent
+    top, _, rest = said.partition(".")
+    if top == "_global_":
+        return f"{rest}." if rest else ""
+    return f"{parent}{said}."
 
 
 def _leaves(content: Mapping[str, Any], prefix: str) -> Iterator[ScriptOption]:

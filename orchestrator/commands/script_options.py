@@ -46,14 +46,56 @@ def options_of(script: Path) -> list[ScriptOption]:
     Raises:
         InputError: the script cannot be read.
     """
-    if script.suffix != ".py":
-        return []
-    modules = Code.of([], first_of([script.parent]), script).files.values()
-    for group in ([script], [module for module in modules if module != script]):
-        found = [option for module in group for option in _options(parsed(module))]
+    for group in _groups(script):
+        found = [option for tree in group for option in _options(tree)]
         if found:
             return [*{option.name: option for option in reversed(found)}.values()][::-1]
     return []
+
+
+def positionals_of(script: Path) -> list[str]:
+    """What a script needs beside its options, in their order; or else what a module beside it does."""
+    groups = ([name for tree in group for name in _positionals(tree)] for group in _groups(script))
+    return next(filter(None, groups), [])
+
+
+def _groups(script: Path) -> Iterator[list[ast.Module]]:
+    """A script, and then what it imports beside it."""
+    if script.suffix == ".py":
+        yield [parsed(script)]
+        modules = Code.of([], first_of([script.parent]), script).files.values()
+        yield [parsed(module) for module in modules if module != script]
+
+
+def _positionals(tree: ast.Module) -> list[str]:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    added = sorted((call for call in calls if _called(call) == "add_argument"), key=lambda call: call.lineno)
+    by_click = [call for _, call in decorators(tree, "argument") if isinstance(call, ast.Call)]
+    found = [name for call in added + by_click if (name := _positional(tree, call))]
+    if not by_click and any(_imports(tree, "typer")):
+        functions = [function for function, _ in decorators(tree, "command")] or _run_by_typer(tree)
+        found += [
+            row.arg for function in functions[:1] for row, default in _rows(function) if _is_positional(row, default)
+        ]
+    return found
+
+
+def _positional(tree: ast.Module, call: ast.Call) -> str | None:
+    """The name of an argument that has to be given without one; None of all others."""
+    given = _keywords(call)
+    (name, *_), several = [*(literal(tree, one) for one in call.args), None][:1], literal(tree, given.get("nargs"))
+    is_optional = several in ("?", "*", -1, UNREAD) or literal(tree, given.get("required"), missing=True) is not True
+    return None if not isinstance(name, str) or name.startswith("-") or is_optional or "default" in given else name
+
+
+def _is_positional(argument: ast.arg, default: ast.expr | None) -> bool:
+    """Whether typer takes an argument of a function without a name, and needs it."""
+    annotated = [node for node in ast.walk(argument) if isinstance(node, ast.Call)]
+    described = default if isinstance(default, ast.Call) else next(iter(annotated), None)
+    if described is not None and _called(described) == "Argument":
+        value = next(iter(described.args), None) if described is default else default
+        return value is None or (isinstance(value, ast.Constant) and value.value is ...)
+    return default is None and described is None
 
 
 def decorators(tree: ast.Module, name: str) -> Iterator[tuple[ast.FunctionDef, ast.expr]]:

@@ -65,6 +65,7 @@ class ActiveTrial:
     is_alone: bool = False  # whether nothing else is to run beside it: it was killed for memory, as others may have had
     lacks_memory: bool = False  # it was so alone, too
     has_another: bool = False  # attempt, however often it has died: the first one alone
+    was_begun: bool = False  # in an attempt, this one or an earlier one
     started: float = inf  # when this attempt began to train: what its worker takes to start is not the trial's
     last_heartbeat: float = field(default_factory=time.monotonic)
     has_heartbeats: bool = False  # in this attempt
@@ -72,7 +73,7 @@ class ActiveTrial:
 
     def begin(self) -> None:
         """A new attempt begins."""
-        self.started, self.last_heartbeat = inf, time.monotonic()
+        self.started, self.last_heartbeat, self.was_begun = inf, time.monotonic(), True
         self.has_heartbeats = False
 
     def begin_training(self) -> None:

@@ -212,6 +212,7 @@ class SlotExecutor(ABC):
         waiting = [run for run in self._waiting if not self._may_still_run(run)]
         if not waiting:
             return
+        room = inf if self._limit is None else self._limit - len(self._busy())
         kept, begun = alone.kept(self.slots, self._waiting), set[int]()
         free = deque(slot for slot in self.slots if not slot.runs and slot.machine not in kept)
         by_key: dict[object, list[ActiveTrial]] = {}
@@ -219,7 +220,7 @@ class SlotExecutor(ABC):
             by_key.setdefault(self._key(run), []).append(run)
         for first in waiting:
             slot = None
-            if id(first) in begun:
+            if id(first) in begun or (room <= 0 and not first.was_begun):  # what has lost its worker goes on
                 continue
             if first.is_alone:
                 slot = alone.quiet_slot(self.slots)
@@ -233,6 +234,7 @@ class SlotExecutor(ABC):
                         stack.setdefault(run.trial.place, run)
                 begun |= {id(run) for run in stack.values()}
                 self._begin(slot, [*stack.values()])
+                room -= 1
         self._waiting = [run for run in self._waiting if id(run) not in begun]
 
     def _key(self, run: ActiveTrial) -> tuple[int | None, str, str]:

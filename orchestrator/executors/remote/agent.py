@@ -73,6 +73,7 @@ class Agent:
         self._deaths = Deaths(self._sampler)
         self._token = 0
         self._stack: serve.Stack | None = None  # that has begun, or waits for its files
+        self._early: list[bytes] = []  # messages to its trials, which wait for their files
         self._folders: NodeFolders | None = None  # of its trials
         self._trials: dict[int, Trial] = {}
         self._changes: Iterator[Letter] | None = None
@@ -147,13 +148,20 @@ class Agent:
                     self._folders.commit(commit)
                     self._begin()
                 case Say(token) if token == self._token and self._worker:
-                    with suppress(OSError):
-                        self._worker.connection.send_bytes(letter.body)
+                    self._tell(letter.body)
                 case Leave():
                     return False
                 case _:
                     pass
         return True
+
+    def _tell(self, message: bytes) -> None:
+        """Pass a message on to the worker; one to trials that wait for their files comes right behind these."""
+        if self._stack is not None and not self._trials:
+            self._early.append(message)
+        elif self._worker is not None:
+            with suppress(OSError):
+                self._worker.connection.send_bytes(message)
 
     def _renew(self) -> None:
         """Have another worker, of which nothing runs."""
@@ -172,7 +180,7 @@ class Agent:
         self._worker = WorkerProcess.started(around, "sweep-worker", warm=settings.warm)
 
     def _forget(self) -> None:
-        self._stack, self._folders, self._changes = None, None, None
+        self._stack, self._folders, self._changes, self._early = None, None, None, []
         for trial in self._trials.values():
             self._sampler.forget(trial)
         self._trials = {}
@@ -200,7 +208,8 @@ class Agent:
         folders.watch()
         self._deaths.begin()
         with suppress(OSError):
-            self._worker.connection.send_bytes(serve.messages.dump_json(replace(stack, tasks=tasks)))
+            for message in (serve.messages.dump_json(replace(stack, tasks=tasks)), *self._early):
+                self._worker.connection.send_bytes(message)
 
     def _here(self, task: Task, place: Path) -> Task:
         """A task as this node sees it."""
