@@ -7,7 +7,8 @@ ends both with their worker. Whenever the orchestrator is dead it is launched ag
 that it left is compared with what an untouched one left.
 
 With `--faults` the store is behind a server, and that behind a proxy through which a quarter of all requests fail, come
-late or are cut. There somebody deletes runs of trials in MLflow, too: these must stay as they are, alone.
+late or are cut. There somebody deletes runs of trials in MLflow, too: these must stay as they are, alone. And once a
+sweep somebody deletes the sweep's own run, and restores it when a launch says so, or has ended.
 
     python benchmarks/torture.py [--kills 200] [--seed 0] [--of functions] [--faults] [--executor ray|slurm]
 
@@ -81,10 +82,13 @@ SAID = "launches.txt"  # what launches said on stderr
 MARK_OF_LAUNCH = "TORTURE_LAUNCH"  # in the environment of a launch, and so of all that descends from it
 SECONDS_FOR_ORPHANS = 5.0
 SECONDS_TO_END = 300.0
+REFUSED = 2  # the status of a launch that does not begin
 MOST_KILLS = 12  # of a sweep
 MOST_VIOLATIONS = 100  # then it is known
 MOST_DELETED = 2  # runs of a sweep
 DELETION = "a run in MLflow"  # the target
+PARENT_DELETION = "the sweep's run in MLflow"
+SHARE_OF_PARENTS = 0.4  # of deletions, until there was one
 SHARE_OF_DELETIONS = 0.15  # of what happens to a sweep behind a faulty server
 MOST_FALSE_ENDS = 3  # launches in a row that end as they must not, after which a sweep is given up
 
@@ -245,6 +249,7 @@ class Sweep:
     seconds: float = 0.0
     violations: list[tuple[int, Violation]] = field(default_factory=list)  # seen while it ran, after so many kills
     deleted: dict[str, str] = field(default_factory=dict)  # runs that somebody has deleted in MLflow, by trial_key
+    lost_parent: str | None = None  # the sweep's own run, while it is in MLflow's trash
     _server: str | None = None  # its own URL
     _uri: str | None = None  # the one that launches are given
     _keeps_history: bool = False
@@ -288,6 +293,8 @@ class Sweep:
             self._look_for_orphans(last)
             blamed = len(self.violations)
             status = self._accompany(launch, rng, kills, tell)
+            if self.lost_parent is not None and status in (0, REFUSED):
+                status = self._restore(status)
             if status not in (0, -signal.SIGKILL):
                 said = (self.folder / SAID).read_text().splitlines()[-1:]
                 self._blame(Clause.LAUNCHES, f"one ended with status {status}: {' '.join(said)}")
@@ -306,8 +313,8 @@ class Sweep:
             plan = Plan.draw(rng, self.kind, has_store, self._server is not None)
             self._await(launch, plan)
             phase = self._phase(launch)
-            if launch.runs and (self._delete(rng) if plan.target == DELETION else launch.strike(plan.target, rng)):
-                self.kills.append(Kill(plan.target, phase, time.time()))
+            if launch.runs and (target := self._struck(launch, plan.target, rng)):
+                self.kills.append(Kill(target, phase, time.time()))
                 tell(self.kills[-1])
         self._wait(launch, SECONDS_TO_END)
         if launch.runs:
@@ -315,18 +322,46 @@ class Sweep:
             _kill(launch.pids())
         return launch.process.wait()
 
+    def _struck(self, launch: Launch, target: str, rng: random.Random) -> str:
+        """Do what a plan is for; returns what it was done to, or nothing where that was not there."""
+        if target != DELETION:
+            return target if launch.strike(target, rng) else ""
+        has_been = any(kill.target == PARENT_DELETION for kill in self.kills)
+        if not has_been and rng.random() < SHARE_OF_PARENTS:
+            return PARENT_DELETION if self._delete_parent() else ""
+        return DELETION if self._delete(rng) else ""
+
+    def _delete_parent(self) -> bool:
+        """Delete the sweep's own run, as somebody may in MLflow's UI; returns whether there was one."""
+        parents = [run for run in self._runs() if PARENT not in run.data.tags]
+        if parents:
+            self.lost_parent = parents[0].info.run_id
+            MlflowClient(self._server).delete_run(self.lost_parent)
+        return bool(parents)
+
+    def _restore(self, status: int) -> int:
+        """Restore that run as a refused launch says; the status with which launches then go on."""
+        said = (self.folder / SAID).read_text().splitlines()[-1:]
+        if status == REFUSED and f"mlflow runs restore --run-id {self.lost_parent}" not in " ".join(said):
+            self._blame(Clause.LAUNCHES, f"one was refused with other words: {' '.join(said)}")
+        MlflowClient(self._server).restore_run(self.lost_parent)
+        self.lost_parent = None
+        return -signal.SIGKILL
+
     def _delete(self, rng: random.Random) -> bool:
         """Delete the run of a trial, as somebody may in MLflow's UI; returns whether there was any."""
-        client = MlflowClient(self._server)
-        experiment = client.get_experiment_by_name(NAME)
-        found: list[Run] = list(client.search_runs([experiment.experiment_id])) if experiment else []
-        trials = [run for run in found if PARENT in run.data.tags]
+        trials = [run for run in self._runs() if PARENT in run.data.tags]
         if not trials or len(self.deleted) >= MOST_DELETED:
             return False
         run = rng.choice(sorted(trials, key=lambda run: str(run.data.tags["trial_key"])))
-        client.delete_run(run.info.run_id)
+        MlflowClient(self._server).delete_run(run.info.run_id)
         self.deleted[run.data.tags["trial_key"]] = run.info.run_id
         return True
+
+    def _runs(self) -> list[Run]:
+        client = MlflowClient(self._server)
+        experiment = client.get_experiment_by_name(NAME)
+        return [*client.search_runs([experiment.experiment_id])] if experiment else []
 
     def _await(self, launch: Launch, plan: Plan) -> None:
         """Wait for the instant of a plan; or for the closing of the launch, which is short and comes but once."""
