@@ -317,9 +317,9 @@ def test_checkpoints_are_kept_of_the_best_and_no_others(store: str, write: Write
         (GROWING.replace("all", "best"), "keep_checkpoints: "),
         (
             "trial: toys:train\nkeep_checkpoints: all\nparameters: {x: 1}",
-            "keep_checkpoints: toys:train declares no `checkpoints`",
+            "keep_checkpoints: toys:train declares no checkpoints",
         ),
-        ("program: train.py\nkeep_checkpoints: all\nparameters: {x: 1}", "a program declares no `checkpoints`"),
+        ("program: train.py\nkeep_checkpoints: all\nparameters: {x: 1}", "a program declares no checkpoints"),
         (
             GROWING.replace("all", "best 2")
             + "metrics: [{name: score, goal: maximize}, {name: final, goal: minimize}]",
@@ -394,6 +394,7 @@ configs:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_vae_with_more_epochs_ends_as_one_from_the_start_also_where_it_is_killed_in_between(
     folder: Path, store: str, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,12 +1,24 @@
 """The shapes of a sweep file's blocks."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticKnownError
 
 from orchestrator.spec.strict import Form
 
 LEAST_RISK = 0.01  # the rate of chance events below which no curve of a boundary lies
+WHOSE = "^(all|none|best [1-9][0-9]{0,5})$"
+
+
+def _whose(given: Any) -> Any:
+    if not (isinstance(given, str) and re.fullmatch(WHOSE, given)):
+        raise PydanticKnownError("literal_error", {"expected": "all, none or best N, as in best 5"})
+    return given
+
+
+WhoseCheckpoints = Annotated[str, BeforeValidator(_whose), WithJsonSchema({"type": "string", "pattern": WHOSE})]
 
 
 class ReferenceForm(Form):

@@ -16,6 +16,7 @@ from orchestrator.spec.block_forms import (
     PatternForm,
     ReferenceForm,
     Replicates,
+    WhoseCheckpoints,
 )
 from orchestrator.spec.executor_forms import ExecutorForm
 from orchestrator.spec.parameter_forms import Seeds, ValueList
@@ -264,9 +265,8 @@ class SweepFile(Form):
         ),
     ] = Field(default_factory=list)
     keep_checkpoints: Annotated[
-        str,
+        WhoseCheckpoints,
         Field(
-            pattern="^(all|none|best [1-9][0-9]{0,5})$",
             description="Whose checkpoints become artifacts of their runs, so that `sweep more` goes on from them: "
             "all, none, or best 5, which are those of the five best trials.",
         ),

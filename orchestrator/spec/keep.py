@@ -26,9 +26,7 @@ def checkpoints_of(
         return 0
     if not function.declaration.checkpoints:
         declares = "a program declares" if function.program else f"{function.title} declares"
-        mistakes.note(
-            key, f"{declares} no `checkpoints`, so nobody knows which files they are; use keep: [PATTERN, ..]"
-        )
+        mistakes.note(key, f"{declares} no checkpoints, so nobody knows which files they are; use keep: [PATTERN, ..]")
     if wanted == "all":
         return None
     if len(aims) != 1:

@@ -156,7 +156,7 @@ class Tracker(SweepResults):
                 continue
             source = reuse.find(self.client, experiments, trial, self.spec.function.digest)
             if source is not None:
-                reuse.copy(self.client, source, self.experiment_id, self._tags(trial))
+                reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
                 (self._reused[trial.trial_key],) = with_best([record_of(source)], self.spec.objectives, self.curves)
         return self._reused
 
@@ -269,7 +269,7 @@ class Tracker(SweepResults):
             self._lease.check(afresh)
 
     def _created(self, trial: Trial, kept: Mapping[str, str] | None = None) -> OpenRun:
-        tags = {**(kept or {}), **self._tags(trial), **self._origin, "mlflow.runColor": next(self._colours)}
+        tags = {**(kept or {}), **self._identity(trial), **self._origin, "mlflow.runColor": next(self._colours)}
         tags = {name: storable(value) for name, value in tags.items()}
         run = OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
         if before := self.origins.before.get(trial.trial_key):
@@ -296,7 +296,7 @@ class Tracker(SweepResults):
             self._runs[trial.trial_key] = run.copy()
         return run, events
 
-    def _tags(self, trial: Trial) -> dict[str, str]:
+    def _identity(self, trial: Trial) -> dict[str, str]:
         return trial_tags.identity(trial, self.spec.name, self.parent_id) | self.origins.tags(trial.trial_key)
 
     def _params(self, trial: Trial) -> Params:
