@@ -13,7 +13,8 @@ from orchestrator import functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
 from orchestrator.events import Finished, Progress
-from orchestrator.functions import FunctionError, TrialFunction
+from orchestrator.functions import FunctionError, Parameter, TrialFunction
+from orchestrator.functions.fields import adapter_of, inferred
 from orchestrator.spec import load
 from orchestrator.trackers import Store
 from orchestrator.trial import Trial
@@ -370,6 +371,13 @@ def test_prepare_gets_the_keywords_that_it_names(find: Find, folder: Path) -> No
         what = {"**all": "all['data']", "": "''", "data": "data", "*, data, lr": "f'{data}{lr}'"}[named]
         find(f"{head}def prepare({named}):\n    raise ValueError('no ' + {what})\ntrain.prepare = prepare\n")
         assert runner.prepare("mine:train", [{"lr": 0.5, "data": "there", "epochs": 3}]) == f"no {expected}"
+
+
+@pytest.mark.parametrize("keys", [(1, 2), (0.5, 2.0)])
+def test_a_mapping_without_an_annotation_keeps_numbers_as_its_keys(keys: tuple[float, float]) -> None:
+    weights = Parameter("weights", adapter_of(inferred(dict.fromkeys(keys, 1.0))), None)
+    given = weights.adapter.validate_python(weights.validate({keys[1]: 3}))
+    assert [(key, type(key)) for key in given] == [(keys[1], type(keys[1]))]
 
 
 def test_a_partial_has_what_its_function_declares(find: Find) -> None:

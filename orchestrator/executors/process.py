@@ -4,7 +4,6 @@ It has each done by a child of its own, and dies as the child does; a warm worke
 itself. Where trials are stacked it serves stack after stack, and its death ends an attempt at each trial of its stack.
 """
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -54,8 +53,7 @@ class ProcessExecutor(SlotExecutor):
 
     @property
     def most_slots(self) -> int | None:
-        fitting = machine.share(None, sys.maxsize, self.setup.resources).workers
-        return None if fitting == sys.maxsize else fitting
+        return machine.most_workers(self.setup.resources)
 
     def resize(self, slots: int) -> None:
         super().resize(slots)

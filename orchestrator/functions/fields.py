@@ -133,6 +133,9 @@ def inferred(default: Any) -> Any:
         return Any
     if isinstance(default, Enum):
         return type(default)
+    if type(default) is dict and {type(key) for key in default} in ({int}, {float}):  # which are texts in JSON
+        mapping: Any = dict
+        return mapping[type(next(iter(default))), Any]
     return next((known for known in OF_VALUES if type(default) is known), type(default))
 
 

@@ -79,6 +79,12 @@ def share(trials: int | None, workers: int | None, resources: Resources = ANY) -
     return Shares(chosen, given or max(1, cores // chosen), _of_a_worker(gpus, resources.gpus), bool(given))
 
 
+def most_workers(resources: Resources) -> int | None:
+    """How many workers fit by what a trial takes; None where that bounds none of them."""
+    fitting = _fitting(resources, _cores(), len(_gpus()) if resources.gpus else 0)
+    return None if fitting == sys.maxsize else max(1, fitting)
+
+
 def lacking(resources: Resources) -> dict[str, str]:
     """What a single trial takes beyond what this machine has: a sentence for each kind of resource."""
     lacks = {}
