@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from processes import all_gone
 from reading import children, outcomes, steps
 from test_launch import started
 from test_memory import ALONE, EATER, limited_processes  # noqa: F401 - a fixture
@@ -17,7 +18,7 @@ from test_replay import SAME, runs
 
 from orchestrator.executors.limits import MOST_NODES
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 Command = Callable[..., subprocess.CompletedProcess[str]]
 # Trials note that they run, and go on until there is a file `go`.
 WAITING = """
@@ -37,11 +38,13 @@ def train(config: Config):
 """
 # Ends what its worker is owned by: an actor of Ray's, or a job.
 FATAL = """
-import psutil
+import os, psutil
 from toys import Config
 
 def train(config: Config):
-    yield {"epoch": 1, "train_loss": 1.0}
+    with open({pids!r}, "a") as file:
+        print(os.getpid(), file=file)
+    yield {{"epoch": 1, "train_loss": 1.0}}
     for process in psutil.Process().parents():
         if process.name().startswith("ray::") or "executors.slurm.job" in " ".join(process.cmdline()):
             process.kill()
@@ -140,7 +143,8 @@ def test_a_trial_that_ran_on_a_cluster_is_replayed_here_to_the_bit(
 def test_a_trial_that_ends_three_machines_without_a_new_epoch_fails_and_says_so(
     engine: Engine, store: str, folder: Path
 ) -> None:
-    (folder / "fatal.py").write_text(FATAL)
+    pids = folder / "pids"
+    (folder / "fatal.py").write_text(FATAL.format(pids=str(pids)))
     (folder / "toy.yaml").write_text("trial: fatal:train\nparameters: {x: {values: [1.0]}}\nretries: 0\n")
     launch = [sys.executable, "-m", "orchestrator", "launch", "toy.yaml", "--workers", "1", *engine.options]
     done = subprocess.run(launch, capture_output=True, text=True, timeout=280, check=False)
@@ -151,6 +155,9 @@ def test_a_trial_that_ends_three_machines_without_a_new_epoch_fails_and_says_so(
     assert run.data.tags["failure.reason"].startswith(said)
     assert said in done.stdout
     assert steps(store, run, "train_loss") == [1]
+    began = [int(pid) for pid in pids.read_text().split()]
+    assert len(began) == MOST_NODES
+    assert all_gone(began)  # though what had started them was killed
 
 
 def test_a_trial_that_the_kernel_kills_for_its_memory_alone_on_its_machine_is_infeasible(

@@ -1,6 +1,7 @@
 """Slots on other machines, without an engine: links that are cut, agents that are lost."""
 
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -20,7 +21,7 @@ import psutil
 import pytest
 import remote
 from driving import attempts, drive, epochs, final, trial
-from processes import alive
+from processes import alive, all_gone
 
 from orchestrator import executors, functions
 from orchestrator.divergence import DivergenceRule
@@ -435,6 +436,25 @@ def test_a_trial_in_a_shared_folder_stands_still_while_nothing_is_heard_of_its_l
             assert int(was) < 400
     assert final(heard).outcome is Outcome.COMPLETED
     assert epochs(heard) == [*range(1, 401)]
+
+
+@pytest.mark.slow
+def test_a_trial_that_stands_still_as_its_agent_is_killed_ends(open_: Open, folder: Path) -> None:
+    (folder / "once.py").write_text(ONCE)
+    executor, engine = open_("once:train", apart=False)
+    executor.submit(Trial("once:train", 1, {"epochs": 100}, "once"), folder / "once")
+    heard: list[Event] = []
+    for _, event in heard_of(executor):
+        heard.append(event)
+        first, *others = attempts(heard)
+        if isinstance(event, Progress) and event.epoch == 2 and not others:
+            _, agent = running(executor, engine)
+            worker = psutil.Process(first.pid).parents()[0]
+            for pid in (worker.pid, first.pid):
+                os.kill(pid, signal.SIGSTOP)
+            agent.kill()
+            assert all_gone([worker.pid, first.pid])
+    assert final(heard).outcome is Outcome.COMPLETED
 
 
 @pytest.mark.slow

@@ -62,7 +62,7 @@ def die_with_parent(*, asked: bool = True) -> None:
     """Have Linux kill this process at once when its parent dies, also while something holds the interpreter's lock.
 
     Args:
-        asked: False takes it back.
+        asked: False takes it back; where the process stands still then, it goes on.
     """
     tie.die_with_parent(asked=asked)
     parent = parent_process()

@@ -24,6 +24,10 @@ def tie(parent: int) -> None:
 
 
 def die_with_parent(*, asked: bool = True) -> None:
-    """Have Linux kill this process when its parent dies, also while something holds the interpreter's lock; or not."""
+    """Have Linux kill this process when its parent dies, also while something holds the interpreter's lock.
+
+    Args:
+        asked: False has it go on then, where it stands still, so that it can see to its end itself.
+    """
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL if asked else 0)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL if asked else signal.SIGCONT)
