@@ -2,7 +2,7 @@
 
 from orchestrator.trackers import trial_params
 from orchestrator.trackers.open_run import LONGEST_RUN_NAME, LONGEST_TAG
-from orchestrator.trackers.store import PARENT
+from orchestrator.trackers.parent_run import PARENT
 from orchestrator.trial import Trial
 from orchestrator.trials.record import PROPOSALS, VERSION
 
