@@ -43,7 +43,9 @@ class Modules:
                 sys.path.remove(folder)  # the first, which is ours: it may be there once more, as somebody else's
         sys.path[:0] = _added[:] = self.folders
         _finder.is_default = self.is_default
-        suspects = [name for name, module in [*sys.modules.items()] if name == PACKAGE or _folder(name, module) in theirs]
+        suspects = [
+            name for name, module in [*sys.modules.items()] if name == PACKAGE or _folder(name, module) in theirs
+        ]
         for name in suspects:
             if not _is_found(name, sys.modules[name]):
                 _forget(name)
