@@ -361,7 +361,8 @@ def test_a_search_goes_on_with_the_value_of_the_longer_trial_and_repeats_nothing
 def test_nothing_ends_a_trial_early_that_somebody_has_asked_more_epochs_for(
     store: str, write: Write, sweep: Sweep, launch: Run_
 ) -> None:
-    path = write(f"{THREE}\nearly_terminate: {{type: hyperband, min_iter: 4, eta: 2}}\n")
+    median = "early_terminate: {type: median, n_startup_trials: 1, n_warmup_steps: 4}\n"
+    path = write(THREE.replace("[1, 2, 3]", "[3, 2, 1]") + f"\n{median}")
     launch(path)
     sweep("more", "toy", "--epochs", "9")
     launch(path)
