@@ -18,13 +18,14 @@ from types import FunctionType
 from typing import Any
 
 from orchestrator.functions.call_form import FunctionError
-from orchestrator.functions.reached import Reached, annotations, imported_name, source_of
+from orchestrator.functions.reached import MAIN, Reached, annotations, imported_name, source_of
 from orchestrator.system import regular
 from orchestrator.system.printable import described, in_a_line
 
 PREFIX = "main_"  # of the module's name
 LETTERS = 12  # of the digest in it
 LAMBDA = "<lambda>"
+OTHERWISE = "function"  # what one is called whose name is none that Python takes
 MODULE = '''\
 """The function {name} as `orchestrator.launch` was given it. The launch has made this file; its trials need it."""
 
@@ -109,10 +110,8 @@ class CarriedFunction:
         Raises:
             OSError: it cannot be written.
         """
-        imports = (
-            "".join(f"    import {name}\n" for name in sorted(self.modules) if _is_dotted(name) and name != "builtins")
-            or "    pass\n"
-        )
+        used = sorted(name for name in self.modules - {"builtins"} if _is_dotted(name))
+        imports = "".join(f"    import {name}\n" for name in used) or "    pass\n"
         source = "\n".join(f"# {line}".rstrip() for line in self.source.split("\n"))
         module = MODULE.format(name=self.own_name, imports=imports, version=sys.version_info[:2], source=source)
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,20 +122,21 @@ class CarriedFunction:
 def own_name(function: Callable[..., Any]) -> str:
     """What a function is called where it is defined; an instance is called as its class."""
     plain = _innermost(function)
-    return str(getattr(plain, "__name__", type(plain).__name__))
+    name = str(getattr(plain, "__name__", type(plain).__name__))
+    return name if name.isidentifier() or name == LAMBDA else OTHERWISE
 
 
 def importable(function: Callable[..., Any]) -> str:
     """The name `module:function` by which any process can import it; empty where none can."""
     if name := imported_name(function):
         return name if name.rpartition(":")[2].isidentifier() else ""
-    module = sys.modules.get(_module(function)) if _module(function) != "__main__" else None
+    module = sys.modules.get(_module(function)) if _module(function) != MAIN else None
     names = (name for name, value in vars(module).items() if value is function) if module else iter(())
     return next((f"{_module(function)}:{name}" for name in names), "")
 
 
 def _module(function: Any) -> str:
-    return str(getattr(_innermost(function), "__module__", "__main__"))
+    return str(getattr(_innermost(function), "__module__", MAIN))
 
 
 def _innermost(function: Any) -> Any:
