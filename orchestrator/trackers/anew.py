@@ -1,11 +1,17 @@
 """Has single trials run anew, by hand, while no launch holds their sweep."""
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from mlflow import MlflowClient
 
 from orchestrator.system import regular
+from orchestrator.system.paths import sqlite_path
 from orchestrator.trackers import replacement
 from orchestrator.trackers.errors import translates_errors
-from orchestrator.trackers.lease import check_free
+from orchestrator.trackers.fence import fenced
+from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.store import Store
 from orchestrator.trials.record import Record
 from orchestrator.workspace import Workspace
@@ -17,21 +23,35 @@ class Renewing(Store):
     """Makes runs in place of those of trials that are to run anew; the next launch finds them, and runs them."""
 
     @translates_errors
-    def again(self, sweep: str, record: Record, workspace: Workspace) -> None:
-        """Have a trial run anew.
+    def again(self, sweep: str, records: Sequence[Record], workspace: Workspace) -> None:
+        """Have trials run anew.
 
         Args:
             sweep: its name.
-            record: the trial, which has ended.
+            records: the trials, which have ended.
             workspace: of the sweep, held by whoever calls this.
 
         Raises:
             AlreadyRunningError: a launch on another machine is running the sweep.
         """
         experiment = self.experiment(sweep)
-        if experiment is None:
+        if experiment is None or not records:
             return
-        check_free(self.client, self.uri, experiment.experiment_id)
-        if KEY.fullmatch(record.trial_key):  # whoever may write into the store can change a tag
-            regular.remove(workspace.folder / record.trial_key)  # first: it is to begin again
-        replacement.again(self.client, experiment.experiment_id, record, {})
+        with self._held(experiment.experiment_id) as client:
+            for record in records:
+                if KEY.fullmatch(record.trial_key):  # whoever may write into the store can change a tag
+                    regular.remove(workspace.folder / record.trial_key)  # first: it is to begin again
+                replacement.again(client, experiment.experiment_id, record, {})
+
+    @contextmanager
+    def _held(self, experiment_id: str) -> Iterator[MlflowClient]:
+        """A client while no launch on another machine can begin; that of this machine has the lock of its folder."""
+        if sqlite_path(self.uri) is not None:
+            yield self.client
+            return
+        lease = Lease(self.client, experiment_id)
+        lease.take()
+        try:
+            yield fenced(self.client, lease.check)
+        finally:
+            lease.release()

@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Lease:
         self._experiment_id = experiment_id
         self._me: dict[str, Any] = {
             "pid": os.getpid(),
-            "place": f"{os.getuid()}@{host or socket.gethostname()}, {_folder_of_locks()}",
+            "place": _place(host),
             "host": host or socket.gethostname(),
             "since": time.strftime("%Y-%m-%d %H:%M:%S"),
             "token": uuid.uuid4().hex,
@@ -55,7 +56,7 @@ class Lease:
         Raises:
             AlreadyRunningError: a launch on another machine holds it, and lives.
         """
-        before, beat = self._read()
+        before, beat = self.read()
         if before and beat == _last_beat(before):
             before = None
         if before and before["place"] != self._me["place"] and self._changes(before, beat):
@@ -80,6 +81,11 @@ class Lease:
         if self._lost is not None:
             raise self._lost
 
+    @property
+    def token(self) -> str:
+        """What tells it from all others."""
+        return str(self._me["token"])
+
     def release(self) -> None:
         """Let the next launch in at once."""
         if not self._ended.is_set():
@@ -97,7 +103,7 @@ class Lease:
 
     def _verify(self) -> None:
         asked_at = _now()
-        holder, _ = self._read()
+        holder, _ = self.read()
         if holder and holder["token"] != self._me["token"]:
             self._lost = AlreadyRunningError(f"another launch has taken this sweep over, {_where(holder)}")
         self._known_at = asked_at
@@ -113,14 +119,31 @@ class Lease:
         deadline = time.monotonic() + SECONDS_WATCHED
         while time.monotonic() < deadline:
             time.sleep(0.5)
-            if (now := self._read()) != (holder, beat):
+            if (now := self.read()) != (holder, beat):
                 return now[1] != _last_beat(holder)
         return False
 
-    def _read(self) -> tuple[dict[str, str] | None, str | None]:
+    def read(self) -> tuple[dict[str, str] | None, str | None]:
         """The holder, and its last heartbeat."""
         tags = self._client.get_experiment(self._experiment_id).tags
         return json.loads(tags[TAG]) if TAG in tags else None, tags.get(HEARTBEAT)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a sweep, its last heartbeat, and where it is."""
+
+    token: str
+    beat: str | None
+    where: str
+
+
+def holder_elsewhere(client: MlflowClient, experiment_id: str) -> Holder | None:
+    """Who holds a sweep, unless it has given it back, or is of this place: then the lock of its folder tells."""
+    holder, beat = Lease(client, experiment_id).read()
+    if holder is None or beat == _last_beat(holder) or holder["place"] == _place(None):
+        return None
+    return Holder(holder["token"], beat, _where(holder))
 
 
 def check_free(client: MlflowClient, uri: str, experiment_id: str) -> None:
@@ -143,6 +166,11 @@ def _last_beat(holder: dict[str, Any]) -> str:
 def _now() -> float:
     """Seconds that go on while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _place(host: str | None) -> str:
+    """Where launches keep each other out by a lock."""
+    return f"{os.getuid()}@{host or socket.gethostname()}, {_folder_of_locks()}"
 
 
 def _folder_of_locks() -> str:

@@ -48,7 +48,7 @@ def replace(
 def again(client: MlflowClient, experiment: str, old: Record, tags: Mapping[str, str]) -> str:
     """Make a run in place of one that has ended, as one that was interrupted before it began; returns its id.
 
-    Where this is cut off, the next launch finds both, and goes on with it.
+    Where this is cut off, the next launch finds both, and goes on with it; called again, it makes no second one.
 
     Args:
         client: of the store.
@@ -70,7 +70,9 @@ def renew(client: MlflowClient, experiment: str, old: Record, tags: Mapping[str,
 
 def _anew(client: MlflowClient, experiment: str, record: Record, tags: Mapping[str, str]) -> str:
     is_kept = {name: value for name, value in record.tags.items() if name in IDENTITY or name.startswith(KEYS)}
-    new: str = client.create_run(experiment, tags={**is_kept, **tags, REPLACES: record.run_id}).info.run_id
+    made = client.search_runs([experiment], f"tags.{REPLACES} = '{record.run_id}'", max_results=1)
+    run = made[0] if made else client.create_run(experiment, tags={**is_kept, **tags, REPLACES: record.run_id})
+    new: str = run.info.run_id
     client.log_batch(new, tags=tags_of({"outcome": Outcome.INTERRUPTED.value}))
     client.set_terminated(new, STATUS[Outcome.INTERRUPTED])
     return new

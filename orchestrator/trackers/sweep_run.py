@@ -14,7 +14,7 @@ from orchestrator.trackers import experiments, holding, identity
 from orchestrator.trackers.deleted import is_in_the_trash, restoring
 from orchestrator.trackers.fence import ENDED, RUNNING
 from orchestrator.trackers.identity import Identity
-from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, comparison, declared
+from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, WORKERS, comparison, declared
 from orchestrator.trackers.open_run import LONGEST_TAG, tags_of
 from orchestrator.trackers.store import SWEEP_FILE, Store
 
@@ -114,7 +114,7 @@ def begin(
         run_id: str = client.create_run(experiment_id, tags=tags).info.run_id
     else:
         run_id = parent.info.run_id
-        client.log_batch(run_id, tags=tags_of({ENDED: RUNNING, **holding.tags()}))
+        client.log_batch(run_id, tags=tags_of({ENDED: RUNNING, WORKERS: "", **holding.tags()}))
         client.update_run(run_id, status=RUNNING)
     if aside:
         return run_id
