@@ -201,6 +201,9 @@ class Listener:
     def start(self, trial: Trial) -> None:
         """A trial is about to be given to the executor, or to end with a result that its journal has already."""
 
+    def renew(self, trial: Trial, was: Outcome) -> None:
+        """A trial that had ended so is to run anew: what it had reported counts no longer. It starts again later."""
+
     def recall(self, trial: Trial, event: Event) -> None:
         """An earlier attempt had reported this, never an end; its order is that of the journal. May come repeatedly."""
 

@@ -67,7 +67,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 wish = executors.Wish(spec, sampler.total, settings.workers)
                 if (engine := executors.ask(place, wish, interrupt, workspace.log)) is not None:
                     asked.enter_context(engine)
-        steering.run_ids = lambda: tracker.run_ids
+        steering.run_ids, tracker.answer = lambda: tracker.run_ids, steering.answer
+        steering.epochs = spec.epochs
         status = "FAILED"
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:
@@ -85,6 +86,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                     sampler.note(history.known.values(), tracker.requests)
                     history = replace(history, own=sampler.longer.begun(history.own))
             recorder = Recorder(tracker, workspace, display.log)
+            steering.again = recorder.again
             try:
                 pruner = pruners.of(spec)
                 going_on = GoingOn(sampler.longer, tracker, workspace, display.log)
@@ -150,13 +152,10 @@ class _Launch:
 
     @cached_property
     def listeners(self) -> Sequence[Listener]:
-        """What receives the events of trials, in this order.
-
-        Learning reads the trial's journal, which goes once the recorder has written a result.
-        """
+        """What receives the events of trials, in this order: docs/design.md says why."""
         learning = Learning(self.spec, self.sampler, self.workspace)
-        followers = (self.pruner, self.time, self.target, self.compared, self.failures, self.steering)
-        return learning, *followers, self.recorder, self.display
+        followers = (self.pruner, self.time, self.target, self.compared, self.failures)
+        return learning, *followers, self.recorder, self.steering, self.display
 
     def run(self, history: History) -> bool:
         """Bring every trial that has no result yet to its end, or those that run to theirs when interrupted.
@@ -228,8 +227,9 @@ class _Launch:
             self.pruner.take(trial, Finished(record.outcome or Outcome.FAILED, record.metrics))
 
     def _loop(self, executor: Executor, history: Mapping[str, Record]) -> None:
+        history = dict(history)
         while True:
-            self._steer(executor)
+            self._steer(executor, history)
             while self._takes_more and executor.has_free_slot and (trial := self.sampler.ask()):
                 self.going_on.take_up(trial)
                 for listener in self.listeners:
@@ -240,10 +240,11 @@ class _Launch:
                     self.workspace.note(trial)
                     executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
                     self._judge(trial, executor)
-            is_paused = self.steering.is_paused and self._takes_more and self.sampler.has_more
-            if executor.idle and not is_paused:
+            is_paused = self.steering.is_paused and self.sampler.has_more
+            waits = self._takes_more and (is_paused or self.steering.is_renewing)
+            if executor.idle and not waits:
                 self.recorder.wait_for_room(lambda: self.interrupt.requested)
-                if not (self._takes_more and self.sampler.has_more):
+                if not self._takes_more or (not self.sampler.has_more and self.steering.closes()):
                     break
                 continue
             for trial, event in executor.events():
@@ -253,13 +254,18 @@ class _Launch:
         self.failures.check()
         self.compared.check()
 
-    def _steer(self, executor: Executor) -> None:
+    def _steer(self, executor: Executor, history: dict[str, Record]) -> None:
         """Do what somebody has asked for meanwhile."""
+        for trial, was in self.steering.renewed():
+            history.pop(trial.trial_key, None)  # it begins as any other
+            for listener in self.listeners:
+                listener.renew(trial, was)
         for trial in self.steering.stops():
             executor.stop(trial, BY_HAND)
         if (workers := self.steering.workers()) is not None:
             executor.resize(workers)
             self.display.take_workers(workers)
+            self.recorder.tell_workers(workers)
 
     @property
     def _takes_more(self) -> bool:

@@ -108,6 +108,18 @@ class Workspace:
                     f"a launch works in {self.folder}, of a sweep of this name in another store"
                 ) from error
 
+    def empty(self) -> None:
+        """Drop all that trials have left; the folder stays, and what says that somebody holds it."""
+        for path in self.folder.iterdir():
+            if path.name not in (LOCK_FILE, HOLDER_FILE, NAME_FILE):
+                regular.remove(path)
+
+    def is_left_behind(self) -> bool:
+        """Whether its folder is there, with nothing of a trial in it, and nobody holds it."""
+        if not self.folder.is_dir() or self.is_held():
+            return False
+        return all(path.name in (LOCK_FILE, HOLDER_FILE, NAME_FILE) for path in self.folder.iterdir())
+
     def is_held(self) -> bool:
         """Whether a launch is at work here."""
         if not self.meeting.is_dir():

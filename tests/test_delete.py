@@ -1,5 +1,8 @@
 """Sweeps that are deleted, into MLflow's trash or for good."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,15 @@ from orchestrator.errors import InputError
 from orchestrator.trackers.deletion import Deletion
 from orchestrator.workspace import Workspace
 
+KILLED = """
+import os, signal
+from orchestrator.cli import main
+from orchestrator.trackers.deletion import Deletion
+
+whole = Deletion._remove
+Deletion._remove = lambda self, what: (whole(self, what), os.kill(os.getpid(), signal.SIGKILL))
+main()
+"""
 GRID = TOY + "parameters: {x: {values: [1, 2]}, epochs: 1}\n"
 
 
@@ -126,6 +138,26 @@ def test_a_deletion_that_was_cut_off_goes_on(client: MlflowClient, store: str, l
     assert len(runs(client)) == 2
     assert sweep("delete", "toy", "--purge", "--yes").returncode == 0
     assert client.get_experiment_by_name("toy") is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("then", ["deleted", "launched"])
+def test_of_a_deletion_that_is_killed_as_it_is_about_to_end_nothing_of_trials_is_left(
+    client: MlflowClient, store: str, launched: Path, sweep: Sweep, then: str
+) -> None:
+    work = Path("mlruns", "work", "toy")
+    (work / "0123456789abcdef").mkdir()
+    (work / "0123456789abcdef" / "checkpoint").touch()
+    command = [sys.executable, "-c", KILLED, "delete", "toy", "--purge", "--yes"]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert client.get_experiment_by_name("toy") is None
+    assert not [path for path in work.iterdir() if path.is_dir()]
+    if then == "deleted":
+        assert sweep("delete", "toy", "--purge", "--yes").stderr == "sweep: the store has no sweep toy; it has none\n"
+        assert not work.exists()
+    else:
+        assert sweep("launch", launched, "--executor", "inline").returncode == 0
+        assert len(runs(client)) == 3
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ def test_what_cannot_run_anew_is_said_in_a_line(store: str, launched: Path, swee
         assert (done.returncode, done.stderr.startswith(f"sweep: {line}")) == (2, True), done.stderr
     with Workspace(store, "toy"):
         held = sweep("rerun", "toy", "--failed")
-    assert (held.returncode, held.stderr.startswith("sweep: this sweep is already running, in process")) == (2, True)
+    assert (held.returncode, held.stderr.startswith("sweep: the launch of toy takes no requests")) == (2, True)
     none = sweep("rerun", "toy", "--infeasible")
     assert (none.returncode, none.stdout) == (0, "no trial of toy is infeasible\n")
     sweep("rerun", "toy", "mode=fine")

@@ -86,6 +86,8 @@ def test_a_paused_sweep_begins_nothing_until_it_goes_on(
     process = started(folder, held, "--workers", "1", "--executor", executor)
     paused = sweep("workers", held, 0)
     assert paused.stdout == "toy is paused: 1 run, and go on to their end; `sweep workers toy N` goes on\n", paused
+    while "paused" not in (said := sweep("status", "toy")).stdout:
+        assert said.returncode == 0
     (folder / "go").touch()
     while not ended(store):
         time.sleep(0.1)
@@ -96,6 +98,7 @@ def test_a_paused_sweep_begins_nothing_until_it_goes_on(
     out, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
     assert "asked by hand: toy is paused" in out
+    assert not {"paused", "at once"} & {*sweep("status", "toy").stdout.split()}
     assert [*outcomes(store, "toy").values()] == ["completed"] * 3
 
 

@@ -8,22 +8,35 @@ from orchestrator.system import paths
 from orchestrator.terminal.consoles import print_line, stdout
 
 if TYPE_CHECKING:
-    from orchestrator.requests.calls import Call
+    from orchestrator.requests.calls import Answer, Call
 
 
 def ask(sweep: str, call: "Call", tracking_uri: str | None) -> None:
     """Ask the launch of the sweep that a FILE or NAME means.
 
     Raises:
-        InputError: there is none, or it cannot do what is asked.
+        NobodyError: there is none.
+        InputError: it cannot do what is asked.
         SweepError: it does not answer.
     """
-    from orchestrator.requests import asking
-
-    answer = asking.ask(paths.tracking_uri(tracking_uri), name_of(sweep), call)
+    answer = _answer(paths.tracking_uri(tracking_uri), name_of(sweep), call)
     if answer.status == InputError.exit_status:
         raise InputError(*answer.lines)
     if answer.status:
         raise SweepError("\n".join(answer.lines))
     for line in answer.lines:
         print_line(stdout(), line)
+
+
+def _answer(uri: str, name: str, call: "Call") -> "Answer":
+    """Through a folder where the launch is on this machine, else through the store that others may have, too."""
+    from orchestrator.requests import asking
+
+    try:
+        return asking.ask(uri, name, call)
+    except asking.NobodyError:
+        if paths.sqlite_path(uri) is not None:
+            raise
+    from orchestrator.trackers.elsewhere import Elsewhere
+
+    return Elsewhere(uri).ask(name, call)

@@ -37,7 +37,13 @@ def delete(
         raise InputError("delete asks first, but standard input is not a terminal; --yes deletes without asking")
     store(uri)  # which is to be there
     deletion = Deletion(uri, name, for_good=purge)
-    deletion.belongings()  # before a folder is made for a lock
+    try:
+        deletion.belongings()  # before a folder is made for a lock
+    except InputError:
+        left = Workspace(uri, name)
+        if left.is_left_behind():  # by a deletion that was killed as it was about to end
+            regular.remove(left.folder)
+        raise
     with Workspace(uri, name) as workspace:
         what = deletion.belongings()
         for line in _in_words(name, what, workspace, purge):
@@ -46,7 +52,8 @@ def delete(
             print_line(stdout(), "nothing is deleted")
             return
         workspace.check_unheld()
-        deletion.delete(deletion.belongings())  # as it is by now
+        # first its work: a launch that finds no run of the sweep is to find nothing of its trials either
+        deletion.delete(deletion.belongings(), first=workspace.empty)  # as it is by now
         regular.remove(workspace.folder)
     if purge:
         print_line(stdout(), f"{name} is deleted for good")

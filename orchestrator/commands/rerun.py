@@ -1,11 +1,13 @@
 """`sweep rerun`."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.commands import again, chosen
+from orchestrator.commands.asking import ask
 from orchestrator.commands.lookup import existing, store
 from orchestrator.commands.options import SweepArgument, TrackingUri
 from orchestrator.errors import InputError
@@ -31,7 +33,12 @@ def rerun(
     infeasible: Annotated[bool, typer.Option("--infeasible", help="All that are infeasible.")] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Have trials run anew, with the next launch; what they were stays in MLflow, and counts no longer."""
+    """Have trials run anew; what they were stays in MLflow, and counts no longer.
+
+    A launch that runs does so at once; else the next one does.
+    """
+    from orchestrator.requests.asking import NobodyError
+    from orchestrator.requests.calls import Rerun
     from orchestrator.trackers.anew import Renewing
     from orchestrator.workspace import Workspace
 
@@ -41,15 +48,18 @@ def rerun(
         )
     uri = paths.tracking_uri(tracking_uri)
     name = existing(sweep, store(uri))
+    with suppress(NobodyError):
+        ask(sweep, Rerun(tuple(trials or ()), failed, infeasible), tracking_uri)
+        return
     with Workspace(uri, name) as workspace:
         renewing = Renewing(uri)
         outcomes = [Outcome.FAILED] * failed + [Outcome.INFEASIBLE] * infeasible
         workspace.check_unheld()
         found = _found(renewing, name, trials or (), outcomes)
-        for record in found:
-            renewing.again(name, record, workspace)
-            was = f"{record.outcome}: {record.remark}" if record.remark else str(record.outcome)
-            print_line(stdout(), f"{record.label or name} runs anew; what it was is kept, and counts no longer: {was}")
+        renewing.again(name, found, workspace)
+    for record in found:
+        was = f"{record.outcome}: {record.remark}" if record.remark else str(record.outcome)
+        print_line(stdout(), f"{record.label or name} runs anew; what it was is kept, and counts no longer: {was}")
     if not found:
         print_line(stdout(), f"no trial of {name} is {' or '.join(outcomes)}")
         return

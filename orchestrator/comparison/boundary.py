@@ -64,6 +64,16 @@ class BoundaryCurve:
             self.points.append((value, happened))
             self.posterior.observe(self.position(value), happened)
 
+    def leave(self, value: float, happened: bool | None) -> None:
+        """Be without a trial that was taken in so."""
+        if happened is None:
+            self.silent.remove(value)
+            return
+        self.points.remove((value, happened))
+        self.posterior = Posterior()
+        for known, did in self.points:
+            self.posterior.observe(self.position(known), did)
+
     def is_narrower_than(self, width: float) -> bool:
         """Whether the 95% interval of each threshold is: by the ratio of its ends on a logarithmic range."""
         return all(self.scale.width(edge.low, edge.high) < width for edge in self.posterior.edges)

@@ -27,6 +27,11 @@ class Configuration:
             return self
         return Configuration(self.config_key, self.params, (*self.results, observation))
 
+    def without(self, observation: Observation) -> "Configuration":
+        """The same without one of the seeds that were taken in."""
+        results = tuple(seed for seed in self.results if seed is not observation)
+        return Configuration(self.config_key, self.params, results)
+
     @cached_property
     def values(self) -> tuple[Values, ...]:
         """Of the seeds that completed, by objective; without seeds that lack a value."""

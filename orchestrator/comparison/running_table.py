@@ -26,6 +26,7 @@ class RunningTable:
     ended: Counter[Outcome] = field(default_factory=Counter)
     _best: list[tuple[Trial, Record | None]] = field(default_factory=list)  # and those that ended since
     _configurations: dict[str, Configuration] = field(default_factory=dict)  # by config_key
+    _taken: dict[str, tuple[Outcome, Observation | None]] = field(default_factory=dict)  # by trial_key
     _first: Params = field(default_factory=dict)
     _varying: set[str] = field(default_factory=set)
 
@@ -38,9 +39,20 @@ class RunningTable:
         self._varying |= {name for name, value in trial.params.items() if value != self._first.get(name)}
         self._best.append((trial, record))
         observation = Observation.of_record(self.spec.objectives, record, self.spec.constraints)
+        self._taken[trial.trial_key] = record.outcome, observation
         if observation is not None:
             configuration = self._configurations.get(trial.config_key, Configuration(trial.config_key, trial.params))
             self._configurations[trial.config_key] = configuration.after(observation)
+
+    def leave(self, trial: Trial) -> None:
+        """Be without a trial that was taken in, and runs anew."""
+        outcome, observation = self._taken.pop(trial.trial_key, (None, None))
+        if outcome is not None:
+            self.ended[outcome] -= 1
+            self.ended = +self.ended
+        self._best = [(known, record) for known, record in self._best if known.trial_key != trial.trial_key]
+        if observation is not None:
+            self._configurations[trial.config_key] = self._configurations[trial.config_key].without(observation)
 
     def table(self) -> Table:
         """The best trials, and all configurations."""

@@ -185,6 +185,16 @@ class LiveProgress:
             self._running[trial.trial_key] = TrialProgress(trial, so_far, self.declaration)
             self._most_running = max(self._most_running, len(self._running))
 
+    def renew(self, trial: Trial, was: Outcome) -> None:
+        """A trial that had ended so is to run anew."""
+        with self._lock:
+            self._outcomes[was] -= 1
+            self._outcomes[Outcome.INTERRUPTED] += 1
+            self._again[trial.trial_key] = Outcome.INTERRUPTED
+            self._waiting[length(trial, self.declaration)] += 1
+            if self._best is not None and self._best.label == trial.label:  # the next best is not known here
+                self._best = None
+
     def recall(self, trial: Trial, event: Event) -> None:
         """A trial that is resumed had reported this before."""
         with self._lock:

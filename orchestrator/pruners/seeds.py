@@ -34,7 +34,7 @@ class SeedPruner(Pruner):
         self._pruner = rules.pruner(rule)
         self._events: dict[str, list[Event]] = {}  # by trial_key, of trials that have begun
         self._results: dict[str, dict[int, float]] = defaultdict(dict)  # by config_key and seed
-        self._exploded: set[str] = set()  # configurations of which a seed exploded
+        self._exploded: dict[str, set[str]] = {}  # by config_key the trials that exploded
 
     def take(self, trial: Trial, event: Event) -> None:
         if isinstance(event, Restarted):
@@ -46,10 +46,14 @@ class SeedPruner(Pruner):
             return
         values = Observation.of_events([self.metric], self._events.pop(trial.trial_key)).values
         if event.outcome is Outcome.EXPLODED:
-            self._exploded.add(trial.config_key)
+            self._exploded.setdefault(trial.config_key, set()).add(trial.trial_key)
         if event.outcome is not Outcome.COMPLETED or values is None:
             return
         (self._results[trial.config_key][trial.params["seed"]],) = values
+
+    def renew(self, trial: Trial, was: Outcome) -> None:
+        self._exploded.get(trial.config_key, set()).discard(trial.trial_key)
+        self._results[trial.config_key].pop(trial.params.get("seed", 0), None)
 
     def judge(self, trial: Trial) -> str | None:
         own = self._results.get(trial.config_key)
@@ -77,7 +81,7 @@ class SeedPruner(Pruner):
         rivals = [
             {seed: results[seed] for seed in seeds}
             for key, results in self._results.items()
-            if key not in self._exploded and seeds <= results.keys()
+            if not self._exploded.get(key) and seeds <= results.keys()
         ]
         best = max if self.metric.goal == "maximize" else min
         return best(rivals, key=lambda results: average(results.values()), default=None)

@@ -36,8 +36,10 @@ class StudyPruner(Pruner):
     def __init__(self, spec: SweepSpec, rule: pruner_forms.PrunerForm) -> None:
         self.spec, self.rule = spec, rule
         self.metric = spec.pruned_by
-        self._study = self._new_study()
+        self._counting = _Counting()
+        self._study = self._new_study(self._counting)
         self._reported: dict[str, _Reported] = {}  # by trial_key
+        self._numbers: dict[str, int] = {}  # in the study, of those that have ended; by trial_key
 
     def take(self, trial: Trial, event: Event) -> None:
         reported = self._reported.setdefault(trial.trial_key, _Reported())
@@ -49,7 +51,13 @@ class StudyPruner(Pruner):
             reported.curve.clear()
         elif isinstance(event, Finished):
             del self._reported[trial.trial_key]
-            self._end(reported, event.outcome)
+            number = self._end(reported, event.outcome)
+            if number is not None:
+                self._numbers[trial.trial_key] = number
+
+    def renew(self, trial: Trial, was: Outcome) -> None:
+        if (number := self._numbers.pop(trial.trial_key, None)) is not None:
+            self._counting.left_out.add(number)
 
     def judge(self, trial: Trial) -> str | None:
         reported = self._reported.get(trial.trial_key)
@@ -65,43 +73,58 @@ class StudyPruner(Pruner):
         judged = next(known for known in trials if known.number == number)
         return rules.reason(self.rule, self.metric.name, self._study, judged)
 
-    def _end(self, reported: _Reported, outcome: Outcome) -> None:
+    def _end(self, reported: _Reported, outcome: Outcome) -> int | None:
+        """Take in the end of a trial; returns its number in the study, where it comes to stand there."""
         state = STATES.get(outcome, TrialState.FAIL) if reported.curve else TrialState.FAIL
         if reported.run is not None:
             for epoch, value in reported.unjudged.items():
                 reported.run.report(value, epoch)
             last = [*reported.curve.values()][-1] if state is TrialState.COMPLETE else None
             self._study.tell(reported.run, last, state)
-        elif state is not TrialState.FAIL:
-            self._study.add_trial(self._ended(reported.curve, state))
+            return reported.run.number
+        if state is TrialState.FAIL:
+            return None
+        self._study.add_trial(self._ended(reported.curve, state))
+        return self._counting.count - 1
 
     def _ended(self, curve: dict[int, float], state: TrialState) -> FrozenTrial:
         """A trial that ended in an earlier launch, with the records that the pruner would have kept of it."""
         kept = {}
         if rules.keeps_state(self.rule):
-            alone = self._new_study()
+            alone = self._new_study(_Counting())
             _judged(alone.ask(), curve)
             kept = dict(alone.trials[0].system_attrs)
         last = [*curve.values()][-1] if state is TrialState.COMPLETE else None
         return create_trial(state=state, value=last, intermediate_values=curve, system_attrs=kept)
 
-    def _new_study(self) -> Study:
+    def _new_study(self, storage: InMemoryStorage) -> Study:
         return optuna.create_study(
-            storage=_WithoutFailures(),
+            storage=storage,
             sampler=RandomSampler(),
             pruner=rules.pruner(self.rule),
             direction=self.metric.goal,
         )
 
 
-class _WithoutFailures(InMemoryStorage):
-    """Compares no trial with a trial that exploded or failed later."""
+class _Counting(InMemoryStorage):
+    """Compares no trial with a trial that exploded or failed later, or with what has run anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left_out: set[int] = set()  # numbers of trials
+
+    @property
+    def count(self) -> int:
+        """How many trials its only study has."""
+        (study,) = self.get_all_studies()
+        return self.get_n_trials(study._study_id)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         lasting = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-        return super().get_all_trials(study_id, deepcopy, lasting if states is None else states)
+        found = super().get_all_trials(study_id, deepcopy, lasting if states is None else states)
+        return [trial for trial in found if trial.number not in self.left_out] if self.left_out else found
 
 
 def _judged(run: optuna.trial.Trial, curve: dict[int, float]) -> bool:

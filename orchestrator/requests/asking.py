@@ -13,12 +13,16 @@ from pydantic import ValidationError
 from orchestrator.errors import InputError, SweepError
 from orchestrator.requests.calls import LARGEST, MOST_TRIALS, Answer, Call, Request, answers, requests
 from orchestrator.requests.mailbox import ANSWER, FOLDER, LAUNCH, REQUEST, opened, read, write
-from orchestrator.system.paths import lock_folder, sqlite_path
+from orchestrator.system.paths import lock_folder
 from orchestrator.workspace import Workspace
 
 PATIENCE_SECONDS = 10.0  # five times what an answer may take
 SECONDS_TO_BEGIN = 2.0  # for a launch that has just begun
 SECONDS_BETWEEN_LOOKS = 0.05
+
+
+class NobodyError(InputError):
+    """No launch holds the sweep."""
 
 
 def ask(uri: str, sweep: str, call: Call) -> Answer:
@@ -30,22 +34,22 @@ def ask(uri: str, sweep: str, call: Call) -> Answer:
         call: what is asked.
 
     Raises:
-        InputError: nobody holds it, or another user; or the launch ended before it answered.
+        NobodyError: nobody on this machine holds it.
+        InputError: another user does; or the launch ended before it answered.
         SweepError: it does not answer.
     """
     if not Workspace(uri, sweep).is_held():
-        elsewhere = "" if sqlite_path(uri) else " on this machine; where it runs on another one, ask there"
-        raise InputError(f"no launch of {sweep} is at work{elsewhere}")
+        raise NobodyError(f"no launch of {sweep} is at work")
     folder = lock_folder(uri, sweep) / FOLDER
     token = _token(folder, sweep)
     name = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
-    with _asked(folder, name, _encoded(Request(token, call)), sweep) as descriptor:
+    with _asked(folder, name, encoded(Request(token, call)), sweep) as descriptor:
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
             # in this order: what has ended by then had answered before
             has_ended = read(descriptor, LAUNCH) != token.encode() or not Workspace(uri, sweep).is_held()
             if (content := read(descriptor, f"{name}{ANSWER}")) is not None:
-                return _answer(content, sweep)
+                return read_answer(content, sweep)
             if has_ended:
                 raise InputError(f"the launch of {sweep} ended before it answered; `sweep status` says how far it is")
             time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -58,7 +62,7 @@ def ask(uri: str, sweep: str, call: Call) -> Answer:
         raise SweepError(f"the launch of {sweep} does not answer, {done}; is it suspended, or its disk away?")
 
 
-def _encoded(request: Request) -> bytes:
+def encoded(request: Request) -> bytes:
     """A request as a launch takes it.
 
     Raises:
@@ -107,7 +111,12 @@ def _asked(folder: Path, name: str, content: bytes, sweep: str) -> Iterator[int]
         raise InputError(f"{folder}: the launch of {sweep} cannot be asked ({error.strerror})") from error
 
 
-def _answer(content: bytes, sweep: str) -> Answer:
+def read_answer(content: bytes, sweep: str) -> Answer:
+    """What a launch has answered.
+
+    Raises:
+        SweepError: it is of another version.
+    """
     try:
         return answers.validate_json(content)
     except ValidationError as error:

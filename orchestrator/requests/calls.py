@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 MOST_TRIALS = 1000  # that a request names
 MOST_WORKERS = 10_000
 LARGEST = 2**20  # bytes of a request, or of an answer
 STRICT = ConfigDict(extra="forbid")
 
-Named = Annotated[tuple[Annotated[str, Field(max_length=5000)], ...], Field(min_length=1, max_length=MOST_TRIALS)]
+Name = Annotated[str, Field(max_length=5000)]
+Named = Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_TRIALS)]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,19 @@ class Resize:
     kind: Literal["resize"] = "resize"
 
 
-Call = StopTrials | StopLaunch | Resize
+@dataclass(frozen=True)
+class Rerun:
+    """Run these trials anew that have ended; or all that have failed, or are infeasible."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    trials: Annotated[tuple[Name, ...], Field(max_length=MOST_TRIALS)] = ()
+    failed: bool = False
+    infeasible: bool = False
+    kind: Literal["rerun"] = "rerun"
+
+
+Call = StopTrials | StopLaunch | Resize | Rerun
 
 
 @dataclass(frozen=True)
@@ -67,3 +80,11 @@ class Answer:
 
 requests = TypeAdapter(Request)
 answers = TypeAdapter(Answer)
+
+
+def launch_of(content: bytes) -> str | None:
+    """The launch that a request is for; None where it is no request that this version knows."""
+    try:
+        return requests.validate_json(content).launch
+    except ValidationError:
+        return None

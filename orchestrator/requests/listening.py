@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -47,22 +48,55 @@ def answering(meeting: Path, answer: Callable[[Call], Answer], log: Callable[[st
         log(f"{mailbox.folder}: cannot be made ({error.strerror}), so nothing can be asked of this launch")
         yield
         return
-    ended = threading.Event()
-    thread = threading.Thread(target=_answer_all, args=(mailbox, answer, ended), name="requests", daemon=True)
+    thread = AnsweringThread(mailbox, answer, SECONDS_BETWEEN_LOOKS, OSError)  # the disk is away, or full
     thread.start()
     try:
         yield
     finally:
-        ended.set()
-        thread.join(SECONDS_TO_END)  # what it looks up may hang, and ends with this process
+        thread.end()
         mailbox.__exit__(None, None, None)
 
 
-def _answer_all(mailbox: Mailbox, answer: Callable[[Call], Answer], ended: threading.Event) -> None:
-    while not ended.wait(SECONDS_BETWEEN_LOOKS):
-        with suppress(OSError):  # the disk is away, or full
-            for name, content in mailbox.taken():
-                mailbox.answer(name, _answered(mailbox.token, content, answer))
+class Inbox(Protocol):
+    """Where requests to a launch come in."""
+
+    token: str  # of the launch
+
+    def taken(self) -> Iterator[tuple[str, bytes]]:
+        """The requests that are there, by name; each is taken once."""
+
+    def answer(self, name: str, answer: Answer) -> None:
+        """Answer one of them."""
+
+
+class AnsweringThread(threading.Thread):
+    """Answers what comes in.
+
+    Args:
+        inbox: where it comes in.
+        answer: does what is asked.
+        seconds: between looks.
+        passing: what an inbox raises that cannot be read or written at the moment.
+    """
+
+    def __init__(
+        self, inbox: Inbox, answer: Callable[[Call], Answer], seconds: float, *passing: type[Exception]
+    ) -> None:
+        super().__init__(name="requests", daemon=True)
+        self._inbox, self._answer, self._seconds, self._passing = inbox, answer, seconds, passing
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(self._seconds):
+            with suppress(*self._passing):
+                for name, content in self._inbox.taken():
+                    self._inbox.answer(name, _answered(self._inbox.token, content, self._answer))
+
+    def end(self) -> None:
+        """Take nothing more, and wait for the answer that is being given."""
+        self._ended.set()
+        if self.is_alive():
+            self.join(SECONDS_TO_END)  # what it looks up may hang, and ends with this process
 
 
 def _answered(token: str, content: bytes, answer: Callable[[Call], Answer]) -> Answer:

@@ -1,24 +1,27 @@
 """What a launch does when it is asked for something while it runs."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from orchestrator.events import Event, Finished, Listener
 from orchestrator.executors.contract import Executor
-from orchestrator.requests.calls import Answer, Call, Resize, StopLaunch, StopTrials
+from orchestrator.requests.calls import Answer, Call, Rerun, Resize, StopLaunch, StopTrials
+from orchestrator.requests.renewal import Renewal, TrialEnd
 from orchestrator.spec import nearest
 from orchestrator.system.durations import duration
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.printable import in_a_line
-from orchestrator.trial import Trial
+from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.meant import MOST_NAMED, listed, meant
 from orchestrator.trials.record import Record
 
 SHORTEST_ID = 4  # letters of one that might as well be a number
 
 BY_HAND = "stopped by hand"  # the reason of a trial that ends so
+SECONDS_TO_RENEW = 1.5  # that whoever asks waits for the store
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,14 @@ class Steering(Listener):
     def __init__(self, sweep: str, interrupt: Interrupt, log: Callable[[str], None]) -> None:
         self.sweep, self.interrupt, self.log = sweep, interrupt, log
         self.run_ids: Callable[[], Mapping[str, str]] = dict  # by trial_key, as far as trials have a run
-        self._lock = threading.Lock()
+        self.epochs: int | None = None  # that the file asks for, where that is the same for all
+        self.again: Callable[[Trial, Callable[[str], None]], None] = _refuse  # as `Recorder.again`
+        self._lock = threading.RLock()
         self._known: dict[str, Trial] = {}  # by trial_key
         self._running: set[str] = set()
-        self._ended: dict[str, str] = {}  # how, in words
+        self._ended: dict[str, TrialEnd] = {}
+        self._renewing: dict[str, Renewal] = {}  # those that are to run anew, until the store knows of it
+        self._renewed: list[Renewal] = []  # those of which the loop has yet to hear
         self._asked: set[str] = set()  # those that run and are to end
         self._stops: list[Trial] = []  # of these, those that the loop has yet to stop
         self._executor: Executor | None = None  # while trials can begin
@@ -70,7 +77,7 @@ class Steering(Listener):
                 self._known[trial.trial_key] = trial
                 record = history.get(trial.trial_key)
                 if record and record.outcome and record.outcome.is_result:
-                    self._ended[trial.trial_key] = _said(record.outcome, record.remark)
+                    self._ended[trial.trial_key] = TrialEnd.of(record.outcome, record.remark)
 
     @contextmanager
     def over(self, executor: Executor) -> Iterator[None]:
@@ -79,7 +86,22 @@ class Steering(Listener):
         try:
             yield
         finally:
+            with self._lock:
+                self._executor = None
+
+    def closes(self) -> bool:
+        """Whether no trial is to run anew; then from now on none will, as the loop ends."""
+        with self._lock:
+            if self._renewing or self._renewed:
+                return False
             self._executor = None
+            return True
+
+    @property
+    def is_renewing(self) -> bool:
+        """Whether there are trials that are to run anew, and can yet begin."""
+        with self._lock:
+            return bool(self._renewing or self._renewed)
 
     def start(self, trial: Trial) -> None:
         """A trial is given to the executor."""
@@ -93,13 +115,19 @@ class Steering(Listener):
             with self._lock:
                 self._running.discard(trial.trial_key)
                 self._asked.discard(trial.trial_key)
-                self._ended[trial.trial_key] = _said(event.outcome, event.why)
+                self._ended[trial.trial_key] = TrialEnd.of(event.outcome, event.why)
 
     def stops(self) -> list[Trial]:
         """The trials that are to end and still run, each once."""
         with self._lock:
             stops, self._stops = self._stops, []
             return [trial for trial in stops if trial.trial_key in self._running]
+
+    def renewed(self) -> list[tuple[Trial, Outcome]]:
+        """The trials that are to run anew, each once, and how they had ended."""
+        with self._lock:
+            renewed, self._renewed = self._renewed, []
+            return [(renewal.trial, renewal.was.outcome) for renewal in renewed]
 
     def workers(self) -> int | None:
         """How many trials may run at once, where that has changed since the last call."""
@@ -117,6 +145,8 @@ class Steering(Listener):
                 answer = self._end()
             case Resize(workers):
                 answer = self._resize(workers)
+            case Rerun():
+                answer = self._rerun(call)
         for line in answer.lines if answer.status == 0 else ():
             with suppress(OSError):  # the terminal is gone
                 self.log(f"asked by hand: {line}")
@@ -133,7 +163,7 @@ class Steering(Listener):
     def _resize(self, workers: int) -> Answer:
         executor, sweep = self._executor, self.sweep
         if executor is None or self.interrupt.requested:
-            return Answer((f"no trial of {sweep} can begin now: its launch prepares, or is about to end",), 2)
+            return self._begins_nothing()
         most = executor.most_slots
         if most is not None and workers > most:
             return Answer((f"no more than {most} can run at once where {sweep} runs, by what each takes",), 2)
@@ -145,11 +175,16 @@ class Steering(Listener):
             return Answer((f"{sweep} is paused: {runs}; `sweep workers {sweep} N` goes on",))
         return Answer((f"{sweep} has {workers} at once from now on; {runs}",))
 
+    def _begins_nothing(self) -> Answer:
+        return Answer((f"no trial of {self.sweep} can begin now: its launch prepares, or is about to end",), 2)
+
     def _stop(self, names: Iterable[str]) -> Answer:
         with self._lock:
             found = self._found(names)
             if isinstance(found, Answer):
                 return found
+            if early := [one for one in found if one.trial_key not in self._running | self._ended.keys()]:
+                return Answer(tuple(f"{one.label} has not begun; only what runs can be stopped" for one in early), 2)
             lines = []
             for one in found:
                 key = one.trial_key
@@ -160,11 +195,59 @@ class Steering(Listener):
                     self._asked.add(key)
                     self._stops.append(one.trial)
                 else:
-                    lines.append(f"{one.label} has ended: {self._ended[key]}")
+                    lines.append(f"{one.label} has ended: {self._ended[key].said}")
             return Answer(tuple(lines))
 
+    def _rerun(self, call: Rerun) -> Answer:
+        """Have the store take trials that run anew, and the loop then begin them."""
+        with self._lock:
+            if self._executor is None or self.interrupt.requested:
+                return self._begins_nothing()
+            outcomes = [Outcome.FAILED] * call.failed + [Outcome.INFEASIBLE] * call.infeasible
+            found = self._found(call.trials)
+            if isinstance(found, Answer):
+                return found
+            if problems := [line for one in found if (line := self._unrenewable(one))]:
+                return Answer(tuple(problems), 2)
+            ended = [key for key, end in self._ended.items() if end.outcome in outcomes and not self._is_longer(key)]
+            keys = dict.fromkeys([*(one.trial_key for one in found), *ended])
+            renewals = [Renewal(self._known[key], self._ended.pop(key)) for key in keys]
+            for renewal in renewals:
+                self._renewing[renewal.trial.trial_key] = renewal
+                self.again(renewal.trial, lambda why, renewal=renewal: self._end_renewal(renewal, why))  # type: ignore[misc]
+        if not renewals:
+            return Answer((f"no trial of {self.sweep} is {' or '.join(outcomes)}",))
+        until = time.monotonic() + SECONDS_TO_RENEW
+        for renewal in renewals:
+            renewal.is_done.wait(max(0.0, until - time.monotonic()))
+        return Answer(tuple(renewal.line for renewal in renewals), 2 if any(one.why for one in renewals) else 0)
+
+    def _unrenewable(self, one: Steered) -> str:
+        """Why a trial cannot run anew now; empty where it can."""
+        if one.trial_key in self._running:
+            return f"{one.label} runs; only what has ended runs anew: stop it first, with `sweep stop`"
+        if one.trial_key in self._renewing:
+            return f"{one.label} was asked to run anew already"
+        if self._is_longer(one.trial_key):
+            return f"{one.label} has more epochs than its file asks for: call this once the launch has ended"
+        return "" if one.trial_key in self._ended else f"{one.label} has yet to begin in this launch"
+
+    def _is_longer(self, trial_key: str) -> bool:
+        """Whether somebody has asked more epochs for a trial."""
+        return self.epochs is not None and self._known[trial_key].params.get("epochs", self.epochs) != self.epochs
+
+    def _end_renewal(self, renewal: Renewal, why: str) -> None:
+        with self._lock:
+            del self._renewing[renewal.trial.trial_key]
+            if why:
+                self._ended[renewal.trial.trial_key] = renewal.was
+            else:
+                self._renewed.append(renewal)
+        renewal.end(why)
+        self.interrupt.wake()
+
     def _found(self, names: Iterable[str]) -> list[Steered] | Answer:
-        """The trials that are meant, each once; or why not all of them can be stopped: then none is."""
+        """The trials that are meant, each once; or why not all of them are known: then nothing is done."""
         run_ids = self.run_ids()
         known = [Steered(trial, run_ids.get(key, "")) for key, trial in self._known.items()]
         found: dict[str, Steered] = {}
@@ -173,10 +256,8 @@ class Steering(Listener):
             these = meant(known, name)
             if name.isdecimal() and len(name) < SHORTEST_ID and name not in [one.label for one in these]:
                 these = []  # as a number, by which other commands name a trial, it may be another one
-            if len(these) == 1 and (these[0].trial_key in self._running or these[0].trial_key in self._ended):
+            if len(these) == 1:
                 found[these[0].trial_key] = these[0]
-            elif len(these) == 1:
-                problems.append(f"{these[0].label} has not begun; only what runs can be stopped")
             elif these:
                 called = f"{len(these)} trials of {self.sweep} are called {in_a_line(name)}"
                 problems.append(f"{called}; name one of {listed([_called(one) for one in these])}")
@@ -185,8 +266,8 @@ class Steering(Listener):
         return Answer(tuple(problems), 2) if problems else [*found.values()]
 
 
-def _said(outcome: str, why: str) -> str:
-    return in_a_line(f"{outcome}: {why}" if why else str(outcome))
+def _refuse(trial: Trial, done: Callable[[str], None]) -> None:
+    done("the launch prepares")
 
 
 def _called(one: Steered) -> str:

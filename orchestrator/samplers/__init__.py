@@ -48,6 +48,9 @@ class Sampler(Protocol):
     def tell(self, trial: Trial, observation: Observation) -> None:
         """Report the result of a trial."""
 
+    def again(self, trial: Trial) -> None:
+        """Return a trial once more that has ended. What was told of it counts no longer."""
+
     def examples(self) -> Sequence[Params]:
         """Configurations whose data must be available before the first trial starts."""
 

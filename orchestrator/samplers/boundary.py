@@ -45,6 +45,7 @@ class BoundarySampler:
         self._known: set[str] = set()  # trial_keys
         self._waiting: deque[Trial] = deque()
         self._running: dict[str, Trial] = {}  # asked for, without a result yet; by trial_key
+        self._happened: dict[str, bool | None] = {}  # the event, in those that have ended; None where nobody knows
         self._number = 0  # of the next proposal
         self._exhausted = False
         share = MOST_LOOKS if self.total is None else self.total // len(self.curves) // LOOK_SHARE
@@ -85,6 +86,12 @@ class BoundarySampler:
     def tell(self, trial: Trial, observation: Observation) -> None:
         self._running.pop(trial.trial_key, None)
         self._take(trial, observation)
+
+    def again(self, trial: Trial) -> None:
+        index = self._curve(trial)
+        self.curves[index].leave(trial.params[self._name], self._happened.pop(trial.trial_key))
+        self._gains.pop(index, None)
+        self._waiting.append(trial)
 
     def examples(self) -> Sequence[Params]:
         return self.space.examples()
@@ -161,7 +168,8 @@ class BoundarySampler:
 
     def _take(self, trial: Trial, seen: Observation) -> None:
         index = self._curve(trial)
-        self.curves[index].take(trial.params[self._name], has_happened(self.spec.event, seen))
+        happened = self._happened[trial.trial_key] = has_happened(self.spec.event, seen)
+        self.curves[index].take(trial.params[self._name], happened)
         self._gains.pop(index, None)
 
     def _add(self, trial: Trial) -> None:

@@ -67,6 +67,9 @@ class DrawnSampler:
     def tell(self, trial: Trial, observation: Observation) -> None:
         """Draws do not depend on results."""
 
+    def again(self, trial: Trial) -> None:
+        self._unfinished.append(trial)
+
     def examples(self) -> Sequence[Params]:
         return SearchSpace(self.spec).examples()
 

@@ -3,7 +3,7 @@
 from orchestrator.events import Event, Listener
 from orchestrator.samplers import Sampler
 from orchestrator.spec import SweepSpec
-from orchestrator.trial import Trial
+from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
@@ -16,6 +16,10 @@ class Learning(Listener):
         self.spec = spec
         self.sampler = sampler
         self.workspace = workspace
+
+    def renew(self, trial: Trial, was: Outcome) -> None:
+        """A trial that had ended is to run anew."""
+        self.sampler.again(trial)
 
     def take(self, trial: Trial, event: Event) -> None:
         """Take in the end of a trial."""

@@ -53,5 +53,8 @@ class ListSampler:
     def tell(self, trial: Trial, observation: Observation) -> None:
         """A list does not learn from results."""
 
+    def again(self, trial: Trial) -> None:
+        self._waiting.appendleft(trial)
+
     def examples(self) -> Sequence[Params]:
         return [trial.params for trial in self._waiting]

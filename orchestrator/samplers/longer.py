@@ -66,5 +66,8 @@ class LongerSampler:
     def tell(self, trial: Trial, observation: Observation) -> None:
         self.inner.tell(self._asked.get(trial.trial_key, trial), observation)
 
+    def again(self, trial: Trial) -> None:
+        self.inner.again(self._asked.get(trial.trial_key, trial))
+
     def examples(self) -> Sequence[Params]:
         return self.inner.examples()

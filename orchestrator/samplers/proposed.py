@@ -25,13 +25,22 @@ class ProposedConfiguration:
     ended: set[str] = field(default_factory=set)  # trial_keys
     known: list[Values] = field(default_factory=list)  # the worst completed values when each of its trials ended
     failure: str = ""  # why the last of them failed that did
+    _taken: dict[str, Observation] = field(default_factory=dict)  # by trial_key
 
     def take(self, trial: Trial, observation: Observation, worst: Values | None) -> None:
         """Take in how one of the trials ended, and the worst value of each objective that had completed by then."""
         self.ended.add(trial.trial_key)
+        self._taken[trial.trial_key] = observation
         self.failure = observation.failure or self.failure
         self.seeds = self.seeds.after(observation)
         self.known += [] if worst is None else [worst]
+
+    def leave(self, trial: Trial) -> None:
+        """Have one of the trials not ended, which runs anew."""
+        self.ended.discard(trial.trial_key)
+        self.failure = ""
+        if (taken := self._taken.pop(trial.trial_key, None)) is not None:
+            self.seeds = self.seeds.without(taken)
 
     def expected(self, objectives: Sequence[Objective], survivors: bool = False) -> Values | None:
         """What it is ranked by, as far as was known when the last of its trials ended."""

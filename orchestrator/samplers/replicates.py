@@ -29,12 +29,21 @@ class ReplicatedConfiguration:
     trials: list[Trial] = field(default_factory=list)
     ended: dict[int, Observation] = field(default_factory=dict)  # by seed; without those that were pruned
     following: Params | None = None  # with the next seed, if it may have another one
+    _taken: dict[str, Observation] = field(default_factory=dict)  # by trial_key
 
     def take(self, trial: Trial, observation: Observation) -> None:
         """Take in how one of the trials ended."""
         self.seeds = self.seeds.after(observation)
+        self._taken[trial.trial_key] = observation
         if observation.outcome.is_bad or observation.outcome is Outcome.COMPLETED:
             self.ended[trial.params["seed"]] = observation
+
+    def leave(self, trial: Trial) -> None:
+        """Be without one of the trials, which runs anew."""
+        self.trials.remove(trial)
+        self.ended.pop(trial.params["seed"], None)
+        if (taken := self._taken.pop(trial.trial_key, None)) is not None:
+            self.seeds = self.seeds.without(taken)
 
 
 class ReplicatingSampler:
@@ -102,6 +111,13 @@ class ReplicatingSampler:
         self._configurations[trial.config_key].take(trial, observation)
         if trial.trial_key not in self._further:
             self.inner.tell(trial, observation)
+
+    def again(self, trial: Trial) -> None:
+        self._configurations[trial.config_key].leave(trial)
+        if trial.trial_key in self._further:
+            self._waiting.append(trial)
+        else:
+            self.inner.again(trial)
 
     def examples(self) -> Sequence[Params]:
         return self.inner.examples()

@@ -102,6 +102,12 @@ class SearchSampler:
         elif configuration.has_ended:  # a seed of it had failed in an earlier launch
             self._learn_anew()
 
+    def again(self, trial: Trial) -> None:
+        configuration = self._configurations[self.space.key(trial)]
+        configuration.leave(trial)
+        self._waiting.append(trial)
+        self._learn_anew()
+
     def examples(self) -> Sequence[Params]:
         return self.space.examples()
 

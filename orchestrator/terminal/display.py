@@ -20,7 +20,7 @@ from orchestrator.terminal.consoles import is_ascii_only, print_timed, warn
 from orchestrator.terminal.frame import Frame
 from orchestrator.terminal.notebook import NotebookFrame, is_notebook
 from orchestrator.terminal.view import STYLES, awaited, counted, facts, in_words, view
-from orchestrator.trial import Trial
+from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import METRICS_FROM, Record
 
 SECONDS_BETWEEN_LINES = 5.0  # of one trial, where lines are printed
@@ -56,6 +56,10 @@ class Display(Listener):
         """A trial is given to a worker."""
         self.progress.start(trial)
         self.quick.start(trial)
+
+    def renew(self, trial: Trial, was: Outcome) -> None:
+        """A trial that had ended so is to run anew."""
+        self.progress.renew(trial, was)
 
     def recall(self, trial: Trial, event: Event) -> None:
         """A trial that is resumed had reported this before."""

@@ -1,14 +1,19 @@
 """Has single trials run anew, by hand, while no launch holds their sweep."""
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from orchestrator.errors import InputError
 from orchestrator.system import regular
+from orchestrator.system.paths import sqlite_path
 from orchestrator.trackers import more, replacement
 from orchestrator.trackers.errors import translates_errors
-from orchestrator.trackers.lease import check_free
+from orchestrator.trackers.fence import fenced
+from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.store import Store, record_of
 from orchestrator.trials.longer import asked_key
 from orchestrator.trials.record import Record
@@ -21,12 +26,12 @@ class Renewing(Store):
     """Makes runs in place of those of trials that are to run anew; the next launch finds them, and runs them."""
 
     @translates_errors
-    def again(self, sweep: str, record: Record, workspace: Workspace) -> None:
-        """Have a trial run anew; one that somebody has asked more epochs for has then those of its file.
+    def again(self, sweep: str, records: Sequence[Record], workspace: Workspace) -> None:
+        """Have trials run anew; one that somebody has asked more epochs for has then those of its file.
 
         Args:
             sweep: its name.
-            record: the trial, which has ended.
+            records: the trials, which have ended.
             workspace: of the sweep, held by whoever calls this.
 
         Raises:
@@ -34,15 +39,17 @@ class Renewing(Store):
             InputError: the run of the file's trial, which a longer one goes on from, is gone for good.
         """
         experiment = self.experiment(sweep)
-        if experiment is None:
+        if experiment is None or not records:
             return
-        check_free(self.client, self.uri, experiment.experiment_id)
-        own = self._of_file(experiment.experiment_id, record)
-        if own.trial_key in more.requests_of(self, sweep):
-            more.ask(self, sweep, 0, [own.trial_key])
-        for key in filter(KEY.fullmatch, (record.trial_key, own.trial_key)):  # who may write into the store may tags
-            regular.remove(workspace.folder / key)  # first: it is to begin again
-        replacement.again(self.client, experiment.experiment_id, record, {}, own)
+        found = [(record, self._of_file(experiment.experiment_id, record)) for record in records]
+        requested = more.requests_of(self, sweep)
+        with self._held(experiment.experiment_id) as client:
+            if taken_back := [own.trial_key for _, own in found if own.trial_key in requested]:
+                more.ask(self, sweep, 0, taken_back)
+            for record, own in found:
+                for key in filter(KEY.fullmatch, (record.trial_key, own.trial_key)):  # who may write may change tags
+                    regular.remove(workspace.folder / key)  # first: it is to begin again
+                replacement.again(client, experiment.experiment_id, record, {}, own)
 
     def _of_file(self, experiment_id: str, record: Record) -> Record:
         """The trial as the file asks for it, by the latest of its runs."""
@@ -54,3 +61,16 @@ class Renewing(Store):
         if not runs:
             raise InputError(f"{record.label}: the run that it goes on from is gone for good, and with it what it was")
         return record_of(runs[0])
+
+    @contextmanager
+    def _held(self, experiment_id: str) -> Iterator[MlflowClient]:
+        """A client while no launch on another machine can begin; that of this machine has the lock of its folder."""
+        if sqlite_path(self.uri) is not None:
+            yield self.client
+            return
+        lease = Lease(self.client, experiment_id)
+        lease.take()
+        try:
+            yield fenced(self.client, lease.check)
+        finally:
+            lease.release()

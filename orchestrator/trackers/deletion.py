@@ -1,7 +1,7 @@
 """Deletes a sweep: into MLflow's trash, or for good where the store allows that."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -102,8 +102,12 @@ class Deletion(Store):
         return Belongings(experiment, runs, len(found) - len(runs) + len(all_models) - len(models), models)
 
     @translates_errors
-    def delete(self, what: Belongings) -> None:
+    def delete(self, what: Belongings, first: Callable[[], None] = lambda: None) -> None:
         """Delete it; called again after it was cut off, it goes on.
+
+        Args:
+            what: to delete.
+            first: is called before anything goes, once it is known that nobody holds the sweep.
 
         Raises:
             AlreadyRunningError: a launch on another machine is running the sweep.
@@ -111,6 +115,8 @@ class Deletion(Store):
         experiment = what.experiment.experiment_id
         if not is_deleted(what.experiment):
             check_free(self.client, self.uri, experiment)
+        first()
+        if not is_deleted(what.experiment):
             for model in what.models:
                 self.client.delete_logged_model(model.model_id)
             if what.others:

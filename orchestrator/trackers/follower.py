@@ -1,6 +1,7 @@
 """Follows sweeps while they run: reads all of a sweep once, and then what has changed."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 from orchestrator.errors import InputError
 from orchestrator.functions.declaration import UNDECLARED, Declaration
@@ -47,7 +48,8 @@ class Follower:
         records = marked(records)
         running = [record for record in records if record.status == "RUNNING" and is_live]
         curves = {record.run_id: self._curve(record, objective, declaration) for record in running}
-        return Status.of(self.name, records, total, objective, curves, declaration)
+        status = Status.of(self.name, records, total, objective, curves, declaration)
+        return replace(status, workers=self.store.workers(self.name)) if is_live else status
 
     def _compared_by(self) -> tuple[Objective | None, Declaration]:
         """What trials are compared by first, and what their function declares."""

@@ -17,6 +17,7 @@ TARGET = "sweep.target"  # of the metric; empty where there is none
 FUNCTION = "sweep.function"  # the trial function, by its name
 SURVIVORS = "sweep.survivors"  # "true" where seeds that were lost do not count
 DECLARED = "sweep.declared"  # the part of the trial function's declaration that watching a sweep needs
+WORKERS = "sweep.workers"  # at once, where somebody has asked its launch for so many; else empty
 OF_A_DECLARATION = ("training_losses", "validation_losses", "rate", "pace")
 BETWEEN = ", "  # several metrics and their goals
 

@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Lease:
         self._experiment_id = experiment_id
         self._me: dict[str, Any] = {
             "pid": os.getpid(),
-            "place": f"{os.getuid()}@{host or socket.gethostname()}, {_folder_of_locks()}",
+            "place": _place(host),
             "host": host or socket.gethostname(),
             "since": time.strftime("%Y-%m-%d %H:%M:%S"),
             "token": uuid.uuid4().hex,
@@ -63,7 +64,7 @@ class Lease:
             self.was_anothers = True
             self._me["after"] = before["place"]  # for the next launch, should this one die before it has seen to that
         self._hold()
-        if self._is_living(self._read()[1], beat):  # it writes on until it sees that the sweep is no longer its own
+        if self._is_living(self.read()[1], beat):  # it writes on until it sees that the sweep is no longer its own
             self.was_anothers = True
             time.sleep(SECONDS_WATCHED)
         self._beat()
@@ -79,7 +80,7 @@ class Lease:
         Raises:
             AlreadyRunningError: it lives, on another machine.
         """
-        holder, beat = self._read()
+        holder, beat = self.read()
         if holder is None or beat == _last_beat(holder):
             return None, beat
         if holder["place"] != self._me["place"] and self._changes(holder, beat):
@@ -96,6 +97,11 @@ class Lease:
             self._renew()
         if self._lost is not None:
             raise self._lost
+
+    @property
+    def token(self) -> str:
+        """What tells it from all others."""
+        return str(self._me["token"])
 
     def mark_settled(self) -> None:
         """Know that nothing is left to which the launch from which this one has taken the sweep could write."""
@@ -118,7 +124,7 @@ class Lease:
     def _renew(self) -> None:
         """See that the sweep is ours, and have it so for as long as others then watch it: both, or it is not known."""
         asked_at = _now()
-        holder, _ = self._read()
+        holder, _ = self.read()
         if holder and holder["token"] != self._me["token"]:
             self._lost = AlreadyRunningError(f"another launch has taken this sweep over, {_where(holder)}")
         elif not self._ended.is_set():
@@ -139,7 +145,7 @@ class Lease:
         deadline = time.monotonic() + SECONDS_WATCHED
         while time.monotonic() < deadline:
             time.sleep(0.5)
-            held_by, now = self._read()
+            held_by, now = self.read()
             if (held_by, now) != (holder, beat):
                 return held_by != holder or self._is_living(now, beat)
         return False
@@ -149,11 +155,28 @@ class Lease:
         """Whether a heartbeat is one of a launch that goes on since there was another one."""
         return now != before and not (now or "").endswith(ENDED)
 
-    def _read(self) -> tuple[dict[str, str] | None, str | None]:
+    def read(self) -> tuple[dict[str, str] | None, str | None]:
         """The holder, and its last heartbeat."""
         with without_long_waits():
             tags = self._client.get_experiment(self._experiment_id).tags
         return json.loads(tags[TAG]) if TAG in tags else None, tags.get(HEARTBEAT)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a sweep, its last heartbeat, and where it is."""
+
+    token: str
+    beat: str | None
+    where: str
+
+
+def holder_elsewhere(client: MlflowClient, experiment_id: str) -> Holder | None:
+    """Who holds a sweep, unless it has given it back, or is of this place: then the lock of its folder tells."""
+    holder, beat = Lease(client, experiment_id).read()
+    if holder is None or beat == _last_beat(holder) or holder["place"] == _place(None):
+        return None
+    return Holder(holder["token"], beat, _where(holder))
 
 
 def check_free(client: MlflowClient, uri: str, experiment_id: str) -> None:
@@ -174,6 +197,11 @@ def _last_beat(holder: dict[str, Any]) -> str:
 def _now() -> float:
     """Seconds that go on while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _place(host: str | None) -> str:
+    """Where launches keep each other out by a lock."""
+    return f"{os.getuid()}@{host or socket.gethostname()}, {_folder_of_locks()}"
 
 
 def _folder_of_locks() -> str:

@@ -10,7 +10,7 @@ from orchestrator.trackers.doubles import Double
 from orchestrator.trackers.open_run import STATUS
 from orchestrator.trackers.parent_run import PARENT
 from orchestrator.trial import Outcome
-from orchestrator.trials.record import REPLACED, REUSED, Record
+from orchestrator.trials.record import REPLACED, REPLACES, REUSED, Record
 
 
 def settled(
@@ -40,14 +40,18 @@ def settled(
 
 
 def _put_aside(client: MlflowClient, double: Double) -> None:
-    """Have a run count no longer: one with a result stays, and says which counts; another is of no use."""
-    run_id = double.record.run_id
-    if double.record.end is None:
+    """Have a run count no longer: one with a result, or that was to run anew, stays, and says which counts.
+
+    Another is of no use.
+    """
+    run_id, outcome = double.record.run_id, double.record.outcome
+    was_renewed = double.instead.tags.get(REPLACES) == run_id
+    if outcome is None or not (outcome.is_result or was_renewed):
         take_back(client, run_id)
         return
     client.set_tag(run_id, REPLACED, double.instead.run_id)
     if double.record.status == "RUNNING":
-        client.set_terminated(run_id, STATUS[double.record.end])
+        client.set_terminated(run_id, STATUS[outcome])
 
 
 def _settle(client: MlflowClient, records: Iterable[Record], renew: Callable[[Record], object] | None) -> bool:

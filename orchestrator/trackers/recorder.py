@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 
 from tenacity import (
     RetryCallState,
@@ -20,7 +22,7 @@ from tenacity import (
     sleep_using_event,
 )
 
-from orchestrator.errors import RunDeletedError, StoreBusyError, StoreError, SweepError
+from orchestrator.errors import InputError, RunDeletedError, StoreBusyError, StoreError, SweepError
 from orchestrator.events import Event, Listener
 from orchestrator.system.interrupt import LAST_SECONDS
 from orchestrator.system.stalling import StalledError, attended
@@ -37,6 +39,36 @@ SECONDS_BETWEEN_DESCRIPTIONS = 30.0  # of the sweep as a whole
 MOST_WAITING = 1000  # trials that have ended, but not in the store: then no more are begun
 
 Pending = dict[str, tuple[Trial, list[Event]]]  # by trial_key, in the order in which they began to report
+OnRenewed = Callable[[str], None]  # with why not, or nothing
+NO_MORE = "nothing is written to the store any more"
+
+
+@dataclass
+class Errand:
+    """What somebody has asked for, to be done after all that was reported before.
+
+    Args:
+        do: does it.
+        refuse: is called instead where nothing is written any more.
+    """
+
+    do: Callable[[], object]
+    refuse: Callable[[], object] = lambda: None
+
+
+@dataclass
+class Batch:
+    """What is to be written at once.
+
+    Args:
+        pending: what trials have reported.
+        errand: what comes after that.
+        is_last: whether nothing comes after it.
+    """
+
+    pending: Pending = field(default_factory=dict)
+    errand: Errand | None = None
+    is_last: bool = False
 
 
 class Recorder(Listener):
@@ -50,7 +82,7 @@ class Recorder(Listener):
         self.log = log
         self.patience = patience
         self.error: SweepError | None = None  # why nothing is written any more
-        self._queue: queue.SimpleQueue[tuple[Trial, Event] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Trial, Event] | Errand | None] = queue.SimpleQueue()
         self._ended = self._written = 0  # trials; each counted by one thread alone
         self._taken: Counter[str] = Counter()  # events, by trial_key; of this thread, and of the other
         self._recorded: Counter[str] = Counter()
@@ -89,6 +121,25 @@ class Recorder(Listener):
         self._taken[trial.trial_key] += 1
         self._queue.put((trial, event))
 
+    def again(self, trial: Trial, done: OnRenewed) -> None:
+        """Have a trial that has ended run anew, in a new run; any thread may ask.
+
+        Args:
+            trial: all that it has reported was taken.
+            done: is called once the store has that run and the folder of the trial is gone, with nothing; or with why
+                it has not.
+        """
+        self._put(Errand(partial(self._renew, trial, done), partial(done, NO_MORE)))
+
+    def tell_workers(self, workers: int) -> None:
+        """Have the store say how many trials may run at once, as somebody has asked for."""
+        self._put(Errand(lambda: self._retry(lambda _: self.tracker.tell_workers(workers))))
+
+    def _put(self, errand: Errand) -> None:
+        self._queue.put(errand)
+        if self.error is not None:
+            self._refuse_errands()
+
     def close(self, at_once: Callable[[], bool] = lambda: False) -> None:
         """Wait until all is written, or MLflow has not answered for too long; a moment, once `at_once` returns True.
 
@@ -119,35 +170,78 @@ class Recorder(Listener):
         return f"what {trials} trials have reported is" if trials != 1 else "what a trial has reported is"
 
     def _write(self) -> None:
-        is_open = True
-        while is_open:
-            pending, is_open = self._collected()
+        batch = Batch()
+        while not batch.is_last:
+            batch = self._collected()
             try:
-                for trial, events in pending.values():
-                    self._retry(trial, events)
+                for trial, events in batch.pending.values():
+                    self._record(trial, events)
+                if batch.errand:
+                    batch.errand.do()
                 self._describe()
             except SweepError as error:
                 self.error = error
+                self._refuse_errands()
                 return
             except Exception as error:  # a bug, which must not leave the launch waiting for this thread
                 self.error = StoreError(f"recording failed: {type(error).__name__}: {error}")
+                self._refuse_errands()
                 raise
 
-    def _collected(self) -> tuple[Pending, bool]:
-        """What is reported within a second from now on, and whether more may come."""
+    def _collected(self) -> Batch:
+        """What is reported within a second from now on; or until there is an errand, for which somebody waits."""
         pending: Pending = {}
         until = time.monotonic() + SECONDS_BETWEEN_WRITES
         while True:
             try:
                 report = self._queue.get(timeout=max(0.0, until - time.monotonic()) if pending else None)
             except queue.Empty:
-                return pending, True
+                return Batch(pending)
             if report is None:
-                return pending, False
+                return Batch(pending, is_last=True)
+            if isinstance(report, Errand):
+                return Batch(pending, report)
             trial, event = report
             pending.setdefault(trial.trial_key, (trial, []))[1].append(event)
 
-    def _retry(self, trial: Trial, events: list[Event]) -> None:
+    def _record(self, trial: Trial, events: list[Event]) -> None:
+        def write(is_again: bool) -> None:
+            if is_again:
+                self.tracker.recover(trial)
+            self.tracker.write(trial, events, self.workspace.of(trial))
+
+        try:
+            self._retry(write)
+        except RunDeletedError as error:
+            self._log(str(error))
+        self._recorded[trial.trial_key] += len(events)
+        end = events[-1]
+        if end.is_final:
+            self._written += 1
+            if not end.may_go_on and trial.trial_key not in self.tracker.lost:  # else for when it is restored
+                self._remove(trial)
+
+    def _renew(self, trial: Trial, done: OnRenewed) -> None:
+        why = NO_MORE
+        try:
+            if trial.trial_key not in self.tracker.lost:
+                attended(partial(self.workspace.remove, trial))  # first: in its new run it is to begin again
+            self._retry(lambda _: self.tracker.renew(trial))
+            why = ""
+        except (InputError, StalledError) as error:
+            why = str(error)
+        finally:
+            done(why)
+
+    def _refuse_errands(self) -> None:
+        """Once nothing is written any more, tell those who wait for it."""
+        with suppress(queue.Empty):
+            while True:
+                if isinstance(errand := self._queue.get_nowait(), Errand):
+                    errand.refuse()
+
+    def _retry(self, write: Callable[[bool], None]) -> None:
+        """Make a write, again and again while the store does not answer; it is told whether it was made before."""
         waiting = Retrying(
             retry=retry_if_exception_type(StoreBusyError),
             wait=WAIT,
@@ -156,22 +250,11 @@ class Recorder(Listener):
             after=self._log_first_failure,
             reraise=True,
         )
-        try:
-            for attempt in waiting:
-                with attempt:
-                    if attempt.retry_state.attempt_number > 1:
-                        self.tracker.recover(trial)
-                    self.tracker.write(trial, events, self.workspace.of(trial))
-        except RunDeletedError as error:
-            self._log(str(error))
+        for attempt in waiting:
+            with attempt:
+                write(attempt.retry_state.attempt_number > 1)
         if waiting.statistics["attempt_number"] > 1:
             self._log("MLflow answers again")
-        self._recorded[trial.trial_key] += len(events)
-        end = events[-1]
-        if end.is_final:
-            self._written += 1
-            if not end.may_go_on and trial.trial_key not in self.tracker.lost:  # else for when it is restored
-                self._remove(trial)
 
     def _remove(self, trial: Trial) -> None:
         """Remove the trial's folder, which the store has no more use for."""

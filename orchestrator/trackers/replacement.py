@@ -51,7 +51,7 @@ def again(
 ) -> str:
     """Make a run in place of one that has ended, as one that was interrupted before it began; returns its id.
 
-    Where this is cut off, the next launch finds both, and goes on with it.
+    Where this is cut off, the next launch finds both, and goes on with it; called again, it makes no second one.
 
     Args:
         client: of the store.
@@ -76,7 +76,14 @@ def _anew(
     client: MlflowClient, experiment: str, record: Record, tags: Mapping[str, str], replaces: str | None = None
 ) -> str:
     is_kept = {name: value for name, value in record.tags.items() if name in IDENTITY or name.startswith(KEYS)}
-    new: str = client.create_run(experiment, tags={**is_kept, **tags, REPLACES: replaces or record.run_id}).info.run_id
+    replaced = replaces or record.run_id
+    made = [
+        run
+        for run in client.search_runs([experiment], f"tags.{REPLACES} = '{replaced}'")
+        if run.data.tags.get("trial_key") == record.trial_key  # else the trial of more epochs that has gone on from it
+    ]
+    run = made[0] if made else client.create_run(experiment, tags={**is_kept, **tags, REPLACES: replaced})
+    new: str = run.info.run_id
     client.log_batch(new, tags=tags_of({"outcome": Outcome.INTERRUPTED.value}))
     client.set_terminated(new, STATUS[Outcome.INTERRUPTED])
     return new

@@ -24,7 +24,7 @@ from orchestrator.trackers.causes import is_no_entry
 from orchestrator.trackers.client import client_of
 from orchestrator.trackers.errors import may_pass, message, translates_errors
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
-from orchestrator.trackers.last_launch import ASKED, FUNCTION, LastLaunch
+from orchestrator.trackers.last_launch import ASKED, FUNCTION, WORKERS, LastLaunch
 from orchestrator.trackers.parent_run import PARENT
 from orchestrator.trackers.trial_runs import TrialRun, Wanted, of_trials, pages, points_of
 from orchestrator.trial import Outcome
@@ -121,6 +121,13 @@ class Store:
         """The name of the trial function of a sweep's last launch; empty where the store does not say."""
         parent = self._parent(name)
         return parent.data.tags.get(FUNCTION, "") if parent else ""
+
+    @translates_errors
+    def workers(self, name: str) -> int | None:
+        """How many trials of a sweep may run at once, where somebody has asked the launch for so many that runs it."""
+        parent = self._parent(name)
+        asked = parent.data.tags.get(WORKERS, "") if parent and parent.info.status == "RUNNING" else ""
+        return int(asked) if asked.isdecimal() else None
 
     @translates_errors
     def reported(self, function: str) -> list[str]:

@@ -14,6 +14,7 @@ from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers import best_model, deleted, view, writing
 from orchestrator.trackers.errors import translates_errors
+from orchestrator.trackers.last_launch import WORKERS
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.store import Store
 from orchestrator.trials.metric_names import nearest
@@ -65,6 +66,11 @@ class SweepResults(Store):
         if shown is not None and shown != self._view:
             self.client.set_experiment_tag(self.experiment_id, view.TAG, shown)
             self._view = shown
+
+    @translates_errors
+    def tell_workers(self, workers: int) -> None:
+        """Have the sweep say how many trials may run at once, as somebody has asked for."""
+        self.of_parent(lambda: self.client.set_tag(self.parent_id, WORKERS, str(workers)))
 
     def describe_so_far(self) -> None:
         """Make the results so far the sweep's description."""

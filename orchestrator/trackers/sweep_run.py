@@ -13,7 +13,7 @@ from orchestrator.system.provenance import provenance
 from orchestrator.trackers import experiments, holding, identity, more, parent_run
 from orchestrator.trackers.deleted import is_in_the_trash, restoring
 from orchestrator.trackers.identity import Identity
-from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, FUNCTION, comparison, declared
+from orchestrator.trackers.last_launch import ASKED, DECLARED, FILE, FUNCTION, WORKERS, comparison, declared
 from orchestrator.trackers.open_run import LONGEST_TAG, tags_of
 from orchestrator.trackers.parent_run import ROLE
 from orchestrator.trackers.store import SWEEP_FILE, Store
@@ -140,7 +140,7 @@ def begin(
         run_id: str = client.create_run(experiment_id, tags=tags).info.run_id
     else:
         run_id = parent.info.run_id
-        client.log_batch(run_id, tags=tags_of({**ROLE, **holding.tags()}))
+        client.log_batch(run_id, tags=tags_of({**ROLE, WORKERS: "", **holding.tags()}))
         client.update_run(run_id, status="RUNNING")
     if aside:
         return run_id

@@ -9,10 +9,11 @@ from mlflow.exceptions import MlflowException
 
 from orchestrator.errors import InputError, RunDeletedError, StoreError
 from orchestrator.events import Event, Finished, Progress, Started
+from orchestrator.requests.calls import Answer, Call
+from orchestrator.requests.listening import AnsweringThread
 from orchestrator.spec import SweepSpec
 from orchestrator.system.paths import sqlite_path
 from orchestrator.system.printable import storable
-from orchestrator.system.provenance import provenance
 from orchestrator.trackers import (
     artifacts,
     deleted,
@@ -20,9 +21,9 @@ from orchestrator.trackers import (
     holding,
     images,
     kept_code,
-    left_behind,
     lost_tags,
     more,
+    noticeboard,
     parent_run,
     replacement,
     reuse,
@@ -35,13 +36,13 @@ from orchestrator.trackers import (
 )
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.checkpoints import Checkpoints
+from orchestrator.trackers.counting import CountingRuns
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.fence import fenced
 from orchestrator.trackers.lease import Lease
 from orchestrator.trackers.more import Origins
 from orchestrator.trackers.open_run import STATUS, OpenRun, since_restart, tags_of
 from orchestrator.trackers.store import counts, record_of
-from orchestrator.trackers.sweep_results import SweepResults
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.record import DIGEST, INFEASIBLE, PROBLEM, REPLACED, TAKEN_BACK, Record
 
@@ -49,7 +50,7 @@ RESTARTED_AT = "restarted.at"
 STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
 
 
-class Tracker(SweepResults):
+class Tracker(CountingRuns):
     """The write side, for one sweep: a parent run, and a child run for each trial."""
 
     def __init__(self, uri: str, spec: SweepSpec, is_aside: bool = False) -> None:
@@ -57,12 +58,12 @@ class Tracker(SweepResults):
         self.is_replacing = False  # whether an earlier launch was cut off while it had trials run anew
         self.lost: set[str] = set()  # trial_keys of those whose runs somebody has deleted during this launch
         self.mended: list[str] = []  # tags that somebody has deleted in MLflow, in lines
-        self._code: Mapping[str, str] = {}
         self._reopening: set[str] = set()  # run_ids; what fails meanwhile leaves one here
-        self._reused: dict[str, Record] = {}
         self.requests: Mapping[str, int] = {}  # more epochs that were asked for, by the trial_key of the file's trial
         self.origins = Origins()
         self._lease: Lease | None = None
+        self.answer: Callable[[Call], Answer] | None = None  # does what is asked through the store
+        self._requests: AnsweringThread | None = None
         self._is_closed = False
 
     @translates_errors
@@ -96,6 +97,8 @@ class Tracker(SweepResults):
         self.is_aside |= sweep_run.is_aside(parent, self.spec)
         self.is_replacing = parent is not None and replacement.is_begun(parent, sweep_run.sets(self.spec))
         self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials, self.is_aside)
+        if self._lease is not None and self._requests is None and self.answer is not None:
+            self._requests = noticeboard.answering(self.client, self.parent_id, self._lease.token, self.answer)
         self._code = kept_code.keep(self.client, self.parent_id, self.spec)
         self.tally.asked = trials
         self.mended += lost_tags.put_back(self.client, self.experiment_id, self.spec)
@@ -122,27 +125,6 @@ class Tracker(SweepResults):
             return self._settled()
         except InputError as error:  # somebody has deleted the experiment
             raise StoreError(str(error)) from error
-
-    def _settled(self, renew: Callable[[Record], object] | None = None) -> dict[str, Record]:
-        def read() -> list[Record]:
-            return with_best(self._found(self.spec.name), self.spec.objectives, self.curves)
-
-        return left_behind.settled(self.client, self.parent_id, read, renew)
-
-    def _renew(self, record: Record) -> None:
-        replacement.renew(self.client, self.experiment_id, record, self._origin)
-
-    @property
-    def _origin(self) -> dict[str, str]:
-        return {**provenance(self.spec.source.path.parent), **self._code}
-
-    @translates_errors
-    def replace(self, records: Iterable[Record]) -> dict[str, Record]:
-        """Have these run anew, in new runs; returns what the store has then, by trial_key."""
-        sets = sweep_run.sets(self.spec)
-        replacement.replace(self.client, self.parent_id, self.experiment_id, records, self._origin, sets)
-        self._records = self._settled()
-        return self._records
 
     @translates_errors
     def reuse(self, trials: Iterable[Trial]) -> dict[str, Record]:
@@ -247,6 +229,8 @@ class Tracker(SweepResults):
         if self._is_closed:
             return
         self._check_open()
+        if self._requests is not None:
+            self._requests.end()
         if self.parent_id:
             for run_id in self._reopening.union(run.run_id for run in self._runs.values()):
                 interrupted = partial(self.client.set_tag, run_id, "outcome", Outcome.INTERRUPTED.value)
