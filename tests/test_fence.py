@@ -163,8 +163,8 @@ def test_whichever_call_a_launch_is_stopped_in_what_took_it_over_stands_as_if_al
         first.close("KILLED")
         return first.spec
 
-    launched(Tracker(store, begun("alone")), 200.0, folder)
-    alone = flat(seen(store, "alone"))
+    launched(Tracker(store, begun("by-itself")), 200.0, folder)
+    alone = flat(seen(store, "by-itself"))
     for number in itertools.count():
         spec = begun(f"stopped-{number}")
         stopped = Tracker(store, spec)
