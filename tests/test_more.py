@@ -307,6 +307,10 @@ def test_checkpoints_are_kept_of_the_best_and_no_others(store: str, write: Write
     assert [r.info.run_name for r in children(store, "toy") if "checkpoint" in artifacts(store, r)] == ["x=3", "x=4"]
     assert artifacts(store, kept[0], "checkpoint") == {"checkpoint/journal.jsonl", "checkpoint/state.json"}
     assert "checkpoints are kept of the best 2 trials; 2 by now, of " in sweep("plan", path).stdout
+    sweep("more", "toy", "x=4", "--epochs", "4")
+    launch(path)
+    kept = [run for run in children(store, "toy") if "checkpoint" in artifacts(store, run)]
+    assert [(run.info.run_name, run.data.params["epochs"]) for run in kept] == [("x=3", "2"), ("x=4", "4")]
     write(text.replace("best 2", "all"))
     assert ", so that 5 take about " in sweep("plan", path).stdout
 

@@ -35,9 +35,15 @@ class Checkpoints:
     def __init__(self, client: MlflowClient, uri: str, spec: SweepSpec, records: Iterable[Record]) -> None:
         self.client, self.uri, self.spec = client, uri, spec
         self._values: dict[str, float] = {}  # by run_id, of those that are kept
+        self._shorter: dict[str, str] = {}  # the runs that longer trials have replaced, by those of these
         for record in records:
             if CHECKPOINT in record.tags:
                 self._note(record)
+
+    def replace(self, shorter: str, longer: str) -> None:
+        """Know that the run of a longer trial counts in place of another; what that has kept goes once this is kept."""
+        self._values.pop(shorter, None)
+        self._shorter[longer] = shorter
 
     def keep(self, record: Record, run: OpenRun, workdir: Path) -> dict[str, str]:
         """Keep the checkpoint of a trial that has ended, where the file says so; returns tags of its run."""
@@ -55,7 +61,8 @@ class Checkpoints:
             return {PROBLEM: "; ".join([*said, f"the checkpoint is not kept: {problem}"])[:LONGEST_TAG]}
         if most is not None and size:
             self._note(record)
-            for run_id in self._ranked()[most:]:
+            shorter = [self._shorter[record.run_id]] if record.run_id in self._shorter else []
+            for run_id in (*self._ranked()[most:], *shorter):
                 self._drop(run_id)
         return {CHECKPOINT: str(size)} if size else {}
 
@@ -97,7 +104,7 @@ class Checkpoints:
 
     def _drop(self, run_id: str) -> None:
         """Remove what is kept of a run; first what says so."""
-        del self._values[run_id]
+        self._values.pop(run_id, None)
         run = self.client.get_run(run_id)
         if CHECKPOINT in run.data.tags:
             self.client.delete_tag(run_id, CHECKPOINT)

@@ -258,6 +258,7 @@ class Tracker(CountingRuns):
         run = OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
         if before := self.origins.before.get(trial.trial_key):
             self.client.set_tag(before.run_id, REPLACED, run.run_id)
+            self._checkpoints.replace(before.run_id, run.run_id)
         return run
 
     def _since_restart(self, trial: Trial, run: OpenRun, events: Sequence[Event]) -> tuple[OpenRun, Sequence[Event]]:
