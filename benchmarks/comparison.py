@@ -26,7 +26,7 @@ TAKEN_BACK = "taken_back"  # the tag of a run that a launch itself has deleted
 RESTARTED = "restarted"  # the tag of a run that has taken the place of one that was begun in vain, which is deleted
 LOG = "log.txt"  # which tells of every attempt
 # those that an untouched run has otherwise, or not at all
-OWN_TAGS = ("mlflow.", "git.", "end_number", "not_kept", RESTARTED)
+OWN_TAGS = ("mlflow.", "git.", "end_number", "not_kept", RESTARTED, "replaces", "replaced_by")
 SYSTEM = "system/"  # what the machine was like every few seconds: of the clock, too
 UNIQUE = re.compile(r"[+%]timestamp[+%].*?(?=\+compressed|\.)")  # in the names of MLflow's images
 STATUSES = """
@@ -49,6 +49,7 @@ class Clause(StrEnum):
     WORK = "no work folder is left"
     ORPHANS = "no process outlives its launch"
     LAUNCHES = "a launch ends by itself only when all is done"
+    ASKED = "what was asked for is done once or refused, and nothing else"
 
 
 class Violation(NamedTuple):
@@ -217,15 +218,15 @@ def _once(_: Left, killed: Left) -> Iterator[Violation]:
 
 def _numbers(untouched: Left, killed: Left) -> Iterator[Violation]:
     for one, other in _pairs(untouched, killed):
-        wanted = _told(one, untouched.curves[one.info.run_id])
-        found = _told(other, killed.curves[other.info.run_id])
+        wanted = told(one, untouched.curves[one.info.run_id])
+        found = told(other, killed.curves[other.info.run_id])
         for what in sorted({what for what, _ in wanted.items() ^ found.items()}):
             yield Violation(
                 Clause.NUMBERS, f"{other.info.run_name}: {what} is {found.get(what)}, not {wanted.get(what)}"
             )
 
 
-def _told(run: Run, curves: dict[str, list[tuple[int, float]]]) -> dict[str, str]:
+def told(run: Run, curves: dict[str, list[tuple[int, float]]]) -> dict[str, str]:
     """All that a run says but for what follows the clock: numbers as hexadecimals, which have every bit."""
     points = {f"{name} at {step}": value.hex() for name, curve in curves.items() for step, value in curve}
     last = {name: value.hex() for name, value in run.data.metrics.items() if not name.startswith(SYSTEM)}

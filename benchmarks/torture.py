@@ -6,6 +6,10 @@ takes turns with one of functions, it may also be a program, a process that a pr
 ends both with their worker. Whenever the orchestrator is dead it is launched again at once. Once a sweep has ended, all
 that it left is compared with what an untouched one left.
 
+Beside the kills, somebody asks for something (`requested.py`): trials are stopped, and run anew, the launch is stopped,
+workers come and go, and what is not there is to be deleted; often the launch or whoever asks is killed before it is
+answered. Trials that were stopped run anew in the end, so that all can be compared.
+
 With `--faults` the store is behind a server, and that behind a proxy through which a quarter of all requests fail, come
 late or are cut. There somebody deletes runs of trials in MLflow, too: these must stay as they are, alone. And once a
 sweep somebody deletes the sweep's own run, and restores it when a launch says so, or has ended.
@@ -37,10 +41,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import comparison
+import requested
 from comparison import PARENT, Clause, Left, Note, Violation
 from faulty import proxied, seeded
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from requested import Requested
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -90,6 +96,11 @@ DELETION = "a run in MLflow"  # the target
 PARENT_DELETION = "the sweep's run in MLflow"
 SHARE_OF_PARENTS = 0.4  # of deletions, until there was one
 SHARE_OF_DELETIONS = 0.15  # of what happens to a sweep behind a faulty server
+REQUEST = "a request"  # the target
+SHARE_OF_REQUESTS = 0.35  # of what happens to a sweep that is asked for something
+KILLED_WHILE_ASKED = {"orchestrator": 0.35, "asker": 0.15, "": 0.5}
+LONGEST_OPENING = 60.0  # seconds
+INTERRUPTED = 130  # the status of a launch that was stopped
 MOST_FALSE_ENDS = 3  # launches in a row that end as they must not, after which a sweep is given up
 
 
@@ -208,13 +219,17 @@ class Plan:
     moment: float  # seconds after that
 
     @classmethod
-    def draw(cls, rng: random.Random, kind: Kind, has_store: bool, behind_faults: bool) -> "Plan":
+    def draw(
+        cls, rng: random.Random, kind: Kind, has_store: bool, behind_faults: bool, is_asked: bool = False
+    ) -> "Plan":
         """The next of a seeded series. The first is for the making of the store, of which there is only one."""
         if not has_store:
             return cls("orchestrator", STORE, LONGEST_WAIT, rng.uniform(0.0, SECONDS_OF_THE_STORE))
         longest = LONGEST_WAIT_BEHIND_FAULTS if behind_faults else LONGEST_WAIT
         if behind_faults and rng.random() < SHARE_OF_DELETIONS:
             return cls(DELETION, None, rng.uniform(0.0, longest), 0.0)
+        if is_asked and rng.random() < SHARE_OF_REQUESTS:
+            return cls(REQUEST, None, rng.uniform(0.0, longest), 0.0)
         (target,) = rng.choices([*kind.targets], [*kind.targets.values()])
         if rng.random() < SHARE_OF_MARKS:
             mark, longest_after = rng.choice([*kind.marks.items()])
@@ -239,11 +254,13 @@ class Sweep:
         folder: where it runs.
         kind: what it runs.
         faults: the seed of the faults between it and the server of its store; None: it has a store without a server.
+        requested: what somebody asks of it; None: nobody does.
     """
 
     folder: Path
     kind: Kind = KINDS["functions"]
     faults: int | None = None
+    requested: Requested | None = None
     kills: list[Kill] = field(default_factory=list)
     launches: int = 0
     seconds: float = 0.0
@@ -263,6 +280,8 @@ class Sweep:
         shutil.copy(Path(__file__).with_name(self.kind.witness), self.folder)
         with self._behind_faults():
             status = self._run(rng or random.Random(), kills, tell)
+            if status == 0 and self.requested is not None:
+                status = self._run_anew(self.requested)
             left = comparison.read(self.folder, NAME, self._server) if status == 0 else None
         if left is None:
             return None
@@ -292,10 +311,13 @@ class Sweep:
             self.launches += 1
             self._look_for_orphans(last)
             blamed = len(self.violations)
+            if self.requested is not None:
+                self.requested.ends_launch = False
             status = self._accompany(launch, rng, kills, tell)
             if self.lost_parent is not None and status in (0, REFUSED):
                 status = self._restore(status)
-            if status not in (0, -signal.SIGKILL):
+            was_asked_to = self.requested is not None and self.requested.ends_launch and status == INTERRUPTED
+            if status not in (0, -signal.SIGKILL) and not was_asked_to:
                 said = (self.folder / SAID).read_text().splitlines()[-1:]
                 self._blame(Clause.LAUNCHES, f"one ended with status {status}: {' '.join(said)}")
             false_ends = false_ends + 1 if len(self.violations) > blamed else 0
@@ -310,9 +332,17 @@ class Sweep:
         """Stay with a launch until it has ended; returns its status."""
         while launch.runs and len(self.kills) < kills:
             has_store = bool(self.kills) or (self.folder / STORE).exists()
-            plan = Plan.draw(rng, self.kind, has_store, self._server is not None)
+            plan = Plan.draw(rng, self.kind, has_store, self._server is not None, self.requested is not None)
+            if plan.target == REQUEST:  # of what does not train, nothing can be asked
+                self._wait(launch, LONGEST_OPENING, lambda: self._phase(launch) not in ("importing", "opening"))
             self._await(launch, plan)
             phase = self._phase(launch)
+            if launch.runs and plan.target == REQUEST and self.requested is not None:
+                call = self._ask(launch, self.requested, rng)
+                self.kills += [Kill(f"asked: {call}", phase, time.time())] if call else []
+                if call:
+                    tell(self.kills[-1])
+                continue
             if launch.runs and (target := self._struck(launch, plan.target, rng)):
                 self.kills.append(Kill(target, phase, time.time()))
                 tell(self.kills[-1])
@@ -363,6 +393,35 @@ class Sweep:
         experiment = client.get_experiment_by_name(NAME)
         return [*client.search_runs([experiment.experiment_id])] if experiment else []
 
+    def _ask(self, launch: Launch, asked: Requested, rng: random.Random) -> str:
+        """Ask for something, and perhaps kill the launch or whoever asks; returns what happened."""
+        call, commands = asked.draw(rng)
+        (victim,) = rng.choices([*KILLED_WHILE_ASKED], [*KILLED_WHILE_ASKED.values()])
+        for command in commands:
+            process = asked.begun(command)
+            if command is commands[0] and victim:
+                asked.wait_until_asked(process, rng, self._keep_history)
+                if victim == "asker":
+                    process.kill()
+                else:
+                    launch.strike(victim, rng)
+            asked.end(process, was_killed=victim == "asker" and command is commands[0], look=self._keep_history)
+        return f"{call}, {victim} killed" if commands and victim else call if commands else ""
+
+    def _run_anew(self, asked: Requested) -> int:
+        """Have trials that were stopped run anew, once nothing is killed any more; returns the last status."""
+        status = 0
+        while status == 0 and (run_ids := asked.to_run_anew()):
+            asked.end(asked.begun(["rerun", NAME, *run_ids]), was_killed=False, look=self._keep_history)
+            launch = self._launched()
+            self._wait(launch, SECONDS_TO_END)
+            if launch.runs:
+                _kill(launch.pids())
+            status = launch.process.wait()
+            if status != 0:
+                self._blame(Clause.LAUNCHES, f"one that ran anew what was stopped ended with status {status}")
+        return status
+
     def _await(self, launch: Launch, plan: Plan) -> None:
         """Wait for the instant of a plan; or for the closing of the launch, which is short and comes but once."""
         before = self._state(plan.mark)
@@ -372,8 +431,12 @@ class Sweep:
     def _wait(self, launch: Launch, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         deadline = time.monotonic() + seconds
         while launch.runs and time.monotonic() < deadline and not until():
-            self._keeps_history = self._keeps_history or comparison.keep_history(self.folder)
+            self._keep_history()
             time.sleep(max(0.0, min(0.02, deadline - time.monotonic())))
+
+    def _keep_history(self) -> None:
+        """Have the store keep its history, as soon as it is there."""
+        self._keeps_history = self._keeps_history or comparison.keep_history(self.folder)
 
     def _state(self, mark: str | None) -> list[tuple[Path, float]]:
         return [(path, _changed_at(path)) for path in self._find(mark)] if mark else []
@@ -449,6 +512,9 @@ class Report:
             self.lost += seconds_lost(left.notes, [kill.at for kill in sweep.kills])
             self.steps += _steps(left)
             untouched = self.untouched.without(sweep.deleted)
+            if sweep.requested is not None:
+                told = requested.violations(untouched, left, sweep.requested)
+                found, left = [*found, *((len(sweep.kills), v) for v in told)], requested.counting(left)
             found = [*found, *((len(sweep.kills), v) for v in comparison.violations(untouched, left))]
         self.violations += [violation for _, violation in found]
         return [f"kill {before + kills}: {clause}: {what}" for kills, (clause, what) in found]
@@ -507,7 +573,9 @@ def torture(
         if before >= kills or sum(len(report.violations) for report in reports) >= MOST_VIOLATIONS:
             return reports
         report = reports[(number - 1) % len(reports)]
-        sweep = Sweep(folder / f"sweep-{number}", KINDS[report.name], rng.randrange(2**32) if faults else None)
+        place = folder / f"sweep-{number}"
+        asked = None if faults else Requested(place, NAME)
+        sweep = Sweep(place, KINDS[report.name], rng.randrange(2**32) if faults else None, asked)
 
         def tell(kill: Kill, before: int = before, sweep: Sweep = sweep, number: int = number) -> None:
             made = before + len(sweep.kills)

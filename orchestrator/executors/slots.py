@@ -219,14 +219,11 @@ class SlotExecutor(ABC):
         for run in waiting:
             by_key.setdefault(self._key(run), []).append(run)
         for first in waiting:
-            slot = None
             if id(first) in begun or (room <= 0 and not first.was_begun):  # what has lost its worker goes on
                 continue
+            slot = alone.quiet_slot(self.slots) if first.is_alone else free.popleft() if free else None
             if first.is_alone:
-                slot = alone.quiet_slot(self.slots)
                 free = deque(other for other in free if slot is None or other.machine != slot.machine)
-            elif free:
-                slot = free.popleft()
             if slot is not None:
                 stack: dict[int, ActiveTrial] = {}
                 for run in by_key[self._key(first)]:
