@@ -132,6 +132,7 @@ def test_chance_explosions_far_from_the_cliff_do_not_move_it() -> None:
     assert covered >= 36
 
 
+@pytest.mark.slow
 def test_the_safest_value_keeps_the_risk_and_lies_on_the_side_that_does_not_break() -> None:
     for sign in (1, -1):
         found = [learned(logistic(0.5, 0.2, sign, chance), FEW).estimate(0.2).safe for chance in range(2)]
@@ -323,6 +324,7 @@ def test_rows_that_come_to_the_same_are_no_second_parameter(spec: Load) -> None:
     assert [trial.params["epochs"] for trial in search.asked] == [5, 5, 5]
 
 
+@pytest.mark.slow
 def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
     both = spec(cap=60, more=SECOND + "boundary: {{width: 2}}\n")
     search = Search(both).run(outcome_of=cliff)
@@ -336,6 +338,7 @@ def test_each_value_of_a_second_parameter_has_its_own_cliff(spec: Load) -> None:
     assert "threshold/pause 0.001" in Boundary.of(both, search.sampler.trials, search.history).metrics()
 
 
+@pytest.mark.slow
 def test_each_row_of_configs_has_its_own_cliff(spec: Load) -> None:
     rows = spec(cap=60, more=ROWS + "boundary: {{width: 1.6}}\n")
     search = Search(rows).run(outcome_of=cliff)
@@ -493,6 +496,7 @@ def test_a_launch_draws_a_map_of_several_curves(store: str, write: Write, sweep:
     assert picture(store, parent(store), "boundary.png").width > 1000
 
 
+@pytest.mark.slow
 def test_a_plan_imports_nothing_that_draws_or_searches(write: Write, folder: Path) -> None:
     path = write(SPEC.format(cap=24))
     heavy = {"altair", "matplotlib", "optuna", "vl_convert"}

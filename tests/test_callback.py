@@ -272,6 +272,7 @@ def test_an_interrupt_ends_it_after_its_epoch(open_: Open, folder: Path, interru
     assert (folder / "kept.txt").exists() == (function == "will_not_end")
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_ends_it_at_once(open_: Open, folder: Path, interrupt: Interrupt) -> None:
     heard = interrupted(open_(), trial(mode="hang"), folder, twice)
     assert final(heard).outcome is Outcome.INTERRUPTED

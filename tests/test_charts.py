@@ -249,6 +249,7 @@ def test_a_map_breaks_long_names_into_lines_and_names_what_there_is_room_for(mon
     assert [row["row"] for row in chart.spec["datasets"][beside["data"]["name"]]] == [0, 2, 4, 6, 8, 10]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "curves",
     [

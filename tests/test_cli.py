@@ -27,6 +27,7 @@ print("LOADED", sorted(heavy & sys.modules.keys()))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["schema"], ["plan", str(VAR)], ["launch", "--help"], ["--version"]])
 def test_what_needs_no_heavy_library_loads_none(folder: Path, arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", WALK, *arguments], capture_output=True, text=True, check=False)
@@ -34,6 +35,7 @@ def test_what_needs_no_heavy_library_loads_none(folder: Path, arguments: list[st
     assert done.stdout.endswith("LOADED []\n")
 
 
+@pytest.mark.slow
 def test_plan_writes_nothing(folder: Path, command: Sweep) -> None:
     before = sorted(folder.rglob("*"))
     done = command("plan", VAR, PYTHONDONTWRITEBYTECODE="1")

@@ -117,6 +117,7 @@ def test_a_search_varies_what_its_conditions_let_it_and_goes_on_as_if_never_cut_
         assert first.keys + Search(spec, history).run(outcome_of=seen).keys == untouched.keys
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", "cmaes"])
 def test_a_sampler_sees_nothing_of_what_is_not_varied_or_its_middle_always(write: Write, method: str) -> None:
     search = Search(load(write(SEARCH.format(method=method)))).run(outcome_of=seen)

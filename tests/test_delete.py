@@ -67,6 +67,7 @@ def test_a_sweep_goes_to_the_trash_and_comes_back_whole(client: MlflowClient, la
     assert len(runs(client, ViewType.ACTIVE_ONLY)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trashed", [False, True])
 def test_what_is_purged_leaves_nothing(
     client: MlflowClient, launched: Path, sweep: Sweep, folder: Path, trashed: bool

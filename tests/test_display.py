@@ -76,6 +76,7 @@ def test_what_is_told_is_drawn_by_time_and_once() -> None:
     assert "best score 12: x=1 of_a_name_that_is_long" in "\n".join(screen.erased)
 
 
+@pytest.mark.slow
 def test_without_colours_outcomes_are_words() -> None:
     coloured, _ = on_terminal(["-c", AT_ONCE])
     plain, _ = on_terminal(["-c", AT_ONCE], NO_COLOR="1")

@@ -175,6 +175,7 @@ def test_an_executor_is_idle_until_a_trial_is_submitted_and_after_its_end(open_:
     assert final(drive(executor, [trial(x=2.0)], folder)[trial(x=2.0).label]).metrics == {"final_score": 2.0}
 
 
+@pytest.mark.slow
 def test_with_no_slots_nothing_begins_and_events_are_waited_for(
     open_: Open, interrupt: Interrupt, folder: Path
 ) -> None:
@@ -362,6 +363,7 @@ def test_a_second_interrupt_ends_the_wait_for_data(
 # Interrupts
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_trials_after_their_epoch(executor: Executor, interrupt: Interrupt, folder: Path) -> None:
     slow = trial(epochs=200, pause=0.1)
     executor.submit(slow, folder / "slow")
@@ -385,6 +387,7 @@ def test_what_waits_when_an_interrupt_comes_does_not_begin(executor: Executor, f
     assert journal.read(folder / waits.trial_key) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delays", [(0.0, 0.0), (0.3, 0.6)])
 def test_a_second_interrupt_ends_them_at_once(
     executor: Executor, send: Callable[..., None], interrupt: Interrupt, folder: Path, delays: tuple[float, ...]
@@ -401,6 +404,7 @@ def test_a_second_interrupt_ends_them_at_once(
     assert interrupt.at_once
 
 
+@pytest.mark.slow
 def test_a_function_that_will_not_be_closed_is_interrupted_all_the_same(
     executor: Executor, interrupt: Interrupt, folder: Path
 ) -> None:
@@ -429,6 +433,7 @@ def test_a_trial_that_is_stopped_ends_after_the_epoch_that_it_has_reported(execu
     assert final(drive(executor, [trial(x=1.0)], folder)[trial(x=1.0).label]).outcome is Outcome.COMPLETED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("awaits_verdicts", [True, False])
 def test_a_trial_that_is_stopped_before_it_begins_does_nothing_but_end(
     open_: Open, folder: Path, awaits_verdicts: bool
@@ -442,6 +447,7 @@ def test_a_trial_that_is_stopped_before_it_begins_does_nothing_but_end(
     assert not (folder / hopeless.trial_key / "artifacts").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("awaits_verdicts", [True, False])
 def test_a_trial_that_is_stopped_within_an_epoch_ends_after_it(
     open_: Open, folder: Path, awaits_verdicts: bool
@@ -461,6 +467,7 @@ def test_a_trial_that_is_stopped_within_an_epoch_ends_after_it(
     assert final(drive(executor, [trial(x=1.0)], folder)[trial(x=1.0).label]).outcome is Outcome.COMPLETED
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_cut_off_can_be_stopped_where_it_was(executor: Executor, folder: Path) -> None:
     cut = trial(epochs=50)
     before = begun(cut, folder / cut.trial_key, events=4)
@@ -504,6 +511,7 @@ def test_an_interrupt_goes_before_a_verdict(executor: Executor, folder: Path) ->
 # Lost workers
 
 
+@pytest.mark.slow
 @isolating
 @pytest.mark.parametrize(
     ("mode", "reason"),

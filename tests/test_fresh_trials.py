@@ -107,6 +107,7 @@ def seen(events: list[Event]) -> dict[str, float]:
     return dict(next(event.metrics for event in events if isinstance(event, Progress)))
 
 
+@pytest.mark.slow
 def test_a_trial_finds_nothing_of_what_the_one_before_it_has_changed(processes: Open, folder: Path) -> None:
     (folder / "leaving.py").write_text(LEAVING)
     heard = drive(processes("leaving:train"), trials("leaving:train", "fine", "text", "fine"), folder)

@@ -69,6 +69,7 @@ def test_a_launch_whose_lock_was_removed_is_not_joined_by_another(
     opened(tracker)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_none_of_the_sweeps_changes_nothing(tracker: Tracker, other: subprocess.Popen[bytes]) -> None:
     named(tracker, other.pid, began=psutil.Process(other.pid).create_time() - 60)  # the number is another's by now
     opened(tracker)

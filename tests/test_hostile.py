@@ -132,6 +132,7 @@ def test_yaml_builds_no_objects(write: Write, sweep: Sweep, folder: Path) -> Non
     assert not (folder / "evil").exists()
 
 
+@pytest.mark.slow
 def test_a_password_in_the_tracking_uri_is_told_nowhere(
     write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, store: str, folder: Path
 ) -> None:

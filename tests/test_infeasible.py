@@ -211,6 +211,7 @@ KILLER = """
 """
 
 
+@pytest.mark.slow
 def test_a_trial_killed_for_memory_runs_again_with_nothing_beside_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +268,7 @@ CROWDED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gpus", "share", "what", "outcome", "attempts"),
     [
@@ -301,6 +303,7 @@ GRID = """
 """
 
 
+@pytest.mark.slow
 def test_what_is_infeasible_and_what_breaks_a_constraint_stand_as_themselves_everywhere(
     folder: Path, store: str, sweep: Sweep, write: Write
 ) -> None:
@@ -509,6 +512,7 @@ LACKS = Observation(Outcome.INFEASIBLE, infeasible=Infeasibility("memory"))
 FAILS = Observation(Outcome.FAILED, failure="RuntimeError: no")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [40, 41])  # not among those that settings were chosen on
 def test_a_search_goes_to_its_end_and_seldom_beyond_the_edge_of_memory(write: Write, seed: int) -> None:
     asked, seen = Searching(write, more=f"seed: {seed}\n").launch(beyond_the_edge(LACKS))
@@ -535,6 +539,7 @@ def test_a_launch_that_failures_stopped_begins_elsewhere_and_tries_again_in_turn
     assert twin.launch(lambda _: FAILS)[0] == again
 
 
+@pytest.mark.slow
 def test_a_search_that_saw_the_same_failure_in_a_region_proposes_elsewhere(write: Write) -> None:
     search = Searching(write)
     launches = [search.launch(beyond_the_edge(FAILS)) for _ in range(3)]
@@ -543,6 +548,7 @@ def test_a_search_that_saw_the_same_failure_in_a_region_proposes_elsewhere(write
     assert max(len(asked) for asked, _ in launches) > MOST_IN_A_ROW
 
 
+@pytest.mark.slow
 def test_failures_at_random_leave_proposals_as_they_were(write: Write) -> None:
     def launched(failing: Observation) -> Sequence[float]:
         course = iter(range(1000))
@@ -565,6 +571,7 @@ def test_an_edge_is_as_sharp_as_trials_show_it_to_be(write: Write) -> None:
     assert told.kept(np.array([[0.85]])) < 0.1  # it is 0.6 beyond at 0.9
 
 
+@pytest.mark.slow
 def test_constraints_of_the_file_steer_a_search_by_their_margins(write: Write) -> None:
     def outcome(x: float) -> Observation:
         return Observation(Outcome.COMPLETED, (x,), -1.0, margins={"size": math.log10(x / EDGE)})

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", template.shipped())
 def test_a_copy_asks_for_what_its_model_asks_for(folder: Path, name: str) -> None:
     known = find("models.train:train").parameters
@@ -56,6 +57,7 @@ def test_what_is_commented_out_can_be_taken_in(folder: Path) -> None:
     assert spec.retries == 2
 
 
+@pytest.mark.slow
 def test_a_shipped_sweep_is_copied_with_its_schema_and_never_over_a_file(folder: Path, sweep: Sweep) -> None:
     done = sweep("init", "--from", "report/var")
     assert (done.returncode, done.stderr) == (0, "")
@@ -75,6 +77,7 @@ def test_a_shipped_sweep_is_copied_with_its_schema_and_never_over_a_file(folder:
     assert sweep("init", "--from", "quickstart.yaml").stdout.startswith("wrote quickstart.yaml")
 
 
+@pytest.mark.slow
 def test_without_anybody_to_ask_it_says_what_to_do(folder: Path, command: Sweep) -> None:
     done = command("init")
     assert done.returncode == 2
@@ -86,6 +89,7 @@ def test_without_anybody_to_ask_it_says_what_to_do(folder: Path, command: Sweep)
     assert not (folder / "sweep.yaml").exists()
 
 
+@pytest.mark.slow
 def test_questions_make_a_file_that_plans(folder: Path) -> None:
     answers = {
         "Parameters to vary": "var, lrr",
@@ -115,6 +119,7 @@ def test_questions_make_a_file_that_plans(folder: Path) -> None:
     assert "# Learning rate of Adam. (above 0)" in (folder / "mine.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_who_has_had_enough_of_questions_leaves_no_file(folder: Path) -> None:
     _, status = on_terminal(["-m", "orchestrator", "init"], answers={"Parameters to vary": "\x04"})
     assert status == 130

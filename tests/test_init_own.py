@@ -48,6 +48,7 @@ def train(
 """
 
 
+@pytest.mark.slow
 def test_a_function_has_its_parameters_with_defaults_and_limits(folder: Path, sweep: Sweep) -> None:
     (folder / "mine.py").write_text(FUNCTION)
     done = sweep("init", "--trial", "mine:train")
@@ -68,6 +69,7 @@ def test_a_function_has_its_parameters_with_defaults_and_limits(folder: Path, sw
     )
 
 
+@pytest.mark.slow
 def test_a_metric_is_written_where_the_function_declares_one(folder: Path, sweep: Sweep) -> None:
     (folder / "mine.py").write_text(
         f"{FUNCTION}\nfrom orchestrator import Declaration, Metric\n"
@@ -79,6 +81,7 @@ def test_a_metric_is_written_where_the_function_declares_one(folder: Path, sweep
     assert "to run: 3 of 3" in sweep("plan", "sweeps/first.yaml").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signature", "parameters"),
     [
@@ -220,6 +223,7 @@ SCRIPTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SCRIPTS)
 def test_a_script_has_the_options_that_its_source_shows(folder: Path, sweep: Sweep, kind: str) -> None:
     source, parameters, others, arguments = SCRIPTS[kind]

@@ -72,6 +72,7 @@ def seeds_of(store: str, sweep: str) -> dict[str, list[int]]:
     return {x: sorted(seeds) for x, seeds in found.items()}
 
 
+@pytest.mark.slow
 def test_who_is_better_is_told_by_words_by_exit_status_and_in_json(
     launched: Callable[..., str], sweep: Sweep, store: str
 ) -> None:
@@ -101,6 +102,7 @@ def test_who_is_better_is_told_by_words_by_exit_status_and_in_json(
     assert document(best)["p"] == pytest.approx(3 * told["p"])
 
 
+@pytest.mark.slow
 def test_what_is_meant_is_asked_for_where_several_are(launched: Callable[..., str], sweep: Sweep) -> None:
     launched(LISTED, "größe der schritte.yaml")
     launched(LISTED.replace("1.001", "1.001, 3.0").replace("gain", "cost"), "other.yaml")
@@ -129,6 +131,7 @@ def test_what_is_meant_is_asked_for_where_several_are(launched: Callable[..., st
     assert "--run\n" in said
 
 
+@pytest.mark.slow
 def test_versions_of_a_function_are_told_apart_wherever_a_label_is_printed(
     launched: Callable[..., str], sweep: Sweep, folder: Path, store: str
 ) -> None:
@@ -151,6 +154,7 @@ def test_versions_of_a_function_are_told_apart_wherever_a_label_is_printed(
     assert {run.data.tags.get("function.version") for run in children(store, name)} == {None, "2"}
 
 
+@pytest.mark.slow
 def test_a_seed_that_exploded_counts_as_the_worst_value(launched: Callable[..., str], sweep: Sweep, store: str) -> None:
     launched(HEAD + "configs: [{x: 2.0, explodes: true}, {x: 1.9}]\nseeds: [0, 1, 2, 3, 4, 5]\n")
     done = sweep("judge", "x=1.9", "x=2 explodes=True", "--json")
@@ -165,6 +169,7 @@ def test_a_seed_that_exploded_counts_as_the_worst_value(launched: Callable[..., 
     assert re.search(r"3 exploded, a seed without a value counts as .*, the worst completed one", said)
 
 
+@pytest.mark.slow
 def test_what_a_seed_had_before_it_exploded_does_not_count(
     launched: Callable[..., str], sweep: Sweep, store: str, write: Write
 ) -> None:
@@ -184,6 +189,7 @@ def test_what_a_seed_had_before_it_exploded_does_not_count(
     assert document(sweep("judge", "steps", "x=1.9", "--json"))["a"]["configuration"] == "x=4 explodes=True"
 
 
+@pytest.mark.slow
 def test_the_best_of_a_sweep_is_that_of_sweep_best(launched: Callable[..., str], sweep: Sweep, write: Write) -> None:
     launched(LISTED + "seeds: [0, 1]\nconstraints: {cost: {max: 1.5}}\n")
     told = document(sweep("judge", "steps", "x=2", "--json"))
@@ -200,6 +206,7 @@ def test_the_best_of_a_sweep_is_that_of_sweep_best(launched: Callable[..., str],
     assert "no configuration of steps keeps its constraints; name one by its label" in done.stderr
 
 
+@pytest.mark.slow
 def test_seeds_that_are_no_numbers_are_a_mistake(folder: Path, store: str, write: Write, sweep: Sweep) -> None:
     (folder / "said.py").write_text("import sys\nprint('epoch 1 gain: 1.0')\n")
     text = "program: said.py\nmetric: {name: gain, goal: maximize}\n"
@@ -211,6 +218,7 @@ def test_seeds_that_are_no_numbers_are_a_mistake(folder: Path, store: str, write
         assert "said: x=1 has the seed a: seeds have to be whole numbers to be compared" in done.stderr
 
 
+@pytest.mark.slow
 def test_configurations_without_seeds_in_common_are_compared_all_the_same(
     launched: Callable[..., str], sweep: Sweep
 ) -> None:

@@ -201,6 +201,7 @@ def test_a_larger_grid_extends_a_sweep_in_the_same_parent(store: str, write: Wri
     assert first < {run.info.run_id for run in runs}
 
 
+@pytest.mark.slow
 def test_a_failed_trial_is_exit_1_and_is_tried_again_in_its_run(store: str, write: Write, sweep: Sweep) -> None:
     path = write(TOY + "parameters: {mode: {values: [fine, raise]}}")
     first = sweep("launch", path)
@@ -262,6 +263,7 @@ def test_several_files_run_one_after_another_and_what_ends_one_does_not_end_the_
     assert sweep("launch", fine, fails, also, "--executor", "inline", "--quiet").returncode == 1
 
 
+@pytest.mark.slow
 def test_no_more_trials_run_at_a_time_than_fit_by_what_each_takes(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -301,6 +303,7 @@ def test_mistakes_of_several_files_are_said_before_anything_starts(store: str, w
     assert Store(store).sweeps() == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_an_error_starts_none_of_the_other_files(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -407,6 +410,7 @@ def test_reuse_takes_finished_trials_over_from_another_sweep(store: str, write: 
     assert artifacts(store, copied) == {"log.txt", "note.txt"}
 
 
+@pytest.mark.slow
 def test_the_inline_executor_keeps_the_same_contract(store: str, write: Write, sweep: Sweep) -> None:
     path = write(TOY + "configs: [{x: 1}, {x: 2, mode: raise}, {x: 3, mode: nan}]")
     assert sweep("launch", path, "--executor", "inline").returncode == 1
@@ -443,6 +447,7 @@ def train(config: Config, workdir: Path):
     assert steps(store, worse, "val_loss") == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_missing_data_are_exit_2_before_anything_starts(store: str, write: Write, sweep: Sweep) -> None:
     done = sweep("launch", write("trial: toys:missing_data"))
     assert done.returncode == 2
@@ -450,6 +455,7 @@ def test_missing_data_are_exit_2_before_anything_starts(store: str, write: Write
     assert children(store, "toy") == []
 
 
+@pytest.mark.slow
 def test_a_final_metric_stands_though_an_epochs_has_its_name(store: str, write: Write, sweep: Sweep) -> None:
     assert sweep("launch", write("trial: toys:renamed")).returncode == 0
     (run,) = children(store, "toy")

@@ -238,6 +238,7 @@ def closed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(f"orchestrator.system.taken.os.{name}", refused)
 
 
+@pytest.mark.slow
 def test_any_number_of_ways_between_folders_and_any_depth_of_them_come_to_an_end(workdir: Path) -> None:
     folder = workdir / "artifacts"
     for number in range(8):
@@ -275,6 +276,7 @@ def test_what_may_not_be_looked_at_is_left_out_and_said(workdir: Path, monkeypat
     assert found.problems("artifacts") == ["artifacts/closed cannot be looked at (Permission denied)"]
 
 
+@pytest.mark.slow
 def test_a_journal_that_a_trial_has_made_huge_is_a_failure_of_that_trial(
     store: str, write: Write, sweep: Sweep
 ) -> None:
@@ -309,6 +311,7 @@ def test_a_folder_of_any_depth_goes_with_its_trial(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_picture_that_mlflow_cannot_write_costs_nothing_else(tracker: Tracker, workdir: Path) -> None:
     folder = workdir / "images" / "seen"
     folder.mkdir(parents=True)
@@ -640,6 +643,7 @@ def test_a_sweep_file_that_is_none_is_refused_at_once(
         assert alone.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_sweep_that_comes_through_a_pipe_is_read_to_its_end(folder: Path, sweep: Sweep) -> None:
     text = b"trial: toys:train\nparameters: {x: {values: [0.1, 0.2]}}\n"
 

@@ -90,6 +90,7 @@ def test_a_short_log_is_kept_whole(tmp_path: Path) -> None:
     assert remains.cut(log) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keep", "mistake"),
     [
@@ -212,6 +213,7 @@ def test_a_program_has_what_its_folder_keeps_and_its_secrets_stay_hidden(
     assert os.environ["TOKEN"] not in "".join(log_of(store, run))
 
 
+@pytest.mark.slow
 def test_logs_of_a_sweep_in_the_trash_say_how_to_restore_it(store: str, write: Write, sweep: Sweep) -> None:
     tracker = Tracker(store, load(write(LEAVES)))
     tracker.open(1)

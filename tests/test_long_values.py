@@ -69,6 +69,7 @@ def test_a_long_value_is_cut_in_params_whole_in_an_artifact_and_right_where_it_i
     assert {record.params["prompt"] for record in taken} == {record.params["prompt"] for record in records}
 
 
+@pytest.mark.slow
 def test_a_function_may_have_more_parameters_than_mlflow_takes_at_a_time(
     folder: Path, store: str, write: Write, sweep: Sweep
 ) -> None:

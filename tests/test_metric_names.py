@@ -147,6 +147,7 @@ def test_a_pruner_compares_by_such_a_name_also_after_a_restart(odd: Path, store:
     assert outcomes == {"0.3": "completed", "0.1": "pruned", "0.2": "pruned"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["''", "' '", "3"])
 def test_a_name_that_is_empty_or_no_text_fails_its_trial(
     name: str, folder: Path, store: str, write: Write, sweep: Sweep

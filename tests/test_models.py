@@ -26,6 +26,7 @@ def test_every_architecture_gives_28x28_images_between_0_and_1(architecture: str
     assert 0 <= reconstruction.min() <= reconstruction.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "num_layers"), LAYERS)
 def test_every_weight_gets_a_gradient(architecture: str, num_layers: int) -> None:
     model = build(TrainConfig(architecture=architecture, num_layers=num_layers))

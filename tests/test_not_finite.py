@@ -116,6 +116,7 @@ def test_what_never_came_to_an_epoch_is_given_nothing() -> None:
         assert worst.take(seen) is seen
 
 
+@pytest.mark.slow
 def test_values_that_are_none_keep_their_names_and_wrong_ones_fail(folder: Path) -> None:
     import f1s  # type: ignore[import-not-found]
 
@@ -142,6 +143,7 @@ def test_values_that_are_none_keep_their_names_and_wrong_ones_fail(folder: Path)
         assert epoch.metrics == {"f1": value}, key
 
 
+@pytest.mark.slow
 def test_only_a_name_that_no_trial_has_reported_is_a_mistake(write: Write) -> None:
     said: list[str] = []
     trial = Trial("f1s:broken", 1, {"lr": 1.0}, "lr=1")

@@ -214,6 +214,7 @@ def test_ctrl_c_ends_the_telling(folder: Path) -> None:
         notify(OnFinish(("sleep", "600")), {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "says"),
     [

@@ -103,6 +103,7 @@ def test_a_configuration_is_on_the_front_by_the_means_of_its_seeds() -> None:
     assert [one.config_key for one in Ranking([lucky_once, steady], UP_AND_DOWN).front] == ["steady"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "qmc"])
 def test_a_search_for_a_front_that_was_cut_off_goes_on_as_if_it_never_was(write: Write, method: str) -> None:
     spec = load(write(SEARCH.replace("METHOD", method).replace("CAP", "14")))
@@ -122,6 +123,7 @@ def often_pruned(trial: Trial) -> Observation:
     return replace(seen, outcome=Outcome.PRUNED, values=(9.0, -9.0), epoch=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "qmc"])
 def test_a_search_for_a_front_goes_on_from_pruned_trials_as_if_never_cut_off(write: Write, method: str) -> None:
     spec = load(write(SEARCH.replace("METHOD", method).replace("CAP", "14")))
@@ -155,6 +157,7 @@ def test_explosions_teach_a_search_for_a_front_to_keep_away(write: Write) -> Non
     assert late <= 15  # of 60; at random, half of them would
 
 
+@pytest.mark.slow
 def test_a_grid_is_compared_by_the_values_of_its_last_epochs(store: str, write: Write, sweep: Sweep) -> None:
     path = write(GRID)
     done = sweep("launch", path, "--executor", "inline")
@@ -214,6 +217,7 @@ def test_a_pruned_trial_is_on_no_front_though_nothing_costs_less(store: str, wri
     assert "1 of 1 configurations are on the Pareto front" in sweep("best", path).stdout
 
 
+@pytest.mark.slow
 def test_a_search_for_a_front_that_no_trial_tells_of_is_ended(store: str, write: Write, sweep: Sweep) -> None:
     path = write(GRID.replace("trial", "method: tpe\nrun_cap: 4\ntrial", 1).replace("name: cost", "name: price"))
     said = sweep("launch", path, "--set", "mode=fine", "--executor", "inline")

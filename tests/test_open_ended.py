@@ -160,6 +160,7 @@ def test_the_workers_of_a_sweep_without_an_end_are_all_that_the_machine_has(monk
     assert share(3, None) != share(None, None)
 
 
+@pytest.mark.slow
 def test_a_boundary_without_run_cap_ends_by_its_own_rule(write: Write) -> None:
     text = "trial: toys:cliff\nmethod: boundary\n"
     text += "parameters: {x: {min: 0.01, max: 1.0, distribution: log_uniform_values}}\n"
@@ -182,6 +183,7 @@ def test_where_a_total_stands_it_says_until_stopped(write: Write) -> None:
     assert tally.heading() == "Running until stopped: 0 trials have ended.\n\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "line"),
     [

@@ -128,6 +128,7 @@ def test_our_own_runs_overlap_in_four_pairs_of_ten_that_seeds_tell_apart() -> No
     assert example.half_width(Looks(3, 3)) == pytest.approx(0.0011, abs=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["normal", "heavy tails", "skewed"])
 def test_of_equal_configurations_few_are_told_to_be_the_best(noise: str) -> None:
     case = judging.Case(2, 10, shared=0.5, noise=noise)
@@ -137,6 +138,7 @@ def test_of_equal_configurations_few_are_told_to_be_the_best(noise: str) -> None
     assert ended["by seed"].trials.mean() < ended["overlap, of before"].trials.mean()
 
 
+@pytest.mark.slow
 def test_a_lead_that_seeds_share_is_found_with_fewer_trials() -> None:
     ended = judging.by_rules(judging.Case(5, 10, 1.0, 0.9), 500)
     assert ended["by seed"].is_right.mean() > 0.9

@@ -85,6 +85,7 @@ def test_a_sweep_of_a_nested_dataclass_that_an_earlier_version_ran_keeps_its_key
     assert Trial("toys:train", 1, {"x": 0.1, "seed": 0}, "").trial_key == "4ba6c18e823c2201"
 
 
+@pytest.mark.slow
 def test_nested_parameters_reach_the_function_and_mlflow_by_their_names(write: Write, store: str, sweep) -> None:
     path = write(NESTED + "seeds: [1]\n", "deep.yaml")
     assert sweep("launch", path, "--set", "optimizer.lr=0.25", "--executor", "inline").returncode == 0
@@ -146,6 +147,7 @@ def test_an_alias_of_two_parameters_is_refused(write: Write, folder: Path) -> No
         load(write("trial: doubled:train\n"))
 
 
+@pytest.mark.slow
 def test_editors_accept_dashed_names() -> None:
     document = json.loads(schema.text())
     jsonschema.validate({"parameters": {"batch-size": {"values": [64, 128]}}}, document)

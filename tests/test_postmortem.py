@@ -89,6 +89,7 @@ def test_a_trial_that_was_cut_off_leaves_the_same_post_mortem_to_the_bit(tmp_pat
     assert told["step"] == 72
 
 
+@pytest.mark.slow
 def test_what_ends_without_an_explosion_leaves_no_post_mortem(tmp_path: Path) -> None:
     with pytest.raises(ExplodedError):
         list(train(SMALL, tmp_path, Alarm(at=30, explodes=False)))
@@ -182,6 +183,7 @@ def test_the_paragraph_has_the_numbers() -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_is_remembered_of_the_last_steps_does_not_grow(tmp_path: Path) -> None:
     running = train(SMALL, tmp_path)
     for _ in range(4):

@@ -95,6 +95,7 @@ X = {"x": 1.0}
 GRID = [0.1 * 100 ** (i / 19) for i in range(20)]
 
 
+@pytest.mark.slow
 def test_a_search_with_a_prior_is_near_the_optimum_at_once(write: Write) -> None:
     """Nothing was tuned on these seeds, nor on this problem."""
     misses: dict[bool, list[float]] = {True: [], False: []}
@@ -126,6 +127,7 @@ def test_a_search_with_a_prior_that_was_cut_off_goes_on_as_if_it_never_was(
     assert numbers == sorted({*numbers})  # a number is left out where the sampler proposed what it had before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [3, 8])
 def test_a_search_that_meets_all_there_is_goes_on_as_if_it_never_was_cut_off(write: Write, cut: int) -> None:
     """Entries to start with, a prior of two kinds, explosions, the infeasible, and seeds of which one is lost."""
@@ -152,6 +154,7 @@ def test_a_search_that_meets_all_there_is_goes_on_as_if_it_never_was_cut_off(wri
     }
 
 
+@pytest.mark.slow
 def test_explosions_of_a_prior_are_kept_away_from_by_their_margins(write: Write) -> None:
     spec = load(write(file(cap=8)))
     exploded = [known(x, Observation(Outcome.EXPLODED, None, x - 1)) for x in GRID if x > 1]
@@ -181,6 +184,7 @@ def test_where_a_constant_differs_the_best_is_tried_first_and_its_height_counts(
     )
 
 
+@pytest.mark.slow
 def test_a_prior_of_other_constants_that_misleads_is_forgotten(write: Write) -> None:
     spec = load(write(file(cap=ENOUGH + 8)))
     misleading = [known(x, completed(5 + x), epochs=20) for x in GRID]
@@ -318,6 +322,7 @@ def test_rows_that_have_not_ended_are_no_trials(write: Write, folder: Path) -> N
     assert [trial.params["x"] for trial in trials] == [3.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "mistake"),
     [
@@ -358,6 +363,7 @@ def test_a_prior_that_cannot_be_is_refused(write: Write, method: str, prior: str
         load(write(file(method=method, more=f"prior: {prior}")))
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_not_there_is_a_mistake_before_anything_is_made(store: str, write: Write, sweep: Sweep) -> None:
     path = write(file(more="prior: [befor]"))
     for call in ("plan", "launch"):
@@ -367,6 +373,7 @@ def test_a_sweep_that_is_not_there_is_a_mistake_before_anything_is_made(store: s
     assert "has no sweep mine" in sweep("status", "mine").stderr
 
 
+@pytest.mark.slow
 def test_a_launch_learns_from_another_sweep_and_does_not_count_it(store: str, write: Write, sweep: Sweep) -> None:
     before = write(file("before", "random", cap=8).replace("max: 10", "max: 100"), "before.yaml")
     assert sweep("launch", before, "--quiet").returncode == 0

@@ -45,6 +45,7 @@ def processes(folder: Path, interrupt: Interrupt) -> Iterator[Open]:
         yield open_
 
 
+@pytest.mark.slow
 def test_a_warm_process_serves_trial_after_trial(processes: Open, folder: Path) -> None:
     heard = drive(processes(workers=1, warm=True), [trial(x=float(x)) for x in range(1, 6)], folder)
     assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 1
@@ -58,11 +59,13 @@ def test_workers_print_into_the_log_of_the_launch_whatever_it_is(processes: Open
     assert Path(os.devnull).is_char_device()  # which is what it is here
 
 
+@pytest.mark.slow
 def test_trials_run_side_by_side(processes: Open, folder: Path) -> None:
     heard = drive(processes(workers=2), [trial(x=float(x), pause=0.3) for x in (1, 2)], folder)
     assert len({event.pid for events in heard.values() for event in events if isinstance(event, Started)}) == 2
 
 
+@pytest.mark.slow
 def test_a_worker_killed_from_outside_fails_its_trial(processes: Open, folder: Path) -> None:
     executor = processes(workers=1)
     executor.submit(trial(mode="hang"), folder / "t")
@@ -76,6 +79,7 @@ def test_a_worker_killed_from_outside_fails_its_trial(processes: Open, folder: P
     assert final(heard).reason == "its worker was killed by SIGKILL"
 
 
+@pytest.mark.slow
 def test_a_worker_that_died_between_trials_is_replaced(processes: Open, folder: Path) -> None:
     executor = processes(workers=1, warm=True)
     heard = drive(executor, [trial(x=1.0)], folder)
@@ -135,6 +139,7 @@ def test_workers_take_the_gpus_in_turn(processes: Open, folder: Path) -> None:
     assert {final(events).metrics["gpu"] for events in heard.values()} == {5.0, 7.0}
 
 
+@pytest.mark.slow
 def test_no_two_running_trials_share_a_gpu(folder: Path, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "gpus.py").write_text(
         "import os, time\nfrom pathlib import Path\nfrom toys import Config\n"
@@ -158,6 +163,7 @@ def test_no_two_running_trials_share_a_gpu(folder: Path, interrupt: Interrupt, m
     assert {event.threads for events in heard.values() for event in events if isinstance(event, Started)} == {2}
 
 
+@pytest.mark.slow
 def test_a_stopped_trial_ends_though_its_worker_dies_before_it_knows(processes: Open, folder: Path) -> None:
     executor = processes(workers=1, awaits_verdicts=True, retries=1)
     slow = trial(epochs=50)
@@ -174,6 +180,7 @@ def test_a_stopped_trial_ends_though_its_worker_dies_before_it_knows(processes: 
     assert epochs(heard) == [1, 2]
 
 
+@pytest.mark.slow
 def test_there_are_as_many_slots_as_were_asked_for_last(processes: Open, folder: Path) -> None:
     executor = processes(workers=1)
     submitted = [trial(x=float(x), epochs=2, pause=0.1) for x in range(1, 5)]
@@ -228,6 +235,7 @@ def test_no_more_slots_can_be_asked_for_than_fit(processes: Open) -> None:
     assert executor.most_slots == 1
 
 
+@pytest.mark.slow
 def test_a_stack_is_filled_with_trials_of_one_shape_and_number_of_threads(processes: Open, folder: Path) -> None:
     executor = processes(workers=1, stack=3)
     alone = [(stackable(0, x=1.0, epochs=2), 1), (stackable(1, x=2.0, epochs=2), 2), (stackable(2, x=3.0), 2)]
@@ -245,11 +253,13 @@ def test_a_stack_is_filled_with_trials_of_one_shape_and_number_of_threads(proces
     assert stacks(folder)[3:] == ["3 of 3", "1 of 3"] * 2
 
 
+@pytest.mark.slow
 def test_two_trials_of_one_place_do_not_share_a_stack(processes: Open, folder: Path) -> None:
     drive(processes(workers=1, stack=2), [stackable(1, x=1.0), stackable(1, x=2.0), stackable(0, x=3.0)], folder)
     assert stacks(folder) == ["1 of 2", "2 of 2"]
 
 
+@pytest.mark.slow
 def test_each_trial_of_a_stack_ends_exactly_once_whatever_its_function_does(processes: Open, folder: Path) -> None:
     heard = drive(
         processes(workers=1, stack=4),
@@ -290,6 +300,7 @@ def test_a_stack_over_its_time_ends_all_that_have_not_ended(processes: Open, fol
     assert {end.infeasible.limit for end in late if end.infeasible} == {3.0}
 
 
+@pytest.mark.slow
 def test_every_trial_of_a_stack_has_the_log_of_its_worker(processes: Open, folder: Path) -> None:
     trials = [stackable(0, mode="raise"), stackable(1, mode="fine")]
     (folder / trials[1].trial_key).mkdir()
@@ -301,6 +312,7 @@ def test_every_trial_of_a_stack_has_the_log_of_its_worker(processes: Open, folde
         assert "RuntimeError: the toy broke" in log
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_all_trials_of_a_stack_after_their_epoch_and_those_that_wait(
     processes: Open, interrupt: Interrupt, folder: Path
 ) -> None:
@@ -321,6 +333,7 @@ def test_an_interrupt_ends_all_trials_of_a_stack_after_their_epoch_and_those_tha
     assert not interrupt.at_once
 
 
+@pytest.mark.slow
 def test_of_a_stack_only_those_end_that_are_stopped(processes: Open, folder: Path) -> None:
     executor = processes(workers=1, stack=4, awaits_verdicts=True)
     trials = [stackable(i, x=1.0 + i, epochs=4) for i in range(4)]
@@ -333,6 +346,7 @@ def test_of_a_stack_only_those_end_that_are_stopped(processes: Open, folder: Pat
     assert [epochs(heard[t.label]) for t in trials] == [[1, 2, 3, 4], [1, 2], [1, 2, 3, 4], []]
 
 
+@pytest.mark.slow
 def test_heartbeats_come_about_once_a_second(processes: Open, folder: Path) -> None:
     seen: list[Heartbeat] = []
     executor = processes(function="toys:watched", on_heartbeat=lambda _, heartbeat: seen.append(heartbeat))

@@ -49,6 +49,7 @@ for event in runner.run(runner.Task("", {"way": way}, folder / "trial", Divergen
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["wandb", "report", "print"])
 def test_what_was_logged_before_a_checkpoint_is_recorded_although_the_worker_was_killed_at_once(
     tmp_path: Path, way: str

@@ -36,6 +36,7 @@ def ran(script: str, folder: Path, compared: str) -> list[Event]:
     return [*runner.run(Task("script.py", {}, folder / "trial", DivergenceRule(), program=program))]
 
 
+@pytest.mark.slow
 def test_a_test_after_the_last_epoch_is_what_trials_are_compared_by(folder: Path) -> None:
     events = ran(LATE, folder, "test_acc")
     objective = Objective("test_acc", "maximize")

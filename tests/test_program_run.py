@@ -48,6 +48,7 @@ def only(store: str) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_what_a_script_notes_and_counts_never_ends_a_sweep(launched: Callable[[str], Run], store: str) -> None:
     run = launched("""
         import wandb
@@ -133,6 +134,7 @@ def test_a_program_that_had_done_all_before_is_not_said_to_lack_its_metric(
     assert lacks == [Tagged({"metrics_from": "metrics of train.py: nowhere; there is no loss"})]
 
 
+@pytest.mark.slow
 def test_what_mlflow_has_kept_is_the_trials_also_where_the_program_is_ended_early(
     program: Callable[[str], Program], tmp_path: Path
 ) -> None:
@@ -268,6 +270,7 @@ WITH_A_VARIABLE = """
 KILLS_WORKER = 'os.kill(int(open(f"/proc/{os.getppid()}/stat").read().split()[3]), 9); time.sleep(60)'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "end", ["sys.exit(3)", "os.kill(os.getpid(), 9)", "os.kill(os.getppid(), 9); time.sleep(60)", KILLS_WORKER]
 )

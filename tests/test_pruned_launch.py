@@ -39,6 +39,7 @@ parameters: {x: {values: [1, 2]}}
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["process", "inline"])
 def test_what_falls_behind_ends_as_pruned_and_is_never_run_again(
     store: str, folder: Path, write: Write, sweep: Sweep, executor: str
@@ -66,6 +67,7 @@ def test_what_falls_behind_ends_as_pruned_and_is_never_run_again(
     assert "best of 3 by score (maximize): x=0.5" in sweep("best", path).stdout
 
 
+@pytest.mark.slow
 def test_the_verdict_on_an_epoch_that_a_killed_launch_left_ends_the_trial_there(
     store: str, folder: Path, write: Write, sweep: Sweep
 ) -> None:
@@ -129,6 +131,7 @@ def test_what_was_pruned_beside_others_is_not_taken_over_by_another_sweep(
     assert set(outcomes(store, "other").values()) == {"completed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_database", [True, False])
 def test_curves_are_what_trials_told_by_epoch(
     store: str, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, is_database: bool

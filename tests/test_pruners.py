@@ -170,6 +170,7 @@ def test_nothing_is_pruned_for_being_worse_than_what_exploded_or_failed(
     assert Outcome.PRUNED not in having.outcomes(7.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRUNERS | ODD)
 def test_a_sweep_that_is_cut_off_decides_as_one_that_is_not(spec: Load, name: str) -> None:
     text = (PRUNERS | ODD)[name]

@@ -347,6 +347,7 @@ def test_a_second_interrupt_ends_a_launch_whose_store_is_away_and_loses_nothing(
     assert [steps(uri, run, "train_loss") for run in children(uri, "toy")] == [list(range(1, 13))] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut_off_after", [1, 2])
 def test_a_picture_whose_logging_was_cut_off_stands_once(tracker: Tracker, tmp_path: Path, cut_off_after: int) -> None:
     picture = tmp_path / "artifacts" / "curve.png"
@@ -543,6 +544,7 @@ def test_of_two_runs_that_a_late_server_made_one_stays(tracker: Tracker, tmp_pat
     assert run.info.status == "KILLED"
 
 
+@pytest.mark.slow
 def test_a_copy_of_another_sweeps_trial_is_made_once_though_the_store_stops_answering(
     tracker: Tracker, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -636,6 +636,7 @@ def test_the_plan_says_where_trials_would_run(
     assert "where:" not in sweep("plan", path, "--executor", "process").stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_that_has_finished_needs_no_cluster_and_one_that_goes_on_does(
     write: Callable[..., Path], sweep: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

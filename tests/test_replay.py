@@ -34,6 +34,7 @@ def everything(store: str) -> object:
     return [run.to_dictionary() for run in found], sorted(Path("mlruns").rglob("*"))
 
 
+@pytest.mark.slow
 def test_a_trial_is_replayed_to_its_end_and_nothing_is_written(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write(TOY))
     before = everything(store)
@@ -160,6 +161,7 @@ def test_another_version_and_a_stack_are_warned_of(store: str, folder: Path, wri
     assert done.stdout.endswith(SAME)
 
 
+@pytest.mark.slow
 def test_the_rule_of_the_sweep_is_kept(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     path = write("trial: toys:watched\ndivergence: {enabled: false}")
     sweep("launch", path)

@@ -260,6 +260,7 @@ def test_a_launch_adds_seeds_and_tells_of_all_seeds(store: str, write: Write, sw
     assert sweep("launch", path, "--executor", "inline").stdout.count(": started") == 2
 
 
+@pytest.mark.slow
 def test_explosions_are_told_as_a_rate(store: str, write: Write, sweep: Sweep) -> None:
     path = write(
         "trial: toys:cliff\nmetric: {name: train_loss}\nparameters: {x: {values: [0.1, 9]}}\nseeds: [0, 1, 2]\n"

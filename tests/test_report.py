@@ -221,6 +221,7 @@ def test_a_page_runs_its_own_scripts_alone_and_fetches_nothing(folder: Path, var
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>|*`[x](javascript:alert(3))"
 
 
+@pytest.mark.slow
 def test_what_stands_in_a_sweep_file_is_only_ever_shown(store: str, folder: Path, write: Write, sweep: Sweep) -> None:
     path = write(
         f"# {HOSTILE}\nname: var\nparameters: {{var: 0.5}}\nreference:\n  source: '{HOSTILE}'\n  rows: [{{ssim: 1}}]"

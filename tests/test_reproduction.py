@@ -20,6 +20,7 @@ def test_the_page_is_what_its_runs_make() -> None:
     assert reproduction.DOCUMENT.read_text() == reproduction.document(reproduction.rows()), "make report renews it"
 
 
+@pytest.mark.slow
 def test_every_run_has_a_file_that_asks_for_it_again() -> None:
     asked: dict[str, list[dict[str, str]]] = {}
     for folder, sets in (("sweeps", []), ("sweeps/report", ["precision=bf16"]), ("examples", [])):

@@ -190,6 +190,7 @@ def launched(uri: str, how: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 def test_a_launch_that_is_killed_before_it_answers_leaves_nothing_stuck(uri: str) -> None:
     process = launched(uri, "dies")
     with pytest.raises(InputError, match="the launch of toy ended before it answered"):

@@ -76,6 +76,7 @@ def test_no_tag_of_the_store_says_what_is_removed(
     assert (folder / "outside").is_dir()
 
 
+@pytest.mark.slow
 def test_what_cannot_run_anew_is_said_in_a_line(store: str, launched: Path, sweep: Sweep) -> None:
     cases = {
         (): "rerun needs a TRIAL, --failed or --infeasible",

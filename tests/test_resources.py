@@ -71,6 +71,7 @@ def test_the_samples_of_a_trial_stand_in_mlflow_beside_its_epochs(
         assert run.data.tags["epochs_run"] == "4"
 
 
+@pytest.mark.slow
 def test_a_trial_that_takes_no_time_has_no_samples(
     store: str, write: Callable[[str], Path], sweep: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -192,6 +192,7 @@ def test_a_line_that_was_cut_off_is_no_entry_and_does_not_spoil_the_next(folder:
     assert all(line.endswith(b"}") for line in path.read_bytes().splitlines())
 
 
+@pytest.mark.slow
 def test_what_was_finished_but_not_recorded_is_recorded_and_not_run_again(
     store: str,
     folder: Path,

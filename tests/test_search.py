@@ -117,6 +117,7 @@ class Search:
         return [trial.trial_key for trial in self.asked]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_proposals_are_new_within_their_ranges_and_as_many_as_the_budget(spec: Load, method: str) -> None:
     search = Search(spec(method)).run()
@@ -161,6 +162,7 @@ def test_what_was_proposed_and_not_yet_in_the_store_comes_first(spec: Load, meth
     assert len(sampler.trials) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_larger_budget_goes_on_with_the_search(spec: Load, method: str) -> None:
     small = Search(spec(method, cap=8)).run()
@@ -215,6 +217,7 @@ def test_a_failed_trial_is_tried_again_by_the_next_launch_and_keeps_its_place(sp
     assert again.keys == [failed.keys[2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", "auto", "cmaes"])
 def test_a_configuration_of_which_one_seed_failed_tells_the_next_launch_what_the_others_came_to(
     spec: Load, method: str
@@ -245,6 +248,7 @@ def pruned(trial: Trial) -> Observation:
     return replace(seen, outcome=Outcome.PRUNED, values=(0.5,), epoch=1 + trial.proposal.number % 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", GP_IS_SLOW, "cmaes", "qmc"])
 def test_a_search_of_which_trials_are_pruned_goes_on_as_if_never_cut_off(spec: Load, method: str) -> None:
     untouched = Search(spec(method)).run(outcome_of=pruned)
@@ -449,6 +453,7 @@ def test_seeds_end_where_the_function_has_no_more(spec: Load, odd: str) -> None:
     assert not search.sampler.has_more
 
 
+@pytest.mark.slow
 def test_seeds_that_are_added_run_for_all_within_the_budget_and_none_runs_again(spec: Load) -> None:
     few = HEAD + "parameters: {{x: {{values: [1, 2, 3]}}}}\n"
     first = Search(spec("tpe", few, cap=9)).run(outcome_of=good)
@@ -486,6 +491,7 @@ def test_while_all_that_is_proposed_runs_nothing_is_asked_of_the_sampler(spec: L
     assert not sampler.has_more
 
 
+@pytest.mark.slow
 def test_a_search_finds_the_few_combinations_that_can_be(spec: Load, folder: Path) -> None:
     (folder / "narrow.py").write_text(
         "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    x: float = 1.0\n"

@@ -149,6 +149,7 @@ def test_the_best_configuration_is_told_with_its_interval_and_how_to_run_it_agai
     assert "--name=toy-again-again " in sweep("best", "toy-again").stdout
 
 
+@pytest.mark.slow
 def test_the_command_of_the_best_sets_also_what_only_the_others_had(store: str, write: Write, sweep: Sweep) -> None:
     path = write("trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters: {mode: {values: [fine, nan]}}")
     sweep("launch", path)

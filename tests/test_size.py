@@ -89,6 +89,7 @@ def test_a_database_is_not_asked_for_tags_that_are_not_needed(runs: tuple[Mlflow
     assert [replace(run, tags={}) for run in found] == [replace(run, tags={}) for run in whole]
 
 
+@pytest.mark.slow
 def test_a_database_gives_a_curve_of_many_runs_as_mlflows_client_gives_it(database: str) -> None:
     client = MlflowClient(database)
     experiment = client.create_experiment("toy")
@@ -106,6 +107,7 @@ ODD = [(text, "a") for text in ("two\nlines", "tab\tbed", "bell\a", "esc\x1b[31m
 WIDE = [("学习率=0.1", "é"), ("e\u0301=1", "👩‍🚀"), ("a", "ü" * 30)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [[], PLAIN, PLAIN[:1], ODD, *([row] for row in ODD), WIDE, PLAIN * 6])
 def test_a_table_is_drawn_as_rich_draws_it(rows: Sequence[Sequence[str]]) -> None:
     styled = [[*cells[:-1], Text.assemble((cells[-1], "bold white on red"))] for cells in rows]

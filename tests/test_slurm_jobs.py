@@ -125,6 +125,7 @@ def begun(executor: SlurmExecutor, trials: dict[str, Trial]) -> dict[str, list[E
     return heard
 
 
+@pytest.mark.slow
 def test_a_trial_goes_on_while_its_launch_is_away_and_the_next_one_takes_it_over(open_: Open, folder: Path) -> None:
     heard = begun(open_(), {"trial": keeping(epochs=40, pause=0.1)})
     events = resumed(open_(), keeping(epochs=40, pause=0.1), folder / "trial")
@@ -133,6 +134,7 @@ def test_a_trial_goes_on_while_its_launch_is_away_and_the_next_one_takes_it_over
     assert told(folder / "trial") == [*range(1, 41)]
 
 
+@pytest.mark.slow
 def test_a_trial_that_had_to_make_room_and_is_asked_for_before_its_epoch_ends_runs_again(
     open_: Open, folder: Path
 ) -> None:
@@ -155,6 +157,7 @@ def stacked(number: int) -> Trial:
     return Trial("toys:stackable", 1, params, str(number), place=number)
 
 
+@pytest.mark.slow
 def test_a_stack_of_which_not_all_is_asked_for_ends_before_its_trials_run_again(open_: Open, folder: Path) -> None:
     first = open_("toys:stackable", stack=4)
     begun(first, {str(number): stacked(number) for number in (1, 2, 3, 4)})
@@ -177,6 +180,7 @@ def test_a_stack_of_which_not_all_is_asked_for_ends_before_its_trials_run_again(
         assert len(told(folder / str(number))) <= 13  # the one whose checkpoint was not kept yet
 
 
+@pytest.mark.slow
 def test_jobs_of_other_options_leave_the_queue_and_end_after_their_trial(
     open_: Open, jobs: LocalJobs, folder: Path
 ) -> None:
@@ -198,6 +202,7 @@ def test_jobs_of_other_options_leave_the_queue_and_end_after_their_trial(
     assert jobs.processes["1_1"].wait(10) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["verdict", "hang"])
 def test_a_job_that_no_launch_comes_back_for_ends_though_its_trial_waits_or_hangs(
     open_: Open, jobs: LocalJobs, folder: Path, how: str
@@ -215,6 +220,7 @@ def test_a_job_that_no_launch_comes_back_for_ends_though_its_trial_waits_or_hang
 # Jobs that end, and that do not begin
 
 
+@pytest.mark.slow
 def test_a_job_that_is_asked_to_end_does_so_after_the_epoch_and_its_trial_goes_on_in_another_one(
     open_: Open, jobs: LocalJobs, folder: Path
 ) -> None:
@@ -224,6 +230,7 @@ def test_a_job_that_is_asked_to_end_does_so_after_the_epoch_and_its_trial_goes_o
     assert [process.poll() for process in jobs.processes.values()] == [0, None]
 
 
+@pytest.mark.slow
 def test_a_job_that_comes_back_into_the_queue_is_one_of_as_many_as_there_are_to_be(
     open_: Open, jobs: LocalJobs, folder: Path
 ) -> None:
@@ -234,6 +241,7 @@ def test_a_job_that_comes_back_into_the_queue_is_one_of_as_many_as_there_are_to_
     assert jobs.running == ["2_1"]
 
 
+@pytest.mark.slow
 def test_a_job_that_is_lost_while_it_prepares_is_no_death_of_a_worker(
     open_: Open, jobs: LocalJobs, folder: Path
 ) -> None:
@@ -250,6 +258,7 @@ def test_a_job_that_is_lost_while_it_prepares_is_no_death_of_a_worker(
     assert (folder / "preparing").read_text() == "xx"
 
 
+@pytest.mark.slow
 def test_jobs_that_leave_no_log_end_the_launch_with_the_folder_that_they_do_not_see(
     open_: Open, jobs: LocalJobs, folder: Path
 ) -> None:
@@ -260,6 +269,7 @@ def test_jobs_that_leave_no_log_end_the_launch_with_the_folder_that_they_do_not_
     assert jobs.arrays == 3
 
 
+@pytest.mark.slow
 def test_a_node_on_which_jobs_fail_is_told_once_and_asked_for_more_and_more_seldom(
     open_: Open, jobs: LocalJobs, folder: Path
 ) -> None:
@@ -273,6 +283,7 @@ def test_a_node_on_which_jobs_fail_is_told_once_and_asked_for_more_and_more_seld
     assert 4 <= jobs.arrays <= 10  # each of them fails within a second or two
 
 
+@pytest.mark.slow
 def test_a_job_that_runs_and_does_not_call_is_told_with_the_address_of_the_launch(
     open_: Open, jobs: LocalJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -361,6 +372,7 @@ def test_a_job_knows_its_time_from_its_environment_where_that_has_it(monkeypatch
 # How a job calls its launch
 
 
+@pytest.mark.slow
 def test_a_job_tries_one_address_at_a_time_and_first_the_one_that_has_answered() -> None:
     link = Link()
     with (

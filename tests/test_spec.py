@@ -202,6 +202,7 @@ def test_underscores_between_digits_are_no_part_of_a_number(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -378,11 +379,13 @@ def test_of_very_many_mistakes_a_hundred_are_said(tmp_path: Path) -> None:
     assert said[-1] == "there are more mistakes; fix these first"
 
 
+@pytest.mark.slow
 def test_a_grid_that_repeats_itself_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
     text = f"run_cap: 9999\nparameters: {{epochs: {{min: 1, max: 10000}}}}\nconfigs: [{'{}, ' * 9000}]"
     assert "trials; the limit is 10,000; use method: random" in mistakes(tmp_path, text)[0]
 
 
+@pytest.mark.slow
 def test_anchors_that_expand_without_bound_are_refused(tmp_path: Path) -> None:
     bomb = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
     assert mistakes(tmp_path, bomb) == ["sweep.yaml: expands to more than 100,000 values; use fewer anchors"]

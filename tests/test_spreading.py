@@ -53,6 +53,7 @@ def test_of_eight_points_each_axis_has_one_in_each_eighth_and_each_choice_as_oft
     assert spread(CUBE, 3, 5, NONE) == spread(CUBE, 3, 5, NONE) != spread(CUBE, 4, 5, NONE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", "auto"])
 def test_every_fourth_proposal_goes_where_it_goes_whatever_is_known(asked: Asked, method: str) -> None:
     high, low = (
@@ -111,6 +112,7 @@ def test_a_trial_that_does_not_vary_a_choice_has_tried_none_of_it() -> None:
     assert points == [(1, 1)] * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", "auto"])
 def test_a_look_is_at_what_the_fewest_trials_had_that_vary_a_choice(asked: Asked, method: str) -> None:
     more = "  mode: {values: [x, y]}\n  kind: {values: [p, q, r], when: {mode: y}}\n"
@@ -126,6 +128,7 @@ def test_a_look_is_at_what_the_fewest_trials_had_that_vary_a_choice(asked: Asked
     assert looks > 2
 
 
+@pytest.mark.slow
 def test_auto_finds_the_best_of_five_numbers_that_tpe_comes_less_near(asked: Asked) -> None:
     def regret(method: str, seed: int) -> float:
         luck = random.Random(seed)

@@ -120,6 +120,7 @@ def test_a_stack_learns_as_well_in_bfloat16(architecture: str) -> None:
         assert metrics["val_loss"] == pytest.approx(alone[-1]["val_loss"], rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "precision", "threads"),
     [
@@ -149,6 +150,7 @@ def test_a_training_in_its_place_is_the_same_to_the_bit_whatever_else_is_in_the_
     assert told({2: two})[two] == together[two]
 
 
+@pytest.mark.slow
 def test_what_an_explosion_cannot_leave_behind_is_no_trouble_of_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,6 +238,7 @@ def test_a_training_goes_on_from_its_checkpoint_in_a_stack_and_alone(tmp_path: P
         assert numbers([ours])[0] == pytest.approx(numbers([theirs])[0], rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_each_training_leaves_what_it_leaves_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for picture in PICTURES:
         monkeypatch.setattr(f"models.figures.{picture}", lambda *given: given[-1].touch())

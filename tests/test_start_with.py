@@ -47,6 +47,7 @@ def test_what_is_known_is_tried_first_and_what_it_leaves_out_is_proposed(write: 
     assert len(set(search.keys)) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [3, 7])
 def test_places_that_are_looked_at_whatever_is_known_come_after_a_long_list(write: Write, cut: int) -> None:
     starts = "[" + ", ".join(f"{{x: {0.1 + i / 20}, pause: 0.5, mode: fine}}" for i in range(6)) + "]"
@@ -176,6 +177,7 @@ def test_an_entry_gives_a_conditional_parameter_where_its_condition_holds(write:
     assert values(search.asked[1], "mode", "pause") == ("fine", 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entry", "mistake"),
     [
@@ -211,6 +213,7 @@ def test_methods_that_try_what_they_try_refuse_it(write: Write, method: str) -> 
         load(write(file(method)))
 
 
+@pytest.mark.slow
 def test_a_setting_takes_the_place_of_the_list_and_its_mistakes_are_the_settings(write: Write) -> None:
     path = write(file())
     spec = load(path, ['start_with=[{"x": 0.3}]'])
@@ -228,6 +231,7 @@ def test_what_is_set_to_a_constant_is_left_out_of_it(write: Write) -> None:
     assert load(write(file()), ["x=0.9", "pause=0", "mode=fine"]).start_with == ()  # a configuration that is run again
 
 
+@pytest.mark.slow
 def test_a_plan_shows_what_is_tried_first_and_a_launch_tries_it(store: str, write: Write, sweep: Sweep) -> None:
     path = write(file(cap=3).replace("max: 1.0}", "max: 0.001}").replace("pause: 0.25", "pause: 0.0005"))
     planned = sweep("plan", path)

@@ -52,6 +52,7 @@ watch.watch(stdout(), look)
 TOY = "trial: toys:train\nmetric: {name: score, goal: maximize}\n"
 
 
+@pytest.mark.slow
 def test_what_runs_is_seen_from_elsewhere(store: str, write: Write, sweep: Sweep) -> None:
     spec = load(write(TOY + "parameters: {x: {values: [1, 2, 3, 4]}, epochs: 10}"))
     spec = replace(spec, function=replace(spec.function, declaration=Declaration(rate="steps_per_second")))
@@ -100,6 +101,7 @@ def test_a_terminal_too_narrow_for_a_table_gets_lines() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_watch_is_drawn_in_place_and_stays_while_the_store_does_not_answer() -> None:
     screen, status = on_terminal(["-c", WATCH], size=(60, 24))
     assert status == 130

@@ -144,12 +144,14 @@ def test_a_sweep_in_the_trash_is_said_to_be_there_whoever_asks(write: Write, swe
     assert "x=1" in sweep("best", "toy").stdout
 
 
+@pytest.mark.slow
 def test_an_experiment_that_is_no_sweep_is_said_to_be_none(write: Write, sweep: Sweep, store: str) -> None:
     MlflowClient(tracking_uri=store).create_experiment("toy")
     for call in (("plan", write(TOY)), ("status", "toy"), ("best", "toy")):
         assert "the store has an experiment toy that is not a sweep" in sweep(*call).stderr
 
 
+@pytest.mark.slow
 def test_a_store_is_waited_for_as_long_as_it_does_not_answer() -> None:
     said: list[str] = []
     answers = iter([StoreAwayError("away"), StoreAwayError("still"), None])

@@ -61,11 +61,13 @@ Yaml12.add_implicit_resolver(
 )
 
 
+@pytest.mark.slow
 def test_the_schema_in_the_repository_is_the_one_that_is_printed() -> None:
     assert json.loads((SWEEPS / "sweep.schema.json").read_text()) == schema()
     jsonschema.Draft202012Validator.check_schema(schema())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_file_names_its_schema_validates_and_loads(path: Path) -> None:
     first = path.read_text().splitlines()[0]
@@ -92,6 +94,7 @@ def test_every_row_of_the_reports_table_has_its_trial_and_its_figures(name: str)
     assert all(common.items() <= trial.params.items() for trial in trials)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -113,6 +116,7 @@ def test_the_schema_refuses_what_the_command_refuses(wrong: dict[str, object]) -
         jsonschema.validate(wrong, schema())
 
 
+@pytest.mark.slow
 def test_the_schema_leaves_parameters_of_other_functions_alone() -> None:
     jsonschema.validate({"trial": "mine:train", "parameters": {"anything": 1}}, schema())
 

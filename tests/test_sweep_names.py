@@ -109,6 +109,7 @@ def test_a_sweep_has_its_name_as_written_everywhere_but_in_folders(
     assert "Why \\*this\\* one?\n\nBecause.\n" in text
 
 
+@pytest.mark.slow
 def test_shells_complete_the_name_and_not_the_folder(write: Write, store: str, sweep: Sweep) -> None:
     from orchestrator.workspace import sweeps
 
@@ -186,6 +187,7 @@ def test_another_file_of_the_same_name_does_not_fall_into_a_sweep(
     assert turned.returncode == 2
 
 
+@pytest.mark.slow
 def test_a_copy_is_another_sweep_and_a_moved_file_is_the_same(
     write: Write, store: str, sweep: Sweep, folder: Path
 ) -> None:
@@ -204,6 +206,7 @@ def test_a_copy_is_another_sweep_and_a_moved_file_is_the_same(
     assert len(children(store, "sweep")) == 2
 
 
+@pytest.mark.slow
 def test_a_sweep_of_an_earlier_version_is_taken_on_and_gets_a_record(
     write: Write, store: str, sweep: Sweep, folder: Path
 ) -> None:

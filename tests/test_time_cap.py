@@ -46,6 +46,7 @@ def test_a_duration_is_a_number_of_seconds_minutes_or_hours(write: Write, writte
     assert load(write(TOY.format(cap=written, pause=0))).time_cap == seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", ["90x", "-3m", "0", "0s", "true", "h", "[1]", ".inf", "1e400", "''"])
 def test_what_is_no_duration_is_refused(write: Write, written: str) -> None:
     with pytest.raises(InputError, match=r"toy.yaml:4: time_cap: "):

@@ -128,6 +128,7 @@ def missing_run(client: MlflowClient, run: str, folder: Path) -> None:
     client.set_tag(run, "trial_key", "another")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tamper", "clauses"),
     [
@@ -161,6 +162,7 @@ def test_what_is_the_same_breaks_no_claim(ended: Path, killed: Path) -> None:
     assert broken(ended, killed) == set()
 
 
+@pytest.mark.slow
 def test_a_run_that_somebody_has_deleted_is_to_stay_alone(killed: Path) -> None:
     left = comparison.read(killed, "toy")
     (run,) = left.of("a")
@@ -174,6 +176,7 @@ def test_a_run_that_somebody_has_deleted_is_to_stay_alone(killed: Path) -> None:
     assert [clause for clause, _ in comparison.replaced(comparison.read(killed, "toy"), deleted)] == [Clause.ONE_RUN]
 
 
+@pytest.mark.slow
 def test_a_run_that_began_anew_before_somebody_deleted_it_is_to_stay_too(killed: Path) -> None:
     client = client_of(killed)
     (run,) = comparison.read(killed, "toy").of("a")

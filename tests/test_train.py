@@ -42,6 +42,7 @@ def drained(trial: Generator) -> tuple[list[dict[str, float]], dict[str, float |
             return yielded, stop.value
 
 
+@pytest.mark.slow
 def test_each_epoch_is_yielded_and_the_test_set_comes_last() -> None:
     yielded, final = drained(train(TrainConfig(**SMALL)))
     assert [metrics["epoch"] for metrics in yielded] == [1, 2]
@@ -114,6 +115,7 @@ def test_the_same_seed_gives_the_same_numbers_to_the_bit(architecture: str) -> N
     assert run() == first
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_numbers() -> None:
     finals = [drained(train(TrainConfig(**{**SMALL, "epochs": 1, "seed": seed})))[1] for seed in (0, 1)]
     assert finals[0] != finals[1]
@@ -132,6 +134,7 @@ def test_bfloat16_learns_as_well(architecture: str) -> None:
     assert half != exact
 
 
+@pytest.mark.slow
 def test_pictures_and_the_model_are_left_behind(tmp_path: Path) -> None:
     drained(train(TrainConfig(**SMALL), tmp_path))
     left = {
@@ -163,6 +166,7 @@ def test_pictures_are_left_by_epoch_and_stay_comparable(tmp_path: Path) -> None:
     assert (first[56:112] != second[56:112]).any()
 
 
+@pytest.mark.slow
 def test_a_training_that_is_stopped_leaves_its_curve(tmp_path: Path) -> None:
     running = train(TrainConfig(**SMALL), tmp_path)
     next(running)
@@ -170,6 +174,7 @@ def test_a_training_that_is_stopped_leaves_its_curve(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "artifacts").iterdir()] == ["loss_curve.png"]
 
 
+@pytest.mark.slow
 def test_a_high_learning_rate_explodes_within_its_first_epoch() -> None:
     monitor = Monitor(DivergenceRule())
     config = TrainConfig(**{**SMALL, "architecture": "conv", "num_layers": 3, "lr": 0.2, "var": 0.05})

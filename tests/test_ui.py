@@ -57,6 +57,7 @@ def test_a_store_that_takes_no_view_keeps_the_description(
     assert "mlflow.note.content" in parent.data.tags
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_told_once_is_sorted_by_itself(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write("trial: toys:plain\nmetric: {name: final_score, goal: minimize}"))
     experiment = MlflowClient(tracking_uri=store).get_experiment_by_name("toy")

@@ -41,6 +41,7 @@ def test_the_variant_of_the_defaults_is_the_architecture_conv() -> None:
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "choices",
     [
@@ -77,6 +78,7 @@ def test_gradients_that_have_vanished_are_clipped_too() -> None:
     assert all(weights.isfinite().all() for weights in training.model.parameters())
 
 
+@pytest.mark.slow
 def test_the_learning_rate_decays_after_every_so_many_epochs() -> None:
     data = load_data("digits", data_root())
     config = variants.Config(**DIGITS | {"epochs": 5, "lr": 1e-2}, decay=0.5, decay_every=2)

@@ -152,6 +152,7 @@ def test_a_file_is_accepted_and_at_most_its_ignored_keys_are_said(name: str) -> 
     assert spec.run_cap is not None or "run_cap" not in keys
 
 
+@pytest.mark.slow
 def test_plan_shows_each_file_with_the_command_lines_of_wandbs_agent(
     sweep: Callable[..., subprocess.CompletedProcess[str]], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +198,7 @@ def test_wandb_in_a_program_finds_the_parameters_that_its_agent_would_give_it(na
     assert {key: given["value"] for key, given in written.items() if key != "wandb_version"} == trial["config"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_draws_are_distributed_as_those_of_wandb(name: str) -> None:
     spec = loaded(name)
