@@ -44,7 +44,7 @@ class Elsewhere(Store):
         name, run_id = f"{time.time_ns():020d}-{secrets.token_hex(8)}", parent.info.run_id
         self.client.set_tag(run_id, f"{REQUEST}{name}", content)
         try:
-            until, lives = time.monotonic() + PATIENCE_SECONDS, False
+            until, heard, beat = time.monotonic() + PATIENCE_SECONDS, time.monotonic(), holder.beat
             while time.monotonic() < until:
                 # in this order: what has ended by then had answered before
                 now = lease.holder_elsewhere(self.client, experiment.experiment_id)
@@ -55,10 +55,10 @@ class Elsewhere(Store):
                     raise InputError(
                         f"the launch of {sweep} ended before it answered; `sweep status` says how far it is"
                     )
-                lives = lives or now.beat != holder.beat
+                heard, beat = (heard if now.beat == beat else time.monotonic()), now.beat
                 time.sleep(SECONDS_BETWEEN_LOOKS)
             done = "nothing was done" if self._deleted(run_id, f"{REQUEST}{name}") else "it may yet do what was asked"
-            if not lives:
+            if time.monotonic() - heard > 2 * (lease.SECONDS_BETWEEN_HEARTBEATS + SECONDS_BETWEEN_LOOKS):
                 raise NobodyError(
                     f"no launch of {sweep} is at work: nothing is heard of the one {holder.where}; {done}"
                 )
