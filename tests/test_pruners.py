@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from orchestrator import pruners
 from orchestrator.errors import InputError
 from orchestrator.events import Event, Explosion, Finished, Progress, Started
+from orchestrator.pruners.study import StudyPruner
 from orchestrator.spec import SweepSpec, load
 from orchestrator.trial import Outcome, Trial
 
@@ -205,6 +206,22 @@ def test_an_epoch_that_is_told_again_is_not_judged_again(spec: Load, name: str) 
         pruner.take(bad, event)
         reasons.append(pruner.judge(bad))
     assert any(reasons)
+
+
+def test_what_runs_anew_is_left_out_and_no_other_trial_whatever_exploded_before(spec: Load) -> None:
+    pruner = pruners.of(spec(PRUNERS["median"]))
+    assert isinstance(pruner, StudyPruner)
+    exploded = toy(BAD, 0)
+    first, *_ = told(exploded)
+    pruner.take(exploded, first)
+    pruner.judge(exploded)
+    pruner.take(exploded, Finished(Outcome.EXPLODED))
+    for seed in (1, 2):
+        for event in told(toy(GOOD, seed)):
+            pruner.take(toy(GOOD, seed), event)
+    before = [trial.intermediate_values for trial in pruner._study.get_trials(deepcopy=False)]
+    pruner.renew(toy(GOOD, 1), Outcome.COMPLETED)
+    assert [trial.intermediate_values for trial in pruner._study.get_trials(deepcopy=False)] == before[1:]
 
 
 @pytest.mark.parametrize("name", BY_EPOCH)

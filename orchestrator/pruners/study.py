@@ -117,7 +117,7 @@ class _Counting(InMemoryStorage):
     def count(self) -> int:
         """How many trials its only study has."""
         (study,) = self.get_all_studies()
-        return self.get_n_trials(study._study_id)
+        return len(super().get_all_trials(study._study_id, deepcopy=False))
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
