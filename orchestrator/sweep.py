@@ -197,7 +197,7 @@ class _Launch:
             if self.spec.function.program is None:  # a program sees to its data itself
                 self.display.log("preparing the data")
                 executor.prepare(self.sampler.examples())
-            with self.display.live(), self.steering.over(executor):
+            with self.display.live(), self.steering.over(executor, lambda: self._takes_more):
                 self._loop(executor, records)
         if self.sampler.has_more:
             return True
@@ -240,10 +240,9 @@ class _Launch:
                     self.workspace.note(trial)
                     executor.submit(trial, self.workspace.of(trial), self._threads(trial, history))
                     self._judge(trial, executor)
-            is_paused = self.steering.is_paused and self.sampler.has_more
-            waits = self._takes_more and (is_paused or self.steering.is_renewing)
-            if executor.idle and not waits:
-                self.recorder.wait_for_room(lambda: self.interrupt.requested)
+            is_paused = self._takes_more and self.steering.is_paused and self.sampler.has_more
+            if executor.idle and not is_paused:
+                self.recorder.wait_for_room(lambda: self.interrupt.requested, self.steering.is_renewing)
                 if not self._takes_more or (not self.sampler.has_more and self.steering.closes()):
                     break
                 continue

@@ -238,7 +238,7 @@ def test_of_two_runs_with_a_result_the_first_counts_and_the_other_says_so(tracke
 def test_what_a_late_server_has_made_beside_a_trial_is_gone_when_the_sweep_closes(
     tracker: Tracker, tmp_path: Path
 ) -> None:
-    tracker.client.create_run(tracker.experiment_id, tags=tracker._tags(TRIAL))
+    tracker.client.create_run(tracker.experiment_id, tags=tracker._identity(TRIAL))
     tracker.write(TRIAL, [Progress(1, {"score": 0.5}, 1.0), Finished(Outcome.COMPLETED)], tmp_path)
     assert [record.outcome for record in tracker.settle().values()] == [Outcome.COMPLETED]
     (run,) = children(tracker.uri, "toy")

@@ -536,7 +536,7 @@ def test_what_mlflow_was_killed_over_is_taken_away(tracker: Tracker, tmp_path: P
 
 def test_of_two_runs_that_a_late_server_made_one_stays(tracker: Tracker, tmp_path: Path) -> None:
     tracker.write(TRIAL, [Progress(1, {"score": 0.5}, 1.0)], tmp_path)
-    tracker.client.create_run(tracker.experiment_id, tags=tracker._tags(TRIAL))
+    tracker.client.create_run(tracker.experiment_id, tags=tracker._identity(TRIAL))
     assert len(children(tracker.uri, "toy")) == 2
     again = Tracker(tracker.uri, tracker.spec)
     again.open(1)
@@ -555,14 +555,16 @@ def test_a_copy_of_another_sweeps_trial_is_made_once_though_the_store_stops_answ
     second.open(3)
     copy, calls = reuse.copy, iter(range(9))
 
-    def fail_once(*arguments: object) -> None:
+    def fail_once(*arguments: object) -> str:
         if next(calls) == 1:
             raise MlflowException("busy")
-        copy(*arguments)
+        return copy(*arguments)
 
     monkeypatch.setattr(reuse, "copy", fail_once)
     assert retry(lambda: second.reuse(trials)).keys() == {trial.trial_key for trial in trials}
-    assert len(children(tracker.uri, "second")) == 3
+    own = children(tracker.uri, "second")
+    assert {record.run_id for record in second.reuse(trials).values()} == {run.info.run_id for run in own}
+    assert len(own) == 3
 
 
 @pytest.mark.slow

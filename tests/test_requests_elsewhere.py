@@ -62,7 +62,9 @@ def test_a_request_is_taken_once_and_one_for_another_launch_is_not(board: Notice
     put(board, "x", asked("token", StopLaunch()))
     assert [name for name, _ in board.taken()] == [NAME]
     assert [*board.taken()] == []
+    put(board, NAME.replace("1-", "3-"), asked("token", StopLaunch()))
     board.clear()
+    assert [name for name, _ in board.taken()] == [NAME.replace("1-", "3-")]
     assert left(board) == []
 
 

@@ -67,6 +67,7 @@ class Steering(Listener):
         self._asked: set[str] = set()  # those that run and are to end
         self._stops: list[Trial] = []  # of these, those that the loop has yet to stop
         self._executor: Executor | None = None  # while trials can begin
+        self._takes_more: Callable[[], bool] = lambda: False
         self._workers: int | None = None  # that were asked for, until the loop has heard of it
         self.is_paused = False
 
@@ -80,9 +81,9 @@ class Steering(Listener):
                     self._ended[trial.trial_key] = TrialEnd.of(record.outcome, record.remark)
 
     @contextmanager
-    def over(self, executor: Executor) -> Iterator[None]:
-        """A context in which trials are given to an executor."""
-        self._executor = executor
+    def over(self, executor: Executor, takes_more: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """A context in which trials are given to an executor, for as long as the launch takes more."""
+        self._executor, self._takes_more = executor, takes_more
         try:
             yield
         finally:
@@ -97,11 +98,10 @@ class Steering(Listener):
             self._executor = None
             return True
 
-    @property
     def is_renewing(self) -> bool:
-        """Whether there are trials that are to run anew, and can yet begin."""
+        """Whether the loop has to wait for a trial that is to run anew, until the store knows of it."""
         with self._lock:
-            return bool(self._renewing or self._renewed)
+            return bool(self._renewing) and not self._renewed
 
     def start(self, trial: Trial) -> None:
         """A trial is given to the executor."""
@@ -201,7 +201,7 @@ class Steering(Listener):
     def _rerun(self, call: Rerun) -> Answer:
         """Have the store take trials that run anew, and the loop then begin them."""
         with self._lock:
-            if self._executor is None or self.interrupt.requested:
+            if self._executor is None or self.interrupt.requested or not self._takes_more():
                 return self._begins_nothing()
             outcomes = [Outcome.FAILED] * call.failed + [Outcome.INFEASIBLE] * call.infeasible
             found = self._found(call.trials)

@@ -48,7 +48,8 @@ class Elsewhere(Store):
             while time.monotonic() < until:
                 # in this order: what has ended by then had answered before
                 now = lease.holder_elsewhere(self.client, experiment.experiment_id)
-                tags = self.client.get_run(run_id).data.tags
+                parent = self.parent(experiment) or parent  # a launch that takes the sweep over makes another one
+                run_id, tags = parent.info.run_id, parent.data.tags
                 if f"{ANSWER}{name}" in tags:
                     return read_answer(tags[f"{ANSWER}{name}"].encode(), sweep)
                 if now is None or now.token != holder.token:

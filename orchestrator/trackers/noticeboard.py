@@ -35,9 +35,11 @@ class Noticeboard:
         self._answered: dict[str, float] = {}  # when, by name
 
     def clear(self) -> None:
-        """Remove what was asked of earlier launches, and answered by them."""
-        for tag in self._tags():
-            if tag.startswith((REQUEST, ANSWER)):
+        """Remove what was asked of earlier launches, and answered by them; what this one is asked already stays."""
+        for tag, content in self._tags().items():
+            is_request = tag.startswith(REQUEST) and NAME.fullmatch(tag.removeprefix(REQUEST)) is not None
+            is_ours = is_request and launch_of(content.encode()) == self.token
+            if tag.startswith((REQUEST, ANSWER)) and not is_ours:
                 self._delete(tag)
 
     def taken(self) -> Iterator[tuple[str, bytes]]:

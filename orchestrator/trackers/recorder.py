@@ -98,10 +98,15 @@ class Recorder(Listener):
         """Whether the store keeps up with the trials that end."""
         return self._ended - self._written < MOST_WAITING or self.error is not None
 
-    def wait_for_room(self, enough: Callable[[], bool]) -> None:
-        """Wait until the store has caught up, has not answered for too long, or `enough` returns True."""
+    def wait_for_room(self, enough: Callable[[], bool], more: Callable[[], bool] = lambda: False) -> None:
+        """Wait until the store has caught up, has not answered for too long, or `enough` returns True.
+
+        Args:
+            enough: ends the wait.
+            more: whether there is something else that the store has yet to take.
+        """
         self._waited_for_since = time.monotonic()
-        while not (self.has_room or enough()):
+        while not (enough() or (self.has_room and not more())):
             time.sleep(SECONDS_BETWEEN_LOOKS)
         self._waited_for_since = None
 

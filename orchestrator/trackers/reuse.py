@@ -25,11 +25,11 @@ def find(client: MlflowClient, experiments: Sequence[str], trial: Trial, digest:
     return next((run for run in runs if _is_reusable(run) and run.data.tags.get(DIGEST) in (None, digest)), None)
 
 
-def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, str]) -> None:
-    """Make a child run with what the source has: params, metrics of every step, tags, artifacts, status."""
+def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, str]) -> str:
+    """Make a child run with what the source has: params, metrics of every step, tags, artifacts, status; its id."""
     kept = {name: value for name, value in source.data.tags.items() if name not in OF_THE_OTHER_SWEEP}
     outcome = kept.pop("outcome")
-    run_id = client.create_run(experiment, tags={**kept, **tags, REUSED: source.info.run_id}).info.run_id
+    run_id: str = client.create_run(experiment, tags={**kept, **tags, REUSED: source.info.run_id}).info.run_id
     try:
         fill(client, source, run_id)
         client.log_batch(run_id, tags=[RunTag("outcome", outcome)])
@@ -37,6 +37,7 @@ def copy(client: MlflowClient, source: Run, experiment: str, tags: Mapping[str, 
     except BaseException:
         take_back(client, run_id)
         raise
+    return run_id
 
 
 def _is_reusable(run: Run) -> bool:

@@ -97,14 +97,14 @@ class Tracker(CountingRuns):
         self.is_aside |= sweep_run.is_aside(parent, self.spec)
         self.is_replacing = parent is not None and replacement.is_begun(parent, sweep_run.sets(self.spec))
         self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials, self.is_aside)
-        if self._lease is not None and self._requests is None and self.answer is not None:
-            self._requests = noticeboard.answering(self.client, self.parent_id, self._lease.token, self.answer)
         self._code = kept_code.keep(self.client, self.parent_id, self.spec)
         self.tally.asked = trials
         self.mended += lost_tags.put_back(self.client, self.experiment_id, self.spec)
         self._records = self._settled(self._renew if is_anothers else None)
         if self._lease is not None:
             self._lease.mark_settled()
+            if self._requests is None and self.answer is not None:
+                self._requests = noticeboard.answering(self.client, self.parent_id, self._lease.token, self.answer)
         self.requests = more.requests(parent.data.tags if parent else {})
         self._checkpoints = Checkpoints(self.client, self.uri, self.spec, self._records.values())
         self._colours = view.colours(len(self._records))
@@ -138,8 +138,9 @@ class Tracker(CountingRuns):
                 continue
             source = reuse.find(self.client, experiments, trial, self.spec.function.digest)
             if source is not None:
-                reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
-                (self._reused[trial.trial_key],) = with_best([record_of(source)], self.spec.objectives, self.curves)
+                run_id = reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
+                own = record_of(self.client.get_run(run_id))
+                (self._reused[trial.trial_key],) = with_best([own], self.spec.objectives, self.curves)
         return self._reused
 
     @translates_errors
