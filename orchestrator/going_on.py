@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from orchestrator.trackers import Tracker, retry
-from orchestrator.trackers.checkpoints import take_up
+from orchestrator.trackers.checkpoints import leave, take_up
 from orchestrator.trial import Trial
 from orchestrator.trials.longer import Longer, from_start
 from orchestrator.workspace import Workspace
@@ -38,4 +38,5 @@ class GoingOn:
                 self.log(f"{trial.label} goes on from epoch {before.last_epoch}")
                 return
             problem = "its checkpoint is gone"
+        leave(self.workspace.of(trial))
         self.log(f"{trial.label} trains from the start: {problem}")

@@ -30,6 +30,7 @@ from orchestrator.system.stalling import StalledError, attended
 from orchestrator.trial import Params, Proposal, Trial
 
 PROPOSAL_FILE = "proposal.json"
+ORIGIN_FILE = "origin.txt"  # the run from whose checkpoint a trial goes on
 HOLDER_FILE = "launch.json"  # beside the lock: who has it
 NAME_FILE = "name.txt"  # of a sweep whose folder is not called by its name
 

@@ -23,6 +23,7 @@ from orchestrator.errors import InputError
 from orchestrator.events import Progress
 from orchestrator.spec import load
 from orchestrator.trackers import Store, more
+from orchestrator.trackers.checkpoints import take_up
 from orchestrator.trials.longer import CHECKPOINT
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
@@ -169,6 +170,29 @@ def test_with_other_code_than_that_of_its_checkpoint_a_trial_trains_from_the_sta
         file.write("\nMORE = 1\n")
     sweep("more", "toy", "x=2", "--epochs", "5")
     assert "to run to 5 epochs, from the start: growing:train has changed since" in sweep("plan", path).stdout
+
+
+@pytest.mark.parametrize("changed", ["the code", "the run"])
+def test_what_a_launch_that_was_killed_has_put_into_a_folder_serves_no_other_code_or_run(
+    store: str, client: MlflowClient, write: Write, sweep: Sweep, launch: Run_, folder: Path, changed: str
+) -> None:
+    path = write(THREE)
+    launch(path)
+    trained()
+    sweep("more", "toy", "x=2", "--epochs", "5")
+    (record,) = (one for one in Store(store).records("toy") if one.label == "x=2")
+    spec = load(path)
+    trial = spec.function.trial({**record.params, "epochs": 5}, "")
+    assert take_up(client, record, Workspace(store, "toy").of(trial))
+    if changed == "the code":
+        with (folder / "growing.py").open("a") as file:
+            file.write("\nMORE = 1\n")
+    else:
+        (Workspace(store, "toy").of(trial) / "origin.txt").write_text("another")
+    done = launch(path)
+    was_kept = "x=2 goes on from epoch 3" in done.stdout
+    assert was_kept == (changed == "the run")
+    assert trained() == [f"2 {epoch}" for epoch in ((4, 5) if was_kept else (1, 2, 3, 4, 5))]
 
 
 def test_a_checkpoint_that_somebody_has_removed_is_said_and_the_trial_trains_from_the_start(

@@ -25,6 +25,7 @@ from orchestrator.trials.metric_names import file_name
 from orchestrator.trials.record import BROKEN, PROBLEM, Record
 from orchestrator.worker import journal
 from orchestrator.worker.journal import JOURNAL_FILE
+from orchestrator.workspace import ORIGIN_FILE
 
 FOLDER = Path("checkpoint")  # among the artifacts of a run
 
@@ -122,7 +123,7 @@ def take_up(client: MlflowClient, record: Record, workdir: Path) -> bool:
     Returns:
         Whether it is there: somebody may have removed it.
     """
-    if (workdir / JOURNAL_FILE).is_file():
+    if (workdir / JOURNAL_FILE).is_file() and _origin(workdir) == record.run_id:
         return True
     if not client.list_artifacts(record.run_id, str(FOLDER)):
         return False
@@ -133,9 +134,24 @@ def take_up(client: MlflowClient, record: Record, workdir: Path) -> bool:
         kept = Path(client.download_artifacts(record.run_id, str(FOLDER), str(unfinished)))
         if not journal.reopen(kept):
             return False
+        (kept / ORIGIN_FILE).write_text(record.run_id)
         regular.remove(workdir)
         kept.rename(workdir)  # at once: a launch that is killed leaves all of it, or nothing
     finally:
         with suppress(OSError):
             regular.remove(unfinished)
     return True
+
+
+def leave(workdir: Path) -> None:
+    """Remove what a launch that was killed has put into the folder of a trial that is to train from the start."""
+    if _origin(workdir):
+        regular.remove(workdir)
+
+
+def _origin(workdir: Path) -> str:
+    """The run from which a trial goes on, as its folder says; empty where it says nothing."""
+    try:
+        return regular.content(workdir / ORIGIN_FILE).decode(errors="replace")
+    except OSError:
+        return ""

@@ -258,7 +258,8 @@ class Tracker(CountingRuns):
         tags = {name: storable(value) for name, value in tags.items()}
         run = OpenRun.of(self.client.create_run(self.experiment_id, tags=tags).info.run_id, self.spec.objectives)
         if before := self.origins.before.get(trial.trial_key):
-            self.client.set_tag(before.run_id, REPLACED, run.run_id)
+            replaced = partial(self.client.set_tag, before.run_id, REPLACED, run.run_id)
+            deleted.written(self.client, before.run_id, replaced)
             self._checkpoints.replace(before.run_id, run.run_id)
         return run
 
