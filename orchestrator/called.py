@@ -1,7 +1,8 @@
 """A sweep that a call in Python defines in place of a file: of a function, with a sweep file's keys as arguments.
 
 The file is written all the same, into the folder of the sweep, with the function beside it where no import finds that:
-so each command finds both, and whoever wants to can launch the file.
+so each command finds both, and whoever wants to can launch the file. The launch writes it once it holds the sweep: a
+call that is refused leaves the file of the one that runs.
 """
 
 import re
@@ -17,8 +18,8 @@ from orchestrator.spec import SweepSpec, load
 from orchestrator.spec.form import as_name
 from orchestrator.spec.metrics import Reported
 from orchestrator.spec.written import written
-from orchestrator.system import regular
 from orchestrator.system.paths import folder_name, work_folder
+from orchestrator.workspace import Workspace
 
 FOLDER, FILE = "launched", "sweep.yaml"
 COMMENT = "Written by orchestrator.launch, as it was called. The next call under this name writes it anew."
@@ -30,10 +31,11 @@ def called(function: Callable[..., Any], keys: Mapping[str, Any], uri: str, repo
     Args:
         function: of a module, or of a notebook, a script, another function.
         keys: of a sweep file, with their values.
-        uri: of the store; beside it the file is written.
+        uri: of the store; beside it the launch writes the file.
         reported: as for `load`.
 
     Raises:
+        AlreadyRunningError: a launch of the sweep is at work.
         InputError: with a line for each mistake.
     """
     if "trial" in keys:
@@ -56,13 +58,14 @@ def called(function: Callable[..., Any], keys: Mapping[str, Any], uri: str, repo
     except InputError as error:
         raise InputError.of(map(in_words.of, error.mistakes)) from error
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if carried is not None:
-            carried.write(file.parent)
-        regular.replace(file, text.encode())
+        with Workspace(uri, spec.name):  # a launch that is at work has the function that it began with
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if carried is not None:
+                carried.write(file.parent)
     except OSError as error:
         raise InputError(f"{file.parent}: cannot be written ({error.strerror})") from error
-    return replace(spec, is_named="name" in keys, warnings=tuple(map(in_words.of, spec.warnings)))
+    warnings = tuple(map(in_words.of, spec.warnings))
+    return replace(spec, is_named="name" in keys, source=replace(spec.source, is_called=True), warnings=warnings)
 
 
 def _file(uri: str, name: Any) -> Path:

@@ -67,8 +67,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 wish = executors.Wish(spec, sampler.total, settings.workers)
                 if (engine := executors.ask(place, wish, interrupt, workspace.log)) is not None:
                     asked.enter_context(engine)
-        steering.run_ids, tracker.answer = lambda: tracker.run_ids, steering.answer
-        steering.epochs = spec.epochs
+        steering.run_ids, steering.epochs, tracker.answer = lambda: tracker.run_ids, spec.epochs, steering.answer
         status = "FAILED"
         time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
         try:
@@ -76,6 +75,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 sampler, keep_prior = informed(spec, sampler, tracker, workspace, display.log)
                 sampler = LongerSampler(spec, sampler)
                 own = retry(lambda: tracker.open(sampler.total, settings.adopt, settings.rerun))
+                spec.source.keep()
                 if settings.rerun or tracker.is_replacing:
                     own = rerun(spec, tracker, workspace, own, display.log)
                 history = History.of(tracker, own, settings.trial_timeout)

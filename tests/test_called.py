@@ -16,7 +16,7 @@ import pytest
 
 import orchestrator
 import orchestrator.called
-from orchestrator.errors import InputError
+from orchestrator.errors import AlreadyRunningError, InputError
 from orchestrator.executors.ray.packing import pack
 from orchestrator.functions.carried import CarriedFunction
 from orchestrator.functions.finding import find
@@ -25,6 +25,7 @@ from orchestrator.spec import load
 from orchestrator.trackers import Store, identity
 from orchestrator.trackers.identity import Identity
 from orchestrator.trials.grid import expand
+from orchestrator.workspace import Workspace
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -112,12 +113,169 @@ def test_values_of_a_closure_count_as_those_of_a_script_do() -> None:
     assert len({CarriedFunction.of(one).name for one in [made(1, once), *others]}) == 4
 
 
+MODULE = """
+class Trainer:
+    def __init__(self, width):
+        self.width = width
+    def train(self, lr: float):
+        return {'loss': lr * self.width}
+    @staticmethod
+    def once(lr: float):
+        return {'loss': lr}
+class Other:
+    @staticmethod
+    def once(lr: float):
+        return {'loss': 2 * lr}
+def train(lr: float, width: int = 1):
+    return {'loss': lr * width}
+"""
+IMPORTED = [  # what is written before `def train` of one function and of another, which have the same text
+    ("from json import dumps as net", "from json import loads as net"),
+    ("import json as net", "import pickle as net"),
+    ("from math import sin as net", "from math import cos as net"),
+    ("import builtins; net = builtins.sum", "import builtins; net = builtins.max"),
+    ("from one import Trainer as net", "from one import Other as net"),
+    ("from one import Trainer; net = Trainer(3)", "from one import Trainer; net = Trainer(5)"),
+    ("from one import Trainer; net = Trainer(3).train", "from one import Trainer; net = Trainer(5).train"),
+    ("import numpy; net = numpy.add", "import numpy; net = numpy.subtract"),
+    ("from pathlib import Path; net = Path('a')", "from pathlib import Path; net = Path('b')"),
+    ("from types import SimpleNamespace as S; net = S(a=1)", "from types import SimpleNamespace as S; net = S(a=2)"),
+    ("from http import HTTPMethod; net = HTTPMethod.GET", "from http import HTTPMethod; net = HTTPMethod.PUT"),
+    ("import numpy; net = numpy.float32(1)", "import numpy; net = numpy.float32(2)"),
+    ("import numpy; net = numpy.float32(1)", "import numpy; net = numpy.float64(1)"),
+    ("net = {'a', 'b'}", "net = {'a', 'c'}"),
+]
+
+
+def test_what_is_imported_counts_by_its_name_and_its_plain_values(folder: Path, script: Callable[..., Any]) -> None:
+    (folder / "one.py").write_text(MODULE)
+    for before, after in IMPORTED:
+        function = "\ndef train(lr: float):\n    return {'loss': net}\n"
+        names = [CarriedFunction.of(script(text + function)).name for text in (before, before, after)]
+        assert names[0] == names[1] != names[2], after
+    trainer = CarriedFunction.of(script("from one import Trainer\ntrain = Trainer(3)\n"))
+    assert "one" in trainer.modules
+
+
+def test_functions_that_have_one_name_in_two_modules_or_classes_are_two(
+    folder: Path, script: Callable[..., Any]
+) -> None:
+    (folder / "one.py").write_text(MODULE)
+    (folder / "two.py").write_text(MODULE)
+    for before, after in [
+        ("from functools import partial; import one; train = partial(one.train, width=3)", "two.train"),
+        ("import one; train = one.Trainer.once", "one.Other.once"),
+        ("import one; train = one.Trainer(3).train", "one.Trainer(5).train"),
+    ]:
+        was = before.rpartition("=")[2].strip() if "partial" not in before else "one.train"
+        changed = before.replace("import one", "import one, two").replace(was, after)
+        assert CarriedFunction.of(script(before)).name != CarriedFunction.of(script(changed)).name, after
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after"),
+    [
+        (
+            "import functools\nclass C:\n    @functools.cached_property\n    def net(self):\n        return 1\n",
+            "return 1",
+            "return 2",
+        ),
+        (
+            "from dataclasses import dataclass, field\ndef made():\n    return 1\n"
+            "@dataclass\nclass C:\n    net: int = field(default_factory=made)\n",
+            "return 1",
+            "return 2",
+        ),
+        (
+            "from dataclasses import dataclass\n@dataclass(slots=True)\nclass C:\n    net: int = 1\n",
+            "int = 1",
+            "int = 2",
+        ),
+        ("from pydantic import BaseModel\nclass C(BaseModel):\n    net: int = 1\n", "int = 1", "int = 2"),
+        (
+            "from pydantic import BaseModel, Field\ndef made():\n    return 1\n"
+            "class C(BaseModel):\n    net: int = Field(default_factory=made)\n",
+            "return 1",
+            "return 2",
+        ),
+        (
+            "class C:\n    net = 1\n    def __new__(cls):\n        return super().__new__(cls)\n",
+            "return super",
+            "cls.net = 2; return super",
+        ),
+        (
+            "class B:\n    def __init_subclass__(cls):\n        cls.net = 1\nclass C(B): ...\n",
+            "net = 1",
+            "net = 2",
+        ),
+        ("def f():\n    return 1\ndef g():\n    return 2\nC = f\n", "C = f", "C = g"),
+    ],
+    ids=[
+        "a cached property",
+        "a default factory",
+        "a default in slots",
+        "a model's default",
+        "a model's default factory",
+        "__new__",
+        "a class method of Python's",
+        "another name",
+    ],
+)
+def test_an_edit_in_any_part_of_a_class_makes_another_function(
+    script: Callable[..., Any], text: str, before: str, after: str
+) -> None:
+    function = "def train(lr: float):\n    return {'loss': C().net, 'g': globals().get('f')}\n"
+    if "def g" in text:
+        function = "def train(lr: float):\n    return {'loss': C() + 3 * f() + 5 * g()}\n"
+    names = [
+        CarriedFunction.of(script(one + function)).name for one in (text, f"{text}\n", text.replace(before, after))
+    ]
+    assert names[0] == names[1] != names[2]
+
+
+def test_what_an_object_has_computed_or_logged_makes_no_other_function(script: Callable[..., Any]) -> None:
+    train = script(
+        "import functools, logging, numpy\nlog = logging.getLogger('train')\ndata = numpy.zeros(3)\n"
+        "class C:\n    @functools.cached_property\n    def net(self):\n        return 1\nc = C()\n"
+        "def train(lr: float):\n    log.info('begun')\n    data[0] = lr\n    return {'loss': c.net}\n"
+    )
+    name = CarriedFunction.of(train).name
+    train(1.0)
+    assert CarriedFunction.of(train).name == name
+
+
+@pytest.mark.slow
+def test_sets_and_objects_are_the_same_in_each_process(folder: Path) -> None:
+    (folder / "script.py").write_text(
+        "import numpy\nfrom orchestrator.functions.carried import CarriedFunction\nnames = {'a', 'b', 'c', 'd'}\n"
+        "draws = numpy.random.default_rng(0)\n"
+        "def train(lr: float):\n    return {'loss': len(names) + draws.random()}\n"
+        "print(CarriedFunction.of(train).name)\n"
+    )
+    seen = [
+        subprocess.run(
+            [sys.executable, "script.py"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        ).stdout
+        for seed in range(3)
+    ]
+    assert len({*seen}) == 1
+
+
 KINDS = {
     "a dataclass": (SCRIPT, {"lr": 1.0, "tags": []}),
     "annotations that are texts": (f"from __future__ import annotations\n{SCRIPT}", {"lr": 1.0, "tags": []}),
     "a cache": (
         "import functools\n@functools.lru_cache(maxsize=3)\ndef f(x):\n    return x + 3\n"
         "def train(lr: float):\n    return {'loss': f(lr)}\n",
+        {"lr": 1.0},
+    ),
+    "a value that is computed once": (
+        "import functools\nclass C:\n    @functools.cached_property\n    def net(self):\n        return 3\n"
+        "def train(lr: float):\n    return {'loss': lr + C().net}\n",
         {"lr": 1.0},
     ),
     "a model": (
@@ -201,6 +359,34 @@ def test_mistakes_in_a_call_are_said_by_their_keys(store: str) -> None:
             call()
         assert "main_" not in str(raised.value)
     assert not Path("mlruns/work").exists()
+
+
+@pytest.mark.slow
+def test_a_call_that_is_refused_leaves_file_and_function_as_they_are(store: str, folder: Path) -> None:
+    data = np.zeros(1)
+
+    def train(lr: float = 0.1) -> dict[str, float]:
+        return {"loss": lr + data[0]}
+
+    def launched(lr: float) -> None:
+        orchestrator.launch(train, parameters={"lr": [lr]}, executor="inline", quiet=True)
+
+    def written() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in Path("mlruns/work/train/launched").iterdir() if path.is_file()}
+
+    launched(1.0)
+    before = written()
+    assert b"1.0" in before["sweep.yaml"]
+    data[0] = 5.0
+    with Workspace(store, "train"), pytest.raises(AlreadyRunningError, match="already running"):
+        launched(2.0)
+    assert written() == before
+
+    (folder / "train.yaml").write_text("trial: toys:train\nmetric: {name: score}\nparameters: {x: {values: [1]}}\n")
+    orchestrator.launch("train.yaml", adopt=True, executor="inline", quiet=True)
+    with pytest.raises(InputError, match="the sweep train in the store is of another file"):
+        launched(2.0)
+    assert written()["sweep.yaml"] == before["sweep.yaml"]
 
 
 def test_a_function_without_source_says_so(store: str) -> None:

@@ -27,11 +27,19 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
         """How it is pickled, where that is not as cloudpickle would have it."""
         if isinstance(value, _CACHED):
             return _cached, (value.__wrapped__, value.cache_parameters())
+        if isinstance(value, functools.cached_property):  # which has a lock, in Python 3.11
+            return _cached_property, (value.func, value.attrname)
         return _ONE_OF_A_KIND.get(id(value)) or super().reducer_override(value)
 
 
 def _cached(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
     return functools.lru_cache(**parameters)(function)
+
+
+def _cached_property(function: Callable[..., Any], name: str) -> Any:
+    made = functools.cached_property(function)
+    made.__set_name__(type(None), name)
+    return made
 
 
 def pickled(value: Any) -> bytes:

@@ -1,26 +1,31 @@
 """What decides the results of a function that no import can find: one of a notebook, of a script, or within another.
 
 Its own source; the functions and classes that it uses, however indirectly, which no import can find either; and the
-plain values that these read: numbers, texts, booleans, None, and tuples, lists and dicts of them. Comments and layout
-do not count, nor do data: arrays, tables, models, files.
+plain values that these read: numbers, texts, booleans, None, and tuples, lists, sets and dicts of them. Of what an
+import finds, its name counts; of an object of such a class also its plain values. Comments and layout do not count, nor
+do data: arrays, tables, the weights of models, files.
 """
 
 import ast
 import dis
 import functools
 import inspect
+import logging
 import re
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 MAIN = "__main__"
 GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
-ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # in the repr of an object, another one in each process
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the repr of an object, another one in each process
+LONGEST = 1000  # characters of a repr
 WITHIN = (staticmethod, classmethod)
+AROUND = (functools.cached_property, functools.partialmethod, functools.singledispatchmethod)
+NUMPY = ("numpy", "generic")  # the class of all its scalars
 
 
 @dataclass
@@ -51,17 +56,22 @@ class Reached:
 
     def _take(self, name: str, value: Any) -> None:
         if is_plain(value):
-            self.parts.append(f"{name} = {value!r}")
+            self.parts.append(f"{name} = {_plain_text(value)}")
         elif isinstance(value, ModuleType):
-            self.modules.add(value.__name__)
-        elif id(value) not in self.objects:
+            self._take_imported(name, value.__name__, value.__name__)
+        elif imported := imported_name(value):
+            self._take_imported(name, imported, value.__module__)
+        elif id(value) in self.objects:
+            self.parts.append(f"{name} is {[*self.objects].index(id(value))}")
+        else:
+            self.objects[id(value)] = value
             self._take_object(name, value)
 
+    def _take_imported(self, name: str, what: str, module: str) -> None:
+        self.modules.add(module)
+        self.parts.append(f"{name} is {what}")
+
     def _take_object(self, name: str, value: Any) -> None:
-        if isinstance(value, FunctionType | type) and imported_name(value):
-            self.modules.add(value.__module__)
-            return
-        self.objects[id(value)] = value
         if isinstance(value, functools.partial):
             self._take(name, value.func)
             self._take_all(enumerate(value.args))
@@ -75,6 +85,8 @@ class Reached:
             self._take_all((f"{name}[{key!r}]", one) for key, one in value.items() if is_plain(key))
         elif isinstance(value, WITHIN):
             self._take(name, value.__func__)
+        elif isinstance(value, AROUND):
+            self._take(name, value.func)
         elif isinstance(value, property):
             self._take_all((f"{name}.{part}", getattr(value, part)) for part in ("fget", "fset"))
         elif isinstance(value, FunctionType):
@@ -83,9 +95,22 @@ class Reached:
             self._take_class(value)
         elif (inner := inspect.getattr_static(value, "__wrapped__", None)) is not None:
             self._take(name, inner)
-        elif not imported_name(type(value)):
-            self._take(name, type(value))
-            self._take_all(getattr(value, "__dict__", {}).items())
+        elif callable(value) and isinstance(own := getattr(value, "__qualname__", None), str):  # not written in Python
+            self.parts.append(f"{name} is {getattr(value, '__module__', None)}:{own}")
+        else:
+            self._take_instance(name, value)
+
+    def _take_instance(self, name: str, value: Any) -> None:
+        kind = type(value)
+        self._take(name, kind)
+        if not imported_name(kind):
+            self._take_all(_values(value).items())
+        elif _is_data(value):
+            return
+        elif hasattr(value, "__dict__"):
+            self._take_all((f"{name}.{key}", one) for key, one in _values(value).items() if is_plain(one))
+        else:
+            self.parts.append(f"{name} = {ADDRESS.sub('', repr(value))[:LONGEST]}")
 
     def _take_all(self, members: Any) -> None:
         for name, value in members:
@@ -105,15 +130,20 @@ class Reached:
         hints = {name: ADDRESS.sub("", repr(hint)) for name, hint in annotations(kind).items()}
         self.parts.append(f"class {kind.__qualname__}: {hints}")
         self._take_all((base.__name__, base) for base in kind.__bases__ if base is not object)
-        members = {n: v for n, v in vars(kind).items() if not n.startswith("__") or isinstance(v, FunctionType)}
-        generated = [n for n, v in members.items() if isinstance(v, FunctionType) and source_of(v) is None]
+        kinds = (FunctionType, *WITHIN)
+        members = {n: v for n, v in vars(kind).items() if not n.startswith("__") or isinstance(v, kinds)}
+        functions = {n: getattr(v, "__func__", v) for n, v in members.items()}
+        generated = [n for n, f in functions.items() if isinstance(f, FunctionType) and source_of(f) is None]
         self._take_all((f"{kind.__name__}.{name}", members[name]) for name in sorted(members.keys() - generated))
+        self._take_all((f"{kind.__name__}.{place}", value) for place, value in _defaults(kind))
 
 
 def imported_name(value: Any) -> str:
     """The name `module:name` by which any process can import a function or a class; empty where none can."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
-    found: Any = None if module in (None, MAIN) else sys.modules.get(module)
+    if not (isinstance(module, str) and isinstance(name, str)) or module == MAIN:
+        return ""
+    found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
     return f"{module}:{name}" if found is value else ""
@@ -140,12 +170,48 @@ def annotations(value: Any) -> dict[str, Any]:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is a number, a text, a boolean, None, or a tuple, list or dict of such."""
-    if isinstance(value, list | tuple):
-        return type(value) in (list, tuple) and all(map(is_plain, value))
+    """Whether a value is a number, a text, a boolean, None, or a tuple, list, set or dict of such."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return type(value) in (list, tuple, set, frozenset) and all(map(is_plain, value))
     if isinstance(value, dict):
         return type(value) is dict and all(is_plain(key) and is_plain(one) for key, one in value.items())
-    return value is None or type(value) in (bool, int, float, complex, str, bytes)
+    return value is None or type(value) in (bool, int, float, complex, str, bytes) or _is_numpy(value)
+
+
+def _is_numpy(value: Any) -> bool:
+    return any((kind.__module__, kind.__name__) == NUMPY for kind in type(value).__mro__)
+
+
+def _plain_text(value: Any) -> str:
+    """A plain value, the same text in each process."""
+    if isinstance(value, set | frozenset):  # in another order in each
+        return f"{type(value).__name__}({', '.join(sorted(map(_plain_text, value)))})"
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__}({', '.join(map(_plain_text, value))})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_plain_text(key)}: {_plain_text(one)}' for key, one in value.items())}}}"
+    return f"{value.dtype}({value})" if _is_numpy(value) else repr(value)
+
+
+def _values(value: Any) -> dict[str, Any]:
+    """What is set on an object, and not computed from that."""
+    own = getattr(value, "__dict__", {})
+    cached = functools.cached_property
+    return {n: v for n, v in own.items() if not isinstance(inspect.getattr_static(type(value), n, None), cached)}
+
+
+def _is_data(value: Any) -> bool:
+    """Whether an object is an array, a table, or a log, whose state says nothing of results."""
+    return hasattr(type(value), "__array__") or isinstance(value, logging.Logger)
+
+
+def _defaults(kind: type) -> Iterator[tuple[str, Any]]:
+    """The defaults of a dataclass's fields and of a pydantic model's, which are no attributes of the class."""
+    fields = vars(kind).get("__dataclass_fields__") or getattr(kind, "model_fields", None)
+    for name, one in fields.items() if isinstance(fields, dict) else ():
+        for part in ("default", "default_factory"):
+            if (value := getattr(one, part, MISSING)) is not MISSING:
+                yield f"{name} {part}", value
 
 
 def _attributes(function: FunctionType) -> dict[str, Any]:

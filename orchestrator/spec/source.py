@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from orchestrator.errors import InputError
+from orchestrator.system import regular
 from orchestrator.system.regular import NotRegularError, opened, piped
 
 MOST_BYTES = 100_000  # PyYAML takes most of a second for them
@@ -37,6 +38,17 @@ class Source:
     lines: dict[Location, int]
     is_piped: bool = False  # whether it came through a pipe, and is in no file
     numbers: Mapping[str, Sequence[int]] = field(default_factory=dict)  # of what is left of lists at the top, as it was
+    is_called: bool = False  # whether a call in Python stands for the file, which its launch writes
+
+    def keep(self) -> None:
+        """Write the file, where a call in Python stands for it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self.is_called:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            regular.replace(self.path, self.text.encode())
 
     def renamed(self, names: Mapping[str, str | None]) -> "Source":
         """The same, with keys at the top under other names; those whose name is None are left out."""
