@@ -229,7 +229,8 @@ def test_where_a_trial_of_so_many_epochs_is_there_none_goes_on_to_them_and_it_st
     launch(path, "--set", "epochs=6")
     trained()
     first, whole = runs(store, "x=2")
-    is_there = f"x=2 ({first.data.tags['trial_key'][:8]}) cannot have 6 epochs: run {whole.info.run_id[:8]} is that trial; launch with --set epochs=6"
+    label, run_id = f"x=2 ({first.data.tags['trial_key'][:8]})", whole.info.run_id[:8]
+    is_there = f"{label} cannot have 6 epochs: run {run_id} is that trial; launch with --set epochs=6"
     refused = sweep("more", path, first.info.run_id[:12], "--epochs", "6")
     assert (refused.returncode, refused.stderr) == (2, f"sweep: {is_there}\n")
     assert sweep("more", path, "--epochs", "6").returncode == 2
