@@ -140,6 +140,8 @@ def _problem(
     except ValueError as error:
         return f"{label} cannot have {epochs} epochs: {error}"
     if other := there.get(with_epochs(spec.function, record, epochs).trial_key):
-        is_there = f"run {other.run_id[:8]} is that trial; launch with --set epochs={epochs}"
-        return f"{label} cannot have {epochs} epochs: {is_there}"
+        return (
+            f"{label} cannot have {epochs} epochs: run {other.run_id[:8]} is that trial; "
+            f"launch with --set epochs={epochs}"
+        )
     return ""
