@@ -20,10 +20,12 @@ from test_train import drained
 from models.config import TrainConfig
 from models.train import train
 from orchestrator.errors import InputError
-from orchestrator.events import Progress
+from orchestrator.events import Finished, Progress, Started
 from orchestrator.spec import load
-from orchestrator.trackers import Store, more
+from orchestrator.trackers import Store, Tracker, more
 from orchestrator.trackers.checkpoints import take_up
+from orchestrator.trial import Outcome
+from orchestrator.trials.grid import expand
 from orchestrator.trials.longer import CHECKPOINT
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
@@ -243,6 +245,58 @@ def test_what_cannot_have_more_epochs_is_said_in_a_line(store: str, write: Write
     assert "has no number of epochs that is the same for all trials" in done.stderr
 
 
+def test_where_a_trial_of_so_many_epochs_is_there_none_goes_on_to_them_and_it_stays_as_it_is(
+    store: str, write: Write, sweep: Sweep, launch: Run_
+) -> None:
+    path = write(THREE)
+    launch(path)
+    launch(path, "--set", "epochs=6")
+    trained()
+    first, whole = runs(store, "x=2")
+    label, run_id = f"x=2 ({first.data.tags['trial_key'][:8]})", whole.info.run_id[:8]
+    is_there = f"{label} cannot have 6 epochs: run {run_id} is that trial; launch with --set epochs=6"
+    refused = sweep("more", path, first.info.run_id[:12], "--epochs", "6")
+    assert (refused.returncode, refused.stderr) == (2, f"sweep: {is_there}\n")
+    assert sweep("more", path, "--epochs", "6").returncode == 2
+    more.ask(Store(store), "toy", 6, [first.data.tags["trial_key"]])  # before it was there
+    assert "to run: 0 of 3" in sweep("plan", path).stdout
+    launch(path)
+    assert trained() == []
+    for was, now in zip((first, whole), runs(store, "x=2"), strict=True):
+        assert (now.data.tags, now.info.end_time) == (was.data.tags, was.info.end_time)
+    sweep("more", path, first.info.run_id[:12], "--epochs", "7")
+    launch(path)
+    assert trained() == ["2 4", "2 5", "2 6", "2 7"]
+
+
+def test_trials_that_the_file_does_not_ask_for_are_not_asked_for_more_epochs(
+    store: str, write: Write, sweep: Sweep, launch: Run_, folder: Path
+) -> None:
+    path = write(THREE)
+    launch(path)
+    write(THREE.replace("[1, 2, 3]", "[1, 2]"))
+    asked = sweep("more", path, "--epochs", "5", "--best", "1").stdout.splitlines()
+    assert asked[0].startswith("x=2 is to have 5 epochs, ")
+    assert asked[1] == "1 completed trial stays as it is: the file does not ask for it"
+    other = "x=3 is of another function or version, or has other values than the file's, so it cannot go on"
+    assert sweep("more", path, "x=3", "--epochs", "5").stderr == f"sweep: {other}\n"
+    (folder / "other.py").write_text((folder / "growing.py").read_text())
+    write(THREE.replace("growing", "other"))
+    none = "no trial of toy has completed that its file asks for; 3 completed trials stay as they are"
+    assert sweep("more", path, "--epochs", "5").stderr == f"sweep: {none}: the file does not ask for them\n"
+    launch(path)
+    trained()
+    of_growing = [record for record in Store(store).records("toy") if record.tags["trial"] == "growing:train"]
+    more.ask(Store(store), "toy", 6, [record.trial_key for record in of_growing])
+    assert "to run: 0 of 3" in sweep("plan", path).stdout
+    asked = sweep("more", path, "--epochs", "5").stdout.splitlines()
+    assert [line.split()[0] for line in asked[:4]] == ["x=1", "x=2", "x=3", "3"]
+    launch(path)
+    assert trained() == [f"{x} {epoch}" for x in (1, 2, 3) for epoch in (4, 5)]
+    replaced = {run.data.tags["trial"] for run in children(store, "toy") if "replaced_by" in run.data.tags}
+    assert replaced == {"other:train"}
+
+
 def test_of_two_requests_the_later_one_counts_and_the_file_may_ask_for_as_many_later(
     store: str, write: Write, sweep: Sweep, launch: Run_
 ) -> None:
@@ -337,6 +391,99 @@ def test_checkpoints_are_kept_of_the_best_and_no_others(store: str, write: Write
     assert [(run.info.run_name, run.data.params["epochs"]) for run in kept] == [("x=3", "2"), ("x=4", "4")]
     write(text.replace("best 2", "all"))
     assert ", so that 5 take about " in sweep("plan", path).stdout
+
+
+def kept(store: str) -> list[tuple[str, str]]:
+    """The runs that have checkpoints, by label and epochs."""
+    found = [run for run in children(store, "toy") if "checkpoint" in artifacts(store, run)]
+    assert [CHECKPOINT in run.data.tags for run in children(store, "toy")].count(True) == len(found)
+    return sorted((run.info.run_name or "", run.data.params["epochs"]) for run in found)
+
+
+def test_the_checkpoint_of_a_shorter_trial_goes_where_all_are_kept(
+    write: Write, sweep: Sweep, launch: Run_, store: str
+) -> None:
+    path = write(THREE)
+    launch(path)
+    sweep("more", "toy", "x=2", "--epochs", "5")
+    launch(path)
+    assert kept(store) == [("x=1", "3"), ("x=2", "5"), ("x=3", "3")]
+
+
+def test_the_checkpoint_of_a_shorter_trial_goes_where_the_longer_one_is_not_among_the_best(
+    write: Write, sweep: Sweep, launch: Run_, store: str
+) -> None:
+    text = GROWING.replace("all", "best 2") + "metric: {name: final, goal: minimize}\n"
+    text += "parameters: {x: {values: [1, 1.1]}, epochs: 3}"
+    path = write(text)
+    launch(path)
+    write(text.replace("best 2", "best 1"))
+    sweep("more", "toy", "x=1", "--epochs", "9")
+    launch(path)
+    assert kept(store) == [("x=1.1", "3")]
+
+
+def test_the_checkpoint_of_a_shorter_trial_goes_where_another_launch_brings_the_longer_one_to_its_end(
+    write: Write, sweep: Sweep, launch: Run_, store: str, folder: Path
+) -> None:
+    file = folder / "growing.py"
+    line = "time.sleep(config.pause)"
+    file.write_text(file.read_text().replace(line, f'{line}\n        assert epoch < 5 or not Path("broken").exists()'))
+    path = write(THREE)
+    launch(path)
+    sweep("more", "toy", "x=2", "--epochs", "6")
+    (folder / "broken").touch()
+    assert sweep("launch", path, "--executor", "inline").returncode == 1
+    assert ("x=2", "3") in kept(store)
+    (folder / "broken").unlink()
+    launch(path)
+    assert kept(store) == [("x=1", "3"), ("x=2", "6"), ("x=3", "3")]
+
+
+def test_a_trial_that_runs_anew_does_not_compete_with_what_it_was(
+    write: Write, launch: Run_, store: str, folder: Path
+) -> None:
+    path = write(GROWING.replace("all", "best 1") + "parameters: {x: {values: [1, 2]}, epochs: 3}")
+    launch(path)
+    first = runs(store, "x=2")[0]
+    file = folder / "growing.py"
+    file.write_text(file.read_text().replace("config.x / epoch", "config.x / epoch / 10"))
+    launch(path, "--rerun")
+    assert kept(store) == [("x=2", "3")]
+    assert "checkpoint" not in artifacts(store, first)
+
+
+def test_a_trial_that_a_running_launch_has_run_anew_does_not_compete_with_what_it_was(
+    write: Write, launch: Run_, store: str, tmp_path: Path
+) -> None:
+    path = write(GROWING.replace("all", "best 1") + "parameters: {x: {values: [1, 2]}, epochs: 3}")
+    launch(path)
+    spec = load(path)
+    trial = next(one for one in expand(spec).trials if one.label == "x=2")
+    tracker = Tracker(store, spec)
+    tracker.open(2)
+    tracker.renew(trial)
+    (tmp_path / "state.json").write_text("{}")
+    (tmp_path / journal.JOURNAL_FILE).write_text("")
+    events = [Started(1, 1), Progress(1, {"score": 0.5}, at=1.0), Finished(Outcome.COMPLETED, at=2.0)]
+    tracker.write(trial, events, tmp_path)
+    tracker.close("FINISHED")
+    before, now = runs(store, "x=2")
+    assert ["checkpoint" in artifacts(store, run) for run in (before, now)] == [False, True]
+
+
+def test_trials_of_another_function_are_not_among_the_best_of_this_one(
+    write: Write, sweep: Sweep, launch: Run_, store: str, folder: Path
+) -> None:
+    text = GROWING.replace("all", "best 1") + "parameters: {x: {values: [2, 1]}, epochs: 3}"
+    path = write(text)
+    launch(path)
+    (folder / "other.py").write_text((folder / "growing.py").read_text())
+    write(text.replace("growing", "other").replace("[2, 1]", "[1, 0.5]"))
+    assert "; 1 by now, of " in (planned := sweep("plan", path).stdout)
+    assert ", so that 2 take about " in planned
+    launch(path)
+    assert kept(store) == [("x=1", "3"), ("x=2", "3")]
 
 
 @pytest.mark.parametrize(

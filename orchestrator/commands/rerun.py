@@ -26,7 +26,8 @@ def rerun(
         list[str] | None,
         typer.Argument(
             metavar="[TRIAL]...",
-            help="The id of a trial's run, or its first letters; its label, or a part that no other has; its number.",
+            help="The id of a trial's run, or its first letters; its label, or a part that no other has; "
+            "its number (only where no launch runs).",
         ),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that have failed.")] = False,

@@ -9,20 +9,21 @@ from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from orchestrator.spec import SweepSpec
 from orchestrator.system import regular
 from orchestrator.system.stalling import StalledError, attended
-from orchestrator.trackers import remains
+from orchestrator.trackers import deleted, remains
 from orchestrator.trackers.artifacts import log_file, tried
 from orchestrator.trackers.errors import is_refusal, translates_errors
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun
 from orchestrator.trial import Outcome
 from orchestrator.trials.longer import CHECKPOINT
 from orchestrator.trials.metric_names import file_name
-from orchestrator.trials.record import BROKEN, PROBLEM, Record
+from orchestrator.trials.record import BROKEN, PROBLEM, REPLACES, Record, is_present
 from orchestrator.worker import journal
 from orchestrator.worker.journal import JOURNAL_FILE
 from orchestrator.workspace import ORIGIN_FILE
@@ -31,28 +32,33 @@ FOLDER = Path("checkpoint")  # among the artifacts of a run
 
 
 class Checkpoints:
-    """Those that a sweep keeps; of more than it is to keep, the worse ones go as better ones come."""
+    """Those that a sweep keeps; of more than it is to keep, the worse ones go as better ones come.
+
+    What a run has kept goes once the one that counts in its place has a result.
+    """
 
     def __init__(self, client: MlflowClient, uri: str, spec: SweepSpec, records: Iterable[Record]) -> None:
         self.client, self.uri, self.spec = client, uri, spec
-        self._values: dict[str, float] = {}  # by run_id, of those that are kept
-        self._shorter: dict[str, str] = {}  # the runs that longer trials have replaced, by those of these
+        self._values: dict[str, float] = {}  # by run_id, of those that are kept and count
         for record in records:
-            if CHECKPOINT in record.tags:
+            if CHECKPOINT in record.tags and is_present(spec.function, record):
                 self._note(record)
 
-    def replace(self, shorter: str, longer: str) -> None:
-        """Know that the run of a longer trial counts in place of another; what that has kept goes once this is kept."""
-        self._values.pop(shorter, None)
-        self._shorter[longer] = shorter
+    def forget(self, run_id: str) -> None:
+        """Know that another run counts in place of this one."""
+        self._values.pop(run_id, None)
 
     def keep(self, record: Record, run: OpenRun, workdir: Path) -> dict[str, str]:
         """Keep the checkpoint of a trial that has ended, where the file says so; returns tags of its run."""
         most = self.spec.keep_checkpoints
-        if most == 0 or record.outcome is not Outcome.COMPLETED:
+        if most == 0 or record.outcome is None or not record.outcome.is_result:
             return {}
-        if most is not None and not self._is_among_best(record, most):
-            return {}
+        is_kept = record.outcome is Outcome.COMPLETED and (most is None or self._is_among_best(record, most))
+        tags = self._keep(record, run, workdir, most) if is_kept else {}
+        self._drop_replaced(run.run_id)
+        return tags
+
+    def _keep(self, record: Record, run: OpenRun, workdir: Path, most: int | None) -> dict[str, str]:
         try:
             size, problem = attended(lambda: self._log(run, workdir))
         except (StalledError, OSError) as error:
@@ -62,8 +68,7 @@ class Checkpoints:
             return {PROBLEM: "; ".join([*said, f"the checkpoint is not kept: {problem}"])[:LONGEST_TAG]}
         if most is not None and size:
             self._note(record)
-            shorter = [self._shorter[record.run_id]] if record.run_id in self._shorter else []
-            for run_id in (*self._ranked()[most:], *shorter):
+            for run_id in self._ranked()[most:]:
                 self._drop(run_id)
         return {CHECKPOINT: str(size)} if size else {}
 
@@ -103,10 +108,22 @@ class Checkpoints:
             size += real.stat().st_size
         return size, "; ".join(problems)
 
-    def _drop(self, run_id: str) -> None:
-        """Remove what is kept of a run; first what says so."""
+    def _drop_replaced(self, run_id: str) -> None:
+        """Remove what is kept of the runs in whose place this one counts."""
+        seen = {run_id}
+        run = self._run(run_id)
+        while run and (before := run.data.tags.get(REPLACES, run_id)) not in seen:  # who may write may change tags
+            seen.add(before)
+            run = self._drop(before)
+
+    def _drop(self, run_id: str) -> Run | None:
+        """Remove what is kept of a run of this sweep; first what says so."""
         self._values.pop(run_id, None)
-        run = self.client.get_run(run_id)
+        run = self._run(run_id)
+        if run is None or run.data.tags.get("sweep") != self.spec.name:
+            return None
+        if deleted.is_in_the_trash(run) or not self.client.list_artifacts(run_id, str(FOLDER)):
+            return run
         if CHECKPOINT in run.data.tags:
             self.client.delete_tag(run_id, CHECKPOINT)
         try:
@@ -114,6 +131,16 @@ class Checkpoints:
         except MlflowException as error:
             if not is_refusal(error):  # a store that deletes nothing keeps them
                 raise
+        return run
+
+    def _run(self, run_id: str) -> Run | None:
+        """A run, which somebody may have deleted for good."""
+        try:
+            return self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code not in deleted.NO_LONGER_THERE:
+                raise
+            return None
 
 
 @translates_errors

@@ -7,6 +7,7 @@ from orchestrator.spec import SweepSpec
 from orchestrator.system.provenance import provenance
 from orchestrator.trackers import deleted, left_behind, replacement, sweep_run
 from orchestrator.trackers.best_values import with_best
+from orchestrator.trackers.checkpoints import Checkpoints
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.store import record_of
 from orchestrator.trackers.sweep_results import SweepResults
@@ -21,6 +22,7 @@ class CountingRuns(SweepResults):
         super().__init__(uri, spec, is_aside)
         self._code: dict[str, str] = {}
         self._reused: dict[str, Record] = {}
+        self._checkpoints = self._kept()
 
     @translates_errors
     def replace(self, records: Iterable[Record]) -> dict[str, Record]:
@@ -28,6 +30,7 @@ class CountingRuns(SweepResults):
         sets = sweep_run.sets(self.spec)
         replacement.replace(self.client, self.parent_id, self.experiment_id, records, self._origin, sets)
         self._records = self._settled()
+        self._checkpoints = self._kept()
         return self._records
 
     @translates_errors
@@ -44,9 +47,13 @@ class CountingRuns(SweepResults):
             raise InputError(f"the run of {trial.label or self.spec.name} was deleted in MLflow; it stays as it is")
         new = replacement.again(self.client, self.experiment_id, record_of(self.client.get_run(run_id)), self._origin)
         self._records[key] = record_of(self.client.get_run(new))
+        self._checkpoints.forget(run_id)
         self._ended.pop(key, None)
         self._reused.pop(key, None)
         self.tally.leave(trial)
+
+    def _kept(self) -> Checkpoints:
+        return Checkpoints(self.client, self.uri, self.spec, self._records.values())
 
     def _settled(self, renew: Callable[[Record], object] | None = None) -> dict[str, Record]:
         def read() -> list[Record]:

@@ -35,7 +35,6 @@ from orchestrator.trackers import (
     writing,
 )
 from orchestrator.trackers.best_values import with_best
-from orchestrator.trackers.checkpoints import Checkpoints
 from orchestrator.trackers.counting import CountingRuns
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.fence import fenced
@@ -106,7 +105,7 @@ class Tracker(CountingRuns):
             if self._requests is None and self.answer is not None:
                 self._requests = noticeboard.answering(self.client, self.parent_id, self._lease.token, self.answer)
         self.requests = more.requests(parent.data.tags if parent else {})
-        self._checkpoints = Checkpoints(self.client, self.uri, self.spec, self._records.values())
+        self._checkpoints = self._kept()
         self._colours = view.colours(len(self._records))
         return self._records
 
@@ -260,7 +259,7 @@ class Tracker(CountingRuns):
         if before := self.origins.before.get(trial.trial_key):
             replaced = partial(self.client.set_tag, before.run_id, REPLACED, run.run_id)
             deleted.written(self.client, before.run_id, replaced)
-            self._checkpoints.replace(before.run_id, run.run_id)
+            self._checkpoints.forget(before.run_id)
         return run
 
     def _since_restart(self, trial: Trial, run: OpenRun, events: Sequence[Event]) -> tuple[OpenRun, Sequence[Event]]:

@@ -32,15 +32,21 @@ class Longer:
             records: of the sweep.
             requests: the epochs that were asked for, by the trial_key of the file's trial.
         """
-        asked, requests = spec.epochs, requests or {}
-        epochs, waiting = {}, {}
-        for record in records if asked is not None else ():
+        asked, requests, function = spec.epochs, requests or {}, spec.function
+        if asked is None:
+            return cls(spec)
+        records = list(records)
+        there = {record.trial_key for record in records}
+        epochs: dict[str, int] = {}
+        waiting: dict[str, Record] = {}
+        for record in records:
             is_longer = record.tags.get(ASKED_EPOCHS) == str(asked)
-            if not (is_longer or record.trial_key in requests):
-                continue
             key, had = asked_key(record) if is_longer else record.trial_key, record.params.get("epochs", 0)
+            if not (is_longer or key in requests) or with_epochs(function, record, asked).trial_key != key:
+                continue  # nobody has asked for it, or it is of another function or version
             wanted = requests.get(key, 0)
-            if wanted > had and _can_have(spec.function, record, wanted):
+            can_have = wanted > had and _can_have(function, record, wanted)
+            if can_have and with_epochs(function, record, wanted).trial_key not in there:
                 epochs[key], waiting[key] = wanted, record
             elif is_longer:
                 epochs[key] = had
@@ -70,11 +76,13 @@ class Longer:
     @cached_property
     def before(self) -> Mapping[str, Record]:
         """What is to go on, by the trial_key that it will have."""
-        function, found = self.spec.function, {}
-        for key, record in self.waiting.items():
-            params = {**function.completed(record.params), "epochs": self.epochs[key]}
-            found[function.trial(params, record.label).trial_key] = record
-        return found
+        function = self.spec.function
+        return {with_epochs(function, one, self.epochs[key]).trial_key: one for key, one in self.waiting.items()}
+
+
+def with_epochs(function: TrialFunction, record: Record, epochs: int) -> Trial:
+    """The trial of a record's parameters that has so many epochs."""
+    return function.trial({**function.completed(record.params), "epochs": epochs}, record.label)
 
 
 def asked_key(record: Record) -> str:

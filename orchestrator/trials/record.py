@@ -239,6 +239,11 @@ def code_in_words(function: TrialFunction, record: Record) -> str:
     return "now" if record.digest else ""
 
 
+def is_present(function: TrialFunction, record: Record) -> bool:
+    """Whether a trial is of this function, and of its version."""
+    return function.trial(function.completed(record.params), record.label).trial_key == record.trial_key
+
+
 def of_function(function: str, records: Iterable[Record]) -> list[Record]:
     """The trials of a function by its name, and of no other one that the sweep had before; all where it has none."""
     return [record for record in records if record.tags.get("trial", function) == function or not function]
