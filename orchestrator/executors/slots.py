@@ -212,7 +212,8 @@ class SlotExecutor(ABC):
         waiting = [run for run in self._waiting if not self._may_still_run(run)]
         if not waiting:
             return
-        room = inf if self._limit is None else self._limit - len(self._busy())
+        one_each = self.setup.stacking.width == 1  # then no more were submitted than there was room for
+        room = inf if self._limit is None or one_each else self._limit - len(self._busy())
         kept, begun = alone.kept(self.slots, self._waiting), set[int]()
         free = deque(slot for slot in self.slots if not slot.runs and slot.machine not in kept)
         by_key: dict[object, list[ActiveTrial]] = {}
