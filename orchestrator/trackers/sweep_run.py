@@ -140,7 +140,8 @@ def begin(
         run_id: str = client.create_run(experiment_id, tags=tags).info.run_id
     else:
         run_id = parent.info.run_id
-        client.log_batch(run_id, tags=tags_of({**ROLE, WORKERS: "", **holding.tags()}))
+        stale = {WORKERS: ""} if parent.data.tags.get(WORKERS) else {}
+        client.log_batch(run_id, tags=tags_of({**ROLE, **stale, **holding.tags()}))
         client.update_run(run_id, status="RUNNING")
     if aside:
         return run_id
