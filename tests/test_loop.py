@@ -32,7 +32,7 @@ from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import SweepSpec, load
 from orchestrator.terminal.display import Display
 from orchestrator.trackers import Recorder, Tracker, images, recorder, retrying, store
-from orchestrator.trackers.recorder import Pending
+from orchestrator.trackers.recorder import Batch, Errand, Pending
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.grid import expand
 from orchestrator.worker import journal, runner
@@ -154,6 +154,7 @@ class Run:
         return SimpleNamespace(
             info=SimpleNamespace(
                 run_id=self.run_id,
+                run_name=self.run_id,
                 experiment_id="1",
                 status=self.status,
                 lifecycle_stage=self.stage,
@@ -196,9 +197,10 @@ class MemoryStore:
     def search_runs(self, experiments: list[str], wanted: str, stage: int = ViewType.ACTIVE_ONLY, **_: object) -> Page:
         tags = re.findall(r"tags\.`?([\w.]+)`? = '([^']*)'", wanted)
         names = re.findall(r"tags\.(\w+) LIKE '%'", wanted)
+        lacking = set(re.findall(r"tags\.`?([\w.]+)`? IS NULL", wanted))
         runs = [run for run in self.runs.values() if LifecycleStage.matches_view_type(stage, run.stage)]
         found = [run for run in runs if set(tags) <= run.tags.items() and set(names) <= run.tags.keys()]
-        return Page(run.as_mlflow_has_it() for run in found)
+        return Page(run.as_mlflow_has_it() for run in found if lacking.isdisjoint(run.tags))
 
     def create_run(self, experiment_id: str, tags: Mapping[str, str]) -> SimpleNamespace:
         run = Run(f"run {len(self.runs)}", dict(tags))
@@ -347,7 +349,7 @@ class RecorderInStep(Recorder):
         self._due.set()
         super().close(at_once)
 
-    def _collected(self) -> tuple[Pending, bool]:
+    def _collected(self) -> Batch:
         self._done.set()
         self._due.wait()
         if self._waited_for_since is None:
@@ -355,9 +357,11 @@ class RecorderInStep(Recorder):
         told: Pending = {}
         while not self._queue.empty():
             if (one := self._queue.get()) is None:
-                return told, False
+                return Batch(told, is_last=True)
+            if isinstance(one, Errand):
+                return Batch(told, one)
             told.setdefault(one[0].trial_key, (one[0], []))[1].append(one[1])
-        return told, True
+        return Batch(told)
 
 
 @dataclass
