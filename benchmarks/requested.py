@@ -125,6 +125,11 @@ class Requested:
         return [run.info.run_id for run in stopped]
 
     @property
+    def waits_for_a_launch(self) -> bool:
+        """Whether a trial is to run anew with the next launch: it was asked for as the one before was closing."""
+        return any(run.data.tags.get("outcome") == "interrupted" for run in self.runs())
+
+    @property
     def _work(self) -> Path:
         return self.folder / "mlruns" / "work" / self.name
 

@@ -411,8 +411,9 @@ class Sweep:
     def _run_anew(self, asked: Requested) -> int:
         """Have trials that were stopped run anew, once nothing is killed any more; returns the last status."""
         status = 0
-        while status == 0 and (run_ids := asked.to_run_anew()):
-            asked.end(asked.begun(["rerun", NAME, *run_ids]), was_killed=False, look=self._keep_history)
+        while status == 0 and ((run_ids := asked.to_run_anew()) or asked.waits_for_a_launch):
+            if run_ids:
+                asked.end(asked.begun(["rerun", NAME, *run_ids]), was_killed=False, look=self._keep_history)
             launch = self._launched()
             self._wait(launch, SECONDS_TO_END)
             if launch.runs:
