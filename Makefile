@@ -15,7 +15,7 @@ test: install  ## the fast tests
 	$(BIN)/pytest $(PARALLEL)
 
 slow: install  ## the tests that take minutes; real MNIST where SWEEP_DATA_DIR names it
-	$(BIN)/pytest $(PARALLEL) -m "slow and not cluster" --timeout 600 --durations 20
+	$(BIN)/pytest $(PARALLEL) -m "slow and not (cluster or long)" --timeout 600 --durations 20
 
 long: install  ## the tests that take longest, before a release
 	$(BIN)/pytest $(PARALLEL) -m long --timeout 600

@@ -127,6 +127,26 @@ def test_a_launch_has_fewer_trials_at_once_where_somebody_asks_for_that_and_none
     assert [*outcomes(store, "toy").values()] == ["completed"] * 4
 
 
+def test_a_trial_runs_anew_there_while_its_launch_goes_on(
+    engine: Engine, held: "subprocess.Popen[str]", store: str, folder: Path, command: Command
+) -> None:
+    assert command("stop", "toy", "x=1").returncode == 0
+    until(lambda: outcomes(store, "toy").get("x=1") == "pruned")
+    before = runs(store)["x=1"]
+    (folder / "runs 1.0").unlink()
+    asked = command("rerun", "toy", before)
+    assert asked.stdout == "x=1 runs anew; what it was is kept, and counts no longer: pruned: stopped by hand\n"
+    (folder / "go").touch()
+    _, err = held.communicate(timeout=200)
+    assert held.returncode == 0, err
+    assert (folder / "runs 1.0").exists()
+    (was,) = [run for run in children(store, "toy") if run.info.run_id == before]
+    counting = {run.info.run_id: run for run in children(store, "toy") if "replaced_by" not in run.data.tags}
+    assert [run.data.tags["outcome"] for run in counting.values()] == ["completed"] * 4
+    assert was.data.tags["outcome"] == "pruned"
+    assert was.data.tags["replaced_by"] in counting
+
+
 def test_a_trial_that_ran_on_a_cluster_is_replayed_here_to_the_bit(
     engine: Engine, store: str, write: Callable[[str], Path], command: Command
 ) -> None:

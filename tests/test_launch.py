@@ -573,7 +573,7 @@ def test_an_estimate_is_learned_from_finished_trials(store: str, write: Write, s
     assert "time: about" in plan
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif("SWEEP_DATA_DIR" not in os.environ, reason="SWEEP_DATA_DIR names no real MNIST")
 def test_the_reports_table_of_var_trains_on_real_mnist(store: str, folder: Path, sweep: Sweep) -> None:
     file = Path(__file__).parent.parent / "sweeps" / "report" / "var.yaml"

@@ -25,6 +25,8 @@ THEIRS = {
         "models/train.py": "x = 1\n",
     },
 }
+*OTHERS, WORST = THEIRS
+KINDS = [*(pytest.param(kind, marks=pytest.mark.long) for kind in OTHERS), WORST]
 MINE = """
 from dataclasses import dataclass
 from models import net
@@ -46,7 +48,7 @@ def put(folder: Path, files: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", THEIRS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_models_of_the_users_own_harm_no_trial(folder: Path, store: str, sweep: Command, kind: str) -> None:
     place = folder / "mine"
     put(place, THEIRS[kind])
@@ -58,7 +60,7 @@ def test_models_of_the_users_own_harm_no_trial(folder: Path, store: str, sweep: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", THEIRS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_nor_do_those_in_the_current_folder(folder: Path, store: str, command: Command, kind: str) -> None:
     put(folder, THEIRS[kind])
     put(folder, {"mine.py": MINE, "mine.yaml": "trial: mine:train\n", "vae.yaml": DIGITS})

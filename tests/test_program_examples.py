@@ -210,10 +210,10 @@ def lines_of_first_trial(folder: Path) -> int:
     ("program", "metric", "script"),
     [
         ("print_loop.py", "loss", None),
-        pytest.param("argparse_wandb.py", "val/accuracy", None, marks=pytest.mark.slow),
-        pytest.param("saves.py", "loss", WITH_WANDB, marks=pytest.mark.slow),
-        pytest.param("saves.py", "loss", WITH_MLFLOW, marks=pytest.mark.slow),
-        pytest.param("saves.py", "loss", WITH_TENSORBOARDX, marks=pytest.mark.slow),
+        ("argparse_wandb.py", "val/accuracy", None),
+        pytest.param("saves.py", "loss", WITH_WANDB, marks=pytest.mark.long),
+        ("saves.py", "loss", WITH_MLFLOW),
+        pytest.param("saves.py", "loss", WITH_TENSORBOARDX, marks=pytest.mark.long),
     ],
 )
 def test_whatever_is_killed_nothing_is_lost_and_nothing_doubled(

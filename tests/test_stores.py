@@ -196,7 +196,7 @@ with mlflow.start_run():
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("name", ["qu?est %41#c", "a%20b;c&d'e\n学"])
+@pytest.mark.parametrize("name", [pytest.param("qu?est %41#c", marks=pytest.mark.long), "a%20b;c&d'e\n学"])
 def test_a_folder_of_any_name_has_its_store_and_all_that_belongs_to_it(
     name: str, folder: Path, empty_store: Path, command: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,7 +84,7 @@ def alone(folder: Path, programs: Path) -> Command:
     return run
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_install_without_extras_brings_no_framework(programs: Path, alone: Command) -> None:
     code = f"import importlib.util as u; print([n for n in {OF_THE_VAE} if u.find_spec(n)])"
     found = subprocess.run([programs / "python", "-c", code], capture_output=True, text=True, env=outside(), check=True)
@@ -92,7 +92,7 @@ def test_an_install_without_extras_brings_no_framework(programs: Path, alone: Co
     assert "torch not installed" in alone("--version").stdout.splitlines()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_there_the_default_trial_is_planned_and_its_launch_says_what_to_install(alone: Command) -> None:
     assert alone("init", "mine.yaml", "--from", "quickstart").returncode == 0
     planned = alone("plan", "mine.yaml")
@@ -103,7 +103,7 @@ def test_there_the_default_trial_is_planned_and_its_launch_says_what_to_install(
     assert alone("status").returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_there_a_function_of_ones_own_is_swept_and_read(
     store: str, write: Write, alone: Command, programs: Path
 ) -> None:
@@ -121,7 +121,7 @@ def test_there_a_function_of_ones_own_is_swept_and_read(
     assert read.stdout.split() == ["5"] * len(METHODS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_there_the_vaes_trials_of_another_place_are_read_and_what_runs_them_says_what_to_install(
     store: str, write: Write, sweep: Command, alone: Command
 ) -> None:
