@@ -583,3 +583,13 @@ def test_the_reports_table_of_var_trains_on_real_mnist(store: str, folder: Path,
     assert [run.info.run_name for run in runs] == ["var=0.2", "var=0.22", "var=0.25", "var=0.5"]
     assert {run.data.tags["outcome"] for run in runs} == {"completed"}
     assert all(0.04 < run.data.metrics["mse"] < 0.12 for run in runs)
+
+
+def test_no_two_columns_of_a_table_are_called_alike(write: Write, store: str, sweep: Sweep) -> None:
+    path = write("trial: toys:train\nparameters: {epochs: {values: [1, 2]}}\n")
+    assert sweep("launch", path, "--executor", "inline").returncode == 0
+    (parent,) = [run for run in MlflowClient(tracking_uri=store).search_runs(["1"]) if "sweep.role" in run.data.tags]
+    (line,) = [line for line in parent.data.tags["mlflow.note.content"].splitlines() if "outcome" in line]
+    titles = [title.strip() for title in line.strip("| ").split("|")]
+    assert {"epochs", "last epoch"} < {*titles}
+    assert len(titles) == len({*titles})

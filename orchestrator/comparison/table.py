@@ -133,7 +133,8 @@ class Table:
         compared += [objective.name for objective in self.spec.objectives]
         columns = [*(self.varying or ("sweep",)), "outcome", *compared, *(column.name for column in self.shown)]
         columns += [f"published {name}" for name in self._published]
-        return headings([*columns, "epochs", "time", *["code"] * self._shows_code, "remark"])
+        epochs = "last epoch" if "epochs" in columns else "epochs"
+        return headings([*columns, epochs, "time", *["code"] * self._shows_code, "remark"])
 
     def cells(self) -> list[list[str]]:
         """The rows as text, in the header's order."""
