@@ -159,6 +159,12 @@ def test_the_name_is_that_of_the_file_unless_given(tmp_path: Path) -> None:
     assert loaded(tmp_path, "name: my sweep 2").name == "my sweep 2"
 
 
+def test_a_program_in_place_of_its_sweep_file_is_said_with_what_writes_one(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("x = 1\n")
+    with pytest.raises(InputError, match="is a program; `sweep init --program .*train.py` writes a sweep file for it"):
+        load(tmp_path / "train.py")
+
+
 def test_a_file_that_names_nothing_to_run_and_is_not_the_default_trials_says_what_to_add(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no parameter dropout or n_head; add `program: SCRIPT`, or `trial:"):
         loaded(tmp_path, "parameters: {lr: 0.1, dropout: {values: [0.1, 0.2]}, n_head: 4}")

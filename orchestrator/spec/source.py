@@ -83,6 +83,8 @@ def read(path: Path, text: str | None = None) -> Source:
     Raises:
         InputError: it cannot be read, is not YAML, or holds what plain values cannot express.
     """
+    if path.suffix == ".py":
+        raise InputError(f"{path}: is a program; `sweep init --program {path}` writes a sweep file for it")
     is_piped = text is None and path.is_fifo()
     text = _text(path, is_piped=is_piped) if text is None else text
     path = PIPE if is_piped else path
