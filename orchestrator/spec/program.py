@@ -4,14 +4,15 @@ import os
 from collections.abc import Sequence
 
 from orchestrator.functions.program_function import ProgramFunction, program_function
+from orchestrator.programs.accepted import refused
 from orchestrator.programs.command import DEFAULT, Command
 from orchestrator.programs.followers.lines import pattern_mistake
 from orchestrator.programs.program import GRACE, Program
 from orchestrator.programs.scripts import command_of, interpreter, misplaced
 from orchestrator.spec.form import SweepFile
-from orchestrator.spec.mistakes import Mistakes
+from orchestrator.spec.mistakes import Mistakes, closest
 from orchestrator.spec.source import Location
-from orchestrator.spec.values import flattened, names_in
+from orchestrator.spec.values import Entry, flattened, names_in
 
 OUTERMOST = 2  # keys that lead to a parameter that is not nested
 
@@ -24,6 +25,8 @@ def program_of(form: SweepFile, overrides: Sequence[str], mistakes: Mistakes, *,
     metrics = form.several or ([form.metric] if form.metric else [])
     command = _command(form, mistakes, is_to_run)
     entries = flattened(form.parameters, Mistakes(mistakes.source))  # what is wrong there is said with the values
+    if is_to_run:
+        _warn_of_refused(command, form, entries, mistakes)
     if form.pattern is not None and (problem := pattern_mistake(form.pattern)):
         mistakes.note(("metrics", "pattern"), problem)
     program = Program(
@@ -37,6 +40,18 @@ def program_of(form: SweepFile, overrides: Sequence[str], mistakes: Mistakes, *,
         pattern=form.pattern,
     )
     return program_function(program, names_in(form, entries, overrides))
+
+
+def _warn_of_refused(command: Command, form: SweepFile, entries: Sequence[Entry], mistakes: Mistakes) -> None:
+    """Say which parameters the script seems to have no option for."""
+    places = {name: location for location, name, _ in entries if len(location) == OUTERMOST}
+    if form.seeds or form.replicates or form.seed_parameter:
+        key = next(key for key in ("seeds", "replicates", "seed_parameter") if getattr(form, key))
+        places.setdefault(form.seed_parameter or "seed", (key,))
+    for name, options in refused(command, mistakes.source.path.parent.absolute(), places).items():
+        close = closest(name, options)
+        hint = f"did you mean {close}?" if close else f"it has {', '.join(sorted(options))}"
+        mistakes.warn(places[name], f"there is no option --{name} in the source of {command.program}; {hint}")
 
 
 def _keys(location: Location) -> tuple[str, ...]:
