@@ -161,7 +161,7 @@ def test_the_name_is_that_of_the_file_unless_given(tmp_path: Path) -> None:
 
 def test_a_program_in_place_of_its_sweep_file_is_said_with_what_writes_one(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("x = 1\n")
-    with pytest.raises(InputError, match=r"is a program; `sweep init --program .*train\.py` writes a sweep file for it"):
+    with pytest.raises(InputError, match=r"is a program; `sweep init --program .*train\.py` writes"):
         load(tmp_path / "train.py")
 
 
