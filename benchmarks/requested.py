@@ -26,6 +26,7 @@ from mlflow.exceptions import MlflowException
 COMMAND = [sys.executable, "-m", "orchestrator"]
 MORE = "more"
 CALLS = {"stop": 0.25, "rerun": 0.25, MORE: 0.15, "workers": 0.15, "stop the launch": 0.1, "delete": 0.1}  # shares
+LATER = "says which trials are to have"
 BEST = 2  # trials that are to have more epochs, where these are asked for as the best
 SHARE_OF_BEST = 0.3
 REPLACED = "replaced_by"
@@ -141,7 +142,9 @@ class Requested:
             self._take_promise(process, out)
 
     def _take_promise(self, process: subprocess.Popen[str], answer: str) -> None:
-        """Take in which trials are to have more epochs."""
+        """Take in which trials are to have more epochs; a launch whose store is slow says that later, and to nobody."""
+        if LATER in answer:
+            return
         keys = longer.told_of(answer, self.runs())
         if not keys:
             self.problems.append(f"{_named(process)} promised nothing: {answer[-200:]}")
