@@ -25,8 +25,10 @@ OF_THE_CLOCK = {"images_per_second", "wall_seconds"}
 TAKEN_BACK = "taken_back"  # the tag of a run that a launch itself has deleted
 RESTARTED = "restarted"  # the tag of a run that has taken the place of one that was begun in vain, which is deleted
 LOG = "log.txt"  # which tells of every attempt
+CHECKPOINT = "checkpoint/"  # the folder of a run's artifacts with what a longer trial goes on from: it has times in it
+LINKS = ("replaces", "replaced_by", "continues", "asked.")  # tags between runs of a trial
 # those that an untouched run has otherwise, or not at all
-OWN_TAGS = ("mlflow.", "git.", "end_number", "not_kept", RESTARTED, "replaces", "replaced_by")
+OWN_TAGS = ("mlflow.", "git.", "end_number", "not_kept", RESTARTED, "checkpoint.bytes", *LINKS)
 SYSTEM = "system/"  # what the machine was like every few seconds: of the clock, too
 UNIQUE = re.compile(r"[+%]timestamp[+%].*?(?=\+compressed|\.)")  # in the names of MLflow's images
 STATUSES = """
@@ -264,14 +266,14 @@ def _curves(client: MlflowClient, run: Run) -> dict[str, list[tuple[int, float]]
 
 
 def _artifacts(client: MlflowClient, run: Run) -> Counter[tuple[str, str]]:
-    """Paths and contents, but of logs; of MLflow's images, whose names are unique, what they show."""
+    """Paths and contents, but of logs and checkpoints; of MLflow's images, whose names are unique, what they show."""
     if not client.list_artifacts(run.info.run_id):
         return Counter()
     tracking_uri = client.tracking_uri
     folder = Path(download_artifacts(run_id=run.info.run_id, tracking_uri=tracking_uri))
     files = [path for path in folder.rglob("*") if path.is_file()]
     names = {path: UNIQUE.sub("", path.relative_to(folder).as_posix()) for path in files}
-    return Counter((name, "" if name == LOG else _digest(path)) for path, name in names.items())
+    return Counter((name, "" if name.startswith((LOG, CHECKPOINT)) else _digest(path)) for path, name in names.items())
 
 
 def _digest(path: Path) -> str:

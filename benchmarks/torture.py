@@ -6,9 +6,10 @@ takes turns with one of functions, it may also be a program, a process that a pr
 ends both with their worker. Whenever the orchestrator is dead it is launched again at once. Once a sweep has ended, all
 that it left is compared with what an untouched one left.
 
-Beside the kills, somebody asks for something (`requested.py`): trials are stopped, and run anew, the launch is stopped,
-workers come and go, and what is not there is to be deleted; often the launch or whoever asks is killed before it is
-answered. Trials that were stopped run anew in the end, so that all can be compared.
+Beside the kills, somebody asks for something (`requested.py`): trials are stopped, and run anew, or are to have more
+epochs, the launch is stopped, workers come and go, and what is not there is to be deleted; often the launch or whoever
+asks is killed before it is answered. Trials that were stopped run anew in the end, so that all can be compared. Longer
+trials are compared one by one with those of a second untouched sweep (`longer.py`); no table of a sweep is compared.
 
 With `--faults` the store is behind a server, and that behind a proxy through which a quarter of all requests fail, come
 late or are cut. There somebody deletes runs of trials in MLflow, too: these must stay as they are, alone. And once a
@@ -37,10 +38,11 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import comparison
+import longer
 import requested
 from comparison import PARENT, Clause, Left, Note, Violation
 from faulty import proxied, seeded
@@ -57,6 +59,7 @@ FUNCTIONS = """
 trial: witness:train
 metric: {name: val_ssim, goal: maximize}
 retries: 1000
+keep_checkpoints: all
 parameters: {dataset: digits, batch_size: 16, epochs: 8}
 configs:
   - {architecture: fc, num_layers: 1, var: 0.5, lr: 2e-3}
@@ -87,7 +90,7 @@ SHARE_OF_MARKS = 0.5
 SAID = "launches.txt"  # what launches said on stderr
 MARK_OF_LAUNCH = "TORTURE_LAUNCH"  # in the environment of a launch, and so of all that descends from it
 SECONDS_FOR_ORPHANS = 5.0
-SECONDS_TO_END = 300.0
+SECONDS_TO_END = 450.0
 REFUSED = 2  # the status of a launch that does not begin
 MOST_KILLS = 12  # of a sweep
 MOST_VIOLATIONS = 100  # then it is known
@@ -99,6 +102,8 @@ SHARE_OF_DELETIONS = 0.15  # of what happens to a sweep behind a faulty server
 REQUEST = "a request"  # the target
 SHARE_OF_REQUESTS = 0.35  # of what happens to a sweep that is asked for something
 KILLED_WHILE_ASKED = {"orchestrator": 0.35, "asker": 0.15, "": 0.5}
+SHARE_BETWEEN_LAUNCHES = 0.5  # of requests for more epochs: asked while no launch runs
+MOST_LAUNCHES = 5  # for what is still to be done once nothing is killed any more
 LONGEST_OPENING = 60.0  # seconds
 INTERRUPTED = 130  # the status of a launch that was stopped
 MOST_FALSE_ENDS = 3  # launches in a row that end as they must not, after which a sweep is given up
@@ -110,14 +115,14 @@ class Kind:
 
     Args:
         text: of the sweep file.
-        witness: the file that the text names, which notes what is trained.
+        witness: the files that the text needs, which note what is trained.
         targets: what is killed, and the shares of that.
         marks: what is waited for, as files under the sweep's folder, and how long it lasts at most until the kill
             after that.
     """
 
     text: str
-    witness: str
+    witness: Sequence[str]
     targets: Mapping[str, float]
     marks: Mapping[str, float]
 
@@ -136,11 +141,14 @@ OF_FUNCTIONS = {
 OF_PROGRAMS = {f"{WORK}/*/checkpoint/*": 0.1, f"{WORK}/*/epochs.json": 0.1}
 KINDS = {
     "functions": Kind(
-        FUNCTIONS, "witness.py", {"orchestrator": 0.35, "worker": 0.4, "all": 0.25}, {**MARKS, **OF_FUNCTIONS}
+        FUNCTIONS,
+        ("witness.py", "witness_declaration.py"),
+        {"orchestrator": 0.35, "worker": 0.4, "all": 0.25},
+        {**MARKS, **OF_FUNCTIONS},
     ),
     "programs": Kind(
         PROGRAMS,
-        "witness_program.py",
+        ("witness_program.py",),
         {"orchestrator": 0.2, "worker": 0.2, "program": 0.25, "child": 0.1, "guard": 0.1, "all": 0.15},
         {**MARKS, **OF_PROGRAMS},
     ),
@@ -277,7 +285,8 @@ class Sweep:
         """Kill it at most so many times, and launch it until it has ended; returns what it left, if it could end."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / f"{NAME}.yaml").write_text(f"name: {NAME}\n{self.kind.text}")
-        shutil.copy(Path(__file__).with_name(self.kind.witness), self.folder)
+        for file in self.kind.witness:
+            shutil.copy(Path(__file__).with_name(file), self.folder)
         with self._behind_faults():
             status = self._run(rng or random.Random(), kills, tell)
             if status == 0 and self.requested is not None:
@@ -396,22 +405,38 @@ class Sweep:
     def _ask(self, launch: Launch, asked: Requested, rng: random.Random) -> str:
         """Ask for something, and perhaps kill the launch or whoever asks; returns what happened."""
         call, commands = asked.draw(rng)
+        if not commands:
+            return ""
         (victim,) = rng.choices([*KILLED_WHILE_ASKED], [*KILLED_WHILE_ASKED.values()])
+        is_alone = call == requested.MORE and rng.random() < SHARE_BETWEEN_LAUNCHES
+        if is_alone:
+            launch.strike("orchestrator", rng)
         for command in commands:
             process = asked.begun(command)
             if command is commands[0] and victim:
-                asked.wait_until_asked(process, rng, self._keep_history)
+                asked.wait_until_asked(process, rng, self._keep_history, is_alone)
                 if victim == "asker":
                     process.kill()
-                else:
+                elif not is_alone:
                     launch.strike(victim, rng)
             asked.end(process, was_killed=victim == "asker" and command is commands[0], look=self._keep_history)
-        return f"{call}, {victim} killed" if commands and victim else call if commands else ""
+        killed = ["orchestrator"] * is_alone + [victim] * bool(victim and not (is_alone and victim == "orchestrator"))
+        return ", ".join([call, *(f"{one} killed" for one in killed)])
 
     def _run_anew(self, asked: Requested) -> int:
-        """Have trials that were stopped run anew, once nothing is killed any more; returns the last status."""
+        """Have trials run anew that were stopped, and go on that are to, once nothing is killed any more.
+
+        Returns:
+            The last status.
+        """
         status = 0
-        while status == 0 and ((run_ids := asked.to_run_anew()) or asked.waits_for_a_launch):
+        for launches in itertools.count():
+            run_ids = asked.to_run_anew()
+            if status != 0 or not (run_ids or asked.waits_for_a_launch):
+                break
+            if launches == MOST_LAUNCHES:
+                self._blame(Clause.LAUNCHES, f"{launches} have not done what was still to be done")
+                break
             if run_ids:
                 asked.end(asked.begun(["rerun", NAME, *run_ids]), was_killed=False, look=self._keep_history)
             launch = self._launched()
@@ -494,6 +519,7 @@ class Report:
     name: str
     untouched: Left
     seconds_untouched: float
+    longer: Left | None = None  # the same with as many epochs as somebody asks for; None where nobody does
     sweeps: list[Sweep] = field(default_factory=list)
     ended: list[Sweep] = field(default_factory=list)  # those of them that came to an end
     lost: list[float] = field(default_factory=list)  # seconds of training, by kill
@@ -514,8 +540,10 @@ class Report:
             self.steps += _steps(left)
             untouched = self.untouched.without(sweep.deleted)
             if sweep.requested is not None:
-                told = requested.violations(untouched, left, sweep.requested)
-                found, left = [*found, *((len(sweep.kills), v) for v in told)], requested.counting(left)
+                told = requested.violations(untouched, self.longer, left, sweep.requested)
+                found = [*found, *((len(sweep.kills), v) for v in told)]
+                left = requested.counting(longer.with_all_pictures(left))
+                untouched = longer.expected(untouched, self.longer, left)
             found = [*found, *((len(sweep.kills), v) for v in comparison.violations(untouched, left))]
         self.violations += [violation for _, violation in found]
         return [f"kill {before + kills}: {clause}: {what}" for kills, (clause, what) in found]
@@ -568,6 +596,8 @@ def torture(
     """
     rng = random.Random(seed)
     reports = [untouched(folder / f"untouched-{name}", name, console) for name in names]
+    for report in () if faults else reports:
+        report.longer = _longer(folder / f"untouched-{report.name}-longer", report.name, console)
     console.print(f"now {kills} kills, with seed {seed}")
     for number in itertools.count(1):
         before = sum(len(report.kills) for report in reports)
@@ -575,7 +605,7 @@ def torture(
             return reports
         report = reports[(number - 1) % len(reports)]
         place = folder / f"sweep-{number}"
-        asked = None if faults else Requested(place, NAME)
+        asked = None if faults else Requested(place, NAME, has_epochs=report.longer is not None)
         sweep = Sweep(place, KINDS[report.name], rng.randrange(2**32) if faults else None, asked)
 
         def tell(kill: Kill, before: int = before, sweep: Sweep = sweep, number: int = number) -> None:
@@ -591,10 +621,10 @@ def torture(
     return reports
 
 
-def untouched(folder: Path, name: str, console: Console) -> Report:
-    """Run a sweep that nobody touches."""
+def untouched(folder: Path, name: str, console: Console, kind: Kind | None = None) -> Report:
+    """Run a sweep that nobody touches; of a kind that has a name, or of another one."""
     console.print(f"an untouched sweep of {name} first")
-    calm = Sweep(folder, KINDS[name])
+    calm = Sweep(folder, kind or KINDS[name])
     left = calm.run()
     wrong = [violation for _, violation in calm.violations] + (comparison.violations(left, left) if left else [])
     if left is None or wrong:
@@ -602,6 +632,14 @@ def untouched(folder: Path, name: str, console: Console) -> Report:
         sys.exit(f"a sweep that nobody touches does not end as it must: see {calm.folder}{said}")
     console.print(f"it took {calm.seconds:.0f} s")
     return Report(name, left, calm.seconds)
+
+
+def _longer(folder: Path, name: str, console: Console) -> Left | None:
+    """What an untouched sweep leaves that has more epochs; None of a kind that has no epochs."""
+    text = longer.with_more(KINDS[name].text)
+    if text is None:
+        return None
+    return untouched(folder, f"{name} with more epochs", console, replace(KINDS[name], text=text)).untouched
 
 
 def main() -> None:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from witness_declaration import DECLARATION
+
 from models.config import TrainConfig
 from models.stacked import train_stacked as train_vaes
-from models.train import prepare
 from models.train import train as train_vae
 from orchestrator import Infeasible
 
@@ -52,6 +53,4 @@ def _noting(notes: TextIO, config: TrainConfig, workdir: Path, watch: Callable[.
     return note
 
 
-train.prepare = prepare  # type: ignore[attr-defined]
-train.stacked = train_stacked  # type: ignore[attr-defined]
-train.stack_by = ("var", "lr", "seed")  # type: ignore[attr-defined]
+train.declaration = DECLARATION  # type: ignore[attr-defined]
