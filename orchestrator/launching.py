@@ -132,7 +132,7 @@ class _Holder:
             self._steer(recorder)
             try:
                 pruner = pruners.of(self.spec)
-                going_on = GoingOn(longer.longer, self.tracker, self.workspace, self.display.log)
+                going_on = GoingOn(longer.longer, self.tracker, self.workspace, self.display.log, history.own)
                 loop = Loop(
                     *(self.spec, longer, pruner, self.settings, self.interrupt, self.tracker, recorder),
                     *(self.workspace, self.display, time, target, self.steering, engine, going_on),

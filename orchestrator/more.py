@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import chosen
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, SweepError
 from orchestrator.requests.calls import More
 from orchestrator.requests.extension import Extension
 from orchestrator.spec import SweepSpec
@@ -83,7 +83,12 @@ def extend(tracker: "Tracker", extension: Extension) -> None:
     Raises:
         InputError: no trial, or none that is named, can have so many epochs.
     """
-    found = extended(tracker, tracker.spec, tracker.spec.name, extension.call)
+    try:
+        found = extended(tracker, tracker.spec, tracker.spec.name, extension.call)
+    except SweepError:
+        raise
+    except Exception as error:  # of a trial function's own checks, which must not end the launch
+        raise InputError(f"the launch could not do this: {type(error).__name__}: {error}") from error
     tracker.ask_more(extension.call.epochs, found.keys)
     extension.lines = found.lines
 
