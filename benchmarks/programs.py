@@ -22,10 +22,10 @@ from commands import BENCHMARKS, SWEEP, Ended
 from measuring import ROOT, Goal, Table, Topic, number, spread
 
 from orchestrator.events import Event, Progress
+from orchestrator.launching import launch
 from orchestrator.progress.live import LiveProgress
 from orchestrator.settings import Settings
 from orchestrator.spec import SweepSpec, load
-from orchestrator.sweep import launch
 from orchestrator.terminal.display import Display
 from orchestrator.trial import Trial
 

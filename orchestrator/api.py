@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.called import called
 from orchestrator.errors import InputError
+from orchestrator.launching import launch as run
 from orchestrator.notification import notifying
 from orchestrator.settings import SECONDS_OF_WAITING, Settings
 from orchestrator.spec import SweepSpec, load, text_of
-from orchestrator.sweep import launch as run
 from orchestrator.system import paths, platforms
 from orchestrator.terminal.consoles import stdout, warn
 from orchestrator.terminal.display import display_for

@@ -1,134 +1,41 @@
 """The loop: ask the sampler, start trials in free slots, pass what they report to all listeners."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 
-from orchestrator import executors, pruners, samplers
-from orchestrator.conclusion import Conclusion, Launched, keep_model
-from orchestrator.errors import InputError, StoreError, SweepError
+from orchestrator import executors
+from orchestrator.errors import InputError
 from orchestrator.events import Event, Finished, Listener, Progress, Started
 from orchestrator.executors.contract import Executor, Setup
 from orchestrator.executors.limits import Limits
 from orchestrator.executors.remote.engine import Engine
 from orchestrator.going_on import GoingOn
 from orchestrator.history import History
-from orchestrator.prior import informed
 from orchestrator.progress.compared import Compared
 from orchestrator.progress.failures import Failures
 from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.pruners import Pruner
-from orchestrator.requests.listening import steered
 from orchestrator.requests.steering import BY_HAND, Steering
-from orchestrator.rerun import rerun
 from orchestrator.samplers.learning import Learning
-from orchestrator.samplers.listed import ListSampler
 from orchestrator.samplers.longer import LongerSampler
 from orchestrator.settings import Settings
 from orchestrator.spec import SweepSpec
 from orchestrator.system.interrupt import Interrupt
-from orchestrator.system.paths import LOG_FILE, redacted
+from orchestrator.system.paths import LOG_FILE
 from orchestrator.terminal.display import Display
-from orchestrator.trackers import Recorder, Tracker, has_finished, opened, retry
+from orchestrator.trackers import Recorder, Tracker, retry
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
 from orchestrator.worker import journal
 from orchestrator.workspace import Workspace
 
-RESUME = "nothing is lost: fix this, and launch again to resume"
-
-
-def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
-    """Run every trial of the sweep that has no result yet.
-
-    Raises:
-        InputError: combinations are invalid, a trial takes more than this machine has, data are missing, another launch
-            of this sweep is running, or the store has a sweep of this name that is of another file.
-        StoreError: MLflow does not answer.
-    """
-    sampler = ListSampler(settings.further) if settings.further else samplers.of(spec)
-    place = settings.place(spec)
-    executors.check(spec, place)
-    executors.check_folder(place, Workspace(settings.uri, spec.name).folder)
-    with (
-        Interrupt(spec.grace) as interrupt,
-        Workspace(settings.uri, spec.name) as workspace,
-        steered(spec.name, interrupt, workspace.meeting, display.log) as steering,
-        ExitStack() as asked,
-    ):
-        display.log(f"opening the store {redacted(settings.uri)}")
-        with interrupt.raising():
-            make = partial(Tracker, settings.uri, spec, bool(settings.further))
-            tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
-            engine: Engine | None = None
-            if settings.rerun or not (place.is_here or retry(partial(has_finished, tracker, spec.name, sampler.total))):
-                wish = executors.Wish(spec, sampler.total, settings.workers)
-                if (engine := executors.ask(place, wish, interrupt, workspace.log)) is not None:
-                    asked.enter_context(engine)
-        steering.run_ids, steering.epochs, tracker.answer = lambda: tracker.run_ids, spec.epochs, steering.answer
-        status = "FAILED"
-        time, target = TimeCap(spec.time_cap), Target.of(spec.objectives)
-        try:
-            with interrupt.raising():
-                sampler, keep_prior = informed(spec, sampler, tracker, workspace, display.log)
-                sampler = LongerSampler(spec, sampler)
-                own = retry(lambda: tracker.open(sampler.total, settings.adopt, settings.rerun))
-                spec.source.keep()
-                if settings.rerun or tracker.is_replacing:
-                    own = rerun(spec, tracker, workspace, own, display.log)
-                history = History.of(tracker, own, settings.trial_timeout)
-                for line in tracker.mended:
-                    display.log(line)
-                keep_prior()
-                if not settings.further:
-                    sampler.note(history.known.values(), tracker.requests)
-                    history = replace(history, own=sampler.longer.begun(history.own))
-            recorder = Recorder(tracker, workspace, display.log)
-            steering.again = recorder.again
-            try:
-                pruner = pruners.of(spec)
-                going_on = GoingOn(sampler.longer, tracker, workspace, display.log)
-                begun = _Launch(
-                    *(spec, sampler, pruner, settings, interrupt, tracker, recorder, workspace, display),
-                    *(time, target, steering, engine, going_on),
-                )
-                news = begun.run(history)
-            finally:
-                recorder.close(lambda: interrupt.at_once)
-            with interrupt.raising():
-                now = History.of(tracker, retry(tracker.settle)) if news or sampler.longer.waiting else history
-                if not settings.further:  # of those that are to go on, some may not have begun
-                    sampler.note(now.known.values())
-                conclusion = Conclusion.of(spec, now.without_deleted(sampler.trials), now.own.values())
-                conclusion.write(tracker)
-                table = conclusion.table
-                if table.best and not (interrupt.requested or tracker.is_aside):
-                    keep_model(tracker, table.best, workspace.log, display.log)
-            status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
-            with interrupt.raising():
-                retry(lambda: tracker.close(status))
-            for remark in filter(None, (now.deleted_since(history, sampler.trials, settings.uri), tracker.remark)):
-                display.log(remark)
-        except OSError as error:  # of the work in flight: journals, logs
-            where = f"{error.filename}: " if error.filename else ""
-            raise SweepError(f"{where}{error.strerror}; {RESUME}") from error
-        except StoreError as error:
-            raise StoreError(f"{error}; {RESUME}") from error
-        except KeyboardInterrupt:
-            status = "KILLED"
-            raise
-        finally:
-            with suppress(SweepError, KeyboardInterrupt), interrupt.raising():  # the next launch ends what is open
-                tracker.close(status)
-        is_out_of_time = sampler.has_more and not (time.allows_more or target.is_reached)
-        spent = time.spent if is_out_of_time else None
-        return Launched(table, interrupt.requested, conclusion.boundary, spent, target.remark)
-
 
 @dataclass(frozen=True)
-class _Launch:
+class Loop:
+    """Brings the trials of a sweep to their ends, as far as the store has no result of them."""
+
     spec: SweepSpec
     sampler: LongerSampler
     pruner: Pruner
@@ -242,7 +149,7 @@ class _Launch:
                     self._judge(trial, executor)
             is_paused = self._takes_more and self.steering.is_paused and self.sampler.has_more
             if executor.idle and not is_paused:
-                self.recorder.wait_for_room(lambda: self.interrupt.requested, self.steering.is_renewing)
+                self.recorder.wait_for_room(lambda: self.interrupt.requested, self.steering.is_waiting)
                 if not self._takes_more or (not self.sampler.has_more and self.steering.closes()):
                     break
                 continue

@@ -237,7 +237,7 @@ def test_what_cannot_have_more_epochs_is_said_in_a_line(store: str, write: Write
     with Workspace(store, "toy"):
         held = sweep("more", "toy", "--epochs", "5")
     assert (held.returncode, held.stderr.count("\n")) == (2, 1)
-    assert held.stderr.endswith("; call this once it has ended (`sweep stop toy` ends it)\n")
+    assert held.stderr == "sweep: the launch of toy takes no requests: it is about to end, or of an older version\n"
     assert more.requests_of(Store(store), "toy") == {}
     varied = write(GROWING + "parameters: {epochs: {values: [2, 3]}}", "varied.yaml")
     launch(varied)
@@ -438,6 +438,26 @@ def test_the_checkpoint_of_a_shorter_trial_goes_where_another_launch_brings_the_
     (folder / "broken").unlink()
     launch(path)
     assert kept(store) == [("x=1", "3"), ("x=2", "6"), ("x=3", "3")]
+
+
+def test_a_longer_trial_that_was_interrupted_on_another_machine_goes_on_from_the_checkpoint_that_is_kept(
+    write: Write, sweep: Sweep, launch: Run_, store: str, folder: Path
+) -> None:
+    file = folder / "growing.py"
+    line = "time.sleep(config.pause)"
+    file.write_text(file.read_text().replace(line, f'{line}\n        assert epoch < 5 or not Path("broken").exists()'))
+    path = write(THREE)
+    launch(path)
+    sweep("more", "toy", "x=2", "--epochs", "6")
+    (folder / "broken").touch()
+    assert sweep("launch", path, "--executor", "inline").returncode == 1
+    (folder / "broken").unlink()
+    trained()
+    shutil.rmtree(folder / "mlruns" / "work" / "toy")
+    assert "x=2 goes on from epoch 3" in launch(path).stdout
+    assert trained() == ["2 4", "2 5", "2 6"]
+    now = runs(store, "x=2")[-1]
+    assert (steps(store, now, "score"), now.data.tags["outcome"]) == ([1, 2, 3, 4, 5, 6], "completed")
 
 
 def test_a_trial_that_runs_anew_does_not_compete_with_what_it_was(

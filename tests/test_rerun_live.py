@@ -80,7 +80,7 @@ def test_what_has_ended_is_begun_once_more_and_what_runs_or_has_yet_to_begin_is_
         for name, line in refused.items():
             answer = steering.answer(Rerun((name, "x=1")))
             assert (answer.lines, answer.status) == ((line,), 2)
-        assert (steering.renewed(), steering.is_renewing()) == ([], False)
+        assert (steering.renewed(), steering.is_waiting()) == ([], False)
         answer = steering.answer(Rerun(("x=1",), failed=True))
         was = "what it was is kept, and counts no longer: failed: RuntimeError: no"
         assert (answer.lines, answer.status) == ((f"x=1 runs anew; {was}",), 0)
@@ -101,7 +101,7 @@ def test_while_the_store_does_not_answer_it_is_said_and_asked_twice_it_is_done_o
     with steering.over(Idle()):
         assert steering.answer(Rerun(("x=1",))).lines[0].startswith("x=1 runs anew as soon as the store answers; ")
         assert steering.answer(Rerun(("x=1",))).lines == ("x=1 was asked to run anew already",)
-        assert (steering.renewed(), steering.is_renewing(), steering.closes()) == ([], True, False)
+        assert (steering.renewed(), steering.is_waiting(), steering.closes()) == ([], True, False)
         (done,) = waiting
         done("")
         assert steering.renewed() == [(TRIALS[0], Outcome.FAILED)]

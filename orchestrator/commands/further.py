@@ -51,7 +51,7 @@ class FurtherSeeds:
 
     def run(self, pairs: Sequence[tuple[Contender, int]], settings: "Settings") -> list["Launched"]:
         """Run a seed of each of these configurations, those of one sweep at the same time."""
-        from orchestrator.sweep import launch
+        from orchestrator.launching import launch
         from orchestrator.terminal.consoles import stderr
         from orchestrator.terminal.display import display_for
 

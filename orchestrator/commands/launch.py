@@ -126,8 +126,8 @@ def _check(specs: "Iterable[SweepSpec]", settings: "Settings") -> None:
 
 def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bool) -> int:
     """One sweep, to its table; returns its exit status."""
+    from orchestrator.launching import launch as run
     from orchestrator.notification import notifying
-    from orchestrator.sweep import launch as run
     from orchestrator.terminal.display import display_for
     from orchestrator.terminal.tables import print_boundary, print_results
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands import chosen
+from orchestrator import chosen
 from orchestrator.commands.lookup import completions, existing, is_file, store
 from orchestrator.commands.options import TrackingUri
 from orchestrator.system import paths

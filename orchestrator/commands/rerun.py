@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands import again, chosen
+from orchestrator import chosen
+from orchestrator.commands import again
 from orchestrator.commands.asking import ask
 from orchestrator.commands.lookup import existing, store
 from orchestrator.commands.options import SweepArgument, TrackingUri

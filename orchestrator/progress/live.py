@@ -150,7 +150,7 @@ class LiveProgress:
         self._workers: int | None = None  # at once, once somebody has asked for so many
 
     def begin(self, total: int | None, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
-        """A launch begins.
+        """A launch begins, or goes on with what was asked for meanwhile.
 
         Args:
             total: how many trials there are; None where they go on until the sweep is stopped.
@@ -160,6 +160,8 @@ class LiveProgress:
         with self._lock:
             self.has_begun, self._total = True, total
             self._forecast = Forecast(self.declaration.pace, history.values())
+            for counts in (self._outcomes, self._again, self._waiting):
+                counts.clear()
             known = []
             for trial in trials:
                 record = history.get(trial.trial_key)

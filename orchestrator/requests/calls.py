@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 MOST_TRIALS = 1000  # that a request names
 MOST_WORKERS = 10_000
+LARGEST_NUMBER = 2**53
 LARGEST = 2**20  # bytes of a request, or of an answer
 STRICT = ConfigDict(extra="forbid")
 
@@ -55,7 +56,19 @@ class Rerun:
     kind: Literal["rerun"] = "rerun"
 
 
-Call = StopTrials | StopLaunch | Resize | Rerun
+@dataclass(frozen=True)
+class More:
+    """Have these trials go on to so many epochs that have completed; or the best of them, or all."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    epochs: Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]
+    trials: Annotated[tuple[Name, ...], Field(max_length=MOST_TRIALS)] = ()
+    best: Annotated[int | None, Field(ge=1, le=LARGEST_NUMBER)] = None
+    kind: Literal["more"] = "more"
+
+
+Call = StopTrials | StopLaunch | Resize | Rerun | More
 
 
 @dataclass(frozen=True)

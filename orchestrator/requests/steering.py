@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from orchestrator.events import Event, Finished, Listener
 from orchestrator.executors.contract import Executor
-from orchestrator.requests.calls import Answer, Call, Rerun, Resize, StopLaunch, StopTrials
+from orchestrator.requests.calls import Answer, Call, More, Rerun, Resize, StopLaunch, StopTrials
+from orchestrator.requests.extension import Extensions
 from orchestrator.requests.renewal import Renewal, TrialEnd
 from orchestrator.spec import nearest
 from orchestrator.system.durations import duration
@@ -59,6 +60,8 @@ class Steering(Listener):
         self.epochs: int | None = None  # that the file asks for, where that is the same for all
         self.again: Callable[[Trial, Callable[[str], None]], None] = _refuse  # as `Recorder.again`
         self._lock = threading.RLock()
+        self.extensions = Extensions(self._lock, self._tell)
+        self.is_aside = False  # whether the launch is of other values than what the sweep's table is of
         self._known: dict[str, Trial] = {}  # by trial_key
         self._running: set[str] = set()
         self._ended: dict[str, TrialEnd] = {}
@@ -69,11 +72,13 @@ class Steering(Listener):
         self._executor: Executor | None = None  # while trials can begin
         self._takes_more: Callable[[], bool] = lambda: False
         self._workers: int | None = None  # that were asked for, until the loop has heard of it
+        self._asked_workers: int | None = None  # the same from then on
         self.is_paused = False
 
     def begin(self, trials: Iterable[Trial], history: Mapping[str, Record]) -> None:
         """Trials are known now, and what the store has of them, by trial_key."""
         with self._lock:
+            self._known, self._ended = {}, {}
             for trial in trials:
                 self._known[trial.trial_key] = trial
                 record = history.get(trial.trial_key)
@@ -83,7 +88,8 @@ class Steering(Listener):
     @contextmanager
     def over(self, executor: Executor, takes_more: Callable[[], bool] = lambda: True) -> Iterator[None]:
         """A context in which trials are given to an executor, for as long as the launch takes more."""
-        self._executor, self._takes_more = executor, takes_more
+        with self._lock:
+            self._executor, self._takes_more, self._workers = executor, takes_more, self._asked_workers
         try:
             yield
         finally:
@@ -91,17 +97,17 @@ class Steering(Listener):
                 self._executor = None
 
     def closes(self) -> bool:
-        """Whether no trial is to run anew; then from now on none will, as the loop ends."""
+        """Whether no trial is to run anew, or to go on; then from now on none will be asked to, as the loop ends."""
         with self._lock:
-            if self._renewing or self._renewed:
+            if self._renewing or self._renewed or self.extensions.are_recording:
                 return False
             self._executor = None
             return True
 
-    def is_renewing(self) -> bool:
-        """Whether the loop has to wait for a trial that is to run anew, until the store knows of it."""
+    def is_waiting(self) -> bool:
+        """Whether the loop has to wait until the store knows which trials are to run anew, or to go on."""
         with self._lock:
-            return bool(self._renewing) and not self._renewed
+            return (bool(self._renewing) or self.extensions.are_recording) and not self._renewed
 
     def start(self, trial: Trial) -> None:
         """A trial is given to the executor."""
@@ -147,11 +153,16 @@ class Steering(Listener):
                 answer = self._resize(workers)
             case Rerun():
                 answer = self._rerun(call)
+            case More():
+                answer = self._more(call)
         for line in answer.lines if answer.status == 0 else ():
-            with suppress(OSError):  # the terminal is gone
-                self.log(f"asked by hand: {line}")
+            self._tell(line)
         self.interrupt.wake()
         return answer
+
+    def _tell(self, line: str) -> None:
+        with suppress(OSError):  # the terminal is gone
+            self.log(f"asked by hand: {line}")
 
     def _end(self) -> Answer:
         if self.interrupt.requested:
@@ -168,7 +179,7 @@ class Steering(Listener):
         if most is not None and workers > most:
             return Answer((f"no more than {most} can run at once where {sweep} runs, by what each takes",), 2)
         with self._lock:
-            self._workers = workers
+            self._workers = self._asked_workers = workers
             running = len(self._running)
         runs = "nothing runs" if not running else f"{running} run, and go on to their end"
         if workers == 0:
@@ -221,6 +232,20 @@ class Steering(Listener):
         for renewal in renewals:
             renewal.is_done.wait(max(0.0, until - time.monotonic()))
         return Answer(tuple(renewal.line for renewal in renewals), 2 if any(one.why for one in renewals) else 0)
+
+    def _more(self, call: More) -> Answer:
+        """Have the store take which trials are to go on, once what they have reported is there."""
+        with self._lock:
+            if self.is_aside:
+                why = f"this launch is of other values than the table of {self.sweep}, or of further seeds"
+                return Answer((f"{why}; ask for more epochs once it has ended",), 2)
+            if self._executor is None or self.interrupt.requested:
+                return self._begins_nothing()
+            extension = self.extensions.begin(call)
+            then = "train in this launch, once all else of it has ended"
+            if not self._takes_more():
+                then = "train with the next launch: this one begins no further trials"
+        return self.extensions.answer(extension, f"they {then}")
 
     def _unrenewable(self, one: Steered) -> str:
         """Why a trial cannot run anew now; empty where it can."""

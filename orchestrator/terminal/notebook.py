@@ -23,6 +23,8 @@ class NotebookFrame:
         self._handle: Any = None
 
     def __enter__(self) -> "NotebookFrame":
+        if self._handle is not None:  # a launch goes on where it was shown
+            return self
         from IPython.display import DisplayHandle
 
         self._handle = DisplayHandle()  # type: ignore[no-untyped-call]

@@ -1,19 +1,15 @@
 """Has single trials run anew, by hand, while no launch holds their sweep."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from orchestrator.errors import InputError
 from orchestrator.system import regular
-from orchestrator.system.paths import sqlite_path
 from orchestrator.trackers import more, replacement
 from orchestrator.trackers.errors import translates_errors
-from orchestrator.trackers.fence import fenced
-from orchestrator.trackers.lease import Lease
+from orchestrator.trackers.held import held
 from orchestrator.trackers.store import Store, record_of
 from orchestrator.trials.longer import asked_key
 from orchestrator.trials.record import Record
@@ -42,10 +38,12 @@ class Renewing(Store):
         if experiment is None or not records:
             return
         found = [(record, self._of_file(experiment.experiment_id, record)) for record in records]
-        requested = more.requests_of(self, sweep)
-        with self._held(experiment.experiment_id) as client:
-            if taken_back := [own.trial_key for _, own in found if own.trial_key in requested]:
-                more.ask(self, sweep, 0, taken_back)
+        with held(self.client, self.uri, experiment.experiment_id) as client:
+            parent = self.parent(experiment)
+            requested = more.requests(parent.data.tags) if parent else {}
+            taken_back = [own.trial_key for _, own in found if own.trial_key in requested]
+            if parent is not None and taken_back:
+                more.record(client, parent.info.run_id, 0, taken_back)
             for record, own in found:
                 for key in filter(KEY.fullmatch, (record.trial_key, own.trial_key)):  # who may write may change tags
                     regular.remove(workspace.folder / key)  # first: it is to begin again
@@ -61,16 +59,3 @@ class Renewing(Store):
         if not runs:
             raise InputError(f"{record.label}: the run that it goes on from is gone for good, and with it what it was")
         return record_of(runs[0])
-
-    @contextmanager
-    def _held(self, experiment_id: str) -> Iterator[MlflowClient]:
-        """A client while no launch on another machine can begin; that of this machine has the lock of its folder."""
-        if sqlite_path(self.uri) is not None:
-            yield self.client
-            return
-        lease = Lease(self.client, experiment_id)
-        lease.take()
-        try:
-            yield fenced(self.client, lease.check)
-        finally:
-            lease.release()

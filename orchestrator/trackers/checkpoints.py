@@ -117,20 +117,23 @@ class Checkpoints:
             run = self._drop(before)
 
     def _drop(self, run_id: str) -> Run | None:
-        """Remove what is kept of a run of this sweep; first what says so."""
+        """Remove what is kept of a run of this sweep; last what says so, so that a removal that is cut off goes on."""
         self._values.pop(run_id, None)
         run = self._run(run_id)
         if run is None or run.data.tags.get("sweep") != self.spec.name:
             return None
-        if deleted.is_in_the_trash(run) or not self.client.list_artifacts(run_id, str(FOLDER)):
+        if deleted.is_in_the_trash(run):
             return run
-        if CHECKPOINT in run.data.tags:
-            self.client.delete_tag(run_id, CHECKPOINT)
+        files = {item.path for item in self.client.list_artifacts(run_id, str(FOLDER))}
         try:
-            get_artifact_repository(run.info.artifact_uri, self.uri).delete_artifacts(str(FOLDER))
+            journal_file = str(FOLDER / JOURNAL_FILE)  # first: no trial goes on from what is left without it
+            for path in ([journal_file] if journal_file in files else []) + ([str(FOLDER)] if files else []):
+                get_artifact_repository(run.info.artifact_uri, self.uri).delete_artifacts(path)
         except MlflowException as error:
             if not is_refusal(error):  # a store that deletes nothing keeps them
                 raise
+        if CHECKPOINT in run.data.tags:
+            self.client.delete_tag(run_id, CHECKPOINT)
         return run
 
     def _run(self, run_id: str) -> Run | None:

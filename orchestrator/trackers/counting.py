@@ -1,11 +1,12 @@
 """Which runs of a sweep count: what dead launches have left is put in order, and new runs take the place of others."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from orchestrator.errors import InputError
 from orchestrator.spec import SweepSpec
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import deleted, left_behind, replacement, sweep_run
+from orchestrator.trackers import deleted, left_behind, more, replacement, sweep_run
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.checkpoints import Checkpoints
 from orchestrator.trackers.errors import translates_errors
@@ -22,6 +23,7 @@ class CountingRuns(SweepResults):
         super().__init__(uri, spec, is_aside)
         self._code: dict[str, str] = {}
         self._reused: dict[str, Record] = {}
+        self.requests: Mapping[str, int] = {}  # more epochs that were asked for, by the trial_key of the file's trial
         self._checkpoints = self._kept()
 
     @translates_errors
@@ -45,12 +47,27 @@ class CountingRuns(SweepResults):
         run_id = self._ended.get(key) or (known.run_id if known else "")
         if not run_id or deleted.is_deleted(self.client, run_id):
             raise InputError(f"the run of {trial.label or self.spec.name} was deleted in MLflow; it stays as it is")
+        if self.requests.get(key):  # of the trial as it was; first, as a kill may come in between
+            self.ask_more(0, [key])
         new = replacement.again(self.client, self.experiment_id, record_of(self.client.get_run(run_id)), self._origin)
         self._records[key] = record_of(self.client.get_run(new))
         self._checkpoints.forget(run_id)
         self._ended.pop(key, None)
         self._reused.pop(key, None)
         self.tally.leave(trial)
+
+    @translates_errors
+    def ask_more(self, epochs: int, keys: Sequence[str]) -> None:
+        """Record that trials of the file are to have so many epochs, once all else of this launch has ended.
+
+        Raises:
+            InputError: somebody has deleted the run of the sweep.
+        """
+        if not deleted.written(
+            self.client, self.parent_id, partial(more.record, self.client, self.parent_id, epochs, keys)
+        ):
+            raise InputError(f"the run of the sweep {self.spec.name} was deleted in MLflow, and takes no requests")
+        self.requests = {**self.requests, **dict.fromkeys(keys, epochs)}
 
     def _kept(self) -> Checkpoints:
         return Checkpoints(self.client, self.uri, self.spec, self._records.values())

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from mlflow import MlflowClient
 from pydantic import Field, TypeAdapter, ValidationError
 
 from orchestrator.trackers.errors import translates_errors
-from orchestrator.trackers.lease import check_free
+from orchestrator.trackers.held import held
 from orchestrator.trackers.open_run import tags_of
 from orchestrator.trackers.store import Store
 from orchestrator.trials import longer
@@ -52,7 +53,7 @@ def requests_of(store: Store, sweep: str) -> dict[str, int]:
 
 @translates_errors
 def ask(store: Store, sweep: str, epochs: int, keys: Sequence[str]) -> None:
-    """Record that trials of the file are to have so many epochs, on the parent run: all of it, or nothing.
+    """Record that trials of the file are to have so many epochs, while no launch holds the sweep.
 
     Args:
         store: that has the sweep.
@@ -64,17 +65,30 @@ def ask(store: Store, sweep: str, epochs: int, keys: Sequence[str]) -> None:
         AlreadyRunningError: a launch on another machine is running the sweep.
     """
     experiment = store.experiment(sweep)
-    parent = store.parent(experiment) if experiment else None
-    if experiment is None or parent is None:
+    if experiment is None:
         return
-    check_free(store.client, store.uri, experiment.experiment_id)
-    first = max((number for number, _ in _numbered(parent.data.tags)), default=0) + 1
+    with held(store.client, store.uri, experiment.experiment_id) as client:
+        if parent := store.parent(experiment):
+            record(client, parent.info.run_id, epochs, keys)
+
+
+def record(client: MlflowClient, parent: str, epochs: int, keys: Sequence[str]) -> None:
+    """Record it on the parent run: all of it, or nothing.
+
+    Args:
+        client: of who holds the sweep.
+        parent: the id of its parent run.
+        epochs: 0 takes back what was asked for.
+        keys: trial_keys of the file's trials.
+    """
+    tags = client.get_run(parent).data.tags
+    first = max((number for number, _ in _numbered(tags)), default=0) + 1
     parts = [keys[start : start + AT_ONCE] for start in range(0, len(keys), AT_ONCE)]
     new = {
         f"{REQUESTED}{number}": json.dumps({"epochs": epochs, "trials": part})
         for number, part in enumerate(parts, first)
     }
-    store.client.log_batch(parent.info.run_id, tags=tags_of(new))
+    client.log_batch(parent, tags=tags_of(new))
 
 
 @dataclass

@@ -39,7 +39,7 @@ SECONDS_BETWEEN_DESCRIPTIONS = 30.0  # of the sweep as a whole
 MOST_WAITING = 1000  # trials that have ended, but not in the store: then no more are begun
 
 Pending = dict[str, tuple[Trial, list[Event]]]  # by trial_key, in the order in which they began to report
-OnRenewed = Callable[[str], None]  # with why not, or nothing
+OnDone = Callable[[str], None]  # with why not, or nothing
 NO_MORE = "nothing is written to the store any more"
 
 
@@ -126,7 +126,7 @@ class Recorder(Listener):
         self._taken[trial.trial_key] += 1
         self._queue.put((trial, event))
 
-    def again(self, trial: Trial, done: OnRenewed) -> None:
+    def again(self, trial: Trial, done: OnDone) -> None:
         """Have a trial that has ended run anew, in a new run; any thread may ask.
 
         Args:
@@ -134,7 +134,16 @@ class Recorder(Listener):
             done: is called once the store has that run and the folder of the trial is gone, with nothing; or with why
                 it has not.
         """
-        self._put(Errand(partial(self._renew, trial, done), partial(done, NO_MORE)))
+        self.have_done(partial(self._renew, trial), done)
+
+    def have_done(self, do: Callable[[], None], done: OnDone) -> None:
+        """Have something done, after all that was reported before; any thread may ask.
+
+        Args:
+            do: is called again while the store does not answer.
+            done: is called with nothing; or with why it was not done.
+        """
+        self._put(Errand(partial(self._do, do, done), partial(done, NO_MORE)))
 
     def tell_workers(self, workers: int) -> None:
         """Have the store say how many trials may run at once, as somebody has asked for."""
@@ -226,12 +235,15 @@ class Recorder(Listener):
             if not end.may_go_on and trial.trial_key not in self.tracker.lost:  # else for when it is restored
                 self._remove(trial)
 
-    def _renew(self, trial: Trial, done: OnRenewed) -> None:
+    def _renew(self, trial: Trial) -> None:
+        if trial.trial_key not in self.tracker.lost:
+            attended(partial(self.workspace.remove, trial))  # first: in its new run it is to begin again
+        self.tracker.renew(trial)
+
+    def _do(self, do: Callable[[], None], done: OnDone) -> None:
         why = NO_MORE
         try:
-            if trial.trial_key not in self.tracker.lost:
-                attended(partial(self.workspace.remove, trial))  # first: in its new run it is to begin again
-            self._retry(lambda _: self.tracker.renew(trial))
+            self._retry(lambda _: do())
             why = ""
         except (InputError, StalledError) as error:
             why = str(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from mlflow.entities import Metric as Point
 from mlflow.exceptions import MlflowException
 
+from orchestrator.comparison.running_table import RunningTable
 from orchestrator.errors import InputError, RunDeletedError, StoreError
 from orchestrator.events import Event, Finished, Progress, Started
 from orchestrator.requests.calls import Answer, Call
@@ -58,7 +59,6 @@ class Tracker(CountingRuns):
         self.lost: set[str] = set()  # trial_keys of those whose runs somebody has deleted during this launch
         self.mended: list[str] = []  # tags that somebody has deleted in MLflow, in lines
         self._reopening: set[str] = set()  # run_ids; what fails meanwhile leaves one here
-        self.requests: Mapping[str, int] = {}  # more epochs that were asked for, by the trial_key of the file's trial
         self.origins = Origins()
         self._lease: Lease | None = None
         self.answer: Callable[[Call], Answer] | None = None  # does what is asked through the store
@@ -67,7 +67,7 @@ class Tracker(CountingRuns):
 
     @translates_errors
     def open(self, trials: int | None, adopt: bool = False, restore: bool = False) -> dict[str, Record]:
-        """Begin a launch in the sweep's own parent run.
+        """Begin a launch in the sweep's own parent run; called again, go on with what the store has by then.
 
         Args:
             trials: how many the launch is to bring to a result; None: as many as there are until it is stopped.
@@ -97,9 +97,10 @@ class Tracker(CountingRuns):
         self.is_replacing = parent is not None and replacement.is_begun(parent, sweep_run.sets(self.spec))
         self.parent_id = sweep_run.begin(self.client, self.experiment_id, parent, self.spec, trials, self.is_aside)
         self._code = kept_code.keep(self.client, self.parent_id, self.spec)
-        self.tally.asked = trials
+        self.tally = RunningTable(self.spec, trials)
         self.mended += lost_tags.put_back(self.client, self.experiment_id, self.spec)
         self._records = self._settled(self._renew if is_anothers else None)
+        self._ended, self._reused = {}, {}  # of these are the records now
         if self._lease is not None:
             self._lease.mark_settled()
             if self._requests is None and self.answer is not None:

@@ -1,0 +1,91 @@
+"""More epochs that a launch is asked for while it runs, until the store has that."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from orchestrator.requests.calls import Answer, More
+
+SECONDS_TO_EXTEND = 1.5  # that whoever asks waits for the store
+
+
+@dataclass
+class Extension:
+    """A request for more epochs, and what has come of it."""
+
+    call: More
+    lines: tuple[str, ...] = ()  # what there is to say of the trials that are to have them
+    problem: str = ""  # why none is; may have several lines
+    is_done: threading.Event = field(default_factory=threading.Event)
+    is_late: bool = False  # whoever has asked no longer waits
+
+    @property
+    def answer(self) -> Answer:
+        """What came of it, once it is done."""
+        return Answer(tuple(self.problem.splitlines()), 2) if self.problem else Answer(self.lines)
+
+
+class Extensions:
+    """The requests of a launch, which has them recorded. What is recorded trains once all else has ended.
+
+    Args:
+        lock: of what the launch knows of its trials.
+        tell: gets a line of what came of a request for whose answer nobody waits any more.
+    """
+
+    def __init__(self, lock: threading.RLock, tell: Callable[[str], None]) -> None:
+        self.record: Callable[[Extension, Callable[[str], None]], None] = _refuse  # has the store take one
+        self._lock, self._tell = lock, tell
+        self._recording = 0
+        self._is_recorded = False  # that some trials are to go on
+
+    @property
+    def are_recording(self) -> bool:
+        """Whether the store has yet to take one."""
+        with self._lock:
+            return self._recording > 0
+
+    def begin(self, call: More) -> Extension:
+        """Have a request recorded."""
+        extension = Extension(call)
+        with self._lock:
+            self._recording += 1
+        self.record(extension, lambda problem: self._end(extension, problem))
+        return extension
+
+    def answer(self, extension: Extension, then: str) -> Answer:
+        """What came of a request, within a moment.
+
+        Args:
+            extension: the request.
+            then: when its trials train, in a line.
+        """
+        extension.is_done.wait(SECONDS_TO_EXTEND)
+        with self._lock:
+            if not extension.is_done.is_set():
+                extension.is_late = True
+                epochs = extension.call.epochs
+                return Answer(
+                    (f"as soon as the store answers, the launch says which trials are to have {epochs} epochs",)
+                )
+        answer = extension.answer
+        return answer if answer.status else Answer((*answer.lines, then))
+
+    def take(self) -> bool:
+        """Whether trials are to go on, as was recorded since the last call."""
+        with self._lock:
+            is_recorded, self._is_recorded = self._is_recorded, False
+            return is_recorded
+
+    def _end(self, extension: Extension, problem: str) -> None:
+        with self._lock:
+            self._recording -= 1
+            self._is_recorded |= not problem
+            extension.problem = problem
+            extension.is_done.set()
+        for line in extension.answer.lines if extension.is_late else ():
+            self._tell(line)
+
+
+def _refuse(extension: Extension, done: Callable[[str], None]) -> None:
+    done("the launch prepares")

@@ -1,0 +1,280 @@
+"""Trials that go on for more epochs in the launch that holds their sweep, as somebody has asked for meanwhile."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from reading import children, steps
+from serving import served
+from test_launch import Sweep, Write, started
+
+from orchestrator.events import Finished
+from orchestrator.requests import extension as extension_module
+from orchestrator.requests.calls import More
+from orchestrator.requests.extension import Extension
+from orchestrator.requests.steering import Steering
+from orchestrator.system.interrupt import Interrupt
+from orchestrator.trackers import Store, more
+from orchestrator.trial import Outcome, Trial
+
+GROWING = "trial: growing:train\nkeep_checkpoints: all\n"
+THREE = GROWING + "parameters: {x: {values: [1, 2, 3]}, epochs: 3, pause: 0.1}\n"
+THEN = "they train in this launch, once all else of it has ended"
+
+
+@pytest.fixture
+def growing(folder: Path) -> Path:
+    """A trial function whose trial of x=3 waits in its second epoch until there is a file `go`; returns its folder."""
+    code = Path(__file__).with_name("growing.py").read_text()
+    waiting = 'time.sleep(config.pause)\n        while config.x == 3 and epoch == 2 and not Path("go").exists():\n'
+    (folder / "growing.py").write_text(
+        code.replace("time.sleep(config.pause)\n", f"{waiting}            time.sleep(0.05)\n")
+    )
+    return folder
+
+
+def until(so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def ended(store: str, name: str = "toy") -> list[str]:
+    """The labels of the trials that have completed."""
+    return [record.label for record in Store(store).records(name) if record.outcome is Outcome.COMPLETED]
+
+
+def running(folder: Path, path: Path, store: str, *arguments: object) -> subprocess.Popen[str]:
+    """A launch of which two trials have completed, and the third runs until there is a file `go`."""
+    process = started(folder, path, "--workers", "2", *arguments)
+    until(lambda: ended(store, path.stem) == ["x=1", "x=2"])
+    return process
+
+
+def trained(folder: Path) -> list[str]:
+    return sorted((folder / "epochs.txt").read_text().splitlines())
+
+
+def all_epochs(longest: int) -> list[str]:
+    """Each epoch once, where x=1 has had three, and the others as many as this."""
+    return sorted(f"{x} {epoch}" for x, last in ((1, 3), (2, longest), (3, 3)) for epoch in range(1, last + 1))
+
+
+@pytest.mark.slow
+def test_trials_go_on_in_the_launch_that_is_asked_as_if_they_were_to_have_so_many_epochs_from_the_start(
+    store: str, growing: Path, write: Write, sweep: Sweep
+) -> None:
+    told = growing / "told.txt"
+    command = json.dumps(["sh", "-c", f"cat >> {shlex.quote(str(told))}; echo >> {shlex.quote(str(told))}"])
+    path = write(THREE + f"on_finish: {{run: {command}}}\n")
+    process = running(growing, path, store)
+    for arguments, line in {
+        ("x=3",): "x=3 has not come to its end; only what has completed goes on to more epochs",
+        ("x=7",): "toy has no trial x=7; it has 1 (x=1), 2 (x=2), 3 (x=3)",
+    }.items():
+        refused = sweep("more", path, *arguments, "--epochs", "6")
+        assert (refused.returncode, refused.stderr) == (2, f"sweep: {line}\n")
+    assert more.requests_of(Store(store), "toy") == {}
+    (run,) = (run for run in children(store, "toy") if run.info.run_name == "x=2")
+    asked = sweep("more", "toy", "--best", "1", "--epochs", "6")
+    said = f"x=2 is to have 6 epochs, on from epoch 3 of run {run.info.run_id[:8]}"
+    assert (asked.returncode, asked.stdout) == (0, f"{said}\n{THEN}\n"), asked.stderr
+    assert sweep("workers", "toy", "1").returncode == 0
+    (growing / "go").touch()
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert f"asked by hand: {said}" in out
+    assert out.count("going on with what was asked for meanwhile: more epochs") == 1
+    assert [line.split()[:3] for line in out.splitlines() if "  completed  " in line] == [
+        ["2", "6", "completed"],
+        ["3", "3", "completed"],
+        ["1", "3", "completed"],
+    ]
+    (summary,) = map(json.loads, told.read_text().splitlines())
+    assert (summary["trials"], summary["outcomes"]["completed"], summary["best"]["trial"]) == (3, 3, "x=2")
+    assert trained(growing) == all_epochs(6)
+    longer = next(run for run in children(store, "toy") if run.data.params["epochs"] == "6")
+    assert longer.data.tags["continues"] == run.info.run_id
+    (Path("go")).touch()
+    whole = write(THREE.replace("epochs: 3", "epochs: 6").replace("[1, 2, 3]", "[2]"), "whole.yaml")
+    assert sweep("launch", whole, "--executor", "inline").returncode == 0
+    (other,) = children(store, "whole")
+    client = MlflowClient(tracking_uri=store)
+    for name in ("score", "train_loss", "final"):
+        curves = [client.get_metric_history(one.info.run_id, name) for one in (longer, other)]
+        assert [(p.step, p.value) for p in curves[0]] == [(p.step, p.value) for p in curves[1]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_launch_that_is_killed_once_it_has_answered_loses_nothing_and_repeats_nothing(
+    store: str, growing: Path, write: Write, sweep: Sweep, when: str
+) -> None:
+    path = write(THREE.replace("pause: 0.1", "pause: 0.4"))
+    process = running(growing, path, store)
+    assert sweep("more", "toy", "x=2", "--epochs", "7").returncode == 0
+    if when == "meanwhile":
+        (growing / "go").touch()
+        until(lambda: "2 5" in trained(growing))
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    (growing / "go").touch()
+    done = sweep("launch", path, "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    counting = [run for run in children(store, "toy") if "replaced_by" not in run.data.tags]
+    assert sorted((run.info.run_name, run.data.params["epochs"]) for run in counting) == [
+        ("x=1", "3"),
+        ("x=2", "7"),
+        ("x=3", "3"),
+    ]
+    longer = next(run for run in counting if run.data.params["epochs"] == "7")
+    assert steps(store, longer, "score") == [1, 2, 3, 4, 5, 6, 7]
+    assert {*trained(growing)} == {*all_epochs(7)}
+    assert len(children(store, "toy")) == 4
+    assert sweep("launch", path).returncode == 0
+    assert len(children(store, "toy")) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("why", ["stopped", "target"])
+def test_what_a_launch_may_not_begin_any_more_is_for_the_next(
+    store: str, growing: Path, write: Write, sweep: Sweep, why: str
+) -> None:
+    text = THREE if why == "stopped" else THREE + "metric: {name: score, goal: maximize, target: 5}\n"
+    path = write(text)
+    process = running(growing, path, store)
+    assert sweep("more", "toy", "x=2", "--epochs", "5").returncode == 0
+    if why == "stopped":
+        assert sweep("stop", "toy").returncode == 0
+    (growing / "go").touch()
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == (130 if why == "stopped" else 0), err
+    assert "the next launch goes on with what was asked for meanwhile: more epochs" in out
+    assert "2 4" not in trained(growing)
+    write(THREE)
+    assert sweep("launch", path, "--workers", "1").returncode == 0
+    assert trained(growing) == all_epochs(5)
+
+
+@pytest.mark.slow
+def test_a_trial_that_runs_anew_after_that_has_the_epochs_of_its_file(
+    store: str, growing: Path, write: Write, sweep: Sweep
+) -> None:
+    path = write(THREE)
+    process = running(growing, path, store)
+    assert sweep("more", "toy", "x=2", "--epochs", "5").returncode == 0
+    assert sweep("rerun", "toy", "x=2").returncode == 0
+    (growing / "go").touch()
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert trained(growing).count("2 3") == 2
+    assert "2 4" not in trained(growing)
+    assert more.requests_of(Store(store), "toy") == {}
+
+
+@pytest.mark.slow
+def test_a_launch_aside_is_not_asked_for_more_epochs(store: str, growing: Path, write: Write, sweep: Sweep) -> None:
+    path = write(THREE)
+    (growing / "go").touch()
+    assert sweep("launch", path, "--executor", "inline").returncode == 0
+    (growing / "go").unlink()
+    process = started(growing, path, "--workers", "2", "--set", "schedule=cosine")
+    refused = sweep("more", "toy", "x=2", "--epochs", "5")
+    assert (refused.returncode, "; ask for more epochs once it has ended" in refused.stderr) == (2, True)
+    (growing / "go").touch()
+    process.communicate(timeout=100)
+    assert more.requests_of(Store(store), "toy") == {}
+
+
+@pytest.fixture
+def server(tmp_path: Path, empty_store: Path) -> Iterator[str]:
+    (tmp_path / "served.db").write_bytes(empty_store.read_bytes())
+    with served(f"sqlite:///{tmp_path / 'served.db'}", tmp_path / "served") as url:
+        yield url
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_launch_on_another_machine_is_asked_through_the_server(
+    server: str, growing: Path, write: Write, sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    path = write(THREE)
+    process = running(growing, path, server)
+    there = tmp_path / "there"
+    there.mkdir()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TMPDIR", str(there))
+        elsewhere.setattr("tempfile.tempdir", None)
+        asked = sweep("more", "toy", "x=2", "--epochs", "5")
+    assert (asked.returncode, asked.stdout.splitlines()[-1]) == (0, THEN), asked.stderr
+    (growing / "go").touch()
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert trained(growing) == all_epochs(5)
+    assert sweep("more", "toy", "x=1", "--epochs", "4").returncode == 0  # which holds the lease, and gives it back
+    assert sweep("launch", path, "--executor", "inline").returncode == 0
+    assert "1 4" in trained(growing)
+
+
+class Idle:
+    """An executor of which nothing is asked."""
+
+
+@pytest.fixture
+def steering(interrupt: Interrupt) -> Steering:
+    made = Steering("toy", interrupt, lambda _: None)
+    trial = Trial("toys:train", 1, {"x": 1, "seed": 0}, "x=1")
+    made.begin([trial], {})
+    made.start(trial)
+    made.take(trial, Finished(Outcome.COMPLETED))
+    return made
+
+
+def test_a_launch_that_prepares_or_is_about_to_end_takes_no_request_for_more_epochs(
+    steering: Steering, interrupt: Interrupt
+) -> None:
+    said = ("no trial of toy can begin now: its launch prepares, or is about to end",)
+    assert steering.answer(More(5)).lines == said
+    steering.extensions.record = lambda extension, done: done("")
+    with steering.over(Idle()):
+        assert (steering.answer(More(5)).status, steering.closes()) == (0, True)
+        assert steering.answer(More(6)).lines == said
+    assert [steering.extensions.take() for _ in range(2)] == [True, False]
+    with steering.over(Idle()):
+        interrupt.request()
+        assert steering.answer(More(5)).lines == said
+
+
+def test_a_launch_does_not_end_before_the_store_has_what_it_was_asked_and_says_late_what_that_is(
+    steering: Steering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extension_module, "SECONDS_TO_EXTEND", 0.05)
+    waiting: list[tuple[Extension, Callable[[str], None]]] = []
+    lines: list[str] = []
+    steering.log = lines.append
+    steering.extensions.record = lambda *asked: waiting.append(asked)
+    with steering.over(Idle()):
+        late = "as soon as the store answers, the launch says which trials are to have 5 epochs"
+        assert (steering.answer(More(5)).lines, steering.closes(), steering.is_waiting()) == ((late,), False, True)
+        (extension, done), *_ = waiting
+        extension.lines = ("x=1 is to have 5 epochs",)
+        done("")
+        assert lines[-1] == "asked by hand: x=1 is to have 5 epochs"
+        assert (steering.closes(), steering.is_waiting(), steering.extensions.take()) == (True, False, True)
+
+
+def test_what_cannot_be_is_an_answer_with_a_status_and_nothing_goes_on(steering: Steering) -> None:
+    steering.extensions.record = lambda extension, done: done("x=1 has had 5 epochs\nx=2 runs")
+    with steering.over(Idle()):
+        answer = steering.answer(More(5))
+    assert (answer.lines, answer.status) == (("x=1 has had 5 epochs", "x=2 runs"), 2)
+    assert not steering.extensions.take()
