@@ -17,7 +17,7 @@ from orchestrator.progress.time_cap import TimeCap
 from orchestrator.requests.extension import Extension
 from orchestrator.requests.listening import steered
 from orchestrator.requests.steering import Steering
-from orchestrator.rerun import rerun
+from orchestrator.rerun import begin_anew, rerun
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.listed import ListSampler
 from orchestrator.samplers.longer import LongerSampler
@@ -184,6 +184,7 @@ class _Holder:
         spec.source.keep()
         if is_rerun or tracker.is_replacing:
             own = rerun(spec, tracker, self.workspace, own, log)
+        begin_anew(own.values(), self.workspace)
         history = History.of(tracker, own, self.settings.trial_timeout)
         while tracker.mended:
             log(tracker.mended.pop(0))

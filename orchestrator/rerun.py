@@ -6,8 +6,9 @@ from orchestrator import samplers
 from orchestrator.samplers.longer import LongerSampler
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers import Tracker, retry
+from orchestrator.trackers.anew import KEY
 from orchestrator.trial import Trial
-from orchestrator.trials.record import Record, has_other_code
+from orchestrator.trials.record import ANEW, Record, has_other_code
 from orchestrator.workspace import Workspace
 
 
@@ -32,6 +33,14 @@ def rerun(
     if not (anew or tracker.is_replacing):
         log("no trial is to run anew: all have the code of now")
     return retry(lambda: tracker.replace(_cleared(anew, workspace)))
+
+
+def begin_anew(records: Iterable[Record], workspace: Workspace) -> None:
+    """Have trials begin at their first epoch that somebody has run anew, be it elsewhere."""
+    for record in records:
+        has_result = record.outcome is not None and record.outcome.is_result
+        if ANEW in record.tags and not has_result and KEY.fullmatch(record.trial_key):
+            workspace.begin_anew(record.trial_key, record.tags[ANEW])
 
 
 def _cleared(anew: Iterable[tuple[Trial, Record]], workspace: Workspace) -> Iterator[Record]:

@@ -31,6 +31,7 @@ from orchestrator.trial import Params, Proposal, Trial
 
 PROPOSAL_FILE = "proposal.json"
 ORIGIN_FILE = "origin.txt"  # the run from whose checkpoint a trial goes on
+ANEW_FILE = "anew.txt"  # the run in whose place a trial runs anew
 HOLDER_FILE = "launch.json"  # beside the lock: who has it
 NAME_FILE = "name.txt"  # of a sweep whose folder is not called by its name
 
@@ -171,6 +172,17 @@ class Workspace:
     def remove(self, trial: Trial) -> None:
         """Drop what a trial left, once MLflow holds its end."""
         regular.remove(self.of(trial))
+
+    def begin_anew(self, trial_key: str, run_id: str) -> None:
+        """Drop what is left of a trial that runs anew in place of this run, once.
+
+        Who has asked for that may have done so elsewhere, where nothing of it was.
+        """
+        folder = self.folder / trial_key
+        if regular.content(folder / ANEW_FILE) != run_id.encode():
+            regular.remove(folder)
+            folder.mkdir(parents=True)
+            regular.replace(folder / ANEW_FILE, run_id.encode())
 
     def clear(self, trials: Iterable[Trial]) -> None:
         """Drop what several trials left.

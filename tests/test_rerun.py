@@ -5,10 +5,27 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from reading import steps
 from test_launch import TOY, Sweep, Write
 
+from orchestrator.system import regular
 from orchestrator.trackers import Store, replacement
+from orchestrator.trackers.anew import Renewing
 from orchestrator.workspace import Workspace
+
+# Goes on from its own state, and fails at its third epoch until somebody has mended it.
+GOES_ON = """
+from pathlib import Path
+
+def train(workdir: Path, x: float = 1.0):
+    state = workdir / "state"
+    first = int(state.read_text()) + 1 if state.exists() else 1
+    for epoch in range(first, 5):
+        if epoch == 3 and not Path("mended").exists():
+            raise OSError("no space left on device")
+        yield {"epoch": epoch, "loss": 1 / epoch, "first": first}
+        state.write_text(str(epoch))
+"""
 
 
 @pytest.fixture
@@ -64,6 +81,29 @@ def test_a_rerun_that_was_cut_off_is_done_by_the_next_launch(
     before, now = trials(client, "mode=fine")
     assert before.data.tags["replaced_by"] == now.info.run_id
     assert now.data.tags["outcome"] == "completed"
+
+
+@pytest.mark.slow
+def test_a_trial_begins_at_its_first_epoch_though_the_rerun_was_asked_for_in_another_folder(
+    client: MlflowClient, store: str, write: Write, sweep: Sweep, folder: Path
+) -> None:
+    (folder / "goes_on.py").write_text(GOES_ON)
+    path = write("trial: goes_on:train\nmetric: {name: loss}\nparameters: {x: {values: [1.0]}}\n")
+    assert sweep("launch", path, "--workers", "1").returncode == 1
+    (failed,) = Store(store).records("toy")
+    work = Workspace(store, "toy").folder
+    work.rename(folder / "work")
+    with Workspace(store, "toy") as workspace:  # of another folder: nothing of the trial is there
+        Renewing(store).again("toy", [failed], workspace)
+    regular.remove(work)
+    (folder / "work").rename(work)
+    (folder / "mended").touch()
+    assert sweep("launch", path, "--workers", "1").returncode == 0
+    (now,) = Store(store).records("toy")
+    assert now.tags["anew"] == failed.run_id
+    assert steps(store, client.get_run(now.run_id), "loss") == [1, 2, 3, 4]
+    assert now.metrics["first"] == 1.0
+    assert not [*work.glob("*/state")]
 
 
 def test_no_tag_of_the_store_says_what_is_removed(

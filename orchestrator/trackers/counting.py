@@ -36,8 +36,11 @@ class CountingRuns(SweepResults):
         return self._records
 
     @translates_errors
-    def renew(self, trial: Trial) -> None:
+    def renew(self, trial: Trial) -> str:
         """Have a trial that has ended run anew, in a new run. Called again after it has failed, it makes no second one.
+
+        Returns:
+            The id of the run in whose place it runs.
 
         Raises:
             InputError: somebody has deleted its run.
@@ -55,6 +58,7 @@ class CountingRuns(SweepResults):
         self._ended.pop(key, None)
         self._reused.pop(key, None)
         self.tally.leave(trial)
+        return run_id
 
     @translates_errors
     def ask_more(self, epochs: int, keys: Sequence[str]) -> None:

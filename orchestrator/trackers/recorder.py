@@ -238,7 +238,7 @@ class Recorder(Listener):
     def _renew(self, trial: Trial) -> None:
         if trial.trial_key not in self.tracker.lost:
             attended(partial(self.workspace.remove, trial))  # first: in its new run it is to begin again
-        self.tracker.renew(trial)
+        self.workspace.begin_anew(trial.trial_key, self.tracker.renew(trial))
 
     def _do(self, do: Callable[[], None], done: OnDone) -> None:
         why = NO_MORE

@@ -13,10 +13,10 @@ from orchestrator.system.paths import ARTIFACTS_FOLDER, IMAGES_FOLDER, LOG_FILE
 from orchestrator.system.regular import opened
 from orchestrator.system.taken import Taken, taken
 from orchestrator.worker.journal import JOURNAL_FILE
-from orchestrator.workspace import ORIGIN_FILE, PROPOSAL_FILE
+from orchestrator.workspace import ANEW_FILE, ORIGIN_FILE, PROPOSAL_FILE
 
 HALF_A_LOG = 512 * 1024  # bytes; what lies between two of these is left out
-OURS = {ARTIFACTS_FOLDER, IMAGES_FOLDER, LOG_FILE, JOURNAL_FILE, PROPOSAL_FILE, ORIGIN_FILE}
+OURS = {ARTIFACTS_FOLDER, IMAGES_FOLDER, LOG_FILE, JOURNAL_FILE, PROPOSAL_FILE, ORIGIN_FILE, ANEW_FILE}
 MOST_NAMED = 5
 
 

@@ -9,10 +9,10 @@ from orchestrator.trackers.deleted import take_back
 from orchestrator.trackers.open_run import STATUS, tags_of
 from orchestrator.trial import Outcome
 from orchestrator.trials.longer import ASKED_EPOCHS, ASKED_KEY
-from orchestrator.trials.record import REPLACED, REPLACES, VERSION, Record
+from orchestrator.trials.record import ANEW, REPLACED, REPLACES, VERSION, Record
 
 IDENTITY = ("mlflow.runName", "mlflow.parentRunId", "mlflow.runColor", "sweep", "config", "seed", "trial", "proposal")
-KEYS = (VERSION, "trial_key", "config_key", "params", ASKED_KEY, ASKED_EPOCHS)
+KEYS = (VERSION, "trial_key", "config_key", "params", ASKED_KEY, ASKED_EPOCHS, ANEW)
 BEGUN = "sweep.rerun"  # on the parent: what --set gave to a launch that may not have replaced all runs yet
 DONE = "done"  # the same, once it has
 
@@ -60,7 +60,7 @@ def again(
         tags: that the new one gets beside those of the trial.
         as_: the trial, where it is not that of the old run.
     """
-    new = _anew(client, experiment, as_ or old, tags, old.run_id)
+    new = _anew(client, experiment, as_ or old, {**tags, ANEW: old.run_id}, old.run_id)
     client.set_tag(old.run_id, REPLACED, new)
     return new
 

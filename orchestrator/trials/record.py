@@ -30,6 +30,7 @@ PICTURE = "picture."  # prefix of tags: the name of a picture whose own MLflow d
 VERSION = "function.version"  # the tag: of its function, where that is not 1; older runs have none
 DIGEST = "code.digest"  # the tag: of the source of a trial's function or program
 REPLACED, REPLACES = "replaced_by", "replaces"  # the tags: the run that counts instead of it, and the other way round
+ANEW = "anew"  # the tag of a run whose trial somebody has run anew: the run that it was
 TAKEN_BACK = "taken_back"  # the tag of a run that a launch itself has deleted
 METRICS_FROM = "metrics_from"  # the tag: which of its ways of logging a program's curves come from
 BROKEN = "constraints.broken"  # the tag: which constraints of the file it broke when it ended, in words
