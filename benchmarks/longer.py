@@ -19,7 +19,7 @@ OF_A_FILE = re.compile(r"\bepochs: \d+")
 ASKED_KEY = "asked.trial_key"  # the tag of a longer trial's run: the trial_key of the file's
 REPLACES, REPLACED, CONTINUES = "replaces", "replaced_by", "continues"
 REQUESTED = "sweep.more."  # prefix of tags of the parent run; a number follows
-PICTURES = "images/"  # by epoch; those of the first epochs stay in the run before
+PICTURE = re.compile(r"images/(.*)\+step\+(\d+)")  # of an epoch; those of the first epochs stay in the run before
 
 
 @dataclass
@@ -123,11 +123,16 @@ def expected(file: Left, more: Left | None, left: Left) -> Left:
 
 
 def with_all_pictures(left: Left) -> Left:
-    """The same with the pictures of all epochs in the runs of longer trials, as if they had never been shorter."""
+    """The same with the pictures of all epochs in the runs of longer trials, as if they had never been shorter.
+
+    But for those of an end: they are drawn at one epoch alone, which was none of the longer trial's.
+    """
     artifacts = dict(left.artifacts)
     for run in left.runs:
         before = left.artifacts.get(run.data.tags.get(CONTINUES, ""), Counter())
-        pictures = Counter({(path, text): n for (path, text), n in before.items() if path.startswith(PICTURES)})
+        drawn = {path: found.groups() for path, _ in before if (found := PICTURE.match(path))}
+        epochs = Counter(name for name, _ in {*drawn.values()})
+        pictures = Counter({key: n for key, n in before.items() if key[0] in drawn and epochs[drawn[key[0]][0]] > 1})
         if pictures:
             artifacts[run.info.run_id] = left.artifacts[run.info.run_id] + pictures
     return replace(left, artifacts=artifacts)

@@ -147,6 +147,30 @@ def test_a_trial_runs_anew_there_while_its_launch_goes_on(
     assert was.data.tags["replaced_by"] in counting
 
 
+def test_a_trial_goes_on_there_for_more_epochs_in_the_launch_that_is_asked(
+    engine: Engine, store: str, folder: Path, command: Command
+) -> None:
+    go, trained = folder / "go", folder / "epochs.txt"
+    code = Path(__file__).with_name("growing.py").read_text()
+    waiting = f"while config.x == 2 and not Path({str(go)!r}).exists():\n            time.sleep(0.1)"
+    code = code.replace("time.sleep(config.pause)", waiting).replace('Path("epochs.txt")', f"Path({str(trained)!r})")
+    (folder / "growing.py").write_text(code)
+    (folder / "toy.yaml").write_text(
+        "trial: growing:train\nkeep_checkpoints: all\nparameters: {x: {values: [1, 2]}, epochs: 3}\n"
+    )
+    process = started(folder, "toy.yaml", "--workers", "2", *engine.options, epoch="x=1")
+    until(lambda: outcomes(store, "toy").get("x=1") == "completed")
+    asked = command("more", "toy", "x=1", "--epochs", 5)
+    assert asked.stdout.startswith("x=1 is to have 5 epochs, on from epoch 3 of run "), asked.stderr
+    go.touch()
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert sorted(trained.read_text().splitlines()) == ["1 1", "1 2", "1 3", "1 4", "1 5", "2 1", "2 2", "2 3"]
+    counting = {run.info.run_name: run for run in children(store, "toy") if "replaced_by" not in run.data.tags}
+    assert steps(store, counting["x=1"], "score") == [1, 2, 3, 4, 5]
+    assert counting["x=1"].data.metrics["score"] == pytest.approx(1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5)
+
+
 def test_a_trial_that_ran_on_a_cluster_is_replayed_here_to_the_bit(
     engine: Engine, store: str, write: Callable[[str], Path], command: Command
 ) -> None:

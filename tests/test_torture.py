@@ -83,7 +83,7 @@ def trained(folder: Path, parent: str, key: str, epochs: range, tags: dict[str, 
         client.log_metric(run, "val_loss", 0.1 / step, timestamp=step, step=step)
         client.log_metric(run, "images_per_second", time.time(), step=step)
     for step in epochs:
-        client.log_text(run, f"{name} at {step}", f"images/picture-{step}.txt")
+        client.log_text(run, f"{name} at {step}", f"images/picture+step+{step}.txt")
         note(folder, key, step)
     client.log_text(run, f"picture of {key}", "picture.txt")
     outcome, status = ("completed", "FINISHED") if name == "a" else ("loss explosion", "FAILED")

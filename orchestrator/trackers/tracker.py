@@ -44,7 +44,7 @@ from orchestrator.trackers.more import Origins
 from orchestrator.trackers.open_run import STATUS, OpenRun, since_restart, tags_of
 from orchestrator.trackers.store import counts, record_of
 from orchestrator.trial import Outcome, Params, Trial
-from orchestrator.trials.record import DIGEST, INFEASIBLE, PROBLEM, REPLACED, TAKEN_BACK, Record
+from orchestrator.trials.record import INFEASIBLE, PROBLEM, REPLACED, TAKEN_BACK, Record
 
 RESTARTED_AT = "restarted.at"
 STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
@@ -299,8 +299,8 @@ class Tracker(CountingRuns):
         self.client.update_run(known.run_id, status="RUNNING")
         for tag in [tag for tag in known.tags if tag in STALE_TAGS or tag.startswith(INFEASIBLE)]:
             self.client.delete_tag(known.run_id, tag)
-        if not known.metrics and known.digest != self._code.get(DIGEST):  # nothing in it is of the code of before
-            self.client.log_batch(known.run_id, tags=tags_of(self._code))
+        if not known.metrics and not self._origin.items() <= known.tags.items():  # nothing in it is of before
+            self.client.log_batch(known.run_id, tags=tags_of(self._origin))
         self._reopening.remove(known.run_id)
         return run
 
