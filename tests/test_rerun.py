@@ -65,7 +65,8 @@ def test_a_trial_runs_anew_with_the_next_launch_and_what_it_was_is_kept(
     assert sweep("launch", launched, "--executor", "inline").returncode == 1
     before, now = trials(client, label)
     assert now.data.tags["outcome"] == before.data.tags["outcome"]
-    assert now.data.tags["code.digest"] == before.data.tags["code.digest"]
+    for tag in ("code.digest", "version.python", "mlflow.user"):
+        assert now.data.tags[tag] == before.data.tags[tag]
     assert len(Store(store).records("toy")) == 2
 
 
