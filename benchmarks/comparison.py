@@ -26,7 +26,7 @@ TAKEN_BACK = "taken_back"  # the tag of a run that a launch itself has deleted
 RESTARTED = "restarted"  # the tag of a run that has taken the place of one that was begun in vain, which is deleted
 LOG = "log.txt"  # which tells of every attempt
 CHECKPOINT = "checkpoint/"  # the folder of a run's artifacts with what a longer trial goes on from: it has times in it
-LINKS = ("replaces", "replaced_by", "continues", "asked.")  # tags between runs of a trial
+LINKS = ("replaces", "replaced_by", "anew", "continues", "asked.")  # tags between runs of a trial
 # those that an untouched run has otherwise, or not at all
 OWN_TAGS = ("mlflow.", "git.", "end_number", "not_kept", RESTARTED, "checkpoint.bytes", *LINKS)
 SYSTEM = "system/"  # what the machine was like every few seconds: of the clock, too
