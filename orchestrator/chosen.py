@@ -32,12 +32,16 @@ def by_run(store: "Store", given: str) -> "Record":
 
 
 def by_trial(store: "Store", sweep: str, given: str | None) -> "Record":
-    """A trial of a sweep: by its label, its trial_key, its run, its number from 1 on in the order of their beginnings.
+    """A trial of a sweep, as `among` has it."""
+    return among(store.records(sweep), sweep, given)
+
+
+def among(records: Sequence["Record"], sweep: str, given: str | None) -> "Record":
+    """One of a sweep's trials: by its label, its trial_key, its run, its number from 1 on, the first that began first.
 
     Raises:
         InputError: there is none, or several are meant; without a trial, the sweep has several.
     """
-    records = store.records(sweep)
     numbered = [f"{number} ({one.label or 'the only configuration'})" for number, one in enumerate(records, 1)]
     if given is None:
         return _only(records, f"{sweep} has {len(records)} trials", numbered)

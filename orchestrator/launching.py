@@ -62,7 +62,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         try:
             passed = holder.run(sampler, is_first=True)
             while holder.goes_on(passed):
-                passed = holder.run(_sampler(spec, settings), is_first=False)
+                passed = holder.run_again(passed)
             with interrupt.raising():
                 conclusion, now = holder.conclude(passed)
             table = conclusion.table
@@ -83,7 +83,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         finally:
             with suppress(SweepError, KeyboardInterrupt), interrupt.raising():  # the next launch ends what is open
                 tracker.close(status)
-        is_out_of_time = passed.sampler.has_more and not passed.begins_more
+        is_out_of_time = passed.sampler.has_more and not (passed.time.allows_more or passed.target.is_reached)
         spent = passed.time.spent if is_out_of_time else None
         return Launched(table, interrupt.requested, conclusion.boundary, spent, passed.target.remark)
 
@@ -141,6 +141,15 @@ class _Holder:
             finally:
                 recorder.close(lambda: self.interrupt.at_once)
         return _Pass(longer, time, target, history, has_news)
+
+    def run_again(self, passed: _Pass) -> _Pass:
+        """Run once more; should that not begin, or not come to its end, what had ended before is concluded."""
+        try:
+            return self.run(_sampler(self.spec, self.settings), is_first=False)
+        except SweepError:
+            with self.interrupt.raising():
+                self.conclude(passed)
+            raise
 
     def goes_on(self, passed: _Pass) -> bool:
         """Whether trials are to go on in this launch, as somebody has asked for meanwhile."""

@@ -61,7 +61,7 @@ def extended(reader: "Store", spec: SweepSpec, sweep: str, call: More) -> Extend
     epochs, records = call.epochs, reader.records(sweep, spec.objectives)
     of_now = {record.run_id for record in of_file(spec, records)}
     there = {record.trial_key: record for record in (*reader.trash(sweep).values(), *records)}
-    named = [chosen.by_trial(reader, sweep, name) for name in call.trials]
+    named = [chosen.among(records, sweep, name) for name in call.trials]
     if problems := [problem for record in named if (problem := _problem(spec, record, epochs, of_now, there))]:
         raise InputError(*problems)
     if named:

@@ -181,7 +181,7 @@ class Workspace:
         folder = self.folder / trial_key
         if regular.content(folder / ANEW_FILE) != run_id.encode():
             regular.remove(folder)
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)  # some file systems keep what is still open
             regular.replace(folder / ANEW_FILE, run_id.encode())
 
     def clear(self, trials: Iterable[Trial]) -> None:

@@ -52,10 +52,31 @@ def test_options_of_a_module_beside_the_script_count(tmp_path: Path) -> None:
         ("args = ", "parser.add_class_arguments(Model)\nargs = "),
         ("add_argument", "add_option"),
         ("import argparse", "import argparse !"),
+        ("import argparse", "import argparse, click"),
+        ("import argparse", "from typer import Typer\nimport argparse"),
+        ("args = ", "lib.register_options(parser)\nargs = "),
+        ("argparse.ArgumentParser()", "default_argument_parser()"),
+        ('parser.add_argument("--lr"', 'add = parser.add_argument\nadd("--lr"'),
+        ('"data")', '"data", nargs=argparse.REMAINDER)'),
     ],
 )
 def test_nothing_is_said_of_a_script_whose_source_may_not_show_all(tmp_path: Path, old: str, new: str) -> None:
     assert warnings(tmp_path, SCRIPT.replace(old, new)) == []
+
+
+def test_options_of_a_module_that_is_imported_from_where_the_script_runs_count(tmp_path: Path) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "options.py").write_text('def add(parser):\n    parser.add_argument("--hiden")\n')
+    script = SCRIPT.replace("import argparse", "import argparse\nfrom pkg.options import add")
+    (tmp_path / "pkg" / "train.py").write_text(script + 'parser.add_argument("--seed")\n')
+    assert warnings(tmp_path, "", FILE.replace("train.py", "pkg.train")) == []
+    assert warnings(tmp_path, "", FILE.replace("train.py", "pkg/train.py")) == []
+
+
+def test_the_script_is_named_where_the_file_has_a_command_alone(tmp_path: Path) -> None:
+    file = FILE.replace("program: train.py", 'command: [python, train.py, "${args}"]')
+    said = warnings(tmp_path, 'import argparse\nargparse.ArgumentParser().add_argument("data")\n', file)
+    assert said[0].endswith("parameters.hiden: there is no option --hiden in the source of train.py; it has none")
 
 
 @pytest.mark.parametrize("passed", ["${args_json_file}", "${args_no_hyphens}"])

@@ -138,6 +138,7 @@ def test_a_launch_that_is_killed_once_it_has_answered_loses_nothing_and_repeats_
     longer = next(run for run in counting if run.data.params["epochs"] == "7")
     assert steps(store, longer, "score") == [1, 2, 3, 4, 5, 6, 7]
     assert {*trained(growing)} == {*all_epochs(7)}
+    assert [trained(growing).count(f"2 {epoch}") for epoch in (1, 2, 3)] == [1, 1, 1]
     assert len(children(store, "toy")) == 4
     assert sweep("launch", path).returncode == 0
     assert len(children(store, "toy")) == 4

@@ -207,6 +207,7 @@ def test_no_trial_begins_once_one_has_reached_the_target(store: str, write: Writ
     assert f"{reached}; no further trial begins" in done.stdout
     assert "not run: 1 of 4" in done.stdout
     assert done.stdout.count(": started") == 3
+    assert "time_cap" not in done.stdout
     again = sweep("launch", path, "--executor", "inline")
     assert ": started" not in again.stdout
     assert reached in again.stdout

@@ -28,6 +28,7 @@ from orchestrator.errors import StoreBusyError, StoreError
 from orchestrator.events import Event, Finished, Progress, Restarted, Sampled, Started, Tagged
 from orchestrator.spec import load
 from orchestrator.trackers import Recorder, Tracker, retry, reuse
+from orchestrator.trackers.recorder import NO_MORE
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
 from orchestrator.workspace import Workspace
@@ -160,6 +161,19 @@ def test_what_the_store_refuses_for_good_is_not_tried_again(tracker: Tracker, wo
     assert children(tracker.uri, "toy") == []
     with pytest.raises(StoreError, match="full"):
         recorder.take(TRIAL, EVENTS[0])
+
+
+def test_who_waits_for_an_errand_is_told_where_what_came_before_it_is_refused(
+    tracker: Tracker, workspace: Workspace, fail: Fail
+) -> None:
+    fail(StoreError("MLflow: the disk is full"), made=False)
+    recorder = Recorder(tracker, workspace, lambda _: None)
+    told: list[str] = []
+    recorder.take(TRIAL, EVENTS[0])
+    recorder.have_done(lambda: told.append("done"), told.append)
+    with pytest.raises(StoreError):
+        recorder.close()
+    assert told == [NO_MORE]
 
 
 def test_trials_wait_for_a_store_that_is_far_behind(

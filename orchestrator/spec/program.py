@@ -8,7 +8,7 @@ from orchestrator.programs.accepted import refused
 from orchestrator.programs.command import DEFAULT, Command
 from orchestrator.programs.followers.lines import pattern_mistake
 from orchestrator.programs.program import GRACE, Program
-from orchestrator.programs.scripts import command_of, interpreter, misplaced
+from orchestrator.programs.scripts import command_of, interpreter, misplaced, script
 from orchestrator.spec.form import SweepFile
 from orchestrator.spec.mistakes import Mistakes, closest
 from orchestrator.spec.source import Location
@@ -48,10 +48,12 @@ def _warn_of_refused(command: Command, form: SweepFile, entries: Sequence[Entry]
     if form.seeds or form.replicates or form.seed_parameter:
         key = next(key for key in ("seeds", "replicates", "seed_parameter") if getattr(form, key))
         places.setdefault(form.seed_parameter or "seed", (key,))
-    for name, options in refused(command, mistakes.source.path.parent.absolute(), places).items():
-        close = closest(name, options)
-        hint = f"did you mean {close}?" if close else f"it has {', '.join(sorted(options))}"
-        mistakes.warn(places[name], f"there is no option --{name} in the source of {command.program}; {hint}")
+    folder = mistakes.source.path.parent.absolute()
+    for name, options in refused(command, folder, places).items():
+        close, path = closest(name, options), script(command, folder)
+        hint = f"did you mean {close}?" if close else f"it has {', '.join(sorted(options)) or 'none'}"
+        source = path.name if path else command.program
+        mistakes.warn(places[name], f"there is no option --{name} in the source of {source}; {hint}")
 
 
 def _keys(location: Location) -> tuple[str, ...]:

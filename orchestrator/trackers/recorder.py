@@ -190,16 +190,17 @@ class Recorder(Listener):
             try:
                 for trial, events in batch.pending.values():
                     self._record(trial, events)
-                if batch.errand:
-                    batch.errand.do()
+                errand, batch.errand = batch.errand, None  # it says itself what comes of it
+                if errand:
+                    errand.do()
                 self._describe()
             except SweepError as error:
                 self.error = error
-                self._refuse_errands()
+                self._refuse_errands(batch.errand)
                 return
             except Exception as error:  # a bug, which must not leave the launch waiting for this thread
                 self.error = StoreError(f"recording failed: {type(error).__name__}: {error}")
-                self._refuse_errands()
+                self._refuse_errands(batch.errand)
                 raise
 
     def _collected(self) -> Batch:
@@ -238,7 +239,9 @@ class Recorder(Listener):
     def _renew(self, trial: Trial) -> None:
         if trial.trial_key not in self.tracker.lost:
             attended(partial(self.workspace.remove, trial))  # first: in its new run it is to begin again
-        self.workspace.begin_anew(trial.trial_key, self.tracker.renew(trial))
+        run_id = self.tracker.renew(trial)
+        with suppress(OSError):  # else the next launch does so
+            attended(partial(self.workspace.begin_anew, trial.trial_key, run_id))
 
     def _do(self, do: Callable[[], None], done: OnDone) -> None:
         why = NO_MORE
@@ -250,8 +253,10 @@ class Recorder(Listener):
         finally:
             done(why)
 
-    def _refuse_errands(self) -> None:
-        """Once nothing is written any more, tell those who wait for it."""
+    def _refuse_errands(self, taken: Errand | None = None) -> None:
+        """Once nothing is written any more, tell those who wait for it, also for one that was taken, and not begun."""
+        if taken is not None:
+            taken.refuse()
         with suppress(queue.Empty):
             while True:
                 if isinstance(errand := self._queue.get_nowait(), Errand):

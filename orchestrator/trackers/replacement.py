@@ -6,6 +6,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from orchestrator.trackers.deleted import take_back
+from orchestrator.trackers.more import CONTINUES
 from orchestrator.trackers.open_run import STATUS, tags_of
 from orchestrator.trial import Outcome
 from orchestrator.trials.longer import ASKED_EPOCHS, ASKED_KEY
@@ -40,7 +41,7 @@ def replace(
         run = client.get_run(record.run_id)
         if REPLACED in run.data.tags:
             continue
-        new = _anew(client, experiment, record, tags)
+        new = _anew(client, experiment, record, {**tags, ANEW: record.run_id})
         if run.info.lifecycle_stage == "active":
             client.set_tag(record.run_id, REPLACED, new)
     client.set_tag(parent, BEGUN, DONE)
@@ -67,8 +68,8 @@ def again(
 
 def renew(client: MlflowClient, experiment: str, old: Record, tags: Mapping[str, str]) -> None:
     """Make a run in place of one that another launch may yet write to, and delete that: then MLflow refuses to."""
-    threads = {name: value for name, value in old.tags.items() if name == "threads"}
-    _anew(client, experiment, old, {**tags, **threads})
+    kept = {name: value for name, value in old.tags.items() if name in ("threads", CONTINUES)}
+    _anew(client, experiment, old, {**tags, **kept})
     take_back(client, old.run_id)
 
 
