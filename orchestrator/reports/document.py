@@ -9,6 +9,7 @@ from orchestrator.functions import Declaration
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import Run
 from orchestrator.reports.pictures import ReportPicture
+from orchestrator.reports.trial_data import Document
 from orchestrator.reports.verdict import Verdict
 
 
@@ -44,6 +45,7 @@ class Part:
     charts: tuple[Chart, ...] = ()
     pictures: tuple[ReportPicture, ...] = ()
     layout: Literal["side by side", "in rows", "wide"] = "side by side"  # of pictures; in rows: beside their captions
+    is_explored: bool = False  # whether the page shows the same among all of its trials
 
     @property
     def is_empty(self) -> bool:
@@ -65,3 +67,4 @@ class Section:
     best: str
     verdicts: Counter[Verdict]
     declaration: Declaration  # of its trial function
+    trial_data: Document  # of all trials, for the page
