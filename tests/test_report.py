@@ -262,7 +262,7 @@ def test_a_report_is_made_while_a_sweep_runs(store: str, folder: Path, write: Wr
     markdown = (folder / "reports" / "var" / "report.md").read_text()
     assert [row[-1] for row in rows(markdown, "Results")] == ["interrupted", "failed", "loss explosion", "not run"]
     assert "- trials: 1 loss explosion, 1 failed, 1 interrupted, 1 not run\n" in markdown
-    assert rows(markdown, "Remarks") == [["var=0.25", "failed", "the disk is full"]]
+    assert rows(markdown, "Remarks") == [["var=0.25", "failed", "the disk is full", "1"]]
 
 
 @pytest.mark.slow

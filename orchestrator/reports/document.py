@@ -20,6 +20,7 @@ class Cell:
     text: str
     is_best: bool = False
     verdict: Verdict | None = None
+    run_id: str = ""  # of the trial that it leads to, on a page
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Section:
     runs: tuple[Run, ...]
     trials: str  # by outcome
     best: str
+    answer: str  # where a boundary is, in sentences
     verdicts: Counter[Verdict]
     declaration: Declaration  # of its trial function
     trial_data: Document  # of all trials, for the page

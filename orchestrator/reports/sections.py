@@ -11,7 +11,7 @@ from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.functions.declaration import Plane
 from orchestrator.progress.status import LOSS, shown_metric
 from orchestrator.reports import gallery, results
-from orchestrator.reports.boundary_charts import boundary_chart
+from orchestrator.reports.boundary_charts import answer, boundary_chart
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import (
     Run,
@@ -66,7 +66,7 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
     plane = spec.function.declaration.plane
     plane_drawn = plane_chart(plane, _plane_points(plane, configurations)) if plane else None
     parts = [
-        boundary,
+        _boundary_part(spec, boundary) if boundary else None,
         results.results(spec, configurations),
         compared,
         _front(spec, configurations),
@@ -89,6 +89,7 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         runs=tuple(runs),
         trials=counted(runs),
         best=results.best_of(spec, configurations),
+        answer=answer(boundary) if boundary else "",
         verdicts=Counter(cell.verdict for row in cells for cell in row if cell.verdict),
         declaration=spec.function.declaration,
         trial_data=trial_data(store, spec, name, runs, configurations),
@@ -184,7 +185,7 @@ def _as_number(text: str) -> float:
 
 
 def _best(spec: SweepSpec, configurations: Sequence[RunGroup]) -> RunGroup | None:
-    if not spec.objectives:
+    if not spec.ranks:
         return None
     first = best_first(spec, configurations)[:1]
     return first[0] if first and first[0].configuration.values else None
@@ -268,9 +269,12 @@ def _plane_points(plane: Plane, configurations: Sequence[RunGroup]) -> list[Plan
     return points
 
 
-def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
+def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Boundary:
     trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
-    boundary = Boundary.of(spec, trials, {record.trial_key: record for record in records})
+    return Boundary.of(spec, trials, {record.trial_key: record for record in records})
+
+
+def _boundary_part(spec: SweepSpec, boundary: Boundary) -> Part:
     drawn = boundary_chart(boundary)
     table = ReportTable.of(boundary.header(), boundary.cells())
     title = "Where training breaks" if spec.event is EXPLOSION else f"The boundary of {spec.event.several}"

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from orchestrator.comparison.columns import columns as shown_columns
+from orchestrator.comparison.ranking import Ranking
 from orchestrator.errors import StoreError
 from orchestrator.reports.charts import rounded
 from orchestrator.reports.configurations import Run, RunGroup, constants
@@ -46,10 +47,13 @@ def trial_data(
     logs = _logs(store, runs)
     begun = sorted((run.record.began, run.record.run_id) for run in runs if run.record)
     starts = {run_id: number for number, (_, run_id) in enumerate(begun, start=1)}
+    front = _front(spec, configurations)
+    columns += [{"kind": "front", "name": "front", "title": "on the front"}] * bool(front)
     trials = []
     for run in runs:
         trial: dict[str, Any] = {"label": run.label, "state": run.state, "configuration": numbers.get(id(run))}
-        trial["values"] = [_value(spec, column, run) for column in columns]
+        trial["values"] = [_value(spec, column, run) for column in columns if column["kind"] != "front"]
+        trial["values"] += ["front" if run.config_key in front else None] * bool(front)
         if run.record:
             environment = _environment(run.record)
             environments.setdefault(repr(environment), environment)
@@ -71,7 +75,6 @@ def trial_data(
         "curves": curves_of(store, spec, runs),
         "notes": _notes(spec, configurations),
         "mlflow": _mlflow(store, name),
-        "ranks": spec.ranks,
     }
 
 
@@ -95,6 +98,14 @@ def _columns(spec: SweepSpec, runs: Sequence[Run]) -> list[dict[str, Any]]:
         told = {"goal": known.goal if known else goals.get(name), "text": known.text if known else ""}
         columns.append(column | {key: value for key, value in told.items() if value})
     return columns
+
+
+def _front(spec: SweepSpec, configurations: Sequence[RunGroup]) -> set[str]:
+    """The keys of the configurations on the Pareto front, where several metrics are compared."""
+    if not spec.ranks or len(spec.objectives) < 2:
+        return set()
+    ranked = Ranking((group.configuration for group in configurations), spec.objectives, spec.survivors)
+    return {configuration.config_key for configuration in ranked.front} if ranked else set()
 
 
 def _parameter(spec: SweepSpec, name: str) -> dict[str, Any]:

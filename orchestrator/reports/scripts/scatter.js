@@ -14,7 +14,9 @@ const scatter = (() => {
     const list = columns();
     const compared = trials.of("compared");
     axes.y = (compared[0] ?? trials.compared() ?? list[0])?.key ?? "";
-    axes.x = (compared[1] ?? trials.varied()[0] ?? list.find((column) => column.key !== axes.y) ?? list[0])?.key ?? "";
+    const up = trials.named(axes.y);
+    const goes = (column) => column !== up && trials.all.some((trial) => trial.values[column.at] !== null && trial.values[up.at] !== null);
+    axes.x = ([compared[1], ...trials.varied(), ...list].find((column) => column && goes(column)) ?? up)?.key ?? "";
     frame = drawing.framed("Any two columns", { id: "scatter" });
     controls();
     selection.listen(update);
@@ -52,6 +54,7 @@ const scatter = (() => {
     const [x, y] = [trials.named(axes.x), trials.named(axes.y)];
     if (!x || !y) return frame.empty("There are no two columns to draw.");
     const data = rows();
+    if (!data.length) return frame.empty(`No trial has both ${x.title} and ${y.title}.`);
     const spec = {
       width: "container",
       height: 300,

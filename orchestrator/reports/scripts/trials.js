@@ -16,10 +16,13 @@ const trials = (() => {
     return columns[keys.get(key)];
   }
 
+  // the best epoch of one sweep's metric and the last one of another's are not the same column
+  const keyOf = (one) => `${one.kind}:${one.kind === "compared" ? one.title : one.name}`;
+
   if (documents.length > 1) column("sweep", { kind: "about", title: "sweep" });
-  for (const kind of ["parameter", "compared", "metric"]) {
+  for (const kind of ["parameter", "compared", "front", "metric"]) {
     for (const one of documents.flatMap((sweep) => sweep.columns)) {
-      if (one.kind === kind) column(`${kind}:${one.name}`, one);
+      if (one.kind === kind) column(keyOf(one), one);
     }
   }
   column("epochs", { kind: "about", title: "epochs" });
@@ -31,7 +34,7 @@ const trials = (() => {
     for (const given of sweep.trials) {
       const trial = { ...given, n: all.length, sweep: place, values: new Array(columns.length).fill(null) };
       trial.group = configurations.length + given.configuration;
-      sweep.columns.forEach((one, at) => (trial.values[keys.get(`${one.kind}:${one.name}`)] = given.values[at]));
+      sweep.columns.forEach((one, at) => (trial.values[keys.get(keyOf(one))] = given.values[at]));
       for (const name of ["epochs", "seconds", "start"]) trial.values[keys.get(name)] = given[name] ?? null;
       if (keys.has("sweep")) trial.values[keys.get("sweep")] = sweep.sweep;
       trial.ran = sweep.environments[given.environment] ?? {};
