@@ -3,18 +3,20 @@
 from orchestrator.functions.declaration import Declaration, Incomparable, Metric, Picture, Plane, Tiles, Tolerance
 
 SSIM_WITHIN, MSE_WITHIN = Tolerance(0.02), Tolerance(0.15, relative=True)
+SSIM = "Structural similarity of images and their reconstructions: 1 where they are the same."
+MSE = "The mean squared difference of images and their reconstructions, pixel by pixel."
 IMAGES = Tiles(columns=10, side=28)
 
 DECLARATION = Declaration(
     version=2,
     metrics=(
-        Metric("val_ssim", "maximize", tolerance=SSIM_WITHIN),
-        Metric("val_mse", "minimize", tolerance=MSE_WITHIN),
-        Metric("val_nll", "minimize"),
+        Metric("val_ssim", "maximize", tolerance=SSIM_WITHIN, text=f"{SSIM} Of images of the validation set."),
+        Metric("val_mse", "minimize", tolerance=MSE_WITHIN, text=f"{MSE} Of images of the validation set."),
+        Metric("val_nll", "minimize", text="An estimate of how unlikely an image is to the model, in nats."),
     ),
     final=(
-        Metric("ssim", "maximize", "SSIM", SSIM_WITHIN),
-        Metric("mse", "minimize", "MSE", MSE_WITHIN),
+        Metric("ssim", "maximize", "SSIM", SSIM_WITHIN, SSIM),
+        Metric("mse", "minimize", "MSE", MSE_WITHIN, MSE),
     ),
     diagnoses=("dead decoder", "posterior collapse", "no better than the mean image"),
     rate="images_per_second",

@@ -13,7 +13,9 @@ WORDS = [
 ]
 OF_CSS = re.compile(r"var\(--")  # a variable of a style sheet
 FILES = [
-    path for path in ROOT.rglob("*") if path.suffix in (".py", ".html", ".md", ".js") and "sweeps" not in path.parts
+    path
+    for path in ROOT.rglob("*")
+    if path.suffix in (".py", ".html", ".md", ".js") and not {"sweeps", "tabulator"} & {*path.parts}
 ]
 
 

@@ -47,12 +47,14 @@ class Metric:
         goal: whether more or less of it is better.
         title: for tables, charts and captions; the name by default.
         tolerance: for comparisons with published figures.
+        text: what it is, for people who do not know it: "Structural similarity: 1 for the same picture".
     """
 
     name: str
     goal: Goal = "minimize"
     title: str = ""
     tolerance: Tolerance | None = None
+    text: str = ""
 
     @property
     def heading(self) -> str:

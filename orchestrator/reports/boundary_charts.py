@@ -15,6 +15,7 @@ from orchestrator.spec.event import BoundaryEvent
 POINTS = 121  # of a curve
 NEAR = 0.012  # of the range: trials nearer than this would cover each other
 LEVELS = 6  # of such trials, one above the other
+MOST_TOLD = 3  # curves, in the answer
 CELLS = 80  # of a row of a map
 ROW, LINE = 34, 15  # pixels: of a row at least, and of a line of its name
 NAME_WIDTH, NAME_LINES = 30, 4  # of a row's name: characters in a line, and lines
@@ -37,8 +38,10 @@ def boundary_chart(boundary: Boundary, still: bool = False) -> Chart | None:
     crossed = f"crosses are trials with it ({event.name}), rings are trials without"
     if len(boundary.findings) == 1:
         words = f"{_probability(event)} with its 95% band; {crossed}"
-        marks = "a bar is a threshold's 95% interval, a dashed line the end of what is safe"
-        return chart(boundary.title, f"{words}; {marks}. {sentences}", _curve(findings[0], event))
+        bar = ["a bar is a threshold's 95% interval"] * bool(findings[0].estimate.edges)
+        dashed = ["a dashed line is the end of what is safe"] * bool(_ends(findings[0]))
+        marks = "; ".join([words, *bar, *dashed])
+        return chart(boundary.title, f"{marks}. {sentences}", _curve(findings[0], event))
     words = f"{_probability(event)} as colour, a row for each curve; {crossed}"
     marks = "a bar is a threshold's 95% interval"
     beside = f"the text beside a row shows where the rate of {event.several} rises, and in how many trials."
@@ -52,6 +55,13 @@ def boundary_chart(boundary: Boundary, still: bool = False) -> Chart | None:
     names = [lines if row % spacing == 0 else [] for row, lines in enumerate(names)]
     height = min(max(ROW, LINE * line_count + 4) * len(names), TALLEST)
     return chart(boundary.title, text, _map(boundary, names, still), height + 40)
+
+
+def answer(boundary: Boundary) -> str:
+    """Where the event begins, in sentences on a bounded number of curves; empty where no trial has a result yet."""
+    findings = [finding for finding in boundary.findings if finding.curve.points]
+    more = f" So for {len(findings) - MOST_TOLD} more curves, below." if len(findings) > MOST_TOLD else ""
+    return " ".join(_sentence(finding, boundary) for finding in findings[:MOST_TOLD]) + more
 
 
 def _probability(event: BoundaryEvent) -> str:
@@ -100,8 +110,7 @@ def _curve(finding: Finding, event: BoundaryEvent) -> list[alt.Chart]:
         alt.Chart(threshold).mark_rule(style="interval").encode(_x(finding, "low"), y, x2="high:Q"),
         alt.Chart(threshold).mark_point(style="centre").encode(x, y, tooltip=["at:N", "interval:N"]),
     ]
-    ends = [end for region in finding.estimate.safe for end in region if 0 < end < 1]
-    if ends:
+    if ends := _ends(finding):
         safest = data({"value": scale.value(end), "safe": finding.safest} for end in ends)
         layers.append(alt.Chart(safest).mark_rule(style="safe").encode(x, tooltip=["safe:N"]))
     for has_it, base_at, step in ((False, -0.06, -0.045), (True, 1.06, 0.045)):
@@ -112,6 +121,11 @@ def _curve(finding: Finding, event: BoundaryEvent) -> list[alt.Chart]:
             marked = crosses(trials) if has_it else alt.Chart(data(trials)).mark_point(style="completed")
             layers.append(marked.encode(x, y, tooltip=["value:Q"]))
     return layers
+
+
+def _ends(finding: Finding) -> list[float]:
+    """Where what is safe ends, within the range."""
+    return [end for region in finding.estimate.safe for end in region if 0 < end < 1]
 
 
 def _levels(positions: Sequence[float]) -> list[int]:

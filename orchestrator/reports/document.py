@@ -9,6 +9,7 @@ from orchestrator.functions import Declaration
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import Run
 from orchestrator.reports.pictures import ReportPicture
+from orchestrator.reports.trial_data import Document
 from orchestrator.reports.verdict import Verdict
 
 
@@ -19,6 +20,7 @@ class Cell:
     text: str
     is_best: bool = False
     verdict: Verdict | None = None
+    run_id: str = ""  # of the trial that it leads to, on a page
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Part:
     charts: tuple[Chart, ...] = ()
     pictures: tuple[ReportPicture, ...] = ()
     layout: Literal["side by side", "in rows", "wide"] = "side by side"  # of pictures; in rows: beside their captions
+    is_explored: bool = False  # whether the page shows the same among all of its trials
 
     @property
     def is_empty(self) -> bool:
@@ -63,5 +66,7 @@ class Section:
     runs: tuple[Run, ...]
     trials: str  # by outcome
     best: str
+    answer: str  # where a boundary is, in sentences
     verdicts: Counter[Verdict]
     declaration: Declaration  # of its trial function
+    trial_data: Document  # of all trials, for the page

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from orchestrator.errors import StoreError
 from orchestrator.functions.declaration import Picture
@@ -78,7 +79,7 @@ def post_mortems(store: Store, runs: Sequence[Run]) -> Part:
             words.append(f"{first.label}: {_plain(files['explosion.md'])}")
         text = f"The run {first.label} up to its explosion."
         picture = pictures.whole(files.get("explosion.png", b""), text, first.label)
-        drawn += [picture] if picture else []
+        drawn += [replace(picture, run_id=first.record.run_id)] if picture and first.record else []
     return Part("How training exploded", tuple(words), pictures=tuple(drawn), layout="wide")
 
 
@@ -108,26 +109,36 @@ def _pictures(stored: Stored, kind: Picture, final: Sequence[Final]) -> Iterator
     """A picture of each configuration; originals come before it where they differ from the last originals."""
     originals: pictures.Images | None = None
     for configuration, files in stored:
+        run_id = configuration.completed[0].run_id
         content = files.get(f"{kind.name}{SUFFIX}", b"")
         rows = pictures.images(content, kind.tiles) if kind.tiles else None
         figures = _figures(configuration, final)
         caption = f"{configuration.label}: {figures}" if figures else configuration.label
+        caption += _whose(configuration)
         text = f"{kind.text}, by {_named(configuration)}.{f' {figures}.' if figures else ''}"
         if rows is None or (kind.has_originals and len(rows) < 2):
             picture = pictures.whole(content, text, caption)
-            yield from [picture] if picture else []
+            yield from [replace(picture, run_id=run_id)] if picture else []
             continue
         if kind.has_originals:
             if originals is None or not pictures.same(originals, rows[:1]):
                 originals = rows[:1]
                 yield pictures.strip(originals, "The original images.", "originals")
             rows = rows[1:2]
-        yield pictures.strip(rows, text, caption)
+        yield replace(pictures.strip(rows, text, caption), run_id=run_id)
 
 
 def _named(configuration: RunGroup) -> str:
     params = configuration.completed[0].params
     return f"{configuration.label}, seed {params['seed']}" if "seed" in params else configuration.label
+
+
+def _whose(configuration: RunGroup) -> str:
+    """Of which of several seeds a picture is, and after which epoch it was made: " (seed 0, epoch 20)"."""
+    record = configuration.completed[0]
+    seed = [f"seed {record.params['seed']}"] * (len(configuration.runs) > 1 and "seed" in record.params)
+    known = [*seed, *[f"epoch {record.last_epoch}"] * bool(record.last_epoch)]
+    return f" ({', '.join(known)})" if known else ""
 
 
 def _figures(configuration: RunGroup, final: Sequence[Final]) -> str:

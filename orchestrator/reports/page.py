@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Sequence
 from functools import cache
+from importlib.resources import files
 from itertools import count
 from typing import Any
 
@@ -23,6 +25,12 @@ SIGNS = {
     Verdict.NOT_COMPARABLE: "○",
 }
 MOST_ROWS = 20  # of a table, before the rest is folded away
+PACKAGE = files("orchestrator.reports")
+TABLE_SCRIPT, TABLE_STYLE = "tabulator/tabulator.min.js", "tabulator/tabulator_simple.min.css"
+SCRIPTS = (  # in the order in which they need each other
+    *("elements", "trials", "query", "selection", "saving", "words", "drawing", "pointing", "table"),
+    *("parallel", "scatter", "curves", "effects", "heat", "trial", "compare", "links", "explorer", "page"),
+)
 
 
 def environment(is_html: bool) -> jinja2.Environment:
@@ -45,6 +53,7 @@ def html(title: str, made: str, sections: Sequence[Section]) -> str:
         sections: one for each sweep.
     """
     templates = environment(is_html=True)
+    templates.filters["json"] = compact
     numbers = count(1)
     charts: dict[int, Chart] = {}
 
@@ -52,20 +61,19 @@ def html(title: str, made: str, sections: Sequence[Section]) -> str:
         charts[index := next(numbers)] = chart
         return index
 
-    library = script(vega())
-    drawing = script(templates.get_template("page.js").render())
+    scripts = [script(code) for code in (vega(), table(), own())]
     return templates.get_template("page.html").render(
         **content(title, made, sections),
-        has_charts=any(part.charts for section in sections for part in section.parts),
+        has_trials=any(section.runs for section in sections),
         verdicts=list(Verdict),
         most_rows=MOST_ROWS,
         light=theme.LIGHT,
         dark=theme.DARK,
         config=theme.variable(),
         number=number,
-        library=library,
-        drawing=drawing,
-        hashes=[fingerprint(code) for code in (library, drawing)],
+        table_style=Markup(_text(TABLE_STYLE)),  # noqa: S704
+        scripts=scripts,
+        hashes=[fingerprint(code) for code in scripts],
     )
 
 
@@ -87,9 +95,35 @@ def vega() -> str:
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
+@cache
+def table() -> str:
+    """Tabulator, as one script."""
+    return _text(TABLE_SCRIPT)
+
+
+@cache
+def own() -> str:
+    """What the page does of its own, as one script."""
+    return "\n".join(['"use strict";', *(_text(f"scripts/{name}.js") for name in SCRIPTS)])
+
+
+def _text(name: str) -> str:
+    """A file of this package; without the line that says where else the source of a library would be."""
+    lines = PACKAGE.joinpath(name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if "sourceMappingURL" not in line)
+
+
 def script(code: str) -> Markup:
     """Code as a page may contain it: without end tags, which would end the script."""
     return Markup(code.replace("</script", "<\\/script").replace("<!--", "<\\!--"))  # noqa: S704
+
+
+def compact(value: Any) -> Markup:
+    """JSON without blanks, as an element of the page may have it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&'\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704
 
 
 def fingerprint(code: str) -> str:

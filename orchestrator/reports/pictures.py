@@ -26,6 +26,7 @@ class ReportPicture:
     text: str
     caption: str
     is_pixels: bool = False  # few large pixels, to be shown with sharp edges
+    run_id: str = ""  # of the trial that left it
 
     @property
     def uri(self) -> str:

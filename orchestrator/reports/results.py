@@ -3,7 +3,7 @@
 import functools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -166,30 +166,49 @@ def explosions(runs: Sequence[Run]) -> Part | None:
         last = tags.get("explosion.last_finite_loss")
         at = [tags.get(f"explosion.{name}", NONE) for name in ("epoch", "step")]
         reason = first.record.remark if first.record else ""
-        rows.append([first.label, *at, NONE if last is None else figure(float(last)), reason, str(len(kind))])
+        told = [*at, NONE if last is None else figure(float(last)), reason, str(len(kind))]
+        rows.append((_linked(first), *map(Cell, told)))
     header = ("first run", "epoch", "step", "last finite loss", "reason", "runs")
-    return Part("Explosions", grid=ReportTable.of(header, rows))
+    return Part("Explosions", grid=ReportTable(header, tuple(rows)))
 
 
 def kinds_of(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs that exploded, by the reason without its numbers; the most frequent kind first."""
-    kinds: dict[str, list[Run]] = {}
-    for run in runs:
-        if run.record and run.outcome is Outcome.EXPLODED:
-            kinds.setdefault(_NUMBERS.sub("", run.record.remark), []).append(run)
-    return sorted(kinds.values(), key=len, reverse=True)
+    return _kinds(run for run in runs if run.outcome is Outcome.EXPLODED)
 
 
 def remarks(runs: Sequence[Run]) -> Part | None:
-    """The remarks on runs that failed, or that completed and learned nothing."""
-    remarked = [run for run in runs if run.record and run.record.remark and run.outcome is not Outcome.EXPLODED]
-    rows = [[run.label, run.state, run.record.remark if run.record else ""] for run in remarked[:MOST_REMARKS]]
+    """The remarks on runs that failed, or that completed and learned nothing: those of a kind once."""
+    kinds = _kinds(run for run in runs if run.record and run.record.remark and run.outcome is not Outcome.EXPLODED)
+    rows = [
+        (
+            _linked(kind[0]),
+            Cell(kind[0].state),
+            Cell(kind[0].record.remark if kind[0].record else ""),
+            Cell(str(len(kind))),
+        )
+        for kind in kinds[:MOST_REMARKS]
+    ]
     words = (
-        (f"The first {MOST_REMARKS} of {len(remarked)}; the CSV file has all of them.",)
-        if len(remarked) > MOST_REMARKS
+        (f"The first {MOST_REMARKS} of {len(kinds)} kinds; the CSV file has all runs.",)
+        if len(kinds) > MOST_REMARKS
         else ()
     )
-    return Part("Remarks", words, ReportTable.of(("run", "outcome", "remark"), rows)) if rows else None
+    header = ("first run", "outcome", "remark", "runs")
+    return Part("Remarks", words, ReportTable(header, tuple(rows))) if rows else None
+
+
+def _kinds(runs: Iterable[Run]) -> list[list[Run]]:
+    """Runs by outcome and reason without its numbers; the most frequent kind first."""
+    kinds: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.record:
+            kinds.setdefault((run.state, _NUMBERS.sub("", run.record.remark)), []).append(run)
+    return sorted(kinds.values(), key=len, reverse=True)
+
+
+def _linked(run: Run) -> Cell:
+    return Cell(run.label, run_id=run.record.run_id if run.record else "")
 
 
 def _varying(configurations: Sequence[RunGroup]) -> list[str]:

@@ -24,17 +24,18 @@ class SearchTrial:
     run: str
     value: float | None  # None where it exploded
     params: Mapping[str, Any]
+    pruned: bool = False  # its value is then the one that it had come to
 
 
-def history(trials: Sequence[SearchTrial], objective: Objective) -> Chart | None:
-    """The metric by trial, the best so far, and crosses for explosions."""
-    completed = [trial for trial in trials if trial.value is not None]
+def history(trials: Sequence[SearchTrial], objective: Objective, title: str = "Search history") -> Chart | None:
+    """The metric by trial, the best so far, crosses for explosions, and pruned trials in grey."""
+    completed = [trial for trial in trials if trial.value is not None and not trial.pruned]
     if not completed:
         return None
     better = max if objective.sign > 0 else min
     rows, best = [], None
     for trial in trials:
-        if trial.value is not None:
+        if trial.value is not None and not trial.pruned:
             best = trial.value if best is None else better(best, trial.value)
         if best is not None:
             rows.append({"number": trial.number, "best": best})
@@ -42,12 +43,17 @@ def history(trials: Sequence[SearchTrial], objective: Objective) -> Chart | None
     line = alt.Chart(data(rows)).mark_line(interpolate="step-after", style="best")
     best_so_far = line.encode(x, alt.Y("best:Q", title=objective.name, scale=alt.Scale(zero=False)))
     first = better(completed, key=lambda trial: trial.value or 0.0)
-    exploded = len(trials) - len(completed)
+    exploded = sum(trial.value is None for trial in trials)
+    pruned = len(trials) - len(completed) - exploded
+    on_pruned = (
+        f" {pruned} pruned {'trials are' if pruned > 1 else 'trial is'} grey, at the last value." if pruned else ""
+    )
     text = (
         f"{objective.name} of {len(completed)} trials in order of start. The line is the best value so far; the best "
-        f"of all is {figure(first.value or 0.0)}, by trial {first.number} ({first.run}).{_on_crosses(exploded)}"
+        f"of all is {figure(first.value or 0.0)}, by trial {first.number} ({first.run})."
+        f"{_on_crosses(exploded)}{on_pruned}"
     )
-    return chart("Search history", text, [best_so_far, *_points(trials, objective, x)])
+    return chart(title, text, [best_so_far, *_points(trials, objective, x)])
 
 
 def importances(shares: Mapping[str, float], objective: Objective) -> Chart | None:
@@ -70,6 +76,7 @@ def importances(shares: Mapping[str, float], objective: Objective) -> Chart | No
 
 def along(name: str, logarithmic: bool, trials: Sequence[SearchTrial], objective: Objective) -> Chart | None:
     """The metric along a parameter."""
+    trials = [trial for trial in trials if not trial.pruned]
     completed = [trial for trial in trials if trial.value is not None]
     if not completed:
         return None
@@ -95,7 +102,7 @@ def thinned(trials: Sequence[SearchTrial], objective: Objective, most: int) -> l
     if len(trials) <= most:
         return list(trials)
     better = max if objective.sign > 0 else min
-    completed = [trial for trial in trials if trial.value is not None]
+    completed = [trial for trial in trials if trial.value is not None and not trial.pruned]
     best = [better(completed, key=lambda trial: trial.value or 0.0)] if completed else []
     kept = {trial.number: trial for trial in (*charts.thinned(trials, most - 1), *best)}
     return [kept[number] for number in sorted(kept)]
@@ -108,7 +115,7 @@ def _points(trials: Sequence[SearchTrial], objective: Objective, x: alt.X, name:
     edge = min(values) - MARGIN * spread if objective.sign > 0 else max(values) + MARGIN * spread
     y = alt.Y("value:Q", title=objective.name, scale=alt.Scale(zero=False))
 
-    def rows(exploded: bool) -> list[dict[str, Any]]:
+    def rows(exploded: bool, pruned: bool = False) -> list[dict[str, Any]]:
         return [
             {
                 "number": trial.number,
@@ -117,12 +124,15 @@ def _points(trials: Sequence[SearchTrial], objective: Objective, x: alt.X, name:
                 **({} if name is None else {"at": _axis_value(trial.params[name])}),
             }
             for trial in trials
-            if (trial.value is None) == exploded
+            if (trial.value is None) == exploded and trial.pruned == pruned
         ]
 
     tooltip = [alt.Tooltip("number:Q", title="trial"), alt.Tooltip("run:N")]
     rings = alt.Chart(data(rows(exploded=False))).mark_point(style="completed")
     layers = [rings.encode(x, y, tooltip=[*tooltip, alt.Tooltip("value:Q", title="value")])]
+    if pruned := rows(exploded=False, pruned=True):
+        grey = alt.Chart(data(pruned)).mark_point(style="pruned")
+        layers.append(grey.encode(x, y, tooltip=[*tooltip, alt.Tooltip("value:Q", title="value when pruned")]))
     if exploded := rows(exploded=True):
         layers.append(crosses(exploded).encode(x, y, tooltip=tooltip))
     return layers

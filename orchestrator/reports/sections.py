@@ -10,8 +10,8 @@ from orchestrator.comparison.markdown import paragraphs
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.functions.declaration import Plane
 from orchestrator.progress.status import LOSS, shown_metric
-from orchestrator.reports import gallery, results, search_charts
-from orchestrator.reports.boundary_charts import boundary_chart
+from orchestrator.reports import gallery, results
+from orchestrator.reports.boundary_charts import answer, boundary_chart
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import (
     Run,
@@ -27,7 +27,8 @@ from orchestrator.reports.document import Part, ReportTable, Section
 from orchestrator.reports.front_charts import fronts
 from orchestrator.reports.loss_charts import LossCurve, are_distinguishable, losses
 from orchestrator.reports.plane_charts import PlanePoint, plane_chart
-from orchestrator.reports.search_charts import SearchTrial
+from orchestrator.reports.searches import searched
+from orchestrator.reports.trial_data import trial_data
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Choice
 from orchestrator.spec.event import EXPLOSION
@@ -41,7 +42,6 @@ from orchestrator.trials.search_space import SearchSpace
 
 MOST_CURVES = 200
 MOST_EXPLODED = 50  # of them
-MOST_TRIALS = 2000
 MOST_VALUES = 12  # of a parameter, that are listed
 
 Pair = tuple[RunGroup, Run]  # a configuration, and a run of it
@@ -66,13 +66,13 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
     plane = spec.function.declaration.plane
     plane_drawn = plane_chart(plane, _plane_points(plane, configurations)) if plane else None
     parts = [
-        boundary,
+        _boundary_part(spec, boundary) if boundary else None,
         results.results(spec, configurations),
         compared,
         _front(spec, configurations),
-        *_search(spec, runs),
-        Part(curves.title, charts=(curves,)) if curves else None,
-        Part(plane_drawn.title, charts=(plane_drawn,)) if plane_drawn else None,
+        *searched(spec, runs),
+        _part(curves, is_explored=not are_distinguishable(len(configurations))),
+        _part(plane_drawn),
         *gallery.gallery(store, spec, configurations),
         results.explosions(runs),
         gallery.post_mortems(store, runs),
@@ -89,9 +89,15 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         runs=tuple(runs),
         trials=counted(runs),
         best=results.best_of(spec, configurations),
+        answer=answer(boundary) if boundary else "",
         verdicts=Counter(cell.verdict for row in cells for cell in row if cell.verdict),
         declaration=spec.function.declaration,
+        trial_data=trial_data(store, spec, name, runs, configurations),
     )
+
+
+def _part(drawn: Chart | None, is_explored: bool = False) -> Part | None:
+    return Part(drawn.title, charts=(drawn,), is_explored=is_explored) if drawn else None
 
 
 def question(text: str) -> str:
@@ -179,7 +185,7 @@ def _as_number(text: str) -> float:
 
 
 def _best(spec: SweepSpec, configurations: Sequence[RunGroup]) -> RunGroup | None:
-    if not spec.objectives:
+    if not spec.ranks:
         return None
     first = best_first(spec, configurations)[:1]
     return first[0] if first and first[0].configuration.values else None
@@ -263,9 +269,12 @@ def _plane_points(plane: Plane, configurations: Sequence[RunGroup]) -> list[Plan
     return points
 
 
-def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Part:
+def _boundary(spec: SweepSpec, records: Sequence[Record]) -> Boundary:
     trials = [begun.trial for begun in SearchSpace(spec).trials(records)]
-    boundary = Boundary.of(spec, trials, {record.trial_key: record for record in records})
+    return Boundary.of(spec, trials, {record.trial_key: record for record in records})
+
+
+def _boundary_part(spec: SweepSpec, boundary: Boundary) -> Part:
     drawn = boundary_chart(boundary)
     table = ReportTable.of(boundary.header(), boundary.cells())
     title = "Where training breaks" if spec.event is EXPLOSION else f"The boundary of {spec.event.several}"
@@ -277,41 +286,3 @@ def _front(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     found = (group.configuration for group in configurations)
     charts = fronts(found, spec.objectives, names, survivors=spec.survivors)
     return Part("The Pareto front", charts=charts)
-
-
-def _search(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
-    """The progress of a search; empty for a grid, in which the order of trials has no meaning."""
-    if spec.method.is_exhaustive or not spec.ranks:
-        return []
-    from orchestrator.samplers.importances import importances  # optuna takes a while to import
-
-    objective = spec.objectives[0]
-    records = sorted((run.record for run in runs if run.record), key=lambda record: record.began)
-    labels = {run.record.run_id: run.label for run in runs if run.record}
-    trials = []
-    for number, record in enumerate(records, 1):
-        value = record.value(objective) if record.outcome is Outcome.COMPLETED else None
-        if value is not None or record.outcome is Outcome.EXPLODED:
-            trials.append(SearchTrial(number, labels[record.run_id], value, record.params))
-    words = (f"{MOST_TRIALS:,} of {len(trials):,} trials are drawn.",) if len(trials) > MOST_TRIALS else ()
-    trials = search_charts.thinned(trials, objective, MOST_TRIALS)
-    history = search_charts.history(trials, objective)
-    importance = search_charts.importances(importances(spec, records), objective)
-    slices = [_slice(spec, name, trials) for name in _searched(spec, trials)]
-    return [
-        Part("Progress of the search", words, charts=tuple(filter(None, (history, importance)))),
-        Part("The metric along each parameter", charts=tuple(filter(None, slices))),
-    ]
-
-
-def _searched(spec: SweepSpec, trials: Sequence[SearchTrial]) -> list[str]:
-    names = [*spec.domains, *(name for rows in (spec.zipped, spec.configs) for row in rows for name in row)]
-    return [name for name in dict.fromkeys(names) if len({repr(trial.params[name]) for trial in trials}) > 1]
-
-
-def _slice(spec: SweepSpec, name: str, trials: Sequence[SearchTrial]) -> Chart | None:
-    """The metric along a parameter, of the trials in which it is varied."""
-    varied = [trial for trial in trials if spec.conditions.holds(name, trial.params)]
-    domain = spec.domains.get(name)
-    is_log = domain is not None and not isinstance(domain, Choice) and domain.log and domain.ends[0] > 0
-    return search_charts.along(name, is_log, varied, spec.objectives[0])

@@ -89,6 +89,7 @@ def config(colour: Callable[[str], str]) -> dict[str, Any]:
         "style": {
             "exploded": {"color": colour("bad"), "strokeWidth": 2, "size": 55, "opacity": 1},
             "completed": {"color": accent, "strokeWidth": 1.5, "size": 40},
+            "pruned": {"color": soft, "strokeWidth": 1.5, "size": 40, "shape": "square"},
             "seed": {"opacity": 0.45, "size": 22},
             "one of many": {"color": soft, "strokeWidth": 1},
             "best of many": {"color": accent, "strokeWidth": 2.5},

@@ -58,6 +58,11 @@ def address(experiment_id: str, has_view: bool) -> str:
     return f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning{view}"
 
 
+def run_address(experiment_id: str) -> str:
+    """Where on a server of MLflow's a run of a sweep is, but for its id, which comes behind it."""
+    return f"/#/experiments/{experiment_id}/runs/"
+
+
 def charts(address: str) -> str:
     """The same, as curves and pictures."""
     return f"{address}&compareRunsMode=CHART"

@@ -1,0 +1,175 @@
+// Any metric by epoch: of each trial, or as mean and band over the seeds of a configuration.
+
+const curves = (() => {
+  const MOST = 150; // lines
+  let frame = null;
+  const asked = { metric: "", means: false, logX: false, logY: false };
+
+  function start() {
+    const metrics = [...trials.curves.keys()];
+    if (!metrics.length) return null;
+    asked.metric = metrics[0];
+    frame = drawing.framed("Curves by epoch", { id: "curves" });
+    controls();
+    selection.listen(drawing.settled(draw));
+    return { frame, draw };
+  }
+
+  function controls() {
+    const pairs = [...trials.curves.keys()].map((name) => [name, name]);
+    const hasSeeds = trials.configurations.length < trials.all.length;
+    const set = (name) => (value) => {
+      asked[name] = value;
+      draw();
+      links.note();
+    };
+    frame.bar.replaceChildren(
+      choice("metric", pairs, asked.metric, set("metric")),
+      ...(hasSeeds ? [choice("lines", [["", "each trial"], ["means", "mean over seeds"]], asked.means ? "means" : "", (value) => set("means")(value === "means"))] : []),
+      tick("log up", asked.logY, set("logY")),
+      tick("log across", asked.logX, set("logX")),
+    );
+  }
+
+  /** The trials whose lines are drawn: those chosen, then those that match, as the table has them. */
+  function drawn() {
+    const known = trials.curves.get(asked.metric);
+    const chosen = selection.state.chosen.map((n) => trials.all[n]);
+    const rest = trials.all.filter((trial) => selection.matching.has(trial.n) && !selection.isChosen(trial.n));
+    const list = [...chosen, ...rest].filter((trial) => known.has(trial.n));
+    return [drawing.few(list, MOST), list.length];
+  }
+
+  function pointsOf(trial) {
+    const line = trials.curves.get(asked.metric).get(trial.n);
+    return line.epochs.map((epoch, i) => ({ x: epoch, y: line.values[i], n: trial.n })).filter(({ x, y }) => (!asked.logY || y > 0) && (!asked.logX || x > 0));
+  }
+
+  function lines(list) {
+    return list.flatMap((trial) => pointsOf(trial).map((point) => ({ ...point, colour: drawing.colouring.of(trial), name: trials.named_in_full(trial), over: selection.isChosen(trial.n) })));
+  }
+
+  /** Of each configuration the mean of the seeds that got to an epoch, and from the least to the greatest of them. */
+  function means(list) {
+    const groups = Map.groupBy ? Map.groupBy(list, (trial) => trial.group) : grouped(list);
+    return [...groups].flatMap(([group, members]) => {
+      const at = new Map();
+      for (const { x, y } of members.flatMap(pointsOf)) at.set(x, [...(at.get(x) ?? []), y]);
+      return [...at].sort(([a], [b]) => a - b).map(([x, values]) => ({
+        x,
+        y: values.reduce((sum, value) => sum + value, 0) / values.length,
+        low: Math.min(...values),
+        high: Math.max(...values),
+        seeds: values.length,
+        group,
+        n: members[0].n,
+        colour: drawing.colouring.key === "parameter:seed" ? null : meanColour(members),
+        name: trials.configurations[group],
+        over: members.some((trial) => selection.isChosen(trial.n)),
+      }));
+    });
+  }
+
+  function meanColour(members) {
+    const values = members.map((trial) => drawing.colouring.of(trial)).filter((value) => value !== null);
+    if (!values.length || typeof values[0] !== "number") return values[0] ?? null;
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  }
+
+  function grouped(list) {
+    const groups = new Map();
+    for (const trial of list) groups.set(trial.group, [...(groups.get(trial.group) ?? []), trial]);
+    return groups;
+  }
+
+  /** Where trials ended before their time: an explosion with its last finite value, a pruned trial, a failure. */
+  function ends(list) {
+    return list
+      .filter((trial) => ["loss explosion", "pruned", "failed"].includes(trial.state))
+      .map((trial) => {
+        const points = pointsOf(trial);
+        const last = points[points.length - 1];
+        return last && { ...last, state: trial.state };
+      })
+      .filter(Boolean);
+  }
+
+  async function draw() {
+    const [list, count] = drawn();
+    if (!list.length) return frame.empty(`No selected trial has a curve of ${asked.metric}.`);
+    const rows = asked.means ? means(list) : lines(list);
+    if (!rows.length) return frame.empty("Nothing of this is above 0, which a logarithmic axis needs.");
+    const isFew = new Set(rows.map((row) => row.name)).size <= drawing.GROUPS;
+    const colour = isFew ? named(rows) : drawing.colouring.encoding();
+    const x = { field: "x", type: "quantitative", title: "epoch", scale: scale(asked.logX, rows.map((row) => row.x)), axis: { tickMinStep: 1, format: "~g", labelFlush: true } };
+    const y = { field: "y", type: "quantitative", title: asked.metric, scale: scale(asked.logY, rows.flatMap((row) => (asked.means ? [row.low, row.high] : [row.y]))), axis: { labelOverlap: true } };
+    const by = { field: asked.means ? "group" : "n", type: "nominal" };
+    const many = rows.some((row) => row.over);
+    const strong = { condition: { test: "datum.over", value: 3 }, value: isFew ? 2 : 1.1 };
+    const layer = [
+      ...(asked.means ? [{ mark: { type: "area", opacity: isFew ? 0.18 : 0.06 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: colour, detail: by } }] : []),
+      { mark: { type: "line", clip: true }, encoding: { x, y, color: colour, detail: by, strokeWidth: strong, opacity: { condition: { test: "datum.over", value: 1 }, value: many ? 0.25 : isFew ? 1 : 0.5 } } },
+      {
+        data: { values: asked.means ? [] : ends(list) },
+        mark: { type: "point", strokeWidth: 2, size: 60, filled: false },
+        encoding: {
+          x,
+          y,
+          shape: { field: "state", type: "nominal", title: "ended", scale: { domain: ["loss explosion", "pruned", "failed"], range: ["M-1,-1L1,1M1,-1L-1,1", "M-1,0L1,0", "triangle-down"] }, legend: { orient: "bottom", columns: drawing.isNarrow() ? 1 : 3, symbolStrokeColor: "var(--ink)" } },
+          stroke: { field: "state", type: "nominal", scale: { domain: ["loss explosion", "pruned", "failed"], range: ["var(--bad)", "var(--ink)", "var(--c2)"] }, legend: null },
+        },
+      },
+      { data: { name: "near", values: [] }, mark: { type: "line", strokeWidth: 3.5, color: "var(--ink)", clip: true }, encoding: { x, y } },
+      { data: { name: "at", values: [] }, mark: { type: "point", filled: true, size: 90, color: "var(--ink)" }, encoding: { x, y } },
+    ];
+    if (asked.means || !ends(list).length) layer.splice(asked.means ? 2 : 1, 1);
+    const spec = { width: "container", height: 340, description: `${asked.metric} by epoch`, data: { name: "lines", values: rows }, layer, resolve: { scale: { stroke: "independent" } } };
+    const view = await frame.draw(spec, () => saved(rows));
+    if (!view) return;
+    const one = asked.means ? "group" : "n";
+    pointing.follow(view, rows, {
+      shown: (row) => {
+        view.data("near", row ? rows.filter((other) => other[one] === row[one]).map(({ x, y }) => ({ x, y })) : []);
+        view.data("at", row ? [{ x: row.x, y: row.y }] : []).runAsync();
+      },
+      tell: (row) => told(row),
+      opened: (row) => !asked.means && links.go({ trial: trials.all[row.n].id }),
+    });
+    say(list, count);
+  }
+
+  /** A scale that has all values; an axis with but one of them has room around it. */
+  function scale(log, values) {
+    let [low, high] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
+    if (low === high) [low, high] = log ? [low / 2, high * 2] : [low - 0.5, high + 0.5];
+    return { ...(log ? { type: "log" } : { type: "linear", zero: false }), domain: [low, high], nice: false, padding: 6 };
+  }
+
+  function told(row) {
+    const value = `epoch ${row.x}: ${asked.metric} ${figure(row.y)}`;
+    if (asked.means) return [shortened(row.name, 70), `${value} (${figure(row.low)} to ${figure(row.high)}, ${row.seeds} seed${row.seeds === 1 ? "" : "s"})`];
+    const trial = trials.all[row.n];
+    return [shortened(row.name, 70), value, ...(trial.state === "completed" ? [] : [`${trial.state}${trial.reason ? `: ${shortened(trial.reason, 90)}` : ""}`])];
+  }
+
+  function named(rows) {
+    const names = [...new Set(rows.map((row) => row.name))];
+    return { field: "name", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: { orient: "bottom", columns: names.some((name) => name.length > 20) || drawing.isNarrow() ? 1 : 2, labelLimit: 340, symbolType: "stroke" } };
+  }
+
+  function say(list, count) {
+    const lineCount = asked.means ? "A line is the mean of a configuration's seeds that got to an epoch, its band goes from the least to the greatest of them." : "A line is a trial; marks are where one exploded, was pruned or failed.";
+    const some = list.length < count ? ` ${list.length} of the ${count.toLocaleString("en")} selected trials are drawn.` : "";
+    const notes = [...new Set(trials.sweeps.flatMap((sweep) => [sweep.notes[asked.metric], sweep.curves.note]).filter(Boolean))];
+    frame.say([lineCount + some, ...notes, "Point at a line, or touch it, to read its value; click to open its trial."].join(" "));
+  }
+
+  const saved = (rows) =>
+    rows.map((row) =>
+      asked.means
+        ? { configuration: row.name, epoch: row.x, [asked.metric]: row.y, low: row.low, high: row.high, seeds: row.seeds }
+        : { run: trials.all[row.n].id ?? "", trial: row.name, epoch: row.x, [asked.metric]: row.y },
+    );
+
+  return { start, asked, read: () => frame && controls() };
+})();

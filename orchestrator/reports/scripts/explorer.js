@@ -1,0 +1,76 @@
+// The part of the page in which all trials are explored: its controls, its table, its charts.
+
+const explorer = (() => {
+  function outcomes() {
+    const counts = new Map();
+    for (const trial of trials.all) counts.set(trial.state, (counts.get(trial.state) ?? 0) + 1);
+    return [...counts].map(([state, count]) => {
+      const one = tick(`${state} ${count.toLocaleString("en")}`, true, (isOn) => selection.show(state, isOn));
+      one.title = words.of(state);
+      one.dataset.state = state;
+      return one;
+    });
+  }
+
+  function colours() {
+    const pairs = [...trials.shown.filter((column) => column.distinct.length > 1).map((column) => [column.key, column.title]), ["state", "outcome"]];
+    drawing.colouring.key = trials.isSeveral ? "sweep" : (trials.compared()?.key ?? "state");
+    return (redraw) =>
+      choice("colour by", pairs, drawing.colouring.key, (key) => {
+        drawing.colouring.key = key;
+        redraw();
+      });
+  }
+
+  async function start(place) {
+    const colour = colours();
+    const grid = make("div", { class: "trials-table" });
+    const find = make("input", { type: "search", "aria-label": "find in all columns", placeholder: "find", oninput: (event) => selection.find(event.target.value) });
+    const states = outcomes();
+    const count = make("output", { class: "count", "aria-live": "polite" });
+    const compare = make("span", { class: "compare" });
+    const bar = make("div", { class: "controls" }, find, make("fieldset", { class: "outcomes" }, make("legend", { class: "unseen" }, "outcomes"), states));
+    const below = make("div", { class: "controls below" }, count, compare);
+    place.append(bar, below, grid);
+    const drawn = table.draw(grid);
+    await new Promise((done) => drawn.on("tableBuilt", done));
+    bar.append(
+      table.columnsMenu(),
+      button("all trials", selection.clear),
+      button("CSV of the rows", () => saving.download("trials.csv", saving.csv(table.lines()), "text/csv")),
+    );
+
+    function update() {
+      const [some, all] = [selection.matching.size, trials.all.length];
+      count.textContent = some === all ? `${all.toLocaleString("en")} trials` : `${some.toLocaleString("en")} of ${all.toLocaleString("en")} trials are selected`;
+      if (find !== document.activeElement) find.value = selection.state.find;
+      for (const one of states) one.querySelector("input").checked = !selection.state.without.has(one.dataset.state);
+      const chosen = selection.state.chosen.map((n) => trials.all[n]);
+      const names = chosen.map((trial) => make("span", { class: "chosen" }, shortened(trial.label, 40), button("×", () => selection.choose(trial.n, false), { "aria-label": `let go of ${trial.label}` })));
+      const two = chosen.filter((trial) => trial.id).slice(-2);
+      compare.replaceChildren(...names, ...(two.length === 2 ? [button("compare side by side", () => links.go({ compare: two.map((trial) => trial.id) }), { class: "strong" })] : []));
+    }
+    selection.listen(update);
+    update();
+    links.start();
+
+    const parts = [curves.start(), scatter.start(), parallel.start(), effects.start(), heat.start()].filter(Boolean);
+    const redraw = async () => {
+      for (const part of parts) await part.draw();
+    };
+    bar.append(colour(redraw));
+    place.append(words.list(), make("div", { class: "charts explored" }, parts.map((part) => part.element ?? part.frame.figure)));
+    links.follow();
+    for (const part of parts) {
+      await part.draw();
+      document.documentElement.dataset.first = "drawn";
+      await new Promise((next) => setTimeout(next)); // let the page answer between two charts
+    }
+    let width = innerWidth;
+    addEventListener("resize", () => {
+      if (innerWidth !== width) [width] = [innerWidth, redraw()];
+    });
+  }
+
+  return { start };
+})();

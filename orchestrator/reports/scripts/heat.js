@@ -1,0 +1,119 @@
+// A metric over two parameters as colour, for each value of a third one where that is asked for; explosions are marked.
+
+const heat = (() => {
+  const BINS = 7; // of a parameter with more values
+  const MOST_FACETS = 6;
+  let frame = null;
+  const asked = { x: "", y: "", each: "", metric: "" };
+
+  const metrics = () => trials.shown.filter((column) => column.isNumber && ["compared", "metric"].includes(column.kind));
+
+  function start() {
+    const varied = trials.varied();
+    if (varied.length < 2 || !metrics().length) return null;
+    [asked.x, asked.y, asked.metric] = [varied[0].key, varied[1].key, trials.compared().key];
+    frame = drawing.framed("Two parameters at once", { id: "heat" });
+    controls();
+    selection.listen(drawing.settled(draw));
+    return { frame, draw };
+  }
+
+  function controls() {
+    const pairs = trials.varied().map((column) => [column.key, column.title]);
+    const set = (name) => (key) => {
+      asked[name] = key;
+      draw();
+    };
+    frame.bar.replaceChildren(
+      choice("across", pairs, asked.x, set("x")),
+      choice("up", pairs, asked.y, set("y")),
+      ...(pairs.length > 2 ? [choice("for each", [["", "(all at once)"], ...pairs], asked.each, set("each"))] : []),
+      choice("metric", metrics().map((column) => [column.key, column.title]), asked.metric, set("metric")),
+    );
+  }
+
+  /** The cells of a parameter: its values, or ranges of them where there are too many. */
+  function cells(column) {
+    if (!column.isNumber || column.distinct.length <= 12) {
+      return { names: column.distinct.map((value) => figure(value)), of: (value) => (value === null ? null : figure(value)) };
+    }
+    const on = column.isLog ? Math.log : (value) => value;
+    const back = column.isLog ? Math.exp : (value) => value;
+    const [low, high] = [on(column.low), on(column.high)];
+    const short = (value) => figure(Number(value.toPrecision(2)));
+    const names = Array.from({ length: BINS }, (_, i) => `${short(back(low + (i * (high - low)) / BINS))} to ${short(back(low + ((i + 1) * (high - low)) / BINS))}`);
+    return { names, of: (value) => (value === null ? null : names[Math.min(BINS - 1, Math.floor(((on(value) - low) / (high - low)) * BINS))]) };
+  }
+
+  function rows(x, y, each, up) {
+    const [byX, byY, byEach] = [cells(x), cells(y), each && cells(each)];
+    const found = new Map();
+    for (const trial of trials.all) {
+      if (!selection.matching.has(trial.n)) continue;
+      const [a, b, c] = [byX.of(trial.values[x.at]), byY.of(trial.values[y.at]), each ? byEach.of(trial.values[each.at]) : ""];
+      if (a === null || b === null || c === null) continue;
+      const key = JSON.stringify([a, b, c]);
+      const cell = found.get(key) ?? { x: a, y: b, each: c, sum: 0, count: 0, exploded: 0, trials: 0 };
+      const value = trial.values[up.at];
+      if (value !== null) [cell.sum, cell.count] = [cell.sum + value, cell.count + 1];
+      if (trial.state === "loss explosion") cell.exploded += 1;
+      if (trial.state !== "not run") cell.trials += 1;
+      found.set(key, cell);
+    }
+    const drawn = [...found.values()].filter((cell) => cell.trials).map(({ sum, ...cell }) => ({ ...cell, mean: cell.count ? sum / cell.count : null, text: cell.exploded ? `${cell.exploded}/${cell.trials}` : "" }));
+    return [drawn, byX.names, [...byY.names].reverse(), byEach?.names ?? []];
+  }
+
+  async function draw() {
+    const [x, y, each, up] = [asked.x, asked.y, asked.each, asked.metric].map((key) => trials.named(key));
+    if (x === y || each === x || each === y) return frame.empty("Choose parameters that differ.");
+    const [cellsDrawn, across, upwards, facets] = rows(x, y, each, up);
+    const data = each ? cellsDrawn.filter((cell) => facets.slice(0, MOST_FACETS).includes(cell.each)) : cellsDrawn;
+    if (!data.length) return frame.empty("No selected trial has both parameters.");
+    const count = each ? Math.min(MOST_FACETS, facets.length) : 1;
+    const room = frame.place.clientWidth - 40;
+    const columns = each ? Math.max(1, Math.min(count, Math.floor(room / 300))) : 1;
+    const width = Math.max(120, Math.min(620, room / columns - (each ? 24 : 0) - 90 / columns));
+    const axis = { labelAngle: across.some((name) => name.length > 9) ? -35 : 0, labelLimit: 110, labelOverlap: false, grid: false };
+    const places = {
+      x: { field: "x", type: "nominal", title: shortened(x.title, 40), sort: across, scale: { domain: across }, axis },
+      y: { field: "y", type: "nominal", title: shortened(y.title, 40), sort: upwards, scale: { domain: upwards }, axis: { labelLimit: 110, grid: false } },
+    };
+    const means = data.map((cell) => cell.mean).filter((mean) => mean !== null);
+    const domain = means.length ? [Math.min(...means), Math.max(...means)] : [0, 1];
+    const cell = {
+      width,
+      height: Math.max(90, Math.min(300, 44 * upwards.length)),
+      layer: [
+        {
+          mark: { type: "rect", stroke: "var(--paper)" },
+          encoding: {
+            ...places,
+            color: { condition: { test: "datum.mean === null", value: "var(--grid)" }, field: "mean", type: "quantitative", title: up.title, scale: { domain: domain[0] === domain[1] ? [domain[0], domain[0] + 1] : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
+          },
+        },
+        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 2.5, stroke: "white", yOffset: -8 }, encoding: places },
+        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 1.5, stroke: "#b3261e", yOffset: -8 }, encoding: places },
+        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "black", stroke: "white", strokeWidth: 2.5, strokeJoin: "round" }, encoding: { ...places, text: { field: "text" } } },
+        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "black" }, encoding: { ...places, text: { field: "text" } } },
+      ],
+    };
+    const spec = each
+      ? { description: title(x, y, up), data: { values: data }, facet: { field: "each", type: "nominal", title: shortened(each.title, 40), sort: facets, header: { labelLimit: 200, labelColor: "var(--soft)", titleColor: "var(--soft)" } }, columns, spec: cell }
+      : { description: title(x, y, up), data: { values: data }, ...cell };
+    const view = await frame.draw(spec, () => cellsDrawn.map((one) => ({ [x.title]: one.x, [y.title]: one.y, ...(each ? { [each.title]: one.each } : {}), [`mean ${up.title}`]: one.mean, trials: one.trials, explosions: one.exploded })));
+    if (!view) return;
+    if (!each) {
+      pointing.follow(view, data, {
+        reach: 400,
+        tell: (one) => [`${x.title} ${one.x}, ${y.title} ${one.y}`, `mean ${up.title} ${figure(one.mean)}`, `${one.trials} trial${one.trials === 1 ? "" : "s"}, ${one.exploded} exploded`],
+      });
+    }
+    const left = each && facets.length > MOST_FACETS ? ` The first ${MOST_FACETS} of ${facets.length} values are drawn.` : "";
+    frame.say(`Means of the selected trials that have a value. A cross marks cells with explosions: how many of how many trials; grey, where none has a value.${left}`);
+  }
+
+  const title = (x, y, up) => `${up.title} over ${x.title} and ${y.title}`;
+
+  return { start };
+})();

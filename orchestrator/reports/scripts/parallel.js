@@ -1,0 +1,240 @@
+// Parallel coordinates: a line for each trial through all of its values. A brush along an axis selects.
+
+const parallel = (() => {
+  const MOST_AXES = 10;
+  const MOST_LINES = 1500;
+  const HEIGHT = 300;
+  const ROOM = { left: 64, right: 48, top: 8, bottom: 42 };
+  const EDGE = 0.02; // of an axis: a brush that ends so near to its end goes on beyond it
+  let frame = null;
+  let axes = [];
+  let drawnFor = "";
+
+  function wanted() {
+    const shown = new Set(table.visible());
+    const among = [...trials.of("parameter"), ...trials.of("compared"), ...trials.of("metric")].filter(
+      (column) => shown.has(column) && column.distinct.length > 1,
+    );
+    const several = trials.named("sweep");
+    const list = several ? [several, ...among] : among;
+    const compared = list.filter((column) => column.kind === "compared"); // it stands last, where lines end
+    return [...list.filter((column) => column.kind !== "compared").slice(0, MOST_AXES - compared.length), ...compared];
+  }
+
+  /** Where a value stands on its axis, from 0 at the bottom to 1. */
+  function position(column, value) {
+    if (value === null || value === undefined) return null;
+    if (!column.isNumber) return (column.distinct.indexOf(value) + 0.5) / column.distinct.length;
+    const on = column.isLog ? Math.log : (number) => number;
+    return (on(value) - on(column.low)) / (on(column.high) - on(column.low));
+  }
+
+  function valueAt(column, share) {
+    if (!column.isLog) return column.low + share * (column.high - column.low);
+    return column.low * (column.high / column.low) ** share;
+  }
+
+  function rows() {
+    const drawn = drawing.few(trials.all.filter((trial) => trial.state !== "not run"), MOST_LINES);
+    const step = 1 / Math.max(1, axes.length - 1);
+    return drawn.map((trial) => {
+      const places = axes.map((column) => position(column, trial.values[column.at]));
+      let path = "";
+      let pen = "M"; // a line is broken where a trial has no value
+      places.forEach((share, i) => {
+        if (share === null) pen = "M";
+        else {
+          path += `${pen}${(i * step).toFixed(4)},${(1 - share).toFixed(4)}`;
+          pen = "L";
+        }
+      });
+      return { n: trial.n, path, colour: drawing.colouring.of(trial), ...standing(trial) };
+    });
+  }
+
+  function standing(trial) {
+    const isIn = selection.matching.has(trial.n);
+    const isChosen = selection.isChosen(trial.n);
+    return { shown: isChosen ? 2 : isIn ? 1 : 0 };
+  }
+
+  function spec(data) {
+    const count = axes.length;
+    const at = (i) => `width * ${i} / ${Math.max(1, count - 1)}`;
+    const { interpolate, ...scale } = drawing.colouring.scale();
+    const signals = axes.flatMap((column, i) => [
+      {
+        name: `brush${i}`,
+        value: initial(column),
+        on: [
+          { events: `@zone${i}:pointerdown`, update: "[clamp(y(), 0, height), clamp(y(), 0, height)]" },
+          { events: `[@zone${i}:pointerdown, window:pointerup] > window:pointermove`, update: `[brush${i}[0], clamp(y(), 0, height)]` },
+          { events: `@zone${i}:dblclick`, update: "[0, 0]" },
+        ],
+      },
+    ]);
+    return {
+      $schema: "https://vega.github.io/schema/vega/v6.json",
+      description: "Parallel coordinates of all trials",
+      width: frame.place.clientWidth - ROOM.left - ROOM.right, // just as wide as there is room: a scaled chart misreads pointers
+      height: HEIGHT,
+      autosize: { type: "none" },
+      padding: ROOM,
+      signals,
+      data: [{ name: "trials", values: data }],
+      scales: [
+        { name: "colour", ...scale, ...(interpolate ? { interpolate } : {}) },
+        ...axes.map((column, i) => ({
+          name: `a${i}`,
+          type: column.isNumber ? (column.isLog ? "log" : "linear") : "point",
+          domain: column.isNumber ? [column.low, column.high] : column.distinct,
+          ...(column.isNumber && !column.isLog ? { zero: false } : {}),
+          range: [{ signal: "height" }, 0],
+          ...(column.isNumber ? {} : { padding: 0.5 }),
+        })),
+      ],
+      axes: axes.map((column, i) => ({
+        scale: `a${i}`,
+        orient: "left",
+        offset: { signal: `-(${at(i)})` },
+        ...(column.isNumber && column.distinct.length <= 8 ? { values: column.distinct, format: ".6~g" } : { tickCount: 5 }),
+        labelLimit: 80,
+        labelOverlap: "greedy",
+        zindex: 1,
+        grid: false,
+        encode: { labels: { update: { fill: { value: "var(--ink)" }, text: { signal: "length('' + datum.label) > 16 ? slice(datum.label, 0, 8) + '…' + slice(datum.label, -7) : datum.label" } } } },
+      })),
+      marks: [
+        {
+          type: "path",
+          name: "lines",
+          from: { data: "trials" },
+          encode: {
+            update: {
+              path: { field: "path" },
+              scaleX: { signal: "width" },
+              scaleY: { signal: "height" },
+              stroke: [{ test: "datum.shown > 0", scale: "colour", field: "colour" }, { value: "var(--line)" }],
+              strokeWidth: [{ test: "datum.shown > 1", value: 3.5 }, { value: 1 }],
+              strokeOpacity: [{ test: "datum.shown > 1", value: 1 }, { test: "datum.shown > 0", value: data.length > 400 ? 0.35 : 0.6 }, { value: 0.25 }],
+              fill: { value: null },
+              zindex: { field: "shown" },
+            },
+          },
+        },
+        ...axes.map((_, i) => ({
+          type: "rect",
+          name: `brushed${i}`,
+          interactive: false,
+          encode: {
+            update: {
+              x: { signal: `${at(i)} - 8` },
+              width: { value: 16 },
+              y: { signal: `min(brush${i}[0], brush${i}[1])` },
+              y2: { signal: `max(brush${i}[0], brush${i}[1])` },
+              fill: { value: "var(--accent)" },
+              fillOpacity: { value: 0.25 },
+              stroke: { value: "var(--accent)" },
+              strokeOpacity: { signal: `brush${i}[0] === brush${i}[1] ? 0 : 1` },
+            },
+          },
+        })),
+        ...axes.map((column, i) => ({
+          type: "rect",
+          name: `zone${i}`,
+          encode: {
+            update: {
+              x: { signal: `${at(i)} - 16` },
+              width: { value: 32 },
+              y: { value: 0 },
+              y2: { signal: "height" },
+              fill: { value: "transparent" },
+              cursor: { value: "ns-resize" },
+              description: { value: `brush ${column.title}` },
+            },
+          },
+        })),
+        ...axes.map((column, i) => ({
+          type: "text",
+          interactive: false,
+          encode: {
+            update: {
+              x: { signal: at(i) },
+              y: { signal: `height + ${count > 4 && i % 2 ? 32 : 18}` },
+              align: { value: column.title.length < 9 ? "center" : i === 0 ? "left" : i === count - 1 ? "right" : "center" },
+              dx: { value: column.title.length < 9 ? 0 : i === 0 ? -36 : i === count - 1 ? 36 : 0 },
+              text: { value: shortened(column.title, Math.max(9, Math.floor((frame.place.clientWidth / count) / (count > 4 ? 3.6 : 7)))) },
+              fill: { value: "var(--soft)" },
+              fontSize: { value: 12 },
+            },
+          },
+        })),
+      ],
+    };
+  }
+
+  /** The brush that a filter of the column looks like. */
+  function initial(column) {
+    const text = selection.state.where.get(column.key);
+    const ends = column.isNumber && query.ends(text);
+    if (!ends) return [0, 0];
+    const shares = [position(column, ends[0] ?? column.low), position(column, ends[1] ?? column.high)];
+    return shares.map((share) => HEIGHT * (1 - Math.min(1, Math.max(0, Number.isFinite(share) ? share : 0))));
+  }
+
+  function brushed(column, [a, b]) {
+    const [high, low] = [1 - Math.min(a, b) / HEIGHT, 1 - Math.max(a, b) / HEIGHT];
+    if (high - low < 0.005) return selection.where(column.key, "");
+    if (column.isNumber) {
+      return selection.where(column.key, query.range(low <= EDGE ? null : valueAt(column, low), high >= 1 - EDGE ? null : valueAt(column, high)));
+    }
+    const inside = column.distinct.filter((value) => position(column, value) >= low && position(column, value) <= high);
+    selection.where(column.key, inside.length ? query.among(inside) : "");
+  }
+
+  async function draw() {
+    axes = wanted();
+    drawnFor = signature();
+    if (axes.length < 2) return frame.empty("There is but one column to draw.");
+    const data = rows();
+    const view = await frame.draw(spec(data), () => saved(), "vega");
+    if (!view) return;
+    axes.forEach((column, i) => view.addSignalListener(`brush${i}`, (_, value) => brushed(column, value)));
+    const all = trials.all.length;
+    const drawn = data.length < all ? ` ${data.length.toLocaleString("en")} of ${all.toLocaleString("en")} trials are drawn.` : "";
+    frame.say(
+      `A line is a trial; the axes are the table's columns. Draw along an axis, or write a range above a column of the table, to select trials everywhere; click an axis to let go.${drawn}`,
+    );
+  }
+
+  function saved() {
+    return trials.all
+      .filter((trial) => selection.matching.has(trial.n))
+      .map((trial) => ({ run: trial.id ?? "", trial: trial.label, outcome: trial.state, ...Object.fromEntries(axes.map((column) => [column.title, trial.values[column.at]])) }));
+  }
+
+  const signature = () => `${wanted().map((column) => column.key)} ${drawing.colouring.key} ${frame.place.clientWidth}`;
+
+  /** Show what is selected: the lines are as they were, only some of them are fainter. */
+  function update() {
+    if (!frame.view) return;
+    if (signature() !== drawnFor) return draw();
+    const view = frame.view;
+    axes.forEach((column, i) => {
+      const [a, b] = view.signal(`brush${i}`);
+      if (!selection.state.where.get(column.key) && a !== b) view.signal(`brush${i}`, [0, 0]);
+      else if (selection.state.where.get(column.key) && a === b && column.isNumber) view.signal(`brush${i}`, initial(column));
+    });
+    view.data("trials", rows()).runAsync();
+  }
+
+  return {
+    start() {
+      frame = drawing.framed("Parallel coordinates", { id: "parallel", wide: true });
+      frame.figure.classList.add("parallel");
+      selection.listen(update);
+      table.whenColumnsChange(draw);
+      return { frame, draw };
+    },
+  };
+})();

@@ -1,0 +1,202 @@
+// The table of all trials: it sorts, filters and hides columns, and marks the trials that are chosen.
+
+const table = (() => {
+  const MOST_METRICS = 6; // columns of metrics that are shown at first
+  let made = null;
+  const inputs = new Map(); // of filters, by the key of a column
+
+  function heading(column, key) {
+    // a button, so that the keyboard can sort; what a trial function calls a metric stays text
+    return () => {
+      const name = button(shortened(column.title, 30), () => {}, { class: "sort", title: meaning(column) });
+      if (!key) return name;
+      const input = make("input", {
+        type: "text",
+        size: 7,
+        class: "filter",
+        "aria-label": `only ${column.title}`,
+        placeholder: column.isNumber ? "1..5, >3" : "letters",
+        oninput: (event) => selection.where(key, event.target.value),
+        onclick: (event) => event.stopPropagation(),
+        onkeydown: (event) => event.stopPropagation(),
+      });
+      inputs.set(key, input);
+      return make("div", { class: "heading" }, name, input);
+    };
+  }
+
+  function meaning(column) {
+    const goal = { maximize: "higher is better", minimize: "lower is better" }[column.goal];
+    return [column.title, column.text, goal].filter(Boolean).join("; ");
+  }
+
+  function columnsOf() {
+    const metrics = trials.of("metric");
+    const crowded = new Set(metrics.slice(MOST_METRICS));
+    const first = trials.compared();
+    return [
+      {
+        field: "chosen",
+        titleFormatter: () => make("span", { title: "Choose trials, to see them in every chart and compare two" }, "✓"),
+        formatter: (cell) => {
+          const { n, trial } = cell.getData();
+          return make("input", {
+            type: "checkbox",
+            checked: selection.isChosen(n),
+            "aria-label": `choose ${trial.label}`,
+            onchange: (event) => selection.choose(n, event.target.checked),
+          });
+        },
+        headerSort: false,
+        width: 44,
+        hozAlign: "center",
+      },
+      {
+        field: "label",
+        titleFormatter: heading({ title: "trial" }),
+        formatter: (cell) => {
+          const { trial } = cell.getData();
+          return trial.id ? make("a", { href: `#trial=${trial.id}`, title: trial.label }, shortened(trial.label, 34)) : trial.label;
+        },
+        minWidth: 130,
+      },
+      {
+        field: "state",
+        titleFormatter: heading({ title: "outcome" }),
+        formatter: (cell) => make("span", { class: `state ${words.kind(cell.getValue())}`, title: words.of(cell.getValue()) }, cell.getValue()),
+        minWidth: 110,
+      },
+      ...trials.shown.map((column) => ({
+        field: `c${column.at}`,
+        titleFormatter: heading(column, column.key),
+        formatter: (cell) => make("span", { title: String(cell.getValue() ?? "none") }, shortened(figure(cell.getValue()), 40)),
+        sorter: sorted,
+        headerSortStartingDir: column.goal === "maximize" ? "desc" : "asc",
+        visible: !crowded.has(column) && column.key !== "start",
+        hozAlign: column.isNumber ? "right" : "left",
+        cssClass: column === first ? "compared" : "",
+        minWidth: 76,
+      })),
+      {
+        field: "reason",
+        titleFormatter: heading({ title: "reason" }),
+        formatter: (cell) => make("span", { title: cell.getValue() ?? "" }, shortened(cell.getValue() ?? "", 60)),
+        visible: trials.all.some((trial) => trial.reason),
+        minWidth: 160,
+      },
+      {
+        field: "id",
+        titleFormatter: heading({ title: "run" }),
+        formatter: (cell) => {
+          const { trial } = cell.getData();
+          if (!trial.id) return "";
+          return make("span", { class: "run" }, copied(trial.id, trial.id.slice(0, 8)), mlflow(trial));
+        },
+        headerSort: false,
+        minWidth: 150,
+      },
+    ];
+  }
+
+  /** What has no value comes last, whichever way the others are sorted. */
+  function sorted(a, b, rowA, rowB, column, direction) {
+    const [isA, isB] = [a !== null && a !== undefined, b !== null && b !== undefined];
+    if (!isA || !isB) return (isB - isA) * (direction === "asc" ? 1 : -1);
+    return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
+  }
+
+  function mlflow(trial) {
+    const { runs, server } = trials.sweeps[trial.sweep].mlflow;
+    if (!runs) return null;
+    const title = server ? "This run in MLflow" : "This run in MLflow, while `sweep ui` runs";
+    return make("a", { href: `${runs}${trial.id}`, target: "_blank", rel: "noopener", title }, "MLflow");
+  }
+
+  function rows() {
+    return trials.all.map((trial) => ({
+      n: trial.n,
+      trial,
+      label: trial.label,
+      state: trial.state,
+      reason: trial.reason,
+      id: trial.id,
+      ...Object.fromEntries(trials.shown.map((column) => [`c${column.at}`, trial.values[column.at]])),
+    }));
+  }
+
+  function draw(place) {
+    const first = trials.compared();
+    const isNarrow = matchMedia("(max-width: 40rem)").matches;
+    const columns = columnsOf();
+    if (!isNarrow) columns[0].frozen = columns[1].frozen = true;
+    made = new Tabulator(place, {
+      data: rows(),
+      index: "n",
+      columns,
+      nestedFieldSeparator: false,
+      layout: "fitDataFill",
+      height: trials.all.length > 12 ? "27rem" : false,
+      placeholder: "No trial is like this.",
+      initialSort: first && first.kind === "compared" ? [{ column: `c${first.at}`, dir: first.goal === "maximize" ? "desc" : "asc" }] : [],
+      printAsHtml: trials.all.length <= 500,
+      printRowRange: "active",
+      columnHeaderVertAlign: "bottom",
+    });
+    made.on("tableBuilt", () => {
+      made.setFilter((row) => selection.matching.has(row.n));
+      selection.listen(update);
+      update();
+    });
+    return made;
+  }
+
+  function update() {
+    for (const [key, input] of inputs) {
+      const text = selection.state.where.get(key) ?? "";
+      if (input !== document.activeElement && input.value !== text) input.value = text;
+    }
+    made.refreshFilter();
+    for (const box of made.element.querySelectorAll(".tabulator-row input[type=checkbox]")) {
+      const row = made.getRow(box.closest(".tabulator-row"));
+      if (row) box.checked = selection.isChosen(row.getData().n);
+    }
+    for (const row of made.getRows("visible")) row.getElement().classList.toggle("is-chosen", selection.isChosen(row.getData().n));
+  }
+
+  /** A list of the columns, to show and hide each. */
+  function columnsMenu() {
+    const items = made
+      .getColumns()
+      .filter((column) => !["chosen", "label"].includes(column.getField()))
+      .map((column) => {
+        const known = trials.columns[Number(column.getField().slice(1))];
+        const name = /^c\d+$/.test(column.getField()) ? known.title : { state: "outcome", id: "run" }[column.getField()] ?? column.getField();
+        return tick(shortened(name, 40), column.isVisible(), (isOn) => {
+          if (isOn) column.show();
+          else column.hide();
+          for (const hear of changed) hear();
+        });
+      });
+    return make("details", { class: "columns" }, make("summary", {}, "Columns"), make("div", { class: "ticks" }, items));
+  }
+
+  const changed = [];
+  return {
+    draw,
+    columnsMenu,
+    mlflow,
+    meaning,
+    whenColumnsChange: (hear) => changed.push(hear),
+    /** The columns of values that are shown. */
+    visible: () => trials.shown.filter((column) => made?.getColumn(`c${column.at}`)?.isVisible?.() ?? true),
+    /** The rows that are shown, in their order, with their shown columns. */
+    lines: () =>
+      made.getData("active").map(({ trial }) => ({
+        run: trial.id ?? "",
+        trial: trial.label,
+        outcome: trial.state,
+        ...Object.fromEntries(table.visible().map((column) => [column.title, trial.values[column.at]])),
+        reason: trial.reason ?? "",
+      })),
+  };
+})();

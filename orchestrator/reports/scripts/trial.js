@@ -1,0 +1,99 @@
+// The view of one trial: what it was, how it ended and why, its curves, the end of its log, and how to run it again.
+
+const trialView = (() => {
+  const MOST_CURVES = 8;
+
+  function pairs(rows) {
+    return make("dl", {}, rows.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+  }
+
+  const part = (title, ...content) => make("section", {}, make("h3", {}, title), content);
+
+  function params(trial) {
+    const varied = trials.of("parameter").map((column) => [column.title, trial.values[column.at] === null ? null : figure(trial.values[column.at])]);
+    const same = Object.entries(trials.sweeps[trial.sweep].same);
+    return part("Parameters", pairs(varied), same.length ? make("details", {}, make("summary", {}, `${same.length} that are the same in all trials`), pairs(same)) : []);
+  }
+
+  function metrics(trial) {
+    const rows = [...trials.of("compared"), ...trials.of("metric")].map((column) => [column.title, trial.values[column.at] === null ? null : figure(trial.values[column.at])]);
+    return rows.some(([, value]) => value !== null) ? part("Metrics", pairs(rows)) : null;
+  }
+
+  function outcome(trial) {
+    const { explosion, reason, epochs, seconds } = trial;
+    const at = explosion ? [["epoch", explosion.epoch], ["step", explosion.step], ["last finite loss", explosion.last_finite_loss]].filter(([, value]) => value !== undefined && value !== null).map(([name, value]) => `${name} ${figure(value)}`).join(", ") : "";
+    return make(
+      "div",
+      {},
+      make("p", {}, make("b", { class: `state ${words.kind(trial.state)}` }, trial.state), reason ? `: ${reason}` : "", at ? ` (${at})` : "", "."),
+      make("p", { class: "soft" }, words.of(trial.state)),
+      pairs([["epochs", epochs === undefined ? null : figure(epochs)], ["time", seconds === undefined ? null : `${figure(seconds)} s`]]),
+    );
+  }
+
+  /** Curves of these trials in one chart for each metric, the compared one first. */
+  function curveFigures(list) {
+    const names = [...trials.curves.keys()].filter((name) => list.some((trial) => trials.curves.get(name).has(trial.n)));
+    return names.slice(0, MOST_CURVES).map((name) => {
+      const frame = drawing.framed(`${name} by epoch`, { level: 4 });
+      const rows = list.flatMap((trial) => {
+        const line = trials.curves.get(name).get(trial.n);
+        return line ? line.epochs.map((epoch, i) => ({ x: epoch, y: line.values[i], trial: trials.named_in_full(trial) })) : [];
+      });
+      frame.later = async () => {
+        const names = list.map(trials.named_in_full);
+        const x = { field: "x", type: "quantitative", title: "epoch", axis: { format: "~g", tickMinStep: 1 }, scale: { nice: false, padding: 6 } };
+        const y = { field: "y", type: "quantitative", title: name, scale: { zero: false, padding: 6 } };
+        const color = { field: "trial", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: list.length > 1 ? { orient: "bottom", columns: 1, labelLimit: 320 } : null };
+        const dash = list.length > 1 ? { strokeDash: { ...color, scale: { domain: names, range: [[1, 0], [5, 3]] } } } : {};
+        const shape = rows.length > 40 ? {} : { point: { size: 25 } };
+        const view = await frame.draw({ width: "container", height: 180, description: `${name} by epoch`, data: { values: rows }, mark: { type: "line", ...shape }, encoding: { x, y, color, ...dash } }, () => rows);
+        if (view) pointing.follow(view, rows, { tell: (row) => [shortened(row.trial, 60), `epoch ${row.x}: ${name} ${figure(row.y)}`] });
+      };
+      return frame;
+    });
+  }
+
+  /** The pictures on the page that a trial has left. */
+  function pictures(trial) {
+    return [...document.querySelectorAll("main figure[data-run]")].filter((figure) => trial.id && figure.dataset.run === trial.id).map((figure) => figure.cloneNode(true));
+  }
+
+  function commands(trial) {
+    const lines = [`sweep replay ${trial.id}`, `sweep logs ${trial.id}`];
+    const texts = ["trains it again, here, with the same numbers", "shows all that it printed"];
+    return part("Commands", lines.map((line, i) => make("p", { class: "command" }, make("code", {}, line), copied(line, "copy"), make("span", { class: "soft" }, ` ${texts[i]}`))));
+  }
+
+  function others(trial) {
+    const compared = trials.compared();
+    const sign = compared?.goal === "maximize" ? 1 : -1;
+    const ranked = compared ? trials.all.filter((one) => one.id && one.values[compared.at] !== null && one.state === "completed") : [];
+    const best = ranked.length ? ranked.reduce((a, b) => (sign * b.values[compared.at] > sign * a.values[compared.at] ? b : a)) : null;
+    const chosen = selection.state.chosen.map((n) => trials.all[n]).filter((one) => one !== trial && one.id);
+    const list = [...new Set([...(best && best !== trial ? [best] : []), ...chosen])].slice(0, 6);
+    if (!list.length) return null;
+    return make("p", {}, "Beside ", list.map((one, i) => [i ? ", " : "", make("a", { href: `#compare=${trial.id},${one.id}` }, `${one === best ? "the best: " : ""}${shortened(one.label, 50)}`)]).flat(), ".");
+  }
+
+  function show(trial) {
+    const frames = curveFigures([trial]);
+    const drawn = pictures(trial);
+    const content = [
+      make("p", { class: "run" }, "run ", copied(trial.id), " ", table.mlflow(trial)),
+      outcome(trial),
+      others(trial),
+      trial.log ? part("The end of its log", make("pre", { tabindex: "0" }, make("code", {}, trial.log))) : null,
+      make("div", { class: "two" }, params(trial), metrics(trial)),
+      frames.length ? part("Curves", make("div", { class: "charts several" }, frames.map((frame) => frame.figure))) : null,
+      drawn.length ? part("Pictures", make("div", { class: "gallery" }, drawn)) : null,
+      commands(trial),
+      trial.resources ? part("Resources", pairs(Object.entries(trial.resources).map(([name, value]) => [name.replaceAll("_", " "), figure(value)]))) : null,
+      Object.keys(trial.ran).length ? part("Code and environment", pairs(Object.entries(trial.ran))) : null,
+    ];
+    return { title: trials.named_in_full(trial), content, frames };
+  }
+
+  return { show, curveFigures, pictures, pairs, part };
+})();

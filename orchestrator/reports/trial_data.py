@@ -1,0 +1,199 @@
+"""The trials of a sweep as data for the page: its table and its charts share one document."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from orchestrator.comparison.columns import columns as shown_columns
+from orchestrator.comparison.ranking import Ranking
+from orchestrator.errors import StoreError
+from orchestrator.reports.charts import rounded
+from orchestrator.reports.configurations import Run, RunGroup, constants
+from orchestrator.reports.curve_data import curves_of
+from orchestrator.spec import SweepSpec
+from orchestrator.spec.domains import Choice
+from orchestrator.system.paths import LOG_FILE, redacted
+from orchestrator.trackers import Store
+from orchestrator.trackers.view import run_address
+from orchestrator.trial import Outcome
+from orchestrator.trials.labels import short, varying
+from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import DIGEST, SYSTEM, Record, best_name
+
+UI = "http://127.0.0.1:5000"  # where `sweep ui` serves
+MOST_LOGS = 60  # whose ends are on the page
+LINES, LONGEST = 15, 2000  # of a log's end: lines and characters
+LOGGED = (Outcome.FAILED, Outcome.INFEASIBLE)
+ENVIRONMENT = {  # what a trial ran with: names of tags, and what people call it
+    "mlflow.source.git.commit": "commit",
+    "git.dirty": "uncommitted changes",
+    DIGEST: "code",
+    "threads": "threads",
+    "function.version": "version of the function",
+}
+VERSION = "version."
+
+Document = Mapping[str, Any]
+
+
+def trial_data(
+    store: Store, spec: SweepSpec, name: str, runs: Sequence[Run], configurations: Sequence[RunGroup]
+) -> Document:
+    """All that the page has of each trial, as JSON: values, outcome and reason, curves, the end of a failure's log."""
+    numbers = {id(run): number for number, group in enumerate(configurations) for run in group.runs}
+    columns = _columns(spec, runs)
+    environments: dict[str, Mapping[str, str]] = {}
+    logs = _logs(store, runs)
+    begun = sorted((run.record.began, run.record.run_id) for run in runs if run.record)
+    starts = {run_id: number for number, (_, run_id) in enumerate(begun, start=1)}
+    front = _front(spec, configurations)
+    columns += [{"kind": "front", "name": "front", "title": "on the front"}] * bool(front)
+    trials = []
+    for run in runs:
+        trial: dict[str, Any] = {"label": run.label, "state": run.state, "configuration": numbers.get(id(run))}
+        trial["values"] = [_value(spec, column, run) for column in columns if column["kind"] != "front"]
+        trial["values"] += ["front" if run.config_key in front else None] * bool(front)
+        if run.record:
+            environment = _environment(run.record)
+            environments.setdefault(repr(environment), environment)
+            trial |= _of_record(run.record) | {
+                "start": starts[run.record.run_id],
+                "environment": [*environments].index(repr(environment)),
+            }
+            if log := logs.get(run.record.run_id):
+                trial["log"] = log
+        trials.append(trial)
+    alike = constants(configurations)
+    return {
+        "sweep": name,
+        "columns": columns,
+        "same": {name: short(value) for name, value in alike.items()},
+        "configurations": [group.label for group in configurations],
+        "environments": list(environments.values()),
+        "trials": trials,
+        "curves": curves_of(store, spec, runs),
+        "notes": _notes(spec, configurations),
+        "mlflow": _mlflow(store, name),
+    }
+
+
+def _columns(spec: SweepSpec, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The parameters that vary, what is compared, and the other metrics that trials have reported."""
+    columns = [_parameter(spec, name) for name in varying([run.params for run in runs])]
+    records = [run.record for run in runs if run.record]
+    reported = list(dict.fromkeys(name for record in records for name in record.reported_names))
+    declaration = spec.function.declaration
+    declared = {metric.name: metric for metric in (*declaration.metrics, *declaration.final)}
+    goals = {column.name: column.goal for column in shown_columns(spec, records)}
+    for objective in spec.objectives if spec.ranks else ():
+        is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
+        title = f"best {objective.name}" if is_best else objective.name
+        columns.append({"kind": "compared", "name": objective.name, "title": title, "goal": objective.goal})
+        if not is_best and objective.name in reported:
+            reported.remove(objective.name)
+    for name in reported:
+        known = declared.get(name)
+        column = {"kind": "metric", "name": name, "title": known.heading if known else name}
+        told = {"goal": known.goal if known else goals.get(name), "text": known.text if known else ""}
+        columns.append(column | {key: value for key, value in told.items() if value})
+    return columns
+
+
+def _front(spec: SweepSpec, configurations: Sequence[RunGroup]) -> set[str]:
+    """The keys of the configurations on the Pareto front, where several metrics are compared."""
+    if not spec.ranks or len(spec.objectives) < 2:
+        return set()
+    ranked = Ranking((group.configuration for group in configurations), spec.objectives, spec.survivors)
+    return {configuration.config_key for configuration in ranked.front} if ranked else set()
+
+
+def _parameter(spec: SweepSpec, name: str) -> dict[str, Any]:
+    domain = spec.domains.get(name)
+    is_log = domain is not None and not isinstance(domain, Choice) and domain.log and domain.ends[0] > 0
+    return {"kind": "parameter", "name": name, "title": name} | ({"log": True} if is_log else {})
+
+
+def _value(spec: SweepSpec, column: Mapping[str, Any], run: Run) -> Any:
+    """A trial's value of a column; None where it has none, or where a parameter means nothing to it."""
+    name = column["name"]
+    if column["kind"] == "parameter":
+        return _plain(run.params.get(name)) if spec.conditions.holds(name, run.params) else None
+    if run.record is None:
+        return None
+    if column["kind"] == "metric":
+        return _finite(run.record.metrics.get(name))
+    if run.outcome is not None and run.outcome.is_bad:
+        return None  # it counts as an explosion, whatever it had come to before
+    objective = next(one for one in spec.objectives if one.name == name)
+    seen = Observation.of_record([objective], run.record)
+    return _finite(seen.known[0] if seen and seen.known else run.record.value(objective))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return short(value)
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
+
+
+def _of_record(record: Record) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": record.run_id}
+    if record.remark:
+        found["reason"] = record.remark
+    if record.last_epoch is not None:
+        found["epochs"] = record.last_epoch
+    if record.seconds is not None:
+        found["seconds"] = round(record.seconds, 2)
+    if record.outcome is Outcome.EXPLODED and "explosion.epoch" in record.tags:
+        found["explosion"] = {
+            name: _finite(float(record.tags[f"explosion.{name}"]))
+            for name in ("epoch", "step", "last_finite_loss")
+            if f"explosion.{name}" in record.tags
+        }
+    system = {name.removeprefix(SYSTEM): value for name, value in record.metrics.items() if name.startswith(SYSTEM)}
+    if resources := {name: rounded(value) for name, value in sorted(system.items()) if math.isfinite(value)}:
+        found["resources"] = resources
+    return found
+
+
+def _environment(record: Record) -> Mapping[str, str]:
+    known = {title: record.tags[tag][:40] for tag, title in ENVIRONMENT.items() if tag in record.tags}
+    versions = {tag.removeprefix(VERSION): text for tag, text in record.tags.items() if tag.startswith(VERSION)}
+    return known | dict(sorted(versions.items()))
+
+
+def _logs(store: Store, runs: Iterable[Run]) -> dict[str, str]:
+    """The last lines that a bounded number of trials printed which have come to nothing, by run_id."""
+    found = {}
+    failed = [run.record for run in runs if run.record and run.outcome in LOGGED]
+    for record in failed[:MOST_LOGS]:
+        with suppress(StoreError):  # the report goes on without the log
+            if LOG_FILE in store.artifacts(record.run_id):
+                text = store.artifact(record.run_id, LOG_FILE).decode("utf-8", "replace")
+                found[record.run_id] = "\n".join(text.splitlines()[-LINES:])[-LONGEST:]
+    return found
+
+
+def _notes(spec: SweepSpec, configurations: Sequence[RunGroup]) -> dict[str, str]:
+    """By metric: why it does not compare trials in which certain parameters differ, where these do."""
+    differ = varying([group.params for group in configurations])
+    return {
+        metric: f"{metric} {rule.reason}, so it cannot be compared between values of {' and '.join(between)}."
+        for rule in spec.function.declaration.incomparable
+        if (between := [name for name in rule.between if name in differ])
+        for metric in rule.metrics
+    }
+
+
+def _mlflow(store: Store, name: str) -> dict[str, Any]:
+    """The beginning of the address of a run in MLflow, and whether it is that of a server that runs by itself."""
+    experiment = store.experiment(name)
+    is_server = store.uri.startswith(("http://", "https://"))
+    server = redacted(store.uri).rstrip("/") if is_server else UI
+    return {"runs": f"{server}{run_address(experiment.experiment_id)}" if experiment else "", "server": is_server}

@@ -1,0 +1,345 @@
+"""Exploring a sweep's trials: the data of the page, and the page in a real browser."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exploring import HOSTILE, recorded
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from orchestrator.reports.document import Section
+from orchestrator.reports.page import compact, html
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), "")
+in_a_browser = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine to open the page in")
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Section]:
+    folder = tmp_path_factory.mktemp("explored")
+    shutil.copy(TESTS / "toys.py", folder)
+    shutil.copy(empty_store, folder / "mlflow.db")
+    kept = sys.path, sys.modules.pop("toys", None)
+    sys.path = [str(folder), *sys.path]
+    yield recorded(folder, f"sqlite:///{folder}/mlflow.db")
+    sys.path = kept[0]
+    sys.modules.pop("toys", None)
+    if kept[1] is not None:
+        sys.modules["toys"] = kept[1]
+
+
+def column(document: Any, name: str, kind: str) -> int:
+    found: int = [(one["name"], one["kind"]) for one in document["columns"]].index((name, kind))
+    return found
+
+
+def test_the_document_has_all_trials_with_what_became_of_them(explored: Section) -> None:
+    document = json.loads(compact(explored.trial_data))
+    assert len(document["trials"]) == 24
+    assert [one["name"] for one in document["columns"] if one["kind"] == "parameter"] == ["x", "mode", "seed"]
+    compared = column(document, "score", "compared")
+    assert document["columns"][compared] == {
+        "kind": "compared", "name": "score", "title": "best score", "goal": "maximize",
+    }  # fmt: skip
+    by_state: dict[str, list[Any]] = {}
+    for trial in document["trials"]:
+        by_state.setdefault(trial["state"], []).append(trial)
+    assert {state: len(trials) for state, trials in by_state.items()} == {
+        "completed": 20,
+        "loss explosion": 3,
+        "failed": 1,
+    }
+    (failed,) = by_state["failed"]
+    assert failed["reason"] == "the disk is full"
+    assert failed["log"].splitlines()[-1] == f"line 39 {HOSTILE}"
+    assert len(failed["log"].splitlines()) == 15
+    exploded = by_state["loss explosion"][0]
+    assert exploded["values"][compared] is None  # though it had come to something before
+    assert exploded["explosion"] == {"epoch": 2.0, "step": 9.0, "last_finite_loss": 0.5}
+    best = max(by_state["completed"], key=lambda trial: trial["values"][compared])
+    assert best["values"][compared] == pytest.approx(40.2)
+    assert {trial["start"] for trial in document["trials"]} == set(range(1, 25))
+    assert document["same"]["epochs"] == "5"
+
+
+def test_the_document_has_curves_of_every_metric_the_compared_one_first(explored: Section) -> None:
+    curves = explored.trial_data["curves"]
+    assert curves["metrics"] == ["score", HOSTILE]
+    assert curves["epochs"][0] == [1, 2, 3, 4, 5]
+    lines = [line for line in curves["lines"] if line[1] == 0]
+    assert len(lines) == 23  # of one there is none: it failed before its first epoch
+    assert lines[0][3] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert curves["note"] == ""
+
+
+def test_many_long_curves_are_thinned_and_the_page_says_so(explored: Section, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestrator.reports import curve_data
+    from orchestrator.spec import load
+    from orchestrator.trackers import Store
+
+    monkeypatch.setattr(curve_data, "MOST_TRIALS", 10)
+    monkeypatch.setattr(curve_data, "MOST_POINTS", 30)
+    monkeypatch.setattr(curve_data, "FEWEST", 3)
+    folder = next(Path(path) for path in sys.path if (Path(path) / "explored.yaml").exists())
+    found = curve_data.curves_of(Store(f"sqlite:///{folder}/mlflow.db"), load(folder / "explored.yaml"), explored.runs)
+    assert len({line[0] for line in found["lines"]}) == 10
+    assert max(len(line[3]) for line in found["lines"]) == 3
+    assert "Curves of 10 of 24 trials are here." in found["note"]
+    assert "Long curves are drawn with 3 points." in found["note"]
+    assert f"Those of {HOSTILE} are left out" in found["note"]
+
+
+def test_no_text_of_a_trial_ends_the_script_that_it_stands_in(explored: Section) -> None:
+    page = html("explored", "made", [explored])
+    (document,) = re.findall(r'<script type="application/json" class="trials">(.*?)</script>', page, re.DOTALL)
+    assert json.loads(document) == json.loads(json.dumps(explored.trial_data))
+    assert not re.search("[<>&]", document)
+    assert "<script>alert(1)" not in page
+    assert "<img src=x" not in page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(explored: Section, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(html("explored", "made", [explored]), encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    opened(page, address)
+    yield page
+    page.close()
+    assert said == []
+
+
+def opened(page: Page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector("html[data-drawn]", state="attached")
+
+
+def check_count(page: Page, text: str) -> None:
+    expect(page.locator("output.count")).to_have_text(text)
+
+
+def cells(page: Page, field: str) -> list[str]:
+    return page.locator(f".tabulator-row .tabulator-cell[tabulator-field='{field}']").all_inner_texts()
+
+
+def field(page: Page, title: str) -> str:
+    found = page.locator(".tabulator-col", has=page.get_by_role("button", name=title, exact=True)).first
+    return found.get_attribute("tabulator-field") or ""
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_the_table_has_the_best_first_and_sorts_by_any_column(page: Page) -> None:
+    score, x = field(page, "best score"), field(page, "x")
+    assert cells(page, score)[:3] == ["40.2", "40.1", "40"]
+    page.get_by_role("button", name="x", exact=True).click()
+    assert cells(page, x)[0] == "1"
+    page.get_by_role("button", name="x", exact=True).press("Enter")
+    assert cells(page, x)[0] == "8"
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_trials_are_filtered_by_value_text_and_outcome_and_every_chart_follows(page: Page) -> None:
+    check_count(page, "24 trials")
+    page.get_by_label("only x", exact=True).fill("2..4")
+    check_count(page, "12 of 24 trials are selected")
+    page.get_by_label("only mode", exact=True).fill("fin")
+    check_count(page, "6 of 24 trials are selected")
+    assert "x=2..4" not in page.url
+    assert "where=parameter%3Ax%7E2..4" in page.url
+    expect(page.locator(".tabulator-row")).to_have_count(6)
+    page.get_by_role("button", name="all trials").click()
+    check_count(page, "24 trials")
+    page.get_by_label("loss explosion 3").uncheck()
+    page.get_by_label("find in all columns").fill("mode=rise")
+    check_count(page, "9 of 24 trials are selected")
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_columns_are_hidden_and_their_axes_with_them(page: Page) -> None:
+    axes = page.locator("figure.parallel .role-axis")
+    before = axes.count()
+    page.get_by_text("Columns", exact=True).click()
+    page.locator(".ticks").get_by_label("seed", exact=True).uncheck()
+    expect(axes).to_have_count(before - 1)
+    assert page.get_by_label("only seed", exact=True).is_visible() is False
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_a_brush_along_an_axis_selects_in_the_table(page: Page) -> None:
+    zone = page.locator("figure.parallel .zone0 path")
+    zone.scroll_into_view_if_needed()
+    box = zone.bounding_box()
+    assert box is not None
+    across = box["x"] + box["width"] / 2
+    page.mouse.move(across, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(across, box["y"] + box["height"] * 0.3, steps=5)
+    page.mouse.up()
+    check_count(page, "6 of 24 trials are selected")  # the upper third of x: 8 alone
+    assert page.get_by_label("only x", exact=True).input_value().endswith("..")
+    page.mouse.click(across, box["y"] + box["height"] * 0.6)
+    check_count(page, "24 trials")
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_a_box_in_the_scatter_selects_in_the_table(page: Page) -> None:
+    chart = page.locator("figure", has=page.locator("#scatter")).locator("svg")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.99, box["y"] + box["height"] * 0.6, steps=5)
+    page.mouse.up()
+    check_count(page, "3 of 24 trials are selected")
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_chosen_trials_are_compared_side_by_side_by_a_link(page: Page, browser: Browser) -> None:
+    for box in page.locator(".tabulator-row input[type=checkbox]").all()[:4:3]:
+        box.check()
+    page.get_by_role("button", name="compare side by side").click()
+    view = page.locator("dialog.view")
+    view.get_by_role("heading", name="Two trials side by side").wait_for()
+    assert "#compare=" in page.url
+    names = view.locator("section", has_text="Parameters that differ").locator("tbody th").all_inner_texts()
+    assert set(names) <= {"x", "mode", "seed"}
+    assert names
+    assert view.locator(".mark-line path").count() >= 2
+    again = browser.new_page()
+    opened(again, page.url)
+    again.get_by_role("heading", name="Two trials side by side").wait_for()
+    again.close()
+    page.keyboard.press("Escape")
+    assert not view.is_visible()
+    assert "chosen=" in page.url
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_a_trial_has_a_view_with_its_reason_log_and_commands(page: Page, address: str, explored: Section) -> None:
+    trials = explored.trial_data["trials"]
+    (failed,) = [trial for trial in trials if trial["state"] == "failed"]
+    opened(page, f"{address}#trial={failed['id']}")
+    page.reload()
+    view = page.locator("dialog.view")
+    view.get_by_text("the disk is full").wait_for()
+    assert f"line 39 {HOSTILE}" in view.locator("pre").inner_text()
+    assert f"sweep replay {failed['id']}" in view.inner_text()
+    assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
+    view.get_by_role("button", name="close").click()
+    assert "#trial" not in page.url
+    opened(page, f"{address}#trial=nothing")
+    page.reload()
+    page.get_by_text("The page has no trial whose run is nothing.").wait_for()
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_a_selection_has_a_link(page: Page, address: str) -> None:
+    page.get_by_label("only x", exact=True).fill("> 3")
+    check_count(page, "12 of 24 trials are selected")
+    link = page.url
+    page.goto("about:blank")
+    opened(page, link)
+    check_count(page, "12 of 24 trials are selected")
+    assert page.get_by_label("only x", exact=True).input_value() == "> 3"
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_a_finger_on_a_curve_reads_its_value_also_on_a_scrolled_page(browser: Browser, address: str) -> None:
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = phone.new_page()
+    opened(page, address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    chart = page.locator("figure", has=page.locator("#curves")).locator("svg")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    page.touchscreen.tap(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5)
+    tip = page.locator("#tip")
+    tip.wait_for()
+    assert re.search(r"epoch \d: score [\d.]+", tip.inner_text())
+    seen = tip.bounding_box()
+    assert seen is not None
+    assert 0 <= seen["y"] <= 844
+    phone.close()
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_curves_are_means_with_bands_over_seeds(page: Page) -> None:
+    figure = page.locator("figure", has=page.locator("#curves"))
+    assert figure.locator(".mark-line path").count() >= 23
+    figure.get_by_label("lines").select_option("means")
+    expect(figure.locator(".mark-area path")).to_have_count(8)
+    figure.get_by_label("metric").select_option(HOSTILE)
+    expect(figure.locator(".role-axis-title text").last).to_contain_text("alert(2)")
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_charts_are_saved_as_csv_svg_and_png_and_rows_as_csv(page: Page) -> None:
+    figure = page.locator("figure", has=page.locator("#scatter"))
+    saved = {}
+    for name in ("CSV", "SVG", "PNG"):
+        with page.expect_download() as download:
+            figure.get_by_role("button", name=name, exact=True).click()
+        saved[name] = Path(download.value.path()).read_bytes()
+    assert saved["CSV"].decode().splitlines()[0] == "run,trial,x,best score,outcome"
+    assert len(saved["CSV"].decode().splitlines()) == 21
+    assert saved["SVG"].startswith(b"<svg")
+    assert b"var(--" not in saved["SVG"]
+    assert saved["PNG"].startswith(b"\x89PNG")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV of the rows").click()
+    assert len(Path(download.value.path()).read_text().splitlines()) == 25
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_the_heat_map_marks_cells_with_explosions(page: Page) -> None:
+    figure = page.locator("figure", has=page.locator("#heat"))
+    assert "3/3" in figure.locator(".mark-text text").all_text_contents()
+    effects = page.locator("figure", has=page.get_by_role("heading", name="mode", exact=True))
+    assert "3 of 24 exploded" in effects.inner_text()
+    assert effects.locator(".role-axis-label text").all_text_contents()[:2] == ["fine", "rise"]
+
+
+@in_a_browser
+@pytest.mark.slow
+def test_on_paper_all_selected_rows_are_printed(page: Page) -> None:
+    page.pdf()
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1440
+    assert page.locator(".controls").first.is_visible() is False
