@@ -42,15 +42,30 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # where letters are missing, they are no reason to fail
             stream.reconfigure(errors="replace")
+    if "--json" in sys.argv[1:]:
+        from orchestrator.terminal.json_output import documents_alone
+
+        with documents_alone():
+            sys.exit(_run())
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """Returns the exit status."""
     try:
-        sys.exit(app(standalone_mode=False))
+        return app(standalone_mode=False) or 0
     except UsageError as error:
         message = " ".join(error.format_message().split())
-        sys.exit(_print_error(InputError(message)) if message else 2)  # without a message, the help has been printed
+        return _print_error(InputError(message)) if message else 2  # without a message, the help has been printed
     except SweepError as error:
-        sys.exit(_print_error(error))
+        return _print_error(error)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        if "--json" in sys.argv[1:]:
+            from orchestrator.documents.error import ErrorDocument
+            from orchestrator.terminal.json_output import emit
+
+            emit(ErrorDocument.of_interrupt())
+        return 130
 
 
 @app.callback(invoke_without_command=True)
@@ -111,4 +126,9 @@ def _version(package: str) -> str:
 def _print_error(error: SweepError) -> int:
     for line in str(error).splitlines():
         print(f"sweep: {in_a_line(line)}", file=sys.stderr)
+    if "--json" in sys.argv[1:]:
+        from orchestrator.documents.error import ErrorDocument
+        from orchestrator.terminal.json_output import emit
+
+        emit(ErrorDocument.of(error))
     return error.exit_status

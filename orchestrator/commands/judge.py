@@ -1,6 +1,5 @@
 """`sweep judge`."""
 
-import json
 import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +8,7 @@ import typer
 
 from orchestrator.commands import again
 from orchestrator.commands.lookup import completions, store
-from orchestrator.commands.options import DataDir, TrackingUri, Workers, use_data
+from orchestrator.commands.options import AsJson, DataDir, TrackingUri, Workers, use_data
 from orchestrator.errors import InputError
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import print_line, stdout, warn
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.spec import Objective
 
 MOST_SEEDS = 8
-NOT_BETTER, UNDECIDED, INTERRUPTED = 3, 4, 130
+NOT_BETTER, UNDECIDED = 3, 4
 STATUS = {True: 0, False: NOT_BETTER, None: UNDECIDED}
 WHAT = (
     "A configuration by its label; a run by the first letters of its id; or a sweep, by its YAML file or its name, "
@@ -50,7 +49,7 @@ def judge(
     ] = MOST_SEEDS,
     workers: Workers = None,
     data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Say whether A is better than B, by how much and how certainly, from the seeds that both have.
@@ -73,7 +72,10 @@ def judge(
     else:
         judgement = _judged(known, pair, objective, max_seeds)
     if as_json:
-        typer.echo(json.dumps(judgement.document(), ensure_ascii=False))
+        from orchestrator.documents.judgement import JudgementDocument
+        from orchestrator.terminal.json_output import emit
+
+        emit(JudgementDocument.of(judgement))
     else:
         for line in judgement.sentences():
             print_line(stdout(), line)
@@ -108,7 +110,7 @@ def _decided(
         if any(launched.interrupted for launched in seeds.run(asked, settings)):
             called = paths.redacted(shlex.join(sys.argv[1:]))
             warn(f"interrupted; go on with: {again.command()} {called}")
-            raise typer.Exit(INTERRUPTED)
+            raise typer.Abort
         judgement = _judged(known, pair, objective, most)
         now = {one.contender.config_key: one.results for one in (judgement.a, judgement.b)}
         failed = [f"seed {seed} of {one.title}" for one, seed in asked if seed not in now[one.config_key]]

@@ -47,6 +47,7 @@ SetExecutor = Annotated[
     list[str] | None,
     typer.Option("--set-executor", metavar="NAME=VALUE", help="Set an option of the executor: cpus=2."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Port = Annotated[int, typer.Option(min=1, max=LARGEST_PORT, help="Port on 127.0.0.1.")]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.commands.lookup import completions, existing, is_file, name_of, store
-from orchestrator.commands.options import TrackingUri
+from orchestrator.commands.options import AsJson, TrackingUri
 from orchestrator.system import paths
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def report(
     sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME", autocompletion=completions)],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to. Default: reports/NAME.")] = None,
+    as_json: AsJson = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write the report of one or more sweeps: an HTML page that needs no network, Markdown, and CSV.
@@ -40,6 +41,12 @@ def report(
         for name, spec in [_reported(reader, sweep)]
     ]
     files = write(sections, out or folder_for([section.name for section in sections]))
+    if as_json:
+        from orchestrator.documents.places import ReportDocument
+        from orchestrator.terminal.json_output import emit
+
+        emit(ReportDocument(**{name: str(path.absolute()) for name, path in vars(files).items()}))
+        return
     for path in (files.page, files.markdown, files.table):
         typer.echo(path)
 
