@@ -10,12 +10,15 @@ import typer
 from typer._click.exceptions import UsageError  # click's, which typer brings along without naming it
 
 from orchestrator.commands.best import best
+from orchestrator.commands.compare import compare
 from orchestrator.commands.dashboard import dashboard
 from orchestrator.commands.delete import delete
+from orchestrator.commands.export import export
 from orchestrator.commands.init import init
 from orchestrator.commands.judge import judge
 from orchestrator.commands.launch import launch
 from orchestrator.commands.logs import logs
+from orchestrator.commands.mcp import mcp
 from orchestrator.commands.more import more
 from orchestrator.commands.plan import plan
 from orchestrator.commands.replay import replay
@@ -97,6 +100,7 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     stop: ("sweep stop lr", "sweep stop lr 3f1c0d", 'sweep stop lr "lr=0.01 seed=1" "lr=0.01 seed=2"'),
     workers: ("sweep workers lr 2", "sweep workers lr 0"),
     best: ("sweep best best_var",),
+    compare: ("sweep compare lr", "sweep compare mine baseline --json"),
     judge: (
         "sweep judge lr=0.01 lr=0.001 --sweep sweeps/lr.yaml",
         "sweep judge 3f1c0d 9b2e77 --run --max-seeds 12",
@@ -107,9 +111,11 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     more: ("sweep more lr --epochs 50", "sweep more lr --epochs 50 --best 5", "sweep more lr --epochs 50 3f1c0d"),
     delete: ("sweep delete lr", "sweep delete lr --purge --yes"),
     report: ("sweep report lr", "sweep report sweeps/report/*.yaml"),
+    export: ("sweep export lr", "sweep export sweeps/lr.yaml --optuna sqlite:///study.db"),
     dashboard: ("sweep dashboard best_var --port 8081",),
     replay: ("sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c", "sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c --debug"),
     ui: ("sweep ui", "sweep ui --tracking-uri http://127.0.0.1:5000"),
+    mcp: ("sweep mcp", "sweep mcp --allow-launch sweeps --max-trials 50 --max-time 2h"),
     schema: ("sweep schema > sweep.schema.json",),
 }
 for call, examples in EXAMPLES.items():

@@ -53,7 +53,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     executors.check(spec, place)
     executors.check_folder(place, Workspace(settings.uri, spec.name).folder)
     with (
-        Interrupt(spec.grace) as interrupt,
+        Interrupt(spec.grace, settings.allowance.seconds_left) as interrupt,
         Workspace(settings.uri, spec.name) as workspace,
         steered(spec.name, interrupt, workspace.meeting, display.log) as steering,
         ExitStack() as asked,
@@ -154,7 +154,7 @@ class _Launch:
     def listeners(self) -> Sequence[Listener]:
         """What receives the events of trials, in this order: docs/design.md says why."""
         learning = Learning(self.spec, self.sampler, self.workspace)
-        followers = (self.pruner, self.time, self.target, self.compared, self.failures)
+        followers = (self.settings.allowance, self.pruner, self.time, self.target, self.compared, self.failures)
         return learning, *followers, self.recorder, self.steering, self.display
 
     def run(self, history: History) -> bool:
@@ -269,6 +269,7 @@ class _Launch:
     @property
     def _takes_more(self) -> bool:
         stops = self.interrupt.requested or self.failures.are_too_many or self.compared.ends_launch
+        stops = stops or bool(self.settings.allowance.remark)
         return self.recorder.has_room and self.time.allows_more and not (self.target.is_reached or stops)
 
     def _judge(self, trial: Trial, executor: Executor) -> None:

@@ -28,10 +28,10 @@ FLOORS = [
     {"trackers"},
     {"called", "prior"},
     {"plan", "reports"},
-    {"conclusion", "going_on", "history", "rerun"},
+    {"conclusion", "frames", "going_on", "history", "rerun"},
     {"documents"},
     {"terminal"},
-    {"notification", "replay", "sweep"},
+    {"mcp", "notification", "replay", "sweep"},
     {"api", "commands"},
     {"cli"},
     {"__main__"},
@@ -56,6 +56,7 @@ ONLY_IN = {
     "lightning": ["orchestrator/integrations/lightning.py"],
     "pytorch_lightning": ["orchestrator/integrations/lightning.py"],
     "transformers": ["orchestrator/integrations/huggingface.py"],
+    "mcp": ["orchestrator/mcp/"],
     "keras": ["orchestrator/integrations/keras.py"],
 }
 

@@ -134,7 +134,7 @@ def test_what_a_launch_does_is_in_lines_and_other_commands_tell_of_it(
     assert lost["outcome"] == "loss explosion"
     assert lost["remark"]
 
-    (status,) = document(sweep("status", "--json"))["sweeps"]
+    (status,) = document(sweep("status", "toy", "--json"))["sweeps"]
     assert (status["asked"], status["results"], status["best"]["trial"]) == (8, 6, "x=1 seed=0")
 
     best = document(sweep("best", path, "--json"))
@@ -143,6 +143,20 @@ def test_what_a_launch_does_is_in_lines_and_other_commands_tell_of_it(
 
     judged = sweep("judge", "x=1", "x=2", "--json")
     assert (judged.returncode, document(judged)["metric"]) == (4, "score")
+
+    write(TOY + "parameters: {x: 5}", "five.yaml")
+    assert sweep("launch", "five.yaml", "--quiet", "--executor", "inline").returncode == 0
+    compared = document(sweep("compare", "five", path, "--json"))
+    assert compared["sweeps"] == ["five", "toy"]
+    assert [(one["sweep"], one["params"]["x"]) for one in compared["trials"]][:5] == [
+        *[("toy", 1.0)] * 2,
+        *[("toy", 2.0)] * 2,
+        ("five", 5.0),
+    ]
+    assert len(compared["trials"]) == 9
+    shown = sweep("compare", "five", path).stdout.splitlines()
+    assert "five, toy: best score first" in shown[0]
+    assert [line.split()[:2] for line in shown if "completed" in line][-1] == ["five", "5"]
 
     report = document(sweep("report", path, "--json"))
     assert all(Path(report[name]).is_file() for name in ("page", "markdown", "table"))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands import again
-from orchestrator.commands.lookup import asked, is_file, store
+from orchestrator.commands.lookup import asked, store
 from orchestrator.commands.options import AsJson, SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
@@ -41,7 +41,7 @@ def best(
     name, file, spec = asked(sweep, reader)
     objectives = _objectives(reader, sweep, name, file, spec)
     records = reader.results(name, objectives)
-    records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
+    records = taken(spec.function, of_file(spec, records) if paths.is_file(sweep) else records)
     if spec.method.finds_boundary:
         _show_boundary(spec, file, records, as_json)
         return
@@ -52,7 +52,7 @@ def best(
             f"no configuration of {name} keeps the constraints of {file}: the one that ranks first breaks {broken}"
         )
     if not ranked:
-        whose = f"{name} that {file} asks for" if is_file(sweep) else name
+        whose = f"{name} that {file} asks for" if paths.is_file(sweep) else name
         hint = _hint(records, objectives)
         raise InputError(f"no trial of {whose} has completed with a value of {by_names(objectives)}{hint}")
     names = [each for each in varying([record.params for record in records]) if each != "seed"]
@@ -96,7 +96,7 @@ def _objectives(reader: "Store", sweep: str, name: str, file: str, spec: "SweepS
     Raises:
         InputError: its trials cannot be ranked.
     """
-    launched = () if is_file(sweep) else reader.last_launch(name).objectives
+    launched = () if paths.is_file(sweep) else reader.last_launch(name).objectives
     objectives = launched or spec.objectives
     if objectives or spec.method.finds_boundary:
         return objectives

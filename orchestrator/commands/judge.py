@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.commands import again
 from orchestrator.commands.lookup import completions, store
-from orchestrator.commands.options import AsJson, DataDir, TrackingUri, Workers, use_data
+from orchestrator.commands.options import AsJson, DataDir, MaxTime, MaxTrials, TrackingUri, Workers, use_data
 from orchestrator.errors import InputError
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import print_line, stdout, warn
@@ -47,6 +47,8 @@ def judge(
         int,
         typer.Option(min=2, metavar="N", help="So many seeds of each there are to be at most; choose it beforehand."),
     ] = MOST_SEEDS,
+    max_trials: MaxTrials = None,
+    max_time: MaxTime = None,
     workers: Workers = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -66,16 +68,18 @@ def judge(
     objective = known.objective([one.sweep for one in pair])
     if run:
         use_data(data_dir)
-        from orchestrator.settings import Settings
+        from orchestrator.settings import Allowance, Settings
 
-        judgement = _decided(known, pair, objective, max_seeds, Settings(uri, workers=workers))
+        settings = Settings(uri, workers=workers, allowance=Allowance(max_trials, max_time))
+        judgement = _decided(known, pair, objective, max_seeds, settings)
     else:
         judgement = _judged(known, pair, objective, max_seeds)
     if as_json:
         from orchestrator.documents.judgement import JudgementDocument
         from orchestrator.terminal.json_output import emit
 
-        emit(JudgementDocument.of(judgement))
+        files = {one.sweep: known.reader.last_launch(one.sweep).file for one in pair}
+        emit(JudgementDocument.of(judgement, files))
     else:
         for line in judgement.sentences():
             print_line(stdout(), line)
@@ -105,7 +109,7 @@ def _decided(
     judgement = _judged(known, pair, objective, most)
     if judgement.is_open:
         seeds.check(pair)
-    while judgement.is_open:
+    while judgement.is_open and not settings.allowance.remark:
         asked = wanted(judgement)
         if any(launched.interrupted for launched in seeds.run(asked, settings)):
             called = paths.redacted(shlex.join(sys.argv[1:]))
@@ -113,8 +117,12 @@ def _decided(
             raise typer.Abort
         judgement = _judged(known, pair, objective, most)
         now = {one.contender.config_key: one.results for one in (judgement.a, judgement.b)}
+        if settings.allowance.remark:
+            break
         failed = [f"seed {seed} of {one.title}" for one, seed in asked if seed not in now[one.config_key]]
         if failed:
             warn(f"{' and '.join(failed)} failed, so no further seeds are run; `sweep logs` shows why")
             break
+    if settings.allowance.remark:
+        warn(settings.allowance.remark)
     return judgement

@@ -15,6 +15,8 @@ from orchestrator.commands.options import (
     DataDir,
     Executor,
     FilesArgument,
+    MaxTime,
+    MaxTrials,
     Name,
     SetExecutor,
     Sets,
@@ -63,6 +65,8 @@ def launch(
         bool,
         typer.Option("--rerun", help="Run trials anew whose code has changed, or whose run is in MLflow's trash."),
     ] = False,
+    max_trials: MaxTrials = None,
+    max_time: MaxTime = None,
     name: Name = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result.")] = False,
     as_json: Annotated[
@@ -81,10 +85,10 @@ def launch(
     if remark := platforms.remark():
         warn(remark)
 
-    from orchestrator.settings import Settings
+    from orchestrator.settings import Allowance, Settings
 
-    uri = paths.tracking_uri(tracking_uri)
-    settings = Settings(uri, executor, workers, trial_timeout, adopt, wait, rerun, set_executor or ())
+    uri, allowance = paths.tracking_uri(tracking_uri), Allowance(max_trials, max_time)
+    settings = Settings(uri, executor, workers, trial_timeout, adopt, wait, rerun, set_executor or (), (), allowance)
     if len(specs) > 1:
         _check(specs, settings)
     console = stdout()  # with --json, standard error
@@ -102,6 +106,8 @@ def launch(
             ended.append((spec, error))
         if _status(ended[-1][1]) == INTERRUPTED:
             break
+    if allowance.remark:
+        warn(allowance.remark)
     statuses = [_status(end) for _, end in ended]
     if INTERRUPTED in statuses:
         print_line(console, f"interrupted; resume with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}")

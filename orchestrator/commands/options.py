@@ -59,6 +59,13 @@ def seconds(written: str) -> float:
         raise typer.BadParameter(str(error)) from error
 
 
+MaxTrials = Annotated[int | None, typer.Option(min=1, metavar="N", help="Begin at most so many trials.")]
+MaxTime = Annotated[
+    float | None,
+    typer.Option(parser=seconds, metavar="DURATION", help="End after so long, as by Ctrl-C: 30m, or seconds."),
+]
+
+
 def use_data(data_dir: Path | None) -> None:
     """Have trial functions look for data there.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands.lookup import completions, existing, is_file, name_of, store
+from orchestrator.commands.lookup import completions, existing, name_of, store
 from orchestrator.commands.options import AsJson, TrackingUri
 from orchestrator.system import paths
 
@@ -28,7 +28,7 @@ def report(
     reader = store(uri)
     names = reader.sweeps()
     asked = dict.fromkeys(sweeps)
-    if all(is_file(sweep) and name_of(sweep) not in names for sweep in asked):
+    if all(paths.is_file(sweep) and name_of(sweep) not in names for sweep in asked):
         existing(sweeps[0], reader)
 
     from orchestrator.reports.files import folder_for, write
@@ -36,7 +36,7 @@ def report(
     from orchestrator.workspace import is_live
 
     sections = [
-        section(reader, spec, name, all_records=not is_file(sweep), is_live=is_live(uri, name))
+        section(reader, spec, name, all_records=not paths.is_file(sweep), is_live=is_live(uri, name))
         for sweep in asked
         for name, spec in [_reported(reader, sweep)]
     ]
@@ -55,7 +55,7 @@ def _reported(reader: "Store", sweep: str) -> tuple[str, "SweepSpec"]:
     """The name of a sweep that is to be reported, and its file: as it is, or as the last launch had it."""
     from orchestrator.spec import load
 
-    if is_file(sweep):
+    if paths.is_file(sweep):
         spec = load(Path(sweep), is_to_run=False)
         return spec.name, spec
     name = existing(sweep, reader)

@@ -1,5 +1,6 @@
 """Whether one configuration is better than another."""
 
+from collections.abc import Mapping
 from math import isfinite
 from typing import Literal, Self
 
@@ -14,6 +15,8 @@ class JudgedPart(DocumentPart):
     """One of two configurations that are judged."""
 
     sweep: str
+    file: str
+    """That its sweep was launched from last."""
     configuration: str
     """Its label; of the only configuration of a sweep, the sweep's name."""
     config_key: str
@@ -29,10 +32,11 @@ class JudgedPart(DocumentPart):
     """How many broke a constraint of the file, which is said, and not judged."""
 
     @classmethod
-    def of(cls, judged: Judged) -> Self:
-        """A contender."""
+    def of(cls, judged: Judged, files: Mapping[str, str]) -> Self:
+        """A contender; with the files of sweeps, by name."""
         return cls(
             sweep=judged.contender.sweep,
+            file=files[judged.contender.sweep],
             configuration=judged.contender.label,
             config_key=judged.contender.config_key,
             choices=judged.contender.choices,
@@ -73,8 +77,8 @@ class JudgementDocument(Document):
     b: JudgedPart
 
     @classmethod
-    def of(cls, judging: Judging) -> Self:
-        """A judgement."""
+    def of(cls, judging: Judging, files: Mapping[str, str]) -> Self:
+        """A judgement; with the files of the sweeps, by name."""
         difference, objective = judging.difference, judging.objective
         means = (judging.a.mean, judging.b.mean)
         apart = within(means[0] - means[1]) if means[0] is not None and means[1] is not None else None
@@ -95,6 +99,6 @@ class JudgementDocument(Document):
             paired=bool(difference and difference.is_paired),
             needed=judging.needed,
             most=judging.most,
-            a=JudgedPart.of(judging.a),
-            b=JudgedPart.of(judging.b),
+            a=JudgedPart.of(judging.a, files),
+            b=JudgedPart.of(judging.b, files),
         )

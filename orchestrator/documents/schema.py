@@ -8,7 +8,9 @@ from pydantic import Field, TypeAdapter
 from orchestrator.documents import events
 from orchestrator.documents.answer import AnswerDocument
 from orchestrator.documents.best import BestDocument
+from orchestrator.documents.compare import CompareDocument
 from orchestrator.documents.error import ErrorDocument
+from orchestrator.documents.export import ExportDocument
 from orchestrator.documents.judgement import JudgementDocument
 from orchestrator.documents.launch import LaunchDocument
 from orchestrator.documents.places import ReportDocument, UiDocument
@@ -32,8 +34,10 @@ Result = (
     | LaunchDocument
     | StatusDocument
     | BestDocument
+    | CompareDocument
     | JudgementDocument
     | ReportDocument
+    | ExportDocument
     | UiDocument
     | ReplayDocument
     | AnswerDocument

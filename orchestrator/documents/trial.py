@@ -9,7 +9,7 @@ from orchestrator.documents.base import DocumentPart, Metrics, Number, Params
 from orchestrator.functions import Goal
 from orchestrator.spec import Objective
 from orchestrator.trial import Outcome, Trial
-from orchestrator.trials.record import Record
+from orchestrator.trials.record import BROKEN, Record
 
 
 class MetricPart(DocumentPart):
@@ -65,6 +65,23 @@ class TrialPart(DocumentPart):
             broken=[*broken],
             epochs=record.last_epoch if record else None,
             seconds=record.seconds if record else None,
+        )
+
+    @classmethod
+    def of_record(cls, record: Record) -> Self:
+        """A trial as the store has it."""
+        return cls(
+            trial=record.label,
+            trial_key=record.trial_key,
+            config_key=record.tags["config_key"],
+            params=dict(record.params),
+            run_id=record.run_id,
+            outcome=record.outcome,
+            remark=record.remark,
+            metrics=dict(record.metrics),
+            broken=[record.tags[BROKEN]] if BROKEN in record.tags else [],
+            epochs=record.last_epoch,
+            seconds=record.seconds,
         )
 
     @classmethod
