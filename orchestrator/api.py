@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import frames
 from orchestrator.called import called
 from orchestrator.errors import InputError
 from orchestrator.launching import launch as run
@@ -40,35 +41,13 @@ class Sweep:
         These are all that the store has of the sweep and its function, also those that its file no longer asks for. A
         metric with the name of a parameter is called `metrics.NAME`.
         """
-        from pandas import DataFrame
-
-        rows = []
-        for record in self._records(Store(self.uri)):
-            metrics = {f"metrics.{k}" if k in record.params else k: value for k, value in record.metrics.items()}
-            ended = {"seconds": record.seconds, "remark": record.remark, "run_id": record.run_id}
-            outcome = None if record.outcome is None else str(record.outcome)
-            rows.append({"trial": record.label, **record.params, "outcome": outcome, **metrics, **ended})
-        return DataFrame(rows, columns=None if rows else ["trial"]).set_index("trial")
+        return frames.trials(self._records(Store(self.uri)))
 
     @property
     def curves(self) -> "DataFrame":
         """A row for each epoch of each trial, by its label and the epoch: the metrics that it reported there."""
-        from pandas import DataFrame, MultiIndex
-
         reader = Store(self.uri)
-        records = self._records(reader)
-        labels = {record.run_id: record.label for record in records}
-        names = dict.fromkeys(name for record in records for name in record.names_by_epoch)
-        rows: dict[tuple[str, int], dict[str, float]] = {}
-        for name, curves in ((name, reader.curves(name, records)) for name in names):
-            for run_id, curve in curves.items():
-                for epoch, value in curve.items():
-                    rows.setdefault((labels[run_id], epoch), {})[name] = value
-        numbers = {label: number for number, label in enumerate(labels.values())}
-        places = sorted(rows, key=lambda place: (numbers[place[0]], place[1]))
-        columns = [[label for label, _ in places], [epoch for _, epoch in places]]
-        index = MultiIndex.from_arrays(columns, names=["trial", "epoch"])
-        return DataFrame([rows[place] for place in places], index=index, columns=[*names])
+        return frames.curves(reader, self._records(reader))
 
     @property
     def best(self) -> dict[str, Any]:
@@ -200,13 +179,14 @@ def _reported(uri: str, function: str) -> Sequence[str]:
     return Store(uri).reported(function) if paths.exists(uri) else ()
 
 
-def load_sweep(name: str, tracking_uri: str | None = None) -> Sweep:
-    """A sweep that the store has.
+def load_sweep(sweep: str | Path, tracking_uri: str | None = None) -> Sweep:
+    """A sweep that the store has, by its name or its YAML file: all that the store has of it, as `launch` returns it.
 
     Raises:
-        InputError: there is no store, or no such sweep in it, or it is in the trash.
+        InputError: there is no store, or no such sweep in it, or it is in the trash; or the file is wrong.
     """
     uri = paths.tracking_uri(tracking_uri)
+    name = load(Path(sweep), is_to_run=False).name if paths.is_file(str(sweep)) else str(sweep)
     if not paths.exists(uri):
         raise InputError(f"the store {paths.redacted(uri)} has no sweep {name}; it has none")
     return Sweep(Store(uri).existing(name), uri)

@@ -10,12 +10,15 @@ import typer
 from typer._click.exceptions import UsageError  # click's, which typer brings along without naming it
 
 from orchestrator.commands.best import best
+from orchestrator.commands.compare import compare
 from orchestrator.commands.dashboard import dashboard
 from orchestrator.commands.delete import delete
+from orchestrator.commands.export import export
 from orchestrator.commands.init import init
 from orchestrator.commands.judge import judge
 from orchestrator.commands.launch import launch
 from orchestrator.commands.logs import logs
+from orchestrator.commands.mcp import mcp
 from orchestrator.commands.more import more
 from orchestrator.commands.plan import plan
 from orchestrator.commands.replay import replay
@@ -42,15 +45,30 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # where letters are missing, they are no reason to fail
             stream.reconfigure(errors="replace")
+    if "--json" in sys.argv[1:]:
+        from orchestrator.terminal.json_output import documents_alone
+
+        with documents_alone():
+            sys.exit(_run())
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """Returns the exit status."""
     try:
-        sys.exit(app(standalone_mode=False))
+        return app(standalone_mode=False) or 0
     except UsageError as error:
         message = " ".join(error.format_message().split())
-        sys.exit(_print_error(InputError(message)) if message else 2)  # without a message, the help has been printed
+        return _print_error(InputError(message)) if message else 2  # without a message, the help has been printed
     except SweepError as error:
-        sys.exit(_print_error(error))
+        return _print_error(error)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        if "--json" in sys.argv[1:]:
+            from orchestrator.documents.error import ErrorDocument
+            from orchestrator.terminal.json_output import emit
+
+            emit(ErrorDocument.of_interrupt())
+        return 130
 
 
 @app.callback(invoke_without_command=True)
@@ -82,6 +100,7 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     stop: ("sweep stop lr", "sweep stop lr 3f1c0d", 'sweep stop lr "lr=0.01 seed=1" "lr=0.01 seed=2"'),
     workers: ("sweep workers lr 2", "sweep workers lr 0"),
     best: ("sweep best best_var",),
+    compare: ("sweep compare lr", "sweep compare mine baseline --json"),
     judge: (
         "sweep judge lr=0.01 lr=0.001 --sweep sweeps/lr.yaml",
         "sweep judge 3f1c0d 9b2e77 --run --max-seeds 12",
@@ -92,9 +111,11 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     more: ("sweep more lr --epochs 50", "sweep more lr --epochs 50 --best 5", "sweep more lr --epochs 50 3f1c0d"),
     delete: ("sweep delete lr", "sweep delete lr --purge --yes"),
     report: ("sweep report lr", "sweep report sweeps/report/*.yaml"),
+    export: ("sweep export lr", "sweep export sweeps/lr.yaml --optuna sqlite:///study.db"),
     dashboard: ("sweep dashboard best_var --port 8081",),
     replay: ("sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c", "sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c --debug"),
     ui: ("sweep ui", "sweep ui --tracking-uri http://127.0.0.1:5000"),
+    mcp: ("sweep mcp", "sweep mcp --allow-launch sweeps --max-trials 50 --max-time 2h"),
     schema: ("sweep schema > sweep.schema.json",),
 }
 for call, examples in EXAMPLES.items():
@@ -111,4 +132,9 @@ def _version(package: str) -> str:
 def _print_error(error: SweepError) -> int:
     for line in str(error).splitlines():
         print(f"sweep: {in_a_line(line)}", file=sys.stderr)
+    if "--json" in sys.argv[1:]:
+        from orchestrator.documents.error import ErrorDocument
+        from orchestrator.terminal.json_output import emit
+
+        emit(ErrorDocument.of(error))
     return error.exit_status

@@ -48,7 +48,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
     executors.check(spec, place)
     executors.check_folder(place, Workspace(settings.uri, spec.name).folder)
     with (
-        Interrupt(spec.grace) as interrupt,
+        Interrupt(spec.grace, settings.allowance.seconds_left) as interrupt,
         Workspace(settings.uri, spec.name) as workspace,
         steered(spec.name, interrupt, workspace.meeting, display.log) as steering,
     ):
@@ -155,7 +155,7 @@ class _Holder:
         """Whether trials are to go on in this launch, as somebody has asked for meanwhile."""
         if not self.steering.extensions.take():
             return False
-        if self.interrupt.requested or not passed.begins_more:
+        if self.interrupt.requested or self.settings.allowance.remark or not passed.begins_more:
             self.display.log("the next launch goes on with what was asked for meanwhile: more epochs")
             return False
         self.display.log("going on with what was asked for meanwhile: more epochs")

@@ -64,6 +64,17 @@ class Plan:
         return [(trial.label, program.line(trial.params)) for trial in self.trials] + further
 
     @property
+    def remarks(self) -> list[str]:
+        """What else there is to say, in lines."""
+        said = (self.unchecked, self.refused, self.trashed, self.remark, self.reached, self.changed, self.checkpoints)
+        return [*filter(None, said)]
+
+    @property
+    def to_run(self) -> int | None:
+        """How many trials a launch would run; None: until it is stopped."""
+        return None if self.proposals is None else len(self.pending) + self.proposals
+
+    @property
     def unchecked(self) -> str:
         """Whether any names and values go for parameters, since the function takes a dict; empty where it does not."""
         function = self.spec.function

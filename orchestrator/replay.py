@@ -2,10 +2,11 @@
 
 import pdb
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from orchestrator import functions
+from orchestrator.comparison.replayed import Replayed
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError
 from orchestrator.events import Finished, Progress
@@ -22,10 +23,9 @@ from orchestrator.worker.endings import print_traceback
 from orchestrator.worker.runner import Task
 
 Log = Callable[[str], None]
-MOST_DIFFERENCES = 3  # metrics of which it is said how far they are from the run's
 
 
-def replay(store: Store, run_id: str, log: Log, debug: bool = False) -> Outcome:
+def replay(store: Store, run_id: str, log: Log, debug: bool = False) -> Replayed:
     """Run the trial of a run again, with its parameters and its number of threads; returns how it ended.
 
     Args:
@@ -62,8 +62,9 @@ def replay(store: Store, run_id: str, log: Log, debug: bool = False) -> Outcome:
     log(ending(end))
     names = [name for name in dict.fromkeys([*shown, *_names(reported)]) if name != function.declaration.rate]
     curves = {name: store.curves(name, [record])[record.run_id] for name in names}
-    log(f"{_compared(end, record)}{_difference(reported, end, record, curves)}")
-    return end.outcome
+    replayed = Replayed.of(record, end, reported, curves)
+    log(replayed.in_words)
+    return replayed
 
 
 def _as_launched(store: Store, record: Record, file: Path, log: Log) -> SweepSpec | None:
@@ -102,50 +103,8 @@ def _in_words(event: Progress, record: Record, shown: Sequence[str]) -> str:
     return f"epoch {event.epoch}{f'/{epochs}' if isinstance(epochs, int) else ''}: {facts}"
 
 
-def _compared(end: Finished, record: Record) -> str:
-    """Whether the run ended in the same way."""
-    step = None if end.explosion is None else str(end.explosion.step)
-    if end.outcome is record.outcome and step == record.tags.get("explosion.step"):
-        return "the run ended in the same way"
-    where = f" at step {record.tags['explosion.step']}" if "explosion.step" in record.tags else ""
-    return f"the outcome of the run was: {record.outcome or 'not ended yet'}{where}"
-
-
 def _names(reported: Iterable[Progress]) -> list[str]:
     return list(dict.fromkeys(name for event in reported for name in event.metrics))
-
-
-def _difference(
-    reported: Sequence[Progress], end: Finished, record: Record, curves: Mapping[str, Mapping[int, float]]
-) -> str:
-    """By how much the numbers differ from the run's, as the end of a sentence; empty where there are none to compare.
-
-    Args:
-        reported: epochs, as they are now.
-        end: now.
-        record: of the run.
-        curves: of the run, by metric and epoch.
-    """
-    pairs = [
-        (name, f"epoch {event.epoch}", event.metrics[name], curve[event.epoch])
-        for name, curve in curves.items()
-        for event in reported
-        if name in event.metrics and event.epoch in curve
-    ]
-    final = {name: record.metrics[name] for name in record.final_names if name in record.metrics}
-    pairs += [(name, "the end", value, final[name]) for name, value in end.metrics.items() if name in final]
-    if not pairs:
-        return ""
-    farthest: dict[str, tuple[float, str]] = {}
-    for name, where, here, there in pairs:
-        apart = abs(here - there)
-        if apart > farthest.get(name, (0.0, ""))[0]:
-            farthest[name] = apart, f"{name} by up to {apart:.3g} (at {where} {here:.6g}, {there:.6g} in the run)"
-    if not farthest:
-        return "; its numbers are the same, to the bit"
-    sentences = [sentence for _, sentence in farthest.values()]
-    more = f", and {len(sentences) - MOST_DIFFERENCES} more" if len(sentences) > MOST_DIFFERENCES else ""
-    return f"; its numbers differ: {', '.join(sentences[:MOST_DIFFERENCES])}{more}"
 
 
 def _break_in(error: BaseException) -> None:

@@ -61,7 +61,7 @@ class Loop:
     def listeners(self) -> Sequence[Listener]:
         """What receives the events of trials, in this order: docs/design.md says why."""
         learning = Learning(self.spec, self.sampler, self.workspace)
-        followers = (self.pruner, self.time, self.target, self.compared, self.failures)
+        followers = (self.settings.allowance, self.pruner, self.time, self.target, self.compared, self.failures)
         return learning, *followers, self.recorder, self.steering, self.display
 
     def run(self, history: History) -> bool:
@@ -176,6 +176,7 @@ class Loop:
     @property
     def _takes_more(self) -> bool:
         stops = self.interrupt.requested or self.failures.are_too_many or self.compared.ends_launch
+        stops = stops or bool(self.settings.allowance.remark)
         return self.recorder.has_room and self.time.allows_more and not (self.target.is_reached or stops)
 
     def _judge(self, trial: Trial, executor: Executor) -> None:

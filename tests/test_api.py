@@ -30,6 +30,7 @@ def test_what_was_launched_is_at_hand(store: str, write: Write, capfd: pytest.Ca
     assert "4 trials, 0 of them already finished" in told
     assert "x=3.0 mode=nan: loss explosion: " in told.replace("x=3 ", "x=3.0 ")
     assert sweep == orchestrator.load_sweep("toy") == orchestrator.load_sweep("toy", store)
+    assert sweep == orchestrator.load_sweep(path) == orchestrator.load_sweep("toy.yaml")
 
     trials = sweep.trials
     assert sorted(trials.index) == ["x=1", "x=2 mode=raise", "x=3 mode=nan", "x=4"]
@@ -49,7 +50,9 @@ def test_what_was_launched_is_at_hand(store: str, write: Write, capfd: pytest.Ca
     study = sweep.study
     assert (study.study_name, study.best_value, study.best_params["x"]) == ("toy", 0.4, 1)
     states = [trial.state for trial in study.trials]
-    assert sorted(states) == sorted([TrialState.COMPLETE] * 2 + [TrialState.FAIL, TrialState.PRUNED])
+    assert sorted(states) == sorted([TrialState.COMPLETE] * 3 + [TrialState.FAIL])
+    (lost,) = (trial for trial in study.trials if any(far > 0 for far in trial.constraints.values()))
+    assert lost.user_attrs["outcome"] == "loss explosion"
 
     page = sweep.report()
     assert page == Path("reports/toy/report.html")

@@ -28,9 +28,12 @@ FLOORS = [
     {"trackers"},
     {"called", "chosen", "prior"},
     {"more", "plan", "reports"},
-    {"conclusion", "going_on", "history", "rerun", "terminal"},
+    {"conclusion", "frames", "going_on", "history", "rerun"},
+    {"documents"},
+    {"terminal"},
     {"notification", "replay", "sweep"},
     {"launching"},
+    {"mcp"},
     {"api", "commands"},
     {"cli"},
     {"__main__"},
@@ -55,6 +58,7 @@ ONLY_IN = {
     "lightning": ["orchestrator/integrations/lightning.py"],
     "pytorch_lightning": ["orchestrator/integrations/lightning.py"],
     "transformers": ["orchestrator/integrations/huggingface.py"],
+    "mcp": ["orchestrator/mcp/"],
     "keras": ["orchestrator/integrations/keras.py"],
 }
 

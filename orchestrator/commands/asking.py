@@ -1,5 +1,6 @@
-"""Asks the launch that holds a sweep, and prints its answer."""
+"""Asks the launch that holds a sweep, and prints what came of it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.commands.lookup import name_of
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.requests.calls import Answer, Call
 
 
-def ask(sweep: str, call: "Call", tracking_uri: str | None) -> None:
+def ask(sweep: str, call: "Call", tracking_uri: str | None, as_json: bool) -> None:
     """Ask the launch of the sweep that a FILE or NAME means.
 
     Raises:
@@ -24,7 +25,18 @@ def ask(sweep: str, call: "Call", tracking_uri: str | None) -> None:
         raise InputError(*answer.lines)
     if answer.status:
         raise SweepError("\n".join(answer.lines))
-    for line in answer.lines:
+    tell(answer.lines, as_json)
+
+
+def tell(lines: Sequence[str], as_json: bool) -> None:
+    """Print what was done."""
+    if as_json:
+        from orchestrator.documents.answer import AnswerDocument
+        from orchestrator.terminal.json_output import emit
+
+        emit(AnswerDocument(lines=[*lines]))
+        return
+    for line in lines:
         print_line(stdout(), line)
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands import again
-from orchestrator.commands.lookup import asked, is_file, store
-from orchestrator.commands.options import SweepArgument, TrackingUri
+from orchestrator.commands.lookup import asked, store
+from orchestrator.commands.options import AsJson, SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import print_line, stdout
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def best(
     sweep: SweepArgument,
+    as_json: AsJson = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Show a sweep's best configuration, with its interval over seeds, and the command that runs it again.
@@ -40,9 +41,9 @@ def best(
     name, file, spec = asked(sweep, reader)
     objectives = _objectives(reader, sweep, name, file, spec)
     records = reader.results(name, objectives)
-    records = taken(spec.function, of_file(spec, records) if is_file(sweep) else records)
+    records = taken(spec.function, of_file(spec, records) if paths.is_file(sweep) else records)
     if spec.method.finds_boundary:
-        _print_boundary(spec, records)
+        _show_boundary(spec, file, records, as_json)
         return
     ranked = ranking_of(spec, records, objectives)
     if ranked and ranked[0].broken:
@@ -51,10 +52,10 @@ def best(
             f"no configuration of {name} keeps the constraints of {file}: the one that ranks first breaks {broken}"
         )
     if not ranked:
-        whose = f"{name} that {file} asks for" if is_file(sweep) else name
+        whose = f"{name} that {file} asks for" if paths.is_file(sweep) else name
         hint = _hint(records, objectives)
         raise InputError(f"no trial of {whose} has completed with a value of {by_names(objectives)}{hint}")
-    names = [name for name in varying([record.params for record in records]) if name != "seed"]
+    names = [each for each in varying([record.params for record in records]) if each != "seed"]
     texts = texts_of([record.params for record in records], names)
     versions = {record.tags["config_key"]: record.tags.get(VERSION) for record in records}
     labels = told_apart(
@@ -70,18 +71,23 @@ def best(
     commands = [""] * len(shown)
     if Path(file).is_file():
         commands = again.commands(spec, file, shown, records, reader.sweeps(), tracking_uri)
+    keys = {configuration.config_key for configuration in best}
+    of_best = [record for record in marked(records) if record.remark and record.tags["config_key"] in keys]
+    gone = "" if Path(file).is_file() else again.gone(file, uri)
+    said = [*(f"{record.label}: {record.remark}" for record in of_best), gone, changed(spec.function, records)]
+    remarks = [*filter(None, said)]
+    if as_json:
+        from orchestrator.documents.best import BestDocument
+        from orchestrator.terminal.json_output import emit
+
+        emit(BestDocument.of(name, file, ranked, best, labels, commands, remarks))
+        return
     if len(objectives) == 1:
         print_best(stdout(), ranked, named, commands[0])
     else:
         print_front(stdout(), ranked, best, named, commands)
-    keys = {configuration.config_key for configuration in best}
-    for record in marked(records):
-        if record.remark and record.tags["config_key"] in keys:
-            print_line(stdout(), f"{record.label}: {record.remark}")
-    if not Path(file).is_file():
-        print_line(stdout(), again.gone(file, uri))
-    if remark := changed(spec.function, records):
-        print_line(stdout(), remark)
+    for line in remarks:
+        print_line(stdout(), line)
 
 
 def _objectives(reader: "Store", sweep: str, name: str, file: str, spec: "SweepSpec") -> "Sequence[Objective]":
@@ -90,7 +96,7 @@ def _objectives(reader: "Store", sweep: str, name: str, file: str, spec: "SweepS
     Raises:
         InputError: its trials cannot be ranked.
     """
-    launched = () if is_file(sweep) else reader.last_launch(name).objectives
+    launched = () if paths.is_file(sweep) else reader.last_launch(name).objectives
     objectives = launched or spec.objectives
     if objectives or spec.method.finds_boundary:
         return objectives
@@ -99,13 +105,20 @@ def _objectives(reader: "Store", sweep: str, name: str, file: str, spec: "SweepS
     raise InputError(f"{file}: has no metric, so trials cannot be ranked; add `metric: {{name: ..., goal: ...}}`{hint}")
 
 
-def _print_boundary(spec: "SweepSpec", records: "Sequence[Record]") -> None:
+def _show_boundary(spec: "SweepSpec", file: str, records: "Sequence[Record]", as_json: bool) -> None:
     from orchestrator.comparison.boundary import Boundary
     from orchestrator.trials.asked import asked as asked_for
     from orchestrator.trials.record import changed
 
     boundary = Boundary.of(spec, asked_for(spec, records), {record.trial_key: record for record in records})
-    for line in [*boundary.sentences(), *filter(None, [changed(spec.function, records)])]:
+    remarks = [*filter(None, [changed(spec.function, records)])]
+    if as_json:
+        from orchestrator.documents.best import BestDocument
+        from orchestrator.terminal.json_output import emit
+
+        emit(BestDocument.of_boundary(file, boundary, remarks))
+        return
+    for line in [*boundary.sentences(), *remarks]:
         print_line(stdout(), line)
 
 

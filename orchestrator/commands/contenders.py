@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.commands.lookup import asked, existing, is_file
+from orchestrator.commands.lookup import asked, existing
 from orchestrator.comparison.judgement import Contender
 from orchestrator.comparison.ranking import ranking_of
 from orchestrator.errors import InputError
 from orchestrator.spec import Objective, nearest
 from orchestrator.spec.objective import by_names
+from orchestrator.system import paths
 from orchestrator.system.printable import in_a_line
 from orchestrator.trials.asked import of_file
 from orchestrator.trials.labels import told_apart
@@ -43,7 +44,7 @@ class Contenders:
         Raises:
             InputError: there is none, or several are meant.
         """
-        if not self._is_within and (is_file(given) or given in self.sweeps):
+        if not self._is_within and (paths.is_file(given) or given in self.sweeps):
             return self.best(given)
         known = [one for name in self._within for one in self._configurations(name)]
         found = _meant(known, given)
@@ -73,7 +74,7 @@ class Contenders:
             raise InputError(f"{sweep}: method {spec.method.name} looks for a boundary, and has no best configuration")
         objective = self.objective([sweep])
         records = self.reader.records(sweep, [objective])
-        records = taken(spec.function, of_file(spec, records) if is_file(given) else records)
+        records = taken(spec.function, of_file(spec, records) if paths.is_file(given) else records)
         ranked = ranking_of(spec, records, [objective])
         if not ranked:
             raise InputError(f"no trial of {sweep} has completed with a value of {objective.name}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.commands.lookup import asked, is_file, store
+from orchestrator.commands.lookup import asked, store
 from orchestrator.commands.options import Port, SweepArgument, TrackingUri
 from orchestrator.system import paths
 
@@ -30,6 +30,6 @@ def dashboard(
 
     def records() -> "Sequence[Record]":
         found = reader.records(name, spec.objectives)
-        return of_file(spec, found) if is_file(sweep) else found
+        return of_file(spec, found) if paths.is_file(sweep) else found
 
     serve(spec, records, port, typer.echo)

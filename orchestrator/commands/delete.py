@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.commands import again
+from orchestrator.commands.asking import tell
 from orchestrator.commands.lookup import name_of, store
-from orchestrator.commands.options import SweepArgument, TrackingUri
+from orchestrator.commands.options import AsJson, SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths, regular
 from orchestrator.system.figures import bytes_in_words
-from orchestrator.terminal.consoles import print_line, stdout
 
 if TYPE_CHECKING:
     from orchestrator.trackers.deletion import Belongings
@@ -26,6 +26,7 @@ def delete(
         bool, typer.Option("--purge", help="Remove it for good, also from MLflow's trash, where the store allows that.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Delete a sweep that no launch holds: its runs go to MLflow's trash, its work folder for good."""
@@ -33,6 +34,8 @@ def delete(
     from orchestrator.workspace import Workspace
 
     name, uri = name_of(sweep), paths.tracking_uri(tracking_uri)
+    if as_json and not yes:
+        raise InputError("delete asks first, and --json prints a document alone; --yes deletes without asking")
     if not (yes or sys.stdin.isatty()):
         raise InputError("delete asks first, but standard input is not a terminal; --yes deletes without asking")
     store(uri)  # which is to be there
@@ -46,20 +49,22 @@ def delete(
         raise
     with Workspace(uri, name) as workspace:
         what = deletion.belongings()
-        for line in _in_words(name, what, workspace, purge):
-            print_line(stdout(), line)
+        lines = _in_words(name, what, workspace, purge)
+        if not as_json:
+            tell(lines, as_json)
         if not (yes or typer.confirm(f"Delete {name}?")):
-            print_line(stdout(), "nothing is deleted")
+            tell(["nothing is deleted"], as_json)
             return
         workspace.check_unheld()
         # first its work: a launch that finds no run of the sweep is to find nothing of its trials either
         deletion.delete(deletion.belongings(), first=workspace.empty)  # as it is by now
         regular.remove(workspace.folder)
+    said = lines if as_json else []  # which people have read before it was done
     if purge:
-        print_line(stdout(), f"{name} is deleted for good")
+        tell([*said, f"{name} is deleted for good"], as_json)
         return
     purging = f"{again.command()} delete {shlex.quote(name)} --purge{again.uri_option(tracking_uri)}"
-    print_line(stdout(), f"{name} is in MLflow's trash; `{purging}` removes it from there")
+    tell([*said, f"{name} is in MLflow's trash; `{purging}` removes it from there"], as_json)
 
 
 def _in_words(name: str, what: "Belongings", workspace: "Workspace", purge: bool) -> list[str]:

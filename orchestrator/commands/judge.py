@@ -1,6 +1,5 @@
 """`sweep judge`."""
 
-import json
 import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +8,7 @@ import typer
 
 from orchestrator.commands import again
 from orchestrator.commands.lookup import completions, store
-from orchestrator.commands.options import DataDir, TrackingUri, Workers, use_data
+from orchestrator.commands.options import AsJson, DataDir, MaxTime, MaxTrials, TrackingUri, Workers, use_data
 from orchestrator.errors import InputError
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import print_line, stdout, warn
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.spec import Objective
 
 MOST_SEEDS = 8
-NOT_BETTER, UNDECIDED, INTERRUPTED = 3, 4, 130
+NOT_BETTER, UNDECIDED = 3, 4
 STATUS = {True: 0, False: NOT_BETTER, None: UNDECIDED}
 WHAT = (
     "A configuration by its label; a run by the first letters of its id; or a sweep, by its YAML file or its name, "
@@ -48,9 +47,11 @@ def judge(
         int,
         typer.Option(min=2, metavar="N", help="So many seeds of each there are to be at most; choose it beforehand."),
     ] = MOST_SEEDS,
+    max_trials: MaxTrials = None,
+    max_time: MaxTime = None,
     workers: Workers = None,
     data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Say whether A is better than B, by how much and how certainly, from the seeds that both have.
@@ -67,13 +68,18 @@ def judge(
     objective = known.objective([one.sweep for one in pair])
     if run:
         use_data(data_dir)
-        from orchestrator.settings import Settings
+        from orchestrator.settings import Allowance, Settings
 
-        judgement = _decided(known, pair, objective, max_seeds, Settings(uri, workers=workers))
+        settings = Settings(uri, workers=workers, allowance=Allowance(max_trials, max_time))
+        judgement = _decided(known, pair, objective, max_seeds, settings)
     else:
         judgement = _judged(known, pair, objective, max_seeds)
     if as_json:
-        typer.echo(json.dumps(judgement.document(), ensure_ascii=False))
+        from orchestrator.documents.judgement import JudgementDocument
+        from orchestrator.terminal.json_output import emit
+
+        files = {one.sweep: known.reader.last_launch(one.sweep).file for one in pair}
+        emit(JudgementDocument.of(judgement, files))
     else:
         for line in judgement.sentences():
             print_line(stdout(), line)
@@ -103,16 +109,20 @@ def _decided(
     judgement = _judged(known, pair, objective, most)
     if judgement.is_open:
         seeds.check(pair)
-    while judgement.is_open:
+    while judgement.is_open and not settings.allowance.remark:
         asked = wanted(judgement)
         if any(launched.interrupted for launched in seeds.run(asked, settings)):
             called = paths.redacted(shlex.join(sys.argv[1:]))
             warn(f"interrupted; go on with: {again.command()} {called}")
-            raise typer.Exit(INTERRUPTED)
+            raise typer.Abort
         judgement = _judged(known, pair, objective, most)
         now = {one.contender.config_key: one.results for one in (judgement.a, judgement.b)}
+        if settings.allowance.remark:
+            break
         failed = [f"seed {seed} of {one.title}" for one, seed in asked if seed not in now[one.config_key]]
         if failed:
             warn(f"{' and '.join(failed)} failed, so no further seeds are run; `sweep logs` shows why")
             break
+    if settings.allowance.remark:
+        warn(settings.allowance.remark)
     return judgement

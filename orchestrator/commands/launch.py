@@ -15,6 +15,8 @@ from orchestrator.commands.options import (
     DataDir,
     Executor,
     FilesArgument,
+    MaxTime,
+    MaxTrials,
     Name,
     SetExecutor,
     Sets,
@@ -29,6 +31,7 @@ from orchestrator.system.durations import duration
 from orchestrator.terminal.consoles import print_line, stdout, warn
 
 if TYPE_CHECKING:
+    from orchestrator.conclusion import Launched
     from orchestrator.settings import Settings
     from orchestrator.spec import SweepSpec
 
@@ -62,8 +65,13 @@ def launch(
         bool,
         typer.Option("--rerun", help="Run trials anew whose code has changed, or whose run is in MLflow's trash."),
     ] = False,
+    max_trials: MaxTrials = None,
+    max_time: MaxTime = None,
     name: Name = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON alone: a line for each event, and the result as the last one.")
+    ] = False,
 ) -> None:
     """Run a sweep to its end, or resume it; then print the result table. Several files run one after another.
 
@@ -77,32 +85,45 @@ def launch(
     if remark := platforms.remark():
         warn(remark)
 
-    from orchestrator.settings import Settings
+    from orchestrator.settings import Allowance, Settings
 
-    uri = paths.tracking_uri(tracking_uri)
-    settings = Settings(uri, executor, workers, trial_timeout, adopt, wait, rerun, set_executor or ())
+    uri, allowance = paths.tracking_uri(tracking_uri), Allowance(max_trials, max_time)
+    settings = Settings(uri, executor, workers, trial_timeout, adopt, wait, rerun, set_executor or (), (), allowance)
     if len(specs) > 1:
         _check(specs, settings)
-    console, statuses, has_table = stdout(), [], False
+    console = stdout()  # with --json, standard error
+    ended: list[tuple[SweepSpec, Launched | SweepError]] = []
     for number, spec in enumerate(specs, start=1):
         if len(specs) > 1 and not quiet:
             print_line(console, f"sweep {number} of {len(specs)}: {spec.source.path}")
         try:
-            statuses.append(_launch(spec, settings, console, quiet))
-            has_table = True
+            ended.append((spec, _launch(spec, settings, console, quiet, as_json)))
         except SweepError as error:  # what ends one sweep need not end the next
             if len(specs) == 1:
                 raise
             for line in lines_of(error, spec.source.path):
                 warn(line)
-            statuses.append(INTERRUPTED if error.interrupted else error.exit_status)
-        if statuses[-1] == INTERRUPTED:
+            ended.append((spec, error))
+        if _status(ended[-1][1]) == INTERRUPTED:
             break
+    if allowance.remark:
+        warn(allowance.remark)
+    statuses = [_status(end) for _, end in ended]
     if INTERRUPTED in statuses:
         print_line(console, f"interrupted; resume with: {again.command()} {paths.redacted(shlex.join(sys.argv[1:]))}")
-    elif has_table:
+    elif not as_json and any(not isinstance(end, SweepError) for _, end in ended):
         print_line(console, f"compare the runs: {again.command()} ui{again.uri_option(tracking_uri)}")
+    if as_json:
+        from orchestrator.documents.launch import LaunchDocument
+        from orchestrator.terminal.json_output import emit
+
+        emit(LaunchDocument.of(ended, max(statuses)))
     raise typer.Exit(max(statuses))
+
+
+def _status(end: "Launched | SweepError") -> int:
+    """The exit status of one sweep."""
+    return INTERRUPTED if isinstance(end, SweepError) and end.interrupted else end.exit_status
 
 
 def _check(specs: "Iterable[SweepSpec]", settings: "Settings") -> None:
@@ -124,23 +145,31 @@ def _check(specs: "Iterable[SweepSpec]", settings: "Settings") -> None:
         raise InputError.of(mistakes)
 
 
-def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bool) -> int:
-    """One sweep, to its table; returns its exit status."""
+def _launch(spec: "SweepSpec", settings: "Settings", console: Console, quiet: bool, as_json: bool) -> "Launched":
+    """One sweep, to its table."""
     from orchestrator.launching import launch as run
     from orchestrator.notification import notifying
     from orchestrator.terminal.display import display_for
-    from orchestrator.terminal.tables import print_boundary, print_results
+    from orchestrator.terminal.json_display import JsonDisplay
 
-    display = display_for(spec, console, quiet)
+    display = JsonDisplay.of(spec) if as_json and not quiet else display_for(spec, console, quiet)
     with notifying(spec, settings.uri, display.progress) as end:
         launched = run(spec, settings, display)
         end.exit_status = launched.exit_status
-        print_results(console, launched.table)
-        if launched.boundary:
-            print_boundary(console, launched.boundary)
-        if launched.reached:
-            print_line(console, f"{launched.reached}; no further trial begins")
-        if launched.spent is not None and not launched.interrupted:
-            message = f"time_cap is used up: {duration(launched.spent)} of training; set a larger time_cap in"
-            print_line(console, f"{message} {spec.source.path} and launch again to resume")
-    return launched.exit_status
+        if not as_json:
+            _print(launched, console)
+    return launched
+
+
+def _print(launched: "Launched", console: Console) -> None:
+    """What the launch of a sweep came to."""
+    from orchestrator.terminal.tables import print_boundary, print_results
+
+    print_results(console, launched.table)
+    if launched.boundary:
+        print_boundary(console, launched.boundary)
+    if launched.reached:
+        print_line(console, f"{launched.reached}; no further trial begins")
+    if launched.spent is not None and not launched.interrupted:
+        message = f"time_cap is used up: {duration(launched.spent)} of training; set a larger time_cap in"
+        print_line(console, f"{message} {launched.table.spec.source.path} and launch again to resume")

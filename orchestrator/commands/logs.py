@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator import chosen
-from orchestrator.commands.lookup import completions, existing, is_file, store
+from orchestrator.commands.lookup import completions, existing, store
 from orchestrator.commands.options import TrackingUri
 from orchestrator.system import paths
 from orchestrator.system.paths import LOG_FILE
@@ -48,7 +48,7 @@ def logs(
 
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
-    is_sweep = trial is not None or is_file(run) or run in reader.sweeps()
+    is_sweep = trial is not None or paths.is_file(run) or run in reader.sweeps()
     record = chosen.by_trial(reader, existing(run, reader), trial) if is_sweep else chosen.by_run(reader, run)
     sweep = record.tags["sweep"]
     log = Workspace(uri, sweep).folder / record.trial_key / LOG_FILE

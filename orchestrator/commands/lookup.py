@@ -127,17 +127,10 @@ def name_of(sweep: str) -> str:
 def _spec_of(sweep: str) -> "SweepSpec | None":
     from orchestrator.spec import load
 
-    return load(Path(sweep), is_to_run=False) if is_file(sweep) else None
+    return load(Path(sweep), is_to_run=False) if paths.is_file(sweep) else None
 
 
 def _named(sweep: str, spec: "SweepSpec | None") -> str:
     from orchestrator.spec.form import as_name
 
     return spec.name if spec else as_name(sweep)
-
-
-def is_file(sweep: str) -> bool:
-    """Whether a FILE is meant, rather than a NAME."""
-    with suppress(OSError):  # a name may be longer than a file's can be
-        return sweep.endswith((".yaml", ".yml")) or Path(sweep).is_file()
-    return False

@@ -6,12 +6,11 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands import again
-from orchestrator.commands.asking import ask
+from orchestrator.commands.asking import ask, tell
 from orchestrator.commands.lookup import asked, existing, store
-from orchestrator.commands.options import SweepArgument, TrackingUri
+from orchestrator.commands.options import AsJson, SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
-from orchestrator.terminal.consoles import print_line, stdout
 
 
 def more(
@@ -27,6 +26,7 @@ def more(
     ] = None,
     best: Annotated[int | None, typer.Option("--best", min=1, help="So many of the best trials.")] = None,
     tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
 ) -> None:
     """Have trials that have completed go on for more epochs, from their checkpoints if kept.
 
@@ -44,13 +44,12 @@ def more(
     reader = store(uri)
     existing(sweep, reader)
     with suppress(NobodyError):
-        ask(sweep, call, tracking_uri)
+        ask(sweep, call, tracking_uri, as_json)
         return
     name, file, spec = asked(sweep, reader)
     with Workspace(uri, name) as workspace:
         workspace.check_unheld()
         found = extended(reader, spec, name, call)
         requested.ask(reader, name, epochs, found.keys)
-    for line in found.lines:
-        print_line(stdout(), line)
-    print_line(stdout(), f"train them with: {again.command()} launch {file}{again.uri_option(tracking_uri)}")
+    command = f"{again.command()} launch {file}{again.uri_option(tracking_uri)}"
+    tell([*found.lines, f"train them with: {command}"], as_json)

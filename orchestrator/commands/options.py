@@ -47,6 +47,7 @@ SetExecutor = Annotated[
     list[str] | None,
     typer.Option("--set-executor", metavar="NAME=VALUE", help="Set an option of the executor: cpus=2."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Port = Annotated[int, typer.Option(min=1, max=LARGEST_PORT, help="Port on 127.0.0.1.")]
 
 
@@ -56,6 +57,13 @@ def seconds(written: str) -> float:
         return durations.seconds(written)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+MaxTrials = Annotated[int | None, typer.Option(min=1, metavar="N", help="Begin at most so many trials.")]
+MaxTime = Annotated[
+    float | None,
+    typer.Option(parser=seconds, metavar="DURATION", help="End after so long, as by Ctrl-C: 30m, or seconds."),
+]
 
 
 def use_data(data_dir: Path | None) -> None:

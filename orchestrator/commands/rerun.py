@@ -8,12 +8,11 @@ import typer
 
 from orchestrator import chosen
 from orchestrator.commands import again
-from orchestrator.commands.asking import ask
+from orchestrator.commands.asking import ask, tell
 from orchestrator.commands.lookup import existing, store
-from orchestrator.commands.options import SweepArgument, TrackingUri
+from orchestrator.commands.options import AsJson, SweepArgument, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
-from orchestrator.terminal.consoles import print_line, stdout
 from orchestrator.trial import Outcome
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ def rerun(
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that have failed.")] = False,
     infeasible: Annotated[bool, typer.Option("--infeasible", help="All that are infeasible.")] = False,
+    as_json: AsJson = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Have trials run anew; what they were stays in MLflow, and counts no longer.
@@ -51,7 +51,7 @@ def rerun(
     uri = paths.tracking_uri(tracking_uri)
     name = existing(sweep, store(uri))
     with suppress(NobodyError):
-        ask(sweep, Rerun(tuple(trials or ()), failed, infeasible), tracking_uri)
+        ask(sweep, Rerun(tuple(trials or ()), failed, infeasible), tracking_uri, as_json)
         return
     with Workspace(uri, name) as workspace:
         renewing = Renewing(uri)
@@ -59,14 +59,15 @@ def rerun(
         workspace.check_unheld()
         found = _found(renewing, name, trials or (), outcomes)
         renewing.again(name, found, workspace)
+    lines = []
     for record in found:
         was = f"{record.outcome}: {record.remark}" if record.remark else str(record.outcome)
-        print_line(stdout(), f"{record.label or name} runs anew; what it was is kept, and counts no longer: {was}")
+        lines.append(f"{record.label or name} runs anew; what it was is kept, and counts no longer: {was}")
     if not found:
-        print_line(stdout(), f"no trial of {name} is {' or '.join(outcomes)}")
+        tell([f"no trial of {name} is {' or '.join(outcomes)}"], as_json)
         return
     file = renewing.last_launch(name).file
-    print_line(stdout(), f"run them with: {again.command()} launch {file}{again.uri_option(tracking_uri)}")
+    tell([*lines, f"run them with: {again.command()} launch {file}{again.uri_option(tracking_uri)}"], as_json)
 
 
 def _found(reader: "Store", sweep: str, names: Sequence[str], outcomes: Sequence[Outcome]) -> list["Record"]:

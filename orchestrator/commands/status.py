@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.commands.lookup import completions, found, store
-from orchestrator.commands.options import TrackingUri
+from orchestrator.commands.options import AsJson, TrackingUri
+from orchestrator.errors import InputError
 from orchestrator.system import paths
 from orchestrator.terminal.consoles import stdout
 
@@ -19,6 +20,7 @@ def status(
         str | None, typer.Argument(metavar="[FILE or NAME]", help="Default: all sweeps.", autocompletion=completions)
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Update until Ctrl-C.")] = False,
+    as_json: AsJson = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Show a sweep's progress: trials by outcome, the best so far, running trials and the time left.
@@ -30,6 +32,8 @@ def status(
     from orchestrator.trackers import Follower
     from orchestrator.workspace import is_live
 
+    if watch and as_json:
+        raise InputError("--watch is for people; a program calls `sweep status --json` again")
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
     name, spec = (None, None) if sweep is None else found(sweep, reader)
@@ -42,4 +46,11 @@ def status(
 
     if watch:
         keep_current(stdout(), look)
-    print_status(stdout(), look())
+    statuses = look()
+    if as_json:
+        from orchestrator.documents.status import StatusDocument
+        from orchestrator.terminal.json_output import emit
+
+        emit(StatusDocument.of((one, is_live(uri, one.name)) for one in statuses))
+        return
+    print_status(stdout(), statuses)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.asking import ask
-from orchestrator.commands.options import SweepArgument, TrackingUri
+from orchestrator.commands.options import AsJson, SweepArgument, TrackingUri
 
 TrialsArgument = Annotated[
     list[str] | None,
@@ -16,8 +16,13 @@ TrialsArgument = Annotated[
 ]
 
 
-def stop(sweep: SweepArgument, trials: TrialsArgument = None, tracking_uri: TrackingUri = None) -> None:
+def stop(
+    sweep: SweepArgument,
+    trials: TrialsArgument = None,
+    as_json: AsJson = False,
+    tracking_uri: TrackingUri = None,
+) -> None:
     """End running trials after their epoch, as pruned; without a TRIAL the launch, as the first Ctrl-C does."""
     from orchestrator.requests.calls import StopLaunch, StopTrials
 
-    ask(sweep, StopTrials(tuple(trials)) if trials else StopLaunch(), tracking_uri)
+    ask(sweep, StopTrials(tuple(trials)) if trials else StopLaunch(), tracking_uri, as_json)

@@ -6,11 +6,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 import typer
 
-from orchestrator.commands.options import Port, TrackingUri
+from orchestrator.commands.options import AsJson, Port, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
 from orchestrator.system.loopback import HOST, check_port
@@ -24,16 +25,17 @@ LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # or it starts processes
 def ui(
     tracking_uri: TrackingUri = None,
     port: Port = 5000,
+    as_json: AsJson = False,
 ) -> None:
     """Open the MLflow UI for this store, on 127.0.0.1. Prints a link to the comparison of each sweep."""
     uri = paths.tracking_uri(tracking_uri)
     if not paths.exists(uri):
         raise InputError(f"there is no store yet at {uri}; `sweep launch FILE` creates it")
     check_port(port)
-    raise typer.Exit(_serve(uri, port))
+    raise typer.Exit(_serve(uri, port, as_json))
 
 
-def _serve(uri: str, port: int) -> int:
+def _serve(uri: str, port: int, as_json: bool) -> int:
     """Serve until it is ended; returns the server's exit status."""
     from orchestrator.trackers import Store
     from orchestrator.trackers.view import charts
@@ -49,13 +51,25 @@ def _serve(uri: str, port: int) -> int:
     try:
         links = Store(uri).addresses(MOST_LINKS)
         if _answers(server, port):
-            typer.echo(f"MLflow UI: {here} (Ctrl-C stops it)")
-            for name, address in links:
-                typer.echo(f"  {name}: {here}{address}")
-                typer.echo(f"    as curves and pictures: {here}{charts(address)}")
+            _show(here, [(name, f"{here}{address}", f"{here}{charts(address)}") for name, address in links], as_json)
         return server.wait()
     finally:
         server.terminate()
+
+
+def _show(here: str, links: Sequence[tuple[str, str, str]], as_json: bool) -> None:
+    """Print where the UI is, and for each sweep its table and its charts."""
+    if as_json:
+        from orchestrator.documents.places import LinkPart, UiDocument
+        from orchestrator.terminal.json_output import emit
+
+        parts = [LinkPart(sweep=name, table=table, charts=charts) for name, table, charts in links]
+        emit(UiDocument(address=here, sweeps=parts))
+        return
+    typer.echo(f"MLflow UI: {here} (Ctrl-C stops it)")
+    for name, table, charts in links:
+        typer.echo(f"  {name}: {table}")
+        typer.echo(f"    as curves and pictures: {charts}")
 
 
 def _answers(server: "subprocess.Popen[bytes]", port: int) -> bool:

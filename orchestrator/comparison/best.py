@@ -51,16 +51,22 @@ def by_figures(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value + 0.0:.5g}" for value in values)
 
 
-def as_winner(ranked: Ranking) -> list[str]:
-    """In a sentence, that the best of several is likely to have been lucky, and its interval with that counted in.
+def interval_as_winner(ranked: Ranking) -> tuple[float, float] | None:
+    """The interval of the best of several, with its luck counted in.
 
     None where the best has no interval, there are no others, all are equal, or values do not scatter.
     """
     if len(equal(ranked)) == len(ranked) - 1:
-        return []
+        return None
     samples = [[values[0] for values in one.values] for one in ranked]
     ends = corrected(samples, ranked.objectives[0].sign)
-    if ends is None or ends[0] == ends[1]:
+    return None if ends is None or ends[0] == ends[1] else ends
+
+
+def as_winner(ranked: Ranking) -> list[str]:
+    """In a sentence, that the best of several is likely to have been lucky, and that interval, where it has one."""
+    ends = interval_as_winner(ranked)
+    if ends is None:
         return []
     low, high = compared(*ends)
     return [f"the best of {len(ranked)} is likely to have been lucky; corrected for that: {low} to {high} (95%)"]
@@ -86,19 +92,23 @@ def as_good(ranked: Ranking, named: Named) -> list[str]:
     return [f"equal to it: {_listed(others, named)}"] if others else []
 
 
-def undistinguished(ranked: Ranking, named: Named) -> list[str]:
-    """The configurations that seeds do not tell from the best, in a sentence; none where the best has a single seed.
+def as_far_as_known(ranked: Ranking) -> list[Configuration]:
+    """The configurations that seeds do not tell from the best; none where the best has a single seed.
 
     Those that are equal to it, or rank behind the others because most of their seeds were lost, are not among them.
 
     Raises:
         IndexError: the ranking is empty, or there is no objective.
     """
-    first = ranked[0]
-    if first.intervals[0].half_width is None:
+    if ranked[0].intervals[0].half_width is None:
         return []
     same = {one.config_key for one in equal(ranked)}
-    others = [other for other in untold(ranked) if other.config_key not in same]
+    return [other for other in untold(ranked) if other.config_key not in same]
+
+
+def undistinguished(ranked: Ranking, named: Named) -> list[str]:
+    """These configurations, in a sentence."""
+    others = as_far_as_known(ranked)
     return [f"not distinguishable from it with these seeds: {_listed(others, named)}"] if others else []
 
 

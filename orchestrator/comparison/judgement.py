@@ -1,16 +1,15 @@
-"""Is one configuration better than another? The verdict, in words and for programs."""
+"""Is one configuration better than another? The verdict, and in words."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
-from typing import Any
 
 from orchestrator.comparison.intervals import CONFIDENCE
 from orchestrator.comparison.paired import POWER, Difference, Looks, Standing
 from orchestrator.errors import InputError
 from orchestrator.spec import Objective
-from orchestrator.system.averages import average, within
+from orchestrator.system.averages import average
 from orchestrator.system.figures import precision
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
@@ -90,21 +89,6 @@ class Judged:
         """How many seeds have no value of their own that counts."""
         return sum(seen.counted is None for seen in self.results.values())
 
-    def document(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "sweep": self.contender.sweep,
-            "configuration": self.contender.label,
-            "config_key": self.contender.config_key,
-            "choices": self.contender.choices,
-            "mean": self.mean,
-            "seeds": [*self.results],
-            "exploded": self.count(Outcome.EXPLODED),
-            "infeasible": self.count(Outcome.INFEASIBLE),
-            "pruned": self.count(Outcome.PRUNED),
-            "broken": self.contender.broken,
-        }
-
 
 @dataclass(frozen=True)
 class Judging:
@@ -175,31 +159,6 @@ class Judging:
     def needed(self) -> int | None:
         """How many more seeds of each would decide it; None where that is unknown, or more than anybody runs."""
         return None if self.difference is None else self.difference.needed(self.looks)
-
-    def document(self) -> dict[str, Any]:
-        """For programs. Differences are of A's values less those of B, whichever of them is better."""
-        difference, low, high, p = self.difference, None, None, None
-        if difference is not None:
-            mean, half_width = self.objective.sign * difference.mean, difference.half_width(self.looks)
-            p = difference.p(self.looks)
-            low, high = (within(mean - half_width), within(mean + half_width)) if isfinite(half_width) else (None, None)
-        means = (self.a.mean, self.b.mean)
-        apart = within(means[0] - means[1]) if means[0] is not None and means[1] is not None else None
-        return {
-            "better": self.better,
-            "metric": self.objective.name,
-            "goal": self.objective.goal,
-            "difference": apart if difference is None else mean,
-            "interval": None if low is None else [low, high],
-            "certainty": None if p is None else 1 - p,
-            "p": p,
-            "seeds": self.shared,
-            "paired": bool(difference and difference.is_paired),
-            "needed": self.needed,
-            "most": self.most,
-            "a": self.a.document(),
-            "b": self.b.document(),
-        }
 
     def sentences(self) -> list[str]:
         """For people, a line each."""

@@ -22,13 +22,16 @@ from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Choice
 from orchestrator.system.loopback import HOST, check_port, guarded
 from orchestrator.trial import Outcome
-from orchestrator.trials.record import MARGIN, Record, taken
+from orchestrator.trials.observation import Observation
+from orchestrator.trials.record import INFEASIBLE_MARGIN, MARGIN, Record, taken
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 SECONDS_BETWEEN_LOOKS = 5.0
-STATES = {
-    Outcome.COMPLETED: TrialState.FAIL,  # where it lacks the value of an objective
+CONSTRAINTS = "constraints"  # the attribute that Optuna and optuna-dashboard both read; above 0 where one is violated
+UNTRAINABLE = 1.0  # where nobody knows by how much
+STATES = {  # of trials without a value of each objective
+    Outcome.COMPLETED: TrialState.FAIL,
     Outcome.EXPLODED: TrialState.PRUNED,  # so that the dashboard counts it as a trial with information
     Outcome.INFEASIBLE: TrialState.PRUNED,
     Outcome.PRUNED: TrialState.PRUNED,
@@ -58,7 +61,7 @@ class Mirror:
             study.set_metric_names([objective.name for objective in spec.objectives])
         self._study = self.storage.get_study_id_from_name(study.study_name)
         self._axes = axes(spec)
-        self._conditions = spec.conditions
+        self._conditions, self._constraints = spec.conditions, spec.constraints
         self._running: dict[str, int] = {}  # Optuna's id of a trial, by run_id
         self._ended: set[str] = set()
 
@@ -73,13 +76,19 @@ class Mirror:
             elif trial.state.is_finished():
                 for name, value in trial.user_attrs.items():
                     self.storage.set_trial_user_attr(self._running[record.run_id], name, value)
+                for name, value in trial.system_attrs.items():
+                    self.storage.set_trial_system_attr(self._running[record.run_id], name, value)
                 self.storage.set_trial_state_values(self._running[record.run_id], trial.state, trial.values)
             if trial.state.is_finished():
                 self._ended.add(record.run_id)
 
     def _trial(self, record: Record) -> FrozenTrial:
-        """The record as a trial of Optuna, which has naive times."""
-        values = record.values(self.objectives) if record.outcome is Outcome.COMPLETED else None
+        """The record as a trial of Optuna, which has naive times.
+
+        One that exploded or was infeasible has what it had come to by then, and violates a constraint.
+        """
+        is_valued = record.outcome is not None and (record.outcome is Outcome.COMPLETED or record.outcome.is_bad)
+        values = record.values(self.objectives) if is_valued else None
         attributes: dict[str, Any] = {"outcome": str(record.outcome), "remark": record.remark, "run_id": record.run_id}
         if MARGIN in record.metrics:
             attributes[MARGIN] = record.metrics[MARGIN]
@@ -89,6 +98,7 @@ class Mirror:
             params={name: _scalar(record.params[name]) for name in varied},
             distributions=varied,
             user_attrs=attributes if record.outcome else {},
+            system_attrs=self._violations(record),
         )
         if values is not None:
             trial.state, trial.values = TrialState.COMPLETE, values
@@ -96,6 +106,16 @@ class Mirror:
         if trial.state.is_finished():
             trial.datetime_complete = datetime.fromtimestamp(record.ended or record.began)
         return trial
+
+    def _violations(self, record: Record) -> dict[str, list[float]]:
+        """Whether it can be trained, and by how much not; and how far it is beyond each constraint of the file."""
+        seen = Observation.of_record(self.objectives, record, self._constraints)
+        if seen is None:
+            return {}
+        margins = (record.metrics.get(name) for name in (MARGIN, INFEASIBLE_MARGIN))
+        known = max((margin for margin in margins if margin is not None), default=0.0)
+        trained = (known if known > 0 else UNTRAINABLE) if seen.outcome.is_bad else min(known, 0.0)
+        return {CONSTRAINTS: [trained, *(seen.margins.get(one.name, 0.0) for one in self._constraints)]}
 
     def _fits(self, record: Record) -> bool:
         """Whether its values are on the axes; those of an earlier version of the file may not be."""

@@ -12,6 +12,7 @@ from optuna.trial import TrialState, create_trial
 
 from orchestrator.samplers.dashboard import axes, study
 from orchestrator.spec import SweepSpec
+from orchestrator.trial import Outcome
 from orchestrator.trials.record import Record
 
 FEWEST = 10  # completed trials; with fewer, a forest has no information
@@ -28,7 +29,8 @@ def importances(spec: SweepSpec, records: Iterable[Record]) -> dict[str, float]:
     """
     if len(spec.objectives) > 1:
         return {}
-    completed = study(spec, records).get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    of_completed = [record for record in records if record.outcome is Outcome.COMPLETED]
+    completed = study(spec, of_completed).get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     searched = {name: axis for name, axis in axes(spec).items() if all(name in trial.params for trial in completed)}
     if len(searched) < 2 or len({trial.value for trial in completed}) < FEWEST:
         return {}

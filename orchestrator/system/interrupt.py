@@ -22,13 +22,15 @@ class Interrupt:
 
     Args:
         grace: seconds from `requested` to `at_once`.
+        after: seconds after which the end is requested by itself; None: never.
 
     Raises:
         InputError: it is entered in another thread than the main one, to which signals come.
     """
 
-    def __init__(self, grace: float = GRACE_SECONDS) -> None:
+    def __init__(self, grace: float = GRACE_SECONDS, after: float | None = None) -> None:
         self.grace = grace
+        self._timer = None if after is None else threading.Timer(after, self.request)
         self.requested = False
         self.at_once = False
         self._raises = False
@@ -45,6 +47,9 @@ class Interrupt:
             numbers.remove(signal.SIGHUP)
         self._before = {number: signal.signal(number, self._on_signal) for number in numbers}
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
+        if self._timer:
+            self._timer.daemon = True
+            self._timer.start()
         return self
 
     def __exit__(
@@ -52,6 +57,9 @@ class Interrupt:
     ) -> None:
         if isinstance(error, SweepError):
             error.interrupted = self.requested
+        if self._timer:
+            self._timer.cancel()
+            self._timer.join()  # or it may ask for the grace of what is over
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)

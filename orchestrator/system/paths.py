@@ -141,6 +141,13 @@ def check_own(meeting: Path) -> None:
         raise InputError(f"{top}: is no folder to which this user alone can write; remove it, or set TMPDIR to another")
 
 
+def is_file(sweep: str) -> bool:
+    """Whether a sweep's FILE is meant, rather than its NAME."""
+    with suppress(OSError):  # a name may be longer than a file's can be
+        return sweep.endswith((".yaml", ".yml")) or Path(sweep).is_file()
+    return False
+
+
 def redacted(text: str) -> str:
     """The text without the user and password that a URI in it may have, nor the secrets in its query."""
     return SECRET_OF_A_QUERY.sub(r"\1***", USER.sub("://", text))

@@ -17,10 +17,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(Drawn(title, ("trial", "trial_key", "state"), rows))
     for label, line in plan.commands:
         print_line(console, f"{label}: {line}")
-    for remark in filter(None, (plan.unchecked, plan.refused, plan.trashed, plan.remark, plan.reached, plan.changed)):
+    for remark in plan.remarks:
         print_line(console, remark)
-    if plan.checkpoints:
-        print_line(console, plan.checkpoints)
     if plan.proposals != 0:
         proposals = f"trials {UNTIL_STOPPED}" if plan.proposals is None else plan.proposals
         console.print(f"to be proposed by {plan.spec.method.name}: {proposals}")
@@ -43,7 +41,7 @@ def print_plan(console: Console, plan: Plan) -> None:
 def _to_run(plan: Plan) -> str:
     if plan.proposals is None:
         return f"trials {UNTIL_STOPPED}"
-    return f"{len(plan.pending) + plan.proposals} of {len(plan.trials) + plan.proposals}"
+    return f"{plan.to_run} of {len(plan.trials) + plan.proposals}"
 
 
 def _estimated(plan: Plan) -> str:
