@@ -24,7 +24,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_STATE, RESOURCE_DOES_NOT_EXIST
 from tenacity import wait_fixed
 
-from orchestrator import executors, sweep
+from orchestrator import executors, launching
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
 from orchestrator.executors.contract import Setup
@@ -518,7 +518,7 @@ class History:
             lambda _, setup: UnluckyExecutor(self, client, luck, setup),
         )
         try:
-            sweep.launch(self.spec, sweep.Settings(self.uri, workers=luck.workers), display)
+            launching.launch(self.spec, launching.Settings(self.uri, workers=luck.workers), display)
         except (Killed, KeyboardInterrupt):
             pass
         except SweepError as error:
@@ -591,7 +591,7 @@ def begin(folder: Path, write: Callable[[str], Path], monkeypatch: pytest.Monkey
         monkeypatch.setattr(module, "WAIT", wait_fixed(0.001))
         monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(recorder, "LAST_SECONDS", 0.0)
-    monkeypatch.setattr(sweep, "Recorder", RecorderInStep)
+    monkeypatch.setattr(launching, "Recorder", RecorderInStep)
     tell = threading.excepthook
     monkeypatch.setattr(threading, "excepthook", lambda args: None if args.exc_type is Killed else tell(args))
     spec, number = load(write(SWEEP)), count(1)
