@@ -607,7 +607,8 @@ def test_another_event_judges_the_same_trials_anew(spec: Load) -> None:
     ],
 )
 def test_a_report_calls_a_boundary_by_its_event(spec: Load, event: str, title: str) -> None:
-    assert sections._boundary(spec(EVENT.replace("{event}", event)), []).title == title
+    loaded = spec(EVENT.replace("{event}", event))
+    assert sections._boundary_part(loaded, sections._boundary(loaded, [])).title == title
 
 
 @pytest.mark.parametrize(
