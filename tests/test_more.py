@@ -423,9 +423,9 @@ def test_the_checkpoint_of_a_shorter_trial_goes_where_the_longer_one_is_not_amon
     assert kept(store) == [("x=1.1", "3")]
 
 
-def test_the_checkpoint_of_a_shorter_trial_goes_where_another_launch_brings_the_longer_one_to_its_end(
-    write: Write, sweep: Sweep, launch: Run_, store: str, folder: Path
-) -> None:
+@pytest.fixture
+def broken_off(write: Write, sweep: Sweep, launch: Run_, store: str, folder: Path) -> Path:
+    """The file of a sweep whose trial x=2 is to have 6 epochs, and fails at the fifth where there is `broken`."""
     file = folder / "growing.py"
     line = "time.sleep(config.pause)"
     file.write_text(file.read_text().replace(line, f'{line}\n        assert epoch < 5 or not Path("broken").exists()'))
@@ -434,27 +434,25 @@ def test_the_checkpoint_of_a_shorter_trial_goes_where_another_launch_brings_the_
     sweep("more", "toy", "x=2", "--epochs", "6")
     (folder / "broken").touch()
     assert sweep("launch", path, "--executor", "inline").returncode == 1
+    return path
+
+
+def test_the_checkpoint_of_a_shorter_trial_goes_where_another_launch_brings_the_longer_one_to_its_end(
+    broken_off: Path, launch: Run_, store: str, folder: Path
+) -> None:
     assert ("x=2", "3") in kept(store)
     (folder / "broken").unlink()
-    launch(path)
+    launch(broken_off)
     assert kept(store) == [("x=1", "3"), ("x=2", "6"), ("x=3", "3")]
 
 
 def test_a_longer_trial_that_was_interrupted_on_another_machine_goes_on_from_the_checkpoint_that_is_kept(
-    write: Write, sweep: Sweep, launch: Run_, store: str, folder: Path
+    broken_off: Path, launch: Run_, store: str, folder: Path
 ) -> None:
-    file = folder / "growing.py"
-    line = "time.sleep(config.pause)"
-    file.write_text(file.read_text().replace(line, f'{line}\n        assert epoch < 5 or not Path("broken").exists()'))
-    path = write(THREE)
-    launch(path)
-    sweep("more", "toy", "x=2", "--epochs", "6")
-    (folder / "broken").touch()
-    assert sweep("launch", path, "--executor", "inline").returncode == 1
     (folder / "broken").unlink()
     trained()
     shutil.rmtree(folder / "mlruns" / "work" / "toy")
-    assert "x=2 goes on from epoch 3" in launch(path).stdout
+    assert "x=2 goes on from epoch 3" in launch(broken_off).stdout
     assert trained() == ["2 4", "2 5", "2 6"]
     now = runs(store, "x=2")[-1]
     assert (steps(store, now, "score"), now.data.tags["outcome"]) == ([1, 2, 3, 4, 5, 6], "completed")

@@ -35,11 +35,6 @@ def documents_alone() -> Iterator[None]:
             os.dup2(file.fileno(), STDOUT)
 
 
-def is_for_programs() -> bool:
-    """Whether the command's output is documents."""
-    return _Output.file is not None
-
-
 def emit(document: "Document") -> None:
     """Print a document. Where nobody reads any more, nothing is printed, and the command goes on."""
     file = _Output.file or sys.stdout
