@@ -49,10 +49,11 @@ def _warn_of_refused(command: Command, form: SweepFile, entries: Sequence[Entry]
         key = next(key for key in ("seeds", "replicates", "seed_parameter") if getattr(form, key))
         places.setdefault(form.seed_parameter or "seed", (key,))
     folder = mistakes.source.path.parent.absolute()
+    path = script(command, folder)
+    source = path.name if path else command.program
     for name, options in refused(command, folder, places).items():
-        close, path = closest(name, options), script(command, folder)
+        close = closest(name, options)
         hint = f"did you mean {close}?" if close else f"it has {', '.join(sorted(options)) or 'none'}"
-        source = path.name if path else command.program
         mistakes.warn(places[name], f"there is no option --{name} in the source of {source}; {hint}")
 
 
