@@ -25,7 +25,7 @@ from mlflow.exceptions import MlflowException
 
 COMMAND = [sys.executable, "-m", "orchestrator"]
 MORE = "more"
-CALLS = {"stop": 0.25, "rerun": 0.25, MORE: 0.15, "workers": 0.15, "stop the launch": 0.1, "delete": 0.1}  # shares
+CALLS = {"stop": 0.2, "rerun": 0.2, MORE: 0.3, "workers": 0.1, "stop the launch": 0.1, "delete": 0.1}  # shares
 LATER = "says which trials are to have"
 BEST = 2  # trials that are to have more epochs, where these are asked for as the best
 SHARE_OF_BEST = 0.3

@@ -14,10 +14,11 @@ from orchestrator.more import extend
 from orchestrator.prior import informed
 from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
+from orchestrator.requests.calls import More, Rerun
 from orchestrator.requests.extension import Extension
 from orchestrator.requests.listening import steered
 from orchestrator.requests.steering import Steering
-from orchestrator.rerun import begin_anew, rerun
+from orchestrator.rerun import begin_anew, rerun, take_back
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.listed import ListSampler
 from orchestrator.samplers.longer import LongerSampler
@@ -156,9 +157,9 @@ class _Holder:
         if not self.steering.extensions.take():
             return False
         if self.interrupt.requested or self.settings.allowance.remark or not passed.begins_more:
-            self.display.log("the next launch goes on with what was asked for meanwhile: more epochs")
+            self.display.log("the next launch goes on with what was asked for meanwhile")
             return False
-        self.display.log("going on with what was asked for meanwhile: more epochs")
+        self.display.log("going on with what was asked for meanwhile")
         return True
 
     def conclude(self, passed: _Pass) -> tuple[Conclusion, History]:
@@ -204,10 +205,17 @@ class _Holder:
         return longer, history
 
     def _steer(self, recorder: Recorder) -> None:
-        """Have what is asked for be recorded."""
+        """Have what is asked for be recorded: more epochs, or no more of them."""
 
         def record(extension: Extension, done: OnDone) -> None:
-            recorder.have_done(partial(extend, self.tracker, extension), done)
+            recorder.have_done(partial(self._record, extension), done)
 
         self.steering.again, self.steering.extensions.record = recorder.again, record
         self.steering.is_aside = self.tracker.is_aside
+
+    def _record(self, extension: Extension) -> None:
+        match extension.call:
+            case More():
+                extension.lines = extend(self.tracker, extension.call)
+            case Rerun(keys):
+                extension.lines = take_back(self.tracker, self.workspace, keys)

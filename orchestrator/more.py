@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from orchestrator import chosen
 from orchestrator.errors import InputError, SweepError
 from orchestrator.requests.calls import More
-from orchestrator.requests.extension import Extension
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Outcome
 from orchestrator.trials.asked import of_file
@@ -77,20 +76,23 @@ def extended(reader: "Store", spec: SweepSpec, sweep: str, call: More) -> Extend
     return Extended(spec, sweep, epochs, [record for record in records if not found[record.run_id]], others)
 
 
-def extend(tracker: "Tracker", extension: Extension) -> None:
+def extend(tracker: "Tracker", call: More) -> tuple[str, ...]:
     """Record what a launch is asked for of its own sweep.
+
+    Returns:
+        What there is to say of the trials that are to have more epochs.
 
     Raises:
         InputError: no trial, or none that is named, can have so many epochs.
     """
     try:
-        found = extended(tracker, tracker.spec, tracker.spec.name, extension.call)
+        found = extended(tracker, tracker.spec, tracker.spec.name, call)
     except SweepError:
         raise
     except Exception as error:  # of a trial function's own checks, which must not end the launch
         raise InputError(f"the launch could not do this: {type(error).__name__}: {error}") from error
-    tracker.ask_more(extension.call.epochs, found.keys)
-    extension.lines = found.lines
+    tracker.ask_more(call.epochs, found.keys)
+    return found.lines
 
 
 def _in_words(others: int) -> str:

@@ -1,8 +1,9 @@
 """Which trials of a sweep are to run anew, and that they do."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from orchestrator import samplers
+from orchestrator.errors import InputError
 from orchestrator.samplers.longer import LongerSampler
 from orchestrator.spec import SweepSpec
 from orchestrator.trackers import Tracker, retry
@@ -41,6 +42,32 @@ def begin_anew(records: Iterable[Record], workspace: Workspace) -> None:
         has_result = record.outcome is not None and record.outcome.is_result
         if ANEW in record.tags and not has_result and KEY.fullmatch(record.trial_key):
             workspace.begin_anew(record.trial_key, record.tags[ANEW])
+
+
+def take_back(tracker: Tracker, workspace: Workspace, keys: Sequence[str]) -> tuple[str, ...]:
+    """Record that longer trials, which have ended, run anew with the epochs of their file.
+
+    Args:
+        tracker: of the launch that holds the sweep.
+        workspace: of the sweep.
+        keys: the trial_keys of the longer trials.
+
+    Returns:
+        What there is to say of each.
+
+    Raises:
+        InputError: the store has one of them no more.
+    """
+    spec = tracker.spec
+    there = {record.trial_key: record for record in tracker.records(spec.name)}
+    if gone := [key[:12] for key in keys if key not in there]:
+        raise InputError(f"{spec.name} has no trial {', '.join(gone)} any more: deleted, or to run anew already")
+    tracker.take_back([there[key] for key in keys], workspace.folder)
+    return tuple(
+        f"{there[key].label or spec.name} runs anew with the {spec.epochs} epochs of its file; what it was is kept, "
+        f"and counts no longer: {there[key].outcome}"
+        for key in keys
+    )
 
 
 def _cleared(anew: Iterable[tuple[Trial, Record]], workspace: Workspace) -> Iterator[Record]:

@@ -19,7 +19,7 @@ from orchestrator.events import Finished
 from orchestrator.requests import extension as extension_module
 from orchestrator.requests.calls import More
 from orchestrator.requests.extension import Extension
-from orchestrator.requests.steering import Steering
+from orchestrator.requests.steering import TRAIN_LAST, Steering
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.trackers import Store, more
 from orchestrator.trial import Outcome, Trial
@@ -50,6 +50,12 @@ def until(so: Callable[[], bool]) -> None:
 def ended(store: str, name: str) -> set[str]:
     """The labels of the trials that have completed."""
     return {record.label for record in Store(store).records(name) if record.outcome is Outcome.COMPLETED}
+
+
+def longer(store: str, name: str) -> dict[str, int]:
+    """The epochs of the trials that have completed with more than their file's."""
+    records = [one for one in Store(store).records(name) if one.outcome is Outcome.COMPLETED]
+    return {one.label: one.params["epochs"] for one in records if one.params["epochs"] != 3}
 
 
 def running(folder: Path, path: Path, store: str, *arguments: object) -> subprocess.Popen[str]:
@@ -92,7 +98,7 @@ def test_trials_go_on_in_the_launch_that_is_asked_as_if_they_were_to_have_so_man
     out, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
     assert f"asked by hand: {said}" in out
-    assert out.count("going on with what was asked for meanwhile: more epochs") == 1
+    assert out.count("going on with what was asked for meanwhile") == 1
     assert [line.split()[:3] for line in out.splitlines() if "  completed  " in line] == [
         ["3", "3", "completed"],
         ["2", "6", "completed"],
@@ -158,7 +164,7 @@ def test_what_a_launch_may_not_begin_any_more_is_for_the_next(
     (growing / "go").touch()
     out, err = process.communicate(timeout=100)
     assert process.returncode == (130 if why == "stopped" else 0), err
-    assert "the next launch goes on with what was asked for meanwhile: more epochs" in out
+    assert "the next launch goes on with what was asked for meanwhile" in out
     assert "2 4" not in trained(growing)
     write(THREE)
     assert sweep("launch", path, "--workers", "1").returncode == 0
@@ -179,6 +185,36 @@ def test_a_trial_that_runs_anew_after_that_has_the_epochs_of_its_file(
     assert trained(growing).count("2 3") == 2
     assert "2 4" not in trained(growing)
     assert more.requests_of(Store(store), "toy") == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_longer_trial_runs_anew_in_the_launch_that_is_asked_with_the_epochs_of_its_file(
+    store: str, growing: Path, write: Write, sweep: Sweep, is_killed: bool
+) -> None:
+    path = write(THREE)
+    process = running(growing, path, store)
+    assert sweep("more", "toy", "x=2", "--epochs", "5").returncode == 0
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    process = started(growing, path, "--workers", "2", epoch="epoch ")
+    until(lambda: longer(store, path.stem) == {"x=2": 5})
+    asked = sweep("rerun", "toy", "x=2")
+    line = "x=2 runs anew with the 3 epochs of its file; what it was is kept, and counts no longer: completed"
+    assert (asked.returncode, asked.stdout) == (0, f"{line}\nthose that had more epochs {TRAIN_LAST}\n"), asked.stderr
+    twice = sweep("rerun", "toy", "x=2")
+    assert (twice.returncode, "any more: deleted, or to run anew already" in twice.stderr) == (2, True)
+    if is_killed:
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        process = started(growing, path, "--workers", "2", epoch="epoch ")
+    (growing / "go").touch()
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert trained(growing).count("2 3") == 2
+    assert [record.params["epochs"] for record in Store(store).records("toy")] == [3, 3, 3]
+    assert more.requests_of(Store(store), "toy") == {}
+    assert sorted(run.info.run_name for run in children(store, "toy")) == ["x=1", "x=2", "x=2", "x=2", "x=3"]
 
 
 @pytest.mark.slow

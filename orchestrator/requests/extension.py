@@ -1,20 +1,21 @@
-"""More epochs that a launch is asked for while it runs, until the store has that."""
+"""More epochs that a launch is asked for while it runs, or no more of them, until the store has that."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from orchestrator.requests.calls import Answer, More
+from orchestrator.requests.calls import Answer, More, Rerun
 
 SECONDS_TO_EXTEND = 1.5  # that whoever asks waits for the store
 
 
 @dataclass
 class Extension:
-    """A request for more epochs, and what has come of it."""
+    """A request for more epochs, or for trials that have them to run anew, and what has come of it."""
 
-    call: More
-    lines: tuple[str, ...] = ()  # what there is to say of the trials that are to have them
+    call: More | Rerun
+    late: str = ""  # what to say of it while the store has not answered
+    lines: tuple[str, ...] = ()  # what there is to say of its trials
     problem: str = ""  # why none is; may have several lines
     is_done: threading.Event = field(default_factory=threading.Event)
     is_late: bool = False  # whoever has asked no longer waits
@@ -45,9 +46,14 @@ class Extensions:
         with self._lock:
             return self._recording > 0
 
-    def begin(self, call: More) -> Extension:
-        """Have a request recorded."""
-        extension = Extension(call)
+    def begin(self, call: More | Rerun, late: str) -> Extension:
+        """Have a request recorded.
+
+        Args:
+            call: what is asked.
+            late: what to say of it where the store takes its time.
+        """
+        extension = Extension(call, late)
         with self._lock:
             self._recording += 1
         self.record(extension, lambda problem: self._end(extension, problem))
@@ -64,10 +70,7 @@ class Extensions:
         with self._lock:
             if not extension.is_done.is_set():
                 extension.is_late = True
-                epochs = extension.call.epochs
-                return Answer(
-                    (f"as soon as the store answers, the launch says which trials are to have {epochs} epochs",)
-                )
+                return Answer((f"as soon as the store answers, {extension.late}",))
         answer = extension.answer
         return answer if answer.status else Answer((*answer.lines, then))
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from orchestrator.events import Event, Finished, Listener
 from orchestrator.executors.contract import Executor
@@ -23,6 +24,7 @@ SHORTEST_ID = 4  # letters of one that might as well be a number
 
 BY_HAND = "stopped by hand"  # the reason of a trial that ends so
 SECONDS_TO_RENEW = 1.5  # that whoever asks waits for the store
+TRAIN_LAST = "train in this launch, once all else of it has ended"
 
 
 @dataclass(frozen=True)
@@ -220,18 +222,28 @@ class Steering(Listener):
                 return found
             if problems := [line for one in found if (line := self._unrenewable(one))]:
                 return Answer(tuple(problems), 2)
-            ended = [key for key, end in self._ended.items() if end.outcome in outcomes and not self._is_longer(key)]
+            ended = [key for key, end in self._ended.items() if end.outcome in outcomes]
             keys = dict.fromkeys([*(one.trial_key for one in found), *ended])
-            renewals = [Renewal(self._known[key], self._ended.pop(key)) for key in keys]
-            for renewal in renewals:
-                self._renewing[renewal.trial.trial_key] = renewal
-                self.again(renewal.trial, lambda why, renewal=renewal: self._end_renewal(renewal, why))  # type: ignore[misc]
-        if not renewals:
-            return Answer((f"no trial of {self.sweep} is {' or '.join(outcomes)}",))
+            if not keys:
+                return Answer((f"no trial of {self.sweep} is {' or '.join(outcomes)}",))
+            longer = tuple(key for key in keys if self._is_longer(key))
+            renewals = [self._renew(key) for key in keys if key not in longer]
+            taken_back = self.extensions.begin(Rerun(longer), "the launch says which run anew") if longer else None
         until = time.monotonic() + SECONDS_TO_RENEW
         for renewal in renewals:
             renewal.is_done.wait(max(0.0, until - time.monotonic()))
-        return Answer(tuple(renewal.line for renewal in renewals), 2 if any(one.why for one in renewals) else 0)
+        answer = Answer(tuple(renewal.line for renewal in renewals), 2 if any(one.why for one in renewals) else 0)
+        if taken_back is None:
+            return answer
+        other = self.extensions.answer(taken_back, f"those that had more epochs {TRAIN_LAST}")
+        return Answer((*answer.lines, *other.lines), max(answer.status, other.status))
+
+    def _renew(self, trial_key: str) -> Renewal:
+        """Have the store take a trial that runs anew, and the loop begin it then."""
+        renewal = Renewal(self._known[trial_key], self._ended.pop(trial_key))
+        self._renewing[trial_key] = renewal
+        self.again(renewal.trial, partial(self._end_renewal, renewal))
+        return renewal
 
     def _more(self, call: More) -> Answer:
         """Have the store take which trials are to go on, once what they have reported is there."""
@@ -241,10 +253,8 @@ class Steering(Listener):
                 return Answer((f"{why}; ask for more epochs once it has ended",), 2)
             if self._executor is None or self.interrupt.requested:
                 return self._begins_nothing()
-            extension = self.extensions.begin(call)
-            then = "train in this launch, once all else of it has ended"
-            if not self._takes_more():
-                then = "train with the next launch: this one begins no further trials"
+            extension = self.extensions.begin(call, f"the launch says which trials are to have {call.epochs} epochs")
+            then = TRAIN_LAST if self._takes_more() else "train with the next launch: this one begins no further trials"
         return self.extensions.answer(extension, f"they {then}")
 
     def _unrenewable(self, one: Steered) -> str:
@@ -253,8 +263,6 @@ class Steering(Listener):
             return f"{one.label} runs; only what has ended runs anew: stop it first, with `sweep stop`"
         if one.trial_key in self._renewing:
             return f"{one.label} was asked to run anew already"
-        if self._is_longer(one.trial_key):
-            return f"{one.label} has more epochs than its file asks for: call this once the launch has ended"
         return "" if one.trial_key in self._ended else f"{one.label} has yet to begin in this launch"
 
     def _is_longer(self, trial_key: str) -> bool:

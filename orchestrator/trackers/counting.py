@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.spec import SweepSpec
 from orchestrator.system.provenance import provenance
-from orchestrator.trackers import deleted, left_behind, more, replacement, sweep_run
+from orchestrator.trackers import anew, deleted, left_behind, more, replacement, sweep_run
 from orchestrator.trackers.best_values import with_best
 from orchestrator.trackers.checkpoints import Checkpoints
 from orchestrator.trackers.errors import translates_errors
@@ -72,6 +73,23 @@ class CountingRuns(SweepResults):
         ):
             raise InputError(f"the run of the sweep {self.spec.name} was deleted in MLflow, and takes no requests")
         self.requests = {**self.requests, **dict.fromkeys(keys, epochs)}
+
+    @translates_errors
+    def take_back(self, records: Sequence[Record], folder: Path) -> None:
+        """Have longer trials run anew with the epochs of their file, once all else of this launch has ended.
+
+        Args:
+            records: of the longer trials, which have ended.
+            folder: with the folders of the sweep's trials: theirs go.
+
+        Raises:
+            InputError: the run that one goes on from is gone for good.
+        """
+        parent = self.client.get_run(self.parent_id)
+        anew.again(self.client, self.experiment_id, parent, records, folder, self._origin)
+        self.requests = more.requests(self.client.get_run(self.parent_id).data.tags)
+        for record in records:
+            self._checkpoints.forget(record.run_id)
 
     def _kept(self) -> Checkpoints:
         return Checkpoints(self.client, self.uri, self.spec, self._records.values())
