@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,22 @@ from orchestrator.trial import Outcome, Trial
 
 GROWING = "trial: growing:train\nkeep_checkpoints: all\n"
 THREE = GROWING + "parameters: {x: {values: [1, 2, 3]}, epochs: 3, pause: 0.1}\n"
+ONLY_ONCE = """
+from orchestrator import launching
+from orchestrator.cli import main
+from orchestrator.errors import StoreError
+
+once, calls = launching.informed, []
+
+def informed(*arguments):
+    calls.append(arguments)
+    if len(calls) > 1:
+        raise StoreError("the network is gone")
+    return once(*arguments)
+
+launching.informed = informed
+main()
+"""
 THEN = "they train in this launch, once all else of it has ended"
 
 
@@ -215,6 +232,33 @@ def test_a_longer_trial_runs_anew_in_the_launch_that_is_asked_with_the_epochs_of
     assert [record.params["epochs"] for record in Store(store).records("toy")] == [3, 3, 3]
     assert more.requests_of(Store(store), "toy") == {}
     assert sorted(run.info.run_name for run in children(store, "toy")) == ["x=1", "x=2", "x=2", "x=2", "x=3"]
+
+
+@pytest.mark.slow
+def test_where_trials_cannot_go_on_in_the_launch_what_had_ended_is_concluded_and_the_next_one_goes_on(
+    store: str, growing: Path, write: Write, sweep: Sweep
+) -> None:
+    path = write(THREE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", ONLY_ONCE, "launch", str(path), "--workers", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=growing,
+    )
+    until(lambda: ended(store, path.stem) == {"x=1", "x=2"})
+    assert sweep("more", "toy", "x=2", "--epochs", "5").returncode == 0
+    (growing / "go").touch()
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, err.startswith("sweep: the network is gone; nothing is lost")) == (1, True), err
+    (parent,) = MlflowClient(store).search_runs(
+        [MlflowClient(store).get_experiment_by_name("toy").experiment_id], "tags.sweep.role = 'parent'"
+    )
+    assert parent.info.status == "FAILED"
+    assert "\n| 3 | completed | 5.5 |" in parent.data.tags["mlflow.note.content"]
+    assert "going on with what was asked for meanwhile" in out
+    assert sweep("launch", path, "--workers", "2").returncode == 0
+    assert [line for line in trained(growing) if line.startswith("2 ")] == [f"2 {epoch}" for epoch in range(1, 6)]
 
 
 @pytest.mark.slow

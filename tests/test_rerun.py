@@ -1,5 +1,8 @@
 """Trials that run anew because somebody has asked for it."""
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,9 +11,15 @@ from mlflow.entities import Run
 from reading import steps
 from test_launch import TOY, Sweep, Write
 
+from orchestrator import workspace as workspace_module
+from orchestrator.errors import SweepError
+from orchestrator.launching import RESUME
+from orchestrator.sweep import Loop
 from orchestrator.system import regular
 from orchestrator.trackers import Store, replacement
 from orchestrator.trackers.anew import Renewing
+from orchestrator.trackers.more import CONTINUES
+from orchestrator.trial import Outcome
 from orchestrator.workspace import Workspace
 
 # Goes on from its own state, and fails at its third epoch until somebody has mended it.
@@ -105,6 +114,72 @@ def test_a_trial_begins_at_its_first_epoch_though_the_rerun_was_asked_for_in_ano
     assert steps(store, client.get_run(now.run_id), "loss") == [1, 2, 3, 4]
     assert now.metrics["first"] == 1.0
     assert not [*work.glob("*/state")]
+
+
+@pytest.mark.slow
+def test_a_trial_with_other_code_begins_at_its_first_epoch_though_its_rerun_was_begun_in_another_folder(
+    client: MlflowClient, store: str, write: Write, sweep: Sweep, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "goes_on.py").write_text(GOES_ON)
+    path = write("trial: goes_on:train\nmetric: {name: loss}\nparameters: {x: {values: [1.0]}}\n")
+    assert sweep("launch", path, "--workers", "1").returncode == 1
+    work = Workspace(store, "toy").folder
+    work.rename(folder / "work")
+    (folder / "goes_on.py").write_text(GOES_ON.replace("range(first, 5)", "range(first, 1 + 4)"))
+    with monkeypatch.context() as lost:
+        lost.setattr(Loop, "run", broken)
+        assert sweep("launch", path, "--workers", "1", "--rerun").returncode == 1
+    regular.remove(work)
+    (folder / "work").rename(work)
+    (folder / "mended").touch()
+    assert sweep("launch", path, "--workers", "1").returncode == 0
+    (now,) = Store(store).records("toy")
+    assert now.metrics["first"] == 1.0
+    assert steps(store, client.get_run(now.run_id), "loss") == [1, 2, 3, 4]
+
+
+def broken(*_: object) -> None:
+    raise SweepError("this machine is lost")
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_go_is_said_and_the_trial_begins_at_its_first_epoch_once_it_can(
+    store: str, write: Write, sweep: Sweep, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "goes_on.py").write_text(GOES_ON)
+    path = write("trial: goes_on:train\nmetric: {name: loss}\nparameters: {x: {values: [1.0]}}\n")
+    assert sweep("launch", path, "--workers", "1").returncode == 1
+    (failed,) = Store(store).records("toy")
+    work = Workspace(store, "toy").folder / failed.trial_key
+    kept = folder / "kept"
+    shutil.copytree(work, kept)
+    assert sweep("rerun", "toy", "--failed").returncode == 0
+    shutil.copytree(kept, work)  # as if it had been asked for elsewhere
+    (folder / "mended").touch()
+    with monkeypatch.context() as held:
+        held.setattr(workspace_module.regular, "remove", refuses)
+        refused = sweep("launch", path, "--workers", "1")
+    assert refused.returncode == 1
+    assert refused.stderr == f"sweep: {work}: Permission denied; {RESUME}\n"
+    assert sweep("launch", path, "--workers", "1").returncode == 0
+    (now,) = Store(store).records("toy")
+    assert now.metrics["first"] == 1.0
+
+
+def refuses(path: Path) -> None:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def test_a_trial_of_a_launch_that_was_taken_over_still_says_from_which_run_it_goes_on(
+    client: MlflowClient, store: str, launched: Path
+) -> None:
+    longer = next(one for one in Store(store).records("toy") if one.outcome is Outcome.COMPLETED)
+    client.set_tag(longer.run_id, CONTINUES, "a0")
+    experiment = client.get_run(longer.run_id).info.experiment_id
+    (longer,) = (one for one in Store(store).records("toy") if one.run_id == longer.run_id)
+    replacement.renew(client, experiment, longer, {})
+    (now,) = (one for one in Store(store).records("toy") if one.trial_key == longer.trial_key)
+    assert (now.run_id != longer.run_id, now.tags[CONTINUES], now.outcome) == (True, "a0", Outcome.INTERRUPTED)
 
 
 def test_no_tag_of_the_store_says_what_is_removed(
