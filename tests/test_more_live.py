@@ -255,7 +255,7 @@ def test_where_trials_cannot_go_on_in_the_launch_what_had_ended_is_concluded_and
         [MlflowClient(store).get_experiment_by_name("toy").experiment_id], "tags.sweep.role = 'parent'"
     )
     assert parent.info.status == "FAILED"
-    assert "\n| 3 | completed | 5.5 |" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.tags["mlflow.note.content"].startswith("| x | outcome |")  # no heading: it is not "so far"
     assert "going on with what was asked for meanwhile" in out
     assert sweep("launch", path, "--workers", "2").returncode == 0
     assert [line for line in trained(growing) if line.startswith("2 ")] == [f"2 {epoch}" for epoch in range(1, 6)]
