@@ -156,6 +156,7 @@ def shown_by(notebook: nbformat.NotebookNode) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_notebook_of_a_sweep_file_runs(executed: Callable[[str], nbformat.NotebookNode]) -> None:
     shown = shown_by(executed("digits.ipynb"))
     assert "loss explosion" in shown

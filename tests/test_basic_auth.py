@@ -9,7 +9,7 @@ import requests
 from reading import artifacts, children, steps
 from serving import served
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ADMIN, OWN = ("admin", "a-long-password"), ("mia", "her-long-password")
 CONFIGURATION = """

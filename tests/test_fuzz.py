@@ -170,7 +170,7 @@ def check(path: Path, data: bytes) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", [range(300), pytest.param(range(300, 1_500), marks=pytest.mark.slow)], ids=len)
+@pytest.mark.parametrize("seeds", [range(300), pytest.param(range(300, 1_500), marks=pytest.mark.long)], ids=len)
 def test_a_damaged_file_is_read_or_refused(folder: Path, seeds: range) -> None:
     for seed in seeds:
         data = damaged(seed)

@@ -60,6 +60,7 @@ def test_models_of_the_users_own_harm_no_trial(folder: Path, store: str, sweep: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_nor_do_those_in_the_current_folder(folder: Path, store: str, command: Command, kind: str) -> None:
     put(folder, THEIRS[kind])

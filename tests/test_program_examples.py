@@ -210,7 +210,7 @@ def lines_of_first_trial(folder: Path) -> int:
     ("program", "metric", "script"),
     [
         ("print_loop.py", "loss", None),
-        ("argparse_wandb.py", "val/accuracy", None),
+        pytest.param("argparse_wandb.py", "val/accuracy", None, marks=pytest.mark.long),
         pytest.param("saves.py", "loss", WITH_WANDB, marks=pytest.mark.long),
         ("saves.py", "loss", WITH_MLFLOW),
         pytest.param("saves.py", "loss", WITH_TENSORBOARDX, marks=pytest.mark.long),

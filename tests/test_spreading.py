@@ -66,6 +66,7 @@ def test_every_fourth_proposal_goes_where_it_goes_whatever_is_known(asked: Asked
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["tpe", "auto"])
 def test_no_search_stays_on_a_plateau(asked: Asked, method: str) -> None:
     for seed in range(8):
@@ -129,6 +130,7 @@ def test_a_look_is_at_what_the_fewest_trials_had_that_vary_a_choice(asked: Asked
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_auto_finds_the_best_of_five_numbers_that_tpe_comes_less_near(asked: Asked) -> None:
     def regret(method: str, seed: int) -> float:
         luck = random.Random(seed)
