@@ -55,14 +55,14 @@ def test_of_eight_points_each_axis_has_one_in_each_eighth_and_each_choice_as_oft
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["tpe", "auto"])
-def test_every_fourth_proposal_goes_where_it_goes_whatever_is_known(asked: Asked, method: str) -> None:
+def test_some_proposals_go_where_it_goes_whatever_is_known(asked: Asked, method: str) -> None:
     high, low = (
         Search(asked(method, 2, 13)).run(outcome_of=lambda trial, sign=sign: completed(sign * trial.params["a"]))
         for sign in (1, -1)
     )
     same = [i for i, (one, other) in enumerate(zip(high.asked, low.asked, strict=True)) if one.params == other.params]
-    assert {0, 1, 2, 4, 8, 12} <= set(same)
-    assert len(same) <= 8
+    assert {0, 1, 2, 6, 8, 10, 12} <= set(same)
+    assert len(same) <= 9
 
 
 @pytest.mark.slow

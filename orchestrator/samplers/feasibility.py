@@ -25,7 +25,7 @@ from orchestrator.divergence import FARTHEST
 from orchestrator.samplers.cube import Array, Cube, Position
 from orchestrator.samplers.gaussian_process import Process, Surface
 
-PRICE = 0.01  # of an explosion, in standard deviations of the values
+PRICE = 0.02  # of an explosion, in standard deviations of the values
 SHORT = 0.001  # of the distance to the best: too small to matter where there is something to gain
 CAUTION = 4.0  # the power of the probability where nobody knows margins: it falls too slowly toward the cliff
 MOST = 64  # trials that a process learns from

@@ -6,8 +6,8 @@ from orchestrator.samplers.cube import Array, Cube
 
 STRATA = 8  # points after which each axis has one in each of as many parts
 
-FIRST = (1, 2, 4, 8, 12, 16)  # proposals that spread; the middle of the space, 0, comes before them
-EVERY = 8  # after these, one of so many
+FIRST = (1, 2, 6, 8, 10, 12, 15, 18)  # proposals that spread; the middle of the space, 0, comes before them
+EVERY = 24  # after these, one of so many
 
 
 def index_of(number: int) -> int | None:
