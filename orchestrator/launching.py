@@ -12,6 +12,7 @@ from orchestrator.going_on import GoingOn
 from orchestrator.history import History
 from orchestrator.more import extend
 from orchestrator.prior import informed
+from orchestrator.progress.published import published
 from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.requests.extension import Extension
@@ -51,12 +52,14 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         Interrupt(spec.grace, settings.allowance.seconds_left) as interrupt,
         Workspace(settings.uri, spec.name) as workspace,
         steered(spec.name, interrupt, workspace.meeting, display.log) as steering,
+        ExitStack() as told,
     ):
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
             tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
         steering.run_ids, steering.epochs, tracker.answer = lambda: tracker.run_ids, spec.epochs, steering.answer
+        told.enter_context(published(workspace, spec, display.progress, lambda: tracker.is_aside))
         holder = _Holder(spec, settings, display, interrupt, workspace, steering, tracker)
         status = "FAILED"
         try:

@@ -137,6 +137,7 @@ class LiveProgress:
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self.has_begun = False
+        self.is_whole = False  # whether the store has no trials of the sweep beside those of the launch
         self._total: int | None = 0
         self._outcomes: Counter[Outcome] = Counter()
         self._again: dict[str, Outcome] = {}  # the last outcome of trials that will run again, by trial_key
@@ -162,8 +163,9 @@ class LiveProgress:
             self._forecast = Forecast(self.declaration.pace, history.values())
             for counts in (self._outcomes, self._again, self._waiting):
                 counts.clear()
-            known = []
+            known, others = [], {*history}
             for trial in trials:
+                others.discard(trial.trial_key)
                 record = history.get(trial.trial_key)
                 if record is None or record.outcome is None or not record.outcome.is_result:
                     self._waiting[length(trial, self.declaration)] += 1
@@ -173,6 +175,7 @@ class LiveProgress:
                     if not record.outcome.is_result:
                         self._again[trial.trial_key] = record.outcome
             self._best = best(completed(known, self.objective)) if self.objective else None
+            self.is_whole = not others
 
     def start(self, trial: Trial) -> None:
         """A trial is given to a worker."""
