@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -26,6 +26,8 @@ from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
+
+ENDS_OF_A_RATE, FEWEST_ENDS, WITHIN_SECONDS = 200, 20, 60.0  # of trials: of the latest ones, where they are many
 
 Length = tuple[Kind, int | None]  # shared by trials that take equally long: their kind and number of epochs
 
@@ -146,6 +148,8 @@ class LiveProgress:
         self._most_running = 1
         self._latest: Length | None = None
         self._best: Best | None = None
+        self.latest: Best | None = None  # what completed last with a value
+        self._ends: deque[float] = deque(maxlen=ENDS_OF_A_RATE)
         self._forecast = Forecast(declaration.pace)
         self._places: Places | None = None
         self._workers: int | None = None  # at once, once somebody has asked for so many
@@ -216,17 +220,19 @@ class LiveProgress:
                 self._forecast.learn(pace, event.seconds)
             elif isinstance(event, Finished):
                 del self._running[trial.trial_key]
+                self._ends.append(time.monotonic())
                 self._outcomes[event.outcome] += 1
                 if event.outcome.is_result:
                     self._forecast.ended(pace, total, running.seconds)
-                if running.so_far is not None and event.outcome is Outcome.COMPLETED and not event.broken:
+                if running.so_far is not None and event.outcome is Outcome.COMPLETED:
                     self._compare(trial, running.so_far, event)
 
     def _compare(self, trial: Trial, so_far: ObjectiveSoFar, end: Finished) -> None:
         value = so_far.value(end.metrics.get(so_far.objective.name))
         if value is not None:
-            ended = Best(trial.label, trial.params, so_far.objective, value)
-            self._best = best(candidate for candidate in (self._best, ended) if candidate)
+            self.latest = Best(trial.label, trial.params, so_far.objective, value)
+            if not end.broken:
+                self._best = best(candidate for candidate in (self._best, self.latest) if candidate)
 
     def heartbeat(self, trial: Trial, heartbeat: Heartbeat) -> None:
         """A trial has made a step."""
@@ -256,8 +262,17 @@ class LiveProgress:
             at_a_time = self._most_running if self._places is None else self._places.ready
             at_a_time = at_a_time if self._workers is None else min(self._workers, max(at_a_time, 1))
             left = time_left(running, self._seconds_of_waiting(), at_a_time) if at_a_time else None
-            since, where = time.monotonic() - self._began, (self._places, self._workers)
-            return Status(self.name, self._total, dict(+self._outcomes), running, self._best, since, left, *where)
+            known = time.monotonic() - self._began, left, self._places, self._workers, self._rate
+            return Status(self.name, self._total, dict(+self._outcomes), running, self._best, *known)
+
+    @property
+    def _rate(self) -> float | None:
+        """The ends of trials in a second, where they are many."""
+        latest = [end for end in self._ends if time.monotonic() - end < WITHIN_SECONDS]
+        if len(latest) < FEWEST_ENDS or not self._running:
+            return None
+        seconds = time.monotonic() - latest[0]
+        return len(latest) / seconds if seconds else None
 
     def _seconds_of_waiting(self) -> float | None:
         """Seconds of all trials that have yet to begin; unknown trials are taken to be like the latest."""

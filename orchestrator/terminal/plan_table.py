@@ -5,7 +5,7 @@ from rich.console import Console
 from orchestrator.plan import Plan
 from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.terminal.consoles import print_line
-from orchestrator.terminal.drawn import Drawn
+from orchestrator.terminal.fitted import print_table
 
 
 def print_plan(console: Console, plan: Plan) -> None:
@@ -14,7 +14,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     count = None if plan.proposals is None else len(trials) + plan.proposals
     title = f"{plan.spec.name}: {'' if count is None else f'{count} '}trials of {plan.spec.function.title}"
     rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
-    console.print(Drawn(title, ("trial", "trial_key", "state"), rows))
+    print_table(console, title, ("trial", "trial_key", "state"), rows, needed=("trial", "state"), label="trial")
     for label, line in plan.commands:
         print_line(console, f"{label}: {line}")
     for remark in plan.remarks:

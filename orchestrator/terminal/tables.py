@@ -1,5 +1,7 @@
 """The tables that commands print."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,12 +19,14 @@ from orchestrator.progress.status import Status
 from orchestrator.spec import Objective
 from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.terminal.consoles import PIPE_WIDTH, is_ascii_only, print_line
-from orchestrator.terminal.drawn import Drawn
+from orchestrator.terminal.fitted import print_table
 from orchestrator.terminal.view import STYLES, best_in_words, view
 from orchestrator.trial import Outcome
 
 if TYPE_CHECKING:  # scipy takes longer to import than a plan to make
     from orchestrator.comparison.boundary import Boundary
+
+NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 def print_results(console: Console, table: Table) -> None:
@@ -41,21 +45,34 @@ def print_results(console: Console, table: Table) -> None:
             outcome = header.index("outcome")
             styled[outcome] = Text.assemble((texts[outcome], STYLES[row.outcome]))
         shown.append(styled)
-    console.print(Drawn(table.title, header[:-1], shown))
+    first = header.index("outcome") + 1 + (len(table.spec.objectives) > 1) + len(table.spec.objectives)
+    print_table(console, table.title, header[:-1], shown, needed=header[:first])
     waiting = sum(row.record is None for row in table.rows)
     if begun and waiting:
         console.print(f"not run: {waiting} of {len(table.rows)}")
     if table.has_replicates:
         title = f"{table.spec.name}: means over seeds, with 95% intervals"
-        console.print(Drawn(title, *table.over_seeds()))
-    for row, (*_, remark) in zip(table.rows, cells, strict=True):
-        if remark:
-            console.print(f"{row.trial.label}: {remark}", soft_wrap=True, markup=False)
+        names, rows = table.over_seeds()
+        print_table(console, title, names, rows, needed=names[: names.index("seeds")])
+    _print_remarks(console, [(row.trial.label, remark) for row, (*_, remark) in zip(table.rows, cells, strict=True)])
+
+
+def _print_remarks(console: Console, remarks: Sequence[tuple[str, str]]) -> None:
+    """A line for each trial that has a remark; a person reads once what several have, numbers aside."""
+    said = [(label, remark, NUMBER.sub("", remark)) for label, remark in remarks if remark]
+    if not console.is_terminal:
+        for label, remark, _ in said:
+            print_line(console, f"{label}: {remark}")
+        return
+    counts, first = Counter(kind for *_, kind in said), {kind: one for *one, kind in reversed(said)}
+    for kind, count in counts.items():
+        more = f" ({count - 1} more for this reason)" if count > 1 else ""
+        console.print(f"{': '.join(first[kind])}{more}", markup=False)
 
 
 def print_boundary(console: Console, boundary: "Boundary") -> None:
     """Where training breaks, a row for each curve."""
-    console.print(Drawn(boundary.title, boundary.header(), boundary.cells()))
+    print_table(console, boundary.title, boundary.header(), boundary.cells())
 
 
 def print_best(console: Console, ranked: Ranking, named: Named, command: str) -> None:
@@ -97,19 +114,31 @@ def _aim(objective: Objective) -> str:
 
 def print_status(console: Console, sweeps: Sequence[Status]) -> None:
     """A row for each sweep: its trials by outcome, the time left, the best; and below, what runs now."""
-    table = RichTable(box=box.SIMPLE_HEAD)
-    for column in ("sweep", *Outcome, "running", "left", "best"):
-        table.add_column(str(column))
-    for sweep in sweeps:
-        counts = [str(sweep.outcomes.get(outcome, 0)) for outcome in Outcome]
-        left = "" if sweep.seconds_left is None else duration(sweep.seconds_left)
-        left = UNTIL_STOPPED if sweep.asked is None and sweep.running else left
-        best = best_in_words(sweep.best) if sweep.best else ""
-        table.add_row(Text(sweep.name), *counts, str(len(sweep.running)), left, Text(best))
-    fits = console.measure(table, options=console.options.update(max_width=PIPE_WIDTH)).maximum <= console.width
+    table = _of_sweeps(sweeps, [*Outcome])
+    fits = _width(console, table) <= console.width
+    if not fits:  # then without outcomes that no trial has
+        table = _of_sweeps(sweeps, [one for one in Outcome if any(sweep.outcomes.get(one) for sweep in sweeps)])
+        fits = _width(console, table) <= console.width
     if fits:
         console.print(table)
     for sweep in sweeps:
         if sweep.running or not fits:
             lines = view(sweep, console.width, plain=is_ascii_only(console))
             console.print(*lines, sep="\n")
+
+
+def _of_sweeps(sweeps: Sequence[Status], outcomes: Sequence[Outcome]) -> RichTable:
+    table = RichTable(box=box.SIMPLE_HEAD)
+    for column in ("sweep", *outcomes, "running", "left", "best"):
+        table.add_column(str(column))
+    for sweep in sweeps:
+        counts = [str(sweep.outcomes.get(outcome, 0)) for outcome in outcomes]
+        left = "" if sweep.seconds_left is None else duration(sweep.seconds_left)
+        left = UNTIL_STOPPED if sweep.asked is None and sweep.running else left
+        best = best_in_words(sweep.best) if sweep.best else ""
+        table.add_row(Text(sweep.name), *counts, str(len(sweep.running)), left, Text(best))
+    return table
+
+
+def _width(console: Console, table: RichTable) -> int:
+    return console.measure(table, options=console.options.update(max_width=PIPE_WIDTH)).maximum
