@@ -139,7 +139,8 @@ class PlainDisplay(Display):
                 self._printed.pop(trial.trial_key, None)
                 if not self.quick.end(trial, event):
                     self._log_quick_trials(at_once=True)
-                    self.log(f"{trial.label}: {ending(event, self._value(trial, event))} [{counted(self.progress.status())}]")
+                    how = ending(event, self._value(trial, event))
+                    self.log(f"{trial.label}: {how} [{counted(self.progress.status())}]")
         self._log_quick_trials()
         if self._is_due(self._summed_up, SECONDS_BETWEEN_SUMMARIES):
             self._summed_up = time.monotonic()

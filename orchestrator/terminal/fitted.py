@@ -90,7 +90,7 @@ class _Columns:
         least = natural
         if name == self._label:
             least = min(natural, SHORTEST_LABEL)
-        elif natural > LONG_TEXT and len({*map(str, self._cut(name, column, SHORTEST_TEXT))}) == len({*map(str, column)}):
+        elif natural > LONG_TEXT and _kinds(self._cut(name, column, SHORTEST_TEXT)) == _kinds(column):
             least = SHORTEST_TEXT
         return max(least, min(cell_len(name), SHORTEST_HEADING))
 
@@ -99,6 +99,11 @@ class _Columns:
         if name == self._label:
             return [*shortened([*map(str, column)], width)]
         return [cell if isinstance(cell, Text) else middle_cut(cell, width) for cell in column]
+
+
+def _kinds(column: Sequence[str | Text]) -> int:
+    """How many different texts there are."""
+    return len({*map(str, column)})
 
 
 def _taken(widths: Sequence[int]) -> int:

@@ -26,7 +26,7 @@ def shortened(labels: Sequence[str], width: int, *, plain: bool = False) -> list
         if _fit(brief, width):
             return brief
     ends = [middle_cut(label, width, dots) for label in brief]
-    shared = len(os.path.commonprefix(brief))
+    shared = len(os.path.commonprefix(brief))  # noqa: RUF071 - of letters
     differing = [_cut(label, width, shared, dots) for label in brief]
     return differing if len({*differing}) > len({*ends}) else ends
 

@@ -18,7 +18,7 @@ from orchestrator.comparison.table import Table
 from orchestrator.progress.status import Status
 from orchestrator.spec import Objective
 from orchestrator.system.durations import UNTIL_STOPPED, duration
-from orchestrator.terminal.consoles import PIPE_WIDTH, is_ascii_only, print_line
+from orchestrator.terminal.consoles import PIPE_WIDTH, is_ascii_only, print_line, print_words
 from orchestrator.terminal.fitted import print_table
 from orchestrator.terminal.view import STYLES, best_in_words, view
 from orchestrator.trial import Outcome
@@ -59,15 +59,12 @@ def print_results(console: Console, table: Table) -> None:
 
 def _print_remarks(console: Console, remarks: Sequence[tuple[str, str]]) -> None:
     """A line for each trial that has a remark; a person reads once what several have, numbers aside."""
-    said = [(label, remark, NUMBER.sub("", remark)) for label, remark in remarks if remark]
-    if not console.is_terminal:
-        for label, remark, _ in said:
-            print_line(console, f"{label}: {remark}")
-        return
-    counts, first = Counter(kind for *_, kind in said), {kind: one for *one, kind in reversed(said)}
-    for kind, count in counts.items():
+    said = [(label, remark) for label, remark in remarks if remark]
+    kinds = [NUMBER.sub("", remark) if console.is_terminal else f"{at}" for at, (_, remark) in enumerate(said)]
+    first = dict(zip(reversed(kinds), reversed(said), strict=True))
+    for kind, count in Counter(kinds).items():
         more = f" ({count - 1} more for this reason)" if count > 1 else ""
-        console.print(f"{': '.join(first[kind])}{more}", markup=False)
+        print_words(console, f"{': '.join(first[kind])}{more}")
 
 
 def print_boundary(console: Console, boundary: "Boundary") -> None:
