@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, with_config, ValidationError
 
 from orchestrator.progress.live import LiveProgress
 from orchestrator.progress.status import Status
@@ -20,6 +20,7 @@ SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_CURRENT = 5.0  # an older one is of a launch that stands still, and may have lost its sweep meanwhile
 
 
+@with_config(ConfigDict(ser_json_inf_nan="constants"))
 @dataclass(frozen=True)
 class _Published:
     holder: Mapping[str, Any]  # the launch, as it stands beside the lock

@@ -191,7 +191,7 @@ class LiveDisplay(Display):
         super().take(trial, event)
         if isinstance(event, Finished) and not self.quick.end(trial, event):
             self._print_quick_trials(at_once=True)
-            value = f" {self._value(trial, event)}".rstrip()
+            value = f" {value}:" if (value := self._value(trial, event)) else ""
             outcome = (event.outcome, STYLES[event.outcome])
             ended = Text.assemble(outcome, value, " ", trial.label, " ", (event.why, "dim"))
             ended.rstrip()
