@@ -29,7 +29,6 @@ def status(
     For a FILE it counts the trials that the file asks for; for a NAME, all trials in the store.
     """
     from orchestrator.progress import published
-    from orchestrator.terminal.tables import print_status
     from orchestrator.terminal.watch import watch as keep_current
     from orchestrator.workspace import is_live
 
@@ -60,4 +59,6 @@ def status(
 
         emit(StatusDocument.of((one, is_live(uri, one.name)) for one in statuses))
         return
+    from orchestrator.terminal.tables import print_status
+
     print_status(stdout(), statuses)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Restarted, Started
-from orchestrator.executors.contract import Places
 from orchestrator.functions.declaration import UNDECLARED, Declaration
+from orchestrator.places import Places
 from orchestrator.progress.downsample import Downsampled
 from orchestrator.progress.forecast import Forecast, Kind, epochs, kind
 from orchestrator.progress.status import (

@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, TypeAdapter, with_config, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
-from orchestrator.progress.live import LiveProgress
 from orchestrator.progress.status import Status
 from orchestrator.spec import SweepSpec
 from orchestrator.system import regular
 from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from orchestrator.progress.live import LiveProgress  # whoever reads needs nothing of it
 
 SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_CURRENT = 5.0  # an older one is of a launch that stands still, and may have lost its sweep meanwhile
@@ -33,7 +35,7 @@ _published = TypeAdapter(_Published)
 
 @contextmanager
 def published(
-    workspace: Workspace, spec: SweepSpec, progress: LiveProgress, is_aside: Callable[[], bool]
+    workspace: Workspace, spec: SweepSpec, progress: "LiveProgress", is_aside: Callable[[], bool]
 ) -> Iterator[None]:
     """A context in which the status of a launch can be read elsewhere, once it has begun.
 

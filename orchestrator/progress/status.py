@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, median
 
-from orchestrator.executors.contract import Places
 from orchestrator.functions.declaration import UNDECLARED, Declaration
+from orchestrator.places import Places
 from orchestrator.progress.forecast import Forecast, epochs, kind_of
 from orchestrator.spec import Objective
 from orchestrator.trial import Outcome, Params

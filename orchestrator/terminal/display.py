@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Listener
-from orchestrator.executors.contract import Places
+from orchestrator.places import Places
 from orchestrator.progress.live import LiveProgress
 from orchestrator.progress.quick import QuickTrials
 from orchestrator.spec import SweepSpec

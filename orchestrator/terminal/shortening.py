@@ -19,8 +19,6 @@ def shortened(labels: Sequence[str], width: int, *, plain: bool = False) -> list
         plain: whether to write ASCII only.
     """
     dots = "~" if plain else "…"
-    if _fit(labels, width):
-        return [*labels]
     for those in (labels, _without_shared(labels, dots)):
         brief = _with_short_names(those, width, dots)
         if _fit(brief, width):
@@ -44,6 +42,8 @@ def _with_short_names(labels: Sequence[str], width: int, dots: str) -> list[str]
     """With names of parameters as long as there is room for, as far as they stay different."""
     names = {name for label in labels for name in NAMED.findall(label)}
     found = [*labels]
+    if _fit(found, width):
+        return found
     for size in range(max(map(len, names), default=0) - 1, SHORTEST_NAME - 1, -1):
         texts = {name: middle_cut(name, size, dots) for name in names}
         if len(set(texts.values())) == len(names):
