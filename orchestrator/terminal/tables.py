@@ -76,8 +76,10 @@ def print_best(console: Console, ranked: Ranking, named: Named, command: str) ->
     """The best configuration by what varies, those that are not separated from it, and how to run it again."""
     first = ranked[0]
     lines = [f"best of {len(ranked)} by {_aim(ranked.objectives[0])}: {named(first)}", *facts(first, ranked)]
-    lines += [*as_winner(ranked), *as_good(ranked, named), *undistinguished(ranked, named), *_again(command)]
+    lines += [*as_winner(ranked), *as_good(ranked, named), *undistinguished(ranked, named)]
     for line in lines:
+        print_words(console, line)
+    for line in _again(command):
         print_line(console, line)
 
 
