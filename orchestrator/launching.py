@@ -141,7 +141,8 @@ class _Holder:
                     *(self.workspace, self.display, time, target, self.steering, engine, going_on),
                 )
                 has_news = loop.run(history)
-                self.display.log("storing the results")
+                if has_news:
+                    self.display.log("storing the results")
             finally:
                 recorder.close(lambda: self.interrupt.at_once)
         return _Pass(longer, time, target, history, has_news)
