@@ -12,6 +12,7 @@ from orchestrator.going_on import GoingOn
 from orchestrator.history import History
 from orchestrator.more import extend
 from orchestrator.prior import informed
+from orchestrator.progress.published import published
 from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.requests.calls import More, Rerun
@@ -52,12 +53,14 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         Interrupt(spec.grace, settings.allowance.seconds_left) as interrupt,
         Workspace(settings.uri, spec.name) as workspace,
         steered(spec.name, interrupt, workspace.meeting, display.log) as steering,
+        ExitStack() as told,
     ):
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
             tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
         steering.run_ids, steering.epochs, tracker.answer = lambda: tracker.run_ids, spec.epochs, steering.answer
+        told.enter_context(published(workspace, spec, display.progress, lambda: tracker.is_aside))
         holder = _Holder(spec, settings, display, interrupt, workspace, steering, tracker)
         status = "FAILED"
         try:
@@ -139,6 +142,8 @@ class _Holder:
                     *(self.workspace, self.display, time, target, self.steering, engine, going_on),
                 )
                 has_news = loop.run(history)
+                if has_news:
+                    self.display.log("storing the results")
             finally:
                 recorder.close(lambda: self.interrupt.at_once)
         return _Pass(longer, time, target, history, has_news)

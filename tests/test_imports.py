@@ -17,7 +17,7 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 FLOORS = [
     {"errors", "infeasible", "integrations", "trial"},
     {"system"},
-    {"events", "stacking"},
+    {"events", "places", "stacking"},
     {"programs"},
     {"functions"},
     {"divergence", "workspace"},

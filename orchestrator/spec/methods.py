@@ -25,6 +25,7 @@ class OptunaSampler:
         takes_pruned: whether it learns from a trial without a value, too.
         keeps_state: whether it keeps a state in the study: then `tell` of a trial again must follow `ask` for it again.
         keeps_seed: whether all proposals come from one seed, as those of a sequence do; else each has its own.
+        startup: results that it needs before it learns, as Optuna has it by default; until then it draws at random.
         needs: a package that it imports and this program does not bring along.
     """
 
@@ -40,6 +41,7 @@ class OptunaSampler:
     takes_pruned: bool = False
     keeps_state: bool = False
     keeps_seed: bool = False
+    startup: int = 0
     needs: str = ""
 
 
@@ -105,6 +107,7 @@ AS_TPE = OptunaSampler(
     chooses_early=True,
     takes_constraints=True,
     takes_pruned=True,
+    startup=10,
 )
 AUTO = Method(
     "auto",
@@ -127,6 +130,7 @@ METHODS = {
                 {"warn_independent_sampling": False},
                 learns=True,
                 takes_constraints=True,
+                startup=10,
                 needs="torch",
             ),
         ),
@@ -139,6 +143,7 @@ METHODS = {
                 redraws=16,  # gives another candidate each time; gp's is found by optimizing
                 learns=True,
                 keeps_state=True,
+                startup=1,
             ),
             takes_metrics=False,
         ),
