@@ -10,6 +10,7 @@ from orchestrator.errors import StoreError, SweepError
 from orchestrator.executors.remote.engine import Engine
 from orchestrator.going_on import GoingOn
 from orchestrator.history import History
+from orchestrator.live_report import LiveReport
 from orchestrator.more import extend
 from orchestrator.prior import informed
 from orchestrator.progress.target import Target
@@ -57,7 +58,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
             tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
         steering.run_ids, steering.epochs, tracker.answer = lambda: tracker.run_ids, spec.epochs, steering.answer
-        holder = _Holder(spec, settings, display, interrupt, workspace, steering, tracker)
+        report = LiveReport(spec, settings.uri, display.log)
+        holder = _Holder(spec, settings, display, interrupt, workspace, steering, tracker, report)
         status = "FAILED"
         try:
             passed = holder.run(sampler, is_first=True)
@@ -65,6 +67,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 passed = holder.run_again(passed)
             with interrupt.raising():
                 conclusion, now = holder.conclude(passed)
+                if not interrupt.requested:
+                    report.end(tracker)
             table = conclusion.table
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
@@ -119,6 +123,7 @@ class _Holder:
     workspace: Workspace
     steering: Steering
     tracker: Tracker
+    report: LiveReport
 
     def run(self, sampler: Sampler, *, is_first: bool) -> _Pass:
         """Bring the trials that have no result yet to their ends, or those that run to theirs when interrupted."""
@@ -190,6 +195,7 @@ class _Holder:
         sampler, keep_prior = informed(spec, sampler, tracker, self.workspace, log)
         longer = LongerSampler(spec, sampler)
         own = retry(lambda: tracker.open(longer.total, self.settings.adopt, is_rerun))
+        self.report.begin()
         spec.source.keep()
         if is_rerun or tracker.is_replacing:
             own = rerun(spec, tracker, self.workspace, own, log)

@@ -64,9 +64,11 @@ def _serve(uri: str, host: str, port: int, opens: bool, as_json: bool) -> int:
     here = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
     typer.echo("starting MLflow's UI", err=True)
     # which would else end this process alone, and leave the server behind
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     environment = {**LEAN, **os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    server = subprocess.Popen(command, env=environment, stdout=STDERR)  # only links are ours to print
+    # only links are ours to print; in a group of its own, since uvicorn ends with a traceback by Ctrl-C
+    server = subprocess.Popen(command, env=environment, stdout=STDERR, process_group=0)
     try:
         links = Store(uri).addresses(MOST_LINKS)
         if _answers(server, shown, port):
@@ -77,6 +79,7 @@ def _serve(uri: str, host: str, port: int, opens: bool, as_json: bool) -> int:
         return server.wait()
     finally:
         server.terminate()
+        server.wait()
 
 
 def _show(here: str, links: Sequence[tuple[str, str, str]], as_json: bool) -> None:

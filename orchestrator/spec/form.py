@@ -274,9 +274,13 @@ class SweepFile(Form):
     reuse: Annotated[
         bool,
         Field(
-            description="Take over finished trials of other sweeps in the store, except pruned ones, and those that "
-            "lacked memory or time."
+            description="Take over finished trials of other sweeps in the store, but not pruned ones or what lacked "
+            "memory or time."
         ),
+    ] = False
+    report: Annotated[
+        bool,
+        Field(description="Keep a report current in reports/NAME while the sweep runs; MLflow has it at the end."),
     ] = False
     record_code: Annotated[
         bool,
