@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
-from orchestrator.system.paths import REPORTS_FOLDER, folder_name
+from orchestrator.system.paths import REPORT_FILE, REPORTS_FOLDER, folder_name
 from orchestrator.trackers import Tracker
 
 
@@ -29,7 +29,7 @@ class LiveReport:
     def begin(self) -> None:
         """Begin to keep the page current, once the store has the sweep."""
         if self._spec.report and self._watching is None:
-            self._log(f"the report: {self.folder}")
+            self._log(f"the report: {self.folder / REPORT_FILE}")
             with suppress(OSError):  # then there is one at the end
                 self._watching = self._started("--watch", errors=subprocess.DEVNULL)
 

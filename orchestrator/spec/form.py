@@ -274,8 +274,7 @@ class SweepFile(Form):
     reuse: Annotated[
         bool,
         Field(
-            description="Take over finished trials of other sweeps in the store, but not pruned ones or what lacked "
-            "memory or time."
+            description="Take over finished trials of other sweeps, but not pruned ones or what lacked memory or time."
         ),
     ] = False
     report: Annotated[
