@@ -63,9 +63,17 @@ def ui(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, browser: Bro
     command = [sys.executable, "-m", "orchestrator"]
     launch = [*command, "launch", "digits.yaml", "--quiet"]
     subprocess.run(launch, cwd=folder, env=environment, check=True, capture_output=True)
-    server = subprocess.Popen(
-        [*command, "ui", "--port", str(port)], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
-    )
+    said_else = folder / "stderr.txt"
+    with said_else.open("w") as errors:
+        server = subprocess.Popen(
+            [*command, "ui", "--port", str(port)],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
     assert server.stdout is not None
     try:
         said = [server.stdout.readline().rstrip() for _ in range(3)]
@@ -78,10 +86,13 @@ def ui(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, browser: Bro
             pass
         yield Ui(table, charts, f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}", browser)
     finally:
-        server.send_signal(signal.SIGINT)
+        os.killpg(server.pid, signal.SIGINT)  # as Ctrl-C does
         status = server.wait(timeout=60)
         server.stdout.close()
     assert status == 130
+    told = said_else.read_text()
+    assert "Traceback" not in told
+    assert "GET /" not in told  # lines for requests, which would carry the links out of sight
 
 
 WIDTHS = {"desktop": 1280, "phone": 390}

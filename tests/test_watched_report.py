@@ -33,8 +33,8 @@ def stamped(folder: Path, section: Section, stamp: int) -> None:
 
 def loaded(page: Page, stamp: int | None) -> None:
     """Wait until another page is there, and drawn."""
-    is_it = f"document.documentElement.dataset.stamp === {'undefined' if stamp is None else repr(str(stamp))}"
-    page.wait_for_function(f"{is_it} && document.documentElement.dataset.drawn === 'all'", timeout=PATIENCE)
+    which = ":not([data-stamp])" if stamp is None else f"[data-stamp='{stamp}']"
+    page.wait_for_selector(f"html{which}[data-drawn=all]", state="attached", timeout=PATIENCE)
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_the_page_loads_itself_again_and_stays_where_it_was(browser: Browser, se
     loaded(page, 2)
     expect(page.locator(".count")).to_contain_text("12 of 24")
     expect(page.get_by_label("only x", exact=True)).to_have_value("2..4")
-    page.wait_for_function("scrollY === 600", timeout=PATIENCE)
+    assert page.evaluate("scrollY") == 600
     assert page.evaluate("table.state().sorters") == [{"key": "label", "dir": "asc"}]
     assert page.evaluate("table.state().shown.state") is False
     files.write([section], folder)
@@ -108,11 +108,11 @@ def test_a_launch_leaves_its_report_beside_the_sweeps_run(store: str, write: Wri
     client = MlflowClient(tracking_uri=store)
     experiment = client.get_experiment_by_name("toy")
     assert experiment is not None
-    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    parent = runs.pop("toy")
+    runs = client.search_runs([experiment.experiment_id])
+    (trial,) = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    (parent,) = [run for run in runs if run is not trial]
     there = {item.path for item in client.list_artifacts(parent.info.run_id, "report")}
     assert {"report/report.html", "report/report.csv", "report/report.md"} <= there
-    (trial,) = runs.values()
     link = f"#/experiments/{experiment.experiment_id}/runs/{parent.info.run_id}/artifacts/report/report.html"
     assert f"[its report]({link})" in trial.data.tags["mlflow.note.content"]
 

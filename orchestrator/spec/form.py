@@ -283,10 +283,7 @@ class SweepFile(Form):
     ] = False
     record_code: Annotated[
         bool,
-        Field(
-            description="Keep what differs from the git commit in the source of the function or program, and the list "
-            "of installed packages, with the sweep."
-        ),
+        Field(description="Keep what differs from the git commit in the source, and the list of installed packages."),
     ] = True
     project: Ignored = None
     entity: Ignored = None

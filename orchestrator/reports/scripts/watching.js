@@ -21,8 +21,8 @@ const watching = (() => {
     return document.activeElement?.matches("input[type=text], input[type=search], select") || document.querySelector("dialog.picture[open]") || isHeld;
   }
 
-  function reload() {
-    const left = { y: scrollY, view: document.querySelector("dialog.view[open]")?.scrollTop, table: table.state(), selected: selection.write().toString() };
+  function reload(isThere) {
+    const left = { isThere, y: scrollY, view: document.querySelector("dialog.view[open]")?.scrollTop, table: table.state(), selected: selection.write().toString() };
     try {
       sessionStorage.setItem(key, JSON.stringify(left));
     } catch {
@@ -32,16 +32,16 @@ const watching = (() => {
   }
 
   let isHeld = false;
-  let wasThere = false;
+  let wasThere = kept.isThere ?? false;
 
   // A page in a file may ask for pictures alone; the width of this one says which page there is.
   function look() {
     const image = new Image();
     image.onload = () => {
       wasThere = true;
-      if (image.naturalWidth !== Number(stamp) && !isBusy()) reload();
+      if (image.naturalWidth !== Number(stamp) && !isBusy()) reload(true);
     };
-    image.onerror = () => wasThere && !isBusy() && reload(); // it is gone: the last page is there
+    image.onerror = () => wasThere && !isBusy() && reload(false); // it is gone: the last page is there
     image.src = `report-stamp.svg?${Date.now()}`;
   }
 
