@@ -96,7 +96,7 @@ def test_a_sweep_has_a_view_before_any_trial_has_ended(store: str, write: Write)
     experiment = MlflowClient(tracking_uri=store).get_experiment_by_name("toy")
     assert experiment is not None
     columns = json.loads(experiment.tags[TAG])["columnOrder"]
-    assert {"tags.`outcome`", "metrics.`score`", "params.`x`"} <= {*columns}
+    assert {"tags.`outcome`", "metrics.`best_score`", "params.`x`"} <= {*columns}
 
 
 def table(spec: SweepSpec, *varying: str) -> Table:
