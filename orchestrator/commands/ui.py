@@ -65,7 +65,8 @@ def _serve(uri: str, host: str, port: int, opens: bool, as_json: bool) -> int:
     typer.echo("starting MLflow's UI", err=True)
     # which would else end this process alone, and leave the server behind
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+        if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(ending, lambda number, _: sys.exit(128 + number))
     environment = {**LEAN, **os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
     # only links are ours to print; in a group of its own, since uvicorn ends with a traceback by Ctrl-C
     server = subprocess.Popen(command, env=environment, stdout=STDERR, process_group=0)
