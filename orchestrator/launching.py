@@ -10,6 +10,7 @@ from orchestrator.errors import StoreError, SweepError
 from orchestrator.executors.remote.engine import Engine
 from orchestrator.going_on import GoingOn
 from orchestrator.history import History
+from orchestrator.live_report import LiveReport
 from orchestrator.more import extend
 from orchestrator.prior import informed
 from orchestrator.progress.published import published
@@ -61,7 +62,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
         steering.run_ids, steering.epochs, tracker.answer = lambda: tracker.run_ids, spec.epochs, steering.answer
         told.enter_context(published(workspace, spec, display.progress, lambda: tracker.is_aside))
-        holder = _Holder(spec, settings, display, interrupt, workspace, steering, tracker)
+        report = LiveReport(spec, settings.uri, display.log)
+        holder = _Holder(spec, settings, display, interrupt, workspace, steering, tracker, report)
         status = "FAILED"
         try:
             passed = holder.run(sampler, is_first=True)
@@ -69,6 +71,8 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 passed = holder.run_again(passed)
             with interrupt.raising():
                 conclusion, now = holder.conclude(passed)
+                if not interrupt.requested:
+                    report.end(tracker)
             table = conclusion.table
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
@@ -123,6 +127,7 @@ class _Holder:
     workspace: Workspace
     steering: Steering
     tracker: Tracker
+    report: LiveReport
 
     def run(self, sampler: Sampler, *, is_first: bool) -> _Pass:
         """Bring the trials that have no result yet to their ends, or those that run to theirs when interrupted."""
@@ -196,6 +201,7 @@ class _Holder:
         sampler, keep_prior = informed(spec, sampler, tracker, self.workspace, log)
         longer = LongerSampler(spec, sampler)
         own = retry(lambda: tracker.open(longer.total, self.settings.adopt, is_rerun))
+        self.report.begin()
         spec.source.keep()
         if is_rerun or tracker.is_replacing:
             own = rerun(spec, tracker, self.workspace, own, log)

@@ -73,8 +73,26 @@ class Plan:
     @property
     def remarks(self) -> list[str]:
         """What else there is to say, in lines."""
-        said = (self.unchecked, self.refused, self.trashed, self.remark, self.reached, self.changed, self.checkpoints)
+        said = (
+            self.unchecked,
+            self.refused,
+            self.trashed,
+            self.remark,
+            self.reached,
+            self.changed,
+            self.checkpoints,
+            self.report,
+        )
         return [*filter(None, said)]
+
+    @property
+    def report(self) -> str:
+        """Where a launch keeps a report current; empty where it does not."""
+        return (
+            f"report: {paths.REPORTS_FOLDER / paths.folder_name(self.spec.name) / paths.REPORT_FILE} is kept current"
+            if self.spec.report
+            else ""
+        )
 
     @property
     def to_run(self) -> int | None:

@@ -31,7 +31,7 @@ FLOORS = [
     {"conclusion", "frames", "going_on", "history", "rerun"},
     {"documents"},
     {"terminal"},
-    {"notification", "replay", "sweep"},
+    {"live_report", "notification", "replay", "sweep"},
     {"launching"},
     {"mcp"},
     {"api", "commands"},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from exploring import recorded
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
@@ -13,6 +14,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from orchestrator.comparison.table import Table
 from orchestrator.spec import SweepSpec, load
 from orchestrator.trackers import Store, Tracker
+from orchestrator.trackers.trial_note import TAG as NOTE
 from orchestrator.trackers.view import LONGEST, TAG, address, view_of
 
 Write = Callable[..., Path]
@@ -64,6 +66,37 @@ def test_a_metric_that_is_told_once_is_sorted_by_itself(store: str, write: Write
     assert experiment is not None
     view = json.loads(experiment.tags[TAG])
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`final_score`", True)
+
+
+def test_each_run_says_how_its_trial_ended_and_leads_on(store: str, folder: Path) -> None:
+    recorded(folder, store)
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name("explored")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    notes = [run.data.tags[NOTE] for run in runs if "trial_key" in run.data.tags]
+    assert len(notes) == 24
+    (failed,) = [note for note in notes if note.startswith("**failed**")]
+    assert failed.startswith("**failed**: the disk is full\n\n")
+    exploded = [note for note in notes if note.startswith("**loss explosion**")]
+    assert len(exploded) == 3
+    assert all("score became nan" in note and "<script" not in note.replace("\\<", "") for note in exploded)
+    assert any(note.startswith("**completed**\n\nscore 40.2") for note in notes)
+    (parent,) = [run for run in runs if "trial_key" not in run.data.tags]
+    here = f"#/experiments/{experiment.experiment_id}/runs/{parent.info.run_id}"
+    assert all(f"[the sweep]({here})" in note and "its report" not in note for note in notes)
+
+
+def test_a_sweep_has_a_view_before_any_trial_has_ended(store: str, write: Write) -> None:
+    spec = load(write("trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}"))
+    tracker = Tracker(store, spec)
+    tracker.open(2)
+    tracker.describe_so_far()
+    tracker.abandon()
+    experiment = MlflowClient(tracking_uri=store).get_experiment_by_name("toy")
+    assert experiment is not None
+    columns = json.loads(experiment.tags[TAG])["columnOrder"]
+    assert {"tags.`outcome`", "metrics.`best_score`", "params.`x`"} <= {*columns}
 
 
 def table(spec: SweepSpec, *varying: str) -> Table:

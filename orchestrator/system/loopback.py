@@ -1,5 +1,6 @@
 """Servers for the browsers of this machine alone."""
 
+import errno
 import os
 import re
 import socket
@@ -18,20 +19,31 @@ ALLOWED_HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"  # the environment variable by whi
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-def check_port(port: int) -> None:
-    """See that a server can listen to a port.
+def check_port(port: int, host: str = HOST) -> None:
+    """See that a server can listen to a port, at an address of this machine.
 
     Raises:
-        InputError: it is in use, or not for this user.
+        InputError: it is in use, or not for this user; or the address is not this machine's.
     """
-    with closing(socket.socket()) as one:
+    try:
+        (family, *_), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise InputError(f"--host {host}: {error.strerror}; 127.0.0.1 is this machine alone") from error
+    with closing(socket.socket(family)) as one:
         one.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
         )  # as servers do, so that the last one may just have ended
         try:
-            one.bind((HOST, port))
+            one.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise InputError(f"--host {host}: is no address of this machine; 127.0.0.1 is") from error
             raise InputError(f"--port {port}: {error.strerror}; use another") from error
+
+
+def is_of_this_machine(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    return bool(OURS.fullmatch(host)) or host == "::1"
 
 
 def is_ours(host: str) -> bool:

@@ -12,6 +12,7 @@ from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
+from orchestrator.system.paths import REPORT_FOLDER
 from orchestrator.trackers import best_model, deleted, view, writing
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.last_launch import WORKERS
@@ -85,6 +86,11 @@ class SweepResults(Store):
         for part in writing.in_batches(points):
             self.of_parent(lambda part=part: self.client.log_batch(self.parent_id, metrics=part))  # type: ignore[misc]
         self.client.log_artifact(self.parent_id, str(picture))
+
+    @translates_errors
+    def keep_report(self, folder: Path) -> None:
+        """Put the files of a report beside the sweep's run."""
+        self.of_parent(lambda: self.client.log_artifacts(self.parent_id, str(folder), REPORT_FOLDER))
 
     def of_parent(self, write: Callable[[], object]) -> None:
         """Make a write to the parent run, if it is there."""

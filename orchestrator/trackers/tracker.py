@@ -30,6 +30,7 @@ from orchestrator.trackers import (
     reuse,
     sweep_run,
     transaction,
+    trial_note,
     trial_params,
     trial_tags,
     view,
@@ -47,7 +48,7 @@ from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.record import INFEASIBLE, PROBLEM, REPLACED, TAKEN_BACK, Record
 
 RESTARTED_AT = "restarted.at"
-STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
+STALE_TAGS = {"outcome", "failure.reason", PROBLEM, trial_note.TAG}  # of a run that is resumed
 
 
 class Tracker(CountingRuns):
@@ -199,6 +200,8 @@ class Tracker(CountingRuns):
             status = STATUS[end.outcome]
             record = Record(run.run_id, trial.trial_key, trial.label, end.outcome, status, trial.params, metrics, tags)
             tags |= self._checkpoints.keep(record, run, workdir)
+            if end.outcome is not Outcome.INTERRUPTED:
+                tags[trial_note.TAG] = trial_note.note(record, self.spec, self.experiment_id, self.parent_id)
         has_ended = self._log(run, end, points, {} if run.has_params else self._params(trial), tags)
         run.has_params = True
         self._runs[trial.trial_key] = run
