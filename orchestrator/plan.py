@@ -57,7 +57,7 @@ class Plan:
     starts: Sequence[str] = ()  # what a search tries first, of its proposals
     prior: Sequence[str] = ()  # what it learns from beside its own trials, in lines
     ranges: Sequence[str] = ()  # that a search varies, in lines
-    startup: int | None = None  # results that a search needs before it learns
+    startup: int | None = None  # results after which a search learns, at the latest; None once it does
     first: Sequence[Trial] = ()  # what a search proposes before any result, one of each configuration
     learned_from: int = 0  # trials, on which the time rests
 
@@ -216,10 +216,12 @@ def make(spec: SweepSpec, uri: str, workers: int | None, place: executors.Place 
         with_other_code=frozenset(r.trial_key for r in mine if has_other_code(spec.function, r)),
     )
     if proposals != 0 and not spec.is_listed:
-        startup, has_begun = preview.startup(spec), bool(begun or plan.prior)
+        startup = preview.startup(spec)
         count = min(filter(None, (FIRST_PROPOSALS, proposals, startup)))
-        shown = () if has_begun else preview.first(spec, count)
-        plan = replace(plan, ranges=preview.ranges(spec), startup=startup, first=shown)
+        shown = () if begun or plan.prior else preview.first(spec, count)
+        awaited = (startup or 0) * len(SearchSpace(spec).seeds)
+        learns = bool(plan.prior) or sum(map(plan.is_done, trials)) >= awaited
+        plan = replace(plan, ranges=preview.ranges(spec), startup=None if learns else awaited, first=shown)
     if proposals is not None and (wanted := len(plan.pending) + proposals + further or len(trials)):
         plan = replace(plan, at_a_time=min(at_a_time, wanted))
     seconds, learned_from = _estimate(plan, lambda: [*own, *others()])

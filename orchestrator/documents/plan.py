@@ -48,7 +48,7 @@ class PlannedSweepPart(DocumentPart):
     ranges: list[str]
     """What a search varies, in words."""
     startup: int | None
-    """Results that a search needs before it learns from them."""
+    """Results after which a search learns from them, at the latest; null where it never does, or does by now."""
     first: list[Params]
     """What a search proposes before any result, as far as results do not change that."""
     spent: Number

@@ -6,7 +6,7 @@ from orchestrator import samplers
 from orchestrator.errors import InputError
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Choice, Domain
-from orchestrator.spec.methods import OptunaSampler
+from orchestrator.spec.methods import FIRST_LOOKS, OptunaSampler
 from orchestrator.trial import Trial
 from orchestrator.trials.labels import short
 from orchestrator.trials.search_space import ROWS, SearchSpace
@@ -21,9 +21,13 @@ def ranges(spec: SweepSpec) -> list[str]:
 
 
 def startup(spec: SweepSpec) -> int | None:
-    """How many results a search needs before it learns from them; None where that is not so."""
+    """Of how many configurations a search needs results to learn, at the most; None where it never learns."""
     sampler = spec.method.sampler
-    return sampler.startup or None if isinstance(sampler, OptunaSampler) else None
+    if not isinstance(sampler, OptunaSampler):
+        return None
+    if sampler.chooses_early and len(spec.objectives) == 1:
+        return FIRST_LOOKS + max(0, len(spec.start_with) - 1)
+    return sampler.startup or None
 
 
 def first(spec: SweepSpec, count: int) -> list[Trial]:
@@ -35,7 +39,8 @@ def first(spec: SweepSpec, count: int) -> list[Trial]:
     try:
         sampler = samplers.of(spec)
         sampler.replay({}, [])
-        while len(found) < count and (trial := sampler.ask()):
+        # no more: where there are fewer configurations, some samplers go on with further seeds of theirs
+        for trial in islice(iter(sampler.ask, None), count * len(SearchSpace(spec).seeds)):
             found.setdefault(trial.config_key, trial)
     except InputError:
         return []

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+FIRST_LOOKS = 3  # proposals before early choices: the middle of the space, then points that spread over it
+
 
 @dataclass(frozen=True, eq=False)
 class OptunaSampler:
@@ -19,7 +21,7 @@ class OptunaSampler:
         candidates_by: "module:name" of what makes a sampler of the same kind that draws many candidates at once.
         redraws: how often it is asked for candidates, one at a time, where nothing draws many at once.
         learns: whether it learns from results; then its candidates are weighed by the risk of an explosion.
-        chooses_early: whether candidates are weighed before anything has exploded, too.
+        chooses_early: whether candidates are weighed before anything has exploded, too, after its first looks.
         improves: whether the best of the weighed candidates are improved step by step.
         takes_constraints: whether it takes an explosion as a constraint that is broken, and not as a bad value.
         takes_pruned: whether it learns from a trial without a value, too.

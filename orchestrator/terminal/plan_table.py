@@ -45,7 +45,7 @@ def _of_search(plan: Plan) -> list[str]:
     """What a search varies, when it learns, and what it proposes first."""
     lines = [f"varied: {line}" for line in plan.ranges]
     if plan.startup:
-        lines.append(f"startup trials: {plan.startup}; until so many have a result, values are drawn at random")
+        lines.append(f"startup trials: {plan.startup}; once so many have a result, or sooner, it learns from results")
     return [*lines, *(f"proposed before any result: {trial.label}" for trial in plan.first)]
 
 
