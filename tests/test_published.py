@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.documents.status import BestTrialPart
 from orchestrator.events import Finished, Progress, Started
 from orchestrator.progress import published
 from orchestrator.progress.live import LiveProgress
@@ -84,16 +86,16 @@ def test_a_launch_tells_all_that_its_own_view_shows(uri: str, write: Write) -> N
 def test_what_a_killed_launch_has_told_counts_no_longer(uri: str, write: Write) -> None:
     spec = load(write(TOY + "}"))
     with launched(uri, spec) as (workspace, progress):
+        holder = workspace.meeting / "launch.json"
+        killed = json.dumps({**workspace.holder, "pid": 1})  # another process than this one, which takes its place
+        holder.write_text(killed)
         progress.begin(2, expand(spec).trials, {})
         told(uri, spec, lambda status: status.asked == 2)
-        left, by = workspace.status_file.read_bytes(), dict(workspace.holder)
+        left = workspace.status_file.read_bytes()
     with Workspace(uri, "toy") as workspace:  # the next one has not begun yet
         workspace.status_file.write_bytes(left)
-        assert published.status(uri, "toy") is None or workspace.holder == by  # the same process within a second
-        holder = workspace.meeting / "launch.json"
-        holder.write_text(json.dumps({**by, "pid": 1}))
         assert published.status(uri, "toy") is None
-        holder.write_text(json.dumps(by))
+        holder.write_text(killed)
         assert published.status(uri, "toy") is not None
         os.utime(workspace.status_file, (time.time() - 60,) * 2)  # it stands still
         assert published.status(uri, "toy") is None
@@ -120,6 +122,61 @@ def test_where_the_store_has_more_than_the_launch_asks_for_it_is_asked(uri: str,
     with launched(uri, spec, is_aside=True) as (workspace, progress):
         progress.begin(2, expand(spec).trials, {})
         assert untold(workspace, uri, spec)
+
+
+def test_what_is_not_finite_is_told_as_it_is(uri: str, write: Write, folder: Path) -> None:
+    (folder / "clipped.py").write_text(
+        "def train(x: float, epochs: int, clip: float = float('inf')): yield {'score': x}"
+    )
+    spec = load(write(TOY.replace("toys:", "clipped:") + "}"))
+    first, second = expand(spec).trials
+    with launched(uri, spec) as (_, progress):
+        progress.begin(2, [first, second], {})
+        for trial, value in ((first, 2.0), (second, float("-inf"))):
+            progress.start(trial)
+            progress.take(trial, Started(1, 1))
+            progress.take(trial, Progress(1, {"score": value}, time.time(), 1.0))
+        progress.take(first, Finished(Outcome.COMPLETED, {"score": 2.0}))
+        status = told(uri, spec, lambda status: status.results == 1)
+        (running,) = status.running
+        assert running.value == float("-inf")
+        assert status.best is not None
+        assert status.best.params["clip"] == float("inf")
+        own = progress.status().best
+        assert own is not None
+        assert BestTrialPart.of(status.best) == BestTrialPart.of(own)
+
+
+def test_a_launch_does_without_what_cannot_be_told(uri: str, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, failed = load(write(TOY + "}")), threading.Event()
+    with launched(uri, spec) as (_, progress), monkeypatch.context() as broken:
+
+        def fails() -> Status:
+            failed.set()
+            raise KeyError("x")
+
+        broken.setattr(progress, "status", fails)
+        progress.begin(2, expand(spec).trials, {})
+        assert failed.wait(30)
+        broken.undo()
+        told(uri, spec, lambda status: status.asked == 2)  # it goes on
+
+
+def test_a_launch_ends_where_the_file_system_hangs(uri: str, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, hangs, is_back = load(write(TOY + "}")), threading.Event(), threading.Event()
+
+    def hanging(*_: object) -> None:
+        hangs.set()
+        is_back.wait()
+
+    monkeypatch.setattr(published.regular, "replace", hanging)
+    try:
+        with launched(uri, spec) as (workspace, progress):
+            progress.begin(2, expand(spec).trials, {})
+            assert hangs.wait(30)
+        assert not workspace.is_held()
+    finally:
+        is_back.set()
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from orchestrator.progress.status import Status
 from orchestrator.spec import SweepSpec
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from orchestrator.progress.live import LiveProgress  # whoever reads needs nothing of it
 
 SECONDS_BETWEEN_WRITES = 0.5
+SECONDS_FOR_LAST_WRITE = 1.0  # after these the file system hangs, and the launch ends without it
 SECONDS_CURRENT = 5.0  # an older one is of a launch that stands still, and may have lost its sweep meanwhile
 
 
-@with_config(ConfigDict(ser_json_inf_nan="constants"))
 @dataclass(frozen=True)
 class _Published:
     holder: Mapping[str, Any]  # the launch, as it stands beside the lock
@@ -50,10 +51,10 @@ def published(
 
     def write() -> None:
         while not ended.wait(SECONDS_BETWEEN_WRITES):
-            if progress.is_whole and not is_aside():
-                with suppress(OSError):  # then others look into the store
+            with suppress(Exception):  # whatever it is, the launch does without: others look into the store
+                if progress.is_whole and not is_aside():
                     told = _Published(workspace.holder, file, progress.status())
-                    regular.replace(path, _published.dump_json(told))
+                    regular.replace(path, to_json(told, inf_nan_mode="constants"))
 
     thread = threading.Thread(target=write, name="status", daemon=True)
     thread.start()
@@ -61,8 +62,9 @@ def published(
         yield
     finally:
         ended.set()
-        thread.join()
-        regular.remove(path)
+        thread.join(SECONDS_FOR_LAST_WRITE)
+        if not thread.is_alive():
+            regular.remove(path)
 
 
 def status(uri: str, sweep: str, spec: SweepSpec | None = None) -> Status | None:
