@@ -58,6 +58,12 @@ def test_where_a_table_says_too_little_each_row_is_a_line_of_whole_words(width: 
     assert "6" not in words
 
 
+def test_where_no_column_is_needed_more_than_others_lines_have_all() -> None:
+    lines = " ".join(printed(8))
+    assert all(str(cell) in lines for cell in ROWS[0] if " " not in str(cell) and cell_len(str(cell)) <= 8)
+    assert "no room for" not in lines
+
+
 @pytest.mark.parametrize("width", [26, 30, 35, 45, 60, 70, 80, 200])
 def test_short_labels_keep_what_tells_them_apart(width: int) -> None:
     named = [f"{LONG[0]}={lr} {LONG[1]}=1e-05 dropout={d}" for lr in ("0.001", "0.002") for d in ("0", "0.5")]

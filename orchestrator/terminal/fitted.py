@@ -31,7 +31,7 @@ def print_table(
         title: above it.
         header: names of the columns, the important ones first.
         rows: their texts.
-        needed: columns without which a row says too little.
+        needed: columns without which a row says too little; lines have these alone, or all where there are none.
         label: the column with labels of trials, which may be shortened.
     """
     table = _Columns(header, rows, label)
@@ -40,7 +40,7 @@ def print_table(
         return
     shown = table.chosen(console.width, needed)
     if shown is None:
-        shown = [i for i, name in enumerate(header) if name in needed]
+        shown = [i for i, name in enumerate(header) if name in needed or not needed]
         _print_lines(console, title, [header[i] for i in shown], [[cells[i] for i in shown] for cells in rows])
     else:
         console.print(Drawn(title, *table.of(shown, console.width)))
