@@ -20,7 +20,7 @@ from orchestrator.requests.calls import More, Rerun
 from orchestrator.requests.extension import Extension
 from orchestrator.requests.listening import steered
 from orchestrator.requests.steering import Steering
-from orchestrator.rerun import begin_anew, rerun, take_back
+from orchestrator.rerun import begin_anew, longer_trials, rerun, take_back
 from orchestrator.samplers import Sampler
 from orchestrator.samplers.listed import ListSampler
 from orchestrator.samplers.longer import LongerSampler
@@ -219,14 +219,21 @@ class _Holder:
         """Have what is asked for be recorded: more epochs, or no more of them."""
 
         def record(extension: Extension, done: OnDone) -> None:
-            recorder.have_done(partial(self._record, extension), done)
+            recorder.have_done(partial(recorded, extension, self.tracker, self.workspace), done)
 
         self.steering.again, self.steering.extensions.record = recorder.again, record
         self.steering.is_aside = self.tracker.is_aside
 
-    def _record(self, extension: Extension) -> None:
-        match extension.call:
-            case More():
-                extension.lines = extend(self.tracker, extension.call)
-            case Rerun(keys):
-                extension.lines = take_back(self.tracker, self.workspace, keys)
+
+def recorded(extension: Extension, tracker: Tracker, workspace: Workspace) -> None:
+    """Have the store take what a launch is asked for of its own sweep; called again, it goes on with that.
+
+    Raises:
+        InputError: it cannot be done.
+    """
+    match extension.call:
+        case More():
+            extension.lines = extend(tracker, extension.call)
+        case Rerun(keys):
+            extension.records = extension.records or longer_trials(tracker, keys)
+            extension.lines = take_back(tracker, workspace, extension.records)

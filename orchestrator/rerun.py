@@ -44,29 +44,36 @@ def begin_anew(records: Iterable[Record], workspace: Workspace) -> None:
             workspace.begin_anew(record.trial_key, record.tags[ANEW])
 
 
-def take_back(tracker: Tracker, workspace: Workspace, keys: Sequence[str]) -> tuple[str, ...]:
-    """Record that longer trials, which have ended, run anew with the epochs of their file.
-
-    Args:
-        tracker: of the launch that holds the sweep.
-        workspace: of the sweep.
-        keys: the trial_keys of the longer trials.
-
-    Returns:
-        What there is to say of each.
+def longer_trials(tracker: Tracker, keys: Sequence[str]) -> list[Record]:
+    """Longer trials that have ended, by their trial_keys.
 
     Raises:
         InputError: the store has one of them no more.
     """
-    spec = tracker.spec
-    there = {record.trial_key: record for record in tracker.records(spec.name)}
+    name = tracker.spec.name
+    there = {record.trial_key: record for record in tracker.records(name)}
     if gone := [key[:12] for key in keys if key not in there]:
-        raise InputError(f"{spec.name} has no trial {', '.join(gone)} any more: deleted, or to run anew already")
-    tracker.take_back([there[key] for key in keys], workspace.folder)
+        raise InputError(f"{name} has no trial {', '.join(gone)} any more: somebody has deleted it in MLflow")
+    return [there[key] for key in keys]
+
+
+def take_back(tracker: Tracker, workspace: Workspace, records: Sequence[Record]) -> tuple[str, ...]:
+    """Record that longer trials run anew with the epochs of their file; called again, it goes on with that.
+
+    Args:
+        tracker: of the launch that holds the sweep.
+        workspace: of the sweep.
+        records: of the longer trials.
+
+    Returns:
+        What there is to say of each.
+    """
+    spec = tracker.spec
+    tracker.take_back(records, workspace.folder)
     return tuple(
-        f"{there[key].label or spec.name} runs anew with the {spec.epochs} epochs of its file; what it was is kept, "
-        f"and counts no longer: {there[key].outcome}"
-        for key in keys
+        f"{record.label or spec.name} runs anew with the {spec.epochs} epochs of its file; what it was is kept, "
+        f"and counts no longer: {record.outcome}"
+        for record in records
     )
 
 

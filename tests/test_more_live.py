@@ -16,14 +16,18 @@ from reading import children, steps
 from serving import served
 from test_launch import Sweep, Write, started
 
+from orchestrator.errors import StoreBusyError
 from orchestrator.events import Finished
+from orchestrator.launching import recorded
 from orchestrator.requests import extension as extension_module
-from orchestrator.requests.calls import More
+from orchestrator.requests.calls import More, Rerun
 from orchestrator.requests.extension import Extension
 from orchestrator.requests.steering import TRAIN_LAST, Steering
+from orchestrator.spec import load
 from orchestrator.system.interrupt import Interrupt
-from orchestrator.trackers import Store, more
+from orchestrator.trackers import Recorder, Store, Tracker, more, replacement
 from orchestrator.trial import Outcome, Trial
+from orchestrator.workspace import Workspace
 
 GROWING = "trial: growing:train\nkeep_checkpoints: all\n"
 THREE = GROWING + "parameters: {x: {values: [1, 2, 3]}, epochs: 3, pause: 0.1}\n"
@@ -220,7 +224,7 @@ def test_a_longer_trial_runs_anew_in_the_launch_that_is_asked_with_the_epochs_of
     line = "x=2 runs anew with the 3 epochs of its file; what it was is kept, and counts no longer: completed"
     assert (asked.returncode, asked.stdout) == (0, f"{line}\nthose that had more epochs {TRAIN_LAST}\n"), asked.stderr
     twice = sweep("rerun", "toy", "x=2")
-    assert (twice.returncode, "any more: deleted, or to run anew already" in twice.stderr) == (2, True)
+    assert (twice.returncode, twice.stderr) == (2, "sweep: x=2 has yet to begin in this launch\n")
     if is_killed:
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
@@ -359,3 +363,58 @@ def test_what_cannot_be_is_an_answer_with_a_status_and_nothing_goes_on(steering:
         answer = steering.answer(More(5))
     assert (answer.lines, answer.status) == (("x=1 has had 5 epochs", "x=2 runs"), 2)
     assert not steering.extensions.take()
+
+
+def test_of_longer_trials_those_run_anew_that_were_not_asked_to_yet_and_what_is_refused_stays_as_it_was(
+    steering: Steering,
+) -> None:
+    steering.epochs = 3
+    trials = [Trial("toys:train", 1, {"x": x, "epochs": 5}, f"x={x}") for x in (2, 3)]
+    asked: list[Rerun] = []
+    steering.extensions.record = lambda extension, done: (asked.append(extension.call), done(""))[-1]
+    with steering.over(Idle()):
+        for trial in trials:
+            steering.start(trial)
+            steering.take(trial, Finished(Outcome.FAILED))
+            assert steering.answer(Rerun(failed=True)).status == 0
+        assert [call.trials for call in asked] == [(trial.trial_key,) for trial in trials]
+        assert steering.answer(Rerun(("x=2",))).lines == ("x=2 has yet to begin in this launch",)
+        steering.start(trials[0])
+        steering.take(trials[0], Finished(Outcome.FAILED))
+        steering.extensions.record = lambda extension, done: done("the store is full")
+        for _ in range(2):
+            refused = steering.answer(Rerun(("x=2",)))
+            assert (refused.lines, refused.status) == (("the store is full",), 2)
+
+
+def test_a_rerun_of_longer_trials_goes_on_where_the_store_did_not_answer(
+    store: str, write: Write, sweep: Sweep, growing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (growing / "go").touch()
+    path = write(THREE.replace("pause: 0.1", "pause: 0.0"))
+    for arguments in (("launch", path, "--executor", "inline"), ("more", path, "--epochs", "4")):
+        assert sweep(*arguments).returncode == 0
+    assert sweep("launch", path, "--executor", "inline").returncode == 0
+    spec = load(path)
+    with Workspace(store, "toy") as workspace:
+        tracker = Tracker(store, spec)
+        tracker.open(3)
+        extension = Extension(Rerun(tuple(one.trial_key for one in tracker.records("toy"))))
+        again, calls = replacement.again, []
+
+        def once_away(*arguments: object) -> str:
+            calls.append(arguments)
+            if len(calls) == 2:
+                raise StoreBusyError("away")
+            return again(*arguments)
+
+        monkeypatch.setattr(replacement, "again", once_away)
+        recorder = Recorder(tracker, workspace, lambda _: None)
+        done: list[str] = []
+        recorder.have_done(lambda: recorded(extension, tracker, workspace), done.append)
+        recorder.close()
+        tracker.close("FINISHED")
+    assert (done, len(extension.lines), len(calls)) == ([""], 3, 5)
+    assert [(one.params["epochs"], one.outcome) for one in Store(store).records("toy")] == [
+        (3, Outcome.INTERRUPTED)
+    ] * 3

@@ -1,10 +1,11 @@
 """More epochs that a launch is asked for while it runs, or no more of them, until the store has that."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.requests.calls import Answer, More, Rerun
+from orchestrator.trials.record import Record
 
 SECONDS_TO_EXTEND = 1.5  # that whoever asks waits for the store
 
@@ -17,6 +18,7 @@ class Extension:
     late: str = ""  # what to say of it while the store has not answered
     lines: tuple[str, ...] = ()  # what there is to say of its trials
     problem: str = ""  # why none is; may have several lines
+    records: Sequence[Record] = ()  # of trials that run anew, once known: when this is tried again, some count no more
     is_done: threading.Event = field(default_factory=threading.Event)
     is_late: bool = False  # whoever has asked no longer waits
 
@@ -46,17 +48,18 @@ class Extensions:
         with self._lock:
             return self._recording > 0
 
-    def begin(self, call: More | Rerun, late: str) -> Extension:
+    def begin(self, call: More | Rerun, late: str, undo: Callable[[], None] = lambda: None) -> Extension:
         """Have a request recorded.
 
         Args:
             call: what is asked.
             late: what to say of it where the store takes its time.
+            undo: is called, under the lock, where it is not recorded.
         """
         extension = Extension(call, late)
         with self._lock:
             self._recording += 1
-        self.record(extension, lambda problem: self._end(extension, problem))
+        self.record(extension, lambda problem: self._end(extension, problem, undo))
         return extension
 
     def answer(self, extension: Extension, then: str) -> Answer:
@@ -80,10 +83,12 @@ class Extensions:
             is_recorded, self._is_recorded = self._is_recorded, False
             return is_recorded
 
-    def _end(self, extension: Extension, problem: str) -> None:
+    def _end(self, extension: Extension, problem: str, undo: Callable[[], None]) -> None:
         with self._lock:
             self._recording -= 1
             self._is_recorded |= not problem
+            if problem:
+                undo()
             extension.problem = problem
             extension.is_done.set()
         for line in extension.answer.lines if extension.is_late else ():

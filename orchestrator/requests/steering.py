@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +10,7 @@ from functools import partial
 from orchestrator.events import Event, Finished, Listener
 from orchestrator.executors.contract import Executor
 from orchestrator.requests.calls import Answer, Call, More, Rerun, Resize, StopLaunch, StopTrials
-from orchestrator.requests.extension import Extensions
+from orchestrator.requests.extension import Extension, Extensions
 from orchestrator.requests.renewal import Renewal, TrialEnd
 from orchestrator.spec import nearest
 from orchestrator.system.durations import duration
@@ -226,9 +226,9 @@ class Steering(Listener):
             keys = dict.fromkeys([*(one.trial_key for one in found), *ended])
             if not keys:
                 return Answer((f"no trial of {self.sweep} is {' or '.join(outcomes)}",))
-            longer = tuple(key for key in keys if self._is_longer(key))
+            longer = [key for key in keys if self._is_longer(key)]
             renewals = [self._renew(key) for key in keys if key not in longer]
-            taken_back = self.extensions.begin(Rerun(longer), "the launch says which run anew") if longer else None
+            taken_back = self._take_back(longer) if longer else None
         until = time.monotonic() + SECONDS_TO_RENEW
         for renewal in renewals:
             renewal.is_done.wait(max(0.0, until - time.monotonic()))
@@ -244,6 +244,13 @@ class Steering(Listener):
         self._renewing[trial_key] = renewal
         self.again(renewal.trial, partial(self._end_renewal, renewal))
         return renewal
+
+    def _take_back(self, trial_keys: Sequence[str]) -> Extension:
+        """Have the store take longer trials that run anew as those of the file, once all else has ended."""
+        was = {key: self._ended.pop(key) for key in trial_keys}
+        return self.extensions.begin(
+            Rerun(tuple(was)), "the launch says which run anew", lambda: self._ended.update(was)
+        )
 
     def _more(self, call: More) -> Answer:
         """Have the store take which trials are to go on, once what they have reported is there."""
