@@ -99,18 +99,19 @@ def test_the_last_page_leaves_no_stamp_and_asks_for_no_file(section: Section, fo
 
 
 def test_it_is_made_until_the_sweep_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "nice", lambda _: 0)
     monkeypatch.setattr(current, "SECONDS_BETWEEN_PAGES", 0.0)
     monkeypatch.setattr(current, "SECONDS_BETWEEN_LOOKS", 0.0)
     monkeypatch.setattr(current, "SHARE_OF_MAKING", 0.5)
-    made: list[int] = []
+    made: list[int] = []  # with which priority
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
 
     def make() -> None:
-        made.append(1)
+        made.append(os.getpriority(os.PRIO_PROCESS, 0))
         sum(range(200_000))  # so that there is a time to wait
 
     current.keep_current(lambda: len(made) < 3, make)
-    assert len(made) == 3
+    assert made == [max(usual, current.LEAST_PRIORITY)] * 3
+    assert os.getpriority(os.PRIO_PROCESS, 0) == usual  # for the whole report, for which a launch waits
 
 
 @pytest.mark.slow

@@ -3,9 +3,9 @@
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
+from threading import Thread
 
 from orchestrator.errors import StoreBusyError
 
@@ -23,14 +23,28 @@ def keep_current(runs: Callable[[], bool], make: Callable[[], object]) -> None:
         make: makes the page.
     """
     goes_on = True
-    with ThreadPoolExecutor(1, initializer=partial(os.nice, LEAST_PRIORITY)) as aside:  # of this thread alone, on Linux
-        while goes_on:
-            began = time.monotonic()
+    while goes_on:
+        began = time.monotonic()
+        with suppress(StoreBusyError):
+            _made_behind(make)
+        now = time.monotonic()
+        until = now + max(SECONDS_BETWEEN_PAGES, (now - began) * (1 / SHARE_OF_MAKING - 1))
+        while goes_on and time.monotonic() < until:
             with suppress(StoreBusyError):
-                aside.submit(make).result()
-            now = time.monotonic()
-            until = now + max(SECONDS_BETWEEN_PAGES, (now - began) * (1 / SHARE_OF_MAKING - 1))
-            while goes_on and time.monotonic() < until:
-                with suppress(StoreBusyError):
-                    goes_on = runs()
-                time.sleep(SECONDS_BETWEEN_LOOKS if goes_on else 0.0)
+                goes_on = runs()
+            time.sleep(SECONDS_BETWEEN_LOOKS if goes_on else 0.0)
+
+
+def _made_behind(make: Callable[[], object]) -> None:
+    """Make a page in a thread, which alone has the priority on Linux; Ctrl-C does not wait for it."""
+    made: Future[object] = Future()
+
+    def run() -> None:
+        os.setpriority(os.PRIO_PROCESS, 0, max(LEAST_PRIORITY, os.getpriority(os.PRIO_PROCESS, 0)))
+        try:
+            made.set_result(make())
+        except BaseException as error:
+            made.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    made.result()
