@@ -62,7 +62,7 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
         steering.run_ids, steering.epochs, tracker.answer = lambda: tracker.run_ids, spec.epochs, steering.answer
         told.enter_context(published(workspace, spec, display.progress, lambda: tracker.is_aside))
-        report = LiveReport(spec, settings.uri, display.log)
+        report = told.enter_context(LiveReport(spec, settings.uri, display.log))
         holder = _Holder(spec, settings, display, interrupt, workspace, steering, tracker, report)
         status = "FAILED"
         try:
@@ -71,12 +71,13 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
                 passed = holder.run_again(passed)
             with interrupt.raising():
                 conclusion, now = holder.conclude(passed)
-                if not interrupt.requested:
-                    report.end(tracker)
             table = conclusion.table
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
-                retry(lambda: tracker.close(status))
+                retry(lambda: tracker.end(status))
+            if not interrupt.requested:
+                with suppress(KeyboardInterrupt), interrupt.raising():  # it changes nothing of what the trials came to
+                    report.end(tracker, lambda: interrupt.requested)
             gone = now.deleted_since(passed.history, passed.sampler.trials, settings.uri)
             for remark in filter(None, (gone, tracker.remark)):
                 display.log(remark)

@@ -1,6 +1,7 @@
 """MLflow's UI, and the view with which it shows a sweep."""
 
 import json
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
+from orchestrator.commands.ui import ANYWHERE, _answers
 from orchestrator.comparison.table import Table
 from orchestrator.spec import SweepSpec, load
+from orchestrator.system.loopback import check_port
 from orchestrator.trackers import Store, Tracker
 from orchestrator.trackers.trial_note import TAG as NOTE
 from orchestrator.trackers.view import LONGEST, TAG, address, view_of
@@ -108,3 +111,23 @@ def test_a_view_too_long_for_mlflow_is_none(folder: Path, write: Write) -> None:
     assert view_of(table(spec, "x")) is not None
     assert view_of(table(spec, *("x" * LONGEST))) is not None  # of many parameters, ten are shown
     assert view_of(table(spec, *(letter * 250 for letter in "abcdefghij"))) is None
+
+
+@pytest.mark.parametrize("host", ["a..b", ".", "a" * 64, "fe80::1", "192.0.2.1"])
+def test_an_address_that_cannot_be_served_is_said_in_a_line(store: str, sweep: Sweep, host: str) -> None:
+    said = sweep("ui", "--host", host)
+    assert said.returncode == 2
+    assert said.stderr.startswith(f"sweep: --host {host}: ")
+    assert said.stderr.count("\n") == 1
+
+
+def test_a_server_of_all_addresses_is_looked_for_where_it_answers() -> None:
+    server = subprocess.Popen(["sleep", "60"])
+    try:
+        with socket.create_server(("::", 0), family=socket.AF_INET6) as listening:
+            port = listening.getsockname()[1]
+            assert _answers(server, ANYWHERE["::"], port)
+        check_port(port, "::")
+    finally:
+        server.kill()
+        server.wait()

@@ -1,5 +1,7 @@
 """`sweep report`."""
 
+import select
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +26,9 @@ def report(
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep the page current until the sweep has ended; it loads itself again.")
     ] = False,
+    tied: Annotated[
+        bool, typer.Option("--tied", hidden=True, help="End, too, once there is something to read, or its end.")
+    ] = False,
     as_json: AsJson = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -47,14 +52,17 @@ def report(
     found = [(sweep, *_reported(reader, sweep)) for sweep in asked]
     folder = out or folder_for([name for _, name, _ in found])
 
+    def runs(name: str) -> bool:
+        return not (tied and _launch_has_ended()) and is_live(uri, name)
+
     def sections() -> "list[Section]":
         return [
-            section(reader, spec, name, all_records=not paths.is_file(sweep), is_live=is_live(uri, name))
+            section(reader, spec, name, all_records=not paths.is_file(sweep), is_live=runs(name))
             for sweep, name, spec in found
         ]
 
     if watch:
-        _watch(lambda: any(is_live(uri, name) and reader.is_running(name) for _, name, _ in found), sections, folder)
+        _watch(lambda: any(runs(name) and reader.is_running(name) for _, name, _ in found), sections, folder)
     files = write(sections(), folder)
     if as_json:
         from orchestrator.documents.places import ReportDocument
@@ -69,16 +77,22 @@ def report(
 def _watch(runs: "Callable[[], bool]", sections: "Callable[[], list[Section]]", folder: Path) -> None:
     """Keep the page current until the sweeps have ended; Ctrl-C ends it in a line."""
     from orchestrator.reports.current import keep_current
-    from orchestrator.reports.files import page_in, write_current
+    from orchestrator.reports.files import kept_current, page_in, write_current
 
     if not runs():
         return
     typer.echo(f"keeping {page_in(folder)} current until the sweep has ended (Ctrl-C ends it)", err=True)
     try:
-        keep_current(runs, lambda: write_current(sections(), folder))
+        with kept_current(folder):
+            keep_current(runs, lambda: write_current(sections(), folder))
     except KeyboardInterrupt:
         typer.echo(f"{page_in(folder)} stays as it is; `sweep report` writes all of the report", err=True)
         raise
+
+
+def _launch_has_ended() -> bool:
+    """Whether the launch that has started this process says so, or is gone."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 def _reported(reader: "Store", sweep: str) -> tuple[str, "SweepSpec"]:

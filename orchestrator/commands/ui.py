@@ -22,7 +22,7 @@ from orchestrator.terminal.consoles import warn
 MOST_LINKS = 10
 SECONDS_BETWEEN_TRIES = 0.2
 STDERR = 2
-ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - which no browser goes to
+ANYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 - where no browser goes, and where it finds what serves there
 QUIET = "--log-level warning"  # a line for each request would carry the links out of sight
 LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # or it starts processes for jobs, which sweeps do not have
 
@@ -60,7 +60,7 @@ def _serve(uri: str, host: str, port: int, opens: bool, as_json: bool) -> int:
 
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     command += ["--host", host, "--port", str(port), "--workers", "1", "--uvicorn-opts", QUIET]
-    shown = HOST if host in ANYWHERE else host
+    shown = ANYWHERE.get(host, host)
     here = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
     typer.echo("starting MLflow's UI", err=True)
     # which would else end this process alone, and leave the server behind

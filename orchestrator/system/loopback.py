@@ -16,6 +16,8 @@ LARGEST_PORT = 65535
 OURS = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 ALLOWED_HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"  # the environment variable by which MLflow's server is told of others
 
+OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)  # what else keeps a server from an address is of that
+
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -26,17 +28,18 @@ def check_port(port: int, host: str = HOST) -> None:
         InputError: it is in use, or not for this user; or the address is not this machine's.
     """
     try:
-        (family, *_), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise InputError(f"--host {host}: {error.strerror}; 127.0.0.1 is this machine alone") from error
+        (family, _, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "is no address"
+        raise InputError(f"--host {host}: {why}; 127.0.0.1 is this machine alone") from error
     with closing(socket.socket(family)) as one:
         one.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
         )  # as servers do, so that the last one may just have ended
         try:
-            one.bind((host, port))
+            one.bind(address)
         except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
+            if error.errno not in OF_THE_PORT:
                 raise InputError(f"--host {host}: is no address of this machine; 127.0.0.1 is") from error
             raise InputError(f"--port {port}: {error.strerror}; use another") from error
 

@@ -3,7 +3,6 @@
 from orchestrator.comparison.markdown import escaped
 from orchestrator.spec import SweepSpec
 from orchestrator.system.figures import figure
-from orchestrator.system.paths import REPORT_FILE, REPORT_FOLDER
 from orchestrator.trackers.view import run_address
 from orchestrator.trials.record import BROKEN, Record
 
@@ -28,9 +27,9 @@ def note(record: Record, spec: SweepSpec, experiment_id: str, parent_id: str) ->
     facts = [*values, *([f"{record.last_epoch} epochs"] if record.last_epoch else [])]
     links = [
         f"[the sweep]({sweep})",
-        *([f"[its report]({sweep}/artifacts/{REPORT_FOLDER}/{REPORT_FILE})"] * spec.report),
+        f"[curves and pictures]({own}/model-metrics)",
+        f"[log and files]({own}/artifacts)",
     ]
-    links += [f"[curves and pictures]({own}/model-metrics)", f"[log and files]({own}/artifacts)"]
     parts = [
         f"**{record.outcome}**{f': {reason}' if reason else ''}",
         f"breaks {escaped(record.tags[BROKEN])}" if BROKEN in record.tags else "",
