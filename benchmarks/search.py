@@ -171,7 +171,7 @@ def run(processes: Executor, contenders: Sequence[str], seeds: int) -> dict[str,
 def measure(quick: bool) -> Topic:
     machine.limit_threads(1)  # for the processes to inherit
     contenders = [name for name in CONTENDERS if not (quick and name in SLOW)]
-    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=begin) as processes:
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=_begin) as processes:
         found = run(processes, contenders, QUICK_SEEDS if quick else SEEDS)
     tables = [table(PROBLEMS[problem], of) for problem, of in found.items()]
     asked = [goal for problem, of in found.items() for goal in goals(PROBLEMS[problem], of)]
@@ -181,8 +181,7 @@ def measure(quick: bool) -> Topic:
     return Topic(figures, tables, asked)
 
 
-def begin() -> None:
-    """What each process of a benchmark does first."""
+def _begin() -> None:
     machine.limit_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
