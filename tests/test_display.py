@@ -54,7 +54,7 @@ def test_the_live_view_survives_a_terminal_that_becomes_narrow() -> None:
     assert status == 0
     frames = " ".join(screen.erased)
     assert "x=2 of_a_name_that_is_long  " in frames
-    assert re.search(r"x=2 of_a_name_\w*… +\d+/12", frames)
+    assert re.search(r"… x=2 +\d+/12", frames)
     # nothing of any frame is left
     assert screen.text.splitlines() == [
         "said meanwhile",

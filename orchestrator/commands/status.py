@@ -1,6 +1,7 @@
 """`sweep status`."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,7 @@ from orchestrator.terminal.consoles import stdout
 
 if TYPE_CHECKING:
     from orchestrator.progress.status import Status
-    from orchestrator.trackers import Follower
+    from orchestrator.trackers import Follower, Store
 
 
 def status(
@@ -38,19 +39,24 @@ def status(
     name, spec = (None, None) if sweep is None else meant(sweep)
     followers: dict[str, Follower] = {}
 
+    @cache
+    def reader() -> "Store":
+        return store(uri)
+
     def stored(one: str) -> "Status":
         from orchestrator.trackers import Follower  # with MLflow, which takes seconds to import
 
         if one not in followers:
-            reader = store(uri)
-            followers[one] = Follower(reader, one if name is None else reader.existing(one), spec)
+            followers[one] = Follower(reader(), one if name is None else reader().existing(one), spec)
         return followers[one].status(is_live(uri, one))
 
     def look() -> Sequence["Status"]:
-        names = store(uri).sweeps() if name is None else [name]
+        names = reader().sweeps() if name is None else [name]
         return [published.status(uri, one, spec) or stored(one) for one in names]
 
     if watch:
+        if name is None:
+            reader()  # imports MLflow, once, before the looks that are timed
         keep_current(stdout(), look)
     statuses = look()
     if as_json:
