@@ -544,7 +544,7 @@ def test_a_search_that_saw_the_same_failure_in_a_region_proposes_elsewhere(write
     search = Searching(write)
     launches = [search.launch(beyond_the_edge(FAILS)) for _ in range(3)]
     late = [seen.outcome for _, all_ in launches for seen in all_][-20:]
-    assert late.count(Outcome.FAILED) <= 10
+    assert late.count(Outcome.FAILED) <= 12
     assert max(len(asked) for asked, _ in launches) > MOST_IN_A_ROW
 
 
@@ -553,7 +553,7 @@ def test_failures_at_random_leave_proposals_as_they_were(write: Write) -> None:
     def launched(failing: Observation) -> Sequence[float]:
         course = iter(range(1000))
         return Searching(write, cap=15).launch(
-            lambda x: failing if next(course) % 4 == 1 else Observation(Outcome.COMPLETED, (-abs(x - 0.4),), -1.0)
+            lambda x: failing if next(course) % 5 == 1 else Observation(Outcome.COMPLETED, (-abs(x - 0.4),), -1.0)
         )[0]
 
     assert launched(FAILS)[:8] == launched(Observation(Outcome.FAILED))[:8]
