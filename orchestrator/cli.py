@@ -110,11 +110,11 @@ EXAMPLES: dict[Callable[..., None], Sequence[str]] = {
     rerun: ("sweep rerun lr --failed", "sweep rerun lr 3f1c0d", 'sweep rerun lr "lr=0.01 seed=1"'),
     more: ("sweep more lr --epochs 50", "sweep more lr --epochs 50 --best 5", "sweep more lr --epochs 50 3f1c0d"),
     delete: ("sweep delete lr", "sweep delete lr --purge --yes"),
-    report: ("sweep report lr", "sweep report sweeps/report/*.yaml"),
+    report: ("sweep report lr", "sweep report lr --watch", "sweep report sweeps/report/*.yaml"),
     export: ("sweep export lr", "sweep export sweeps/lr.yaml --optuna sqlite:///study.db"),
     dashboard: ("sweep dashboard best_var --port 8081",),
     replay: ("sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c", "sweep replay 3f1c0d6e5a5b4b0e9d3c6a7f8e9b0a1c --debug"),
-    ui: ("sweep ui", "sweep ui --tracking-uri http://127.0.0.1:5000"),
+    ui: ("sweep ui --open", "sweep ui --tracking-uri http://127.0.0.1:5000"),
     mcp: ("sweep mcp", "sweep mcp --allow-launch sweeps --max-trials 50 --max-time 2h"),
     schema: ("sweep schema > sweep.schema.json",),
 }

@@ -10,8 +10,10 @@ from orchestrator.errors import StoreError, SweepError
 from orchestrator.executors.remote.engine import Engine
 from orchestrator.going_on import GoingOn
 from orchestrator.history import History
+from orchestrator.live_report import LiveReport
 from orchestrator.more import extend
 from orchestrator.prior import informed
+from orchestrator.progress.published import published
 from orchestrator.progress.target import Target
 from orchestrator.progress.time_cap import TimeCap
 from orchestrator.requests.calls import More, Rerun
@@ -52,13 +54,16 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
         Interrupt(spec.grace, settings.allowance.seconds_left) as interrupt,
         Workspace(settings.uri, spec.name) as workspace,
         steered(spec.name, interrupt, workspace.meeting, display.log) as steering,
+        ExitStack() as told,
     ):
         display.log(f"opening the store {redacted(settings.uri)}")
         with interrupt.raising():
             make = partial(Tracker, settings.uri, spec, bool(settings.further))
             tracker = opened(make, settings.wait, display.log, lambda: interrupt.requested)
         steering.run_ids, steering.epochs, tracker.answer = lambda: tracker.run_ids, spec.epochs, steering.answer
-        holder = _Holder(spec, settings, display, interrupt, workspace, steering, tracker)
+        told.enter_context(published(workspace, spec, display.progress, lambda: tracker.is_aside))
+        report = told.enter_context(LiveReport(spec, settings.uri, display.log))
+        holder = _Holder(spec, settings, display, interrupt, workspace, steering, tracker, report)
         status = "FAILED"
         try:
             passed = holder.run(sampler, is_first=True)
@@ -69,7 +74,10 @@ def launch(spec: SweepSpec, settings: Settings, display: Display) -> Launched:
             table = conclusion.table
             status = "KILLED" if interrupt.requested else "FAILED" if table.count(Outcome.FAILED) else "FINISHED"
             with interrupt.raising():
-                retry(lambda: tracker.close(status))
+                retry(lambda: tracker.end(status))
+            if not interrupt.requested:
+                with suppress(KeyboardInterrupt), interrupt.raising():  # it changes nothing of what the trials came to
+                    report.end(tracker, lambda: interrupt.requested)
             gone = now.deleted_since(passed.history, passed.sampler.trials, settings.uri)
             for remark in filter(None, (gone, tracker.remark)):
                 display.log(remark)
@@ -120,6 +128,7 @@ class _Holder:
     workspace: Workspace
     steering: Steering
     tracker: Tracker
+    report: LiveReport
 
     def run(self, sampler: Sampler, *, is_first: bool) -> _Pass:
         """Bring the trials that have no result yet to their ends, or those that run to theirs when interrupted."""
@@ -139,6 +148,8 @@ class _Holder:
                     *(self.workspace, self.display, time, target, self.steering, engine, going_on),
                 )
                 has_news = loop.run(history)
+                if has_news:
+                    self.display.log("storing the results")
             finally:
                 recorder.close(lambda: self.interrupt.at_once)
         return _Pass(longer, time, target, history, has_news)
@@ -191,6 +202,7 @@ class _Holder:
         sampler, keep_prior = informed(spec, sampler, tracker, self.workspace, log)
         longer = LongerSampler(spec, sampler)
         own = retry(lambda: tracker.open(longer.total, self.settings.adopt, is_rerun))
+        self.report.begin()
         spec.source.keep()
         if is_rerun or tracker.is_replacing:
             own = rerun(spec, tracker, self.workspace, own, log)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator import executors
 from orchestrator.prior import planned
-from orchestrator.progress.forecast import Forecast, epochs, kind
+from orchestrator.progress.forecast import Forecast, epochs, kind, tells_pace
 from orchestrator.progress.target import Target
+from orchestrator.samplers import preview
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.block_forms import Replicates
 from orchestrator.system import paths
@@ -23,6 +24,8 @@ from orchestrator.trials.starts import Starts
 
 if TYPE_CHECKING:
     from orchestrator.trackers import Store
+
+FIRST_PROPOSALS = 3  # that are shown
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,10 @@ class Plan:
     checkpoints: str = ""  # which are kept, and what they take on disk
     starts: Sequence[str] = ()  # what a search tries first, of its proposals
     prior: Sequence[str] = ()  # what it learns from beside its own trials, in lines
+    ranges: Sequence[str] = ()  # that a search varies, in lines
+    startup: int | None = None  # results after which a search learns, at the latest; None once it does
+    first: Sequence[Trial] = ()  # what a search proposes before any result, one of each configuration
+    learned_from: int = 0  # trials, on which the time rests
 
     @property
     def commands(self) -> list[tuple[str, str]]:
@@ -66,8 +73,26 @@ class Plan:
     @property
     def remarks(self) -> list[str]:
         """What else there is to say, in lines."""
-        said = (self.unchecked, self.refused, self.trashed, self.remark, self.reached, self.changed, self.checkpoints)
+        said = (
+            self.unchecked,
+            self.refused,
+            self.trashed,
+            self.remark,
+            self.reached,
+            self.changed,
+            self.checkpoints,
+            self.report,
+        )
         return [*filter(None, said)]
+
+    @property
+    def report(self) -> str:
+        """Where a launch keeps a report current; empty where it does not."""
+        return (
+            f"report: {paths.REPORTS_FOLDER / paths.folder_name(self.spec.name) / paths.REPORT_FILE} is kept current"
+            if self.spec.report
+            else ""
+        )
 
     @property
     def to_run(self) -> int | None:
@@ -190,9 +215,17 @@ def make(spec: SweepSpec, uri: str, workers: int | None, place: executors.Place 
         changed=changed(spec.function, mine),
         with_other_code=frozenset(r.trial_key for r in mine if has_other_code(spec.function, r)),
     )
+    if proposals != 0 and not spec.is_listed:
+        startup = preview.startup(spec)
+        count = min(filter(None, (FIRST_PROPOSALS, proposals, startup)))
+        shown = () if begun or plan.prior else preview.first(spec, count)
+        awaited = (startup or 0) * len(SearchSpace(spec).seeds)
+        learns = bool(plan.prior) or sum(map(plan.is_done, trials)) >= awaited
+        plan = replace(plan, ranges=preview.ranges(spec), startup=None if learns else awaited, first=shown)
     if proposals is not None and (wanted := len(plan.pending) + proposals + further or len(trials)):
         plan = replace(plan, at_a_time=min(at_a_time, wanted))
-    return replace(plan, seconds=_estimate(plan, lambda: [*own, *others()]))
+    seconds, learned_from = _estimate(plan, lambda: [*own, *others()])
+    return replace(plan, seconds=seconds, learned_from=learned_from)
 
 
 def of_others(reader: "Store", sweep: str) -> list[Record]:
@@ -256,18 +289,23 @@ def _is_known_well(spec: SweepSpec, records: Iterable[Record]) -> bool:
     return not sampler.wants_more
 
 
-def _estimate(plan: Plan, records: Callable[[], Iterable[Record]]) -> float | None:
-    """Seconds that the rest may take, from earlier trials; None if a trial resembles none, or there is no end."""
+def _estimate(plan: Plan, records: Callable[[], Iterable[Record]]) -> tuple[float | None, int]:
+    """Seconds that the rest may take, and from how many earlier trials that is known.
+
+    None if a trial resembles none, or there is no end.
+    """
     cap = None if plan.spec.time_cap is None else max(0.0, plan.spec.time_cap - plan.spent)
     if plan.proposals is None:
-        return None if cap is None else cap / plan.at_a_time
+        return None if cap is None else cap / plan.at_a_time, 0
     pace = plan.spec.function.declaration.pace
     pending = [(trial.params, plan.had.get(trial.trial_key, 0)) for trial in plan.pending]
     waiting = [*pending, *[(plan.example or {}, 0)] * plan.proposals]
-    forecast, total = Forecast(pace, records() if waiting else ()), 0.0
+    known = [*records()] if waiting else []
+    forecast, total = Forecast(pace, known), 0.0
     for params, had in waiting:
         seconds = forecast.seconds(kind(plan.spec.function.name, params, pace), (epochs(params) or had) - had)
         if seconds is None:
-            return None
+            return None, 0
         total += seconds
-    return (total if cap is None else min(total, cap)) / plan.at_a_time
+    alike = sum(tells_pace(record) and record.tags.get("trial") == plan.spec.function.name for record in known)
+    return (total if cap is None else min(total, cap)) / plan.at_a_time, alike

@@ -33,7 +33,9 @@ PROPOSAL_FILE = "proposal.json"
 ORIGIN_FILE = "origin.txt"  # the run from whose checkpoint a trial goes on
 ANEW_FILE = "anew.txt"  # the run in whose place a trial runs anew
 HOLDER_FILE = "launch.json"  # beside the lock: who has it
+STATUS_FILE = "status.json"  # beside the lock: how far the launch is
 NAME_FILE = "name.txt"  # of a sweep whose folder is not called by its name
+OF_NO_TRIAL = (LOCK_FILE, HOLDER_FILE, STATUS_FILE, NAME_FILE)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Workspace:
         self._sweep = sweep
         self.folder = work_folder(uri) / folder_name(sweep)
         self.meeting = lock_folder(uri, sweep)
+        self.status_file = self.meeting / STATUS_FILE
         self._holder = self.meeting / HOLDER_FILE
         self._lock = FileLock(self.meeting / LOCK_FILE)
 
@@ -113,14 +116,14 @@ class Workspace:
     def empty(self) -> None:
         """Drop all that trials have left; the folder stays, and what says that somebody holds it."""
         for path in self.folder.iterdir():
-            if path.name not in (LOCK_FILE, HOLDER_FILE, NAME_FILE):
+            if path.name not in OF_NO_TRIAL:
                 regular.remove(path)
 
     def is_left_behind(self) -> bool:
         """Whether its folder is there, with nothing of a trial in it, and nobody holds it."""
         if not self.folder.is_dir() or self.is_held():
             return False
-        return all(path.name in (LOCK_FILE, HOLDER_FILE, NAME_FILE) for path in self.folder.iterdir())
+        return all(path.name in OF_NO_TRIAL for path in self.folder.iterdir())
 
     def is_held(self) -> bool:
         """Whether a launch is at work here."""
@@ -134,6 +137,11 @@ class Workspace:
             return self._holder.is_file()
         self._lock.release()
         return False
+
+    @property
+    def holder(self) -> Mapping[str, Any]:
+        """The launch that is at work here, or was the last to be; nothing where none is."""
+        return _noted(self.meeting)
 
     @property
     def log(self) -> Path:

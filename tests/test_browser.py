@@ -4,19 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), "")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine to open the page in"),
-]
+pytestmark = pytest.mark.slow
 
 DIGITS = """
 parameters: {dataset: digits, batch_size: 64, epochs: 2, architecture: fc, num_layers: 1}
@@ -64,14 +58,6 @@ def report(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     sweep("launch", "map.yaml", "--executor", "inline")
     sweep("report", "digits.yaml", "search.yaml", "map.yaml", "--out", "report")
     return folder / "report" / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -54,7 +54,7 @@ def test_the_live_view_survives_a_terminal_that_becomes_narrow() -> None:
     assert status == 0
     frames = " ".join(screen.erased)
     assert "x=2 of_a_name_that_is_long  " in frames
-    assert re.search(r"x=2 of_a_name_\w*… +\d+/12", frames)
+    assert re.search(r"… x=2 +\d+/12", frames)
     # nothing of any frame is left
     assert screen.text.splitlines() == [
         "said meanwhile",
@@ -70,7 +70,7 @@ def test_the_live_view_survives_a_terminal_that_becomes_narrow() -> None:
 def test_what_is_told_is_drawn_by_time_and_once() -> None:
     screen, _ = on_terminal(["-c", AT_ONCE])
     assert screen.written.count("0/3 trials") <= 2
-    for text in ("said meanwhile", "loss became nan", "completed\x1b[0m x=1"):
+    for text in ("said meanwhile", "loss became nan", "completed\x1b[0m score 12: x=1"):
         assert screen.written.count(text) == 1
     assert "toy  ████████████████████  3/3 trials  completed 2  loss explosion 1" in "\n".join(screen.erased)
     assert "best score 12: x=1 of_a_name_that_is_long" in "\n".join(screen.erased)

@@ -10,14 +10,11 @@ from typing import Any
 
 import pytest
 from exploring import HOSTILE, recorded
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from orchestrator.reports.document import Section
 from orchestrator.reports.page import compact, html
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), "")
-in_a_browser = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine to open the page in")
 TESTS = Path(__file__).parent
 
 
@@ -106,14 +103,6 @@ def test_no_text_of_a_trial_ends_the_script_that_it_stands_in(explored: Section)
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def address(explored: Section, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(html("explored", "made", [explored]), encoding="utf-8")
@@ -150,7 +139,6 @@ def field(page: Page, title: str) -> str:
     return found.get_attribute("tabulator-field") or ""
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_the_table_has_the_best_first_and_sorts_by_any_column(page: Page) -> None:
     score, x = field(page, "best score"), field(page, "x")
@@ -161,7 +149,6 @@ def test_the_table_has_the_best_first_and_sorts_by_any_column(page: Page) -> Non
     assert cells(page, x)[0] == "8"
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_trials_are_filtered_by_value_text_and_outcome_and_every_chart_follows(page: Page) -> None:
     check_count(page, "24 trials")
@@ -179,7 +166,6 @@ def test_trials_are_filtered_by_value_text_and_outcome_and_every_chart_follows(p
     check_count(page, "9 of 24 trials are selected")
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_columns_are_hidden_and_their_axes_with_them(page: Page) -> None:
     axes = page.locator("figure.parallel .role-axis")
@@ -190,7 +176,6 @@ def test_columns_are_hidden_and_their_axes_with_them(page: Page) -> None:
     assert page.get_by_label("only seed", exact=True).is_visible() is False
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_a_brush_along_an_axis_selects_in_the_table(page: Page) -> None:
     zone = page.locator("figure.parallel .zone0 path")
@@ -208,7 +193,6 @@ def test_a_brush_along_an_axis_selects_in_the_table(page: Page) -> None:
     check_count(page, "24 trials")
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_a_box_in_the_scatter_selects_in_the_table(page: Page) -> None:
     chart = page.locator("figure", has=page.locator("#scatter")).locator("svg")
@@ -222,7 +206,6 @@ def test_a_box_in_the_scatter_selects_in_the_table(page: Page) -> None:
     check_count(page, "3 of 24 trials are selected")
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_chosen_trials_are_compared_side_by_side_by_a_link(page: Page, browser: Browser) -> None:
     for box in page.locator(".tabulator-row input[type=checkbox]").all()[:4:3]:
@@ -244,7 +227,6 @@ def test_chosen_trials_are_compared_side_by_side_by_a_link(page: Page, browser: 
     assert "chosen=" in page.url
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_a_trial_has_a_view_with_its_reason_log_and_commands(page: Page, address: str, explored: Section) -> None:
     trials = explored.trial_data["trials"]
@@ -263,7 +245,6 @@ def test_a_trial_has_a_view_with_its_reason_log_and_commands(page: Page, address
     page.get_by_text("The page has no trial whose run is nothing.").wait_for()
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_a_selection_has_a_link(page: Page, address: str) -> None:
     page.get_by_label("only x", exact=True).fill("> 3")
@@ -275,7 +256,6 @@ def test_a_selection_has_a_link(page: Page, address: str) -> None:
     assert page.get_by_label("only x", exact=True).input_value() == "> 3"
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_a_finger_on_a_curve_reads_its_value_also_on_a_scrolled_page(browser: Browser, address: str) -> None:
     phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
@@ -296,7 +276,6 @@ def test_a_finger_on_a_curve_reads_its_value_also_on_a_scrolled_page(browser: Br
     phone.close()
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_curves_are_means_with_bands_over_seeds(page: Page) -> None:
     figure = page.locator("figure", has=page.locator("#curves"))
@@ -307,7 +286,6 @@ def test_curves_are_means_with_bands_over_seeds(page: Page) -> None:
     expect(figure.locator(".role-axis-title text").last).to_contain_text("alert(2)")
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_charts_are_saved_as_csv_svg_and_png_and_rows_as_csv(page: Page) -> None:
     figure = page.locator("figure", has=page.locator("#scatter"))
@@ -326,7 +304,6 @@ def test_charts_are_saved_as_csv_svg_and_png_and_rows_as_csv(page: Page) -> None
     assert len(Path(download.value.path()).read_text().splitlines()) == 25
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_the_heat_map_marks_cells_with_explosions(page: Page) -> None:
     figure = page.locator("figure", has=page.locator("#heat"))
@@ -336,7 +313,6 @@ def test_the_heat_map_marks_cells_with_explosions(page: Page) -> None:
     assert effects.locator(".role-axis-label text").all_text_contents()[:2] == ["fine", "rise"]
 
 
-@in_a_browser
 @pytest.mark.slow
 def test_on_paper_all_selected_rows_are_printed(page: Page) -> None:
     page.pdf()

@@ -17,7 +17,7 @@ FILES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob
 FLOORS = [
     {"errors", "infeasible", "integrations", "trial"},
     {"system"},
-    {"events", "stacking"},
+    {"events", "places", "stacking"},
     {"programs"},
     {"functions"},
     {"divergence", "workspace"},
@@ -31,7 +31,7 @@ FLOORS = [
     {"conclusion", "frames", "going_on", "history", "rerun"},
     {"documents"},
     {"terminal"},
-    {"notification", "replay", "sweep"},
+    {"live_report", "notification", "replay", "sweep"},
     {"launching"},
     {"mcp"},
     {"api", "commands"},

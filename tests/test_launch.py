@@ -403,6 +403,10 @@ def test_reuse_takes_finished_trials_over_from_another_sweep(store: str, write: 
     assert copied.data.tags["reused_from"] == source.info.run_id
     assert "reused_from" not in fresh.data.tags
     assert "end_number" not in copied.data.tags  # it counts the ends of the other sweep
+    own, others = (run.data.tags["mlflow.note.content"] for run in (copied, source))
+    assert own == others.replace(source.info.run_id, copied.info.run_id).replace(
+        *(run.data.tags["mlflow.parentRunId"] for run in (source, copied))
+    ).replace(*(f"experiments/{run.info.experiment_id}/" for run in (source, copied)))
     assert copied.data.metrics == source.data.metrics
     assert copied.data.params == source.data.params
     assert copied.info.status == "FINISHED"

@@ -142,7 +142,7 @@ def test_ctrl_c_stops_a_sweep_without_an_end(store: str, write: Write, sweep: Sw
     command = [sys.executable, "-u", "-m", "orchestrator", "launch", str(path), "--workers", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as launch:
         assert launch.stdout is not None
-        next(line for line in launch.stdout if "completed [1 until stopped]" in line)
+        next(line for line in launch.stdout if re.search(r"completed .*\[1 until stopped\]", line))
         launch.send_signal(signal.SIGINT)
         assert "interrupted; resume with" in launch.stdout.read()
     assert launch.returncode == 130

@@ -27,7 +27,7 @@ from orchestrator import executors, functions
 from orchestrator.divergence import DivergenceRule
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Progress, Started
-from orchestrator.executors.contract import OnPlaces, Places
+from orchestrator.executors.contract import OnPlaces
 from orchestrator.executors.limits import MOST_NODES, ActiveTrial, Limits, WorkerLoss
 from orchestrator.executors.ray import check_lasts, packing
 from orchestrator.executors.ray.gateway import lack
@@ -39,6 +39,7 @@ from orchestrator.executors.remote.executor import MARKER, RemoteExecutor
 from orchestrator.executors.remote.greeting import Address, RefusedError, dial
 from orchestrator.executors.remote.link import MOST_UNDER_WAY, Link
 from orchestrator.executors.remote.listening import AgentListener
+from orchestrator.places import Places
 from orchestrator.spec.executor_forms import ExecutorForm, RayForm
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import Resources

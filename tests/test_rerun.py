@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -157,7 +158,7 @@ def test_a_folder_that_cannot_go_is_said_and_the_trial_begins_at_its_first_epoch
     shutil.copytree(kept, work)  # as if it had been asked for elsewhere
     (folder / "mended").touch()
     with monkeypatch.context() as held:
-        held.setattr(workspace_module.regular, "remove", refuses)
+        held.setattr(workspace_module.regular, "remove", refusing(work))
         refused = sweep("launch", path, "--workers", "1")
     assert refused.returncode == 1
     assert refused.stderr == f"sweep: {work}: Permission denied; {RESUME}\n"
@@ -166,8 +167,16 @@ def test_a_folder_that_cannot_go_is_said_and_the_trial_begins_at_its_first_epoch
     assert now.metrics["first"] == 1.0
 
 
-def refuses(path: Path) -> None:
-    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+def refusing(folder: Path) -> Callable[[Path], None]:
+    """What removes all but this folder and what is in it."""
+    remove = regular.remove
+
+    def refuses(path: Path) -> None:
+        if path.is_relative_to(folder):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        remove(path)
+
+    return refuses
 
 
 def test_a_trial_of_a_launch_that_was_taken_over_still_says_from_which_run_it_goes_on(

@@ -23,12 +23,12 @@ from orchestrator import executors
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event, Progress
 from orchestrator.executors import Place
-from orchestrator.executors.contract import Places
 from orchestrator.executors.remote.greeting import Address
 from orchestrator.executors.slurm import commands, jobs
 from orchestrator.executors.slurm.clock import seconds_of
 from orchestrator.executors.slurm.door import Door
 from orchestrator.executors.slurm.executor import SlurmExecutor
+from orchestrator.places import Places
 from orchestrator.progress.live import LiveProgress
 from orchestrator.progress.status import Running, Status
 from orchestrator.spec.executor_forms import SlurmForm

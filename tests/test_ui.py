@@ -1,18 +1,23 @@
 """MLflow's UI, and the view with which it shows a sweep."""
 
 import json
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from exploring import recorded
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
+from orchestrator.commands.ui import ANYWHERE, _answers
 from orchestrator.comparison.table import Table
 from orchestrator.spec import SweepSpec, load
+from orchestrator.system.loopback import check_port
 from orchestrator.trackers import Store, Tracker
+from orchestrator.trackers.trial_note import TAG as NOTE
 from orchestrator.trackers.view import LONGEST, TAG, address, view_of
 
 Write = Callable[..., Path]
@@ -66,6 +71,37 @@ def test_a_metric_that_is_told_once_is_sorted_by_itself(store: str, write: Write
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`final_score`", True)
 
 
+def test_each_run_says_how_its_trial_ended_and_leads_on(store: str, folder: Path) -> None:
+    recorded(folder, store)
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name("explored")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    notes = [run.data.tags[NOTE] for run in runs if "trial_key" in run.data.tags]
+    assert len(notes) == 24
+    (failed,) = [note for note in notes if note.startswith("**failed**")]
+    assert failed.startswith("**failed**: the disk is full\n\n")
+    exploded = [note for note in notes if note.startswith("**loss explosion**")]
+    assert len(exploded) == 3
+    assert all("score became nan" in note and "<script" not in note.replace("\\<", "") for note in exploded)
+    assert any(note.startswith("**completed**\n\nscore 40.2") for note in notes)
+    (parent,) = [run for run in runs if "trial_key" not in run.data.tags]
+    here = f"#/experiments/{experiment.experiment_id}/runs/{parent.info.run_id}"
+    assert all(f"[the sweep]({here})" in note and "its report" not in note for note in notes)
+
+
+def test_a_sweep_has_a_view_before_any_trial_has_ended(store: str, write: Write) -> None:
+    spec = load(write("trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}"))
+    tracker = Tracker(store, spec)
+    tracker.open(2)
+    tracker.describe_so_far()
+    tracker.abandon()
+    experiment = MlflowClient(tracking_uri=store).get_experiment_by_name("toy")
+    assert experiment is not None
+    columns = json.loads(experiment.tags[TAG])["columnOrder"]
+    assert {"tags.`outcome`", "metrics.`best_score`", "params.`x`"} <= {*columns}
+
+
 def table(spec: SweepSpec, *varying: str) -> Table:
     return Table.ranked(spec, [], [], varying)
 
@@ -75,3 +111,23 @@ def test_a_view_too_long_for_mlflow_is_none(folder: Path, write: Write) -> None:
     assert view_of(table(spec, "x")) is not None
     assert view_of(table(spec, *("x" * LONGEST))) is not None  # of many parameters, ten are shown
     assert view_of(table(spec, *(letter * 250 for letter in "abcdefghij"))) is None
+
+
+@pytest.mark.parametrize("host", ["a..b", ".", "a" * 64, "fe80::1", "192.0.2.1"])
+def test_an_address_that_cannot_be_served_is_said_in_a_line(store: str, sweep: Sweep, host: str) -> None:
+    said = sweep("ui", "--host", host)
+    assert said.returncode == 2
+    assert said.stderr.startswith(f"sweep: --host {host}: ")
+    assert said.stderr.count("\n") == 1
+
+
+def test_a_server_of_all_addresses_is_looked_for_where_it_answers() -> None:
+    server = subprocess.Popen(["sleep", "60"])
+    try:
+        with socket.create_server(("::", 0), family=socket.AF_INET6) as listening:
+            port = listening.getsockname()[1]
+            assert _answers(server, ANYWHERE["::"], port)
+        check_port(port, "::")
+    finally:
+        server.kill()
+        server.wait()

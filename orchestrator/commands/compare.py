@@ -38,6 +38,7 @@ def compare(
 
         emit(CompareDocument.of(several))
         return
-    from orchestrator.terminal.drawn import Drawn
+    from orchestrator.terminal.fitted import print_table
 
-    stdout().print(Drawn(several.title, several.header(), several.cells()))
+    header = several.header()
+    print_table(stdout(), several.title, header, several.cells(), needed=header[:-1])

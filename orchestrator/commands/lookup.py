@@ -87,8 +87,14 @@ def existing(sweep: str, reader: "Store") -> str:
 
 def found(sweep: str, reader: "Store") -> "tuple[str, SweepSpec | None]":
     """The same with what the FILE says; None for a NAME."""
+    name, spec = meant(sweep)
+    return reader.existing(name), spec
+
+
+def meant(sweep: str) -> "tuple[str, SweepSpec | None]":
+    """The name of the sweep that a FILE or NAME means, and what the FILE says; None for a NAME. Needs no store."""
     spec = _spec_of(sweep)
-    return reader.existing(_named(sweep, spec)), spec
+    return _named(sweep, spec), spec
 
 
 def asked(sweep: str, reader: "Store") -> "tuple[str, str, SweepSpec]":
@@ -121,7 +127,7 @@ def completions(context: typer.Context, incomplete: str) -> list[str]:
 
 def name_of(sweep: str) -> str:
     """The sweep that a FILE or NAME means."""
-    return _named(sweep, _spec_of(sweep))
+    return meant(sweep)[0]
 
 
 def _spec_of(sweep: str) -> "SweepSpec | None":

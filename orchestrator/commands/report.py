@@ -1,5 +1,7 @@
 """`sweep report`."""
 
+import select
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,9 +9,13 @@ import typer
 
 from orchestrator.commands.lookup import completions, existing, name_of, store
 from orchestrator.commands.options import AsJson, TrackingUri
+from orchestrator.errors import InputError
 from orchestrator.system import paths
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.reports.document import Section
     from orchestrator.spec import SweepSpec
     from orchestrator.trackers import Store
 
@@ -17,6 +23,12 @@ if TYPE_CHECKING:
 def report(
     sweeps: Annotated[list[str], typer.Argument(metavar="FILE or NAME", autocompletion=completions)],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to. Default: reports/NAME.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep the page current until the sweep has ended; it loads itself again.")
+    ] = False,
+    tied: Annotated[
+        bool, typer.Option("--tied", hidden=True, help="End, too, once there is something to read, or its end.")
+    ] = False,
     as_json: AsJson = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -24,6 +36,8 @@ def report(
 
     For a FILE it shows the trials that the file asks for; for a NAME, all trials in the store.
     """
+    if watch and as_json:
+        raise InputError("--watch is for people; a program calls `sweep report --json` again")
     uri = paths.tracking_uri(tracking_uri)
     reader = store(uri)
     names = reader.sweeps()
@@ -35,12 +49,21 @@ def report(
     from orchestrator.reports.sections import section
     from orchestrator.workspace import is_live
 
-    sections = [
-        section(reader, spec, name, all_records=not paths.is_file(sweep), is_live=is_live(uri, name))
-        for sweep in asked
-        for name, spec in [_reported(reader, sweep)]
-    ]
-    files = write(sections, out or folder_for([section.name for section in sections]))
+    found = [(sweep, *_reported(reader, sweep)) for sweep in asked]
+    folder = out or folder_for([name for _, name, _ in found])
+
+    def runs(name: str) -> bool:
+        return not (tied and _launch_has_ended()) and is_live(uri, name)
+
+    def sections() -> "list[Section]":
+        return [
+            section(reader, spec, name, all_records=not paths.is_file(sweep), is_live=runs(name))
+            for sweep, name, spec in found
+        ]
+
+    if watch:
+        _watch(lambda: any(runs(name) and reader.is_running(name) for _, name, _ in found), sections, folder)
+    files = write(sections(), folder)
     if as_json:
         from orchestrator.documents.places import ReportDocument
         from orchestrator.terminal.json_output import emit
@@ -49,6 +72,27 @@ def report(
         return
     for path in (files.page, files.markdown, files.table):
         typer.echo(path)
+
+
+def _watch(runs: "Callable[[], bool]", sections: "Callable[[], list[Section]]", folder: Path) -> None:
+    """Keep the page current until the sweeps have ended; Ctrl-C ends it in a line."""
+    from orchestrator.reports.current import keep_current
+    from orchestrator.reports.files import kept_current, page_in, write_current
+
+    if not runs():
+        return
+    typer.echo(f"keeping {page_in(folder)} current until the sweep has ended (Ctrl-C ends it)", err=True)
+    try:
+        with kept_current(folder):
+            keep_current(runs, lambda: write_current(sections(), folder))
+    except KeyboardInterrupt:
+        typer.echo(f"{page_in(folder)} stays as it is; `sweep report` writes all of the report", err=True)
+        raise
+
+
+def _launch_has_ended() -> bool:
+    """Whether the launch that has started this process says so, or is gone."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 def _reported(reader: "Store", sweep: str) -> tuple[str, "SweepSpec"]:

@@ -1,11 +1,12 @@
 """`sweep status`."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands.lookup import completions, found, store
+from orchestrator.commands.lookup import completions, meant, store
 from orchestrator.commands.options import AsJson, TrackingUri
 from orchestrator.errors import InputError
 from orchestrator.system import paths
@@ -13,6 +14,7 @@ from orchestrator.terminal.consoles import stdout
 
 if TYPE_CHECKING:
     from orchestrator.progress.status import Status
+    from orchestrator.trackers import Follower, Store
 
 
 def status(
@@ -27,24 +29,34 @@ def status(
 
     For a FILE it counts the trials that the file asks for; for a NAME, all trials in the store.
     """
-    from orchestrator.terminal.tables import print_status
+    from orchestrator.progress import published
     from orchestrator.terminal.watch import watch as keep_current
-    from orchestrator.trackers import Follower
     from orchestrator.workspace import is_live
 
     if watch and as_json:
         raise InputError("--watch is for people; a program calls `sweep status --json` again")
     uri = paths.tracking_uri(tracking_uri)
-    reader = store(uri)
-    name, spec = (None, None) if sweep is None else found(sweep, reader)
+    name, spec = (None, None) if sweep is None else meant(sweep)
     followers: dict[str, Follower] = {}
 
+    @cache
+    def reader() -> "Store":
+        return store(uri)
+
+    def stored(one: str) -> "Status":
+        from orchestrator.trackers import Follower  # with MLflow, which takes seconds to import
+
+        if one not in followers:
+            followers[one] = Follower(reader(), one if name is None else reader().existing(one), spec)
+        return followers[one].status(is_live(uri, one))
+
     def look() -> Sequence["Status"]:
-        for one in reader.sweeps() if name is None else [name]:
-            followers.setdefault(one, Follower(reader, one, spec))
-        return [follower.status(is_live(uri, one)) for one, follower in followers.items()]
+        names = reader().sweeps() if name is None else [name]
+        return [published.status(uri, one, spec) or stored(one) for one in names]
 
     if watch:
+        if name is None:
+            reader()  # imports MLflow, once, before the looks that are timed
         keep_current(stdout(), look)
     statuses = look()
     if as_json:
@@ -53,4 +65,6 @@ def status(
 
         emit(StatusDocument.of((one, is_live(uri, one.name)) for one in statuses))
         return
+    from orchestrator.terminal.tables import print_status
+
     print_status(stdout(), statuses)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from orchestrator import events
 from orchestrator.documents.base import Document, Metrics, Number, Params
-from orchestrator.executors.contract import Places
+from orchestrator.places import Places
 from orchestrator.trial import Outcome, Trial
 
 

@@ -43,6 +43,14 @@ class PlannedSweepPart(DocumentPart):
     """Where trials run, in words; empty: on this machine."""
     seconds: Number | None
     """That it may take; null where there is nothing to learn that from."""
+    learned_from: int
+    """Earlier trials from which that is known."""
+    ranges: list[str]
+    """What a search varies, in words."""
+    startup: int | None
+    """Results after which a search learns from them, at the latest; null where it never does, or does by now."""
+    first: list[Params]
+    """What a search proposes before any result, as far as results do not change that."""
     spent: Number
     """Seconds of training by now."""
     time_cap: Number | None
@@ -82,6 +90,10 @@ class PlannedSweepPart(DocumentPart):
             at_a_time=plan.at_a_time,
             place=plan.place,
             seconds=plan.seconds,
+            learned_from=plan.learned_from,
+            ranges=[*plan.ranges],
+            startup=plan.startup,
+            first=[dict(trial.params) for trial in plan.first],
             spent=plan.spent,
             time_cap=plan.spec.time_cap,
             starts=[*plan.starts],

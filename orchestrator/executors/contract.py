@@ -73,6 +73,7 @@ from orchestrator.events import Event, Heartbeat
 from orchestrator.executors.limits import Limits
 from orchestrator.executors.remote.engine import Engine
 from orchestrator.functions import TrialFunction
+from orchestrator.places import Places
 from orchestrator.stacking import UNSTACKED, Stacking
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.machine import ANY, Resources, Shares
@@ -80,23 +81,6 @@ from orchestrator.trial import Params, Trial
 from orchestrator.worker.runner import Task
 
 OnHeartbeat = Callable[[Trial, Heartbeat], None]  # gets the step of a trial about once a second, or more often
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where trials can run at this moment, where that is not known from the beginning.
-
-    Args:
-        ready: places that there are.
-        awaited: places that have been asked for, and are not there yet.
-        reason: why they are not, in a word of whoever gives them; empty where nothing is said.
-        waiting: trials that have been submitted, and wait for a place.
-    """
-
-    ready: int
-    awaited: int
-    reason: str = ""
-    waiting: int = 0
 
 
 OnPlaces = Callable[[Places], None]

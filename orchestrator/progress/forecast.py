@@ -34,6 +34,11 @@ def epochs(params: Params) -> int | None:
     return count if isinstance(count, int) else None
 
 
+def tells_pace(record: Record) -> bool:
+    """Whether it is known from a trial how long an epoch takes."""
+    return bool(record.seconds and record.last_epoch) and record.outcome is Outcome.COMPLETED
+
+
 class Forecast:
     """The pace of each kind of trial, and how much of their full length trials take, since some end early."""
 
@@ -46,7 +51,7 @@ class Forecast:
             if record.seconds and record.outcome is not None and record.outcome.is_result
         ]
         for record, known, seconds in results:
-            if record.last_epoch and record.outcome is Outcome.COMPLETED:
+            if record.last_epoch and tells_pace(record):
                 self.learn(known, seconds / record.last_epoch)
         for record, known, seconds in results:
             self.ended(known, epochs(record.params), seconds)

@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.events import Event, Finished, Heartbeat, Progress, Restarted, Started
-from orchestrator.executors.contract import Places
 from orchestrator.functions.declaration import UNDECLARED, Declaration
+from orchestrator.places import Places
 from orchestrator.progress.downsample import Downsampled
 from orchestrator.progress.forecast import Forecast, Kind, epochs, kind
 from orchestrator.progress.status import (
@@ -26,6 +26,8 @@ from orchestrator.spec import Objective
 from orchestrator.spec.objective import ObjectiveSoFar
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.record import Record
+
+ENDS_OF_A_RATE, FEWEST_ENDS, WITHIN_SECONDS = 200, 20, 60.0  # of trials: of the latest ones, where they are many
 
 Length = tuple[Kind, int | None]  # shared by trials that take equally long: their kind and number of epochs
 
@@ -137,6 +139,7 @@ class LiveProgress:
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self.has_begun = False
+        self.is_whole = False  # whether the store has no trials of the sweep beside those of the launch
         self._total: int | None = 0
         self._outcomes: Counter[Outcome] = Counter()
         self._again: dict[str, Outcome] = {}  # the last outcome of trials that will run again, by trial_key
@@ -145,6 +148,8 @@ class LiveProgress:
         self._most_running = 1
         self._latest: Length | None = None
         self._best: Best | None = None
+        self.latest: Best | None = None  # what completed last with a value
+        self._ends: deque[float] = deque(maxlen=ENDS_OF_A_RATE)
         self._forecast = Forecast(declaration.pace)
         self._places: Places | None = None
         self._workers: int | None = None  # at once, once somebody has asked for so many
@@ -162,8 +167,9 @@ class LiveProgress:
             self._forecast = Forecast(self.declaration.pace, history.values())
             for counts in (self._outcomes, self._again, self._waiting):
                 counts.clear()
-            known = []
+            known, others = [], {*history}
             for trial in trials:
+                others.discard(trial.trial_key)
                 record = history.get(trial.trial_key)
                 if record is None or record.outcome is None or not record.outcome.is_result:
                     self._waiting[length(trial, self.declaration)] += 1
@@ -173,6 +179,7 @@ class LiveProgress:
                     if not record.outcome.is_result:
                         self._again[trial.trial_key] = record.outcome
             self._best = best(completed(known, self.objective)) if self.objective else None
+            self.is_whole = not others
 
     def start(self, trial: Trial) -> None:
         """A trial is given to a worker."""
@@ -213,17 +220,19 @@ class LiveProgress:
                 self._forecast.learn(pace, event.seconds)
             elif isinstance(event, Finished):
                 del self._running[trial.trial_key]
+                self._ends.append(time.monotonic())
                 self._outcomes[event.outcome] += 1
                 if event.outcome.is_result:
                     self._forecast.ended(pace, total, running.seconds)
-                if running.so_far is not None and event.outcome is Outcome.COMPLETED and not event.broken:
+                if running.so_far is not None and event.outcome is Outcome.COMPLETED:
                     self._compare(trial, running.so_far, event)
 
     def _compare(self, trial: Trial, so_far: ObjectiveSoFar, end: Finished) -> None:
         value = so_far.value(end.metrics.get(so_far.objective.name))
         if value is not None:
-            ended = Best(trial.label, trial.params, so_far.objective, value)
-            self._best = best(candidate for candidate in (self._best, ended) if candidate)
+            self.latest = Best(trial.label, trial.params, so_far.objective, value)
+            if not end.broken:
+                self._best = best(candidate for candidate in (self._best, self.latest) if candidate)
 
     def heartbeat(self, trial: Trial, heartbeat: Heartbeat) -> None:
         """A trial has made a step."""
@@ -253,8 +262,17 @@ class LiveProgress:
             at_a_time = self._most_running if self._places is None else self._places.ready
             at_a_time = at_a_time if self._workers is None else min(self._workers, max(at_a_time, 1))
             left = time_left(running, self._seconds_of_waiting(), at_a_time) if at_a_time else None
-            since, where = time.monotonic() - self._began, (self._places, self._workers)
-            return Status(self.name, self._total, dict(+self._outcomes), running, self._best, since, left, *where)
+            known = time.monotonic() - self._began, left, self._places, self._workers, self._rate
+            return Status(self.name, self._total, dict(+self._outcomes), running, self._best, *known)
+
+    @property
+    def _rate(self) -> float | None:
+        """The ends of trials in a second, where they are many."""
+        latest = [end for end in self._ends if time.monotonic() - end < WITHIN_SECONDS]
+        if len(latest) < FEWEST_ENDS or not self._running:
+            return None
+        seconds = time.monotonic() - latest[0]
+        return len(latest) / seconds if seconds else None
 
     def _seconds_of_waiting(self) -> float | None:
         """Seconds of all trials that have yet to begin; unknown trials are taken to be like the latest."""

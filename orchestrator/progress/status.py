@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, median
 
-from orchestrator.executors.contract import Places
 from orchestrator.functions.declaration import UNDECLARED, Declaration
+from orchestrator.places import Places
 from orchestrator.progress.forecast import Forecast, epochs, kind_of
 from orchestrator.spec import Objective
 from orchestrator.trial import Outcome, Params
@@ -90,6 +90,7 @@ class Status:
     seconds_left: float | None = None  # until the last trial has its result; None if unknown
     places: Places | None = None  # where trials run, where that is not known from the beginning
     workers: int | None = None  # at once, where somebody has asked for so many; 0: it is paused
+    rate: float | None = None  # ends of trials in a second, where they are many
 
     @property
     def results(self) -> int:
@@ -190,7 +191,7 @@ def _running(record: Record, curve: Curve, forecast: Forecast, declaration: Decl
     epoch, value, last = curve.points[-1]
     times = [at for _, _, at in curve.points]
     # of a resumed trial, this includes the time until it was resumed
-    waits = [later - earlier for earlier, later in itertools.pairwise(times)] or [last - record.began]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)] or [max(0.0, last - record.began)]
     return Running(
         record.label,
         epoch,

@@ -1,18 +1,22 @@
 """The files of a report."""
 
+import fcntl
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from orchestrator.errors import InputError
 from orchestrator.reports.document import Section
 from orchestrator.reports.markdown import markdown
 from orchestrator.reports.page import html
 from orchestrator.reports.sheet import table
-from orchestrator.system.paths import folder_name
+from orchestrator.system.paths import REPORT_FILE, REPORT_TABLE, REPORT_TEXT, REPORTS_FOLDER, folder_name
 
-FOLDER = Path("reports")
+STAMP = "report-stamp.svg"  # beside a page that is kept current: its width says which page is there
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class ReportFiles:
 def folder_for(names: Sequence[str]) -> Path:
     """The default folder of the report of these sweeps: "reports/lr", "reports/lr+7"."""
     first = folder_name(names[0])
-    return FOLDER / (first if len(names) == 1 else f"{first}+{len(names) - 1}")
+    return REPORTS_FOLDER / (first if len(names) == 1 else f"{first}+{len(names) - 1}")
 
 
 def write(sections: Sequence[Section], folder: Path) -> ReportFiles:
@@ -36,14 +40,99 @@ def write(sections: Sequence[Section], folder: Path) -> ReportFiles:
     Raises:
         InputError: the folder cannot be written.
     """
-    title = sections[0].name if len(sections) == 1 else f"Report of {len(sections)} sweeps"
-    made = f"Made by sweep report on {time.strftime('%Y-%m-%d at %H:%M')}."
-    files = ReportFiles(*(folder / f"report.{suffix}" for suffix in ("html", "md", "csv")))
+    title, made = _heading(sections)
+    files = _files(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files.page.write_text(html(title, made, sections), encoding="utf-8")
-        files.markdown.write_text(markdown(title, made, sections, folder), encoding="utf-8")
-        files.table.write_text(table(sections), encoding="utf-8", newline="")
+        if _is_kept_current(folder):
+            write_current(sections, folder)
+        else:
+            _replace(files.page, html(title, made, sections))
+            (folder / STAMP).unlink(missing_ok=True)  # a page that was kept current loads itself a last time
+        _replace(files.markdown, markdown(title, made, sections, folder))
+        _replace(files.table, table(sections))
     except OSError as error:
-        raise InputError(f"--out {folder}: cannot be written ({error.strerror})") from error
+        raise _unwritten(folder, error) from error
     return files
+
+
+def write_current(sections: Sequence[Section], folder: Path) -> Path:
+    """Write the page alone, as one that loads itself again once there is a newer one; returns its path.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    title, made = _heading(sections)
+    page, stamp = page_in(folder), int(time.time()) % 30_000 + 1
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(page, html(title, made, sections, stamp))
+        _replace(folder / STAMP, f'<svg xmlns="http://www.w3.org/2000/svg" width="{stamp}" height="1"/>')
+    except OSError as error:
+        raise _unwritten(folder, error) from error
+    return page
+
+
+@contextmanager
+def kept_current(folder: Path) -> Iterator[None]:
+    """A context in which each page in the folder, whoever writes it, is one that loads itself again.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritten(folder, error) from error
+    with _opened(folder) as here:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(here, fcntl.LOCK_SH)
+        yield
+
+
+def _is_kept_current(folder: Path) -> bool:
+    with _opened(folder) as here, suppress(OSError):
+        try:
+            fcntl.flock(here, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A folder as what can be locked, so that no file of a lock is left in it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _heading(sections: Sequence[Section]) -> tuple[str, str]:
+    """The title of a report, and when it was made."""
+    title = sections[0].name if len(sections) == 1 else f"Report of {len(sections)} sweeps"
+    return title, f"Made by sweep report on {time.strftime('%Y-%m-%d at %H:%M')}."
+
+
+def page_in(folder: Path) -> Path:
+    """The page of the report in a folder."""
+    return folder / REPORT_FILE
+
+
+def _files(folder: Path) -> ReportFiles:
+    return ReportFiles(page_in(folder), folder / REPORT_TEXT, folder / REPORT_TABLE)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file that a browser may be reading, and others may be writing."""
+    whole = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        whole.write_text(text, encoding="utf-8", newline="")
+        whole.replace(path)
+    finally:
+        whole.unlink(missing_ok=True)
+
+
+def _unwritten(folder: Path, error: OSError) -> InputError:
+    return InputError(f"--out {folder}: cannot be written ({error.strerror})")

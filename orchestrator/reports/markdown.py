@@ -9,8 +9,8 @@ from orchestrator.comparison.markdown import escaped
 from orchestrator.reports import still
 from orchestrator.reports.document import Section
 from orchestrator.reports.page import content, environment
+from orchestrator.system.paths import REPORT_PICTURES as FOLDER
 
-FOLDER = "report-pictures"
 WRITTEN = ("*.svg", "*.webp")
 _FENCE = re.compile(r"`{3,}")
 

@@ -29,7 +29,7 @@ PACKAGE = files("orchestrator.reports")
 TABLE_SCRIPT, TABLE_STYLE = "tabulator/tabulator.min.js", "tabulator/tabulator_simple.min.css"
 SCRIPTS = (  # in the order in which they need each other
     *("elements", "trials", "query", "selection", "saving", "words", "drawing", "pointing", "table"),
-    *("parallel", "scatter", "curves", "effects", "heat", "trial", "compare", "links", "explorer", "page"),
+    *("parallel", "scatter", "curves", "effects", "heat", "trial", "compare", "links", "watching", "explorer", "page"),
 )
 
 
@@ -44,13 +44,14 @@ def environment(is_html: bool) -> jinja2.Environment:
     )
 
 
-def html(title: str, made: str, sections: Sequence[Section]) -> str:
+def html(title: str, made: str, sections: Sequence[Section], stamp: int | None = None) -> str:
     """The page.
 
     Args:
         title: of the page.
         made: a sentence on when and how it was made.
         sections: one for each sweep.
+        stamp: which page of several it is, where it is to load itself again once there is another.
     """
     templates = environment(is_html=True)
     templates.filters["json"] = compact
@@ -66,6 +67,7 @@ def html(title: str, made: str, sections: Sequence[Section]) -> str:
         **content(title, made, sections),
         has_trials=any(section.runs for section in sections),
         verdicts=list(Verdict),
+        stamp=stamp,
         most_rows=MOST_ROWS,
         light=theme.LIGHT,
         dark=theme.DARK,

@@ -26,14 +26,13 @@ from orchestrator.samplers.limits import Beyond, LearnedLimits
 from orchestrator.samplers.typed import TypedSampler, distribution
 from orchestrator.samplers.weighing import WeighingSampler
 from orchestrator.spec import SweepSpec, Values
-from orchestrator.spec.methods import OptunaSampler
+from orchestrator.spec.methods import FIRST_LOOKS, OptunaSampler
 from orchestrator.trial import Params
 from orchestrator.trials.search_space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 CONSTRAINT = "explosion"  # above 0 where it is violated
-FIRST = 3  # proposals before candidates are weighed: the middle of the space, then points that spread over it
 
 
 def create_sampler(made_by: str, seed: int, options: Mapping[str, Any]) -> BaseSampler:
@@ -233,7 +232,7 @@ class Proposals:
         """What proposes, after what is known: one that weighs candidates, or a plain one of Optuna's."""
         exploded = any(configuration.exploded for configuration in self._seen)
         is_limited = exploded or limits.are_met(self._cube, self._all_seen)
-        early = self._chooses_early and number + self._learned >= FIRST and bool(self._seen)
+        early = self._chooses_early and number + self._learned >= FIRST_LOOKS and bool(self._seen)
         return self._weighing(number) if early or (self.weighs and is_limited) else self._made(number)
 
     def _spread(self, number: int) -> Params | None:

@@ -274,16 +274,16 @@ class SweepFile(Form):
     reuse: Annotated[
         bool,
         Field(
-            description="Take over finished trials of other sweeps in the store, except pruned ones, and those that "
-            "lacked memory or time."
+            description="Take over finished trials of other sweeps, but not pruned ones or what lacked memory or time."
         ),
+    ] = False
+    report: Annotated[
+        bool,
+        Field(description="Keep a report current in reports/NAME while the sweep runs; MLflow has it at the end."),
     ] = False
     record_code: Annotated[
         bool,
-        Field(
-            description="Keep what differs from the git commit in the source of the function or program, and the list "
-            "of installed packages, with the sweep."
-        ),
+        Field(description="Keep what differs from the git commit in the source, and the list of installed packages."),
     ] = True
     project: Ignored = None
     entity: Ignored = None

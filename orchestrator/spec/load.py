@@ -236,6 +236,7 @@ def _spec(
         executor=executor,
         warm=form.warm,
         reuse=form.reuse,
+        report=form.report,
         record_code=form.record_code,
         overrides=tuple(overrides),
         on_finish=on_finish,

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+FIRST_LOOKS = 3  # proposals before early choices: the middle of the space, then points that spread over it
+
 
 @dataclass(frozen=True, eq=False)
 class OptunaSampler:
@@ -19,12 +21,13 @@ class OptunaSampler:
         candidates_by: "module:name" of what makes a sampler of the same kind that draws many candidates at once.
         redraws: how often it is asked for candidates, one at a time, where nothing draws many at once.
         learns: whether it learns from results; then its candidates are weighed by the risk of an explosion.
-        chooses_early: whether candidates are weighed before anything has exploded, too.
+        chooses_early: whether candidates are weighed before anything has exploded, too, after its first looks.
         improves: whether the best of the weighed candidates are improved step by step.
         takes_constraints: whether it takes an explosion as a constraint that is broken, and not as a bad value.
         takes_pruned: whether it learns from a trial without a value, too.
         keeps_state: whether it keeps a state in the study: then `tell` of a trial again must follow `ask` for it again.
         keeps_seed: whether all proposals come from one seed, as those of a sequence do; else each has its own.
+        startup: results that it needs before it learns, as Optuna has it by default; until then it draws at random.
         needs: a package that it imports and this program does not bring along.
     """
 
@@ -40,6 +43,7 @@ class OptunaSampler:
     takes_pruned: bool = False
     keeps_state: bool = False
     keeps_seed: bool = False
+    startup: int = 0
     needs: str = ""
 
 
@@ -105,6 +109,7 @@ AS_TPE = OptunaSampler(
     chooses_early=True,
     takes_constraints=True,
     takes_pruned=True,
+    startup=10,
 )
 AUTO = Method(
     "auto",
@@ -127,6 +132,7 @@ METHODS = {
                 {"warn_independent_sampling": False},
                 learns=True,
                 takes_constraints=True,
+                startup=10,
                 needs="torch",
             ),
         ),
@@ -139,6 +145,7 @@ METHODS = {
                 redraws=16,  # gives another candidate each time; gp's is found by optimizing
                 learns=True,
                 keeps_state=True,
+                startup=1,
             ),
             takes_metrics=False,
         ),

@@ -98,6 +98,7 @@ class SweepSpec:
     resources: Resources  # that a trial, or a stack of them, takes
     warm: bool  # whether a trial may find what those before it have changed in its process
     reuse: bool
+    report: bool  # whether a launch keeps a report current
     record_code: bool
     overrides: tuple[str, ...]  # of the call, as NAME=VALUE
     on_finish: OnFinish | None

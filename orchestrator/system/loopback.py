@@ -1,5 +1,6 @@
 """Servers for the browsers of this machine alone."""
 
+import errno
 import os
 import re
 import socket
@@ -15,23 +16,37 @@ LARGEST_PORT = 65535
 OURS = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 ALLOWED_HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"  # the environment variable by which MLflow's server is told of others
 
+OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)  # what else keeps a server from an address is of that
+
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-def check_port(port: int) -> None:
-    """See that a server can listen to a port.
+def check_port(port: int, host: str = HOST) -> None:
+    """See that a server can listen to a port, at an address of this machine.
 
     Raises:
-        InputError: it is in use, or not for this user.
+        InputError: it is in use, or not for this user; or the address is not this machine's.
     """
-    with closing(socket.socket()) as one:
+    try:
+        (family, _, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "is no address"
+        raise InputError(f"--host {host}: {why}; 127.0.0.1 is this machine alone") from error
+    with closing(socket.socket(family)) as one:
         one.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
         )  # as servers do, so that the last one may just have ended
         try:
-            one.bind((HOST, port))
+            one.bind(address)
         except OSError as error:
+            if error.errno not in OF_THE_PORT:
+                raise InputError(f"--host {host}: is no address of this machine; 127.0.0.1 is") from error
             raise InputError(f"--port {port}: {error.strerror}; use another") from error
+
+
+def is_of_this_machine(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    return bool(OURS.fullmatch(host)) or host == "::1"
 
 
 def is_ours(host: str) -> bool:

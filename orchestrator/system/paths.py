@@ -29,6 +29,9 @@ UNPRINTABLE = "sweep"  # in place of a name without letters
 LOCK_FILE = "launch.lock"  # in the folder where launches of a sweep meet
 LOG_FILE = "log.txt"  # in a trial's work folder: what its worker printed
 ARTIFACTS_FOLDER = "artifacts"  # the same: what is to become the run's artifacts
+REPORTS_FOLDER = Path("reports")  # of the current folder: a report's own is in it
+REPORT_FOLDER = "report"  # a report among the artifacts of a sweep's run
+REPORT_FILE, REPORT_TEXT, REPORT_TABLE, REPORT_PICTURES = "report.html", "report.md", "report.csv", "report-pictures"
 IMAGES_FOLDER = "images"  # the same: pictures by epoch, as <name>/<epoch>.png
 
 

@@ -35,6 +35,11 @@ def print_line(console: Console, message: str) -> None:
     console.print(message, soft_wrap=True, markup=False, highlight=False)
 
 
+def print_words(console: Console, message: str) -> None:
+    """A line that a terminal has broken between words; nobody is to copy it."""
+    console.print(message, soft_wrap=not console.is_terminal, markup=False, highlight=False)
+
+
 def warn(message: str) -> None:
     """A line on standard error."""
     stderr().print(f"sweep: {in_a_line(message)}", soft_wrap=True, markup=False)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator import events
 from orchestrator.events import Event, Finished, Heartbeat, Listener
-from orchestrator.executors.contract import Places
+from orchestrator.places import Places
 from orchestrator.progress.live import LiveProgress
 from orchestrator.progress.quick import QuickTrials
 from orchestrator.spec import SweepSpec
@@ -76,6 +76,13 @@ class Display(Listener):
         """A trial has made a step."""
         self.progress.heartbeat(trial, heartbeat)
 
+    def _value(self, trial: Trial, event: Finished) -> str:
+        """What a trial that has just ended is compared by: "score 0.9"; empty where it has no value."""
+        latest = self.progress.latest
+        if latest is None or latest.params != trial.params or event.outcome is not Outcome.COMPLETED:
+            return ""
+        return f"{latest.objective.name} {latest.value:.5g}"
+
     def take_workers(self, workers: int) -> None:
         """Somebody has asked for so many trials at once; 0 pauses the sweep."""
         self.progress.take_workers(workers)
@@ -132,7 +139,8 @@ class PlainDisplay(Display):
                 self._printed.pop(trial.trial_key, None)
                 if not self.quick.end(trial, event):
                     self._log_quick_trials(at_once=True)
-                    self.log(f"{trial.label}: {ending(event)} [{counted(self.progress.status())}]")
+                    how = ending(event, self._value(trial, event))
+                    self.log(f"{trial.label}: {how} [{counted(self.progress.status())}]")
         self._log_quick_trials()
         if self._is_due(self._summed_up, SECONDS_BETWEEN_SUMMARIES):
             self._summed_up = time.monotonic()
@@ -183,7 +191,9 @@ class LiveDisplay(Display):
         super().take(trial, event)
         if isinstance(event, Finished) and not self.quick.end(trial, event):
             self._print_quick_trials(at_once=True)
-            ended = Text.assemble((event.outcome, STYLES[event.outcome]), " ", trial.label, " ", (event.why, "dim"))
+            value = f" {value}:" if (value := self._value(trial, event)) else ""
+            outcome = (event.outcome, STYLES[event.outcome])
+            ended = Text.assemble(outcome, value, " ", trial.label, " ", (event.why, "dim"))
             ended.rstrip()
             self._print(ended)
         self._print_quick_trials()
@@ -221,6 +231,7 @@ def display_for(spec: SweepSpec, console: Console, quiet: bool) -> Display:
     return PlainDisplay(progress, console)
 
 
-def ending(event: Finished) -> str:
-    """How a trial ended, in a line."""
-    return f"{event.outcome}: {event.why}" if event.why else str(event.outcome)
+def ending(event: Finished, value: str = "") -> str:
+    """How a trial ended, and with which value, in a line."""
+    how = f"{event.outcome} {value}".rstrip()
+    return f"{how}: {event.why}" if event.why else how

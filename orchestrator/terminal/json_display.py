@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from orchestrator import events
 from orchestrator.documents import events as documents
 from orchestrator.events import Event
-from orchestrator.executors.contract import Places
+from orchestrator.places import Places
 from orchestrator.progress.live import LiveProgress
 from orchestrator.spec import SweepSpec
 from orchestrator.terminal.display import Display

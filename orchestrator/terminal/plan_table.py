@@ -4,8 +4,8 @@ from rich.console import Console
 
 from orchestrator.plan import Plan
 from orchestrator.system.durations import UNTIL_STOPPED, duration
-from orchestrator.terminal.consoles import print_line
-from orchestrator.terminal.drawn import Drawn
+from orchestrator.terminal.consoles import print_line, print_words
+from orchestrator.terminal.fitted import print_table
 
 
 def print_plan(console: Console, plan: Plan) -> None:
@@ -14,16 +14,19 @@ def print_plan(console: Console, plan: Plan) -> None:
     count = None if plan.proposals is None else len(trials) + plan.proposals
     title = f"{plan.spec.name}: {'' if count is None else f'{count} '}trials of {plan.spec.function.title}"
     rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
-    console.print(Drawn(title, ("trial", "trial_key", "state"), rows))
+    if not rows:
+        print_words(console, title)
+    else:
+        print_table(console, title, ("trial", "trial_key", "state"), rows, needed=("trial", "state"), label="trial")
     for label, line in plan.commands:
         print_line(console, f"{label}: {line}")
     for remark in plan.remarks:
-        print_line(console, remark)
+        print_words(console, remark)
     if plan.proposals != 0:
         proposals = f"trials {UNTIL_STOPPED}" if plan.proposals is None else plan.proposals
         console.print(f"to be proposed by {plan.spec.method.name}: {proposals}")
-    for line in (*(f"tried first: {start}" for start in plan.starts), *plan.prior):
-        print_line(console, line)
+    for line in (*_of_search(plan), *(f"tried first: {start}" for start in plan.starts), *plan.prior):
+        print_words(console, line)
     if plan.further_seeds:
         console.print(
             f"further seeds, until the best configuration is separated from the others: up to {plan.further_seeds}"
@@ -38,6 +41,14 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(f"to run: {_to_run(plan)}, {plan.at_a_time} at a time; estimated time: {_estimated(plan)}")
 
 
+def _of_search(plan: Plan) -> list[str]:
+    """What a search varies, when it learns, and what it proposes first."""
+    lines = [f"varied: {line}" for line in plan.ranges]
+    if plan.startup:
+        lines.append(f"startup trials: {plan.startup}; once so many have a result, or sooner, it learns from results")
+    return [*lines, *(f"proposed before any result: {trial.label}" for trial in plan.first)]
+
+
 def _to_run(plan: Plan) -> str:
     if plan.proposals is None:
         return f"trials {UNTIL_STOPPED}"
@@ -46,7 +57,9 @@ def _to_run(plan: Plan) -> str:
 
 def _estimated(plan: Plan) -> str:
     if plan.seconds is not None:
-        return f"about {duration(plan.seconds)}"
+        count = plan.learned_from
+        rests = f", from {count} earlier {'trial' if count == 1 else 'trials'}" if count else ""
+        return f"about {duration(plan.seconds)}{rests}"
     if plan.proposals is None:
         return UNTIL_STOPPED
     return "unknown (the store has no finished trial to estimate it from)"

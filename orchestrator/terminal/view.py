@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from orchestrator.executors.contract import Places
+from orchestrator.places import Places
 from orchestrator.progress.status import Best, Running, Status
 from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.system.figures import compared
+from orchestrator.terminal.shortening import shortened
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.trial import Outcome
 
@@ -79,8 +80,8 @@ def in_words(running: Running) -> str:
     return ", ".join(f"{headers[name]} {texts[name]}" for name in COLUMNS[1:] if texts.get(name))
 
 
-def facts(status: Status) -> list[Text]:
-    """How far a sweep is, in words: its trials, their outcomes, the time left, and the best so far."""
+def facts(status: Status, width: int | None = None, *, plain: bool = False) -> list[Text]:
+    """How far a sweep is, in words: its trials, their outcomes, the time left, and the best so far within a width."""
     texts = [Text(f"{status.results} trials {UNTIL_STOPPED}" if status.asked is None else f"{counted(status)} trials")]
     waiting = status.places.waiting if status.places else 0
     texts += [Text(f"{len(status.running) - waiting} running")] if len(status.running) > waiting else []
@@ -92,10 +93,11 @@ def facts(status: Status) -> list[Text]:
         for outcome in Outcome
         if status.outcomes.get(outcome)
     ]
+    texts += [Text(per_time(status.rate))] if status.rate else []
     texts += [] if status.seconds is None else [Text(f"elapsed {duration(status.seconds)}")]
     texts += [] if status.seconds_left is None else [Text(f"left {duration(status.seconds_left)}")]
     if status.best is not None:
-        texts.append(Text(f"best {best_in_words(status.best)}"))
+        texts.append(Text(f"best {best_in_words(status.best, width and width - len('best '), plain=plain)}"))
     return texts
 
 
@@ -110,12 +112,19 @@ def counted(status: Status) -> str:
     return f"{status.results} {UNTIL_STOPPED}" if status.asked is None else f"{status.results}/{status.asked}"
 
 
-def best_in_words(best: Best) -> str:
+def per_time(rate: float) -> str:
+    """How many trials end in a second, or in a minute: "12 trials a second"."""
+    return f"{rate:.3g} trials a second" if rate >= 1 else f"{60 * rate:.2g} trials a minute"
+
+
+def best_in_words(best: Best, width: int | None = None, *, plain: bool = False) -> str:
     """The best trial, and whether it has reached the target: "score 0.9 (target 0.8 reached): x=1"."""
     target = best.objective.target
     value, aim = compared(best.value, best.value if target is None else target)
     reached = "" if target is None else f" (target {aim}{' reached' * best.has_reached_target})"
-    return f"{best.objective.name} {value}{reached}: {best.label}"
+    begin = f"{best.objective.name} {value}{reached}: "
+    room = cell_len(best.label) if width is None else max(NARROWEST["trial"], width - cell_len(begin))
+    return begin + shortened([best.label], room, plain=plain)[0]
 
 
 def _summary(status: Status, width: int, plain: bool) -> list[Text]:
@@ -124,7 +133,7 @@ def _summary(status: Status, width: int, plain: bool) -> list[Text]:
     done = round(BAR * status.share)
     bar = [] if status.asked is None else [Text(full * done + empty * (BAR - done))]
     lines: list[Text] = []
-    for fact in [Text(status.name, style="bold"), *bar, *facts(status)]:
+    for fact in [Text(status.name, style="bold"), *bar, *facts(status, width, plain=plain)]:
         part = Text(_cut(fact.plain, width, plain), style=fact.style)
         if lines and lines[-1].cell_len + GAP + part.cell_len <= width:
             lines[-1].append(" " * GAP).append_text(part)
@@ -143,7 +152,9 @@ def _table(running: Sequence[Running], width: int, plain: bool) -> list[Text]:
         for name in named
     }
     widths = _widths(natural, width)
-    for row, trial in zip(rows, running, strict=True):
+    labels = shortened([trial.label for trial in running], widths["trial"], plain=plain)
+    for row, trial, label in zip(rows, running, labels, strict=True):
+        row["trial"] = label
         row["curve"] = sparkline(trial.values, widths.get("curve", 0), levels)
     header = Text(_line(headers, widths, plain), style="dim")
     return [header, *(Text(_line(row, widths, plain)) for row in rows)]

@@ -9,13 +9,14 @@ from orchestrator.trackers.copied import fill
 from orchestrator.trackers.deleted import take_back
 from orchestrator.trackers.kept_code import DIFF, PACKAGES
 from orchestrator.trackers.more import CONTINUES
+from orchestrator.trackers.trial_note import TAG as NOTE
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.longer import ASKED_EPOCHS, ASKED_KEY
 from orchestrator.trials.record import ANEW, DIGEST, END_NUMBER, REPLACED, REPLACES, REUSED, is_reusable
 
 OF_THE_OTHER_SWEEP = (
     *("mlflow.parentRunId", "mlflow.runName", "sweep", "proposal"),
-    *(DIFF, PACKAGES, ANEW, REPLACES, END_NUMBER, ASKED_KEY, ASKED_EPOCHS, CONTINUES),
+    *(DIFF, PACKAGES, ANEW, REPLACES, END_NUMBER, ASKED_KEY, ASKED_EPOCHS, CONTINUES, NOTE),
 )
 
 

@@ -123,6 +123,12 @@ class Store:
         return parent.data.tags.get(FUNCTION, "") if parent else ""
 
     @translates_errors
+    def is_running(self, name: str) -> bool:
+        """Whether a launch of a sweep has begun and not said that it has ended."""
+        parent = self._parent(name)
+        return parent is not None and parent.info.status == "RUNNING"
+
+    @translates_errors
     def workers(self, name: str) -> int | None:
         """How many trials of a sweep may run at once, where somebody has asked the launch for so many that runs it."""
         parent = self._parent(name)

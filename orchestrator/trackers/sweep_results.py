@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from mlflow.entities import Metric as Point
@@ -12,7 +13,8 @@ from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
-from orchestrator.trackers import best_model, deleted, view, writing
+from orchestrator.system.paths import REPORT_FILE, REPORT_FOLDER, REPORT_PICTURES, REPORT_TABLE, REPORT_TEXT
+from orchestrator.trackers import best_model, deleted, trial_note, view, writing
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.last_launch import WORKERS
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
@@ -67,6 +69,10 @@ class SweepResults(Store):
             self.client.set_experiment_tag(self.experiment_id, view.TAG, shown)
             self._view = shown
 
+    def note(self, record: Record) -> str:
+        """The description of the run of a trial that has ended."""
+        return trial_note.note(record, self.spec, self.experiment_id, self.parent_id)
+
     @translates_errors
     def tell_workers(self, workers: int) -> None:
         """Have the sweep say how many trials may run at once, as somebody has asked for."""
@@ -85,6 +91,14 @@ class SweepResults(Store):
         for part in writing.in_batches(points):
             self.of_parent(lambda part=part: self.client.log_batch(self.parent_id, metrics=part))  # type: ignore[misc]
         self.client.log_artifact(self.parent_id, str(picture))
+
+    @translates_errors
+    def keep_report(self, folder: Path) -> None:
+        """Put the files of a report beside the sweep's run, and nothing else that is in its folder."""
+        pictures, to = str(folder / REPORT_PICTURES), f"{REPORT_FOLDER}/{REPORT_PICTURES}"
+        self.of_parent(lambda: self.client.log_artifacts(self.parent_id, pictures, to))
+        for path in (folder / name for name in (REPORT_TEXT, REPORT_TABLE, REPORT_FILE)):
+            self.of_parent(partial(self.client.log_artifact, self.parent_id, str(path), REPORT_FOLDER))
 
     def of_parent(self, write: Callable[[], object]) -> None:
         """Make a write to the parent run, if it is there."""

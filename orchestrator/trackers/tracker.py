@@ -30,6 +30,7 @@ from orchestrator.trackers import (
     reuse,
     sweep_run,
     transaction,
+    trial_note,
     trial_params,
     trial_tags,
     view,
@@ -47,7 +48,7 @@ from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.record import INFEASIBLE, PROBLEM, REPLACED, TAKEN_BACK, Record
 
 RESTARTED_AT = "restarted.at"
-STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
+STALE_TAGS = {"outcome", "failure.reason", PROBLEM, trial_note.TAG}  # of a run that is resumed
 
 
 class Tracker(CountingRuns):
@@ -63,7 +64,7 @@ class Tracker(CountingRuns):
         self._lease: Lease | None = None
         self.answer: Callable[[Call], Answer] | None = None  # does what is asked through the store
         self._requests: AnsweringThread | None = None
-        self._is_closed = False
+        self._has_ended = self._is_closed = False
 
     @translates_errors
     def open(self, trials: int | None, adopt: bool = False, restore: bool = False) -> dict[str, Record]:
@@ -140,7 +141,9 @@ class Tracker(CountingRuns):
             if source is not None:
                 run_id = reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
                 own = record_of(self.client.get_run(run_id))
-                (self._reused[trial.trial_key],) = with_best([own], self.spec.objectives, self.curves)
+                (own,) = with_best([own], self.spec.objectives, self.curves)
+                self.client.set_tag(run_id, trial_note.TAG, self.note(own))
+                self._reused[trial.trial_key] = own
         return self._reused
 
     @translates_errors
@@ -199,6 +202,8 @@ class Tracker(CountingRuns):
             status = STATUS[end.outcome]
             record = Record(run.run_id, trial.trial_key, trial.label, end.outcome, status, trial.params, metrics, tags)
             tags |= self._checkpoints.keep(record, run, workdir)
+            if end.outcome is not Outcome.INTERRUPTED:
+                tags[trial_note.TAG] = self.note(record)
         has_ended = self._log(run, end, points, {} if run.has_params else self._params(trial), tags)
         run.has_params = True
         self._runs[trial.trial_key] = run
@@ -225,9 +230,9 @@ class Tracker(CountingRuns):
                 self._read_back(run, record_of(one))
 
     @translates_errors
-    def close(self, status: str) -> None:
-        """End the launch: FINISHED, FAILED or KILLED. What was still open was interrupted."""
-        if self._is_closed:
+    def end(self, status: str) -> None:
+        """Have the sweep have ended: FINISHED, FAILED or KILLED. What was still open was interrupted."""
+        if self._has_ended:
             return
         self._check_open()
         if self._requests is not None:
@@ -239,6 +244,14 @@ class Tracker(CountingRuns):
                     self.client.set_terminated(run_id, STATUS[Outcome.INTERRUPTED])
             parent_run.take_back_others(self.client, self.experiment_id, self.parent_id)
             self.of_parent(lambda: self.client.set_terminated(self.parent_id, status))
+        self._has_ended = True
+
+    @translates_errors
+    def close(self, status: str) -> None:
+        """End the launch, and with it the sweep where that has not ended yet."""
+        if self._is_closed:
+            return
+        self.end(status)
         if self._lease is not None:
             self._lease.release()
         self._is_closed = True

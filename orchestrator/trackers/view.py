@@ -33,7 +33,7 @@ def view_of(table: Table) -> str | None:
     compared = _compared(table)
     metrics = dict.fromkeys((*compared, *(column.name for column in table.shown), *[BEST_EPOCH] * bool(compared)))
     columns = ["tags.`outcome`", *(f"metrics.`{nearest(name)}`" for name in metrics)]
-    columns += [f"params.`{nearest(table.spec.function.called(name))}`" for name in table.varying[:MOST_PARAMETERS]]
+    columns += [f"params.`{nearest(table.spec.function.called(name))}`" for name in _varying(table)[:MOST_PARAMETERS]]
     state = {
         "selectedColumns": [*columns, "attributes.`Models`"],
         "columnOrder": columns,
@@ -70,11 +70,13 @@ def charts(address: str) -> str:
 
 def _unranked(table: Table) -> str:
     """By what rows are sorted that nothing ranks; not by their start, as the UI then hides them below the parent."""
-    return (
-        f"params.`{nearest(table.spec.function.called(table.varying[0]))}`"
-        if table.varying
-        else f"metrics.`{EXPLODED}`"
-    )
+    varying = _varying(table)
+    return f"params.`{nearest(table.spec.function.called(varying[0]))}`" if varying else f"metrics.`{EXPLODED}`"
+
+
+def _varying(table: Table) -> list[str]:
+    """The parameters that vary among the trials so far, and those that will."""
+    return [*dict.fromkeys([*table.varying, *(name for name in table.spec.domains if name in table.spec.varying)])]
 
 
 def _compared(table: Table) -> list[str]:

@@ -16,7 +16,7 @@ from types import TracebackType
 
 from orchestrator.errors import SweepError
 from orchestrator.events import Event, Finished
-from orchestrator.executors.contract import Places, Setup
+from orchestrator.executors.contract import Setup
 from orchestrator.executors.limits import ActiveTrial, WorkerLoss
 from orchestrator.executors.remote.calling import SECONDS_TO_STAND_STILL
 from orchestrator.executors.remote.engine import Engine, Gone
@@ -27,6 +27,7 @@ from orchestrator.executors.remote.messages import WorkerSettings
 from orchestrator.executors.remote.slot import RemoteSlot
 from orchestrator.executors.slot import Slot
 from orchestrator.executors.slots import SlotExecutor
+from orchestrator.places import Places
 from orchestrator.system.machine import Shares
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.worker import serve

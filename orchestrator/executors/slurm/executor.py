@@ -11,7 +11,7 @@ from types import TracebackType
 
 from orchestrator.errors import InputError, SweepError
 from orchestrator.events import Event
-from orchestrator.executors.contract import Places, Setup
+from orchestrator.executors.contract import Setup
 from orchestrator.executors.limits import ActiveTrial, WorkerLoss
 from orchestrator.executors.remote.link import Link
 from orchestrator.executors.remote.listening import AgentListener
@@ -24,6 +24,7 @@ from orchestrator.executors.slurm.job import REVOKED
 from orchestrator.executors.slurm.jobs import FOLDER, SECONDS_WHILE_MISSED, SECONDS_WHILE_WAITING, Jobs, job_name
 from orchestrator.executors.slurm.orders import Serve
 from orchestrator.executors.slurm.slot import SECONDS_OF_SILENCE, SECONDS_OF_WRITING, SlurmSlot
+from orchestrator.places import Places
 from orchestrator.spec.executor_forms import SlurmForm
 from orchestrator.system.machine import Shares
 from orchestrator.trial import Params, Trial

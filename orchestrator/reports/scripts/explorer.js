@@ -34,6 +34,8 @@ const explorer = (() => {
     place.append(bar, below, grid);
     const drawn = table.draw(grid);
     await new Promise((done) => drawn.on("tableBuilt", done));
+    if (watching.kept.table) table.restore(watching.kept.table);
+    if (watching.kept.selected) selection.read(new URLSearchParams(watching.kept.selected));
     bar.append(
       table.columnsMenu(),
       button("all trials", selection.clear),

@@ -35,5 +35,6 @@ addEventListener("beforeprint", () => {
   const place = document.getElementById("explorer");
   if (place && trials.all.length) await explorer.start(place);
   await drawAll();
+  watching.start();
   document.documentElement.dataset.drawn = "all";
 })();

@@ -180,9 +180,29 @@ const table = (() => {
     return make("details", { class: "columns" }, make("summary", {}, "Columns"), make("div", { class: "ticks" }, items));
   }
 
+  const keyOf = (column) => trials.columns[Number(/^c(\d+)$/.exec(column.getField())?.[1])]?.key ?? column.getField();
+
+  /** How the rows stand, and which columns are shown, by what the columns are called. */
+  function state() {
+    if (!made) return null;
+    const sorters = made.getSorters().map(({ column, dir }) => ({ key: keyOf(column), dir }));
+    return { sorters, shown: Object.fromEntries(made.getColumns().map((column) => [keyOf(column), column.isVisible()])) };
+  }
+
+  function restore({ sorters, shown }) {
+    const known = new Map(made.getColumns().map((column) => [keyOf(column), column]));
+    for (const [key, isShown] of Object.entries(shown)) {
+      const column = known.get(key);
+      if (column && column.isVisible() !== isShown) column.toggle();
+    }
+    made.setSort(sorters.filter(({ key }) => known.has(key)).map(({ key, dir }) => ({ column: known.get(key).getField(), dir })));
+  }
+
   const changed = [];
   return {
     draw,
+    state,
+    restore,
     columnsMenu,
     mlflow,
     meaning,

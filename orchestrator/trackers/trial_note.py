@@ -1,0 +1,39 @@
+"""The description of a trial's run: how it ended and why, what it came to, and where there is more to see."""
+
+from orchestrator.comparison.markdown import escaped
+from orchestrator.spec import SweepSpec
+from orchestrator.system.figures import figure
+from orchestrator.trackers.view import run_address
+from orchestrator.trials.record import BROKEN, Record
+
+TAG = "mlflow.note.content"
+LONGEST_REASON = 2000  # characters
+
+
+def note(record: Record, spec: SweepSpec, experiment_id: str, parent_id: str) -> str:
+    """As Markdown, which MLflow's page of a run shows first.
+
+    Args:
+        record: of a trial that has ended.
+        spec: its sweep.
+        experiment_id: of its sweep.
+        parent_id: the run of its sweep.
+    """
+    runs = run_address(experiment_id).removeprefix("/")
+    own, sweep = f"{runs}{record.run_id}", f"{runs}{parent_id}"
+    reason = escaped(record.remark[:LONGEST_REASON])
+    found = [(one, record.value(one)) for one in spec.objectives]
+    values = [f"{escaped(one.name)} {figure(value)}" for one, value in found if value is not None]
+    facts = [*values, *([f"{record.last_epoch} epochs"] if record.last_epoch else [])]
+    links = [
+        f"[the sweep]({sweep})",
+        f"[curves and pictures]({own}/model-metrics)",
+        f"[log and files]({own}/artifacts)",
+    ]
+    parts = [
+        f"**{record.outcome}**{f': {reason}' if reason else ''}",
+        f"breaks {escaped(record.tags[BROKEN])}" if BROKEN in record.tags else "",
+        ", ".join(facts),
+        " · ".join(links),
+    ]
+    return "\n\n".join(filter(None, parts))
