@@ -60,8 +60,10 @@ def test_the_live_view_survives_a_terminal_that_becomes_narrow() -> None:
         "said meanwhile",
         "loss explosion x=0",
         "of_a_name_that_is_long loss became nan",
-        "completed x=1 of_a_name_that_is_long",
-        "completed x=2 of_a_name_that_is_long",
+        "completed score 12: x=1",
+        "of_a_name_that_is_long",
+        "completed score 12: x=2",
+        "of_a_name_that_is_long",
         "the result",
     ]
     assert screen.written.count("\x1b[?25l") == screen.written.count("\x1b[?25h") == 1  # the cursor

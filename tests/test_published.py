@@ -189,8 +189,8 @@ def test_the_status_of_a_sweep_that_runs_is_told_without_mlflow_and_by_the_store
     )
     try:
         told(store, None, lambda status: bool(status.running) and status.running[0].epoch > 0)
-        for name in ("toy", path):
-            shown, how = asked(name)
+        for names in (["toy"], [path], []):
+            shown, how = asked(*names)
             assert how.endswith("without mlflow")
             assert shown["is_live"]
             assert shown["asked"] == 2
@@ -203,10 +203,11 @@ def test_the_status_of_a_sweep_that_runs_is_told_without_mlflow_and_by_the_store
     assert not shown["is_live"]
     assert shown["running"] == []
     assert sum(shown["outcomes"].values()) >= 1
+    assert asked()[1].endswith("mlflow was imported")
 
 
-def asked(name: object) -> tuple[dict[str, object], str]:
-    """The status of a sweep as another process prints it, and what that imported."""
-    done = subprocess.run([sys.executable, "-c", ASKED, str(name)], capture_output=True, text=True, check=False)
+def asked(*names: object) -> tuple[dict[str, object], str]:
+    """The status of the only sweep as another process prints it, and what that imported."""
+    done = subprocess.run([sys.executable, "-c", ASKED, *map(str, names)], capture_output=True, text=True, check=False)
     (line,) = done.stdout.splitlines()
     return json.loads(line)["sweeps"][0], done.stderr

@@ -131,7 +131,7 @@ def test_a_watch_follows_a_launch_until_ctrl_c(store: str, write: Write) -> None
     epochs = [(int(x), int(number)) for (x, number) in itertools.chain.from_iterable(found)]
     assert len(epochs) > 1
     assert all(early < late for early, late in itertools.pairwise(epochs))
-    halfway = r"toy: 1/2 trials, 1 running, completed 1, left \d+ s, best score 1.2: x=1"
+    halfway = r"toy: 1/2 trials, 1 running, completed 1, (elapsed \d+ s, )?left \d+ s, best score 1.2: x=1"
     assert any(re.match(halfway, line) for line in told)
 
 

@@ -46,11 +46,20 @@ def test_a_view_is_never_wider_than_its_screen_and_names_each_trial(width: int) 
 
 
 def test_where_there_is_no_room_columns_go_by_their_weight() -> None:
-    headers = [printed(STATUS, width)[0].split() for width in (200, 80, 60, 40, 30, 20)]
+    headers = [printed(STATUS, width)[0].split() for width in (200, 80, 60, 40, 30, 20, 12)]
     assert headers[0] == ["trial", "epoch", "step", "loss", "curve", "rate", "left"]
     assert all({*narrow} <= {*wide} for wide, narrow in itertools.pairwise(headers))
     assert headers[-2:] == [["trial", "epoch"], ["trial"]]
     assert "trial" in printed(STATUS, 5)[0]
+
+
+def test_labels_that_are_shortened_leave_room_for_further_columns() -> None:
+    same = "of_a_name_that_is_long"
+    running = [replace(STATUS.running[0], label=f"x={x} {same}", step=0, rate=None) for x in (1, 2)]
+    header, first, second, *_ = printed(replace(STATUS, running=running), 40)
+    assert header.split() == ["trial", "epoch", "loss", "left"]
+    assert first.startswith("… x=1 ")
+    assert second.startswith("… x=2 ")
 
 
 @pytest.mark.parametrize("height", range(1, 12))

@@ -1,7 +1,8 @@
 """`sweep status`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,7 +32,7 @@ def status(
     """
     from orchestrator.progress import published
     from orchestrator.terminal.watch import watch as keep_current
-    from orchestrator.workspace import is_live
+    from orchestrator.workspace import is_live, sweeps
 
     if watch and as_json:
         raise InputError("--watch is for people; a program calls `sweep status --json` again")
@@ -43,6 +44,13 @@ def status(
     def reader() -> "Store":
         return store(uri)
 
+    def told() -> "tuple[dict[str, Status], bool]":
+        """What launches on this machine tell, by sweep, and whether the store has nothing beside that."""
+        here = sweeps(uri) if name is None else [name]
+        found = {one: status for one in here if (status := published.status(uri, one, spec))}
+        knows_all = name is not None or paths.sqlite_path(uri) is not None
+        return found, knows_all and len(found) == len(here) > 0
+
     def stored(one: str) -> "Status":
         from orchestrator.trackers import Follower  # with MLflow, which takes seconds to import
 
@@ -50,21 +58,28 @@ def status(
             followers[one] = Follower(reader(), one if name is None else reader().existing(one), spec)
         return followers[one].status(is_live(uri, one))
 
-    def look() -> Sequence["Status"]:
-        names = reader().sweeps() if name is None else [name]
-        return [published.status(uri, one, spec) or stored(one) for one in names]
+    def looks() -> "Iterator[Sequence[Status]]":
+        """What launches tell, which takes a moment; and then what only the store does."""
+        known, is_all = told()
+        if known:
+            yield [*known.values()]
+        if not is_all:
+            names = reader().sweeps() if name is None else [name]
+            rest = [stored(one) for one in names if one not in known]
+            if rest or not known:
+                yield rest
 
     if watch:
-        if name is None:
+        if not told()[1]:
             reader()  # imports MLflow, once, before the looks that are timed
-        keep_current(stdout(), look)
-    statuses = look()
+        keep_current(stdout(), lambda: [*chain.from_iterable(looks())])
     if as_json:
         from orchestrator.documents.status import StatusDocument
         from orchestrator.terminal.json_output import emit
 
-        emit(StatusDocument.of((one, is_live(uri, one.name)) for one in statuses))
+        emit(StatusDocument.of((one, is_live(uri, one.name)) for one in chain.from_iterable(looks())))
         return
     from orchestrator.terminal.tables import print_status
 
-    print_status(stdout(), statuses)
+    for statuses in looks():
+        print_status(stdout(), statuses)

@@ -153,6 +153,7 @@ def _table(running: Sequence[Running], width: int, plain: bool) -> list[Text]:
     }
     widths = _widths(natural, width)
     labels = shortened([trial.label for trial in running], widths["trial"], plain=plain)
+    widths = _widths(natural | {"trial": max(map(cell_len, (headers["trial"], *labels)))}, width)  # may leave room
     for row, trial, label in zip(rows, running, labels, strict=True):
         row["trial"] = label
         row["curve"] = sparkline(trial.values, widths.get("curve", 0), levels)
