@@ -5,11 +5,9 @@ No trial waits for it, and no error of it ends a launch.
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Thread
 from types import TracebackType
@@ -18,14 +16,12 @@ from typing import IO
 from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import duration
+from orchestrator.system.itself import COMMAND
 from orchestrator.system.paths import REPORT_FILE, REPORTS_FOLDER, folder_name
 from orchestrator.trackers import Tracker, retry
 
 MOST_SECONDS = 300.0  # for the whole report
 SECONDS_BETWEEN_LOOKS = 0.5
-ROOT = Path(__file__).resolve().parents[1]
-# last on the path, and with -P: modules of the current folder stand in the way of none that this program imports
-START = "import sys; sys.path.append(sys.argv.pop(1)); from orchestrator.__main__ import main; main()"
 
 
 class LiveReport:
@@ -110,9 +106,8 @@ class LiveReport:
 
     def _started(self) -> "subprocess.Popen[bytes]":
         self._errors = self._files.enter_context(TemporaryFile())  # noqa: SIM115 - it closes with the context
-        command = [sys.executable, "-P", "-c", START, str(ROOT), "report", "--watch", "--tied", "--out"]
         return subprocess.Popen(
-            [*command, str(self.folder), "--", self._spec.name],
+            [*COMMAND, "report", "--watch", "--tied", "--out", str(self.folder), "--", self._spec.name],
             env={**os.environ, "MLFLOW_TRACKING_URI": self._uri},  # which may have a password
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -1,8 +1,11 @@
 """MLflow's UI, and the view with which it shows a sweep."""
 
 import json
+import os
 import socket
 import subprocess
+import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from exploring import recorded
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+from test_ui_browser import free_port
 
 from orchestrator.commands.ui import ANYWHERE, _answers
 from orchestrator.comparison.table import Table
@@ -131,3 +135,25 @@ def test_a_server_of_all_addresses_is_looked_for_where_it_answers() -> None:
     finally:
         server.kill()
         server.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("call", "page"), [(["ui", "--json"], "health"), (["dashboard", "toy"], "api/studies")])
+def test_a_module_of_the_current_folder_stands_in_no_servers_way(
+    store: str, folder: Path, write: Write, sweep: Sweep, call: list[str], page: str
+) -> None:
+    sweep("launch", write("trial: toys:train\nmetric: {name: score, goal: maximize}"), "--executor", "inline")
+    for name in ("jinja2", "flask", "uvicorn", "mlflow", "bottle", "optuna", "optuna_dashboard", "numpy"):
+        (folder / f"{name}.py").write_text("raise SystemExit('not this one')\n")
+    port = str(free_port())
+    command = [sys.executable, "-P", "-m", "orchestrator", *call, "--port", port]  # as the command is installed
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        assert port in server.stdout.readline(), server.communicate()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=30) as answer:
+            assert answer.status == 200
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)

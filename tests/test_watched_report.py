@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -180,7 +181,8 @@ def test_an_interrupt_while_the_report_is_made_changes_no_result(
 def test_nobody_waits_for_a_report_once_the_launch_is_interrupted(
     store: str, running: SweepSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_report, "START", "import sys; sys.stdin.read(); sys.exit('no report')")
+    program = "import sys; sys.stdin.read(); sys.exit('no report')"
+    monkeypatch.setattr(live_report, "COMMAND", (sys.executable, "-c", program))
     logged: list[str] = []
     with LiveReport(running, store, logged.append) as report:
         report.begin()
@@ -191,7 +193,7 @@ def test_nobody_waits_for_a_report_once_the_launch_is_interrupted(
         report.end(Tracker(store, running), lambda: False)
     assert logged[-1] == "the report could not be made: no report"
     monkeypatch.setattr(live_report, "MOST_SECONDS", 0.0)
-    monkeypatch.setattr(live_report, "START", "import time; time.sleep(600)")
+    monkeypatch.setattr(live_report, "COMMAND", (sys.executable, "-c", "import time; time.sleep(600)"))
     with LiveReport(running, store, logged.append) as report:
         report.begin()
         process = report._process

@@ -24,6 +24,8 @@ SECONDS_BETWEEN_TRIES = 0.2
 STDERR = 2
 ANYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 - where no browser goes, and where it finds what serves there
 QUIET = "--log-level warning"  # a line for each request would carry the links out of sight
+# both keep the current folder off the server's path: a module of a user's there may be called as one that it needs
+NOT_HERE, SAFE = f"--app-dir {os.devnull}", {"PYTHONSAFEPATH": "1"}
 LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # or it starts processes for jobs, which sweeps do not have
 
 
@@ -59,7 +61,7 @@ def _serve(uri: str, host: str, port: int, opens: bool, as_json: bool) -> int:
     from orchestrator.trackers.view import charts
 
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
-    command += ["--host", host, "--port", str(port), "--workers", "1", "--uvicorn-opts", QUIET]
+    command += ["--host", host, "--port", str(port), "--workers", "1", "--uvicorn-opts", f"{QUIET} {NOT_HERE}"]
     shown = ANYWHERE.get(host, host)
     here = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
     typer.echo("starting MLflow's UI", err=True)
@@ -67,7 +69,7 @@ def _serve(uri: str, host: str, port: int, opens: bool, as_json: bool) -> int:
     for ending in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(ending, lambda number, _: sys.exit(128 + number))
-    environment = {**LEAN, **os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {**LEAN, **os.environ, **SAFE, "MLFLOW_DISABLE_TELEMETRY": "true"}
     # only links are ours to print; in a group of its own, since uvicorn ends with a traceback by Ctrl-C
     server = subprocess.Popen(command, env=environment, stdout=STDERR, process_group=0)
     try:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError
+from orchestrator.system.itself import COMMAND
 
-COMMAND = (sys.executable, "-m", "orchestrator")
-SECONDS_TO_BEGIN = 60.0
+SECONDS_TO_BEGIN = 60.0  # of a launch, which says when its trials begin
+SECONDS_FOR_A_MISTAKE = 10.0  # where nothing says that
 SECONDS_BETWEEN_LOOKS = 0.1
 
 Told = dict[str, Any]  # a document
@@ -45,9 +45,21 @@ class Background:
         self._begun: list[subprocess.Popen[bytes]] = []
 
     async def begin(
-        self, name: str, options: Sequence[str], operands: Sequence[str], environment: Mapping[str, str]
+        self,
+        name: str,
+        options: Sequence[str],
+        operands: Sequence[str],
+        environment: Mapping[str, str],
+        patience: float = SECONDS_TO_BEGIN,
     ) -> Told:
         """Begin a call; returns its result where it ends at once, else what is known when its trials begin.
+
+        Args:
+            name: of the call.
+            options: of it.
+            operands: of it.
+            environment: that it has beside this process's.
+            patience: seconds for it to say that its trials begin.
 
         Raises:
             InputError: it ends with an error.
@@ -65,7 +77,7 @@ class Background:
                 start_new_session=True,
             )
         self._begun.append(process)
-        until = time.monotonic() + SECONDS_TO_BEGIN
+        until = time.monotonic() + patience
         while process.poll() is None and time.monotonic() < until:
             if any(one["kind"] == "begun" for one in _lines(Path(log))):
                 break

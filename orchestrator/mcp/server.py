@@ -8,7 +8,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 from orchestrator.errors import SweepError
-from orchestrator.mcp.calls import Background, Told, document
+from orchestrator.mcp.calls import SECONDS_FOR_A_MISTAKE, Background, Told, document
 from orchestrator.mcp.permission import Permission
 
 ABOUT = (
@@ -61,7 +61,8 @@ class Tools:
         for one in ("a", "b"):
             self._permission.file(told[one]["file"])
         options += ["--run", *self._permission.options]
-        return {"judgement": told, **await self._begin("judge", options, operands)}
+        begun = await self._background.begin("judge", options, operands, self._environment, SECONDS_FOR_A_MISTAKE)
+        return {"judgement": told, **begun}
 
     async def plan(self, file: str, sets: Sequence[str] = ()) -> Told:
         """What a launch of a sweep file would run, and how long that may take. `sets`: NAME=VALUE of parameters."""
@@ -75,7 +76,7 @@ class Tools:
         """
         self._permission.check("launch")
         options = [*_sets(sets), *([] if workers is None else [f"--workers={workers}"]), *self._permission.options]
-        return await self._begin("launch", options, [self._permission.file(file)])
+        return await self._background.begin("launch", options, [self._permission.file(file)], self._environment)
 
     async def stop(self, sweep: str, trials: Sequence[str] = ()) -> Told:
         """End a launch as Ctrl-C does: nothing is lost, and a later launch goes on. Or end these of its trials."""
@@ -84,9 +85,6 @@ class Tools:
 
     async def _document(self, name: str, options: Sequence[str] = (), operands: Sequence[str] = ()) -> Told:
         return await document(name, options, operands, self._environment)
-
-    async def _begin(self, name: str, options: Sequence[str], operands: Sequence[str]) -> Told:
-        return await self._background.begin(name, options, operands, self._environment)
 
 
 def serve(permission: Permission, uri: str) -> None:

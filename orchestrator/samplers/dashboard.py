@@ -178,9 +178,9 @@ def serve(spec: SweepSpec, records: Callable[[], Iterable[Record]], port: int, a
     check_port(port)
     mirror = Mirror(spec)
     mirror.show(records())
-    announce(f"optuna-dashboard: http://{HOST}:{port} (Ctrl-C stops it)")
-    threading.Thread(target=_follow, args=(mirror, records), daemon=True).start()
     with make_server(HOST, port, guarded(wsgi(mirror.storage))) as server, suppress(KeyboardInterrupt):
+        announce(f"optuna-dashboard: http://{HOST}:{port} (Ctrl-C stops it)")
+        threading.Thread(target=_follow, args=(mirror, records), daemon=True).start()
         server.serve_forever()
 
 
