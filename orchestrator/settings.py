@@ -1,45 +1,15 @@
 """How a launch runs, beside what its file says."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator import executors
 from orchestrator.errors import InputError
-from orchestrator.events import Listener
+from orchestrator.progress.allowance import Allowance
 from orchestrator.spec import SweepSpec
 from orchestrator.trial import Trial
 
 SECONDS_OF_WAITING = 10.0
-
-
-class Allowance(Listener):
-    """How many trials a command may begin, and how long it may take, over all sweeps that it launches.
-
-    Args:
-        trials: that it may begin; None: as many as there are.
-        seconds: from now on; None: as long as it takes. A launch ends then as by the first Ctrl-C.
-    """
-
-    def __init__(self, trials: int | None = None, seconds: float | None = None) -> None:
-        self.trials = trials
-        self._until = None if seconds is None else time.monotonic() + seconds
-        self._begun = 0
-
-    def start(self, trial: Trial) -> None:
-        self._begun += 1
-
-    @property
-    def seconds_left(self) -> float | None:
-        """None where there is no limit."""
-        return None if self._until is None else max(0.0, self._until - time.monotonic())
-
-    @property
-    def remark(self) -> str:
-        """Which limit has been reached, in a line; empty where none has."""
-        if self.trials is not None and self._begun >= self.trials:
-            return f"--max-trials: {self._begun} trials have begun, and no further one does; launch again for the rest"
-        return "--max-time is used up; launch again for the rest" if self.seconds_left == 0 else ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +25,6 @@ class Settings:
     rerun: bool = False  # whether trials with other code, or in MLflow's trash, run anew
     set_executor: Sequence[str] = ()  # NAME=VALUE, of the options of the executor
     further: Sequence[Trial] = ()  # run in place of what the file asks for; what the sweep came to stays as it is
-
     allowance: Allowance = field(default_factory=Allowance)
 
     def __post_init__(self) -> None:

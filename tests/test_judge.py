@@ -257,6 +257,25 @@ def test_further_seeds_run_until_it_is_decided_and_are_found_again(
 
 
 @pytest.mark.slow
+def test_further_seeds_keep_to_the_limits_of_the_call(launched: Callable[..., str], sweep: Sweep, store: str) -> None:
+    launched(HEAD + "parameters: {x: {values: [1.0, 1.01]}}\n")
+    call = ("judge", "x=1.01", "x=1", "--run", "--workers", "1")
+    late = sweep(*call, "--max-time", "0.001", "--json")
+    assert (late.returncode, document(late)["better"]) == (4, None)
+    assert "--max-time is used up; call it again for the rest" in late.stderr
+    assert len(children(store, "steps")) == 2
+    ended = sweep(*call, "--max-trials", "1", "--json")
+    assert (ended.returncode, document(ended)["better"]) == (4, None)
+    assert "--max-trials: 1 trials have begun, and no further one does; call it again for the rest" in ended.stderr
+    assert len(children(store, "steps")) == 3
+    few = sweep(*call, "--max-seeds", "2", "--json")
+    told = document(few)
+    assert (told["most"], told["seeds"]) == (2, [0, 1])
+    assert seeds_of(store, "steps") == {"1.0": [0, 1], "1.01": [0, 1]}
+    assert few.stderr.count(": started") == 1  # of the seed that was lacking
+
+
+@pytest.mark.slow
 def test_further_seeds_of_two_sweeps_run_in_both_and_leave_their_tables_alone(
     launched: Callable[..., str], sweep: Sweep, store: str
 ) -> None:

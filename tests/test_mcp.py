@@ -142,7 +142,7 @@ def test_a_launch_begins_no_more_trials_than_it_may(store: str, write: Write, sw
     path = write(TOY + "parameters: {x: {values: [1, 2, 3]}}")
     done = sweep("launch", path, "--max-trials", "2", "--executor", "inline", "--quiet")
     assert done.returncode == 0
-    assert "--max-trials: 2 trials have begun, and no further one does; launch again for the rest" in done.stderr
+    assert "--max-trials: 2 trials have begun, and no further one does; call it again for the rest" in done.stderr
     assert "not run: 1 of 3" in done.stdout
     done = sweep("launch", path, "--max-trials", "2", "--executor", "inline", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
@@ -155,6 +155,37 @@ def test_a_launch_ends_by_itself_when_its_time_is_used_up(store: str, write: Wri
     began = time.monotonic()
     done = sweep("launch", path, "--max-time", "15s", "--workers", "1")
     assert done.returncode == 130
-    assert "--max-time is used up; launch again for the rest" in done.stderr
+    assert "--max-time is used up; call it again for the rest" in done.stderr
     assert "interrupted; resume with: " in done.stdout
     assert 15 < time.monotonic() - began < 90
+
+
+@pytest.mark.slow
+def test_seeds_that_a_judgement_asks_for_keep_to_the_limits_of_the_server(
+    store: str, folder: Path, write: Write, sweep: Sweep
+) -> None:
+    (folder / "allowed").mkdir()
+    path = write(TOY + "parameters: {x: {values: [1, 2]}}\n", "allowed/toy.yaml")
+    (folder / "allowed" / "toys.py").write_text((folder / "toys.py").read_text())
+    elsewhere = write(TOY + "parameters: {x: {values: [3, 4]}}\n", "elsewhere.yaml")
+    for file in (path, elsewhere):
+        assert sweep("launch", file, "--quiet", "--executor", "inline").returncode == 0
+    begun: list[Any] = []
+
+    async def what(introduced: Any, ask: Ask) -> None:
+        is_done, said = await ask("judge", a="x=3", b="x=4", sweep="elsewhere", run=True)
+        assert not is_done
+        assert "is not beneath" in said
+        is_done, told = await ask("judge", a="x=1", b="x=2", sweep="toy", run=True, max_seeds=5)
+        assert is_done, told
+        assert told["judgement"]["most"] == 5
+        begun.append(told)
+
+    talk(["--allow-launch", "allowed", "--max-trials", "1", "--max-time", "5m"], what)
+    until, log = time.monotonic() + 100, Path(begun[0]["log"])
+    while not log.read_text().endswith("\n"):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert json.loads(log.read_text())["kind"] == "judgement"
+    assert len(children(store, "toy")) == 2 + 1
+    assert len(children(store, "elsewhere")) == 2

@@ -68,7 +68,8 @@ def judge(
     objective = known.objective([one.sweep for one in pair])
     if run:
         use_data(data_dir)
-        from orchestrator.settings import Allowance, Settings
+        from orchestrator.progress.allowance import Allowance
+        from orchestrator.settings import Settings
 
         settings = Settings(uri, workers=workers, allowance=Allowance(max_trials, max_time))
         judgement = _decided(known, pair, objective, max_seeds, settings)

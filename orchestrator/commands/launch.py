@@ -85,7 +85,8 @@ def launch(
     if remark := platforms.remark():
         warn(remark)
 
-    from orchestrator.settings import Allowance, Settings
+    from orchestrator.progress.allowance import Allowance
+    from orchestrator.settings import Settings
 
     uri, allowance = paths.tracking_uri(tracking_uri), Allowance(max_trials, max_time)
     settings = Settings(uri, executor, workers, trial_timeout, adopt, wait, rerun, set_executor or (), (), allowance)
