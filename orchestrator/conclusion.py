@@ -55,6 +55,7 @@ class Conclusion:
             _conclude(tracker, {}, "front.png", _front(self.table))
         heading = f"{self.boundary.markdown()}\n" if self.boundary else ""
         retry(lambda: tracker.describe(self.table, heading))
+        retry(lambda: tracker.keep_table(self.table))
 
 
 def keep_model(tracker: Tracker, best: Record, log_file: Path, log: Callable[[str], None]) -> None:

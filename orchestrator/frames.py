@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.comparison.csv_table import cell
 from orchestrator.trials.record import Record
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ def curves(reader: "Store", records: Sequence[Record]) -> "DataFrame":
 
 def write_csv(frame: "DataFrame", path: Path) -> None:
     """Write a table. A text that a spreadsheet would compute has an apostrophe before it, as in the report's CSV."""
-    from orchestrator.reports.sheet import cell  # which imports what charts are made with
 
     def text(value: Any) -> str:
         if isinstance(value, float) and math.isnan(value):  # what pandas has where a row has nothing

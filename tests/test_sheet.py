@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.comparison.csv_table import cell
 from orchestrator.functions import UNDECLARED
 from orchestrator.reports.configurations import Run
 from orchestrator.reports.document import Section
-from orchestrator.reports.sheet import cell, table
+from orchestrator.reports.sheet import table
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import Record
 

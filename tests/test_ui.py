@@ -1,5 +1,6 @@
-"""MLflow's UI, and the view with which it shows a sweep."""
+"""MLflow's UI, and what it shows of a sweep and of its runs."""
 
+import csv
 import json
 import os
 import socket
@@ -18,11 +19,16 @@ from test_ui_browser import free_port
 
 from orchestrator.commands.ui import ANYWHERE, _answers
 from orchestrator.comparison.table import Table
+from orchestrator.conclusion import Conclusion
+from orchestrator.events import Finished, Started
 from orchestrator.spec import SweepSpec, load
 from orchestrator.system.loopback import check_port
 from orchestrator.trackers import Store, Tracker
+from orchestrator.trackers.sweep_results import RESULTS_FILE
 from orchestrator.trackers.trial_note import TAG as NOTE
 from orchestrator.trackers.view import LONGEST, TAG, address, view_of
+from orchestrator.trial import Outcome
+from orchestrator.trials.grid import expand
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -92,6 +98,49 @@ def test_each_run_says_how_its_trial_ended_and_leads_on(store: str, folder: Path
     (parent,) = [run for run in runs if "trial_key" not in run.data.tags]
     here = f"#/experiments/{experiment.experiment_id}/runs/{parent.info.run_id}"
     assert all(f"[the sweep]({here})" in note and "its report" not in note for note in notes)
+
+
+def test_a_description_that_somebody_has_written_stays_and_ours_follows_its_trial(store: str, write: Write) -> None:
+    spec = load(write("trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}"))
+    plain, described = expand(spec).trials
+    client = MlflowClient(tracking_uri=store)
+
+    def launched(end: Finished) -> list[str]:
+        tracker = Tracker(store, spec)
+        tracker.open(2)
+        for trial in (plain, described):
+            tracker.write(trial, [Started(1, 1)], Path())
+            run_id = tracker.run_ids[trial.trial_key]
+            assert not client.get_run(run_id).data.tags.get(NOTE, "").startswith("**")  # of before
+            if trial is described:
+                client.set_tag(run_id, NOTE, "look at its tail")
+            tracker.write(trial, [end], Path())
+        tracker.close("FINISHED")
+        return [client.get_run(tracker.run_ids[trial.trial_key]).data.tags[NOTE] for trial in (plain, described)]
+
+    ours, theirs = launched(Finished(Outcome.FAILED, reason="the disk is full"))
+    assert ours.startswith("**failed**: the disk is full")
+    assert theirs == "look at its tail"
+    ours, theirs = launched(Finished(Outcome.COMPLETED, {"score": 1.5}))
+    assert ours.startswith("**completed**\n\nscore 1.5")
+    assert theirs == "look at its tail"
+
+
+def test_the_run_of_a_sweep_has_its_table_with_the_ids_of_runs(store: str, folder: Path) -> None:
+    recorded(folder, store)
+    spec = load(folder / "explored.yaml")
+    tracker = Tracker(store, spec)
+    records = tracker.open(24)
+    Conclusion.of(spec, expand(spec).trials, records.values()).write(tracker)
+    tracker.close("FINISHED")
+    text = MlflowClient(tracking_uri=store).download_artifacts(tracker.parent_id, RESULTS_FILE, str(folder))
+    header, *rows = csv.reader(Path(text).read_text().splitlines())
+    assert header[:4] == ["x", "mode", "seed", "outcome"]
+    assert len(rows) == 24
+    ids = {record.run_id: record for record in records.values()}
+    assert {row[-1] for row in rows} == ids.keys()
+    assert rows[0][:4] == ["8", "fine", "2", "completed"]
+    assert ids[rows[0][-1]].params["seed"] == 2
 
 
 def test_a_sweep_has_a_view_before_any_trial_has_ended(store: str, write: Write) -> None:

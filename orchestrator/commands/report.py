@@ -9,8 +9,9 @@ import typer
 
 from orchestrator.commands.lookup import completions, existing, name_of, store
 from orchestrator.commands.options import AsJson, TrackingUri
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, StoreError
 from orchestrator.system import paths
+from orchestrator.terminal.consoles import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,8 @@ def report(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write the report of one or more sweeps: an HTML page that needs no network, Markdown, and CSV.
+
+    That of one sweep is kept in the store, too, beside its run.
 
     For a FILE it shows the trials that the file asks for; for a NAME, all trials in the store.
     """
@@ -64,6 +67,8 @@ def report(
     if watch:
         _watch(lambda: any(runs(name) and reader.is_running(name) for _, name, _ in found), sections, folder)
     files = write(sections(), folder)
+    if len(found) == 1 and not tied:  # which leaves it to the launch
+        _keep(reader, found[0][1], folder)
     if as_json:
         from orchestrator.documents.places import ReportDocument
         from orchestrator.terminal.json_output import emit
@@ -72,6 +77,16 @@ def report(
         return
     for path in (files.page, files.markdown, files.table):
         typer.echo(path)
+
+
+def _keep(reader: "Store", name: str, folder: Path) -> None:
+    """Put the report beside the sweep's run, too, where the store lets this user."""
+    from orchestrator.trackers import kept_report
+
+    try:
+        kept_report.keep(reader, name, folder)
+    except StoreError as error:
+        warn(f"the report is in {folder} alone, and not in the store: {error}")
 
 
 def _watch(runs: "Callable[[], bool]", sections: "Callable[[], list[Section]]", folder: Path) -> None:

@@ -3,26 +3,27 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from mlflow.entities import Metric as Point
 
+from orchestrator.comparison.csv_table import csv_table
 from orchestrator.comparison.markdown import escaped, paragraphs
 from orchestrator.comparison.running_table import RunningTable
 from orchestrator.comparison.table import Table
 from orchestrator.errors import StoreError
 from orchestrator.spec import SweepSpec
-from orchestrator.system.paths import REPORT_FILE, REPORT_FOLDER, REPORT_PICTURES, REPORT_TABLE, REPORT_TEXT
-from orchestrator.trackers import best_model, deleted, trial_note, view, writing
+from orchestrator.trackers import best_model, deleted, kept_report, trial_note, view, writing
 from orchestrator.trackers.errors import translates_errors
 from orchestrator.trackers.last_launch import WORKERS
 from orchestrator.trackers.open_run import LONGEST_TAG, OpenRun, tags_of
 from orchestrator.trackers.store import Store
+from orchestrator.trackers.trial_runs import tag_of
 from orchestrator.trials.metric_names import nearest
 from orchestrator.trials.record import Record
 
 LONGEST_DESCRIPTION = 2000  # characters of the file's, above the table
+RESULTS_FILE = "results.csv"  # an artifact
 
 
 class SweepResults(Store):
@@ -69,9 +70,11 @@ class SweepResults(Store):
             self.client.set_experiment_tag(self.experiment_id, view.TAG, shown)
             self._view = shown
 
-    def note(self, record: Record) -> str:
-        """The description of the run of a trial that has ended."""
-        return trial_note.note(record, self.spec, self.experiment_id, self.parent_id)
+    def described(self, record: Record) -> dict[str, str]:
+        """The tag that describes the run of a trial that has ended, unless somebody has written a description."""
+        if trial_note.is_anothers(tag_of(self.client, record.run_id, trial_note.TAG), record.run_id):
+            return {}
+        return {trial_note.TAG: trial_note.note(record, self.spec, self.experiment_id, self.parent_id)}
 
     @translates_errors
     def tell_workers(self, workers: int) -> None:
@@ -93,12 +96,19 @@ class SweepResults(Store):
         self.client.log_artifact(self.parent_id, str(picture))
 
     @translates_errors
+    def keep_table(self, table: Table) -> None:
+        """Put the result table beside the sweep's run, whole, with the ids of runs."""
+        if self.is_aside:
+            return
+        ids = [row.record.run_id if row.record else "" for row in table.rows]
+        rows = [[*cells, run_id] for cells, run_id in zip(table.cells(), ids, strict=True)]
+        text = csv_table([*table.header(), "run_id"], rows)
+        self.of_parent(lambda: self.client.log_text(self.parent_id, text, RESULTS_FILE))
+
+    @translates_errors
     def keep_report(self, folder: Path) -> None:
-        """Put the files of a report beside the sweep's run, and nothing else that is in its folder."""
-        pictures, to = str(folder / REPORT_PICTURES), f"{REPORT_FOLDER}/{REPORT_PICTURES}"
-        self.of_parent(lambda: self.client.log_artifacts(self.parent_id, pictures, to))
-        for path in (folder / name for name in (REPORT_TEXT, REPORT_TABLE, REPORT_FILE)):
-            self.of_parent(partial(self.client.log_artifact, self.parent_id, str(path), REPORT_FOLDER))
+        """Put the report in a folder beside the sweep's run."""
+        self.of_parent(lambda: kept_report.log(self.client, self.parent_id, folder))
 
     def of_parent(self, write: Callable[[], object]) -> None:
         """Make a write to the parent run, if it is there."""

@@ -30,7 +30,6 @@ from orchestrator.trackers import (
     reuse,
     sweep_run,
     transaction,
-    trial_note,
     trial_params,
     trial_tags,
     view,
@@ -48,7 +47,7 @@ from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.record import INFEASIBLE, PROBLEM, REPLACED, TAKEN_BACK, Record
 
 RESTARTED_AT = "restarted.at"
-STALE_TAGS = {"outcome", "failure.reason", PROBLEM, trial_note.TAG}  # of a run that is resumed
+STALE_TAGS = {"outcome", "failure.reason", PROBLEM}  # of a run that is resumed
 
 
 class Tracker(CountingRuns):
@@ -142,7 +141,7 @@ class Tracker(CountingRuns):
                 run_id = reuse.copy(self.client, source, self.experiment_id, self._identity(trial))
                 own = record_of(self.client.get_run(run_id))
                 (own,) = with_best([own], self.spec.objectives, self.curves)
-                self.client.set_tag(run_id, trial_note.TAG, self.note(own))
+                self.client.log_batch(run_id, tags=tags_of(self.described(own)))
                 self._reused[trial.trial_key] = own
         return self._reused
 
@@ -203,7 +202,7 @@ class Tracker(CountingRuns):
             record = Record(run.run_id, trial.trial_key, trial.label, end.outcome, status, trial.params, metrics, tags)
             tags |= self._checkpoints.keep(record, run, workdir)
             if end.outcome is not Outcome.INTERRUPTED:
-                tags[trial_note.TAG] = self.note(record)
+                tags |= self.described(record)
         has_ended = self._log(run, end, points, {} if run.has_params else self._params(trial), tags)
         run.has_params = True
         self._runs[trial.trial_key] = run
@@ -310,7 +309,8 @@ class Tracker(CountingRuns):
         self._reopening.add(known.run_id)
         # before other writes: whoever takes this sweep over makes new runs of those that are RUNNING, and of no others
         self.client.update_run(known.run_id, status="RUNNING")
-        for tag in [tag for tag in known.tags if tag in STALE_TAGS or tag.startswith(INFEASIBLE)]:
+        stale = {*STALE_TAGS, *self.described(known)}
+        for tag in [tag for tag in known.tags if tag in stale or tag.startswith(INFEASIBLE)]:
             self.client.delete_tag(known.run_id, tag)
         if not known.metrics and not self._origin.items() <= known.tags.items():  # nothing in it is of before
             self.client.log_batch(known.run_id, tags=tags_of(self._origin))

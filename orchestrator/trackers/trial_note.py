@@ -20,15 +20,14 @@ def note(record: Record, spec: SweepSpec, experiment_id: str, parent_id: str) ->
         parent_id: the run of its sweep.
     """
     runs = run_address(experiment_id).removeprefix("/")
-    own, sweep = f"{runs}{record.run_id}", f"{runs}{parent_id}"
     reason = escaped(record.remark[:LONGEST_REASON])
     found = [(one, record.value(one)) for one in spec.objectives]
     values = [f"{escaped(one.name)} {figure(value)}" for one, value in found if value is not None]
     facts = [*values, *([f"{record.last_epoch} epochs"] if record.last_epoch else [])]
     links = [
-        f"[the sweep]({sweep})",
-        f"[curves and pictures]({own}/model-metrics)",
-        f"[log and files]({own}/artifacts)",
+        f"[the sweep]({runs}{parent_id})",
+        f"[curves and pictures]({runs}{record.run_id}/model-metrics)",
+        f"[log and files]({runs}{_to_files(record.run_id)}",
     ]
     parts = [
         f"**{record.outcome}**{f': {reason}' if reason else ''}",
@@ -37,3 +36,12 @@ def note(record: Record, spec: SweepSpec, experiment_id: str, parent_id: str) ->
         " · ".join(links),
     ]
     return "\n\n".join(filter(None, parts))
+
+
+def is_anothers(text: str, run_id: str) -> bool:
+    """Whether what describes a run is written by somebody: it does not end with the link to its files."""
+    return bool(text) and not text.endswith(_to_files(run_id))
+
+
+def _to_files(run_id: str) -> str:
+    return f"{run_id}/artifacts)"

@@ -85,6 +85,19 @@ def points_of(client: MlflowClient, metric: str, run_ids: Sequence[str]) -> Iter
         yield from ((run_id, point.step, point.value) for point in client.get_metric_history(run_id, metric))
 
 
+def tag_of(client: MlflowClient, run_id: str, name: str) -> str:
+    """A tag of a run as it is now; empty where it has none."""
+    session_maker = _session_maker(client)
+    if session_maker is None:
+        return str(client.get_run(run_id).data.tags.get(name, ""))
+    from mlflow.store.tracking.dbmodels.models import SqlTag
+    from sqlalchemy import select
+
+    tags = SqlTag.__table__.c
+    with session_maker() as session:
+        return session.scalar(select(tags.value).where(tags.run_uuid == run_id, tags.key == name)) or ""
+
+
 def pages(search: Callable[..., Any], at_once: int = PAGE) -> Iterator[Any]:
     """All that a search of MLflow's client finds."""
     token = None
