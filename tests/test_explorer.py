@@ -237,6 +237,8 @@ def test_a_trial_has_a_view_with_its_reason_log_and_commands(page: Page, address
     view.get_by_text("the disk is full").wait_for()
     assert f"line 39 {HOSTILE}" in view.locator("pre").inner_text()
     assert f"sweep replay {failed['id']}" in view.inner_text()
+    link = view.get_by_role("link", name="MLflow").get_attribute("href")
+    assert link == f"http://127.0.0.1:5000/#/experiments/1/runs/{failed['id']}?workflowType=machine_learning"
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
     view.get_by_role("button", name="close").click()
     assert "#trial" not in page.url

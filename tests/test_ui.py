@@ -96,7 +96,7 @@ def test_each_run_says_how_its_trial_ended_and_leads_on(store: str, folder: Path
     assert all("score became nan" in note and "<script" not in note.replace("\\<", "") for note in exploded)
     assert any(note.startswith("**completed**\n\nscore 40.2") for note in notes)
     (parent,) = [run for run in runs if "trial_key" not in run.data.tags]
-    here = f"#/experiments/{experiment.experiment_id}/runs/{parent.info.run_id}"
+    here = f"#/experiments/{experiment.experiment_id}/runs/{parent.info.run_id}?workflowType=machine_learning"
     assert all(f"[the sweep]({here})" in note and "its report" not in note for note in notes)
 
 

@@ -137,7 +137,7 @@ def test_a_launch_leaves_its_report_beside_the_sweeps_run(store: str, write: Wri
     (parent,) = [run for run in runs if run is not trial]
     there = {item.path for item in client.list_artifacts(parent.info.run_id, "report")}
     assert there == {f"report/{name}" for name in ("report.html", "report.csv", "report.md", "report-pictures")}
-    assert f"/runs/{parent.info.run_id})" in trial.data.tags["mlflow.note.content"]
+    assert f"/runs/{parent.info.run_id}?" in trial.data.tags["mlflow.note.content"]
 
 
 @pytest.mark.slow

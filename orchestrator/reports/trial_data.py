@@ -22,6 +22,7 @@ from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import DIGEST, SYSTEM, Record, best_name
 
 UI = "http://127.0.0.1:5000"  # where `sweep ui` serves
+PLACE_OF_ID = "{id}"  # as scripts/table.js has it
 MOST_LOGS = 60  # whose ends are on the page
 LINES, LONGEST = 15, 2000  # of a log's end: lines and characters
 LOGGED = (Outcome.FAILED, Outcome.INFEASIBLE)
@@ -192,8 +193,9 @@ def _notes(spec: SweepSpec, configurations: Sequence[RunGroup]) -> dict[str, str
 
 
 def _mlflow(store: Store, name: str) -> dict[str, Any]:
-    """The beginning of the address of a run in MLflow, and whether it is that of a server that runs by itself."""
+    """The address of a run in MLflow, with a place for its id, and whether it is that of a server that runs by itself."""
     experiment = store.experiment(name)
     is_server = store.uri.startswith(("http://", "https://"))
     server = redacted(store.uri).rstrip("/") if is_server else UI
-    return {"runs": f"{server}{run_address(experiment.experiment_id)}" if experiment else "", "server": is_server}
+    run = f"{server}{run_address(experiment.experiment_id, PLACE_OF_ID)}" if experiment else ""
+    return {"run": run, "server": is_server}

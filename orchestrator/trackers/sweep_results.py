@@ -72,7 +72,8 @@ class SweepResults(Store):
 
     def described(self, record: Record) -> dict[str, str]:
         """The tag that describes the run of a trial that has ended, unless somebody has written a description."""
-        if trial_note.is_anothers(tag_of(self.client, record.run_id, trial_note.TAG), record.run_id):
+        there = tag_of(self.client, record.run_id, trial_note.TAG)
+        if trial_note.is_anothers(there, self.experiment_id, record.run_id):
             return {}
         return {trial_note.TAG: trial_note.note(record, self.spec, self.experiment_id, self.parent_id)}
 

@@ -19,15 +19,14 @@ def note(record: Record, spec: SweepSpec, experiment_id: str, parent_id: str) ->
         experiment_id: of its sweep.
         parent_id: the run of its sweep.
     """
-    runs = run_address(experiment_id).removeprefix("/")
     reason = escaped(record.remark[:LONGEST_REASON])
     found = [(one, record.value(one)) for one in spec.objectives]
     values = [f"{escaped(one.name)} {figure(value)}" for one, value in found if value is not None]
     facts = [*values, *([f"{record.last_epoch} epochs"] if record.last_epoch else [])]
     links = [
-        f"[the sweep]({runs}{parent_id})",
-        f"[curves and pictures]({runs}{record.run_id}/model-metrics)",
-        f"[log and files]({runs}{_to_files(record.run_id)}",
+        _link("the sweep", run_address(experiment_id, parent_id)),
+        _link("curves and pictures", run_address(experiment_id, record.run_id, "/model-metrics")),
+        _files(experiment_id, record.run_id),
     ]
     parts = [
         f"**{record.outcome}**{f': {reason}' if reason else ''}",
@@ -38,10 +37,14 @@ def note(record: Record, spec: SweepSpec, experiment_id: str, parent_id: str) ->
     return "\n\n".join(filter(None, parts))
 
 
-def is_anothers(text: str, run_id: str) -> bool:
+def is_anothers(text: str, experiment_id: str, run_id: str) -> bool:
     """Whether what describes a run is written by somebody: it does not end with the link to its files."""
-    return bool(text) and not text.endswith(_to_files(run_id))
+    return bool(text) and not text.endswith(_files(experiment_id, run_id))
 
 
-def _to_files(run_id: str) -> str:
-    return f"{run_id}/artifacts)"
+def _files(experiment_id: str, run_id: str) -> str:
+    return _link("log and files", run_address(experiment_id, run_id, "/artifacts"))
+
+
+def _link(text: str, address: str) -> str:
+    return f"[{text}]({address.removeprefix('/')})"

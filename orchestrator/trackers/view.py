@@ -22,6 +22,9 @@ LONGEST = 5000  # characters that MLflow takes in a tag of an experiment
 MOST_UNDECLARED = 4  # curves, and kinds of pictures, of a function that does not say which are worth a look
 THE_UIS_OWN = ("Model metrics", "System metrics")  # sections, which it fills with what the others do not show
 MOST_CURVES = 20
+OF_TRAINING = (
+    "workflowType=machine_learning"  # without it the UI is one for language models, whatever the experiment is of
+)
 COLOURS = (  # of runs in the UI's charts, as far as they go around: Tableau's, the strong ones first
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
     *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
@@ -55,12 +58,12 @@ def colours(begun: int) -> Iterator[str]:
 def address(experiment_id: str, has_view: bool) -> str:
     """Where on a server of MLflow's the runs of a sweep are, as a table."""
     view = f"&viewStateShareKey={KEY}" if has_view else ""
-    return f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning{view}"
+    return f"/#/experiments/{experiment_id}/runs?{OF_TRAINING}{view}"
 
 
-def run_address(experiment_id: str) -> str:
-    """Where on a server of MLflow's a run of a sweep is, but for its id, which comes behind it."""
-    return f"/#/experiments/{experiment_id}/runs/"
+def run_address(experiment_id: str, run_id: str, part: str = "") -> str:
+    """Where on a server of MLflow's a run of a sweep is, or a part of its page."""
+    return f"/#/experiments/{experiment_id}/runs/{run_id}{part}?{OF_TRAINING}"
 
 
 def charts(address: str) -> str:

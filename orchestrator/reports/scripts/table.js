@@ -106,10 +106,10 @@ const table = (() => {
   }
 
   function mlflow(trial) {
-    const { runs, server } = trials.sweeps[trial.sweep].mlflow;
-    if (!runs) return null;
+    const { run, server } = trials.sweeps[trial.sweep].mlflow;
+    if (!run) return null;
     const title = server ? "This run in MLflow" : "This run in MLflow, while `sweep ui` runs";
-    return make("a", { href: `${runs}${trial.id}`, target: "_blank", rel: "noopener", title }, "MLflow");
+    return make("a", { href: run.replace("{id}", trial.id), target: "_blank", rel: "noopener", title }, "MLflow");
   }
 
   function rows() {
