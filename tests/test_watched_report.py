@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from exploring import recorded
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from playwright.sync_api import Browser, Page, expect
 
 from orchestrator import live_report
@@ -20,7 +22,7 @@ from orchestrator.reports import current, files
 from orchestrator.reports.document import Section
 from orchestrator.reports.page import html
 from orchestrator.spec import SweepSpec, load
-from orchestrator.trackers import Tracker
+from orchestrator.trackers import Store, Tracker, kept_report
 from orchestrator.workspace import Workspace
 
 Write = Callable[..., Path]
@@ -138,6 +140,26 @@ def test_a_launch_leaves_its_report_beside_the_sweeps_run(store: str, write: Wri
     there = {item.path for item in client.list_artifacts(parent.info.run_id, "report")}
     assert there == {f"report/{name}" for name in ("report.html", "report.csv", "report.md", "report-pictures")}
     assert f"/runs/{parent.info.run_id}?" in trial.data.tags["mlflow.note.content"]
+
+
+@pytest.mark.slow
+def test_a_report_is_kept_beside_the_run_of_its_sweep_and_written_where_the_store_refuses_it(
+    store: str, folder: Path, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MlflowException("not yours", error_code=PERMISSION_DENIED)
+
+    recorded(folder, store)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(MlflowClient, "log_artifact", refuse)
+        done = sweep("report", "explored")
+    assert done.returncode == 0
+    assert done.stderr == "sweep: the report is in reports/explored alone, and not in the store: MLflow: not yours\n"
+    kept_report.keep(Store(store), "explored", Path("reports/explored"))
+    client = MlflowClient(tracking_uri=store)
+    (parent,) = client.search_runs(["1"], "tags.`sweep.role` = 'parent'")
+    there = {item.path for item in client.list_artifacts(parent.info.run_id, "report")}
+    assert {f"report/{name}" for name in ("report.html", "report.csv", "report.md")} <= there
 
 
 @pytest.mark.slow
