@@ -17,7 +17,10 @@ COLOURS = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0
 
 
 class Screen:
-    """The rows of a terminal, of which none ever leaves it. It knows what rich writes, and breaks up long rows."""
+    """The rows of a terminal, of which none ever leaves it. It knows what rich writes, and breaks up long rows.
+
+    Programs may have a second screen for a while, whose rows are not broken up.
+    """
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -25,6 +28,7 @@ class Screen:
         self.row = self.column = 0
         self.written = ""
         self.erased: list[str] = []  # rows, as they were
+        self._first: tuple[list[str], int, int] | None = None  # while there is a second one
 
     @property
     def text(self) -> str:
@@ -41,6 +45,14 @@ class Screen:
                 self.column = 0
             elif command == "A":
                 self.row = max(0, self.row - int(numbers or 1))
+            elif (numbers, command) == ("?1049", "h"):
+                self._first = self.rows, self.row, self.column
+                self.rows, self.row, self.column = [""], 0, 0
+            elif (numbers, command) == ("?1049", "l"):
+                assert self._first is not None
+                (self.rows, self.row, self.column), self._first = self._first, None
+            elif command == "H":
+                self.row = self.column = 0
             elif command == "K":
                 self.erased.append(self.rows[self.row])
                 self.rows[self.row] = ""
@@ -50,6 +62,8 @@ class Screen:
     def resize(self, width: int) -> None:
         """Rows that are longer are broken up, and the cursor stays where it is in the text."""
         self.width, rows = width, []
+        if self._first is not None:
+            return
         for index, row in enumerate(self.rows):
             if index == self.row:
                 cursor = len(rows) + self.column // (width + (self.column == width))

@@ -103,7 +103,7 @@ def test_a_terminal_too_narrow_for_a_table_gets_lines() -> None:
 
 @pytest.mark.slow
 def test_a_watch_is_drawn_in_place_and_stays_while_the_store_does_not_answer() -> None:
-    screen, status = on_terminal(["-c", WATCH], size=(60, 24))
+    screen, status = on_terminal(["-c", WATCH], size=(60, 24), then=(55, 20), when="x=1      2/9")
     assert status == 130
     assert screen.text.splitlines() == [
         "trial  epoch     loss  curve        left",
@@ -111,7 +111,8 @@ def test_a_watch_is_drawn_in_place_and_stays_while_the_store_does_not_answer() -
         "runs  ███░░░░░░░░░░░░░░░░░  0/2 trials  1 running",
         "ended  ████████████████████  2/2 trials  completed 2",
     ]
-    assert any("x=1      1/9" in row for row in screen.erased)
+    assert "x=1      1/9" in screen.written
+    assert screen.written.count("\x1b[?1049h") == screen.written.count("\x1b[?1049l") == 1  # a screen of its own
 
 
 @pytest.mark.slow

@@ -193,7 +193,7 @@ def _notes(spec: SweepSpec, configurations: Sequence[RunGroup]) -> dict[str, str
 
 
 def _mlflow(store: Store, name: str) -> dict[str, Any]:
-    """The address of a run in MLflow, with a place for its id, and whether it is that of a server that runs by itself."""
+    """The address of a run in MLflow, with a place for its id; and whether that is on a server that runs anyway."""
     experiment = store.experiment(name)
     is_server = store.uri.startswith(("http://", "https://"))
     server = redacted(store.uri).rstrip("/") if is_server else UI

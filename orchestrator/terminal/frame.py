@@ -1,4 +1,4 @@
-"""Lines at the bottom of a terminal that are drawn anew in place."""
+"""Lines on a terminal that are drawn anew in place: at its bottom, or on a screen of their own."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,12 +14,19 @@ UP = (ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)
 
 
 class Frame:
-    """Shown while the context lasts, and afterwards where it `stays`; all other output is printed above it."""
+    """Shown while the context lasts; all other output is printed above it.
 
-    def __init__(self, console: Console, *, stays: bool = False) -> None:
+    Args:
+        console: that it is drawn on.
+        is_alone: whether nothing else is printed meanwhile. It has a screen of its own then, which no terminal breaks
+            up when it becomes narrower, and what it showed last stays.
+    """
+
+    def __init__(self, console: Console, *, is_alone: bool = False) -> None:
         self.console = console
         self._lines: Sequence[Text] = ()
-        self._live = Live(self, console=console, auto_refresh=False, transient=not stays)
+        self._is_alone = is_alone
+        self._live = Live(self, console=console, auto_refresh=False, transient=True, screen=is_alone)
 
     def __enter__(self) -> "Frame":
         self._live.start()
@@ -30,19 +37,24 @@ class Frame:
     ) -> None:
         with suppress(OSError):  # the terminal is gone
             self._live.stop()
+            if self._is_alone:
+                self.console.print(*self._lines, sep="\n")
 
     def draw(self, lines: Callable[[int, int], Sequence[Text]], above: Sequence[Text] = ()) -> None:
         """Draw the lines for a width and a height, and above them the messages since the last frame."""
         width, height = self.console.size
-        # a terminal that has become narrower has broken lines up, which rich, when it erases them, does not know
-        broken = sum(max(0, line.cell_len - 1) // width for line in self._lines)
-        if broken:
-            self.console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), *UP * broken))
+        if not self._is_alone:
+            self._erase_broken(width)
         self._lines = lines(width, height - 1)
         if above:
             self.console.print(*above, sep="\n")
         else:
             self._live.refresh()
+
+    def _erase_broken(self, width: int) -> None:
+        """Erase what a terminal that has become narrower has made of lines; rich knows of no more than it has drawn."""
+        if broken := sum(max(0, line.cell_len - 1) // width for line in self._lines):
+            self.console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), *UP * broken))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self._lines

@@ -42,7 +42,7 @@ def _in_place(console: Console, look: Look) -> NoReturn:
             drawn += view(status, width, max(0, height - len(drawn)), plain=is_ascii_only(console))
         return drawn[:height]
 
-    with Frame(console, stays=True) as frame:
+    with Frame(console, is_alone=True) as frame:
         while True:
             began = time.monotonic()
             with suppress(StoreBusyError):
