@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from reading import outcomes
+from test_json import document
 from test_launch import Sweep, Write, started
 
 from orchestrator.progress.live import LiveProgress
@@ -105,11 +106,15 @@ def test_a_paused_sweep_begins_nothing_until_it_goes_on(
 @pytest.mark.slow
 def test_a_paused_sweep_can_be_ended(store: str, folder: Path, held: Path, sweep: Sweep) -> None:
     process = started(folder, held, "--workers", "1")
-    assert sweep("workers", held, 0).returncode == 0
+    told = document(sweep("workers", held, 0, "--json"))
+    assert told["lines"] == ["toy is paused: 1 run, and go on to their end; `sweep workers toy N` goes on"]
+    refused = sweep("stop", held, "x=99", "--json")
+    assert (refused.returncode, document(refused)["mistakes"][0][:24]) == (2, "toy has no trial x=99; d")
     (folder / "go").touch()
     while not ended(store):
         time.sleep(0.1)
-    assert sweep("stop", held).returncode == 0
+    told = document(sweep("stop", held, "--json"))
+    assert (told["kind"], len(told["lines"])) == ("answer", 1)
     process.communicate(timeout=100)
     assert process.returncode == 130
     assert [*outcomes(store, "toy").values()] == ["completed"]

@@ -6,7 +6,7 @@ from orchestrator.documents.base import Document
 
 
 class AnswerDocument(Document):
-    """What was done, as `stop`, `workers`, `rerun` and `delete` say it."""
+    """What was done, as `stop`, `workers`, `rerun`, `more` and `delete` say it."""
 
     kind: Literal["answer"] = "answer"
     lines: list[str]
