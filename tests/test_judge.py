@@ -257,8 +257,10 @@ def test_further_seeds_run_until_it_is_decided_and_are_found_again(
 
 
 @pytest.mark.slow
-def test_further_seeds_keep_to_the_limits_of_the_call(launched: Callable[..., str], sweep: Sweep, store: str) -> None:
-    launched(HEAD + "parameters: {x: {values: [1.0, 1.01]}}\n")
+def test_further_seeds_keep_to_the_limits_of_the_call(
+    folder: Path, launched: Callable[..., str], sweep: Sweep, store: str
+) -> None:
+    launched(HEAD + "grace: 1\nparameters: {x: {values: [1.0, 1.01]}}\n")
     call = ("judge", "x=1.01", "x=1", "--run", "--workers", "1")
     late = sweep(*call, "--max-time", "0.001", "--json")
     assert (late.returncode, document(late)["better"]) == (4, None)
@@ -268,6 +270,11 @@ def test_further_seeds_keep_to_the_limits_of_the_call(launched: Callable[..., st
     assert (ended.returncode, document(ended)["better"]) == (4, None)
     assert "--max-trials: 1 trials have begun, and no further one does; call it again for the rest" in ended.stderr
     assert len(children(store, "steps")) == 3
+    (folder / "judged.py").write_text(FUNCTION.replace("config.pause", "30"))  # the seed that is lacking takes long
+    cut = sweep(*call, "--max-time", "3", "--json")
+    assert (cut.returncode, document(cut)["better"]) == (4, None)
+    assert "--max-time is used up" in cut.stderr
+    (folder / "judged.py").write_text(FUNCTION)
     few = sweep(*call, "--max-seeds", "2", "--json")
     told = document(few)
     assert (told["most"], told["seeds"]) == (2, [0, 1])

@@ -112,7 +112,8 @@ def _decided(
         seeds.check(pair)
     while judgement.is_open and not settings.allowance.remark:
         asked = wanted(judgement)
-        if any(launched.interrupted for launched in seeds.run(asked, settings)):
+        is_interrupted = any(launched.interrupted for launched in seeds.run(asked, settings))
+        if is_interrupted and settings.allowance.seconds_left != 0:
             called = paths.redacted(shlex.join(sys.argv[1:]))
             warn(f"interrupted; go on with: {again.command()} {called}")
             raise typer.Abort
