@@ -1,6 +1,7 @@
 """A sweep in optuna-dashboard, asked as a browser asks."""
 
 import json
+import math
 import os
 import signal
 import socket
@@ -16,7 +17,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.samplers.dashboard import study
+from orchestrator.spec import load
 from orchestrator.system.loopback import guarded
+from orchestrator.trial import Outcome
+from orchestrator.trials.record import Record
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -91,6 +96,22 @@ def test_the_dashboard_shows_a_search_and_follows_it(
     while len(asked(port, f"api/studies/{study['study_id']}?after=0")["trials"]) < 10:
         assert time.monotonic() < deadline
         time.sleep(0.5)
+
+
+def test_an_explosion_is_infeasible_also_where_it_had_no_value_yet(write: Write) -> None:
+    spec = load(
+        write("trial: toys:plain\nmetric: {name: final_score, goal: maximize}\nparameters: {x: {values: [1, 2]}}")
+    )
+    params = dict(spec.function.resolve({}))
+    ends = {1.0: Outcome.EXPLODED, 2.0: Outcome.PRUNED}
+    records = [
+        Record(f"run {x}", f"key {x}", f"x={x}", outcome, "FAILED", {**params, "x": x}, {}, {})
+        for x, outcome in ends.items()
+    ]
+    exploded, pruned = study(spec, records).trials
+    assert (exploded.state.name, exploded.values) == ("COMPLETE", [-math.inf])
+    assert any(far > 0 for far in exploded.constraints.values())
+    assert (pruned.state.name, pruned.values) == ("PRUNED", None)
 
 
 @pytest.mark.slow

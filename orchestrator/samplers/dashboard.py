@@ -1,9 +1,10 @@
 """A sweep as an Optuna study in memory, for optuna-dashboard; kept current while the sweep runs."""
 
+import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -30,14 +31,6 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 SECONDS_BETWEEN_LOOKS = 5.0
 CONSTRAINTS = "constraints"  # the attribute that Optuna and optuna-dashboard both read; above 0 where one is violated
 UNTRAINABLE = 1.0  # where nobody knows by how much
-STATES = {  # of trials without a value of each objective
-    Outcome.COMPLETED: TrialState.FAIL,
-    Outcome.EXPLODED: TrialState.PRUNED,  # so that the dashboard counts it as a trial with information
-    Outcome.INFEASIBLE: TrialState.PRUNED,
-    Outcome.PRUNED: TrialState.PRUNED,
-    Outcome.FAILED: TrialState.FAIL,
-    Outcome.INTERRUPTED: TrialState.FAIL,
-}
 
 
 class Mirror:
@@ -83,18 +76,15 @@ class Mirror:
                 self._ended.add(record.run_id)
 
     def _trial(self, record: Record) -> FrozenTrial:
-        """The record as a trial of Optuna, which has naive times.
-
-        One that exploded or was infeasible has what it had come to by then, and violates a constraint.
-        """
-        is_valued = record.outcome is not None and (record.outcome is Outcome.COMPLETED or record.outcome.is_bad)
-        values = record.values(self.objectives) if is_valued else None
+        """The record as a trial of Optuna, which has naive times."""
+        values = self._values(record)
+        ended = TrialState.PRUNED if record.outcome is Outcome.PRUNED else TrialState.FAIL  # without a value
         attributes: dict[str, Any] = {"outcome": str(record.outcome), "remark": record.remark, "run_id": record.run_id}
         if MARGIN in record.metrics:
             attributes[MARGIN] = record.metrics[MARGIN]
         varied = self._axes_of(record)
         trial = create_trial(
-            state=TrialState.RUNNING if record.outcome is None else STATES[record.outcome],
+            state=TrialState.RUNNING if record.outcome is None else ended,
             params={name: _scalar(record.params[name]) for name in varied},
             distributions=varied,
             user_attrs=attributes if record.outcome else {},
@@ -106,6 +96,17 @@ class Mirror:
         if trial.state.is_finished():
             trial.datetime_complete = datetime.fromtimestamp(record.ended or record.began)
         return trial
+
+    def _values(self, record: Record) -> Sequence[float] | None:
+        """What it has come to: by then, where it exploded or was infeasible, and the worst where it had nothing.
+
+        Only a complete trial can be infeasible, which those are by a constraint.
+        """
+        if record.outcome is None or not record.outcome.is_bad:
+            return record.values(self.objectives) if record.outcome is Outcome.COMPLETED else None
+        known = [record.value(one) for one in self.objectives]
+        worst = [-one.sign * math.inf for one in self.objectives]
+        return [value if found is None else found for found, value in zip(known, worst, strict=True)]
 
     def _violations(self, record: Record) -> dict[str, list[float]]:
         """Whether it can be trained, and by how much not; and how far it is beyond each constraint of the file."""
