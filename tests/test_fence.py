@@ -27,6 +27,7 @@ from orchestrator.spec import SweepSpec, load
 from orchestrator.trackers import Tracker, holding, kept_prior, lease
 from orchestrator.trackers.fence import WRITES
 from orchestrator.trackers.lease import Lease
+from orchestrator.trackers.sweep_results import RESULTS_FILE
 from orchestrator.trial import Outcome, Trial
 
 Write = Callable[..., Path]
@@ -133,6 +134,9 @@ def contents(client: MlflowClient, run_id: str, sweep: str) -> dict[str, str]:
         for item in client.list_artifacts(run_id, folders.pop()):
             if item.is_dir:
                 folders.append(item.path)
+                continue
+            if item.path == RESULTS_FILE:  # it has ids of runs, and times
+                found[item.path] = ""
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 content = Path(client.download_artifacts(run_id, item.path, folder)).read_bytes()
