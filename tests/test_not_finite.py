@@ -171,6 +171,13 @@ def test_only_a_name_that_no_trial_has_reported_is_a_mistake(write: Write) -> No
             f"lr=1 has reported {name} by step alone; yield it by epoch, too, or return it"
         ]
 
+    said.clear()
+    ended("f1", Progress(1, {}, 1.0), learns=False)
+    how = "yield or return it; of a program, print lines such as `epoch 1 f1=0.5`"
+    assert [line.partition("metric.name: ")[2] for line in said] == [
+        f"lr=1 has reported no f1, nor any other metric; {how}"
+    ]
+
 
 def test_a_value_that_is_not_finite_from_an_epoch_on_is_diagnosed_with_the_epoch(write: Write) -> None:
     trial = Trial("f1s:broken", 1, {"lr": 1.0}, "lr=1")
