@@ -116,12 +116,12 @@ const drawing = (() => {
   function axis(column, field, { log = column.isLog } = {}) {
     const isChoice = !column.isNumber;
     const labels = { labelLimit: 110, labelExpr: isChoice ? "length(datum.label) > 24 ? slice(datum.label, 0, 11) + '…' + slice(datum.label, -12) : datum.label" : undefined };
-    if (isChoice) return { field, type: "nominal", title: shortened(column.title, 44), sort: null, axis: { ...labels, labelAngle: 0, labelOverlap: true } };
+    if (isChoice) return { field, type: "nominal", title: column.brief, sort: null, axis: { ...labels, labelAngle: 0, labelOverlap: true } };
     const isAlone = column.low === column.high;
     return {
       field,
       type: "quantitative",
-      title: shortened(column.title, 44),
+      title: column.brief,
       scale: { ...(log && column.low > 0 ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: isAlone ? 0 : 8 },
       axis: { labelFlush: true, labelOverlap: "greedy", ...(column.kind === "parameter" && column.distinct.length <= 8 ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
     };
