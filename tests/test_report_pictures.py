@@ -145,6 +145,8 @@ def test_a_picture_enlarges_to_the_one_beside_the_page(page: Page, tmp_path: Pat
     page.keyboard.press("Escape")
     expect(page.locator("dialog.picture")).to_have_count(0)
     shutil.rmtree(tmp_path / "report-trials")
+    page.reload()
+    page.wait_for_selector("html[data-drawn]", state="attached")
     figure.locator("button.enlarge").press("Enter")
     page.get_by_text("the picture in full size is not beside the page").wait_for()
     assert page.locator("dialog.picture img").evaluate("image => image.naturalWidth") == 480

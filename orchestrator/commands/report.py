@@ -53,7 +53,7 @@ def report(
     folder = out or folder_for([name for _, name, _ in found])
 
     def runs(name: str) -> bool:
-        return not (tied and _launch_has_ended()) and is_live(uri, name)
+        return not (tied and _launch_has_ended()) and is_live(uri, name) and reader.is_running(name)
 
     def sections() -> "list[Section]":
         return [
@@ -62,7 +62,7 @@ def report(
         ]
 
     if watch:
-        _watch(lambda: any(runs(name) and reader.is_running(name) for _, name, _ in found), sections, folder)
+        _watch(lambda: any(runs(name) for _, name, _ in found), sections, folder)
     files = write(sections(), folder)
     if as_json:
         from orchestrator.documents.places import ReportDocument
