@@ -79,7 +79,7 @@ function briefed(labels, longest) {
     found = texts;
     if (most.every((label) => renamed(label, texts).length <= longest)) break;
   }
-  return apart(labels.map((label) => renamed(label, found)), longest);
+  return apart(labels.map((label) => renamed(label, found)), Math.floor(1.4 * longest)); // values rather have more room
 }
 
 /** Texts without their middle; those that would look alike, from where they differ. */
