@@ -88,12 +88,12 @@ def test_the_page_shows_all_of_a_sweep_and_asks_for_nothing(
         assert chart.locator("path").count() > 3
     lines = page.locator("#sweep-1 figure", has_text="Training loss (solid)").locator(".mark-line path")
     assert lines.count() == 4  # two of training, two of validation: the third run had no epoch
-    widths = page.eval_on_selector_all("img", "pictures => pictures.map(picture => picture.naturalWidth)")
+    widths = page.eval_on_selector_all("figure img", "pictures => pictures.map(picture => picture.naturalWidth)")
     assert (
         len(widths) == 1 + 3 * 2 + 1
     )  # the originals, of two runs three pictures each, and the post-mortem of the third
     assert all(widths)
-    assert all(page.eval_on_selector_all("img", "pictures => pictures.map(picture => picture.alt)"))
+    assert all(page.eval_on_selector_all("figure img", "pictures => pictures.map(picture => picture.alt)"))
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[dress]
     label = page.locator("[id^=chart-] svg text").first.evaluate("text => getComputedStyle(text).fill")
