@@ -79,6 +79,8 @@ def test_the_page_shows_all_of_a_sweep_and_asks_for_nothing(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for cell in ("0.5", "loss explosion", "differs"):
         assert page.locator("#sweep-1 td", has_text=cell).count() > 0
+    for word in ("KL: Kullback-Leibler divergence", "SSIM: Structural similarity", "explosion: Training diverged"):
+        assert page.locator(f"#sweep-1 .hint[aria-label^='{word}']").count() == 1
     drawn = page.locator("[id^=chart-] svg")
     assert drawn.count() == page.locator("script.spec").count() >= 5
     for chart in drawn.all():

@@ -24,7 +24,7 @@ const effects = (() => {
     }
     controls();
     selection.listen(drawing.settled(draw));
-    const heading = make("h3", { class: "chart-title", id: "effects" }, "What each parameter does");
+    const heading = make("h3", { class: "chart-title", id: "effects" }, "What each parameter does ", make("a", { class: "anchor", href: "#effects", "aria-label": "link to What each parameter does" }, "#"));
     const text = make("p", { class: "soft" }, "The selected trials: select some above to hold other parameters fast. Crosses are explosions, beyond the worst value; squares were pruned, and have what they had come to by then; a line joins the means of values that several trials share.");
     return { element: make("div", { class: "full" }, heading, bar, text, place), draw };
   }
