@@ -5,6 +5,9 @@ from orchestrator.functions.declaration import Declaration, Incomparable, Metric
 SSIM_WITHIN, MSE_WITHIN = Tolerance(0.02), Tolerance(0.15, relative=True)
 SSIM = "Structural similarity of images and their reconstructions: 1 where they are the same."
 MSE = "The mean squared difference of images and their reconstructions, pixel by pixel."
+KL = "Kullback-Leibler divergence: how far the code of an image is from the prior, in nats; 0 where it says nothing."
+RECON = "The squared error of a reconstruction over twice the decoder's variance, per image."
+LOSS = "What training makes small: the error of reconstructions (recon) and the KL divergence (kl), per image."
 IMAGES = Tiles(columns=10, side=28)
 
 DECLARATION = Declaration(
@@ -18,6 +21,18 @@ DECLARATION = Declaration(
         Metric("ssim", "maximize", "SSIM", SSIM_WITHIN, SSIM),
         Metric("mse", "minimize", "MSE", MSE_WITHIN, MSE),
     ),
+    words={
+        "KL": KL,
+        "SSIM": SSIM,
+        "MSE": MSE,
+        "train_kl": f"{KL} Of the images that were learned from.",
+        "val_kl": f"{KL} Of images of the validation set.",
+        "train_recon": f"{RECON} Of the images that were learned from.",
+        "val_recon": f"{RECON} Of images of the validation set.",
+        "train_loss": f"{LOSS} Of the images that were learned from.",
+        "val_loss": f"{LOSS} Of images of the validation set.",
+        "grad_norm": "The length of the gradient of all weights, before a step.",
+    },
     diagnoses=("dead decoder", "posterior collapse", "no better than the mean image"),
     rate="images_per_second",
     pace=("dataset", "architecture", "num_layers", "batch_size", "precision"),

@@ -89,7 +89,8 @@ class Sweep:
         from orchestrator.reports.sections import section
 
         reader = Store(self.uri)
-        shown = section(reader, self._spec(reader), self.name, all_records=True, is_live=is_live(self.uri, self.name))
+        runs = is_live(self.uri, self.name) and reader.is_running(self.name)
+        shown = section(reader, self._spec(reader), self.name, all_records=True, is_live=runs)
         return write([shown], folder_for([self.name]) if out is None else Path(out)).page
 
     def _records(self, reader: Store) -> Sequence[Record]:

@@ -1,7 +1,10 @@
 """A sweep that stands in a store, for tests of the page in which its trials are explored."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
+
+from PIL import Image
 
 from orchestrator.events import Event, Explosion, Finished, Progress, Started
 from orchestrator.reports.document import Section
@@ -38,7 +41,22 @@ def told(trial: Trial) -> Sequence[Event]:
     return [*events, Finished(Outcome.COMPLETED, {"final_score": x})]
 
 
-def recorded(folder: Path, store: str) -> Section:
+def picture(width: int, colour: str) -> bytes:
+    """A PNG that trials may leave."""
+    out = io.BytesIO()
+    Image.new("RGB", (width, width // 2), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+def leavings(trial: Trial, outcome: Outcome) -> dict[str, bytes]:
+    """The pictures of a trial; what explodes says why, too."""
+    if outcome is Outcome.EXPLODED:
+        words = f"**What went first: seed {trial.params['seed']}.** It was `nan` {HOSTILE}\n"
+        return {"explosion.md": words.encode(), "explosion.png": picture(900, "red")}
+    return {"seen.png": picture(1000, "green")} if outcome is Outcome.COMPLETED else {}
+
+
+def recorded(folder: Path, store: str, *, has_pictures: bool = False) -> Section:
     """The section of the sweep as if its trials had been run; the folder has the toy functions."""
     path = folder / "explored.yaml"
     path.write_text(SWEEP)
@@ -50,7 +68,11 @@ def recorded(folder: Path, store: str) -> Section:
         workdir = folder / "work" / trial.trial_key
         (workdir / "artifacts").mkdir(parents=True)
         events = told(trial)
-        if isinstance(events[-1], Finished) and events[-1].outcome is Outcome.FAILED:
+        end = events[-1]
+        assert isinstance(end, Finished)
+        for name, content in (leavings(trial, end.outcome) if has_pictures else {}).items():
+            (workdir / "artifacts" / name).write_bytes(content)
+        if end.outcome is Outcome.FAILED:
             (workdir / "log.txt").write_text("\n".join(f"line {number} {HOSTILE}" for number in range(40)))
         tracker.write(trial, events, workdir)
     tracker.abandon()

@@ -26,6 +26,7 @@ from orchestrator.spec import load
 from orchestrator.trackers import Store, Tracker
 from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.grid import expand
+from orchestrator.workspace import Workspace
 
 Write = Callable[..., Path]
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -138,6 +139,9 @@ def test_a_picture_of_something_else_is_kept_as_it_is(tmp_path: Path) -> None:
     kept = pictures.whole(out.getvalue(), "green", "")
     assert kept is not None
     assert (kept.width, kept.height) == (800, 200)
+    small = pictures.whole(out.getvalue(), "green", "", pictures.SMALL)
+    assert small is not None
+    assert (small.width, small.height) == (480, 120)
     assert pictures.whole(b"no picture", "", "") is None
     assert pictures.images(b"no picture", TILES) is None
 
@@ -212,7 +216,7 @@ def test_a_page_runs_its_own_scripts_alone_and_fetches_nothing(folder: Path, var
     assert hashes == allowed
     assert len(hashes) == 3  # Vega, Tabulator, and what is our own
     assert policy.group(1).startswith(
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-"
+        "default-src 'none'; img-src data: 'self' file:; style-src 'unsafe-inline'; script-src 'sha256-"
     )
     outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"(src|href)=\"(?!data:|#)", outside)
@@ -263,6 +267,26 @@ def test_a_report_is_made_while_a_sweep_runs(store: str, folder: Path, write: Wr
     assert [row[-1] for row in rows(markdown, "Results")] == ["interrupted", "failed", "loss explosion", "not run"]
     assert "- trials: 1 loss explosion, 1 failed, 1 interrupted, 1 not run\n" in markdown
     assert rows(markdown, "Remarks") == [["var=0.25", "failed", "the disk is full", "1"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sweep_is", ["var.yaml", "var"])
+def test_the_report_of_a_sweep_that_runs_has_what_it_is_still_to_run(
+    store: str, folder: Path, write: Write, sweep: Sweep, sweep_is: str
+) -> None:
+    path = write("name: var\nparameters: {var: {values: [0.5, 0.25, 0.2]}, epochs: 2}", "var.yaml")
+    tell = {0.5: lambda trial: told(trial), 0.25: lambda trial: told(trial)[:2], 0.2: lambda _: []}
+    record(store, path, lambda trial: tell[trial.params["var"]](trial))
+    with Workspace(store, "var"):
+        assert sweep("report", sweep_is).returncode == 0
+    markdown = (folder / "reports" / "var" / "report.md").read_text()
+    assert "- var: 0.5, 0.25, 0.2\n" in markdown
+    assert "- trials: 1 completed, 1 running, 1 not run\n" in markdown
+    assert [row[0] for row in rows(markdown, "Results")] == ["0.5", "0.25", "0.2"]
+    assert sweep("report", sweep_is).returncode == 0  # its launch is gone
+    markdown = (folder / "reports" / "var" / "report.md").read_text()
+    left = ", 1 not run" if sweep_is == "var.yaml" else ""
+    assert f"- trials: 1 completed, 1 interrupted{left}\n" in markdown
 
 
 @pytest.mark.slow

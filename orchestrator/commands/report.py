@@ -56,7 +56,7 @@ def report(
     folder = out or folder_for([name for _, name, _ in found])
 
     def runs(name: str) -> bool:
-        return not (tied and _launch_has_ended()) and is_live(uri, name)
+        return not (tied and _launch_has_ended()) and is_live(uri, name) and reader.is_running(name)
 
     def sections() -> "list[Section]":
         return [
@@ -65,7 +65,7 @@ def report(
         ]
 
     if watch:
-        _watch(lambda: any(runs(name) and reader.is_running(name) for _, name, _ in found), sections, folder)
+        _watch(lambda: any(runs(name) for _, name, _ in found), sections, folder)
     files = write(sections(), folder)
     if len(found) == 1 and not tied:  # which leaves it to the launch
         _keep(reader, found[0][1], folder)

@@ -143,6 +143,8 @@ class Declaration:
         training_losses: names of losses that it learns by; of these, the first that is reported is shown. None declares
             none: then `train_loss` or `loss` is shown.
         validation_losses: the same of losses on data that it does not learn from; by default `val_loss` is shown.
+        words: what other metrics, and words of its titles and texts, mean, for people who do not know them:
+            `{"KL": "Kullback-Leibler divergence: .."}`. A report explains them where they stand.
         diagnoses: how the texts begin that it returns as `diagnosis`.
         rate: the metric by epoch that says how fast it trains, per second.
         pace: the parameters that decide how long an epoch takes; None: any of them may.
@@ -169,6 +171,7 @@ class Declaration:
     final: tuple[Metric, ...] = ()
     training_losses: tuple[str, ...] | None = None
     validation_losses: tuple[str, ...] | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
     diagnoses: tuple[str, ...] = ()
     rate: str = ""
     pace: tuple[str, ...] | None = None
@@ -212,6 +215,11 @@ class Declaration:
     def heading(self, name: str) -> str:
         """The title of a metric, or its name where none is declared."""
         return next((metric.heading for metric in (*self.final, *self.metrics) if metric.name == name), name)
+
+    def text(self, name: str) -> str:
+        """What a metric is; empty where nothing is said of it."""
+        texts = (metric.text for metric in (*self.final, *self.metrics) if metric.name == name)
+        return next(filter(None, texts), self.words.get(name, ""))
 
     def tolerance(self, name: str) -> Tolerance | None:
         """How far from a published figure of a metric a result may be; None where none is declared."""

@@ -10,6 +10,7 @@ from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import Run
 from orchestrator.reports.pictures import ReportPicture
 from orchestrator.reports.trial_data import Document
+from orchestrator.reports.trial_pictures import TrialPicture
 from orchestrator.reports.verdict import Verdict
 
 
@@ -70,3 +71,4 @@ class Section:
     verdicts: Counter[Verdict]
     declaration: Declaration  # of its trial function
     trial_data: Document  # of all trials, for the page
+    pictures: tuple[TrialPicture, ...] = ()  # of trials, that stand beside the page

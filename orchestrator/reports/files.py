@@ -14,7 +14,8 @@ from orchestrator.reports.document import Section
 from orchestrator.reports.markdown import markdown
 from orchestrator.reports.page import html
 from orchestrator.reports.sheet import table
-from orchestrator.system.paths import REPORT_FILE, REPORT_TABLE, REPORT_TEXT, REPORTS_FOLDER, folder_name
+from orchestrator.reports.trial_pictures import SUFFIX
+from orchestrator.system.paths import REPORT_FILE, REPORT_TABLE, REPORT_TEXT, REPORT_TRIALS, REPORTS_FOLDER, folder_name
 
 STAMP = "report-stamp.svg"  # beside a page that is kept current: its width says which page is there
 
@@ -49,6 +50,7 @@ def write(sections: Sequence[Section], folder: Path) -> ReportFiles:
         else:
             _replace(files.page, html(title, made, sections))
             (folder / STAMP).unlink(missing_ok=True)  # a page that was kept current loads itself a last time
+            _write_pictures(sections, folder)
         _replace(files.markdown, markdown(title, made, sections, folder))
         _replace(files.table, table(sections))
     except OSError as error:
@@ -68,6 +70,7 @@ def write_current(sections: Sequence[Section], folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(page, html(title, made, sections, stamp))
         _replace(folder / STAMP, f'<svg xmlns="http://www.w3.org/2000/svg" width="{stamp}" height="1"/>')
+        _write_pictures(sections, folder)
     except OSError as error:
         raise _unwritten(folder, error) from error
     return page
@@ -124,11 +127,28 @@ def _files(folder: Path) -> ReportFiles:
     return ReportFiles(page_in(folder), folder / REPORT_TEXT, folder / REPORT_TABLE)
 
 
-def _replace(path: Path, text: str) -> None:
+def _write_pictures(sections: Sequence[Section], folder: Path) -> None:
+    """Have the pictures of these trials, and of no others, stand in full size beside the page.
+
+    What stands there of a trial that is not run again is not read again.
+    """
+    wanted = {folder / picture.path: picture for section in sections for picture in section.pictures}
+    for path, picture in wanted.items():
+        if (picture.is_final and path.is_file()) or not (content := picture.read()):
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, content)
+    for path in {*(folder / REPORT_TRIALS).glob(f"*/*{SUFFIX}")} - wanted.keys():
+        path.unlink()
+        with suppress(OSError):  # it has others
+            path.parent.rmdir()
+
+
+def _replace(path: Path, content: str | bytes) -> None:
     """Write a file that a browser may be reading, and others may be writing."""
     whole = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        whole.write_text(text, encoding="utf-8", newline="")
+        whole.write_bytes(content if isinstance(content, bytes) else content.encode())
         whole.replace(path)
     finally:
         whole.unlink(missing_ok=True)

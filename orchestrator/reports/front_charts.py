@@ -73,7 +73,7 @@ def _front(
     # no point lies beyond this line: its corners are at the next value of x and of y
     corners: Literal["step-before", "step-after"] = "step-before" if second.sign > 0 else "step-after"
     layers = [
-        alt.Chart(data(rest)).mark_point(style="completed").encode(x, y, tooltip=tooltip),
+        *([alt.Chart(data(rest)).mark_point(style="completed").encode(x, y, tooltip=tooltip)] if rest else []),
         # with more than two objectives the front is not a line in two of them
         *([joined.mark_line(interpolate=corners)] if len(objectives) == 2 else []),
         joined.mark_point(filled=True, size=70, opacity=1).encode(tooltip=tooltip),
@@ -108,7 +108,7 @@ def _names(best: Sequence[DataRow], up: int, right: int, x: alt.X, y: alt.Y) -> 
             (best[:1], "name:N", {"align": "left", "dx": 8, "dy": below, "limit": WIDEST}),
             (best[1:][-1:], "name:N", {"align": "right", "dx": -2, "dy": -below, "limit": WIDEST}),
         ]
-    return [alt.Chart(data(rows)).mark_text(**place).encode(x, y, text=field) for rows, field, place in placed]
+    return [alt.Chart(data(rows)).mark_text(**place).encode(x, y, text=field) for rows, field, place in placed if rows]
 
 
 def _numbered(rows: Sequence[DataRow], exploded: Sequence[str]) -> list[alt.Chart]:

@@ -1,43 +1,38 @@
 """The pictures that runs have stored, as parts of a report: a bounded number of them, made small."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
-from orchestrator.errors import StoreError
 from orchestrator.functions.declaration import Picture
 from orchestrator.reports import pictures
 from orchestrator.reports.charts import thinned
 from orchestrator.reports.configurations import Run, RunGroup, best_first, figure
 from orchestrator.reports.document import Part
+from orchestrator.reports.leavings import post_mortem
 from orchestrator.reports.pictures import ReportPicture
 from orchestrator.reports.results import kinds_of
+from orchestrator.reports.trial_files import TrialFiles
+from orchestrator.reports.trial_pictures import EXPLOSION, MOST_UNDECLARED, SUFFIX, path_of, title_of
 from orchestrator.spec import SweepSpec
-from orchestrator.trackers import Store
 
 MOST = 12  # configurations whose pictures are shown
 MOST_FIGURES = 3  # in a caption, of a function that declares none
-MOST_UNDECLARED = 6  # kinds of pictures of a function that declares none
 MOST_KINDS = 6  # of explosions
-EXPLOSION = {"explosion.md", "explosion.png"}
-SUFFIX = ".png"
-LONGEST = 2000  # characters of the text on an explosion
-ELSEWHERE = "MLflow has the pictures of all."
+ELSEWHERE = "those of others are in the views of trials, and in MLflow."
 
 Final = tuple[str, str]  # the name of a final metric, and its title
 Stored = Sequence[tuple[RunGroup, Mapping[str, bytes]]]  # a configuration, and its first seed's files by name
 
 
-def gallery(store: Store, spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[Part]:
+def gallery(files: TrialFiles, spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[Part]:
     """The pictures that trials have stored, kind by kind, of one run for each configuration.
 
     These are the pictures that the trial function declares; if it declares none, all pictures among its artifacts.
     """
-    completed = [configuration for configuration in configurations if configuration.completed]
-    chosen, words = _chosen(spec, completed)
-    kinds = spec.function.declaration.pictures or _undeclared(store, chosen)
+    chosen, words = shown(spec, configurations)
+    kinds = spec.function.declaration.pictures or _undeclared(files, chosen)
     names = {f"{kind.name}{SUFFIX}" for kind in kinds}
-    stored = [(configuration, _files(store, configuration.completed[0].run_id, names)) for configuration in chosen]
+    stored = [(configuration, _files(files, configuration.completed[0].run_id, names)) for configuration in chosen]
     final = _final(spec, chosen)
     parts = [
         Part(
@@ -59,32 +54,34 @@ def _final(spec: SweepSpec, chosen: Sequence[RunGroup]) -> list[Final]:
     return [(name, name) for name in [*names][:MOST_FIGURES]]
 
 
-def _undeclared(store: Store, chosen: Sequence[RunGroup]) -> list[Picture]:
+def _undeclared(files: TrialFiles, chosen: Sequence[RunGroup]) -> list[Picture]:
     names: dict[str, None] = {}
-    with suppress(StoreError):
-        for configuration in chosen:
-            artifacts = store.artifacts(configuration.completed[0].run_id) - EXPLOSION
-            names |= dict.fromkeys(sorted(name for name in artifacts if name.endswith(SUFFIX)))
+    for configuration in chosen:
+        left = files.names(configuration.completed[0].run_id) - {EXPLOSION}
+        names |= dict.fromkeys(sorted(name for name in left if name.endswith(SUFFIX)))
     stems = [name.removesuffix(SUFFIX) for name in names][:MOST_UNDECLARED]
-    return [Picture(name=stem, title=stem.replace("_", " ").capitalize(), text=f"The picture {stem}") for stem in stems]
+    return [Picture(name=stem, title=title_of(stem), text=f"The picture {stem}") for stem in stems]
 
 
-def post_mortems(store: Store, runs: Sequence[Run]) -> Part:
+def post_mortems(files: TrialFiles, runs: Sequence[Run]) -> Part:
     """The texts and pictures on explosions, of the first run of each kind."""
     words, drawn = [], []
     for kind in kinds_of(runs)[:MOST_KINDS]:
         first = kind[0]
-        files = _files(store, first.record.run_id, EXPLOSION) if first.record else {}
-        if "explosion.md" in files:
-            words.append(f"{first.label}: {_plain(files['explosion.md'])}")
+        run_id = first.record.run_id if first.record else ""
+        if told := post_mortem(files, run_id):
+            words.append(f"{first.label}: {told}")
         text = f"The run {first.label} up to its explosion."
-        picture = pictures.whole(files.get("explosion.png", b""), text, first.label)
-        drawn += [replace(picture, run_id=first.record.run_id)] if picture and first.record else []
+        epoch = first.record.tags.get("explosion.epoch") if first.record else None
+        caption = f"{first.label} (epoch {epoch})" if epoch else first.label
+        picture = pictures.whole(files.read(run_id, EXPLOSION), text, caption)
+        drawn += [replace(picture, run_id=run_id, path=path_of(run_id, EXPLOSION))] if picture else []
     return Part("How training exploded", tuple(words), pictures=tuple(drawn), layout="wide")
 
 
-def _chosen(spec: SweepSpec, completed: Sequence[RunGroup]) -> tuple[Sequence[RunGroup], tuple[str, ...]]:
+def shown(spec: SweepSpec, configurations: Sequence[RunGroup]) -> tuple[Sequence[RunGroup], tuple[str, ...]]:
     """The configurations whose pictures are shown, in their order, and a sentence on those that are left out."""
+    completed = [configuration for configuration in configurations if configuration.completed]
     count = len(completed)
     if count <= MOST:
         return completed, ()
@@ -97,12 +94,9 @@ def _chosen(spec: SweepSpec, completed: Sequence[RunGroup]) -> tuple[Sequence[Ru
     return [configuration for configuration in completed if id(configuration) in best], (words,)
 
 
-def _files(store: Store, run_id: str, names: set[str]) -> dict[str, bytes]:
-    contents = {}
-    with suppress(StoreError):  # the report goes on without the picture
-        for name in sorted(store.artifacts(run_id) & names):
-            contents[name] = store.artifact(run_id, name)
-    return contents
+def _files(files: TrialFiles, run_id: str, names: set[str]) -> dict[str, bytes]:
+    contents = {name: files.read(run_id, name) for name in sorted(names)}
+    return {name: content for name, content in contents.items() if content}
 
 
 def _pictures(stored: Stored, kind: Picture, final: Sequence[Final]) -> Iterator[ReportPicture]:
@@ -116,16 +110,17 @@ def _pictures(stored: Stored, kind: Picture, final: Sequence[Final]) -> Iterator
         caption = f"{configuration.label}: {figures}" if figures else configuration.label
         caption += _whose(configuration)
         text = f"{kind.text}, by {_named(configuration)}.{f' {figures}.' if figures else ''}"
+        path = path_of(run_id, f"{kind.name}{SUFFIX}")
         if rows is None or (kind.has_originals and len(rows) < 2):
-            picture = pictures.whole(content, text, caption)
-            yield from [replace(picture, run_id=run_id)] if picture else []
+            picture = pictures.whole(content, text, caption, pictures.SMALL)
+            yield from [replace(picture, run_id=run_id, path=path)] if picture else []
             continue
         if kind.has_originals:
             if originals is None or not pictures.same(originals, rows[:1]):
                 originals = rows[:1]
                 yield pictures.strip(originals, "The original images.", "originals")
             rows = rows[1:2]
-        yield replace(pictures.strip(rows, text, caption), run_id=run_id)
+        yield replace(pictures.strip(rows, text, caption), run_id=run_id, path=path)
 
 
 def _named(configuration: RunGroup) -> str:
@@ -144,8 +139,3 @@ def _whose(configuration: RunGroup) -> str:
 def _figures(configuration: RunGroup, final: Sequence[Final]) -> str:
     metrics = configuration.completed[0].metrics
     return ", ".join(f"{heading} {figure(metrics[name])}" for name, heading in final if name in metrics)
-
-
-def _plain(text: bytes) -> str:
-    """Markdown of a paragraph as words."""
-    return " ".join(text.decode("utf-8", "replace").replace("**", "").replace("`", "").lstrip("# ").split())[:LONGEST]

@@ -28,7 +28,7 @@ MOST_ROWS = 20  # of a table, before the rest is folded away
 PACKAGE = files("orchestrator.reports")
 TABLE_SCRIPT, TABLE_STYLE = "tabulator/tabulator.min.js", "tabulator/tabulator_simple.min.css"
 SCRIPTS = (  # in the order in which they need each other
-    *("elements", "trials", "query", "selection", "saving", "words", "drawing", "pointing", "table"),
+    *("elements", "trials", "query", "selection", "saving", "pointing", "words", "drawing", "pictures", "table"),
     *("parallel", "scatter", "curves", "effects", "heat", "trial", "compare", "links", "watching", "explorer", "page"),
 )
 
@@ -68,6 +68,7 @@ def html(title: str, made: str, sections: Sequence[Section], stamp: int | None =
         has_trials=any(section.runs for section in sections),
         verdicts=list(Verdict),
         stamp=stamp,
+        has_files=bool(stamp) or any(section.pictures for section in sections),
         most_rows=MOST_ROWS,
         light=theme.LIGHT,
         dark=theme.DARK,

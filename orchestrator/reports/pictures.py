@@ -10,7 +10,7 @@ from PIL import Image
 
 from orchestrator.functions.declaration import Tiles
 
-WIDEST = 800  # pixels of a picture that is kept as it is
+WIDEST, SMALL = 800, 480  # pixels of a picture that is kept as it is, and where one in full size stands beside it
 QUALITY = 82
 
 Images = NDArray[np.uint8]  # (rows, columns, side, side)
@@ -27,6 +27,7 @@ class ReportPicture:
     caption: str
     is_pixels: bool = False  # few large pixels, to be shown with sharp edges
     run_id: str = ""  # of the trial that left it
+    path: str = ""  # of the picture in full size, beside the page
 
     @property
     def uri(self) -> str:
@@ -53,16 +54,16 @@ def strip(rows: Images, text: str, caption: str) -> ReportPicture:
     return ReportPicture(content, columns * side, count * side, text, caption, is_pixels=True)
 
 
-def whole(picture: bytes, text: str, caption: str) -> ReportPicture | None:
-    """A picture as it is, at most WIDEST pixels wide; None if it cannot be read."""
+def whole(picture: bytes, text: str, caption: str, widest: int = WIDEST) -> ReportPicture | None:
+    """A picture as it is, at most so many pixels wide; None if it cannot be read."""
     opened = _opened(picture)
     if opened is None:
         return None
     small = opened.convert("RGBA")
     ground = Image.new("RGBA", small.size, "white")
     small = Image.alpha_composite(ground, small).convert("RGB")
-    if small.width > WIDEST:
-        small = small.resize((WIDEST, max(1, round(small.height * WIDEST / small.width))), Image.Resampling.LANCZOS)
+    if small.width > widest:
+        small = small.resize((widest, max(1, round(small.height * widest / small.width))), Image.Resampling.LANCZOS)
     return ReportPicture(_encoded(small, lossless=False), small.width, small.height, text, caption)
 
 

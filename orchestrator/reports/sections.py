@@ -25,10 +25,13 @@ from orchestrator.reports.configurations import (
 )
 from orchestrator.reports.document import Part, ReportTable, Section
 from orchestrator.reports.front_charts import fronts
+from orchestrator.reports.leavings import left_by
 from orchestrator.reports.loss_charts import LossCurve, are_distinguishable, losses
 from orchestrator.reports.plane_charts import PlanePoint, plane_chart
 from orchestrator.reports.searches import searched
 from orchestrator.reports.trial_data import trial_data
+from orchestrator.reports.trial_files import TrialFiles
+from orchestrator.reports.trial_pictures import trial_pictures
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Choice
 from orchestrator.spec.event import EXPLOSION
@@ -58,6 +61,7 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         is_live: whether a launch of it is running.
     """
     records = store.records(name, spec.objectives)
+    files = TrialFiles(store)
     runs = runs_of(spec, records, all_records, is_live)
     configurations = configurations_of(spec, runs)
     boundary = _boundary(spec, records) if spec.method.finds_boundary else None
@@ -73,12 +77,13 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         *searched(spec, runs),
         _part(curves, is_explored=not are_distinguishable(len(configurations))),
         _part(plane_drawn),
-        *gallery.gallery(store, spec, configurations),
+        *gallery.gallery(files, spec, configurations),
         results.explosions(runs),
-        gallery.post_mortems(store, runs),
+        gallery.post_mortems(files, runs),
         results.remarks(runs),
     ]
     cells = compared.grid.rows if compared and compared.grid else ()
+    pictures = trial_pictures(files, spec.function.declaration.pictures, _best_first(spec, runs, configurations))
     return Section(
         name=name,
         question=question(spec.source.text),
@@ -92,8 +97,17 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         answer=answer(boundary) if boundary else "",
         verdicts=Counter(cell.verdict for row in cells for cell in row if cell.verdict),
         declaration=spec.function.declaration,
-        trial_data=trial_data(store, spec, name, runs, configurations),
+        trial_data=trial_data(store, spec, name, runs, configurations, left_by(files, runs, pictures)),
+        pictures=tuple(picture for several in pictures.values() for picture in several),
     )
+
+
+def _best_first(spec: SweepSpec, runs: Sequence[Run], configurations: Sequence[RunGroup]) -> list[Run]:
+    """The trials, those first whose pictures the report shows, and then those of the best configurations."""
+    shown, _ = gallery.shown(spec, configurations)
+    ranked = best_first(spec, configurations) if spec.ranks else configurations
+    in_order = [run for group in (*shown, *ranked) for run in group.runs]
+    return list({id(run): run for run in (*in_order, *runs)}.values())
 
 
 def _part(drawn: Chart | None, is_explored: bool = False) -> Part | None:

@@ -1,19 +1,18 @@
 """The trials of a sweep as data for the page: its table and its charts share one document."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.comparison.columns import columns as shown_columns
 from orchestrator.comparison.ranking import Ranking
-from orchestrator.errors import StoreError
 from orchestrator.reports.charts import rounded
 from orchestrator.reports.configurations import Run, RunGroup, constants
 from orchestrator.reports.curve_data import curves_of
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Choice
-from orchestrator.system.paths import LOG_FILE, redacted
+from orchestrator.system.paths import redacted, tracking_uri
 from orchestrator.trackers import Store
 from orchestrator.trackers.view import run_address
 from orchestrator.trial import Outcome
@@ -23,9 +22,6 @@ from orchestrator.trials.record import DIGEST, SYSTEM, Record, best_name
 
 UI = "http://127.0.0.1:5000"  # where `sweep ui` serves
 PLACE_OF_ID = "{id}"  # as scripts/table.js has it
-MOST_LOGS = 60  # whose ends are on the page
-LINES, LONGEST = 15, 2000  # of a log's end: lines and characters
-LOGGED = (Outcome.FAILED, Outcome.INFEASIBLE)
 ENVIRONMENT = {  # what a trial ran with: names of tags, and what people call it
     "mlflow.source.git.commit": "commit",
     "git.dirty": "uncommitted changes",
@@ -39,13 +35,26 @@ Document = Mapping[str, Any]
 
 
 def trial_data(
-    store: Store, spec: SweepSpec, name: str, runs: Sequence[Run], configurations: Sequence[RunGroup]
+    store: Store,
+    spec: SweepSpec,
+    name: str,
+    runs: Sequence[Run],
+    configurations: Sequence[RunGroup],
+    left: Mapping[str, Mapping[str, Any]],
 ) -> Document:
-    """All that the page has of each trial, as JSON: values, outcome and reason, curves, the end of a failure's log."""
+    """All that the page has of each trial, as JSON: values, outcome and reason, curves, and what it has left.
+
+    Args:
+        store: that has them.
+        spec: the sweep's file.
+        name: of the sweep in the store.
+        runs: its trials.
+        configurations: the same trials, by all but their seed.
+        left: what they have left, by run_id.
+    """
     numbers = {id(run): number for number, group in enumerate(configurations) for run in group.runs}
     columns = _columns(spec, runs)
     environments: dict[str, Mapping[str, str]] = {}
-    logs = _logs(store, runs)
     begun = sorted((run.record.began, run.record.run_id) for run in runs if run.record)
     starts = {run_id: number for number, (_, run_id) in enumerate(begun, start=1)}
     front = _front(spec, configurations)
@@ -58,12 +67,8 @@ def trial_data(
         if run.record:
             environment = _environment(run.record)
             environments.setdefault(repr(environment), environment)
-            trial |= _of_record(run.record) | {
-                "start": starts[run.record.run_id],
-                "environment": [*environments].index(repr(environment)),
-            }
-            if log := logs.get(run.record.run_id):
-                trial["log"] = log
+            trial |= {**_of_record(run.record), **left.get(run.record.run_id, {})}
+            trial |= {"start": starts[run.record.run_id], "environment": [*environments].index(repr(environment))}
         trials.append(trial)
     alike = constants(configurations)
     return {
@@ -76,6 +81,8 @@ def trial_data(
         "curves": curves_of(store, spec, runs),
         "notes": _notes(spec, configurations),
         "mlflow": _mlflow(store, name),
+        "store": _option(store),
+        "words": dict(spec.function.declaration.words),
     }
 
 
@@ -90,13 +97,15 @@ def _columns(spec: SweepSpec, runs: Sequence[Run]) -> list[dict[str, Any]]:
     for objective in spec.objectives if spec.ranks else ():
         is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
         title = f"best {objective.name}" if is_best else objective.name
-        columns.append({"kind": "compared", "name": objective.name, "title": title, "goal": objective.goal})
+        text = declaration.text(objective.name)
+        column = {"kind": "compared", "name": objective.name, "title": title, "goal": objective.goal}
+        columns.append(column | ({"text": text} if text else {}))
         if not is_best and objective.name in reported:
             reported.remove(objective.name)
     for name in reported:
         known = declared.get(name)
         column = {"kind": "metric", "name": name, "title": known.heading if known else name}
-        told = {"goal": known.goal if known else goals.get(name), "text": known.text if known else ""}
+        told = {"goal": known.goal if known else goals.get(name), "text": declaration.text(name)}
         columns.append(column | {key: value for key, value in told.items() if value})
     return columns
 
@@ -124,8 +133,8 @@ def _value(spec: SweepSpec, column: Mapping[str, Any], run: Run) -> Any:
         return None
     if column["kind"] == "metric":
         return _finite(run.record.metrics.get(name))
-    if run.outcome is not None and run.outcome.is_bad:
-        return None  # it counts as an explosion, whatever it had come to before
+    if run.outcome is not None and (run.outcome.is_bad or run.outcome is Outcome.FAILED):
+        return None  # it counts as an explosion, or not at all, whatever it had come to before
     objective = next(one for one in spec.objectives if one.name == name)
     seen = Observation.of_record([objective], run.record)
     return _finite(seen.known[0] if seen and seen.known else run.record.value(objective))
@@ -169,18 +178,6 @@ def _environment(record: Record) -> Mapping[str, str]:
     return known | dict(sorted(versions.items()))
 
 
-def _logs(store: Store, runs: Iterable[Run]) -> dict[str, str]:
-    """The last lines that a bounded number of trials printed which have come to nothing, by run_id."""
-    found = {}
-    failed = [run.record for run in runs if run.record and run.outcome in LOGGED]
-    for record in failed[:MOST_LOGS]:
-        with suppress(StoreError):  # the report goes on without the log
-            if LOG_FILE in store.artifacts(record.run_id):
-                text = store.artifact(record.run_id, LOG_FILE).decode("utf-8", "replace")
-                found[record.run_id] = "\n".join(text.splitlines()[-LINES:])[-LONGEST:]
-    return found
-
-
 def _notes(spec: SweepSpec, configurations: Sequence[RunGroup]) -> dict[str, str]:
     """By metric: why it does not compare trials in which certain parameters differ, where these do."""
     differ = varying([group.params for group in configurations])
@@ -190,6 +187,11 @@ def _notes(spec: SweepSpec, configurations: Sequence[RunGroup]) -> dict[str, str
         if (between := [name for name in rule.between if name in differ])
         for metric in rule.metrics
     }
+
+
+def _option(store: Store) -> str:
+    """The option by which a command finds this store from here."""
+    return "" if store.uri == tracking_uri(None) else f" --tracking-uri {shlex.quote(redacted(store.uri))}"
 
 
 def _mlflow(store: Store, name: str) -> dict[str, Any]:

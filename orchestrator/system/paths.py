@@ -32,7 +32,8 @@ ARTIFACTS_FOLDER = "artifacts"  # the same: what is to become the run's artifact
 REPORTS_FOLDER = Path("reports")  # of the current folder: a report's own is in it
 REPORT_FOLDER = "report"  # a report among the artifacts of a sweep's run
 REPORT_FILE, REPORT_TEXT, REPORT_TABLE, REPORT_PICTURES = "report.html", "report.md", "report.csv", "report-pictures"
-IMAGES_FOLDER = "images"  # the same: pictures by epoch, as <name>/<epoch>.png
+REPORT_TRIALS = "report-trials"  # beside the page: the pictures of trials in full size, a folder for each
+IMAGES_FOLDER = "images"  # in a trial's work folder: pictures by epoch, as <name>/<epoch>.png
 
 
 def tracking_uri(given: str | None) -> str:

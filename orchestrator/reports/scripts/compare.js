@@ -14,7 +14,7 @@ const compareView = (() => {
 
   function grid(title, rows, [a, b], { differs = false } = {}) {
     if (!rows.length) return null;
-    const head = make("tr", {}, ["", ...[a, b].map((trial) => shortened(trials.named_in_full(trial), 40)), ...(differs ? ["difference"] : [])].map((name) => make("th", { scope: "col" }, name)));
+    const head = make("tr", {}, ["", ...[a, b].map((trial) => trials.brief(trial)), ...(differs ? ["difference"] : [])].map((name) => make("th", { scope: "col" }, name)));
     const body = rows.map(([name, x, y]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, figure(x)), make("td", {}, figure(y)), differs ? make("td", {}, difference(x, y)) : null));
     return trialView.part(title, make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, make("table", {}, make("thead", {}, head), make("tbody", {}, body))));
   }
@@ -24,10 +24,10 @@ const compareView = (() => {
     return names.map((name) => [name, a.ran[name] ?? null, b.ran[name] ?? null]).filter(([, x, y]) => x !== y);
   }
 
-  function pictures(a, b) {
-    const [left, right] = [a, b].map(trialView.pictures);
+  function seen(a, b) {
+    const [left, right] = [a, b].map(pictures.of);
     if (!left.length && !right.length) return null;
-    return trialView.part("Pictures", make("div", { class: "two" }, [left, right].map((list) => make("div", {}, list.length ? list : make("p", { class: "soft" }, "The page has no picture of it.")))));
+    return trialView.part("Pictures", make("div", { class: "two" }, [left, right].map((list) => make("div", {}, list.length ? list : make("p", { class: "soft" }, "There is no picture of it.")))));
   }
 
   function show(a, b) {
@@ -45,7 +45,7 @@ const compareView = (() => {
       grid("How they ended", ended, [a, b]),
       grid("Metrics", metrics, [a, b], { differs: true }),
       frames.length ? trialView.part("Curves", make("div", { class: "charts several" }, frames.map((frame) => frame.figure))) : null,
-      pictures(a, b),
+      seen(a, b),
       grid("Code and environment that differ", other, [a, b]) ?? make("p", { class: "soft" }, "They ran with the same code and environment, as far as the store says."),
     ];
     return { title: "Two trials side by side", content, frames };

@@ -16,7 +16,9 @@ const curves = (() => {
   }
 
   function controls() {
-    const pairs = [...trials.curves.keys()].map((name) => [name, name]);
+    const names = [...trials.curves.keys()];
+    const brief = apart(names, 30);
+    const pairs = names.map((name, i) => [name, brief[i]]);
     const hasSeeds = trials.configurations.length < trials.all.length;
     const set = (name) => (value) => {
       asked[name] = value;
@@ -46,7 +48,7 @@ const curves = (() => {
   }
 
   function lines(list) {
-    return list.flatMap((trial) => pointsOf(trial).map((point) => ({ ...point, colour: drawing.colouring.of(trial), name: trials.named_in_full(trial), over: selection.isChosen(trial.n) })));
+    return list.flatMap((trial) => pointsOf(trial).map((point) => ({ ...point, colour: drawing.colouring.of(trial), name: trials.brief(trial), over: selection.isChosen(trial.n) })));
   }
 
   /** Of each configuration the mean of the seeds that got to an epoch, and from the least to the greatest of them. */
@@ -64,7 +66,7 @@ const curves = (() => {
         group,
         n: members[0].n,
         colour: drawing.colouring.key === "parameter:seed" ? null : meanColour(members),
-        name: trials.configurations[group],
+        name: trials.briefGroups[group],
         over: members.some((trial) => selection.isChosen(trial.n)),
       }));
     });
@@ -106,17 +108,19 @@ const curves = (() => {
     const by = { field: asked.means ? "group" : "n", type: "nominal" };
     const many = rows.some((row) => row.over);
     const strong = { condition: { test: "datum.over", value: 3 }, value: isFew ? 2 : 1.1 };
+    const states = ["loss explosion", "pruned", "failed"].filter((state) => ends(list).some((end) => end.state === state));
+    const marks = { "loss explosion": ["M-1,-1L1,1M1,-1L-1,1", "var(--bad)"], pruned: ["M-1,0L1,0", "var(--ink)"], failed: ["triangle-down", "var(--c2)"] };
     const layer = [
       ...(asked.means ? [{ mark: { type: "area", opacity: isFew ? 0.18 : 0.06 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: colour, detail: by } }] : []),
-      { mark: { type: "line", clip: true }, encoding: { x, y, color: colour, detail: by, strokeWidth: strong, opacity: { condition: { test: "datum.over", value: 1 }, value: many ? 0.25 : isFew ? 1 : 0.5 } } },
+      { mark: { type: "line", clip: true, invalid: "show" }, encoding: { x, y, color: colour, detail: by, strokeWidth: strong, opacity: { condition: { test: "datum.over", value: 1 }, value: many ? 0.25 : isFew ? 1 : 0.5 } } },
       {
         data: { values: asked.means ? [] : ends(list) },
         mark: { type: "point", strokeWidth: 2, size: 60, filled: false },
         encoding: {
           x,
           y,
-          shape: { field: "state", type: "nominal", title: "ended", scale: { domain: ["loss explosion", "pruned", "failed"], range: ["M-1,-1L1,1M1,-1L-1,1", "M-1,0L1,0", "triangle-down"] }, legend: { orient: "bottom", columns: drawing.isNarrow() ? 1 : 3, symbolStrokeColor: "var(--ink)" } },
-          stroke: { field: "state", type: "nominal", scale: { domain: ["loss explosion", "pruned", "failed"], range: ["var(--bad)", "var(--ink)", "var(--c2)"] }, legend: null },
+          shape: { field: "state", type: "nominal", title: "ended", scale: { domain: states, range: states.map((state) => marks[state][0]) }, legend: { orient: "bottom", columns: drawing.isNarrow() ? 1 : 3, symbolStrokeColor: "var(--ink)" } },
+          stroke: { field: "state", type: "nominal", scale: { domain: states, range: states.map((state) => marks[state][1]) }, legend: null },
         },
       },
       { data: { name: "near", values: [] }, mark: { type: "line", strokeWidth: 3.5, color: "var(--ink)", clip: true }, encoding: { x, y } },
@@ -147,14 +151,14 @@ const curves = (() => {
 
   function told(row) {
     const value = `epoch ${row.x}: ${asked.metric} ${figure(row.y)}`;
-    if (asked.means) return [shortened(row.name, 70), `${value} (${figure(row.low)} to ${figure(row.high)}, ${row.seeds} seed${row.seeds === 1 ? "" : "s"})`];
+    if (asked.means) return [row.name, `${value} (${figure(row.low)} to ${figure(row.high)}, ${row.seeds} seed${row.seeds === 1 ? "" : "s"})`];
     const trial = trials.all[row.n];
-    return [shortened(row.name, 70), value, ...(trial.state === "completed" ? [] : [`${trial.state}${trial.reason ? `: ${shortened(trial.reason, 90)}` : ""}`])];
+    return [row.name, value, ...(trial.state === "completed" ? [] : [`${trial.state}${trial.reason ? `: ${shortened(trial.reason, 90)}` : ""}`])];
   }
 
   function named(rows) {
     const names = [...new Set(rows.map((row) => row.name))];
-    return { field: "name", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: { orient: "bottom", columns: names.some((name) => name.length > 20) || drawing.isNarrow() ? 1 : 2, labelLimit: 340, symbolType: "stroke" } };
+    return { field: "name", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: { orient: "bottom", columns: names.some((name) => name.length > 20) || drawing.isNarrow() ? 1 : 2, labelLimit: drawing.isNarrow() ? 300 : 420, symbolType: "stroke" } };
   }
 
   function say(list, count) {
@@ -167,8 +171,8 @@ const curves = (() => {
   const saved = (rows) =>
     rows.map((row) =>
       asked.means
-        ? { configuration: row.name, epoch: row.x, [asked.metric]: row.y, low: row.low, high: row.high, seeds: row.seeds }
-        : { run: trials.all[row.n].id ?? "", trial: row.name, epoch: row.x, [asked.metric]: row.y },
+        ? { configuration: trials.configurations[row.group], epoch: row.x, [asked.metric]: row.y, low: row.low, high: row.high, seeds: row.seeds }
+        : { run: trials.all[row.n].id ?? "", trial: trials.named_in_full(trials.all[row.n]), epoch: row.x, [asked.metric]: row.y },
     );
 
   return { start, asked, read: () => frame && controls() };

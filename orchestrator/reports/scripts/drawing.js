@@ -25,7 +25,8 @@ const drawing = (() => {
     const place = make("div", { class: "chart" });
     const caption = make("figcaption");
     const bar = make("div", { class: "controls" }, controls);
-    const heading = make(`h${level}`, { class: "chart-title", id }, title);
+    const anchor = id && make("a", { class: "anchor", href: `#${id}`, "aria-label": `link to ${title}` }, "#");
+    const heading = make(`h${level}`, { class: "chart-title", id }, title, anchor && " ", anchor);
     const save = saving.buttons(title, () => view, () => rows());
     const figure = make("figure", { class: wide ? "full" : "" }, make("div", { class: "chart-head" }, heading, save), bar, place, caption);
     let begun = 0;
@@ -92,13 +93,14 @@ const drawing = (() => {
       const values = this.key === "state" ? [...new Set(trials.all.map((trial) => trial.state))] : (column?.distinct ?? [""]);
       return { type: "ordinal", domain: values, range: values.map((value, i) => outcomeColour(value) ?? colours[i % GROUPS]) };
     },
-    /** Vega-Lite's encoding of a field. */
-    encoding(field = "colour") {
+    /** Vega-Lite's encoding of a field, but for rows of other colours; trials without a value are pale. */
+    encoding(others = []) {
       const { type, interpolate, ...scale } = this.scale();
       const isNumber = type !== "ordinal";
       const title = this.key === "state" ? "outcome" : this.column?.title;
       return {
-        field,
+        condition: [...others, { test: "datum.colour === null", value: "var(--soft)" }],
+        field: "colour",
         type: isNumber ? "quantitative" : "nominal",
         title,
         scale: isNumber ? { ...scale, type, interpolate } : scale,
@@ -116,12 +118,12 @@ const drawing = (() => {
   function axis(column, field, { log = column.isLog } = {}) {
     const isChoice = !column.isNumber;
     const labels = { labelLimit: 110, labelExpr: isChoice ? "length(datum.label) > 24 ? slice(datum.label, 0, 11) + '…' + slice(datum.label, -12) : datum.label" : undefined };
-    if (isChoice) return { field, type: "nominal", title: shortened(column.title, 44), sort: null, axis: { ...labels, labelAngle: 0, labelOverlap: true } };
+    if (isChoice) return { field, type: "nominal", title: column.brief, sort: null, axis: { ...labels, labelAngle: 0, labelOverlap: true } };
     const isAlone = column.low === column.high;
     return {
       field,
       type: "quantitative",
-      title: shortened(column.title, 44),
+      title: column.brief,
       scale: { ...(log && column.low > 0 ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: isAlone ? 0 : 8 },
       axis: { labelFlush: true, labelOverlap: "greedy", ...(column.kind === "parameter" && column.distinct.length <= 8 ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
     };

@@ -24,13 +24,13 @@ const effects = (() => {
     }
     controls();
     selection.listen(drawing.settled(draw));
-    const heading = make("h3", { class: "chart-title", id: "effects" }, "What each parameter does");
-    const text = make("p", { class: "soft" }, "The selected trials: select some above to hold other parameters fast. Crosses are explosions, beyond the worst value; a line joins the means of values that several trials share.");
+    const heading = make("h3", { class: "chart-title", id: "effects" }, "What each parameter does ", make("a", { class: "anchor", href: "#effects", "aria-label": "link to What each parameter does" }, "#"));
+    const text = make("p", { class: "soft" }, "The selected trials: select some above to hold other parameters fast. Crosses are explosions, beyond the worst value; squares were pruned, and have what they had come to by then; a line joins the means of values that several trials share.");
     return { element: make("div", { class: "full" }, heading, bar, text, place), draw };
   }
 
   function controls() {
-    const pairs = metrics().map((column) => [column.key, column.title]);
+    const pairs = metrics().map((column) => [column.key, column.brief]);
     bar.replaceChildren(
       choice("metric", pairs, metric, (key) => {
         metric = key;
@@ -47,15 +47,15 @@ const effects = (() => {
   async function one(column, up, frame) {
     // where a parameter means nothing to a trial, it has no value
     const list = trials.all.filter((trial) => selection.matching.has(trial.n) && trial.values[column.at] !== null);
-    const valued = list.filter((trial) => trial.values[up.at] !== null);
+    const valued = list.filter((trial) => trial.values[up.at] !== null && trials.counts(trial));
     if (!valued.length) return frame.empty(`No selected trial has a ${up.title} and a ${column.title}.`);
     const values = valued.map((trial) => trial.values[up.at]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const away = MARGIN * (high - low || Math.abs(low) || 1);
     const edge = up.goal === "maximize" ? low - away : high + away;
-    const row = (trial, y) => ({ n: trial.n, x: trial.values[column.at], y, colour: drawing.colouring.of(trial), over: selection.isChosen(trial.n) });
+    const row = (trial, y) => ({ n: trial.n, x: trial.values[column.at], y, colour: drawing.colouring.of(trial), pruned: trial.state === "pruned", over: selection.isChosen(trial.n) });
     const points = drawing.few(valued, MOST_POINTS).map((trial) => row(trial, trial.values[up.at]));
-    const crosses = drawing.few(list.filter((trial) => trial.state === "loss explosion" && trial.values[up.at] === null), MOST_POINTS).map((trial) => row(trial, edge));
+    const crosses = drawing.few(list.filter((trial) => trial.state === "loss explosion"), MOST_POINTS).map((trial) => row(trial, edge));
     const x = drawing.axis(column, "x");
     const y = { ...drawing.axis(up, "y", { log: false }), axis: { tickCount: 5 } };
     y.scale.domain = [Math.min(low, crosses.length ? edge : low), Math.max(high, crosses.length ? edge : high)];
@@ -69,7 +69,7 @@ const effects = (() => {
       data: { values: points },
       layer: [
         { data: { values: means }, mark: { type: "line", color: "var(--ink)", strokeWidth: 1.5, opacity: 0.6 }, encoding: { x, y } },
-        { mark: { type: "point", filled: true, size: 32, opacity: 0.6 }, encoding: { x, y, color: { ...drawing.colouring.encoding(), legend: null }, size: { condition: { test: "datum.over", value: 130 }, value: 32 } } },
+        { mark: { type: "point", filled: true, size: 32, opacity: 0.6, invalid: "show" }, encoding: { x, y, shape: { condition: { test: "datum.pruned", value: "square" }, value: "circle" }, color: { ...drawing.colouring.encoding(), legend: null }, size: { condition: { test: "datum.over", value: 130 }, value: 32 } } },
         { data: { values: crosses }, mark: { type: "point", style: "exploded", shape: "M-1,-1L1,1M1,-1L-1,1" }, encoding: { x, y } },
       ],
     };

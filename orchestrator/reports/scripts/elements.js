@@ -47,6 +47,9 @@ async function copy(text) {
   }
 }
 
+/** A text for what takes HTML alone. */
+const escaped = (text) => text.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`);
+
 /** A number as people read it. */
 function figure(value) {
   if (value === null || value === undefined || value === "") return "–";
@@ -56,9 +59,42 @@ function figure(value) {
   return size !== 0 && (size < 1e-4 || size >= 1e6) ? value.toExponential(3).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(5)));
 }
 
-/** Names that share a beginning and an end, without them: what is left tells them apart. */
+/** A text without its middle, where there is no room for it. */
 function shortened(name, longest = 28) {
   if (name.length <= longest) return name;
   const end = Math.floor(longest / 2);
   return `${name.slice(0, longest - end - 1)}…${name.slice(-end)}`;
+}
+
+/** Labels with their values whole: names of parameters are as short as there is room for, as far as they stay different. */
+function briefed(labels, longest) {
+  const named = /(?<=^| )([^\s=]+)=/g;
+  const long = labels.filter((label) => label.length > longest);
+  if (!long.length) return labels;
+  const names = [...new Set(labels.flatMap((label) => [...label.matchAll(named)].map(([, name]) => name)))];
+  const most = long.sort((a, b) => b.length - a.length).slice(0, 20);
+  const renamed = (label, texts) => label.replace(named, (_, name) => `${texts.get(name)}=`);
+  let found = new Map(names.map((name) => [name, name]));
+  for (let size = Math.max(0, ...names.map((name) => name.length)) - 1; size >= 5; size -= 1) {
+    const short = apart(names, size);
+    if (new Set(short).size < names.length) continue;
+    const texts = new Map(names.map((name, i) => [name, short[i]]));
+    found = texts;
+    if (most.every((label) => renamed(label, texts).length <= longest)) break;
+  }
+  return apart(labels.map((label) => renamed(label, found)), Math.floor(1.4 * longest)); // values rather have more room
+}
+
+/** Texts without their middle; those that would look alike, from where they differ. */
+function apart(texts, longest) {
+  const groups = new Map();
+  for (const text of new Set(texts)) groups.set(shortened(text, longest), [...(groups.get(shortened(text, longest)) ?? []), text]);
+  const found = new Map();
+  for (const [cut, alike] of groups) {
+    let shared = 0;
+    while (alike.length > 1 && alike.every((text) => text[shared] === alike[0][shared])) shared += 1;
+    const beginning = alike[0].slice(0, Math.min(shared, Math.floor(longest / 4)));
+    for (const text of alike) found.set(text, alike.length === 1 ? cut : `${beginning}…${shortened(text.slice(shared), longest - beginning.length - 1)}`);
+  }
+  return texts.map((text) => found.get(text));
 }

@@ -6,14 +6,12 @@ const explorer = (() => {
     for (const trial of trials.all) counts.set(trial.state, (counts.get(trial.state) ?? 0) + 1);
     return [...counts].map(([state, count]) => {
       const one = tick(`${state} ${count.toLocaleString("en")}`, true, (isOn) => selection.show(state, isOn));
-      one.title = words.of(state);
-      one.dataset.state = state;
-      return one;
+      return make("span", { "data-state": state }, one, " ", state === "completed" ? null : words.hint(state, words.of(state)));
     });
   }
 
   function colours() {
-    const pairs = [...trials.shown.filter((column) => column.distinct.length > 1).map((column) => [column.key, column.title]), ["state", "outcome"]];
+    const pairs = [...trials.shown.filter((column) => column.distinct.length > 1).map((column) => [column.key, column.brief]), ["state", "outcome"]];
     drawing.colouring.key = trials.isSeveral ? "sweep" : (trials.compared()?.key ?? "state");
     return (redraw) =>
       choice("colour by", pairs, drawing.colouring.key, (key) => {
@@ -29,9 +27,12 @@ const explorer = (() => {
     const states = outcomes();
     const count = make("output", { class: "count", "aria-live": "polite" });
     const compare = make("span", { class: "compare" });
+    const seen = make("div", { class: "gallery seen" });
     const bar = make("div", { class: "controls" }, find, make("fieldset", { class: "outcomes" }, make("legend", { class: "unseen" }, "outcomes"), states));
     const below = make("div", { class: "controls below" }, count, compare);
-    place.append(bar, below, grid);
+    const isServed = trials.sweeps.some(({ mlflow }) => mlflow.runs && !mlflow.server);
+    const served = isServed ? make("p", { class: "soft" }, "Links to MLflow open while ", make("code", {}, "sweep ui"), " runs.") : [];
+    place.append(...[bar, below, seen, grid, served].flat());
     const drawn = table.draw(grid);
     await new Promise((done) => drawn.on("tableBuilt", done));
     if (watching.kept.table) table.restore(watching.kept.table);
@@ -48,8 +49,9 @@ const explorer = (() => {
       if (find !== document.activeElement) find.value = selection.state.find;
       for (const one of states) one.querySelector("input").checked = !selection.state.without.has(one.dataset.state);
       const chosen = selection.state.chosen.map((n) => trials.all[n]);
-      const names = chosen.map((trial) => make("span", { class: "chosen" }, shortened(trial.label, 40), button("×", () => selection.choose(trial.n, false), { "aria-label": `let go of ${trial.label}` })));
+      const names = chosen.map((trial) => make("span", { class: "chosen" }, trial.brief, button("×", () => selection.choose(trial.n, false), { "aria-label": `let go of ${trial.label}` })));
       const two = chosen.filter((trial) => trial.id).slice(-2);
+      pictures.show(seen, chosen);
       compare.replaceChildren(...names, ...(two.length === 2 ? [button("compare side by side", () => links.go({ compare: two.map((trial) => trial.id) }), { class: "strong" })] : []));
     }
     selection.listen(update);

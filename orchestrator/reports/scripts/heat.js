@@ -19,7 +19,7 @@ const heat = (() => {
   }
 
   function controls() {
-    const pairs = trials.varied().map((column) => [column.key, column.title]);
+    const pairs = trials.varied().map((column) => [column.key, column.brief]);
     const set = (name) => (key) => {
       asked[name] = key;
       draw();
@@ -28,7 +28,7 @@ const heat = (() => {
       choice("across", pairs, asked.x, set("x")),
       choice("up", pairs, asked.y, set("y")),
       ...(pairs.length > 2 ? [choice("for each", [["", "(all at once)"], ...pairs], asked.each, set("each"))] : []),
-      choice("metric", metrics().map((column) => [column.key, column.title]), asked.metric, set("metric")),
+      choice("metric", metrics().map((column) => [column.key, column.brief]), asked.metric, set("metric")),
     );
   }
 
@@ -55,7 +55,7 @@ const heat = (() => {
       const key = JSON.stringify([a, b, c]);
       const cell = found.get(key) ?? { x: a, y: b, each: c, sum: 0, count: 0, exploded: 0, trials: 0 };
       const value = trial.values[up.at];
-      if (value !== null) [cell.sum, cell.count] = [cell.sum + value, cell.count + 1];
+      if (value !== null && trials.counts(trial)) [cell.sum, cell.count] = [cell.sum + value, cell.count + 1];
       if (trial.state === "loss explosion") cell.exploded += 1;
       if (trial.state !== "not run") cell.trials += 1;
       found.set(key, cell);
@@ -74,10 +74,11 @@ const heat = (() => {
     const room = frame.place.clientWidth - 40;
     const columns = each ? Math.max(1, Math.min(count, Math.floor(room / 300))) : 1;
     const width = Math.max(120, Math.min(620, room / columns - (each ? 24 : 0) - 90 / columns));
-    const axis = { labelAngle: across.some((name) => name.length > 9) ? -35 : 0, labelLimit: 110, labelOverlap: false, grid: false };
+    const hasRoom = width / across.length > 34;
+    const axis = { labelAngle: across.some((name) => name.length * 7 > width / across.length) ? -45 : 0, labelLimit: 150, labelOverlap: false, grid: false };
     const places = {
-      x: { field: "x", type: "nominal", title: shortened(x.title, 40), sort: across, scale: { domain: across }, axis },
-      y: { field: "y", type: "nominal", title: shortened(y.title, 40), sort: upwards, scale: { domain: upwards }, axis: { labelLimit: 110, grid: false } },
+      x: { field: "x", type: "nominal", title: x.brief, sort: across, scale: { domain: across }, axis },
+      y: { field: "y", type: "nominal", title: y.brief, sort: upwards, scale: { domain: upwards }, axis: { labelLimit: 110, grid: false } },
     };
     const means = data.map((cell) => cell.mean).filter((mean) => mean !== null);
     const domain = means.length ? [Math.min(...means), Math.max(...means)] : [0, 1];
@@ -85,21 +86,22 @@ const heat = (() => {
       width,
       height: Math.max(90, Math.min(300, 44 * upwards.length)),
       layer: [
+        { transform: [{ filter: "datum.mean === null" }], mark: { type: "rect", stroke: "var(--paper)", color: "var(--grid)" }, encoding: places },
         {
           mark: { type: "rect", stroke: "var(--paper)" },
           encoding: {
             ...places,
-            color: { condition: { test: "datum.mean === null", value: "var(--grid)" }, field: "mean", type: "quantitative", title: up.title, scale: { domain: domain[0] === domain[1] ? [domain[0], domain[0] + 1] : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
+            color: { field: "mean", type: "quantitative", title: up.title, scale: { domain: domain[0] === domain[1] ? [domain[0], domain[0] + 1] : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
           },
         },
-        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 2.5, stroke: "white", yOffset: -8 }, encoding: places },
-        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 1.5, stroke: "#b3261e", yOffset: -8 }, encoding: places },
-        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "black", stroke: "white", strokeWidth: 2.5, strokeJoin: "round" }, encoding: { ...places, text: { field: "text" } } },
-        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "black" }, encoding: { ...places, text: { field: "text" } } },
+        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 3.5, stroke: "var(--paper)", yOffset: hasRoom ? -8 : 0 }, encoding: places },
+        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 2, stroke: "var(--bad)", yOffset: hasRoom ? -8 : 0 }, encoding: places },
+        { transform: [{ filter: `datum.exploded > 0 && ${hasRoom}` }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "var(--paper)", stroke: "var(--paper)", strokeWidth: 3, strokeJoin: "round" }, encoding: { ...places, text: { field: "text" } } },
+        { transform: [{ filter: `datum.exploded > 0 && ${hasRoom}` }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "var(--ink)" }, encoding: { ...places, text: { field: "text" } } },
       ],
     };
     const spec = each
-      ? { description: title(x, y, up), data: { values: data }, facet: { field: "each", type: "nominal", title: shortened(each.title, 40), sort: facets, header: { labelLimit: 200, labelColor: "var(--soft)", titleColor: "var(--soft)" } }, columns, spec: cell }
+      ? { description: title(x, y, up), data: { values: data }, facet: { field: "each", type: "nominal", title: each.brief, sort: facets, header: { labelLimit: 200, labelColor: "var(--soft)", titleColor: "var(--soft)" } }, columns, spec: cell }
       : { description: title(x, y, up), data: { values: data }, ...cell };
     const view = await frame.draw(spec, () => cellsDrawn.map((one) => ({ [x.title]: one.x, [y.title]: one.y, ...(each ? { [each.title]: one.each } : {}), [`mean ${up.title}`]: one.mean, trials: one.trials, explosions: one.exploded })));
     if (!view) return;

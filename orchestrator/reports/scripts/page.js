@@ -11,27 +11,13 @@ async function drawAll() {
   }
 }
 
-/** Pictures enlarge by a click, or by the keyboard. */
-function enlarge() {
-  document.addEventListener("click", (event) => {
-    const image = event.target.closest?.("button.enlarge")?.querySelector("img");
-    if (!image) return;
-    const caption = image.closest("figure").querySelector("figcaption")?.textContent ?? "";
-    const large = make("img", { src: image.src, alt: image.alt, class: image.className });
-    const dialog = make("dialog", { class: "picture", "aria-label": image.alt }, make("p", {}, caption), large, button("close", () => dialog.close()));
-    dialog.addEventListener("click", (clicked) => clicked.target === dialog && dialog.close());
-    dialog.addEventListener("close", () => dialog.remove());
-    document.body.append(dialog);
-    dialog.showModal();
-  });
-}
-
 addEventListener("beforeprint", () => {
   for (const folded of document.querySelectorAll("details:not(.file, .columns)")) folded.open = true;
 });
 
 (async () => {
-  enlarge();
+  pictures.start();
+  words.mark();
   const place = document.getElementById("explorer");
   if (place && trials.all.length) await explorer.start(place);
   await drawAll();

@@ -3,6 +3,7 @@
 const parallel = (() => {
   const MOST_AXES = 10;
   const MOST_LINES = 1500;
+  const NARROWEST = 76; // pixels of an axis
   const HEIGHT = 300;
   const ROOM = { left: 64, right: 48, top: 8, bottom: 42 };
   const EDGE = 0.02; // of an axis: a brush that ends so near to its end goes on beyond it
@@ -62,6 +63,7 @@ const parallel = (() => {
     const count = axes.length;
     const at = (i) => `width * ${i} / ${Math.max(1, count - 1)}`;
     const { interpolate, ...scale } = drawing.colouring.scale();
+    const titles = apart(axes.map((column) => column.title), Math.max(9, Math.floor(Math.max(frame.place.clientWidth / count, NARROWEST) / (count > 4 ? 3.6 : 7))));
     const signals = axes.flatMap((column, i) => [
       {
         name: `brush${i}`,
@@ -76,7 +78,8 @@ const parallel = (() => {
     return {
       $schema: "https://vega.github.io/schema/vega/v6.json",
       description: "Parallel coordinates of all trials",
-      width: frame.place.clientWidth - ROOM.left - ROOM.right, // just as wide as there is room: a scaled chart misreads pointers
+      // as wide as there is room, or as scrolls there: a scaled chart misreads pointers
+      width: Math.max(frame.place.clientWidth, NARROWEST * count) - ROOM.left - ROOM.right,
       height: HEIGHT,
       autosize: { type: "none" },
       padding: ROOM,
@@ -97,7 +100,7 @@ const parallel = (() => {
         scale: `a${i}`,
         orient: "left",
         offset: { signal: `-(${at(i)})` },
-        ...(column.isNumber && column.distinct.length <= 8 ? { values: column.distinct, format: ".6~g" } : { tickCount: 5 }),
+        ...(column.isNumber && column.distinct.length <= 8 ? { values: column.distinct, format: column.kind === "parameter" ? ".6~g" : ".4~g" } : { tickCount: 5 }),
         labelLimit: 80,
         labelOverlap: "greedy",
         zindex: 1,
@@ -114,7 +117,7 @@ const parallel = (() => {
               path: { field: "path" },
               scaleX: { signal: "width" },
               scaleY: { signal: "height" },
-              stroke: [{ test: "datum.shown > 0", scale: "colour", field: "colour" }, { value: "var(--line)" }],
+              stroke: [{ test: "datum.shown === 0", value: "var(--line)" }, { test: "datum.colour === null", value: "var(--soft)" }, { scale: "colour", field: "colour" }],
               strokeWidth: [{ test: "datum.shown > 1", value: 3.5 }, { value: 1 }],
               strokeOpacity: [{ test: "datum.shown > 1", value: 1 }, { test: "datum.shown > 0", value: data.length > 400 ? 0.35 : 0.6 }, { value: 0.25 }],
               fill: { value: null },
@@ -163,7 +166,7 @@ const parallel = (() => {
               y: { signal: `height + ${count > 4 && i % 2 ? 32 : 18}` },
               align: { value: column.title.length < 9 ? "center" : i === 0 ? "left" : i === count - 1 ? "right" : "center" },
               dx: { value: column.title.length < 9 ? 0 : i === 0 ? -36 : i === count - 1 ? 36 : 0 },
-              text: { value: shortened(column.title, Math.max(9, Math.floor((frame.place.clientWidth / count) / (count > 4 ? 3.6 : 7)))) },
+              text: { value: titles[i] },
               fill: { value: "var(--soft)" },
               fontSize: { value: 12 },
             },

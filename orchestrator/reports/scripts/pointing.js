@@ -13,6 +13,23 @@ const pointing = (() => {
     tip.hidden = true;
   }
 
+  addEventListener("scroll", hide, { passive: true, capture: true });
+
+  /** Show lines of text, the first one as a heading, in front of whatever is open. */
+  function show(lines, x, y) {
+    tip.replaceChildren(...lines.map((line, i) => make(i ? "div" : "b", {}, line)));
+    tip.hidden = false;
+    const [front = document.body] = [...document.querySelectorAll("dialog[open]")].slice(-1);
+    if (tip.parentElement !== front) front.append(tip);
+    place(x, y);
+  }
+
+  /** Show lines beneath an element. */
+  function say(element, lines) {
+    const { left, bottom } = element.getBoundingClientRect();
+    show(lines, left - 14, bottom - 10);
+  }
+
   /**
    * Have a chart show what is nearest.
    * points: rows with x and y in the units of the axes; shown: called with the nearest one, or null; tell: its lines of text.
@@ -40,10 +57,7 @@ const pointing = (() => {
       const best = nearest(event);
       if (best !== now) shown((now = best));
       if (!best) return hide();
-      tip.replaceChildren(...tell(best).map((line, i) => make(i ? "div" : "b", {}, line)));
-      tip.hidden = false;
-      document.body.append(tip);
-      place(event.clientX, event.clientY);
+      show(tell(best), event.clientX, event.clientY);
     }
 
     function leave() {
@@ -76,5 +90,5 @@ const pointing = (() => {
     return ended.get(view).signal;
   }
 
-  return { follow, hide };
+  return { follow, hide, say };
 })();

@@ -24,7 +24,7 @@ const scatter = (() => {
   }
 
   function controls() {
-    const pairs = columns().map((column) => [column.key, column.title]);
+    const pairs = columns().map((column) => [column.key, column.brief]);
     frame.bar.replaceChildren(
       choice("across", pairs, axes.x, (key) => set("x", key)),
       choice("up", pairs, axes.y, (key) => set("y", key)),
@@ -45,7 +45,7 @@ const scatter = (() => {
       x: trial.values[x.at],
       y: trial.values[y.at],
       colour: drawing.colouring.of(trial),
-      exploded: trial.state === "loss explosion",
+      state: trial.state,
       shown: selection.isChosen(trial.n) ? 2 : selection.matching.has(trial.n) ? 1 : 0,
     }));
   }
@@ -61,15 +61,16 @@ const scatter = (() => {
       description: `${y.title} over ${x.title}, a point for each trial`,
       data: { name: "trials", values: data },
       params: [{ name: "box", select: { type: "interval", encodings: ["x", "y"] } }],
-      mark: { type: "point", filled: true, size: 45 },
+      mark: { type: "point", filled: true, size: 45, invalid: "show" },
       encoding: {
         x: drawing.axis(x, "x"),
         y: drawing.axis(y, "y"),
-        color: { condition: { test: "datum.shown > 0", ...drawing.colouring.encoding() }, value: "var(--line)" },
+        color: drawing.colouring.encoding([{ test: "datum.shown === 0", value: "var(--line)" }]),
         opacity: { condition: [{ test: "datum.shown > 1", value: 1 }, { test: "datum.shown > 0", value: 0.75 }], value: 0.3 },
         size: { condition: { test: "datum.shown > 1", value: 140 }, value: 45 },
-        shape: { condition: { test: "datum.exploded", value: shape.explosion }, value: "circle" },
-        stroke: { condition: { test: "datum.shown > 1", value: "var(--ink)" } },
+        shape: { condition: [{ test: "datum.state === 'loss explosion'", value: shape.explosion }, { test: "datum.state === 'pruned'", value: "square" }], value: "circle" },
+        stroke: { condition: [{ test: "datum.shown > 1", value: "var(--ink)" }, { test: "datum.state === 'loss explosion'", value: "var(--bad)" }] },
+        strokeWidth: { condition: { test: "datum.state === 'loss explosion'", value: 2 }, value: 1 },
       },
     };
     const view = await frame.draw(spec, saved);
@@ -79,12 +80,12 @@ const scatter = (() => {
     pointing.follow(view, points, { tell: (row) => told(trials.all[row.n], [x, y]), opened: (row, event) => event.target.closest(".mark-symbol") && links.go({ trial: trials.all[row.n].id }), reach: 24 });
     const missing = trials.all.length - data.length;
     const without = missing > 0 ? ` ${missing.toLocaleString("en")} trials have no value of both, or are not drawn.` : "";
-    frame.say(`Draw a box to select trials everywhere; click a point to open its trial.${without}`);
+    frame.say(`Draw a box to select trials everywhere; click a point to open its trial. Crosses exploded, squares were pruned.${without}`);
   }
 
   function told(trial, list) {
     const state = trial.state === "completed" ? [] : [trial.state];
-    return [shortened(trial.label, 60), ...list.map((column) => `${column.title}: ${figure(trial.values[column.at])}`), ...state];
+    return [trials.brief(trial), ...list.map((column) => `${column.title}: ${figure(trial.values[column.at])}`), ...state];
   }
 
   function boxed(value, x, y) {

@@ -8,7 +8,9 @@ const table = (() => {
   function heading(column, key) {
     // a button, so that the keyboard can sort; what a trial function calls a metric stays text
     return () => {
-      const name = button(shortened(column.title, 30), () => {}, { class: "sort", title: meaning(column) });
+      const sort = button(column.brief ?? column.title, () => {}, { class: "sort", title: meaning(column) });
+      const text = column.text ?? words.of_column(column);
+      const name = text ? make("span", {}, sort, " ", words.hint(column.title, text)) : sort;
       if (!key) return name;
       const input = make("input", {
         type: "text",
@@ -56,7 +58,7 @@ const table = (() => {
         titleFormatter: heading({ title: "trial" }),
         formatter: (cell) => {
           const { trial } = cell.getData();
-          return trial.id ? make("a", { href: `#trial=${trial.id}`, title: trial.label }, shortened(trial.label, 34)) : trial.label;
+          return trial.id ? make("a", { href: `#trial=${trial.id}`, title: trial.label }, trial.brief) : make("span", { title: trial.label }, trial.brief);
         },
         minWidth: 130,
       },
@@ -85,6 +87,18 @@ const table = (() => {
         minWidth: 160,
       },
       {
+        field: "pictures",
+        titleFormatter: heading({ title: "pictures" }),
+        formatter: (cell) => {
+          const { trial } = cell.getData();
+          const count = trial.pictures?.length;
+          return count ? make("a", { href: `#trial=${trial.id}`, "aria-label": `${count} pictures of ${trial.label}` }, pictures.thumbnail(trial) ?? String(count)) : "";
+        },
+        visible: trials.all.some((trial) => trial.pictures),
+        headerSort: false,
+        minWidth: 84,
+      },
+      {
         field: "id",
         titleFormatter: heading({ title: "run" }),
         formatter: (cell) => {
@@ -105,11 +119,11 @@ const table = (() => {
     return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
   }
 
-  function mlflow(trial) {
+  function mlflow(trial, text = "MLflow") {
     const { run, server } = trials.sweeps[trial.sweep].mlflow;
     if (!run) return null;
     const title = server ? "This run in MLflow" : "This run in MLflow, while `sweep ui` runs";
-    return make("a", { href: run.replace("{id}", trial.id), target: "_blank", rel: "noopener", title }, "MLflow");
+    return make("a", { href: run.replace("{id}", trial.id), target: "_blank", rel: "noopener", title }, text);
   }
 
   function rows() {
@@ -124,11 +138,15 @@ const table = (() => {
     }));
   }
 
+  /** What a column is called where no heading is. */
+  const called = (field) => trials.columns[Number(/^c(\d+)$/.exec(field)?.[1])]?.brief ?? { chosen: "", label: "trial", state: "outcome", id: "run" }[field] ?? field;
+
   function draw(place) {
     const first = trials.compared();
     const isNarrow = matchMedia("(max-width: 40rem)").matches;
-    const columns = columnsOf();
-    if (!isNarrow) columns[0].frozen = columns[1].frozen = true;
+    const columns = columnsOf().map((column) => ({ ...column, titlePrint: escaped(called(column.field)) }));
+    if (isNarrow) columns.splice(2, 0, ...columns.splice(columns.findIndex((column) => column.cssClass), 1));
+    else columns[0].frozen = columns[1].frozen = true;
     made = new Tabulator(place, {
       data: rows(),
       index: "n",
@@ -140,6 +158,7 @@ const table = (() => {
       initialSort: first && first.kind === "compared" ? [{ column: `c${first.at}`, dir: first.goal === "maximize" ? "desc" : "asc" }] : [],
       printAsHtml: trials.all.length <= 500,
       printRowRange: "active",
+      printStyled: false, // else it is printed in the colours of the dark
       columnHeaderVertAlign: "bottom",
     });
     made.on("tableBuilt", () => {
@@ -169,9 +188,7 @@ const table = (() => {
       .getColumns()
       .filter((column) => !["chosen", "label"].includes(column.getField()))
       .map((column) => {
-        const known = trials.columns[Number(column.getField().slice(1))];
-        const name = /^c\d+$/.test(column.getField()) ? known.title : { state: "outcome", id: "run" }[column.getField()] ?? column.getField();
-        return tick(shortened(name, 40), column.isVisible(), (isOn) => {
+        return tick(called(column.getField()), column.isVisible(), (isOn) => {
           if (isOn) column.show();
           else column.hide();
           for (const hear of changed) hear();

@@ -2,6 +2,7 @@
 
 const trialView = (() => {
   const MOST_CURVES = 8;
+  const MOST_ALIKE = 6;
 
   function pairs(rows) {
     return make("dl", {}, rows.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
@@ -39,31 +40,41 @@ const trialView = (() => {
       const frame = drawing.framed(`${name} by epoch`, { level: 4 });
       const rows = list.flatMap((trial) => {
         const line = trials.curves.get(name).get(trial.n);
-        return line ? line.epochs.map((epoch, i) => ({ x: epoch, y: line.values[i], trial: trials.named_in_full(trial) })) : [];
+        return line ? line.epochs.map((epoch, i) => ({ x: epoch, y: line.values[i], trial: trials.brief(trial) })) : [];
       });
       frame.later = async () => {
-        const names = list.map(trials.named_in_full);
+        const names = list.map(trials.brief);
         const x = { field: "x", type: "quantitative", title: "epoch", axis: { format: "~g", tickMinStep: 1 }, scale: { nice: false, padding: 6 } };
         const y = { field: "y", type: "quantitative", title: name, scale: { zero: false, padding: 6 } };
-        const color = { field: "trial", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: list.length > 1 ? { orient: "bottom", columns: 1, labelLimit: 320 } : null };
+        const color = { field: "trial", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: list.length > 1 ? { orient: "bottom", columns: 1, labelLimit: drawing.isNarrow() ? 300 : 420 } : null };
         const dash = list.length > 1 ? { strokeDash: { ...color, scale: { domain: names, range: [[1, 0], [5, 3]] } } } : {};
         const shape = rows.length > 40 ? {} : { point: { size: 25 } };
         const view = await frame.draw({ width: "container", height: 180, description: `${name} by epoch`, data: { values: rows }, mark: { type: "line", ...shape }, encoding: { x, y, color, ...dash } }, () => rows);
-        if (view) pointing.follow(view, rows, { tell: (row) => [shortened(row.trial, 60), `epoch ${row.x}: ${name} ${figure(row.y)}`] });
+        if (view) pointing.follow(view, rows, { tell: (row) => [row.trial, `epoch ${row.x}: ${name} ${figure(row.y)}`] });
       };
       return frame;
     });
   }
 
-  /** The pictures on the page that a trial has left. */
-  function pictures(trial) {
-    return [...document.querySelectorAll("main figure[data-run]")].filter((figure) => trial.id && figure.dataset.run === trial.id).map((figure) => figure.cloneNode(true));
-  }
+  /** A text as a shell reads it as one word. */
+  const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
 
   function commands(trial) {
-    const lines = [`sweep replay ${trial.id}`, `sweep logs ${trial.id}`];
-    const texts = ["trains it again, here, with the same numbers", "shows all that it printed"];
-    return part("Commands", lines.map((line, i) => make("p", { class: "command" }, make("code", {}, line), copied(line, "copy"), make("span", { class: "soft" }, ` ${texts[i]}`))));
+    const { sweep, store } = trials.sweeps[trial.sweep];
+    const lines = [
+      [`sweep replay ${trial.id}${store}`, "trains it once more, with the same numbers, and records nothing"],
+      [`sweep rerun ${quoted(sweep)} ${trial.id}${store}`, "has it run anew, in place of this run"],
+      [`sweep logs ${trial.id}${store}`, "shows all that it printed"],
+    ];
+    return part("Commands", lines.map(([line, text]) => make("p", { class: "command" }, make("code", {}, line), copied(line, "copy"), make("span", { class: "soft" }, ` ${text}`))));
+  }
+
+  /** Where all the rest of a trial is. */
+  function rest(trial) {
+    const { store, mlflow } = trials.sweeps[trial.sweep];
+    const link = table.mlflow(trial, "All the rest of it in MLflow");
+    const served = mlflow.server || !link ? null : make("span", { class: "soft" }, "while ", make("code", {}, "sweep ui"), " serves it ", copied(`sweep ui${store}`, "copy"));
+    return make("p", { class: "run" }, "run ", copied(trial.id), " ", link, served);
   }
 
   function others(trial) {
@@ -74,16 +85,28 @@ const trialView = (() => {
     const chosen = selection.state.chosen.map((n) => trials.all[n]).filter((one) => one !== trial && one.id);
     const list = [...new Set([...(best && best !== trial ? [best] : []), ...chosen])].slice(0, 6);
     if (!list.length) return null;
-    return make("p", {}, "Beside ", list.map((one, i) => [i ? ", " : "", make("a", { href: `#compare=${trial.id},${one.id}` }, `${one === best ? "the best: " : ""}${shortened(one.label, 50)}`)]).flat(), ".");
+    return make("p", {}, "Beside ", list.map((one, i) => [i ? ", " : "", make("a", { href: `#compare=${trial.id},${one.id}` }, `${one === best ? "the best: " : ""}${one.brief}`)]).flat(), ".");
+  }
+
+  /** Trials that ended for the same reason, but for its numbers. */
+  function alike(trial) {
+    const kind = (one) => `${one.state} ${(one.reason ?? "").replace(/[-+]?[\d.]+(e[-+]?\d+)?/g, "")}`;
+    const list = trials.all.filter((one) => one !== trial && one.id && one.reason && kind(one) === kind(trial));
+    if (!trial.reason || trial.state === "completed" || !list.length) return null;
+    const links = list.slice(0, MOST_ALIKE).map((one, i) => [i ? ", " : "", make("a", { href: `#trial=${one.id}` }, one.brief)]);
+    const more = list.length > MOST_ALIKE ? `, and ${(list.length - MOST_ALIKE).toLocaleString("en")} more` : "";
+    return make("p", {}, "Ended alike: ", links.flat(), more, ".");
   }
 
   function show(trial) {
     const frames = curveFigures([trial]);
-    const drawn = pictures(trial);
+    const drawn = pictures.of(trial);
     const content = [
-      make("p", { class: "run" }, "run ", copied(trial.id), " ", table.mlflow(trial)),
+      rest(trial),
       outcome(trial),
+      alike(trial),
       others(trial),
+      trial.post_mortem ? part("What went wrong", make("p", {}, trial.post_mortem)) : null,
       trial.log ? part("The end of its log", make("pre", { tabindex: "0" }, make("code", {}, trial.log))) : null,
       make("div", { class: "two" }, params(trial), metrics(trial)),
       frames.length ? part("Curves", make("div", { class: "charts several" }, frames.map((frame) => frame.figure))) : null,
@@ -95,5 +118,5 @@ const trialView = (() => {
     return { title: trials.named_in_full(trial), content, frames };
   }
 
-  return { show, curveFigures, pictures, pairs, part };
+  return { show, curveFigures, pairs, part };
 })();

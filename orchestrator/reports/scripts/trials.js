@@ -62,6 +62,10 @@ const trials = (() => {
     }
   });
 
+  // where there is little room
+  briefed(all.map((trial) => trial.label), innerWidth < 640 ? 26 : 40).forEach((text, n) => (all[n].brief = text));
+  apart(columns.map((one) => one.title), 30).forEach((text, at) => (columns[at].brief = text));
+  const briefGroups = briefed(configurations, innerWidth < 640 ? 26 : 40);
   const shown = columns.filter((one) => !one.isEmpty);
   return {
     all,
@@ -78,6 +82,10 @@ const trials = (() => {
     seed: () => keys.get("parameter:seed"),
     /** What trials are compared by first; else the first metric that there is. */
     compared: () => shown.find((one) => one.kind === "compared") ?? shown.find((one) => one.kind === "metric" && one.isNumber),
+    briefGroups,
+    /** Whether what a trial has come to counts as a result of its parameters. */
+    counts: (trial) => !["loss explosion", "infeasible", "failed"].includes(trial.state),
+    brief: (trial) => (documents.length > 1 ? `${shortened(documents[trial.sweep].sweep, 20)}: ${trial.brief}` : trial.brief),
     named_in_full: (trial) => (documents.length > 1 ? `${documents[trial.sweep].sweep}: ${trial.label}` : trial.label),
   };
 })();
