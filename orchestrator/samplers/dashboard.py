@@ -89,7 +89,8 @@ class Mirror:
         """
         is_valued = record.outcome is not None and (record.outcome is Outcome.COMPLETED or record.outcome.is_bad)
         values = record.values(self.objectives) if is_valued else None
-        attributes: dict[str, Any] = {"outcome": str(record.outcome), "remark": record.remark, "run_id": record.run_id}
+        attributes: dict[str, Any] = {"trial": record.label, "outcome": str(record.outcome)}
+        attributes |= {"remark": record.remark, "run_id": record.run_id}
         if MARGIN in record.metrics:
             attributes[MARGIN] = record.metrics[MARGIN]
         varied = self._axes_of(record)
