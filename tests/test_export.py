@@ -67,6 +67,7 @@ def test_the_study_goes_into_a_storage_with_explosions_as_infeasible(store: str,
     }
     (lost,) = (trial for trial in study.trials if any(far > 0 for far in trial.constraints.values()))
     assert (lost.user_attrs["outcome"], lost.params["x"], lost.value) == ("loss explosion", 3, pytest.approx(1 / 15))
+    assert lost.user_attrs["trial"] == "x=3 mode=nan"
     assert (study.best_params["x"], study.best_value) == (1, 0.3)
 
     again = sweep("export", path, "--optuna", "sqlite:///study.db")

@@ -79,7 +79,8 @@ class Mirror:
         """The record as a trial of Optuna, which has naive times."""
         values = self._values(record)
         ended = TrialState.PRUNED if record.outcome is Outcome.PRUNED else TrialState.FAIL  # without a value
-        attributes: dict[str, Any] = {"outcome": str(record.outcome), "remark": record.remark, "run_id": record.run_id}
+        attributes: dict[str, Any] = {"trial": record.label, "outcome": str(record.outcome)}
+        attributes |= {"remark": record.remark, "run_id": record.run_id}
         if MARGIN in record.metrics:
             attributes[MARGIN] = record.metrics[MARGIN]
         varied = self._axes_of(record)
