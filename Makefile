@@ -88,9 +88,10 @@ torture: install  ## kill sweeps at random, again and again: each must end as on
 screenshots: install  ## draw docs/images from the quickstart sweep, and build/reports from sweeps of toys, in Chromium
 	$(BIN)/python docs/screenshots.py
 
-report: install  ## docs/reproduction.md and docs/findings.md from the files in docs/reproduction
+report: install  ## docs/reproduction.md, findings.md and explosions.md from the files in docs/reproduction
 	$(BIN)/python docs/reproduction.py
 	$(BIN)/python docs/findings.py
+	$(BIN)/python docs/explosions_tables.py
 
 install: $(INSTALLED)  ## everything into .venv, once: ours, the VAE's libraries, and what tests need
 

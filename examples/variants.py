@@ -19,9 +19,9 @@ from models import evaluation
 from models.config import TrainConfig
 from models.data import Dataset, data_root, load
 from models.readings import MEASURES, Readings, Watch
-from models.train import learn
+from models.train import run
 from models.training import Training
-from models.vae import FIRST_CHANNELS, IMAGE_SIDE, VAE
+from models.vae import FIRST_CHANNELS, IMAGE_SIDE, VAE, Upsampling
 
 PADDING = {3: 1, 4: 1, 5: 2}
 PARTS = ("encoder", "mean", "log_variance", "decoder")
@@ -47,6 +47,11 @@ class Config(TrainConfig):
         Literal["log_variance", "log_deviation", "softplus"],
         Field(description="What the second head gives; softplus of it is the deviation."),
     ] = "log_variance"
+    noise: Annotated[
+        Literal["deviation", "variance"],
+        Field(description="What scales the noise of a code; the variance is a slip that forgets the root."),
+    ] = "deviation"
+    output: Annotated[Literal["sigmoid", "none"], Field(description="What ends the decoder.")] = "sigmoid"
     clamp: Annotated[float, Field(ge=0, description="Of the log variance, on either side; 0: none.")] = 0.0
     eps: Annotated[float, Field(ge=0, description="Of Adam. A loss summed over n images is an n-th of it.")] = 1e-8
     beta1: Annotated[float, Field(ge=0, lt=1, description="Of Adam.")] = 0.9
@@ -83,7 +88,7 @@ class VariantVAE(VAE):
             output_padding = sides[i] - (strides[i] * (sides[i + 1] - 1) - 2 * padding + kernel)
             up += [
                 nn.LeakyReLU(config.slope),
-                nn.ConvTranspose2d(channels[i + 1], channels[i], kernel, strides[i], padding, output_padding),
+                Upsampling(channels[i + 1], channels[i], output_padding, kernel, strides[i], padding),
                 *(self._normed(channels[i]) if i else []),
             ]
         self.encoder = nn.Sequential(*down, nn.Flatten(), *self._between(size, config.hidden))
@@ -108,6 +113,15 @@ class VariantVAE(VAE):
         limit = self.config.clamp
         return mean, log_variance.clamp(-limit, limit) if limit else log_variance
 
+    def decode(self, z: Tensor) -> Tensor:
+        return super().decode(z) if self.config.output == "sigmoid" else self.decoder(z).float()
+
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self.config.noise == "deviation":
+            return super().forward(images, noise)
+        mean, log_variance = self.encode(images)
+        return self.decode(mean + log_variance.exp() * noise), mean, log_variance
+
     def _normed(self, channels: int) -> list[nn.Module]:
         return [nn.BatchNorm2d(channels)] if self.config.norm == "batch" else []
 
@@ -129,20 +143,28 @@ class VariantVAE(VAE):
 
 
 class VariantTraining(Training):
-    """A training of a VariantVAE, without checkpoints, which writes down what its steps measured."""
+    """A training of a VariantVAE, which writes down what its steps measured."""
+
+    config: Config
 
     def __init__(self, config: Config, workdir: Path | None, watch: Watch | None, data: Dataset) -> None:
-        super().__init__(config, None, watch, data)
-        torch.manual_seed(config.seed)
-        self.model = VariantVAE(config).to(self.device, memory_format=torch.channels_last)
-        betas = (config.beta1, config.beta2)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), config.lr, betas, config.eps, fused=True)
-        if config.clip:
-            self.optimizer.register_step_pre_hook(self._clip)
+        super().__init__(config, workdir, watch, data)
         self.steps = None if workdir is None else workdir / "artifacts" / "steps.csv"
         if self.steps is not None:
             self.steps.parent.mkdir(parents=True, exist_ok=True)
-            self.steps.write_text(",".join(COLUMNS) + "\n")
+            known = self.steps.read_text().splitlines()[1:] if self.steps.is_file() else []
+            self.steps.write_text("\n".join([",".join(COLUMNS), *known[: self.step], ""]))
+
+    def build_model(self) -> VAE:
+        return VariantVAE(self.config)
+
+    def build_optimizer(self) -> torch.optim.Adam:
+        config = self.config
+        betas = (config.beta1, config.beta2)
+        optimizer = torch.optim.Adam(self.model.parameters(), config.lr, betas, config.eps, fused=True)
+        if config.clip:
+            optimizer.register_step_pre_hook(self._clip)
+        return optimizer
 
     def begin_epoch(self, every: int | None = None) -> Readings:
         super().begin_epoch(every)
@@ -150,6 +172,15 @@ class VariantTraining(Training):
             group["lr"] = self.config.lr * self.config.decay ** ((self.epoch - 1) // self.config.decay_every)
         self.readings = StepReadings(self)
         return self.readings
+
+    def finish(self) -> dict[str, float | str]:
+        """The final metrics and pictures, unless some of the images were left out."""
+        if self.config.images < len(self.data.train):
+            return {}
+        if self.workdir is not None:
+            paths = {name: self.workdir / "artifacts" / f"{name}.png" for name in evaluation.SHOWN}
+            evaluation.save_images(self.model, self.data, self.config, self.device, paths)
+        return evaluation.finish(self.model, self.data, self.config, self.device)
 
     def _clip(self, *_: object) -> None:
         clip_grad_norm_(self.model.parameters(), self.config.clip)
@@ -179,11 +210,7 @@ def train(
     """Train the variant of `config` as models.train.train trains the VAE; the test set is left out where images are."""
     data = load(config.dataset, data_root())
     training = VariantTraining(config, workdir, watch, data)
-    images = data.train[: config.images].to(training.device)
-    while training.is_running:
-        learn(training, training.model, images, training.begin_epoch())
-        yield training.end_epoch()
-    return evaluation.finish(training.model, data, config, training.device) if len(images) == len(data.train) else {}
+    return (yield from run(training, data.train[: config.images]))
 
 
 train.declaration = VARIANT  # type: ignore[attr-defined]

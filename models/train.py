@@ -46,9 +46,16 @@ def train(
             has an attribute `explosion` with its `step`, a post-mortem is saved beside the pictures.
     """
     data = load(config.dataset, data_root())
-    training = Training(config, workdir, watch, data)
-    images = data.train.to(training.device)
-    forward = passes(training.model, config, training.device)
+    return (yield from run(Training(config, workdir, watch, data), data.train))
+
+
+train.declaration = DECLARATION  # type: ignore[attr-defined]
+
+
+def run(training: Training, images: Tensor) -> Generator[dict[str, float], None, dict[str, float | str]]:
+    """The epochs that are left, on images of bytes (N, 1, 28, 28): yields and returns what `train` does."""
+    images = images.to(training.device)
+    forward = passes(training.model, training.config, training.device)
     try:
         while training.is_running:
             learn(training, forward, images, training.begin_epoch())
@@ -63,9 +70,6 @@ def train(
         raise
     finally:
         training.save_curve()
-
-
-train.declaration = DECLARATION  # type: ignore[attr-defined]
 
 
 def learn(training: Training, forward: Passes, images: Tensor, readings: Readings) -> None:

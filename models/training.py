@@ -36,8 +36,8 @@ class Training:
         self.history: list[dict[str, float]] = []
         torch.manual_seed(config.seed)
         # channels_last: convolutions of few channels run about twice as fast in this layout
-        self.model: VAE = build(config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
+        self.model: VAE = self.build_model().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = self.build_optimizer()
         self.step = 0
         self.last_steps: deque[Tensor] = deque(maxlen=LAST_STEPS)
         saved = None if workdir is None else checkpoint.load(workdir / CHECKPOINT_FILE, config)
@@ -46,6 +46,14 @@ class Training:
             self.optimizer.load_state_dict(saved["optimizer"])
             self.history, self.step = saved["history"], saved["step"]
             self.last_steps.extend(saved.get("last_steps", ()))
+
+    def build_model(self) -> VAE:
+        """The untrained model, whose weights torch's global generator draws."""
+        return build(self.config)
+
+    def build_optimizer(self) -> torch.optim.Adam:
+        """Of the model, which is on its device."""
+        return torch.optim.Adam(self.model.parameters(), lr=self.config.lr, fused=True)
 
     @property
     def epoch(self) -> int:

@@ -54,17 +54,20 @@ class VAE(nn.Module):
 
 
 class Upsampling(nn.ConvTranspose2d):
-    """A transposed convolution that doubles the sides, less one where `output_padding` is 0."""
+    """A transposed convolution; by its defaults it doubles the sides, less one where `output_padding` is 0."""
 
     bias: nn.Parameter
+    padding: tuple[int, ...]
 
-    def __init__(self, channels: int, fewer: int, output_padding: int) -> None:
-        super().__init__(channels, fewer, kernel_size=3, stride=2, padding=1, output_padding=output_padding)
+    def __init__(
+        self, channels: int, fewer: int, output_padding: int, kernel_size: int = 3, stride: int = 2, padding: int = 1
+    ) -> None:
+        super().__init__(channels, fewer, kernel_size, stride, padding, output_padding)
 
     def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
         # the bias is added apart: with it inside, bfloat16 on CPUs takes three times as long
         without = functional.conv_transpose2d(
-            features, self.weight, None, stride=2, padding=1, output_padding=self.output_padding
+            features, self.weight, None, self.stride, self.padding, self.output_padding
         )
         return without + self.bias.to(without.dtype)[:, None, None]
 

@@ -4,13 +4,15 @@ import csv
 import statistics
 from pathlib import Path
 
+import explosions_tables
 import pytest
 import reproduction
 
 from orchestrator.events import Finished, Progress, Started
 from orchestrator.spec import load
+from orchestrator.spec.sweep_spec import SweepSpec
 from orchestrator.trackers import Tracker
-from orchestrator.trial import Outcome
+from orchestrator.trial import Outcome, Params
 from orchestrator.trials.grid import expand
 
 ROOT = Path(__file__).parent.parent
@@ -20,6 +22,10 @@ def test_the_page_is_what_its_runs_make() -> None:
     assert reproduction.DOCUMENT.read_text() == reproduction.document(reproduction.rows()), "make report renews it"
 
 
+def test_the_page_on_explosions_is_what_its_files_make() -> None:
+    assert explosions_tables.DOCUMENT.read_text() == explosions_tables.document(), "make report renews it"
+
+
 @pytest.mark.slow
 def test_every_run_has_a_file_that_asks_for_it_again() -> None:
     asked: dict[str, list[dict[str, str]]] = {}
@@ -27,10 +33,30 @@ def test_every_run_has_a_file_that_asks_for_it_again() -> None:
         for path in sorted((ROOT / folder).glob("*.yaml")):
             spec = load(path, sets)
             if spec.method.is_exhaustive:
-                asked[spec.name] = [{k: str(v) for k, v in trial.params.items()} for trial in expand(spec).trials]
-    for row in reproduction.rows():
-        params = {name: row[name] for name in reproduction.PARAMETERS}
+                asked[spec.name] = [asked_for(spec, trial.params) for trial in expand(spec).trials]
+    for row in reproduction.all_rows():
+        params = {name: row[name] for name in (*reproduction.PARAMETERS, "variant")}
         assert params in asked[row["sweep"]], params
+
+
+def asked_for(spec: SweepSpec, params: Params) -> dict[str, str]:
+    plain = {name: str(params[name]) for name in reproduction.PARAMETERS if name in params}
+    return {**plain, "variant": reproduction.variant(spec.function, params)}
+
+
+def test_a_late_explosion_stands_in_the_row_of_its_setting() -> None:
+    plain = reproduction.rows()[0] | {"variant": "", "precision": "fp32"}
+    rows = [
+        plain | {"variant": "hidden=512", "var": "0.2", "seed": "0", "outcome": "loss explosion", "epochs_run": "30"},
+        plain | {"variant": "hidden=512", "var": "0.2", "seed": "1", "ssim": "0.8", "mse": "0.02"},
+        plain | {"variant": "hidden=512", "var": "0.2", "seed": "2", "ssim": "0.24", "mse": "0.1139"},
+        plain | {"variant": "", "var": "0.2", "ssim": "0.85", "mse": "0.01"},
+    ]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in explosions_tables.late(rows).splitlines()]
+    assert lines[2:] == [
+        ["the report's setting", "0.2", "1", "0", "0% to 79%", explosions_tables.NONE, "0", "0.850"],
+        ["hidden=512", "0.2", "3", "1", "6% to 79%", "31", "1", "0.800"],
+    ]
 
 
 def test_a_row_counts_in_each_table_that_has_its_configuration_whatever_its_seed() -> None:

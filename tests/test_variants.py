@@ -63,6 +63,38 @@ def test_a_variant_trains_on_the_digits_and_writes_its_steps(choices: dict[str, 
 
 
 @pytest.mark.slow
+def test_a_variant_that_was_cut_off_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    config = variants.Config(**DIGITS | {"epochs": 3}, hidden=32)
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    *losses, last = list(variants.train(config, whole))
+    assert len(losses) == 2
+    cut = variants.train(config, resumed)
+    next(cut)
+    cut.close()
+    steps = resumed / "artifacts" / "steps.csv"
+    steps.write_text(steps.read_text() + "7,1,1,1,1,1,1,1,1,1,1,1,1\n")  # of the epoch that was cut off
+    again = list(variants.train(config, resumed))
+    assert [metrics["epoch"] for metrics in again] == [2, 3]
+    assert {**again[-1], "images_per_second": 0} == {**last, "images_per_second": 0}
+    assert steps.read_text() == (whole / "artifacts" / "steps.csv").read_text()
+
+
+@pytest.mark.parametrize(("slip", "largest"), [({"noise": "variance"}, 1.0), ({"output": "none"}, math.inf)], ids=str)
+def test_a_slip_changes_what_is_reconstructed_and_nothing_else(slip: dict[str, Any], largest: float) -> None:
+    given = []
+    for choices in ({}, slip):
+        torch.manual_seed(0)
+        model = variants.VariantVAE(variants.Config(**choices))
+        model.log_variance.bias.data.fill_(2.0)
+        given.append(model(torch.rand(8, 1, 28, 28), torch.randn(8, 20, generator=torch.Generator().manual_seed(1))))
+    (right, *code), (slipped, *same_code) = given
+    torch.testing.assert_close(code, same_code)
+    assert not torch.allclose(right, slipped)
+    assert slipped.max() <= largest
+    assert (slipped.min() < 0) == (largest > 1)
+
+
+@pytest.mark.slow
 def test_clipped_gradients_and_another_epsilon_change_what_is_learned() -> None:
     plain = variants.Config(**DIGITS, images=768)
     losses = [first_epoch(config)["val_loss"] for config in (plain, replace(plain, clip=1e-9), replace(plain, eps=1.0))]
