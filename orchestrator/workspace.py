@@ -19,6 +19,7 @@ from orchestrator.functions import TrialFunction
 from orchestrator.system import regular
 from orchestrator.system.paths import (
     LOCK_FILE,
+    artifacts_folder,
     check_own,
     folder_name,
     lock_folder,
@@ -57,6 +58,14 @@ def sweeps(uri: str) -> list[str]:
     """The names of the sweeps that were launched here, without a look into the store."""
     folders = work_folder(uri).glob("*/")
     return sorted(file.read_text("utf-8") if (file := path / NAME_FILE).is_file() else path.name for path in folders)
+
+
+def has_others(uri: str, names: Iterable[str]) -> bool:
+    """Whether a store may have other sweeps than these: beside a SQLite store, each has left files."""
+    if sqlite_path(uri) is None:
+        return True
+    known = {folder_name(name) for name in names}
+    return any(path.name not in known for path in artifacts_folder(uri).glob("*/"))
 
 
 class Workspace:

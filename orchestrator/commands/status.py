@@ -32,7 +32,7 @@ def status(
     """
     from orchestrator.progress import published
     from orchestrator.terminal.watch import watch as keep_current
-    from orchestrator.workspace import is_live, sweeps
+    from orchestrator.workspace import has_others, is_live, sweeps
 
     if watch and as_json:
         raise InputError("--watch is for people; a program calls `sweep status --json` again")
@@ -48,8 +48,7 @@ def status(
         """What launches on this machine tell, by sweep, and whether the store has nothing beside that."""
         here = sweeps(uri) if name is None else [name]
         found = {one: status for one in here if (status := published.status(uri, one, spec))}
-        knows_all = name is not None or paths.sqlite_path(uri) is not None
-        return found, knows_all and len(found) == len(here) > 0
+        return found, bool(found) and (name is not None or not has_others(uri, found))
 
     def stored(one: str) -> "Status":
         from orchestrator.trackers import Follower  # with MLflow, which takes seconds to import

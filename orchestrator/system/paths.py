@@ -101,6 +101,11 @@ def work_folder(uri: str) -> Path:
     return (Path("mlruns").absolute() if path is None else path.parent) / "work"
 
 
+def artifacts_folder(uri: str) -> Path:
+    """Where files of runs lie beside a SQLite store, in a folder for each sweep."""
+    return work_folder(uri).parent / "artifacts"
+
+
 def folder_name(name: str) -> str:
     """The folder of a sweep: called as it is where its name is plain, else by a short form of it and a digest.
 

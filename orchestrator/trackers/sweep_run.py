@@ -8,7 +8,7 @@ from mlflow.entities import Experiment, Run
 from orchestrator.errors import InputError
 from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
-from orchestrator.system.paths import folder_name, redacted, sqlite_path, work_folder
+from orchestrator.system.paths import artifacts_folder, folder_name, redacted, sqlite_path
 from orchestrator.system.provenance import provenance
 from orchestrator.trackers import experiments, holding, identity, more, parent_run
 from orchestrator.trackers.deleted import is_in_the_trash, restoring
@@ -32,7 +32,7 @@ def experiment_of(client: MlflowClient, uri: str, name: str) -> Experiment:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         # an absolute place, so that the UI finds it from whichever folder it is started in
-        folder = work_folder(uri).parent / "artifacts" / folder_name(name)
+        folder = artifacts_folder(uri) / folder_name(name)
         place = folder.as_uri() if sqlite_path(uri) else None
         made = client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS)
         return client.get_experiment(made)
