@@ -41,9 +41,10 @@ def data(rows: Iterable[DataRow]) -> alt.InlineData:
 def legend(names: Sequence[str]) -> alt.Legend:
     """A legend with as many columns as fit on a phone; its names are as short as there is room for."""
     brief = shortened(names, LONGEST)
-    texts = json.dumps(dict(zip(names, brief, strict=True)))
-    shown = {} if brief == [*names] else {"labelExpr": f"{texts}[datum.label]"}
-    return alt.Legend(columns=1 if any(len(name) > LONG for name in names) else 2, **shown)
+    drawn = alt.Legend(columns=1 if any(len(name) > LONG for name in names) else 2)
+    if brief != [*names]:
+        drawn.labelExpr = f"{json.dumps(dict(zip(names, brief, strict=True)))}[datum.label]"
+    return drawn
 
 
 def crosses(rows: Iterable[DataRow]) -> alt.Chart:

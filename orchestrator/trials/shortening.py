@@ -55,7 +55,7 @@ def _apart(texts: Sequence[str], width: int, dots: str) -> list[str]:
     alike: dict[str, dict[str, None]] = {}
     for text in texts:
         alike.setdefault(middle_cut(text, width, dots), {})[text] = None
-    found = {}
+    found: dict[str, str] = {}
     for several in alike.values():
         shared = len(os.path.commonprefix([*several])) if len(several) > 1 else 0  # noqa: RUF071 - of letters
         found |= {text: _cut(text, width, shared, dots) for text in several}
