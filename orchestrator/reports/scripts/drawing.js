@@ -25,7 +25,8 @@ const drawing = (() => {
     const place = make("div", { class: "chart" });
     const caption = make("figcaption");
     const bar = make("div", { class: "controls" }, controls);
-    const heading = make(`h${level}`, { class: "chart-title", id }, title);
+    const anchor = id && make("a", { class: "anchor", href: `#${id}`, "aria-label": `link to ${title}` }, "#");
+    const heading = make(`h${level}`, { class: "chart-title", id }, title, anchor && " ", anchor);
     const save = saving.buttons(title, () => view, () => rows());
     const figure = make("figure", { class: wide ? "full" : "" }, make("div", { class: "chart-head" }, heading, save), bar, place, caption);
     let begun = 0;
