@@ -29,7 +29,8 @@ PACKAGE = files("orchestrator.reports")
 TABLE_SCRIPT, TABLE_STYLE = "tabulator/tabulator.min.js", "tabulator/tabulator_simple.min.css"
 SCRIPTS = (  # in the order in which they need each other
     *("elements", "trials", "query", "selection", "saving", "pointing", "words", "drawing", "pictures", "table"),
-    *("parallel", "scatter", "curves", "effects", "heat", "trial", "compare", "links", "watching", "explorer", "tables", "page"),
+    *("parallel", "scatter", "curves", "effects", "heat", "trial", "compare", "links", "watching", "explorer"),
+    *("tables", "page"),
 )
 
 

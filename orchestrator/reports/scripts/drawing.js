@@ -60,6 +60,7 @@ const drawing = (() => {
         begun += 1;
         view?.finalize();
         view = null;
+        caption.textContent = "";
         place.replaceChildren(make("p", { class: "soft" }, text));
       },
     };
@@ -126,7 +127,7 @@ const drawing = (() => {
       type: "quantitative",
       title: column.brief,
       scale: { ...(log && column.low > 0 ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: isAlone ? 0 : 8 },
-      axis: { labelFlush: !isFew, labelOverlap: "greedy", labelAngle: isFew && isNarrow() && column.distinct.length > 4 ? -45 : undefined, ...(isFew ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
+      axis: { labelFlush: !isFew, labelOverlap: "greedy", labelSeparation: isFew ? 1 : undefined, labelAngle: isFew && isNarrow() && column.distinct.length > 4 ? -45 : undefined, ...(isFew ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
     };
   }
 
