@@ -7,15 +7,17 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from exploring import HOSTILE, recorded
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from orchestrator.reports import trial_data
 from orchestrator.reports.document import Section
-from orchestrator.reports.page import compact, html
+from orchestrator.reports.page import MOST_ROWS, compact, html
 
 TESTS = Path(__file__).parent
 
@@ -45,8 +47,11 @@ def test_the_document_has_all_trials_with_what_became_of_them(explored: Section)
     assert [one["name"] for one in document["columns"] if one["kind"] == "parameter"] == ["x", "mode", "seed"]
     compared = column(document, "score", "compared")
     assert document["columns"][compared] == {
-        "kind": "compared", "name": "score", "title": "best score", "goal": "maximize",
+        "kind": "compared", "name": "score", "title": "best score", "goal": "maximize", "text": trial_data.BEST,
     }  # fmt: skip
+    assert document["columns"][column(document, "score", "metric")]["title"] == "last score"
+    assert dict(explored.facts)["compared by"] == "best score of any epoch, higher is better"
+    assert explored.best == "x=8 mode=fine: best score 40.1 ± 0.25 (95%, 3 seeds)"
     by_state: dict[str, list[Any]] = {}
     for trial in document["trials"]:
         by_state.setdefault(trial["state"], []).append(trial)
@@ -73,7 +78,7 @@ def test_the_document_has_curves_of_every_metric_the_compared_one_first(explored
     assert curves["metrics"] == ["score", HOSTILE]
     assert curves["epochs"][0] == [1, 2, 3, 4, 5]
     lines = [line for line in curves["lines"] if line[1] == 0]
-    assert len(lines) == 23  # of one there is none: it failed before its first epoch
+    assert len(lines) == 24
     assert lines[0][3] == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert curves["note"] == ""
 
@@ -128,6 +133,13 @@ def opened(page: Page, address: str) -> None:
     page.wait_for_selector("html[data-drawn]", state="attached")
 
 
+def pointed_at(one: Locator) -> None:
+    """Point at something once the page has come to rest: scrolling lets go of what one points at."""
+    one.scroll_into_view_if_needed()
+    one.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+    one.hover(force=True)
+
+
 def check_count(page: Page, text: str) -> None:
     expect(page.locator("output.count")).to_have_text(text)
 
@@ -145,9 +157,10 @@ def field(page: Page, title: str) -> str:
 def test_the_table_has_the_best_first_and_sorts_by_any_column(page: Page) -> None:
     score, x = field(page, "best score"), field(page, "x")
     assert cells(page, score)[:3] == ["40.2", "40.1", "40"]
-    page.get_by_role("button", name="x", exact=True).click()
+    heading = page.locator(".tabulator").get_by_role("button", name="x", exact=True)
+    heading.click()
     assert cells(page, x)[0] == "1"
-    page.get_by_role("button", name="x", exact=True).press("Enter")
+    heading.press("Enter")
     assert cells(page, x)[0] == "8"
 
 
@@ -161,11 +174,79 @@ def test_trials_are_filtered_by_value_text_and_outcome_and_every_chart_follows(p
     assert "x=2..4" not in page.url
     assert "where=parameter%3Ax%7E2..4" in page.url
     expect(page.locator(".tabulator-row")).to_have_count(6)
-    page.get_by_role("button", name="all trials").click()
+    page.get_by_role("button", name="reset").click()
     check_count(page, "24 trials")
     page.get_by_label("loss explosion 3").uncheck()
     page.get_by_label("find in all columns").fill("mode=rise")
     check_count(page, "9 of 24 trials are selected")
+
+
+@pytest.mark.slow
+def test_a_filter_of_numbers_holds_is_shown_on_its_axis_and_says_what_it_does_not_understand(page: Page) -> None:
+    given = page.get_by_label("only x", exact=True)
+    brush = page.locator("figure.parallel .brushed0 path")
+    for text, count in {">4": 6, "<2": 6, ">=4": 12, "2": 6, "1, 4": 12, "..2": 12, "1..2, >4": 18}.items():
+        given.fill(text)
+        check_count(page, f"{count} of 24 trials are selected")
+        expect(brush).to_have_attribute("stroke-opacity", "0" if "," in text else "1")  # the chart has followed
+        page.wait_for_timeout(50)
+        check_count(page, f"{count} of 24 trials are selected")  # and has left the filter as it is
+    expect(given).to_have_attribute("aria-invalid", "false")
+    given.fill("many")
+    check_count(page, "24 trials; not understood above x: many")
+    expect(given).to_have_attribute("aria-invalid", "true")
+    assert "not understood" in (given.get_attribute("title") or "")
+
+
+@pytest.mark.slow
+def test_what_failed_has_no_part_in_means_and_a_mark_that_opens_it(page: Page, explored: Section) -> None:
+    (failed,) = [trial for trial in explored.trial_data["trials"] if trial["state"] == "failed"]
+    page.get_by_label("only x", exact=True).fill("4")
+    page.get_by_label("only mode", exact=True).fill("rise")
+    tip = page.locator("#tip")
+    number = page.locator("figure", has=page.locator("#heat")).locator("text[aria-label*='number:']")
+    expect(number).to_have_text(["20.1"])  # of 20 and 20.1
+    pointed_at(number)
+    expect(tip).to_contain_text("of 2 trials1 of 3 failed")
+    curves = page.locator("figure", has=page.locator("#curves"))
+    mark = curves.locator(".mark-symbol path[aria-label*='failed']")
+    pointed_at(mark)  # where another trial has the same value
+    expect(tip).to_contain_text("the disk is full")
+    curves.get_by_label("metric").select_option(HOSTILE)
+    expect(tip).to_be_hidden()
+    curves.get_by_label("metric").select_option("score")
+    pointed_at(mark)
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.locator("#view-title")).to_have_text(failed["label"])
+
+
+@pytest.mark.slow
+def test_a_table_of_results_sorts_by_its_headings_the_best_first(page: Page) -> None:
+    table = page.locator("main > section > .scroll", has=page.get_by_role("button", name="best score", exact=True))
+    first = table.locator("tbody tr").first
+    before = first.inner_text()
+    table.get_by_role("button", name="best score", exact=True).click()
+    assert first.locator("strong").inner_text().startswith("40.1")
+    last = table.locator("tbody tr").last
+    assert "loss explosion" in last.inner_text()  # it has no value
+    table.get_by_role("button", name="best score", exact=True).click()
+    assert first.inner_text() == before
+    assert "loss explosion" in last.inner_text()
+
+
+@pytest.mark.slow
+def test_long_tables_show_their_first_rows_then_all_in_one(page: Page, explored: Section, tmp_path: Path) -> None:
+    results = next(part for part in explored.parts if part.title == "Results")
+    assert results.grid
+    long = replace(results, grid=replace(results.grid, rows=results.grid.rows * 5))
+    parts = tuple(long if part is results else part for part in explored.parts)
+    (tmp_path / "report.html").write_text(html("explored", "made", [replace(explored, parts=parts)]), encoding="utf-8")
+    opened(page, (tmp_path / "report.html").as_uri())
+    rows = page.locator("main > section > .scroll tbody").first.locator("tr:visible")
+    expect(rows).to_have_count(MOST_ROWS)
+    page.get_by_role("button", name="10 more rows").click()
+    expect(rows).to_have_count(40)
 
 
 @pytest.mark.slow
@@ -238,9 +319,10 @@ def test_a_trial_has_a_view_with_its_reason_log_and_commands(page: Page, address
     view = page.locator("dialog.view")
     view.get_by_text("the disk is full").wait_for()
     assert f"line 39 {HOSTILE}" in view.locator("pre").inner_text()
-    assert f"sweep replay {failed['id']}" in view.inner_text()
     link = view.get_by_role("link", name="MLflow").get_attribute("href")
     assert link == f"http://127.0.0.1:5000/#/experiments/1/runs/{failed['id']}?workflowType=machine_learning"
+    said = view.inner_text()
+    assert said.index("sweep launch explored.yaml") < said.index(f"sweep replay {failed['id']}") < said.index("line 39")
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
     view.get_by_role("button", name="close").click()
     assert "#trial" not in page.url
@@ -347,7 +429,7 @@ def test_on_paper_the_table_is_light_where_the_screen_is_dark(browser: Browser, 
 @pytest.mark.slow
 def test_crosses_of_explosions_are_seen_among_points(page: Page) -> None:
     figure = page.locator("figure", has=page.locator("#scatter"))
-    figure.get_by_label("up").select_option("metric:score")
+    figure.get_by_label("y", exact=True).select_option("metric:score")
     crosses = figure.locator(".mark-symbol path[stroke='var(--bad)']")
     expect(crosses).to_have_count(3)
 

@@ -14,7 +14,7 @@ const compareView = (() => {
 
   function grid(title, rows, [a, b], { differs = false } = {}) {
     if (!rows.length) return null;
-    const head = make("tr", {}, ["", ...[a, b].map((trial) => trials.brief(trial)), ...(differs ? ["difference"] : [])].map((name) => make("th", { scope: "col" }, name)));
+    const head = make("tr", {}, ["", ...[a, b].map((trial) => trials.brief(trial)), ...(differs ? ["second minus first"] : [])].map((name) => make("th", { scope: "col" }, name)));
     const body = rows.map(([name, x, y]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, figure(x)), make("td", {}, figure(y)), differs ? make("td", {}, difference(x, y)) : null));
     return trialView.part(title, make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, make("table", {}, make("thead", {}, head), make("tbody", {}, body))));
   }
@@ -41,7 +41,7 @@ const compareView = (() => {
     const content = [
       make("p", {}, [a, b].map((trial) => make("a", { class: "one", href: `#trial=${trial.id}` }, trials.named_in_full(trial)))),
       grid("Parameters that differ", unlike, [a, b]) ?? make("p", {}, "No parameter differs."),
-      alike.length ? make("details", {}, make("summary", {}, `${alike.length} that vary in the sweep and are the same here`), trialView.pairs(alike.map(([name, x]) => [name, figure(x)]))) : null,
+      alike.length ? make("details", {}, make("summary", {}, `${alike.length} ${alike.length === 1 ? "parameter that varies in the sweep and is" : "parameters that vary in the sweep and are"} the same here`), trialView.pairs(alike.map(([name, x]) => [name, figure(x)]))) : null,
       grid("How they ended", ended, [a, b]),
       grid("Metrics", metrics, [a, b], { differs: true }),
       frames.length ? trialView.part("Curves", make("div", { class: "charts several" }, frames.map((frame) => frame.figure))) : null,

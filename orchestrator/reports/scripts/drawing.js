@@ -60,6 +60,7 @@ const drawing = (() => {
         begun += 1;
         view?.finalize();
         view = null;
+        caption.textContent = "";
         place.replaceChildren(make("p", { class: "soft" }, text));
       },
     };
@@ -119,14 +120,27 @@ const drawing = (() => {
     const isChoice = !column.isNumber;
     const labels = { labelLimit: 110, labelExpr: isChoice ? "length(datum.label) > 24 ? slice(datum.label, 0, 11) + '…' + slice(datum.label, -12) : datum.label" : undefined };
     if (isChoice) return { field, type: "nominal", title: column.brief, sort: null, axis: { ...labels, labelAngle: 0, labelOverlap: true } };
+    const isFew = column.kind === "parameter" && column.distinct.length <= 8;
     const isAlone = column.low === column.high;
     return {
       field,
       type: "quantitative",
       title: column.brief,
       scale: { ...(log && column.low > 0 ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: isAlone ? 0 : 8 },
-      axis: { labelFlush: true, labelOverlap: "greedy", ...(column.kind === "parameter" && column.distinct.length <= 8 ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
+      axis: { labelFlush: !isFew, labelOverlap: "greedy", labelSeparation: isFew ? 1 : undefined, labelAngle: isFew && isNarrow() && column.distinct.length > 4 ? -45 : undefined, ...(isFew ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
     };
+  }
+
+  const marks = { "loss explosion": ["crosses exploded", "M-1,-1L1,1M1,-1L-1,1"], pruned: ["squares were pruned", "square"], failed: ["triangles failed", "triangle-down"] };
+
+  /** The shapes of points by how their trials ended. */
+  const shape = { condition: Object.entries(marks).map(([state, [, path]]) => ({ test: `datum.state === '${state}'`, value: path })), value: "circle" };
+
+  /** What shapes there are among rows, in a sentence. */
+  function told(rows) {
+    const texts = Object.entries(marks).filter(([state]) => rows.some((row) => row.state === state)).map(([, [text]]) => text);
+    const text = texts.join(", ");
+    return text && ` ${text[0].toUpperCase()}${text.slice(1)}.`;
   }
 
   /** At most so many trials, evenly spaced, the chosen ones among them. */
@@ -147,5 +161,5 @@ const drawing = (() => {
     };
   }
 
-  return { embed, isNarrow, settled, framed, colouring, axis, few, colours, GROUPS };
+  return { embed, isNarrow, settled, framed, colouring, axis, few, shape, told, colours, GROUPS };
 })();

@@ -16,7 +16,7 @@ const button = (text, does, attributes = {}) => make("button", { type: "button",
 /** A select of [value, text] pairs, with its name before it. */
 function choice(name, pairs, value, does) {
   const options = pairs.map(([one, text]) => make("option", { value: one, selected: String(one) === String(value) }, text));
-  return make("label", { class: "choice" }, `${name} `, make("select", { onchange: (event) => does(event.target.value) }, options));
+  return make("label", { class: "choice" }, `${name} `, make("select", { "aria-label": name, onchange: (event) => does(event.target.value) }, options));
 }
 
 function tick(name, isOn, does) {

@@ -1,6 +1,7 @@
 // The table of all trials: it sorts, filters and hides columns, and marks the trials that are chosen.
 
 const table = (() => {
+  const MOST_LETTERS = 60; // of a trial's name on a phone
   const MOST_METRICS = 6; // columns of metrics that are shown at first
   let made = null;
   const inputs = new Map(); // of filters, by the key of a column
@@ -17,7 +18,8 @@ const table = (() => {
         size: 7,
         class: "filter",
         "aria-label": `only ${column.title}`,
-        placeholder: column.isNumber ? "1..5, >3" : "letters",
+        placeholder: column.isNumber ? "1..5, >8" : "letters",
+        title: query.help(column),
         oninput: (event) => selection.where(key, event.target.value),
         onclick: (event) => event.stopPropagation(),
         onkeydown: (event) => event.stopPropagation(),
@@ -31,6 +33,9 @@ const table = (() => {
     const goal = { maximize: "higher is better", minimize: "lower is better" }[column.goal];
     return [column.title, column.text, goal].filter(Boolean).join("; ");
   }
+
+  /** Whether links to MLflow need somebody to serve it. */
+  const isServed = () => trials.sweeps.some(({ mlflow }) => mlflow.runs && !mlflow.server);
 
   function columnsOf() {
     const metrics = trials.of("metric");
@@ -58,7 +63,8 @@ const table = (() => {
         titleFormatter: heading({ title: "trial" }),
         formatter: (cell) => {
           const { trial } = cell.getData();
-          return trial.id ? make("a", { href: `#trial=${trial.id}`, title: trial.label }, trial.brief) : make("span", { title: trial.label }, trial.brief);
+          const name = drawing.isNarrow() && trial.label.length <= MOST_LETTERS ? trial.label : trial.brief; // there it has several lines
+          return trial.id ? make("a", { href: `#trial=${trial.id}`, title: trial.label }, name) : make("span", { title: trial.label }, name);
         },
         minWidth: 130,
       },
@@ -80,13 +86,6 @@ const table = (() => {
         minWidth: 76,
       })),
       {
-        field: "reason",
-        titleFormatter: heading({ title: "reason" }),
-        formatter: (cell) => make("span", { title: cell.getValue() ?? "" }, shortened(cell.getValue() ?? "", 60)),
-        visible: trials.all.some((trial) => trial.reason),
-        minWidth: 160,
-      },
-      {
         field: "pictures",
         titleFormatter: heading({ title: "pictures" }),
         formatter: (cell) => {
@@ -100,7 +99,7 @@ const table = (() => {
       },
       {
         field: "id",
-        titleFormatter: heading({ title: "run" }),
+        titleFormatter: heading({ title: "run", text: isServed() ? "Its link to MLflow opens while sweep ui runs." : "" }),
         formatter: (cell) => {
           const { trial } = cell.getData();
           if (!trial.id) return "";
@@ -108,6 +107,13 @@ const table = (() => {
         },
         headerSort: false,
         minWidth: 150,
+      },
+      {
+        field: "reason",
+        titleFormatter: heading({ title: "reason" }),
+        formatter: (cell) => make("span", { title: cell.getValue() ?? "" }, shortened(cell.getValue() ?? "", 60)),
+        visible: trials.all.some((trial) => trial.reason),
+        minWidth: 160,
       },
     ];
   }
@@ -146,7 +152,8 @@ const table = (() => {
     const isNarrow = matchMedia("(max-width: 40rem)").matches;
     const columns = columnsOf().map((column) => ({ ...column, titlePrint: escaped(called(column.field)) }));
     if (isNarrow) columns.splice(2, 0, ...columns.splice(columns.findIndex((column) => column.cssClass), 1));
-    else columns[0].frozen = columns[1].frozen = true;
+    if (isNarrow) Object.assign(columns[1], { width: 150, variableHeight: true, cssClass: "wraps" });
+    columns[0].frozen = columns[1].frozen = true;
     made = new Tabulator(place, {
       data: rows(),
       index: "n",
@@ -165,6 +172,11 @@ const table = (() => {
       made.setFilter((row) => selection.matching.has(row.n));
       selection.listen(update);
       update();
+      const holder = made.element.querySelector(".tabulator-tableholder");
+      const look = () => made.element.classList.toggle("goes-on", holder.scrollWidth - holder.clientWidth - holder.scrollLeft > 2);
+      holder.addEventListener("scroll", look);
+      new ResizeObserver(look).observe(holder.firstElementChild);
+      look();
     });
     return made;
   }
@@ -173,6 +185,10 @@ const table = (() => {
     for (const [key, input] of inputs) {
       const text = selection.state.where.get(key) ?? "";
       if (input !== document.activeElement && input.value !== text) input.value = text;
+      const column = trials.named(key);
+      const isRead = !text || query.test(column, text) !== null;
+      input.setAttribute("aria-invalid", String(!isRead));
+      input.title = isRead ? query.help(column) : `This is not understood. Write ${query.help(column)}.`;
     }
     made.refreshFilter();
     for (const box of made.element.querySelectorAll(".tabulator-row input[type=checkbox]")) {
@@ -222,6 +238,7 @@ const table = (() => {
     restore,
     columnsMenu,
     mlflow,
+    isServed,
     meaning,
     whenColumnsChange: (hear) => changed.push(hear),
     /** The columns of values that are shown. */
