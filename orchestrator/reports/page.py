@@ -28,7 +28,7 @@ MOST_ROWS = 20  # of a table, before the rest is folded away
 PACKAGE = files("orchestrator.reports")
 TABLE_SCRIPT, TABLE_STYLE = "tabulator/tabulator.min.js", "tabulator/tabulator_simple.min.css"
 SCRIPTS = (  # in the order in which they need each other
-    *("elements", "trials", "query", "selection", "saving", "pointing", "words", "drawing", "pictures", "table"),
+    *("elements", "scales", "trials", "query", "selection", "saving", "pointing", "words", "drawing", "pictures", "table"),
     *("parallel", "scatter", "curves", "effects", "heat", "trial", "compare", "links", "watching", "explorer", "page"),
 )
 

@@ -3,7 +3,7 @@
 const curves = (() => {
   const MOST = 150; // lines
   let frame = null;
-  const asked = { metric: "", means: false, logX: false, logY: false };
+  const asked = { metric: "", means: false };
 
   function start() {
     const metrics = [...trials.curves.keys()];
@@ -12,7 +12,7 @@ const curves = (() => {
     frame = drawing.framed("Curves by epoch", { id: "curves" });
     controls();
     selection.listen(drawing.settled(draw));
-    return { frame, draw };
+    return { frame, draw, controls };
   }
 
   function controls() {
@@ -22,14 +22,16 @@ const curves = (() => {
     const hasSeeds = trials.configurations.length < trials.all.length;
     const set = (name) => (value) => {
       asked[name] = value;
+      controls();
       draw();
       links.note();
     };
-    frame.bar.replaceChildren(
+    renew(
+      frame.bar,
       choice("metric", pairs, asked.metric, set("metric")),
       ...(hasSeeds ? [choice("lines", [["", "each trial"], ["means", "mean over seeds"]], asked.means ? "means" : "", (value) => set("means")(value === "means"))] : []),
-      tick("log up", asked.logY, set("logY")),
-      tick("log across", asked.logX, set("logX")),
+      scales.tick("log y", `curve:${asked.metric}`),
+      scales.tick("log x", "epoch"),
     );
   }
 
@@ -44,7 +46,7 @@ const curves = (() => {
 
   function pointsOf(trial) {
     const line = trials.curves.get(asked.metric).get(trial.n);
-    return line.epochs.map((epoch, i) => ({ x: epoch, y: line.values[i], n: trial.n })).filter(({ x, y }) => (!asked.logY || y > 0) && (!asked.logX || x > 0));
+    return line.epochs.map((epoch, i) => ({ x: epoch, y: line.values[i], n: trial.n })).filter(({ x }) => x > 0 || !scales.isLog("epoch"));
   }
 
   function lines(list) {
@@ -100,11 +102,12 @@ const curves = (() => {
     const [list, count] = drawn();
     if (!list.length) return frame.empty(`No selected trial has a curve of ${asked.metric}.`);
     const rows = asked.means ? means(list) : lines(list);
-    if (!rows.length) return frame.empty("Nothing of this is above 0, which a logarithmic axis needs.");
+    if (!rows.length) return frame.empty("No epoch of this is above 0, which a logarithmic axis needs.");
     const isFew = new Set(rows.map((row) => row.name)).size <= drawing.GROUPS;
     const colour = isFew ? named(rows) : drawing.colouring.encoding();
-    const x = { field: "x", type: "quantitative", title: "epoch", scale: scale(asked.logX, rows.map((row) => row.x)), axis: { tickMinStep: 1, format: "~g", labelFlush: true } };
-    const y = { field: "y", type: "quantitative", title: asked.metric, scale: scale(asked.logY, rows.flatMap((row) => (asked.means ? [row.low, row.high] : [row.y]))), axis: { labelOverlap: true } };
+    const up = `curve:${asked.metric}`;
+    const x = { field: "x", type: "quantitative", title: scales.title("epoch", "epoch"), scale: scale(scales.isLog("epoch"), rows.map((row) => row.x)), axis: { tickMinStep: 1, format: "~g", labelFlush: true } };
+    const y = { field: "y", type: "quantitative", title: scales.title(asked.metric, up), scale: scale(scales.isLog(up), rows.flatMap((row) => (asked.means ? [row.low, row.high] : [row.y]))), axis: { labelOverlap: true } };
     const by = { field: asked.means ? "group" : "n", type: "nominal" };
     const many = rows.some((row) => row.over);
     const strong = { condition: { test: "datum.over", value: 3 }, value: isFew ? 2 : 1.1 };

@@ -87,7 +87,7 @@ const drawing = (() => {
       const isFew = column && column.isNumber && column.kind === "parameter" && column.distinct.length <= GROUPS;
       if (column?.isNumber && !isFew) {
         const domain = column.low === column.high ? [column.low, column.low + 1] : [column.low, column.high];
-        return { type: column.isLog ? "log" : "linear", domain, range: ["#3f74c4", "#8f63b8", "#dd6a2c"], interpolate: "rgb" };
+        return { type: scales.isLog(column.key) ? "log" : "linear", domain, range: ["#3f74c4", "#8f63b8", "#dd6a2c"], interpolate: "rgb" };
       }
       const values = this.key === "state" ? [...new Set(trials.all.map((trial) => trial.state))] : (column?.distinct ?? [""]);
       return { type: "ordinal", domain: values, range: values.map((value, i) => outcomeColour(value) ?? colours[i % GROUPS]) };
@@ -96,7 +96,7 @@ const drawing = (() => {
     encoding(field = "colour") {
       const { type, interpolate, ...scale } = this.scale();
       const isNumber = type !== "ordinal";
-      const title = this.key === "state" ? "outcome" : this.column?.title;
+      const title = this.key === "state" ? "outcome" : this.column && scales.title(this.column.title, type === "ordinal" ? "" : this.key);
       return {
         field,
         type: isNumber ? "quantitative" : "nominal",
@@ -113,7 +113,7 @@ const drawing = (() => {
   }
 
   /** Vega-Lite's scale and axis of a column: a number, also on a logarithmic axis, or one of several values. */
-  function axis(column, field, { log = column.isLog } = {}) {
+  function axis(column, field) {
     const isChoice = !column.isNumber;
     const labels = { labelLimit: 110, labelExpr: isChoice ? "length(datum.label) > 24 ? slice(datum.label, 0, 11) + '…' + slice(datum.label, -12) : datum.label" : undefined };
     if (isChoice) return { field, type: "nominal", title: column.brief, sort: null, axis: { ...labels, labelAngle: 0, labelOverlap: true } };
@@ -121,8 +121,8 @@ const drawing = (() => {
     return {
       field,
       type: "quantitative",
-      title: column.brief,
-      scale: { ...(log && column.low > 0 ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: isAlone ? 0 : 8 },
+      title: scales.title(column.brief, column.key),
+      scale: { ...(scales.isLog(column.key) ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: isAlone ? 0 : 8 },
       axis: { labelFlush: true, labelOverlap: "greedy", ...(column.kind === "parameter" && column.distinct.length <= 8 ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
     };
   }

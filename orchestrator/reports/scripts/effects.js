@@ -26,16 +26,19 @@ const effects = (() => {
     selection.listen(drawing.settled(draw));
     const heading = make("h3", { class: "chart-title", id: "effects" }, "What each parameter does");
     const text = make("p", { class: "soft" }, "The selected trials: select some above to hold other parameters fast. Crosses are explosions, beyond the worst value; squares were pruned, and have what they had come to by then; a line joins the means of values that several trials share.");
-    return { element: make("div", { class: "full" }, heading, bar, text, place), draw };
+    return { element: make("div", { class: "full" }, heading, bar, text, place), draw, controls };
   }
 
   function controls() {
     const pairs = metrics().map((column) => [column.key, column.brief]);
-    bar.replaceChildren(
+    renew(
+      bar,
       choice("metric", pairs, metric, (key) => {
         metric = key;
+        controls();
         draw();
       }),
+      scales.tick("log y", metric),
     );
   }
 
@@ -51,16 +54,16 @@ const effects = (() => {
     if (!valued.length) return frame.empty(`No selected trial has a ${up.title} and a ${column.title}.`);
     const values = valued.map((trial) => trial.values[up.at]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const away = MARGIN * (high - low || Math.abs(low) || 1);
-    const edge = up.goal === "maximize" ? low - away : high + away;
+    const [below, above] = around(low, high, scales.isLog(up.key));
+    const edge = up.goal === "maximize" ? below : above;
     const row = (trial, y) => ({ n: trial.n, x: trial.values[column.at], y, colour: drawing.colouring.of(trial), pruned: trial.state === "pruned", over: selection.isChosen(trial.n) });
     const points = drawing.few(valued, MOST_POINTS).map((trial) => row(trial, trial.values[up.at]));
     const crosses = drawing.few(list.filter((trial) => trial.state === "loss explosion"), MOST_POINTS).map((trial) => row(trial, edge));
     const x = drawing.axis(column, "x");
-    const y = { ...drawing.axis(up, "y", { log: false }), axis: { tickCount: 5 } };
+    const y = { ...drawing.axis(up, "y"), axis: { tickCount: 5, labelOverlap: "greedy", format: ".6~g" } };
     y.scale.domain = [Math.min(low, crosses.length ? edge : low), Math.max(high, crosses.length ? edge : high)];
     if (x.type === "quantitative") x.scale.domain = column.low === column.high ? [column.low - 1, column.low + 1] : [column.low, column.high];
-    if (low === high) y.scale.domain = [low - away, high + away];
+    if (low === high) y.scale.domain = [below, above];
     const means = joined(column, up, valued);
     const spec = {
       width: "container",
@@ -77,6 +80,13 @@ const effects = (() => {
     if (!view) return;
     pointing.follow(view, [...points, ...crosses], { tell: (point) => scatter.told(trials.all[point.n], [column, up]), opened: (point) => links.go({ trial: trials.all[point.n].id }), reach: 24 });
     frame.say(said(column, up, list, valued));
+  }
+
+  /** The ends of an axis that goes beyond values on both sides. */
+  function around(low, high, isLog) {
+    const away = MARGIN * (high - low || Math.abs(low) || 1);
+    const factor = Math.max((high / low) ** MARGIN, 1 + MARGIN);
+    return isLog ? [low / factor, high * factor] : [low - away, high + away];
   }
 
   function joined(column, up, valued) {

@@ -60,9 +60,11 @@ const explorer = (() => {
 
     const parts = [curves.start(), scatter.start(), parallel.start(), effects.start(), heat.start()].filter(Boolean);
     const redraw = async () => {
+      for (const part of parts) part.controls?.();
       for (const part of parts) await part.draw();
     };
     bar.append(colour(redraw));
+    scales.listen(() => [redraw(), links.note()]);
     place.append(words.list(), make("div", { class: "charts explored" }, parts.map((part) => part.element ?? part.frame.figure)));
     links.follow();
     for (const part of parts) {

@@ -37,8 +37,8 @@ const heat = (() => {
     if (!column.isNumber || column.distinct.length <= 12) {
       return { names: column.distinct.map((value) => figure(value)), of: (value) => (value === null ? null : figure(value)) };
     }
-    const on = column.isLog ? Math.log : (value) => value;
-    const back = column.isLog ? Math.exp : (value) => value;
+    const on = scales.isLog(column.key) ? Math.log : (value) => value;
+    const back = scales.isLog(column.key) ? Math.exp : (value) => value;
     const [low, high] = [on(column.low), on(column.high)];
     const short = (value) => figure(Number(value.toPrecision(2)));
     const names = Array.from({ length: BINS }, (_, i) => `${short(back(low + (i * (high - low)) / BINS))} to ${short(back(low + ((i + 1) * (high - low)) / BINS))}`);

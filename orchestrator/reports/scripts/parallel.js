@@ -10,6 +10,7 @@ const parallel = (() => {
   let frame = null;
   let axes = [];
   let drawnFor = "";
+  const logs = make("div", { class: "ticks" });
 
   function wanted() {
     const shown = new Set(table.visible());
@@ -26,13 +27,7 @@ const parallel = (() => {
   function position(column, value) {
     if (value === null || value === undefined) return null;
     if (!column.isNumber) return (column.distinct.indexOf(value) + 0.5) / column.distinct.length;
-    const on = column.isLog ? Math.log : (number) => number;
-    return (on(value) - on(column.low)) / (on(column.high) - on(column.low));
-  }
-
-  function valueAt(column, share) {
-    if (!column.isLog) return column.low + share * (column.high - column.low);
-    return column.low * (column.high / column.low) ** share;
+    return scales.share(column, value);
   }
 
   function rows() {
@@ -89,9 +84,9 @@ const parallel = (() => {
         { name: "colour", ...scale, ...(interpolate ? { interpolate } : {}) },
         ...axes.map((column, i) => ({
           name: `a${i}`,
-          type: column.isNumber ? (column.isLog ? "log" : "linear") : "point",
+          type: column.isNumber ? (scales.isLog(column.key) ? "log" : "linear") : "point",
           domain: column.isNumber ? [column.low, column.high] : column.distinct,
-          ...(column.isNumber && !column.isLog ? { zero: false } : {}),
+          ...(column.isNumber && !scales.isLog(column.key) ? { zero: false } : {}),
           range: [{ signal: "height" }, 0],
           ...(column.isNumber ? {} : { padding: 0.5 }),
         })),
@@ -166,7 +161,7 @@ const parallel = (() => {
               y: { signal: `height + ${count > 4 && i % 2 ? 32 : 18}` },
               align: { value: column.title.length < 9 ? "center" : i === 0 ? "left" : i === count - 1 ? "right" : "center" },
               dx: { value: column.title.length < 9 ? 0 : i === 0 ? -36 : i === count - 1 ? 36 : 0 },
-              text: { value: titles[i] },
+              text: { value: scales.title(titles[i], column.key) },
               fill: { value: "var(--soft)" },
               fontSize: { value: 12 },
             },
@@ -174,6 +169,10 @@ const parallel = (() => {
         })),
       ],
     };
+  }
+
+  function controls() {
+    renew(logs, axes.map((column) => scales.tick(column.brief, column.key)));
   }
 
   /** The brush that a filter of the column looks like. */
@@ -189,7 +188,7 @@ const parallel = (() => {
     const [high, low] = [1 - Math.min(a, b) / HEIGHT, 1 - Math.max(a, b) / HEIGHT];
     if (high - low < 0.005) return selection.where(column.key, "");
     if (column.isNumber) {
-      return selection.where(column.key, query.range(low <= EDGE ? null : valueAt(column, low), high >= 1 - EDGE ? null : valueAt(column, high)));
+      return selection.where(column.key, query.range(low <= EDGE ? null : scales.valueAt(column, low), high >= 1 - EDGE ? null : scales.valueAt(column, high)));
     }
     const inside = column.distinct.filter((value) => position(column, value) >= low && position(column, value) <= high);
     selection.where(column.key, inside.length ? query.among(inside) : "");
@@ -197,6 +196,7 @@ const parallel = (() => {
 
   async function draw() {
     axes = wanted();
+    controls();
     drawnFor = signature();
     if (axes.length < 2) return frame.empty("There is but one column to draw.");
     const data = rows();
@@ -233,11 +233,11 @@ const parallel = (() => {
 
   return {
     start() {
-      frame = drawing.framed("Parallel coordinates", { id: "parallel", wide: true });
+      frame = drawing.framed("Parallel coordinates", { id: "parallel", wide: true, controls: [make("details", { class: "columns" }, make("summary", {}, "Log axes"), logs)] });
       frame.figure.classList.add("parallel");
       selection.listen(update);
       table.whenColumnsChange(draw);
-      return { frame, draw };
+      return { frame, draw, controls };
     },
   };
 })();

@@ -20,19 +20,23 @@ const scatter = (() => {
     frame = drawing.framed("Any two columns", { id: "scatter" });
     controls();
     selection.listen(update);
-    return { frame, draw };
+    return { frame, draw, controls };
   }
 
   function controls() {
     const pairs = columns().map((column) => [column.key, column.brief]);
-    frame.bar.replaceChildren(
+    renew(
+      frame.bar,
       choice("across", pairs, axes.x, (key) => set("x", key)),
       choice("up", pairs, axes.y, (key) => set("y", key)),
+      scales.tick("log y", axes.y),
+      scales.tick("log x", axes.x),
     );
   }
 
   function set(name, key) {
     axes[name] = key;
+    controls();
     draw();
     links.note();
   }
