@@ -25,7 +25,7 @@ seeds: [0, 1, 2]
 
 
 def told(trial: Trial) -> Sequence[Event]:
-    """The score grows with x; where x is 8 and mode is rise it explodes, where x is 4 one seed fails."""
+    """The score grows with x; where x is 8 and mode is rise it explodes, where x is 4 one seed fails later."""
     x, mode, seed = trial.params["x"], trial.params["mode"], trial.params["seed"]
     events: list[Event] = [Started(1, 1)]
     if (x, mode) == (8.0, "rise"):
@@ -33,6 +33,7 @@ def told(trial: Trial) -> Sequence[Event]:
         explosion = Explosion(f"score became nan {HOSTILE}", 2, 9, 0.5)
         return [*events, Finished(Outcome.EXPLODED, explosion=explosion, margin=0.3)]
     if (x, mode, seed) == (4.0, "rise", 2):
+        events.append(Progress(1, {"score": 4.0, HOSTILE: 0.0}, at=1.0))  # which seed 0 has, too
         return [*events, Finished(Outcome.FAILED, reason="the disk is full")]
     events += [
         Progress(epoch, {"score": x * epoch + seed / 10, HOSTILE: float(seed)}, at=float(epoch))

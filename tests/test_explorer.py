@@ -71,7 +71,7 @@ def test_the_document_has_curves_of_every_metric_the_compared_one_first(explored
     assert curves["metrics"] == ["score", HOSTILE]
     assert curves["epochs"][0] == [1, 2, 3, 4, 5]
     lines = [line for line in curves["lines"] if line[1] == 0]
-    assert len(lines) == 23  # of one there is none: it failed before its first epoch
+    assert len(lines) == 24
     assert lines[0][3] == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert curves["note"] == ""
 
@@ -159,11 +159,49 @@ def test_trials_are_filtered_by_value_text_and_outcome_and_every_chart_follows(p
     assert "x=2..4" not in page.url
     assert "where=parameter%3Ax%7E2..4" in page.url
     expect(page.locator(".tabulator-row")).to_have_count(6)
-    page.get_by_role("button", name="all trials").click()
+    page.get_by_role("button", name="reset").click()
     check_count(page, "24 trials")
     page.get_by_label("loss explosion 3").uncheck()
     page.get_by_label("find in all columns").fill("mode=rise")
     check_count(page, "9 of 24 trials are selected")
+
+
+@pytest.mark.slow
+def test_a_filter_of_numbers_holds_is_shown_on_its_axis_and_says_what_it_does_not_understand(page: Page) -> None:
+    given = page.get_by_label("only x", exact=True)
+    brush = page.locator("figure.parallel .brushed0 path")
+    for text, count in {">4": 6, "<2": 6, ">=4": 12, "2": 6, "1, 4": 12, "..2": 12, "1..2, >4": 18}.items():
+        given.fill(text)
+        check_count(page, f"{count} of 24 trials are selected")
+        expect(brush).to_have_attribute("stroke-opacity", "0" if "," in text else "1")  # the chart has followed
+        page.wait_for_timeout(50)
+        check_count(page, f"{count} of 24 trials are selected")  # and has left the filter as it is
+    expect(given).to_have_attribute("aria-invalid", "false")
+    given.fill("many")
+    check_count(page, "24 trials; not understood above x: many")
+    expect(given).to_have_attribute("aria-invalid", "true")
+    assert "not understood" in (given.get_attribute("title") or "")
+
+
+@pytest.mark.slow
+def test_what_failed_has_no_part_in_means_and_a_mark_that_opens_it(page: Page, explored: Section) -> None:
+    (failed,) = [trial for trial in explored.trial_data["trials"] if trial["state"] == "failed"]
+    page.get_by_label("only x", exact=True).fill("4")
+    page.get_by_label("only mode", exact=True).fill("rise")
+    tip = page.locator("#tip")
+    number = page.locator("figure", has=page.locator("#heat")).locator("text[aria-label*='number:']")
+    expect(number).to_have_text(["20.1"])  # of 20 and 20.1
+    number.hover(force=True)
+    assert "of 2 trials\n1 of 3 failed" in tip.inner_text()
+    curves = page.locator("figure", has=page.locator("#curves"))
+    mark = curves.locator(".mark-symbol path[aria-label*='failed']")
+    mark.hover(force=True)  # where another trial has the same value
+    assert "the disk is full" in tip.inner_text()
+    curves.get_by_label("metric").select_option(HOSTILE)
+    expect(tip).to_be_hidden()
+    curves.get_by_label("metric").select_option("score")
+    mark.click(force=True)
+    expect(page.locator("#view-title")).to_have_text(failed["label"])
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ const curves = (() => {
       .map((trial) => {
         const points = pointsOf(trial);
         const last = points[points.length - 1];
-        return last && { ...last, state: trial.state };
+        return last && { ...last, state: trial.state, mark: true, name: trials.brief(trial) };
       })
       .filter(Boolean);
   }
@@ -134,7 +134,7 @@ const curves = (() => {
     const view = await frame.draw(spec, () => saved(rows));
     if (!view) return;
     const one = asked.means ? "group" : "n";
-    pointing.follow(view, rows, {
+    pointing.follow(view, asked.means ? rows : [...rows, ...ends(list)], {
       shown: (row) => {
         view.data("near", row ? rows.filter((other) => other[one] === row[one]).map(({ x, y }) => ({ x, y })) : []);
         view.data("at", row ? [{ x: row.x, y: row.y }] : []).runAsync();
@@ -165,10 +165,10 @@ const curves = (() => {
   }
 
   function say(list, count) {
-    const lineCount = asked.means ? "A line is the mean of a configuration's seeds that got to an epoch, its band goes from the least to the greatest of them." : "A line is a trial; marks are where one exploded, was pruned or failed.";
+    const said = asked.means ? "A line is the mean of a configuration's seeds that got to an epoch, its band goes from the least to the greatest of them." : `A line is a trial${ends(list).length ? "; marks are where one ended before its time" : ""}.`;
     const some = list.length < count ? ` ${list.length} of the ${count.toLocaleString("en")} selected trials are drawn.` : "";
     const notes = [...new Set(trials.sweeps.flatMap((sweep) => [sweep.notes[asked.metric], sweep.curves.note]).filter(Boolean))];
-    frame.say([lineCount + some, ...notes, "Point at a line, or touch it, to read its value; click to open its trial."].join(" "));
+    frame.say([said + some, ...notes, `Point at a line, or touch it, to read its value${asked.means ? "" : "; click to open its trial"}.`].join(" "));
   }
 
   const saved = (rows) =>

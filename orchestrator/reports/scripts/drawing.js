@@ -127,6 +127,18 @@ const drawing = (() => {
     };
   }
 
+  const marks = { "loss explosion": ["crosses exploded", "M-1,-1L1,1M1,-1L-1,1"], pruned: ["squares were pruned", "square"], failed: ["triangles failed", "triangle-down"] };
+
+  /** The shapes of points by how their trials ended. */
+  const shape = { condition: Object.entries(marks).map(([state, [, path]]) => ({ test: `datum.state === '${state}'`, value: path })), value: "circle" };
+
+  /** What shapes there are among rows, in a sentence. */
+  function told(rows) {
+    const texts = Object.entries(marks).filter(([state]) => rows.some((row) => row.state === state)).map(([, [text]]) => text);
+    const text = texts.join(", ");
+    return text && ` ${text[0].toUpperCase()}${text.slice(1)}.`;
+  }
+
   /** At most so many trials, evenly spaced, the chosen ones among them. */
   function few(list, most) {
     if (list.length <= most) return list;
@@ -145,5 +157,5 @@ const drawing = (() => {
     };
   }
 
-  return { embed, isNarrow, settled, framed, colouring, axis, few, colours, GROUPS };
+  return { embed, isNarrow, settled, framed, colouring, axis, few, shape, told, colours, GROUPS };
 })();

@@ -3,8 +3,10 @@
 const effects = (() => {
   const MOST = 12; // parameters
   const MOST_POINTS = 800;
+  const MOST_MEANS = 6; // that a caption tells
   const MARGIN = 0.08; // of the range: how far beyond the worst value explosions stand
   let place = null;
+  let about = null;
   let bar = null;
   let metric = "";
   const frames = new Map();
@@ -25,8 +27,8 @@ const effects = (() => {
     controls();
     selection.listen(drawing.settled(draw));
     const heading = make("h3", { class: "chart-title", id: "effects" }, "What each parameter does");
-    const text = make("p", { class: "soft" }, "The selected trials: select some above to hold other parameters fast. Crosses are explosions, beyond the worst value; squares were pruned, and have what they had come to by then; a line joins the means of values that several trials share.");
-    return { element: make("div", { class: "full" }, heading, bar, text, place), draw, controls };
+    about = make("p", { class: "soft" });
+    return { element: make("div", { class: "full" }, heading, bar, about, place), draw, controls };
   }
 
   function controls() {
@@ -42,8 +44,24 @@ const effects = (() => {
     );
   }
 
+  /** Which trials are drawn, and how others are. */
+  function which() {
+    const [some, all] = [selection.matching.size, trials.all.length];
+    if (some === all) return "All trials: write a value above a column of the table to hold a parameter fast.";
+    const fast = [...selection.state.where].filter(([key]) => trials.named(key)).map(([key, text]) => `${trials.named(key).title} ${text}`);
+    return `${some.toLocaleString("en")} of ${all.toLocaleString("en")} trials${fast.length ? `, with ${fast.join(" and ")}` : ""}.`;
+  }
+
+  /** What marks mean, where there are trials that have them. */
+  function marked() {
+    const has = (state) => trials.all.some((trial) => trial.state === state);
+    const exploded = has("loss explosion") ? "Crosses are explosions, beyond the worst value. " : "";
+    return `${exploded}${has("pruned") ? "Squares were pruned, and have what they had come to by then. " : ""}${has("failed") ? "What failed is left out. " : ""}`;
+  }
+
   async function draw() {
     const up = trials.named(metric);
+    about.textContent = `${which()} ${marked()}A line joins the means of values that several trials share.`;
     for (const [column, frame] of frames) await one(column, up, frame);
   }
 
@@ -56,7 +74,7 @@ const effects = (() => {
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const [below, above] = around(low, high, scales.isLog(up.key));
     const edge = up.goal === "maximize" ? below : above;
-    const row = (trial, y) => ({ n: trial.n, x: trial.values[column.at], y, colour: drawing.colouring.of(trial), pruned: trial.state === "pruned", over: selection.isChosen(trial.n) });
+    const row = (trial, y) => ({ n: trial.n, x: trial.values[column.at], y, colour: drawing.colouring.of(trial), state: trial.state, over: selection.isChosen(trial.n) });
     const points = drawing.few(valued, MOST_POINTS).map((trial) => row(trial, trial.values[up.at]));
     const crosses = drawing.few(list.filter((trial) => trial.state === "loss explosion"), MOST_POINTS).map((trial) => row(trial, edge));
     const x = drawing.axis(column, "x");
@@ -72,14 +90,14 @@ const effects = (() => {
       data: { values: points },
       layer: [
         { data: { values: means }, mark: { type: "line", color: "var(--ink)", strokeWidth: 1.5, opacity: 0.6 }, encoding: { x, y } },
-        { mark: { type: "point", filled: true, size: 32, opacity: 0.6 }, encoding: { x, y, shape: { condition: { test: "datum.pruned", value: "square" }, value: "circle" }, color: { ...drawing.colouring.encoding(), legend: null }, size: { condition: { test: "datum.over", value: 130 }, value: 32 } } },
+        { mark: { type: "point", filled: true, size: 32, opacity: 0.6 }, encoding: { x, y, shape: drawing.shape, color: { ...drawing.colouring.encoding(), legend: null }, size: { condition: { test: "datum.over", value: 130 }, value: 32 } } },
         { data: { values: crosses }, mark: { type: "point", style: "exploded", shape: "M-1,-1L1,1M1,-1L-1,1" }, encoding: { x, y } },
       ],
     };
     const view = await frame.draw(spec, () => [...points, ...crosses].map((point) => ({ run: trials.all[point.n].id, trial: trials.all[point.n].label, [column.title]: point.x, [up.title]: trials.all[point.n].values[up.at], outcome: trials.all[point.n].state })));
     if (!view) return;
     pointing.follow(view, [...points, ...crosses], { tell: (point) => scatter.told(trials.all[point.n], [column, up]), opened: (point) => links.go({ trial: trials.all[point.n].id }), reach: 24 });
-    frame.say(said(column, up, list, valued));
+    frame.say(said(column, up, list, valued, means));
   }
 
   /** The ends of an axis that goes beyond values on both sides. */
@@ -100,12 +118,13 @@ const effects = (() => {
     return column.isNumber ? found.sort((a, b) => a.x - b.x) : found;
   }
 
-  function said(column, up, list, valued) {
+  function said(column, up, list, valued, means) {
     const exploded = list.filter((trial) => trial.state === "loss explosion").length;
     const sign = up.goal === "maximize" ? 1 : -1;
     const best = valued.reduce((a, b) => (sign * b.values[up.at] > sign * a.values[up.at] ? b : a));
     const first = up.goal ? `The best value, ${figure(best.values[up.at])}, is at ${figure(best.values[column.at])}.` : "";
-    return `${first}${exploded ? ` ${exploded} of ${list.length} exploded.` : ""}`;
+    const several = means.length > 1 && means.length <= MOST_MEANS ? ` Means: ${means.map(({ x, y }) => `${figure(Number(y.toPrecision(4)))} at ${figure(x)}`).join(", ")}.` : "";
+    return `${first}${several}${exploded ? ` ${exploded} of ${list.length} exploded.` : ""}`;
   }
 
   return { start };

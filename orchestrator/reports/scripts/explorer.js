@@ -39,13 +39,15 @@ const explorer = (() => {
     if (watching.kept.selected) selection.read(new URLSearchParams(watching.kept.selected));
     bar.append(
       table.columnsMenu(),
-      button("all trials", selection.clear),
+      button("reset", selection.clear, { title: "Show all trials again" }),
       button("CSV of the rows", () => saving.download("trials.csv", saving.csv(table.lines()), "text/csv")),
     );
 
     function update() {
       const [some, all] = [selection.matching.size, trials.all.length];
-      count.textContent = some === all ? `${all.toLocaleString("en")} trials` : `${some.toLocaleString("en")} of ${all.toLocaleString("en")} trials are selected`;
+      const unread = [...selection.state.where].filter(([key, text]) => trials.named(key) && !query.test(trials.named(key), text));
+      const ignored = unread.map(([key, text]) => `; not understood above ${trials.named(key).title}: ${text}`).join("");
+      count.textContent = (some === all ? `${all.toLocaleString("en")} trials` : `${some.toLocaleString("en")} of ${all.toLocaleString("en")} trials are selected`) + ignored;
       if (find !== document.activeElement) find.value = selection.state.find;
       for (const one of states) one.querySelector("input").checked = !selection.state.without.has(one.dataset.state);
       const chosen = selection.state.chosen.map((n) => trials.all[n]);
@@ -58,7 +60,7 @@ const explorer = (() => {
     update();
     links.start();
 
-    const parts = [curves.start(), scatter.start(), parallel.start(), effects.start(), heat.start()].filter(Boolean);
+    const parts = [curves.start(), scatter.start(), effects.start(), parallel.start(), heat.start()].filter(Boolean);
     const redraw = async () => {
       for (const part of parts) part.controls?.();
       for (const part of parts) await part.draw();

@@ -25,8 +25,8 @@ const heat = (() => {
       draw();
     };
     frame.bar.replaceChildren(
-      choice("across", pairs, asked.x, set("x")),
-      choice("up", pairs, asked.y, set("y")),
+      choice("x", pairs, asked.x, set("x")),
+      choice("y", pairs, asked.y, set("y")),
       ...(pairs.length > 2 ? [choice("for each", [["", "(all at once)"], ...pairs], asked.each, set("each"))] : []),
       choice("metric", metrics().map((column) => [column.key, column.brief]), asked.metric, set("metric")),
     );
@@ -53,14 +53,15 @@ const heat = (() => {
       const [a, b, c] = [byX.of(trial.values[x.at]), byY.of(trial.values[y.at]), each ? byEach.of(trial.values[each.at]) : ""];
       if (a === null || b === null || c === null) continue;
       const key = JSON.stringify([a, b, c]);
-      const cell = found.get(key) ?? { x: a, y: b, each: c, sum: 0, count: 0, exploded: 0, trials: 0 };
+      const cell = found.get(key) ?? { x: a, y: b, each: c, sum: 0, count: 0, exploded: 0, failed: 0, trials: 0 };
       const value = trial.values[up.at];
       if (value !== null && trials.counts(trial)) [cell.sum, cell.count] = [cell.sum + value, cell.count + 1];
       if (trial.state === "loss explosion") cell.exploded += 1;
+      if (trial.state === "failed") cell.failed += 1;
       if (trial.state !== "not run") cell.trials += 1;
       found.set(key, cell);
     }
-    const drawn = [...found.values()].filter((cell) => cell.trials).map(({ sum, ...cell }) => ({ ...cell, mean: cell.count ? sum / cell.count : null, text: cell.exploded ? `${cell.exploded}/${cell.trials}` : "" }));
+    const drawn = [...found.values()].filter((cell) => cell.trials).map(({ sum, ...cell }) => ({ ...cell, mean: cell.count ? sum / cell.count : null, number: cell.count && !cell.exploded ? String(Number((sum / cell.count).toPrecision(3))) : "", text: cell.exploded ? `${cell.exploded}/${cell.trials}` : "" }));
     return [drawn, byX.names, [...byY.names].reverse(), byEach?.names ?? []];
   }
 
@@ -81,6 +82,7 @@ const heat = (() => {
       y: { field: "y", type: "nominal", title: y.brief, sort: upwards, scale: { domain: upwards }, axis: { labelLimit: 110, grid: false } },
     };
     const means = data.map((cell) => cell.mean).filter((mean) => mean !== null);
+    const hasNumbers = width / across.length >= 9 + 7 * Math.max(...data.map((cell) => cell.number.length));
     const domain = means.length ? [Math.min(...means), Math.max(...means)] : [0, 1];
     const cell = {
       width,
@@ -90,9 +92,10 @@ const heat = (() => {
           mark: { type: "rect", stroke: "var(--paper)" },
           encoding: {
             ...places,
-            color: { condition: { test: "datum.mean === null", value: "var(--grid)" }, field: "mean", type: "quantitative", title: up.title, scale: { domain: domain[0] === domain[1] ? [domain[0], domain[0] + 1] : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
+            color: { condition: { test: "datum.mean === null", value: "var(--grid)" }, field: "mean", type: "quantitative", title: up.title, scale: { domain: domain[0] === domain[1] ? [domain[0] - 0.5, domain[0] + 0.5] : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
           },
         },
+        ...(hasNumbers ? [{ mark: { type: "text", fontSize: 11 }, encoding: { ...places, text: { field: "number" }, color: { condition: { test: `(datum.mean - ${domain[0]}) * ${up.goal === "minimize" ? -1 : 1} > ${(up.goal === "minimize" ? -0.4 : 0.6) * (domain[1] - domain[0])}`, value: "black" }, value: "white" } } }] : []),
         { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 2.5, stroke: "white", yOffset: hasRoom ? -8 : 0 }, encoding: places },
         { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 1.5, stroke: "#b3261e", yOffset: hasRoom ? -8 : 0 }, encoding: places },
         { transform: [{ filter: `datum.exploded > 0 && ${hasRoom}` }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "black", stroke: "white", strokeWidth: 2.5, strokeJoin: "round" }, encoding: { ...places, text: { field: "text" } } },
@@ -107,11 +110,13 @@ const heat = (() => {
     if (!each) {
       pointing.follow(view, data, {
         reach: 400,
-        tell: (one) => [`${x.title} ${one.x}, ${y.title} ${one.y}`, `mean ${up.title} ${figure(one.mean)}`, `${one.trials} trial${one.trials === 1 ? "" : "s"}, ${one.exploded} exploded`],
+        tell: (one) => [`${x.title} ${one.x}, ${y.title} ${one.y}`, `mean ${up.title} ${figure(one.mean)}, of ${one.count} trial${one.count === 1 ? "" : "s"}`, ...["exploded", "failed"].filter((name) => one[name]).map((name) => `${one[name]} of ${one.trials} ${name}`)],
       });
     }
     const left = each && facets.length > MOST_FACETS ? ` The first ${MOST_FACETS} of ${facets.length} values are drawn.` : "";
-    frame.say(`Means of the selected trials that have a value. A cross marks cells with explosions: how many of how many trials; grey, where none has a value.${left}`);
+    const exploded = data.some((one) => one.exploded) ? " A cross marks cells with explosions: how many of how many trials." : "";
+    const grey = means.length < data.length ? " Grey: none has a value." : "";
+    frame.say(`Means of the selected trials; what failed is left out.${exploded}${grey}${left}`);
   }
 
   const title = (x, y, up) => `${up.title} over ${x.title} and ${y.title}`;

@@ -6,9 +6,11 @@ const parallel = (() => {
   const NARROWEST = 76; // pixels of an axis
   const HEIGHT = 300;
   const ROOM = { left: 64, right: 48, top: 8, bottom: 42 };
+  const LEAST = 3; // pixels of half a brush for a single value
   const EDGE = 0.02; // of an axis: a brush that ends so near to its end goes on beyond it
   let frame = null;
   let axes = [];
+  let brushes = []; // of each axis: the text of the filter that its brush shows, and where it was put
   let drawnFor = "";
   const logs = make("div", { class: "ticks" });
 
@@ -175,13 +177,17 @@ const parallel = (() => {
     renew(logs, axes.map((column) => scales.tick(column.brief, column.key)));
   }
 
+  const filter = (column) => selection.state.where.get(column.key) ?? "";
+  const shown = (column) => ({ text: filter(column), at: initial(column) });
+
   /** The brush that a filter of the column looks like. */
   function initial(column) {
-    const text = selection.state.where.get(column.key);
+    const text = filter(column);
     const ends = column.isNumber && query.ends(text);
     if (!ends) return [0, 0];
-    const shares = [position(column, ends[0] ?? column.low), position(column, ends[1] ?? column.high)];
-    return shares.map((share) => HEIGHT * (1 - Math.min(1, Math.max(0, Number.isFinite(share) ? share : 0))));
+    const inside = (value) => Math.min(column.high, Math.max(column.low, value));
+    const [low, high] = ends.map((end) => HEIGHT * (1 - position(column, inside(end))));
+    return low - high < 2 * LEAST ? [low + LEAST, high - LEAST] : [low, high];
   }
 
   function brushed(column, [a, b]) {
@@ -202,7 +208,14 @@ const parallel = (() => {
     const data = rows();
     const view = await frame.draw(spec(data), () => saved(), "vega");
     if (!view) return;
-    axes.forEach((column, i) => view.addSignalListener(`brush${i}`, (_, value) => brushed(column, value)));
+    brushes = axes.map((column) => shown(column));
+    axes.forEach((column, i) =>
+      view.addSignalListener(`brush${i}`, (_, value) => {
+        if (String(value) === String(brushes[i].at)) return; // nobody has drawn it
+        brushed(column, value);
+        brushes[i] = { text: filter(column), at: value };
+      }),
+    );
     const all = trials.all.length;
     const drawn = data.length < all ? ` ${data.length.toLocaleString("en")} of ${all.toLocaleString("en")} trials are drawn.` : "";
     frame.say(
@@ -224,9 +237,9 @@ const parallel = (() => {
     if (signature() !== drawnFor) return draw();
     const view = frame.view;
     axes.forEach((column, i) => {
-      const [a, b] = view.signal(`brush${i}`);
-      if (!selection.state.where.get(column.key) && a !== b) view.signal(`brush${i}`, [0, 0]);
-      else if (selection.state.where.get(column.key) && a === b && column.isNumber) view.signal(`brush${i}`, initial(column));
+      if (brushes[i].text === filter(column)) return;
+      brushes[i] = shown(column);
+      view.signal(`brush${i}`, brushes[i].at);
     });
     view.data("trials", rows()).runAsync();
   }

@@ -1,6 +1,7 @@
 // The point of a chart that is nearest to the pointer or the finger, with a tip beside it. It stands still while one scrolls.
 
 const pointing = (() => {
+  const MARK = 10; // pixels around a mark in which it is what one points at
   const tip = make("div", { id: "tip", role: "tooltip", hidden: true });
 
   function place(x, y) {
@@ -13,6 +14,7 @@ const pointing = (() => {
     tip.hidden = true;
   }
 
+  selection.listen(hide);
   addEventListener("scroll", hide, { passive: true, capture: true });
 
   /** Show lines of text, the first one as a heading, in front of whatever is open. */
@@ -32,7 +34,7 @@ const pointing = (() => {
 
   /**
    * Have a chart show what is nearest.
-   * points: rows with x and y in the units of the axes; shown: called with the nearest one, or null; tell: its lines of text.
+   * points: rows with x and y in the units of the axes, of which one with a mark wins where several are near; shown: called with the nearest one, or null; tell: its lines of text.
    */
   function follow(view, points, { shown = () => {}, tell, opened = () => {}, reach = 60 }) {
     const element = view.container();
@@ -47,7 +49,8 @@ const pointing = (() => {
       const [atX, atY] = [event.clientX - drawn.left - left, event.clientY - drawn.top - top];
       let [best, least] = [null, reach * reach];
       for (const [sx, sy, point] of spots) {
-        const away = (sx - atX) ** 2 + ((sy - atY) / 1.5) ** 2;
+        let away = (sx - atX) ** 2 + ((sy - atY) / 1.5) ** 2;
+        if (point.mark && away < MARK * MARK) away -= MARK * MARK;
         if (away < least) [best, least] = [point, away];
       }
       return best;
@@ -70,6 +73,7 @@ const pointing = (() => {
     element.addEventListener("pointerdown", move); // a finger that only touches
     element.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && leave());
     element.addEventListener("click", (event) => event.detail && now && opened(now, event));
+    gone(view).addEventListener("abort", () => now && hide()); // what it told is drawn no more
     addEventListener("scroll", leave, { passive: true, signal: gone(view) });
     document.addEventListener("pointerdown", (event) => !element.contains(event.target) && leave(), { signal: gone(view) });
   }

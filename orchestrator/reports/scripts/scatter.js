@@ -4,7 +4,6 @@ const scatter = (() => {
   const MOST = 2000;
   let frame = null;
   const axes = { x: "", y: "" };
-  const shape = { explosion: "M-1,-1L1,1M1,-1L-1,1" };
 
   function columns() {
     return trials.shown.filter((column) => column.distinct.length > 1);
@@ -27,8 +26,8 @@ const scatter = (() => {
     const pairs = columns().map((column) => [column.key, column.brief]);
     renew(
       frame.bar,
-      choice("across", pairs, axes.x, (key) => set("x", key)),
-      choice("up", pairs, axes.y, (key) => set("y", key)),
+      choice("x", pairs, axes.x, (key) => set("x", key)),
+      choice("y", pairs, axes.y, (key) => set("y", key)),
       scales.tick("log y", axes.y),
       scales.tick("log x", axes.x),
     );
@@ -50,6 +49,7 @@ const scatter = (() => {
       y: trial.values[y.at],
       colour: drawing.colouring.of(trial),
       state: trial.state,
+      mark: !trials.counts(trial),
       shown: selection.isChosen(trial.n) ? 2 : selection.matching.has(trial.n) ? 1 : 0,
     }));
   }
@@ -72,9 +72,9 @@ const scatter = (() => {
         color: { condition: { test: "datum.shown > 0", ...drawing.colouring.encoding() }, value: "var(--line)" },
         opacity: { condition: [{ test: "datum.shown > 1", value: 1 }, { test: "datum.shown > 0", value: 0.75 }], value: 0.3 },
         size: { condition: { test: "datum.shown > 1", value: 140 }, value: 45 },
-        shape: { condition: [{ test: "datum.state === 'loss explosion'", value: shape.explosion }, { test: "datum.state === 'pruned'", value: "square" }], value: "circle" },
-        stroke: { condition: [{ test: "datum.shown > 1", value: "var(--ink)" }, { test: "datum.state === 'loss explosion'", value: "var(--bad)" }] },
-        strokeWidth: { condition: { test: "datum.state === 'loss explosion'", value: 2 }, value: 1 },
+        shape: drawing.shape,
+        stroke: { condition: [{ test: "datum.shown > 1", value: "var(--ink)" }, { test: "datum.state === 'loss explosion' || datum.state === 'failed'", value: "var(--bad)" }] },
+        strokeWidth: { condition: { test: "datum.state === 'loss explosion' || datum.state === 'failed'", value: 2 }, value: 1 },
       },
     };
     const view = await frame.draw(spec, saved);
@@ -83,8 +83,8 @@ const scatter = (() => {
     const points = data.filter((row) => row.shown > 0 || data.length < 500);
     pointing.follow(view, points, { tell: (row) => told(trials.all[row.n], [x, y]), opened: (row, event) => event.target.closest(".mark-symbol") && links.go({ trial: trials.all[row.n].id }), reach: 24 });
     const missing = trials.all.length - data.length;
-    const without = missing > 0 ? ` ${missing.toLocaleString("en")} trials have no value of both, or are not drawn.` : "";
-    frame.say(`Draw a box to select trials everywhere; click a point to open its trial. Crosses exploded, squares were pruned.${without}`);
+    const without = missing > 0 ? ` ${missing.toLocaleString("en")} trial${missing === 1 ? " has" : "s have"} no value of both, or ${missing === 1 ? "is" : "are"} not drawn.` : "";
+    frame.say(`Draw a box to select trials everywhere; click a point to open its trial.${drawing.told(data)}${without}`);
   }
 
   function told(trial, list) {

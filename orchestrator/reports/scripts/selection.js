@@ -8,7 +8,7 @@ const selection = (() => {
 
   function compute() {
     const tests = [...state.where].map(([key, text]) => [trials.named(key), text]).filter(([column]) => column);
-    const made = tests.map(([column, text]) => [column.at, query.test(column, text)]);
+    const made = tests.map(([column, text]) => [column.at, query.test(column, text)]).filter(([, test]) => test);
     const wanted = state.find.trim().toLowerCase();
     return new Set(
       trials.all

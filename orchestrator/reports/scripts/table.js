@@ -17,7 +17,8 @@ const table = (() => {
         size: 7,
         class: "filter",
         "aria-label": `only ${column.title}`,
-        placeholder: column.isNumber ? "1..5, >3" : "letters",
+        placeholder: column.isNumber ? "1..5, >8" : "letters",
+        title: query.help(column),
         oninput: (event) => selection.where(key, event.target.value),
         onclick: (event) => event.stopPropagation(),
         onkeydown: (event) => event.stopPropagation(),
@@ -169,6 +170,10 @@ const table = (() => {
     for (const [key, input] of inputs) {
       const text = selection.state.where.get(key) ?? "";
       if (input !== document.activeElement && input.value !== text) input.value = text;
+      const column = trials.named(key);
+      const isRead = !text || query.test(column, text) !== null;
+      input.setAttribute("aria-invalid", String(!isRead));
+      input.title = isRead ? query.help(column) : `This is not understood. Write ${query.help(column)}.`;
     }
     made.refreshFilter();
     for (const box of made.element.querySelectorAll(".tabulator-row input[type=checkbox]")) {

@@ -85,7 +85,7 @@ const trials = (() => {
     compared: () => shown.find((one) => one.kind === "compared") ?? shown.find((one) => one.kind === "metric" && one.isNumber),
     briefGroups,
     /** Whether what a trial has come to counts as a result of its parameters. */
-    counts: (trial) => !["loss explosion", "infeasible", "failed"].includes(trial.state),
+    counts: (trial) => ["completed", "pruned"].includes(trial.state),
     brief: (trial) => (documents.length > 1 ? `${shortened(documents[trial.sweep].sweep, 20)}: ${trial.brief}` : trial.brief),
     named_in_full: (trial) => (documents.length > 1 ? `${documents[trial.sweep].sweep}: ${trial.label}` : trial.label),
   };
