@@ -3,7 +3,7 @@
 const curves = (() => {
   const MOST = 150; // lines
   let frame = null;
-  const asked = { metric: "", means: false };
+  const asked = { metric: "", means: "" }; // or "means"
 
   function start() {
     const metrics = [...trials.curves.keys()];
@@ -12,7 +12,7 @@ const curves = (() => {
     frame = drawing.framed("Curves by epoch", { id: "curves" });
     controls();
     selection.listen(drawing.settled(draw));
-    return { frame, draw, controls };
+    return { frame, draw, controls, ...keeping(asked, { metric: "metric", means: "lines" }, (value, name) => (name === "metric" ? trials.curves.has(value) : value === "means")) };
   }
 
   function controls() {
@@ -29,7 +29,7 @@ const curves = (() => {
     renew(
       frame.bar,
       choice("metric", pairs, asked.metric, set("metric")),
-      ...(hasSeeds ? [choice("lines", [["", "each trial"], ["means", "mean over seeds"]], asked.means ? "means" : "", (value) => set("means")(value === "means"))] : []),
+      ...(hasSeeds ? [choice("lines", [["", "each trial"], ["means", "mean over seeds"]], asked.means, set("means"))] : []),
       scales.tick("log y", `curve:${asked.metric}`),
       scales.tick("log x", "epoch"),
     );
@@ -107,7 +107,7 @@ const curves = (() => {
     const colour = isFew ? named(rows) : drawing.colouring.encoding();
     const up = `curve:${asked.metric}`;
     const x = { field: "x", type: "quantitative", title: scales.title("epoch", "epoch"), scale: scale(scales.isLog("epoch"), rows.map((row) => row.x)), axis: { tickMinStep: 1, format: "~g", labelFlush: true } };
-    const y = { field: "y", type: "quantitative", title: scales.title(asked.metric, up), scale: scale(scales.isLog(up), rows.flatMap((row) => (asked.means ? [row.low, row.high] : [row.y]))), axis: { labelOverlap: true } };
+    const y = { field: "y", type: "quantitative", title: scales.title(asked.metric, up), scale: scale(scales.isLog(up), rows.flatMap((row) => (asked.means ? [row.low, row.high] : [row.y]))), axis: { labelOverlap: true, format: ".6~g" } };
     const by = { field: asked.means ? "group" : "n", type: "nominal" };
     const many = rows.some((row) => row.over);
     const strong = { condition: { test: "datum.over", value: 3 }, value: isFew ? 2 : 1.1 };
@@ -178,5 +178,5 @@ const curves = (() => {
         : { run: trials.all[row.n].id ?? "", trial: trials.named_in_full(trials.all[row.n]), epoch: row.x, [asked.metric]: row.y },
     );
 
-  return { start, asked, read: () => frame && controls() };
+  return { start };
 })();

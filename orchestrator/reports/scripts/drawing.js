@@ -76,6 +76,11 @@ const drawing = (() => {
   /** How trials are coloured, everywhere alike: by a column, or by their outcome. */
   const colouring = {
     key: "",
+    /** Colour by a column until a reader has it otherwise. */
+    begin(key, keys) {
+      this.key = key;
+      Object.assign(this, keeping(this, { key: "colour" }, (one) => keys.includes(one)));
+    },
     get column() {
       return trials.named(this.key);
     },

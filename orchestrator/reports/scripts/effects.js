@@ -8,7 +8,7 @@ const effects = (() => {
   let place = null;
   let about = null;
   let bar = null;
-  let metric = "";
+  const asked = { metric: "" };
   const frames = new Map();
 
   const metrics = () => trials.shown.filter((column) => column.isNumber && ["compared", "metric"].includes(column.kind));
@@ -16,7 +16,7 @@ const effects = (() => {
   function start() {
     const varied = trials.varied().slice(0, MOST);
     if (!varied.length || !metrics().length) return null;
-    metric = trials.compared().key;
+    asked.metric = trials.compared().key;
     bar = make("div", { class: "controls" });
     place = make("div", { class: "charts several" });
     for (const column of varied) {
@@ -28,19 +28,20 @@ const effects = (() => {
     selection.listen(drawing.settled(draw));
     const heading = make("h3", { class: "chart-title", id: "effects" }, "What each parameter does");
     about = make("p", { class: "soft" });
-    return { element: make("div", { class: "full" }, heading, bar, about, place), draw, controls };
+    return { element: make("div", { class: "full" }, heading, bar, about, place), draw, controls, ...keeping(asked, { metric: "effects" }, (key) => metrics().includes(trials.named(key))) };
   }
 
   function controls() {
     const pairs = metrics().map((column) => [column.key, column.brief]);
     renew(
       bar,
-      choice("metric", pairs, metric, (key) => {
-        metric = key;
+      choice("metric", pairs, asked.metric, (key) => {
+        asked.metric = key;
         controls();
         draw();
+        links.note();
       }),
-      scales.tick("log y", metric),
+      scales.tick("log y", asked.metric),
     );
   }
 
@@ -60,7 +61,7 @@ const effects = (() => {
   }
 
   async function draw() {
-    const up = trials.named(metric);
+    const up = trials.named(asked.metric);
     about.textContent = `${which()} ${marked()}A line joins the means of values that several trials share.`;
     for (const [column, frame] of frames) await one(column, up, frame);
   }

@@ -12,12 +12,14 @@ const explorer = (() => {
 
   function colours() {
     const pairs = [...trials.shown.filter((column) => column.distinct.length > 1).map((column) => [column.key, column.brief]), ["state", "outcome"]];
-    drawing.colouring.key = trials.isSeveral ? "sweep" : (trials.compared()?.key ?? "state");
-    return (redraw) =>
-      choice("colour by", pairs, drawing.colouring.key, (key) => {
-        drawing.colouring.key = key;
-        redraw();
-      });
+    drawing.colouring.begin(trials.isSeveral ? "sweep" : (trials.compared()?.key ?? "state"), pairs.map(([key]) => key));
+    const place = make("span");
+    const set = (key, redraw) => {
+      drawing.colouring.key = key;
+      redraw();
+      links.note();
+    };
+    return { place, controls: (redraw) => renew(place, choice("colour by", pairs, drawing.colouring.key, (key) => set(key, redraw))) };
   }
 
   async function start(place) {
@@ -35,8 +37,6 @@ const explorer = (() => {
     place.append(...[bar, below, seen, grid, served].flat());
     const drawn = table.draw(grid);
     await new Promise((done) => drawn.on("tableBuilt", done));
-    if (watching.kept.table) table.restore(watching.kept.table);
-    if (watching.kept.selected) selection.read(new URLSearchParams(watching.kept.selected));
     bar.append(
       table.columnsMenu(),
       button("reset", selection.clear, { title: "Show all trials again" }),
@@ -58,18 +58,20 @@ const explorer = (() => {
     }
     selection.listen(update);
     update();
-    links.start();
 
     const parts = [curves.start(), scatter.start(), effects.start(), parallel.start(), heat.start()].filter(Boolean);
     const redraw = async () => {
+      colour.controls(redraw);
       for (const part of parts) part.controls?.();
       for (const part of parts) await part.draw();
     };
-    bar.append(colour(redraw));
+    bar.append(colour.place);
     scales.listen(() => [redraw(), links.note()]);
     place.append(words.list(), make("div", { class: "charts explored" }, parts.map((part) => part.element ?? part.frame.figure)));
-    links.follow();
+    links.start([selection, scales, drawing.colouring, table, ...parts], redraw);
+    colour.controls(redraw);
     for (const part of parts) {
+      part.controls?.();
       await part.draw();
       document.documentElement.dataset.first = "drawn";
       await new Promise((next) => setTimeout(next)); // let the page answer between two charts

@@ -15,20 +15,25 @@ const heat = (() => {
     frame = drawing.framed("Two parameters at once", { id: "heat" });
     controls();
     selection.listen(drawing.settled(draw));
-    return { frame, draw };
+    const known = (key, name) => (name === "metric" ? metrics() : trials.varied()).includes(trials.named(key));
+    return { frame, draw, controls, ...keeping(asked, { x: "heat-x", y: "heat-y", each: "heat-each", metric: "heat-metric" }, known) };
   }
 
   function controls() {
     const pairs = trials.varied().map((column) => [column.key, column.brief]);
     const set = (name) => (key) => {
       asked[name] = key;
+      controls();
       draw();
+      links.note();
     };
-    frame.bar.replaceChildren(
+    renew(
+      frame.bar,
       choice("x", pairs, asked.x, set("x")),
       choice("y", pairs, asked.y, set("y")),
       ...(pairs.length > 2 ? [choice("for each", [["", "(all at once)"], ...pairs], asked.each, set("each"))] : []),
       choice("metric", metrics().map((column) => [column.key, column.brief]), asked.metric, set("metric")),
+      scales.tick("log colour", asked.metric),
     );
   }
 
@@ -83,7 +88,10 @@ const heat = (() => {
     };
     const means = data.map((cell) => cell.mean).filter((mean) => mean !== null);
     const hasNumbers = width / across.length >= 9 + 7 * Math.max(...data.map((cell) => cell.number.length));
+    const isLog = scales.isLog(up.key);
     const domain = means.length ? [Math.min(...means), Math.max(...means)] : [0, 1];
+    const share = scales.between(isLog, ...domain);
+    for (const one of data) one.isLight = up.goal === "minimize" ? share(one.mean) < 0.4 : share(one.mean) > 0.6; // viridis there
     const cell = {
       width,
       height: Math.max(90, Math.min(300, 44 * upwards.length)),
@@ -92,10 +100,10 @@ const heat = (() => {
           mark: { type: "rect", stroke: "var(--paper)" },
           encoding: {
             ...places,
-            color: { condition: { test: "datum.mean === null", value: "var(--grid)" }, field: "mean", type: "quantitative", title: up.title, scale: { domain: domain[0] === domain[1] ? [domain[0] - 0.5, domain[0] + 0.5] : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
+            color: { condition: { test: "datum.mean === null", value: "var(--grid)" }, field: "mean", type: "quantitative", title: scales.title(up.title, up.key), scale: { type: isLog ? "log" : "linear", domain: domain[0] === domain[1] ? (isLog ? [domain[0] / 2, domain[0] * 2] : [domain[0] - 0.5, domain[0] + 0.5]) : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
           },
         },
-        ...(hasNumbers ? [{ mark: { type: "text", fontSize: 11 }, encoding: { ...places, text: { field: "number" }, color: { condition: { test: `(datum.mean - ${domain[0]}) * ${up.goal === "minimize" ? -1 : 1} > ${(up.goal === "minimize" ? -0.4 : 0.6) * (domain[1] - domain[0])}`, value: "black" }, value: "white" } } }] : []),
+        ...(hasNumbers ? [{ mark: { type: "text", fontSize: 11 }, encoding: { ...places, text: { field: "number" }, color: { condition: { test: "datum.isLight", value: "black" }, value: "white" } } }] : []),
         { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 2.5, stroke: "white", yOffset: hasRoom ? -8 : 0 }, encoding: places },
         { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 1.5, stroke: "#b3261e", yOffset: hasRoom ? -8 : 0 }, encoding: places },
         { transform: [{ filter: `datum.exploded > 0 && ${hasRoom}` }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "black", stroke: "white", strokeWidth: 2.5, strokeJoin: "round" }, encoding: { ...places, text: { field: "text" } } },

@@ -29,7 +29,7 @@ const parallel = (() => {
   function position(column, value) {
     if (value === null || value === undefined) return null;
     if (!column.isNumber) return (column.distinct.indexOf(value) + 0.5) / column.distinct.length;
-    return scales.share(column, value);
+    return scales.between(scales.isLog(column.key), column.low, column.high)(value);
   }
 
   function rows() {

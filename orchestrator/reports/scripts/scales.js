@@ -43,11 +43,12 @@ const scales = (() => {
     /** A switch of an axis; none where a logarithm cannot be. */
     tick: (name, key) => (axisOf(key).can ? tick(name, isLog(key), (isOn) => set(key, isOn)) : null),
     title: (text, key) => (isLog(key) ? `${text} (log)` : text),
-    /** A position, from 0 to 1, of a column's value on its axis, and back. */
-    share(column, value) {
-      const on = isLog(column.key) ? Math.log : (number) => number;
-      return (on(value) - on(column.low)) / (on(column.high) - on(column.low));
+    /** Gives positions of values on an axis, from 0 to 1. */
+    between(isLog, low, high) {
+      const on = isLog ? Math.log : (number) => number;
+      return (value) => (on(value) - on(low)) / (on(high) - on(low));
     },
+    /** The value of a column at a position on its axis. */
     valueAt(column, share) {
       if (!isLog(column.key)) return column.low + share * (column.high - column.low);
       return column.low * (column.high / column.low) ** share;

@@ -19,7 +19,7 @@ const scatter = (() => {
     frame = drawing.framed("Any two columns", { id: "scatter" });
     controls();
     selection.listen(update);
-    return { frame, draw, controls };
+    return { frame, draw, controls, ...keeping(axes, { x: "x", y: "y" }, (key) => columns().includes(trials.named(key))) };
   }
 
   function controls() {
@@ -108,12 +108,5 @@ const scatter = (() => {
     frame.view.data("trials", rows()).runAsync();
   }
 
-  return {
-    start,
-    told,
-    axes,
-    read() {
-      controls();
-    },
-  };
+  return { start, told };
 })();

@@ -22,7 +22,7 @@ const watching = (() => {
   }
 
   function reload(isThere) {
-    const left = { isThere, y: scrollY, view: document.querySelector("dialog.view[open]")?.scrollTop, table: table.state(), selected: selection.write().toString() };
+    const left = { isThere, y: scrollY, view: document.querySelector("dialog.view[open]")?.scrollTop, shown: links.state() };
     try {
       sessionStorage.setItem(key, JSON.stringify(left));
     } catch {
