@@ -12,6 +12,7 @@ import pytest
 from exploring import HOSTILE, recorded
 from playwright.sync_api import Browser, Page, expect
 
+from orchestrator.reports import trial_data
 from orchestrator.reports.document import Section
 from orchestrator.reports.page import compact, html
 
@@ -43,8 +44,11 @@ def test_the_document_has_all_trials_with_what_became_of_them(explored: Section)
     assert [one["name"] for one in document["columns"] if one["kind"] == "parameter"] == ["x", "mode", "seed"]
     compared = column(document, "score", "compared")
     assert document["columns"][compared] == {
-        "kind": "compared", "name": "score", "title": "best score", "goal": "maximize",
+        "kind": "compared", "name": "score", "title": "best score", "goal": "maximize", "text": trial_data.BEST,
     }  # fmt: skip
+    assert document["columns"][column(document, "score", "metric")]["title"] == "score, last epoch"
+    assert dict(explored.facts)["compared by"] == "best score of any epoch, higher is better"
+    assert explored.best == "x=8.0 mode=fine: best score 40.1 ± 0.25 (95%, 3 seeds)"
     by_state: dict[str, list[Any]] = {}
     for trial in document["trials"]:
         by_state.setdefault(trial["state"], []).append(trial)

@@ -163,7 +163,7 @@ def test_tables_the_front_and_the_best_trial_agree_with_the_ranking(folder: Path
     assert shown.grid is not None
     assert [(row[1].text, row[2].text) for row in shown.grid.rows] == [
         ("0.90040 ± 0.00039", "0.9004"),
-        ("0.4100", "0.4100"),
+        ("0.4100 ± 0", "0.4100"),
         ("0.9100", "0.5100"),
     ]
     assert [row[0].text for row in shown.grid.rows if row[1].is_best] == ["2"]

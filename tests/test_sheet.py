@@ -29,7 +29,7 @@ def run(params: Mapping[str, Any], metrics: Mapping[str, float] | None = None, r
 
 
 def sheet(*runs: Run, name: str = "toy") -> str:
-    return table([Section(name, "", (), (), "", (), runs, "", "", "", Counter(), UNDECLARED, {})])
+    return table([Section(name, "", (), (), "", (), runs, "", "", (), "", Counter(), UNDECLARED, {})])
 
 
 def read(text: str) -> tuple[list[str], list[list[str]]]:

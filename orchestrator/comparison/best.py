@@ -114,4 +114,5 @@ def undistinguished(ranked: Ranking, named: Named) -> list[str]:
 
 def _listed(others: Sequence[Configuration], named: Named) -> str:
     names = [named(other) for other in others[:MOST_NAMES]]
-    return "; ".join(names) + "; ..." * (len(others) > MOST_NAMES)
+    more = f"; and {len(others) - MOST_NAMES} more" if len(others) > MOST_NAMES else ""
+    return "; ".join(names) + more

@@ -18,7 +18,7 @@ from orchestrator.trial import Outcome, Params
 from orchestrator.trials.asked import asked
 from orchestrator.trials.labels import label, texts_of, told_apart, varying
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.record import VERSION, Record, code_in_words, taken
+from orchestrator.trials.record import VERSION, Record, best_name, code_in_words, taken
 
 RUNNING, NOT_RUN = "running", "not run"
 MOST_DECIMALS = 12  # of a mean with its interval, and most figures before its point: else it has an exponent
@@ -165,6 +165,12 @@ def best_first(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[RunG
     return sorted(configurations, key=lambda group: places.get(group.configuration.config_key, len(places)))
 
 
+def counted_name(objective: Objective, records: Iterable[Record]) -> str:
+    """What the value of an objective that counts is called: "best accuracy", where it is that of the best epoch."""
+    is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
+    return f"best {objective.name}" if is_best else objective.name
+
+
 def counted(runs: Iterable[Run]) -> str:
     """The number of runs by state: "2 completed, 1 loss explosion"."""
     counts = Counter(run.state for run in runs)
@@ -193,7 +199,7 @@ def measured(values: Sequence[float], texts: Mapping[float, str] | None = None) 
     """
     mean, half = average(values), half_width(values)
     if not half or not math.isfinite(half):
-        return (texts or {}).get(mean) or figure(mean)
+        return ((texts or {}).get(mean) or figure(mean)) + " ± 0" * (half == 0)
     decimals = max(0, 1 - math.floor(math.log10(half)))
     if decimals > MOST_DECIMALS or abs(mean) >= 10**MOST_DECIMALS:
         return f"{mean:.{precision(mean, half)}g} ± {half:.2g}"

@@ -67,6 +67,7 @@ class Section:
     runs: tuple[Run, ...]
     trials: str  # by outcome
     best: str
+    doubts: tuple[str, ...]  # in sentences: how sure that is
     answer: str  # where a boundary is, in sentences
     verdicts: Counter[Verdict]
     declaration: Declaration  # of its trial function

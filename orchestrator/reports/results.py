@@ -7,23 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.comparison.best import as_good, as_winner, facts, undistinguished
 from orchestrator.comparison.columns import columns
-from orchestrator.comparison.configuration import Configuration
-from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.reports import verdict
-from orchestrator.reports.configurations import Run, RunGroup, constants, figure, measured
+from orchestrator.reports.configurations import Run, RunGroup, constants, counted_name, figure, measured
 from orchestrator.reports.document import Cell, Part, ReportTable
 from orchestrator.reports.verdict import Judgement, OurResult, Verdict
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec
-from orchestrator.spec.objective import by_names, complete
+from orchestrator.spec.objective import complete
 from orchestrator.system.averages import average, within
 from orchestrator.system.figures import figures
 from orchestrator.trial import Outcome
 from orchestrator.trials.labels import headings, listed, texts_of
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.record import best_name
 
 MOST_ROWS = 500
 MOST_REMARKS = 20
@@ -56,7 +52,8 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     ranked_by = _ranked_by(spec, configurations)
     breaks = ["breaks"] * any(group.configuration.broken for group in configurations)
     header = [*(names or ["sweep"]), *(column.title for column in columns), *ranked_by, *breaks, "outcome"]
-    header += ["exploded (95% interval)", "seeds"] * has_seeds
+    has_rates = has_seeds and any(group.exploded for group in configurations)
+    header += ["exploded (95% interval)"] * has_rates + ["seeds"] * has_seeds
     codes = {group.configuration.config_key: group.code(spec.function) for group in configurations}
     shows_code = any("before" in code for code in codes.values())
     header += ["code"] * shows_code
@@ -71,7 +68,7 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
         cells += [Cell(texts.get(group.configuration.config_key, NONE)) for texts in ranked_by.values()]
         cells += [Cell(", ".join(group.configuration.broken) or NONE)] * len(breaks)
         cells.append(Cell(group.state))
-        cells += [Cell(group.rate or NONE), Cell(str(len(group.runs)))] * has_seeds
+        cells += [Cell(group.rate or NONE)] * has_rates + [Cell(str(len(group.runs)))] * has_seeds
         cells += [Cell(codes[group.configuration.config_key])] * shows_code
         rows.append(tuple(cells))
     words = []
@@ -80,7 +77,7 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
         words += [f"All seeds, by which configurations are ranked: {LOST * (not spec.survivors)}{PRUNED}"] * bool(
             ranked_by
         )
-        words += ["Explosion rates with Wilson's 95% interval."]
+        words += ["Explosion rates with Wilson's 95% interval."] * has_rates
     if breaks:
         words.append("A configuration that breaks a constraint, over its seeds, ranks behind all others.")
     if len(configurations) > MOST_ROWS:
@@ -99,30 +96,6 @@ def _ranked_by(spec: SweepSpec, configurations: Sequence[RunGroup]) -> dict[str,
         texts = figures(values.values(), figure)
         found[f"{objective.name}, all seeds"] = {key: texts[value] for key, value in values.items()}
     return found
-
-
-def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> str:
-    """The best configuration, and those that seeds do not tell from it, in a sentence; empty where there is none."""
-    if not spec.ranks:
-        return ""
-    ranked = Ranking((group.configuration for group in configurations), spec.objectives, spec.survivors)
-    if not ranked:
-        return ""
-    if ranked[0].broken:
-        return f"none: each configuration breaks a constraint ({', '.join(ranked[0].broken)})"
-    labels = {group.configuration.config_key: group.label for group in configurations}
-
-    def named(one: Configuration) -> str:
-        return labels[one.config_key]
-
-    if len(spec.objectives) > 1:
-        front = ranked.front
-        doubtful = may_be_dominated(front, ranked)
-        best = [f"{named(one)}{' (perhaps)' * (one.config_key in doubtful)}" for one in front]
-        note = "; perhaps: with these seeds it may be dominated" if doubtful else ""
-        return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}{note}"
-    told = [*facts(ranked[0], ranked), *as_winner(ranked), *as_good(ranked, named), *undistinguished(ranked, named)]
-    return f"{named(ranked[0])}: {'; '.join(told)}"
 
 
 def comparison(
@@ -228,10 +201,8 @@ def _columns(spec: SweepSpec, configurations: Sequence[RunGroup]) -> list[_Colum
             shown.append(_Column(column.title, values, is_more, compared.get(column.name)))
     for place, objective in enumerate(spec.objectives if spec.ranks else ()):
         if objective.name not in declared and any(group.compared(objective) for group in configurations):
-            is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
-            title = f"best {objective.name}" if is_best else objective.name
             values = functools.partial(RunGroup.compared, objective=objective)
-            shown.append(_Column(title, values, objective.sign > 0, place))
+            shown.append(_Column(counted_name(objective, records), values, objective.sign > 0, place))
     return shown
 
 

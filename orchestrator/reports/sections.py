@@ -20,11 +20,13 @@ from orchestrator.reports.configurations import (
     configurations_of,
     constants,
     counted,
+    counted_name,
     rate,
     runs_of,
 )
 from orchestrator.reports.document import Part, ReportTable, Section
 from orchestrator.reports.front_charts import fronts
+from orchestrator.reports.headline import best_of
 from orchestrator.reports.leavings import left_by
 from orchestrator.reports.loss_charts import LossCurve, are_distinguishable, losses
 from orchestrator.reports.plane_charts import PlanePoint, plane_chart
@@ -32,7 +34,7 @@ from orchestrator.reports.searches import searched
 from orchestrator.reports.trial_data import trial_data
 from orchestrator.reports.trial_files import TrialFiles
 from orchestrator.reports.trial_pictures import trial_pictures
-from orchestrator.spec import SweepSpec
+from orchestrator.spec import Objective, SweepSpec
 from orchestrator.spec.domains import Choice
 from orchestrator.spec.event import EXPLOSION
 from orchestrator.spec.metrics import listed as conjoined
@@ -82,6 +84,7 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         gallery.post_mortems(files, runs),
         results.remarks(runs),
     ]
+    best, doubts = best_of(spec, configurations)
     cells = compared.grid.rows if compared and compared.grid else ()
     pictures = trial_pictures(files, spec.function.declaration.pictures, _best_first(spec, runs, configurations))
     return Section(
@@ -93,7 +96,8 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         parts=tuple(part for part in parts if part and not part.is_empty),
         runs=tuple(runs),
         trials=counted(runs),
-        best=results.best_of(spec, configurations),
+        best=best,
+        doubts=doubts,
         answer=answer(boundary) if boundary else "",
         verdicts=Counter(cell.verdict for row in cells for cell in row if cell.verdict),
         declaration=spec.function.declaration,
@@ -135,12 +139,13 @@ def _facts(
     alike = constants(configurations)
     varied = [name for name in (configurations[0].params if configurations else ()) if name not in {*alike, "seed"}]
     at_most = "" if spec.run_cap is None else f", at most {spec.run_cap} trials"
+    records = [run.record for run in runs if run.record]
     facts = [("method", f"{spec.method.name}: {count}{at_most}")]
     facts += [(name, _values(spec, name, configurations)) for name in varied]
     facts += [("seeds", _listed(sorted({short(seed) for seed in seeds}, key=_as_number)))] * (len(seeds) > 1)
     facts += [("same in all trials", listed(alike, alike))] * bool(alike)
     if spec.ranks:
-        aims = (f"{aim.name}, {'higher' if aim.sign > 0 else 'lower'} is better" for aim in spec.objectives)
+        aims = (_aim(aim, records) for aim in spec.objectives)
         facts.append(("compared by", "; ".join(aims)))
     if spec.constraints:
         facts.append(("constraints", "; ".join(constraint.bounds for constraint in spec.constraints)))
@@ -150,9 +155,9 @@ def _facts(
         facts.append(("trial function", spec.function.title))
     facts.append(("trials", counted(runs)))
     exploded, ended = (sum(getattr(group, name) for group in configurations) for name in ("exploded", "ended"))
-    if exploded:
-        facts.append(("exploded", f"{rate(exploded, ended)}, with Wilson's 95% interval"))
-    records = [run.record for run in runs if run.record]
+    if ended:
+        none = f"none of {ended} trials that came to an end"
+        facts.append(("exploded", f"{rate(exploded, ended)}, with Wilson's 95% interval" if exploded else none))
     if records:
         facts.append(("trained", _trained(records)))
     if remark := changed(spec.function, records):
@@ -163,6 +168,11 @@ def _facts(
         further = f"{stored - len(records)} more trials of this sweep are in the store"
         facts.append(("left out", f"{further}; their values, or their function's version, differ from the file"))
     return facts
+
+
+def _aim(aim: Objective, records: Sequence[Record]) -> str:
+    name = counted_name(aim, records)
+    return f"{name}{' of any epoch' * (name != aim.name)}, {'higher' if aim.sign > 0 else 'lower'} is better"
 
 
 def _trained(records: Sequence[Record]) -> str:

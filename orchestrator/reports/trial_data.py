@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.comparison.columns import columns as shown_columns
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.reports.charts import rounded
-from orchestrator.reports.configurations import Run, RunGroup, constants
+from orchestrator.reports.configurations import Run, RunGroup, constants, counted_name
 from orchestrator.reports.curve_data import curves_of
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Choice
@@ -18,7 +18,7 @@ from orchestrator.trackers.view import run_address
 from orchestrator.trial import Outcome
 from orchestrator.trials.labels import short, varying
 from orchestrator.trials.observation import Observation
-from orchestrator.trials.record import DIGEST, SYSTEM, Record, best_name
+from orchestrator.trials.record import DIGEST, SYSTEM, Record
 
 UI = "http://127.0.0.1:5000"  # where `sweep ui` serves
 ENVIRONMENT = {  # what a trial ran with: names of tags, and what people call it
@@ -29,6 +29,7 @@ ENVIRONMENT = {  # what a trial ran with: names of tags, and what people call it
     "function.version": "version of the function",
 }
 VERSION = "version."
+BEST = "its best value of any epoch, by which trials are compared"
 
 Document = Mapping[str, Any]
 
@@ -94,16 +95,18 @@ def _columns(spec: SweepSpec, runs: Sequence[Run]) -> list[dict[str, Any]]:
     declared = {metric.name: metric for metric in (*declaration.metrics, *declaration.final)}
     goals = {column.name: column.goal for column in shown_columns(spec, records)}
     for objective in spec.objectives if spec.ranks else ():
-        is_best = objective.counts_best and any(best_name(objective.name) in record.metrics for record in records)
-        title = f"best {objective.name}" if is_best else objective.name
-        text = declaration.text(objective.name)
+        title = counted_name(objective, records)
+        is_best = title != objective.name
+        text = "; ".join(filter(None, (declaration.text(objective.name), BEST * is_best)))
         column = {"kind": "compared", "name": objective.name, "title": title, "goal": objective.goal}
         columns.append(column | ({"text": text} if text else {}))
         if not is_best and objective.name in reported:
             reported.remove(objective.name)
+    bests = {objective.name for objective in spec.objectives if objective.name in reported and spec.ranks}
     for name in reported:
         known = declared.get(name)
-        column = {"kind": "metric", "name": name, "title": known.heading if known else name}
+        title = f"{known.heading if known else name}{', last epoch' * (name in bests)}"
+        column = {"kind": "metric", "name": name, "title": title}
         told = {"goal": known.goal if known else goals.get(name), "text": declaration.text(name)}
         columns.append(column | {key: value for key, value in told.items() if value})
     return columns
