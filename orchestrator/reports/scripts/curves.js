@@ -126,23 +126,27 @@ const curves = (() => {
           stroke: { field: "state", type: "nominal", scale: { domain: states, range: states.map((state) => marks[state][1]) }, legend: null },
         },
       },
-      { data: { name: "near", values: [] }, mark: { type: "line", strokeWidth: 3.5, color: "var(--ink)", clip: true }, encoding: { x, y } },
       { data: { name: "at", values: [] }, mark: { type: "point", filled: true, size: 90, color: "var(--ink)" }, encoding: { x, y } },
     ];
     if (asked.means || !ends(list).length) layer.splice(asked.means ? 2 : 1, 1);
     const spec = { width: "container", height: 340, description: `${asked.metric} by epoch`, data: { name: "lines", values: rows }, layer, resolve: { scale: { stroke: "independent" } } };
     const view = await frame.draw(spec, () => saved(rows));
     if (!view) return;
-    const one = asked.means ? "group" : "n";
+    highlight.on(view, (trial) => outline(view, trial));
     pointing.follow(view, asked.means ? rows : [...rows, ...ends(list)], {
-      shown: (row) => {
-        view.data("near", row ? rows.filter((other) => other[one] === row[one]).map(({ x, y }) => ({ x, y })) : []);
-        view.data("at", row ? [{ x: row.x, y: row.y }] : []).runAsync();
-      },
+      shown: (row) => view.data("at", row ? [{ x: row.x, y: row.y }] : []).runAsync(),
+      of: (row) => (asked.means ? list.filter((trial) => trial.group === row.group).map((trial) => trial.n) : [row.n]),
       tell: (row) => told(row),
       opened: (row) => !asked.means && links.go({ trial: trials.all[row.n].id }),
     });
     say(list, count);
+  }
+
+  /** The line of a trial, also of one that is not among those drawn. */
+  function outline(view, trial) {
+    if (!trials.curves.get(asked.metric).has(trial.n)) return "";
+    const [x, y] = [view.scale("x"), view.scale("y")];
+    return highlight.line(pointsOf(trial).map((point) => [x(point.x), y(point.y)]));
   }
 
   /** A scale that has all values; an axis with but one of them has room around it. */

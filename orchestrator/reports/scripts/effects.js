@@ -97,6 +97,7 @@ const effects = (() => {
     };
     const view = await frame.draw(spec, () => [...points, ...crosses].map((point) => ({ run: trials.all[point.n].id, trial: trials.all[point.n].label, [column.title]: point.x, [up.title]: trials.all[point.n].values[up.at], outcome: trials.all[point.n].state })));
     if (!view) return;
+    highlight.on(view, (trial) => (trials.counts(trial) ? scatter.outline(view, trial, [column, up]) : ""));
     pointing.follow(view, [...points, ...crosses], { tell: (point) => scatter.told(trials.all[point.n], [column, up]), opened: (point) => links.go({ trial: trials.all[point.n].id }), reach: 24 });
     frame.say(said(column, up, list, valued, means));
   }

@@ -116,8 +116,10 @@ const heat = (() => {
     const view = await frame.draw(spec, () => cellsDrawn.map((one) => ({ [x.title]: one.x, [y.title]: one.y, ...(each ? { [each.title]: one.each } : {}), [`mean ${up.title}`]: one.mean, trials: one.trials, explosions: one.exploded })));
     if (!view) return;
     if (!each) {
+      highlight.on(view, (trial) => outline(view, trial, [x, y]));
       pointing.follow(view, data, {
         reach: 400,
+        of: () => [],
         tell: (one) => [`${x.title} ${one.x}, ${y.title} ${one.y}`, `mean ${up.title} ${figure(one.mean)}, of ${one.count} trial${one.count === 1 ? "" : "s"}`, ...["exploded", "failed"].filter((name) => one[name]).map((name) => `${one[name]} of ${one.trials} ${name}`)],
       });
     }
@@ -125,6 +127,13 @@ const heat = (() => {
     const exploded = data.some((one) => one.exploded) ? " A cross marks cells with explosions: how many of how many trials." : "";
     const grey = means.length < data.length ? " Grey: none has a value." : "";
     frame.say(`Means of the selected trials; what failed is left out.${exploded}${grey}${left}`);
+  }
+
+  /** The border of the cell that a trial is in. */
+  function outline(view, trial, columns) {
+    const [[x, across], [y, upwards]] = columns.map((column, i) => [cells(column).of(trial.values[column.at]), view.scale(i ? "y" : "x")]);
+    if (x === null || y === null || across(x) === undefined || upwards(y) === undefined) return "";
+    return `M${across(x)},${upwards(y)}h${across.bandwidth()}v${upwards.bandwidth()}h${-across.bandwidth()}Z`;
   }
 
   const title = (x, y, up) => `${up.title} over ${x.title} and ${y.title}`;

@@ -8,6 +8,9 @@ const parallel = (() => {
   const ROOM = { left: 64, right: 48, top: 8, bottom: 42 };
   const LEAST = 3; // pixels of half a brush for a single value
   const EDGE = 0.02; // of an axis: a brush that ends so near to its end goes on beyond it
+  const REACH = 12; // pixels between the pointer and a line
+  const SAME = 0.7; // pixels: lines that are so near to each other cannot be told apart
+  const MOST_TOLD = 5; // trials that a tip names
   let frame = null;
   let axes = [];
   let brushes = []; // of each axis: the text of the filter that its brush shows, and where it was put
@@ -35,18 +38,54 @@ const parallel = (() => {
   function rows() {
     const drawn = drawing.few(trials.all.filter((trial) => trial.state !== "not run"), MOST_LINES);
     const step = 1 / Math.max(1, axes.length - 1);
-    return drawn.map((trial) => {
-      const places = axes.map((column) => position(column, trial.values[column.at]));
-      let path = "";
-      let pen = "M"; // a line is broken where a trial has no value
-      places.forEach((share, i) => {
-        if (share === null) pen = "M";
-        else {
-          path += `${pen}${(i * step).toFixed(4)},${(1 - share).toFixed(4)}`;
-          pen = "L";
-        }
-      });
-      return { n: trial.n, path, colour: drawing.colouring.of(trial), ...standing(trial) };
+    return drawn.map((trial) => ({ n: trial.n, path: path(trial, (i) => (i * step).toFixed(4), (share) => (1 - share).toFixed(4)), colour: drawing.colouring.of(trial), ...standing(trial) }));
+  }
+
+  const places = (trial) => axes.map((column) => position(column, trial.values[column.at]));
+
+  /** The line of a trial, broken where it has no value. */
+  function path(trial, across, up) {
+    let pen = "M";
+    let line = "";
+    places(trial).forEach((share, i) => {
+      if (share !== null) line += `${pen}${across(i)},${up(share)}`;
+      pen = share === null ? "M" : "L";
+    });
+    return line;
+  }
+
+  /** Gives the trials of `list` whose lines are nearest to a place: several where they lie on each other. */
+  function nearest(list, step) {
+    const lines = list.map((trial) => [trial, places(trial)]);
+    let last = { list: [] };
+    return (x, y) => {
+      const i = Math.max(0, Math.min(axes.length - 2, Math.floor(x / step)));
+      const part = Math.max(0, Math.min(1, x / step - i));
+      const near = lines
+        .filter(([trial, shares]) => shares[i] !== null && shares[i + 1] !== null && selection.matching.has(trial.n))
+        .map(([trial, shares]) => [trial, Math.abs(HEIGHT * (1 - shares[i] - part * (shares[i + 1] - shares[i])) - y)]);
+      const least = near.reduce((less, [, away]) => Math.min(less, away), REACH);
+      const found = near.filter(([, away]) => away < REACH && away - least < SAME).map(([trial]) => trial);
+      if (!found.length) return null;
+      if (found.length !== last.list.length || found.some((trial, at) => trial !== last.list[at])) last = { list: found };
+      return last;
+    };
+  }
+
+  function told({ list }) {
+    const compared = trials.compared();
+    if (list.length === 1) return [trials.brief(list[0]), ...axes.map((column) => `${column.title}: ${figure(list[0].values[column.at])}`)];
+    const some = list.slice(0, MOST_TOLD).map((trial) => `${trials.brief(trial)}${compared ? `: ${figure(trial.values[compared.at])}` : ""}`);
+    return [`${list.length.toLocaleString("en")} trials`, ...some, ...(list.length > MOST_TOLD ? [`and ${(list.length - MOST_TOLD).toLocaleString("en")} more; point where their lines part`] : [])];
+  }
+
+  function follow(view, data) {
+    const step = view.width() / (axes.length - 1);
+    highlight.on(view, (trial) => path(trial, (i) => (i * step).toFixed(1), (share) => (HEIGHT * (1 - share)).toFixed(1)));
+    pointing.tracked(view, nearest(data.map(({ n }) => trials.all[n]), step), {
+      of: ({ list }) => list.map((trial) => trial.n),
+      tell: told,
+      opened: ({ list }, event) => list.length === 1 && !event.target.closest('[class*="zone"]') && links.go({ trial: list[0].id }),
     });
   }
 
@@ -208,6 +247,7 @@ const parallel = (() => {
     const data = rows();
     const view = await frame.draw(spec(data), () => saved(), "vega");
     if (!view) return;
+    follow(view, data);
     brushes = axes.map((column) => shown(column));
     axes.forEach((column, i) =>
       view.addSignalListener(`brush${i}`, (_, value) => {
@@ -219,7 +259,7 @@ const parallel = (() => {
     const all = trials.all.length;
     const drawn = data.length < all ? ` ${data.length.toLocaleString("en")} of ${all.toLocaleString("en")} trials are drawn.` : "";
     frame.say(
-      `A line is a trial; the axes are the table's columns. Draw along an axis, or write a range above a column of the table, to select trials everywhere; click an axis to let go.${drawn}`,
+      `A line is a trial; the axes are the table's columns. Draw along an axis, or write a range above a column of the table, to select trials everywhere; click an axis to let go. Point at a line to see which trial it is; click to open it.${drawn}`,
     );
   }
 

@@ -80,11 +80,18 @@ const scatter = (() => {
     const view = await frame.draw(spec, saved);
     if (!view) return;
     view.addSignalListener("box", (_, value) => boxed(value, x, y));
+    highlight.on(view, (trial) => outline(view, trial, [x, y]));
     const points = data.filter((row) => row.shown > 0 || data.length < 500);
     pointing.follow(view, points, { tell: (row) => told(trials.all[row.n], [x, y]), opened: (row, event) => event.target.closest(".mark-symbol") && links.go({ trial: trials.all[row.n].id }), reach: 24 });
     const missing = trials.all.length - data.length;
     const without = missing > 0 ? ` ${missing.toLocaleString("en")} trial${missing === 1 ? " has" : "s have"} no value of both, or ${missing === 1 ? "is" : "are"} not drawn.` : "";
     frame.say(`Draw a box to select trials everywhere; click a point to open its trial.${drawing.told(data)}${without}`);
+  }
+
+  /** A ring around the point of a trial that has both values. */
+  function outline(view, trial, columns) {
+    const values = columns.map((column) => trial.values[column.at]);
+    return values.includes(null) ? "" : highlight.ring(...["x", "y"].map((name, i) => pointing.spread(view.scale(name), values[i])));
   }
 
   function told(trial, list) {
@@ -108,5 +115,5 @@ const scatter = (() => {
     frame.view.data("trials", rows()).runAsync();
   }
 
-  return { start, told };
+  return { start, told, outline };
 })();

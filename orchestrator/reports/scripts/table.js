@@ -165,6 +165,9 @@ const table = (() => {
       selection.listen(update);
       update();
       usual = { sorts: sorts(), shown: new Set(made.getColumns().filter((column) => column.isVisible()).map(keyOf)) };
+      made.on("rowMouseEnter", (_, row) => highlight.set([row.getData().n]));
+      made.on("rowMouseLeave", () => highlight.set([]));
+      highlight.listen(pointed);
       made.on("dataSorted", () => links.note());
     });
     return made;
@@ -185,6 +188,10 @@ const table = (() => {
       if (row) box.checked = selection.isChosen(row.getData().n);
     }
     for (const row of made.getRows("visible")) row.getElement().classList.toggle("is-chosen", selection.isChosen(row.getData().n));
+  }
+
+  function pointed(list) {
+    for (const row of made.getRows("visible")) row.getElement().classList.toggle("is-pointed", list.includes(row.getData().n));
   }
 
   /** A list of the columns, to show and hide each. */
