@@ -85,7 +85,7 @@ SEED ?= 0
 torture: install  ## kill sweeps at random, again and again: each must end as one that was never touched
 	$(BIN)/python -u benchmarks/torture.py --kills $(KILLS) --seed $(SEED)
 
-screenshots: install  ## draw docs/images from a run of the quickstart sweep, in Chromium
+screenshots: install  ## draw docs/images from the quickstart sweep, and build/reports from sweeps of toys, in Chromium
 	$(BIN)/python docs/screenshots.py
 
 report: install  ## docs/reproduction.md and docs/findings.md from the files in docs/reproduction

@@ -1,9 +1,12 @@
 """Draws docs/images from a real run: the live view, the report, and MLflow's comparison of the quickstart sweep.
 
-make screenshots
+make screenshots    # and build/reports: the reports of the sweeps in docs/shown, with pictures of each page
+
+python docs/screenshots.py grid pruned    # the reports of these sweeps alone
 """
 
 import io
+import itertools
 import os
 import pty
 import shutil
@@ -27,6 +30,9 @@ from rich.text import Text
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 SWEEP = ROOT / "sweeps" / "quickstart.yaml"
+SHOWN, REPORTS = ROOT / "docs" / "shown", ROOT / "build" / "reports"
+WINDOWS = {"desk": (1440, 1000), "phone": (390, 844)}
+FAILED = 1  # the exit status of a launch in which a trial has failed
 COLUMNS, LINES = 100, 12
 COMMAND = [sys.executable, "-m", "orchestrator"]
 PATIENCE = 120  # seconds
@@ -39,12 +45,17 @@ def main() -> None:
     if chromium is None:
         sys.exit("screenshots: there is no chromium on this machine")
     IMAGES.mkdir(exist_ok=True)
+    chosen = sys.argv[1:]
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         folder = Path(scratch)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        live_view(browser, folder)
-        report(browser, folder)
-        comparison(browser, folder)
+        if not chosen:
+            live_view(browser, folder)
+            report(browser, folder)
+            comparison(browser, folder)
+        for path in sorted(SHOWN.glob("*.yaml")):
+            if not chosen or path.stem in chosen:
+                shown(browser, folder, path)
         browser.close()
 
 
@@ -84,6 +95,22 @@ def report(browser: Browser, folder: Path) -> None:
             if width < height / 2:
                 page.get_by_role("heading", name="Results").evaluate("heading => heading.scrollIntoView()")
             page.screenshot(path=IMAGES / f"{name}.png")
+
+
+def shown(browser: Browser, folder: Path, sweep: Path) -> None:
+    """The report of a sweep of toys, and its whole page on a desk and on a phone, by day and by night."""
+    out = REPORTS / sweep.stem
+    launch = [*COMMAND, "launch", str(sweep), "--executor", "inline", "--quiet"]
+    launched = subprocess.run(launch, cwd=folder, env=environ(), capture_output=True, text=True, check=False)
+    if launched.returncode not in (0, FAILED):
+        sys.exit(f"screenshots: {launched.stderr}")
+    subprocess.run([*COMMAND, "report", str(sweep), "--out", str(out)], cwd=folder, env=environ(), check=True)
+    for (name, (width, height)), dress in itertools.product(WINDOWS.items(), ("light", "dark")):
+        with opened(browser, (out / "report.html").as_uri(), width, height, dress) as page:
+            page.wait_for_selector("html[data-drawn]", state="attached")
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                sys.exit(f"screenshots: {out / 'report.html'} is wider than {width} pixels")
+            page.screenshot(path=out / f"{name}-{dress}.png", full_page=True)
 
 
 def comparison(browser: Browser, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Exploring a sweep's trials: the data of the page, and the page in a real browser."""
 
+import itertools
 import json
 import re
 import shutil
@@ -48,7 +49,7 @@ def test_the_document_has_all_trials_with_what_became_of_them(explored: Section)
     }  # fmt: skip
     assert document["columns"][column(document, "score", "metric")]["title"] == "score, last epoch"
     assert dict(explored.facts)["compared by"] == "best score of any epoch, higher is better"
-    assert explored.best == "x=8.0 mode=fine: best score 40.1 ± 0.25 (95%, 3 seeds)"
+    assert explored.best == "x=8 mode=fine: best score 40.1 ± 0.25 (95%, 3 seeds)"
     by_state: dict[str, list[Any]] = {}
     for trial in document["trials"]:
         by_state.setdefault(trial["state"], []).append(trial)
@@ -350,6 +351,8 @@ def test_charts_are_saved_as_csv_svg_and_png_and_rows_as_csv(page: Page) -> None
 def test_the_heat_map_marks_cells_with_explosions(page: Page) -> None:
     figure = page.locator("figure", has=page.locator("#heat"))
     assert "3/3" in figure.locator(".mark-text text").all_text_contents()
+    fills = figure.locator(".mark-rect path").evaluate_all("all => all.map(one => one.getAttribute('fill'))")
+    assert fills.count("var(--grid)") == 1  # the cell in which nothing has a value
     effects = page.locator("figure", has=page.get_by_role("heading", name="mode", exact=True))
     assert "3 of 24 exploded" in effects.inner_text()
     assert effects.locator(".role-axis-label text").all_text_contents()[:2] == ["fine", "rise"]
@@ -361,3 +364,85 @@ def test_on_paper_all_selected_rows_are_printed(page: Page) -> None:
     page.emulate_media(media="print")
     assert page.evaluate("document.documentElement.scrollWidth") <= 1440
     assert page.locator(".controls").first.is_visible() is False
+
+
+@pytest.mark.slow
+def test_crosses_of_explosions_are_seen_among_points(page: Page) -> None:
+    figure = page.locator("figure", has=page.locator("#scatter"))
+    figure.get_by_label("y", exact=True).select_option("metric:score")
+    crosses = figure.locator(".mark-symbol path[stroke='var(--bad)']")
+    expect(crosses).to_have_count(3)
+
+
+@pytest.mark.slow
+def test_words_are_explained_where_they_stand_by_finger_and_keyboard(page: Page) -> None:
+    tip = page.locator("#tip")
+    hint = page.locator(".outcomes").get_by_role("button", name=re.compile("^loss explosion: "))
+    hint.focus()
+    expect(tip).to_contain_text("Training diverged")
+    page.keyboard.press("Tab")
+    expect(tip).to_be_hidden()
+    hint.click()
+    expect(tip).to_contain_text("Training diverged")
+    page.mouse.wheel(0, 300)
+    expect(tip).to_be_hidden()
+    heading = page.get_by_role("heading", name="Explosions").or_(page.locator("dt", has_text="exploded")).first
+    assert heading.locator(".hint").count() == 1
+
+
+@pytest.mark.slow
+def test_a_tip_stands_in_front_of_the_view_of_a_trial(page: Page, address: str, explored: Section) -> None:
+    (failed, *_) = [trial for trial in explored.trial_data["trials"] if trial["state"] == "completed"]
+    page.goto(f"{address}#trial={failed['id']}")
+    chart = page.locator("dialog.view svg").first
+    chart.wait_for()
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    page.locator("#tip").wait_for()
+    assert page.evaluate("document.querySelector('#tip').parentElement.className") == "view"
+
+
+@pytest.mark.slow
+def test_short_names_keep_what_tells_them_apart(page: Page) -> None:
+    long = "weight_decay_of_the_first_layer_of_the_encoder={} weight_decay_of_the_final_layer_of_the_encoder={}"
+    labels = [long.format(a, b) for a in ("0.1", "0.25") for b in ("1e-05", "3")]
+    brief = page.evaluate("labels => briefed(labels, 40)", labels)
+    assert len({*brief}) == 4
+    for label, short in zip(labels, brief, strict=True):
+        assert len(short) < 57 < len(label)
+        assert re.findall("=([^ ]+)", short) == re.findall("=([^ ]+)", label)
+    names = [f"model.encoder.block_{number}.attention.dropout.probability" for number in range(3)]
+    assert len({*page.evaluate("names => apart(names, 20)", names)}) == 3
+
+
+@pytest.mark.slow
+def test_a_view_has_the_commands_for_its_store_and_says_where_mlflow_is(page: Page, address: str, explored: Section) -> None:
+    trial = explored.trial_data["trials"][0]
+    page.goto(f"{address}#trial={trial['id']}")
+    view = page.locator("dialog.view")
+    view.get_by_role("heading", name="Commands").wait_for()
+    store = explored.trial_data["store"]
+    assert store.startswith(" --tracking-uri sqlite:////")
+    assert view.get_by_text(f"sweep rerun explored {trial['id']}{store}", exact=True).is_visible()
+    link = view.get_by_role("link", name="All the rest of it in MLflow")
+    assert re.match(r"http://127\.0\.0\.1:5000/#/experiments/\d+/runs/", link.get_attribute("href") or "")
+    assert "while sweep ui serves it" in view.inner_text()
+
+
+@pytest.mark.slow
+def test_all_columns_and_axes_are_reached_on_a_phone(browser: Browser, address: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    opened(page, address)
+    titles = page.locator(".tabulator-col .sort").all_inner_texts()
+    assert titles[:2] == ["trial", "best score"]  # what is compared comes first
+    for place in (".tabulator-tableholder", "figure.parallel > .chart"):
+        one = page.locator(place).first
+        one.evaluate("element => (element.scrollLeft = 1e6)")
+        assert one.evaluate("element => element.scrollLeft + element.clientWidth >= element.scrollWidth - 1")
+        assert one.evaluate("element => element.scrollLeft > 0")
+    axes = page.locator("figure.parallel .role-axis-domain line").all()
+    places = sorted({round((box := axis.bounding_box() or {"x": 0.0})["x"]) for axis in axes})
+    assert min(b - a for a, b in itertools.pairwise(places)) > 40
+    page.close()

@@ -115,7 +115,7 @@ const curves = (() => {
     const marks = { "loss explosion": ["M-1,-1L1,1M1,-1L-1,1", "var(--bad)"], pruned: ["M-1,0L1,0", "var(--ink)"], failed: ["triangle-down", "var(--c2)"] };
     const layer = [
       ...(asked.means ? [{ mark: { type: "area", opacity: isFew ? 0.18 : 0.06 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: colour, detail: by } }] : []),
-      { mark: { type: "line", clip: true }, encoding: { x, y, color: colour, detail: by, strokeWidth: strong, opacity: { condition: { test: "datum.over", value: 1 }, value: many ? 0.25 : isFew ? 1 : 0.5 } } },
+      { mark: { type: "line", clip: true, invalid: "show" }, encoding: { x, y, color: colour, detail: by, strokeWidth: strong, opacity: { condition: { test: "datum.over", value: 1 }, value: many ? 0.25 : isFew ? 1 : 0.5 } } },
       {
         data: { values: asked.means ? [] : ends(list) },
         mark: { type: "point", strokeWidth: 2, size: 60, filled: false },

@@ -97,13 +97,14 @@ const drawing = (() => {
       const values = this.key === "state" ? [...new Set(trials.all.map((trial) => trial.state))] : (column?.distinct ?? [""]);
       return { type: "ordinal", domain: values, range: values.map((value, i) => outcomeColour(value) ?? colours[i % GROUPS]) };
     },
-    /** Vega-Lite's encoding of a field. */
-    encoding(field = "colour") {
+    /** Vega-Lite's encoding of a field, but for rows of other colours; trials without a value are pale. */
+    encoding(others = []) {
       const { type, interpolate, ...scale } = this.scale();
       const isNumber = type !== "ordinal";
       const title = this.key === "state" ? "outcome" : this.column && scales.title(this.column.title, type === "ordinal" ? "" : this.key);
       return {
-        field,
+        condition: [...others, { test: "datum.colour === null", value: "var(--soft)" }],
+        field: "colour",
         type: isNumber ? "quantitative" : "nominal",
         title,
         scale: isNumber ? { ...scale, type, interpolate } : scale,

@@ -91,7 +91,7 @@ const effects = (() => {
       data: { values: points },
       layer: [
         { data: { values: means }, mark: { type: "line", color: "var(--ink)", strokeWidth: 1.5, opacity: 0.6 }, encoding: { x, y } },
-        { mark: { type: "point", filled: true, size: 32, opacity: 0.6 }, encoding: { x, y, shape: drawing.shape, color: { ...drawing.colouring.encoding(), legend: null }, size: { condition: { test: "datum.over", value: 130 }, value: 32 } } },
+        { mark: { type: "point", filled: true, size: 32, opacity: 0.6, invalid: "show" }, encoding: { x, y, shape: drawing.shape, color: { ...drawing.colouring.encoding(), legend: null }, size: { condition: { test: "datum.over", value: 130 }, value: 32 } } },
         { data: { values: crosses }, mark: { type: "point", style: "exploded", shape: "M-1,-1L1,1M1,-1L-1,1" }, encoding: { x, y } },
       ],
     };

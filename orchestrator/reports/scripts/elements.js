@@ -16,7 +16,7 @@ const button = (text, does, attributes = {}) => make("button", { type: "button",
 /** A select of [value, text] pairs, with its name before it. */
 function choice(name, pairs, value, does) {
   const options = pairs.map(([one, text]) => make("option", { value: one, selected: String(one) === String(value) }, text));
-  return make("label", { class: "choice" }, `${name} `, make("select", { onchange: (event) => does(event.target.value) }, options));
+  return make("label", { class: "choice" }, `${name} `, make("select", { "aria-label": name, onchange: (event) => does(event.target.value) }, options));
 }
 
 function tick(name, isOn, does) {
@@ -87,7 +87,7 @@ function briefed(labels, longest) {
     found = texts;
     if (most.every((label) => renamed(label, texts).length <= longest)) break;
   }
-  return apart(labels.map((label) => renamed(label, found)), longest);
+  return apart(labels.map((label) => renamed(label, found)), Math.floor(1.4 * longest)); // values rather have more room
 }
 
 /** Texts without their middle; those that would look alike, from where they differ. */

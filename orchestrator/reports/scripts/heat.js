@@ -96,18 +96,19 @@ const heat = (() => {
       width,
       height: Math.max(90, Math.min(300, 44 * upwards.length)),
       layer: [
+        { transform: [{ filter: "datum.mean === null" }], mark: { type: "rect", stroke: "var(--paper)", color: "var(--grid)" }, encoding: places },
         {
           mark: { type: "rect", stroke: "var(--paper)" },
           encoding: {
             ...places,
-            color: { condition: { test: "datum.mean === null", value: "var(--grid)" }, field: "mean", type: "quantitative", title: scales.title(up.title, up.key), scale: { type: isLog ? "log" : "linear", domain: domain[0] === domain[1] ? (isLog ? [domain[0] / 2, domain[0] * 2] : [domain[0] - 0.5, domain[0] + 0.5]) : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
+            color: { field: "mean", type: "quantitative", title: scales.title(up.title, up.key), scale: { type: isLog ? "log" : "linear", domain: domain[0] === domain[1] ? (isLog ? [domain[0] / 2, domain[0] * 2] : [domain[0] - 0.5, domain[0] + 0.5]) : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
           },
         },
         ...(hasNumbers ? [{ mark: { type: "text", fontSize: 11 }, encoding: { ...places, text: { field: "number" }, color: { condition: { test: "datum.isLight", value: "black" }, value: "white" } } }] : []),
-        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 2.5, stroke: "white", yOffset: hasRoom ? -8 : 0 }, encoding: places },
-        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 1.5, stroke: "#b3261e", yOffset: hasRoom ? -8 : 0 }, encoding: places },
-        { transform: [{ filter: `datum.exploded > 0 && ${hasRoom}` }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "black", stroke: "white", strokeWidth: 2.5, strokeJoin: "round" }, encoding: { ...places, text: { field: "text" } } },
-        { transform: [{ filter: `datum.exploded > 0 && ${hasRoom}` }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "black" }, encoding: { ...places, text: { field: "text" } } },
+        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 3.5, stroke: "var(--paper)", yOffset: hasRoom ? -8 : 0 }, encoding: places },
+        { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 2, stroke: "var(--bad)", yOffset: hasRoom ? -8 : 0 }, encoding: places },
+        { transform: [{ filter: `datum.exploded > 0 && ${hasRoom}` }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "var(--paper)", stroke: "var(--paper)", strokeWidth: 3, strokeJoin: "round" }, encoding: { ...places, text: { field: "text" } } },
+        { transform: [{ filter: `datum.exploded > 0 && ${hasRoom}` }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "var(--ink)" }, encoding: { ...places, text: { field: "text" } } },
       ],
     };
     const spec = each

@@ -27,7 +27,7 @@ const highlight = (() => {
     function show(list) {
       const outline = list.map((n) => of(trials.all[n]) ?? "").join("");
       if (!outline) return plot.remove();
-      const [left, top] = view.origin();
+      const [left, top] = pointing.origin(view);
       for (const [name, value] of Object.entries({ x: left - RADIUS, y: top - RADIUS, width: view.width() + 2 * RADIUS, height: view.height() + 2 * RADIUS })) plot.setAttribute(name, value);
       path.setAttribute("transform", `translate(${RADIUS} ${RADIUS})`);
       path.setAttribute("d", outline);

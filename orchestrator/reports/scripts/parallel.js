@@ -153,7 +153,7 @@ const parallel = (() => {
               path: { field: "path" },
               scaleX: { signal: "width" },
               scaleY: { signal: "height" },
-              stroke: [{ test: "datum.shown > 0", scale: "colour", field: "colour" }, { value: "var(--line)" }],
+              stroke: [{ test: "datum.shown === 0", value: "var(--line)" }, { test: "datum.colour === null", value: "var(--soft)" }, { scale: "colour", field: "colour" }],
               strokeWidth: [{ test: "datum.shown > 1", value: 3.5 }, { value: 1 }],
               strokeOpacity: [{ test: "datum.shown > 1", value: 1 }, { test: "datum.shown > 0", value: data.length > 400 ? 0.35 : 0.6 }, { value: 0.25 }],
               fill: { value: null },

@@ -57,6 +57,12 @@ const pointing = (() => {
   /** Where a scale has a value: in the middle, where it has room for one. */
   const spread = (scale, value) => scale(value) + (scale.bandwidth ? scale.bandwidth() / 2 : 0);
 
+  /** Where the plot of a chart begins in its SVG. */
+  function origin(view) {
+    const [[x, y], { left, top }] = [view.origin(), view.padding()];
+    return [x + left, y + top];
+  }
+
   /** Have a chart show what is beneath the pointer: nearest gives that, or null, for a place in pixels of the plot. */
   function tracked(view, nearest, { shown = () => {}, of, tell, opened = () => {} }) {
     const element = view.container();
@@ -73,7 +79,7 @@ const pointing = (() => {
     function move(event) {
       if (event.buttons && event.pointerType === "mouse" && event.type === "pointermove") return leave(); // it draws a brush
       const drawn = element.querySelector("svg").getBoundingClientRect();
-      const [left, top] = view.origin();
+      const [left, top] = origin(view);
       turn(nearest(event.clientX - drawn.left - left, event.clientY - drawn.top - top));
       if (now) show(tell(now), event.clientX, event.clientY);
       else hide();
@@ -116,5 +122,5 @@ const pointing = (() => {
     return ended.get(view).signal;
   }
 
-  return { follow, tracked, spread, gone, hide, say };
+  return { follow, tracked, spread, origin, gone, hide, say };
 })();

@@ -1,7 +1,7 @@
 // Which numbers stand on logarithmic axes: as the data ask for it, or as a reader has it; in all charts alike.
 
 const scales = (() => {
-  const LEAST = 10; // the greatest value by the least one: below that, a logarithm parts nothing
+  const LEAST = 50; // the greatest value by the least one: below that, a logarithm parts nothing
   const SQUEEZED = 0.1; // of a linear axis
   const asked = new Map(); // what a reader has switched, by what an axis is of
   const heard = [];

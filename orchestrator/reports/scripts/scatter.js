@@ -65,15 +65,15 @@ const scatter = (() => {
       description: `${y.title} over ${x.title}, a point for each trial`,
       data: { name: "trials", values: data },
       params: [{ name: "box", select: { type: "interval", encodings: ["x", "y"] } }],
-      mark: { type: "point", filled: true, size: 45 },
+      mark: { type: "point", filled: true, size: 45, invalid: "show" },
       encoding: {
         x: drawing.axis(x, "x"),
         y: drawing.axis(y, "y"),
-        color: { condition: { test: "datum.shown > 0", ...drawing.colouring.encoding() }, value: "var(--line)" },
+        color: drawing.colouring.encoding([{ test: "datum.shown === 0", value: "var(--line)" }]),
         opacity: { condition: [{ test: "datum.shown > 1", value: 1 }, { test: "datum.shown > 0", value: 0.75 }], value: 0.3 },
         size: { condition: { test: "datum.shown > 1", value: 140 }, value: 45 },
         shape: drawing.shape,
-        stroke: { condition: [{ test: "datum.shown > 1", value: "var(--ink)" }, { test: "datum.state === 'loss explosion' || datum.state === 'failed'", value: "var(--bad)" }] },
+        stroke: { condition: [{ test: "datum.shown > 1", value: "var(--ink)" }, { test: "datum.state === 'loss explosion'", value: "var(--bad)" }, { test: "datum.state === 'failed'", value: "var(--c2)" }] },
         strokeWidth: { condition: { test: "datum.state === 'loss explosion' || datum.state === 'failed'", value: 2 }, value: 1 },
       },
     };
