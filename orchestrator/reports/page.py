@@ -29,8 +29,8 @@ PACKAGE = files("orchestrator.reports")
 TABLE_SCRIPT, TABLE_STYLE = "tabulator/tabulator.min.js", "tabulator/tabulator_simple.min.css"
 SCRIPTS = (  # in the order in which they need each other
     *("elements", "keeping", "scales", "trials", "query", "selection", "saving", "pointing", "highlight", "words"),
-    *("drawing", "pictures", "table", "parallel", "scatter", "curves", "effects", "heat", "trial", "compare", "links"),
-    *("watching", "explorer", "page"),
+    *("enlarging", "drawing", "pictures", "table", "parallel", "scatter", "curves", "effects", "heat", "trial", "compare"),
+    *("links", "watching", "explorer", "page"),
 )
 
 

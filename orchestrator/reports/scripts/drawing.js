@@ -18,8 +18,8 @@ const drawing = (() => {
     return drawn.view;
   }
 
-  /** A figure with a heading, controls, a place for a chart, and a caption. */
-  function framed(title, { controls = [], level = 3, id, wide = false } = {}) {
+  /** A figure with a heading, controls, a place for a chart, and a caption; draw: has it drawn again, in the room that it has then. */
+  function framed(title, { controls = [], level = 3, id, wide = false, draw } = {}) {
     let view = null;
     let rows = () => [];
     const place = make("div", { class: "chart" });
@@ -28,6 +28,7 @@ const drawing = (() => {
     const heading = make(`h${level}`, { class: "chart-title", id }, title);
     const save = saving.buttons(title, () => view, () => rows());
     const figure = make("figure", { class: wide ? "full" : "" }, make("div", { class: "chart-head" }, heading, save), bar, place, caption);
+    save.prepend(enlarging.button(title, figure, draw));
     let begun = 0;
     return {
       figure,
@@ -37,6 +38,7 @@ const drawing = (() => {
       get view() {
         return view;
       },
+      tall: (usual) => enlarging.tall(figure, usual),
       say: (text) => (caption.textContent = text),
       /** Draw a specification in place of the last one; of several at once, the last one stands. */
       async draw(spec, data, mode) {

@@ -20,7 +20,7 @@ const effects = (() => {
     bar = make("div", { class: "controls" });
     place = make("div", { class: "charts several" });
     for (const column of varied) {
-      const frame = drawing.framed(column.title, { level: 4 });
+      const frame = drawing.framed(column.title, { level: 4, draw: () => one(column, trials.named(asked.metric), frame) });
       frames.set(column, frame);
       place.append(frame.figure);
     }
@@ -86,7 +86,7 @@ const effects = (() => {
     const means = joined(column, up, valued);
     const spec = {
       width: "container",
-      height: 220,
+      height: frame.tall(220),
       description: `${up.title} over ${column.title}`,
       data: { values: points },
       layer: [

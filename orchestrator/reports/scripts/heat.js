@@ -12,7 +12,7 @@ const heat = (() => {
     const varied = trials.varied();
     if (varied.length < 2 || !metrics().length) return null;
     [asked.x, asked.y, asked.metric] = [varied[0].key, varied[1].key, trials.compared().key];
-    frame = drawing.framed("Two parameters at once", { id: "heat" });
+    frame = drawing.framed("Two parameters at once", { id: "heat", draw });
     controls();
     selection.listen(drawing.settled(draw));
     const known = (key, name) => (name === "metric" ? metrics() : trials.varied()).includes(trials.named(key));
@@ -79,7 +79,7 @@ const heat = (() => {
     const count = each ? Math.min(MOST_FACETS, facets.length) : 1;
     const room = frame.place.clientWidth - 40;
     const columns = each ? Math.max(1, Math.min(count, Math.floor(room / 300))) : 1;
-    const width = Math.max(120, Math.min(620, room / columns - (each ? 24 : 0) - 90 / columns));
+    const width = Math.max(120, Math.min(frame.tall(300) > 300 ? Infinity : 620, room / columns - (each ? 24 : 0) - 90 / columns));
     const hasRoom = width / across.length > 34;
     const axis = { labelAngle: across.some((name) => name.length * 7 > width / across.length) ? -45 : 0, labelLimit: 150, labelOverlap: false, grid: false };
     const places = {
@@ -94,7 +94,7 @@ const heat = (() => {
     for (const one of data) one.isLight = up.goal === "minimize" ? share(one.mean) < 0.4 : share(one.mean) > 0.6; // viridis there
     const cell = {
       width,
-      height: Math.max(90, Math.min(300, 44 * upwards.length)),
+      height: frame.tall(Math.max(90, Math.min(300, 44 * upwards.length))),
       layer: [
         { transform: [{ filter: "datum.mean === null" }], mark: { type: "rect", stroke: "var(--paper)", color: "var(--grid)" }, encoding: places },
         {

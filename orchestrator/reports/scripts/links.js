@@ -39,7 +39,10 @@ const links = (() => {
       make("span", { class: "buttons" }, copied(location.href, "copy link"), button("close", close)),
     );
     dialog.replaceChildren(head, make("div", { class: "view-content" }, content.filter(Boolean)));
-    if (!dialog.open) dialog.showModal();
+    if (!dialog.open) {
+      document.body.append(dialog); // in front of a chart that is enlarged
+      dialog.showModal();
+    }
     dialog.scrollTop = 0;
     return frames.reduce((before, frame) => before.then(frame.later), Promise.resolve());
   }

@@ -4,7 +4,6 @@ const parallel = (() => {
   const MOST_AXES = 10;
   const MOST_LINES = 1500;
   const NARROWEST = 76; // pixels of an axis
-  const HEIGHT = 300;
   const ROOM = { left: 64, right: 48, top: 8, bottom: 42 };
   const LEAST = 3; // pixels of half a brush for a single value
   const EDGE = 0.02; // of an axis: a brush that ends so near to its end goes on beyond it
@@ -13,6 +12,7 @@ const parallel = (() => {
   const MOST_TOLD = 5; // trials that a tip names
   let frame = null;
   let axes = [];
+  let height = 300;
   let brushes = []; // of each axis: the text of the filter that its brush shows, and where it was put
   let drawnFor = "";
   const logs = make("div", { class: "ticks" });
@@ -63,7 +63,7 @@ const parallel = (() => {
       const part = Math.max(0, Math.min(1, x / step - i));
       const near = lines
         .filter(([trial, shares]) => shares[i] !== null && shares[i + 1] !== null && selection.matching.has(trial.n))
-        .map(([trial, shares]) => [trial, Math.abs(HEIGHT * (1 - shares[i] - part * (shares[i + 1] - shares[i])) - y)]);
+        .map(([trial, shares]) => [trial, Math.abs(height * (1 - shares[i] - part * (shares[i + 1] - shares[i])) - y)]);
       const least = near.reduce((less, [, away]) => Math.min(less, away), REACH);
       const found = near.filter(([, away]) => away < REACH && away - least < SAME).map(([trial]) => trial);
       if (!found.length) return null;
@@ -81,7 +81,7 @@ const parallel = (() => {
 
   function follow(view, data) {
     const step = view.width() / (axes.length - 1);
-    highlight.on(view, (trial) => path(trial, (i) => (i * step).toFixed(1), (share) => (HEIGHT * (1 - share)).toFixed(1)));
+    highlight.on(view, (trial) => path(trial, (i) => (i * step).toFixed(1), (share) => (height * (1 - share)).toFixed(1)));
     pointing.tracked(view, nearest(data.map(({ n }) => trials.all[n]), step), {
       of: ({ list }) => list.map((trial) => trial.n),
       tell: told,
@@ -116,7 +116,7 @@ const parallel = (() => {
       description: "Parallel coordinates of all trials",
       // as wide as there is room, or as scrolls there: a scaled chart misreads pointers
       width: Math.max(frame.place.clientWidth, NARROWEST * count) - ROOM.left - ROOM.right,
-      height: HEIGHT,
+      height,
       autosize: { type: "none" },
       padding: ROOM,
       signals,
@@ -225,12 +225,12 @@ const parallel = (() => {
     const ends = column.isNumber && query.ends(text);
     if (!ends) return [0, 0];
     const inside = (value) => Math.min(column.high, Math.max(column.low, value));
-    const [low, high] = ends.map((end) => HEIGHT * (1 - position(column, inside(end))));
+    const [low, high] = ends.map((end) => height * (1 - position(column, inside(end))));
     return low - high < 2 * LEAST ? [low + LEAST, high - LEAST] : [low, high];
   }
 
   function brushed(column, [a, b]) {
-    const [high, low] = [1 - Math.min(a, b) / HEIGHT, 1 - Math.max(a, b) / HEIGHT];
+    const [high, low] = [1 - Math.min(a, b) / height, 1 - Math.max(a, b) / height];
     if (high - low < 0.005) return selection.where(column.key, "");
     if (column.isNumber) {
       return selection.where(column.key, query.range(low <= EDGE ? null : scales.valueAt(column, low), high >= 1 - EDGE ? null : scales.valueAt(column, high)));
@@ -241,6 +241,7 @@ const parallel = (() => {
 
   async function draw() {
     axes = wanted();
+    height = frame.tall(300);
     controls();
     drawnFor = signature();
     if (axes.length < 2) return frame.empty("There is but one column to draw.");
@@ -286,7 +287,7 @@ const parallel = (() => {
 
   return {
     start() {
-      frame = drawing.framed("Parallel coordinates", { id: "parallel", wide: true, controls: [make("details", { class: "columns" }, make("summary", {}, "Log axes"), logs)] });
+      frame = drawing.framed("Parallel coordinates", { id: "parallel", wide: true, draw, controls: [make("details", { class: "columns" }, make("summary", {}, "Log axes"), logs)] });
       frame.figure.classList.add("parallel");
       selection.listen(update);
       table.whenColumnsChange(draw);

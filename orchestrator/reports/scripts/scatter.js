@@ -16,7 +16,7 @@ const scatter = (() => {
     const up = trials.named(axes.y);
     const goes = (column) => column !== up && trials.all.some((trial) => trial.values[column.at] !== null && trial.values[up.at] !== null);
     axes.x = ([compared[1], ...trials.varied(), ...list].find((column) => column && goes(column)) ?? up)?.key ?? "";
-    frame = drawing.framed("Any two columns", { id: "scatter" });
+    frame = drawing.framed("Any two columns", { id: "scatter", draw });
     controls();
     selection.listen(update);
     return { frame, draw, controls, ...keeping(axes, { x: "x", y: "y" }, (key) => columns().includes(trials.named(key))) };
@@ -61,7 +61,7 @@ const scatter = (() => {
     if (!data.length) return frame.empty(`No trial has both ${x.title} and ${y.title}.`);
     const spec = {
       width: "container",
-      height: 300,
+      height: frame.tall(300),
       description: `${y.title} over ${x.title}, a point for each trial`,
       data: { name: "trials", values: data },
       params: [{ name: "box", select: { type: "interval", encodings: ["x", "y"] } }],

@@ -18,7 +18,7 @@ const watching = (() => {
 
   /** Whether somebody types, drags, or looks at a picture. */
   function isBusy() {
-    return document.activeElement?.matches("input[type=text], input[type=search], select") || document.querySelector("dialog.picture[open]") || isHeld;
+    return document.activeElement?.matches("input[type=text], input[type=search], select") || document.querySelector("dialog.picture[open], dialog.large[open]") || isHeld;
   }
 
   function reload(isThere) {
