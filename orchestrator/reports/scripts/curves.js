@@ -35,7 +35,7 @@ const curves = (() => {
       ...(hasSeeds ? [choice("lines", [["", "each trial"], ["means", "mean over seeds"]], asked.means, set("means"))] : []),
       scales.tick("log y", `curve:${asked.metric}`),
       scales.tick("log x", "epoch"),
-      asked.zoom ? button("all of it", () => set("zoom")(""), { title: "Leave the part that was drawn as a box" }) : null,
+      asked.zoom ? button("reset zoom", () => set("zoom")("")) : null,
     );
   }
 

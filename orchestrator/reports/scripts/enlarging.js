@@ -1,7 +1,7 @@
 // A chart with the whole window to itself; Esc brings it back to its place.
 
 const enlarging = (() => {
-  const LEGEND = 110; // pixels that a chart needs beneath its axes
+  const LEGEND = 150; // pixels that a chart needs beneath its axes
 
   const isLarge = (figure) => figure.parentElement?.matches("dialog.large");
 
