@@ -52,9 +52,11 @@ const explorer = (() => {
       for (const one of states) one.querySelector("input").checked = !selection.state.without.has(one.dataset.state);
       const chosen = selection.state.chosen.map((n) => trials.all[n]);
       const names = chosen.map((trial) => make("span", { class: "chosen" }, trial.brief, button("×", () => selection.choose(trial.n, false), { "aria-label": `let go of ${trial.label}` })));
-      const two = chosen.filter((trial) => trial.id).slice(-2);
+      const begun = chosen.filter((trial) => trial.id);
+      const last = begun.slice(-compareView.MOST);
+      const text = last.length < begun.length ? `compare the last ${last.length} side by side` : "compare side by side";
       pictures.show(seen, chosen);
-      compare.replaceChildren(...names, ...(two.length === 2 ? [button("compare side by side", () => links.go({ compare: two.map((trial) => trial.id) }), { class: "strong" })] : []));
+      compare.replaceChildren(...names, ...(last.length > 1 ? [button(text, () => links.go({ compare: last.map((trial) => trial.id) }), { class: "strong" })] : []));
     }
     selection.listen(update);
     update();

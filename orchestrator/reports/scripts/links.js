@@ -59,9 +59,9 @@ const links = (() => {
       return show(trial ? trialView.show(trial) : missing(wanted.get("trial")));
     }
     if (wanted.has("compare")) {
-      const ids = wanted.get("compare").split(",");
-      const [a, b] = ids.map(trials.found);
-      return show(a && b ? compareView.show(a, b) : missing(a ? ids[1] : ids[0]));
+      const ids = [...new Set(wanted.get("compare").split(","))].slice(0, compareView.MOST);
+      const unknown = ids.find((id) => !trials.found(id));
+      return show(unknown === undefined ? compareView.show(ids.map(trials.found)) : missing(unknown));
     }
     close();
     if (!isOurs() || wanted.toString() === state()) return null;

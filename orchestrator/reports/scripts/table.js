@@ -42,7 +42,7 @@ const table = (() => {
     return [
       {
         field: "chosen",
-        titleFormatter: () => make("span", { title: "Choose trials, to see them in every chart and compare two" }, "✓"),
+        titleFormatter: () => make("span", { title: "Choose trials, to see them in every chart and compare them" }, "✓"),
         formatter: (cell) => {
           const { n, trial } = cell.getData();
           return make("input", {
