@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from orchestrator.reports import trial_data
 from orchestrator.reports.document import Section
-from orchestrator.reports.page import compact, html
+from orchestrator.reports.page import MOST_ROWS, compact, html
 
 TESTS = Path(__file__).parent
 
@@ -49,7 +50,7 @@ def test_the_document_has_all_trials_with_what_became_of_them(explored: Section)
     assert document["columns"][compared] == {
         "kind": "compared", "name": "score", "title": "best score", "goal": "maximize", "text": trial_data.BEST,
     }  # fmt: skip
-    assert document["columns"][column(document, "score", "metric")]["title"] == "score, last epoch"
+    assert document["columns"][column(document, "score", "metric")]["title"] == "last score"
     assert dict(explored.facts)["compared by"] == "best score of any epoch, higher is better"
     assert explored.best == "x=8 mode=fine: best score 40.1 ± 0.25 (95%, 3 seeds)"
     by_state: dict[str, list[Any]] = {}
@@ -133,6 +134,13 @@ def opened(page: Page, address: str) -> None:
     page.wait_for_selector("html[data-drawn]", state="attached")
 
 
+def pointed_at(one: Locator) -> None:
+    """Point at something once the page has come to rest: scrolling lets go of what one points at."""
+    one.scroll_into_view_if_needed()
+    one.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+    one.hover(force=True)
+
+
 def check_count(page: Page, text: str) -> None:
     expect(page.locator("output.count")).to_have_text(text)
 
@@ -150,9 +158,10 @@ def field(page: Page, title: str) -> str:
 def test_the_table_has_the_best_first_and_sorts_by_any_column(page: Page) -> None:
     score, x = field(page, "best score"), field(page, "x")
     assert cells(page, score)[:3] == ["40.2", "40.1", "40"]
-    page.get_by_role("button", name="x", exact=True).click()
+    heading = page.locator(".tabulator").get_by_role("button", name="x", exact=True)
+    heading.click()
     assert cells(page, x)[0] == "1"
-    page.get_by_role("button", name="x", exact=True).press("Enter")
+    heading.press("Enter")
     assert cells(page, x)[0] == "8"
 
 
@@ -198,17 +207,47 @@ def test_what_failed_has_no_part_in_means_and_a_mark_that_opens_it(page: Page, e
     tip = page.locator("#tip")
     number = page.locator("figure", has=page.locator("#heat")).locator("text[aria-label*='number:']")
     expect(number).to_have_text(["20.1"])  # of 20 and 20.1
-    number.hover(force=True)
-    assert "of 2 trials\n1 of 3 failed" in tip.inner_text()
+    pointed_at(number)
+    expect(tip).to_contain_text("of 2 trials1 of 3 failed")
     curves = page.locator("figure", has=page.locator("#curves"))
     mark = curves.locator(".mark-symbol path[aria-label*='failed']")
-    mark.hover(force=True)  # where another trial has the same value
-    assert "the disk is full" in tip.inner_text()
+    pointed_at(mark)  # where another trial has the same value
+    expect(tip).to_contain_text("the disk is full")
     curves.get_by_label("metric").select_option(HOSTILE)
     expect(tip).to_be_hidden()
     curves.get_by_label("metric").select_option("score")
-    mark.click(force=True)
+    pointed_at(mark)
+    page.mouse.down()
+    page.mouse.up()
     expect(page.locator("#view-title")).to_have_text(failed["label"])
+
+
+@pytest.mark.slow
+def test_a_table_of_results_sorts_by_its_headings_the_best_first(page: Page) -> None:
+    table = page.locator("main > section > .scroll", has=page.get_by_role("button", name="best score", exact=True))
+    first = table.locator("tbody tr").first
+    before = first.inner_text()
+    table.get_by_role("button", name="best score", exact=True).click()
+    assert first.locator("strong").inner_text().startswith("40.1")
+    last = table.locator("tbody tr").last
+    assert "loss explosion" in last.inner_text()  # it has no value
+    table.get_by_role("button", name="best score", exact=True).click()
+    assert first.inner_text() == before
+    assert "loss explosion" in last.inner_text()
+
+
+@pytest.mark.slow
+def test_long_tables_show_their_first_rows_then_all_in_one(page: Page, explored: Section, tmp_path: Path) -> None:
+    results = next(part for part in explored.parts if part.title == "Results")
+    assert results.grid
+    long = replace(results, grid=replace(results.grid, rows=results.grid.rows * 5))
+    parts = tuple(long if part is results else part for part in explored.parts)
+    (tmp_path / "report.html").write_text(html("explored", "made", [replace(explored, parts=parts)]), encoding="utf-8")
+    opened(page, (tmp_path / "report.html").as_uri())
+    rows = page.locator("main > section > .scroll tbody").first.locator("tr:visible")
+    expect(rows).to_have_count(MOST_ROWS)
+    page.get_by_role("button", name="10 more rows").click()
+    expect(rows).to_have_count(40)
 
 
 @pytest.mark.slow
@@ -293,7 +332,8 @@ def test_a_trial_has_a_view_with_its_reason_log_and_commands(page: Page, address
     view = page.locator("dialog.view")
     view.get_by_text("the disk is full").wait_for()
     assert f"line 39 {HOSTILE}" in view.locator("pre").inner_text()
-    assert f"sweep replay {failed['id']}" in view.inner_text()
+    said = view.inner_text()
+    assert said.index("sweep launch explored.yaml") < said.index(f"sweep replay {failed['id']}") < said.index("line 39")
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
     view.get_by_role("button", name="close").click()
     expect(page).not_to_have_url(re.compile("#trial"))

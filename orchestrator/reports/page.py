@@ -24,13 +24,13 @@ SIGNS = {
     Verdict.DIFFERS: "✗",
     Verdict.NOT_COMPARABLE: "○",
 }
-MOST_ROWS = 20  # of a table, before the rest is folded away
+MOST_ROWS = 30  # of a table, before the rest is folded away
 PACKAGE = files("orchestrator.reports")
 TABLE_SCRIPT, TABLE_STYLE = "tabulator/tabulator.min.js", "tabulator/tabulator_simple.min.css"
 SCRIPTS = (  # in the order in which they need each other
     *("elements", "keeping", "scales", "trials", "query", "selection", "saving", "pointing", "highlight"),
     *("words", "enlarging", "drawing", "pictures", "table", "parallel", "scatter", "curves", "effects", "heat"),
-    *("trial", "compare", "links", "watching", "explorer", "page"),
+    *("trial", "compare", "links", "watching", "explorer", "tables", "page"),
 )
 
 

@@ -153,7 +153,8 @@ def _facts(
         facts.append(("published", spec.reference.source))
     if spec.function.name != DEFAULT_TRIAL:
         facts.append(("trial function", spec.function.title))
-    facts.append(("trials", counted(runs)))
+    again = "; sweep launch tries again what failed" * any(run.outcome is Outcome.FAILED for run in runs)
+    facts.append(("trials", counted(runs) + again))
     exploded, ended = (sum(getattr(group, name) for group in configurations) for name in ("exploded", "ended"))
     if ended:
         none = f"none of {ended} trials that came to an end"

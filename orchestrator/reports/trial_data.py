@@ -73,6 +73,7 @@ def trial_data(
     alike = constants(configurations)
     return {
         "sweep": name,
+        "file": spec.source.path.name,
         "columns": columns,
         "same": {name: short(value) for name, value in alike.items()},
         "configurations": [group.label for group in configurations],
@@ -105,7 +106,7 @@ def _columns(spec: SweepSpec, runs: Sequence[Run]) -> list[dict[str, Any]]:
     bests = {objective.name for objective in spec.objectives if objective.name in reported and spec.ranks}
     for name in reported:
         known = declared.get(name)
-        title = f"{known.heading if known else name}{', last epoch' * (name in bests)}"
+        title = f"{'last ' * (name in bests)}{known.heading if known else name}"
         column = {"kind": "metric", "name": name, "title": title}
         told = {"goal": known.goal if known else goals.get(name), "text": declaration.text(name)}
         columns.append(column | {key: value for key, value in told.items() if value})

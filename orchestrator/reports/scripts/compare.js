@@ -45,7 +45,7 @@ const compareView = (() => {
     const content = [
       make("p", {}, list.map((trial) => make("a", { class: "one", href: `#trial=${trial.id}` }, trials.named_in_full(trial)))),
       grid("Parameters that differ", params.filter(isUnlike), list) ?? make("p", {}, "No parameter differs."),
-      alike.length ? make("details", {}, make("summary", {}, `${alike.length} that vary in the sweep and are the same here`), trialView.pairs(alike.map(([name, x]) => [name, figure(x)]))) : null,
+      alike.length ? make("details", {}, make("summary", {}, `${alike.length} ${alike.length === 1 ? "parameter that varies in the sweep and is" : "parameters that vary in the sweep and are"} the same here`), trialView.pairs(alike.map(([name, x]) => [name, figure(x)]))) : null,
       grid("How they ended", ended, list),
       grid("Metrics, with differences to the first one", metrics, list, { differs: true }),
       frames.length ? trialView.part("Curves", make("div", { class: "charts several" }, frames.map((frame) => frame.figure))) : null,

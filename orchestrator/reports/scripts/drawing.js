@@ -125,13 +125,14 @@ const drawing = (() => {
     const isChoice = !column.isNumber;
     const labels = { labelLimit: 110, labelExpr: isChoice ? "length(datum.label) > 24 ? slice(datum.label, 0, 11) + '…' + slice(datum.label, -12) : datum.label" : undefined };
     if (isChoice) return { field, type: "nominal", title: column.brief, sort: null, axis: { ...labels, labelAngle: 0, labelOverlap: true } };
+    const isFew = column.kind === "parameter" && column.distinct.length <= 8;
     const isAlone = column.low === column.high;
     return {
       field,
       type: "quantitative",
       title: scales.title(column.brief, column.key),
       scale: { ...(scales.isLog(column.key) ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: isAlone ? 0 : 8 },
-      axis: { labelFlush: true, labelOverlap: "greedy", ...(column.kind === "parameter" && column.distinct.length <= 8 ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
+      axis: { labelFlush: !isFew, labelOverlap: "greedy", labelAngle: isFew && isNarrow() && column.distinct.length > 4 ? -45 : undefined, ...(isFew ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
     };
   }
 

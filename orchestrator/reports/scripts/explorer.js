@@ -32,8 +32,7 @@ const explorer = (() => {
     const seen = make("div", { class: "gallery seen" });
     const bar = make("div", { class: "controls" }, find, make("fieldset", { class: "outcomes" }, make("legend", { class: "unseen" }, "outcomes"), states));
     const below = make("div", { class: "controls below" }, count, compare);
-    const isServed = trials.sweeps.some(({ mlflow }) => mlflow.runs && !mlflow.server);
-    const served = isServed ? make("p", { class: "soft" }, "Links to MLflow open while ", make("code", {}, "sweep ui"), " runs.") : [];
+    const served = table.isServed() ? make("p", { class: "soft" }, "Links to MLflow open while ", make("code", {}, "sweep ui"), " runs.") : [];
     place.append(...[bar, below, seen, grid, served].flat());
     const drawn = table.draw(grid);
     await new Promise((done) => drawn.on("tableBuilt", done));

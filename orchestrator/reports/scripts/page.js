@@ -24,6 +24,7 @@ addEventListener("beforeprint", () => {
 
 (async () => {
   pictures.start();
+  tables.start();
   words.mark();
   const place = document.getElementById("explorer");
   if (place && trials.all.length) await explorer.start(place);

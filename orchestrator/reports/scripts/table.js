@@ -1,6 +1,7 @@
 // The table of all trials: it sorts, filters and hides columns, and marks the trials that are chosen.
 
 const table = (() => {
+  const MOST_LETTERS = 60; // of a trial's name on a phone
   const MOST_METRICS = 6; // columns of metrics that are shown at first
   let made = null;
   let usual = null; // how it begins
@@ -35,6 +36,9 @@ const table = (() => {
     return [column.title, column.text, goal].filter(Boolean).join("; ");
   }
 
+  /** Whether links to MLflow need somebody to serve it. */
+  const isServed = () => trials.sweeps.some(({ mlflow }) => mlflow.runs && !mlflow.server);
+
   function columnsOf() {
     const metrics = trials.of("metric");
     const crowded = new Set(metrics.slice(MOST_METRICS));
@@ -61,7 +65,8 @@ const table = (() => {
         titleFormatter: heading({ title: "trial" }),
         formatter: (cell) => {
           const { trial } = cell.getData();
-          return trial.id ? make("a", { href: `#trial=${trial.id}`, title: trial.label }, trial.brief) : make("span", { title: trial.label }, trial.brief);
+          const name = drawing.isNarrow() && trial.label.length <= MOST_LETTERS ? trial.label : trial.brief; // there it has several lines
+          return trial.id ? make("a", { href: `#trial=${trial.id}`, title: trial.label }, name) : make("span", { title: trial.label }, name);
         },
         minWidth: 130,
       },
@@ -83,13 +88,6 @@ const table = (() => {
         minWidth: 76,
       })),
       {
-        field: "reason",
-        titleFormatter: heading({ title: "reason" }),
-        formatter: (cell) => make("span", { title: cell.getValue() ?? "" }, shortened(cell.getValue() ?? "", 60)),
-        visible: trials.all.some((trial) => trial.reason),
-        minWidth: 160,
-      },
-      {
         field: "pictures",
         titleFormatter: heading({ title: "pictures" }),
         formatter: (cell) => {
@@ -103,7 +101,7 @@ const table = (() => {
       },
       {
         field: "id",
-        titleFormatter: heading({ title: "run" }),
+        titleFormatter: heading({ title: "run", text: isServed() ? "Its link to MLflow opens while sweep ui runs." : "" }),
         formatter: (cell) => {
           const { trial } = cell.getData();
           if (!trial.id) return "";
@@ -111,6 +109,13 @@ const table = (() => {
         },
         headerSort: false,
         minWidth: 150,
+      },
+      {
+        field: "reason",
+        titleFormatter: heading({ title: "reason" }),
+        formatter: (cell) => make("span", { title: cell.getValue() ?? "" }, shortened(cell.getValue() ?? "", 60)),
+        visible: trials.all.some((trial) => trial.reason),
+        minWidth: 160,
       },
     ];
   }
@@ -146,7 +151,8 @@ const table = (() => {
     const isNarrow = matchMedia("(max-width: 40rem)").matches;
     const columns = columnsOf();
     if (isNarrow) columns.splice(2, 0, ...columns.splice(columns.findIndex((column) => column.cssClass), 1));
-    else columns[0].frozen = columns[1].frozen = true;
+    if (isNarrow) Object.assign(columns[1], { width: 150, variableHeight: true, cssClass: "wraps" });
+    columns[0].frozen = columns[1].frozen = true;
     made = new Tabulator(place, {
       data: rows(),
       index: "n",
@@ -169,6 +175,11 @@ const table = (() => {
       made.on("rowMouseLeave", () => highlight.set([]));
       highlight.listen(pointed);
       made.on("dataSorted", () => links.note());
+      const holder = made.element.querySelector(".tabulator-tableholder");
+      const look = () => made.element.classList.toggle("goes-on", holder.scrollWidth - holder.clientWidth - holder.scrollLeft > 2);
+      holder.addEventListener("scroll", look);
+      new ResizeObserver(look).observe(holder.firstElementChild);
+      look();
     });
     return made;
   }
@@ -251,6 +262,7 @@ const table = (() => {
     read,
     columnsMenu,
     mlflow,
+    isServed,
     meaning,
     whenColumnsChange: (hear) => changed.push(hear),
     /** The columns of values that are shown. */

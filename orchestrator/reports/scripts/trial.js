@@ -13,7 +13,7 @@ const trialView = (() => {
   function params(trial) {
     const varied = trials.of("parameter").map((column) => [column.title, trial.values[column.at] === null ? null : figure(trial.values[column.at])]);
     const same = Object.entries(trials.sweeps[trial.sweep].same);
-    return part("Parameters", pairs(varied), same.length ? make("details", {}, make("summary", {}, `${same.length} that are the same in all trials`), pairs(same)) : []);
+    return part("Parameters", pairs(varied), same.length ? make("details", {}, make("summary", {}, `${same.length} ${same.length === 1 ? "parameter that is" : "parameters that are"} the same in all trials`), pairs(same)) : []);
   }
 
   function metrics(trial) {
@@ -60,13 +60,15 @@ const trialView = (() => {
   const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
 
   function commands(trial) {
-    const { sweep, store } = trials.sweeps[trial.sweep];
+    const { sweep, file, store } = trials.sweeps[trial.sweep];
+    const isLeft = ["failed", "interrupted"].includes(trial.state);
     const lines = [
-      [`sweep replay ${trial.id}${store}`, "trains it once more, with the same numbers, and records nothing"],
-      [`sweep rerun ${quoted(sweep)} ${trial.id}${store}`, "has it run anew, in place of this run"],
+      ...(isLeft ? [[`sweep launch ${quoted(file)}${store}`, "tries it again, from its last checkpoint, so that the sweep is complete"]] : []),
+      [`sweep rerun ${quoted(sweep)} ${trial.id}${store}`, "has the next launch run it anew from its start, in place of this run"],
+      [`sweep replay ${trial.id}${store}`, "trains it once more here, to look into it: with the same numbers; it records nothing, and the sweep stays as it is"],
       [`sweep logs ${trial.id}${store}`, "shows all that it printed"],
     ];
-    return part("Commands", lines.map(([line, text]) => make("p", { class: "command" }, make("code", {}, line), copied(line, "copy"), make("span", { class: "soft" }, ` ${text}`))));
+    return part(isLeft ? "To run it again" : "Commands", lines.map(([line, text]) => make("p", { class: "command" }, make("code", {}, line), copied(line, "copy"), make("span", { class: "soft" }, ` ${text}`))));
   }
 
   /** Where all the rest of a trial is. */
@@ -85,7 +87,7 @@ const trialView = (() => {
     const chosen = selection.state.chosen.map((n) => trials.all[n]).filter((one) => one !== trial && one.id);
     const list = [...new Set([...(best && best !== trial ? [best] : []), ...chosen])].slice(0, 6);
     if (!list.length) return null;
-    return make("p", {}, "Beside ", list.map((one, i) => [i ? ", " : "", make("a", { href: `#compare=${trial.id},${one.id}` }, `${one === best ? "the best: " : ""}${one.brief}`)]).flat(), ".");
+    return make("p", {}, "Compare with ", list.map((one, i) => [i ? ", " : "", make("a", { href: `#compare=${trial.id},${one.id}` }, `${one === best ? "the best: " : ""}${one.brief}`)]).flat(), ".");
   }
 
   /** Trials that ended for the same reason, but for its numbers. */
@@ -101,9 +103,11 @@ const trialView = (() => {
   function show(trial) {
     const frames = curveFigures([trial]);
     const drawn = pictures.of(trial);
+    const isGood = trial.state === "completed";
     const content = [
       rest(trial),
       outcome(trial),
+      isGood ? null : commands(trial),
       alike(trial),
       others(trial),
       trial.post_mortem ? part("What went wrong", make("p", {}, trial.post_mortem)) : null,
@@ -111,7 +115,7 @@ const trialView = (() => {
       make("div", { class: "two" }, params(trial), metrics(trial)),
       frames.length ? part("Curves", make("div", { class: "charts several" }, frames.map((frame) => frame.figure))) : null,
       drawn.length ? part("Pictures", make("div", { class: "gallery" }, drawn)) : null,
-      commands(trial),
+      isGood ? commands(trial) : null,
       trial.resources ? part("Resources", pairs(Object.entries(trial.resources).map(([name, value]) => [name.replaceAll("_", " "), figure(value)]))) : null,
       Object.keys(trial.ran).length ? part("Code and environment", pairs(Object.entries(trial.ran))) : null,
     ];

@@ -1,0 +1,52 @@
+// The tables in a sweep's part of the page: a heading sorts, and of many rows the first ones are shown.
+
+const tables = (() => {
+  const text = (row, at) => row.cells[at].textContent.trim();
+  const valueOf = (row, at) => Number.parseFloat(text(row, at)); // of a mean ± its interval: the mean
+
+  function compare(a, b, at) {
+    const [x, y] = [valueOf(a, at), valueOf(b, at)];
+    if (Number.isNaN(x) && Number.isNaN(y)) return text(a, at).localeCompare(text(b, at));
+    return x - y;
+  }
+
+  /** Sort by a column: the best value first, where one is marked, else the least; then the other way round. */
+  function sort(table, heading) {
+    const [at, body] = [heading.cellIndex, table.tBodies[0]];
+    const rows = [...body.rows];
+    const known = rows.filter((row) => !Number.isNaN(valueOf(row, at)));
+    const isText = known.length === 0;
+    const best = known.find((row) => row.cells[at].querySelector("strong"));
+    const isMost = best && known.every((row) => valueOf(row, at) <= valueOf(best, at));
+    const before = heading.ariaSort;
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    const order = before ? (before === "ascending" ? "descending" : "ascending") : isMost ? "descending" : "ascending";
+    heading.ariaSort = order;
+    const isIn = (row) => isText || !Number.isNaN(valueOf(row, at)); // what has no value comes last
+    rows.sort((a, b) => isIn(b) - isIn(a) || (isIn(a) ? compare(a, b, at) * (order === "ascending" ? 1 : -1) : 0));
+    body.append(...rows);
+  }
+
+  function fold(table) {
+    const more = table.tBodies[0].rows.length - Number(table.dataset.most);
+    const unfold = () => {
+      table.classList.remove("folded");
+      one.remove();
+    };
+    const one = button(`${more} more rows`, unfold, { class: "more" });
+    table.classList.add("folded");
+    table.parentElement.after(one);
+  }
+
+  return {
+    start() {
+      for (const table of document.querySelectorAll("main > section > .scroll > table")) {
+        if (table.dataset.most) fold(table);
+        if (table.tBodies[0].rows.length < 3) continue;
+        for (const heading of table.tHead.rows[0].cells) {
+          heading.replaceChildren(button(heading.textContent, () => sort(table, heading), { class: "sort", title: "Sort by this column" }));
+        }
+      }
+    },
+  };
+})();
