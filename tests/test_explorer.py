@@ -551,7 +551,7 @@ def test_a_link_shows_the_whole_view_elsewhere_and_what_it_does_not_know_is_igno
     page.get_by_label("colour by").select_option("state")
     page.get_by_text("Columns", exact=True).click()
     page.locator(".ticks").get_by_label("seed", exact=True).uncheck()
-    page.get_by_role("button", name="x", exact=True).click()
+    page.locator("#explorer").get_by_role("button", name="x", exact=True).click()
     again = browser.new_page(viewport={"width": 1440, "height": 1000})
     opened(again, f"{page.url}&sort=nothing&log=nothing~on&y=nothing&later=1")
     curves = chart(again, "curves")
