@@ -79,6 +79,8 @@ def test_the_page_shows_all_of_a_sweep_and_asks_for_nothing(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for cell in ("0.5", "loss explosion", "differs"):
         assert page.locator("#sweep-1 td", has_text=cell).count() > 0
+    for word in ("KL: Kullback-Leibler divergence", "SSIM: Structural similarity", "explosion: Training diverged"):
+        assert page.locator(f"#sweep-1 .hint[aria-label^='{word}']").count() == 1
     drawn = page.locator("[id^=chart-] svg")
     assert drawn.count() == page.locator("script.spec").count() >= 5
     for chart in drawn.all():
@@ -88,12 +90,12 @@ def test_the_page_shows_all_of_a_sweep_and_asks_for_nothing(
         assert chart.locator("path").count() > 3
     lines = page.locator("#sweep-1 figure", has_text="Training loss (solid)").locator(".mark-line path")
     assert lines.count() == 4  # two of training, two of validation: the third run had no epoch
-    widths = page.eval_on_selector_all("img", "pictures => pictures.map(picture => picture.naturalWidth)")
+    widths = page.eval_on_selector_all("figure img", "pictures => pictures.map(picture => picture.naturalWidth)")
     assert (
         len(widths) == 1 + 3 * 2 + 1
     )  # the originals, of two runs three pictures each, and the post-mortem of the third
     assert all(widths)
-    assert all(page.eval_on_selector_all("img", "pictures => pictures.map(picture => picture.alt)"))
+    assert all(page.eval_on_selector_all("figure img", "pictures => pictures.map(picture => picture.alt)"))
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[dress]
     label = page.locator("[id^=chart-] svg text").first.evaluate("text => getComputedStyle(text).fill")

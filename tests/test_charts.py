@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -268,3 +269,16 @@ def test_a_picture_of_a_boundary_is_whole_whatever_its_names(curves: dict[str, l
 
 def test_without_a_trial_there_is_no_picture_of_a_boundary() -> None:
     assert boundary_chart(Boundary("toy", EXPLOSION, 0.05, (finding(""),)), still=True) is None
+
+
+def test_long_names_in_a_legend_keep_what_tells_them_apart() -> None:
+    kinds = ("first", "final")
+    names = [f"decay_of_the_{kind}_layer_of_all_the_encoders={value}" for kind in kinds for value in (0, 1)]
+    curves = [LossCurve(f"{name} seed=0", name, "completed", [(1, 2.0), (2, 1.0)], [], None) for name in names]
+    drawn = losses(curves, None, "")
+    assert drawn is not None
+    picture = still.svg(drawn.spec)
+    assert all(f"={value}" in picture for value in (0, 1))
+    labels = re.findall(r">([^<>]*…[^<>]*=[01])<", picture)
+    assert len({*labels}) == 4
+    assert all(len(label) <= 38 for label in labels)

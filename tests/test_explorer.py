@@ -421,6 +421,23 @@ def test_on_paper_all_selected_rows_are_printed(page: Page) -> None:
 
 
 @pytest.mark.slow
+def test_on_paper_the_table_is_light_where_the_screen_is_dark(browser: Browser, address: str) -> None:
+    page = browser.new_page(viewport={"width": 794, "height": 1123}, color_scheme="dark")
+    opened(page, address)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    cells = page.locator(".tabulator-print-table td")
+    assert cells.count() > 24
+    looks = cells.evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")
+    assert {*looks} == {"rgba(0, 0, 0, 0)"}
+    assert cells.first.evaluate("cell => getComputedStyle(cell).color") == "rgb(27, 31, 36)"
+    heads = page.locator(".tabulator-print-table th").all_inner_texts()
+    assert [name for name in heads if name][:4] == ["trial", "outcome", "x", "mode"]
+    assert any(name.startswith("</script>") for name in heads)  # a metric's name stays text
+    page.close()
+
+
+@pytest.mark.slow
 def test_crosses_of_explosions_are_seen_among_points(page: Page) -> None:
     figure = page.locator("figure", has=page.locator("#scatter"))
     figure.get_by_label("y", exact=True).select_option("metric:score")
@@ -442,6 +459,29 @@ def test_words_are_explained_where_they_stand_by_finger_and_keyboard(page: Page)
     expect(tip).to_be_hidden()
     heading = page.get_by_role("heading", name="Explosions").or_(page.locator("dt", has_text="exploded")).first
     assert heading.locator(".hint").count() == 1
+
+
+@pytest.mark.slow
+def test_whatever_a_trial_function_calls_a_word_is_explained(
+    browser: Browser, explored: Section, tmp_path: Path
+) -> None:
+    told = {"x (in m/s)": "A speed.", "mode": "How it moves.", HOSTILE: f"{HOSTILE}."}
+    path = tmp_path / "report.html"
+    section = dataclasses.replace(explored, trial_data={**explored.trial_data, "words": told}, question="")
+    path.write_text(html("explored", "made", [section]), encoding="utf-8")
+    page = browser.new_page()
+    opened(page, path.as_uri())
+    page.get_by_text("What the words mean").click()
+    for word, text in told.items():
+        assert page.locator(".words div", has_text=word).get_by_text(text, exact=True).is_visible()
+    assert (
+        page.locator("dt .hint, th .hint")
+        .filter(has_text="?")
+        .evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
+        .count("mode: How it moves.")
+        == 1
+    )
+    page.close()
 
 
 @pytest.mark.slow
@@ -472,7 +512,7 @@ def test_short_names_keep_what_tells_them_apart(page: Page) -> None:
 
 
 @pytest.mark.slow
-def test_a_view_has_the_commands_for_its_store_and_says_where_mlflow_is(
+def test_a_view_has_commands_for_its_store_and_says_when_mlflow_is_there(
     page: Page, address: str, explored: Section
 ) -> None:
     trial = explored.trial_data["trials"][0]
@@ -499,7 +539,7 @@ def test_all_columns_and_axes_are_reached_on_a_phone(browser: Browser, address: 
         assert one.evaluate("element => element.scrollLeft + element.clientWidth >= element.scrollWidth - 1")
         assert one.evaluate("element => element.scrollLeft > 0")
     axes = page.locator("figure.parallel .role-axis-domain line").all()
-    places = sorted({round((box := axis.bounding_box() or {"x": 0.0})["x"]) for axis in axes})
+    places = sorted({round(axis.evaluate("line => line.getBoundingClientRect().x")) for axis in axes})
     assert min(b - a for a, b in itertools.pairwise(places)) > 40
     page.close()
 

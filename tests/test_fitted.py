@@ -1,6 +1,7 @@
 """What does not fit a terminal: columns by importance, labels by what tells them apart, lines between words."""
 
 import io
+import re
 
 import pytest
 from rich.cells import cell_len
@@ -9,9 +10,9 @@ from rich.text import Text
 
 from orchestrator.progress.status import Running, Status
 from orchestrator.terminal.fitted import print_table
-from orchestrator.terminal.shortening import shortened
 from orchestrator.terminal.view import view
 from orchestrator.trial import Outcome
+from orchestrator.trials.shortening import shortened
 
 LONG = ("initial_learning_rate_of_the_optimizer", "weight_decay_of_the_encoder", "name_of_the_augmentation")
 HEADER = (*LONG, "outcome", "score", "accuracy_of_the_validation_set", "epochs", "time")
@@ -79,6 +80,15 @@ def test_names_that_would_look_alike_are_not_shortened_to_that() -> None:
     assert shortened(labels, 45) != shortened(labels, 100)
     first, second = shortened(labels, 45)[0].split(" ")
     assert first.partition("=")[0] != second.partition("=")[0]
+
+
+def test_names_that_differ_in_their_middle_stay_apart_and_values_whole() -> None:
+    first, final = "decay_of_the_first_layer_of_the_encoder", "decay_of_the_final_layer_of_the_encoder"
+    labels = [f"{first}={a} {final}={b}" for a in ("0.1", "0.25") for b in ("1e-05", "3")]
+    short = shortened(labels, 34)
+    assert len({*short}) == 4
+    assert all(len(text) <= 34 for text in short)
+    assert [re.findall("=([^ ]+)", text) for text in short] == [re.findall("=([^ ]+)", label) for label in labels]
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 5, 8, 16])

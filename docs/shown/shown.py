@@ -1,4 +1,4 @@
-"""Trials that cost nothing and end in all the ways that trials end in: what `make screenshots` sweeps to see reports."""
+"""Trials that cost nothing and end in all ways: what `make screenshots` sweeps, to see reports of them."""
 
 import math
 from collections.abc import Generator

@@ -1,14 +1,17 @@
 """The base of all charts: Vega-Lite, by Altair, with a caption, and without colours."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import altair as alt
 
+from orchestrator.trials.shortening import shortened
+
 CROSS = "M-1,-1L1,1M1,-1L-1,1"
 HEIGHT = 320  # pixels
-LONG = 20  # characters of a name in a legend
+LONG, LONGEST = 20, 38  # characters of a name in a legend: beyond which it has a column to itself, and at most
 
 DataRow = dict[str, Any]
 T = TypeVar("T")
@@ -36,8 +39,12 @@ def data(rows: Iterable[DataRow]) -> alt.InlineData:
 
 
 def legend(names: Sequence[str]) -> alt.Legend:
-    """A legend with as many columns as fit on a phone."""
-    return alt.Legend(columns=1 if any(len(name) > LONG for name in names) else 2)
+    """A legend with as many columns as fit on a phone; its names are as short as there is room for."""
+    brief = shortened(names, LONGEST)
+    drawn = alt.Legend(columns=1 if any(len(name) > LONG for name in names) else 2)
+    if brief != [*names]:
+        drawn.labelExpr = f"{json.dumps(dict(zip(names, brief, strict=True)))}[datum.label]"
+    return drawn
 
 
 def crosses(rows: Iterable[DataRow]) -> alt.Chart:

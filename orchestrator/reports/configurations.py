@@ -108,7 +108,7 @@ class RunGroup:
 def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_live: bool) -> list[Run]:
     """The trials that a file asks for; or all stored trials of its parameters, whatever their values.
 
-    While it runs, what it is still to run counts among those: else the parameters of its grid would seem to be constant.
+    While it runs, those include what it is still to run: else parameters of its grid would seem to be constant.
 
     Args:
         spec: the file.

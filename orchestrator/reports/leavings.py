@@ -23,7 +23,7 @@ def left_by(
     ended = [(run.record.run_id, run.outcome) for run in runs if run.record]
     logged = [run_id for run_id, outcome in ended if outcome in LOGGED][:MOST_LOGS]
     exploded = [run_id for run_id, outcome in ended if outcome is Outcome.EXPLODED][:MOST_POST_MORTEMS]
-    parts = {
+    parts: dict[str, dict[str, Any]] = {
         "log": {run_id: log_end(files, run_id) for run_id in logged},
         "post_mortem": {run_id: post_mortem(files, run_id) for run_id in exploded},
         "pictures": {run_id: on_page(several) for run_id, several in pictures.items()},

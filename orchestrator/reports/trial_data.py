@@ -67,7 +67,7 @@ def trial_data(
         if run.record:
             environment = _environment(run.record)
             environments.setdefault(repr(environment), environment)
-            trial |= _of_record(run.record) | left.get(run.record.run_id, {})
+            trial |= {**_of_record(run.record), **left.get(run.record.run_id, {})}
             trial |= {"start": starts[run.record.run_id], "environment": [*environments].index(repr(environment))}
         trials.append(trial)
     alike = constants(configurations)

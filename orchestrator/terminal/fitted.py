@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.terminal.drawn import BETWEEN, EDGE, Cells, Drawn
-from orchestrator.terminal.shortening import middle_cut, shortened
+from orchestrator.trials.shortening import middle_cut, shortened
 
 SHORTEST_HEADING = 8
 LONG_TEXT, SHORTEST_TEXT = 16, 12  # columns of a text that may be cut in its middle, and what stays at least

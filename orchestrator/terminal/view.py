@@ -9,9 +9,9 @@ from orchestrator.places import Places
 from orchestrator.progress.status import Best, Running, Status
 from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.system.figures import compared
-from orchestrator.terminal.shortening import shortened
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.trial import Outcome
+from orchestrator.trials.shortening import shortened
 
 COLUMNS = ("trial", "epoch", "step", "value", "curve", "rate", "left")
 BY_WEIGHT = (

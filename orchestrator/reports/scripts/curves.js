@@ -200,7 +200,7 @@ const curves = (() => {
 
   function named(rows) {
     const names = [...new Set(rows.map((row) => row.name))];
-    return { field: "name", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: { orient: "bottom", columns: names.some((name) => name.length > 20) || drawing.isNarrow() ? 1 : 2, labelLimit: 340, symbolType: "stroke" } };
+    return { field: "name", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: { orient: "bottom", columns: names.some((name) => name.length > 20) || drawing.isNarrow() ? 1 : 2, labelLimit: drawing.isNarrow() ? 300 : 420, symbolType: "stroke" } };
   }
 
   function say(list, count) {

@@ -25,7 +25,8 @@ const drawing = (() => {
     const place = make("div", { class: "chart" });
     const caption = make("figcaption");
     const bar = make("div", { class: "controls" }, controls);
-    const heading = make(`h${level}`, { class: "chart-title", id }, title);
+    const anchor = id && make("a", { class: "anchor", href: `#${id}`, "aria-label": `link to ${title}` }, "#");
+    const heading = make(`h${level}`, { class: "chart-title", id }, title, anchor && " ", anchor);
     const save = saving.buttons(title, () => view, () => rows());
     const figure = make("figure", { class: wide ? "full" : "" }, make("div", { class: "chart-head" }, heading, save), bar, place, caption);
     save.prepend(enlarging.button(title, figure, draw));
@@ -61,6 +62,7 @@ const drawing = (() => {
         begun += 1;
         view?.finalize();
         view = null;
+        caption.textContent = "";
         place.replaceChildren(make("p", { class: "soft" }, text));
       },
     };
@@ -132,7 +134,7 @@ const drawing = (() => {
       type: "quantitative",
       title: scales.title(column.brief, column.key),
       scale: { ...(scales.isLog(column.key) ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: isAlone ? 0 : 8 },
-      axis: { labelFlush: !isFew, labelOverlap: "greedy", labelAngle: isFew && isNarrow() && column.distinct.length > 4 ? -45 : undefined, ...(isFew ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
+      axis: { labelFlush: !isFew, labelOverlap: "greedy", labelSeparation: isFew ? 1 : undefined, labelAngle: isFew && isNarrow() && column.distinct.length > 4 ? -45 : undefined, ...(isFew ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
     };
   }
 

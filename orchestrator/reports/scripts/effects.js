@@ -26,7 +26,7 @@ const effects = (() => {
     }
     controls();
     selection.listen(drawing.settled(draw));
-    const heading = make("h3", { class: "chart-title", id: "effects" }, "What each parameter does");
+    const heading = make("h3", { class: "chart-title", id: "effects" }, "What each parameter does ", make("a", { class: "anchor", href: "#effects", "aria-label": "link to What each parameter does" }, "#"));
     about = make("p", { class: "soft" });
     return { element: make("div", { class: "full" }, heading, bar, about, place), draw, controls, ...keeping(asked, { metric: "effects" }, (key) => metrics().includes(trials.named(key))) };
   }

@@ -55,6 +55,9 @@ async function copy(text) {
   }
 }
 
+/** A text for what takes HTML alone. */
+const escaped = (text) => text.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`);
+
 /** A number as people read it. */
 function figure(value) {
   if (value === null || value === undefined || value === "") return "–";

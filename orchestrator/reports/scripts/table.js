@@ -146,10 +146,13 @@ const table = (() => {
     }));
   }
 
+  /** What a column is called where no heading is. */
+  const called = (field) => trials.columns[Number(/^c(\d+)$/.exec(field)?.[1])]?.brief ?? { chosen: "", label: "trial", state: "outcome", id: "run" }[field] ?? field;
+
   function draw(place) {
     const first = trials.compared();
     const isNarrow = matchMedia("(max-width: 40rem)").matches;
-    const columns = columnsOf();
+    const columns = columnsOf().map((column) => ({ ...column, titlePrint: escaped(called(column.field)) }));
     if (isNarrow) columns.splice(2, 0, ...columns.splice(columns.findIndex((column) => column.cssClass), 1));
     if (isNarrow) Object.assign(columns[1], { width: 150, variableHeight: true, cssClass: "wraps" });
     columns[0].frozen = columns[1].frozen = true;
@@ -164,6 +167,7 @@ const table = (() => {
       initialSort: first && first.kind === "compared" ? [{ column: `c${first.at}`, dir: first.goal === "maximize" ? "desc" : "asc" }] : [],
       printAsHtml: trials.all.length <= 500,
       printRowRange: "active",
+      printStyled: false, // else it is printed in the colours of the dark
       columnHeaderVertAlign: "bottom",
     });
     made.on("tableBuilt", () => {
@@ -211,9 +215,7 @@ const table = (() => {
       .getColumns()
       .filter((column) => !["chosen", "label"].includes(column.getField()))
       .map((column) => {
-        const known = trials.columns[Number(column.getField().slice(1))];
-        const name = { state: "outcome", id: "run" }[column.getField()] ?? column.getField();
-        const one = tick(known?.brief ?? name, column.isVisible(), (isOn) => {
+        const one = tick(called(column.getField()), column.isVisible(), (isOn) => {
           if (isOn) column.show();
           else column.hide();
           for (const hear of changed) hear();

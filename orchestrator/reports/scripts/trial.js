@@ -46,7 +46,7 @@ const trialView = (() => {
         const names = list.map(trials.brief);
         const x = { field: "x", type: "quantitative", title: "epoch", axis: { format: "~g", tickMinStep: 1 }, scale: { nice: false, padding: 6 } };
         const y = { field: "y", type: "quantitative", title: name, scale: { zero: false, padding: 6 } };
-        const color = { field: "trial", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: list.length > 1 ? { orient: "bottom", columns: 1, labelLimit: 320 } : null };
+        const color = { field: "trial", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: list.length > 1 ? { orient: "bottom", columns: 1, labelLimit: drawing.isNarrow() ? 300 : 420 } : null };
         const dash = list.length > 1 ? { strokeDash: { ...color, scale: { domain: names, range: [[1, 0], [5, 3], [2, 2], [8, 3, 2, 3], [10, 4], [1, 4]] } } } : {};
         const shape = rows.length > 40 ? {} : { point: { size: 25 } };
         const view = await frame.draw({ width: "container", height: frame.tall(180), description: `${name} by epoch`, data: { values: rows }, mark: { type: "line", ...shape }, encoding: { x, y, color, ...dash } }, () => rows);

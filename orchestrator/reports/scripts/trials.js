@@ -66,7 +66,7 @@ const trials = (() => {
   // where there is little room
   briefed(all.map((trial) => trial.label), innerWidth < 640 ? 26 : 40).forEach((text, n) => (all[n].brief = text));
   apart(columns.map((one) => one.title), 30).forEach((text, at) => (columns[at].brief = text));
-  const briefGroups = briefed(configurations, 44);
+  const briefGroups = briefed(configurations, innerWidth < 640 ? 26 : 40);
   const shown = columns.filter((one) => !one.isEmpty);
   return {
     all,

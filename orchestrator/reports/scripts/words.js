@@ -21,12 +21,13 @@ const words = (() => {
   };
   const declared = Object.assign({}, ...trials.sweeps.map((sweep) => sweep.words)); // what trial functions say of theirs
 
-  const escaped = (word) => word.replace(/[^\p{L}\p{N}_ ]/gu, "\\$&");
+  const literal = (word) => word.replace(/[\^$\\.*+?()[\]{}|/]/g, "\\$&");
+  const isMetric = (word) => trials.columns.some((column) => column.name === word && column.kind !== "parameter"); // the table has those
   const marked = [
     [/\bexplo(sions?|ded)\b/i, "explosion", known["loss explosion"]],
     [/\bpruned\b/i, "pruned", known.pruned],
     [/\bfront\b/i, "front", others.front],
-    ...Object.entries(declared).map(([word, text]) => [new RegExp(`(?<![\\p{L}\\p{N}_])${escaped(word)}(?![\\p{L}\\p{N}_])`, "u"), word, text]),
+    ...Object.entries(declared).filter(([word]) => !isMetric(word)).map(([word, text]) => [new RegExp(`(?<![\\p{L}\\p{N}_])${literal(word)}(?![\\p{L}\\p{N}_])`, "u"), word, text]),
   ];
 
   /** A button that tells what a word means: by the pointer, a finger, the keyboard. */

@@ -15,7 +15,7 @@ def shortened(labels: Sequence[str], width: int, *, plain: bool = False) -> list
 
     Args:
         labels: of trials that are shown together.
-        width: columns of the terminal.
+        width: columns that there are.
         plain: whether to write ASCII only.
     """
     dots = "~" if plain else "…"
@@ -23,10 +23,7 @@ def shortened(labels: Sequence[str], width: int, *, plain: bool = False) -> list
         brief = _with_short_names(those, width, dots)
         if _fit(brief, width):
             return brief
-    ends = [middle_cut(label, width, dots) for label in brief]
-    shared = len(os.path.commonprefix(brief))  # noqa: RUF071 - of letters
-    differing = [_cut(label, width, shared, dots) for label in brief]
-    return differing if len({*differing}) > len({*ends}) else ends
+    return _apart(brief, width, dots)
 
 
 def middle_cut(text: str, width: int, dots: str = "…") -> str:
@@ -40,17 +37,29 @@ def _fit(labels: Iterable[str], width: int) -> bool:
 
 def _with_short_names(labels: Sequence[str], width: int, dots: str) -> list[str]:
     """With names of parameters as long as there is room for, as far as they stay different."""
-    names = {name for label in labels for name in NAMED.findall(label)}
+    names = list(dict.fromkeys(name for label in labels for name in NAMED.findall(label)))
     found = [*labels]
     if _fit(found, width):
         return found
     for size in range(max(map(len, names), default=0) - 1, SHORTEST_NAME - 1, -1):
-        texts = {name: middle_cut(name, size, dots) for name in names}
+        texts = dict(zip(names, _apart(names, size, dots), strict=True))
         if len(set(texts.values())) == len(names):
             found = [_renamed(label, texts) for label in labels]
             if _fit(found, width):
                 break
     return found
+
+
+def _apart(texts: Sequence[str], width: int, dots: str) -> list[str]:
+    """Texts without their middle; those that would look alike, from where they differ."""
+    alike: dict[str, dict[str, None]] = {}
+    for text in texts:
+        alike.setdefault(middle_cut(text, width, dots), {})[text] = None
+    found: dict[str, str] = {}
+    for several in alike.values():
+        shared = len(os.path.commonprefix([*several])) if len(several) > 1 else 0  # noqa: RUF071 - of letters
+        found |= {text: _cut(text, width, shared, dots) for text in several}
+    return [found[text] for text in texts]
 
 
 def _renamed(label: str, texts: Mapping[str, str]) -> str:
