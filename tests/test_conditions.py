@@ -1,5 +1,6 @@
 """Parameters that are varied only where others have certain values."""
 
+import math
 import re
 import subprocess
 from collections.abc import Callable
@@ -130,6 +131,18 @@ def test_importances_are_of_what_is_varied_in_every_trial(write: Write) -> None:
     spec = load(write(SEARCH.format(method="tpe") + "  pause: {min: 0.0, max: 1.0}\n"))
     search = Search(spec).run(outcome_of=lambda trial: Observation(Outcome.COMPLETED, (-trial.params["pause"],), -1.0))
     assert importances(spec, search.history.values()).keys() == {"mode", "pause"}
+
+
+def test_importances_of_a_grid_take_listed_numbers_of_several_decades_by_their_logarithm(write: Write) -> None:
+    text = "trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters:\n  pause: {values: [0.0, 0.5, 1.0]}\n"
+    spec = load(write(text + "  x: {values: [1e-4, 1e-3, 1e-2, 0.1, 1.0]}\n"))
+
+    def completed(trial: Trial) -> Observation:  # x matters in a hundredth of its range, in half of its decades
+        value = min(math.log10(trial.params["x"]), -2) + trial.params["pause"] + trial.params["x"] / 1e6
+        return Observation(Outcome.COMPLETED, (value,), -1.0)
+
+    shares = importances(spec, [record(trial, completed(trial)) for trial in expand(spec).trials])
+    assert shares["x"] > 0.5
 
 
 @pytest.mark.slow

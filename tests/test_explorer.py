@@ -1,5 +1,6 @@
 """Exploring a sweep's trials: the data of the page, and the page in a real browser."""
 
+import copy
 import dataclasses
 import itertools
 import json
@@ -306,8 +307,20 @@ def test_chosen_trials_are_compared_side_by_side_by_a_link(page: Page, browser: 
     again.get_by_role("heading", name="Two trials side by side").wait_for()
     again.close()
     page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile("chosen="))
     assert not view.is_visible()
-    assert "chosen=" in page.url
+    boxes = page.locator(".tabulator-row input[type=checkbox]")
+    for box in boxes.all()[1:3]:
+        box.check()
+    page.get_by_role("button", name="compare side by side").click()
+    view.get_by_role("heading", name="Four trials side by side").wait_for()
+    metrics = view.locator("section", has_text="Metrics, with differences to the first one")
+    assert metrics.locator("tbody tr").first.locator("td").count() == 4
+    assert metrics.locator("tbody td .soft").first.inner_text().startswith("-")
+    page.keyboard.press("Escape")
+    for box in boxes.all()[4:7]:
+        box.check()
+    page.get_by_role("button", name="compare the last 6 side by side").wait_for()
 
 
 @pytest.mark.slow
@@ -325,7 +338,7 @@ def test_a_trial_has_a_view_with_its_reason_log_and_commands(page: Page, address
     assert said.index("sweep launch explored.yaml") < said.index(f"sweep replay {failed['id']}") < said.index("line 39")
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
     view.get_by_role("button", name="close").click()
-    assert "#trial" not in page.url
+    expect(page).not_to_have_url(re.compile("#trial"))
     opened(page, f"{address}#trial=nothing")
     page.reload()
     page.get_by_text("The page has no trial whose run is nothing.").wait_for()
@@ -531,3 +544,113 @@ def test_all_columns_and_axes_are_reached_on_a_phone(browser: Browser, address: 
     places = sorted({round(axis.evaluate("line => line.getBoundingClientRect().x")) for axis in axes})
     assert min(b - a for a, b in itertools.pairwise(places)) > 40
     page.close()
+
+
+def chart(page: Page, name: str) -> Locator:
+    return page.locator("figure", has=page.locator(f"#{name}"))
+
+
+def titles(figure: Locator) -> str:
+    return " ".join(figure.locator(".role-axis-title text, .role-mark text").all_text_contents())
+
+
+@pytest.mark.slow
+def test_a_metric_that_few_values_squeeze_stands_on_logarithmic_axes_with_one_switch(
+    browser: Browser, explored: Section, tmp_path: Path
+) -> None:
+    document = copy.deepcopy(explored.trial_data)
+    score, x = column(document, "score", "compared"), column(document, "x", "parameter")
+    for trial in document["trials"]:
+        if trial["values"][x] == 8 and trial["values"][score] is not None:
+            trial["values"][score] *= 1e6
+    path = tmp_path / "report.html"
+    path.write_text(html("squeezed", "made", [dataclasses.replace(explored, trial_data=document)]), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    opened(page, path.as_uri())
+    effect = page.locator("figure", has=page.get_by_role("heading", name="mode", exact=True))
+    for figure in (chart(page, "scatter"), effect, chart(page, "parallel")):
+        assert "best score (log)" in titles(figure)
+    assert "(log)" not in titles(chart(page, "curves"))  # which are as they were
+    chart(page, "scatter").get_by_label("log y").uncheck()
+    for figure in (chart(page, "scatter"), effect, chart(page, "parallel")):
+        expect(figure.locator("svg", has_text="(log)")).to_have_count(0)
+    assert "log=compared%3Abest+score%7Eoff" in page.url
+    chart(page, "curves").get_by_label("log y").check()
+    expect(chart(page, "curves").locator(".role-axis-title text").last).to_have_text("score (log)")
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_link_shows_the_whole_view_elsewhere_and_what_it_does_not_know_is_ignored(
+    page: Page, browser: Browser, address: str
+) -> None:
+    assert "#" not in page.url
+    chart(page, "curves").get_by_label("lines").select_option("means")
+    chart(page, "curves").get_by_label("log x").check()
+    chart(page, "scatter").locator("select").first.select_option("parameter:seed")
+    chart(page, "heat").get_by_label("metric").select_option(f"metric:{HOSTILE}")
+    page.locator("#effects ~ .controls").get_by_label("metric").select_option(f"metric:{HOSTILE}")
+    page.get_by_label("colour by").select_option("state")
+    page.get_by_text("Columns", exact=True).click()
+    page.locator(".ticks").get_by_label("seed", exact=True).uncheck()
+    page.locator("#explorer").get_by_role("button", name="x", exact=True).click()
+    again = browser.new_page(viewport={"width": 1440, "height": 1000})
+    opened(again, f"{page.url}&sort=nothing&log=nothing~on&y=nothing&later=1")
+    curves = chart(again, "curves")
+    assert curves.get_by_label("lines").input_value() == "means"
+    assert curves.get_by_label("log x").is_checked()
+    expect(curves.locator(".mark-area path")).to_have_count(8)
+    assert chart(again, "scatter").locator("select").first.input_value() == "parameter:seed"
+    assert chart(again, "heat").get_by_label("metric").input_value() == f"metric:{HOSTILE}"
+    assert again.locator("#effects ~ .controls").get_by_label("metric").input_value() == f"metric:{HOSTILE}"
+    assert again.get_by_label("colour by").input_value() == "state"
+    assert again.get_by_label("only seed", exact=True).is_visible() is False
+    assert cells(again, field(again, "x"))[0] == "1"
+    again.close()
+
+
+@pytest.mark.slow
+def test_a_trial_that_is_pointed_at_is_shown_in_all_charts_and_a_line_opens_it(page: Page) -> None:
+    page.locator(".tabulator-row").nth(3).hover()
+    expect(page.locator("svg.pointed")).to_have_count(6)  # curves, scatter, two effects, parallel, heat
+    lines = chart(page, "parallel").locator("svg").first
+    lines.scroll_into_view_if_needed()
+    box = lines.bounding_box()
+    assert box is not None
+    tip = page.locator("#tip")
+    for down in range(20, 280, 4):  # to where a line is for itself
+        page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + down)
+        if tip.is_visible() and tip.inner_text().startswith("x="):
+            break
+    name = tip.inner_text().splitlines()[0]
+    assert page.locator(".is-pointed").count() <= 1
+    page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + down)
+    page.get_by_role("dialog").get_by_role("heading", name=name, exact=True).wait_for()
+
+
+@pytest.mark.slow
+def test_curves_zoom_to_a_box_and_a_chart_takes_the_whole_window_until_escape(page: Page) -> None:
+    figure = chart(page, "curves")
+    figure.scroll_into_view_if_needed()
+    before = figure.locator("svg").first.bounding_box()
+    assert before is not None
+    page.mouse.move(before["x"] + before["width"] * 0.5, before["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(before["x"] + before["width"] * 0.8, before["y"] + 120, steps=4)
+    page.mouse.up()
+    reset = figure.get_by_role("button", name="reset zoom")
+    reset.wait_for()
+    expect(page).to_have_url(re.compile("zoom="))
+    figure.get_by_role("button", name="enlarge").click()
+    large = page.locator("dialog.large svg").first
+    page.wait_for_function("document.querySelector('dialog.large svg').clientHeight > 600")
+    box = large.bounding_box()
+    assert box is not None
+    page.mouse.dblclick(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    expect(reset).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("zoom=|trial="))
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.large")).to_have_count(0)
+    page.wait_for_function(
+        "document.querySelector('#curves').closest('figure').querySelector('svg').clientHeight < 500"
+    )

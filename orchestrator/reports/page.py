@@ -28,9 +28,9 @@ MOST_ROWS = 30  # of a table, before the rest is folded away
 PACKAGE = files("orchestrator.reports")
 TABLE_SCRIPT, TABLE_STYLE = "tabulator/tabulator.min.js", "tabulator/tabulator_simple.min.css"
 SCRIPTS = (  # in the order in which they need each other
-    *("elements", "trials", "query", "selection", "saving", "pointing", "words", "drawing", "pictures", "table"),
-    *("parallel", "scatter", "curves", "effects", "heat", "trial", "compare", "links", "watching", "explorer"),
-    *("tables", "page"),
+    *("elements", "keeping", "scales", "trials", "query", "selection", "saving", "pointing", "highlight"),
+    *("words", "enlarging", "drawing", "pictures", "table", "parallel", "scatter", "curves", "effects", "heat"),
+    *("trial", "compare", "links", "watching", "explorer", "tables", "page"),
 )
 
 

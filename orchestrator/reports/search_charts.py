@@ -69,7 +69,8 @@ def importances(shares: Mapping[str, float], objective: Objective) -> Chart | No
     listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     text = (
         f"The share of the variance of {objective.name} that each parameter explains over its range, on its own "
-        f"scale (functional ANOVA over the trials that completed): {listed}. `sweep dashboard` has other shares, by "
+        f"scale: {listed}. By functional ANOVA (fANOVA, a random forest) over the trials that completed, at most 500 "
+        "of them; listed numbers of several decades count by their logarithm. `sweep dashboard` has other shares, by "
         "PED-ANOVA: of what sets the best tenth of the trials apart."
     )
     return chart("Parameter importance", text, layers, height=ROW * len(rows) + 20)

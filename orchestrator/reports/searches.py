@@ -1,4 +1,4 @@
-"""How a search went, as parts of a report: by trial, by parameter."""
+"""What parameters come to, and how a search went, as parts of a report."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,13 +17,16 @@ MOST_TRIALS = 2000
 
 
 def searched(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
-    """The progress of a search; empty for a grid, in which the order of trials has no meaning."""
-    if spec.method.is_exhaustive or not spec.ranks:
+    """The importance of each parameter; and the progress of a search, not of a grid, whose order has no meaning."""
+    if not spec.ranks:
         return []
     from orchestrator.samplers.importances import importances  # optuna takes a while to import
 
     objective = spec.objectives[0]
     records = sorted((run.record for run in runs if run.record), key=lambda record: record.began)
+    importance = search_charts.importances(importances(spec, records), objective)
+    if spec.method.is_exhaustive:
+        return [Part("Parameter importance", charts=(importance,))] if importance else []
     labels = {run.record.run_id: run.label for run in runs if run.record}
     histories = [
         search_charts.history(
@@ -36,7 +39,6 @@ def searched(spec: SweepSpec, runs: Sequence[Run]) -> list[Part | None]:
     trials = _tried(records, labels, objective)
     words = (f"{MOST_TRIALS:,} of {len(trials):,} trials are drawn.",) if len(trials) > MOST_TRIALS else ()
     trials = search_charts.thinned(trials, objective, MOST_TRIALS)
-    importance = search_charts.importances(importances(spec, records), objective)
     slices = [_slice(spec, name, trials) for name in _varied(spec, trials)]
     return [
         Part("Progress of the search", words, charts=tuple(filter(None, (*histories, importance)))),

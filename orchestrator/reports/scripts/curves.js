@@ -2,17 +2,19 @@
 
 const curves = (() => {
   const MOST = 150; // lines
+  const LEAST = 8; // pixels of a box to zoom to
+  const DOUBLE = 300; // milliseconds in which a click may become a double one
   let frame = null;
-  const asked = { metric: "", means: false, logX: false, logY: false };
+  const asked = { metric: "", means: "", zoom: "" }; // "means", and the ends of both axes
 
   function start() {
     const metrics = [...trials.curves.keys()];
     if (!metrics.length) return null;
     asked.metric = metrics[0];
-    frame = drawing.framed("Curves by epoch", { id: "curves" });
+    frame = drawing.framed("Curves by epoch", { id: "curves", draw });
     controls();
     selection.listen(drawing.settled(draw));
-    return { frame, draw };
+    return { frame, draw, controls, ...keeping(asked, { metric: "metric", means: "lines", zoom: "zoom" }, (value, name) => ({ metric: trials.curves.has(value), means: value === "means", zoom: value.split(",").length === 4 && value.split(",").every((end) => Number.isFinite(Number(end))) })[name]) };
   }
 
   function controls() {
@@ -22,14 +24,18 @@ const curves = (() => {
     const hasSeeds = trials.configurations.length < trials.all.length;
     const set = (name) => (value) => {
       asked[name] = value;
+      if (name === "metric") asked.zoom = "";
+      controls();
       draw();
       links.note();
     };
-    frame.bar.replaceChildren(
+    renew(
+      frame.bar,
       choice("metric", pairs, asked.metric, set("metric")),
-      ...(hasSeeds ? [choice("lines", [["", "each trial"], ["means", "mean over seeds"]], asked.means ? "means" : "", (value) => set("means")(value === "means"))] : []),
-      tick("log y", asked.logY, set("logY")),
-      tick("log x", asked.logX, set("logX")),
+      ...(hasSeeds ? [choice("lines", [["", "each trial"], ["means", "mean over seeds"]], asked.means, set("means"))] : []),
+      scales.tick("log y", `curve:${asked.metric}`),
+      scales.tick("log x", "epoch"),
+      asked.zoom ? button("reset zoom", () => set("zoom")("")) : null,
     );
   }
 
@@ -44,7 +50,7 @@ const curves = (() => {
 
   function pointsOf(trial) {
     const line = trials.curves.get(asked.metric).get(trial.n);
-    return line.epochs.map((epoch, i) => ({ x: epoch, y: line.values[i], n: trial.n })).filter(({ x, y }) => (!asked.logY || y > 0) && (!asked.logX || x > 0));
+    return line.epochs.map((epoch, i) => ({ x: epoch, y: line.values[i], n: trial.n })).filter(({ x }) => x > 0 || !scales.isLog("epoch"));
   }
 
   function lines(list) {
@@ -100,22 +106,24 @@ const curves = (() => {
     const [list, count] = drawn();
     if (!list.length) return frame.empty(`No selected trial has a curve of ${asked.metric}.`);
     const rows = asked.means ? means(list) : lines(list);
-    if (!rows.length) return frame.empty("Nothing of this is above 0, which a logarithmic axis needs.");
+    if (!rows.length) return frame.empty("No epoch of this is above 0, which a logarithmic axis needs.");
     const isFew = new Set(rows.map((row) => row.name)).size <= drawing.GROUPS;
     const colour = isFew ? named(rows) : drawing.colouring.encoding();
-    const x = { field: "x", type: "quantitative", title: "epoch", scale: scale(asked.logX, rows.map((row) => row.x)), axis: { tickMinStep: 1, format: "~g", labelFlush: true } };
-    const y = { field: "y", type: "quantitative", title: asked.metric, scale: scale(asked.logY, rows.flatMap((row) => (asked.means ? [row.low, row.high] : [row.y]))), axis: { labelOverlap: true } };
+    const part = asked.zoom ? asked.zoom.split(",").map(Number) : [];
+    const up = `curve:${asked.metric}`;
+    const x = { field: "x", type: "quantitative", title: scales.title("epoch", "epoch"), scale: scale(scales.isLog("epoch"), rows.map((row) => row.x), part.slice(0, 2)), axis: { tickMinStep: 1, format: "~g", labelFlush: true } };
+    const y = { field: "y", type: "quantitative", title: scales.title(asked.metric, up), scale: scale(scales.isLog(up), rows.flatMap((row) => (asked.means ? [row.low, row.high] : [row.y])), part.slice(2)), axis: { labelOverlap: true, format: ".6~g" } };
     const by = { field: asked.means ? "group" : "n", type: "nominal" };
     const many = rows.some((row) => row.over);
     const strong = { condition: { test: "datum.over", value: 3 }, value: isFew ? 2 : 1.1 };
     const states = ["loss explosion", "pruned", "failed"].filter((state) => ends(list).some((end) => end.state === state));
     const marks = { "loss explosion": ["M-1,-1L1,1M1,-1L-1,1", "var(--bad)"], pruned: ["M-1,0L1,0", "var(--ink)"], failed: ["triangle-down", "var(--c2)"] };
     const layer = [
-      ...(asked.means ? [{ mark: { type: "area", opacity: isFew ? 0.18 : 0.06 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: colour, detail: by } }] : []),
-      { mark: { type: "line", clip: true, invalid: "show" }, encoding: { x, y, color: colour, detail: by, strokeWidth: strong, opacity: { condition: { test: "datum.over", value: 1 }, value: many ? 0.25 : isFew ? 1 : 0.5 } } },
+      ...(asked.means ? [{ mark: { type: "area", clip: true, opacity: isFew ? 0.18 : 0.06 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: colour, detail: by } }] : []),
+      { params: [{ name: "zoom", select: { type: "interval", encodings: ["x", "y"], clear: false } }], mark: { type: "line", clip: true, invalid: "show" }, encoding: { x, y, color: colour, detail: by, strokeWidth: strong, opacity: { condition: { test: "datum.over", value: 1 }, value: many ? 0.25 : isFew ? 1 : 0.5 } } },
       {
         data: { values: asked.means ? [] : ends(list) },
-        mark: { type: "point", strokeWidth: 2, size: 60, filled: false },
+        mark: { type: "point", strokeWidth: 2, size: 60, filled: false, clip: true },
         encoding: {
           x,
           y,
@@ -123,27 +131,61 @@ const curves = (() => {
           stroke: { field: "state", type: "nominal", scale: { domain: states, range: states.map((state) => marks[state][1]) }, legend: null },
         },
       },
-      { data: { name: "near", values: [] }, mark: { type: "line", strokeWidth: 3.5, color: "var(--ink)", clip: true }, encoding: { x, y } },
       { data: { name: "at", values: [] }, mark: { type: "point", filled: true, size: 90, color: "var(--ink)" }, encoding: { x, y } },
     ];
     if (asked.means || !ends(list).length) layer.splice(asked.means ? 2 : 1, 1);
-    const spec = { width: "container", height: 340, description: `${asked.metric} by epoch`, data: { name: "lines", values: rows }, layer, resolve: { scale: { stroke: "independent" } } };
+    const spec = { width: "container", height: frame.tall(340), description: `${asked.metric} by epoch`, data: { name: "lines", values: rows }, layer, resolve: { scale: { stroke: "independent" } } };
     const view = await frame.draw(spec, () => saved(rows));
     if (!view) return;
-    const one = asked.means ? "group" : "n";
+    zooming(view);
+    highlight.on(view, (trial) => outline(view, trial));
     pointing.follow(view, asked.means ? rows : [...rows, ...ends(list)], {
-      shown: (row) => {
-        view.data("near", row ? rows.filter((other) => other[one] === row[one]).map(({ x, y }) => ({ x, y })) : []);
-        view.data("at", row ? [{ x: row.x, y: row.y }] : []).runAsync();
-      },
+      shown: (row) => view.data("at", row ? [{ x: row.x, y: row.y }] : []).runAsync(),
+      of: (row) => (asked.means ? list.filter((trial) => trial.group === row.group).map((trial) => trial.n) : [row.n]),
       tell: (row) => told(row),
-      opened: (row) => !asked.means && links.go({ trial: trials.all[row.n].id }),
+      opened: (row) => !asked.means && opening(trials.all[row.n]),
     });
     say(list, count);
   }
 
+  let opens = 0;
+
+  /** Open a trial; within a part of the chart, once it is sure that it is no double click. */
+  function opening(trial) {
+    opens = setTimeout(() => links.go({ trial: trial.id }), asked.zoom ? DOUBLE : 0);
+  }
+
+  /** A box that is drawn becomes all of the chart; a double click brings the rest back. */
+  function zooming(view) {
+    const part = (ends) => {
+      asked.zoom = ends.map((end) => Number(end.toPrecision(4))).join(",");
+      controls();
+      draw();
+      links.note();
+    };
+    const drawn = () => {
+      const { x, y } = view.signal("zoom") ?? {};
+      const isWide = (ends, scale) => ends && Math.abs(scale(ends[0]) - scale(ends[1])) > LEAST;
+      if (isWide(x, view.scale("x")) && isWide(y, view.scale("y"))) part([...[...x].sort((a, b) => a - b), ...[...y].sort((a, b) => a - b)]);
+      else view.signal("zoom_tuple", null).runAsync();
+    };
+    view.container().addEventListener("pointerdown", () => addEventListener("pointerup", () => setTimeout(drawn), { once: true, signal: pointing.gone(view) }));
+    view.container().addEventListener("dblclick", () => {
+      clearTimeout(opens);
+      if (asked.zoom) part([]);
+    });
+  }
+
+  /** The line of a trial, also of one that is not among those drawn. */
+  function outline(view, trial) {
+    if (!trials.curves.get(asked.metric).has(trial.n)) return "";
+    const [x, y] = [view.scale("x"), view.scale("y")];
+    return highlight.line(pointsOf(trial).map((point) => [x(point.x), y(point.y)]));
+  }
+
   /** A scale that has all values; an axis with but one of them has room around it. */
-  function scale(log, values) {
+  function scale(log, values, [from, to]) {
+    if (from < to && !(log && from <= 0)) return { ...(log ? { type: "log" } : { type: "linear", zero: false }), domain: [from, to], nice: false };
     let [low, high] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
     if (low === high) [low, high] = log ? [low / 2, high * 2] : [low - 0.5, high + 0.5];
     return { ...(log ? { type: "log" } : { type: "linear", zero: false }), domain: [low, high], nice: false, padding: 6 };
@@ -165,7 +207,7 @@ const curves = (() => {
     const said = asked.means ? "A line is the mean of a configuration's seeds that got to an epoch, its band goes from the least to the greatest of them." : `A line is a trial${ends(list).length ? "; marks are where one ended before its time" : ""}.`;
     const some = list.length < count ? ` ${list.length} of the ${count.toLocaleString("en")} selected trials are drawn.` : "";
     const notes = [...new Set(trials.sweeps.flatMap((sweep) => [sweep.notes[asked.metric], sweep.curves.note]).filter(Boolean))];
-    frame.say([said + some, ...notes, `Point at a line, or touch it, to read its value${asked.means ? "" : "; click to open its trial"}.`].join(" "));
+    frame.say([said + some, ...notes, `Point at a line, or touch it, to read its value${asked.means ? "" : "; click to open its trial"}. Draw a box to zoom; a double click shows all again.`].join(" "));
   }
 
   const saved = (rows) =>
@@ -175,5 +217,5 @@ const curves = (() => {
         : { run: trials.all[row.n].id ?? "", trial: trials.named_in_full(trials.all[row.n]), epoch: row.x, [asked.metric]: row.y },
     );
 
-  return { start, asked, read: () => frame && controls() };
+  return { start };
 })();

@@ -18,8 +18,8 @@ const drawing = (() => {
     return drawn.view;
   }
 
-  /** A figure with a heading, controls, a place for a chart, and a caption. */
-  function framed(title, { controls = [], level = 3, id, wide = false } = {}) {
+  /** A figure with a heading, controls, a place for a chart, and a caption; draw: has it drawn again, in the room that it has then. */
+  function framed(title, { controls = [], level = 3, id, wide = false, draw } = {}) {
     let view = null;
     let rows = () => [];
     const place = make("div", { class: "chart" });
@@ -29,6 +29,7 @@ const drawing = (() => {
     const heading = make(`h${level}`, { class: "chart-title", id }, title, anchor && " ", anchor);
     const save = saving.buttons(title, () => view, () => rows());
     const figure = make("figure", { class: wide ? "full" : "" }, make("div", { class: "chart-head" }, heading, save), bar, place, caption);
+    save.prepend(enlarging.button(title, figure, draw));
     let begun = 0;
     return {
       figure,
@@ -38,6 +39,7 @@ const drawing = (() => {
       get view() {
         return view;
       },
+      tall: (usual) => enlarging.tall(figure, usual),
       say: (text) => (caption.textContent = text),
       /** Draw a specification in place of the last one; of several at once, the last one stands. */
       async draw(spec, data, mode) {
@@ -78,6 +80,11 @@ const drawing = (() => {
   /** How trials are coloured, everywhere alike: by a column, or by their outcome. */
   const colouring = {
     key: "",
+    /** Colour by a column until a reader has it otherwise. */
+    begin(key, keys) {
+      this.key = key;
+      Object.assign(this, keeping(this, { key: "colour" }, (one) => keys.includes(one)));
+    },
     get column() {
       return trials.named(this.key);
     },
@@ -89,7 +96,7 @@ const drawing = (() => {
       const isFew = column && column.isNumber && column.kind === "parameter" && column.distinct.length <= GROUPS;
       if (column?.isNumber && !isFew) {
         const domain = column.low === column.high ? [column.low, column.low + 1] : [column.low, column.high];
-        return { type: column.isLog ? "log" : "linear", domain, range: ["#3f74c4", "#8f63b8", "#dd6a2c"], interpolate: "rgb" };
+        return { type: scales.isLog(column.key) ? "log" : "linear", domain, range: ["#3f74c4", "#8f63b8", "#dd6a2c"], interpolate: "rgb" };
       }
       const values = this.key === "state" ? [...new Set(trials.all.map((trial) => trial.state))] : (column?.distinct ?? [""]);
       return { type: "ordinal", domain: values, range: values.map((value, i) => outcomeColour(value) ?? colours[i % GROUPS]) };
@@ -98,7 +105,7 @@ const drawing = (() => {
     encoding(others = []) {
       const { type, interpolate, ...scale } = this.scale();
       const isNumber = type !== "ordinal";
-      const title = this.key === "state" ? "outcome" : this.column?.title;
+      const title = this.key === "state" ? "outcome" : this.column && scales.title(this.column.title, type === "ordinal" ? "" : this.key);
       return {
         condition: [...others, { test: "datum.colour === null", value: "var(--soft)" }],
         field: "colour",
@@ -116,7 +123,7 @@ const drawing = (() => {
   }
 
   /** Vega-Lite's scale and axis of a column: a number, also on a logarithmic axis, or one of several values. */
-  function axis(column, field, { log = column.isLog } = {}) {
+  function axis(column, field) {
     const isChoice = !column.isNumber;
     const labels = { labelLimit: 110, labelExpr: isChoice ? "length(datum.label) > 24 ? slice(datum.label, 0, 11) + '…' + slice(datum.label, -12) : datum.label" : undefined };
     if (isChoice) return { field, type: "nominal", title: column.brief, sort: null, axis: { ...labels, labelAngle: 0, labelOverlap: true } };
@@ -125,8 +132,8 @@ const drawing = (() => {
     return {
       field,
       type: "quantitative",
-      title: column.brief,
-      scale: { ...(log && column.low > 0 ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: isAlone ? 0 : 8 },
+      title: scales.title(column.brief, column.key),
+      scale: { ...(scales.isLog(column.key) ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: isAlone ? 0 : 8 },
       axis: { labelFlush: !isFew, labelOverlap: "greedy", labelSeparation: isFew ? 1 : undefined, labelAngle: isFew && isNarrow() && column.distinct.length > 4 ? -45 : undefined, ...(isFew ? { values: column.distinct } : { tickCount: 6 }), format: ".6~g" },
     };
   }

@@ -8,7 +8,7 @@ const effects = (() => {
   let place = null;
   let about = null;
   let bar = null;
-  let metric = "";
+  const asked = { metric: "" };
   const frames = new Map();
 
   const metrics = () => trials.shown.filter((column) => column.isNumber && ["compared", "metric"].includes(column.kind));
@@ -16,11 +16,11 @@ const effects = (() => {
   function start() {
     const varied = trials.varied().slice(0, MOST);
     if (!varied.length || !metrics().length) return null;
-    metric = trials.compared().key;
+    asked.metric = trials.compared().key;
     bar = make("div", { class: "controls" });
     place = make("div", { class: "charts several" });
     for (const column of varied) {
-      const frame = drawing.framed(column.title, { level: 4 });
+      const frame = drawing.framed(column.title, { level: 4, draw: () => one(column, trials.named(asked.metric), frame) });
       frames.set(column, frame);
       place.append(frame.figure);
     }
@@ -28,16 +28,20 @@ const effects = (() => {
     selection.listen(drawing.settled(draw));
     const heading = make("h3", { class: "chart-title", id: "effects" }, "What each parameter does ", make("a", { class: "anchor", href: "#effects", "aria-label": "link to What each parameter does" }, "#"));
     about = make("p", { class: "soft" });
-    return { element: make("div", { class: "full" }, heading, bar, about, place), draw };
+    return { element: make("div", { class: "full" }, heading, bar, about, place), draw, controls, ...keeping(asked, { metric: "effects" }, (key) => metrics().includes(trials.named(key))) };
   }
 
   function controls() {
     const pairs = metrics().map((column) => [column.key, column.brief]);
-    bar.replaceChildren(
-      choice("metric", pairs, metric, (key) => {
-        metric = key;
+    renew(
+      bar,
+      choice("metric", pairs, asked.metric, (key) => {
+        asked.metric = key;
+        controls();
         draw();
+        links.note();
       }),
+      scales.tick("log y", asked.metric),
     );
   }
 
@@ -57,7 +61,7 @@ const effects = (() => {
   }
 
   async function draw() {
-    const up = trials.named(metric);
+    const up = trials.named(asked.metric);
     about.textContent = `${which()} ${marked()}A line joins the means of values that several trials share.`;
     for (const [column, frame] of frames) await one(column, up, frame);
   }
@@ -69,20 +73,20 @@ const effects = (() => {
     if (!valued.length) return frame.empty(`No selected trial has a ${up.title} and a ${column.title}.`);
     const values = valued.map((trial) => trial.values[up.at]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const away = MARGIN * (high - low || Math.abs(low) || 1);
-    const edge = up.goal === "maximize" ? low - away : high + away;
+    const [below, above] = around(low, high, scales.isLog(up.key));
+    const edge = up.goal === "maximize" ? below : above;
     const row = (trial, y) => ({ n: trial.n, x: trial.values[column.at], y, colour: drawing.colouring.of(trial), state: trial.state, over: selection.isChosen(trial.n) });
     const points = drawing.few(valued, MOST_POINTS).map((trial) => row(trial, trial.values[up.at]));
     const crosses = drawing.few(list.filter((trial) => trial.state === "loss explosion"), MOST_POINTS).map((trial) => row(trial, edge));
     const x = drawing.axis(column, "x");
-    const y = { ...drawing.axis(up, "y", { log: false }), axis: { tickCount: 5 } };
+    const y = { ...drawing.axis(up, "y"), axis: { tickCount: 5, labelOverlap: "greedy", format: ".6~g" } };
     y.scale.domain = [Math.min(low, crosses.length ? edge : low), Math.max(high, crosses.length ? edge : high)];
     if (x.type === "quantitative") x.scale.domain = column.low === column.high ? [column.low - 1, column.low + 1] : [column.low, column.high];
-    if (low === high) y.scale.domain = [low - away, high + away];
+    if (low === high) y.scale.domain = [below, above];
     const means = joined(column, up, valued);
     const spec = {
       width: "container",
-      height: 220,
+      height: frame.tall(220),
       description: `${up.title} over ${column.title}`,
       data: { values: points },
       layer: [
@@ -93,8 +97,16 @@ const effects = (() => {
     };
     const view = await frame.draw(spec, () => [...points, ...crosses].map((point) => ({ run: trials.all[point.n].id, trial: trials.all[point.n].label, [column.title]: point.x, [up.title]: trials.all[point.n].values[up.at], outcome: trials.all[point.n].state })));
     if (!view) return;
+    highlight.on(view, (trial) => (trials.counts(trial) ? scatter.outline(view, trial, [column, up]) : ""));
     pointing.follow(view, [...points, ...crosses], { tell: (point) => scatter.told(trials.all[point.n], [column, up]), opened: (point) => links.go({ trial: trials.all[point.n].id }), reach: 24 });
     frame.say(said(column, up, list, valued, means));
+  }
+
+  /** The ends of an axis that goes beyond values on both sides. */
+  function around(low, high, isLog) {
+    const away = MARGIN * (high - low || Math.abs(low) || 1);
+    const factor = Math.max((high / low) ** MARGIN, 1 + MARGIN);
+    return isLog ? [low / factor, high * factor] : [low - away, high + away];
   }
 
   function joined(column, up, valued) {

@@ -23,6 +23,14 @@ function tick(name, isOn, does) {
   return make("label", { class: "tick" }, make("input", { type: "checkbox", checked: isOn, onchange: (event) => does(event.target.checked) }), ` ${name}`);
 }
 
+/** Put others in the place of controls; the one that has the keyboard's focus keeps it. */
+function renew(place, ...children) {
+  const all = () => [...place.querySelectorAll("select, input, button, summary")];
+  const at = all().indexOf(document.activeElement);
+  place.replaceChildren(...children.flat().filter(Boolean));
+  if (at >= 0) all()[at]?.focus();
+}
+
 /** A text that a click copies. */
 function copied(text, shown = text) {
   const done = () => {

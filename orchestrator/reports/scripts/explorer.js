@@ -12,12 +12,14 @@ const explorer = (() => {
 
   function colours() {
     const pairs = [...trials.shown.filter((column) => column.distinct.length > 1).map((column) => [column.key, column.brief]), ["state", "outcome"]];
-    drawing.colouring.key = trials.isSeveral ? "sweep" : (trials.compared()?.key ?? "state");
-    return (redraw) =>
-      choice("colour by", pairs, drawing.colouring.key, (key) => {
-        drawing.colouring.key = key;
-        redraw();
-      });
+    drawing.colouring.begin(trials.isSeveral ? "sweep" : (trials.compared()?.key ?? "state"), pairs.map(([key]) => key));
+    const place = make("span");
+    const set = (key, redraw) => {
+      drawing.colouring.key = key;
+      redraw();
+      links.note();
+    };
+    return { place, controls: (redraw) => renew(place, choice("colour by", pairs, drawing.colouring.key, (key) => set(key, redraw))) };
   }
 
   async function start(place) {
@@ -34,8 +36,6 @@ const explorer = (() => {
     place.append(...[bar, below, seen, grid, served].flat());
     const drawn = table.draw(grid);
     await new Promise((done) => drawn.on("tableBuilt", done));
-    if (watching.kept.table) table.restore(watching.kept.table);
-    if (watching.kept.selected) selection.read(new URLSearchParams(watching.kept.selected));
     bar.append(
       table.columnsMenu(),
       button("reset", selection.clear, { title: "Show all trials again" }),
@@ -51,22 +51,28 @@ const explorer = (() => {
       for (const one of states) one.querySelector("input").checked = !selection.state.without.has(one.dataset.state);
       const chosen = selection.state.chosen.map((n) => trials.all[n]);
       const names = chosen.map((trial) => make("span", { class: "chosen" }, trial.brief, button("×", () => selection.choose(trial.n, false), { "aria-label": `let go of ${trial.label}` })));
-      const two = chosen.filter((trial) => trial.id).slice(-2);
+      const begun = chosen.filter((trial) => trial.id);
+      const last = begun.slice(-compareView.MOST);
+      const text = last.length < begun.length ? `compare the last ${last.length} side by side` : "compare side by side";
       pictures.show(seen, chosen);
-      compare.replaceChildren(...names, ...(two.length === 2 ? [button("compare side by side", () => links.go({ compare: two.map((trial) => trial.id) }), { class: "strong" })] : []));
+      compare.replaceChildren(...names, ...(last.length > 1 ? [button(text, () => links.go({ compare: last.map((trial) => trial.id) }), { class: "strong" })] : []));
     }
     selection.listen(update);
     update();
-    links.start();
 
     const parts = [curves.start(), scatter.start(), effects.start(), parallel.start(), heat.start()].filter(Boolean);
     const redraw = async () => {
+      colour.controls(redraw);
+      for (const part of parts) part.controls?.();
       for (const part of parts) await part.draw();
     };
-    bar.append(colour(redraw));
+    bar.append(colour.place);
+    scales.listen(() => [redraw(), links.note()]);
     place.append(words.list(), make("div", { class: "charts explored" }, parts.map((part) => part.element ?? part.frame.figure)));
-    links.follow();
+    links.start([selection, scales, drawing.colouring, table, ...parts], redraw);
+    colour.controls(redraw);
     for (const part of parts) {
+      part.controls?.();
       await part.draw();
       document.documentElement.dataset.first = "drawn";
       await new Promise((next) => setTimeout(next)); // let the page answer between two charts

@@ -12,23 +12,28 @@ const heat = (() => {
     const varied = trials.varied();
     if (varied.length < 2 || !metrics().length) return null;
     [asked.x, asked.y, asked.metric] = [varied[0].key, varied[1].key, trials.compared().key];
-    frame = drawing.framed("Two parameters at once", { id: "heat" });
+    frame = drawing.framed("Two parameters at once", { id: "heat", draw });
     controls();
     selection.listen(drawing.settled(draw));
-    return { frame, draw };
+    const known = (key, name) => (name === "metric" ? metrics() : trials.varied()).includes(trials.named(key));
+    return { frame, draw, controls, ...keeping(asked, { x: "heat-x", y: "heat-y", each: "heat-each", metric: "heat-metric" }, known) };
   }
 
   function controls() {
     const pairs = trials.varied().map((column) => [column.key, column.brief]);
     const set = (name) => (key) => {
       asked[name] = key;
+      controls();
       draw();
+      links.note();
     };
-    frame.bar.replaceChildren(
+    renew(
+      frame.bar,
       choice("x", pairs, asked.x, set("x")),
       choice("y", pairs, asked.y, set("y")),
       ...(pairs.length > 2 ? [choice("for each", [["", "(all at once)"], ...pairs], asked.each, set("each"))] : []),
       choice("metric", metrics().map((column) => [column.key, column.brief]), asked.metric, set("metric")),
+      scales.tick("log colour", asked.metric),
     );
   }
 
@@ -37,8 +42,8 @@ const heat = (() => {
     if (!column.isNumber || column.distinct.length <= 12) {
       return { names: column.distinct.map((value) => figure(value)), of: (value) => (value === null ? null : figure(value)) };
     }
-    const on = column.isLog ? Math.log : (value) => value;
-    const back = column.isLog ? Math.exp : (value) => value;
+    const on = scales.isLog(column.key) ? Math.log : (value) => value;
+    const back = scales.isLog(column.key) ? Math.exp : (value) => value;
     const [low, high] = [on(column.low), on(column.high)];
     const short = (value) => figure(Number(value.toPrecision(2)));
     const names = Array.from({ length: BINS }, (_, i) => `${short(back(low + (i * (high - low)) / BINS))} to ${short(back(low + ((i + 1) * (high - low)) / BINS))}`);
@@ -74,7 +79,7 @@ const heat = (() => {
     const count = each ? Math.min(MOST_FACETS, facets.length) : 1;
     const room = frame.place.clientWidth - 40;
     const columns = each ? Math.max(1, Math.min(count, Math.floor(room / 300))) : 1;
-    const width = Math.max(120, Math.min(620, room / columns - (each ? 24 : 0) - 90 / columns));
+    const width = Math.max(120, Math.min(frame.tall(300) > 300 ? Infinity : 620, room / columns - (each ? 24 : 0) - 90 / columns));
     const hasRoom = width / across.length > 34;
     const axis = { labelAngle: across.some((name) => name.length * 7 > width / across.length) ? -45 : 0, labelLimit: 150, labelOverlap: false, grid: false };
     const places = {
@@ -83,20 +88,23 @@ const heat = (() => {
     };
     const means = data.map((cell) => cell.mean).filter((mean) => mean !== null);
     const hasNumbers = width / across.length >= 9 + 7 * Math.max(...data.map((cell) => cell.number.length));
+    const isLog = scales.isLog(up.key);
     const domain = means.length ? [Math.min(...means), Math.max(...means)] : [0, 1];
+    const share = scales.between(isLog, ...domain);
+    for (const one of data) one.isLight = up.goal === "minimize" ? share(one.mean) < 0.4 : share(one.mean) > 0.6; // viridis there
     const cell = {
       width,
-      height: Math.max(90, Math.min(300, 44 * upwards.length)),
+      height: frame.tall(Math.max(90, Math.min(300, 44 * upwards.length))),
       layer: [
         { transform: [{ filter: "datum.mean === null" }], mark: { type: "rect", stroke: "var(--paper)", color: "var(--grid)" }, encoding: places },
         {
           mark: { type: "rect", stroke: "var(--paper)" },
           encoding: {
             ...places,
-            color: { field: "mean", type: "quantitative", title: up.title, scale: { domain: domain[0] === domain[1] ? [domain[0] - 0.5, domain[0] + 0.5] : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
+            color: { field: "mean", type: "quantitative", title: scales.title(up.title, up.key), scale: { type: isLog ? "log" : "linear", domain: domain[0] === domain[1] ? (isLog ? [domain[0] / 2, domain[0] * 2] : [domain[0] - 0.5, domain[0] + 0.5]) : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
           },
         },
-        ...(hasNumbers ? [{ mark: { type: "text", fontSize: 11 }, encoding: { ...places, text: { field: "number" }, color: { condition: { test: `(datum.mean - ${domain[0]}) * ${up.goal === "minimize" ? -1 : 1} > ${(up.goal === "minimize" ? -0.4 : 0.6) * (domain[1] - domain[0])}`, value: "black" }, value: "white" } } }] : []),
+        ...(hasNumbers ? [{ mark: { type: "text", fontSize: 11 }, encoding: { ...places, text: { field: "number" }, color: { condition: { test: "datum.isLight", value: "black" }, value: "white" } } }] : []),
         { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 3.5, stroke: "var(--paper)", yOffset: hasRoom ? -8 : 0 }, encoding: places },
         { transform: [{ filter: "datum.exploded > 0" }], mark: { type: "point", shape: "M-1,-1L1,1M1,-1L-1,1", size: 70, strokeWidth: 2, stroke: "var(--bad)", yOffset: hasRoom ? -8 : 0 }, encoding: places },
         { transform: [{ filter: `datum.exploded > 0 && ${hasRoom}` }], mark: { type: "text", fontSize: 11, fontWeight: "bold", dy: 8, fill: "var(--paper)", stroke: "var(--paper)", strokeWidth: 3, strokeJoin: "round" }, encoding: { ...places, text: { field: "text" } } },
@@ -109,8 +117,10 @@ const heat = (() => {
     const view = await frame.draw(spec, () => cellsDrawn.map((one) => ({ [x.title]: one.x, [y.title]: one.y, ...(each ? { [each.title]: one.each } : {}), [`mean ${up.title}`]: one.mean, trials: one.trials, explosions: one.exploded })));
     if (!view) return;
     if (!each) {
+      highlight.on(view, (trial) => outline(view, trial, [x, y]));
       pointing.follow(view, data, {
         reach: 400,
+        of: () => [],
         tell: (one) => [`${x.title} ${one.x}, ${y.title} ${one.y}`, `mean ${up.title} ${figure(one.mean)}, of ${one.count} trial${one.count === 1 ? "" : "s"}`, ...["exploded", "failed"].filter((name) => one[name]).map((name) => `${one[name]} of ${one.trials} ${name}`)],
       });
     }
@@ -118,6 +128,13 @@ const heat = (() => {
     const exploded = data.some((one) => one.exploded) ? " A cross marks cells with explosions: how many of how many trials." : "";
     const grey = means.length < data.length ? " Grey: none has a value." : "";
     frame.say(`Means of the selected trials; what failed is left out.${exploded}${grey}${left}`);
+  }
+
+  /** The border of the cell that a trial is in. */
+  function outline(view, trial, columns) {
+    const [[x, across], [y, upwards]] = columns.map((column, i) => [cells(column).of(trial.values[column.at]), view.scale(i ? "y" : "x")]);
+    if (x === null || y === null || across(x) === undefined || upwards(y) === undefined) return "";
+    return `M${across(x)},${upwards(y)}h${across.bandwidth()}v${upwards.bandwidth()}h${-across.bandwidth()}Z`;
   }
 
   const title = (x, y, up) => `${up.title} over ${x.title} and ${y.title}`;

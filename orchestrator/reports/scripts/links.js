@@ -3,24 +3,26 @@
 const links = (() => {
   const dialog = make("dialog", { class: "view", "aria-labelledby": "view-title" });
   const asked = () => new URLSearchParams(location.hash.slice(1));
-  const isOurs = () => ["trial", "compare", "where", "find", "without", "chosen", "x", "y", "metric"].some((name) => asked().has(name));
+  const names = ["where", "find", "without", "chosen", "log", "colour", "sort", "show", "hide", "metric", "lines", "zoom", "x", "y", "effects", "heat-x", "heat-y", "heat-each", "heat-metric"];
+  const isOurs = () => names.some((name) => asked().has(name));
   let open = [];
+  let parts = []; // of the page, which write and read what they show
+  let redraw = () => {};
 
   function go({ trial, compare }) {
     if (trial) location.hash = `trial=${trial}`;
     else if (compare) location.hash = `compare=${compare.join(",")}`;
   }
 
-  /** The selection, and what the charts show, as the address has it. */
-  function state() {
-    const made = selection.write();
-    if (scatter.axes.x) [made.set("x", scatter.axes.x), made.set("y", scatter.axes.y)];
-    if (curves.asked.metric) made.set("metric", curves.asked.metric);
-    return made.toString();
+  /** The selection, the table and the charts, as the address has them. */
+  const state = () => new URLSearchParams(parts.flatMap((part) => [...part.write()])).toString();
+
+  function read(wanted) {
+    for (const part of parts) part.read(wanted);
   }
 
   function note() {
-    if (!dialog.open) history.replaceState(null, "", `#${state()}`);
+    if (parts.length && !dialog.open && (state() || isOurs())) history.replaceState(null, "", `#${state()}`);
   }
 
   function close() {
@@ -37,7 +39,10 @@ const links = (() => {
       make("span", { class: "buttons" }, copied(location.href, "copy link"), button("close", close)),
     );
     dialog.replaceChildren(head, make("div", { class: "view-content" }, content.filter(Boolean)));
-    if (!dialog.open) dialog.showModal();
+    if (!dialog.open) {
+      document.body.append(dialog); // in front of a chart that is enlarged
+      dialog.showModal();
+    }
     dialog.scrollTop = 0;
     return frames.reduce((before, frame) => before.then(frame.later), Promise.resolve());
   }
@@ -54,22 +59,23 @@ const links = (() => {
       return show(trial ? trialView.show(trial) : missing(wanted.get("trial")));
     }
     if (wanted.has("compare")) {
-      const ids = wanted.get("compare").split(",");
-      const [a, b] = ids.map(trials.found);
-      return show(a && b ? compareView.show(a, b) : missing(a ? ids[1] : ids[0]));
+      const ids = [...new Set(wanted.get("compare").split(","))].slice(0, compareView.MOST);
+      const unknown = ids.find((id) => !trials.found(id));
+      return show(unknown === undefined ? compareView.show(ids.map(trials.found)) : missing(unknown));
     }
     close();
-    if (isOurs()) {
-      selection.read(wanted);
-      for (const name of ["x", "y"]) if (trials.named(wanted.get(name))) scatter.axes[name] = wanted.get(name);
-      if (trials.curves.has(wanted.get("metric"))) curves.asked.metric = wanted.get("metric");
-      scatter.read();
-      curves.read();
-    }
+    if (!isOurs() || wanted.toString() === state()) return null;
+    read(wanted);
+    return redraw();
   }
 
   return {
-    start() {
+    /** Show what the address asks for, or else what the page has shown before it was loaded again. */
+    start(shown, again) {
+      parts = shown.filter((part) => part.write);
+      if (watching.kept.shown) read(new URLSearchParams(watching.kept.shown));
+      follow();
+      redraw = again;
       document.body.append(dialog);
       dialog.addEventListener("close", () => {
         for (const frame of open) frame.view?.finalize();
@@ -83,6 +89,6 @@ const links = (() => {
     },
     go,
     note,
-    follow,
+    state,
   };
 })();

@@ -4,9 +4,16 @@ async function drawAll() {
   for (const spec of document.querySelectorAll("script.spec")) {
     const place = document.getElementById(spec.dataset.for);
     const given = JSON.parse(spec.textContent);
-    const view = await drawing.embed(place, given);
+    const figure = place.closest("figure");
+    let view = await drawing.embed(place, given);
+    const again = async () => {
+      view.finalize();
+      view = await drawing.embed(place, { ...given, height: enlarging.tall(figure, given.height) });
+    };
     const rows = () => Object.values(given.datasets ?? {}).flat();
-    place.before(saving.buttons(spec.dataset.title, () => view, rows));
+    const buttons = saving.buttons(spec.dataset.title, () => view, rows);
+    if (typeof given.height === "number") buttons.prepend(enlarging.button(spec.dataset.title, figure, again));
+    place.before(buttons);
     await new Promise((next) => setTimeout(next)); // let the page scroll between two charts
   }
 }

@@ -2,6 +2,7 @@
 
 const pointing = (() => {
   const MARK = 10; // pixels around a mark in which it is what one points at
+  const DRAG = 4; // pixels: what is pressed and moved so far is no click
   const tip = make("div", { id: "tip", role: "tooltip", hidden: true });
 
   function place(x, y) {
@@ -34,19 +35,15 @@ const pointing = (() => {
 
   /**
    * Have a chart show what is nearest.
-   * points: rows with x and y in the units of the axes, of which one with a mark wins where several are near; shown: called with the nearest one, or null; tell: its lines of text.
+   * points: rows with x and y in the units of the axes, of which one with a mark wins where several are near; shown: called with the nearest one, or null; of: the trials that a row is of; tell: its lines of text.
    */
-  function follow(view, points, { shown = () => {}, tell, opened = () => {}, reach = 60 }) {
-    const element = view.container();
+  function follow(view, points, { shown = () => {}, of = (point) => (point.n === undefined ? [] : [point.n]), tell, opened = () => {}, reach = 60 }) {
     const [x, y] = [view.scale("x"), view.scale("y")];
-    const spread = (scale, value) => scale(value) + (scale.bandwidth ? scale.bandwidth() / 2 : 0);
-    const spots = points.map((point) => [spread(x, point.x), spread(y, point.y), point]);
-    let now = null;
+    const isSeen = ([left, top]) => left >= -1 && left <= view.width() + 1 && top >= -1 && top <= view.height() + 1;
+    const spots = points.map((point) => [spread(x, point.x), spread(y, point.y), point]).filter(isSeen);
+    tracked(view, nearest, { shown, of, tell, opened });
 
-    function nearest(event) {
-      const drawn = element.querySelector("svg").getBoundingClientRect();
-      const [left, top] = view.origin();
-      const [atX, atY] = [event.clientX - drawn.left - left, event.clientY - drawn.top - top];
+    function nearest(atX, atY) {
       let [best, least] = [null, reach * reach];
       for (const [sx, sy, point] of spots) {
         let away = (sx - atX) ** 2 + ((sy - atY) / 1.5) ** 2;
@@ -55,25 +52,56 @@ const pointing = (() => {
       }
       return best;
     }
+  }
+
+  /** Where a scale has a value: in the middle, where it has room for one. */
+  const spread = (scale, value) => scale(value) + (scale.bandwidth ? scale.bandwidth() / 2 : 0);
+
+  /** Where the plot of a chart begins in its SVG. */
+  function origin(view) {
+    const [[x, y], { left, top }] = [view.origin(), view.padding()];
+    return [x + left, y + top];
+  }
+
+  /** Have a chart show what is beneath the pointer: nearest gives that, or null, for a place in pixels of the plot. */
+  function tracked(view, nearest, { shown = () => {}, of, tell, opened = () => {} }) {
+    const element = view.container();
+    let now = null;
+    let pressed = [0, 0];
+
+    function turn(best) {
+      if (best === now) return;
+      now = best;
+      highlight.set(best ? of(best) : []);
+      shown(best);
+    }
 
     function move(event) {
-      const best = nearest(event);
-      if (best !== now) shown((now = best));
-      if (!best) return hide();
-      show(tell(best), event.clientX, event.clientY);
+      if (event.buttons && event.pointerType === "mouse" && event.type === "pointermove") return leave(); // it draws a brush
+      const drawn = element.querySelector("svg").getBoundingClientRect();
+      const [left, top] = origin(view);
+      turn(nearest(event.clientX - drawn.left - left, event.clientY - drawn.top - top));
+      if (now) show(tell(now), event.clientX, event.clientY);
+      else hide();
     }
 
     function leave() {
       if (!now) return; // the tip is another chart's
-      shown((now = null));
+      turn(null);
       hide();
+    }
+
+    function click(event) {
+      const isDragged = Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) > DRAG;
+      if (event.detail && now && !isDragged) opened(now, event);
     }
 
     element.addEventListener("pointermove", move);
     element.addEventListener("pointerdown", move); // a finger that only touches
+    element.addEventListener("pointerdown", (event) => (pressed = [event.clientX, event.clientY]));
     element.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && leave());
-    element.addEventListener("click", (event) => event.detail && now && opened(now, event));
-    gone(view).addEventListener("abort", () => now && hide()); // what it told is drawn no more
+    element.addEventListener("click", click);
+    gone(view).addEventListener("abort", leave); // what it told is drawn no more
     addEventListener("scroll", leave, { passive: true, signal: gone(view) });
     document.addEventListener("pointerdown", (event) => !element.contains(event.target) && leave(), { signal: gone(view) });
   }
@@ -94,5 +122,5 @@ const pointing = (() => {
     return ended.get(view).signal;
   }
 
-  return { follow, hide, say };
+  return { follow, tracked, spread, origin, gone, hide, say };
 })();

@@ -16,22 +16,26 @@ const scatter = (() => {
     const up = trials.named(axes.y);
     const goes = (column) => column !== up && trials.all.some((trial) => trial.values[column.at] !== null && trial.values[up.at] !== null);
     axes.x = ([compared[1], ...trials.varied(), ...list].find((column) => column && goes(column)) ?? up)?.key ?? "";
-    frame = drawing.framed("Any two columns", { id: "scatter" });
+    frame = drawing.framed("Any two columns", { id: "scatter", draw });
     controls();
     selection.listen(update);
-    return { frame, draw };
+    return { frame, draw, controls, ...keeping(axes, { x: "x", y: "y" }, (key) => columns().includes(trials.named(key))) };
   }
 
   function controls() {
     const pairs = columns().map((column) => [column.key, column.brief]);
-    frame.bar.replaceChildren(
+    renew(
+      frame.bar,
       choice("x", pairs, axes.x, (key) => set("x", key)),
       choice("y", pairs, axes.y, (key) => set("y", key)),
+      scales.tick("log y", axes.y),
+      scales.tick("log x", axes.x),
     );
   }
 
   function set(name, key) {
     axes[name] = key;
+    controls();
     draw();
     links.note();
   }
@@ -57,7 +61,7 @@ const scatter = (() => {
     if (!data.length) return frame.empty(`No trial has both ${x.title} and ${y.title}.`);
     const spec = {
       width: "container",
-      height: 300,
+      height: frame.tall(300),
       description: `${y.title} over ${x.title}, a point for each trial`,
       data: { name: "trials", values: data },
       params: [{ name: "box", select: { type: "interval", encodings: ["x", "y"] } }],
@@ -76,11 +80,18 @@ const scatter = (() => {
     const view = await frame.draw(spec, saved);
     if (!view) return;
     view.addSignalListener("box", (_, value) => boxed(value, x, y));
+    highlight.on(view, (trial) => outline(view, trial, [x, y]));
     const points = data.filter((row) => row.shown > 0 || data.length < 500);
     pointing.follow(view, points, { tell: (row) => told(trials.all[row.n], [x, y]), opened: (row, event) => event.target.closest(".mark-symbol") && links.go({ trial: trials.all[row.n].id }), reach: 24 });
     const missing = trials.all.length - data.length;
     const without = missing > 0 ? ` ${missing.toLocaleString("en")} trial${missing === 1 ? " has" : "s have"} no value of both, or ${missing === 1 ? "is" : "are"} not drawn.` : "";
     frame.say(`Draw a box to select trials everywhere; click a point to open its trial.${drawing.told(data)}${without}`);
+  }
+
+  /** A ring around the point of a trial that has both values. */
+  function outline(view, trial, columns) {
+    const values = columns.map((column) => trial.values[column.at]);
+    return values.includes(null) ? "" : highlight.ring(...["x", "y"].map((name, i) => pointing.spread(view.scale(name), values[i])));
   }
 
   function told(trial, list) {
@@ -104,12 +115,5 @@ const scatter = (() => {
     frame.view.data("trials", rows()).runAsync();
   }
 
-  return {
-    start,
-    told,
-    axes,
-    read() {
-      controls();
-    },
-  };
+  return { start, told, outline };
 })();

@@ -4,6 +4,8 @@ const table = (() => {
   const MOST_LETTERS = 60; // of a trial's name on a phone
   const MOST_METRICS = 6; // columns of metrics that are shown at first
   let made = null;
+  let usual = null; // how it begins
+  let ticks = new Map(); // of columns
   const inputs = new Map(); // of filters, by the key of a column
 
   function heading(column, key) {
@@ -44,7 +46,7 @@ const table = (() => {
     return [
       {
         field: "chosen",
-        titleFormatter: () => make("span", { title: "Choose trials, to see them in every chart and compare two" }, "✓"),
+        titleFormatter: () => make("span", { title: "Choose trials, to see them in every chart and compare them" }, "✓"),
         formatter: (cell) => {
           const { n, trial } = cell.getData();
           return make("input", {
@@ -172,6 +174,11 @@ const table = (() => {
       made.setFilter((row) => selection.matching.has(row.n));
       selection.listen(update);
       update();
+      usual = { sorts: sorts(), shown: new Set(made.getColumns().filter((column) => column.isVisible()).map(keyOf)) };
+      made.on("rowMouseEnter", (_, row) => highlight.set([row.getData().n]));
+      made.on("rowMouseLeave", () => highlight.set([]));
+      highlight.listen(pointed);
+      made.on("dataSorted", () => links.note());
       const holder = made.element.querySelector(".tabulator-tableholder");
       const look = () => made.element.classList.toggle("goes-on", holder.scrollWidth - holder.clientWidth - holder.scrollLeft > 2);
       holder.addEventListener("scroll", look);
@@ -198,44 +205,63 @@ const table = (() => {
     for (const row of made.getRows("visible")) row.getElement().classList.toggle("is-chosen", selection.isChosen(row.getData().n));
   }
 
+  function pointed(list) {
+    for (const row of made.getRows("visible")) row.getElement().classList.toggle("is-pointed", list.includes(row.getData().n));
+  }
+
   /** A list of the columns, to show and hide each. */
   function columnsMenu() {
     const items = made
       .getColumns()
       .filter((column) => !["chosen", "label"].includes(column.getField()))
       .map((column) => {
-        return tick(called(column.getField()), column.isVisible(), (isOn) => {
+        const one = tick(called(column.getField()), column.isVisible(), (isOn) => {
           if (isOn) column.show();
           else column.hide();
           for (const hear of changed) hear();
+          links.note();
         });
+        return [column, one];
       });
-    return make("details", { class: "columns" }, make("summary", {}, "Columns"), make("div", { class: "ticks" }, items));
+    ticks = new Map(items);
+    return make("details", { class: "columns" }, make("summary", {}, "Columns"), make("div", { class: "ticks" }, [...ticks.values()]));
   }
 
   const keyOf = (column) => trials.columns[Number(/^c(\d+)$/.exec(column.getField())?.[1])]?.key ?? column.getField();
 
-  /** How the rows stand, and which columns are shown, by what the columns are called. */
-  function state() {
-    if (!made) return null;
-    const sorters = made.getSorters().map(({ column, dir }) => ({ key: keyOf(column), dir }));
-    return { sorters, shown: Object.fromEntries(made.getColumns().map((column) => [keyOf(column), column.isVisible()])) };
+  const sorts = () => made.getSorters().map(({ column, dir }) => `${keyOf(column)}~${dir}`);
+
+  /** Sort by what is written as keys of columns with their directions. */
+  function sort(texts) {
+    const known = new Map(made.getColumns().map((column) => [keyOf(column), column.getField()]));
+    const wanted = texts.map((text) => /^(.*)~(asc|desc)$/s.exec(text)).filter((found) => known.has(found?.[1]));
+    if (wanted.length) made.setSort(wanted.map(([, key, dir]) => ({ column: known.get(key), dir })));
   }
 
-  function restore({ sorters, shown }) {
-    const known = new Map(made.getColumns().map((column) => [keyOf(column), column]));
-    for (const [key, isShown] of Object.entries(shown)) {
-      const column = known.get(key);
-      if (column && column.isVisible() !== isShown) column.toggle();
+  /** How the rows stand, and which columns are shown, where that is not as it was at first. */
+  function write() {
+    const columns = made.getColumns().filter((column) => column.isVisible() !== usual.shown.has(keyOf(column)));
+    const isSorted = sorts().join() !== usual.sorts.join();
+    return [...columns.map((column) => [column.isVisible() ? "show" : "hide", keyOf(column)]), ...(isSorted ? sorts().map((text) => ["sort", text]) : [])];
+  }
+
+  function read(given) {
+    const [shown, hidden] = [new Set(given.getAll("show")), new Set(given.getAll("hide"))];
+    for (const [column, one] of ticks) {
+      const key = keyOf(column);
+      const isShown = shown.has(key) || (usual.shown.has(key) && !hidden.has(key));
+      if (column.isVisible() !== isShown) column.toggle();
+      one.querySelector("input").checked = isShown;
     }
-    made.setSort(sorters.filter(({ key }) => known.has(key)).map(({ key, dir }) => ({ column: known.get(key).getField(), dir })));
+    const wanted = given.has("sort") ? given.getAll("sort") : usual.sorts;
+    if (wanted.join() !== sorts().join()) sort(wanted);
   }
 
   const changed = [];
   return {
     draw,
-    state,
-    restore,
+    write,
+    read,
     columnsMenu,
     mlflow,
     isServed,

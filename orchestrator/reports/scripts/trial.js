@@ -37,7 +37,7 @@ const trialView = (() => {
   function curveFigures(list) {
     const names = [...trials.curves.keys()].filter((name) => list.some((trial) => trials.curves.get(name).has(trial.n)));
     return names.slice(0, MOST_CURVES).map((name) => {
-      const frame = drawing.framed(`${name} by epoch`, { level: 4 });
+      const frame = drawing.framed(`${name} by epoch`, { level: 4, draw: () => frame.later() });
       const rows = list.flatMap((trial) => {
         const line = trials.curves.get(name).get(trial.n);
         return line ? line.epochs.map((epoch, i) => ({ x: epoch, y: line.values[i], trial: trials.brief(trial) })) : [];
@@ -47,9 +47,9 @@ const trialView = (() => {
         const x = { field: "x", type: "quantitative", title: "epoch", axis: { format: "~g", tickMinStep: 1 }, scale: { nice: false, padding: 6 } };
         const y = { field: "y", type: "quantitative", title: name, scale: { zero: false, padding: 6 } };
         const color = { field: "trial", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: list.length > 1 ? { orient: "bottom", columns: 1, labelLimit: drawing.isNarrow() ? 300 : 420 } : null };
-        const dash = list.length > 1 ? { strokeDash: { ...color, scale: { domain: names, range: [[1, 0], [5, 3]] } } } : {};
+        const dash = list.length > 1 ? { strokeDash: { ...color, scale: { domain: names, range: [[1, 0], [5, 3], [2, 2], [8, 3, 2, 3], [10, 4], [1, 4]] } } } : {};
         const shape = rows.length > 40 ? {} : { point: { size: 25 } };
-        const view = await frame.draw({ width: "container", height: 180, description: `${name} by epoch`, data: { values: rows }, mark: { type: "line", ...shape }, encoding: { x, y, color, ...dash } }, () => rows);
+        const view = await frame.draw({ width: "container", height: frame.tall(180), description: `${name} by epoch`, data: { values: rows }, mark: { type: "line", ...shape }, encoding: { x, y, color, ...dash } }, () => rows);
         if (view) pointing.follow(view, rows, { tell: (row) => [row.trial, `epoch ${row.x}: ${name} ${figure(row.y)}`] });
       };
       return frame;

@@ -58,7 +58,8 @@ const trials = (() => {
       one.low = Math.min(...one.distinct.slice(0, 1e5));
       one.high = Math.max(...one.distinct.slice(0, 1e5));
       one.distinct.sort((a, b) => a - b);
-      one.isLog = one.low > 0 && (one.log === true || (one.kind === "parameter" && one.high / one.low >= 50));
+      const isWide = one.kind === "parameter" ? one.log === true || one.high / one.low >= 50 : scales.isSqueezed(known.sort((a, b) => a - b));
+      one.wantsLog = one.low > 0 && isWide;
     }
   });
 

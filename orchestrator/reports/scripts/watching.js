@@ -18,11 +18,11 @@ const watching = (() => {
 
   /** Whether somebody types, drags, or looks at a picture. */
   function isBusy() {
-    return document.activeElement?.matches("input[type=text], input[type=search], select") || document.querySelector("dialog.picture[open]") || isHeld;
+    return document.activeElement?.matches("input[type=text], input[type=search], select") || document.querySelector("dialog.picture[open], dialog.large[open]") || isHeld;
   }
 
   function reload(isThere) {
-    const left = { isThere, y: scrollY, view: document.querySelector("dialog.view[open]")?.scrollTop, table: table.state(), selected: selection.write().toString() };
+    const left = { isThere, y: scrollY, view: document.querySelector("dialog.view[open]")?.scrollTop, shown: links.state() };
     try {
       sessionStorage.setItem(key, JSON.stringify(left));
     } catch {
