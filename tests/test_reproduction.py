@@ -64,7 +64,7 @@ def test_a_row_counts_in_each_table_that_has_its_configuration_whatever_its_seed
     rows = [{**row, "ssim": "0.5", "mse": "0.02"} for row in whole.values()]
     for name in ("baseline", "var"):
         text = reproduction.table(name, rows).compared
-        assert "| var=0.25 | SSIM | 0.8504 | 0.5000 | -0.35 (-41.2%) | ✗ differs |" in text
+        assert "| var=0.25 | SSIM | 0.8504 | 0.5000 ± 0 | -0.35 (-41.2%) | ✗ differs |" in text
     assert "0.5000" not in reproduction.table("num_layers", rows).compared  # which is at var 0.5
     exact = [{**row, "precision": "fp32"} for row in rows]
     assert "0.5000" not in reproduction.table("var", exact).compared
