@@ -17,12 +17,15 @@ const links = (() => {
   /** The selection, the table and the charts, as the address has them. */
   const state = () => new URLSearchParams(parts.flatMap((part) => [...part.write()])).toString();
 
+  /** The page's own, without a bare # where nothing differs: Vega would not find the colours of its legends. */
+  const address = () => `${location.pathname}${location.search}${state() ? `#${state()}` : ""}`;
+
   function read(wanted) {
     for (const part of parts) part.read(wanted);
   }
 
   function note() {
-    if (parts.length && !dialog.open && (state() || isOurs())) history.replaceState(null, "", `#${state()}`);
+    if (parts.length && !dialog.open && (state() || isOurs())) history.replaceState(null, "", address());
   }
 
   function close() {
@@ -81,7 +84,7 @@ const links = (() => {
         for (const frame of open) frame.view?.finalize();
         open = [];
         pointing.hide();
-        if (asked().has("trial") || asked().has("compare")) history.pushState(null, "", `#${state()}`);
+        if (asked().has("trial") || asked().has("compare")) history.pushState(null, "", address());
       });
       dialog.addEventListener("click", (event) => event.target === dialog && close());
       addEventListener("hashchange", follow);
