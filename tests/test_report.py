@@ -156,9 +156,9 @@ def test_the_report_of_a_sweep_has_its_means_its_rates_and_its_verdicts(folder: 
 
     # Student's t of two degrees of freedom, 4.303, times 0.001 / sqrt(3)
     assert rows(markdown, "Results") == [
-        ["0.5", "0.7860 ± 0.0025", "0.01923", "0.7750", "0.7750", "completed", "0 of 3: 0% (0% to 56%)", "3"],
+        ["0.5", "0.7860 ± 0.0025", "0.01923 ± 0", "0.7750 ± 0", "0.7750", "completed", "0 of 3: 0% (0% to 56%)", "3"],
         [
-            *("0.25", "**0.8485 ± 0.0025**", "**0.009615**", "**0.8375**", "0.8375"),
+            *("0.25", "**0.8485 ± 0.0025**", "**0.009615 ± 0**", "**0.8375 ± 0**", "0.8375"),
             *("completed", "0 of 3: 0% (0% to 56%)", "3"),
         ],
         [
@@ -265,7 +265,8 @@ def test_a_report_is_made_while_a_sweep_runs(store: str, folder: Path, write: Wr
     assert sweep("report", path).returncode == 0
     markdown = (folder / "reports" / "var" / "report.md").read_text()
     assert [row[-1] for row in rows(markdown, "Results")] == ["interrupted", "failed", "loss explosion", "not run"]
-    assert "- trials: 1 loss explosion, 1 failed, 1 interrupted, 1 not run\n" in markdown
+    states = "1 loss explosion, 1 failed, 1 interrupted, 1 not run"
+    assert f"- trials: {states}; sweep launch tries again what failed\n" in markdown
     assert rows(markdown, "Remarks") == [["var=0.25", "failed", "the disk is full", "1"]]
 
 
