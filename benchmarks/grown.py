@@ -81,7 +81,12 @@ def grow(uri: str, path: Path) -> None:
 
         ids = {trial.trial_key: uuid.uuid4().hex for trial in trials}
         copy(SqlRun, _run)
-        copy(SqlTag, lambda row, trial, number: {"value": _tags(trial, number).get(row["key"], row["value"])})
+
+        def tag(row: Row, trial: Trial, number: int) -> Row:
+            own = row["value"].replace(row["run_uuid"], ids[trial.trial_key])  # links of the description
+            return {"value": _tags(trial, number).get(row["key"], own)}
+
+        copy(SqlTag, tag)
         copy(SqlParam, lambda row, trial, _: {"value": str(trial.params.get(row["key"], row["value"]))})
         copy(SqlLatestMetric, _metric)
         copy(SqlMetric, _metric)

@@ -180,11 +180,12 @@ def test_a_copied_run_is_what_a_launch_writes(folder: Path, store: str, sweep: S
     )
     assert copied.keys() == launched.keys()
     assert len(copied) == 2 * grown.FEWEST
-    own = {"wall_seconds", "end_number", "mlflow.runColor", "mlflow.parentRunId"}
+    own = {"wall_seconds", "end_number", "mlflow.runColor", "mlflow.parentRunId", "mlflow.note.content"}
     for key, record in copied.items():
         other = launched[key]
         assert (record.label, record.outcome, record.params) == (other.label, other.outcome, other.params)
         assert (record.tags.keys(), record.metrics.keys()) == (other.tags.keys(), other.metrics.keys())
         shared = [name for name in record.tags if name not in own and not name.startswith("explosion.")]
         assert {name: record.tags[name] for name in shared} == {name: other.tags[name] for name in shared}
+        assert record.run_id in record.tags["mlflow.note.content"]
         assert record.metrics.get("best_val_loss") == pytest.approx(other.metrics.get("best_val_loss"))
