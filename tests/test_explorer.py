@@ -526,7 +526,7 @@ def test_a_view_has_commands_for_its_store_and_says_when_mlflow_is_there(
     assert view.get_by_text(f"sweep rerun explored {trial['id']}{store}", exact=True).is_visible()
     link = view.get_by_role("link", name="All the rest of it in MLflow")
     assert re.match(r"http://127\.0\.0\.1:5000/#/experiments/\d+/runs/", link.get_attribute("href") or "")
-    assert "while sweep ui serves it" in view.inner_text()
+    assert "which opens while sweep ui runs" in view.inner_text()
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ const effects = (() => {
   /** Which trials are drawn, and how others are. */
   function which() {
     const [some, all] = [selection.matching.size, trials.all.length];
-    if (some === all) return "All trials: write a value above a column of the table to hold a parameter fast.";
+    if (some === all) return "All trials: write a value above a column of the table to see the trials alone that have it.";
     const fast = [...selection.state.where].filter(([key]) => trials.named(key)).map(([key, text]) => `${trials.named(key).title} ${text}`);
     return `${some.toLocaleString("en")} of ${all.toLocaleString("en")} trials${fast.length ? `, with ${fast.join(" and ")}` : ""}.`;
   }

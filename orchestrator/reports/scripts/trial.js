@@ -75,7 +75,7 @@ const trialView = (() => {
   function rest(trial) {
     const { store, mlflow } = trials.sweeps[trial.sweep];
     const link = table.mlflow(trial, "All the rest of it in MLflow");
-    const served = mlflow.server || !link ? null : make("span", { class: "soft" }, "while ", make("code", {}, "sweep ui"), " serves it ", copied(`sweep ui${store}`, "copy"));
+    const served = mlflow.server || !link ? null : make("span", { class: "soft" }, "which opens while ", make("code", {}, `sweep ui${store}`), " runs ", copied(`sweep ui${store}`, "copy the command"));
     return make("p", { class: "run" }, "run ", copied(trial.id), " ", link, served);
   }
 
