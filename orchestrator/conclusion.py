@@ -55,7 +55,14 @@ class Conclusion:
             _conclude(tracker, {}, "front.png", _front(self.table))
         heading = f"{self.boundary.markdown()}\n" if self.boundary else ""
         retry(lambda: tracker.describe(self.table, heading))
-        retry(lambda: tracker.keep_table(self.table))
+
+
+def keep_table(tracker: Tracker, table: Table, log: Callable[[str], None]) -> None:
+    """Put the result table beside the sweep's run, for which no launch fails: the next one tries again."""
+    try:
+        retry(lambda: tracker.keep_table(table))
+    except (StoreError, OSError) as error:
+        log(f"the table of results could not be put into the store: {error}")
 
 
 def keep_model(tracker: Tracker, best: Record, log_file: Path, log: Callable[[str], None]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from orchestrator import executors, pruners, samplers
-from orchestrator.conclusion import Conclusion, Launched, keep_model
+from orchestrator.conclusion import Conclusion, Launched, keep_model, keep_table
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.executors.remote.engine import Engine
 from orchestrator.going_on import GoingOn
@@ -185,6 +185,7 @@ class _Holder:
         best = conclusion.table.best
         if best and not (self.interrupt.requested or tracker.is_aside):
             keep_model(tracker, best, self.workspace.log, self.display.log)
+        keep_table(tracker, conclusion.table, self.display.log)
         return conclusion, now
 
     def _engine(self, sampler: Sampler) -> Engine | None:

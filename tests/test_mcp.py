@@ -142,7 +142,7 @@ def test_a_launch_begins_no_more_trials_than_it_may(store: str, write: Write, sw
     path = write(TOY + "parameters: {x: {values: [1, 2, 3]}}")
     done = sweep("launch", path, "--max-trials", "2", "--executor", "inline", "--quiet")
     assert done.returncode == 0
-    assert "--max-trials: 2 trials have begun, and no further one does; call it again for the rest" in done.stderr
+    assert "--max-trials: 2 trials have begun, no more will; run the command again for the rest" in done.stderr
     assert "not run: 1 of 3" in done.stdout
     done = sweep("launch", path, "--max-trials", "2", "--executor", "inline", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
@@ -155,7 +155,7 @@ def test_a_launch_ends_by_itself_when_its_time_is_used_up(store: str, write: Wri
     began = time.monotonic()
     done = sweep("launch", path, "--max-time", "15s", "--workers", "1")
     assert done.returncode == 130
-    assert "--max-time is used up; call it again for the rest" in done.stderr
+    assert "--max-time is used up; run the command again for the rest" in done.stderr
     assert "interrupted; resume with: " in done.stdout
     assert 15 < time.monotonic() - began < 90
 

@@ -173,7 +173,7 @@ def test_only_a_name_that_no_trial_has_reported_is_a_mistake(write: Write) -> No
 
     said.clear()
     ended("f1", Progress(1, {}, 1.0), learns=False)
-    how = "yield or return it; of a program, print lines such as `epoch 1 f1=0.5`"
+    how = "yield or return it; a program prints lines such as `epoch 1 f1=0.5`"
     assert [line.partition("metric.name: ")[2] for line in said] == [
         f"lr=1 has reported no f1, nor any other metric; {how}"
     ]

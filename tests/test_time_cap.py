@@ -100,7 +100,7 @@ def test_no_trial_starts_once_the_time_is_spent_and_a_larger_cap_goes_on(
     planned = sweep("plan", path)
     assert "time_cap: 0 s of training, 0 s already spent" in planned.stdout
     assert f"to run: {8 - len(runs)} of 8" in planned.stdout
-    assert planned.stdout.rstrip().endswith("time: about 0 s")
+    assert f"estimated time: about 0 s, from {len(runs)} earlier trials" in planned.stdout
 
     write(TOY.format(cap="1h", pause=0.03))
     last = sweep("launch", path, "--executor", "inline")

@@ -35,9 +35,8 @@ def report(
 ) -> None:
     """Write the report of one or more sweeps: an HTML page that needs no network, Markdown, and CSV.
 
-    That of one sweep is kept in the store, too, beside its run.
-
-    For a FILE it shows the trials that the file asks for; for a NAME, all trials in the store.
+    For a FILE it shows the trials that the file asks for; for a NAME, all trials in the store. That of one NAME is kept
+    in the store, too, beside the sweep's run.
     """
     if watch and as_json:
         raise InputError("--watch is for people; a program calls `sweep report --json` again")
@@ -67,7 +66,7 @@ def report(
     if watch:
         _watch(lambda: any(runs(name) for _, name, _ in found), sections, folder)
     files = write(sections(), folder)
-    if len(found) == 1 and not tied:  # which leaves it to the launch
+    if len(found) == 1 and not paths.is_file(sweeps[0]) and not tied:  # which leaves it to the launch
         _keep(reader, found[0][1], folder)
     if as_json:
         from orchestrator.documents.places import ReportDocument

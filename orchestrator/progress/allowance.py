@@ -31,5 +31,5 @@ class Allowance(Listener):
     def remark(self) -> str:
         """Which limit has been reached, in a line; empty where none has."""
         if self.trials is not None and self._begun >= self.trials:
-            return f"--max-trials: {self._begun} trials have begun, and no further one does; call it again for the rest"
-        return "--max-time is used up; call it again for the rest" if self.seconds_left == 0 else ""
+            return f"--max-trials: {self._begun} trials have begun, no more will; run the command again for the rest"
+        return "--max-time is used up; run the command again for the rest" if self.seconds_left == 0 else ""

@@ -150,6 +150,6 @@ def _sentence(label: str, name: str, is_by_epoch: bool, is_by_step: bool, known:
         return f"{label} has reported {name} by step alone; {how}"
     if known:
         return f"{label} has reported no {name}{by_epoch}; {nearest(name, known)}"
-    remedy = f"yield or return it; of a program, print lines such as `epoch 1 {name}=0.5`"
+    remedy = f"yield or return it; a program prints lines such as `epoch 1 {name}=0.5`"
     remedy = "yield metrics epoch by epoch, or remove early_terminate" if is_by_epoch else remedy
     return f"{label} has reported no {name}{by_epoch}, nor any other metric{by_epoch}; {remedy}"

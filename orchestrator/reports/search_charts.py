@@ -70,8 +70,8 @@ def importances(shares: Mapping[str, float], objective: Objective) -> Chart | No
     text = (
         f"The share of the variance of {objective.name} that each parameter explains over its range, on its own "
         f"scale: {listed}. By functional ANOVA (fANOVA, a random forest) over the trials that completed, at most 500 "
-        "of them; listed numbers of several decades count by their logarithm. Of what sets the best tenth of the trials "
-        "apart the shares are others: those are what sweep dashboard shows, by PED-ANOVA."
+        "of them; listed numbers of several decades count by their logarithm. What sets the best tenth of the trials "
+        "apart is another question: sweep dashboard shows those shares, by PED-ANOVA."
     )
     return chart("Parameter importance", text, layers, height=ROW * len(rows) + 20)
 

@@ -3,10 +3,13 @@
 import math
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from orchestrator.comparison.columns import columns as shown_columns
 from orchestrator.comparison.ranking import Ranking
+from orchestrator.errors import InputError
 from orchestrator.reports.charts import rounded
 from orchestrator.reports.configurations import Run, RunGroup, constants, counted_name
 from orchestrator.reports.curve_data import curves_of
@@ -74,7 +77,7 @@ def trial_data(
     alike = constants(configurations)
     return {
         "sweep": name,
-        "file": spec.source.path.name,
+        "file": _file(spec),
         "columns": columns,
         "same": {name: short(value) for name, value in alike.items()},
         "configurations": [group.label for group in configurations],
@@ -195,7 +198,16 @@ def _notes(spec: SweepSpec, configurations: Sequence[RunGroup]) -> dict[str, str
 
 def _option(store: Store) -> str:
     """The option by which a command finds this store from here."""
-    return "" if store.uri == tracking_uri(None) else f" --tracking-uri {shlex.quote(redacted(store.uri))}"
+    with suppress(InputError):  # of an environment that names no store
+        if store.uri == tracking_uri(None):
+            return ""
+    return f" --tracking-uri {shlex.quote(redacted(store.uri))}"
+
+
+def _file(spec: SweepSpec) -> str:
+    """The sweep's file, as a command here finds it."""
+    path = spec.source.path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _mlflow(store: Store, name: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """How far sweeps are, kept current until Ctrl-C."""
 
+import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,6 +31,8 @@ def watch(console: Console, look: Look) -> NoReturn:
         StoreError: the store refuses. While it does not answer, the last status stays.
     """
     if console.is_interactive:
+        for ending in (signal.SIGTERM, signal.SIGHUP):  # which would leave the terminal on a screen that is not its own
+            signal.signal(ending, lambda number, _: sys.exit(128 + number))
         _in_place(console, look)
     _in_lines(console, look)
 

@@ -4,6 +4,7 @@ from orchestrator.comparison.markdown import escaped
 from orchestrator.spec import SweepSpec
 from orchestrator.system.figures import figure
 from orchestrator.trackers.view import run_address
+from orchestrator.trial import Outcome
 from orchestrator.trials.record import BROKEN, Record
 
 TAG = "mlflow.note.content"
@@ -38,8 +39,9 @@ def note(record: Record, spec: SweepSpec, experiment_id: str, parent_id: str) ->
 
 
 def is_anothers(text: str, experiment_id: str, run_id: str) -> bool:
-    """Whether what describes a run is written by somebody: it does not end with the link to its files."""
-    return bool(text) and not text.endswith(_files(experiment_id, run_id))
+    """Whether somebody has written what describes a run, or a part of that before or behind what stands there else."""
+    begins = text.startswith(tuple(f"**{outcome}**" for outcome in Outcome))
+    return bool(text) and not (begins and text.endswith(_files(experiment_id, run_id)))
 
 
 def _files(experiment_id: str, run_id: str) -> str:
