@@ -62,9 +62,11 @@ const links = (() => {
       return show(trial ? trialView.show(trial) : missing(wanted.get("trial")));
     }
     if (wanted.has("compare")) {
-      const ids = [...new Set(wanted.get("compare").split(","))].slice(0, compareView.MOST);
+      const ids = wanted.get("compare").split(",");
       const unknown = ids.find((id) => !trials.found(id));
-      return show(unknown === undefined ? compareView.show(ids.map(trials.found)) : missing(unknown));
+      if (unknown !== undefined) return show(missing(unknown));
+      const list = [...new Set(ids.map(trials.found))].slice(0, compareView.MOST);
+      return show(list.length > 1 ? compareView.show(list) : trialView.show(list[0]));
     }
     close();
     if (!isOurs() || wanted.toString() === state()) return null;
