@@ -2,7 +2,7 @@
 
 const compareView = (() => {
   const MOST = 6;
-  const COUNTS = ["No", "One", "Two", "Three", "Four", "Five", "Six"];
+  const COUNTS = { 2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six" };
 
   const isUnlike = ([, ...values]) => new Set(values).size > 1;
   const isKnown = ([, ...values]) => values.some((value) => value !== null && value !== undefined);

@@ -5,6 +5,7 @@ const links = (() => {
   const asked = () => new URLSearchParams(location.hash.slice(1));
   const names = ["where", "find", "without", "chosen", "log", "colour", "sort", "show", "hide", "metric", "lines", "zoom", "x", "y", "effects", "heat-x", "heat-y", "heat-each", "heat-metric"];
   const isOurs = () => names.some((name) => asked().has(name));
+  const isView = () => asked().has("trial") || asked().has("compare");
   let open = [];
   let parts = []; // of the page, which write and read what they show
   let redraw = () => {};
@@ -24,9 +25,19 @@ const links = (() => {
     for (const part of parts) part.read(wanted);
   }
 
-  function note() {
-    if (parts.length && !dialog.open && (state() || isOurs())) history.replaceState(null, "", address());
+  /** Write the address anew: replaceState or pushState. */
+  function write(how) {
+    const shown = address();
+    try {
+      history[how](null, "", shown);
+    } catch {
+      // some browsers allow this only so often, or not in a frame: the page does without
+    }
   }
+
+  const note = drawing.settled(() => {
+    if (parts.length && !isView() && (state() || isOurs())) write("replaceState");
+  });
 
   function close() {
     if (dialog.open) dialog.close();
@@ -62,9 +73,11 @@ const links = (() => {
       return show(trial ? trialView.show(trial) : missing(wanted.get("trial")));
     }
     if (wanted.has("compare")) {
-      const ids = [...new Set(wanted.get("compare").split(","))].slice(0, compareView.MOST);
+      const ids = wanted.get("compare").split(",");
       const unknown = ids.find((id) => !trials.found(id));
-      return show(unknown === undefined ? compareView.show(ids.map(trials.found)) : missing(unknown));
+      if (unknown !== undefined) return show(missing(unknown));
+      const list = [...new Set(ids.map(trials.found))].slice(0, compareView.MOST);
+      return show(list.length > 1 ? compareView.show(list) : trialView.show(list[0]));
     }
     close();
     if (!isOurs() || wanted.toString() === state()) return null;
@@ -84,7 +97,7 @@ const links = (() => {
         for (const frame of open) frame.view?.finalize();
         open = [];
         pointing.hide();
-        if (asked().has("trial") || asked().has("compare")) history.pushState(null, "", address());
+        if (isView()) write("pushState");
       });
       dialog.addEventListener("click", (event) => event.target === dialog && close());
       addEventListener("hashchange", follow);

@@ -244,7 +244,7 @@ const parallel = (() => {
     height = frame.tall(300);
     controls();
     drawnFor = signature();
-    if (axes.length < 2) return frame.empty("There is but one column to draw.");
+    if (axes.length < 2) return frame.empty("There is only one column to draw.");
     const data = rows();
     const view = await frame.draw(spec(data), () => saved(), "vega");
     if (!view) return;

@@ -1,9 +1,10 @@
 // What a reader asks of a column, as a text: 0.1..0.5, >3, one of 0.1, 0.5; of a text =conv|fc, or letters that it has.
 
 const query = (() => {
-  const number = String.raw`([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)`;
-  const range = new RegExp(`^\\s*${number}?\\s*\\.\\.\\s*${number}?\\s*$`, "i");
-  const bound = new RegExp(`^\\s*(>=|<=|>|<|=)?\\s*${number}\\s*$`, "i");
+  const LONGEST = 200; // letters of a number, a bound or a range
+  const number = String.raw`([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)`;
+  const range = new RegExp(`^${number}?\\s*\\.\\.\\s*${number}?$`, "i");
+  const bound = new RegExp(`^(>=|<=|>|<|=)?\\s*${number}$`, "i");
   const spans = {
     ">=": (than) => ({ low: than, high: Infinity }),
     "<=": (than) => ({ low: -Infinity, high: than }),
@@ -13,7 +14,9 @@ const query = (() => {
   };
 
   /** Between what a number, a bound or a range asks values to be; null where a text is none of them. */
-  function span(text) {
+  function span(given) {
+    const text = given.trim();
+    if (text.length > LONGEST) return null;
     const ends = range.exec(text);
     if (ends && (ends[1] ?? ends[2]) !== undefined) return { low: Number(ends[1] ?? -Infinity), high: Number(ends[2] ?? Infinity) };
     const than = bound.exec(text);

@@ -87,7 +87,8 @@ const selection = (() => {
       state.where = new Map(given.getAll("where").map((one) => [one.slice(0, one.indexOf("~")), one.slice(one.indexOf("~") + 1)]));
       state.find = given.get("find") ?? "";
       state.without = new Set(given.getAll("without"));
-      state.chosen = (given.get("chosen") ?? "").split(",").map((id) => trials.found(id)?.n).filter((n) => n !== undefined);
+      const chosen = (given.get("chosen") ?? "").split(",").map(trials.found).filter(Boolean);
+      state.chosen = [...new Set(chosen)].map((trial) => trial.n);
       tell("read");
     },
   };

@@ -131,7 +131,7 @@ const table = (() => {
     const { run, server } = trials.sweeps[trial.sweep].mlflow;
     if (!run) return null;
     const title = server ? "This run in MLflow" : "This run in MLflow, while `sweep ui` runs";
-    return make("a", { href: run.replace("{id}", trial.id), target: "_blank", rel: "noopener", title }, text);
+    return make("a", { href: run.replace("{id}", () => encodeURIComponent(trial.id)), target: "_blank", rel: "noopener", title }, text);
   }
 
   function rows() {

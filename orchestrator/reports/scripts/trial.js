@@ -62,11 +62,12 @@ const trialView = (() => {
   function commands(trial) {
     const { sweep, file, store } = trials.sweeps[trial.sweep];
     const isLeft = ["failed", "interrupted"].includes(trial.state);
+    const id = quoted(trial.id);
     const lines = [
       ...(isLeft ? [[`sweep launch ${quoted(file)}${store}`, "tries it again, from its last checkpoint, so that the sweep is complete"]] : []),
-      [`sweep rerun ${quoted(sweep)} ${trial.id}${store}`, "has the next launch run it anew from its start, in place of this run"],
-      [`sweep replay ${trial.id}${store}`, "trains it once more here, to look into it: with the same numbers; it records nothing, and the sweep stays as it is"],
-      [`sweep logs ${trial.id}${store}`, "shows all that it printed"],
+      [`sweep rerun ${quoted(sweep)} ${id}${store}`, "has the next launch run it anew from its start, in place of this run"],
+      [`sweep replay ${id}${store}`, "trains it once more here, to look into it: with the same numbers; it records nothing, and the sweep stays as it is"],
+      [`sweep logs ${id}${store}`, "shows all that it printed"],
     ];
     return part(isLeft ? "To run it again" : "Commands", lines.map(([line, text]) => make("p", { class: "command" }, make("code", {}, line), copied(line, "copy"), make("span", { class: "soft" }, ` ${text}`))));
   }

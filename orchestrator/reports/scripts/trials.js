@@ -1,6 +1,7 @@
 // All trials of the page, of one sweep or of several: their columns, and their values by column.
 
 const trials = (() => {
+  const SHORTEST = 8; // letters of a run's id that is cut short
   const documents = [...document.querySelectorAll("script.trials")].map((one) => JSON.parse(one.textContent));
   const columns = [];
   const all = [];
@@ -63,6 +64,14 @@ const trials = (() => {
     }
   });
 
+  /** The trial of a run; its id may be cut short where no other run begins so. */
+  function found(id) {
+    const exact = all.find((trial) => trial.id === id);
+    if (exact || id.length < SHORTEST) return exact;
+    const like = all.filter((trial) => trial.id?.startsWith(id));
+    return like.length === 1 ? like[0] : undefined;
+  }
+
   // where there is little room
   briefed(all.map((trial) => trial.label), innerWidth < 640 ? 26 : 40).forEach((text, n) => (all[n].brief = text));
   apart(columns.map((one) => one.title), 30).forEach((text, at) => (columns[at].brief = text));
@@ -78,7 +87,7 @@ const trials = (() => {
     isSeveral: documents.length > 1,
     of: (kind) => shown.filter((one) => one.kind === kind),
     named: (key) => (keys.has(key) ? columns[keys.get(key)] : undefined),
-    found: (id) => all.find((trial) => trial.id === id) ?? (id ? all.find((trial) => trial.id?.startsWith(id)) : undefined),
+    found,
     varied: () => shown.filter((one) => one.kind === "parameter" && one.distinct.length > 1 && one.name !== "seed"),
     seed: () => keys.get("parameter:seed"),
     /** What trials are compared by first; else the first metric that there is. */
