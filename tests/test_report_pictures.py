@@ -3,21 +3,28 @@
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from exploring import HOSTILE, recorded
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, TEMPORARILY_UNAVAILABLE
 from playwright.sync_api import Browser, Page, expect
 
+from orchestrator.errors import StoreBusyError
 from orchestrator.functions.declaration import Picture
-from orchestrator.reports import files, leavings, trial_pictures
+from orchestrator.reports import files, leavings, sections, trial_pictures
 from orchestrator.reports.document import Section
 from orchestrator.reports.files import write
 from orchestrator.reports.page import html
 from orchestrator.reports.trial_files import TrialFiles
+from orchestrator.spec import load
 from orchestrator.trackers import Store
+from orchestrator.trial import Outcome
 
 TESTS = Path(__file__).parent
+GONE = "0123456789abcdef" * 2  # the run_id of a trial that is no longer in the store
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +72,87 @@ def test_what_stands_beside_the_page_is_not_read_again_and_goes_with_its_sweep(
     gone, *_, left = section.pictures
     (tmp_path / gone.path).unlink()
     (tmp_path / "report-trials" / "mine.txt").write_text("mine")
-    shutil.copytree((tmp_path / left.path).parent, tmp_path / "report-trials" / "another")
+    shutil.copytree((tmp_path / left.path).parent, tmp_path / "report-trials" / GONE)
     files.write_current([section], tmp_path)
     assert read == [f"{gone.run_id}/{gone.name}"]
-    assert not (tmp_path / "report-trials" / "another").exists()
+    assert not (tmp_path / "report-trials" / GONE).exists()
     assert (tmp_path / "report-trials" / "mine.txt").exists()
+
+
+def of_a_trial(folder: Path, run_id: str = GONE) -> Path:
+    """A picture that an earlier report has left beside the page."""
+    path = folder / "report-trials" / run_id / "seen.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"earlier")
+    return path
+
+
+def test_pictures_that_a_user_has_put_beside_the_page_stay(section: Section, tmp_path: Path) -> None:
+    own = of_a_trial(tmp_path, "mine")
+    elsewhere = of_a_trial(tmp_path / "elsewhere")
+    (tmp_path / "report-trials" / GONE).symlink_to(elsewhere.parent)
+    files.write([section], tmp_path)
+    files.write_current([section], tmp_path)
+    assert own.is_file()
+    assert elsewhere.is_file()
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "report-trials").symlink_to(elsewhere.parent.parent)
+    files.write([section], linked)
+    assert elsewhere.is_file()
+    assert (linked / section.pictures[0].path).is_file()
+
+
+def test_pictures_stand_beside_a_page_before_it_is_there_and_go_once_it_leads_to_them_no_more(
+    section: Section, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, seen = files._replace, []
+
+    def look(path: Path, content: str | bytes) -> None:
+        if path.suffix != ".png":
+            seen.append((path.name, len({*tmp_path.glob("report-trials/*/*")} - {left}), left.is_file()))
+        replace(path, content)
+
+    left = of_a_trial(tmp_path)
+    monkeypatch.setattr(files, "_replace", look)
+    files.write_current([section], tmp_path)
+    assert seen == [("report.html", 23, True), (files.STAMP, 23, True)]
+    assert not left.exists()
+    shutil.rmtree(tmp_path / "report-trials")
+    left = of_a_trial(tmp_path)
+    seen.clear()
+    files.write([section], tmp_path)
+    assert seen[0] == ("report.html", 23, True)
+    assert not left.exists()
+
+
+def test_writers_of_one_folder_do_not_fail_for_what_the_other_has_deleted(
+    section: Section, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, glob, interfered = files._replace, Path.glob, []
+
+    def without_folder(path: Path, content: str | bytes) -> None:
+        if not interfered:
+            path.parent.rmdir()
+            interfered.append("folder")
+        replace(path, content)
+
+    def without_what_is_found(folder: Path, pattern: str) -> Iterator[Path]:
+        for path in [*glob(folder, pattern)]:
+            if folder.name in (GONE, "report-pictures"):
+                path.unlink()
+                interfered.append(path.name)
+            yield path
+
+    left = of_a_trial(tmp_path)
+    (tmp_path / "report-pictures").mkdir()
+    (tmp_path / "report-pictures" / "chart.svg").write_text("earlier")
+    monkeypatch.setattr(files, "_replace", without_folder)
+    monkeypatch.setattr(Path, "glob", without_what_is_found)
+    files.write([section], tmp_path)
+    assert interfered == ["folder", "seen.png", "chart.svg"]
+    assert not left.parent.exists()
+    assert all((tmp_path / picture.path).is_file() for picture in section.pictures)
 
 
 def test_the_page_has_small_pictures_of_the_best_and_of_what_exploded(section: Section) -> None:
@@ -109,6 +192,58 @@ def test_no_name_of_a_picture_leads_out_of_the_folder(kept: tuple[Section, Store
     section, store = kept
     found = trial_pictures.trial_pictures(Hostile(store), (), section.runs)
     assert {one.name for several in found.values() for one in several} == {"fine.png"}
+
+
+def test_no_run_id_leads_out_of_the_folder(kept: tuple[Section, Store]) -> None:
+    section, store = kept
+    run = next(run for run in section.runs if run.outcome is Outcome.COMPLETED)
+    assert run.record
+    ids = ["../../../evil", "..", ".", "", "a/b", "a\\b", "/etc", "a\n", run.record.run_id]
+    runs = [replace(run, record=replace(run.record, run_id=run_id)) for run_id in ids]
+
+    class Hostile(TrialFiles):
+        def names(self, run_id: str) -> set[str]:
+            return {"seen.png"}
+
+    assert [*trial_pictures.trial_pictures(Hostile(store), (), runs)] == [run.record.run_id]
+    assert {trial_pictures.path_of(run_id, "seen.png") for run_id in ids[:-1]} == {""}
+
+
+def listed_by(store: Store, error: MlflowException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the store answer so, whoever asks what a trial has left."""
+
+    def answer(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(store.client, "list_artifacts", answer)
+
+
+def test_nothing_is_deleted_of_trials_of_which_the_store_refuses_to_say_what_they_left(
+    kept: tuple[Section, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, store = kept
+    write([known], tmp_path)
+    left = of_a_trial(tmp_path)
+    listed_by(store, MlflowException("not yours", error_code=PERMISSION_DENIED), monkeypatch)
+    spec = load(Path(store.uri.removeprefix("sqlite:///")).with_name("explored.yaml"))
+    refused = sections.section(store, spec, "explored", all_records=False, is_live=False)
+    assert refused.pictures == ()
+    write([refused], tmp_path)
+    assert all((tmp_path / picture.path).is_file() for picture in known.pictures)
+    assert not left.exists()
+
+
+def test_a_store_that_is_busy_has_no_report_be_made_without_pictures(
+    kept: tuple[Section, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = kept[1]
+    trial_files = TrialFiles(store)
+    with monkeypatch.context() as busy:
+        listed_by(store, MlflowException("away", error_code=TEMPORARILY_UNAVAILABLE), busy)
+        for ask in (trial_files.names, lambda run_id: trial_files.read(run_id, "seen.png")):
+            with pytest.raises(StoreBusyError):
+                ask(kept[0].pictures[0].run_id)
+    assert trial_files.read(kept[0].pictures[0].run_id, kept[0].pictures[0].name)  # once it answers again
 
 
 def test_each_explosion_has_its_own_post_mortem(

@@ -73,3 +73,4 @@ class Section:
     declaration: Declaration  # of its trial function
     trial_data: Document  # of all trials, for the page
     pictures: tuple[TrialPicture, ...] = ()  # of trials, that stand beside the page
+    unlisted: frozenset[str] = frozenset()  # run_ids of trials that may have further ones

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from orchestrator.reports.trial_pictures import SUFFIX
 from orchestrator.system.paths import REPORT_FILE, REPORT_TABLE, REPORT_TEXT, REPORT_TRIALS, REPORTS_FOLDER, folder_name
 
 STAMP = "report-stamp.svg"  # beside a page that is kept current: its width says which page is there
+OF_A_TRIAL = re.compile(r"[0-9a-f]{32}")  # as MLflow names a run: no such folder is a user's own
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,10 @@ def write(sections: Sequence[Section], folder: Path) -> ReportFiles:
         if _is_kept_current(folder):
             write_current(sections, folder)
         else:
+            _write_pictures(sections, folder)
             _replace(files.page, html(title, made, sections))
             (folder / STAMP).unlink(missing_ok=True)  # a page that was kept current loads itself a last time
-            _write_pictures(sections, folder)
+            _delete_other_pictures(sections, folder)
         _replace(files.markdown, markdown(title, made, sections, folder))
         _replace(files.table, table(sections))
     except OSError as error:
@@ -68,9 +71,10 @@ def write_current(sections: Sequence[Section], folder: Path) -> Path:
     page, stamp = page_in(folder), int(time.time()) % 30_000 + 1
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _write_pictures(sections, folder)
         _replace(page, html(title, made, sections, stamp))
         _replace(folder / STAMP, f'<svg xmlns="http://www.w3.org/2000/svg" width="{stamp}" height="1"/>')
-        _write_pictures(sections, folder)
+        _delete_other_pictures(sections, folder)
     except OSError as error:
         raise _unwritten(folder, error) from error
     return page
@@ -128,20 +132,50 @@ def _files(folder: Path) -> ReportFiles:
 
 
 def _write_pictures(sections: Sequence[Section], folder: Path) -> None:
-    """Have the pictures of these trials, and of no others, stand in full size beside the page.
+    """Have the pictures of these trials stand in full size beside the page, before this leads to them.
 
     What stands there of a trial that is not run again is not read again.
     """
-    wanted = {folder / picture.path: picture for section in sections for picture in section.pictures}
-    for path, picture in wanted.items():
+    for picture in (picture for section in sections for picture in section.pictures):
+        path = folder / picture.path
         if (picture.is_final and path.is_file()) or not (content := picture.read()):
             continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
-    for path in {*(folder / REPORT_TRIALS).glob(f"*/*{SUFFIX}")} - wanted.keys():
-        path.unlink()
+        try:
+            _write_picture(path, content)
+        except (FileNotFoundError, FileExistsError):  # another writer has just deleted the folder, which was empty
+            _write_picture(path, content)
+
+
+def _write_picture(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, content)
+
+
+def _delete_other_pictures(sections: Sequence[Section], folder: Path) -> None:
+    """Delete the pictures of trials that the page leads to no longer, and nothing that may be a user's own."""
+    wanted = {folder / picture.path for section in sections for picture in section.pictures}
+    unlisted = {run_id for section in sections for run_id in section.unlisted}
+    for of_a_trial in _folders(folder / REPORT_TRIALS):
+        if OF_A_TRIAL.fullmatch(of_a_trial.name) and of_a_trial.name not in unlisted:
+            with suppress(FileNotFoundError):  # another writer has deleted the folder
+                _delete(of_a_trial, {*of_a_trial.glob(f"*{SUFFIX}")} - wanted)
+
+
+def _delete(folder: Path, files: set[Path]) -> None:
+    """Delete files in a folder, and this if it has no others."""
+    for path in files:
+        path.unlink(missing_ok=True)
+    if files:
         with suppress(OSError):  # it has others
-            path.parent.rmdir()
+            folder.rmdir()
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder. What a link leads to is elsewhere."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def _replace(path: Path, content: str | bytes) -> None:

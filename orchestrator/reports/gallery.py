@@ -18,7 +18,7 @@ from orchestrator.spec import SweepSpec
 MOST = 12  # configurations whose pictures are shown
 MOST_FIGURES = 3  # in a caption, of a function that declares none
 MOST_KINDS = 6  # of explosions
-ELSEWHERE = "those of others are in the views of trials, and in MLflow."
+ELSEWHERE = "those of the others are in MLflow."
 
 Final = tuple[str, str]  # the name of a final metric, and its title
 Stored = Sequence[tuple[RunGroup, Mapping[str, bytes]]]  # a configuration, and its first seed's files by name

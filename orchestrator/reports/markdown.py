@@ -20,7 +20,7 @@ def markdown(title: str, made: str, sections: Sequence[Section], folder: Path) -
     pictures = folder / FOLDER
     pictures.mkdir(exist_ok=True)
     for earlier in (path for pattern in WRITTEN for path in pictures.glob(pattern)):
-        earlier.unlink()
+        earlier.unlink(missing_ok=True)  # another writer has deleted it
 
     def draw(spec: dict[str, Any], name: str) -> str:
         (pictures / f"{name}.svg").write_text(still.svg(spec))

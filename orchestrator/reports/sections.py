@@ -103,6 +103,7 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         declaration=spec.function.declaration,
         trial_data=trial_data(store, spec, name, runs, configurations, left_by(files, runs, pictures)),
         pictures=tuple(picture for several in pictures.values() for picture in several),
+        unlisted=frozenset(files.unlisted),
     )
 
 

@@ -2,23 +2,36 @@
 
 from contextlib import suppress
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import StoreBusyError, StoreError
 from orchestrator.trackers import Store
 
 
 class TrialFiles:
-    """The artifacts of trials, by run_id. A report goes on without what the store does not give."""
+    """The artifacts of trials, by run_id. A report goes on without what the store refuses.
+
+    Attributes:
+        unlisted: the trials of which the store does not say what they have left.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._names: dict[str, set[str]] = {}
+        self.unlisted: set[str] = set()
 
     def names(self, run_id: str) -> set[str]:
-        """What a trial has left, folders included."""
+        """What a trial has left, folders included; nothing where the store refuses to say.
+
+        Raises:
+            StoreBusyError: the store does not answer now.
+        """
         if run_id not in self._names:
-            self._names[run_id] = set()
-            with suppress(StoreError):
+            try:
                 self._names[run_id] = self._store.artifacts(run_id)
+            except StoreBusyError:
+                raise
+            except StoreError:
+                self._names[run_id] = set()
+                self.unlisted.add(run_id)
         return self._names[run_id]
 
     def read(self, run_id: str, name: str) -> bytes:

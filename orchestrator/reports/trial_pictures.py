@@ -1,5 +1,6 @@
 """The pictures of trials: which there are, small ones for the page, and where those in full size are beside it."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ SUFFIX = ".png"
 EXPLOSION = "explosion.png"
 EXPLODED = "The last steps before its explosion"
 AMISS = (Outcome.EXPLODED, Outcome.FAILED, Outcome.INFEASIBLE)
+RUN_ID = re.compile(r"[\w-]+", re.ASCII)  # that leads nowhere else: a server may say what it likes
 FINAL = (Outcome.COMPLETED, Outcome.EXPLODED, Outcome.PRUNED)  # no launch runs such a trial again by itself
 
 
@@ -42,8 +44,8 @@ class TrialPicture:
 
 
 def path_of(run_id: str, name: str) -> str:
-    """Where a trial's picture is beside the page."""
-    return f"{REPORT_TRIALS}/{run_id}/{name}"
+    """Where a trial's picture is beside the page; empty where its run_id names no folder."""
+    return f"{REPORT_TRIALS}/{run_id}/{name}" if RUN_ID.fullmatch(run_id) else ""
 
 
 def trial_pictures(files: TrialFiles, kinds: Sequence[Picture], best: Iterable[Run]) -> dict[str, list[TrialPicture]]:
@@ -55,6 +57,7 @@ def trial_pictures(files: TrialFiles, kinds: Sequence[Picture], best: Iterable[R
         best: the trials, those first whose pictures are wanted most.
     """
     ended = {run.record.run_id: run.outcome for run in best if run.record and run.outcome is not None}
+    ended = {run_id: outcome for run_id, outcome in ended.items() if RUN_ID.fullmatch(run_id)}
     small = [run_id for run_id, outcome in ended.items() if outcome in AMISS][:MOST_SMALL]
     found: dict[str, list[TrialPicture]] = {}
     for run_id in [*dict.fromkeys([*small, *ended])][:MOST_TRIALS]:
