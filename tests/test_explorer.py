@@ -172,8 +172,7 @@ def test_trials_are_filtered_by_value_text_and_outcome_and_every_chart_follows(p
     check_count(page, "12 of 24 trials are selected")
     page.get_by_label("only mode", exact=True).fill("fin")
     check_count(page, "6 of 24 trials are selected")
-    assert "x=2..4" not in page.url
-    assert "where=parameter%3Ax%7E2..4" in page.url
+    expect(page).to_have_url(re.compile("where=parameter%3Ax%7E2..4.*mode"))
     expect(page.locator(".tabulator-row")).to_have_count(6)
     page.get_by_role("button", name="reset").click()
     check_count(page, "24 trials")
@@ -197,6 +196,9 @@ def test_a_filter_of_numbers_holds_is_shown_on_its_axis_and_says_what_it_does_no
     check_count(page, "24 trials; not understood above x: many")
     expect(given).to_have_attribute("aria-invalid", "true")
     assert "not understood" in (given.get_attribute("title") or "")
+    long = "1" * 4000
+    given.fill(f"{long}..{long}..{long}x")  # which is refused, and at once
+    check_count(page, f"24 trials; not understood above x: {long}..{long}..{long}x")
 
 
 @pytest.mark.slow
@@ -348,11 +350,49 @@ def test_a_trial_has_a_view_with_its_reason_log_and_commands(page: Page, address
 def test_a_selection_has_a_link(page: Page, address: str) -> None:
     page.get_by_label("only x", exact=True).fill("> 3")
     check_count(page, "12 of 24 trials are selected")
+    expect(page).to_have_url(re.compile("#where="))
     link = page.url
     page.goto("about:blank")
     opened(page, link)
     check_count(page, "12 of 24 trials are selected")
     assert page.get_by_label("only x", exact=True).input_value() == "> 3"
+
+
+@pytest.mark.slow
+def test_a_link_has_ids_cut_short_where_one_trial_alone_has_them_and_shows_none_twice(
+    page: Page, address: str, explored: Section
+) -> None:
+    first, second = explored.trial_data["trials"][:2]
+    view = page.locator("dialog.view")
+    page.goto(f"{address}#compare={first['id']},{second['id'][:12]}")
+    view.get_by_role("heading", name="Two trials side by side").wait_for()
+    page.goto(f"{address}#compare={first['id'][:8]},{first['id'][:12]}")
+    view.get_by_role("heading", name=first["label"], exact=True).wait_for()
+    page.goto(f"{address}#trial={first['id'][:7]}")
+    view.get_by_text(f"The page has no trial whose run is {first['id'][:7]}.").wait_for()
+    page.goto(f"{address}#chosen={second['id'][:12]},{second['id']}")
+    expect(page.locator(".compare .chosen")).to_have_count(1)
+    page.evaluate("trials.all[1].id = `${trials.all[0].id.slice(0, 12)} and others`")
+    page.goto(f"{address}#trial={first['id'][:12]}")
+    view.get_by_text(f"The page has no trial whose run is {first['id'][:12]}.").wait_for()
+
+
+@pytest.mark.slow
+def test_the_address_is_written_once_for_many_changes_and_the_page_does_without(page: Page) -> None:
+    page.evaluate(
+        """() => {
+          let calls = 0;
+          history.replaceState = () => {
+            document.documentElement.dataset.calls = ++calls;
+            throw new DOMException("too often", "SecurityError");
+          };
+          selection.find("mode=rise");
+          for (let i = 0; i < 200; i++) links.note();
+        }"""
+    )
+    check_count(page, "12 of 24 trials are selected")
+    expect(page.locator("html")).to_have_attribute("data-calls", re.compile("^[1-4]$"))
+    assert "#" not in page.url
 
 
 @pytest.mark.slow
@@ -526,7 +566,12 @@ def test_a_view_has_commands_for_its_store_and_says_when_mlflow_is_there(
     assert view.get_by_text(f"sweep rerun explored {trial['id']}{store}", exact=True).is_visible()
     link = view.get_by_role("link", name="All the rest of it in MLflow")
     assert re.match(r"http://127\.0\.0\.1:5000/#/experiments/\d+/runs/", link.get_attribute("href") or "")
-    assert "which opens while sweep ui runs" in view.inner_text()
+    assert f"which opens while sweep ui{store} runs" in view.inner_text()
+    page.evaluate('trials.all[0].id = "it\'s $& x"; location.hash = `trial=${encodeURIComponent(trials.all[0].id)}`')
+    quoted = """'it'"'"'s $& x'"""
+    view.get_by_text(f"sweep rerun explored {quoted}{store}", exact=True).wait_for()
+    assert view.get_by_text(f"sweep logs {quoted}{store}", exact=True).is_visible()
+    assert "/runs/it's%20%24%26%20x?" in (link.get_attribute("href") or "")
 
 
 @pytest.mark.slow
@@ -574,7 +619,7 @@ def test_a_metric_that_few_values_squeeze_stands_on_logarithmic_axes_with_one_sw
     chart(page, "scatter").get_by_label("log y").uncheck()
     for figure in (chart(page, "scatter"), effect, chart(page, "parallel")):
         expect(figure.locator("svg", has_text="(log)")).to_have_count(0)
-    assert "log=compared%3Abest+score%7Eoff" in page.url
+    expect(page).to_have_url(re.compile(re.escape("log=compared%3Abest+score%7Eoff")))
     chart(page, "curves").get_by_label("log y").check()
     expect(chart(page, "curves").locator(".role-axis-title text").last).to_have_text("score (log)")
     page.close()
@@ -594,6 +639,7 @@ def test_a_link_shows_the_whole_view_elsewhere_and_what_it_does_not_know_is_igno
     page.get_by_text("Columns", exact=True).click()
     page.locator(".ticks").get_by_label("seed", exact=True).uncheck()
     page.locator("#explorer").get_by_role("button", name="x", exact=True).click()
+    expect(page).to_have_url(re.compile("hide=.*sort="))
     again = browser.new_page(viewport={"width": 1440, "height": 1000})
     opened(again, f"{page.url}&sort=nothing&log=nothing~on&y=nothing&later=1")
     curves = chart(again, "curves")
