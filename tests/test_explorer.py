@@ -337,7 +337,11 @@ def test_a_trial_has_a_view_with_its_reason_log_and_commands(page: Page, address
     link = view.get_by_role("link", name="MLflow").get_attribute("href")
     assert link == f"http://127.0.0.1:5000/#/experiments/1/runs/{failed['id']}?workflowType=machine_learning"
     said = view.inner_text()
-    assert said.index("sweep launch explored.yaml") < said.index(f"sweep replay {failed['id']}") < said.index("line 39")
+    assert (
+        said.index(f"sweep launch {explored.trial_data['file']}")
+        < said.index(f"sweep replay {failed['id']}")
+        < said.index("line 39")
+    )
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
     view.get_by_role("button", name="close").click()
     expect(page).not_to_have_url(re.compile("#trial"))
