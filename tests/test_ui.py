@@ -19,7 +19,7 @@ from test_ui_browser import free_port
 
 from orchestrator.commands.ui import ANYWHERE, _answers
 from orchestrator.comparison.table import Table
-from orchestrator.conclusion import Conclusion
+from orchestrator.conclusion import Conclusion, keep_table
 from orchestrator.events import Finished, Started
 from orchestrator.spec import SweepSpec, load
 from orchestrator.system.loopback import check_port
@@ -131,7 +131,9 @@ def test_the_run_of_a_sweep_has_its_table_with_the_ids_of_runs(store: str, folde
     spec = load(folder / "explored.yaml")
     tracker = Tracker(store, spec)
     records = tracker.open(24)
-    Conclusion.of(spec, expand(spec).trials, records.values()).write(tracker)
+    said: list[str] = []
+    keep_table(tracker, Conclusion.of(spec, expand(spec).trials, records.values()).table, said.append)
+    assert said == []
     tracker.close("FINISHED")
     text = MlflowClient(tracking_uri=store).download_artifacts(tracker.parent_id, RESULTS_FILE, str(folder))
     header, *rows = csv.reader(Path(text).read_text().splitlines())
@@ -141,6 +143,24 @@ def test_the_run_of_a_sweep_has_its_table_with_the_ids_of_runs(store: str, folde
     assert {row[-1] for row in rows} == ids.keys()
     assert rows[0][:4] == ["8", "fine", "2", "completed"]
     assert ids[rows[0][-1]].params["seed"] == 2
+
+
+def test_a_store_that_refuses_the_table_of_a_sweep_ends_no_launch(
+    store: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise MlflowException("413 Request Entity Too Large", PERMISSION_DENIED)
+
+    spec = load(write("trial: toys:train\nparameters: {x: {values: [1, 2]}}"))
+    tracker = Tracker(store, spec)
+    records = tracker.open(2)
+    said: list[str] = []
+    monkeypatch.setattr(tracker.client, "log_text", refused)
+    keep_table(tracker, Conclusion.of(spec, expand(spec).trials, records.values()).table, said.append)
+    tracker.close("FINISHED")
+    assert len(said) == 1
+    assert said[0].startswith("the table of results could not be put into the store: ")
+    assert "413 Request Entity Too Large" in said[0]
 
 
 def test_a_sweep_has_a_view_before_any_trial_has_ended(store: str, write: Write) -> None:
