@@ -154,9 +154,12 @@ def test_a_report_is_kept_beside_the_run_of_its_sweep_and_written_where_the_stor
         done = sweep("report", "explored")
     assert done.returncode == 0
     assert done.stderr == "sweep: the report is in reports/explored alone, and not in the store: MLflow: not yours\n"
-    kept_report.keep(Store(store), "explored", Path("reports/explored"))
     client = MlflowClient(tracking_uri=store)
     (parent,) = client.search_runs(["1"], "tags.`sweep.role` = 'parent'")
+    assert sweep("report", "explored.yaml").returncode == 0
+    kept = [item.path for item in client.list_artifacts(parent.info.run_id, "report")]
+    assert "report/report.html" not in kept  # a file may ask for a part of the trials
+    kept_report.keep(Store(store), "explored", Path("reports/explored"))
     there = {item.path for item in client.list_artifacts(parent.info.run_id, "report")}
     assert {f"report/{name}" for name in ("report.html", "report.csv", "report.md")} <= there
 
