@@ -3,7 +3,6 @@
 No trial waits for it, and no error of it ends a launch.
 """
 
-import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -27,8 +26,9 @@ SECONDS_BETWEEN_LOOKS = 0.5
 class LiveReport:
     """`sweep report --watch` beside a launch. As a context it ends with this.
 
-    A pipe leads to it from the launch. Once something has come out of that, or the launch is gone, it makes the whole
-    report and ends. A launch that is interrupted does not wait for it.
+    A pipe leads to it from the launch. The first line out of that is the store's URI, which may have a password. Once
+    there is more, or the launch is gone, it makes the whole report and ends. A launch that is interrupted does not wait
+    for it.
     """
 
     def __init__(self, spec: SweepSpec, uri: str, log: Callable[[str], None]) -> None:
@@ -106,11 +106,15 @@ class LiveReport:
 
     def _started(self) -> "subprocess.Popen[bytes]":
         self._errors = self._files.enter_context(TemporaryFile())  # noqa: SIM115 - it closes with the context
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*COMMAND, "report", "--watch", "--tied", "--out", str(self.folder), "--", self._spec.name],
-            env={**os.environ, "MLFLOW_TRACKING_URI": self._uri},  # which may have a password
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             start_new_session=True,  # Ctrl-C is for the launch
         )
+        assert process.stdin  # noqa: S101
+        with suppress(OSError):  # it has ended
+            process.stdin.write(f"{self._uri}\n".encode())
+        return process

@@ -126,11 +126,14 @@ def test_a_launch_leaves_its_report_beside_the_sweeps_run(store: str, write: Wri
         (folder / f"{name}.py").write_text("raise SystemExit('not meant')")
     (folder / "reports" / "toy").mkdir(parents=True)
     (folder / "reports" / "toy" / "report-of-mine.txt").write_text("mine")
-    done = sweep("launch", path, "--executor", "inline")
+    other = store.replace("mlflow.db", "other.db")
+    (folder / "mlruns" / "mlflow.db").rename(folder / "mlruns" / "other.db")
+    done = sweep("launch", path, "--executor", "inline", "--tracking-uri", other)
     assert done.returncode == 0, done.stderr
     assert "could not be made" not in done.stdout + done.stderr
-    assert (folder / "reports" / "toy" / "report.html").is_file()
-    client = MlflowClient(tracking_uri=store)
+    page = (folder / "reports" / "toy" / "report.html").read_text()
+    assert f'"store":" --tracking-uri {other}"' in page  # which its commands need
+    client = MlflowClient(tracking_uri=other)
     experiment = client.get_experiment_by_name("toy")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])

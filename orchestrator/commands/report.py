@@ -28,7 +28,7 @@ def report(
         bool, typer.Option("--watch", help="Keep the page current until the sweep has ended; it loads itself again.")
     ] = False,
     tied: Annotated[
-        bool, typer.Option("--tied", hidden=True, help="End, too, once there is something to read, or its end.")
+        bool, typer.Option("--tied", hidden=True, help="Read the URI, and end, too, once there is more.")
     ] = False,
     as_json: AsJson = False,
     tracking_uri: TrackingUri = None,
@@ -40,7 +40,7 @@ def report(
     """
     if watch and as_json:
         raise InputError("--watch is for people; a program calls `sweep report --json` again")
-    uri = paths.tracking_uri(tracking_uri)
+    uri = paths.tracking_uri(_told_by_the_launch() if tied else tracking_uri)
     reader = store(uri)
     names = reader.sweeps()
     asked = dict.fromkeys(sweeps)
@@ -102,6 +102,12 @@ def _watch(runs: "Callable[[], bool]", sections: "Callable[[], list[Section]]", 
     except KeyboardInterrupt:
         typer.echo(f"{page_in(folder)} stays as it is; `sweep report` writes all of the report", err=True)
         raise
+
+
+def _told_by_the_launch() -> str:
+    """The URI of its store; no more than that line is read, since what follows ends this process."""
+    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as pipe:
+        return pipe.readline().decode().strip()
 
 
 def _launch_has_ended() -> bool:
