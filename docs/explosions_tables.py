@@ -1,14 +1,14 @@
 """Writes docs/explosions.md from explosions.csv and runs.csv in docs/reproduction, by `make report`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from reproduction import FOLDER, ROOT, Row, all_rows, is_black, read
+from late_rates import REPORTS, SETTING, Row, percent, setting, whole
+from reproduction import FOLDER, ROOT, all_rows, is_black, read
 
-from orchestrator.comparison.intervals import wilson
 from orchestrator.trial import Outcome
 
 DOCUMENT = ROOT / "docs" / "explosions.md"
@@ -17,10 +17,7 @@ STEPS = "24"
 PLAIN = {"kernel": "3", "innermost_stride": "2", "num_layers": "3", "norm": "none", "init": "torch"}
 PLAIN |= {"hidden": "0", "slope": "0.01", "clamp": "0", "lr": "0.005"}
 DRAWN = ("kaiming", "xavier", "small")  # the initial weights that are not torch's
-WHOLE = 50  # epochs
 NONE = "\N{EN DASH}"
-SETTING = ("architecture", "num_layers", "latent_dim", "batch_size", "lr", "variant")
-REPORTS = ("conv", "3", "20", "1024", "0.005", "")  # the report's setting, but for var
 
 
 @dataclass(frozen=True)
@@ -84,12 +81,11 @@ def _start(start: Start, rows: Sequence[Row]) -> list[str]:
 def late(rows: Sequence[Row]) -> str:
     """The table of whole trainings: how many of each setting exploded, and in which epochs."""
     groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        if row["epochs"] == str(WHOLE):
-            groups.setdefault((*(row[name] for name in SETTING), row["var"]), []).append(row)
+    for row in whole(rows):
+        groups.setdefault((*(row[name] for name in SETTING), row["var"]), []).append(row)
     ordered = sorted(groups, key=lambda key: (key[:-1] != REPORTS, key[-2] == "", key[0], key[:-1], float(key[-1])))
     header = ["training", "var", "runs", "exploded", "rate", "in epoch", "turned black", "SSIM of the others"]
-    labels = ["", *(setting(groups[key][0]) for key in ordered)]
+    labels = ["", *(setting(groups[key][0]) or "the report's setting" for key in ordered)]
     named = [label if label != before else "" for before, label in pairwise(labels)]
     return markdown(header, [[name, key[-1], *_late(groups[key])] for name, key in zip(named, ordered, strict=True)])
 
@@ -103,25 +99,6 @@ def _late(rows: Sequence[Row]) -> list[str]:
     epochs = ", ".join(str(epoch) for epoch in sorted(int(row["epochs_run"]) + 1 for row in exploded))
     rate = percent(len(exploded), len(rows))
     return [str(len(rows)), str(len(exploded)), rate, epochs or NONE, str(len(black)), spread or NONE]
-
-
-def setting(row: Row) -> str:
-    """What a row has that the report's setting has not, var apart."""
-    changed = [f"{name}={row[name]}" for name, plain in zip(SETTING, REPORTS, strict=True) if row[name] != plain]
-    return ", ".join(text.removeprefix("variant=") for text in changed) or "the report's setting"
-
-
-def exploded(rows: Iterable[Row], of: Callable[[Row], bool]) -> str:
-    """How many of the rows exploded, with the interval of their rate: "0 of 15 (0% to 20%)"."""
-    found = [row for row in rows if of(row)]
-    count = sum(row["outcome"] == str(Outcome.EXPLODED) for row in found)
-    return f"{count} of {len(found)} ({percent(count, len(found))})" if found else "none was run"
-
-
-def percent(count: int, total: int) -> str:
-    """Wilson's 95% interval of a rate: "0% to 39%"."""
-    low, high = wilson(count, total)
-    return f"{low:.0%} to {high:.0%}"
 
 
 def markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -13,6 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from late_rates import Row, choices, of_setting
 from reproduction_chart import draw
 
 from models.config import TrainConfig
@@ -54,8 +55,6 @@ BLACK = {"test": 0.11396, "val": 0.11286}  # the MSE of black images beside MNIS
 TOLERANCE = 0.001  # what still counts as black
 
 ALIKE = ("num_layers=2", "num_layers=3", "latent_dim=10", "latent_dim=30", "architecture=attention", "lr=0.006")
-
-Row = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -140,6 +139,7 @@ def document(runs: Sequence[Row]) -> str:
     told["convolutions"] = sum(row["architecture"] != "fc" for row in runs)
     told["verdicts"] = verdicts([*tables.values()])
     told["swapped"] = swapped([*tables.values()])
+    told |= {"exploded": partial(of_setting, all_rows()), "choices": partial(choices, all_rows())}
     rules = rule([functions.default_trial().declaration])
     return environment.get_template("words.md").render(tables=tables, rule=rules, **told)
 
