@@ -5,6 +5,7 @@ import statistics
 from pathlib import Path
 
 import explosions_tables
+import late_rates
 import pytest
 import reproduction
 
@@ -57,6 +58,11 @@ def test_a_late_explosion_stands_in_the_row_of_its_setting() -> None:
         ["the report's setting", "0.2", "1", "0", "0% to 79%", explosions_tables.NONE, "0", "0.850"],
         ["hidden=512", "0.2", "3", "1", "6% to 79%", "31", "1", "0.800"],
     ]
+    assert late_rates.of_setting(rows, "hidden=512", 0.2) == "1 of 3 (6% to 79%)"
+    assert late_rates.of_setting(rows, "hidden=512", 0.22) == "not run"
+    assert late_rates.choices([*rows, plain | {"architecture": "fc", "var": "0.2"}], 0.2) == {
+        "hidden=512": "1 of 3 (6% to 79%)"
+    }
 
 
 def test_a_row_counts_in_each_table_that_has_its_configuration_whatever_its_seed() -> None:
