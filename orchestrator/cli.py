@@ -4,10 +4,12 @@ import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from typer._click.exceptions import UsageError  # click's, which typer brings along without naming it
+from typer._click.core import Context  # click's, which typer brings along without naming it
+from typer._click.exceptions import UsageError
+from typer.core import TyperGroup
 
 from orchestrator.commands.best import best
 from orchestrator.commands.compare import compare
@@ -32,8 +34,20 @@ from orchestrator.commands.workers import workers
 from orchestrator.errors import InputError, SweepError
 from orchestrator.system.printable import in_a_line
 
+
+class Commands(TyperGroup):
+    """The commands. Typer makes a mere exit status of an interrupt, which would leave `--json` without its document."""
+
+    def invoke(self, ctx: Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise typer.Abort from error
+
+
 app = typer.Typer(
     name="sweep",
+    cls=Commands,
     help="Run sweeps of training functions: every trial is monitored, logged to MLflow and compared.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -62,7 +76,7 @@ def _run() -> int:
         return _print_error(InputError(message)) if message else 2  # without a message, the help has been printed
     except SweepError as error:
         return _print_error(error)
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
         if "--json" in sys.argv[1:]:
             from orchestrator.documents.error import ErrorDocument
             from orchestrator.terminal.json_output import emit

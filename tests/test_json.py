@@ -236,6 +236,22 @@ def test_an_interrupted_launch_ends_with_its_result(store: str, write: Write) ->
     assert result["sweeps"][0]["outcomes"]["interrupted"] == 1
 
 
+@pytest.mark.parametrize("arguments", [("best", "toy"), ("launch", "toy.yaml")], ids=lambda arguments: arguments[0])
+def test_an_interrupt_before_there_is_a_result_is_a_document(
+    store: str, write: Write, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, str]
+) -> None:
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    write(TOY + "parameters: {x: 1.0}")
+    monkeypatch.setattr("orchestrator.system.paths.tracking_uri", interrupted)
+    done = sweep(*arguments, "--json")
+    told = document(done)
+    assert (told["kind"], told["cause"], told["exit_status"], done.returncode) == ("error", "interrupted", 130, 130)
+    silent = sweep(*arguments)
+    assert (silent.returncode, silent.stdout) == (130, "")
+
+
 @pytest.mark.slow
 def test_the_links_of_the_ui_are_a_document(store: str, write: Write, sweep: Sweep) -> None:
     sweep("launch", write(TOY), "--quiet", "--executor", "inline")

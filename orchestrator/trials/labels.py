@@ -17,15 +17,15 @@ SIGNIFICANT = 6  # of a float, unless another value looks like it
 FIRST_VERSION = "1"  # of a function that declares none
 LETTERS_OF_KEY = 8  # that tell what shares all else
 EXACT = 16  # then a value is shown as Python writes it, which tells 1 from 1.0 and "1"
+ABSENT = object()  # the value of a parameter that a configuration has not
 
 Texts = Mapping[str, Mapping[str, str]]  # of values, by parameter and the value's repr
 
 
 def varying(configurations: Sequence[Params]) -> list[str]:
-    """The parameters that differ between configurations, in the order of the config."""
-    if not configurations:
-        return []
-    return [name for name in configurations[0] if len(_by_repr(one[name] for one in configurations)) > 1]
+    """The parameters that differ between configurations or that only some of them have, in their order there."""
+    names = dict.fromkeys(name for one in configurations for name in one)
+    return [name for name in names if len(_by_repr(one.get(name, ABSENT) for one in configurations)) > 1]
 
 
 def _by_repr(values: Iterable[Any]) -> dict[str, Any]:
