@@ -34,6 +34,11 @@ class Outcome(StrEnum):
         return self in (Outcome.EXPLODED, Outcome.INFEASIBLE)
 
     @property
+    def is_compared(self) -> bool:
+        """Whether its values stand beside those of other trials; the others have no more than their last ones."""
+        return self in (Outcome.COMPLETED, Outcome.PRUNED)
+
+    @property
     def is_reusable(self) -> bool:
         """Whether another sweep may take the result over; a pruned trial was compared with trials of its own sweep."""
         return self in (Outcome.COMPLETED, Outcome.EXPLODED)

@@ -71,9 +71,9 @@ def test_a_search_the_live_view_and_the_store_have_the_same_value(
     assert shown is not None
     assert shown.value == expected
     run.news(events)
-    assert run.best.get("best_score", 9.0) == expected
+    assert run.best(Outcome.COMPLETED).get("best_score", 9.0) == expected
     if by_epoch:
-        assert by_epoch[int(run.best["best_epoch"]) - 1] == expected
+        assert by_epoch[int(run.best(Outcome.COMPLETED)["best_epoch"]) - 1] == expected
 
 
 def costly(trial: Trial) -> Observation:

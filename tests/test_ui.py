@@ -20,7 +20,7 @@ from test_ui_browser import free_port
 from orchestrator.commands.ui import ANYWHERE, _answers
 from orchestrator.comparison.table import Table
 from orchestrator.conclusion import Conclusion, keep_table
-from orchestrator.events import Finished, Started
+from orchestrator.events import Finished, Progress, Started
 from orchestrator.spec import SweepSpec, load
 from orchestrator.system.loopback import check_port
 from orchestrator.trackers import Store, Tracker
@@ -173,6 +173,30 @@ def test_a_sweep_has_a_view_before_any_trial_has_ended(store: str, write: Write)
     assert experiment is not None
     columns = json.loads(experiment.tags[TAG])["columnOrder"]
     assert {"tags.`outcome`", "metrics.`best_score`", "params.`x`"} <= {*columns}
+
+
+def test_the_view_has_what_exploded_behind_what_completed_however_good_it_was_before(
+    store: str, folder: Path, write: Write
+) -> None:
+    spec = load(write("trial: toys:train\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}"))
+    tracker = Tracker(store, spec)
+    tracker.open(2)
+    exploding, other = expand(spec).trials
+    for trial, score, outcome in ((exploding, 0.9, Outcome.EXPLODED), (other, 0.5, Outcome.COMPLETED)):
+        epochs = [Progress(epoch, {"score": value}, 1.0) for epoch, value in ((1, score), (2, 0.4))]
+        tracker.write(trial, [Started(1, 1), *epochs, Finished(outcome)], folder)
+    tracker.describe_so_far()
+    tracker.abandon()
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name("toy")
+    assert experiment is not None
+    view = json.loads(experiment.tags[TAG])
+    order = f"{view['orderByKey']} {'ASC' if view['orderByAsc'] else 'DESC'}"
+    found = client.search_runs([experiment.experiment_id], "tags.`outcome` != ''", order_by=[order])
+    assert [run.data.tags["outcome"] for run in found] == ["completed", "loss explosion"]
+    records = Store(store).records("toy", spec.objectives)
+    assert [record.value(spec.objectives[0]) for record in records] == [0.4, 0.5]  # the last, and the best
+    assert "score 0.4000, 2 epochs" in found[1].data.tags["mlflow.note.content"]
 
 
 def table(spec: SweepSpec, *varying: str) -> Table:

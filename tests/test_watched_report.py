@@ -141,7 +141,9 @@ def test_a_launch_leaves_its_report_beside_the_sweeps_run(store: str, write: Wri
     (parent,) = [run for run in runs if run is not trial]
     there = {item.path for item in client.list_artifacts(parent.info.run_id, "report")}
     assert there == {f"report/{name}" for name in ("report.html", "report.csv", "report.md", "report-pictures")}
+    link = f"[the report](#/experiments/1/runs/{parent.info.run_id}/artifacts/report/report.html?"
     assert f"/runs/{parent.info.run_id}?" in trial.data.tags["mlflow.note.content"]
+    assert all(link in run.data.tags["mlflow.note.content"] for run in runs)
 
 
 @pytest.mark.slow
@@ -165,6 +167,9 @@ def test_a_report_is_kept_beside_the_run_of_its_sweep_and_written_where_the_stor
     kept_report.keep(Store(store), "explored", Path("reports/explored"))
     there = {item.path for item in client.list_artifacts(parent.info.run_id, "report")}
     assert {f"report/{name}" for name in ("report.html", "report.csv", "report.md")} <= there
+    kept_report.keep(Store(store), "explored", Path("reports/explored"))
+    (parent,) = client.search_runs(["1"], "tags.`sweep.role` = 'parent'")
+    assert parent.data.tags["mlflow.note.content"].count("/artifacts/report/report.html") == 1
 
 
 @pytest.mark.slow

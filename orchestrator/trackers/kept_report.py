@@ -7,7 +7,10 @@ from mlflow import MlflowClient
 from orchestrator.system.paths import REPORT_FILE, REPORT_FOLDER, REPORT_PICTURES, REPORT_TABLE, REPORT_TEXT
 from orchestrator.trackers.deleted import is_in_the_trash
 from orchestrator.trackers.errors import translates_errors
+from orchestrator.trackers.open_run import LONGEST_TAG
 from orchestrator.trackers.store import Store
+from orchestrator.trackers.trial_note import TAG as NOTE
+from orchestrator.trackers.view import report_link
 
 
 def log(client: MlflowClient, run_id: str, folder: Path) -> None:
@@ -28,5 +31,9 @@ def keep(store: Store, sweep: str, folder: Path) -> None:
     """
     experiment = store.experiment(sweep)
     parent = None if experiment is None else store.parent(experiment)
-    if parent is not None and not is_in_the_trash(parent):
-        log(store.client, parent.info.run_id, folder)
+    if parent is None or is_in_the_trash(parent):
+        return
+    log(store.client, parent.info.run_id, folder)
+    described, link = parent.data.tags.get(NOTE, ""), report_link(parent.info.experiment_id, parent.info.run_id)
+    if link not in described:
+        store.client.set_tag(parent.info.run_id, NOTE, f"{link}\n\n{described}"[:LONGEST_TAG])

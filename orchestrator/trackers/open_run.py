@@ -94,13 +94,12 @@ class OpenRun:
         """The last values of the objectives."""
         return {so_far.objective.name: so_far.last for so_far in self.objectives if so_far.last is not None}
 
-    @property
-    def best(self) -> dict[str, float]:
-        """The best value of an objective that counts with it, and its epoch.
+    def best(self, end: Outcome) -> dict[str, float]:
+        """The best value of an objective that counts with it, and its epoch; none of a trial that is not compared.
 
-        For the store's tables, which show a metric's last value.
+        For the store's tables, which show a metric's last value, and sort by what is there.
         """
-        for so_far in self.objectives:
+        for so_far in self.objectives if end.is_compared else ():
             if so_far.objective.counts_best and so_far.best is not None:
                 return {best_name(so_far.objective.name): so_far.best, BEST_EPOCH: float(so_far.best_epoch)}
         return {}
@@ -192,7 +191,7 @@ class OpenRun:
         """The final metrics: at step 0, where the UI draws bars, unless epochs had a metric of the same name."""
         if not end.outcome.is_result:
             return []
-        metrics = {**end.metrics, **self.best, EXPLODED: float(end.outcome is Outcome.EXPLODED)}
+        metrics = {**end.metrics, **self.best(end.outcome), EXPLODED: float(end.outcome is Outcome.EXPLODED)}
         if end.margin is not None:
             metrics[MARGIN] = end.margin
         if end.infeasible is not None and end.infeasible.margin is not None:
@@ -210,14 +209,15 @@ class OpenRun:
         tags = {"outcome": end.outcome.value, "wall_seconds": f"{seconds:.3f}", "epochs_run": str(self.last_epoch)}
         if end.number:
             tags[END_NUMBER] = str(end.number)
-        ours = {*ADDED, *self.best}
+        best = self.best(end.outcome)
+        ours = {*ADDED, *best}
         known = ((name, step) for name, step in self.recorded.items() if name not in ours and not is_series(name))
         by_epoch = [name for name, step in known if step or name not in end.metrics]
         names: dict[str, Any] = {"final": [*end.metrics], "by_epoch": by_epoch}
         if without := self.not_finite.union(end.not_finite) - {*by_epoch, *end.metrics}:
             names["not_finite"] = sorted(without)
-        if best := [so_far.objective for so_far in self.objectives if best_name(so_far.objective.name) in self.best]:
-            names["best"] = {objective.name: objective.goal for objective in best}
+        if counted := [so_far.objective for so_far in self.objectives if best_name(so_far.objective.name) in best]:
+            names["best"] = {objective.name: objective.goal for objective in counted}
         if len(reported := json.dumps(names)) <= LONGEST_TAG:
             tags[REPORTED] = reported
         if end.reason:

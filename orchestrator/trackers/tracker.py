@@ -197,7 +197,7 @@ class Tracker(CountingRuns):
         if isinstance(end, Finished):
             tags |= artifacts.keep(self.client, self.uri, run, end, workdir, self.spec)
             tags |= run.picture_tags | trial_params.renamed(self._params(trial))
-            metrics = {**run.last, **end.metrics, **run.best}
+            metrics = {**run.last, **end.metrics, **run.best(end.outcome)}
             status = STATUS[end.outcome]
             record = Record(run.run_id, trial.trial_key, trial.label, end.outcome, status, trial.params, metrics, tags)
             tags |= self._checkpoints.keep(record, run, workdir)

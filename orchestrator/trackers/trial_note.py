@@ -3,7 +3,7 @@
 from orchestrator.comparison.markdown import escaped
 from orchestrator.spec import SweepSpec
 from orchestrator.system.figures import figure
-from orchestrator.trackers.view import run_address
+from orchestrator.trackers.view import link, report_link, run_address
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import BROKEN, Record
 
@@ -21,12 +21,14 @@ def note(record: Record, spec: SweepSpec, experiment_id: str, parent_id: str) ->
         parent_id: the run of its sweep.
     """
     reason = escaped(record.remark[:LONGEST_REASON])
+    epochs = record.last_epoch
     found = [(one, record.value(one)) for one in spec.objectives]
     values = [f"{escaped(one.name)} {figure(value)}" for one, value in found if value is not None]
-    facts = [*values, *([f"{record.last_epoch} epochs"] if record.last_epoch else [])]
+    facts = [*values, *([f"{epochs} epoch{'s' * (epochs > 1)}"] if epochs else [])]
     links = [
-        _link("the sweep", run_address(experiment_id, parent_id)),
-        _link("curves and pictures", run_address(experiment_id, record.run_id, "/model-metrics")),
+        link("the sweep", run_address(experiment_id, parent_id)),
+        *[report_link(experiment_id, parent_id)] * spec.report,
+        link("curves and pictures", run_address(experiment_id, record.run_id, "/model-metrics")),
         _files(experiment_id, record.run_id),
     ]
     parts = [
@@ -45,8 +47,4 @@ def is_anothers(text: str, experiment_id: str, run_id: str) -> bool:
 
 
 def _files(experiment_id: str, run_id: str) -> str:
-    return _link("log and files", run_address(experiment_id, run_id, "/artifacts"))
-
-
-def _link(text: str, address: str) -> str:
-    return f"[{text}]({address.removeprefix('/')})"
+    return link("log and files", run_address(experiment_id, run_id, "/artifacts"))

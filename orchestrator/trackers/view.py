@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from orchestrator.comparison.table import Table
+from orchestrator.system.paths import REPORT_FILE, REPORT_FOLDER
 from orchestrator.trial import Outcome
 from orchestrator.trials.metric_names import nearest
 from orchestrator.trials.metric_names import picture as picture_name
@@ -64,6 +65,16 @@ def address(experiment_id: str, has_view: bool) -> str:
 def run_address(experiment_id: str, run_id: str, part: str = "") -> str:
     """Where on a server of MLflow's a run of a sweep is, or a part of its page."""
     return f"/#/experiments/{experiment_id}/runs/{run_id}{part}?{OF_TRAINING}"
+
+
+def link(text: str, address: str) -> str:
+    """As Markdown, in the description of a run."""
+    return f"[{text}]({address.removeprefix('/')})"
+
+
+def report_link(experiment_id: str, run_id: str) -> str:
+    """To the report that lies beside a sweep's run."""
+    return link("the report", run_address(experiment_id, run_id, f"/artifacts/{REPORT_FOLDER}/{REPORT_FILE}"))
 
 
 def charts(address: str) -> str:

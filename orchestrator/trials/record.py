@@ -146,7 +146,7 @@ class Record:
         """Whether it has the value by which it counts. Else that is to be read from the metric by epoch."""
         is_by_epoch = objective.name in self.metrics and objective.name in self.names_by_epoch
         is_known = self._reported.get("best", {}).get(objective.name) == objective.goal
-        return is_known or not (objective.counts_best and is_by_epoch and self.outcome and self.outcome.is_result)
+        return is_known or not (objective.counts_best and is_by_epoch and self.outcome and self.outcome.is_compared)
 
     def _has_reported(self, name: str) -> bool:
         """Whether a metric came from the trial, by epoch or at its end."""
