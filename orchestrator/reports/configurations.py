@@ -106,14 +106,12 @@ class RunGroup:
 
 
 def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_live: bool) -> list[Run]:
-    """The trials that a file asks for; or all stored trials of its parameters, whatever their values.
-
-    While it runs, those include what it is still to run: else parameters of its grid would seem to be constant.
+    """The trials that a file asks for, also those that have not been run; or all stored trials of its parameters, too.
 
     Args:
         spec: the file.
         records: of the sweep.
-        all_records: whether to take all stored trials, rather than those that the file asks for.
+        all_records: whether to take all stored trials, rather than only those that the file asks for.
         is_live: whether a launch is running, so that trials without an end are running, too.
     """
     by_key = {record.trial_key: record for record in records}
@@ -123,7 +121,6 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
     if all_records:
         keys = {trial.trial_key for trial in trials}
         further = [record for record in taken(spec.function, records) if record.trial_key not in keys]
-        rows = [row for row in rows if row[2] or is_live]
         rows += [(record.params, record.tags.get("config_key", ""), record) for record in further]
     names = varying([params for params, *_ in rows])
     texts = texts_of([params for params, *_ in rows], names)
