@@ -248,7 +248,7 @@ def test_results_stand_best_first_and_count_the_seeds_that_have_a_result(explore
     assert [row[:2] for row in rows[:3]] == [["8", "fine"], ["4", "fine"], ["4", "rise"]]
     assert rows[-1][:2] == ["8", "rise"]
     (failed,) = [trial for trial in explored.trial_data["trials"] if trial["state"] == "failed"]
-    seeds = {cell.text: cell.run_id for row in results.grid.rows for cell in row[-1:]}
+    seeds = {cell.text: cell.run_id for row in results.grid.rows for cell in row[-2:-1]}
     assert seeds == {"3": "", "2 of 3": failed["id"]}
     labels = [explored.trial_data["configurations"][number] for number in results.grid.configurations]
     assert labels == [f"x={x} mode={mode}" for x, mode, *_ in rows]

@@ -52,7 +52,7 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     breaks = ["breaks"] * any(group.configuration.broken for group in configurations)
     header = [*(names or ["sweep"]), *(column.title for column in columns), *ranked_by, *breaks, "outcome"]
     has_rates = has_seeds and any(group.exploded for group in configurations)
-    header += ["exploded (95% interval)"] * has_rates + ["seeds"] * has_seeds
+    header += ["seeds"] * has_seeds + ["exploded (95% interval)"] * has_rates
     codes = {group.configuration.config_key: group.code(spec.function) for group in configurations}
     shows_code = any("before" in code for code in codes.values())
     header += ["code"] * shows_code
@@ -68,7 +68,7 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
         cells += [Cell(texts.get(group.configuration.config_key, NONE)) for texts in ranked_by.values()]
         cells += [Cell(", ".join(group.configuration.broken) or NONE)] * len(breaks)
         cells.append(Cell(group.state))
-        cells += [Cell(group.rate or NONE)] * has_rates + [_seeds(group)] * has_seeds
+        cells += [_seeds(group)] * has_seeds + [Cell(group.rate or NONE)] * has_rates
         cells += [Cell(codes[group.configuration.config_key])] * shows_code
         rows.append(tuple(cells))
     words = [order] * (len(configurations) > 1)
