@@ -2,7 +2,7 @@
 
 const curves = (() => {
   const MOST = 150; // lines
-  const MANY = 20; // trials: a line for each of more would be a tangle
+  const MANY = 20; // trials, or bands: more would be a tangle
   const BEST = 5; // lines in strong colours before many pale ones
   const LONG = 10; // points of a curve that may be smoothed
   const LEAST = 8; // pixels of a box to zoom to
@@ -84,9 +84,8 @@ const curves = (() => {
 
   function pointsOf(trial) {
     const { epochs, values } = trials.curves.get(asked.metric).get(trial.n);
-    const side = Number(asked.smooth);
-    const near = (i) => mean(values.slice(Math.max(0, i - side), i + side + 1));
-    return epochs.map((epoch, i) => ({ x: epoch, y: side ? near(i) : values[i], n: trial.n })).filter(({ x }) => x > 0 || !scales.isLog("epoch"));
+    const side = (i) => Math.min(Number(asked.smooth), i, values.length - 1 - i); // the same to both, else ends would be bent
+    return epochs.map((epoch, i) => ({ x: epoch, y: mean(values.slice(i - side(i), i + side(i) + 1)), n: trial.n })).filter(({ x }) => x > 0 || !scales.isLog("epoch"));
   }
 
   function lines(list, best) {
@@ -144,7 +143,8 @@ const curves = (() => {
     const isMeans = way === "means";
     const rows = isMeans ? means(list) : lines(list, best);
     if (!rows.length) return frame.empty("No epoch of this is above 0, which a logarithmic axis needs.");
-    const isFew = new Set(rows.map((row) => row.name)).size <= drawing.GROUPS;
+    const many = new Set(rows.map((row) => row.name)).size;
+    const [isFew, hasBands] = [many <= drawing.GROUPS, isMeans && many <= MANY];
     const colour = best.length ? { condition: { test: "datum.pale", value: "var(--line)" }, ...named(best.map(trials.brief)) } : isFew ? named(rows.map((row) => row.name)) : drawing.colouring.encoding();
     const part = asked.zoom ? asked.zoom.split(",").map(Number) : [];
     const up = `curve:${asked.metric}`;
@@ -158,7 +158,7 @@ const curves = (() => {
     const states = ["loss explosion", "pruned", "failed"].filter((state) => last.some((end) => end.state === state));
     const marks = { "loss explosion": ["M-1,-1L1,1M1,-1L-1,1", "var(--bad)"], pruned: ["M-1,0L1,0", "var(--ink)"], failed: ["triangle-down", "var(--c2)"] };
     const layer = [
-      ...(isMeans ? [{ mark: { type: "area", clip: true, opacity: isFew ? 0.18 : 0.06 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: colour, detail: by } }] : []),
+      ...(hasBands ? [{ mark: { type: "area", clip: true, opacity: isFew ? 0.18 : 0.06 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: colour, detail: by } }] : []),
       { params: [{ name: "zoom", select: { type: "interval", encodings: ["x", "y"], clear: false } }], mark: { type: "line", clip: true, invalid: "show" }, encoding: { x, y, color: colour, detail: by, size: strong, opacity: clear } },
       {
         data: { values: last },
@@ -184,7 +184,7 @@ const curves = (() => {
       tell: (row) => told(row),
       opened: (row) => !row.seeds && opening(trials.all[row.n]),
     });
-    say(list, count, best);
+    say(list, count, best, hasBands);
   }
 
   let opens = 0;
@@ -242,11 +242,11 @@ const curves = (() => {
     return { field: "name", type: "nominal", title: null, scale: { domain: names, range: drawing.colours }, legend: { orient: "bottom", columns: names.some((name) => name.length > 20) || drawing.isNarrow() ? 1 : 2, labelLimit: drawing.isNarrow() ? 300 : 420, symbolType: "stroke" } };
   }
 
-  function say(list, count, best) {
+  function say(list, count, best, hasBands) {
     const few = best.length ? ` In colour: ${selection.state.chosen.length ? "those chosen, and " : ""}the best by ${trials.compared().title}.` : "";
-    const line = way === "means" ? "A line is the mean of a configuration's seeds that got to an epoch, its band goes from the least to the greatest of them" : "A line is a trial";
+    const line = way === "means" ? `A line is the mean of a configuration's seeds that got to an epoch${hasBands ? ", its band goes from the least to the greatest of them" : ""}` : "A line is a trial";
     const marks = ends(list).length ? "; marks are where a trial ended before its time" : "";
-    const smoothed = asked.smooth ? ` Each trial's values are means with up to ${asked.smooth} neighbours to each side.` : "";
+    const smoothed = asked.smooth ? ` Each trial's values are means with up to ${asked.smooth} neighbours to each side, of which those at the ends have fewer.` : "";
     const some = list.length < count ? ` ${list.length} of the ${count.toLocaleString("en")} selected trials are drawn.` : "";
     const notes = [...new Set(trials.sweeps.flatMap((sweep) => [sweep.notes[asked.metric], sweep.curves.note]).filter(Boolean))];
     frame.say([`${line}${marks}.${few}${smoothed}${some}`, ...notes, `Point at a line, or touch it, to read its value${way === "means" ? "" : "; click to open its trial"}. Draw a box to zoom; a double click shows all again.`].join(" "));
