@@ -1,6 +1,7 @@
 """Exploring a sweep's trials: the data of the page, and the page in a real browser."""
 
 import copy
+import csv
 import dataclasses
 import itertools
 import json
@@ -228,25 +229,78 @@ def test_what_failed_has_no_part_in_means_and_a_mark_that_opens_it(page: Page, e
 def test_a_table_of_results_sorts_by_its_headings_the_best_first(page: Page) -> None:
     table = page.locator("main > section > .scroll", has=page.get_by_role("button", name="best score", exact=True))
     first = table.locator("tbody tr").first
-    before = first.inner_text()
-    table.get_by_role("button", name="best score", exact=True).click()
-    assert first.locator("strong").inner_text().startswith("40.1")
     last = table.locator("tbody tr").last
-    assert "loss explosion" in last.inner_text()  # it has no value
-    table.get_by_role("button", name="best score", exact=True).click()
-    assert first.inner_text() == before
-    assert "loss explosion" in last.inner_text()
+    table.get_by_role("button", name="x", exact=True).click()
+    assert first.inner_text().startswith("1\t")
+    for best in ("40.10 ± 0.25", "5.10 ± 0.25"):
+        table.get_by_role("button", name="best score", exact=True).click()
+        assert best in first.inner_text()
+        assert "loss explosion" in last.inner_text()  # it has no value
+
+
+def test_results_stand_best_first_and_count_the_seeds_that_have_a_result(explored: Section) -> None:
+    results = next(part for part in explored.parts if part.title == "Results")
+    assert results.grid
+    assert results.words[0] == (
+        "Best first, by best score; what has no value, or lost half of its seeds or more, comes last."
+    )
+    rows = [[cell.text for cell in row] for row in results.grid.rows]
+    assert [row[:2] for row in rows[:3]] == [["8", "fine"], ["4", "fine"], ["4", "rise"]]
+    assert rows[-1][:2] == ["8", "rise"]
+    (failed,) = [trial for trial in explored.trial_data["trials"] if trial["state"] == "failed"]
+    seeds = {cell.text: cell.run_id for row in results.grid.rows for cell in row[-2:-1]}
+    assert seeds == {"3": "", "2 of 3": failed["id"]}
+    labels = [explored.trial_data["configurations"][number] for number in results.grid.configurations]
+    assert labels == [f"x={x} mode={mode}" for x, mode, *_ in rows]
+
+
+@pytest.mark.slow
+def test_results_show_the_configurations_of_selected_trials_and_say_what_their_figures_are_of(page: Page) -> None:
+    table = page.locator("main > section > .scroll", has=page.get_by_role("button", name="best score", exact=True))
+    note = page.get_by_role("status").filter(has_text="are shown")
+    rows = table.locator("tbody tr:visible")
+    expect(rows).to_have_count(8)
+    expect(note).to_have_count(0)
+    page.get_by_label("only seed", exact=True).fill("2")
+    expect(note).to_have_text(
+        "8 of 8 rows are shown: those of which a trial is selected above, with their figures over all of their seeds."
+    )
+    page.get_by_label("loss explosion 3").uncheck()
+    page.get_by_label("only x", exact=True).fill(">2")
+    expect(note).to_contain_text("3 of 8 rows are shown")
+    assert [row.split("\t")[0] for row in rows.all_inner_texts()] == ["8", "4", "4"]
+    page.get_by_role("button", name="reset").click()
+    expect(rows).to_have_count(8)
+    table.get_by_role("link", name="2 of 3").click()
+    page.get_by_role("dialog").get_by_text("the disk is full").first.wait_for()
+
+
+@pytest.mark.slow
+def test_the_reason_is_read_without_scrolling(page: Page) -> None:
+    page.get_by_label("completed 20").uncheck()
+    reason = page.locator(".tabulator-cell[tabulator-field='reason']").first
+    expect(reason).to_contain_text("score became nan")
+    ends = page.locator(".tabulator-tableholder").first.bounding_box(), reason.bounding_box()
+    assert ends[0] is not None
+    assert ends[1] is not None
+    assert ends[1]["x"] + ends[1]["width"] < (ends[0]["x"] + ends[0]["width"]) / 2
 
 
 @pytest.mark.slow
 def test_long_tables_show_their_first_rows_then_all_in_one(page: Page, explored: Section, tmp_path: Path) -> None:
     results = next(part for part in explored.parts if part.title == "Results")
     assert results.grid
-    long = replace(results, grid=replace(results.grid, rows=results.grid.rows * 5))
+    grid = replace(results.grid, rows=results.grid.rows * 5, configurations=results.grid.configurations * 5)
+    long = replace(results, grid=grid)
     parts = tuple(long if part is results else part for part in explored.parts)
     (tmp_path / "report.html").write_text(html("explored", "made", [replace(explored, parts=parts)]), encoding="utf-8")
     opened(page, (tmp_path / "report.html").as_uri())
     rows = page.locator("main > section > .scroll tbody").first.locator("tr:visible")
+    expect(rows).to_have_count(MOST_ROWS)
+    page.get_by_label("only mode", exact=True).fill("fine")
+    expect(rows).to_have_count(20)
+    expect(page.get_by_role("button", name="more rows")).to_be_hidden()
+    page.get_by_role("button", name="reset").click()
     expect(rows).to_have_count(MOST_ROWS)
     page.get_by_role("button", name="10 more rows").click()
     expect(rows).to_have_count(40)
@@ -422,11 +476,47 @@ def test_a_finger_on_a_curve_reads_its_value_also_on_a_scrolled_page(browser: Br
 @pytest.mark.slow
 def test_curves_are_means_with_bands_over_seeds(page: Page) -> None:
     figure = page.locator("figure", has=page.locator("#curves"))
-    assert figure.locator(".mark-line path").count() >= 23
-    figure.get_by_label("lines").select_option("means")
+    assert figure.get_by_label("lines").input_value() == "means"  # of more than 20 trials
     expect(figure.locator(".mark-area path")).to_have_count(8)
+    expect(figure.locator(".mark-symbol path[aria-label*='loss explosion']")).to_have_count(3)
+    page.get_by_label("only seed", exact=True).fill("0")
+    expect(figure.get_by_label("lines")).to_have_value("each")
+    expect(figure.locator(".mark-area path")).to_have_count(0)
+    page.get_by_role("button", name="reset").click()
+    figure.get_by_label("lines").select_option("each")
+    expect(figure.locator(".mark-line path")).to_have_count(24)
+    figure.get_by_label("lines").select_option("means")
     figure.get_by_label("metric").select_option(HOSTILE)
     expect(figure.locator(".role-axis-title text").last).to_contain_text("alert(2)")
+
+
+@pytest.mark.slow
+def test_of_many_curves_the_best_are_in_colour_and_long_ones_are_smoothed(
+    page: Page, explored: Section, tmp_path: Path
+) -> None:
+    document = copy.deepcopy(explored.trial_data)
+    labels = [trial["label"] for trial in document["trials"]]
+    for number, trial in enumerate(document["trials"]):
+        trial["configuration"] = number  # as if no seed were another's
+    curves = {"epochs": [[*range(1, 13)]], "lines": [[n, 0, 0, [n, n + 3.0] * 6] for n in range(24)]}
+    document |= {"configurations": labels, "curves": document["curves"] | curves}
+    path = tmp_path / "report.html"
+    section = dataclasses.replace(explored, trial_data=document, parts=())
+    path.write_text(html("many", "made", [section]), encoding="utf-8")
+    opened(page, path.as_uri())
+    figure = chart(page, "curves")
+    assert figure.get_by_label("lines").input_value() == "best"
+    colours = figure.locator(".mark-line path").evaluate_all("all => all.map(one => one.getAttribute('stroke'))")
+    assert sorted(colours) == [f"var(--c{n})" for n in range(1, 6)] + ["var(--line)"] * 19
+    named = figure.locator(".role-legend-label text").all_text_contents()
+    assert [name for name in named if "=" in name] == cells(page, "label")[:5]
+    figure.get_by_label("smooth").fill("1")
+    expect(figure.locator(".role-axis-title text").last).to_have_text("score, moving mean")
+    expect(page).to_have_url(re.compile("smooth=1"))
+    with page.expect_download() as download:
+        figure.get_by_role("button", name="CSV").click()
+    rows = [*csv.DictReader(Path(download.value.path()).read_text().splitlines())]
+    assert [row["score"] for row in rows if row["trial"] == labels[4]][:3] == ["4", "5", "6"]  # of 4, 7, 4, 7
 
 
 @pytest.mark.slow
@@ -459,6 +549,24 @@ def test_the_heat_map_marks_cells_with_explosions(page: Page) -> None:
 
 
 @pytest.mark.slow
+def test_heat_maps_for_each_value_of_a_third_parameter_have_numbers_and_tips(
+    page: Page, explored: Section, tmp_path: Path
+) -> None:
+    document = copy.deepcopy(explored.trial_data)
+    document["columns"][column(document, "seed", "parameter")] |= {"name": "size", "title": "size"}
+    path = tmp_path / "report.html"
+    path.write_text(html("thrice", "made", [dataclasses.replace(explored, trial_data=document)]), encoding="utf-8")
+    opened(page, path.as_uri())
+    figure = chart(page, "heat")
+    figure.get_by_label("for each").select_option("parameter:size")
+    expect(figure.locator(".role-legend")).to_have_count(1)
+    number = figure.locator("text[aria-label*='number:']", has_text=re.compile("^40.2$"))
+    expect(number).to_have_count(1)
+    pointed_at(number)
+    expect(page.locator("#tip")).to_have_text("x 8, mode fine, size 2mean best score 40.2, of 1 trial")
+
+
+@pytest.mark.slow
 def test_on_paper_all_selected_rows_are_printed(page: Page) -> None:
     page.pdf()
     page.emulate_media(media="print")
@@ -478,7 +586,7 @@ def test_on_paper_the_table_is_light_where_the_screen_is_dark(browser: Browser, 
     assert {*looks} == {"rgba(0, 0, 0, 0)"}
     assert cells.first.evaluate("cell => getComputedStyle(cell).color") == "rgb(27, 31, 36)"
     heads = page.locator(".tabulator-print-table th").all_inner_texts()
-    assert [name for name in heads if name][:4] == ["trial", "outcome", "x", "mode"]
+    assert [name for name in heads if name][:4] == ["trial", "outcome", "reason", "x"]
     assert any(name.startswith("</script>") for name in heads)  # a metric's name stays text
     page.close()
 
@@ -503,8 +611,15 @@ def test_words_are_explained_where_they_stand_by_finger_and_keyboard(page: Page)
     expect(tip).to_contain_text("Training diverged")
     page.mouse.wheel(0, 300)
     expect(tip).to_be_hidden()
-    heading = page.get_by_role("heading", name="Explosions").or_(page.locator("dt", has_text="exploded")).first
-    assert heading.locator(".hint").count() == 1
+    for place, said in {
+        "dd:has-text('20 completed')": ["loss explosion", "failed"],
+        "dt:has-text('exploded')": ["explosion"],
+        "#explorer [tabulator-field='outcome'], #explorer [tabulator-field='state']": ["outcome"],
+        "main th:has-text('outcome')": ["outcome"],
+        "main th:has-text('exploded')": ["explosion"],
+    }.items():
+        hints = page.locator(place).first.locator(".hint").evaluate_all("all => all.map(one => one.ariaLabel)")
+        assert [text.partition(":")[0] for text in hints] == said
 
 
 @pytest.mark.slow
@@ -634,7 +749,7 @@ def test_a_link_shows_the_whole_view_elsewhere_and_what_it_does_not_know_is_igno
     page: Page, browser: Browser, address: str
 ) -> None:
     assert "#" not in page.url
-    chart(page, "curves").get_by_label("lines").select_option("means")
+    chart(page, "curves").get_by_label("lines").select_option("each")
     chart(page, "curves").get_by_label("log x").check()
     chart(page, "scatter").locator("select").first.select_option("parameter:seed")
     chart(page, "heat").get_by_label("metric").select_option(f"metric:{HOSTILE}")
@@ -642,14 +757,15 @@ def test_a_link_shows_the_whole_view_elsewhere_and_what_it_does_not_know_is_igno
     page.get_by_label("colour by").select_option("state")
     page.get_by_text("Columns", exact=True).click()
     page.locator(".ticks").get_by_label("seed", exact=True).uncheck()
+    page.get_by_text("Columns", exact=True).click()
     page.locator("#explorer").get_by_role("button", name="x", exact=True).click()
     expect(page).to_have_url(re.compile("hide=.*sort="))
     again = browser.new_page(viewport={"width": 1440, "height": 1000})
     opened(again, f"{page.url}&sort=nothing&log=nothing~on&y=nothing&later=1")
     curves = chart(again, "curves")
-    assert curves.get_by_label("lines").input_value() == "means"
+    assert curves.get_by_label("lines").input_value() == "each"
     assert curves.get_by_label("log x").is_checked()
-    expect(curves.locator(".mark-area path")).to_have_count(8)
+    expect(curves.locator(".mark-line path")).to_have_count(24)
     assert chart(again, "scatter").locator("select").first.input_value() == "parameter:seed"
     assert chart(again, "heat").get_by_label("metric").input_value() == f"metric:{HOSTILE}"
     assert again.locator("#effects ~ .controls").get_by_label("metric").input_value() == f"metric:{HOSTILE}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import samplers
-from orchestrator.comparison.best import as_good, as_winner, facts, undistinguished
+from orchestrator.comparison.best import ahead, as_good, as_winner, facts, undistinguished
 from orchestrator.comparison.configuration import Configuration, configurations
 from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.intervals import half_width
@@ -288,6 +288,22 @@ def test_best_says_that_the_best_of_several_was_lucky() -> None:
     assert said.startswith("the best of 8 is likely to have been lucky; corrected for that: 0.6")
     assert as_winner(Ranking(found[:1], UP)) == []
     assert as_winner(Ranking([seeds("one", 0.1), seeds("other", 0.2)], UP)) == []
+
+
+def test_best_says_by_how_much_it_is_ahead_of_the_second() -> None:
+    def said(*found: Configuration) -> list[str]:
+        return ahead(Ranking(found, UP), lambda one: one.params["x"])
+
+    one, other = seeds("one", 0.90, 0.92, 0.94), seeds("other", 0.80, 0.83, 0.84)
+    # by seed 0.1, 0.09 and 0.1: Student's t of two degrees of freedom, 4.303, times 0.00577 / sqrt(3)
+    assert said(other, one) == ["ahead of the second, other, by 0.097 ± 0.014 (95%, by the 3 seeds that both have)"]
+    third = seeds("third", 0.1, 0.2, 0.4)
+    assert said(third, other, one)[0].endswith(" (95%, by the 3 seeds that both have, for all 2 others at once)")
+    assert said(seeds("one", 0.9), seeds("other", 0.8)) == [
+        "ahead of the second, other, by 0.1 (no interval, which takes two seeds of each)"
+    ]
+    assert said(one) == said(one, seeds("other", 0.90, 0.92, 0.94)) == []  # none; an equal one, which is named
+    assert said(one, seeds("other", 0.8, exploded=2)) == []  # most of its seeds are lost
 
 
 def test_values_whose_squares_are_no_numbers_are_ranked_and_compared() -> None:

@@ -156,11 +156,11 @@ def test_the_report_of_a_sweep_has_its_means_its_rates_and_its_verdicts(folder: 
 
     # Student's t of two degrees of freedom, 4.303, times 0.001 / sqrt(3)
     assert rows(markdown, "Results") == [
-        ["0.5", "0.7860 ± 0.0025", "0.01923 ± 0", "0.7750 ± 0", "0.7750", "completed", "0 of 3: 0% (0% to 56%)", "3"],
         [
             *("0.25", "**0.8485 ± 0.0025**", "**0.009615 ± 0**", "**0.8375 ± 0**", "0.8375"),
-            *("completed", "0 of 3: 0% (0% to 56%)", "3"),
+            *("completed", "3", "0 of 3: 0% (0% to 56%)"),
         ],
+        ["0.5", "0.7860 ± 0.0025", "0.01923 ± 0", "0.7750 ± 0", "0.7750", "completed", "3", "0 of 3: 0% (0% to 56%)"],
         [
             "0.2",
             "0.8620",
@@ -168,8 +168,8 @@ def test_the_report_of_a_sweep_has_its_means_its_rates_and_its_verdicts(folder: 
             "0.8500",
             "0.8000",
             "1 completed, 2 loss explosion",
-            "2 of 3: 67% (21% to 94%)",
             "3",
+            "2 of 3: 67% (21% to 94%)",
         ],
     ]
     compared = rows(markdown, "Published figures beside ours")
@@ -323,7 +323,7 @@ def test_trials_of_other_values_stand_under_the_name_and_compare_with_nothing(
     var.unlink()
     sweep("report", "var")
     markdown = (folder / "reports" / "var" / "report.md").read_text()
-    assert rows(markdown, "Results")[0][1] == "0.7860 ± 0.0025"
+    assert rows(markdown, "Results")[1][:2] == ["0.5", "0.7860 ± 0.0025"]
     assert {row[6] for row in rows(markdown, "Published figures beside ours")} == {
         "settings that differ from the file: epochs=2"
     }

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from orchestrator.errors import StoreBusyError
 from orchestrator.functions.declaration import Picture
-from orchestrator.reports import files, leavings, sections, trial_pictures
+from orchestrator.reports import files, gallery, leavings, sections, trial_pictures
 from orchestrator.reports.document import Section
 from orchestrator.reports.files import write
 from orchestrator.reports.page import html
@@ -251,8 +251,25 @@ def test_each_explosion_has_its_own_post_mortem(
 ) -> None:
     told = [trial["post_mortem"] for trial in in_state(section, "loss explosion")]
     assert told == [f"What went first: seed {seed}. It was nan {HOSTILE}" for seed in range(3)]
+    assert section.trial_data["left_out"] == ""
     monkeypatch.setattr(leavings, "MOST_POST_MORTEMS", 1)
-    assert sum("post_mortem" in left for left in leavings.left_by(TrialFiles(kept[1]), section.runs, {}).values()) == 1
+    left = leavings.left_by(TrialFiles(kept[1]), section.runs, {})
+    assert sum("post_mortem" in one for one in left.values()) == 1
+    said = "The page has the post-mortems of 1 of 3 explosions; those of the others are in MLflow, as explosion.md."
+    assert leavings.left_out(section.runs, left) == said
+    assert gallery.post_mortems(TrialFiles(kept[1]), section.runs, left).words[1:] == (said,)
+
+
+def test_each_post_mortem_is_read_once_for_a_report(
+    kept: tuple[Section, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, read = kept[1], []
+    fetch = store.artifact
+    monkeypatch.setattr(store, "artifact", lambda run_id, name: read.append((run_id, name)) or fetch(run_id, name))
+    spec = load(Path(store.uri.removeprefix("sqlite:///")).with_name("explored.yaml"))
+    sections.section(store, spec, "explored", all_records=False, is_live=False)
+    told = [run_id for run_id, name in read if name == "explosion.md"]
+    assert len(told) == len({*told}) == 3
 
 
 @pytest.fixture

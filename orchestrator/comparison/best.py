@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.ranking import Ranking
-from orchestrator.comparison.untold import untold
+from orchestrator.comparison.untold import from_best, untold
 from orchestrator.comparison.winner import corrected
 from orchestrator.spec.objective import by_names
+from orchestrator.system.averages import within
 from orchestrator.system.figures import compared, precision
 
 MOST_NAMES = 5
@@ -70,6 +71,26 @@ def as_winner(ranked: Ranking) -> list[str]:
         return []
     low, high = compared(*ends)
     return [f"the best of {len(ranked)} is likely to have been lucky; corrected for that: {low} to {high} (95%)"]
+
+
+def ahead(ranked: Ranking, named: Named) -> list[str]:
+    """By how much the best is better than the second, in a sentence, with the interval where both have several seeds.
+
+    The interval holds for all others at once. Where the second is equal to the best, there is nothing to say.
+    """
+    second = next((one for one in ranked[1:] if not (ranked.is_last(one) or one.broken)), None)
+    if second is None or equal(ranked):
+        return []
+    mean = within(ranked.objectives[0].sign * (ranked.expected(ranked[0])[0] - ranked.expected(second)[0]))
+    by, how = f"{mean:.2g}", "no interval, which takes two seeds of each"
+    others, looks = from_best(ranked) if ranked[0].intervals[0].half_width is not None else ((), None)
+    difference = next((difference for other, difference in others if other is second), None)
+    if difference and looks:
+        half_width = difference.half_width(looks)
+        by = f"{difference.mean:.{precision(difference.mean, half_width, least=2)}g} ± {half_width:.2g}"
+        how = f"by the {difference.seeds} seeds that both have" if difference.is_paired else "by the seeds of each"
+        how = f"95%, {how}{f', for all {len(others)} others at once' * (len(others) > 1)}"
+    return [f"ahead of the second, {named(second)}, by {by} ({how})"]
 
 
 def equal(ranked: Ranking) -> list[Configuration]:

@@ -1,4 +1,6 @@
-"""Which configurations the seeds do not tell from the best one."""
+"""How far others are from the best configuration, and which of them the seeds do not tell from it."""
+
+from collections.abc import Sequence
 
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.paired import Difference, Looks, Seeds, Standing, borrowing
@@ -6,9 +8,11 @@ from orchestrator.comparison.ranking import Ranking
 from orchestrator.trial import Outcome
 from orchestrator.trials.observation import valued
 
+Compared = Sequence[tuple[Configuration, Difference | None]]  # with how much better the best is; None where unknown
 
-def untold(ranked: Ranking) -> list[Configuration]:
-    """Those of a ranking that the seeds do not tell from its first, compared by the seeds that both have.
+
+def from_best(ranked: Ranking) -> tuple[Compared, Looks]:
+    """How much better the first of a ranking is than the others, by the seeds that both have, and at which looks.
 
     Where all have equally many seeds, they are looked at once. Where some have more, seeds were added by results: then
     the looks from the fewest to the most share the error. Those that rank behind because most of their seeds were lost,
@@ -24,9 +28,19 @@ def untold(ranked: Ranking) -> list[Configuration]:
     looks = Looks(max(seeds), min(seeds), max(1, len(others)))
     leading = _valued(best, worst)
     differences = borrowing([Difference.of(leading, _valued(other, worst), objective.sign) for other in others])
+    return list(zip(others, differences, strict=True)), looks
+
+
+def untold(ranked: Ranking) -> list[Configuration]:
+    """Those of a ranking that the seeds do not tell from its first.
+
+    Raises:
+        IndexError: the ranking is empty, or there is no objective.
+    """
+    compared, looks = from_best(ranked)
     return [
         other
-        for other, difference in zip(others, differences, strict=True)
+        for other, difference in compared
         if difference is None or difference.standing(looks) is not Standing.APART
     ]
 

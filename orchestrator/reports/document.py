@@ -1,17 +1,18 @@
 """The parts of a report, independent of its format."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from orchestrator.functions import Declaration
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import Run
 from orchestrator.reports.pictures import ReportPicture
-from orchestrator.reports.trial_data import Document
 from orchestrator.reports.trial_pictures import TrialPicture
 from orchestrator.reports.verdict import Verdict
+
+Document = Mapping[str, Any]  # as JSON on the page
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ReportTable:
 
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    configurations: tuple[int, ...] = ()  # the number of each row's in the data of trials, where rows are such
 
     @classmethod
     def of(cls, header: Sequence[str], rows: Sequence[Sequence[str]]) -> "ReportTable":

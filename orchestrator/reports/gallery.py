@@ -8,9 +8,9 @@ from orchestrator.reports import pictures
 from orchestrator.reports.charts import thinned
 from orchestrator.reports.configurations import Run, RunGroup, best_first, figure
 from orchestrator.reports.document import Part
-from orchestrator.reports.leavings import post_mortem
+from orchestrator.reports.kinds import kinds_of
+from orchestrator.reports.leavings import Left, left_out
 from orchestrator.reports.pictures import ReportPicture
-from orchestrator.reports.results import kinds_of
 from orchestrator.reports.trial_files import TrialFiles
 from orchestrator.reports.trial_pictures import EXPLOSION, MOST_UNDECLARED, SUFFIX, path_of, title_of
 from orchestrator.spec import SweepSpec
@@ -63,19 +63,20 @@ def _undeclared(files: TrialFiles, chosen: Sequence[RunGroup]) -> list[Picture]:
     return [Picture(name=stem, title=title_of(stem), text=f"The picture {stem}") for stem in stems]
 
 
-def post_mortems(files: TrialFiles, runs: Sequence[Run]) -> Part:
-    """The texts and pictures on explosions, of the first run of each kind."""
+def post_mortems(files: TrialFiles, runs: Sequence[Run], left: Left) -> Part:
+    """The texts and pictures on explosions, of the first run of each kind; and what the page has of the others."""
     words, drawn = [], []
     for kind in kinds_of(runs)[:MOST_KINDS]:
         first = kind[0]
         run_id = first.record.run_id if first.record else ""
-        if told := post_mortem(files, run_id):
+        if told := left.get(run_id, {}).get("post_mortem"):
             words.append(f"{first.label}: {told}")
         text = f"The run {first.label} up to its explosion."
         epoch = first.record.tags.get("explosion.epoch") if first.record else None
         caption = f"{first.label} (epoch {epoch})" if epoch else first.label
         picture = pictures.whole(files.read(run_id, EXPLOSION), text, caption)
         drawn += [replace(picture, run_id=run_id, path=path_of(run_id, EXPLOSION))] if picture else []
+    words += filter(None, [left_out(runs, left)])
     return Part("How training exploded", tuple(words), pictures=tuple(drawn), layout="wide")
 
 

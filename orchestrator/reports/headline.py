@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestrator.comparison.best import as_good, as_winner, facts, undistinguished
+from orchestrator.comparison.best import ahead, as_good, as_winner, facts, undistinguished
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.dominance import may_be_dominated
 from orchestrator.comparison.ranking import Ranking
@@ -34,7 +34,7 @@ def best_of(spec: SweepSpec, configurations: Sequence[RunGroup]) -> tuple[str, t
         best = [f"{named(one)}{' (perhaps)' * (one.config_key in doubtful)}" for one in front]
         note = "; perhaps: with these seeds it may be dominated" if doubtful else ""
         return f"on the Pareto front of {by_names(spec.objectives)}: {'; '.join(best)}{note}", ()
-    doubts = [*as_winner(ranked), *as_good(ranked, named), *undistinguished(ranked, named)]
+    doubts = [*ahead(ranked, named), *as_winner(ranked), *as_good(ranked, named), *undistinguished(ranked, named)]
     return f"{named(ranked[0])}: {'; '.join(facts(ranked[0], ranked))}", tuple(map(_sentence, doubts))
 
 

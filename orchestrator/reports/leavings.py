@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.reports.configurations import Run
+from orchestrator.reports.kinds import kinds_of
 from orchestrator.reports.trial_files import TrialFiles
 from orchestrator.reports.trial_pictures import TrialPicture, on_page
 from orchestrator.system.paths import LOG_FILE
@@ -15,17 +16,18 @@ MOST_LOGS = 60  # whose ends are on the page
 LINES, LONGEST_LOG = 15, 2000  # of a log's end: lines and characters
 LOGGED = (Outcome.FAILED, Outcome.INFEASIBLE)
 
+Left = Mapping[str, Mapping[str, Any]]  # what trials have left, by run_id
 
-def left_by(
-    files: TrialFiles, runs: Sequence[Run], pictures: Mapping[str, Sequence[TrialPicture]]
-) -> dict[str, dict[str, Any]]:
-    """What a bounded number of trials have left, by run_id."""
+
+def left_by(files: TrialFiles, runs: Sequence[Run], pictures: Mapping[str, Sequence[TrialPicture]]) -> Left:
+    """What a bounded number of trials have left; of each kind of explosion one at least."""
     ended = [(run.record.run_id, run.outcome) for run in runs if run.record]
     logged = [run_id for run_id, outcome in ended if outcome in LOGGED][:MOST_LOGS]
-    exploded = [run_id for run_id, outcome in ended if outcome is Outcome.EXPLODED][:MOST_POST_MORTEMS]
+    firsts = [kind[0].record.run_id for kind in kinds_of(runs) if kind[0].record]
+    exploded = dict.fromkeys([*firsts, *(run_id for run_id, outcome in ended if outcome is Outcome.EXPLODED)])
     parts: dict[str, dict[str, Any]] = {
         "log": {run_id: log_end(files, run_id) for run_id in logged},
-        "post_mortem": {run_id: post_mortem(files, run_id) for run_id in exploded},
+        "post_mortem": {run_id: post_mortem(files, run_id) for run_id in [*exploded][:MOST_POST_MORTEMS]},
         "pictures": {run_id: on_page(several) for run_id, several in pictures.items()},
     }
     found: dict[str, dict[str, Any]] = {}
@@ -34,6 +36,15 @@ def left_by(
             if content:
                 found.setdefault(run_id, {})[part] = content
     return found
+
+
+def left_out(runs: Sequence[Run], left: Left) -> str:
+    """How many post-mortems are not among them, in a sentence; empty where all are."""
+    exploded = sum(run.outcome is Outcome.EXPLODED for run in runs)
+    if exploded <= MOST_POST_MORTEMS or not any("post_mortem" in one for one in left.values()):
+        return ""
+    several = f"{MOST_POST_MORTEMS} of {exploded:,} explosions"
+    return f"The page has the post-mortems of {several}; those of the others are in MLflow, as {POST_MORTEM}."
 
 
 def log_end(files: TrialFiles, run_id: str) -> str:

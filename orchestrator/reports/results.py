@@ -2,15 +2,14 @@
 
 import functools
 import math
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.comparison.columns import columns
 from orchestrator.comparison.ranking import Ranking
 from orchestrator.reports import verdict
-from orchestrator.reports.configurations import Run, RunGroup, constants, counted_name, figure, measured
+from orchestrator.reports.configurations import Run, RunGroup, best_first, constants, counted_name, figure, measured
 from orchestrator.reports.document import Cell, Part, ReportTable
 from orchestrator.reports.verdict import Judgement, OurResult, Verdict
 from orchestrator.spec import Objective, ReferenceRow, SweepSpec
@@ -22,12 +21,12 @@ from orchestrator.trials.labels import headings, listed, texts_of
 from orchestrator.trials.observation import Observation
 
 MOST_ROWS = 500
-MOST_REMARKS = 20
 MOST_RELATIVE = 1e6  # of a difference that is also said in percent
 NONE = "\u2013"
 LOST = "one that exploded, was infeasible or has no value counts as the worst of the sweep, "
 PRUNED = "one that was pruned as what it had by then, but not for the better."
-_NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
+LAST = "; what has no value, or lost half of its seeds or more, comes last"
+WITHOUT_RESULT = "Seeds: how many have a result. One that failed, was interrupted or has not ended has none."
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,13 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
     breaks = ["breaks"] * any(group.configuration.broken for group in configurations)
     header = [*(names or ["sweep"]), *(column.title for column in columns), *ranked_by, *breaks, "outcome"]
     has_rates = has_seeds and any(group.exploded for group in configurations)
-    header += ["exploded (95% interval)"] * has_rates + ["seeds"] * has_seeds
+    header += ["seeds"] * has_seeds + ["exploded (95% interval)"] * has_rates
     codes = {group.configuration.config_key: group.code(spec.function) for group in configurations}
     shows_code = any("before" in code for code in codes.values())
     header += ["code"] * shows_code
+    in_order, order = _in_order(spec, configurations, [*ranked_by])
     rows = []
-    for group in configurations[:MOST_ROWS]:
+    for group in in_order[:MOST_ROWS]:
         cells = [Cell(texts[name][repr(group.params[name])]) for name in names] or [Cell(spec.name)]
         for column in columns:
             values = column.values(group)
@@ -68,21 +68,53 @@ def results(spec: SweepSpec, configurations: Sequence[RunGroup]) -> Part:
         cells += [Cell(texts.get(group.configuration.config_key, NONE)) for texts in ranked_by.values()]
         cells += [Cell(", ".join(group.configuration.broken) or NONE)] * len(breaks)
         cells.append(Cell(group.state))
-        cells += [Cell(group.rate or NONE)] * has_rates + [Cell(str(len(group.runs)))] * has_seeds
+        cells += [_seeds(group)] * has_seeds + [Cell(group.rate or NONE)] * has_rates
         cells += [Cell(codes[group.configuration.config_key])] * shows_code
         rows.append(tuple(cells))
-    words = []
+    words = [order] * (len(configurations) > 1)
     if has_seeds:
         words += ["Means over the seeds that completed, ± their 95% interval by Student's t."] * bool(columns)
         words += [f"All seeds, by which configurations are ranked: {LOST * (not spec.survivors)}{PRUNED}"] * bool(
             ranked_by
         )
         words += ["Explosion rates with Wilson's 95% interval."] * has_rates
+        words += [WITHOUT_RESULT] * any(_without_result(group) for group in configurations)
     if breaks:
         words.append("A configuration that breaks a constraint, over its seeds, ranks behind all others.")
     if len(configurations) > MOST_ROWS:
         words.append(f"The first {MOST_ROWS} of {len(configurations):,} configurations; the CSV file has all of them.")
-    return Part("Results", tuple(words), ReportTable(tuple(headings(header)), tuple(rows)))
+    numbers = {id(group): number for number, group in enumerate(configurations)}
+    shown = tuple(numbers[id(group)] for group in in_order[:MOST_ROWS])
+    return Part("Results", tuple(words), ReportTable(tuple(headings(header)), tuple(rows), shown))
+
+
+def _in_order(
+    spec: SweepSpec, configurations: Sequence[RunGroup], ranked_by: Sequence[str]
+) -> tuple[Sequence[RunGroup], str]:
+    """The rows as they stand at first, and in a sentence which order that is."""
+    if spec.method.finds_boundary:
+        return configurations, "By value, the least first."
+    if not spec.ranks or (spec.method.is_exhaustive and len(spec.objectives) > 1):
+        return configurations, f"In the order of the {'file' if spec.method.is_exhaustive else 'search'}."
+    records = [record for group in configurations for record in group.completed]
+    first = ranked_by[0] if ranked_by else counted_name(spec.objectives[0], records)
+    found = [group.configuration for group in configurations]
+    is_split = any(not one.values or (one.is_mostly_bad and not spec.survivors) for one in found)
+    return best_first(spec, configurations), f"Best first, by {first}{LAST * is_split}."
+
+
+def _without_result(group: RunGroup) -> list[Run]:
+    """The seeds that failed, were interrupted, or have not ended."""
+    return [run for run in group.runs if run.outcome is None or not run.outcome.is_result]
+
+
+def _seeds(group: RunGroup) -> Cell:
+    """How many seeds have a result: "3"; "2 of 3", which leads to the first one that has none."""
+    without = _without_result(group)
+    if not without:
+        return Cell(str(len(group.runs)))
+    run_id = next((run.record.run_id for run in without if run.record), "")
+    return Cell(f"{len(group.runs) - len(without)} of {len(group.runs)}", run_id=run_id)
 
 
 def _ranked_by(spec: SweepSpec, configurations: Sequence[RunGroup]) -> dict[str, dict[str, str]]:
@@ -125,63 +157,6 @@ def comparison(
     words = [f"Published: {spec.reference.source}. The rule for verdicts is at the end."]
     words += [f"The first {MOST_ROWS} of {len(rows):,}."] * (len(rows) > MOST_ROWS)
     return Part("Published figures beside ours", tuple(words), ReportTable(header, tuple(rows[:MOST_ROWS])))
-
-
-def explosions(runs: Sequence[Run]) -> Part | None:
-    """Each kind of explosion once: runs whose reasons differ only in numbers are of the same kind."""
-    kinds = kinds_of(runs)
-    if not kinds:
-        return None
-    rows = []
-    for kind in kinds[:MOST_REMARKS]:
-        first = kind[0]
-        tags = first.record.tags if first.record else {}
-        last = tags.get("explosion.last_finite_loss")
-        at = [tags.get(f"explosion.{name}", NONE) for name in ("epoch", "step")]
-        reason = first.record.remark if first.record else ""
-        told = [*at, NONE if last is None else figure(float(last)), reason, str(len(kind))]
-        rows.append((_linked(first), *map(Cell, told)))
-    header = ("first run", "epoch", "step", "last finite loss", "reason", "runs")
-    return Part("Explosions", grid=ReportTable(header, tuple(rows)))
-
-
-def kinds_of(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs that exploded, by the reason without its numbers; the most frequent kind first."""
-    return _kinds(run for run in runs if run.outcome is Outcome.EXPLODED)
-
-
-def remarks(runs: Sequence[Run]) -> Part | None:
-    """The remarks on runs that failed, or that completed and learned nothing: those of a kind once."""
-    kinds = _kinds(run for run in runs if run.record and run.record.remark and run.outcome is not Outcome.EXPLODED)
-    rows = [
-        (
-            _linked(kind[0]),
-            Cell(kind[0].state),
-            Cell(kind[0].record.remark if kind[0].record else ""),
-            Cell(str(len(kind))),
-        )
-        for kind in kinds[:MOST_REMARKS]
-    ]
-    words = (
-        (f"The first {MOST_REMARKS} of {len(kinds)} kinds; the CSV file has all runs.",)
-        if len(kinds) > MOST_REMARKS
-        else ()
-    )
-    header = ("first run", "outcome", "remark", "runs")
-    return Part("Remarks", words, ReportTable(header, tuple(rows))) if rows else None
-
-
-def _kinds(runs: Iterable[Run]) -> list[list[Run]]:
-    """Runs by outcome and reason without its numbers; the most frequent kind first."""
-    kinds: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        if run.record:
-            kinds.setdefault((run.state, _NUMBERS.sub("", run.record.remark)), []).append(run)
-    return sorted(kinds.values(), key=len, reverse=True)
-
-
-def _linked(run: Run) -> Cell:
-    return Cell(run.label, run_id=run.record.run_id if run.record else "")
 
 
 def _varying(configurations: Sequence[RunGroup]) -> list[str]:

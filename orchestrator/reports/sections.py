@@ -10,7 +10,7 @@ from orchestrator.comparison.markdown import paragraphs
 from orchestrator.functions import DEFAULT_TRIAL
 from orchestrator.functions.declaration import Plane
 from orchestrator.progress.status import LOSS, shown_metric
-from orchestrator.reports import gallery, results
+from orchestrator.reports import gallery, kinds, results
 from orchestrator.reports.boundary_charts import answer, boundary_chart
 from orchestrator.reports.charts import Chart
 from orchestrator.reports.configurations import (
@@ -71,6 +71,8 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
     curves = _losses(store, spec, configurations)
     plane = spec.function.declaration.plane
     plane_drawn = plane_chart(plane, _plane_points(plane, configurations)) if plane else None
+    pictures = trial_pictures(files, spec.function.declaration.pictures, _best_first(spec, runs, configurations))
+    left = left_by(files, runs, pictures)
     parts = [
         _boundary_part(spec, boundary) if boundary else None,
         results.results(spec, configurations),
@@ -80,13 +82,12 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         _part(curves, is_explored=not are_distinguishable(len(configurations))),
         _part(plane_drawn),
         *gallery.gallery(files, spec, configurations),
-        results.explosions(runs),
-        gallery.post_mortems(files, runs),
-        results.remarks(runs),
+        kinds.explosions(runs),
+        gallery.post_mortems(files, runs, left),
+        kinds.remarks(runs),
     ]
     best, doubts = best_of(spec, configurations)
     cells = compared.grid.rows if compared and compared.grid else ()
-    pictures = trial_pictures(files, spec.function.declaration.pictures, _best_first(spec, runs, configurations))
     return Section(
         name=name,
         question=question(spec.source.text),
@@ -101,7 +102,7 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
         answer=answer(boundary) if boundary else "",
         verdicts=Counter(cell.verdict for row in cells for cell in row if cell.verdict),
         declaration=spec.function.declaration,
-        trial_data=trial_data(store, spec, name, runs, configurations, left_by(files, runs, pictures)),
+        trial_data=trial_data(store, spec, name, runs, configurations, left),
         pictures=tuple(picture for several in pictures.values() for picture in several),
         unlisted=frozenset(files.unlisted),
     )

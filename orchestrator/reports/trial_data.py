@@ -13,6 +13,8 @@ from orchestrator.errors import InputError
 from orchestrator.reports.charts import rounded
 from orchestrator.reports.configurations import Run, RunGroup, constants, counted_name
 from orchestrator.reports.curve_data import curves_of
+from orchestrator.reports.document import Document
+from orchestrator.reports.leavings import Left, left_out
 from orchestrator.spec import SweepSpec
 from orchestrator.spec.domains import Choice
 from orchestrator.system.paths import redacted, tracking_uri
@@ -35,8 +37,6 @@ ENVIRONMENT = {  # what a trial ran with: names of tags, and what people call it
 VERSION = "version."
 BEST = "its best value of any epoch, by which trials are compared"
 
-Document = Mapping[str, Any]
-
 
 def trial_data(
     store: Store,
@@ -44,7 +44,7 @@ def trial_data(
     name: str,
     runs: Sequence[Run],
     configurations: Sequence[RunGroup],
-    left: Mapping[str, Mapping[str, Any]],
+    left: Left,
 ) -> Document:
     """All that the page has of each trial, as JSON: values, outcome and reason, curves, and what it has left.
 
@@ -54,7 +54,7 @@ def trial_data(
         name: of the sweep in the store.
         runs: its trials.
         configurations: the same trials, by all but their seed.
-        left: what they have left, by run_id.
+        left: what they have left.
     """
     numbers = {id(run): number for number, group in enumerate(configurations) for run in group.runs}
     columns = _columns(spec, runs)
@@ -88,6 +88,7 @@ def trial_data(
         "mlflow": _mlflow(store, name),
         "store": _option(store),
         "words": dict(spec.function.declaration.words),
+        "left_out": left_out(runs, left),
     }
 
 

@@ -6,7 +6,7 @@ const explorer = (() => {
     for (const trial of trials.all) counts.set(trial.state, (counts.get(trial.state) ?? 0) + 1);
     return [...counts].map(([state, count]) => {
       const one = tick(`${state} ${count.toLocaleString("en")}`, true, (isOn) => selection.show(state, isOn));
-      return make("span", { "data-state": state }, one, " ", state === "completed" ? null : words.hint(state, words.of(state)));
+      return make("span", { "data-state": state }, one, " ", words.hint(state, words.of(state)));
     });
   }
 

@@ -3,6 +3,7 @@
 const heat = (() => {
   const BINS = 7; // of a parameter with more values
   const MOST_FACETS = 6;
+  const FACET = 300; // pixels: the least width of one
   let frame = null;
   const asked = { x: "", y: "", each: "", metric: "" };
 
@@ -77,8 +78,10 @@ const heat = (() => {
     const data = each ? cellsDrawn.filter((cell) => facets.slice(0, MOST_FACETS).includes(cell.each)) : cellsDrawn;
     if (!data.length) return frame.empty("No selected trial has both parameters.");
     const count = each ? Math.min(MOST_FACETS, facets.length) : 1;
+    frame.figure.classList.toggle("full", Boolean(each));
     const room = frame.place.clientWidth - 40;
-    const columns = each ? Math.max(1, Math.min(count, Math.floor(room / 300))) : 1;
+    const wide = 9 + 7 * Math.max(...data.map((cell) => cell.number.length)); // pixels that a cell's number takes
+    const columns = each ? Math.max(1, Math.min(count, Math.floor(room / Math.max(FACET, across.length * wide + 90)))) : 1;
     const width = Math.max(120, Math.min(frame.tall(300) > 300 ? Infinity : 620, room / columns - (each ? 24 : 0) - 90 / columns));
     const hasRoom = width / across.length > 34;
     const axis = { labelAngle: across.some((name) => name.length * 7 > width / across.length) ? -45 : 0, labelLimit: 150, labelOverlap: false, grid: false };
@@ -87,7 +90,7 @@ const heat = (() => {
       y: { field: "y", type: "nominal", title: y.brief, sort: upwards, scale: { domain: upwards }, axis: { labelLimit: 110, grid: false } },
     };
     const means = data.map((cell) => cell.mean).filter((mean) => mean !== null);
-    const hasNumbers = width / across.length >= 9 + 7 * Math.max(...data.map((cell) => cell.number.length));
+    const hasNumbers = width / across.length >= wide;
     const isLog = scales.isLog(up.key);
     const domain = means.length ? [Math.min(...means), Math.max(...means)] : [0, 1];
     const share = scales.between(isLog, ...domain);
@@ -101,7 +104,7 @@ const heat = (() => {
           mark: { type: "rect", stroke: "var(--paper)" },
           encoding: {
             ...places,
-            color: { field: "mean", type: "quantitative", title: scales.title(up.title, up.key), scale: { type: isLog ? "log" : "linear", domain: domain[0] === domain[1] ? (isLog ? [domain[0] / 2, domain[0] * 2] : [domain[0] - 0.5, domain[0] + 0.5]) : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: { orient: "bottom", direction: "horizontal" } },
+            color: { field: "mean", type: "quantitative", title: scales.title(up.title, up.key), scale: { type: isLog ? "log" : "linear", domain: domain[0] === domain[1] ? (isLog ? [domain[0] / 2, domain[0] * 2] : [domain[0] - 0.5, domain[0] + 0.5]) : domain, scheme: "viridis", reverse: up.goal === "minimize" }, legend: means.length ? { orient: each ? "top" : "bottom", direction: "horizontal" } : null },
           },
         },
         ...(hasNumbers ? [{ mark: { type: "text", fontSize: 11 }, encoding: { ...places, text: { field: "number" }, color: { condition: { test: "datum.isLight", value: "black" }, value: "white" } } }] : []),
@@ -116,14 +119,11 @@ const heat = (() => {
       : { description: title(x, y, up), data: { values: data }, ...cell };
     const view = await frame.draw(spec, () => cellsDrawn.map((one) => ({ [x.title]: one.x, [y.title]: one.y, ...(each ? { [each.title]: one.each } : {}), [`mean ${up.title}`]: one.mean, trials: one.trials, explosions: one.exploded })));
     if (!view) return;
-    if (!each) {
-      highlight.on(view, (trial) => outline(view, trial, [x, y]));
-      pointing.follow(view, data, {
-        reach: 400,
-        of: () => [],
-        tell: (one) => [`${x.title} ${one.x}, ${y.title} ${one.y}`, `mean ${up.title} ${figure(one.mean)}, of ${one.count} trial${one.count === 1 ? "" : "s"}`, ...["exploded", "failed"].filter((name) => one[name]).map((name) => `${one[name]} of ${one.trials} ${name}`)],
-      });
-    }
+    if (!each) highlight.on(view, (trial) => outline(view, trial, [x, y]));
+    pointing.beneath(view, (one) => one.trials, {
+      of: () => [],
+      tell: (one) => [`${x.title} ${one.x}, ${y.title} ${one.y}${each ? `, ${each.title} ${one.each}` : ""}`, `mean ${up.title} ${figure(one.mean)}, of ${one.count} trial${one.count === 1 ? "" : "s"}`, ...["exploded", "failed"].filter((name) => one[name]).map((name) => `${one[name]} of ${one.trials} ${name}`)],
+    });
     const left = each && facets.length > MOST_FACETS ? ` The first ${MOST_FACETS} of ${facets.length} values are drawn.` : "";
     const exploded = data.some((one) => one.exploded) ? " A cross marks cells with explosions: how many of how many trials." : "";
     const grey = means.length < data.length ? " Grey: none has a value." : "";

@@ -3,7 +3,7 @@
 const links = (() => {
   const dialog = make("dialog", { class: "view", "aria-labelledby": "view-title" });
   const asked = () => new URLSearchParams(location.hash.slice(1));
-  const names = ["where", "find", "without", "chosen", "log", "colour", "sort", "show", "hide", "metric", "lines", "zoom", "x", "y", "effects", "heat-x", "heat-y", "heat-each", "heat-metric"];
+  const names = ["where", "find", "without", "chosen", "log", "colour", "sort", "show", "hide", "metric", "lines", "smooth", "zoom", "x", "y", "effects", "heat-x", "heat-y", "heat-each", "heat-metric"];
   const isOurs = () => names.some((name) => asked().has(name));
   const isView = () => asked().has("trial") || asked().has("compare");
   let open = [];

@@ -54,6 +54,13 @@ const pointing = (() => {
     }
   }
 
+  /** Have a chart show the row of the mark that is beneath the pointer, in whichever part of the chart. */
+  function beneath(view, isRow, ways) {
+    let row = null;
+    for (const kind of ["pointermove", "pointerdown"]) view.addEventListener(kind, (_, item) => (row = item?.datum && isRow(item.datum) ? item.datum : null));
+    tracked(view, () => row, ways);
+  }
+
   /** Where a scale has a value: in the middle, where it has room for one. */
   const spread = (scale, value) => scale(value) + (scale.bandwidth ? scale.bandwidth() / 2 : 0);
 
@@ -122,5 +129,5 @@ const pointing = (() => {
     return ended.get(view).signal;
   }
 
-  return { follow, tracked, spread, origin, gone, hide, say };
+  return { follow, beneath, tracked, spread, origin, gone, hide, say };
 })();

@@ -2,6 +2,7 @@
 
 const table = (() => {
   const MOST_LETTERS = 60; // of a trial's name on a phone
+  const REASON = [260, 160]; // pixels, and on a phone: what is longer is cut, and has a tip
   const MOST_METRICS = 6; // columns of metrics that are shown at first
   let made = null;
   let usual = null; // how it begins
@@ -72,9 +73,16 @@ const table = (() => {
       },
       {
         field: "state",
-        titleFormatter: heading({ title: "outcome" }),
+        titleFormatter: heading({ title: "outcome", kind: "outcome" }),
         formatter: (cell) => make("span", { class: `state ${words.kind(cell.getValue())}`, title: words.of(cell.getValue()) }, cell.getValue()),
         minWidth: 110,
+      },
+      {
+        field: "reason",
+        titleFormatter: heading({ title: "reason" }),
+        formatter: (cell) => make("span", { title: cell.getValue() ?? "" }, cell.getValue() ?? ""), // cut where the column ends
+        visible: trials.all.some((trial) => trial.reason),
+        width: REASON[Number(drawing.isNarrow())],
       },
       ...trials.shown.map((column) => ({
         field: `c${column.at}`,
@@ -109,13 +117,6 @@ const table = (() => {
         },
         headerSort: false,
         minWidth: 150,
-      },
-      {
-        field: "reason",
-        titleFormatter: heading({ title: "reason" }),
-        formatter: (cell) => make("span", { title: cell.getValue() ?? "" }, shortened(cell.getValue() ?? "", 60)),
-        visible: trials.all.some((trial) => trial.reason),
-        minWidth: 160,
       },
     ];
   }

@@ -112,6 +112,7 @@ const trialView = (() => {
       alike(trial),
       others(trial),
       trial.post_mortem ? part("What went wrong", make("p", {}, trial.post_mortem)) : null,
+      trial.state === "loss explosion" && !trial.post_mortem ? make("p", { class: "soft" }, trials.sweeps[trial.sweep].left_out) : null,
       trial.log ? part("The end of its log", make("pre", { tabindex: "0" }, make("code", {}, trial.log))) : null,
       make("div", { class: "two" }, params(trial), metrics(trial)),
       frames.length ? part("Curves", make("div", { class: "charts several" }, frames.map((frame) => frame.figure))) : null,

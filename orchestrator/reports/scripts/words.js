@@ -23,9 +23,15 @@ const words = (() => {
 
   const literal = (word) => word.replace(/[\^$\\.*+?()[\]{}|/]/g, "\\$&");
   const isMetric = (word) => trials.columns.some((column) => column.name === word && column.kind !== "parameter"); // the table has those
-  const marked = [
-    [/\bexplo(sions?|ded)\b/i, "explosion", known["loss explosion"]],
-    [/\bpruned\b/i, "pruned", known.pruned],
+  const present = Object.entries(known).filter(([state]) => trials.all.some((trial) => trial.state === state));
+  const told = present.map(([state, text]) => `${state}: ${text}`);
+  const endings = [
+    [/\bloss explosions?\b/i, "loss explosion", known["loss explosion"]],
+    [/(?<!\bloss )\bexplo(sions?|ded)\b/i, "explosion", known["loss explosion"]],
+    ...present.filter(([state]) => !["completed", "loss explosion"].includes(state)).map(([state, text]) => [new RegExp(`\\b${state}\\b`, "i"), state, text]),
+  ];
+  const named = [
+    [/^outcome$/, "outcome", told],
     [/\bfront\b/i, "front", others.front],
     ...Object.entries(declared).filter(([word]) => !isMetric(word)).map(([word, text]) => [new RegExp(`(?<![\\p{L}\\p{N}_])${literal(word)}(?![\\p{L}\\p{N}_])`, "u"), word, text]),
   ];
@@ -34,41 +40,53 @@ const words = (() => {
   function hint(word, text) {
     const tell = (event) => {
       event.stopPropagation(); // a heading would sort
-      pointing.say(one, [word, text]);
+      pointing.say(one, [word, text].flat());
     };
-    const one = button("?", tell, { class: "hint", "aria-label": `${word}: ${text}`, onmouseenter: tell, onfocus: tell, onmouseleave: pointing.hide, onblur: pointing.hide });
+    const one = button("?", tell, { class: "hint", "aria-label": `${word}: ${[text].flat().join(" ")}`, onmouseenter: tell, onfocus: tell, onmouseleave: pointing.hide, onblur: pointing.hide });
     return one;
+  }
+
+  /** Explain the first of several words that stands in a place, behind it; whether it is there. */
+  function explained(place, [at, word, text]) {
+    const texts = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const node = texts.currentNode;
+      const found = at.exec(node.data);
+      if (!found) continue;
+      const pressed = node.parentElement.closest("button"); // of which a hint can be no part
+      if (!pressed) node.splitText(found.index + found[0].length);
+      (pressed ?? node).after(" ", hint(word, text));
+      return true;
+    }
+    return false;
   }
 
   return {
     of: (state) => known[state] ?? "",
     /** What a column has that no trial function speaks of. */
-    of_column: (column) => (column.kind === "front" ? others.front : ""),
+    of_column: ({ kind }) => ({ front: others.front, outcome: told })[kind] ?? "",
     hint,
     /** A name of an outcome that a style sheet can have. */
     kind: (state) => state.replace(/[^a-z]+/g, "-"),
-    /** Explain each word once in a sweep's part of the page: in its headings, its tables, its captions. */
+    /** Explain words in a sweep's part of the page: each once, and outcomes at its head and below. */
     mark() {
       for (const sweep of document.querySelectorAll("main > section")) {
-        const left = new Set(marked);
-        for (const place of sweep.querySelectorAll(".part, th, dt, figcaption")) {
-          if (place.closest("#explorer")) continue;
-          for (const one of left) {
-            const [at, word, text] = one;
-            if (!at.test(place.textContent)) continue;
-            left.delete(one);
-            const anchor = place.querySelector(".anchor");
-            if (anchor) anchor.before(hint(word, text), " ");
-            else place.append(" ", hint(word, text));
+        const left = new Set(named);
+        for (const places of [":scope > p, dt, dd", ".part, th, figcaption"]) {
+          const open = new Set(endings);
+          for (const place of sweep.querySelectorAll(places)) {
+            if (place.closest("#explorer")) continue;
+            for (const one of [...open, ...(place.matches("p, dd") ? [] : left)]) {
+              if (explained(place, one)) [open, left].forEach((words) => words.delete(one));
+            }
           }
         }
       }
     },
     list() {
       const metrics = trials.shown.filter((column) => column.text).map((column) => [column.title, column.text]);
-      const present = Object.entries(known).filter(([state]) => trials.all.some((trial) => trial.state === state));
-      const named = new Set(metrics.map(([name]) => name));
-      const rows = [...present, ...Object.entries(others), ...metrics, ...Object.entries(declared).filter(([word]) => !named.has(word))];
+      const columns = new Set(metrics.map(([name]) => name));
+      const rows = [...present, ...Object.entries(others), ...metrics, ...Object.entries(declared).filter(([word]) => !columns.has(word))];
       return make(
         "details",
         { class: "words" },
