@@ -198,6 +198,7 @@ def test_a_value_that_is_not_finite_from_an_epoch_on_is_diagnosed_with_the_epoch
     assert diagnosis([0.9, None, 0.8]) is None
     assert diagnosis([None, 0.9]) is None
     assert diagnosis([None, None]) == "it has no finite f1"
+    assert diagnosis([]) == "it has reported no f1"
 
 
 def test_of_several_metrics_the_last_value_before_counts_and_a_final_one_needs_no_word() -> None:

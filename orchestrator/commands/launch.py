@@ -75,8 +75,8 @@ def launch(
 ) -> None:
     """Run a sweep to its end, or resume it; then print the result table. Several files run one after another.
 
-    Exit status: 0 every trial has a result; 1 a trial failed; 2 bad input; 130 interrupted. With several files: the
-    largest.
+    Exit status: 0 every trial that began has a result; 1 a trial failed; 2 bad input; 130 interrupted. With several
+    files: the largest.
     """
     if executor is not None:
         executors.find(executor)  # before anything is read

@@ -78,8 +78,10 @@ class Compared(Listener):
         self._ends += 1
         so_far = self._running[trial.trial_key] if end.outcome is Outcome.COMPLETED and self.spec.ranks else []
         ends = [(one, end.metrics.get(one.objective.name)) for one in so_far]
-        names = [one.objective.name for one, final in ends if one.value(final) is None]
-        lacking = [f"it has no finite {' and no finite '.join(names)}"] if names else []
+        without = [one for one, final in ends if one.value(final) is None]
+        told_of = {one.objective.name for one in without if one.lost_since is not None} | {*end.not_finite}
+        names = [one.objective.name for one in without]
+        lacking = [f"it has {'no finite' if name in told_of else 'reported no'} {name}" for name in names]
         lost = [remark for one, final in ends if (remark := one.remark(final))]
         diagnosis = "; ".join([*([end.diagnosis] if end.diagnosis else []), *lacking, *lost])
         told = self._constrained[trial.trial_key].told(end.metrics, end.not_finite)
