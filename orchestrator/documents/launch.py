@@ -23,7 +23,7 @@ class LaunchedSweepPart(DocumentPart):
     sweep: str
     file: str
     exit_status: int
-    """0: all trials that began have results; 1: one failed, or the sweep could not go on; 2: bad input; 130: interrupt"""
+    """0: what began has results; 1: a trial failed, or the sweep could not go on; 2: bad input; 130: interrupted."""
     error: ErrorDocument | None
     """What ended it, where it has no result."""
     metrics: list[MetricPart]
