@@ -20,6 +20,7 @@ from orchestrator.reports.files import write
 from orchestrator.reports.page import html
 from orchestrator.reports.trial_files import TrialFiles
 from orchestrator.spec import load
+from orchestrator.system.paths import LOG_FILE
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome
 
@@ -251,12 +252,15 @@ def test_each_explosion_has_its_own_post_mortem(
 ) -> None:
     told = [trial["post_mortem"] for trial in in_state(section, "loss explosion")]
     assert told == [f"What went first: seed {seed}. It was nan {HOSTILE}" for seed in range(3)]
-    assert section.trial_data["left_out"] == ""
+    assert section.trial_data["left_out"] == {}
     monkeypatch.setattr(leavings, "MOST_POST_MORTEMS", 1)
+    monkeypatch.setattr(leavings, "MOST_LOGS", 1)
     left = leavings.left_by(TrialFiles(kept[1]), section.runs, {})
     assert sum("post_mortem" in one for one in left.values()) == 1
     said = "The page has the post-mortems of 1 of 3 explosions; those of the others are in MLflow, as explosion.md."
-    assert leavings.left_out(section.runs, left) == said
+    assert leavings.left_out(section.runs, left) == {"post_mortem": said}
+    of_logs = "The page has the ends of the logs of 1 of 2 trials that failed; those of the others are in MLflow"
+    assert leavings.left_out([*section.runs] * 2, left)["log"] == f"{of_logs}, as {LOG_FILE}."
     assert gallery.post_mortems(TrialFiles(kept[1]), section.runs, left).words[1:] == (said,)
 
 

@@ -81,7 +81,7 @@ class Compared(Listener):
         without = [one for one, final in ends if one.value(final) is None]
         told_of = {one.objective.name for one in without if one.lost_since is not None} | {*end.not_finite}
         names = [one.objective.name for one in without]
-        lacking = [f"it has {'no finite' if name in told_of else 'reported no'} {name}" for name in names]
+        lacking = [f"it has no finite {name}" if name in told_of else f"it has reported no {name}" for name in names]
         lost = [remark for one, final in ends if (remark := one.remark(final))]
         diagnosis = "; ".join([*([end.diagnosis] if end.diagnosis else []), *lacking, *lost])
         told = self._constrained[trial.trial_key].told(end.metrics, end.not_finite)

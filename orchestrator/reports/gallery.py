@@ -76,7 +76,7 @@ def post_mortems(files: TrialFiles, runs: Sequence[Run], left: Left) -> Part:
         caption = f"{first.label} (epoch {epoch})" if epoch else first.label
         picture = pictures.whole(files.read(run_id, EXPLOSION), text, caption)
         drawn += [replace(picture, run_id=run_id, path=path_of(run_id, EXPLOSION))] if picture else []
-    words += filter(None, [left_out(runs, left)])
+    words += filter(None, [left_out(runs, left).get("post_mortem")])
     return Part("How training exploded", tuple(words), pictures=tuple(drawn), layout="wide")
 
 

@@ -38,13 +38,19 @@ def left_by(files: TrialFiles, runs: Sequence[Run], pictures: Mapping[str, Seque
     return found
 
 
-def left_out(runs: Sequence[Run], left: Left) -> str:
-    """How many post-mortems are not among them, in a sentence; empty where all are."""
+def left_out(runs: Sequence[Run], left: Left) -> dict[str, str]:
+    """How many post-mortems and logs are not among them, in a sentence each; nothing of what is there whole."""
     exploded = sum(run.outcome is Outcome.EXPLODED for run in runs)
-    if exploded <= MOST_POST_MORTEMS or not any("post_mortem" in one for one in left.values()):
-        return ""
-    several = f"{MOST_POST_MORTEMS} of {exploded:,} explosions"
-    return f"The page has the post-mortems of {several}; those of the others are in MLflow, as {POST_MORTEM}."
+    failed = sum(run.outcome in LOGGED for run in runs)
+    parts = {
+        "post_mortem": (MOST_POST_MORTEMS, exploded, "post-mortems", "explosions", POST_MORTEM),
+        "log": (MOST_LOGS, failed, "ends of the logs", "trials that failed", LOG_FILE),
+    }
+    return {
+        part: f"The page has the {what} of {most} of {total:,} {whose}; those of the others are in MLflow, as {file}."
+        for part, (most, total, what, whose, file) in parts.items()
+        if total > most and any(part in one for one in left.values())
+    }
 
 
 def log_end(files: TrialFiles, run_id: str) -> str:

@@ -72,6 +72,13 @@ const trialView = (() => {
     return part(isLeft ? "To run it again" : "Commands", lines.map(([line, text]) => make("p", { class: "command" }, make("code", {}, line), copied(line, "copy"), make("span", { class: "soft" }, ` ${text}`))));
   }
 
+  /** That its post-mortem or log is not on the page, where that has some of others. */
+  function leftOut(trial) {
+    const part = trial.state === "loss explosion" ? "post_mortem" : ["failed", "infeasible"].includes(trial.state) ? "log" : "";
+    const text = trial[part] ? "" : trials.sweeps[trial.sweep].left_out[part];
+    return text ? make("p", { class: "soft" }, text) : null;
+  }
+
   /** Where all the rest of a trial is. */
   function rest(trial) {
     const { store, mlflow } = trials.sweeps[trial.sweep];
@@ -112,8 +119,8 @@ const trialView = (() => {
       alike(trial),
       others(trial),
       trial.post_mortem ? part("What went wrong", make("p", {}, trial.post_mortem)) : null,
-      trial.state === "loss explosion" && !trial.post_mortem ? make("p", { class: "soft" }, trials.sweeps[trial.sweep].left_out) : null,
       trial.log ? part("The end of its log", make("pre", { tabindex: "0" }, make("code", {}, trial.log))) : null,
+      leftOut(trial),
       make("div", { class: "two" }, params(trial), metrics(trial)),
       frames.length ? part("Curves", make("div", { class: "charts several" }, frames.map((frame) => frame.figure))) : null,
       drawn.length ? part("Pictures", make("div", { class: "gallery" }, drawn)) : null,
