@@ -263,11 +263,11 @@ def test_results_show_the_configurations_of_selected_trials_and_say_what_their_f
     expect(note).to_have_count(0)
     page.get_by_label("only seed", exact=True).fill("2")
     expect(note).to_have_text(
-        "8 of 8 rows are shown: those of which a trial is selected above, with their figures over all of their seeds."
+        "8 of this table's 8 rows are shown: those of which a trial is selected above, with their figures over all of their seeds."
     )
     page.get_by_label("loss explosion 3").uncheck()
     page.get_by_label("only x", exact=True).fill(">2")
-    expect(note).to_contain_text("3 of 8 rows are shown")
+    expect(note).to_contain_text("3 of this table's 8 rows are shown")
     assert [row.split("\t")[0] for row in rows.all_inner_texts()] == ["8", "4", "4"]
     page.get_by_role("button", name="reset").click()
     expect(rows).to_have_count(8)
@@ -516,7 +516,11 @@ def test_of_many_curves_the_best_are_in_colour_and_long_ones_are_smoothed(
     with page.expect_download() as download:
         figure.get_by_role("button", name="CSV").click()
     rows = [*csv.DictReader(Path(download.value.path()).read_text().splitlines())]
-    assert [row["score"] for row in rows if row["trial"] == labels[4]][:3] == ["4", "5", "6"]  # of 4, 7, 4, 7
+    assert [row["score, moving mean"] for row in rows if row["trial"] == labels[4]][:3] == [
+        "4",
+        "5",
+        "6",
+    ]  # of 4, 7, 4, 7
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def test_configurations_of_a_grid_have_labels_and_rows_of_their_own(folder: Path
         ("0.1234562", "0", "completed", "1.1e-06"),
     }
     assert all("0.0000" not in cell for _, *row in (table.over_seeds()[1]) for cell in row)
-    runs = report.runs_of(spec, list(records.values()), all_records=False, is_live=False)
+    runs = report.runs_of(spec, list(records.values()), all_records=False, is_live=False, is_over=True)
     groups = report.configurations_of(spec, runs)
     assert sorted(group.label for group in groups) == ["x=0.1234561", "x=0.1234562", "x=3"]
 

@@ -300,8 +300,18 @@ def test_best_says_by_how_much_it_is_ahead_of_the_second() -> None:
     third = seeds("third", 0.1, 0.2, 0.4)
     assert said(third, other, one)[0].endswith(" (95%, by the 3 seeds that both have, for all 2 others at once)")
     assert said(seeds("one", 0.9), seeds("other", 0.8)) == [
-        "ahead of the second, other, by 0.1 (no interval, which takes two seeds of each)"
+        "ahead of the second, other, by 0.1 (no interval, which takes several seeds that both have)"
     ]
+    for best, second, by in (  # of which the seeds that both have cannot say it
+        ({0: 0.7, 1: 0.71, 2: 0.95, 3: 0.96, 4: 0.97}, {0: 0.8, 1: 0.79}, 0.063),
+        ({0: 0.9, 1: 0.92, 2: 0.94}, {1: 0.8, 2: 0.83, 3: 0.84}, 0.097),
+    ):
+        found = [
+            Configuration(x, {"x": x}, tuple(Observation(Outcome.COMPLETED, (y,), seed=n) for n, y in values.items()))
+            for x, values in (("one", best), ("other", second))
+        ]
+        (text,) = said(*found)
+        assert text == f"ahead of the second, other, by {by} (no interval, which takes several seeds that both have)"
     assert said(one) == said(one, seeds("other", 0.90, 0.92, 0.94)) == []  # none; an equal one, which is named
     assert said(one, seeds("other", 0.8, exploded=2)) == []  # most of its seeds are lost
 

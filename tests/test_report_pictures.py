@@ -257,9 +257,11 @@ def test_each_explosion_has_its_own_post_mortem(
     monkeypatch.setattr(leavings, "MOST_LOGS", 1)
     left = leavings.left_by(TrialFiles(kept[1]), section.runs, {})
     assert sum("post_mortem" in one for one in left.values()) == 1
-    said = "The page has the post-mortems of 1 of 3 explosions; those of the others are in MLflow, as explosion.md."
+    said = "The page has the post-mortems of 1 of 3 explosions; others may be in MLflow, as explosion.md."
     assert leavings.left_out(section.runs, left) == {"post_mortem": said}
-    of_logs = "The page has the ends of the logs of 1 of 2 trials that failed; those of the others are in MLflow"
+    of_logs = (
+        "The page has the ends of the logs of 1 of 2 trials that failed or are infeasible; others may be in MLflow"
+    )
     assert leavings.left_out([*section.runs] * 2, left)["log"] == f"{of_logs}, as {LOG_FILE}."
     assert gallery.post_mortems(TrialFiles(kept[1]), section.runs, left).words[1:] == (said,)
 

@@ -1,5 +1,6 @@
 """The best configuration, in sentences."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from orchestrator.comparison.configuration import Configuration
@@ -82,11 +83,11 @@ def ahead(ranked: Ranking, named: Named) -> list[str]:
     if second is None or equal(ranked):
         return []
     mean = within(ranked.objectives[0].sign * (ranked.expected(ranked[0])[0] - ranked.expected(second)[0]))
-    by, how = f"{mean:.2g}", "no interval, which takes two seeds of each"
+    by, how = f"{mean:.2g}", "no interval, which takes several seeds that both have"
     others, looks = from_best(ranked) if ranked[0].intervals[0].half_width is not None else ((), None)
     difference = next((difference for other, difference in others if other is second), None)
-    if difference and looks:
-        half_width = difference.half_width(looks)
+    half_width = difference.half_width(looks) if difference and looks else math.inf
+    if difference and difference.mean > 0 and math.isfinite(half_width):  # else the seeds that both have do not say it
         by = f"{difference.mean:.{precision(difference.mean, half_width, least=2)}g} ± {half_width:.2g}"
         how = f"by the {difference.seeds} seeds that both have" if difference.is_paired else "by the seeds of each"
         how = f"95%, {how}{f', for all {len(others)} others at once' * (len(others) > 1)}"

@@ -105,14 +105,17 @@ class RunGroup:
         return [value for record in self.completed if (value := record.value(objective)) is not None]
 
 
-def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_live: bool) -> list[Run]:
-    """The trials that a file asks for, also those that have not been run; or all stored trials of its parameters, too.
+def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_live: bool, is_over: bool) -> list[Run]:
+    """The trials that a file asks for; or all stored trials of its parameters, whatever their values.
+
+    Until the sweep is over, those include what is still to run: else parameters of a grid would seem to be constant.
 
     Args:
         spec: the file.
         records: of the sweep.
-        all_records: whether to take all stored trials, rather than only those that the file asks for.
+        all_records: whether to take all stored trials, rather than those that the file asks for.
         is_live: whether a launch is running, so that trials without an end are running, too.
+        is_over: whether its last launch has come to its end.
     """
     by_key = {record.trial_key: record for record in records}
     trials = asked(spec, records)
@@ -120,6 +123,7 @@ def runs_of(spec: SweepSpec, records: Sequence[Record], all_records: bool, is_li
     asked_keys = {config_key for _, config_key, _ in rows}
     if all_records:
         keys = {trial.trial_key for trial in trials}
+        rows = [row for row in rows if row[2] or not is_over]
         further = [record for record in taken(spec.function, records) if record.trial_key not in keys]
         rows += [(record.params, record.tags.get("config_key", ""), record) for record in further]
     names = varying([params for params, *_ in rows])

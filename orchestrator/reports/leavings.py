@@ -44,12 +44,13 @@ def left_out(runs: Sequence[Run], left: Left) -> dict[str, str]:
     failed = sum(run.outcome in LOGGED for run in runs)
     parts = {
         "post_mortem": (MOST_POST_MORTEMS, exploded, "post-mortems", "explosions", POST_MORTEM),
-        "log": (MOST_LOGS, failed, "ends of the logs", "trials that failed", LOG_FILE),
+        "log": (MOST_LOGS, failed, "ends of the logs", "trials that failed or are infeasible", LOG_FILE),
     }
+    there = {part: sum(part in one for one in left.values()) for part in parts}
     return {
-        part: f"The page has the {what} of {most} of {total:,} {whose}; those of the others are in MLflow, as {file}."
+        part: f"The page has the {what} of {there[part]} of {total:,} {whose}; others may be in MLflow, as {file}."
         for part, (most, total, what, whose, file) in parts.items()
-        if total > most and any(part in one for one in left.values())
+        if total > most and there[part]
     }
 
 

@@ -94,7 +94,8 @@ def _in_order(
     """The rows as they stand at first, and in a sentence which order that is."""
     if spec.method.finds_boundary:
         return configurations, "By value, the least first."
-    if not spec.ranks or (spec.method.is_exhaustive and len(spec.objectives) > 1):
+    has_values = any(group.configuration.values for group in configurations)
+    if not (spec.ranks and has_values) or (spec.method.is_exhaustive and len(spec.objectives) > 1):
         return configurations, f"In the order of the {'file' if spec.method.is_exhaustive else 'search'}."
     records = [record for group in configurations for record in group.completed]
     first = ranked_by[0] if ranked_by else counted_name(spec.objectives[0], records)

@@ -64,7 +64,7 @@ def section(store: Store, spec: SweepSpec, name: str, all_records: bool, is_live
     """
     records = store.records(name, spec.objectives)
     files = TrialFiles(store)
-    runs = runs_of(spec, records, all_records, is_live)
+    runs = runs_of(spec, records, all_records, is_live, store.is_over(name))
     configurations = configurations_of(spec, runs)
     boundary = _boundary(spec, records) if spec.method.finds_boundary else None
     compared = results.comparison(spec, configurations)

@@ -129,6 +129,12 @@ class Store:
         return parent is not None and parent.info.status == "RUNNING"
 
     @translates_errors
+    def is_over(self, name: str) -> bool:
+        """Whether the last launch of a sweep has come to its end, and was neither interrupted nor killed."""
+        parent = self._parent(name)
+        return parent is None or parent.info.status in ("FINISHED", "FAILED")
+
+    @translates_errors
     def workers(self, name: str) -> int | None:
         """How many trials of a sweep may run at once, where somebody has asked the launch for so many that runs it."""
         parent = self._parent(name)

@@ -56,9 +56,7 @@ class SweepResults(Store):
             return
         own = paragraphs(self.spec.description[:LONGEST_DESCRIPTION])
         heading = "".join(f"{escaped(part)}\n\n" for part in own) + heading
-        if self.spec.report:
-            heading += f"{view.report_link(self.experiment_id, self.parent_id)}\n\n"
-        description = heading + table.markdown(LONGEST_TAG - len(heading))
+        description = heading + table.markdown(LONGEST_TAG - len(heading) - kept_report.LONGEST_LINK)
         tags, shown = {"mlflow.note.content": description}, view.view_of(table)
         if shown is not None:
             tags[view.TAG] = shown  # here, too: whoever is late with another one finds it

@@ -27,7 +27,7 @@ def note(record: Record, spec: SweepSpec, experiment_id: str, parent_id: str) ->
     facts = [*values, *([f"{epochs} epoch{'s' * (epochs > 1)}"] if epochs else [])]
     links = [
         link("the sweep", run_address(experiment_id, parent_id)),
-        *[report_link(experiment_id, parent_id)] * spec.report,
+        *[f"{report_link(experiment_id, parent_id)}, once the launch has ended"] * spec.report,
         link("curves and pictures", run_address(experiment_id, record.run_id, "/model-metrics")),
         _files(experiment_id, record.run_id),
     ]

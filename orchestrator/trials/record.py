@@ -179,7 +179,8 @@ class Record:
         if not self._has_reported(objective.name):
             return None
         last = self.metrics.get(objective.name)
-        return self.metrics.get(best_name(objective.name), last) if objective.counts_best else last
+        counts_best = objective.counts_best and (self.outcome is None or self.outcome.is_compared)
+        return self.metrics.get(best_name(objective.name), last) if counts_best else last
 
     def values(self, objectives: Iterable[Objective]) -> Values | None:
         """The values of all objectives, or None where one is missing."""

@@ -42,7 +42,7 @@ const curves = (() => {
       frame.bar,
       choice("metric", pairs, asked.metric, set("metric")),
       ...(ways().length > 1 ? [choice("lines", ways(), way, set("lines"))] : []),
-      isLong ? make("label", { class: "choice" }, "smooth ", make("input", { type: "range", min: 0, max: 10, value: asked.smooth || 0, "aria-label": "smooth", oninput: smooth })) : null,
+      isLong || asked.smooth ? make("label", { class: "choice" }, "smooth ", make("input", { type: "range", min: 0, max: 10, value: asked.smooth || 0, "aria-label": "smooth", oninput: smooth })) : null,
       scales.tick("log y", `curve:${asked.metric}`),
       scales.tick("log x", "epoch"),
       asked.zoom ? button("reset zoom", () => set("zoom")("")) : null,
@@ -149,7 +149,7 @@ const curves = (() => {
     const part = asked.zoom ? asked.zoom.split(",").map(Number) : [];
     const up = `curve:${asked.metric}`;
     const x = { field: "x", type: "quantitative", title: scales.title("epoch", "epoch"), scale: scale(scales.isLog("epoch"), rows.map((row) => row.x), part.slice(0, 2)), axis: { tickMinStep: 1, format: "~g", labelFlush: true } };
-    const y = { field: "y", type: "quantitative", title: scales.title(`${asked.metric}${asked.smooth ? ", moving mean" : ""}`, up), scale: scale(scales.isLog(up), rows.flatMap((row) => (isMeans ? [row.low, row.high] : [row.y])), part.slice(2)), axis: { labelOverlap: true, format: ".6~g" } };
+    const y = { field: "y", type: "quantitative", title: scales.title(shownName(), up), scale: scale(scales.isLog(up), rows.flatMap((row) => (isMeans ? [row.low, row.high] : [row.y])), part.slice(2)), axis: { labelOverlap: true, format: ".6~g" } };
     const by = { field: isMeans ? "group" : "n", type: "nominal" };
     const isOver = rows.some((row) => row.over);
     const strong = { condition: [{ test: "datum.over", value: 3 }, { test: "datum.pale", value: 0.8 }], value: isFew || best.length ? 2 : 1.1 };
@@ -252,11 +252,14 @@ const curves = (() => {
     frame.say([`${line}${marks}.${few}${smoothed}${some}`, ...notes, `Point at a line, or touch it, to read its value${way === "means" ? "" : "; click to open its trial"}. Draw a box to zoom; a double click shows all again.`].join(" "));
   }
 
+  /** The metric, or what is drawn in its place. */
+  const shownName = () => `${asked.metric}${asked.smooth ? ", moving mean" : ""}`;
+
   const saved = (rows) =>
     rows.map((row) =>
       row.seeds
-        ? { configuration: trials.configurations[row.group], epoch: row.x, [asked.metric]: row.y, low: row.low, high: row.high, seeds: row.seeds }
-        : { run: trials.all[row.n].id ?? "", trial: trials.named_in_full(trials.all[row.n]), epoch: row.x, [asked.metric]: row.y },
+        ? { configuration: trials.configurations[row.group], epoch: row.x, [shownName()]: row.y, low: row.low, high: row.high, seeds: row.seeds }
+        : { run: trials.all[row.n].id ?? "", trial: trials.named_in_full(trials.all[row.n]), epoch: row.x, [shownName()]: row.y },
     );
 
   return { start };

@@ -80,7 +80,7 @@ const table = (() => {
       {
         field: "reason",
         titleFormatter: heading({ title: "reason" }),
-        formatter: (cell) => make("span", { title: cell.getValue() ?? "" }, cell.getValue() ?? ""), // cut where the column ends
+        formatter: (cell) => make("span", { title: cell.getValue() ?? "" }, shortened(cell.getValue() ?? "", 300)), // and cut where the column ends
         visible: trials.all.some((trial) => trial.reason),
         width: REASON[Number(drawing.isNarrow())],
       },

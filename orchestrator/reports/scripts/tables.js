@@ -50,7 +50,7 @@ const tables = (() => {
       const left = new Set(trials.all.filter((trial) => trial.sweep === sweep && selection.matching.has(trial.n)).map((trial) => String(trial.configuration)));
       for (const row of rows) row.hidden = !left.has(row.dataset.configuration);
       const seeds = trials.sweeps[sweep].trials.length > trials.sweeps[sweep].configurations.length ? ", with their figures over all of their seeds" : "";
-      note.textContent = selection.isAll ? "" : `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows are shown: those of which a trial is selected above${seeds}.`;
+      note.textContent = selection.isAll ? "" : `${rows.filter((row) => !row.hidden).length} of this table's ${rows.length} rows are shown: those of which a trial is selected above${seeds}.`;
       folded();
     };
     selection.listen(hear);
