@@ -263,7 +263,8 @@ def test_results_show_the_configurations_of_selected_trials_and_say_what_their_f
     expect(note).to_have_count(0)
     page.get_by_label("only seed", exact=True).fill("2")
     expect(note).to_have_text(
-        "8 of this table's 8 rows are shown: those of which a trial is selected above, with their figures over all of their seeds."
+        "8 of this table's 8 rows are shown: those of which a trial is selected above, "
+        "with their figures over all of their seeds."
     )
     page.get_by_label("loss explosion 3").uncheck()
     page.get_by_label("only x", exact=True).fill(">2")
