@@ -25,7 +25,7 @@ from orchestrator.trials.starts import Starts
 if TYPE_CHECKING:
     from orchestrator.trackers import Store
 
-FIRST_PROPOSALS = 3  # that are shown
+NEXT_PROPOSALS = 3  # that are shown
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Plan:
     starts: Sequence[str] = ()  # what a search tries first, of its proposals
     prior: Sequence[str] = ()  # what it learns from beside its own trials, in lines
     ranges: Sequence[str] = ()  # that a search varies, in lines
-    startup: int | None = None  # results after which a search learns, at the latest; None once it does
-    first: Sequence[Trial] = ()  # what a search proposes before any result, one of each configuration
+    startup: int | None = None  # results after which a search learns, at the latest; None where it waits for none
+    next: Sequence[Trial] = ()  # what a search proposes before further results, one of each configuration
     learned_from: int = 0  # trials, on which the time rests
 
     @property
@@ -113,6 +113,11 @@ class Plan:
         if self.reached:
             return []
         return [trial for trial in self.trials if not self.is_done(trial)]
+
+    @property
+    def started_up(self) -> int:
+        """How many of the startup trials have their result."""
+        return min(self.startup or 0, sum(map(self.is_done, self.trials)))
 
     def is_done(self, trial: Trial) -> bool:
         """Whether it has its result, here or where a launch would take it from."""
@@ -217,11 +222,10 @@ def make(spec: SweepSpec, uri: str, workers: int | None, place: executors.Place 
     )
     if proposals != 0 and not spec.is_listed:
         startup = preview.startup(spec)
-        count = min(filter(None, (FIRST_PROPOSALS, proposals, startup)))
-        shown = () if begun or plan.prior else preview.first(spec, count)
-        awaited = (startup or 0) * len(SearchSpace(spec).seeds)
-        learns = bool(plan.prior) or sum(map(plan.is_done, trials)) >= awaited
-        plan = replace(plan, ranges=preview.ranges(spec), startup=None if learns else awaited, first=shown)
+        count = min(filter(None, (NEXT_PROPOSALS, proposals, None if begun else startup)))
+        shown = () if plan.prior else preview.first(spec, count, begun)
+        awaited = None if plan.prior or not startup else startup * len(SearchSpace(spec).seeds)
+        plan = replace(plan, ranges=preview.ranges(spec), startup=awaited, next=shown)
     if proposals is not None and (wanted := len(plan.pending) + proposals + further or len(trials)):
         plan = replace(plan, at_a_time=min(at_a_time, wanted))
     seconds, learned_from = _estimate(plan, lambda: [*own, *others()])

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 MOVES = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
+SECONDS_BETWEEN_SIZES = 0.1
 COLOURS = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9;]*)?m")
 
 
@@ -26,6 +27,7 @@ class Screen:
         self.width = width
         self.rows = [""]
         self.row = self.column = 0
+        self._goes_on: set[int] = set()  # rows whose line goes on in the next one
         self.written = ""
         self.erased: list[str] = []  # rows, as they were
         self._first: tuple[list[str], int, int] | None = None  # while there is a second one
@@ -55,24 +57,33 @@ class Screen:
                 self.row = self.column = 0
             elif command == "K":
                 self.erased.append(self.rows[self.row])
+                self._goes_on -= {self.row - 1, self.row}
                 self.rows[self.row] = ""
             elif plain:
                 self._put(plain)
 
     def resize(self, width: int) -> None:
-        """Rows that are longer are broken up, and the cursor stays where it is in the text."""
-        self.width, rows = width, []
+        """Lines that are longer are broken up, and the cursor stays where it is in the text."""
+        old, self.width = self.width, width
         if self._first is not None:
             return
+        rows: list[str] = []
+        goes_on, line, cursor = set(), "", 0
         for index, row in enumerate(self.rows):
             if index == self.row:
-                cursor = len(rows) + self.column // (width + (self.column == width))
-            rows += [row[start : start + width] for start in range(0, max(1, len(row)), width)]
-        self.rows, self.row, self.column = rows, min(cursor, len(rows) - 1), self.column % width
+                at = len(line) + self.column
+                cursor, self.column = len(rows) + at // (width + (at == width)), at % width
+            line += row.ljust(old) if index in self._goes_on else row
+            if index not in self._goes_on:
+                pieces = [line[start : start + width] for start in range(0, max(1, len(line)), width)]
+                goes_on |= {*range(len(rows), len(rows) + len(pieces) - 1)}
+                rows, line = rows + pieces, ""
+        self.rows, self.row, self._goes_on = rows, min(cursor, len(rows) - 1), goes_on
 
     def _put(self, text: str) -> None:
         for letter in text:
             if self.column == self.width:
+                self._goes_on.add(self.row)
                 self._down()
                 self.column = 0
             row = self.rows[self.row].ljust(self.column)
@@ -89,7 +100,7 @@ def on_terminal(
     command: Sequence[object],
     *,
     size: tuple[int, int] = (80, 24),
-    then: tuple[int, int] | None = None,
+    then: Sequence[tuple[int, int]] = (),
     when: str = "",
     answers: Mapping[str, str] | None = None,
     **environment: str,
@@ -99,7 +110,8 @@ def on_terminal(
     Args:
         command: the program and its arguments, for this Python.
         size: at first.
-        then: the size from when on a text was written.
+        then: the sizes from when on a text was written, one soon after the other; as tmux does, the terminal tells the
+            program at once of the first, and of the last alone when that was a while ago.
         when: the text.
         answers: what is typed once a text was written, each once, in their order.
         environment: further variables.
@@ -114,16 +126,27 @@ def on_terminal(
     deadline = time.monotonic() + 100
     while chunk := _read(ours, deadline):
         screen.write(chunk)
-        if then is not None and when in screen.written:
-            _set_size(ours, then)
-            screen.resize(then[0])
-            then = None
+        if then and when in screen.written:
+            _resize(ours, screen, then)
+            then = ()
         if asked and asked[0][0] in screen.written:
             os.write(ours, f"{asked.pop(0)[1]}\n".encode())
     os.close(ours)
     if time.monotonic() > deadline:
         process.kill()
     return screen, process.wait()
+
+
+def _resize(terminal: int, screen: Screen, sizes: Sequence[tuple[int, int]]) -> None:
+    screen.resize(sizes[0][0])
+    _set_size(terminal, sizes[0])
+    until = time.monotonic()
+    for width, _ in sizes[1:]:
+        screen.resize(width)
+        until += SECONDS_BETWEEN_SIZES
+        while time.monotonic() < until and (chunk := _read(terminal, until)):
+            screen.write(chunk)
+    _set_size(terminal, sizes[-1])
 
 
 def _set_size(terminal: int, size: tuple[int, int]) -> None:

@@ -26,6 +26,25 @@ heavy = {"torch", "torchvision", "mlflow", "optuna", "numpy", "scipy"}
 print("LOADED", sorted(heavy & sys.modules.keys()))
 """
 
+INTERRUPTED = """
+import signal, sys
+class Interrupting:
+    def find_spec(name, *_):
+        if name == "orchestrator.cli":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting)
+sys.argv = ["sweep", "--help"]
+from orchestrator.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("before", "status"), [("", 130), ("signal.signal(signal.SIGINT, signal.SIG_IGN)\n", 0)])
+def test_ctrl_c_while_modules_are_loaded_ends_in_silence_unless_it_is_ignored(before: str, status: int) -> None:
+    code = INTERRUPTED.replace("class", f"{before}class")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (status, "")
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["schema"], ["plan", str(VAR)], ["launch", "--help"], ["--version"]])

@@ -38,19 +38,20 @@ with display.live():
             metrics = {"train_loss": 100 / epoch, "score": epoch}
             display.take(trial, Progress(epoch, metrics, time.time(), 0.1, epoch * 50))
             display.heartbeat(trial, Heartbeat(epoch * 50 + 7, 99 / epoch))
-        time.sleep(0.1)
+        time.sleep(0.2)
     display.log("said meanwhile")
     display.take(trials[0], Finished(Outcome.EXPLODED, explosion=Explosion("loss became nan", 1, 2, 3.0)))
     for trial in trials[1:]:
         display.take(trial, Finished(Outcome.COMPLETED))
 print("the result")
 """
-AT_ONCE = PROGRAM.replace("time.sleep(0.1)", "pass")
+AT_ONCE = PROGRAM.replace("time.sleep(0.2)", "pass")
 
 
 @pytest.mark.slow
-def test_the_live_view_survives_a_terminal_that_becomes_narrow() -> None:
-    screen, status = on_terminal(["-c", PROGRAM], size=(100, 24), then=(40, 12), when="left")
+@pytest.mark.parametrize("then", [[(40, 12)], [(90, 24), (80, 24), (70, 20), (60, 20), (50, 12), (40, 12)]])
+def test_the_live_view_survives_a_terminal_that_becomes_narrow(then: list[tuple[int, int]]) -> None:
+    screen, status = on_terminal(["-c", PROGRAM], size=(100, 24), then=then, when="left")
     assert status == 0
     frames = " ".join(screen.erased)
     assert "x=2 of_a_name_that_is_long  " in frames

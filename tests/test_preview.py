@@ -15,7 +15,7 @@ from orchestrator.spec import SweepSpec, load
 from orchestrator.spec.methods import METHODS, OptunaSampler
 from orchestrator.terminal.consoles import stdout
 from orchestrator.terminal.plan_table import print_plan
-from orchestrator.trial import Outcome
+from orchestrator.trial import Outcome, Trial
 from orchestrator.trials.observation import Observation
 
 Write = Callable[..., Path]
@@ -40,7 +40,7 @@ def test_startup_trials_are_those_of_optunas_sampler(method: str, write: Write) 
 
 @pytest.mark.parametrize("method", ["auto", "tpe", "qmc", "cmaes"])
 def test_a_search_begins_with_what_was_shown_whatever_its_results(method: str, write: Write) -> None:
-    spec = load(write(f"method: {method}\n{SEARCH}".replace("  pause: {values: [0.0, 0.01]}\n", "")))
+    spec = load(write(f"method: {method}\n{SEARCH}"))
     shown = preview.first(spec, min(3, preview.startup(spec) or 3))
     assert shown
     sampler = samplers.of(spec)
@@ -50,6 +50,40 @@ def test_a_search_begins_with_what_was_shown_whatever_its_results(method: str, w
         assert trial is not None
         assert trial.params == expected.params
         sampler.tell(trial, Observation(Outcome.COMPLETED, (1.0 + number,)))
+
+
+@pytest.mark.parametrize("method", ["auto", "tpe"])
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_a_search_begins_with_what_was_shown_however_many_run_at_once(method: str, workers: int, write: Write) -> None:
+    spec = load(write(f"method: {method}\n{SEARCH}".replace("[0.0, 0.01]", "[0, 1, 2]")))
+    shown = [trial.params for trial in preview.first(spec, 3)]
+    sampler = samplers.of(spec)
+    sampler.replay({}, [])
+    asked: list[Trial] = []
+    for number in range(3):
+        if number >= workers:
+            sampler.tell(asked[number - workers], Observation(Outcome.COMPLETED, (1.0,)))
+        trial = sampler.ask()
+        assert trial is not None
+        asked.append(trial)
+    assert [trial.params for trial in asked] == shown
+    assert sorted(params["pause"] for params in shown) == [0, 1, 2]
+
+
+def test_ranges_quote_what_one_would_not_see_and_name_their_conditions(folder: Path, write: Write) -> None:
+    code = "def train(fill: str = '', x: float = 0.5) -> dict[str, float]:\n    return {'score': x}\n"
+    (folder / "filled.py").write_text(code)
+    text = """trial: filled:train
+method: tpe
+metric: {name: score, goal: maximize}
+parameters:
+  fill: {values: ["", missing, "a, b"]}
+  x: {min: 0, max: 1, when: {fill: ["", missing]}}
+"""
+    assert preview.ranges(load(write(text))) == [
+        'fill: "", missing, "a, b"',
+        'x: 0 to 1; only where fill is "" or missing',
+    ]
 
 
 @pytest.mark.parametrize("method", ["tpe", "auto"])
@@ -116,12 +150,18 @@ def test_the_plan_of_a_search_shows_them_and_on_what_its_time_rests(folder: Path
     lines = sweep("plan", path).stdout.splitlines()
     assert lines[0] == "toy: 12 trials of toys:train"
     assert {"varied: x: 0.01 to 10, logarithmic", "varied: pause: 0, 0.01"} < {*lines}
-    assert sum(line.startswith("proposed before any result: ") for line in lines) == 3
+    assert sum(line.startswith("proposed first: ") for line in lines) == 3
     assert any(line.startswith("startup trials: 3; ") for line in lines)
     assert lines[-1].endswith("unknown (the store has no finished trial to estimate it from)")
     assert sweep("launch", write(f"method: tpe\n{SEARCH}".replace("12", "4")), "--quiet").returncode == 0
     (told,) = json.loads(sweep("plan", write(f"method: tpe\n{SEARCH}"), "--json").stdout)["sweeps"]
     assert told["learned_from"] == 4
-    assert told["first"] == []  # it has begun
     assert told["startup"] is None  # it learns by now
-    assert sweep("plan", path).stdout.splitlines()[-1].endswith(", from 4 earlier trials")
+    lines = sweep("plan", path).stdout.splitlines()
+    assert "startup trials: 3, 3 of them done; those after them are chosen by results" in lines
+    assert sum(line.startswith("proposed next: ") for line in lines) == len(told["first"]) == 3
+    assert lines[-1].endswith(", from 4 earlier trials")
+    five = write(f"method: tpe\n{SEARCH}".replace("12", "5"))
+    assert sweep("launch", five, "--quiet").returncode == 0
+    *_, fifth = [*json.loads(sweep("plan", five, "--json").stdout)["sweeps"][0]["trials"]]
+    assert fifth["params"] == told["first"][0]

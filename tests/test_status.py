@@ -103,7 +103,7 @@ def test_a_terminal_too_narrow_for_a_table_gets_lines() -> None:
 
 @pytest.mark.slow
 def test_a_watch_is_drawn_in_place_and_stays_while_the_store_does_not_answer() -> None:
-    screen, status = on_terminal(["-c", WATCH], size=(60, 24), then=(55, 20), when="x=1      2/9")
+    screen, status = on_terminal(["-c", WATCH], size=(60, 24), then=[(55, 20)], when="x=1      2/9")
     assert status == 130
     assert screen.text.splitlines() == [
         "trial  epoch     loss  curve        left",

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,18 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 from exploring import recorded
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from test_ui_browser import free_port
 
-from orchestrator.commands.ui import ANYWHERE, _answers
+from orchestrator.commands.ui import ANYWHERE, _answers, _serve
 from orchestrator.comparison.table import Table
 from orchestrator.conclusion import Conclusion, keep_table
 from orchestrator.events import Finished, Progress, Started
 from orchestrator.spec import SweepSpec, load
-from orchestrator.system.loopback import check_port
+from orchestrator.system.loopback import HOST, check_port
 from orchestrator.trackers import Store, Tracker
 from orchestrator.trackers.sweep_results import RESULTS_FILE
 from orchestrator.trackers.trial_note import TAG as NOTE
@@ -228,6 +230,44 @@ def test_a_server_of_all_addresses_is_looked_for_where_it_answers() -> None:
     finally:
         server.kill()
         server.wait()
+
+
+def test_of_a_server_that_fails_the_last_lines_are_shown(
+    store: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    failing = folder / "failing"
+    failing.write_text("#!/bin/sh\nseq -f 'line %g' 40\necho 'no such table' >&2\nexit 3\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(failing))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert _serve(store, HOST, free_port(), opens=False, as_json=False) == 3
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == ["starting MLflow's UI", *(f"line {i}" for i in range(32, 41)), "no such table"]
+
+
+@pytest.mark.slow
+def test_the_links_stand_alone_and_work_by_the_name_of_this_machine(store: str) -> None:
+    port, name = free_port(), socket.gethostname()
+    command = [sys.executable, "-m", "orchestrator", "ui", "--host", "0.0.0.0", "--port", str(port)]  # noqa: S104
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        said = [server.stdout.readline() for _ in range(2)]
+        others = f"from other machines: {name} in place of 127.0.0.1\n"
+        assert said == [f"MLflow UI: http://127.0.0.1:{port} (Ctrl-C stops it)\n", others]
+        assert [runs_for(port, host) for host in ("localhost", name, "evil.example")] == [200, 200, 403]
+    finally:
+        server.terminate()
+        _, errors = server.communicate(timeout=30)
+    assert [line.partition(":")[0] for line in errors.splitlines()] == ["sweep", "starting MLflow's UI"]
+
+
+def runs_for(port: int, host: str) -> int:
+    """The status of an answer to a page of the UI, which was opened by this name."""
+    headers = {"Host": f"{host}:{port}", "Origin": f"http://{host}:{port}"}
+    url = f"http://127.0.0.1:{port}/ajax-api/2.0/mlflow/runs/search"
+    return requests.post(url, json={"experiment_ids": ["0"]}, headers=headers, timeout=30).status_code
 
 
 @pytest.mark.slow

@@ -41,8 +41,26 @@ def test_a_view_is_never_wider_than_its_screen_and_names_each_trial(width: int) 
     told = " ".join(" ".join(lines).split())
     for fact in ("var", "15/80 trials", "3 running", "completed 12", "loss explosion 3", "left 5 min 45 s"):
         assert fact in told
-    best = "var=0.05…02 seed=3" if width == 40 else "var=0.05 lr=0.002"
-    assert f"best val_ssim 0.9112: {best}" in told
+    assert "best val_ssim 0.9112: var=0.05 lr=0.002 seed=3" in told
+
+
+@pytest.mark.parametrize(("width", "begin"), [(40, "best"), (80, "best mean_absolute_"), (200, "best mean_absolute_")])
+@pytest.mark.parametrize("target", [None, 0.1])
+def test_the_best_value_and_what_tells_its_trial_apart_stay_on_a_narrow_screen(
+    width: int, begin: str, target: float | None
+) -> None:
+    metric = Objective("mean_absolute_percentage_error_on_the_held_out_validation_split", "minimize", target=target)
+    same = "train_split=0.75 first_layer_of_the_encoder=128 "
+    running = [replace(STATUS.running[0], label=f"{same}epochs={epochs}") for epochs in (3, 4)]
+    status = replace(STATUS, running=running, best=Best(f"{same}epochs=5", {}, metric, 0.2))
+    lines = printed(status, width)
+    assert max(map(len, lines)) <= width
+    (at,) = [i for i, line in enumerate(lines) if line.startswith(begin) or f"  {begin}" in line]
+    told = " ".join(lines[at:])
+    assert " 0.2" in told
+    assert target is None or "0.2 (target 0.1): " in told
+    assert told.endswith("=5")
+    assert width < 200 or told == f"best {metric.name} 0.2{' (target 0.1)' * bool(target)}: {same}epochs=5"
 
 
 def test_where_there_is_no_room_columns_go_by_their_weight() -> None:

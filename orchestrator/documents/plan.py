@@ -50,7 +50,7 @@ class PlannedSweepPart(DocumentPart):
     startup: int | None
     """Results after which a search learns from them, at the latest; null where it never does, or does by now."""
     first: list[Params]
-    """What a search proposes before any result, as far as results do not change that."""
+    """What a search proposes first, or next once it has begun; results that come meanwhile may change that."""
     spent: Number
     """Seconds of training by now."""
     time_cap: Number | None
@@ -92,8 +92,8 @@ class PlannedSweepPart(DocumentPart):
             seconds=plan.seconds,
             learned_from=plan.learned_from,
             ranges=[*plan.ranges],
-            startup=plan.startup,
-            first=[dict(trial.params) for trial in plan.first],
+            startup=plan.startup if plan.started_up < (plan.startup or 0) else None,
+            first=[dict(trial.params) for trial in plan.next],
             spent=plan.spent,
             time_cap=plan.spec.time_cap,
             starts=[*plan.starts],

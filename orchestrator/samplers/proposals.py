@@ -242,7 +242,9 @@ class Proposals:
         index = spreading.index_of(number - max(0, self.starts - 1))
         if index is None or not self._cube.axes:
             return None
-        point = spreading.spread(self._cube, self.seed, index, np.array(self._stable))
+        running = (trial.params for trial in self._open.values())
+        tried = [*self._stable, *(self._cube.only(self._varied(params), self._position(params)) for params in running)]
+        point = spreading.spread(self._cube, self.seed, index, np.array(tried))
         return {name: self._decoded(name, value) for name, value in {**self._middle, **point}.items()}
 
     def _made(self, number: int, by: str = "") -> BaseSampler:

@@ -18,7 +18,7 @@ def index_of(number: int) -> int | None:
     return None if rest else len(FIRST) - 1 + further
 
 
-def spread(cube: Cube, seed: int, number: int, stable: Array) -> dict[str, float]:
+def spread(cube: Cube, seed: int, number: int, tried: Array) -> dict[str, float]:
     """Values of a sequence that is even along each axis: of each eight, one is in each eighth (a Latin hypercube).
 
     They lie an eighth apart, so that they miss nothing that takes as much of an axis. Where an axis has choices, it is
@@ -28,17 +28,17 @@ def spread(cube: Cube, seed: int, number: int, stable: Array) -> dict[str, float
         cube: the space.
         seed: of the sequence.
         number: of the point.
-        stable: positions of trials that have a value (rows), NaN where a trial does not vary an axis.
+        tried: positions of trials that have a value or run (rows), NaN where a trial does not vary an axis.
     """
     rng = np.random.default_rng((seed, number // STRATA))
     parts = np.array([rng.permutation(STRATA) for _ in range(cube.axes)])
     within = rng.random((cube.axes, 1))
     point = ((parts + within) / STRATA)[:, number % STRATA]
     at = np.where(cube.choices > 0, np.floor(point * cube.choices), point)
-    for axis in np.flatnonzero(cube.choices) if len(stable) else ():
-        varied = stable[~np.isnan(stable[:, axis]), axis]
-        tried = np.bincount(varied.astype(int), minlength=cube.choices[axis])
-        if tried[int(at[axis])] > tried.min():
-            fewest = np.flatnonzero(tried == tried.min())
+    for axis in np.flatnonzero(cube.choices) if len(tried) else ():
+        varied = tried[~np.isnan(tried[:, axis]), axis]
+        counts = np.bincount(varied.astype(int), minlength=cube.choices[axis])
+        if counts[int(at[axis])] > counts.min():
+            fewest = np.flatnonzero(counts == counts.min())
             at[axis] = fewest[int(at[axis]) % len(fewest)]
     return cube.values(at.tolist())

@@ -7,12 +7,14 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from fnmatch import fnmatch
+from itertools import chain
 from typing import Any
 
 from orchestrator.errors import InputError
 
 HOST = "127.0.0.1"
 LARGEST_PORT = 65535
+INTERNET = (socket.AF_INET, socket.AF_INET6)
 OURS = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 ALLOWED_HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"  # the environment variable by which MLflow's server is told of others
 
@@ -47,6 +49,15 @@ def check_port(port: int, host: str = HOST) -> None:
 def is_of_this_machine(host: str) -> bool:
     """Whether only this machine reaches an address."""
     return bool(OURS.fullmatch(host)) or host == "::1"
+
+
+def own_names() -> list[str]:
+    """This machine's name, and the addresses that it has in its networks."""
+    import psutil  # which the commands that serve nothing do without
+
+    addresses = chain.from_iterable(psutil.net_if_addrs().values())
+    reached = [one.address for one in addresses if one.family in INTERNET and "%" not in one.address]
+    return [socket.gethostname(), *reached]
 
 
 def is_ours(host: str) -> bool:

@@ -42,11 +42,13 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 
 def _of_search(plan: Plan) -> list[str]:
-    """What a search varies, when it learns, and what it proposes first."""
+    """What a search varies, when it learns, and what it proposes first or next."""
     lines = [f"varied: {line}" for line in plan.ranges]
     if plan.startup:
-        lines.append(f"startup trials: {plan.startup}; once so many have a result, or sooner, it learns from results")
-    return [*lines, *(f"proposed before any result: {trial.label}" for trial in plan.first)]
+        done = f", {plan.started_up} of them done" if plan.trials else ""
+        lines.append(f"startup trials: {plan.startup}{done}; those after them are chosen by results")
+    when = "next" if plan.trials else "first"
+    return [*lines, *(f"proposed {when}: {trial.label}" for trial in plan.next)]
 
 
 def _to_run(plan: Plan) -> str:

@@ -11,7 +11,7 @@ from orchestrator.system.durations import UNTIL_STOPPED, duration
 from orchestrator.system.figures import compared
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.trial import Outcome
-from orchestrator.trials.shortening import shortened
+from orchestrator.trials.shortening import middle_cut, shortened
 
 COLUMNS = ("trial", "epoch", "step", "value", "curve", "rate", "left")
 BY_WEIGHT = (
@@ -25,6 +25,7 @@ BY_WEIGHT = (
 NARROWEST = {"trial": 16, "curve": 8}  # other columns are never cut; these are aligned to the left
 STEADY = {"value": 7, "left": 10}  # so that they do not jump with their content
 WIDEST_CURVE = 24
+SHORTEST_METRIC = 20  # columns of its name, where the best trial is shown in a line
 GAP, BAR = 2, 20
 STYLES = {
     Outcome.COMPLETED: "green",
@@ -96,8 +97,7 @@ def facts(status: Status, width: int | None = None, *, plain: bool = False) -> l
     texts += [Text(per_time(status.rate))] if status.rate else []
     texts += [] if status.seconds is None else [Text(f"elapsed {duration(status.seconds)}")]
     texts += [] if status.seconds_left is None else [Text(f"left {duration(status.seconds_left)}")]
-    if status.best is not None:
-        texts.append(Text(f"best {best_in_words(status.best, width and width - len('best '), plain=plain)}"))
+    texts += [] if status.best is None else map(Text, _best_within(status, status.best, width, plain))
     return texts
 
 
@@ -117,14 +117,29 @@ def per_time(rate: float) -> str:
     return f"{rate:.3g} trials a second" if rate >= 1 else f"{60 * rate:.2g} trials a minute"
 
 
-def best_in_words(best: Best, width: int | None = None, *, plain: bool = False) -> str:
+def best_in_words(best: Best) -> str:
     """The best trial, and whether it has reached the target: "score 0.9 (target 0.8 reached): x=1"."""
+    return f"{best.objective.name} {_with_target(best)}: {best.label}"
+
+
+def _with_target(best: Best) -> str:
     target = best.objective.target
     value, aim = compared(best.value, best.value if target is None else target)
-    reached = "" if target is None else f" (target {aim}{' reached' * best.has_reached_target})"
-    begin = f"{best.objective.name} {value}{reached}: "
-    room = cell_len(best.label) if width is None else max(NARROWEST["trial"], width - cell_len(begin))
-    return begin + shortened([best.label], room, plain=plain)[0]
+    return value if target is None else f"{value} (target {aim}{' reached' * best.has_reached_target})"
+
+
+def _best_within(status: Status, best: Best, width: int | None, plain: bool) -> list[str]:
+    """The best trial with its value, in a line; in two, where there is room for too little of the metric's name."""
+    line, name, value = f"best {best_in_words(best)}", best.objective.name, _with_target(best)
+    if width is None or cell_len(line) <= width:
+        return [line]
+    dots = "~" if plain else "…"
+    room = width - cell_len(line) + cell_len(name)
+    if room >= min(SHORTEST_METRIC, cell_len(name)):
+        return [f"best {middle_cut(name, room, dots)} {value}: {best.label}"]
+    short = middle_cut(name, width - cell_len(f"best  {value}:"), dots)
+    labels = [best.label, *(running.label for running in status.running)]
+    return [" ".join(filter(None, ("best", short, f"{value}:"))), shortened(labels, width, plain=plain)[0]]
 
 
 def _summary(status: Status, width: int, plain: bool) -> list[Text]:
