@@ -336,6 +336,7 @@ def test_what_is_infeasible_and_what_breaks_a_constraint_stand_as_themselves_eve
     text = (folder / "report" / "report.md").read_text()
     assert "12 heads do not divide a width of 8" in text
     assert "4 infeasible" in text
+    assert '"breaks":"n_params 256 is above 100"' in (folder / "report" / "report.html").read_text()
     again = sweep("launch", "sweep.yaml", "--executor", "inline", "--tracking-uri", store)
     assert again.returncode == 0
     assert len(children(store, "sweep")) == 6  # nothing ran anew

@@ -16,6 +16,7 @@ from orchestrator.reports.curve_data import curves_of
 from orchestrator.reports.document import Document
 from orchestrator.reports.leavings import Left, left_out
 from orchestrator.spec import SweepSpec
+from orchestrator.spec.constraint import broken
 from orchestrator.spec.domains import Choice
 from orchestrator.system.paths import redacted, tracking_uri
 from orchestrator.trackers import Store
@@ -71,7 +72,7 @@ def trial_data(
         if run.record:
             environment = _environment(run.record)
             environments.setdefault(repr(environment), environment)
-            trial |= {**_of_record(run.record), **left.get(run.record.run_id, {})}
+            trial |= {**_of_record(run.record, spec), **left.get(run.record.run_id, {})}
             trial |= {"start": starts[run.record.run_id], "environment": [*environments].index(repr(environment))}
         trials.append(trial)
     alike = constants(configurations)
@@ -160,8 +161,10 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
 
 
-def _of_record(record: Record) -> dict[str, Any]:
+def _of_record(record: Record, spec: SweepSpec) -> dict[str, Any]:
     found: dict[str, Any] = {"id": record.run_id}
+    if breaks := broken(record.told(spec.constraints)) if record.outcome is Outcome.COMPLETED else ():
+        found["breaks"] = "; ".join(breaks)
     if record.remark:
         found["reason"] = record.remark
     if record.last_epoch is not None:

@@ -76,7 +76,7 @@ const curves = (() => {
   function bestOf(list) {
     const { at, goal } = trials.compared();
     const sign = goal === "maximize" ? -1 : 1;
-    const ranked = list.filter((trial) => trial.state === "completed" && trial.values[at] !== null).sort((a, b) => sign * (a.values[at] - b.values[at]));
+    const ranked = list.filter((trial) => trial.state === "completed" && !trial.breaks && trial.values[at] !== null).sort((a, b) => sign * (a.values[at] - b.values[at]));
     return [...new Set([...list.filter((trial) => selection.isChosen(trial.n)), ...ranked.slice(0, BEST)])].slice(0, drawing.GROUPS);
   }
 

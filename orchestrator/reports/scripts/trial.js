@@ -28,6 +28,7 @@ const trialView = (() => {
       "div",
       {},
       make("p", {}, make("b", { class: `state ${words.kind(trial.state)}` }, trial.state), reason ? `: ${reason}` : "", at ? ` (${at})` : "", "."),
+      trial.breaks ? make("p", {}, `It breaks a constraint: ${trial.breaks}.`) : null,
       make("p", { class: "soft" }, words.of(trial.state)),
       pairs([["epochs", epochs === undefined ? null : figure(epochs)], ["time", seconds === undefined ? null : `${figure(seconds)} s`]]),
     );
@@ -90,7 +91,7 @@ const trialView = (() => {
   function others(trial) {
     const compared = trials.compared();
     const sign = compared?.goal === "maximize" ? 1 : -1;
-    const ranked = compared ? trials.all.filter((one) => one.id && one.values[compared.at] !== null && one.state === "completed") : [];
+    const ranked = compared ? trials.all.filter((one) => one.id && one.values[compared.at] !== null && one.state === "completed" && !one.breaks) : [];
     const best = ranked.length ? ranked.reduce((a, b) => (sign * b.values[compared.at] > sign * a.values[compared.at] ? b : a)) : null;
     const chosen = selection.state.chosen.map((n) => trials.all[n]).filter((one) => one !== trial && one.id);
     const list = [...new Set([...(best && best !== trial ? [best] : []), ...chosen])].slice(0, 6);
