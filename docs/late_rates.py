@@ -42,5 +42,5 @@ def of_setting(rows: Sequence[Row], wanted: str, var: float) -> str:
 
 def choices(rows: Sequence[Row], var: float) -> dict[str, str]:
     """The settings of three convolutions that have been run at a var, and are not the report's: how many exploded."""
-    found = {setting(row): "" for row in whole(rows) if float(row["var"]) == var}
+    found = dict.fromkeys(setting(row) for row in whole(rows) if float(row["var"]) == var)
     return {one: of_setting(rows, one, var) for one in found if one and "architecture" not in one}

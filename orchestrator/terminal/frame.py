@@ -94,10 +94,9 @@ class Frame:
     def _find_top(self, width: int) -> None:
         """Ask anew in which row it begins, once the size has changed."""
         self._is_moved = False
-        last = None if self._top is None else cursor.row()
-        self._top = (
-            None if last is None else max(1, last + 1 - self._blank - sum(rows_of(x, width) for x in self._lines))
-        )
+        rows = self._blank + sum(rows_of(line, width) for line in self._lines)
+        last = cursor.row() if self._top is not None else None
+        self._top = max(1, last + 1 - rows) if last is not None else None
 
     def _blank_above(self, top: int) -> int:
         """How many blank rows a frame that begins in this row begins with."""

@@ -57,7 +57,7 @@ class SweepResults(Store):
         own = paragraphs(self.spec.description[:LONGEST_DESCRIPTION])
         heading = "".join(f"{escaped(part)}\n\n" for part in own) + heading
         description = heading + table.markdown(LONGEST_TAG - len(heading) - kept_report.LONGEST_LINK)
-        tags, shown = {"mlflow.note.content": description}, view.view_of(table)
+        tags, shown = {trial_note.TAG: description}, view.view_of(table)
         if shown is not None:
             tags[view.TAG] = shown  # here, too: whoever is late with another one finds it
         self.of_parent(lambda: self.client.log_batch(self.parent_id, tags=tags_of(tags)))
