@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from errno import EACCES
 from pathlib import Path
+from typing import IO
 
 import pytest
 from PIL import Image
@@ -274,6 +275,25 @@ def test_what_may_not_be_looked_at_is_left_out_and_said(workdir: Path, monkeypat
     monkeypatch.setattr("orchestrator.system.taken.os.scandir", listed)
     found = taken(workdir / "artifacts", workdir)
     assert found.problems("artifacts") == ["artifacts/closed cannot be looked at (Permission denied)"]
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "grows"
+    path.write_bytes(b"first\n")
+    look = os.fstat
+
+    def look_and_grow(file: int) -> os.stat_result:
+        found = look(file)
+        os.truncate(path, 1 << 40)
+        return found
+
+    def opened_to_grow(path: Path) -> IO[bytes]:
+        file = opened(path)
+        monkeypatch.setattr("os.fstat", look_and_grow)
+        return file
+
+    monkeypatch.setattr(regular, "opened", opened_to_grow)
+    assert regular.content(path) == b"first\n"
 
 
 @pytest.mark.slow

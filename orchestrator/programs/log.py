@@ -58,5 +58,5 @@ class ProgramLog:
         """The end of what this attempt has printed, of a length in which a traceback has room."""
         with suppress(OSError), opened(self.path) as file:
             file.seek(max(self.begin, file.seek(0, os.SEEK_END) - LONGEST_END))
-            return file.read().decode(errors="replace")
+            return file.read(LONGEST_END).decode(errors="replace")
         return ""

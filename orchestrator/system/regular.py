@@ -90,8 +90,8 @@ def unreadable(error: OSError) -> str:
 def content(path: Path) -> bytes:
     """What is in a file; nothing of one that is not there, cannot be read, is no regular file, or is too large."""
     with suppress(OSError), opened(path) as file:
-        if os.fstat(file.fileno()).st_size <= LARGEST:
-            return file.read()
+        if (size := os.fstat(file.fileno()).st_size) <= LARGEST:
+            return file.read(size)  # not until its end: a file may grow without one meanwhile
     return b""
 
 

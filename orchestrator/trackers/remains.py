@@ -60,7 +60,7 @@ def cut(log: Path) -> bytes | None:
         file.seek(0)
         head = file.read(HALF_A_LOG)
         file.seek(size - HALF_A_LOG)
-        tail = file.read()
+        tail = file.read(HALF_A_LOG)
     head, tail = head[: head.rfind(b"\n") + 1] or head, tail[tail.find(b"\n") + 1 :]
     return head + f"\nsweep: {size - len(head) - len(tail):,} bytes of this log are left out here\n\n".encode() + tail
 
