@@ -167,7 +167,7 @@ class Launch:
     def __init__(self, folder: Path, uri: str | None = None) -> None:
         self._folder = folder
         name, value = MARK_OF_LAUNCH, uuid.uuid4().hex
-        store = {"MLFLOW_TRACKING_URI": uri} if uri else {}
+        store = {"MLFLOW_TRACKING_URI": uri or ""}  # that of its folder, whatever the caller's is
         self._mark = f"{name}={value}".encode()
         self.since = time.time()
         with (folder / SAID).open("ab") as log:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import processes
 import pytest
 import torch
@@ -152,7 +153,10 @@ def as_the_page_says(beginning: str, run_id: str, store: str) -> dict[str, Any]:
     (code,) = re.findall(rf"```python\n({beginning}.*?)```", page, re.DOTALL)
     names = {"run_id": run_id}
     code = code.replace("sqlite:///mlruns/mlflow.db", store)  # mlflow keeps what it has opened under a relative name
-    exec(code, names)  # noqa: S102
+    try:
+        exec(code, names)  # noqa: S102
+    finally:
+        mlflow.set_tracking_uri(None)  # which is in the environment, too, of what later tests start
     return names
 
 
