@@ -22,6 +22,7 @@ from orchestrator.samplers.learning import Learning
 from orchestrator.samplers.longer import LongerSampler
 from orchestrator.settings import Settings
 from orchestrator.spec import SweepSpec
+from orchestrator.system.figures import numbered
 from orchestrator.system.interrupt import Interrupt
 from orchestrator.system.paths import LOG_FILE
 from orchestrator.terminal.display import Display
@@ -119,14 +120,14 @@ class Loop:
         if self.sampler.remark:
             self.display.log(self.sampler.remark)
         elif not self.sampler.has_more and (total is None or trials < total):
-            self.display.log(f"there is nothing more to try after {trials} trials")
+            self.display.log(f"there is nothing more to try after {numbered(trials)}")
 
     def _inform_pruner(self, ended: Sequence[tuple[Trial, Record]]) -> None:
         """Pass it the trials that had their result before; those in flight follow when they are resumed."""
         if self.spec.early_terminate is None or not ended:
             return
         metric = self.spec.pruned_by.name
-        self.display.log(f"reading the {metric} of {len(ended)} trials")
+        self.display.log(f"reading the {metric} of {numbered(len(ended))}")
         curves = retry(lambda: self.tracker.curves(metric, [record for _, record in ended]))
         for trial, record in ended:
             for epoch, value in curves[record.run_id].items():

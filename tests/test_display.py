@@ -121,10 +121,10 @@ def test_elsewhere_there_are_lines_with_the_time(monkeypatch: pytest.MonkeyPatch
             display.take(one, Finished(Outcome.EXPLODED, explosion=Explosion("loss became nan", 2, 9, 4.0)))
     stamps, told = zip(*(line.split(" ", 1) for line in captured.get().splitlines()), strict=True)
     assert all(time.strptime(stamp, "%H:%M:%S") for stamp in stamps)
-    assert [line for line, _ in itertools.groupby(told) if "trials, " not in line or "already" in line] == [
-        "1 trials, 0 of them already finished",
+    assert [line for line, _ in itertools.groupby(told) if "/1 trial, " not in line or "already" in line] == [
+        "1 trial, 0 of them already finished",
         "x=1: started, process 7",
         "x=1: epoch 1/4, loss 8, left 6 s",
         "x=1: loss explosion: loss became nan [1/1]",
     ]
-    assert told[-1].startswith("1/1 trials, loss explosion 1, elapsed 0 s")
+    assert told[-1].startswith("1/1 trial, loss explosion 1, elapsed 0 s")

@@ -268,7 +268,7 @@ def test_further_seeds_keep_to_the_limits_of_the_call(
     assert len(children(store, "steps")) == 2
     ended = sweep(*call, "--max-trials", "1", "--json")
     assert (ended.returncode, document(ended)["better"]) == (4, None)
-    assert "--max-trials: 1 trials have begun, no more will; run the command again for the rest" in ended.stderr
+    assert "--max-trials: 1 trial begun, and no more; run the command again for the rest" in ended.stderr
     assert len(children(store, "steps")) == 3
     (folder / "judged.py").write_text(FUNCTION.replace("config.pause", "30"))  # the seed that is lacking takes long
     cut = sweep(*call, "--max-time", "3", "--json")

@@ -142,7 +142,7 @@ def test_a_launch_begins_no_more_trials_than_it_may(store: str, write: Write, sw
     path = write(TOY + "parameters: {x: {values: [1, 2, 3]}}")
     done = sweep("launch", path, "--max-trials", "2", "--executor", "inline", "--quiet")
     assert done.returncode == 0
-    assert "--max-trials: 2 trials have begun, no more will; run the command again for the rest" in done.stderr
+    assert "--max-trials: 2 trials begun, and no more; run the command again for the rest" in done.stderr
     assert "not run: 1 of 3" in done.stdout
     done = sweep("launch", path, "--max-trials", "2", "--executor", "inline", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")

@@ -87,7 +87,7 @@ def test_a_trial_function_in_a_train_of_ones_own_is_meant_where_the_file_names_i
 ) -> None:
     put(folder, {"models/__init__.py": "", "models/net.py": NET, "models/train.py": MINE})
     put(folder, {"named.yaml": "trial: models.train:train\n", "unnamed.yaml": DIGITS})
-    assert "1 trials of models.train:train" in command("plan", "named.yaml").stdout
+    assert "1 trial of models.train:train" in command("plan", "named.yaml").stdout
     assert command("plan", "named.yaml", "--set", "latent_dim=3").returncode == 2
     assert command("plan", "unnamed.yaml", "--set", "latent_dim=3").returncode == 0
 

@@ -180,7 +180,7 @@ def test_where_a_total_stands_it_says_until_stopped(write: Write) -> None:
     live.begin(None, [], {})
     assert (live.status().asked, live.status().seconds_left) == (None, None)
     tally = RunningTable(load(write(RANDOM)), asked=None)
-    assert tally.heading() == "Running until stopped: 0 trials have ended.\n\n"
+    assert tally.heading() == "Running until stopped: 0 trials ended.\n\n"
 
 
 @pytest.mark.slow

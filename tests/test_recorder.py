@@ -477,13 +477,13 @@ def test_the_description_so_far_has_the_best_trials(
     monkeypatch.setattr("orchestrator.comparison.running_table.MOST_ROWS", 3)
     tracker.tally.asked = 9
     tracker.describe_so_far()
-    assert description(tracker).startswith("Running: 0 of 9 trials have ended.")
+    assert description(tracker).startswith("Running: 0 of 9 trials ended.")
     trials = [ended(1.0, 0.5), ended(2.0, None, outcome=Outcome.FAILED, reason="it broke"), ended(3.0, 0.9)]
     for trial, events in [*trials, ended(4.0, 0.7), ended(5.0, 0.1)]:
         tracker.write(trial, events, tmp_path)
     tracker.describe_so_far()
     heading, table, left_out = description(tracker).split("\n\n")
-    assert heading == "Running: 5 of 9 trials have ended (4 completed, 1 failed)."
+    assert heading == "Running: 5 of 9 trials ended (4 completed, 1 failed)."
     lines = table.splitlines()
     assert lines[0] == "| x | outcome | score | epochs | time | remark |"
     assert [line.split(" | ")[2] for line in lines[2:5]] == ["0.9000", "0.7000", "0.5000"]
@@ -499,7 +499,7 @@ def test_a_table_of_the_best_says_how_many_it_leaves_out(tracker: Tracker) -> No
     table = tally.table()
     assert [row.trial.params["x"] for row in table.rows[:3]] == [198.0, 196.0, 194.0]
     assert table.markdown(8000).endswith("\nand 150 more\n")
-    assert tally.heading() == "Running: 200 of 200 trials have ended (100 completed, 100 loss explosion).\n\n"
+    assert tally.heading() == "Running: 200 of 200 trials ended (100 completed, 100 loss explosion).\n\n"
 
 
 @pytest.mark.parametrize(("seconds_between", "times"), [(0.0, 3), (30.0, 1)])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from orchestrator.comparison.configuration import Configuration
 from orchestrator.comparison.table import Table
 from orchestrator.spec import SweepSpec
+from orchestrator.system.figures import numbered
 from orchestrator.trial import Outcome, Params, Trial
 from orchestrator.trials.observation import Observation
 from orchestrator.trials.record import Record
@@ -65,7 +66,6 @@ class RunningTable:
     def heading(self) -> str:
         """The number of trials that have ended, by outcome, as a paragraph."""
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.ended.items())
-        running = f"Running: {self.ended.total()} of {self.asked}"
-        if self.asked is None:
-            running = f"Running until stopped: {self.ended.total()}"
-        return f"{running} trials have ended{f' ({counts})' if counts else ''}.\n\n"
+        ended = self.ended.total()
+        running = f" until stopped: {numbered(ended)}" if self.asked is None else f": {ended} of {numbered(self.asked)}"
+        return f"Running{running} ended{f' ({counts})' if counts else ''}.\n\n"

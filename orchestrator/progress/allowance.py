@@ -3,6 +3,7 @@
 import time
 
 from orchestrator.events import Listener
+from orchestrator.system.figures import numbered
 from orchestrator.trial import Trial
 
 
@@ -31,5 +32,5 @@ class Allowance(Listener):
     def remark(self) -> str:
         """Which limit has been reached, in a line; empty where none has."""
         if self.trials is not None and self._begun >= self.trials:
-            return f"--max-trials: {self._begun} trials have begun, no more will; run the command again for the rest"
+            return f"--max-trials: {numbered(self._begun)} begun, and no more; run the command again for the rest"
         return "--max-time is used up; run the command again for the rest" if self.seconds_left == 0 else ""

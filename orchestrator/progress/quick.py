@@ -4,6 +4,7 @@ import time
 from collections import Counter, deque
 
 from orchestrator.events import Finished
+from orchestrator.system.figures import numbered
 from orchestrator.trial import Outcome, Trial
 
 MANY, WITHIN_SECONDS = 20, 10.0  # so many ends within so long
@@ -48,4 +49,4 @@ class QuickTrials:
         total, outcomes = self._outcomes.total(), ", ".join(f"{o} {count}" for o, count in self._outcomes.items())
         self._outcomes.clear()
         rate = f", {total / seconds:.3g} a second" if seconds >= 1 else ""
-        return f"{total} more {'trial' if total == 1 else 'trials'}{rate}: {outcomes}"
+        return f"{numbered(total, 'more trial')}{rate}: {outcomes}"

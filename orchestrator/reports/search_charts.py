@@ -10,6 +10,7 @@ from orchestrator.reports import charts
 from orchestrator.reports.charts import Chart, chart, crosses, data
 from orchestrator.reports.configurations import figure
 from orchestrator.spec import Objective
+from orchestrator.system.figures import numbered
 from orchestrator.trials.labels import short
 
 MARGIN = 0.06  # of the range: distance of exploded trials from the worst value
@@ -49,8 +50,8 @@ def history(trials: Sequence[SearchTrial], objective: Objective, title: str = "S
         f" {pruned} pruned {'trials are' if pruned > 1 else 'trial is'} grey, at the last value." if pruned else ""
     )
     text = (
-        f"{objective.name} of {len(completed)} trials in order of start. The line is the best value so far; the best "
-        f"of all is {figure(first.value or 0.0)}, by trial {first.number} ({first.run})."
+        f"{objective.name} of {numbered(len(completed))} in order of start. The line is the best value so far; "
+        f"the best of all is {figure(first.value or 0.0)}, by trial {first.number} ({first.run})."
         f"{_on_crosses(exploded)}{on_pruned}"
     )
     return chart(title, text, [best_so_far, *_points(trials, objective, x)])

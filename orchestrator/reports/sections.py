@@ -39,6 +39,7 @@ from orchestrator.spec.domains import Choice
 from orchestrator.spec.event import EXPLOSION
 from orchestrator.spec.metrics import listed as conjoined
 from orchestrator.system.durations import duration
+from orchestrator.system.figures import numbered
 from orchestrator.trackers import Store
 from orchestrator.trial import Outcome
 from orchestrator.trials.labels import listed, short, varying
@@ -135,12 +136,12 @@ def _facts(
     spec: SweepSpec, runs: Sequence[Run], configurations: Sequence[RunGroup], stored: int
 ) -> list[tuple[str, str]]:
     seeds = {run.params.get("seed") for run in runs}
-    count = f"{len(configurations)} configuration{'s' * (len(configurations) != 1)}"
+    count = numbered(len(configurations), "configuration")
     if len(runs) > len(configurations):
-        count += f", {len(runs)} trials, {len(seeds)} seeds"
+        count += f", {numbered(len(runs))}, {numbered(len(seeds), 'seed')}"
     alike = constants(configurations)
     varied = [name for name in (configurations[0].params if configurations else ()) if name not in {*alike, "seed"}]
-    at_most = "" if spec.run_cap is None else f", at most {spec.run_cap} trials"
+    at_most = "" if spec.run_cap is None else f", at most {numbered(spec.run_cap)}"
     records = [run.record for run in runs if run.record]
     facts = [("method", f"{spec.method.name}: {count}{at_most}")]
     facts += [(name, _values(spec, name, configurations)) for name in varied]

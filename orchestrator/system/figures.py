@@ -32,6 +32,11 @@ def figures(
     return found
 
 
+def numbered(count: int, noun: str = "trial") -> str:
+    """How many there are of something: "1 trial", "300 trials"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def compared(value: float, other: float, significant: int = 5) -> tuple[str, str]:
     """Two numbers in a sentence that compares them; where they look alike, with further figures."""
     if significant >= MOST_SIGNIFICANT:

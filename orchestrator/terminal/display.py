@@ -16,6 +16,7 @@ from orchestrator.progress.live import LiveProgress
 from orchestrator.progress.quick import QuickTrials
 from orchestrator.spec import SweepSpec
 from orchestrator.system.durations import UNTIL_STOPPED
+from orchestrator.system.figures import numbered
 from orchestrator.terminal.consoles import is_ascii_only, print_timed, warn
 from orchestrator.terminal.frame import Frame
 from orchestrator.terminal.notebook import NotebookFrame, is_notebook
@@ -117,7 +118,7 @@ class PlainDisplay(Display):
     @contextmanager
     def live(self) -> Iterator[None]:
         status = self.progress.status()
-        asked = f"trials {UNTIL_STOPPED}" if status.asked is None else f"{status.asked} trials"
+        asked = f"trials {UNTIL_STOPPED}" if status.asked is None else numbered(status.asked)
         self.log(f"{asked}, {status.results} of them already finished")
         try:
             yield

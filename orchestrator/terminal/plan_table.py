@@ -4,6 +4,7 @@ from rich.console import Console
 
 from orchestrator.plan import Plan
 from orchestrator.system.durations import UNTIL_STOPPED, duration
+from orchestrator.system.figures import numbered
 from orchestrator.terminal.consoles import print_line, print_words
 from orchestrator.terminal.fitted import print_table
 
@@ -12,7 +13,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     """A row for each trial with its state, then how many are to run and how long that may take."""
     trials = plan.trials
     count = None if plan.proposals is None else len(trials) + plan.proposals
-    title = f"{plan.spec.name}: {'' if count is None else f'{count} '}trials of {plan.spec.function.title}"
+    title = f"{plan.spec.name}: {'trials' if count is None else numbered(count)} of {plan.spec.function.title}"
     rows = [(trial.label, trial.trial_key, plan.state(trial)) for trial in trials]
     if not rows:
         print_words(console, title)
@@ -59,8 +60,7 @@ def _to_run(plan: Plan) -> str:
 
 def _estimated(plan: Plan) -> str:
     if plan.seconds is not None:
-        count = plan.learned_from
-        rests = f", from {count} earlier {'trial' if count == 1 else 'trials'}" if count else ""
+        rests = f", from {numbered(plan.learned_from, 'earlier trial')}" if plan.learned_from else ""
         return f"about {duration(plan.seconds)}{rests}"
     if plan.proposals is None:
         return UNTIL_STOPPED

@@ -8,7 +8,7 @@ from rich.text import Text
 from orchestrator.places import Places
 from orchestrator.progress.status import Best, Running, Status
 from orchestrator.system.durations import UNTIL_STOPPED, duration
-from orchestrator.system.figures import compared
+from orchestrator.system.figures import compared, numbered
 from orchestrator.terminal.sparkline import BLOCKS, PLAIN, sparkline
 from orchestrator.trial import Outcome
 from orchestrator.trials.shortening import middle_cut, shortened
@@ -83,7 +83,8 @@ def in_words(running: Running) -> str:
 
 def facts(status: Status, width: int | None = None, *, plain: bool = False) -> list[Text]:
     """How far a sweep is, in words: its trials, their outcomes, the time left, and the best so far within a width."""
-    texts = [Text(f"{status.results} trials {UNTIL_STOPPED}" if status.asked is None else f"{counted(status)} trials")]
+    trials = numbered(status.results) if status.asked is None else f"{status.results}/{numbered(status.asked)}"
+    texts = [Text(f"{trials} {UNTIL_STOPPED}" if status.asked is None else trials)]
     waiting = status.places.waiting if status.places else 0
     texts += [Text(f"{len(status.running) - waiting} running")] if len(status.running) > waiting else []
     texts += [Text("paused", style="bold yellow")] if status.workers == 0 else []

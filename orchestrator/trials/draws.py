@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrator.spec import SweepSpec
+from orchestrator.system.figures import numbered
 from orchestrator.trial import Params, Trial
 from orchestrator.trials.labels import Labels, label, short
 from orchestrator.trials.search_space import has_values
@@ -33,9 +34,8 @@ class Draws:
     def remark(self) -> str:
         """Why there are fewer trials than draws, in a line; empty where they are as many, or may become more."""
         if self._is_exhausted:
-            return (
-                f"there is nothing more to try after {len(self._keys)} trials: {MOST_REPEATS:,} draws gave nothing new"
-            )
+            trials = numbered(len(self._keys))
+            return f"there is nothing more to try after {trials}: {MOST_REPEATS:,} draws gave nothing new"
         if self.count == self.spec.proposal_cap and len(self._keys) < self.count:
             return f"{self.count} draws gave {len(self._keys)} different trials, each of which runs once"
         return ""
