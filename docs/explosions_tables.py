@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
+import late_warnings
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from late_rates import REPORTS, SETTING, Row, percent, setting, whole
 from reproduction import FOLDER, ROOT, all_rows, is_black, read
 
+from orchestrator.spec import load
 from orchestrator.trial import Outcome
+from orchestrator.trials.grid import expand
 
 DOCUMENT = ROOT / "docs" / "explosions.md"
+ASKING = {"late": ROOT / "examples" / "late.yaml", "var_0.2": ROOT / "sweeps" / "var_0.2.yaml"}
 STARTS = FOLDER / "explosions.csv"
 STEPS = "24"
 PLAIN = {"kernel": "3", "innermost_stride": "2", "num_layers": "3", "norm": "none", "init": "torch"}
@@ -116,6 +120,10 @@ def document() -> str:
     )
     runs = all_rows()
     told = {"starts": starts(read(STARTS)), "late": late(runs)}
+    told["run"] = sum(row["sweep"] in ASKING for row in runs)
+    told["asked"] = sum(len(expand(load(path)).trials) for path in ASKING.values())
+    told["first"] = markdown(*late_warnings.first(read(late_warnings.FIRST)))
+    told["warnings"] = markdown(*late_warnings.table(read(late_warnings.STEPS)))
     return environment.get_template("explosions.words.md").render(**told)
 
 

@@ -5,6 +5,7 @@ first when a training breaks. `docs/explosions.md` is what came of it.
 """
 
 from collections.abc import Generator
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +25,7 @@ from models.training import Training
 from models.vae import FIRST_CHANNELS, IMAGE_SIDE, VAE, Upsampling
 
 PADDING = {3: 1, 4: 1, 5: 2}
+OF_CONVOLUTIONS = ("kernel", "innermost_stride", "norm", "init", "hidden", "slope", "head", "noise", "output", "clamp")
 PARTS = ("encoder", "mean", "log_variance", "decoder")
 COLUMNS = ("step", *MEASURES, *(f"grad_{part}" for part in PARTS))
 
@@ -60,6 +62,13 @@ class Config(TrainConfig):
     decay_every: Annotated[int, Field(ge=1, description="After how many epochs each time.")] = 1
     clip: Annotated[float, Field(ge=0, description="The norm that gradients are cut to; 0: none.")] = 0.0
     images: Annotated[int, Field(ge=1, description="How many of the training images are learned.")] = 55_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        defaults = {each.name: each.default for each in fields(self)}
+        asked = [name for name in OF_CONVOLUTIONS if getattr(self, name) != defaults[name]]
+        if self.architecture != "conv" and asked:
+            raise ValueError(f"{', '.join(asked)}: for the architecture conv, not for {self.architecture}")
 
 
 class VariantVAE(VAE):
@@ -156,7 +165,7 @@ class VariantTraining(Training):
             self.steps.write_text("\n".join([",".join(COLUMNS), *known[: self.step], ""]))
 
     def build_model(self) -> VAE:
-        return VariantVAE(self.config)
+        return VariantVAE(self.config) if self.config.architecture == "conv" else super().build_model()
 
     def build_optimizer(self) -> torch.optim.Adam:
         config = self.config

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import explosions_tables
 import late_rates
+import late_warnings
 import pytest
 import reproduction
 
@@ -63,6 +64,32 @@ def test_a_late_explosion_stands_in_the_row_of_its_setting() -> None:
     assert late_rates.choices([*rows, plain | {"architecture": "fc", "var": "0.2"}], 0.2) == {
         "hidden=512": "1 of 3 (6% to 79%)"
     }
+
+
+def epochs(seed: int, count: int, outcome: str, *, jump: int = 0, highest: float = 2.0) -> list[dict[str, str]]:
+    """The epochs of a run, whose gradient jumps in one of them."""
+    run = {"trial": f"{seed} {count} {jump} {highest}", "seed": str(seed), "outcome": outcome}
+    steady = {"median_gradient": "1", "highest_log_variance": str(highest)}
+    return [
+        {**run, **steady, "epoch": str(epoch), "highest_gradient": "50" if epoch == jump else "3"}
+        for epoch in range(1, count + 1)
+    ]
+
+
+def test_a_warning_is_what_no_quiet_run_of_other_seeds_had_and_came_before_the_epoch_of_the_explosion() -> None:
+    rows = [
+        *epochs(0, 50, "completed"),  # sets the limits
+        *epochs(0, 20, "loss explosion", jump=3, highest=9.0),  # sets none
+        *epochs(2, 20, "loss explosion", jump=15),
+        *epochs(2, 50, "completed", jump=9),
+        *epochs(3, 50, "completed", highest=2.5),
+        *epochs(3, 10, "loss explosion", jump=10),
+    ]
+    _, lines = late_warnings.table(rows)
+    assert [line[1:] for line in lines] == [
+        ["3", "1 of 2", "5", "1 of 2"],
+        ["2", "0 of 2", late_warnings.NONE, "1 of 2"],
+    ]
 
 
 def test_a_row_counts_in_each_table_that_has_its_configuration_whatever_its_seed() -> None:

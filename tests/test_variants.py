@@ -41,6 +41,16 @@ def test_the_variant_of_the_defaults_is_the_architecture_conv() -> None:
         torch.testing.assert_close(ours, theirs)
 
 
+def test_another_architecture_is_the_models_own_and_has_no_choices_of_convolutions() -> None:
+    config = variants.Config(**DIGITS, architecture="fc", clip=1.0)
+    training = variants.VariantTraining(config, None, None, load_data("digits", data_root()))
+    torch.manual_seed(config.seed)
+    for ours, theirs in zip(training.model.parameters(), build(config).parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    with pytest.raises(ValueError, match="hidden, clamp: for the architecture conv, not for fc"):
+        variants.Config(architecture="fc", hidden=32, clamp=5.0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "choices",
