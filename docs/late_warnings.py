@@ -4,7 +4,7 @@
 
 docs/reproduction/late_steps.csv has each epoch of each run, late_explosions.csv what the post-mortems say. Two signs
 are tried, each of a single step: the gradient's norm over the median of the epochs before, and the highest log
-variance. The limit of a sign is what no quiet run of the first seed went beyond; on the others it is judged.
+variance. The limit of a sign is what no quiet run of the first seed went beyond; on all other runs it is judged.
 """
 
 import argparse
@@ -13,16 +13,17 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 from late_rates import Row
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 from reproduction import FOLDER, append, read
 
+import orchestrator
 from models.postmortem import full_name
 from orchestrator.trial import Outcome
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 STEPS, FIRST = FOLDER / "late_steps.csv", FOLDER / "late_explosions.csv"
 SWEEP = "late_fc"
@@ -30,9 +31,10 @@ COLUMNS = ("trial", "num_layers", "var", "seed", "outcome", "epoch", "steps", "m
 COLUMNS += ("highest_gradient", "highest_log_variance")
 OF_EXPLOSIONS = ("trial", "num_layers", "var", "seed", "step", "first", "first_step", "value", "usual")
 IMAGES = 55_000
-SEEDS_OF_THE_LIMIT = ("0",)
+SEED_OF_THE_LIMIT = "0"
 SIGNS = ("the gradient's norm, over its median so far", "the highest log variance")
 NONE = "\N{EN DASH}"
+POSTMORTEM, VALIDATION = "explosion.json", {"quantity": "validation loss, after quiet steps"}
 FIRST_EPOCH = 3  # what comes before is no history
 
 Run = Sequence[Row]  # its epochs, in order
@@ -65,10 +67,9 @@ def is_exploded(run: Run) -> bool:
     return run[0]["outcome"] == Outcome.EXPLODED
 
 
-def limits(chosen: Sequence[Run]) -> list[float]:
-    """Of each sign, the highest value of a quiet run."""
-    quiet = [pair for run in chosen if not is_exploded(run) for pair in signs(run)]
-    return [max(values) for values in zip(*quiet, strict=True)]
+def limits(quiet: Sequence[Run]) -> list[float]:
+    """Of each sign, the highest value in quiet runs."""
+    return [max(values) for values in zip(*(pair for run in quiet for pair in signs(run)), strict=True)]
 
 
 def warned(run: Run, sign: int, limit: float) -> int | None:
@@ -79,7 +80,7 @@ def warned(run: Run, sign: int, limit: float) -> int | None:
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """For each sign: its limit, how many explosions it came before, by how many epochs, and the false warnings."""
     every = runs(rows)
-    chosen = [run for run in every if run[0]["seed"] in SEEDS_OF_THE_LIMIT]
+    chosen = [run for run in every if run[0]["seed"] == SEED_OF_THE_LIMIT and not is_exploded(run)]
     judged = [run for run in every if run not in chosen]
     header = ["sign", "limit", "explosions that it came before", "epochs ahead", "quiet runs with a false warning"]
     lines = []
@@ -112,11 +113,6 @@ def first(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 def add(uri: str) -> int:
     """Take in the finished runs of the sweep that the file lacks; returns how many."""
-    import pandas as pd
-    from mlflow.artifacts import download_artifacts
-
-    import orchestrator
-
     known = {row["trial"] for row in read(STEPS)}
     trials = orchestrator.load_sweep(SWEEP, uri).trials
     trials = trials[trials.outcome.isin([str(Outcome.COMPLETED), str(Outcome.EXPLODED)])]
@@ -127,19 +123,28 @@ def add(uri: str) -> int:
         in_epoch = (steps.step - 1) // math.ceil(IMAGES / int(trial.batch_size)) + 1
         append(STEPS, COLUMNS, [_epoch(trial, epoch, part) for epoch, part in steps.groupby(in_epoch)])
         if trial.outcome == Outcome.EXPLODED:
-            told = download_artifacts(run_id=trial.run_id, artifact_path="explosion.json", tracking_uri=uri)
-            append(FIRST, OF_EXPLOSIONS, [_explosion(trial, json.loads(Path(told).read_text()))])
+            told = _postmortem(uri, trial.run_id) or {"step": steps.step.max(), "gone": [VALIDATION]}
+            append(FIRST, OF_EXPLOSIONS, [_explosion(trial, told)])
     return len(new)
 
 
-def _explosion(trial: "pd.Series", told: dict[str, Any]) -> dict[str, object]:
+def _postmortem(uri: str, run_id: str) -> dict[str, Any] | None:
+    """What a run left; None where its steps were quiet, and its validation loss was not finite."""
+    if POSTMORTEM not in [file.path for file in MlflowClient(uri).list_artifacts(run_id)]:
+        return None
+    file = download_artifacts(f"runs:/{run_id}/{POSTMORTEM}", tracking_uri=uri)
+    told: dict[str, Any] = json.loads(Path(file).read_text())
+    return told
+
+
+def _explosion(trial: pd.Series, told: dict[str, Any]) -> dict[str, object]:
     begun = told["gone"][0] if told["gone"] else {}
     numbers = {name: f"{float(begun[name]):.4g}" for name in ("value", "usual") if begun.get(name) is not None}
-    first = {"first": begun.get("quantity"), "first_step": begun.get("step"), **numbers}
-    return {**{name: trial[name] for name in OF_EXPLOSIONS if name in trial}, "step": told["step"], **first}
+    first = {"step": told["step"], "first": begun.get("quantity"), "first_step": begun.get("step"), **numbers}
+    return {**{name: trial[name] for name in OF_EXPLOSIONS if name in trial}, **first}
 
 
-def _epoch(trial: "pd.Series", epoch: int, steps: "pd.DataFrame") -> dict[str, object]:
+def _epoch(trial: pd.Series, epoch: int, steps: pd.DataFrame) -> dict[str, object]:
     measured = {
         "epoch": epoch,
         "steps": len(steps),

@@ -79,7 +79,7 @@ def epochs(seed: int, count: int, outcome: str, *, jump: int = 0, highest: float
 def test_a_warning_is_what_no_quiet_run_of_other_seeds_had_and_came_before_the_epoch_of_the_explosion() -> None:
     rows = [
         *epochs(0, 50, "completed"),  # sets the limits
-        *epochs(0, 20, "loss explosion", jump=3, highest=9.0),  # sets none
+        *epochs(0, 20, "loss explosion", jump=3, highest=1.0),  # sets none, and is judged
         *epochs(2, 20, "loss explosion", jump=15),
         *epochs(2, 50, "completed", jump=9),
         *epochs(3, 50, "completed", highest=2.5),
@@ -87,8 +87,8 @@ def test_a_warning_is_what_no_quiet_run_of_other_seeds_had_and_came_before_the_e
     ]
     _, lines = late_warnings.table(rows)
     assert [line[1:] for line in lines] == [
-        ["3", "1 of 2", "5", "1 of 2"],
-        ["2", "0 of 2", late_warnings.NONE, "1 of 2"],
+        ["3", "2 of 3", "5, 17", "1 of 2"],
+        ["2", "0 of 3", late_warnings.NONE, "1 of 2"],
     ]
 
 
