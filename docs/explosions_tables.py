@@ -120,7 +120,8 @@ def document() -> str:
     )
     runs = all_rows()
     told = {"starts": starts(read(STARTS)), "late": late(runs)}
-    told["run"] = sum(row["sweep"] in ASKING for row in runs)
+    asked = [row for row in runs if row["sweep"] in ASKING]
+    told |= {"run": len(asked), "hours": f"{sum(float(row['wall_seconds']) for row in asked) / 3600:.0f}"}
     told["asked"] = sum(len(expand(load(path)).trials) for path in ASKING.values())
     told["first"] = markdown(*late_warnings.first(read(late_warnings.FIRST)))
     told["warnings"] = markdown(*late_warnings.table(read(late_warnings.STEPS)))

@@ -40,6 +40,11 @@ def of_setting(rows: Sequence[Row], wanted: str, var: float) -> str:
     return exploded([row for row in whole(rows) if setting(row) == wanted and float(row["var"]) == var])
 
 
+def convolutions(rows: Sequence[Row], var: float) -> str:
+    """How many whole trainings of convolutions exploded at a var, whatever else they had."""
+    return exploded([row for row in whole(rows) if row["architecture"] == "conv" and float(row["var"]) == var])
+
+
 def choices(rows: Sequence[Row], var: float) -> dict[str, str]:
     """The settings of three convolutions that have been run at a var, and are not the report's: how many exploded."""
     found = dict.fromkeys(setting(row) for row in whole(rows) if float(row["var"]) == var)

@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from late_rates import Row, choices, of_setting
+from late_rates import Row, choices, convolutions, of_setting
 from reproduction_chart import draw
 
 from models.config import TrainConfig
@@ -140,6 +140,7 @@ def document(runs: Sequence[Row]) -> str:
     told["verdicts"] = verdicts([*tables.values()])
     told["swapped"] = swapped([*tables.values()])
     told |= {"exploded": partial(of_setting, all_rows()), "choices": partial(choices, all_rows())}
+    told["of_convolutions"] = partial(convolutions, all_rows())
     rules = rule([functions.default_trial().declaration])
     return environment.get_template("words.md").render(tables=tables, rule=rules, **told)
 
