@@ -30,7 +30,6 @@ SWEEP = "late_fc"
 COLUMNS = ("trial", "num_layers", "var", "seed", "outcome", "epoch", "steps", "median_gradient")
 COLUMNS += ("highest_gradient", "highest_log_variance")
 OF_EXPLOSIONS = ("trial", "num_layers", "var", "seed", "step", "first", "first_step", "value", "usual")
-IMAGES = 55_000
 SEED_OF_THE_LIMIT = "0"
 SIGNS = ("the gradient's norm, over its median so far", "the highest log variance")
 NONE = "\N{EN DASH}"
@@ -120,7 +119,7 @@ def add(uri: str) -> int:
     for trial in new:
         file = download_artifacts(run_id=trial.run_id, artifact_path="steps.csv", tracking_uri=uri)
         steps = pd.read_csv(Path(file))
-        in_epoch = (steps.step - 1) // math.ceil(IMAGES / int(trial.batch_size)) + 1
+        in_epoch = (steps.step - 1) // math.ceil(int(trial.images) / int(trial.batch_size)) + 1
         append(STEPS, COLUMNS, [_epoch(trial, epoch, part) for epoch, part in steps.groupby(in_epoch)])
         if trial.outcome == Outcome.EXPLODED:
             told = _postmortem(uri, trial.run_id) or {"step": steps.step.max(), "gone": [VALIDATION]}

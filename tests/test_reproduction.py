@@ -76,7 +76,7 @@ def epochs(seed: int, count: int, outcome: str, *, jump: int = 0, highest: float
     ]
 
 
-def test_a_warning_is_what_no_quiet_run_of_other_seeds_had_and_came_before_the_epoch_of_the_explosion() -> None:
+def test_a_warning_is_beyond_the_quiet_runs_of_the_first_seed_and_comes_before_the_epoch_of_the_explosion() -> None:
     rows = [
         *epochs(0, 50, "completed"),  # sets the limits
         *epochs(0, 20, "loss explosion", jump=3, highest=1.0),  # sets none, and is judged

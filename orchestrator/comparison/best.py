@@ -9,7 +9,7 @@ from orchestrator.comparison.untold import from_best, untold
 from orchestrator.comparison.winner import corrected
 from orchestrator.spec.objective import by_names
 from orchestrator.system.averages import within
-from orchestrator.system.figures import compared, precision
+from orchestrator.system.figures import compared, numbered, precision
 
 MOST_NAMES = 5
 Named = Callable[[Configuration], str]  # by what varies
@@ -18,7 +18,7 @@ Named = Callable[[Configuration], str]  # by what varies
 def facts(configuration: Configuration, ranked: Ranking) -> list[str]:
     """The results of its seeds: "accuracy 0.85 ± 0.0021 (95%, 3 seeds)", "1 of 4 seeds exploded; counted as ..."."""
     count = len(configuration.values)
-    seeds = f"{count} seed{'s' * (count > 1)}"
+    seeds = numbered(count, "seed")
     texts = []
     for objective, interval in zip(ranked.objectives, configuration.intervals, strict=True):
         significant = precision(interval.mean, interval.half_width, least=5)

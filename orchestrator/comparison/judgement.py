@@ -10,7 +10,7 @@ from orchestrator.comparison.paired import POWER, Difference, Looks, Standing
 from orchestrator.errors import InputError
 from orchestrator.spec import Objective
 from orchestrator.system.averages import average
-from orchestrator.system.figures import precision
+from orchestrator.system.figures import numbered, precision
 from orchestrator.system.printable import in_a_line
 from orchestrator.trial import Outcome
 from orchestrator.trials.observation import Observation, valued
@@ -189,7 +189,7 @@ class Judging:
             return "more seeds than anybody runs would tell them apart: take them for equally good"
         too_many = len(self.shared) + self.needed > self.most
         beyond = f"; that is more than the {self.most} seeds of each that --max-seeds allows" if too_many else ""
-        return f"about {self.needed} more seed{'s' * (self.needed > 1)} of each would decide it {cases}{beyond}"
+        return f"about {numbered(self.needed, 'more seed')} of each would decide it {cases}{beyond}"
 
     def _why_unknown(self) -> str:
         without = [name for name, judged in (("A", self.a), ("B", self.b)) if not judged.values]
@@ -201,7 +201,7 @@ class Judging:
 def _facts(judged: Judged) -> str:
     """What the seeds of one came to."""
     count, contender = len(judged.results), judged.contender
-    facts = [f"{count} seed{'s' * (count != 1)}"]
+    facts = [numbered(count, "seed")]
     facts += [] if judged.mean is None else [f"mean {judged.mean:.5g}"]
     if contender.choices > 1:
         facts.append(f"the best of {contender.choices} configurations, which certainty allows for")

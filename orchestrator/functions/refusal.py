@@ -2,6 +2,8 @@
 
 from pydantic_core import ErrorDetails
 
+from orchestrator.system.figures import numbered
+
 LENGTHS = ("too_short", "too_long", "string_too_short", "string_too_long")
 IN_YAML = {"mapping": ("dict_type", "model_type", "dataclass_type"), "list": ("list_type", "tuple_type", "set_type")}
 
@@ -32,6 +34,6 @@ def _length(problem: ErrorDetails) -> str:
     limits, unit = problem["ctx"], "character" if problem["type"].startswith("string") else "item"
     if "min_length" in limits:
         least, length = limits["min_length"], len(problem["input"])
-        return f"has {length} {unit}{'s' * (length != 1)}, and needs at least {least}"
+        return f"has {numbered(length, unit)}, and needs at least {least}"
     most = limits["max_length"]
-    return f"has more than {most} {unit}{'s' * (most != 1)}"
+    return f"has more than {numbered(most, unit)}"

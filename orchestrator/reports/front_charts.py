@@ -13,6 +13,7 @@ from orchestrator.reports.charts import Chart, DataRow, chart, data, thinned
 from orchestrator.reports.configurations import figure
 from orchestrator.spec import Objective
 from orchestrator.spec.objective import by_names
+from orchestrator.system.figures import numbered
 
 MOST_POINTS = 2000
 ROOM, WIDEST = 18, 200  # pixels: around the points, for names, and of a name in the chart
@@ -144,7 +145,7 @@ def _text(best: Sequence[DataRow], count: int, exploded: int, objectives: Sequen
         for row in (best[0], best[-1])[: len(best)]
     ]
     return (
-        f"{first.name} over {second.name}: means of {count} configuration{'s' * (count != 1)}"
+        f"{first.name} over {second.name}: means of {numbered(count, 'configuration')}"
         f"{f'; {exploded} more exploded' * (exploded > 0)}. {len(best)} on the Pareto front of {by_names(objectives)} "
         f"(filled points): no other is as good in all of them and better in one. From {' to '.join(ends)}."
     )

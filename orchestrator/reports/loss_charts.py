@@ -10,6 +10,7 @@ from orchestrator.progress.status import LOSS
 from orchestrator.reports.charts import Chart, DataRow, chart, crosses, data, legend, thinned
 from orchestrator.reports.configurations import figure
 from orchestrator.reports.theme import GROUPS
+from orchestrator.system.figures import numbered
 
 MOST_POINTS = 120  # on a line
 MOST_TICKS = 10
@@ -204,7 +205,7 @@ def _text(panel: _Panel, note: str) -> str:
     curves = panel.curves
     exploded = sum(curve.explosion is not None for curve in curves)
     ended = [(curve.validation[-1][1], curve.run) for curve in curves if curve.validation and not curve.explosion]
-    runs = f"{len(curves)} run{'s' * (len(curves) != 1)}"
+    runs = numbered(len(curves), "run")
     axis = ", on a logarithmic axis" * panel.is_logarithmic
     if panel.quantity != LOSS:
         sentences = [f"{panel.quantity} by epoch of {runs}."]

@@ -2,7 +2,7 @@
 
 from orchestrator.comparison.markdown import escaped
 from orchestrator.spec import SweepSpec
-from orchestrator.system.figures import figure
+from orchestrator.system.figures import figure, numbered
 from orchestrator.trackers.view import link, report_link, run_address
 from orchestrator.trial import Outcome
 from orchestrator.trials.record import BROKEN, Record
@@ -24,7 +24,7 @@ def note(record: Record, spec: SweepSpec, experiment_id: str, parent_id: str) ->
     epochs = record.last_epoch
     found = [(one, record.value(one)) for one in spec.objectives]
     values = [f"{escaped(one.name)} {figure(value)}" for one, value in found if value is not None]
-    facts = [*values, *([f"{epochs} epoch{'s' * (epochs > 1)}"] if epochs else [])]
+    facts = [*values, *([numbered(epochs, "epoch")] if epochs else [])]
     links = [
         link("the sweep", run_address(experiment_id, parent_id)),
         *[f"{report_link(experiment_id, parent_id)}, once the launch has ended"] * spec.report,
